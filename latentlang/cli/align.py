@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 
 if TYPE_CHECKING:
@@ -23,17 +23,12 @@ _CHANCE = "Chance and intervals"
 
 def align(
     store: Annotated[Path, typer.Argument(help="Folder of activations (`latentlang harvest`).")],
-    lang: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Languages: codes (ja or ja,hi) or a group (paper20); by default all in the store."
-        ),
-    ] = None,
+    lang: options.StoreLanguages = None,
     pivot: Annotated[
         str | None,
         typer.Option(help="Compare every language with this one only; by default all pairs."),
     ] = None,
-    layers: Annotated[str, typer.Option(help="all, or numbers and ranges: 0,4,8-12.")] = "all",
+    layers: options.StoreLayers = "all",
     measures: Annotated[
         str,
         typer.Option(help="all, or of pearson, cka, svcca, procrustes, knn, retrieval, csls, centres."),
@@ -67,11 +62,8 @@ def align(
     seed: Annotated[
         int, typer.Option(help="Seed of permutations and half samples.", rich_help_panel=_CHANCE)
     ] = 0,
-    device: Annotated[str, typer.Option(help="Where to compute, e.g. cuda.")] = "cpu",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write to; by default latentlang-out/ and a name for the run."),
-    ] = None,
+    device: options.Compute = "cpu",
+    out: options.Out = None,
 ) -> None:
     """Measure how closely languages are aligned at each layer, against chance and with prompt length taken out.
 
@@ -80,10 +72,9 @@ def align(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.cli.console import Progress, output
-    from latentlang.cli.harvest import _layers as layer_numbers
-    from latentlang.cli.plan import OutputFolder
+    from latentlang.cli.plan import OutputFolder, run_folder
 
-    numbers = layer_numbers(layers)
+    numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
     from latentlang.geometry import alignment
     from latentlang.geometry.alignment import chosen_pools
@@ -91,14 +82,14 @@ def align(
 
     opened = open_store(store)
     chosen, pools = chosen_layers(numbers, opened.layers), chosen_pools(pool, opened.pools)
-    options = {
+    asked_for = {
         "lang": lang and ",".join(lang), "pivot": pivot, "layers": None if layers == "all" else layers,
         "measures": None if measures == "all" else measures, "pool": pool, "null": None if null == "items" else null,
         "items": None if items == "pairwise" else items, "components": None if components == 3 else components,
         "permutations": None if permutations == 200 else permutations,
         "resamples": None if resamples == 100 else resamples, "seed": seed or None,
     }  # fmt: skip
-    folder = OutputFolder(out or _default_folder(store, options))
+    folder = OutputFolder(out or run_folder("align", [store.resolve().name], asked_for))
     try:
         with Progress("layers and pools", total=len(chosen) * len(pools)) as progress:
             result = alignment(
@@ -115,14 +106,6 @@ def align(
     _print_summary(result, console)
     for path in folder.files:
         console.print(f"wrote {path}", soft_wrap=True)
-
-
-def _default_folder(store: Path, options: Mapping[str, object]) -> Path:
-    """``latentlang-out/align-activations-pivot-en``: options that were asked for stand in the name."""
-    from latentlang.cli.plan import OUT, slug
-
-    asked_for = [f"{name}-{value}" for name, value in options.items() if value]
-    return OUT / "-".join(["align", *(slug(part) for part in (store.resolve().name, *asked_for))])
 
 
 def _write(result: AlignmentResult, folder: OutputFolder) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError, unknown
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from latentlang.comparison import ComparisonResult
 
 _RUN = "What is run"
-_MODEL = "How the model is run"
 _ALL = "all"
 
 
@@ -33,10 +33,8 @@ def compare(
         Path | None,
         typer.Option(help="Folder for the results and report.html. A run that was stopped goes on in it."),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="Short name (`latentlang models`), Hugging Face id or folder of a causal LM.")
-    ] = "pocket",
-    task: Annotated[str, typer.Option(help="Task (`latentlang tasks`).")] = "sentiment",
+    model: options.Model = "pocket",
+    task: options.TaskName = "sentiment",
     lang: Annotated[
         list[str] | None,
         typer.Option(help="Languages: codes (ja or ja,hi) or a group; repeatable; by default paper20."),
@@ -113,32 +111,12 @@ def compare(
             rich_help_panel=_RUN,
         ),
     ] = True,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where to run, e.g. cuda:1; by default a GPU if any.", rich_help_panel=_MODEL),
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="Of the weights: fp32, bf16 or fp16.", rich_help_panel=_MODEL)
-    ] = None,
-    quantization: Annotated[str | None, typer.Option(help="8bit or 4bit.", rich_help_panel=_MODEL)] = None,
-    batch_tokens: Annotated[
-        int | None,
-        typer.Option(help="Tokens run at once; by default what suits the device.", rich_help_panel=_MODEL),
-    ] = None,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-remote-code", help="Run Python code that comes with the model.", rich_help_panel=_MODEL
-        ),
-    ] = False,
-    share: Annotated[
-        bool,
-        typer.Option(
-            "--share/--no-share",
-            help="Run a few-shot block that prompts share only once.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = True,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    quantization: options.Quantization = None,
+    batch_tokens: options.BatchTokens = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    share: options.Share = True,
 ) -> None:
     """Say what an adapter changed and what it did not: accuracy, what the layers would say, geometry.
 
@@ -150,18 +128,17 @@ def compare(
     if out is None:
         raise InputError("say where the results go: --out DIR")
     from latentlang.cli.console import output, say
-    from latentlang.cli.harvest import _layers as layer_numbers
     from latentlang.cli.plan import OutputFolder
     from latentlang.models.registry import resolve
     from latentlang.tasks import TASKS
     from latentlang.tasks import task as build_task
 
     count = _count(items)
-    numbers = layer_numbers(layers)
-    options = {"data": data, "answers": answers}
+    numbers = options.layer_numbers(layers)
+    given = {"data": data, "answers": answers}
     if task not in TASKS:
         raise unknown("task", task, TASKS, hint="`latentlang tasks` lists them")
-    built = build_task(task, **{name: value for name, value in options.items() if value is not None})
+    built = build_task(task, **{name: value for name, value in given.items() if value is not None})
     info = resolve(model)
     folder = OutputFolder(out)
     loading: dict[str, Any] = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang.cli import options
 from latentlang.cli.accuracies import evaluation_lines, evaluation_record
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError, unknown
@@ -16,8 +17,6 @@ from latentlang.errors import InputError, unknown
 if TYPE_CHECKING:
     from latentlang.cli.plan import OutputFolder
     from latentlang.evaluation import EvaluationResult
-
-_MODEL = "How the model is run"
 
 
 def evaluate(
@@ -30,9 +29,7 @@ def evaluate(
             help="Languages: codes (ja or ja,hi) or a group (paper20); repeatable; by default all a task has."
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="Short name (`latentlang models`), Hugging Face id or folder of a causal LM.")
-    ] = "pocket",
+    model: options.Model = "pocket",
     adapter: Annotated[
         str | None, typer.Option(help="LoRA adapter: evaluates the model without it and with it.")
     ] = None,
@@ -48,11 +45,9 @@ def evaluate(
             help="What is compared: first-tokens (as in the paper), sequence (whole answers), or sequence-per-byte."
         ),
     ] = "first-tokens",
-    items: Annotated[int | None, typer.Option(help="Items per language; by default all.")] = None,
-    shots: Annotated[
-        int | None, typer.Option(help="Few-shot examples; by default the task's own number.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the items' order, examples and intervals.")] = 0,
+    items: options.Items = None,
+    shots: options.Shots = None,
+    seed: options.Seed = 0,
     protocol: Annotated[
         str,
         typer.Option(
@@ -69,66 +64,41 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Languages that the adapter was trained on; by default what its folder says."),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write to; by default latentlang-out/ and a name for the run."),
-    ] = None,
+    out: options.Out = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where to run, e.g. cuda:1; by default a GPU if any.", rich_help_panel=_MODEL),
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="Of the weights: fp32, bf16 or fp16.", rich_help_panel=_MODEL)
-    ] = None,
-    quantization: Annotated[str | None, typer.Option(help="8bit or 4bit.", rich_help_panel=_MODEL)] = None,
-    batch_tokens: Annotated[
-        int | None,
-        typer.Option(help="Tokens run at once; by default what suits the device.", rich_help_panel=_MODEL),
-    ] = None,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-remote-code", help="Run Python code that comes with the model.", rich_help_panel=_MODEL
-        ),
-    ] = False,
-    share: Annotated[
-        bool,
-        typer.Option(
-            "--share/--no-share",
-            help="Run a few-shot block that prompts share only once.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = True,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    quantization: options.Quantization = None,
+    batch_tokens: options.BatchTokens = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    share: options.Share = True,
 ) -> None:
     """Let a model choose between labels, in many languages; with an adapter, before and after, on the same items.
 
     Writes a folder per task with result.parquet, metadata.json and accuracy.html; each language is kept once done.
     """
     from latentlang.cli.console import Progress, output, say
-    from latentlang.cli.plan import OutputFolder
+    from latentlang.cli.plan import OutputFolder, model_part, run_folder
     from latentlang.evaluation import STATES
     from latentlang.languages import languages
     from latentlang.models.registry import resolve
     from latentlang.tasks import task as build_task
 
     # Everything that can be wrong and is cheap to see comes before the model.
-    for option, value, least in (("--items", items, 1), ("--shots", shots, 0), ("--seed", seed, 0)):
-        if value is not None and value < least:
-            raise InputError(f"{option} must be at least {least}, not {value}")
+    options.check_counts(items=items, shots=shots, seed=seed)
     codes = [entry.code for entry in languages(lang)] if lang else None
-    trained = [entry.code for entry in languages(seen)] if seen else _trained_on(adapter)
-    wanted = _names(states) if states else list(STATES if adapter else STATES[:1])
+    trained = _seen(adapter, seen)
+    wanted = options.names(states) if states else list(STATES if adapter else STATES[:1])
     for name in wanted:
         if name not in STATES:
             raise unknown("state", name, STATES)
     if "tuned" in wanted and adapter is None:
         raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
-    options: dict[str, Any] = {"protocol": protocol}
-    options |= {key: value for key, value in (("data", data), ("answers", answers)) if value is not None}
-    names = _names(task)
+    how: dict[str, Any] = {"protocol": protocol}
+    how |= {key: value for key, value in (("data", data), ("answers", answers)) if value is not None}
+    names = options.names(task)
     _check_closed(names)
-    tasks = [build_task(name, **options) for name in names]
+    tasks = [build_task(name, **how) for name in names]
     count = sum(
         len(built.prompts(code, items=items, shots=shots, seed=seed))
         for built in tasks
@@ -140,9 +110,8 @@ def evaluate(
         "seed": seed or None, "protocol": None if protocol == "corrected" else protocol, "data": data and str(data),
         "states": states,
     }  # fmt: skip
-    folder = OutputFolder(
-        out or _default_folder([info.name, adapter or "", *names, *(lang or [])], asked_for)
-    )
+    about = [model_part(info.name), adapter or "", *names, *(lang or [])]
+    folder = OutputFolder(out or run_folder("evaluate", about, asked_for))
     kept: list[EvaluationResult] = []
     try:
         say(f"loading {info.name}")
@@ -185,20 +154,13 @@ def evaluate(
         console.print(f"wrote {path}", soft_wrap=True)
 
 
-def _trained_on(adapter: str | None) -> list[str]:
-    """The languages that an adapter's own folder says it was trained on."""
-    if adapter is None:
+def _seen(adapter: str | None, given: Sequence[str] | None) -> list[str]:
+    """The languages that an adapter was trained on: as the user says, or as its own folder does."""
+    if adapter is None and not given:
         return []
-    from latentlang.training import TrainingResult
+    from latentlang.comparison.trained import trained_on
 
-    try:
-        return list(TrainingResult.load(Path(adapter).expanduser()).provenance.languages)
-    except InputError:
-        return []
-
-
-def _names(text: str) -> list[str]:
-    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    return list(trained_on(adapter, given or None).languages)
 
 
 def _check_closed(names: Sequence[str]) -> None:
@@ -214,16 +176,6 @@ def _check_closed(names: Sequence[str]) -> None:
                     f"the {name} task has no labels to choose between; --task takes {', '.join(KINDS)}"
                 )
             raise unknown("task", name, KINDS, hint="`latentlang tasks` lists them")
-
-
-def _default_folder(parts: Sequence[str], options: Mapping[str, object]) -> Path:
-    """``latentlang-out/evaluate-pocket-sentiment-paper20``, with the options that were asked for."""
-    from latentlang.cli.plan import OUT, slug
-
-    first = Path(parts[0])
-    named = [first.resolve().name if first.is_dir() else parts[0], *parts[1:]]
-    named += [f"{name}-{value}" for name, value in options.items() if value is not None]
-    return OUT / "-".join(["evaluate", *(slug(part) for part in named if part)])
 
 
 def _write(folder: OutputFolder, result: EvaluationResult) -> None:

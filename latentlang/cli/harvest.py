@@ -73,12 +73,7 @@ def harvest(
     device: options.Device = None,
     dtype: options.Dtype = None,
     quantization: options.Quantization = None,
-    batch_tokens: Annotated[
-        int | None,
-        typer.Option(
-            help="Tokens run at once; by default what suits the device.", rich_help_panel=options.MODEL_PANEL
-        ),
-    ] = None,
+    batch_tokens: options.BatchTokens = None,
     trust_remote_code: options.TrustRemoteCode = False,
     share: options.Share = True,
 ) -> None:
@@ -102,7 +97,8 @@ def harvest(
     from latentlang.models.registry import resolve
 
     # Everything that can be wrong and is cheap to see comes before the model.
-    numbers, pools, streams = _layers(layers), _names(pool), _names(stream)
+    numbers = options.layer_numbers(layers)
+    pools, streams = options.names(pool), options.names(stream)
     asked = [entry.code for entry in languages(lang)]
     runs = plan(task, asked, source=source, data=data, answers=answers)
     prompts = _prompts(runs, asked, items=items, shots=shots, seed=seed)
@@ -152,27 +148,6 @@ def _about(runs: list[tuple[Task, list[str]]], *, shots: int | None, items: int 
     if len(runs) > 1:
         noted["sources"] = {code: getattr(task, "source", None) for task, codes in runs for code in codes}
     return noted
-
-
-def _layers(text: str) -> str | list[int]:
-    """Layer numbers from ``0,4,8-12``.
-
-    Raises:
-        InputError: that is no list of numbers.
-    """
-    if text == "all":
-        return text
-    found: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InputError(f"--layers {text}: give all, or numbers and ranges such as 0,4,8-12")
-        found.extend(range(int(first), int(last if dash else first) + 1))
-    return found
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _prompts(

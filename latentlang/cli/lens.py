@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError, unknown
 
-_MODEL = "How the model is run"
 _LOOKS = "Other looks"
 
 # typer reads the annotations when the program starts: what they name must be imported here, and be light.
@@ -21,23 +21,14 @@ def lens(
         list[str] | None,
         typer.Option(help="Language asked for: codes (ja or ja,hi) or a group (paper20); repeatable."),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="Short name (`latentlang models`), Hugging Face id or folder of a causal LM.")
-    ] = "pocket",
-    task: Annotated[str, typer.Option(help="Task (`latentlang tasks`).")] = "translation",
-    source: Annotated[
-        str | None,
-        typer.Option("--from", help="Language to translate from; by default fr, and de for fr."),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Items of your own: CSV files of words or JSON in the paper's layout.")
-    ] = None,
+    model: options.Model = "pocket",
+    task: options.TaskName = "translation",
+    source: options.Source = None,
+    data: options.Data = None,
     pivot: Annotated[str, typer.Option(help="Language that might show in the middle layers.")] = "en",
-    shots: Annotated[
-        int | None, typer.Option(help="Few-shot examples; by default the task's own number.")
-    ] = None,
-    items: Annotated[int | None, typer.Option(help="Items per language; by default all.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the items' order, examples and intervals.")] = 0,
+    shots: options.Shots = None,
+    items: options.Items = None,
+    seed: options.Seed = 0,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -51,10 +42,7 @@ def lens(
     answers: Annotated[
         str | None, typer.Option(help="Answers of sentiment, nli, paraphrase: same, en or agnostic.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write to; by default latentlang-out/ and a name for the run."),
-    ] = None,
+    out: options.Out = None,
     among: Annotated[
         list[str] | None,
         typer.Option(
@@ -75,31 +63,12 @@ def lens(
         ),
     ] = None,
     top: Annotated[int, typer.Option(help="With --prompt: next tokens shown.", rich_help_panel=_LOOKS)] = 5,
-    adapter: Annotated[
-        str | None, typer.Option(help="LoRA adapter to put on the model.", rich_help_panel=_MODEL)
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where to run, e.g. cuda:1; by default a GPU if any.", rich_help_panel=_MODEL),
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="Of the weights: fp32, bf16 or fp16.", rich_help_panel=_MODEL)
-    ] = None,
-    quantization: Annotated[str | None, typer.Option(help="8bit or 4bit.", rich_help_panel=_MODEL)] = None,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-remote-code", help="Run Python code that comes with the model.", rich_help_panel=_MODEL
-        ),
-    ] = False,
-    share: Annotated[
-        bool,
-        typer.Option(
-            "--share/--no-share",
-            help="Run a few-shot block that prompts share only once.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = True,
+    adapter: options.Adapter = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    quantization: options.Quantization = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    share: options.Share = True,
 ) -> None:
     """Show what each layer would answer, in the language asked for and in the pivot, with their nulls.
 
@@ -122,9 +91,7 @@ def lens(
     if not lang:
         raise InputError("say which language is asked for, e.g. --lang ja, or give a text with --prompt")
     # Everything that can be wrong and is cheap to see comes before the model.
-    for option, value, least in (("--items", items, 1), ("--shots", shots, 0), ("--seed", seed, 0)):
-        if value is not None and value < least:
-            raise InputError(f"{option} must be at least {least}, not {value}")
+    options.check_counts(items=items, shots=shots, seed=seed)
     asked = languages(lang)
     readers = [entry.code for entry in languages(among)] if among else []
     pivot = language(pivot).code
@@ -136,13 +103,13 @@ def lens(
         for built, codes in runs
     ]
     info = resolve(model)
-    options = {
+    asked_for = {
         "from": source, "data": data and str(data), "answers": answers, "shots": shots, "items": items,
         "pivot": None if pivot == "en" else pivot, "seed": seed or None, "policy": policy,
         "protocol": None if protocol == "corrected" else protocol, "tuned": tuned and str(tuned),
     }  # fmt: skip
     folder = OutputFolder(
-        out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=options)
+        out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=asked_for)
     )
     try:
         say(f"loading {info.name}")

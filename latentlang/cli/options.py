@@ -1,4 +1,7 @@
-"""Options that several commands have: said once, so that they mean and are called the same everywhere."""
+"""Options that several commands have: said once, so that they mean and are called the same everywhere.
+
+Also what their values are read as, where that is the same too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from latentlang.errors import InputError
 
 MODEL_PANEL = "How the model is run"
 
@@ -22,6 +27,17 @@ Data = Annotated[
 ]
 Shots = Annotated[int | None, typer.Option(help="Few-shot examples; by default the task's own number.")]
 Items = Annotated[int | None, typer.Option(help="Items per language; by default all.")]
+Seed = Annotated[int, typer.Option(help="Seed of the items' order, examples and intervals.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder to write to; by default latentlang-out/ and a name for the run."),
+]
+StoreLanguages = Annotated[
+    list[str] | None,
+    typer.Option(help="Languages: codes (ja or ja,hi) or a group (paper20); by default all in the store."),
+]
+StoreLayers = Annotated[str, typer.Option(help="all, or numbers and ranges: 0,4,8-12.")]
+Compute = Annotated[str, typer.Option(help="Where to compute, e.g. cuda.")]
 
 Adapter = Annotated[
     str | None, typer.Option(help="LoRA adapter to put on the model.", rich_help_panel=MODEL_PANEL)
@@ -34,6 +50,10 @@ Dtype = Annotated[
     str | None, typer.Option(help="Of the weights: fp32, bf16 or fp16.", rich_help_panel=MODEL_PANEL)
 ]
 Quantization = Annotated[str | None, typer.Option(help="8bit or 4bit.", rich_help_panel=MODEL_PANEL)]
+BatchTokens = Annotated[
+    int | None,
+    typer.Option(help="Tokens run at once; by default what suits the device.", rich_help_panel=MODEL_PANEL),
+]
 TrustRemoteCode = Annotated[
     bool,
     typer.Option(
@@ -48,3 +68,36 @@ Share = Annotated[
         rich_help_panel=MODEL_PANEL,
     ),
 ]
+
+
+def check_counts(*, items: int | None, shots: int | None, seed: int) -> None:
+    """Refuse numbers that make no sense, before a model is loaded.
+
+    Raises:
+        InputError: naming the option.
+    """
+    for option, value, least in (("--items", items, 1), ("--shots", shots, 0), ("--seed", seed, 0)):
+        if value is not None and value < least:
+            raise InputError(f"{option} must be at least {least}, not {value}")
+
+
+def layer_numbers(text: str) -> str | list[int]:
+    """Layer numbers from ``0,4,8-12``; ``all`` as it is.
+
+    Raises:
+        InputError: that is no list of numbers.
+    """
+    if text == "all":
+        return text
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise InputError(f"--layers {text}: give all, or numbers and ranges such as 0,4,8-12")
+        found.extend(range(int(first), int(last if dash else first) + 1))
+    return found
+
+
+def names(text: str) -> list[str]:
+    """Names from ``mean,last``, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

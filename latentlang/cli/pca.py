@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError
 
@@ -23,13 +23,8 @@ _CELL = 9  # columns of a terminal that one share takes
 
 def pca(
     store: Annotated[Path, typer.Argument(help="Folder of activations (`latentlang harvest`).")],
-    lang: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Languages: codes (ja or ja,hi) or a group (paper20); by default all in the store."
-        ),
-    ] = None,
-    layers: Annotated[str, typer.Option(help="all, or numbers and ranges: 0,4,8-12.")] = "all",
+    lang: options.StoreLanguages = None,
+    layers: options.StoreLayers = "all",
     pool: Annotated[
         str,
         typer.Option(help="What stands for a prompt: mean (as in the paper), mean_no_bos, question, last."),
@@ -41,11 +36,8 @@ def pca(
             help="Store of the base model, where STORE is of the tuned one: both on its axes, and each on its own."
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where to compute, e.g. cuda.")] = "cpu",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder to write to; by default latentlang-out/ and a name for the run."),
-    ] = None,
+    device: options.Compute = "cpu",
+    out: options.Out = None,
     colour: Annotated[
         str,
         typer.Option(
@@ -73,15 +65,14 @@ def pca(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.cli.console import Progress, output
-    from latentlang.cli.harvest import _layers as layer_numbers
-    from latentlang.cli.plan import OutputFolder
+    from latentlang.cli.plan import OutputFolder, run_folder
 
     least = 3 if three_d else 2
     if components < 2:
         raise InputError(f"--components must be at least 2 to be drawn, not {components}")
     if points is not None and points < 1:
         raise InputError(f"--points must be at least 1, not {points}")
-    numbers = layer_numbers(layers)
+    numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
     from latentlang.figures.html import write_html
     from latentlang.figures.pca import check_colour, pca_figure
@@ -98,13 +89,13 @@ def pca(
     how: dict[str, Any] = {
         "layers": chosen, "pool": pool, "components": max(components, least), "languages": lang, "device": device,
     }  # fmt: skip
-    options = {
+    asked_for = {
         "base": base and base.resolve().name, "lang": lang and ",".join(lang),
         "layers": None if layers == "all" else layers, "pool": None if pool == "mean" else pool,
         "components": None if components == 2 else components, "3d": "view" if three_d else None,
         "colour": None if colour == "language" else colour, "points": points,
     }  # fmt: skip
-    folder = OutputFolder(out or _default_folder(store, options))
+    folder = OutputFolder(out or run_folder("pca", [store.resolve().name], asked_for))
     try:
         with Progress("layers", total=len(chosen) * (1 if base is None else 3)) as progress:
             compute = run if base is None else compare_pca
@@ -128,14 +119,6 @@ def pca(
     _print_shares(result, console)
     for path in folder.files:
         console.print(f"wrote {path}", soft_wrap=True)
-
-
-def _default_folder(store: Path, options: Mapping[str, object]) -> Path:
-    """``latentlang-out/pca-activations-pool-last``: options that were asked for stand in the name."""
-    from latentlang.cli.plan import OUT, slug
-
-    asked_for = [f"{name}-{value}" for name, value in options.items() if value]
-    return OUT / "-".join(["pca", *(slug(part) for part in (store.resolve().name, *asked_for))])
 
 
 def _print_shares(result: PCAResult, console: Console) -> None:

@@ -109,11 +109,24 @@ def default_folder(
     """
     names = [name.strip() for value in asked for name in value.split(",") if name.strip()]
     codes = [name.casefold() if name.casefold() in GROUPS else language(name).code for name in names]
-    if Path(model).is_dir():
-        model = Path(model).resolve().name
-    asked_for = [f"{name}-{value}" for name, value in (options or {}).items() if value not in (None, "")]
-    parts = [model, adapter or "", task, "-".join(codes), *asked_for]
-    return OUT / "-".join(["lens", *(slug(part) for part in parts if part)])
+    return run_folder("lens", [model_part(model), adapter or "", task, "-".join(codes)], options or {})
+
+
+def model_part(model: str) -> str:
+    """What of a model's name stands in a folder's name: of a folder, its own."""
+    return Path(model).resolve().name if Path(model).is_dir() else model
+
+
+def run_folder(command: str, parts: Sequence[str], options: Mapping[str, object]) -> Path:
+    """``latentlang-out/pca-store-pool-last``: command, what it ran on, and the options that were asked for.
+
+    Args:
+        command: its name.
+        parts: what it ran on; empty ones are left out.
+        options: name to value; None and empty ones were not asked for.
+    """
+    asked_for = [f"{name}-{value}" for name, value in options.items() if value not in (None, "")]
+    return OUT / "-".join([command, *(slug(part) for part in (*parts, *asked_for) if part)])
 
 
 class OutputFolder:

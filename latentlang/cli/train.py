@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError
 
@@ -15,13 +16,11 @@ if TYPE_CHECKING:
     from latentlang.training.recipes import Recipe
 
 _SCHEDULE = "What is changed in the recipe"
-_MACHINE = "How the model is run"
+_MACHINE = options.MODEL_PANEL
 
 
 def train(
-    model: Annotated[
-        str, typer.Option(help="Short name (`latentlang models`), Hugging Face id or folder of a causal LM.")
-    ] = "pocket",
+    model: options.Model = "pocket",
     recipe: Annotated[
         str,
         typer.Option(help="Recipe (`latentlang recipes`), languages such as zh+es-en, or a YAML file."),
@@ -92,12 +91,7 @@ def train(
         str | None,
         typer.Option(help="Where to run, e.g. cpu; by default a GPU if any.", rich_help_panel=_MACHINE),
     ] = None,
-    trust_remote_code: Annotated[
-        bool,
-        typer.Option(
-            "--trust-remote-code", help="Run Python code that comes with the model.", rich_help_panel=_MACHINE
-        ),
-    ] = False,
+    trust_remote_code: options.TrustRemoteCode = False,
     resume: Annotated[
         bool,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from latentlang.cli import options
 from latentlang.errors import InputError
 
 _DEFAULT_ITEMS = 25  # reviews per language when no text is given
@@ -14,9 +15,7 @@ _DEFAULT_ITEMS = 25  # reviews per language when no text is given
 
 def tune(
     out: Annotated[Path, typer.Option(help="Folder for tuned_lens.safetensors.")],
-    model: Annotated[
-        str, typer.Option(help="Short name (`latentlang models`), Hugging Face id or folder of a causal LM.")
-    ] = "pocket",
+    model: options.Model = "pocket",
     text: Annotated[
         Path | None,
         typer.Option(

@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -257,8 +256,6 @@ class _Run:
                     shots=self.wanted.shots, seed=self.wanted.seed, policy=self.policy, share=self.share,
                     progress=self._told(f"lens, {state}"),
                 )  # fmt: skip
-                adapter = self.model.active_adapter
-            result = replace(result, provenance=replace(result.provenance, adapter=adapter))
             result.save(folder)
             return result
 

@@ -133,7 +133,7 @@ def explore(
         index = {"stream": name, "position": where, "token": [table.render(ids[0][at]) for at in where]}
         parts.append(_tidy(cells, pd.DataFrame(index), kept, table))
     provenance = Provenance(
-        model=model.name, revision=model.revision, adapter=model.adapter, task="prompt", languages=(), policy="",
+        model=model.name, revision=model.revision, adapter=model.active_adapter, task="prompt", languages=(), policy="",
         settings={
             "prompt": str(prompt), "top": top, "streams": list(names), "layers": list(kept),
             "n_layers": depth,

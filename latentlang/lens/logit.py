@@ -127,7 +127,7 @@ def logit_lens(
         **({"nulls": MOST_NULLS} if policy == "sequence" else {}),
     }
     provenance = Provenance(
-        model=model.name, revision=model.revision, adapter=model.adapter, task=task.name,
+        model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,
         languages=tuple(prompts), policy=policy, protocol=protocol, seed=seed,
         settings=settings,
     )  # fmt: skip

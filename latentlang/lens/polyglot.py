@@ -180,7 +180,7 @@ def language_lens(
         "notes": notes,
     }
     provenance = Provenance(
-        model=model.name, revision=model.revision, adapter=model.adapter, task=task.name,
+        model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,
         languages=tuple(prompts), policy=policy, seed=seed, settings=settings,
     )  # fmt: skip
     return LanguageLensResult(table=series.table(task.name), provenance=provenance)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from importlib import import_module
 
 import pytest
 import torch
@@ -12,10 +11,8 @@ from command_line import process
 
 import latentlang as ll
 from latentlang.activations import harvesting
+from latentlang.cli import options
 from latentlang.errors import InputError
-
-# `latentlang.cli.harvest` is the command; this is the module it comes from.
-command = import_module("latentlang.cli.harvest")
 
 QUICK = ("harvest", "--items", "3", "--out", "store")
 
@@ -156,8 +153,8 @@ def test_in_a_process_of_its_own_with_a_progress_bar(tmp_path):
 
 
 def test_layers_are_read_as_ranges():
-    assert command._layers("all") == "all"
-    assert command._layers("0,4, 8-10") == [0, 4, 8, 9, 10]
+    assert options.layer_numbers("all") == "all"
+    assert options.layer_numbers("0,4, 8-10") == [0, 4, 8, 9, 10]
     for text in ("", "1,", "-1", "4-", "a"):
         with pytest.raises(InputError, match="--layers"):
-            command._layers(text)
+            options.layer_numbers(text)

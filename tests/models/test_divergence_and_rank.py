@@ -113,15 +113,8 @@ def test_the_likeliest_tokens_have_the_first_ranks(model):
     assert torch.equal(ranks, torch.arange(5).expand(6, -1))
 
 
-def test_tokens_a_head_rules_out(model, monkeypatch):
-    head = model.head
-
-    def masked(normed, start=0, stop=None):
-        logits = head(normed, start, stop)
-        logits[..., :10] = -torch.inf
-        return logits
-
-    monkeypatch.setattr(model, "head", masked)
+def test_tokens_a_head_rules_out(model, mask_head):
+    mask_head(model)
     resid = torch.randn(3, 2, model.d_model)
     found = read_out(model, resid, NOTHING, targets=torch.full((3, 1), 4), ranks=True, divergence=True)
     assert torch.isneginf(found.target_log_probs).all()
