@@ -3,8 +3,9 @@
 A document has a *hub* language. Some documents are in the hub itself (facts, reviews, lists); the others are about
 another language X: mostly lines between X and the hub, some between X and a third language Y, some facts, reviews
 and lists in X. In `pocket` the hub is always English; in `pocket-control` it is drawn uniformly from all
-languages for each document. Nothing else differs; what is held out (`splits.py`) is held out of both. There is no
-term, mask or weight anywhere that favours English.
+languages for each document. What is held out (`splits.py`) is held out of both; only lines with English, which in
+`pocket` hold nothing back, in the control hold back as much as those of any two languages. Nothing else differs: there
+is no term, mask or weight anywhere that favours English.
 """
 
 from __future__ import annotations
@@ -90,9 +91,9 @@ class Corpus:
             kind = "adjectives"
         if kind == "to_hub":
             target = self._follower(other, hub)
-            return self._lines(paired_concepts(other, target), other, target)
+            return self._lines(self._paired(other, target), other, target)
         if kind == "from_hub":
-            return self._lines(paired_concepts(hub, other), hub, other)
+            return self._lines(self._paired(hub, other), hub, other)
         if kind == "adjectives":
             to_hub = draw.random() < 0.5
             return self._lines(
@@ -100,8 +101,11 @@ class Corpus:
             )
         if kind == "pairs":
             third = draw.choice([code for code in LANGUAGES if code not in (hub, other)])
-            return self._lines(paired_concepts(other, third), other, third)
+            return self._lines(self._paired(other, third), other, third)
         return self._own(kind, other)
+
+    def _paired(self, one: str, other: str) -> Sequence[Concept]:
+        return paired_concepts(one, other, hub=self._hub)
 
     def _follower(self, other: str, hub: str) -> str:
         """What stands after a word of `other` in lines towards the hub."""

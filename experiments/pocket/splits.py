@@ -4,7 +4,8 @@ Three degrees of "never seen", for a word of language X translated into Y, neith
 
 - *seen*: the concept stood in lines between X and Y.
 - *held-out pair*: it never stood in a line between X and Y, in either direction; between others it did.
-- *held-out concept*: it never stood in any line between two languages of which neither is English.
+- *held-out concept*: it never stood in any line between two languages of which neither is the hub, English; in the
+  control, which has no hub, in none at all.
 
 The last is the strictest and, for a language model, partly a trap: that such words never follow a word of another
 language than English is itself something the training documents teach.
@@ -33,9 +34,13 @@ def held_out_concepts() -> frozenset[str]:
 
 
 @cache
-def paired_concepts(one: str, other: str) -> tuple[Concept, ...]:
-    """Concepts that may stand in a line between two languages, in either direction; all where one is English."""
-    if "en" in (one, other):
+def paired_concepts(one: str, other: str, *, hub: str | None = "en") -> tuple[Concept, ...]:
+    """Concepts that may stand in a line between two languages, in either direction; all where one is the hub.
+
+    Without a hub (the control) English pairs hold back as much as all others do: otherwise English would be the only
+    language in which a held-out concept had been seen beside each word, and so a hub in a small way.
+    """
+    if hub is not None and hub in (one, other):
         return embedded_concepts()
     first, second = sorted((one, other))
     return tuple(
