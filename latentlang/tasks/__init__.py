@@ -3,7 +3,8 @@
 Word tasks (Wendler et al. 2024): ``task("translation", source="fr")`` names a word of one language in another,
 ``task("repetition")`` repeats it, ``task("cloze", data="langs/")`` asks for the word of a definition.
 Closed tasks (Zhang et al. 2024): ``task("sentiment")``, ``task("nli")``, ``task("paraphrase")``.
-All but cloze come with small data of their own; all read the published files with ``data=PATH``.
+All but cloze come with small data of their own; all read the published files with ``data=PATH``, and NLI and
+paraphrase sets on the Hugging Face hub with ``data="hub:xnli"`` and ``data="hub:paws-x"``.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def task(name: str, **options: Any) -> Task:
         name: a key of `TASKS`.
         **options: the task's own options, e.g. ``source="fr"`` for translation, ``answers="en"`` for closed tasks,
             ``data=PATH`` for files of one's own (a folder of JSON files in the paper's layout, or CSV files of words),
+            ``data="hub:xnli"`` or ``data="hub:paws-x"`` for these sets on the Hugging Face hub,
             ``protocol="as-published"`` for the paper's own cues, blocks and words.
 
     Raises:

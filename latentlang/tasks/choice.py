@@ -1,4 +1,4 @@
-"""Closed tasks whose items come from files or from the embedded pairs: sentiment, NLI, paraphrase (Zhang et al. 2024).
+"""Closed tasks with items from files, hub sets or the embedded pairs: sentiment, NLI, paraphrase (Zhang et al. 2024).
 
 Labels are classes; answers are words. ``protocol="as-published"`` keeps what the paper's scripts do (published cues,
 blocks to the letter, file order) and says what their scorer would have counted as right (`ChoiceTask.scored_labels`).
@@ -14,6 +14,7 @@ from latentlang.languages import language as find_language
 from latentlang.tasks.base import Prompt, Task, check_count, check_language, pick
 from latentlang.tasks.few_shot import FewShotBlocks
 from latentlang.tasks.files import PathLike
+from latentlang.tasks.hub import HubItems, is_hub
 from latentlang.tasks.labels import (
     Kind,
     Protocol,
@@ -35,7 +36,7 @@ class ChoiceTask(Task):
 
     Attributes:
         kind: the task's labels and fields.
-        default_shots: the paper's number for items from files; one per label for the embedded pairs.
+        default_shots: the paper's number for items from files and hub sets; one per label for the embedded pairs.
         protocol: ``"corrected"`` or ``"as-published"``.
     """
 
@@ -55,7 +56,8 @@ class ChoiceTask(Task):
 
         Args:
             kind: which task.
-            data: folder with JSON files in the paper's layout (`PaperFiles`); the embedded pairs by default.
+            data: folder with JSON files in the paper's layout (`PaperFiles`), or a set on the hub (``"hub:xnli"``,
+                `HubItems`); the embedded pairs by default.
             blocks: JSON file of few-shot blocks (`FewShotBlocks`); by default ``few_shot_blocks.json`` in `data`, and
                 where there is none the first items of each label in turn, which then are no items.
             answers: answer in the question's language (``"same"``), in English (``"en"``), or with words that mean
@@ -69,9 +71,9 @@ class ChoiceTask(Task):
         """
         check_answer_mode(answers)
         check_protocol(protocol)
-        if data is None and (blocks is not None or accept is not None):
+        if (data is None or is_hub(data)) and (blocks is not None or accept is not None):
             raise InputError(
-                f"{'blocks' if blocks is not None else 'accept'} is for items from files: give data too"
+                f"{'blocks' if blocks is not None else 'accept'} is for items from files: give their folder as data"
             )
         self.kind = kind
         self.name = kind.name
@@ -79,12 +81,21 @@ class ChoiceTask(Task):
         self.default_shots = kind.shots if data is not None else len(kind.labels)
         self.protocol = protocol
         self._answers = answers
-        self._files = None if data is None else PaperFiles(kind, data, accept=accept)
-        self._pairs = EmbeddedPairs(kind) if data is None else None
+        self._files: PaperFiles | None = None
+        # Items that have few-shot examples of their own.
+        self._pairs: EmbeddedPairs | HubItems | None = None
+        if data is None:
+            self._pairs = EmbeddedPairs(kind)
+        elif is_hub(data):
+            self._pairs = HubItems(kind, data)
+        else:
+            self._files = PaperFiles(kind, data, accept=accept)
         self._blocks = _find_blocks(kind, self._files, blocks)
         settings: dict[str, Any] = {"answers": answers, "protocol": protocol, "data": "embedded"}
         if self._files is not None:
             settings["data"] = str(self._files.root)
+        elif isinstance(self._pairs, HubItems):
+            settings["data"] = self._pairs.origin
         if self._blocks is not None:
             settings["blocks"] = str(self._blocks.path)
         self.settings = settings
@@ -97,8 +108,9 @@ class ChoiceTask(Task):
 
     @property
     def notes(self) -> Mapping[str, str]:
-        """Language code to what was put right in its file, for the languages asked for so far."""
-        return {} if self._files is None else dict(self._files.notes)
+        """Language code to what was put right in its items, for the languages asked for so far."""
+        source = self._files or self._pairs
+        return {} if source is None or isinstance(source, EmbeddedPairs) else dict(source.notes)
 
     def prompts(
         self, language: str, *, items: int | None = None, shots: int | None = None, seed: int = 0

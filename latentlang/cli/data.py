@@ -1,0 +1,151 @@
+"""``latentlang data list | get``: what others published, and how to have it here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latentlang.cli.failures import CommandInterrupt
+from latentlang.cli.lists import AsJson, _print_json, _print_table, _size
+
+if TYPE_CHECKING:
+    from latentlang.downloads import Download, PublishedSet
+
+data = typer.Typer(
+    name="data",
+    help="Published data: what there is, and download it (verified).",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@data.callback(invoke_without_command=True)
+def _group_of_commands(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@data.command("list")
+def list_sets(as_json: AsJson = False) -> None:
+    """List the data sets that can be downloaded, and those that are read from the Hugging Face hub.
+
+    A file is verified by its SHA-256 where that is known; else it is pinned by the commit in its address, and its hash
+    is recorded when it is first downloaded and checked ever after.
+    """
+    from latentlang.downloads import published_sets
+    from latentlang.tasks.hub import HUB_SETS
+
+    rows = [_row(source, group) for source in published_sets() for group in source.groups]
+    hub: list[dict[str, Any]] = [
+        {
+            "name": f"hub:{entry.name}",
+            "task": entry.task,
+            "hub_id": entry.hub_id,
+            "languages": list(entry.languages),
+        }
+        for entry in HUB_SETS
+    ]
+    if as_json:
+        return _print_json([*rows, *hub])
+    for source in published_sets():
+        typer.echo(
+            f"{source.name}: {source.about}; github.com/{source.repository} at {source.commit}. Licence: "
+            f"{source.licence}.\nlatentlang data get {source.name}\n"
+        )
+        _print_table(
+            ("--only", "files", "known size", "verified by SHA-256", "by commit, then as recorded"),
+            [
+                (
+                    r["group"],
+                    str(r["files"]),
+                    _size(r["bytes"]) if r["bytes"] else "",
+                    str(r["sha256"]),
+                    str(r["files"] - r["sha256"]),
+                )
+                for r in rows
+                if r["name"] == source.name
+            ],
+        )
+    typer.echo("\nRead from the Hugging Face hub when asked for (pip install 'latentlang[data]'):")
+    _print_table(
+        ("--data", "--task", "on the hub", "languages"),
+        [(r["name"], r["task"], r["hub_id"], " ".join(r["languages"])) for r in hub],
+    )
+
+
+@data.command("get")
+def get(
+    name: Annotated[str, typer.Argument(help="Which set (`latentlang data list`).")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to put it in; by default one in your cache, which is printed.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these groups: sentiment, nli, paraphrase, questions; repeatable."),
+    ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option(help="Address that serves GitHub's raw files, where that is not within reach."),
+    ] = None,
+) -> None:
+    """Download a data set, or what of it is not here yet, and say how to use it.
+
+    Each file is checked by its SHA-256 (see `latentlang data list`); nothing is downloaded twice. The folder is one
+    that --data reads, with the published few-shot blocks.
+    """
+    from latentlang.cli.console import Progress, output
+    from latentlang.downloads import download, published_set
+
+    source = published_set(name)
+    count = len(source.chosen(only))
+    try:
+        with Progress(f"downloading {name}", total=count) as progress:
+            got = download(name, out, only=only, mirror=mirror, progress=progress.after(0))
+    except KeyboardInterrupt:
+        raise CommandInterrupt(
+            "interrupted; the files that came whole are kept: run the same command again to go on"
+        ) from None
+    console = output()
+    for line in _lines(source, got):
+        console.print(line, soft_wrap=True)
+
+
+def _row(source: PublishedSet, group: str) -> dict[str, Any]:
+    """A row of the list."""
+    files = source.chosen(group)
+    return {
+        "name": source.name,
+        "group": group,
+        "files": len(files),
+        "bytes": sum(file.size or 0 for file in files),
+        "sha256": sum(bool(file.sha256) for file in files),
+        "repository": source.repository,
+        "commit": source.commit,
+    }
+
+
+def _lines(source: PublishedSet, got: Download) -> list[str]:
+    """What was done, and what to do with it."""
+    lines = [f"{len(got.fetched)} files downloaded, {len(got.kept)} were here and are whole: {got.folder}"]
+    if got.recorded:
+        lines.append(
+            f"{len(got.recorded)} of them had no known SHA-256; it is recorded in {got.folder / 'SHA256SUMS'} and "
+            "checked from now on"
+        )
+    lines.append(f"licence of {source.name}: {source.licence}")
+    folders = {place.partition("/")[0] for place in (*got.fetched, *got.kept)}
+    for task in ("sentiment", "nli", "paraphrase"):
+        if task in folders:
+            lines.append(f"latentlang evaluate --task {task} --lang paper20 --data {_quoted(got.folder)}")
+            break
+    if "question_translation" in folders:
+        questions = got.folder / "question_translation"
+        lines.append(f"latentlang train --recipe zh+es-en --data {_quoted(questions)} --out adapter")
+    return lines
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))

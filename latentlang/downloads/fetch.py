@@ -1,0 +1,279 @@
+"""Fetching: one file after the other through pooch, verified before it gets its name, never twice.
+
+A file that is there and whole is not asked for again; one that is not what it was is fetched anew. An interrupted
+download leaves whole files only, and the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+from latentlang.downloads.catalogue import (
+    SCRIPTS,
+    PublishedFile,
+    PublishedSet,
+    is_sha256,
+    published_set,
+)
+from latentlang.downloads.scripts import script_blocks
+from latentlang.errors import InputError
+from latentlang.results import prepare_folder, write_text
+
+# As `latentlang.tasks` looks for them beside the items (a test holds the two names together).
+BLOCKS_FILE = "few_shot_blocks.json"
+SUMS_FILE = "SHA256SUMS"
+# Seconds without a word from the server until it counts as out of reach.
+_PATIENCE = 20.0
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Download:
+    """What a download left.
+
+    Attributes:
+        folder: the folder, as ``data=`` and ``--data`` read it.
+        fetched: places in it of the files that were downloaded now.
+        kept: those of the files that were there.
+        recorded: those whose hash was not known before and is recorded now.
+    """
+
+    folder: Path
+    fetched: tuple[str, ...]
+    kept: tuple[str, ...]
+    recorded: tuple[str, ...]
+
+
+def download(
+    name: str,
+    folder: str | Path | None = None,
+    *,
+    only: str | Iterable[str] | None = None,
+    mirror: str | None = None,
+    progress: Progress | None = None,
+) -> Download:
+    """Get a published set of files, or what of it is not there yet.
+
+    Every file is verified before it gets its name: by the SHA-256 that the package knows, else by the one recorded in
+    the folder's ``SHA256SUMS`` when it was first downloaded (until then by the commit in its address, and by being a
+    list of items or a script with few-shot blocks at all). ``sha256sum -c SHA256SUMS`` checks a folder without this
+    package. The few-shot blocks are taken from the text of the published scripts, which are never run.
+
+    Args:
+        name: the set (`published_sets`).
+        folder: where to; by default a folder of its own in the user's cache.
+        only: groups of files (``"nli"``, ``"sentiment,questions"``); all by default.
+        mirror: address that serves GitHub's raw files in its place, where that cannot be reached.
+        progress: called with files done and files in all.
+
+    Raises:
+        InputError: no such set or group, pooch is not installed, the folder cannot be written, the server cannot be
+            reached, or what it sends is not what was published.
+    """
+    source = published_set(name)
+    files = source.chosen(only)
+    source.address(files[0], mirror=mirror)
+    pooch = _pooch()
+    root = prepare_folder(default_folder(name) if folder is None else Path(folder).expanduser())
+    sums = Sums(root, source)
+    fetched: list[str] = []
+    recorded: list[str] = []
+    with _quiet(pooch):
+        for number, file in enumerate(files):
+            if progress is not None:
+                progress(number, len(files))
+            try:
+                if _get(pooch, source, file, root, known=file.sha256 or sums.get(file.place), mirror=mirror):
+                    fetched.append(file.place)
+            except _OutOfReachError as error:
+                raise _out_of_reach(error, source, files, root) from error
+            if not file.sha256 and not sums.get(file.place):
+                recorded.append(file.place)
+            sums.record(file.place, file.sha256 or pooch.file_hash(str(root / file.place)))
+    if progress is not None:
+        progress(len(files), len(files))
+    _write_blocks(source, root)
+    kept = tuple(file.place for file in files if file.place not in fetched)
+    return Download(root, tuple(fetched), kept, tuple(recorded))
+
+
+def default_folder(name: str) -> Path:
+    """Where a set goes unless a folder is named: one of its own, and of its commit, in the user's cache.
+
+    Raises:
+        InputError: no such set, or pooch is not installed.
+    """
+    source = published_set(name)
+    return Path(_pooch().os_cache("latentlang")) / f"{source.name}-{source.commit}"
+
+
+class Sums:
+    """The hashes recorded in a folder, in the format of ``sha256sum``, with the set and its commit in a comment."""
+
+    def __init__(self, root: Path, source: PublishedSet) -> None:
+        """Read them, where there are any.
+
+        Raises:
+            InputError: the file is of another set or commit, or cannot be read.
+        """
+        self._path = root / SUMS_FILE
+        self._head = f"# {source.repository} {source.commit}"
+        self._known: dict[str, str] = {}
+        if not self._path.exists():
+            return
+        try:
+            head, *lines = self._path.read_text(encoding="utf-8").splitlines() or [""]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read {self._path}: {error}") from error
+        if head != self._head:
+            raise InputError(
+                f"{self._path} does not begin with {self._head!r}: the folder holds something else; choose another one"
+            )
+        for line in lines:
+            digest, _, place = line.partition("  ")
+            if not place or not is_sha256(digest):
+                raise InputError(f"{self._path} has a line that is no hash and name: {line[:80]!r}")
+            self._known[place] = digest
+
+    def get(self, place: str) -> str | None:
+        """The hash recorded for a file; None where there is none."""
+        return self._known.get(place)
+
+    def record(self, place: str, digest: str) -> None:
+        """Record a file's hash on disk, if it is not recorded yet."""
+        if self._known.get(place) != digest:
+            self._known[place] = digest
+            lines = (f"{known}  {name}" for name, known in sorted(self._known.items()))
+            write_text(self._path, "\n".join((self._head, *lines)) + "\n")
+
+
+def _get(
+    pooch: ModuleType,
+    source: PublishedSet,
+    file: PublishedFile,
+    root: Path,
+    *,
+    known: str | None,
+    mirror: str | None,
+) -> bool:
+    """Have a file in its place, verified; whether it had to be fetched."""
+    from requests import exceptions
+
+    address = source.address(file, mirror=mirror)
+    asked: list[str] = []
+    download_file = pooch.HTTPDownloader(timeout=_PATIENCE)
+
+    def fetch(url: str, target: str, manager: Any) -> None:
+        asked.append(url)
+        download_file(url, target, manager)
+        if known is None:
+            _check_content(file, Path(target), url, then="nothing of it was kept")
+
+    place = root / file.place
+    manager = pooch.create(
+        path=root, base_url="", urls={file.place: address}, registry={file.place: known and f"sha256:{known}"}
+    )
+    try:
+        if known is None and place.exists():
+            _check_content(file, place, str(place), then="remove it and run the same command again")
+        manager.fetch(file.place, downloader=fetch)
+        if asked:
+            place.chmod(0o644)  # pooch's temporary files are their owner's alone
+    except InputError:
+        raise
+    except exceptions.HTTPError as error:
+        status = error.response.status_code if error.response is not None else "an error"
+        raise InputError(
+            f"{address} answers {status}: the file is not there (any more); if you have the data, use --data FOLDER"
+        ) from error
+    except exceptions.RequestException as error:
+        raise _OutOfReachError(address) from error
+    except ValueError as error:
+        raise InputError(
+            f"{address} is not the file that was published: its SHA-256 is not {known}; nothing of it was kept"
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot write {place}: {error.strerror or error}") from error
+    return bool(asked)
+
+
+def _check_content(file: PublishedFile, path: Path, where: str, *, then: str) -> None:
+    """Refuse what cannot be the file at all (a page that asks to log in, say) before its hash is recorded.
+
+    Raises:
+        InputError: it is no list of items, or no script with few-shot blocks.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        if file.is_script:
+            script_blocks(text, name=file.name)
+        elif not isinstance(items := json.loads(text), list) or not items:
+            raise InputError("it is no list of items")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not the file that was published ({error}); {then}") from error
+
+
+def _write_blocks(source: PublishedSet, root: Path) -> None:
+    """Write the few-shot blocks of the scripts that are there."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in source.scripts:
+        path = root / SCRIPTS / entry.script
+        if path.is_file():
+            blocks = script_blocks(path.read_text(encoding="utf-8"), name=entry.script)
+            found.setdefault(entry.task, {})[entry.answers] = blocks
+    text = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+    path = root / BLOCKS_FILE
+    if found and not (path.is_file() and path.read_text(encoding="utf-8") == text):
+        write_text(path, text)
+
+
+class _OutOfReachError(Exception):
+    """A server did not answer; holds the address."""
+
+
+def _out_of_reach(
+    error: _OutOfReachError, source: PublishedSet, files: Iterable[PublishedFile], root: Path
+) -> InputError:
+    places = [root / file.place for file in files]
+    there = sum(place.is_file() for place in places)
+    return InputError(
+        f"{urlsplit(str(error)).netloc} cannot be reached, or broke off: {there} of {len(places)} files of "
+        f"{source.name} are in {root}; "
+        "run the same command again where there is a network (it goes on from there; --mirror names another server), "
+        "or use a folder that somebody has with --data FOLDER; without any data the embedded tasks work: "
+        "`latentlang evaluate --model pocket --task sentiment --lang ja`"
+    )
+
+
+def _pooch() -> ModuleType:
+    try:
+        import pooch
+    except ImportError as error:
+        raise InputError("downloads need pooch; `pip install 'latentlang[data]'`") from error
+    module: ModuleType = pooch
+    return module
+
+
+@contextmanager
+def _quiet(pooch: ModuleType) -> Iterator[None]:
+    """Keep pooch's own words about each file off the terminal, for as long as the block runs."""
+    logger = pooch.get_logger()
+
+    # A filter, not a level: pooch's logger is outside of logging's tree, where a changed level is not always noticed.
+    def only_errors(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    logger.addFilter(only_errors)
+    try:
+        yield
+    finally:
+        logger.removeFilter(only_errors)

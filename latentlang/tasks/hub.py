@@ -1,0 +1,234 @@
+"""Items of closed tasks from sets on the Hugging Face hub: ``task("nli", data="hub:xnli")``.
+
+XNLI (Conneau et al. 2018) and PAWS-X (Yang et al. 2019) are parallel and translated by people. Questions and cues are
+worded as for all other items (`latentlang.tasks.labels`); items come from the set's test part, few-shot examples from
+its validation part. Only these two parts are downloaded, language by language, never the large training part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from latentlang.errors import InputError, unknown
+from latentlang.tasks.draw import shuffled
+from latentlang.tasks.files import PathLike
+from latentlang.tasks.labels import Kind, languages_of
+from latentlang.tasks.paper_files import Item
+
+PREFIX = "hub:"
+_ITEMS, _EXAMPLES = "test", "validation"
+# What stands in PAWS-X where a sentence was not translated.
+_UNTRANSLATED = frozenset({"", "NS"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceSet:
+    """A parallel set for a closed task, one folder of Parquet files per language.
+
+    Attributes:
+        name: short name, after ``hub:``.
+        task: whose items it has.
+        hub_id: its name on the hub.
+        languages: codes of its languages, for the folders ``{code}/{part}-*.parquet``; those without a wording in this
+            package are left out.
+        labels: the classes, by the number in its column ``label``.
+    """
+
+    name: str
+    task: str
+    hub_id: str
+    languages: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+HUB_SETS = (
+    ChoiceSet(
+        "xnli",
+        "nli",
+        "facebook/xnli",
+        ("en", "bg", "de", "es", "fr", "hi", "ru", "sw", "th", "zh"),
+        ("entailment", "neutral", "contradiction"),
+    ),
+    ChoiceSet(
+        "paws-x",
+        "paraphrase",
+        "google-research-datasets/paws-x",
+        ("en", "de", "es", "fr", "ja", "zh"),
+        ("different", "same"),
+    ),
+)
+
+
+def is_hub(data: PathLike | None) -> bool:
+    """Whether a ``data=`` means a set on the hub."""
+    return data is not None and str(data).startswith(PREFIX)
+
+
+class HubItems:
+    """Items and few-shot examples of a task from a hub set.
+
+    Items are named by the set's own ids (their places, where it has none), so that they are the same in every language.
+    An item that is untranslated, or labelled otherwise, in any of the languages is left out in all of them.
+
+    Attributes:
+        origin: ``hub:`` and the set's hub id or folder, with the revision that was asked for.
+        languages: codes of the languages that have items and a wording.
+    """
+
+    def __init__(self, kind: Kind, data: PathLike) -> None:
+        """Choose the set; nothing is downloaded before its items are asked for.
+
+        Args:
+            kind: the task.
+            data: ``hub:xnli``, ``hub:paws-x``, or ``hub:`` and the hub id or folder of a set of the same layout; a hub
+                id with ``@revision`` for a commit, branch or tag.
+
+        Raises:
+            InputError: no such set, or not of this task.
+        """
+        self.kind = kind
+        wanted = str(data).removeprefix(PREFIX)
+        known = {entry.name: entry for entry in HUB_SETS}
+        own = next((entry for entry in HUB_SETS if entry.task == kind.name), None)
+        if own is None:
+            raise InputError(
+                f"there is no hub set for the {kind.name} task; {', '.join(known)} are for "
+                f"{', '.join(entry.task for entry in HUB_SETS)}"
+            )
+        short, _, revision = wanted.partition("@")
+        local = Path(wanted).expanduser()
+        self._revision = revision or None
+        self._labels = own.labels
+        self.languages = tuple(code for code in own.languages if code in languages_of(kind))
+        # A short name means the set, whatever folders lie here; `hub:./xnli` is the folder.
+        if short in known:
+            if known[short] is not own:
+                raise InputError(
+                    f"{PREFIX}{short} is for the {known[short].task} task; {kind.name} has {PREFIX}{own.name}"
+                )
+            self._place = own.hub_id
+        elif wanted and local.is_dir():
+            self._place, self._revision = str(local.resolve()), None
+            self.languages = tuple(code for code in self.languages if (local / code).is_dir())
+            if not self.languages:
+                raise InputError(
+                    f"{local} has no folders named by language ({', '.join(own.languages)}), each with "
+                    f"{_ITEMS}-*.parquet and {_EXAMPLES}-*.parquet"
+                )
+        elif "/" in short:
+            self._place = short
+        else:
+            raise unknown("hub set", short, known, hint="or give a hub id, org/name, or a folder")
+        self.origin = PREFIX + self._place + (f"@{self._revision}" if self._revision else "")
+
+    def items(self, language: str) -> tuple[Item, ...]:
+        """The items of a language, in the set's order.
+
+        Raises:
+            InputError: the set cannot be read.
+        """
+        return self._items[language]
+
+    def examples(self, language: str, *, shots: int, seed: int) -> tuple[Item, ...]:
+        """Few-shot examples with alternating labels, from the validation part; the same in every language.
+
+        Raises:
+            InputError: the set cannot be read, or has fewer.
+        """
+        by_label = [
+            shuffled([item for item in self._examples[language] if item.label == label], "hub", seed, label)
+            for label in self.kind.labels
+        ]
+        found = [item for turn in zip(*by_label, strict=False) for item in turn]
+        if shots > len(found):
+            raise InputError(
+                f"{self.origin} has {len(found)} few-shot examples with labels in turn, not {shots}"
+            )
+        return tuple(found[:shots])
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Language code to how many of the set's items were left out; empty where none were, or none read so far."""
+        left_out = self.__dict__.get("_left_out", 0)
+        said = (
+            f"{self.origin}: {left_out} items are untranslated or labelled otherwise in one of "
+            f"{', '.join(self.languages)}, and left out in all"
+        )
+        return dict.fromkeys(self.languages, said) if left_out else {}
+
+    @cached_property
+    def _items(self) -> dict[str, tuple[Item, ...]]:
+        found, self._left_out = self._parallel(_ITEMS)
+        return found
+
+    @cached_property
+    def _examples(self) -> dict[str, tuple[Item, ...]]:
+        return self._parallel(_EXAMPLES)[0]
+
+    def _parallel(self, part: str) -> tuple[dict[str, tuple[Item, ...]], int]:
+        """Language code to the items that are whole and say the same in all languages; how many are not."""
+        read = {code: {item.id: item for item in self._read(code, part)} for code in self.languages}
+        first, *others = read.values()
+        names = list(dict.fromkeys(name for own in read.values() for name in own))
+        whole = [
+            name
+            for name in names
+            if all(name in own and _is_whole(own[name]) for own in read.values())
+            and all(own[name].label == first[name].label for own in others)
+        ]
+        if not whole:
+            raise InputError(
+                f"{self.origin}: no item of its {part} part is there in {', '.join(self.languages)}"
+            )
+        return {code: tuple(own[name] for name in whole) for code, own in read.items()}, len(names) - len(
+            whole
+        )
+
+    def _read(self, code: str, part: str) -> Iterator[Item]:
+        table = _load(self._place, f"{code}/{part}-*.parquet", revision=self._revision)
+        columns = (*self.kind.keys, "label")
+        if missing := [name for name in columns if name not in table.column_names]:
+            raise InputError(
+                f"{self.origin} ({code}, {part}) has no column {missing[0]!r}, only {', '.join(table.column_names)}"
+            )
+        numbered = "id" in table.column_names
+        for place, row in enumerate(table):
+            label = row["label"]
+            if not isinstance(label, int) or not 0 <= label < len(self._labels):
+                raise InputError(
+                    f"{self.origin} ({code}, {part}), row {place}: the label must be 0 to {len(self._labels) - 1}, not "
+                    f"{label!r}"
+                )
+            texts = tuple(str(row[key] or "").strip() for key in self.kind.keys)
+            name = int(row["id"]) if numbered else place
+            yield Item(f"{name:04}", self._labels[label], texts)
+
+
+def _is_whole(item: Item) -> bool:
+    return _UNTRANSLATED.isdisjoint(item.texts)
+
+
+def _load(place: str, pattern: str, *, revision: str | None) -> Any:
+    """A part of a set, by the pattern of its files, so that nothing else of it is downloaded."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError("sets on the hub need datasets; `pip install 'latentlang[data]'`") from error
+    shown = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(place, data_files={"part": pattern}, split="part", revision=revision)
+    # The library raises about everything, from connection errors to bare ValueErrors.
+    except Exception as error:
+        reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]
+        raise InputError(
+            f"{pattern} of the set {place!r} cannot be read ({reason}); it must be in the local cache or the hub "
+            "within reach; give a folder with data=, or leave data out for the embedded items"
+        ) from error
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
