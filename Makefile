@@ -9,15 +9,18 @@ BIN := $(VENV)/bin
 # -qq: errors only. Constraints hold every version in one place.
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 OUT := latentlang-out/demo
+# The theme speaks of its maker's plans at every build.
+MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types clean pocket
+.PHONY: help demo test lint types docs docs-serve clean pocket
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    install into .venv and look into the embedded model, in Japanese"
-	@echo "make test    lint, types and all tests"
+	@echo "make test    lint, types, documentation and all tests"
 	@echo "make lint    ruff and mypy only"
+	@echo "make docs    build the documentation into site/ (docs-serve: look at it while writing)"
 	@echo "make pocket  train the embedded models again (hours) and measure them"
 	@echo "make clean   remove .venv, caches and latentlang-out"
 
@@ -26,6 +29,7 @@ demo: $(VENV)/.installed
 	@echo
 	@echo "The figure: $(CURDIR)/$(OUT)/lens.html (open it in a browser; it works offline)"
 
+# tests/docs builds the documentation with warnings as errors, follows its links and tries its commands.
 test: lint
 	$(BIN)/python -m pytest
 
@@ -34,6 +38,13 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: $(VENV)/.dev
+	@$(MKDOCS) build --strict --quiet
+	@echo "The documentation: $(CURDIR)/site/index.html (open it in a browser; it works offline)"
+
+docs-serve: $(VENV)/.dev
+	@$(MKDOCS) serve --livereload --no-strict --watch latentlang --watch README.md
+
 pocket: $(VENV)/.dev
 	$(BIN)/python -m experiments.pocket.train pocket
 	$(BIN)/python -m experiments.pocket.train pocket-control
@@ -41,9 +52,10 @@ pocket: $(VENV)/.dev
 	$(BIN)/python -m experiments.pocket.evaluate
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt $(PIP_FLAGS) -e '.[figures]'
 	$(BIN)/python -m experiments.pocket.pictures
+	$(BIN)/python -m docs.pictures
 
 clean:
-	rm -rf $(VENV) latentlang-out .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) latentlang-out site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

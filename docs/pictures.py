@@ -1,0 +1,116 @@
+"""Draw the concept pages' pictures with the tool itself: `python -m docs.pictures [NAME ...]`.
+
+Everything is run on the embedded models; nothing is drawn by hand. Needs the extras `figures` and `train`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import plotly.graph_objects as go
+import torch
+
+import latentlang as ll
+from latentlang.answers import answer_sets, overlap_table, token_bytes
+from latentlang.figures import overlap_heatmap
+from latentlang.figures.alignment_curves import alignment_curves
+from latentlang.figures.picture import check_pictures, write_picture
+from latentlang.lens import explore, language_lens
+from latentlang.models import load_tokenizer
+
+FOLDER = Path(__file__).parent / "pictures"
+# Pages are 700 pixels wide; twice that is sharp on a good screen, and small.
+_SCALE = 1.4
+_LANGUAGES = ("en", "de", "fr", "hi")
+
+
+def explorer() -> go.Figure:
+    """One prompt, layer by layer: the logit lens at its plainest."""
+    return explore(ll.load("pocket"), 'Français: "fleur" - 日本語: "', top=1).figure()
+
+
+def tokens() -> go.Figure:
+    """How much of each language's answer tokens another language has too."""
+    task = ll.task("sentiment")
+    codes = ["en", "es", "it", "de", "sv", "ja", "hi", "ru"]
+    sets = answer_sets(
+        token_bytes(load_tokenizer("pocket")),
+        {code: dict(task.answers(code)) for code in codes},
+        cue=task.prompts("en", items=1)[0].cue,
+    )
+    return overlap_heatmap(
+        overlap_table(sets),
+        title="Answer tokens that languages share",
+        subtitle="sentiment: positive and negative · tokenizer of pocket",
+    )
+
+
+def leaders() -> go.Figure:
+    """All languages at once: which one leads."""
+    task = ll.task("translation", source="fr")
+    return language_lens(ll.load("pocket"), task, language="ru", items=60).figure()
+
+
+def leaders_control() -> go.Figure:
+    """The same of the control."""
+    task = ll.task("translation", source="fr")
+    return language_lens(ll.load("pocket-control"), task, language="ru", items=60).figure()
+
+
+def _store(folder: str) -> ll.ActivationStore:
+    pools = ["mean", "question"]
+    model, task = ll.load("pocket"), ll.task("sentiment")
+    return ll.harvest(model, task, languages=_LANGUAGES, items=100, pools=pools, out=Path(folder) / "store")
+
+
+def pca() -> go.Figure:
+    """Prompts of four languages along the first two principal components."""
+    with tempfile.TemporaryDirectory() as folder:
+        return ll.pca(_store(folder), pool="mean").figure(layers=[1, 4, 8], grid=True)
+
+
+def alignment() -> go.Figure:
+    """CKA of English with other languages by layer, with its null, its interval, and length taken out."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = ll.alignment(_store(folder), pivot="en", measures="cka", pools=["mean", "question"])
+        return alignment_curves(found, measure="cka")
+
+
+def change() -> go.Figure:
+    """Before and after a short question alignment."""
+    # The figure names the adapter by the path it was given: here a short one.
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        ll.train(ll.load("pocket"), "zh+es-en", steps=60, out="zh+es-en")
+        compared = ll.compare(
+            "pocket", adapter="zh+es-en", languages="en,zh,es,de,ja,ru,hi,sw", parts=["lens"], items=40,
+            out="compared",
+        )  # fmt: skip
+        return compared.figure()
+
+
+PICTURES: dict[str, Callable[[], go.Figure]] = {
+    "explorer": explorer, "tokens": tokens, "leaders": leaders, "leaders-control": leaders_control, "pca": pca,
+    "alignment": alignment, "change": change,
+}  # fmt: skip
+
+
+def main(names: list[str]) -> int:
+    """Draw the pictures named, or all."""
+    unknown = [name for name in names if name not in PICTURES]
+    if unknown:
+        sys.stderr.write(f"no picture {unknown[0]!r}; there are {', '.join(PICTURES)}\n")
+        return 2
+    check_pictures()
+    torch.set_num_threads(1)
+    for name in names or PICTURES:
+        path = write_picture(PICTURES[name](), FOLDER / f"{name}.png", scale=_SCALE)
+        sys.stderr.write(f"{path.name}: {path.stat().st_size // 1024} KiB\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,165 @@
+"""What the pages and the README tell a reader to type: commands parse, names exist, and what is marked is run."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from doc_pages import PAGES, ROOT, Block, blocks, commands, spans
+
+from latentlang.cli import app, main
+from latentlang.languages import languages
+from latentlang.models.registry import REGISTRY
+from latentlang.tasks import TASKS
+from latentlang.training import recipe
+
+ALL_BLOCKS = [block for page in PAGES for block in blocks(page)]
+SHELL = [block for block in ALL_BLOCKS if block.language == "sh"]
+PYTHON = [block for block in ALL_BLOCKS if block.language == "python"]
+TRIED = [page for page in PAGES if any(block.tried for block in blocks(page))]
+
+
+def _name(value: Any) -> str:
+    return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)
+
+
+@cache
+def _group() -> Any:
+    return typer.main.get_command(app)
+
+
+def _command(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that words name, and what follows its name."""
+    command, rest = _group(), list(words)
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        assert rest[0] in command.commands, f"no command {rest[0]!r}"
+        command = command.commands[rest.pop(0)]
+    return command, rest
+
+
+def test_the_pages_have_examples():
+    assert len(SHELL) > 15 and len(PYTHON) > 10 and len(TRIED) > 8
+    assert all(block.language in ("sh", "python") for block in ALL_BLOCKS if block.tried)
+
+
+@pytest.mark.parametrize("block", SHELL, ids=_name)
+def test_commands_parse_and_name_what_exists(block: Block):
+    for words in commands(block):
+        command, rest = _command(words)
+        found = command.make_context("latentlang", list(rest)).params
+        for option in ("lang", "among", "pivot", "source"):
+            if found.get(option):
+                languages(found[option])
+        if isinstance(task := found.get("task"), str):
+            assert set(task.split(",")) <= set(TASKS), task
+        if isinstance(model := found.get("model"), str):
+            assert model in REGISTRY or model.startswith("path/to/"), model
+        if isinstance(name := found.get("recipe"), str):
+            recipe(name)
+
+
+def test_targets_of_make_exist():
+    rules = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    told = [line for block in SHELL for line in block.text.splitlines()]
+    told += [span for page in PAGES for span in spans(page)]
+    named = {line.split()[1] for line in told if re.match(r"make [a-z]", line)}
+    assert {"demo", "test"} <= named <= set(rules)
+
+
+def test_a_command_that_does_not_exist_would_be_found():
+    with pytest.raises(AssertionError, match="no command"):
+        _command(["lense"])
+    with pytest.raises(Exception, match="No such option"):
+        command, rest = _command(["lens", "--langs", "ja"])
+        command.make_context("latentlang", rest)
+
+
+def _options(command: Any) -> set[str]:
+    own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    below = getattr(command, "commands", {}).values()
+    return own.union({"--help"}, *(_options(other) for other in below))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_commands_and_options_in_sentences_exist(page: Path):
+    for span in spans(page):
+        words = span.split()
+        if words[0] == "latentlang" and len(words) > 1 and re.fullmatch("[a-z]+", words[1]):
+            command, rest = _command(words[1:])
+            asked = {word.partition("=")[0] for word in rest if word.startswith("--")}
+        elif re.match(r"--[a-z]", span):
+            command, asked = _group(), {words[0]}
+        else:
+            continue
+        assert asked <= _options(command), f"{span}: {asked - _options(command)}"
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=_name)
+def test_python_compiles_and_names_what_exists(block: Block):
+    tree = ast.parse(block.text, filename=str(block))
+    known: dict[str, Any] = {"ll": importlib.import_module("latentlang")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latentlang"):
+            module = importlib.import_module(node.module or "")
+            known |= {alias.asname or alias.name: getattr(module, alias.name) for alias in node.names}
+    for path in _ours(tree, known):
+        value = known[path[0]]
+        for part in path[1:]:
+            assert hasattr(value, part), f"{'.'.join(path)} does not exist"
+            value = getattr(value, part)
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        path = _dotted(call.func)
+        if path and path[0] in known:
+            called = known[path[0]]
+            for part in path[1:]:
+                called = getattr(called, part)
+            given = {word.arg: None for word in call.keywords if word.arg}
+            inspect.signature(called).bind_partial(*(None for _ in call.args), **given)
+
+
+def _dotted(node: ast.AST) -> tuple[str, ...]:
+    """``("ll", "models", "load")``; empty where it is no plain name."""
+    if isinstance(node, ast.Name):
+        return (node.id,)
+    if isinstance(node, ast.Attribute) and (before := _dotted(node.value)):
+        return (*before, node.attr)
+    return ()
+
+
+def _ours(tree: ast.AST, known: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    for node in ast.walk(tree):
+        path = _dotted(node)
+        if len(path) > 1 and path[0] in known:
+            yield path
+
+
+@pytest.mark.parametrize("page", TRIED, ids=_name)
+def test_marked_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In an empty folder, from the top of the page to its end, as a reader would."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in blocks(page):
+        if not block.tried:
+            continue
+        if block.language == "python":
+            exec(compile(block.text, str(block), "exec"), names)
+        else:
+            typed = list(commands(block))
+            assert typed, f"{block} has no command to try"
+            for words in typed:
+                assert main(words) == 0, f"{block}: latentlang {' '.join(words)}"
+
+
+@pytest.mark.parametrize(
+    "link", re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+)
+def test_links_of_the_readme_lead_somewhere(link: str):
+    assert "://" in link or (ROOT / link).exists()
