@@ -14,6 +14,7 @@ import typer
 
 from latentlang.cli.align import align
 from latentlang.cli.compare import compare
+from latentlang.cli.data import data
 from latentlang.cli.doctor import doctor
 from latentlang.cli.evaluate import evaluate
 from latentlang.cli.failures import guarded
@@ -21,6 +22,7 @@ from latentlang.cli.harvest import harvest
 from latentlang.cli.lens import lens
 from latentlang.cli.lists import languages, models, recipes, tasks
 from latentlang.cli.pca import pca
+from latentlang.cli.reproduce import reproduce
 from latentlang.cli.tokens import tokens
 from latentlang.cli.train import train
 from latentlang.cli.tune import tune
@@ -41,6 +43,7 @@ for command in (
     tune,
     train,
     compare,
+    reproduce,
     evaluate,
     harvest,
     pca,
@@ -52,6 +55,7 @@ for command in (
     recipes,
 ):
     app.command()(command)
+app.add_typer(data)
 
 
 def _show_version(wanted: bool) -> None:

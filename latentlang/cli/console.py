@@ -31,6 +31,11 @@ def say(message: str) -> None:
         console.print(f"{message} ...", style="dim")
 
 
+def note(message: str) -> None:
+    """A line on stderr, at a terminal or not: what a long run has done."""
+    _passing().print(message, soft_wrap=True)
+
+
 def _passing() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 

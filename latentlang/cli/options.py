@@ -5,8 +5,9 @@ Also what their values are read as, where that is the same too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -101,3 +102,25 @@ def layer_numbers(text: str) -> str | list[int]:
 def names(text: str) -> list[str]:
     """Names from ``mean,last``, each once."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def assigned(changes: Sequence[str]) -> dict[str, Any]:
+    """``--set rank=4`` as fields and values; a value is read as YAML.
+
+    Raises:
+        InputError: that is no field with a value.
+    """
+    if not changes:
+        return {}
+    import yaml
+
+    found: dict[str, Any] = {}
+    for text in changes:
+        field, sign, value = text.partition("=")
+        if not sign or not field.strip():
+            raise InputError(f"--set takes a field and a value, e.g. --set rank=4, not {text!r}")
+        try:
+            found[field.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {text}: the value {value!r} cannot be read") from error
+    return found

@@ -76,7 +76,7 @@ def pca(
     from latentlang.activations import open_store
     from latentlang.figures.html import write_html
     from latentlang.figures.pca import check_colour, pca_figure
-    from latentlang.figures.picture import check_pictures, write_png
+    from latentlang.figures.picture import check_pictures, write_picture
     from latentlang.geometry import compare_pca
     from latentlang.geometry import pca as run
     from latentlang.geometry.pca import chosen_layers
@@ -110,7 +110,7 @@ def pca(
         if png:
             few = chosen if len(chosen) <= _MOST_PICTURED and layers != "all" else None
             picture = pca_figure(result, grid=True, layers=few, **looks)
-            folder.files.append(write_png(picture, folder.path / "pca.png"))
+            folder.files.append(write_picture(picture, folder.path / "pca.png"))
     except KeyboardInterrupt:
         raise CommandInterrupt(folder.what_was_kept()) from None
     finally:

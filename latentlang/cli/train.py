@@ -122,7 +122,9 @@ def train(
         "task": task, "per_pair": per_pair, "wrong_pairs": wrong_pairs or None, "steps": steps, "epochs": epochs,
         "batch": batch, "learning_rate": learning_rate, "seed": seed,
     }  # fmt: skip
-    changes = {name: value for name, value in changes.items() if value is not None} | _assigned(change or [])
+    changes = {name: value for name, value in changes.items() if value is not None} | options.assigned(
+        change or []
+    )
     # Everything that can be wrong and is cheap to see comes before the model.
     chosen = recipe_for(model, recipe, changes)
     if export is not None:
@@ -221,21 +223,3 @@ def _export(chosen: Recipe, folder: Path, data: Path | None) -> None:
         console.print(f"note: {note}")
     for path in write(pairs, folder, task=chosen.data.task, layout="llama-factory"):
         console.print(f"wrote {path}", soft_wrap=True)
-
-
-def _assigned(changes: list[str]) -> dict[str, Any]:
-    """``--set rank=4`` as fields and values; a value is read as YAML."""
-    if not changes:
-        return {}
-    import yaml
-
-    found: dict[str, Any] = {}
-    for text in changes:
-        field, sign, value = text.partition("=")
-        if not sign or not field.strip():
-            raise InputError(f"--set takes a field and a value, e.g. --set rank=4, not {text!r}")
-        try:
-            found[field.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--set {text}: the value {value!r} cannot be read") from error
-    return found

@@ -67,7 +67,7 @@ class Steps:
         record = _record(path)
         if record is None and path.exists() and any(path.iterdir()):
             raise InputError(
-                f"{str(path)!r} is not empty and was not made by this command; choose another folder for the comparison"
+                f"{str(path)!r} is not empty and was not made by this command; choose another folder"
             )
         same = record is not None and record.get("key") == key
         if same and record is not None and record.get("whole"):
@@ -86,6 +86,12 @@ class Steps:
         found = compute(path)
         _write(path, note | {"whole": True})
         return found
+
+
+def is_whole(folder: Path, options: Mapping[str, Any]) -> bool:
+    """Whether a folder holds the whole outcome of a step that was asked this."""
+    record = _record(folder)
+    return bool(record and record.get("whole") and record.get("key") == step_key(options))
 
 
 def finished_steps(folder: Path) -> list[str]:

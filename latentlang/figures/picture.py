@@ -9,8 +9,9 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from latentlang.activations.files import write_bytes
-from latentlang.errors import InputError
+from latentlang.errors import InputError, unknown
 
+FORMATS = ("png", "pdf", "svg")
 _WIDTH, _SCALE = 1000, 2
 
 
@@ -22,15 +23,15 @@ def check_pictures() -> None:
     """
     if find_spec("kaleido") is None:
         raise InputError(
-            "a PNG needs the package kaleido, which is not installed; pip install 'latentlang[figures]', or take the "
-            "HTML page"
+            "a picture file needs the package kaleido, which is not installed; pip install 'latentlang[figures]', or "
+            "take the HTML page"
         )
 
 
-def write_png(
+def write_picture(
     figure: go.Figure, path: str | os.PathLike[str], *, width: int | None = None, scale: float = _SCALE
 ) -> Path:
-    """Write a figure as PNG; whole or not at all.
+    """Write a figure as PNG, PDF or SVG, as the file's name ends; whole or not at all.
 
     Args:
         figure: what to draw.
@@ -43,16 +44,22 @@ def write_png(
         The path written.
 
     Raises:
-        InputError: kaleido or a browser is missing, or the file cannot be written.
+        InputError: kaleido or a browser is missing, there is no such format, or the file cannot be written.
     """
     check_pictures()
+    target = Path(path)
+    ending = target.suffix.removeprefix(".").casefold()
+    if ending not in FORMATS:
+        raise unknown("picture format", ending, FORMATS)
     meta = figure.layout.meta if isinstance(figure.layout.meta, dict) else {}
     width = width or max(_WIDTH, int(meta.get("least_width", 0)))
     try:
-        picture = figure.to_image(format="png", width=width, scale=scale)
+        picture = figure.to_image(format=ending, width=width, scale=scale)
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"the PNG could not be drawn: {reason}; take the HTML page") from error
-    target = Path(path)
+        raise InputError(
+            f"the picture could not be drawn: {reason}; it takes Chrome or Chromium (plotly_get_chrome fetches one); "
+            "or take the HTML page"
+        ) from error
     write_bytes(target, picture)
     return target

@@ -1,0 +1,146 @@
+"""What a run will cost, before it begins: time and disk of each step, and what the estimate rests on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from latentlang.errors import LatentlangError
+from latentlang.models.loading import load_tokenizer
+from latentlang.reproduction.settings import Settings
+from latentlang.reproduction.sizes import Shape, shape
+from latentlang.reproduction.steps import Step
+from latentlang.tasks import Prompt
+
+# Share of the speed of a large matrix product that a forward pass reaches. A guess for batches that fill the device;
+# small models on a CPU reach less.
+_EFFICIENCY = 0.4
+# Floating point operations per weight and token (Kaplan et al. 2020, section 2.1): forward 2; LoRA adds the backward
+# pass through the activations, 2, and gradient checkpointing, which large models need, one forward more.
+_FORWARD, _LORA = 2, 6
+_CHECKPOINTED = 1_000_000_000
+# Tokens per character where the tokenizer is not at hand: Latin script has about 0.3, others up to 1.
+_TOKENS_PER_CHARACTER = 0.5
+_SAMPLE, _PAIRS = 4, 32
+_BYTES_PER_NUMBER, _POOLS = 2, 2
+_PROBE_SIZE, _PROBE_SECONDS = 1024, 0.2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate.
+
+    Attributes:
+        seconds: on the device at hand.
+        bytes: on disk.
+        tokens: run through the model, those of training each time they are.
+    """
+
+    seconds: float
+    bytes: int
+    tokens: int
+
+
+class Estimate:
+    """Estimates of steps, on one device."""
+
+    def __init__(self, settings: Settings, device: str | None = None) -> None:
+        """Measure how fast the device multiplies matrices (a fifth of a second)."""
+        self._settings = settings
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.speed = _speed(self.device)
+
+    def of(self, step: Step) -> Cost:
+        """What a step will cost.
+
+        Raises:
+            LatentlangError: its data cannot be found, or nothing is known of its model.
+        """
+        size = shape(step.model)
+        if step.kind in ("align", "pca"):
+            return Cost(0.0, 1 << 20, 0)
+        if step.kind == "train":
+            return self._training(step, size)
+        tokens = self._prompt_tokens(step)
+        operations = _FORWARD * tokens * size.parameters
+        prompts = sum(len(self._prompts(step, code)) for code in step.languages)
+        rows = {"evaluate": 200, "lens": 30 * 8 * (size.n_layers + 1)}.get(step.kind, 0)
+        stored = prompts * len(step.layers) * size.d_model * _BYTES_PER_NUMBER * _POOLS
+        return Cost(
+            operations / (self.speed * _EFFICIENCY),
+            prompts * rows + stored * (step.kind == "harvest"),
+            tokens,
+        )
+
+    def _training(self, step: Step, size: Shape) -> Cost:
+        recipe, data = self._settings.recipe(step), self._settings.translations(step)
+        if recipe.is_identity:
+            return Cost(0.0, 0, 0)
+        sample = data.train[:: max(1, len(data.train) // _PAIRS)]
+        each = [self._tokens(step.model, pair.input + pair.output) for pair in sample]
+        mean = sum(each) / max(1, len(each))
+        schedule = recipe.schedule
+        seen = (
+            schedule.steps * schedule.batch * schedule.accumulation
+            if schedule.steps is not None
+            else (recipe.epochs or 0) * len(data.train)
+        )
+        tokens = int(seen * mean)
+        per_weight = _LORA if size.parameters > _CHECKPOINTED else _LORA - _FORWARD
+        # Rank times what goes in and comes out of query and value, in float32; checkpoints keep Adam's two moments too.
+        adapter = recipe.lora.rank * (2 * size.d_model + size.attention) * size.n_layers * 4
+        return Cost(per_weight * tokens * size.parameters / (self.speed * _EFFICIENCY), adapter, tokens)
+
+    def _prompts(self, step: Step, code: str) -> Sequence[Prompt]:
+        settings = self._settings
+        return settings.task(step).prompts(code, items=settings.items(step.task), seed=settings.seed)
+
+    def _prompt_tokens(self, step: Step) -> int:
+        found = 0.0
+        for code in step.languages:
+            prompts = self._prompts(step, code)
+            if not prompts:
+                continue
+            sample = prompts[:: max(1, len(prompts) // _SAMPLE)][:_SAMPLE]
+            found += len(prompts) * sum(self._tokens(step.model, p.text) for p in sample) / len(sample)
+        return int(found)
+
+    @staticmethod
+    def _tokens(model: str, text: str) -> float:
+        tokenizer = _tokenizer(model)
+        return len(text) * _TOKENS_PER_CHARACTER if tokenizer is None else len(tokenizer(text)["input_ids"])
+
+
+@cache
+def _tokenizer(model: str) -> Any:
+    """A model's tokenizer if it is on this machine, else None: a plan fetches nothing."""
+    if not shape(model).here:
+        return None
+    try:
+        return load_tokenizer(model)
+    except LatentlangError:
+        return None
+
+
+def _speed(device: torch.device) -> float:
+    """Floating point operations per second of a large matrix product, in the dtype models are run in there."""
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    one = torch.randn(_PROBE_SIZE, _PROBE_SIZE, device=device, dtype=dtype)
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    one @ one
+    wait()
+    started, rounds = time.perf_counter(), 0
+    while time.perf_counter() - started < _PROBE_SECONDS:
+        one @ one
+        wait()
+        rounds += 1
+    return 2 * _PROBE_SIZE**3 * rounds / (time.perf_counter() - started)

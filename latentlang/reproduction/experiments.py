@@ -1,0 +1,248 @@
+"""Experiments as data: one YAML file per figure or table of a paper, and what they have in common in ``suite.yaml``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from latentlang.errors import InputError, unknown
+from latentlang.languages import languages
+from latentlang.tasks import TASKS
+
+#: The model as it was published, before any training.
+BASE = "base"
+SUITE_FILE = "suite.yaml"
+LAST = "last"
+KINDS = ("accuracy", "pearson", "lens", "pca")
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_RECIPE = re.compile(r"[a-z0-9]+([+-][a-z0-9]+)*")
+_ROOT = Path(__file__).resolve().parents[2]
+# From a checkout, and from an installed wheel.
+_PLACES = (_ROOT / "experiments", _ROOT / "latentlang" / "experiments")
+
+Kind = Literal["accuracy", "pearson", "lens", "pca"]
+Made = TypeVar("Made", bound="_Part")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Experiment(_Part):
+    """One table or figure.
+
+    Attributes:
+        name: of its file: ``table1``.
+        title: what it shows.
+        source: what it is in the paper: ``Table 1``.
+        kind: ``accuracy`` of recipes per language, model, task or answer mode; ``pearson``: correlation of languages'
+            first principal components; ``lens``: curves over layers; ``pca``: points.
+        models: short names.
+        tasks: whose items are asked.
+        trained_on: task asked to the task whose questions the adapters were trained on, where these differ.
+        answers: answer modes: ``en``, ``same``, ``agnostic``.
+        recipes: of training; ``base`` is the model without any. Of `pearson`, `lens` and `pca` the one compared with.
+        languages: codes or groups; for `pearson` and `pca` those whose prompts shape the axes together.
+        columns: what the columns of an accuracy table are.
+        layers: layers shown, of a model with `depth` layers, or ``last``; of other models those at the same share of
+            their depth.
+        depth: number of layers of the paper's model.
+        pairs: language pairs shown, ``en-de``.
+        note: what a reader should know.
+    """
+
+    name: str
+    title: str
+    source: str
+    kind: Kind
+    models: tuple[str, ...] = Field(min_length=1)
+    tasks: tuple[str, ...] = ("sentiment",)
+    trained_on: dict[str, str] = Field(default_factory=dict)
+    answers: tuple[str, ...] = ("en",)
+    recipes: tuple[str, ...] = Field(min_length=1)
+    languages: tuple[str, ...] = Field(default=("paper20",), min_length=1, validate_default=True)
+    columns: Literal["language", "model", "task", "answers"] = "language"
+    layers: tuple[int | Literal["last"], ...] = ()
+    depth: int | None = Field(default=None, ge=1)
+    pairs: tuple[str, ...] = ()
+    note: str = ""
+
+    @field_validator("recipes")
+    @classmethod
+    def _recipes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not _RECIPE.fullmatch(name):
+                raise ValueError(f"{name!r} is no recipe such as zh+es-en")
+        return value
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in TASKS:
+                raise ValueError(f"there is no task {name!r}; there are {', '.join(TASKS)}")
+        return value
+
+    @field_validator("languages")
+    @classmethod
+    def _languages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(entry.code for entry in languages(value))
+
+    @model_validator(mode="after")
+    def _whole(self) -> Experiment:
+        if self.kind in ("pearson", "pca") and not (self.layers and self.depth):
+            raise ValueError(f"{self.kind} needs layers, and the depth of the model they are counted in")
+        if self.kind != "accuracy" and (len(self.recipes) != 1 or self.recipes[0] == BASE):
+            raise ValueError(f"{self.kind} compares the base model with one recipe, not {self.recipes}")
+        for layer in self.layers:
+            if isinstance(layer, int) and not 0 <= layer <= (self.depth or layer):
+                raise ValueError(f"there is no layer {layer} of {self.depth}")
+        for pair in self.pairs:
+            if len(pair.split("-")) != 2 or not set(pair.split("-")) <= set(self.languages):
+                raise ValueError(f"the pair {pair!r} is not two of the languages {', '.join(self.languages)}")
+        return self
+
+    def adapter_task(self, task: str) -> str:
+        """The task whose questions the adapters for a task were trained on."""
+        return self.trained_on.get(task, task)
+
+    def layers_of(self, n_layers: int) -> list[int]:
+        """The layers shown, of a model with `n_layers` of them."""
+        depth = self.depth or n_layers
+        found = [
+            ceil(layer * n_layers / depth - 0.5) if isinstance(layer, int) else n_layers
+            for layer in self.layers
+        ]
+        return list(dict.fromkeys(found))
+
+
+class Size(_Part):
+    """How much is run.
+
+    Attributes:
+        items: task to items per language; all of a task that is not named.
+        training: fields of a recipe to change, for all trainings.
+        training_of: likewise for those on one task's questions.
+        permutations: for the nulls of the alignment.
+        resamples: for its intervals.
+    """
+
+    items: dict[str, int] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    training_of: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    permutations: int = Field(default=1000, ge=1)
+    resamples: int = Field(default=200, ge=0)
+
+    def changes(self, task: str) -> dict[str, Any]:
+        """Fields of a recipe changed for training on a task's questions."""
+        return {**self.training, **self.training_of.get(task, {})}
+
+
+class Suite(_Part):
+    """All experiments of one paper.
+
+    Attributes:
+        name: of its folder.
+        title: the paper.
+        about: what a reader should know of all of them.
+        data: name of the published set of test items (``latentlang data list``).
+        size: how much is run.
+        embedded: likewise for the models that come with the package.
+        experiments: by name, in the paper's order.
+        folder: where they were read from.
+    """
+
+    name: str
+    title: str
+    about: str = ""
+    data: str = ""
+    size: Size = Field(default_factory=Size)
+    embedded: Size = Field(default_factory=Size)
+    order: tuple[str, ...] = Field(min_length=1)
+    experiments: dict[str, Experiment] = Field(default_factory=dict)
+    folder: Path = Path()
+
+    def chosen(self, names: Sequence[str] | None = None) -> list[Experiment]:
+        """Experiments by name, in the paper's order; all of them for None.
+
+        Raises:
+            InputError: there is no such experiment.
+        """
+        if names is None:
+            return list(self.experiments.values())
+        asked = list(dict.fromkeys(name.strip().casefold() for name in names if name.strip()))
+        for name in asked:
+            if name not in self.experiments:
+                raise unknown("figure or table", name, self.experiments)
+        if not asked:
+            raise InputError(f"no figure or table was named; there are {', '.join(self.experiments)}")
+        return [found for name, found in self.experiments.items() if name in asked]
+
+
+def experiments_folder(name: str, *, folder: Path | None = None) -> Path:
+    """Where the experiments of a paper lie.
+
+    Args:
+        name: the paper's (``spontaneous``), or the path of such a folder.
+        folder: look here instead of in the project and the installed package.
+
+    Raises:
+        InputError: there is none.
+    """
+    given = Path(name).expanduser()
+    if (given / SUITE_FILE).is_file():
+        return given
+    places = _PLACES if folder is None else (folder,)
+    found = {path.parent.name: path.parent for place in places for path in place.glob(f"*/{SUITE_FILE}")}
+    if name not in found:
+        raise unknown("set of experiments", name, found, hint=f"or give a folder with a {SUITE_FILE}")
+    return found[name]
+
+
+def load_suite(name: str, *, folder: Path | None = None) -> Suite:
+    """Read the experiments of a paper.
+
+    Args:
+        name: as for `experiments_folder`.
+        folder: likewise.
+
+    Raises:
+        InputError: there is no such folder, or a file in it is wrong; it is named.
+    """
+    path = experiments_folder(name, folder=folder)
+    record = _read(path / SUITE_FILE)
+    suite = _checked(Suite, {"name": path.name, **record}, path / SUITE_FILE)
+    found: dict[str, Experiment] = {}
+    for own in suite.order:
+        if not _NAME.fullmatch(own):
+            raise InputError(f"{path / SUITE_FILE}: {own!r} is no name of an experiment; use a-z, 0-9 and -")
+        file = path / f"{own}.yaml"
+        found[own] = _checked(Experiment, {"name": own, **_read(file)}, file)
+    return suite.model_copy(update={"experiments": found, "folder": path})
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(record, Mapping):
+        raise InputError(f"{path} must hold fields and their values")
+    return record
+
+
+def _checked(kind: type[Made], record: Mapping[str, Any], path: Path) -> Made:
+    try:
+        return kind(**record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise InputError(f"{path}: {where}: {first['msg']}") from error

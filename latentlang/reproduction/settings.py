@@ -1,0 +1,79 @@
+"""How experiments are run: with which items, how much of everything, on which device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from latentlang.reproduction.experiments import Size
+from latentlang.reproduction.steps import Step
+from latentlang.tasks import Task
+from latentlang.tasks import task as build_task
+from latentlang.tasks.labels import Protocol
+from latentlang.training import AlignmentData, Recipe, alignment_data, recipe_for
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run depends on besides the experiments.
+
+    Attributes:
+        size: how much is run.
+        protocol: ``corrected``, or ``as-published``.
+        data: test items, as `tasks.task` takes them: a folder of published files, or ``hub:xnli``; None for the
+            embedded ones.
+        training_data: task to a folder with question translations of it; of other tasks their own are taken.
+        seed: of everything drawn.
+        loading: options of `load`: device, dtype, quantization, trust_remote_code.
+        batch_tokens: see `HookedLM.stream`.
+        overrides: fields of every recipe to change; they have the last word.
+    """
+
+    size: Size = field(default_factory=Size)
+    protocol: Protocol = "corrected"
+    data: str | Path | None = None
+    training_data: Mapping[str, Path] = field(default_factory=dict)
+    seed: int = 0
+    loading: Mapping[str, Any] = field(default_factory=dict)
+    batch_tokens: int | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def task(self, step: Step) -> Task:
+        """The task that a step asks.
+
+        Raises:
+            InputError: its data cannot be used.
+        """
+        options: dict[str, Any] = {"protocol": self.protocol, "answers": step.answers}
+        if self.data is not None:
+            options["data"] = self.data
+        return build_task(step.task, **options)
+
+    def items(self, task: str) -> int | None:
+        """Items per language of a task; None for all."""
+        return self.size.items.get(task)
+
+    def recipe(self, step: Step) -> Recipe:
+        """The recipe of a training, with what is changed in it.
+
+        Raises:
+            InputError: there is no such recipe.
+        """
+        changes = {
+            "task": step.task,
+            "seed": self.seed,
+            **self.size.changes(step.task),
+            **self.overrides,
+        }
+        return recipe_for(step.model, step.adapter.recipe, changes)
+
+    def translations(self, step: Step) -> AlignmentData:
+        """What a training trains on.
+
+        Raises:
+            InputError: there are no such translations.
+        """
+        chosen = self.recipe(step)
+        return alignment_data(chosen, data=self.training_data.get(step.task))

@@ -1,0 +1,158 @@
+"""What has to be run for a table or figure: steps, each asked for once however many experiments need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from latentlang.reproduction.experiments import BASE, Experiment
+
+#: In the order in which they are run for one model and adapter.
+STEP_KINDS = ("train", "evaluate", "lens", "harvest", "align", "pca")
+
+
+@dataclass(frozen=True, order=True)
+class Adapter:
+    """A trained adapter, or none.
+
+    Attributes:
+        recipe: ``base`` for none.
+        task: whose questions it is trained on; empty for none.
+    """
+
+    recipe: str = BASE
+    task: str = ""
+
+    @property
+    def state(self) -> str:
+        """Whether a model with it is ``base`` or ``tuned``."""
+        return BASE if self.recipe == BASE else "tuned"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to run.
+
+    Attributes:
+        kind: of `STEP_KINDS`.
+        model: short name, hub id or folder.
+        adapter: what is on it.
+        task: whose items are asked; of a training, whose questions.
+        answers: answer mode.
+        languages: codes.
+        layers: of the harvest and what is made of it, of this model.
+    """
+
+    kind: str
+    model: str
+    adapter: Adapter
+    task: str
+    answers: str = ""
+    languages: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
+
+    @property
+    def training(self) -> Step | None:
+        """The training that makes this step's adapter; None for the base model."""
+        return Step("train", self.model, self.adapter, self.adapter.task) if self.adapter.task else None
+
+    @property
+    def label(self) -> str:
+        """In words, for a plan or a progress bar."""
+        on = self.adapter.recipe
+        if self.adapter.task and self.adapter.task != self.task:
+            on += f" ({self.adapter.task} questions)"
+        about = [self.model, on, self.task, self.answers if self.kind == "evaluate" else ""]
+        if self.kind in ("lens", "align", "pca"):
+            about.append(f"{len(self.languages)} languages")
+        if self.kind in ("align", "pca"):
+            about.append(f"layers {', '.join(map(str, self.layers))}")
+        return " ".join([self.kind, *(part for part in about if part)])
+
+
+def steps_of(experiment: Experiment, *, model: str, n_layers: int) -> list[Step]:
+    """The steps that one experiment needs of one model.
+
+    Args:
+        experiment: the experiment.
+        model: the model that is run, which may stand in for the paper's.
+        n_layers: how many layers it has.
+    """
+    found: list[Step] = []
+    for task in experiment.tasks:
+        adapters = [
+            Adapter() if recipe == BASE else Adapter(recipe, experiment.adapter_task(task))
+            for recipe in experiment.recipes
+        ]
+        if experiment.kind != "accuracy":
+            adapters.insert(0, Adapter())
+        found += [Step("train", model, a, a.task) for a in adapters if a.recipe != BASE]
+        layers = tuple(experiment.layers_of(n_layers))
+        for adapter in adapters:
+            for answers in experiment.answers:
+                one = Step("", model, adapter, task, answers, experiment.languages)
+                if experiment.kind == "accuracy":
+                    found.append(replace(one, kind="evaluate"))
+                elif experiment.kind == "lens":
+                    found.append(replace(one, kind="lens"))
+                else:
+                    found.append(replace(one, kind="harvest", layers=layers))
+                    if experiment.kind == "pearson":
+                        found.append(replace(one, kind="align", layers=layers))
+                    elif adapter.recipe != BASE:
+                        found.append(replace(one, kind="pca", layers=layers))
+    return list(dict.fromkeys(found))
+
+
+def merged(steps: Iterable[Step]) -> list[Step]:
+    """Each step once, and one harvest for all that read activations of the same prompts: their languages and layers."""
+    harvests: dict[tuple[str, Adapter, str, str], Step] = {}
+    found: dict[Step, None] = {}
+    for step in steps:
+        if step.kind != "harvest":
+            found[step] = None
+            continue
+        about = (step.model, step.adapter, step.task, step.answers)
+        had = harvests.get(about)
+        if had is not None:
+            step = replace(
+                step,
+                languages=tuple(dict.fromkeys((*had.languages, *step.languages))),
+                layers=tuple(sorted({*had.layers, *step.layers})),
+            )
+        harvests[about] = step
+    return ordered([*found, *harvests.values()])
+
+
+def ordered(steps: Iterable[Step]) -> list[Step]:
+    """In the order in which they are run: a model with one adapter after the other, the base first; pictures last."""
+
+    def place(step: Step) -> tuple[bool, str, bool, Adapter, int]:
+        late = step.kind == "pca"
+        return (
+            late, step.model, step.adapter.recipe != BASE, step.adapter, STEP_KINDS.index(step.kind),
+        )  # fmt: skip
+
+    return sorted(steps, key=place)
+
+
+def harvest_for(step: Step, harvests: Sequence[Step], *, base: bool = False) -> Step:
+    """The harvest that a step reads.
+
+    Args:
+        step: of kind ``align`` or ``pca``.
+        harvests: those there are.
+        base: that of the model without the step's adapter.
+    """
+    adapter = Adapter() if base else step.adapter
+    about = (step.model, adapter, step.task, step.answers)
+    return next(h for h in harvests if (h.model, h.adapter, h.task, h.answers) == about)
+
+
+def groups(steps: Iterable[Step]) -> list[list[Step]]:
+    """Steps that share a model with its adapter, which is loaded once for them; the pictures are no part of any."""
+    found: dict[tuple[str, Adapter], list[Step]] = {}
+    for step in ordered(steps):
+        if step.kind != "pca":
+            found.setdefault((step.model, step.adapter), []).append(step)
+    return list(found.values())

@@ -1,0 +1,286 @@
+"""Tables: our numbers with their intervals, the paper's beside them, and the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from latentlang.errors import InputError
+from latentlang.geometry.alignment_result import paper_table
+from latentlang.reproduction.experiments import BASE, Experiment
+from latentlang.reproduction.published import MEAN, PUBLISHED_TABLES, published
+from latentlang.reproduction.sizes import shape
+from latentlang.reproduction.steps import Adapter, Step
+
+Outcome = Callable[[Step], Any]
+_ACCURACY = (
+    "paper_model", "model", "task", "trained_on", "answers", "recipe", "language", "n", "ours", "low", "high", "chance",
+    "paper", "difference",
+)  # fmt: skip
+_PEARSON = (
+    "paper_model", "model", "paper_layer", "layer", "pair", "state", "n", "ours", "low", "high", "null_mean", "p",
+    "without_length", "paper", "difference",
+)  # fmt: skip
+#: Names of lines: our numbers, and those that were printed.
+OURS, PAPER = "ours", "paper"
+_MEASURE = "pearson_pc1"
+_TASKS = {"sentiment": "Sentiment", "nli": "NLI", "paraphrase": "Paraphrase"}
+_ANSWERS = {"en": "English answers", "same": "Same language", "agnostic": "Task-agnostic"}
+
+
+@dataclass(frozen=True)
+class Wide:
+    """A table as it is printed: a heading for each column, text in each cell, rows in groups.
+
+    Attributes:
+        head: names of the columns; the first is that of the rows' own names.
+        rows: name of the row, what stands in it (``ours``, ``paper``, ...), the cells. Lines without a name belong
+            to the row above.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class ReproducedTable:
+    """One table of the paper, filled by a run.
+
+    Attributes:
+        experiment: which.
+        table: one row per number. Accuracies in percent: ``paper_model`` is whose place the `model` takes, `low` and
+            `high` the 95 % interval of `ours` (Wilson over items of one language, crossed bootstrap for a ``mean`` over
+            languages), `chance` what guessing gives. Pearson: `ours` with its interval from half samples, `null_mean`
+            and `p` against unpaired items, `without_length` the coefficient once prompt length is regressed out.
+            `paper` is what was printed there (nan where nothing was), `difference` ours less it.
+    """
+
+    experiment: Experiment
+    table: pd.DataFrame
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether another model than the paper's was run, so that differences say nothing about the paper."""
+        return bool((self.table["paper_model"] != self.table["model"]).any())
+
+    @cached_property
+    def wide(self) -> Wide:
+        """As it is printed."""
+        return _wide_pearson(self) if self.experiment.kind == "pearson" else _wide_accuracy(self)
+
+
+def table_of(
+    experiment: Experiment, *, standin: str | None, outcome: Outcome, folder: Path
+) -> ReproducedTable:
+    """Fill one table.
+
+    Args:
+        experiment: of kind ``accuracy`` or ``pearson``.
+        standin: the model that was run instead of the paper's; None for these themselves.
+        outcome: gives the result of a step.
+        folder: of the experiments, with the published values.
+
+    Raises:
+        InputError: the published values cannot be read.
+    """
+    if experiment.kind not in ("accuracy", "pearson"):
+        raise InputError(f"{experiment.name} is a figure, not a table")
+    printed = published(folder, experiment.name) if experiment.name in PUBLISHED_TABLES else None
+    rows: list[dict[str, Any]] = []
+    for paper_model in experiment.models:
+        fill = _accuracies if experiment.kind == "accuracy" else _correlations
+        rows += fill(experiment, paper_model, standin or paper_model, outcome)
+    table = pd.DataFrame(rows)
+    keys: dict[str, str]
+    columns: tuple[str, ...]
+    if experiment.kind == "accuracy":
+        keys = {"paper_model": "model", **{k: k for k in ("task", "recipe", "answers", "language")}}
+        columns = _ACCURACY
+    else:
+        keys, columns = (
+            {"paper_model": "model", "paper_layer": "layer", "pair": "pair", "state": "state"},
+            _PEARSON,
+        )
+        if printed is not None:
+            printed = printed.assign(pair=printed["one"] + "-" + printed["other"])
+    if printed is None:
+        table["paper"] = float("nan")
+    else:
+        theirs = printed[[*keys.values(), "value"]].rename(
+            columns={**{name: own for own, name in keys.items()}, "value": "paper"}
+        )
+        table = table.merge(theirs, on=list(keys), how="left", validate="one_to_one")
+    table["difference"] = table["ours"] - table["paper"]
+    return ReproducedTable(experiment, table[list(columns)])
+
+
+def _accuracies(
+    experiment: Experiment, paper_model: str, model: str, outcome: Outcome
+) -> list[dict[str, Any]]:
+    rows = []
+    for task in experiment.tasks:
+        for answers in experiment.answers:
+            for recipe in experiment.recipes:
+                adapter = Adapter() if recipe == BASE else Adapter(recipe, experiment.adapter_task(task))
+                result = outcome(Step("evaluate", model, adapter, task, answers, experiment.languages))
+                about = {
+                    "paper_model": paper_model, "model": model, "task": task, "trained_on": adapter.task,
+                    "answers": answers, "recipe": recipe,
+                }  # fmt: skip
+                averages = result.averages()
+                for name, found in (
+                    *((str(row["language"]), row) for row in result.summary().to_dict("records")),
+                    *((MEAN, row) for row in averages[averages["group"] == "all"].to_dict("records")),
+                ):
+                    numbers = {"ours": "accuracy", "low": "low", "high": "high", "chance": "chance"}
+                    shares = {own: 100 * float(found[column]) for own, column in numbers.items()}
+                    rows.append({**about, "language": name, "n": int(found["n"]), **shares})
+    return rows
+
+
+def _correlations(
+    experiment: Experiment, paper_model: str, model: str, outcome: Outcome
+) -> list[dict[str, Any]]:
+    rows = []
+    task, answers = experiment.tasks[0], experiment.answers[0]
+    adapters = (Adapter(), Adapter(experiment.recipes[0], experiment.adapter_task(task)))
+    layers = tuple(experiment.layers_of(shape(model).n_layers))
+    for adapter in adapters:
+        result = outcome(Step("align", model, adapter, task, answers, experiment.languages, layers))
+        found = paper_table(result, measure=_MEASURE)
+        sizes = result.rows(_MEASURE).assign(
+            pair=lambda rows: rows["language_a"].astype(str) + "-" + rows["language_b"].astype(str)
+        )
+        found = found.merge(sizes[["layer", "pair", "n"]], on=["layer", "pair"])
+        for layer, paper_layer in zip(layers, experiment.layers, strict=True):
+            for pair in experiment.pairs:
+                for row in found[(found["layer"] == layer) & found["pair"].isin(_either(pair))].to_dict(
+                    "records"
+                ):
+                    rows.append({
+                        "paper_model": paper_model, "model": model, "paper_layer": paper_layer, "layer": layer,
+                        "pair": pair, "state": adapter.state, "n": int(row["n"]), "ours": row["value"],
+                        "low": row["low"], "high": row["high"], "null_mean": row["null_mean"], "p": row["p"],
+                        "without_length": row["partial"],
+                    })  # fmt: skip
+    return rows
+
+
+def _either(pair: str) -> tuple[str, str]:
+    one, other = pair.split("-")
+    return pair, f"{other}-{one}"
+
+
+# As printed
+
+
+def _wide_accuracy(found: ReproducedTable) -> Wide:
+    experiment, table = found.experiment, found.table
+    key = {"language": "language", "model": "paper_model", "task": "task", "answers": "answers"}[
+        experiment.columns
+    ]
+    if experiment.columns != "language":
+        table = table[table["language"] == MEAN]
+    columns = list(dict.fromkeys(table[key]))
+    names = {"task": _TASKS, "answers": _ANSWERS}.get(experiment.columns, {})
+    rows: list[tuple[str, str, tuple[str, ...]]] = []
+    for recipe in experiment.recipes:
+        part = table[table["recipe"] == recipe].set_index(key)
+        cells = [part.loc[column] for column in columns]
+        rows.append((recipe, OURS, tuple(_number(cell["ours"], 1) for cell in cells)))
+        rows.append(("", "95 %", tuple(_range(cell, 0) for cell in cells)))
+        rows.append(("", PAPER, tuple(_printed(cell["paper"]) for cell in cells)))
+        rows.append(("", "difference", tuple(_number(cell["difference"], 1, signed=True) for cell in cells)))
+    return Wide((experiment_head(found), "", *(names.get(c, c) for c in columns)), tuple(rows))
+
+
+def _wide_pearson(found: ReproducedTable) -> Wide:
+    experiment, table = found.experiment, found.table
+    states = list(dict.fromkeys(table["state"]))
+    layers = list(dict.fromkeys(table["layer"]))
+    rows: list[tuple[str, str, tuple[str, ...]]] = []
+    for layer in layers:
+        for pair in experiment.pairs:
+            part = table[(table["pair"] == pair) & (table["layer"] == layer)].set_index("state")
+            cells = [part.loc[state] for state in states]
+            name = pair if len(layers) == 1 else f"{pair}, layer {layer}"
+            rows.append((name, OURS, tuple(_number(cell["ours"], 2) for cell in cells)))
+            rows.append(("", "95 %", tuple(_range(cell, 2) for cell in cells)))
+            rows.append(("", "unpaired (chance)", tuple(_number(cell["null_mean"], 2) for cell in cells)))
+            rows.append(("", "without length", tuple(_number(cell["without_length"], 2) for cell in cells)))
+            rows.append(("", PAPER, tuple(_printed(cell["paper"]) for cell in cells)))
+            rows.append(
+                ("", "difference", tuple(_number(cell["difference"], 2, signed=True) for cell in cells))
+            )
+    return Wide((experiment_head(found), "", *states), tuple(rows))
+
+
+def experiment_head(found: ReproducedTable) -> str:
+    """Whose numbers ``ours`` are."""
+    models = ", ".join(dict.fromkeys(found.table["model"]))
+    if found.experiment.kind != "pearson":
+        return models
+    layers = ", ".join(map(str, dict.fromkeys(found.table["layer"])))
+    return f"{models}, layer {layers}"
+
+
+def _number(value: float | None, decimals: int, *, signed: bool = False) -> str:
+    if value is None or pd.isna(value):
+        return ""
+    return f"{value:{'+' if signed else ''}.{decimals}f}".replace("-", "−")
+
+
+def _printed(value: float) -> str:
+    """A number of the paper, with the digits it has there."""
+    return "" if pd.isna(value) else f"{value:g}".replace("-", "−")
+
+
+def _range(cell: pd.Series, decimals: int) -> str:
+    low, high = (_number(cell[name], decimals) for name in ("low", "high"))
+    return f"{low} to {high}" if low and high else ""
+
+
+def markdown(wide: Wide) -> str:
+    """A table for a README."""
+    lines = [
+        "| " + " | ".join(map(_cell, wide.head)) + " |",
+        "| --- | --- |" + " ---: |" * (len(wide.head) - 2),
+    ]
+    lines += ["| " + " | ".join(map(_cell, (name, own, *cells))) + " |" for name, own, cells in wide.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def latex(wide: Wide, *, caption: str, label: str) -> str:
+    """A ``booktabs`` table for a paper, with the caption and label given."""
+    head = " & ".join(map(_escaped, wide.head))
+    lines = [
+        r"\begin{table}", r"\centering", r"\begin{tabular}{ll" + "r" * (len(wide.head) - 2) + "}", r"\toprule",
+        head + r" \\",
+    ]  # fmt: skip
+    for name, own, cells in wide.rows:
+        if name:
+            lines.append(r"\midrule")
+        lines.append(" & ".join(map(_escaped, (name, own, *cells))) + r" \\")
+    lines += [
+        r"\bottomrule", r"\end{tabular}", rf"\caption{{{_escaped(caption)}}}", rf"\label{{{label}}}", r"\end{table}",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+_LATEX = str.maketrans({
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$",
+})  # fmt: skip
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_LATEX)

@@ -1,0 +1,187 @@
+"""Steps: what experiments share is run once; what an outcome depends on changes its key, and nothing else does."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentlang.errors import InputError
+from latentlang.models.registry import resolve
+from latentlang.reproduction import load_suite, plan
+from latentlang.reproduction.keys import Keys, model_key
+from latentlang.reproduction.sizes import shape
+from latentlang.reproduction.steps import STEP_KINDS, Adapter, Step, groups, merged, ordered, steps_of
+
+
+def _steps(*names, model="pocket"):
+    chosen = load_suite("spontaneous").chosen(names or None)
+    return merged(step for made in chosen for step in steps_of(made, model=model, n_layers=8))
+
+
+def test_what_two_tables_share_is_one_step():
+    both = _steps("table1", "table2")
+    assert set(both) == set(_steps("table1")) | set(_steps("table2"))
+    assert len(both) < len(_steps("table1")) + len(_steps("table2"))
+
+
+def test_one_harvest_serves_all_figures_and_tables_of_its_prompts():
+    harvests = [step for step in _steps() if step.kind == "harvest"]
+    assert len(harvests) == 2  # base and tuned
+    assert {step.adapter.state for step in harvests} == {"base", "tuned"}
+    for step in _steps():
+        if step.kind in ("align", "pca"):
+            assert any(
+                set(step.languages) <= set(h.languages) and set(step.layers) <= set(h.layers)
+                for h in harvests
+            )
+
+
+def test_every_adapter_that_is_used_is_trained_before():
+    trained: set[tuple[str, Adapter]] = set()
+    for step in _steps():
+        if step.kind == "train":
+            trained.add((step.model, step.adapter))
+        elif step.adapter.recipe != "base":
+            assert (step.model, step.adapter) in trained, step.label
+
+
+def test_cross_task_tables_take_the_other_tasks_adapter():
+    steps = [step for step in _steps("table5") if step.kind == "evaluate" and step.adapter.recipe != "base"]
+    assert {(step.task, step.adapter.task) for step in steps} == {("sentiment", "nli"), ("nli", "sentiment")}
+
+
+_adapters = st.builds(Adapter, st.sampled_from(["base", "zh-en", "sw-en"]), st.sampled_from(["", "nli"]))
+_any_step = st.builds(
+    Step, st.sampled_from(STEP_KINDS), st.sampled_from(["pocket", "mistral"]), _adapters,
+    st.sampled_from(["nli", "sentiment"]),
+)  # fmt: skip
+
+
+@given(st.lists(_any_step, unique=True))
+def test_groups_hold_every_step_once_and_share_model_and_adapter(steps):
+    found = groups(steps)
+    assert sorted(map(repr, (step for group in found for step in group))) == sorted(
+        repr(step) for step in steps if step.kind != "pca"
+    )
+    for group in found:
+        assert len({(step.model, step.adapter) for step in group}) == 1
+        kinds = [STEP_KINDS.index(step.kind) for step in group]
+        assert kinds == sorted(kinds)
+    assert len({(group[0].model, group[0].adapter) for group in found}) == len(found)
+
+
+@given(st.lists(_any_step, unique=True))
+def test_the_order_does_not_depend_on_that_of_the_question(steps):
+    assert {repr(s) for s in ordered(steps)} == {repr(s) for s in steps}
+    places = [(s.kind == "pca", s.model, s.adapter.recipe != "base") for s in ordered(steps)]
+    assert places == sorted(places)
+
+
+def _keys(planned, kind, recipe="sw+hi-en"):
+    step = next(s for s in planned.needed if s.kind == kind and s.adapter.recipe == recipe)
+    return Keys(planned.bench.settings).name(step, planned.bench.harvests)
+
+
+@pytest.fixture
+def asked(small, mistral):
+    def ask(**changes):
+        return plan(str(small), **{"model": mistral, **changes})
+
+    return ask
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate", "lens", "harvest", "align", "pca"])
+def test_the_same_question_has_the_same_key(asked, kind):
+    assert _keys(asked(), kind) == _keys(asked(cache="elsewhere", batch_tokens=64), kind)
+
+
+@pytest.mark.parametrize(
+    ("changes", "changed"),
+    [
+        ({"items": 11}, {"evaluate", "lens", "harvest", "align", "pca"}),
+        ({"seed": 1}, {"train", "evaluate", "lens", "harvest", "align", "pca"}),
+        ({"overrides": {"steps": 3}}, {"train", "evaluate", "lens", "harvest", "align", "pca"}),
+        ({"dtype": "bf16"}, {"train", "evaluate", "lens", "harvest", "align", "pca"}),
+        ({"protocol": "as-published"}, {"evaluate", "lens", "harvest", "align", "pca"}),
+    ],
+)
+def test_what_an_outcome_depends_on_changes_its_key(asked, changes, changed):
+    before, after = asked(), asked(**changes)
+    kinds = ("train", "evaluate", "lens", "harvest", "align", "pca")
+    assert {kind for kind in kinds if _keys(before, kind) != _keys(after, kind)} == changed
+
+
+def test_choosing_a_figure_changes_no_key(asked):
+    assert _keys(asked(only=["points"]), "harvest") == _keys(asked(only=["pear"]), "harvest")
+
+
+def test_a_model_that_was_trained_again_is_another(mistral, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(mistral, copy)
+    first = model_key(resolve(str(copy)))
+    assert first == model_key(resolve(mistral))
+    weights = copy / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1  # same names, shapes and sizes
+    weights.write_bytes(content)
+    assert model_key(resolve(str(copy))) != first
+
+
+def test_a_size_is_read_from_the_configuration_alone(mistral):
+    from latentlang.models import load
+
+    model = load(mistral)
+    found = shape(mistral)
+    assert found.here
+    assert (found.n_layers, found.d_model) == (model.n_layers, model.d_model)
+    assert found.parameters == sum(p.numel() for p in model.model.parameters())
+
+
+def test_the_papers_models_have_a_size_where_they_are_not_on_the_machine():
+    found = shape("mistral")
+    assert found.n_layers == 32 and 7e9 < found.parameters < 7.5e9
+
+
+def test_a_plan_estimates_what_is_missing(asked):
+    steps = asked().steps()
+    assert not any(line.cached for line in steps)
+    by_kind = {line.step.kind: line.cost for line in steps}
+    assert by_kind["train"].tokens > 0 and by_kind["train"].seconds > 0
+    harvest = next(line for line in steps if line.step.kind == "harvest")
+    n, stored = 10 * len(harvest.step.languages), 2 * 2
+    assert harvest.cost.bytes == n * len(harvest.step.layers) * shape(harvest.step.model).d_model * stored
+
+
+def test_more_items_cost_more(asked):
+    def seconds(items):
+        lines = asked(items=items, only=["acc"]).steps()
+        return sum(line.cost.tokens for line in lines if line.step.kind == "evaluate")
+
+    assert seconds(12) == pytest.approx(2 * seconds(6), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"items": 0}, "items must be at least 1"),
+        ({"items": 9}, "pear needs at least 10 items per language, not 9"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"only": ["figure9"]}, "unknown figure or table 'figure9'"),
+        ({"model": "no-such-model"}, "unknown model 'no-such-model'"),
+        ({"training_data": {"poetry": "."}}, "unknown task 'poetry'"),
+        ({"training_data": {"nli": "nowhere"}}, "the training data 'nowhere' of nli do not exist"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_anything_runs(asked, changes, message):
+    with pytest.raises(InputError, match=message):
+        asked(**changes)
+
+
+def test_labels_tell_steps_of_another_tasks_questions():
+    step = Step("evaluate", "pocket", Adapter("zh-en", "nli"), "sentiment", "en", ("en",))
+    assert step.label == "evaluate pocket zh-en (nli questions) sentiment en"
+    assert "nli" not in replace(step, adapter=Adapter()).label

@@ -1,0 +1,184 @@
+"""The whole way on a tiny random Mistral: tables, figures, pages; run again, stopped, in two processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from small_experiments import SPONTANEOUS, write_suite
+
+from latentlang.errors import InputError
+from latentlang.evaluation import EvaluationResult
+from latentlang.reproduction import Reproduction, plan, reproduce
+from latentlang.reproduction import pages as pages_module
+
+QUICK = {"overrides": {"steps": 2, "per_pair": 40}}
+FILES = {
+    *(f"{name}.{ending}" for name in ("acc", "modes", "pear") for ending in ("csv", "md", "tex")),
+    "curves.html", "points.html", "index.html", "README.md",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def done(small: Path, mistral: str, tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
+    """All of the small experiments, run once."""
+    folder = tmp_path_factory.mktemp("done")
+    planned = plan(str(small), model=mistral, cache=folder / "cache", **QUICK)
+    return reproduce(planned, out=folder / "out", formats=["html"])
+
+
+def test_every_table_and_figure_is_written(done):
+    assert {path.name for path in done.files} == FILES
+    assert all(path.is_file() for path in done.files)
+    assert len(done.ran) == len(done.plan.needed)
+
+
+def test_a_second_run_runs_nothing_and_writes_the_same(done, small, mistral, tmp_path):
+    planned = plan(str(small), model=mistral, cache=done.plan.bench.cache, **QUICK)
+    assert all(line.cached for line in planned.steps(cost=False))
+    again = reproduce(planned, out=tmp_path / "again", formats=["html"])
+    assert again.ran == ()
+    for name in ("acc", "modes", "pear"):
+        assert (again.folder / f"{name}.csv").read_bytes() == (done.folder / f"{name}.csv").read_bytes()
+
+
+def test_accuracies_are_those_of_the_steps(done):
+    table = pd.read_csv(done.folder / "acc.csv")
+    assert set(table.language) == {"en", "de", "sw", "mean"}
+    assert set(table.recipe) == {"base", "sw+hi-en"}
+    found = {}
+    for folder in (done.plan.bench.cache / "evaluate").iterdir():
+        asked = json.loads((folder / "step.json").read_text())["options"]
+        if asked["answers"] == "en":
+            result = EvaluationResult.load(folder)
+            name = "base" if result.provenance.adapter is None else result.provenance.adapter.split(",")[0]
+            found[name] = result.summary().set_index("language")["accuracy"]
+    for row in table[table.language != "mean"].itertuples():
+        assert row.ours == pytest.approx(100 * found[row.recipe][row.language], rel=1e-5)
+        assert row.low <= row.ours <= row.high
+        assert math.isnan(row.paper) and math.isnan(row.difference)
+
+
+def test_correlations_stand_with_their_nulls(done):
+    table = pd.read_csv(done.folder / "pear.csv")
+    assert list(zip(table.pair, table.state, strict=True)) == [
+        (pair, state) for state in ("base", "tuned") for pair in ("en-de", "de-sw")
+    ]
+    assert table.ours.between(-1, 1).all() and table.null_mean.abs().max() < 1
+    assert (table.layer <= 3).all() and (table.paper_layer == 20).all()
+
+
+def test_no_page_says_where_the_cache_lies(done):
+    for path in done.files:
+        assert str(done.plan.bench.cache) not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_the_pages_tell_the_same_numbers_as_the_table(done):
+    table = pd.read_csv(done.folder / "acc.csv")
+    row = table[(table.recipe == "base") & (table.language == "de")].iloc[0]
+    line = next(
+        text
+        for text in (done.folder / "README.md").read_text().splitlines()
+        if text.startswith("| base | ours |")
+    )
+    assert line.split(" | ")[3].strip(" |") == f"{row.ours:.1f}"
+    tex = (done.folder / "acc.tex").read_text()
+    widths = {text.count("&") for text in tex.splitlines() if text.endswith(r"\\")}
+    assert widths == {5} and r"\%" in tex and not re.search(r"(?<!\\)%", tex)
+
+
+def test_two_processes_give_the_same_tables_as_one(done, small, mistral, tmp_path):
+    planned = plan(str(small), model=mistral, only=["acc"], cache=tmp_path / "cache", **QUICK)
+    both = reproduce(planned, out=tmp_path / "out", formats=["html"], jobs=2)
+    assert (both.folder / "acc.csv").read_bytes() == (done.folder / "acc.csv").read_bytes()
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(done, small, mistral, tmp_path):
+    code = (
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from latentlang.reproduction import plan, reproduce\n"
+        "if __name__ == '__main__':\n"
+        f"    planned = plan({str(small)!r}, model={mistral!r}, only=['acc', 'pear'], cache=sys.argv[1], **{QUICK!r})\n"
+        "    reproduce(planned, out=sys.argv[2], formats=['html'])\n"
+    )
+    cache, out = tmp_path / "cache", tmp_path / "out"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    running = subprocess.Popen([sys.executable, "-c", code, str(cache), str(out)], env=environment)
+    last = time.monotonic() + 240
+    while time.monotonic() < last and running.poll() is None:
+        if list(cache.glob("evaluate/*/metadata.json")):
+            break
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait(timeout=60)
+    kept = {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/*/result.parquet")}
+    assert kept, "it was killed before the first step was done"
+    planned = plan(str(small), model=mistral, only=["acc", "pear"], cache=cache, **QUICK)
+    after = reproduce(planned, out=out, formats=["html"])
+    assert 0 < len(after.ran) < len(planned.needed)
+    for name in ("acc", "pear"):
+        assert (out / f"{name}.csv").read_bytes() == (done.folder / f"{name}.csv").read_bytes()
+
+
+def test_an_outcome_that_was_damaged_is_computed_again(done, small, mistral, tmp_path):
+    import shutil
+
+    cache = tmp_path / "cache"
+    shutil.copytree(done.plan.bench.cache, cache)
+    victim = next((cache / "lens").glob("*/result.parquet"))
+    victim.write_bytes(b"not a table")
+    planned = plan(str(small), model=mistral, only=["curves"], cache=cache, **QUICK)
+    again = reproduce(planned, out=tmp_path / "out", formats=["html"])
+    assert [name.split("/")[0] for name in again.ran] == ["lens"]
+
+
+def test_printed_values_stand_beside_ours_with_the_difference(mistral, tmp_path):
+    small = {"table6": "{title: kinds, source: Table 6, kind: accuracy, models: [mistral], recipes: [base],"
+             " languages: [en, de], answers: [same, agnostic], columns: answers}"}  # fmt: skip
+    folder = write_suite(
+        tmp_path / "spontaneous", "{title: x, order: [table6], size: {items: {sentiment: 4}}}", **small
+    )
+    (folder / "published").mkdir()
+    text = (SPONTANEOUS / "published" / "table6.csv").read_text()
+    (folder / "published" / "table6.csv").write_text(text)
+    planned = plan(str(folder), model=mistral, cache=tmp_path / "cache")
+    made = reproduce(planned, out=tmp_path / "out", formats=["html"])
+    table = pd.read_csv(made.folder / "table6.csv")
+    means = table[table.language == "mean"].set_index("answers")
+    assert dict(means.paper) == {"same": 76.86, "agnostic": 50.40}
+    assert list(table.difference.dropna()) == pytest.approx(
+        list((table.ours - table.paper).dropna()), abs=1e-3
+    )
+    assert "stands in for mistral" in (made.folder / "README.md").read_text()
+    assert "| 76.86 | 50.4 |" in (made.folder / "table6.md").read_text()
+
+
+def test_without_a_browser_the_pages_are_written_and_one_line_says_why(
+    done, small, mistral, tmp_path, monkeypatch
+):
+    def none(*_args: object, **_options: object) -> None:
+        raise InputError("the picture could not be drawn: no browser")
+
+    monkeypatch.setattr(pages_module, "write_picture", none)
+    monkeypatch.setattr(pages_module, "check_pictures", lambda: None)
+    planned = plan(str(small), model=mistral, cache=done.plan.bench.cache, **QUICK)
+    made = reproduce(planned, out=tmp_path / "out", formats=["html", "png", "svg"])
+    assert made.notes == ("no pictures: the picture could not be drawn: no browser",)
+    assert {path.name for path in made.files} == FILES
+
+
+def test_a_format_or_number_of_jobs_that_makes_no_sense_is_refused(done, small, mistral, tmp_path):
+    planned = plan(str(small), model=mistral, cache=done.plan.bench.cache, **QUICK)
+    with pytest.raises(InputError, match="unknown format 'gif'"):
+        reproduce(planned, out=tmp_path, formats=["gif"])
+    with pytest.raises(InputError, match="jobs must be at least 1, not 0"):
+        reproduce(planned, out=tmp_path, jobs=0)
