@@ -9,17 +9,19 @@ BIN := $(VENV)/bin
 # -qq: errors only. Constraints hold every version in one place.
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 OUT := latentlang-out/demo
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # The theme speaks of its maker's plans at every build.
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs docs-serve clean pocket
+.PHONY: help demo test lint types figures docs docs-serve clean pocket
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    install into .venv and look into the embedded model, in Japanese"
 	@echo "make test    lint, types, documentation and all tests"
 	@echo "make lint    ruff and mypy only"
+	@echo "make figures the reference paper's figures and tables on the embedded model, into figures/spontaneous/pocket"
 	@echo "make docs    build the documentation into site/ (docs-serve: look at it while writing)"
 	@echo "make pocket  train the embedded models again (hours) and measure them"
 	@echo "make clean   remove .venv, caches and latentlang-out"
@@ -44,6 +46,11 @@ docs: $(VENV)/.dev
 
 docs-serve: $(VENV)/.dev
 	@$(MKDOCS) serve --livereload --no-strict --watch latentlang --watch README.md
+
+# One process for each core: one alone does not fill the machine with so small a model.
+figures: $(VENV)/.dev
+	@$(INSTALL) -e '.[figures]'
+	$(BIN)/latentlang reproduce spontaneous --model pocket --jobs $(JOBS)
 
 pocket: $(VENV)/.dev
 	$(BIN)/python -m experiments.pocket.train pocket

@@ -69,7 +69,7 @@ def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         for name, bar in bars.items():
             at_most = name.endswith("_at_most")
             key = name.removesuffix("_at_most").removesuffix("_at_least")
-            value = _measured(tables, subject, key)
+            value = measured(tables, subject, key)
             rows.append({
                 "of": subject, "criterion": key.replace("_", " "), "bar": f"{'<=' if at_most else '>='} {bar:g}",
                 "measured": round(value, 3), "met": "yes" if (value <= bar if at_most else value >= bar) else "no",
@@ -77,25 +77,33 @@ def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _measured(tables: dict[str, pd.DataFrame], subject: str, key: str) -> float:
-    """The number a criterion asks for (`criteria.yaml` says what the words mean)."""
+def measured(tables: dict[str, pd.DataFrame], subject: str, key: str, *, model: str | None = None) -> float:
+    """The number a criterion asks for (`criteria.yaml` says what the words mean).
+
+    Args:
+        tables: as for `write_card`.
+        subject: of the criteria: translation, sentiment or control.
+        key: its name without ``at_least`` or ``at_most``.
+        model: whose number; by default `pocket`, and `pocket-control` for those of the control.
+    """
+    name = model or ("pocket-control" if subject == "control" else "pocket")
     accuracy, curves = tables["accuracy"], tables["curves"]
     if subject == "control":  # the larger of its splits
         column, layers = key.split("_")
         return max(
-            _best(_part(curves, "pocket-control", "translation", split), column, layers)
+            _best(_part(curves, name, "translation", split), column, layers)
             for task, split in _SPLITS
             if task == "translation"
         )
     split = max((name for task, name in _SPLITS if task == subject and key.startswith(_key(name))), key=len)
     rest = key.removeprefix(_key(split)).strip("_")
-    own = _part(accuracy, "pocket", subject, split)
+    own = _part(accuracy, name, subject, split)
     if rest == "accuracy":
         return float(own["accuracy"].mean())
     if rest == "accuracy_above_chance_languages":
         return float((own["low"] > 0.5).sum())
     column, layers = rest.split("_")
-    return _best(_part(curves, "pocket", subject, split), column, layers)
+    return _best(_part(curves, name, subject, split), column, layers)
 
 
 def _key(split: str) -> str:

@@ -74,6 +74,10 @@ class Recipe:
     block_skip: float = 0.0
     mixture: Mixture = field(default_factory=Mixture)
 
+    def as_record(self) -> dict[str, Any]:
+        """As JSON can say it."""
+        return asdict(self)
+
 
 def variant(name: str | None, **options: Any) -> Recipe:
     """The recipe with what a variant of `variants.yaml` changes in it, and with other options set.
@@ -194,7 +198,7 @@ def train(name: str, recipe: Recipe, *, compiled: bool = True, out: Path | None 
     log_folder = folder.parent if out else LOGS
     log_folder.mkdir(parents=True, exist_ok=True)
     log = (log_folder / f"{folder.name}-seed{recipe.seed}.jsonl").open("w", encoding="utf-8")
-    log.write(json.dumps({"model": name, "hub": HUBS[name], "recipe": asdict(recipe)}) + "\n")
+    log.write(json.dumps({"model": name, "hub": HUBS[name], "recipe": recipe.as_record()}) + "\n")
     started = time.time()
     batches = packed_rows(recipe, tokenizer, HUBS[name])
     running = 0.0
@@ -242,7 +246,7 @@ def write_model(
     (folder / "generation_config.json").unlink(missing_ok=True)
     tokenizer.save_pretrained(folder)
     split = {
-        "recipe": asdict(recipe),
+        "recipe": recipe.as_record(),
         "held_out_concepts": sorted(held_out_concepts()),
         "held_out_adjectives": sorted(held_out_adjectives()),
         "languages_without_reviews": list(NO_REVIEWS),

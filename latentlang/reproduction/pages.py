@@ -24,7 +24,7 @@ from latentlang.results import git_commit, package_versions, prepare_folder, wri
 
 PICTURES = ("png", "pdf", "svg")
 FORMATS = ("html", *PICTURES)
-_WIDTH = 1000
+_WIDTH, _SCALE = 1000, 1.5
 
 
 class Writer:
@@ -135,7 +135,8 @@ class Writer:
             self.files.append(write_html(figure, path, title=self._title(experiment)))
         for ending in [ending for ending in self._formats if ending in PICTURES]:
             try:
-                self.files.append(write_picture(figure, self._folder / f"{name}.{ending}", width=_WIDTH))
+                path = self._folder / f"{name}.{ending}"
+                self.files.append(write_picture(figure, path, width=_WIDTH, scale=_SCALE))
             except InputError as error:
                 self._without_pictures(error)
                 return
@@ -171,6 +172,15 @@ class Writer:
         whose = "the embedded ones" if self._settings.data is None else "the published ones"
         found.append(
             f"Items per language: {', '.join(items) or 'all'} ({whose}); protocol {self._settings.protocol}."
+        )
+        whose_questions = {
+            task: "published" if task in self._settings.training_data else "embedded"
+            for task in dict.fromkeys(map(experiment.adapter_task, experiment.tasks))
+        }
+        found.append(
+            "Adapters are trained on "
+            + ", ".join(f"{whose} {task}" for task, whose in whose_questions.items())
+            + " questions."
         )
         if self._standin:
             found.append("Another model, other items: the difference says nothing about the paper.")

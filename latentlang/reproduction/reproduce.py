@@ -123,7 +123,7 @@ def plan(
         **loading: options of `load`: ``device, dtype, quantization, trust_remote_code``.
 
     Raises:
-        InputError: no such experiments, figure or table, model or option.
+        InputError: no such experiments, figure, table, model, recipe or option, or data that cannot be used.
         ModelError: nothing is known of the size of the model.
     """
     suite = load_suite(name, folder=folder)
@@ -158,7 +158,10 @@ def plan(
             needed.setdefault(step, []).append(experiment.name)
     in_order = {step: tuple(dict.fromkeys(needed[step])) for step in ordered(needed)}
     bench = Bench(settings, Path(cache) if cache is not None else CACHE, harvests)
-    return Plan(suite, tuple(chosen), bench, standin, in_order)
+    planned = Plan(suite, tuple(chosen), bench, standin, in_order)
+    for step in in_order:  # reads recipes, data and models: what cannot be used is found out now
+        planned.keys.options(step, harvests)
+    return planned
 
 
 def _check_items(chosen: Iterable[Experiment], size: Size) -> None:

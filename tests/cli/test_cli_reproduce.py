@@ -1,0 +1,78 @@
+"""`latentlang reproduce`: a plan and a run from the command line; what cannot be done is said in one line."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from small_experiments import write_suite
+
+QUICK = ("--set", "steps=1", "--set", "per_pair=40", "--format", "html")
+
+
+@pytest.fixture
+def small(tmp_path):
+    return write_suite(tmp_path / "small")
+
+
+def test_a_plan_says_what_is_missing_and_writes_nothing(run, small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("reproduce", small, "--model", "pocket", "--dry-run")
+    assert done.code == 0, done.err
+    assert re.search(r"^train pocket sw\+hi-en sentiment +[\d.]+ +\d+ KiB +acc, modes, pear", done.out, re.M)
+    assert re.search(r"^\d+ steps, 0 there", done.out, re.M)
+    assert "Hours are an estimate" in done.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small"]
+
+
+def test_a_run_writes_its_files_and_a_second_one_runs_nothing(
+    run, mistral_folder, small, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    asked = ("reproduce", small, "--model", mistral_folder, "--only", "acc", "--items", "4", *QUICK)
+    done = run(*asked)
+    assert done.code == 0, done.err
+    assert "Table A is written" in done.err
+    folder = tmp_path / "figures" / "small" / mistral_folder.name
+    assert {path.name for path in folder.iterdir()} == {
+        "acc.csv",
+        "acc.md",
+        "acc.tex",
+        "index.html",
+        "README.md",
+    }
+    assert "3 steps run, 0 were there" in done.out
+    again = run(*asked)
+    assert again.code == 0 and "0 steps run, 3 were there" in again.out
+    planned = run(*asked, "--dry-run")
+    assert re.search(r"^3 steps, 3 there", planned.out, re.M)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere",), "unknown set of experiments 'nowhere'"),
+        (("--only", "fig99"), "unknown figure or table 'fig99'"),
+        (("--model", "no-such-model"), "unknown model 'no-such-model'"),
+        (("--model", "pocket", "--items", "0"), "items must be at least 1, not 0"),
+        (("--model", "pocket", "--protocol", "mine"), "protocol must be corrected or as-published"),
+        (("--model", "pocket", "--training-data", "folder"), "--training-data takes a task and a folder"),
+        (("--model", "pocket", "--training-data", "nli=nowhere"), "training data 'nowhere' of nli do not exist"),
+        (("--model", "pocket", "--only", "table1", "--data", "nowhere"), "nowhere"),
+        (("--model", "pocket", "--only", "table1", "--set", "rank=high"), "rank"),
+        (("--model", "pocket", "--only", "table1", "--set", "rank"), "--set takes a field and a value"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run_is_one_line_and_leaves_nothing(run, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("reproduce", *arguments)
+    assert done.code == 2
+    assert message in done.err and len(done.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_there_is_not_leaves_no_folder(run, small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("reproduce", small, "--model", "pocket", "--format", "gif")
+    assert done.code == 2 and "unknown format 'gif'" in done.err
+    assert not (tmp_path / "figures").exists()
