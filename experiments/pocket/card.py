@@ -27,7 +27,8 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
     """Write the card.
 
     Args:
-        tables: ``accuracy`` and ``curves`` of `evaluate.measure`, all models one below the other.
+        tables: ``accuracy`` and ``curves`` of `evaluate.measure`, all models one below the other; where there are any,
+            ``cause`` of `cause.measure` and ``seeds`` of `seeds.measure_run`.
         path: the Markdown file.
     """
     curves = tables["curves"]
@@ -57,6 +58,8 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
     parts.append("## By language\n\n" + _BY_LANGUAGE + _markdown(_by_language(tables)))
     if "cause" in tables:
         parts.append(_CAUSE + _markdown(_by_direction(tables["cause"])))
+    if "seeds" in tables:
+        parts.append(_RUNS + _markdown(_by_run(tables["seeds"])))
     parts.append(_CLOSING)
     write_text(path, "\n\n".join(parts).rstrip() + "\n")
 
@@ -178,6 +181,21 @@ def _by_direction(cause: pd.DataFrame) -> pd.DataFrame:
     return wide[["English", "third language", "random", "target", "n"]].reset_index()
 
 
+def _by_run(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Every run there is, a row each."""
+    columns = {
+        "seen_accuracy": "seen: right", "held_out_pair_accuracy": "pair: right", "held_out_pair_lead_middle": "lead",
+        "held_out_pair_gap_middle": "gap", "held_out_pair_lead_last": "lead, last layer",
+        "held_out_concept_accuracy": "strict: right", "held_out_concept_gap_middle": "strict: gap",
+        "control_gap_any": "largest gap anywhere", "follows_English": "follows English",
+        "follows_third_language": "follows a third",
+    }  # fmt: skip
+    found = seeds[["model", "variant", "seed"]].assign(
+        tokens=[f"{tokens / 1e6:.1f} M" for tokens in seeds["tokens"]]
+    )
+    return pd.concat([found, seeds[list(columns)].round(2).rename(columns=columns)], axis=1)
+
+
 def _training_minutes() -> str:
     found = []
     for log in sorted(LOGS.glob("*-seed0.jsonl")):
@@ -243,6 +261,16 @@ category change places along the directions by which the logit lens reads their 
 (`experiments/pocket/cause.py`). Below: the share of items, answered right before, whose answer follows the swap, with
 the 95 % Wilson interval. The *random* change is as long as the English one. If English were only read and not used, its
 column would be like the third language's.
+
+"""
+
+_RUNS = """## Every run
+
+The recipe, its control and the variants of `experiments/pocket/variants.yaml`, each seed that was trained, whatever
+came of it (`results/seeds.csv`; a variant with fewer tokens than the recipe is not to be compared with it). *Pair* is
+concepts never seen between the two languages, *strict* those seen with English only; lead and gap are the largest of
+the middle layers. *Follows*: share of answers that follow when two concepts change places along the directions of
+English, or of a third language, at the best layer.
 
 """
 

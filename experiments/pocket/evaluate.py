@@ -124,8 +124,9 @@ def main() -> None:
         table.round(4).to_csv(RESULTS / f"{kind}.csv", index=False)
     from experiments.pocket.card import write_card
 
-    if (RESULTS / "cause.csv").exists():
-        tables["cause"] = pd.read_csv(RESULTS / "cause.csv")
+    for kind in ("cause", "seeds"):
+        if (RESULTS / f"{kind}.csv").exists():
+            tables[kind] = pd.read_csv(RESULTS / f"{kind}.csv")
     write_card(tables, CARD)
     print(CARD)
 

@@ -23,6 +23,8 @@ GROUPS = {"all": "all languages", "seen": "seen in training", "unseen": "never s
 LEAST = 0.01
 _VERBS = {"up": "rose", "down": "fell"}
 _NONE = "no evidence of change"
+# Languages named in a sentence; of more, how many there are and those that changed most.
+_MOST_NAMED, _FEW = 6, 3
 _SMALLEST = 1e-6  # that is written with more places than asked for
 
 
@@ -124,7 +126,10 @@ def who(made: Any, *, seen: Sequence[str], unseen: Sequence[str], known: bool, i
             "seen and unseen languages are not told apart."
         )
     saw = f"Training saw {_names(seen)}" if seen else "Training saw none of these languages"
-    return f"{first} {saw}; it never saw {_names(unseen)}." if unseen else f"{first} {saw}."
+    if not unseen:
+        return f"{first} {saw}."
+    never = _names(unseen) if len(unseen) <= _MOST_NAMED else f"the other {len(unseen)}"
+    return f"{first} {saw}; it never saw {never}."
 
 
 def findings(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[str]:
@@ -224,7 +229,7 @@ def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     for change, did in _VERBS.items():
         named = [row for row in languages if row["change"] == change and noteworthy(row)]
         if named:
-            turned.append(f"{did} in {_listed([_with_size(row) for row in named])}")
+            turned.append(f"{did} in {_largest(named)}")
     if turned:
         text += f"; taken singly, it {' and '.join(turned)}"
     slight = sum(bool(row["change"]) and not noteworthy(row) for row in languages)
@@ -258,6 +263,14 @@ def signed(value: float, places: int = 3) -> str:
     elif abs(value) < 0.5 * 10**-places:
         places = -math.floor(math.log10(abs(value)))  # the first that is not 0
     return f"{value:+.{places}f}".replace("-", "−")
+
+
+def _largest(rows: Sequence[Any]) -> str:
+    """Languages with their changes; of many only how many, and those that changed most."""
+    if len(rows) <= _MOST_NAMED:
+        return _listed([_with_size(row) for row in rows])
+    most = sorted(rows, key=lambda row: -abs(row["difference"]))[:_FEW]
+    return f"{len(rows)} languages, most in {_listed([_with_size(row) for row in most])}"
 
 
 def _with_size(row: Any) -> str:

@@ -80,17 +80,13 @@ def finding(result: AlignmentResult, *, measure: str | None = None, pooling: str
     text += "."
     share = float(row["length_share"])
     flagged = int(here["flag"].astype(str).str.split().map(lambda flags: "length" in flags).sum())
-    left = f"the mean is {row['partial']:.2f}"
     if math.isfinite(share):
-        if share >= 0.05:
-            text += f" Prompt length explains {min(share, 1.0):.0%} of that (with it taken out, {left})"
-        else:
-            text += f" Prompt length explains next to nothing of that (with it taken out, {left})"
-        text += (
-            f"; {flagged} pair{' is' if flagged == 1 else 's are'} flagged for it."
-            if flagged and count > 1
-            else "."
-        )
+        # The share is of the pairs above chance, the mean of all pairs: said apart, or they seem to contradict.
+        explained = f"{min(share, 1.0):.0%}" if share >= 0.05 else "next to nothing"
+        whose = "that" if count == 1 else "what these pairs have above chance"
+        text += f" Prompt length explains {explained} of {whose}"
+        text += "" if count == 1 or not flagged else f" ({flagged} flagged for it)"
+        text += f"; with length taken out the mean is {row['partial']:.2f}."
     return text
 
 

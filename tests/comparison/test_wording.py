@@ -139,3 +139,18 @@ def test_nothing_changed_is_said_of_a_whole_comparison(tmp_path):
     assert "There is no evidence of change in anything that was measured." in result.paragraph()
     assert (result.table["change"] == "").all()
     assert "Accuracy: the same before and after; no evidence of change." in result.paragraph()
+
+
+def test_of_many_languages_only_those_that_changed_most_are_named():
+    codes = ("ja", "de", "hi", "zh", "fr", "ru", "th")
+    rows = [
+        _row("language", language=code, change="down", difference=-0.1 - 0.01 * place)
+        for place, code in enumerate(codes)
+    ]
+    sentence = findings(_table(*rows, _row("all", change="down", difference=-0.13, n=7)), level=0.95)[1]
+    assert (
+        "taken singly, it fell in 7 languages, most in Thai (−0.160), Russian (−0.150) and French (−0.140)."
+        in sentence
+    )
+    said = who(_made(adapter="a"), seen=["en"], unseen=list(codes), known=True, identity=False)
+    assert said.endswith("Training saw English; it never saw the other 7.")

@@ -22,7 +22,7 @@ def test_length_that_explains_all_is_said(lengthy):
     assert "mean of 3 pairs" in text and "with translations unpaired" in text
     assert "3 of 3 pairs are above chance there" in text
     assert "Prompt length explains " in text
-    assert "3 pairs are flagged for it" in text
+    assert "(3 flagged for it)" in text
     row = peaks(lengthy).iloc[0]
     assert f"the mean is {row['partial']:.2f})" in text
 
