@@ -24,7 +24,7 @@ def test_length_that_explains_all_is_said(lengthy):
     assert "Prompt length explains " in text
     assert "(3 flagged for it)" in text
     row = peaks(lengthy).iloc[0]
-    assert f"the mean is {row['partial']:.2f})" in text
+    assert f"with length taken out the mean is {row['partial']:.2f}." in text
 
 
 def test_chance_is_called_chance(lengthy):
