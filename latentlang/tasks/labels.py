@@ -124,7 +124,7 @@ def published_words(kind: Kind, language: str) -> dict[str, str] | None:
     if kind is SENTIMENT or language == ENGLISH:
         return words(kind, language)
     found: dict[str, str] | None = _records()[kind.name][language]["published"].get("answers")
-    return found
+    return None if found is None else dict(found)
 
 
 def answer_words(kind: Kind, language: str, *, answers: Answers, protocol: Protocol) -> dict[str, str] | None:
