@@ -84,13 +84,16 @@ dt {{ color: var(--muted); }}
 dd {{ margin: 0; overflow-wrap: anywhere; }}
 @media (max-width: 720px) {{ main {{ padding: 8px 12px 24px; }} figcaption, footer {{ margin-left: 0; }} }}
 @page {{ size: A4 landscape; margin: 11mm; }}
+@page report {{ size: A4 portrait; margin: 12mm; }}
 @media print {{
   main {{ padding: 0; max-width: none; }}
   .modebar, nav {{ display: none; }}
   .plot {{ overflow: visible; zoom: 0.76; }}
   .scroll {{ overflow: visible; }}
   table {{ font-size: 12px; }}
-  figcaption, tr, h2, h3, .lead {{ break-inside: avoid; }}
+  .report {{ page: report; }}
+  .report .plot {{ zoom: 0.7; break-inside: avoid; }}
+  figcaption, tr, h2, h3 {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }}
 }}
 """
