@@ -68,7 +68,7 @@ class FolderLock(AbstractContextManager["FolderLock"]):
         if error.errno in _HELD:
             who = f"process {holder}" if holder else "another process"
             return InputError(
-                f"{who} is writing the store {folder!r} right now; wait for it, or choose another folder"
+                f"{who} is writing into {folder!r} right now; wait for it, or choose another folder"
             )
         return InputError(
             f"cannot lock the folder {folder!r}: {error.strerror}; choose one on another file system"

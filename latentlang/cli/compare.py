@@ -214,7 +214,7 @@ def _count(items: str | None) -> int | None:
 
 def _what_was_kept(out: Path) -> str:
     """For the line that ends an interrupted command."""
-    from latentlang.comparison.steps import finished_steps
+    from latentlang.steps import finished_steps
 
     steps = finished_steps(out)
     if not steps:

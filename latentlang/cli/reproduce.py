@@ -47,7 +47,7 @@ def reproduce(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Test items: a folder, or hub:xnli; by default those of `latentlang data get`, or embedded ones.",
+            help="Test items: a folder, hub:xnli, or embedded; by default those of `latentlang data get`.",
             rich_help_panel=_RUN,
         ),
     ] = None,
@@ -126,7 +126,7 @@ def reproduce(
     )  # fmt: skip
     console = output()
     if dry_run:
-        console.print(_plan_table(planned, device))
+        console.print(_plan_table(planned))
         return
     try:
         with _Progress(planned) as progress:
@@ -162,13 +162,12 @@ def _folders(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _plan_table(planned: Plan, device: str | None) -> Table:
+def _plan_table(planned: Plan) -> Table:
     """The steps, what is there, and what the others will cost."""
-    import torch
     from rich.table import Table
 
-    steps = planned.steps(device=device)
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    steps = planned.steps()
+    where = planned.bench.settings.device
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("step", no_wrap=True)
     for head in (f"hours ({where})", "disk"):

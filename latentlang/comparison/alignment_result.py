@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import pandas as pd
 
 from latentlang.comparison.changes import COLUMNS as CHANGES
+from latentlang.comparison.changes import GLANCE
 from latentlang.errors import InputError, unknown
 from latentlang.results import Result
 
@@ -79,6 +80,11 @@ class AlignmentComparison(Result):
         if pooling not in self.pools:
             raise unknown("pooling of this result", pooling, self.pools)
         return self.averages.loc[self.averages["pooling"] == pooling, list(CHANGES)].reset_index(drop=True)
+
+    def glance(self) -> pd.DataFrame:
+        """The averages over layers and groups of languages."""
+        changes = self.changes()
+        return changes.loc[changes["group"] != "language", list(GLANCE)].reset_index(drop=True)
 
     def map(self, measure: str, pooling: str | None = None) -> pd.DataFrame:
         """The change of one measure, language by layer: columns as of `LensComparison.map`, with ``p_holm``.

@@ -35,6 +35,8 @@ COLUMNS = (
     "part", "task", "measure", "group", "language", "seen", "languages", "n", "before", "after", "difference", "low",
     "high", "low_wide", "high_wide", "p", "p_holm", "change", "general",
 )  # fmt: skip
+#: Those a reader looks at first.
+GLANCE = ("measure", "task", "group", "languages", "before", "after", "difference", "low", "high", "change")
 
 
 def item_changes(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from latentlang.comparison.changes import (
     COLUMNS,
+    GLANCE,
     NEGLIGIBLE,
     exchange_family,
     item_changes,
@@ -22,6 +23,7 @@ from latentlang.errors import InputError
 from latentlang.evaluation.result import language_groups
 from latentlang.intervals import bootstrap_means
 from latentlang.lens import LensResult
+from latentlang.results import Displayed, View
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -48,7 +50,7 @@ _SAME_SETTINGS = ("pivot", "shots", "lens", "n_layers", "answers", "source")
 
 
 @dataclass(frozen=True)
-class LensComparison:
+class LensComparison(Displayed):
     """The same items read before and after.
 
     Of items whose answer can be read but no wrong one, nothing is used: a curve without its null is no evidence, and
@@ -63,6 +65,20 @@ class LensComparison:
     base: LensResult
     tuned: LensResult
     seen: tuple[str, ...] = ()
+
+    def glance(self) -> pd.DataFrame:
+        """The changes averaged over groups of languages, the columns to look at first."""
+        changes = self.changes()
+        return changes.loc[changes["group"] != "language", list(GLANCE)].reset_index(drop=True)
+
+    def _view(self) -> View:
+        made = self.tuned.provenance
+        return View(
+            headline=f"LensComparison: model {made.model} without and with {made.adapter}, {made.task}",
+            table=self.glance,
+            figure=self.figure,
+            made=made,
+        )
 
     @property
     def pivot(self) -> str:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import pandas as pd
 
 from latentlang.comparison.alignment_result import AlignmentComparison
-from latentlang.comparison.changes import COLUMNS, accuracy_changes
+from latentlang.comparison.changes import COLUMNS, GLANCE, accuracy_changes
 from latentlang.comparison.lens import LensComparison, compare_lenses
 from latentlang.comparison.wording import findings, who
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
 from latentlang.lens import LensResult
-from latentlang.results import Provenance, Result
+from latentlang.results import Provenance, Result, View
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -85,6 +85,13 @@ class ComparisonResult(Result):
     def paragraph(self) -> str:
         """The same in one paragraph."""
         return " ".join(self.sentences())
+
+    def glance(self) -> pd.DataFrame:
+        """The averages over groups of languages, the columns to look at first."""
+        return self.summary()[list(GLANCE)]
+
+    def _view(self) -> View:
+        return replace(super()._view(), words=self.paragraph)
 
     def summary(self) -> pd.DataFrame:
         """The averages over groups of languages; columns of `changes.COLUMNS`."""

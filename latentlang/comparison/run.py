@@ -16,7 +16,6 @@ from latentlang.comparison.alignment import MEASURES, PERMUTATIONS, RESAMPLES, c
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.lens import compare_lenses
 from latentlang.comparison.result import FOLDERS, ComparisonResult
-from latentlang.comparison.steps import Steps, step_key
 from latentlang.comparison.trained import Trained, trained_on
 from latentlang.comparison.wanted import Wanted, chosen_names
 from latentlang.errors import InputError, unknown
@@ -38,6 +37,7 @@ from latentlang.lens import POLICIES, LensResult, logit_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.reading import POOLS
 from latentlang.results import Provenance, package_versions
+from latentlang.steps import Steps, step_key
 from latentlang.tasks import Task
 from latentlang.tasks import task as build_task
 

@@ -69,14 +69,14 @@ def load(
         ModelError: for every way in which this can fail, with what to do about it.
     """
     info = resolve(name, revision=revision)
-    where = _device(device) if device_map is None else None
+    where = find_device(device) if device_map is None else None
     if device_map is not None and device is not None:
         raise ModelError(f"give device={str(device)!r} or device_map={device_map!r}, not both")
     if quantization is not None and quantization not in _QUANTIZATIONS:
         raise ModelError(
             f"unknown quantization={quantization!r}; known: {', '.join(_QUANTIZATIONS)}, or None"
         )
-    kind = _dtype(dtype, where or _device(None))
+    kind = find_dtype(dtype, where or find_device(None))
     folder, commit = _folder(info, trust_remote_code)
     config = check_config(folder)
     if "auto_map" in config and not trust_remote_code and not _known_type(config.get("model_type")):
@@ -122,7 +122,7 @@ def _folder(info: ModelInfo, with_code: bool, *, weights: bool = True) -> tuple[
     return folder, fingerprint(folder)
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def find_device(device: str | torch.device | None) -> torch.device:
     """The device asked for, or the best one there is.
 
     Raises:
@@ -143,7 +143,7 @@ def _device(device: str | torch.device | None) -> torch.device:
     return found
 
 
-def _dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
+def find_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
     """The dtype asked for, or the one that suits the device.
 
     Raises:

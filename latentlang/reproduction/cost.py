@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from latentlang.errors import LatentlangError
-from latentlang.models.loading import load_tokenizer
+from latentlang.models.loading import find_device, load_tokenizer
 from latentlang.reproduction.settings import Settings
 from latentlang.reproduction.sizes import Shape, shape
 from latentlang.reproduction.steps import Step
@@ -49,10 +49,10 @@ class Cost:
 class Estimate:
     """Estimates of steps, on one device."""
 
-    def __init__(self, settings: Settings, device: str | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Measure how fast the device multiplies matrices (a fifth of a second)."""
         self._settings = settings
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = find_device(settings.loading.get("device"))
         self.speed = _speed(self.device)
 
     def of(self, step: Step) -> Cost:

@@ -100,6 +100,16 @@ class Experiment(_Part):
             raise ValueError(f"{self.kind} needs layers, and the depth of the model they are counted in")
         if self.kind != "accuracy" and (len(self.recipes) != 1 or self.recipes[0] == BASE):
             raise ValueError(f"{self.kind} compares the base model with one recipe, not {self.recipes}")
+        axes = {"model": self.models, "task": self.tasks, "answers": self.answers}
+        for name, values in axes.items():
+            if len(values) > 1 and (self.columns != name or self.kind != "accuracy"):
+                raise ValueError(
+                    f"several of {name} need columns: {name}, in a table of accuracies: {values}"
+                )
+        if self.kind == "pearson" and not (
+            self.pairs and all(isinstance(layer, int) for layer in self.layers)
+        ):
+            raise ValueError("pearson needs pairs of languages, and layers by number")
         for layer in self.layers:
             if isinstance(layer, int) and not 0 <= layer <= (self.depth or layer):
                 raise ValueError(f"there is no layer {layer} of {self.depth}")
@@ -114,12 +124,13 @@ class Experiment(_Part):
 
     def layers_of(self, n_layers: int) -> list[int]:
         """The layers shown, of a model with `n_layers` of them."""
-        depth = self.depth or n_layers
-        found = [
-            ceil(layer * n_layers / depth - 0.5) if isinstance(layer, int) else n_layers
-            for layer in self.layers
-        ]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(self.layer_of(layer, n_layers) for layer in self.layers))
+
+    def layer_of(self, layer: int | str, n_layers: int) -> int:
+        """One of `layers`, of a model with `n_layers` of them."""
+        if not isinstance(layer, int):
+            return n_layers
+        return ceil(layer * n_layers / (self.depth or n_layers) - 0.5)
 
 
 class Size(_Part):
@@ -217,13 +228,13 @@ def load_suite(name: str, *, folder: Path | None = None) -> Suite:
     """
     path = experiments_folder(name, folder=folder)
     record = _read(path / SUITE_FILE)
-    suite = _checked(Suite, {"name": path.name, **record}, path / SUITE_FILE)
+    suite = _checked(Suite, {**record, "name": path.name}, path / SUITE_FILE)
     found: dict[str, Experiment] = {}
     for own in suite.order:
         if not _NAME.fullmatch(own):
             raise InputError(f"{path / SUITE_FILE}: {own!r} is no name of an experiment; use a-z, 0-9 and -")
         file = path / f"{own}.yaml"
-        found[own] = _checked(Experiment, {"name": own, **_read(file)}, file)
+        found[own] = _checked(Experiment, {**_read(file), "name": own}, file)
     return suite.model_copy(update={"experiments": found, "folder": path})
 
 

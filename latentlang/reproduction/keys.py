@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from latentlang.comparison.steps import step_key
-from latentlang.models.files import fingerprint, weight_files
+from latentlang.models.files import weight_files
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.reproduction.settings import Settings
 from latentlang.reproduction.steps import Step, harvest_for
 from latentlang.results import package_versions
+from latentlang.steps import step_key
 
+#: Raised by whoever changes what a kind of step gives for the same question: outcomes of the old code are then not
+#: taken for those of the new.
+REVISIONS = MappingProxyType({"train": 1, "evaluate": 1, "lens": 1, "harvest": 1, "align": 1, "pca": 1})
 _DIGITS = 10
+# Weights up to this size are read whole; of larger ones, some bytes and the time of the last change.
+_READ_WHOLE = 2 << 30
 _LOOKS, _LOOK_BYTES = 64, 4096
+_SMALL_FILES = ("*.json", "*.model", "*.txt", "*.tiktoken")
 
 
 class Keys:
     """Hashes of the steps of one run; what takes time to find out (prompts, files) is found out once."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Prepare for one run."""
-        self._settings = settings
-        self._models: dict[str, str] = {}
+    def __init__(self, settings: Settings, models: Mapping[str, str]) -> None:
+        """Prepare for one run; `models` has the key of each model (`model_key`)."""
+        self._settings, self._models = settings, models
         self._prompts: dict[tuple[str, str, tuple[str, ...]], str] = {}
         self._options: dict[Step, dict[str, Any]] = {}
 
@@ -41,7 +47,10 @@ class Keys:
         """
         found = self._options.get(step)
         if found is None:
-            found = self._options[step] = self._found(step, harvests)
+            found = self._options[step] = {
+                "kind": step.kind, "revision": REVISIONS[step.kind],
+                "version": package_versions().get("latentlang"), **self._found(step, harvests),
+            }  # fmt: skip
         return found
 
     def name(self, step: Step, harvests: Sequence[Step] = ()) -> str:
@@ -52,18 +61,16 @@ class Keys:
 
     def _found(self, step: Step, harvests: Sequence[Step]) -> dict[str, Any]:
         settings = self._settings
-        version = package_versions().get("latentlang")
         if step.kind in ("align", "pca"):
             sides = [False] if step.kind == "align" else [True, False]
             stores = [step_key(self.options(harvest_for(step, harvests, base=side))) for side in sides]
             size = settings.size
             draws = [settings.seed, size.permutations, size.resamples] if step.kind == "align" else []
-            return {
-                "kind": step.kind, "version": version, "stores": stores, "languages": step.languages,
-                "layers": step.layers, "draws": draws,
-            }  # fmt: skip
-        asked: dict[str, Any] = {"kind": step.kind, "version": version, "model": self._model(step.model)}
-        asked["dtype"], asked["quantization"] = (settings.loading.get(n) for n in ("dtype", "quantization"))
+            return {"stores": stores, "languages": step.languages, "layers": step.layers, "draws": draws}
+        asked: dict[str, Any] = {
+            "model": self._models[step.model], "device": settings.device, "dtype": settings.dtype,
+            "quantization": settings.loading.get("quantization"),
+        }  # fmt: skip
         if step.kind == "train":
             chosen = settings.recipe(step)
             return asked | {
@@ -76,11 +83,6 @@ class Keys:
             "task": step.task, "answers": step.answers, "protocol": settings.protocol, "seed": settings.seed,
             "languages": step.languages, "layers": step.layers, "prompts": self._digest(step),
         }  # fmt: skip
-
-    def _model(self, name: str) -> str:
-        if name not in self._models:
-            self._models[name] = model_key(resolve(name))
-        return self._models[name]
 
     def _digest(self, step: Step) -> str:
         about = (step.task, step.answers, step.languages)
@@ -99,14 +101,18 @@ def model_key(info: ModelInfo) -> str:
     """What tells a model from another of its name without loading it: a hash of its files, or its commit on the hub."""
     if not info.local:
         return f"{info.hub_id}@{cached_commit(info) or info.revision or 'main'}"
-    folder = Path(info.hub_id)
-    # Names and sizes do not tell a model that was trained again; some of its bytes do, and 30 GB need not be read.
-    digest = hashlib.sha256(fingerprint(folder).encode())
-    for path in weight_files(folder):
-        size = path.stat().st_size
+    folder, digest = Path(info.hub_id), hashlib.sha256()
+    small = {path for pattern in _SMALL_FILES for path in folder.glob(pattern)}
+    for path in sorted({*small, *weight_files(folder)}):
+        found = path.stat()
+        digest.update(f"{path.name} {found.st_size} ".encode())
         with path.open("rb") as stream:
+            if found.st_size <= _READ_WHOLE:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+                continue
+            digest.update(str(found.st_mtime_ns).encode())
             for place in range(_LOOKS):
-                stream.seek(place * max(0, size - _LOOK_BYTES) // (_LOOKS - 1))
+                stream.seek(place * (found.st_size - _LOOK_BYTES) // (_LOOKS - 1))
                 digest.update(stream.read(_LOOK_BYTES))
     return digest.hexdigest()
 
@@ -117,3 +123,8 @@ def cached_commit(info: ModelInfo) -> str | None:
 
     found = try_to_load_from_cache(info.hub_id, "config.json", revision=info.revision)
     return Path(found).parent.name if isinstance(found, str) else None
+
+
+def model_keys(names: Sequence[str]) -> dict[str, str]:
+    """The key of each model."""
+    return {name: model_key(resolve(name)) for name in names}

@@ -13,18 +13,19 @@ from latentlang.errors import InputError, unknown
 from latentlang.figures.html import write_html
 from latentlang.figures.lens_change import lens_change_figure
 from latentlang.figures.pca import pca_figure
+from latentlang.figures.picture import FORMATS as PICTURES
 from latentlang.figures.picture import check_pictures, write_picture
-from latentlang.report.document import Cell, Document, Figure, Section, Table, Text, write_document
+from latentlang.report.document import Block, Cell, Document, Figure, Section, Table, Text, write_document
 from latentlang.reproduction.experiments import Experiment, Suite
 from latentlang.reproduction.settings import Settings
-from latentlang.reproduction.sizes import shape
+from latentlang.reproduction.sizes import model_name, shape
 from latentlang.reproduction.steps import Adapter, Step
 from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
-from latentlang.results import git_commit, package_versions, prepare_folder, write_text
+from latentlang.reproduction.words import about_experiment, command_of, made_with
+from latentlang.results import prepare_folder, write_text
 
-PICTURES = ("png", "pdf", "svg")
 FORMATS = ("html", *PICTURES)
-_WIDTH, _SCALE = 1000, 1.5
+_SCALE = 1.5
 
 
 class Writer:
@@ -73,70 +74,68 @@ class Writer:
             self._tables[experiment.name] = found
             self._write_table(experiment, found)
             return
-        drawn = [self._drawn(experiment, model, outcome) for model in self._models(experiment)]
+        models = [self._standin] if self._standin else list(experiment.models)
+        drawn = [_drawn(experiment, model, outcome) for model in models]
         self._figures[experiment.name] = drawn
-        for number, figure in enumerate(drawn, 1):
-            name = experiment.name if len(drawn) == 1 else f"{experiment.name}-{number}"
+        for name, figure in zip(_names(experiment, len(drawn)), drawn, strict=True):
             self._write_figure(experiment, figure, name)
 
-    def finish(self, experiments: Sequence[Experiment]) -> None:
-        """Write the page of all, and the README beside it.
+    def finish(self) -> None:
+        """Write the page of all that was written, and the README beside it.
 
         Raises:
             InputError: a file cannot be written.
         """
-        sections = [Section("about", "About", [Text(line) for line in self._about()], heading=False)]
-        for experiment in experiments:
-            blocks: list[Any] = [Text(self._what(experiment), "about")]
-            if experiment.name in self._tables:
-                blocks.append(_html_table(self._tables[experiment.name]))
-            for figure in self._figures.get(experiment.name, ()):
-                blocks.append(Figure(figure, self._title(experiment)))
-            sections.append(Section(experiment.name, self._title(experiment), blocks))
-        title = f"{self._suite.title}, with {self._standin}" if self._standin else self._suite.title
+        written = [
+            experiment
+            for name, experiment in self._suite.experiments.items()
+            if name in self._tables or name in self._figures
+        ]
+        title = self._suite.title + (f", with {model_name(self._standin)}" if self._standin else "")
         if "html" in self._formats:
-            document = Document(title, sections, made_with=self._made_with())
+            about = [Text(text) for text in self._introduction()]
+            sections = [Section("about", "About", about, heading=False), *map(self._section, written)]
+            document = Document(title, sections, made_with=made_with(self._settings))
             self.files.append(write_document(document, self._folder / "index.html"))
-        write_text(self._folder / "README.md", self._readme(title, experiments))
-        self.files.append(self._folder / "README.md")
+        self._write_text("README.md", self._readme(title, written))
 
     # parts
 
-    def _models(self, experiment: Experiment) -> list[str]:
-        return [self._standin] if self._standin else list(experiment.models)
-
-    def _drawn(self, experiment: Experiment, model: str, outcome: Callable[[Step], Any]) -> go.Figure:
-        task, answers = experiment.tasks[0], experiment.answers[0]
-        adapter = Adapter(experiment.recipes[0], experiment.adapter_task(task))
-        one = Step(experiment.kind, model, adapter, task, answers, experiment.languages)
-        if experiment.kind == "lens":
-            base = Step("lens", model, Adapter(), task, answers, experiment.languages)
-            found = compare_lenses(outcome(base), outcome(one))
-            return lens_change_figure(found, experiment.languages)
-        layers = tuple(experiment.layers_of(shape(model).n_layers))
-        result = outcome(Step("pca", model, adapter, task, answers, experiment.languages, layers))
-        return pca_figure(result, grid=True, layers=layers)
+    def _section(self, experiment: Experiment) -> Section:
+        blocks: list[Block] = [Text(self._what(experiment), "about")]
+        if (found := self._tables.get(experiment.name)) is not None:
+            blocks += [_html_table(experiment, wide) for wide in found.wide]
+        title = _title(experiment)
+        blocks += [Figure(figure, title) for figure in self._figures.get(experiment.name, ())]
+        return Section(experiment.name, title, blocks)
 
     def _write_table(self, experiment: Experiment, found: ReproducedTable) -> None:
-        wide, what = found.wide, self._what(experiment)
-        texts = {
-            "csv": found.table.to_csv(index=False, float_format="%.6g"),
-            "md": f"**{self._title(experiment)}.** {what}\n\n{markdown(wide)}",
-            "tex": latex(wide, caption=f"{experiment.title}. {what}", label=f"tab:{experiment.name}"),
-        }
-        for ending, text in texts.items():
-            path = self._folder / f"{experiment.name}.{ending}"
+        what = self._what(experiment)
+        self._write_text(f"{experiment.name}.csv", found.table.to_csv(index=False, float_format="%.6g"))
+        self._write_text(
+            f"{experiment.name}.md", f"**{_title(experiment)}.** {what}\n\n{markdown(found.wide)}"
+        )
+        caption = f"{experiment.title[:1].upper()}{experiment.title[1:]}. {what}"
+        self._write_text(
+            f"{experiment.name}.tex", latex(found.wide, caption=caption, label=f"tab:{experiment.name}")
+        )
+
+    def _write_text(self, name: str, text: str) -> None:
+        path = self._folder / name
+        try:
             write_text(path, text)
-            self.files.append(path)
+        except OSError as error:
+            raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+        self.files.append(path)
 
     def _write_figure(self, experiment: Experiment, figure: go.Figure, name: str) -> None:
         if "html" in self._formats:
             path = self._folder / f"{name}.html"
-            self.files.append(write_html(figure, path, title=self._title(experiment)))
+            self.files.append(write_html(figure, path, title=_title(experiment)))
         for ending in [ending for ending in self._formats if ending in PICTURES]:
             try:
                 path = self._folder / f"{name}.{ending}"
-                self.files.append(write_picture(figure, path, width=_WIDTH, scale=_SCALE))
+                self.files.append(write_picture(figure, path, scale=_SCALE))
             except InputError as error:
                 self._without_pictures(error)
                 return
@@ -145,81 +144,62 @@ class Writer:
         self.notes.append(f"no pictures: {error}")
         self._formats = [name for name in self._formats if name not in PICTURES]
 
-    # words
-
-    @staticmethod
-    def _title(experiment: Experiment) -> str:
-        return f"{experiment.source}: {experiment.title}"
-
     def _what(self, experiment: Experiment) -> str:
-        """What a table or figure shows and how it was made here, in a few sentences."""
-        models = ", ".join(experiment.models)
-        found = [f"{self._standin} stands in for {models}." if self._standin else f"Run with {models}."]
-        if experiment.kind == "accuracy":
-            found.append(
-                "Accuracy in percent with its 95 % interval, the paper's printed value, and the difference."
-            )
-        elif experiment.kind == "pearson":
-            found.append(
-                "Pearson r of the first principal component between languages, over items, with its 95 % interval; the "
-                "mean with translations unpaired; and r once prompt length is regressed out of both."
-            )
-        items = [
-            f"{task}: {count}"
-            for task in experiment.tasks
-            if (count := self._settings.items(task)) is not None
-        ]
-        whose = "the embedded ones" if self._settings.data is None else "the published ones"
-        found.append(
-            f"Items per language: {', '.join(items) or 'all'} ({whose}); protocol {self._settings.protocol}."
+        return about_experiment(
+            experiment, self._settings, standin=self._standin, table=self._tables.get(experiment.name)
         )
-        whose_questions = {
-            task: "published" if task in self._settings.training_data else "embedded"
-            for task in dict.fromkeys(map(experiment.adapter_task, experiment.tasks))
-        }
-        found.append(
-            "Adapters are trained on "
-            + ", ".join(f"{whose} {task}" for task, whose in whose_questions.items())
-            + " questions."
-        )
-        if self._standin:
-            found.append("Another model, other items: the difference says nothing about the paper.")
-        return " ".join([*found, experiment.note]).strip()
 
-    def _about(self) -> list[str]:
-        return [part for part in (self._suite.about.strip(),) if part]
+    def _introduction(self) -> list[str]:
+        command = f"Made by {command_of(self._suite.name, self._standin, self._settings)}"
+        texts = [self._suite.about.strip(), f"{command}; every number stands in the CSV file of its table."]
+        return [text for text in texts if text]
 
-    def _made_with(self) -> list[str]:
-        parts = [f"latentlang {package_versions().get('latentlang', '')}".strip()]
-        commit = git_commit()
-        return [*parts, *([f"commit {commit}"] if commit else []), f"seed {self._settings.seed}"]
-
-    def _readme(self, title: str, experiments: Sequence[Experiment]) -> str:
-        model = self._standin or "MODEL"
-        lines = [f"# {title}", "", *self._about(), ""]
-        lines += [
-            f"Made by `latentlang reproduce {self._suite.name} --model {model}`. Every number stands in the CSV file "
-            "of its table, with its interval.",
-            "",
-        ]
-        for experiment in experiments:
-            lines += [f"## {self._title(experiment)}", "", self._what(experiment), ""]
-            if experiment.name in self._tables:
-                lines += [markdown(self._tables[experiment.name].wide)]
-            count = len(self._figures.get(experiment.name, ()))
-            for number in range(1, count + 1):
-                name = experiment.name if count == 1 else f"{experiment.name}-{number}"
-                if (self._folder / f"{name}.png").is_file():
+    def _readme(self, title: str, written: Sequence[Experiment]) -> str:
+        lines = [f"# {title}", ""]
+        for text in self._introduction():
+            lines += [text, ""]
+        for experiment in written:
+            lines += [f"## {_title(experiment)}", "", self._what(experiment), ""]
+            if (found := self._tables.get(experiment.name)) is not None:
+                lines.append(markdown(found.wide))
+            for name in _names(experiment, len(self._figures.get(experiment.name, ()))):
+                # Only what this run drew: an older picture might show something else.
+                if self._folder / f"{name}.png" in self.files:
                     lines += [f"![{experiment.title}]({name}.png)", ""]
         return "\n".join(lines).rstrip() + "\n"
 
 
-def _html_table(found: ReproducedTable) -> Table:
-    wide: Wide = found.wide
-    rows, first = [], [place for place, (name, *_) in enumerate(wide.rows) if name]
+def _title(experiment: Experiment) -> str:
+    return f"{experiment.source}: {experiment.title}"
+
+
+def _names(experiment: Experiment, count: int) -> list[str]:
+    """Names of an experiment's figures, without ending."""
+    if count == 1:
+        return [experiment.name]
+    return [f"{experiment.name}-{number}" for number in range(1, count + 1)]
+
+
+def _drawn(experiment: Experiment, model: str, outcome: Callable[[Step], Any]) -> go.Figure:
+    task, answers = experiment.tasks[0], experiment.answers[0]
+    adapter = Adapter(experiment.recipes[0], experiment.adapter_task(task))
+    if experiment.kind == "lens":
+        base, tuned = (
+            outcome(Step("lens", model, a, task, answers, experiment.languages)) for a in (Adapter(), adapter)
+        )
+        return lens_change_figure(compare_lenses(base, tuned), experiment.languages)
+    layers = tuple(experiment.layers_of(shape(model).n_layers))
+    result = outcome(Step("pca", model, adapter, task, answers, experiment.languages, layers))
+    return pca_figure(result, grid=True, layers=layers)
+
+
+def _html_table(experiment: Experiment, wide: Wide) -> Table:
+    first = [place for place, (name, *_) in enumerate(wide.rows) if name]
     ends = [*first[1:], len(wide.rows)]
     spans = {start: end - start for start, end in zip(first, ends, strict=True)}
+    rows = []
     for place, (name, own, cells) in enumerate(wide.rows):
         numbers = [Cell(text, number=True) for text in cells]
         rows.append([*([Cell(name, span=spans[place])] if name else []), Cell(own), *numbers])
-    return Table(f"{found.experiment.title}.", wide.head, rows, first)
+    columns = wide.head[2:]
+    return Table(f"{experiment.source}: {columns[0]} to {columns[-1]}.", wide.head, rows, first)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError, unknown
 from latentlang.languages import language
+from latentlang.reproduction.experiments import BASE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "published"
 MEAN = "mean"
-BASE = "base"
 ACCURACY_TABLES = ("table1", "table2", "table3", "table4", "table5", "table6", "table12", "table13")
 PEARSON_TABLES = ("table8", "table9", "table10", "table11")
 PUBLISHED_TABLES = (*ACCURACY_TABLES[:6], *PEARSON_TABLES, *ACCURACY_TABLES[6:])
@@ -42,6 +42,7 @@ def published(folder: Path, table: str) -> pd.DataFrame:
         base model), ``recipe`` (``base`` or a recipe's name), ``answers``, ``language`` (a code, or ``mean`` for an
         average that the paper printed) and ``value`` in percent. Pearson tables (8 to 11): ``model``, ``recipe`` (of
         the tuned model), ``layer``, ``one`` and ``other`` (languages), ``state`` (``base`` or ``tuned``), ``value``.
+        All have ``printed``, the value with the digits it has there.
 
     Raises:
         InputError: no such table, or a file that is missing or not as it should be.
@@ -54,6 +55,7 @@ def published(folder: Path, table: str) -> pd.DataFrame:
     pearson = table in PEARSON_TABLES
     columns = _PEARSON_COLUMNS if pearson else _ACCURACY_COLUMNS
     found = _read(path, columns)
+    found["printed"] = found["value"]
     if pearson:
         _check_values(path, found, "state", _STATES)
         for column in ("one", "other"):

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from latentlang.activations.lock import FolderLock
 from latentlang.downloads.fetch import default_folder
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, LatentlangError, unknown
 from latentlang.geometry.measures import FEWEST
-from latentlang.models.registry import resolve
+from latentlang.models.hub import fetch
+from latentlang.models.loading import find_device, find_dtype
+from latentlang.models.registry import POCKET_FOLDER, resolve
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiments import Experiment, Size, Suite, load_suite
-from latentlang.reproduction.keys import Keys
+from latentlang.reproduction.keys import Keys, cached_commit, model_keys
 from latentlang.reproduction.pages import Writer
 from latentlang.reproduction.run import Bench, Progress, Runner, is_there, run_groups
 from latentlang.reproduction.settings import Settings
-from latentlang.reproduction.sizes import shape
+from latentlang.reproduction.sizes import model_name, shape
 from latentlang.reproduction.steps import Step, merged, ordered, steps_of
+from latentlang.results import prepare_folder
 from latentlang.tasks import TASKS
 from latentlang.tasks.labels import Protocol
 
 #: Where steps are kept, and where figures and tables go, unless told otherwise.
 CACHE, FIGURES = Path("latentlang-out") / "reproduce", Path("figures")
+#: In place of a folder of test items: those of the package.
+EMBEDDED = "embedded"
+# What makes an experiment that experiment.
+_FIXED = frozenset({"name", "task", "sources", "target", "hub"})
 
 
 @dataclass(frozen=True)
@@ -56,33 +64,38 @@ class Plan:
         bench: where steps run.
         model: the model that stands in for the paper's; None for these.
         needed: each step that is needed, with the names of the experiments that need it.
+        others: the other experiments of these models, with their steps: what of them is there is written too.
     """
 
     suite: Suite
     experiments: tuple[Experiment, ...]
     bench: Bench
     model: str | None
-    needed: dict[Step, tuple[str, ...]] = field(repr=False)
+    needed: Mapping[Step, tuple[str, ...]] = field(repr=False)
+    others: Mapping[str, tuple[Step, ...]] = field(repr=False)
 
     @cached_property
     def keys(self) -> Keys:
         """Hashes of the steps."""
-        return Keys(self.bench.settings)
+        return Keys(self.bench.settings, self.bench.models)
 
-    def steps(self, *, device: str | None = None, cost: bool = True) -> list[PlannedStep]:
+    def is_there(self, step: Step) -> bool:
+        """Whether a step's outcome lies in the cache."""
+        return is_there(self.bench, self.keys, step)
+
+    def steps(self, *, cost: bool = True) -> list[PlannedStep]:
         """The steps in the order in which they are run.
 
         Args:
-            device: where they would run, for the estimate; by default a GPU if there is any.
             cost: whether to estimate what those that are missing will cost.
 
         Raises:
             LatentlangError: data or model of a step cannot be found.
         """
-        estimate = Estimate(self.bench.settings, device) if cost else None
+        estimate = Estimate(self.bench.settings) if cost else None
         found = []
         for step, names in self.needed.items():
-            cached = is_there(self.bench, self.keys, step)
+            cached = self.is_there(step)
             price = None if cached or estimate is None else estimate.of(step)
             found.append(PlannedStep(step, cached, price, names))
         return found
@@ -111,12 +124,12 @@ def plan(
         only: names of figures and tables (``["fig1", "table8"]``); None for all.
         model: run this one instead of the paper's, in all of them.
         protocol: ``corrected``, or ``as-published``: the paper's own blocks, cues, answer sets and scorer.
-        data: folder with the published test items, or ``hub:xnli``; by default what ``latentlang data get`` left in the
-            user's cache, and where there is nothing, or for a model of the package, the embedded items.
+        data: folder with the published test items, ``hub:xnli``, or ``"embedded"`` for the items of the package. By
+            default what ``latentlang data get`` left in the user's cache; for a model of the package, its items.
         training_data: task to a folder with published question translations; of other tasks their own are taken.
         items: items per language of every task, instead of what the experiments say.
         seed: of everything drawn.
-        overrides: fields of every recipe to change, e.g. ``{"steps": 100}``.
+        overrides: fields of every recipe to change, e.g. ``{"steps": 100}``; not whose questions or which languages.
         cache: folder of the steps' outcomes; by default ``latentlang-out/reproduce``.
         folder: where sets of experiments are looked for, instead of in the project.
         batch_tokens: see `HookedLM.stream`.
@@ -134,31 +147,38 @@ def plan(
     if seed < 0:
         raise InputError(f"seed must be at least 0, not {seed}")
     runs = [standin] if standin else sorted({name for experiment in chosen for name in experiment.models})
-    infos = [resolve(run) for run in runs]
-    embedded = all(info.name in ("pocket", "pocket-control") for info in infos)
+    embedded = all(resolve(run).hub_id.startswith(str(POCKET_FOLDER)) for run in runs)
     size = suite.embedded if embedded else suite.size
     if items is not None:
         tasks = {task for experiment in suite.experiments.values() for task in experiment.tasks}
         size = size.model_copy(update={"items": dict.fromkeys(tasks, items)})
     _check_items(chosen, size)
+    for name_of_field in set(overrides or {}) & _FIXED:
+        raise InputError(f"{name_of_field} is said by each experiment and cannot be changed for all of them")
+    device = find_device(loading.get("device"))
     settings = Settings(
         size=size, protocol=protocol, data=_data(suite, data, embedded=embedded),
         training_data=_training_data(training_data or {}), seed=seed,
         loading={key: value for key, value in loading.items() if value not in (None, False)},
-        batch_tokens=batch_tokens, overrides=overrides or {},
+        batch_tokens=batch_tokens, overrides=overrides or {}, device=device.type,
+        dtype=str(find_dtype(loading.get("dtype"), device)).removeprefix("torch."),
     )  # fmt: skip
     # A harvest serves all experiments of its prompts; it is the same whichever of them were asked for.
-    everything = _steps(suite.experiments.values(), standin, quiet=set(runs))
-    harvests = tuple(step for step in merged(everything) if step.kind == "harvest")
+    harvests = tuple(
+        step for step in merged(_steps(suite.experiments.values(), standin, runs)) if step.kind == "harvest"
+    )
     needed: dict[Step, list[str]] = {}
-    for experiment in chosen:
-        for step in _steps([experiment], standin, quiet=set(runs)):
-            if step.kind == "harvest":
-                step = next(h for h in harvests if _same_prompts(h, step))
-            needed.setdefault(step, []).append(experiment.name)
+    others: dict[str, tuple[Step, ...]] = {}
+    for experiment in suite.experiments.values():
+        own = [_widened(step, harvests) for step in _steps([experiment], standin, runs)]
+        if experiment in chosen:
+            for step in own:
+                needed.setdefault(step, []).append(experiment.name)
+        elif standin or set(experiment.models) <= set(runs):
+            others[experiment.name] = tuple(own)
     in_order = {step: tuple(dict.fromkeys(needed[step])) for step in ordered(needed)}
-    bench = Bench(settings, Path(cache) if cache is not None else CACHE, harvests)
-    planned = Plan(suite, tuple(chosen), bench, standin, in_order)
+    bench = Bench(settings, Path(cache) if cache is not None else CACHE, harvests, model_keys(runs))
+    planned = Plan(suite, tuple(chosen), bench, standin, in_order, others)
     for step in in_order:  # reads recipes, data and models: what cannot be used is found out now
         planned.keys.options(step, harvests)
     return planned
@@ -173,13 +193,23 @@ def _check_items(chosen: Iterable[Experiment], size: Size) -> None:
 
 
 def _data(suite: Suite, given: str | os.PathLike[str] | None, *, embedded: bool) -> str | Path | None:
-    """Whose items are asked."""
+    """Whose items are asked.
+
+    Raises:
+        InputError: a real model would silently be asked the toy items.
+    """
     if given is not None:
-        return given if isinstance(given, str) else Path(given)
-    if embedded or not suite.data or find_spec("pooch") is None:
+        return None if given == EMBEDDED else given if isinstance(given, str) else Path(given)
+    if embedded or not suite.data:
         return None
-    folder = default_folder(suite.data)
-    return folder if folder.is_dir() else None
+    if find_spec("pooch") is not None:
+        folder = default_folder(suite.data)
+        if folder.is_dir():
+            return folder
+    raise InputError(
+        f"the published items are not on this machine: latentlang data get {suite.data} fetches them, --data FOLDER "
+        f"takes those of another folder, --data {EMBEDDED} the small ones of the package"
+    )
 
 
 def _training_data(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Path]:
@@ -193,23 +223,22 @@ def _training_data(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Pat
     return found
 
 
-def _steps(experiments: Iterable[Experiment], standin: str | None, *, quiet: set[str]) -> list[Step]:
-    """The steps of experiments, of the models in `quiet` only: of others nothing need be known."""
+def _steps(experiments: Iterable[Experiment], standin: str | None, runs: Sequence[str]) -> list[Step]:
+    """The steps of experiments, of the models in `runs` only: of others nothing need be known."""
     found: dict[Step, None] = {}
     for experiment in experiments:
         for model in [standin] if standin else experiment.models:
-            if model in quiet:
+            if model in runs:
                 found |= dict.fromkeys(steps_of(experiment, model=model, n_layers=shape(model).n_layers))
     return list(found)
 
 
-def _same_prompts(one: Step, other: Step) -> bool:
-    return (one.model, one.adapter, one.task, one.answers) == (
-        other.model,
-        other.adapter,
-        other.task,
-        other.answers,
-    )
+def _widened(step: Step, harvests: Sequence[Step]) -> Step:
+    """A harvest with the languages and layers that other experiments need of it; other steps as they are."""
+    if step.kind != "harvest":
+        return step
+    about = (step.model, step.adapter, step.task, step.answers)
+    return next(h for h in harvests if (h.model, h.adapter, h.task, h.answers) == about)
 
 
 @dataclass(frozen=True)
@@ -254,44 +283,86 @@ def reproduce(
         told: told what was just done, in a line.
 
     Raises:
-        InputError: an option makes no sense, or a folder cannot be written.
-        LatentlangError: a step cannot be run; what was run before stays.
+        InputError: an option makes no sense, a folder cannot be written, or another run has the cache.
+        LatentlangError: a step cannot be run; the others are, and what they gave is written.
     """
     if jobs < 1:
         raise InputError(f"jobs must be at least 1, not {jobs}")
+    if jobs > 1 and planned.bench.settings.device != "cpu":
+        raise InputError(
+            f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"
+        )
     folder = Path(out) if out is not None else figures_folder(planned)
     writer = Writer(planned.suite, planned.model, planned.bench.settings, folder, formats)
-    runner = Runner(planned.bench, progress)
-    ran: list[str] = []
-    waiting = {experiment.name: experiment for experiment in planned.experiments}
+    with FolderLock(prepare_folder(planned.bench.cache)):
+        return _run(_fetched(planned), writer, folder, jobs=jobs, progress=progress, told=told or _nobody)
 
-    def write(whatever_is_there: bool = False) -> None:
+
+def _nobody(_line: str) -> None:
+    """Where nobody wants to be told."""
+
+
+def _fetched(planned: Plan) -> Plan:
+    """The plan with the models of the hub on this machine, so that their commits are known before anything is keyed."""
+    missing = [
+        name for name in planned.bench.models if not resolve(name).local and not cached_commit(resolve(name))
+    ]
+    if not missing or all(planned.is_there(step) for step in planned.needed):
+        return planned
+    for name in missing:
+        fetch(resolve(name), with_code=bool(planned.bench.settings.loading.get("trust_remote_code")))
+    bench = replace(planned.bench, models=model_keys(list(planned.bench.models)))
+    return replace(planned, bench=bench)
+
+
+def _run(
+    planned: Plan,
+    writer: Writer,
+    folder: Path,
+    *,
+    jobs: int,
+    progress: Progress | None,
+    told: Callable[[str], None],
+) -> Reproduction:
+    runner = Runner(planned.bench, progress)
+    waiting = {experiment.name: experiment for experiment in planned.experiments}
+    ran: list[str] = []
+    failed: dict[Step, LatentlangError] = {}
+
+    def write() -> None:
+        """Write what has all its steps; the pictures' own steps need no model and are run here."""
         for name, experiment in list(waiting.items()):
-            own = [step for step, names in planned.needed.items() if name in names]
-            early = [step for step in own if step.kind != "pca"]
-            if whatever_is_there or all(is_there(planned.bench, planned.keys, step) for step in early):
+            own = [step for step, names in planned.needed.items() if name in names and step.kind != "pca"]
+            if all(planned.is_there(step) for step in own):
                 writer.write(experiment, runner.run)
                 del waiting[name]
-                if told is not None:
-                    told(f"{experiment.source} is written")
+                told(f"{experiment.source} is written")
 
     write()
-    missing = [
-        step
-        for step in planned.needed
-        if step.kind != "pca" and not is_there(planned.bench, planned.keys, step)
-    ]
+    missing = [step for step in planned.needed if step.kind != "pca" and not planned.is_there(step)]
     for group, done in run_groups(planned.bench, missing, jobs=jobs, progress=progress):
-        ran += done
-        if told is not None and group:
-            told(f"{group[0].model} {group[0].adapter.recipe}: {len(group)} steps done")
+        what = f"{group[0].model} {group[0].adapter.recipe}"
+        if isinstance(done, LatentlangError):
+            failed[group[0]] = done
+            told(f"{what}: {done}")
+        else:
+            ran += done
+            told(f"{what}: {len(group)} steps done")
         write()
-    write(whatever_is_there=True)
-    writer.finish(planned.experiments)
+    for name, steps in planned.others.items():
+        if all(planned.is_there(step) for step in steps):
+            writer.write(planned.suite.experiments[name], runner.run)
+    writer.finish()
+    if failed:
+        first, error = next(iter(failed.items()))
+        raise type(error)(
+            f"{len(failed)} of the models with their adapters could not be run, first {first.model} "
+            f"{first.adapter.recipe}: {error} (what could is kept and written into {folder})"
+        )
     return Reproduction(planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes))
 
 
 def figures_folder(planned: Plan) -> Path:
     """``figures/spontaneous/pocket``: the paper, then the model that stands in, or ``paper`` for its own."""
-    model = "paper" if planned.model is None else Path(resolve(planned.model).name).name
+    model = "paper" if planned.model is None else model_name(planned.model)
     return FIGURES / planned.suite.name / model

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from latentlang.activations import ActivationStore, harvest, open_store
-from latentlang.comparison.steps import Steps, is_whole
+from latentlang.errors import InputError, LatentlangError
 from latentlang.evaluation import EvaluationResult, evaluate
 from latentlang.geometry import AlignmentResult, PCAResult, alignment, compare_pca
 from latentlang.lens import LensResult, logit_lens
@@ -21,6 +26,7 @@ from latentlang.reproduction.keys import Keys
 from latentlang.reproduction.settings import Settings
 from latentlang.reproduction.steps import Step, groups, harvest_for
 from latentlang.results import Result
+from latentlang.steps import Steps, is_whole
 from latentlang.training import TrainingResult, train
 
 Saved = TypeVar("Saved", bound=Result)
@@ -40,11 +46,13 @@ class Bench:
         settings: how they are run.
         cache: folder of all steps.
         harvests: the harvests of the whole set of experiments.
+        models: name of each model to what tells its weights from others (`keys.model_key`).
     """
 
     settings: Settings
     cache: Path
     harvests: tuple[Step, ...]
+    models: Mapping[str, str]
 
     def run_group(self, steps: Sequence[Step], progress: Progress | None = None) -> list[str]:
         """Run steps that share a model and its adapter; it is loaded once, and only if something is to be run.
@@ -72,7 +80,7 @@ class Runner:
         """Prepare; nothing is loaded before a step needs it."""
         self._bench, self._progress = bench, progress
         self._settings = bench.settings
-        self._keys = Keys(bench.settings)
+        self._keys = Keys(bench.settings, bench.models)
         self._steps = Steps(bench.cache)
         self._model: tuple[Step, HookedLM] | None = None
         self.done: list[str] = []
@@ -116,6 +124,10 @@ class Runner:
         if own is not None:
             self.run(own)
             adapter = self.folder(own)
+            # What was trained lives on in cycles of the trainer's objects until they are collected.
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
         model = load(step.model, adapter=adapter, **self._settings.loading)
         self._model = (step, model)
         return model
@@ -196,8 +208,10 @@ def is_there(bench: Bench, keys: Keys, step: Step) -> bool:
 
 def run_groups(
     bench: Bench, steps: Sequence[Step], *, jobs: int = 1, progress: Progress | None = None
-) -> Iterator[tuple[list[Step], list[str]]]:
+) -> Iterator[tuple[list[Step], list[str] | LatentlangError]]:
     """Run steps, those that share a model and its adapter together, several such groups at once.
+
+    A group that fails does not keep the others from being run.
 
     Args:
         bench: where they run.
@@ -206,30 +220,52 @@ def run_groups(
         progress: told of every step where there is one process.
 
     Yields:
-        The steps of a group that is done, and the names of those that had to be run.
+        The steps of a group, and the names of those that had to be run; or why it could not be.
     """
     wanted = groups(steps)
-    if jobs == 1 or len(wanted) < 2:
+    jobs = min(jobs, len(wanted))
+    if jobs <= 1:
         for group in wanted:
-            yield group, bench.run_group(group, progress)
+            try:
+                yield group, bench.run_group(group, progress)
+            except LatentlangError as error:
+                yield group, error
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
+    before = set(multiprocessing.active_children())
     # A fresh interpreter for each: a forked one would share the locks of torch's threads.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_alone, initargs=(threads,))
+    waiting: dict[Future[list[str]], list[Step]] = {}
+    left = list(reversed(wanted))
     try:
-        waiting = {pool.submit(bench.run_group, group): group for group in wanted}
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
+        while left or waiting:
+            # No more are handed out than run at once: after an interruption none must begin.
+            while left and len(waiting) < jobs:
+                group = left.pop()
+                waiting[pool.submit(bench.run_group, group)] = group
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                group = waiting.pop(future)
+                try:
+                    yield group, future.result()
+                except LatentlangError as error:
+                    yield group, error
+    except BrokenProcessPool:
+        raise InputError(
+            "a process was killed from outside, most likely for want of memory; use fewer --jobs: what was done is kept"
+        ) from None
+    except BaseException:
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _alone(threads: int) -> None:
-    """Prepare a process that shares the machine: its own threads, and an interruption is its parent's to tell of."""
+    """Prepare a process that shares the machine: its own threads; an interruption is told to its parent alone."""
     import logging
 
-    import torch
-
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     logging.disable(logging.WARNING)

@@ -29,6 +29,8 @@ class Settings:
         loading: options of `load`: device, dtype, quantization, trust_remote_code.
         batch_tokens: see `HookedLM.stream`.
         overrides: fields of every recipe to change; they have the last word.
+        device: kind of device that is computed on: ``cpu``, ``cuda``, ``mps``.
+        dtype: of the weights, by its short name; as the user asked, or what suits the device.
     """
 
     size: Size = field(default_factory=Size)
@@ -39,6 +41,8 @@ class Settings:
     loading: Mapping[str, Any] = field(default_factory=dict)
     batch_tokens: int | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+    dtype: str = "float32"
 
     def task(self, step: Step) -> Task:
         """The task that a step asks.

@@ -40,6 +40,17 @@ _PUBLISHED = {
 }
 
 
+def model_name(name: str) -> str:
+    """What a model is called on a page: of a folder its own name, not where it lies."""
+    info = resolve(name)
+    return Path(info.hub_id).name if info.local else info.name
+
+
+def same_model(one: str, other: str) -> bool:
+    """Whether two names are of one model."""
+    return resolve(one).hub_id == resolve(other).hub_id
+
+
 @cache
 def shape(name: str) -> Shape:
     """The size of a model that lies on this machine, or one of the reference paper's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,21 +14,22 @@ from latentlang.errors import InputError
 from latentlang.geometry.alignment_result import paper_table
 from latentlang.reproduction.experiments import BASE, Experiment
 from latentlang.reproduction.published import MEAN, PUBLISHED_TABLES, published
-from latentlang.reproduction.sizes import shape
+from latentlang.reproduction.sizes import model_name, shape
 from latentlang.reproduction.steps import Adapter, Step
 
 Outcome = Callable[[Step], Any]
 _ACCURACY = (
     "paper_model", "model", "task", "trained_on", "answers", "recipe", "language", "n", "ours", "low", "high", "chance",
-    "paper", "difference",
+    "paper", "printed", "difference",
 )  # fmt: skip
 _PEARSON = (
     "paper_model", "model", "paper_layer", "layer", "pair", "state", "n", "ours", "low", "high", "null_mean", "p",
-    "without_length", "paper", "difference",
+    "without_length", "paper", "printed", "difference",
 )  # fmt: skip
 #: Names of lines: our numbers, and those that were printed.
 OURS, PAPER = "ours", "paper"
 _MEASURE = "pearson_pc1"
+_MOST_COLUMNS = 11
 _TASKS = {"sentiment": "Sentiment", "nli": "NLI", "paraphrase": "Paraphrase"}
 _ANSWERS = {"en": "English answers", "same": "Same language", "agnostic": "Task-agnostic"}
 
@@ -57,21 +58,17 @@ class ReproducedTable:
             `high` the 95 % interval of `ours` (Wilson over items of one language, crossed bootstrap for a ``mean`` over
             languages), `chance` what guessing gives. Pearson: `ours` with its interval from half samples, `null_mean`
             and `p` against unpaired items, `without_length` the coefficient once prompt length is regressed out.
-            `paper` is what was printed there (nan where nothing was), `difference` ours less it.
+            `paper` is what was printed there (nan where nothing was), `printed` the same with its digits, `difference`
+            ours less it.
     """
 
     experiment: Experiment
     table: pd.DataFrame
 
-    @property
-    def stands_in(self) -> bool:
-        """Whether another model than the paper's was run, so that differences say nothing about the paper."""
-        return bool((self.table["paper_model"] != self.table["model"]).any())
-
     @cached_property
-    def wide(self) -> Wide:
-        """As it is printed."""
-        return _wide_pearson(self) if self.experiment.kind == "pearson" else _wide_accuracy(self)
+    def wide(self) -> tuple[Wide, ...]:
+        """As it is printed: in parts of at most eleven columns, as in the paper."""
+        return (_wide_pearson(self),) if self.experiment.kind == "pearson" else _wide_accuracy(self)
 
 
 def table_of(
@@ -109,13 +106,13 @@ def table_of(
         if printed is not None:
             printed = printed.assign(pair=printed["one"] + "-" + printed["other"])
     if printed is None:
-        table["paper"] = float("nan")
+        table = table.assign(paper=float("nan"), printed="")
     else:
-        theirs = printed[[*keys.values(), "value"]].rename(
+        theirs = printed[[*keys.values(), "value", "printed"]].rename(
             columns={**{name: own for own, name in keys.items()}, "value": "paper"}
         )
         table = table.merge(theirs, on=list(keys), how="left", validate="one_to_one")
-    table["difference"] = table["ours"] - table["paper"]
+    table = table.assign(printed=table["printed"].fillna(""), difference=table["ours"] - table["paper"])
     return ReproducedTable(experiment, table[list(columns)])
 
 
@@ -129,7 +126,7 @@ def _accuracies(
                 adapter = Adapter() if recipe == BASE else Adapter(recipe, experiment.adapter_task(task))
                 result = outcome(Step("evaluate", model, adapter, task, answers, experiment.languages))
                 about = {
-                    "paper_model": paper_model, "model": model, "task": task, "trained_on": adapter.task,
+                    "paper_model": paper_model, "model": model_name(model), "task": task, "trained_on": adapter.task,
                     "answers": answers, "recipe": recipe,
                 }  # fmt: skip
                 averages = result.averages()
@@ -149,7 +146,8 @@ def _correlations(
     rows = []
     task, answers = experiment.tasks[0], experiment.answers[0]
     adapters = (Adapter(), Adapter(experiment.recipes[0], experiment.adapter_task(task)))
-    layers = tuple(experiment.layers_of(shape(model).n_layers))
+    n_layers = shape(model).n_layers
+    layers = tuple(experiment.layers_of(n_layers))
     for adapter in adapters:
         result = outcome(Step("align", model, adapter, task, answers, experiment.languages, layers))
         found = paper_table(result, measure=_MEASURE)
@@ -157,14 +155,15 @@ def _correlations(
             pair=lambda rows: rows["language_a"].astype(str) + "-" + rows["language_b"].astype(str)
         )
         found = found.merge(sizes[["layer", "pair", "n"]], on=["layer", "pair"])
-        for layer, paper_layer in zip(layers, experiment.layers, strict=True):
+        for paper_layer in experiment.layers:
+            layer = experiment.layer_of(paper_layer, n_layers)
             for pair in experiment.pairs:
                 for row in found[(found["layer"] == layer) & found["pair"].isin(_either(pair))].to_dict(
                     "records"
                 ):
                     rows.append({
-                        "paper_model": paper_model, "model": model, "paper_layer": paper_layer, "layer": layer,
-                        "pair": pair, "state": adapter.state, "n": int(row["n"]), "ours": row["value"],
+                        "paper_model": paper_model, "model": model_name(model), "paper_layer": paper_layer,
+                        "layer": layer, "pair": pair, "state": adapter.state, "n": int(row["n"]), "ours": row["value"],
                         "low": row["low"], "high": row["high"], "null_mean": row["null_mean"], "p": row["p"],
                         "without_length": row["partial"],
                     })  # fmt: skip
@@ -179,7 +178,7 @@ def _either(pair: str) -> tuple[str, str]:
 # As printed
 
 
-def _wide_accuracy(found: ReproducedTable) -> Wide:
+def _wide_accuracy(found: ReproducedTable) -> tuple[Wide, ...]:
     experiment, table = found.experiment, found.table
     key = {"language": "language", "model": "paper_model", "task": "task", "answers": "answers"}[
         experiment.columns
@@ -188,32 +187,38 @@ def _wide_accuracy(found: ReproducedTable) -> Wide:
         table = table[table["language"] == MEAN]
     columns = list(dict.fromkeys(table[key]))
     names = {"task": _TASKS, "answers": _ANSWERS}.get(experiment.columns, {})
-    rows: list[tuple[str, str, tuple[str, ...]]] = []
-    for recipe in experiment.recipes:
-        part = table[table["recipe"] == recipe].set_index(key)
-        cells = [part.loc[column] for column in columns]
-        rows.append((recipe, OURS, tuple(_number(cell["ours"], 1) for cell in cells)))
-        rows.append(("", "95 %", tuple(_range(cell, 0) for cell in cells)))
-        rows.append(("", PAPER, tuple(_printed(cell["paper"]) for cell in cells)))
-        rows.append(("", "difference", tuple(_number(cell["difference"], 1, signed=True) for cell in cells)))
-    return Wide((experiment_head(found), "", *(names.get(c, c) for c in columns)), tuple(rows))
+    parts = -(-len(columns) // _MOST_COLUMNS)
+    each = -(-len(columns) // parts)
+    wides = []
+    for start in range(0, len(columns), each):
+        chosen = columns[start : start + each]
+        rows: list[tuple[str, str, tuple[str, ...]]] = []
+        for recipe in experiment.recipes:
+            part = table[table["recipe"] == recipe].set_index(key)
+            cells = [part.loc[column] for column in chosen]
+            rows.append((recipe, OURS, tuple(_number(cell["ours"], 1) for cell in cells)))
+            rows.append(("", "95 %", tuple(_range(cell, 0) for cell in cells)))
+            rows.append(("", PAPER, tuple(str(cell["printed"]) for cell in cells)))
+            rows.append(("", "difference", tuple(_number(c["difference"], 1, signed=True) for c in cells)))
+        wides.append(Wide((experiment_head(found), "", *(names.get(c, c) for c in chosen)), tuple(rows)))
+    return tuple(wides)
 
 
 def _wide_pearson(found: ReproducedTable) -> Wide:
     experiment, table = found.experiment, found.table
     states = list(dict.fromkeys(table["state"]))
-    layers = list(dict.fromkeys(table["layer"]))
+    layers = list(dict.fromkeys(table["paper_layer"]))
     rows: list[tuple[str, str, tuple[str, ...]]] = []
     for layer in layers:
         for pair in experiment.pairs:
-            part = table[(table["pair"] == pair) & (table["layer"] == layer)].set_index("state")
+            part = table[(table["pair"] == pair) & (table["paper_layer"] == layer)].set_index("state")
             cells = [part.loc[state] for state in states]
             name = pair if len(layers) == 1 else f"{pair}, layer {layer}"
             rows.append((name, OURS, tuple(_number(cell["ours"], 2) for cell in cells)))
             rows.append(("", "95 %", tuple(_range(cell, 2) for cell in cells)))
             rows.append(("", "unpaired (chance)", tuple(_number(cell["null_mean"], 2) for cell in cells)))
             rows.append(("", "without length", tuple(_number(cell["without_length"], 2) for cell in cells)))
-            rows.append(("", PAPER, tuple(_printed(cell["paper"]) for cell in cells)))
+            rows.append(("", PAPER, tuple(str(cell["printed"]) for cell in cells)))
             rows.append(
                 ("", "difference", tuple(_number(cell["difference"], 2, signed=True) for cell in cells))
             )
@@ -235,23 +240,19 @@ def _number(value: float | None, decimals: int, *, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{decimals}f}".replace("-", "−")
 
 
-def _printed(value: float) -> str:
-    """A number of the paper, with the digits it has there."""
-    return "" if pd.isna(value) else f"{value:g}".replace("-", "−")
-
-
 def _range(cell: pd.Series, decimals: int) -> str:
     low, high = (_number(cell[name], decimals) for name in ("low", "high"))
     return f"{low} to {high}" if low and high else ""
 
 
-def markdown(wide: Wide) -> str:
+def markdown(wides: Sequence[Wide]) -> str:
     """A table for a README."""
-    lines = [
-        "| " + " | ".join(map(_cell, wide.head)) + " |",
-        "| --- | --- |" + " ---: |" * (len(wide.head) - 2),
-    ]
-    lines += ["| " + " | ".join(map(_cell, (name, own, *cells))) + " |" for name, own, cells in wide.rows]
+    lines: list[str] = []
+    for wide in wides:
+        lines += [""] if lines else []
+        lines.append("| " + " | ".join(map(_cell, wide.head)) + " |")
+        lines.append("| --- | --- |" + " ---: |" * (len(wide.head) - 2))
+        lines += ["| " + " | ".join(map(_cell, (name, own, *cells))) + " |" for name, own, cells in wide.rows]
     return "\n".join(lines) + "\n"
 
 
@@ -259,21 +260,21 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def latex(wide: Wide, *, caption: str, label: str) -> str:
-    """A ``booktabs`` table for a paper, with the caption and label given."""
-    head = " & ".join(map(_escaped, wide.head))
-    lines = [
-        r"\begin{table}", r"\centering", r"\begin{tabular}{ll" + "r" * (len(wide.head) - 2) + "}", r"\toprule",
-        head + r" \\",
-    ]  # fmt: skip
-    for name, own, cells in wide.rows:
-        if name:
-            lines.append(r"\midrule")
-        lines.append(" & ".join(map(_escaped, (name, own, *cells))) + r" \\")
-    lines += [
-        r"\bottomrule", r"\end{tabular}", rf"\caption{{{_escaped(caption)}}}", rf"\label{{{label}}}", r"\end{table}",
-    ]  # fmt: skip
-    return "\n".join(lines) + "\n"
+def latex(wides: Sequence[Wide], *, caption: str, label: str) -> str:
+    """A table for a paper, with the caption and label given; it needs the packages booktabs and graphicx."""
+    lines = ["% \\usepackage{booktabs, graphicx}", r"\begin{table*}", r"\centering"]
+    for wide in wides:
+        lines += [
+            r"\resizebox{\textwidth}{!}{%", r"\begin{tabular}{ll" + "r" * (len(wide.head) - 2) + "}", r"\toprule",
+            " & ".join(map(_escaped, wide.head)) + r" \\",
+        ]  # fmt: skip
+        for name, own, cells in wide.rows:
+            if name:
+                lines.append(r"\midrule")
+            lines.append(" & ".join(map(_escaped, (name, own, *cells))) + r" \\")
+        lines += [r"\bottomrule", r"\end{tabular}}", ""]
+    lines[-1] = rf"\caption{{{_escaped(caption)}}}"
+    return "\n".join([*lines, rf"\label{{{label}}}", r"\end{table*}"]) + "\n"
 
 
 _LATEX = str.maketrans({

@@ -13,11 +13,11 @@ import torch
 from before_after import SMALL
 
 from latentlang.comparison import ComparisonResult, compare
-from latentlang.comparison.steps import STEP_FILE, finished_steps
 from latentlang.errors import InputError, ModelError
 from latentlang.evaluation import evaluate
 from latentlang.lens import logit_lens
 from latentlang.models import load
+from latentlang.steps import STEP_FILE, finished_steps
 from latentlang.tasks import task
 from latentlang.training import train
 

@@ -69,8 +69,8 @@ def test_layers_of_another_model_lie_at_the_same_share_of_its_depth(n_layers, la
         layers=(*layers, "last"), depth=32,
     )  # fmt: skip
     found = made.layers_of(n_layers)
-    assert len(found) == len(set(found)) and found[-1] in (n_layers, *found)
-    assert n_layers in found
+    assert len(found) == len(set(found)) and n_layers in found
+    assert all(0 <= own <= n_layers for own in found)
     for layer in layers:
         assert min(abs(own - layer * n_layers / 32) for own in found) <= 0.5
 
@@ -124,12 +124,24 @@ def test_a_folder_of_ones_own_is_found_and_an_unknown_name_is_not(small, tmp_pat
         ("{title: x, source: x, kind: accuracy, models: [a], recipes: [base], languages: [xx]}", "xx"),
         ("{title: x, source: x, kind: accuracy, models: [a], recipes: [base], colour: red}", "colour"),
         (
-            "{title: x, source: x, kind: pearson, models: [a], recipes: [zh-en], layers: [40], depth: 32}",
+            "{title: x, source: x, kind: pearson, models: [a], recipes: [zh-en], layers: [40], depth: 32, pairs: [a-b]}",
             "no layer 40 of 32",
         ),
         (
             "{title: x, source: x, kind: pearson, models: [a], recipes: [zh-en], layers: [4], depth: 32, pairs: [en]}",
             "pair 'en' is not two",
+        ),
+        (
+            "{title: x, source: x, kind: pearson, models: [a], recipes: [zh-en], layers: [4], depth: 32}",
+            "needs pairs",
+        ),
+        (
+            "{title: x, source: x, kind: accuracy, models: [a], recipes: [base], answers: [en, same]}",
+            "several of answers need columns: answers",
+        ),
+        (
+            "{title: x, source: x, kind: lens, models: [a, b], recipes: [zh-en], columns: model}",
+            "several of model need columns: model, in a table of accuracies",
         ),
     ],
 )
@@ -137,6 +149,14 @@ def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path, text, message):
     folder = write_suite(tmp_path / "wrong", acc=text)
     with pytest.raises(InputError, match=message.replace("[", r"\[")):
         load_suite(str(folder))
+
+
+def test_a_file_cannot_give_itself_another_name(tmp_path):
+    folder = write_suite(
+        tmp_path / "a",
+        acc="{name: ../../x, title: x, source: x, kind: accuracy, models: [a], recipes: [base]}",
+    )
+    assert load_suite(str(folder)).experiments["acc"].name == "acc"
 
 
 def test_a_missing_file_and_a_name_with_a_path_are_refused(tmp_path):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentlang.errors import InputError
+from latentlang.errors import InputError, LatentlangError
 from latentlang.models.registry import resolve
-from latentlang.reproduction import load_suite, plan
-from latentlang.reproduction.keys import Keys, model_key
+from latentlang.reproduction import keys, load_suite, plan
+from latentlang.reproduction.keys import model_key
 from latentlang.reproduction.sizes import shape
 from latentlang.reproduction.steps import STEP_KINDS, Adapter, Step, groups, merged, ordered, steps_of
+
+# The package's name `reproduce` is the function.
+reproduce_module = importlib.import_module("latentlang.reproduction.reproduce")
 
 
 def _steps(*names, model="pocket"):
@@ -83,7 +88,7 @@ def test_the_order_does_not_depend_on_that_of_the_question(steps):
 
 def _keys(planned, kind, recipe="sw+hi-en"):
     step = next(s for s in planned.needed if s.kind == kind and s.adapter.recipe == recipe)
-    return Keys(planned.bench.settings).name(step, planned.bench.harvests)
+    return planned.keys.name(step, planned.bench.harvests)
 
 
 @pytest.fixture
@@ -126,9 +131,45 @@ def test_a_model_that_was_trained_again_is_another(mistral, tmp_path):
     assert first == model_key(resolve(mistral))
     weights = copy / "model.safetensors"
     content = bytearray(weights.read_bytes())
-    content[-1] ^= 1  # same names, shapes and sizes
+    place = int(torch.randint(len(content) // 2, len(content), ()))
+    content[place] ^= 1  # same names, shapes and sizes
     weights.write_bytes(content)
     assert model_key(resolve(str(copy))) != first
+
+
+def test_another_tokenizer_makes_another_model(mistral, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(mistral, copy)
+    first = model_key(resolve(str(copy)))
+    file = copy / "tokenizer.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("the", "teh"), encoding="utf-8")
+    assert model_key(resolve(str(copy))) != first
+
+
+def test_another_device_or_dtype_is_another_outcome(asked):
+    planned = asked()
+    settings = planned.bench.settings
+    assert (settings.device, settings.dtype) == ("cpu", "float32")
+    assert _keys(planned, "evaluate") == _keys(asked(dtype="fp32"), "evaluate")  # what it was anyway
+    elsewhere = replace(planned, bench=replace(planned.bench, settings=replace(settings, device="cuda")))
+    assert _keys(planned, "evaluate") != _keys(elsewhere, "evaluate")
+
+
+def test_code_that_was_changed_is_not_served_old_outcomes(asked, monkeypatch):
+    before = _keys(asked(), "lens")
+    monkeypatch.setattr(keys, "REVISIONS", {**keys.REVISIONS, "lens": 999})
+    assert _keys(asked(), "lens") != before
+
+
+def test_a_real_model_is_not_silently_asked_the_toy_items(monkeypatch, tmp_path):
+    pytest.importorskip("pooch")
+    monkeypatch.setattr(reproduce_module, "default_folder", lambda _name: tmp_path / "nothing")
+    with pytest.raises(InputError, match="latentlang data get spontaneous fetches them"):
+        plan("spontaneous", model="mistral", only=["fig1"])
+    assert plan("spontaneous", model="mistral", only=["fig1"], data="embedded").bench.settings.data is None
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(InputError, match="nothing"):  # taken without being asked for, and empty
+        plan("spontaneous", model="mistral", only=["fig1"])
 
 
 def test_a_size_is_read_from_the_configuration_alone(mistral):
@@ -169,6 +210,8 @@ def test_more_items_cost_more(asked):
     [
         ({"items": 0}, "items must be at least 1"),
         ({"items": 9}, "pear needs at least 10 items per language, not 9"),
+        ({"overrides": {"task": "nli"}}, "task is said by each experiment"),
+        ({"device": "gpu"}, "no device 'gpu'"),
         ({"seed": -1}, "seed must be at least 0"),
         ({"only": ["figure9"]}, "unknown figure or table 'figure9'"),
         ({"model": "no-such-model"}, "unknown model 'no-such-model'"),
@@ -177,7 +220,7 @@ def test_more_items_cost_more(asked):
     ],
 )
 def test_what_cannot_be_run_is_said_before_anything_runs(asked, changes, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(LatentlangError, match=message):
         asked(**changes)
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from latentlang.comparison.steps import STEP_FILE, Steps, finished_steps, step_key
 from latentlang.errors import InputError
+from latentlang.steps import STEP_FILE, Steps, finished_steps, step_key
 
 
 class Work:
