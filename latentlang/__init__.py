@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from latentlang.models import HookedLM, load
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
+    from latentlang.widgets import explorer
 
 _HOMES = {
     "ActivationStore": "latentlang.activations",
@@ -46,6 +47,7 @@ _HOMES = {
     "alignment": "latentlang.geometry",
     "compare": "latentlang.comparison",
     "evaluate": "latentlang.evaluation",
+    "explorer": "latentlang.widgets",
     "harvest": "latentlang.activations",
     "language": "latentlang.languages",
     "load": "latentlang.models",
@@ -73,13 +75,14 @@ _ROOMS = (
     "results",
     "tasks",
     "training",
+    "widgets",
 )
 
 __all__ = [
     "ActivationStore", "AlignmentResult", "ComparisonResult", "EvaluationResult", "HookedLM", "InputError", "Language",
     "LatentlangError", "LensResult", "ModelError", "PCAResult", "Prompt", "Recipe", "Task", "TrainingResult",
-    "__version__", "alignment", "compare", "evaluate", "harvest", "language", "languages", "load", "logit_lens",
-    "open_store", "pca", "recipe", "task", "train",
+    "__version__", "alignment", "compare", "evaluate", "explorer", "harvest", "language", "languages", "load",
+    "logit_lens", "open_store", "pca", "recipe", "task", "train",
 ]  # fmt: skip
 
 

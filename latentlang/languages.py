@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -23,7 +24,12 @@ sl slv_Latn|so som_Latn|ckb ckb_Arab|es spa_Latn|sw swh_Latn|sv swe_Latn|tg tgk_
 th tha_Thai|tr tur_Latn|uk ukr_Cyrl|umb umb_Latn|ur urd_Arab|uz uzn_Latn|vi vie_Latn|cy cym_Latn|wo wol_Latn
 xh xho_Latn|yo yor_Latn|zu zul_Latn
 """
+# A language of one's own, which no list has: private use in BCP 47 (RFC 5646, section 2.2.7).
+_OWN = re.compile(r"x(-[a-z0-9]{1,8})+")
+_UNKNOWN_SCRIPT = "Zyyy"
 _RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Thaa", "Syrc", "Nkoo", "Adlm"})
+
+_HINT = "`latentlang languages` lists them, and your own is written x- and its name (x-mine)"
 
 # The order of the reference paper's tables (Zhang et al. 2024, Table 1).
 _PAPER20 = "en zh de fr es it nl ja ru sv sl pl bg no ms is hi th sw bn"
@@ -45,7 +51,9 @@ class Language:
 
     @cached_property
     def name(self) -> str:
-        """The English name (``"Japanese"``), from Unicode CLDR."""
+        """The English name (``"Japanese"``), from Unicode CLDR; of a language of one's own what its code says."""
+        if _OWN.fullmatch(self.code):
+            return self.code.removeprefix("x-").replace("-", " ").capitalize()
         return _cldr_name(self.code, "en") or self.code
 
     @cached_property
@@ -99,8 +107,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 def language(value: str | Language) -> Language:
     """Find a language by ISO code, FLORES code or English name.
 
-    A well-formed code outside the table (``"eo"``) is accepted when CLDR knows it, so that a user's own
-    language needs no registration.
+    A well-formed code outside the table (``"eo"``) is accepted when CLDR knows it. A language that no list has is
+    written ``"x-"`` and its name in letters and digits, at most eight between hyphens (``"x-toki-pona"``): the code
+    says all there is to know, so that nothing needs to be registered.
 
     Raises:
         InputError: the name is not known; the nearest names are given.
@@ -111,11 +120,15 @@ def language(value: str | Language) -> Language:
     found = _table().get(text)
     if found is None:
         code = _aliases().get(text.casefold())
-        found = _table()[code] if code else _from_cldr(text)
+        found = _table()[code] if code else _own(text.casefold()) or _from_cldr(text)
     if found is None:
         names = [*_table(), *(entry.name for entry in _table().values()), *GROUPS]
-        raise unknown("language", text, names, hint="`latentlang languages` lists them")
+        raise unknown("language", text, names, hint=_HINT)
     return found
+
+
+def _own(text: str) -> Language | None:
+    return Language(text, "", _UNKNOWN_SCRIPT) if _OWN.fullmatch(text) else None
 
 
 @lru_cache(maxsize=256)
@@ -130,7 +143,7 @@ def _from_cldr(text: str) -> Language | None:
         return None
     if _cldr_name(tag.language, "en") is None:
         return None
-    return Language(text, "", tag.maximize().script or "Zyyy")
+    return Language(text, "", tag.maximize().script or _UNKNOWN_SCRIPT)
 
 
 def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language, ...]:

@@ -7,7 +7,8 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 FORMAT_VERSION = 1
+# Languages that are named one by one in a result's headline.
+_MOST_NAMED = 8
 _PACKAGES = ("latentlang", "torch", "transformers", "tokenizers", "pandas", "numpy")
 
 
@@ -54,6 +57,26 @@ class Provenance:
     commit: str | None = field(default_factory=lambda: git_commit())
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: names and values, one a line."""
+        from latentlang.figures.notebook import facts
+
+        rows = {name: _words(value) for name, value in asdict(self).items()}
+        return facts({name: text for name, text in rows.items() if text})
+
+
+def _words(value: object) -> str:
+    """A value of provenance in one line; empty for nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value))
+    return str(value)
+
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that can change a number, and of Python."""
@@ -82,13 +105,79 @@ def git_commit() -> str | None:
 
 
 @dataclass(frozen=True)
-class Result:
+class View:
+    """What a notebook is to show.
+
+    Attributes:
+        headline: what it is, in one line of plain text; all that a terminal shows.
+        table: gives a few rows that say what was found.
+        figure: draws it; None for what has no figure.
+        made: where it came from; None where that is not known.
+        words: says it in words, where it can.
+    """
+
+    headline: str
+    table: Callable[[], pd.DataFrame]
+    figure: Callable[[], go.Figure] | None = None
+    made: Provenance | None = None
+    words: Callable[[], str] | None = None
+
+
+class Displayed(ABC):
+    """What shows itself in a notebook: figure, small table and provenance; in a terminal and as text, one line."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # `dataclass` writes whole tables into the repr of every class that has none of its own
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Displayed.__repr__  # type: ignore[method-assign]
+
+    @abstractmethod
+    def _view(self) -> View:
+        """What is shown; cheap to make, what is slow is in its functions."""
+
+    def __repr__(self) -> str:
+        return f"<{self._view().headline}>"
+
+    def _repr_html_(self) -> str:
+        """Figure and card as HTML, for what asks for no more than that; notebooks ask `_ipython_display_` first."""
+        from latentlang.figures.notebook import page_part
+
+        return page_part(self._view())
+
+    def _ipython_display_(self) -> None:
+        from latentlang.figures.notebook import show
+
+        show(self._view())
+
+
+@dataclass(frozen=True)
+class Result(Displayed):
     """A tidy table with its provenance; subclasses say what the columns are and how it is drawn."""
 
     table: pd.DataFrame
     provenance: Provenance
 
     kind: ClassVar[str] = "result"
+
+    def glance(self) -> pd.DataFrame:
+        """What was found in a few rows, as a notebook shows it below the figure: the summary, where there is one."""
+        summary = getattr(self, "summary", None)
+        found: pd.DataFrame = self.table if summary is None else summary()
+        return found
+
+    def _view(self) -> View:
+        made = self.provenance
+        model = f"{made.model} + {Path(made.adapter).name}" if made.adapter else made.model
+        codes = made.languages
+        named = " ".join(codes) if len(codes) <= _MOST_NAMED else f"{len(codes)} languages"
+        parts = [f"model {model}", made.task, named, f"{len(self.table):,} rows"]
+        return View(
+            headline=f"{type(self).__name__}: " + ", ".join(filter(None, parts)),
+            table=self.glance,
+            figure=None if type(self).figure is Result.figure else self.figure,
+            made=made,
+        )
 
     def figure(self) -> go.Figure:
         """Draw the result; needs no model."""

@@ -27,13 +27,19 @@ class Opened:
     complaints: list[str]
 
 
+def find_chromium() -> str:
+    """The browser's executable; skips the test where there is none."""
+    executable = next(filter(None, map(shutil.which, _NAMES)), None)
+    if executable is None:
+        pytest.skip("no chromium executable found; install Debian's chromium package")
+    return executable
+
+
 def open_page(
     path: Path, *, width: int = 1100, height: int = 900, screenshot: Path | None = None, dark: bool = False
 ) -> Opened:
     """Run the page's scripts with no network to reach; skips the test where there is no Chromium."""
-    executable = next(filter(None, map(shutil.which, _NAMES)), None)
-    if executable is None:
-        pytest.skip("no chromium executable found; install Debian's chromium package")
+    executable = find_chromium()
     with tempfile.TemporaryDirectory() as profile:
         run = subprocess.run(
             [

@@ -2,6 +2,7 @@ import pytest
 
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS, Language, language, languages
+from latentlang.tasks import task
 
 
 def test_paper20_has_the_papers_languages_with_distinct_records():
@@ -53,3 +54,26 @@ def test_right_to_left_scripts_are_known():
 def test_flores101_codes_name_existing_cldr_languages_where_cldr_has_them():
     named = [entry for entry in languages("flores101") if entry.name != entry.code]
     assert len(named) >= 100
+
+
+def test_a_language_that_no_list_has_is_written_with_its_name():
+    mine = language("x-toki-pona")
+    assert (mine.code, mine.name, mine.own_name) == ("x-toki-pona", "Toki pona", "Toki pona")
+    assert not mine.rtl and language("X-Toki-Pona") == mine and language(mine) is mine
+    assert [entry.code for entry in languages("ja,x-mine")] == ["ja", "x-mine"]
+
+
+@pytest.mark.parametrize("code", ["x-", "x", "x-longerthaneight", "x-a_b", "x-é"])
+def test_what_is_no_private_code_is_refused_and_told_how_to_write_one(code):
+    with pytest.raises(InputError, match=r"your own is written x- and its name \(x-mine\)"):
+        language(code)
+
+
+def test_words_of_a_language_of_ones_own_make_a_task(tmp_path):
+    rows = ["lang,word_original,word_translation", "de,sun,Sonne", "de,fish,Fisch"]
+    rows += ["x-toki-pona,sun,suno", "x-toki-pona,fish,kala"]
+    (tmp_path / "words.csv").write_text("\n".join(rows), encoding="utf-8")
+    own = task("translation", source="de", data=tmp_path / "words.csv")
+    (prompt,) = own.prompts("x-toki-pona", items=1, shots=1)
+    assert prompt.cue == '" - Toki pona: "' and prompt.language == "x-toki-pona"
+    assert own.answers("x-toki-pona")["word/sun"] == ("suno",)

@@ -57,6 +57,11 @@ class EvaluationComparison(Result):
             wide.rename(columns={_BEFORE: "before", _AFTER: "after"}).rename_axis(columns=None).reset_index()
         )
 
+    def glance(self) -> pd.DataFrame:
+        """The change averaged over groups of languages."""
+        found = ["task", "group", "languages", "n", "before", "after", "difference", "low", "high", "change"]
+        return self.averages()[found]
+
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """The change per task and language.
 

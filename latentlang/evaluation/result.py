@@ -123,6 +123,10 @@ class EvaluationResult(Result):
         lost = pd.DataFrame(never).groupby(own["language"].to_numpy(), sort=False).all().any(axis=1)
         return tuple(str(code) for code in lost.index[lost])
 
+    def glance(self) -> pd.DataFrame:
+        """Accuracy with its interval per task, state and language."""
+        return self.summary()[[*_KEYS, "n", "accuracy", "low", "high", "chance", "unanswerable"]]
+
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Accuracy and what stands beside it, per task, state and language.
 

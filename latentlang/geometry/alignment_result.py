@@ -118,6 +118,16 @@ class AlignmentResult(Result):
         ]  # fmt: skip
         return summary.reset_index()[["pooling", "measure", "layer", *kept]]
 
+    def glance(self) -> pd.DataFrame:
+        """Means over pairs and over the layers after the embeddings, by measure and pooling."""
+        summary = self.summary()
+        kept = ["value", "null_mean", "partial", "above_chance_family"]
+        after = summary[summary["layer"] > 0]
+        means = (after if len(after) else summary).groupby(["measure", "pooling"], sort=False, observed=True)[
+            kept
+        ]
+        return means.mean().reset_index()
+
     def figure(self, **how: Any) -> go.Figure:
         """Pairs over layers as a heat map; with one pair its curve over layers.
 

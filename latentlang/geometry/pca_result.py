@@ -79,6 +79,13 @@ class PCAResult(Result):
             raise InputError(f"this PCA has no axes fitted on {state!r} prompts; it has {', '.join(found)}")
         return found[state]
 
+    def glance(self) -> pd.DataFrame:
+        """Share of the variance on each component, one row per layer."""
+        keys = ["state", "axes", "layer"]
+        wide = self.explained.pivot(index=keys, columns="component", values="ratio")
+        wide.columns = pd.Index([f"share of pc{component}" for component in wide.columns])
+        return wide.reset_index()
+
     def figure(self, **how: Any) -> go.Figure:
         """Scatter per layer with a layer slider (Zhang et al. 2024, Figures 2 and 4).
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from latentlang.answers import TokenBytes, token_bytes
 from latentlang.errors import InputError, unknown
 from latentlang.models import HookedLM, TokenSets, read_out
-from latentlang.models.reading import check_streams
+from latentlang.models.reading import Reading, check_streams
 from latentlang.results import Provenance, Result
 from latentlang.tasks import Prompt
 
@@ -58,6 +58,15 @@ class ExplorerResult(Result):
             raise unknown("stream", stream, self.streams, hint="only those in the result can be shown")
         part = self.table[self.table["stream"] == stream].reset_index(drop=True)
         return replace(self, table=part)
+
+    def glance(self) -> pd.DataFrame:
+        """The likeliest next tokens at the last position, layer by layer from the last one down."""
+        part = self.only(self.streams[0]).table
+        last = part[part["position"] == part["position"].max()]
+        wide = last.pivot(index="layer", columns="rank", values="text").sort_index(ascending=False)
+        wide.columns = pd.Index([f"token {rank}" for rank in wide.columns])
+        sure = last[last["rank"] == 1].set_index("layer")["probability"].rename("probability of token 1")
+        return wide.join(sure).reset_index()
 
     def figure(self, stream: str | None = None) -> go.Figure:
         """Position by layer, each cell its likeliest token; of one stream, by default the first.
@@ -107,7 +116,7 @@ def explore(
         raise InputError(f"the prompt must be one text, not {type(prompt).__name__}")
     if top < 1:
         raise InputError(f"top must be at least 1, not {top}")
-    table = token_bytes(model.tokenizer)
+    token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
     names = check_streams(streams)
     depth = model.n_layers
     ids = model.encode([prompt])
@@ -123,20 +132,45 @@ def explore(
         streams=(*names, "resid"),
         logits=False,
     )
+    return tabulate(model, prompt, reading, ids=ids[0], layers=len(shown), streams=names, top=top)
+
+
+def tabulate(
+    model: HookedLM,
+    prompt: str | Prompt,
+    reading: Reading,
+    *,
+    ids: Sequence[int],
+    layers: int | None = None,
+    streams: Sequence[str] = ("resid",),
+    top: int = 5,
+) -> ExplorerResult:
+    """What `explore` says of a prompt that was read before; the model's blocks are not run again.
+
+    Args:
+        model: whose norm and head are used.
+        prompt: the text.
+        reading: of this prompt alone; its streams ``[1, layer, position, d_model]``, the last layer among them.
+        ids: the prompt's tokens.
+        layers: how many of the reading's layers are shown, the first ones; None for all.
+        streams: those of the reading that are shown.
+        top: next tokens kept per position and layer.
+    """
+    table = token_bytes(model.tokenizer)
     assert reading.positions is not None
-    final = reading.resid[0, reading.layers.index(depth)]
-    kept = reading.layers[: len(shown)]
+    final = reading.resid[0, reading.layers.index(model.n_layers)]
+    kept = reading.layers[:layers]
     where = reading.positions[0].tolist()
     parts = []
-    for name in names:
+    for name in streams:
         cells = _read(model, reading.streams[name][0, : len(kept)].transpose(0, 1), final, top=top)
-        index = {"stream": name, "position": where, "token": [table.render(ids[0][at]) for at in where]}
+        index = {"stream": name, "position": where, "token": [table.render(ids[at]) for at in where]}
         parts.append(_tidy(cells, pd.DataFrame(index), kept, table))
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task="prompt", languages=(), policy="",
         settings={
-            "prompt": str(prompt), "top": top, "streams": list(names), "layers": list(kept),
-            "n_layers": depth,
+            "prompt": str(prompt), "top": top, "streams": list(streams), "layers": list(kept),
+            "n_layers": model.n_layers,
         },
     )  # fmt: skip
     return ExplorerResult(table=pd.concat(parts, ignore_index=True), provenance=provenance)

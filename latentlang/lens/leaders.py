@@ -21,7 +21,7 @@ from latentlang.errors import InputError
 from latentlang.intervals import RESAMPLES
 from latentlang.lens.panels import FEWEST_ITEMS, POOLED, Floats, Panel, own_labels, panels_of, pool
 from latentlang.lens.verdict import EXACT, LEADER_COLUMNS, leader_row, verdict
-from latentlang.results import Provenance
+from latentlang.results import Displayed, Provenance, View
 
 #: A lead below this is called no pivot, however certain it is: it could not be seen in a figure.
 MINIMUM_LEAD = 0.02
@@ -31,10 +31,23 @@ SCORE_COLUMNS = (
     "task", "language", "reader", "role", "layer", "answer", "null", "score", "low", "high", "lead", "lead_low",
     "lead_high", "next", "next_score", "p", "each_label", "leads", "n",
 )  # fmt: skip
+_GLANCE = (
+    "language",
+    "is_pivot",
+    "leader",
+    "first",
+    "last",
+    "peak",
+    "lead",
+    "lead_low",
+    "lead_high",
+    "p",
+    "items",
+)
 
 
 @dataclass(frozen=True)
-class Leaders:
+class Leaders(Displayed):
     """Who leads where, with its controls.
 
     Attributes:
@@ -68,6 +81,14 @@ class Leaders:
 
     def __str__(self) -> str:
         return self.verdict
+
+    def glance(self) -> pd.DataFrame:
+        """Who leads, where and by how much, per language asked for."""
+        return self.table[list(_GLANCE)]
+
+    def _view(self) -> View:
+        found = f"pivot {self.pivot}" if self.pivot else "no pivot"
+        return View(f"Leaders: {found}", table=self.glance, words=lambda: self.verdict)
 
     @property
     def pivot(self) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from latentlang.lens.leaders import MINIMUM_LEAD, Leaders, find_leaders
 from latentlang.lens.readers import READER_POLICIES, WRONG_LABELS, Readers, build_readers
 from latentlang.lens.result import mean_curves
 from latentlang.models import HookedLM, TokenSets, read_out
-from latentlang.results import Provenance, Result
+from latentlang.results import Provenance, Result, View
 from latentlang.tasks import Prompt, Task
 
 if TYPE_CHECKING:
@@ -69,6 +70,25 @@ class LanguageLensResult(Result):
         """
         return find_leaders(
             self.table, self.provenance, level=level, permutations=permutations, minimum=minimum
+        )
+
+    def glance(self) -> pd.DataFrame:
+        """Which language leads, per language asked for."""
+        return self.leaders().glance()
+
+    def _view(self) -> View:
+        leaders = cache(self.leaders)  # the search with its permutations is the slow part; once will do
+
+        def figure() -> go.Figure:
+            from latentlang.figures import language_heatmap
+
+            return language_heatmap(self, leaders=leaders())
+
+        return replace(
+            super()._view(),
+            figure=figure,
+            table=lambda: leaders().glance(),
+            words=lambda: leaders().verdict,
         )
 
     def figure(self) -> go.Figure:

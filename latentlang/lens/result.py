@@ -105,6 +105,14 @@ class LensResult(Result):
         columns = ["task", "language", "layer", "mean", "low", "high", "lead", "n"]
         return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
 
+    def glance(self) -> pd.DataFrame:
+        """Per language, the layer where the pivot's answer stands highest above its null; columns as of `gap`."""
+        gap = self.gap()
+        if gap.empty:
+            return self.summary()
+        highest = gap.groupby(["task", "language"], sort=False, observed=True)["mean"].idxmax()
+        return gap.loc[highest].rename(columns={"mean": "pivot_minus_null"}).reset_index(drop=True)
+
     def figure(self) -> go.Figure:
         """The curves with their bands and nulls, and the entropy strip above (Zhang et al. 2024, Figure 1)."""
         from latentlang.figures import lens_figure

@@ -14,6 +14,7 @@ from latentlang.errors import InputError
 from latentlang.results import Result
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
     from latentlang.models import HookedLM
@@ -130,6 +131,17 @@ class TrainingResult(Result):
         return HookedLM(
             tuned, model.tokenizer, name=model.name, revision=model.revision, adapter=str(self.adapter)
         )
+
+    def glance(self) -> pd.DataFrame:
+        """Validation loss before training and at the best step, and where the adapter lies."""
+        import pandas as pd
+
+        values = {
+            "base loss": self.base_loss, "best loss": self.best_loss, "best step": self.best_step,
+            "adapter": None if self.adapter is None else str(self.adapter),
+        }  # fmt: skip
+        known = {name: value for name, value in values.items() if value is not None}
+        return pd.DataFrame([known or {"adapter": "none: the identity recipe trains nothing"}])
 
     def figure(self) -> go.Figure:
         """The losses over the steps, the base's loss and the best step marked."""

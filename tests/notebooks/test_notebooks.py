@@ -26,8 +26,16 @@ def _read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
-def test_there_are_notebooks():
-    assert [path.name for path in NOTEBOOKS][:1] == ["01_quickstart.ipynb"]
+def test_the_notebooks_are_one_course():
+    assert [int(path.name[:2]) for path in NOTEBOOKS] == list(range(1, len(NOTEBOOKS) + 1)) and len(
+        NOTEBOOKS
+    ) >= 6
+    for number, (path, following) in enumerate(zip(NOTEBOOKS, [*NOTEBOOKS[1:], None], strict=True), start=1):
+        told = [cell.source for cell in _read(path).cells if cell.cell_type == "markdown"]
+        first, last = told[0], told[-1]
+        assert first.startswith(f"# {number} · ") and f"**{number} " in first.splitlines()[-1]
+        assert last.index("## What you have seen") < last.index("## What it does not show")
+        assert following is None or f"**Next:** `{following.name}`" in last
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,0 +1,171 @@
+"""What a notebook shows of a result: its figure, drawn by the notebook's own plotly, and below it a card.
+
+The card is a small table and the line that says where the result came from. The figure goes out as plotly itself
+sends it (its JSON, a few kB to a few hundred), never with plotly's 4 MB of JavaScript: JupyterLab, Notebook 7, VS Code
+and Colab bring their own. A page made with nbconvert has none: there the user asks plotly to send it along
+(``PLOTLY_RENDERER=plotly_mimetype+notebook``). Nothing is fetched from anywhere.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import numbers
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from latentlang.errors import LatentlangError
+from latentlang.figures.page import plot
+from latentlang.figures.style import ISOLATES, plain, shortened
+from latentlang.figures.wording import made_with
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from latentlang.results import View
+
+MOST_ROWS = 8
+_LONGEST_CELL = 60
+_DIGITS = 3
+# Colours are the page's own, so that the card can be read in a light and in a dark notebook.
+_STYLE = """<style>
+.latentlang-card { font-size: 13px; line-height: 1.4; max-width: 100%; margin: 4px 0 10px; }
+.latentlang-card p { margin: 0 0 4px; }
+.latentlang-card .scroll { overflow-x: auto; margin: 6px 0; }
+.latentlang-card table { border-collapse: collapse; margin: 0; font-size: inherit; }
+.latentlang-card th, .latentlang-card td { padding: 2px 12px 2px 0; text-align: left !important; white-space: nowrap;
+  border-bottom: 1px solid rgba(127, 127, 127, 0.25); font-variant-numeric: tabular-nums; }
+.latentlang-card table .number { text-align: right !important; }
+.latentlang-card .quiet { opacity: 0.75; font-size: 12px; overflow-wrap: anywhere; }
+.latentlang-card dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 1px 16px; margin: 4px 0; }
+.latentlang-card dt { opacity: 0.75; }
+.latentlang-card dd { margin: 0; overflow-wrap: anywhere; }
+</style>"""
+
+
+def card(view: View, *, remark: str = "") -> str:
+    """Headline, words, small table and provenance as HTML, all text escaped.
+
+    Args:
+        view: what to show.
+        remark: a sentence after the headline, plain text.
+    """
+    parts = [f"<p><b>{_escaped(view.headline)}</b></p>"]
+    if remark:
+        parts.append(f"<p>{_escaped(remark)}</p>")
+    try:
+        if view.words is not None:
+            parts.append(f"<p>{_escaped(view.words())}</p>")
+        parts.append(small_table(view.table()))
+    except LatentlangError as error:
+        parts.append(f"<p>{_escaped(error)}</p>")
+    if view.made is not None:
+        parts.append(f'<p class="quiet">{html.escape(" · ".join(made_with(view.made)))}</p>')
+    return _framed("\n".join(parts))
+
+
+def page_part(view: View) -> str:
+    """Figure and card as one piece of HTML, with plotly inside (4 MB): for what can read only HTML."""
+    figure, remark = _figure(view)
+    drawn = "" if figure is None else plot(figure, f"latentlang-{uuid4().hex}", label=view.headline)
+    return drawn + card(view, remark=remark)
+
+
+def show(view: View) -> None:
+    """Display it where IPython runs: figure and card in a notebook, one line of text in a terminal."""
+    from IPython import get_ipython
+    from IPython.display import display
+
+    text = {"text/plain": f"<{view.headline}>"}
+    shell = get_ipython()
+    if shell is None or type(shell).__name__ == "TerminalInteractiveShell":
+        # plotly would open a browser for each result whose name is typed
+        display(text, raw=True)
+        return
+    figure, remark = _figure(view)
+    if figure is not None and (bundle := _bundle(figure)):
+        display(text | bundle, raw=True)
+    display(text | {"text/html": card(view, remark=remark)}, raw=True)
+
+
+def _figure(view: View) -> tuple[go.Figure | None, str]:
+    """The figure, or why there is none."""
+    if view.figure is None:
+        return None, ""
+    try:
+        return view.figure(), ""
+    except LatentlangError as error:
+        return None, f"There is no figure: {error}"
+
+
+def _bundle(figure: go.Figure) -> dict[str, Any]:
+    """What plotly itself would send of the figure, as its user set ``plotly.io.renderers``; empty for nothing."""
+    import plotly.io
+
+    if not (plotly.io.renderers.render_on_display and plotly.io.renderers.default):
+        return {}
+    bundle: dict[str, Any] = figure._repr_mimebundle_()
+    return bundle
+
+
+def small_table(table: pd.DataFrame, *, most: int = MOST_ROWS) -> str:
+    """The first rows of a table as HTML, numbers to three digits; says how many rows are left out.
+
+    Args:
+        table: any table; its text is escaped, its index left out.
+        most: how many rows to show.
+    """
+    if table.empty:
+        return "<p>(no rows)</p>"
+    columns = [str(name) for name in table.columns]
+    numeric = [_is_numeric(table.iloc[:, place]) for place in range(len(columns))]
+    kind = {True: ' class="number"', False: ""}
+    head = "".join(
+        f'<th scope="col"{kind[right]}>{_escaped(name.replace("_", " "))}</th>'
+        for name, right in zip(columns, numeric, strict=True)
+    )
+    rows = []
+    for row in table.head(most).itertuples(index=False, name=None):
+        cells = "".join(f"<td{kind[right]}>{_cell(v)}</td>" for v, right in zip(row, numeric, strict=True))
+        rows.append(f"<tr>{cells}</tr>")
+    left = f'<p class="quiet">… and {len(table) - most} more rows</p>' if len(table) > most else ""
+    body = "\n".join(rows)
+    return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>{left}'
+
+
+def facts(rows: Mapping[str, str]) -> str:
+    """Names and what they are, as HTML; plain text, escaped."""
+    body = "".join(f"<dt>{_escaped(name)}</dt><dd>{_escaped(text)}</dd>" for name, text in rows.items())
+    return _framed(f"<dl>{body}</dl>")
+
+
+def _framed(body: str) -> str:
+    return f'{_STYLE}\n<div class="latentlang-card">\n{body}\n</div>'
+
+
+def _escaped(text: object) -> str:
+    return html.escape(plain(text))
+
+
+def _is_numeric(column: pd.Series[Any]) -> bool:
+    return column.dtype.kind in "iuf"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return ""
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        if math.isnan(number):
+            return "–"
+        return (
+            f"{number:.{_DIGITS}f}" if 1e-3 <= abs(number) < 1e3 or number == 0 else f"{number:.{_DIGITS}g}"
+        )
+    # Words of right-to-left scripts must not move their neighbours.
+    return html.escape(shortened(plain(value), _LONGEST_CELL).join(ISOLATES))

@@ -1,0 +1,58 @@
+"""Widgets for notebooks: the lens, tried out by hand. They need ipywidgets (the extra ``notebooks``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from latentlang.errors import InputError
+from latentlang.languages import Language
+from latentlang.models import HookedLM
+from latentlang.tasks import Prompt, Task
+
+if TYPE_CHECKING:
+    from latentlang.widgets.explorer import LensExplorer
+
+__all__ = ["explorer"]
+
+
+def explorer(
+    model: HookedLM,
+    prompt: str | Prompt | None = None,
+    *,
+    task: Task | None = None,
+    languages: str | Language | Iterable[str | Language] | None = None,
+    top: int = 5,
+) -> LensExplorer:
+    """Try the lens by hand in a notebook: type a prompt, move through layers and positions, see who is speaking.
+
+    At the chosen layer and position it shows the likeliest next tokens and, for each language, the probability of its
+    word for the answer beside that of wrong words (the null). The model runs once per prompt; moving only draws.
+
+    Args:
+        model: the model; it is not changed.
+        prompt: what to begin with; by default one of the task's own.
+        task: whose answers can be looked for; by default translation of the embedded words from French.
+        languages: those whose words are looked for at first; by default up to eight that the task has.
+        top: next tokens shown.
+
+    Returns:
+        An ipywidgets box; its ``result`` is an `ExplorerResult` of the prompt, its ``words`` the table of languages.
+
+    Raises:
+        InputError: ipywidgets is missing, or a value makes no sense; once shown, the widget itself says what is wrong.
+    """
+    if find_spec("ipywidgets") is None:
+        raise InputError(
+            "the explorer needs the package ipywidgets, which is not installed; pip install 'latentlang[notebooks]'"
+        )
+    if not isinstance(model, HookedLM):
+        raise InputError(
+            f"the explorer needs a loaded model, not {type(model).__name__}; load(...) gives one"
+        )
+    if top < 1:
+        raise InputError(f"top must be at least 1, not {top}")
+    from latentlang.widgets.explorer import LensExplorer
+
+    return LensExplorer(model, prompt, task=task, languages=languages, top=top)

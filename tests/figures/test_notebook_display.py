@@ -1,0 +1,204 @@
+"""What a notebook is sent of a result, whatever it is: figure, card, nothing that is not escaped, nothing large."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from importlib import import_module
+
+import IPython
+import IPython.display
+import numpy as np
+import pandas as pd
+import plotly.io
+import pytest
+import tiny
+from alignment_standin import alignment_result
+from before_after import whole
+from evaluated import evaluated
+from lens_standin import lens_result
+
+from latentlang.errors import InputError
+from latentlang.figures.notebook import MOST_ROWS, card, small_table
+from latentlang.lens import explore, language_lens
+from latentlang.models import HookedLM
+from latentlang.results import Displayed, Provenance, Result
+from latentlang.tasks import task
+from latentlang.training import TrainingResult, recipe
+
+PLOTLY = "application/vnd.plotly.v1+json"
+HOSTILE = "<script>alert('x')</script>"
+ROOMS = ("comparison", "evaluation", "geometry", "lens", "training")
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory) -> dict[str, Displayed]:
+    """One of each kind."""
+    model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
+    languages = language_lens(
+        model, task("translation", source="fr"), language="ja", among="en,de,ja", items=6, shots=1
+    )
+    compared = whole(tmp_path_factory.mktemp("compared"))
+    table = pd.DataFrame({
+        "step": [0, 5, 5], "epoch": [0.0, 1.0, 1.0], "split": ["validation", "train", "validation"],
+        "loss": [2.0, 1.5, 1.25], "learning_rate": [0.0, 1e-4, 1e-4],
+    })  # fmt: skip
+    made = Provenance(
+        model="pocket", adapter="runs/zh-en", task="sentiment", languages=("zh",),
+        settings={"best_step": 5, "steps": 5, "recipe": recipe("zh-en").model_dump(mode="json")},
+    )  # fmt: skip
+    every: list[object] = [
+        lens_result(("ja", "hi")), explore(model, 'fleur "', top=3), languages, languages.leaders(),
+        evaluated({"base": {"en": [True, False], "ja": [True, True]}}), compared, compared.evaluation, compared.lens,
+        compared.pca, compared.alignment, alignment_result(), TrainingResult(table, made),
+    ]  # fmt: skip
+    return {type(one).__name__: one for one in every if isinstance(one, Displayed)}
+
+
+@pytest.fixture
+def sent(monkeypatch) -> list[dict[str, object]]:
+    """Bundles that a notebook would get."""
+    bundles: list[dict[str, object]] = []
+
+    class Kernel:
+        pass
+
+    monkeypatch.setattr(IPython, "get_ipython", Kernel)
+    monkeypatch.setattr(IPython.display, "display", lambda bundle, raw: bundles.append(bundle))
+    monkeypatch.setattr(plotly.io.renderers, "default", "plotly_mimetype")
+    return bundles
+
+
+def _kinds(base: type) -> set[type]:
+    return {base} | {deeper for kind in base.__subclasses__() for deeper in _kinds(kind)}
+
+
+def test_every_kind_of_result_is_looked_at_here(shown):
+    for room in ROOMS:
+        import_module(f"latentlang.{room}")
+    kinds = {kind.__name__ for kind in _kinds(Displayed) if kind.__module__.startswith("latentlang.")}
+    assert kinds - {"Displayed", "Result"} == set(shown)
+
+
+def test_each_is_one_short_line_as_text(shown):
+    for name, one in shown.items():
+        text = repr(one)
+        assert text.startswith(f"<{name}: ") and text.endswith(">")
+        assert "\n" not in text and len(text) < 200
+
+
+def test_each_sends_its_figure_and_a_card(shown, sent):
+    for name, one in shown.items():
+        sent.clear()
+        one._ipython_display_()
+        cards = [str(bundle["text/html"]) for bundle in sent if "text/html" in bundle]
+        figures = [bundle[PLOTLY] for bundle in sent if PLOTLY in bundle]
+        assert len(cards) == 1 and len(figures) == (name != "Leaders"), name
+        assert "<table" in cards[0] and name in cards[0]
+        assert all(bundle["text/plain"] == repr(one) for bundle in sent)
+        assert all(figure["data"] for figure in figures)  # type: ignore[index]
+        # plotly's own JavaScript is 4 MB
+        assert len(str(sent)) < 1_000_000 and len(cards[0]) < 15_000
+
+
+def test_provenance_is_told_in_one_line_and_in_full(shown):
+    lens = shown["LensResult"]
+    assert isinstance(lens, Result)
+    assert re.search(r'<p class="quiet">model pocket .*policy exclusive.*</p>', card(lens._view()))
+    full = lens.provenance._repr_html_()
+    assert "<dt>policy</dt><dd>exclusive</dd>" in full and "<dt>adapter</dt>" not in full
+
+
+def test_the_words_of_a_finding_stand_over_the_table(shown):
+    assert "There is " in card(shown["ComparisonResult"]._view())
+    assert "no candidate" in card(shown["Leaders"]._view()) or "pivot" in card(shown["Leaders"]._view())
+
+
+def test_as_html_alone_it_works_offline(shown):
+    page = shown["LensResult"]._repr_html_()
+    assert "plotly.js v" in page and 'class="latentlang-card"' in page
+    assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=", page)
+
+
+def test_a_terminal_gets_text_and_no_browser_opens(shown, sent, monkeypatch):
+    class TerminalInteractiveShell:
+        pass
+
+    for shell in (TerminalInteractiveShell, lambda: None):
+        sent.clear()
+        monkeypatch.setattr(IPython, "get_ipython", shell)
+        shown["LensResult"]._ipython_display_()
+        assert sent == [{"text/plain": repr(shown["LensResult"])}]
+
+
+def test_the_users_renderers_are_honoured(shown, sent, monkeypatch):
+    for quiet in ("", "browser"):
+        sent.clear()
+        monkeypatch.setattr(plotly.io.renderers, "default", quiet)
+        shown["LensResult"]._ipython_display_()
+        assert [set(bundle) for bundle in sent] == [{"text/plain", "text/html"}] or quiet == "browser"
+        assert not any(PLOTLY in bundle for bundle in sent)
+    sent.clear()
+    monkeypatch.setattr(plotly.io.renderers, "default", "plotly_mimetype+notebook")  # for nbconvert
+    shown["LensResult"]._ipython_display_()
+    assert set(sent[0]) == {"text/plain", "text/html", PLOTLY}
+
+
+def test_text_from_models_and_data_is_escaped(sent):
+    table = lens_result(("ja",)).table.assign(task=HOSTILE)
+    hostile = replace(lens_result(("ja",), model=HOSTILE, adapter=HOSTILE), table=table)
+    page = card(hostile._view()) + replace(hostile.provenance, settings={HOSTILE: HOSTILE})._repr_html_()
+    assert "<script" not in page and page.count("&lt;script&gt;") >= 4
+
+
+def test_a_figure_that_cannot_be_drawn_is_told_and_the_table_still_shown(sent):
+    def refuse():
+        raise InputError("nothing to draw & <so on>")
+
+    view = replace(lens_result(("ja",))._view(), figure=refuse)
+    from latentlang.figures.notebook import show
+
+    show(view)
+    (only,) = sent
+    assert "There is no figure: nothing to draw &amp; &lt;so on&gt;" in str(only["text/html"])
+    assert "<table" in str(only["text/html"])
+
+
+def test_a_result_without_a_figure_shows_its_table(sent):
+    Result(
+        pd.DataFrame({"value": [1.0]}), Provenance(model="m", task="t", languages=("ja",))
+    )._ipython_display_()
+    (only,) = sent
+    assert "1.000" in str(only["text/html"]) and "Result: model m, t, ja, 1 rows" in str(only["text/html"])
+
+
+def test_a_small_table_is_small_and_readable():
+    table = pd.DataFrame({
+        "n": range(MOST_ROWS + 3), "p_value": [1e-9, 0.5, 1234.5678, np.nan, -0.25, 0.0, *[1.0] * 5],
+        "word": ["אבג", None, "a\nb", True, "x" * 99, *["ok"] * 6],
+    })  # fmt: skip
+    drawn = small_table(table)
+    assert drawn.count("<tr>") == 1 + MOST_ROWS and "… and 3 more rows" in drawn
+    for text in ("1e-09", "0.500", "1.23e+03", "–", "-0.250", "0.000", "a b", "yes", "p value"):
+        assert text in drawn
+    assert "x" * 70 not in drawn and "\u2068אבג\u2069" in drawn
+    assert small_table(table[:0]) == "<p>(no rows)</p>"
+
+
+@pytest.mark.parametrize(
+    "name", ["LensResult", "EvaluationResult", "AlignmentResult", "PCAResult", "ComparisonResult"]
+)
+def test_a_glance_is_small(shown, name):
+    glance = shown[name].glance()  # type: ignore[attr-defined]
+    assert 0 < len(glance) < 40 and len(glance.columns) <= 12
+
+
+def test_a_glance_at_a_lens_is_the_highest_gap(shown):
+    lens = lens_result(("ja", "hi"))
+    glance = lens.glance().set_index("language")
+    for code, part in lens.gap().groupby("language", observed=True):
+        best = part.loc[part["mean"].idxmax()]
+        assert (
+            glance.at[code, "layer"] == best["layer"] and glance.at[code, "pivot_minus_null"] == best["mean"]
+        )
+    assert len(lens_result(("ja",), without=[("ja", "pivot_null")]).glance())

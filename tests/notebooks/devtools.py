@@ -1,0 +1,121 @@
+"""A headless Chromium that is driven as a person would, over the Chrome DevTools protocol."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import websocket
+from chromium import find_chromium
+
+SECONDS = 300  # long, for a machine that trains models beside
+_PAUSE = 0.1  # between two looks at a condition
+_KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Tab": 9}
+
+
+def wait_for(what: str, look: Callable[[], Any], *, seconds: float = SECONDS) -> Any:
+    """The first true value of `look`; fails, saying what was waited for, when none comes."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(_PAUSE)
+    raise AssertionError(f"after {seconds} s there is still no {what}")
+
+
+class Page:
+    """One tab."""
+
+    def __init__(self, address: str) -> None:
+        # an Origin would be checked against a list that Chromium was not given
+        self._socket = websocket.create_connection(address, timeout=SECONDS, suppress_origin=True)
+        self._last = 0
+        self.complaints: list[str] = []
+        for domain in ("Page", "Runtime"):
+            self.send(f"{domain}.enable")
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, method: str, **params: Any) -> dict[str, Any]:
+        """One command and its answer; exceptions of the page that are told meanwhile go to `complaints`."""
+        self._last += 1
+        self._socket.send(json.dumps({"id": self._last, "method": method, "params": params}))
+        while True:
+            message = json.loads(self._socket.recv())
+            if message.get("method") == "Runtime.exceptionThrown":
+                self.complaints.append(json.dumps(message["params"]["exceptionDetails"])[:2000])
+            if message.get("id") == self._last:
+                assert "error" not in message, (method, message["error"])
+                answer: dict[str, Any] = message["result"]
+                return answer
+
+    def run(self, script: str) -> Any:
+        """Value of a JavaScript expression, promises awaited."""
+        answer = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, (script, answer["exceptionDetails"])
+        return answer["result"].get("value")
+
+    def wait(self, what: str, script: str, *, seconds: float = SECONDS) -> Any:
+        """Wait until a JavaScript expression is true; returns its value."""
+        try:
+            return wait_for(what, lambda: self.run(script), seconds=seconds)
+        except AssertionError as error:
+            raise AssertionError(
+                f"{error}; the page says: {self.run('document.body.innerText')[-3000:]}"
+            ) from None
+
+    def press(self, key: str) -> None:
+        """Press a key where the focus is."""
+        for kind in ("keyDown", "keyUp"):
+            self.send(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key]
+            )
+
+    def type(self, text: str) -> None:
+        """Write text where the focus is, in place of what is selected."""
+        self.send("Input.insertText", text=text)
+
+    def screenshot(self, path: Path) -> None:
+        """A picture of what is in view, for a person to look at."""
+        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot")["data"]))
+
+
+@contextmanager
+def chromium(profile: Path, *, width: int = 1400, height: int = 1000) -> Iterator[Page]:
+    """A browser with one empty tab that can reach this machine alone; ends with the block."""
+    process = subprocess.Popen(
+        [
+            find_chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--user-data-dir={profile}",
+            f"--window-size={width},{height}", "about:blank",
+        ],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        told = profile / "DevToolsActivePort"
+
+        def address() -> str | None:
+            assert process.poll() is None, f"Chromium ended with {process.returncode}"
+            if not told.exists() or not (lines := told.read_text().splitlines()):
+                return None
+            with urlopen(f"http://127.0.0.1:{lines[0]}/json/list", timeout=SECONDS) as answer:
+                pages = [page for page in json.load(answer) if page["type"] == "page"]
+            return str(pages[0]["webSocketDebuggerUrl"]) if pages else None
+
+        page = Page(wait_for("tab in Chromium", address))
+        try:
+            yield page
+        finally:
+            page.close()
+    finally:
+        process.terminate()
+        process.wait(SECONDS)

@@ -1,0 +1,262 @@
+"""The explorer, driven from Python as a notebook drives it: a control changes, what is shown follows."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from latentlang.answers import answer_sets, token_bytes
+from latentlang.errors import InputError
+from latentlang.lens import explore
+from latentlang.models import HookedLM, load
+from latentlang.tasks import Concept, Prompt, WordTask, task
+from latentlang.widgets import explorer
+from latentlang.widgets.drawing import WINDOW, heat_map, language_table, top_tokens, window
+from latentlang.widgets.explorer import LensExplorer
+from latentlang.widgets.looking import Look, guess
+
+PROMPT = 'Français: "fleur" - Deutsch: "'
+
+
+@pytest.fixture(scope="module")
+def pocket() -> HookedLM:
+    return load("pocket")
+
+
+@pytest.fixture
+def passes(pocket, monkeypatch) -> list[str]:
+    """Names of the model's forward passes, as they happen."""
+    ran: list[str] = []
+    forward = pocket.lm.forward
+    monkeypatch.setattr(pocket.lm, "forward", lambda *a, **k: ran.append("forward") or forward(*a, **k))
+    inner = pocket.lm.model.forward
+    monkeypatch.setattr(pocket.lm.model, "forward", lambda *a, **k: ran.append("blocks") or inner(*a, **k))
+    return ran
+
+
+def _text(html: str) -> str:
+    return re.sub("[\u2066-\u2069]", "", re.sub("<[^>]*>", " ", html))
+
+
+def test_it_begins_with_a_prompt_of_the_task_and_everything_is_shown(pocket):
+    widget = explorer(pocket)
+    assert widget.message.value == ""
+    assert widget.position.value == widget.position.max == len(pocket.encode([widget.prompt.value])[0]) - 1
+    assert widget.layer.max == pocket.n_layers
+    for part in (widget.heat, widget.tokens, widget.shares):
+        assert "<table" in part.value
+    assert widget.answer.value in task("translation", source="fr").answers("ja")
+    assert "pocket" in repr(widget)
+
+
+def test_the_model_runs_once_per_prompt_and_never_for_a_slider(pocket, passes):
+    widget = explorer(pocket, PROMPT)
+    once = passes.count("blocks")
+    assert once == 1
+    widget.layer.value = 1
+    widget.position.value = 2
+    widget.languages.value = ("en", "de")
+    widget.answer.value = "animal/dog"
+    widget.read.click()
+    assert passes.count("blocks") == once
+    widget.prompt.value = PROMPT + "B"
+    assert passes.count("blocks") == 2 * once
+    widget.prompt.value = PROMPT  # read before: kept
+    assert passes.count("blocks") == 2 * once
+
+
+def test_layer_and_position_change_what_is_shown(pocket):
+    widget = explorer(pocket, PROMPT, top=3)
+    tokens, heat, shares = widget.tokens.value, widget.heat.value, widget.shares.value
+    widget.layer.value = pocket.n_layers
+    assert f"at layer {pocket.n_layers}" in widget.tokens.value != tokens
+    assert widget.heat.value != heat and widget.shares.value != shares
+    last = explore(pocket, PROMPT, top=3).table.query(
+        "layer == @pocket.n_layers and position == position.max()"
+    )
+    assert all(text in _text(widget.tokens.value) for text in last["text"])
+    assert f"{last['probability'].iloc[0]:.3f}" in widget.tokens.value
+    widget.position.value = 0
+    assert "(token 0)" in widget.tokens.value
+
+
+def test_the_result_is_what_explore_gives(pocket):
+    widget = explorer(pocket, PROMPT)
+    alone = explore(pocket, PROMPT).table
+    pd.testing.assert_frame_equal(widget.result.table, alone)
+
+
+def test_a_new_prompt_goes_to_its_last_token_and_looks_for_the_word_it_names(pocket):
+    widget = explorer(pocket, PROMPT)
+    assert widget.answer.value == "nature/flower"
+    widget.position.value = 1
+    widget.prompt.value = 'Français: "chien" - 中文: "'
+    assert widget.answer.value == "animal/dog"
+    assert widget.position.value == len(pocket.encode([widget.prompt.value])[0]) - 1
+    assert "Hund" in _text(widget.shares.value)
+
+
+def test_words_equal_the_slow_reference(pocket):
+    widget = explorer(pocket, PROMPT, languages=["en", "fr", "de", "ru"])
+    words = widget.words.set_index(["language", "layer"])
+    own = task("translation", source="fr")
+    labels = ["nature/flower", *own.wrong_labels("nature/flower")]
+    answers = {
+        code: {n: own.answers(code)[n] for n in labels if n in own.answers(code)}
+        for code in ("en", "fr", "de", "ru")
+    }
+    sets = answer_sets(token_bytes(pocket.tokenizer), answers, cue='"', scope="same")
+    reading = pocket.read([PROMPT], positions="last")
+    probabilities = pocket.unembed(reading.resid[0]).double().softmax(-1).numpy()
+    for code in answers:
+        ids = sets.ids(code, "nature/flower")
+        for layer in range(1, pocket.n_layers + 1):
+            place = reading.layers.index(layer)
+            assert words.at[(code, layer), "answer"] == pytest.approx(
+                probabilities[place, ids].sum(), rel=1e-4
+            )
+            wrong = [probabilities[place, sets.ids(code, name)].sum() for name in labels[1:]]
+            null = words.at[(code, layer), "null"]
+            assert min(wrong) - 1e-9 <= null <= max(wrong) + 1e-9
+
+
+def test_a_word_without_tokens_of_its_own_says_so(pocket):
+    widget = explorer(pocket, PROMPT, languages=["ja", "zh"])
+    assert set(widget.words["why"]) == {"each of its tokens can begin another of these languages' words too"}
+    assert widget.words["answer"].isna().all()
+    assert "can begin another of these" in _text(widget.shares.value)
+    widget.languages.value = ("zh", "en")
+    assert set(widget.words["why"]) == {""}
+
+
+def test_what_is_wrong_is_said_in_one_line_and_goes_away(pocket):
+    widget = explorer(pocket, PROMPT)
+    for prompt, words in (("", "the prompt is empty"), ("a " * 3000, "takes at most 512")):
+        widget.prompt.value = prompt
+        assert words in _text(widget.message.value) and "\n" not in widget.message.value
+        assert widget.heat.value == widget.tokens.value == widget.shares.value == ""
+        with pytest.raises(InputError, match="no prompt was read"):
+            _ = widget.result
+        widget.layer.value = 1 + widget.layer.value % 8  # nothing to draw, nothing raised
+    widget.prompt.value = PROMPT
+    assert widget.message.value == "" and "<table" in widget.heat.value
+    widget.languages.value = ()
+    assert "at least one language" in _text(widget.message.value) and widget.shares.value == ""
+    widget.languages.value = ("en",)
+    widget.answer.value = ""
+    assert "choose an answer" in _text(widget.message.value)
+    assert "<table" in widget.tokens.value
+
+
+def test_memory_that_ends_is_told_too(pocket, monkeypatch):
+    widget = explorer(pocket, PROMPT)
+
+    def fail(*_args, **_options):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
+
+    monkeypatch.setattr(pocket, "read", fail)
+    widget.prompt.value = "other"
+    assert "CUDA out of memory. Tried to allocate 2 GiB" in _text(widget.message.value)
+    assert not widget.read.disabled
+
+
+def test_every_control_has_a_description(pocket):
+    widget = explorer(pocket, PROMPT)
+    for control in (
+        widget.prompt,
+        widget.read,
+        widget.answer,
+        widget.languages,
+        widget.layer,
+        widget.position,
+    ):
+        assert control.description
+
+
+def test_own_words_closed_tasks_and_other_architectures():
+    model = HookedLM(tiny.model("gpt2"), tiny.tokenizer(), name="<b>tiny</b>")
+    concepts = [
+        Concept(f"thing/{english}", "thing", {"en": english, "x-mine": own})
+        for english, own in (("cat", "miau"), ("dog", "wau"), ("cow", "muh"))
+    ]
+    widget = explorer(model, 'the dog: "', task=WordTask(source="en", concepts=concepts))
+    assert widget.answer.value == "thing/dog"
+    assert set(widget.languages.value) == {"x-mine", "en"}
+    assert "Mine" in widget.shares.value
+    closed = explorer(model, "so good", task=task("sentiment"), languages="en,ja")
+    assert closed.answer.value == ""
+    closed.answer.value = "positive"
+    assert "positive" in _text(closed.shares.value)
+
+
+def test_bad_input_is_refused_with_a_word_of_advice(pocket, monkeypatch):
+    with pytest.raises(InputError, match=r"needs a loaded model, not str; load\(...\) gives one"):
+        explorer("pocket")
+    with pytest.raises(InputError, match="top must be at least 1, not 0"):
+        explorer(pocket, top=0)
+    with pytest.raises(InputError, match="no words in 'eo'"):
+        explorer(pocket, languages="eo")
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with pytest.raises(InputError, match=r"pip install 'latentlang\[notebooks\]'"):
+        explorer(pocket)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ('Français: "fleur" - 中文: "', "nature/flower"),
+        ('Deutsch: "Hund" - Français: "chien"\nDeutsch: "Blume" - Français: "', "nature/flower"),
+        ("The French word for dog is", "animal/dog"),
+        ("The word for underdogs is", None),
+        ("\n", None),
+    ],
+)
+def test_the_label_is_guessed_from_the_last_words(text, label):
+    assert guess(task("translation", source="fr"), text) == label
+
+
+def test_of_a_closed_task_nothing_is_guessed():
+    assert guess(task("sentiment"), "positive") is None
+
+
+def test_the_window_holds_the_chosen_token():
+    for count in (1, 5, WINDOW, WINDOW + 1, 100):
+        for position in range(count):
+            shown = window(count, position)
+            assert position in shown and len(shown) == min(count, WINDOW)
+            assert shown.start >= 0 and shown.stop <= count
+
+
+def test_text_from_model_and_data_is_escaped():
+    hostile = "<script>alert('x')</script>"
+    table = pd.DataFrame({
+        "stream": "resid", "position": 0, "token": hostile, "layer": [1, 2], "rank": 1, "text": hostile,
+        "probability": [0.2, 0.95], "entropy": 1.0, "kl": 0.0, "id": 3,
+    })  # fmt: skip
+    words = pd.DataFrame({
+        "language": "x-" + hostile, "word": '"' + hostile, "layer": [1, 2], "answer": [0.1, 0.2],
+        "null": [0.0, np.nan], "why": "",
+    })  # fmt: skip
+    drawn = heat_map(table, layer=1, position=0) + top_tokens(table[:1]) + language_table(words, layer=2)
+    assert "<script" not in drawn and "&lt;script&gt;" in drawn
+    assert '""' not in drawn.replace('aria-label=""', "")
+
+
+def test_a_prompt_object_brings_its_label(pocket):
+    own = task("translation", source="fr").prompts("sw", items=1, shots=1)[0]
+    widget = explorer(pocket, own)
+    assert isinstance(widget, LensExplorer) and isinstance(own, Prompt)
+    assert widget.answer.value == own.label and "sw" in widget.languages.value
+
+
+def test_a_look_reads_after_any_token(pocket):
+    look = Look.at(pocket, PROMPT, top=1)
+    words = look.words(task("translation", source="fr"), "nature/flower", ["en"], 0)
+    assert words["answer"].between(0, 1).all() and list(words["layer"]) == list(look.layers)
+    assert look.words(task("translation", source="fr"), "no/such", ["en"], 0).empty
