@@ -129,7 +129,8 @@ def test_embedded_models_get_settings_of_their_own_when_a_recipe_is_named() -> N
     small = recipe_for("pocket", "zh+es-en")
     assert small.schedule.learning_rate > 10 * plain.schedule.learning_rate
     assert not small.data.end
-    assert (small.data.sources, small.lora) == (plain.data.sources, plain.lora)
+    assert small.data.sources == plain.data.sources
+    assert small.lora.target_modules == "all-linear" and small.lora.rank > plain.lora.rank
     # What a user says is the last word, and a recipe that is handed over is meant as it stands.
     assert recipe_for("pocket", "zh+es-en", {"learning_rate": 5e-5}).schedule.learning_rate == 5e-5
     assert recipe_for("pocket", plain) == plain

@@ -1,0 +1,134 @@
+"""Does question alignment help the embedded model? `python -m experiments.pocket.align FOLDER [DESIGN ...]`.
+
+Trains the adapters of `DESIGNS` (those that FOLDER does not hold yet), compares each with the base model on sentiment
+in all 20 languages, and writes one row per adapter to `results/alignment.csv`: accuracy and geometry, averaged over the
+languages that training saw and never saw, and accuracy where there is something to gain: languages without a review in
+pre-training (`splits.NO_REVIEWS`), asked with adjectives whose words the model knows, where English is answered right.
+
+The controls: ``wrong-pairs`` trains as long as ``default`` on translations exchanged between items; ``identity`` trains
+nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+import latentlang as ll
+from experiments.pocket.evaluate import RESULTS
+from experiments.pocket.splits import NO_REVIEWS
+from latentlang.intervals import wilson
+from latentlang.tasks.reviews import held_out_adjectives
+
+TABLE = RESULTS / "alignment.csv"
+_PARTS = ("evaluation", "geometry")
+_MEASURES = (("evaluation", "accuracy"), ("alignment", "cka"), ("alignment", "centres"))
+
+
+@dataclass(frozen=True)
+class Design:
+    """One way to train.
+
+    Attributes:
+        recipe: name of a recipe.
+        changes: fields of it that differ from what an embedded model is trained with by default.
+    """
+
+    recipe: str = "zh+es-en"
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+DESIGNS = {
+    "default": Design(),
+    "default-seed1": Design(changes={"seed": 1}),
+    "default-seed2": Design(changes={"seed": 2}),
+    "default-zh+de": Design("zh+de-en"),
+    "default-sw+hi": Design("sw+hi-en"),
+    "form-only": Design(
+        changes={
+            "target_modules": ["q_proj", "v_proj"], "rank": 8, "alpha": 16, "learning_rate": 1e-3, "epochs": 1,
+            "batch": 16,
+        }
+    ),
+    "gentle": Design(changes={"learning_rate": 5e-4}),
+    "gentle-long": Design(changes={"learning_rate": 5e-4, "epochs": 8}),
+    "half-rate": Design(changes={"learning_rate": 1e-3}),
+    "steep-short": Design(changes={"learning_rate": 4e-3, "epochs": 1.5}),
+    "queries-values": Design(changes={"target_modules": ["q_proj", "v_proj"]}),
+    "five-sources": Design("zh+es+ru+hi+ja-en", {"learning_rate": 5e-4}),
+    "wrong-pairs": Design(changes={"wrong_pairs": True, "validation": 0}),
+    "identity": Design("identity"),
+}  # fmt: skip
+
+
+def measure(name: str, folder: Path) -> dict[str, Any]:
+    """One adapter's row; trains and compares what the folder does not hold yet."""
+    design = DESIGNS[name]
+    adapter = folder / name
+    trained = ll.train("pocket", design.recipe, out=adapter, **design.changes)
+    compared = ll.compare("pocket", adapter=adapter, out=folder / f"{name}-compared", parts=_PARTS)
+    losses = trained.table[trained.table["split"] == "validation"]["loss"]
+    row: dict[str, Any] = {
+        "design": name, "recipe": design.recipe, "steps": trained.provenance.settings.get("steps", 0),
+        "validation_loss": float(losses.min()) if len(losses) else float("nan"),
+    }  # fmt: skip
+    changes = compared.table
+    for part, measured in _MEASURES:
+        own = changes[(changes["part"] == part) & (changes["measure"] == measured)].set_index("group")
+        for group in ("seen", "unseen"):
+            if group in own.index:
+                for column in ("before", "difference", "low", "high"):
+                    row[f"{measured}_{group}_{column}"] = own.loc[group, column]
+    return row | _to_gain(folder / f"{name}-compared")
+
+
+def _to_gain(folder: Path) -> dict[str, Any]:
+    """Accuracy in languages without reviews, where English is right, before and after."""
+    row: dict[str, Any] = {}
+    for state in ("base", "tuned"):
+        table = ll.EvaluationResult.load(folder / "evaluation" / state).table
+        known = ~table["item"].astype(str).map(
+            lambda item: bool(held_out_adjectives() & set(item.split("-")))
+        )
+        part = table[known & table["language"].isin(NO_REVIEWS)]
+        english = table[known & (table["language"] == "en")]
+        low, high = wilson(int(part["right"].sum()), len(part))
+        row |= {
+            f"untaught_{state}": part["right"].mean(), f"untaught_{state}_low": low, f"untaught_{state}_high": high,
+            f"english_{state}": english["right"].mean(),
+        }  # fmt: skip
+    return row
+
+
+def main() -> None:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where adapters and comparisons lie, or will")
+    parser.add_argument(
+        "designs", nargs="*", metavar="DESIGN", help=f"of {', '.join(DESIGNS)}; all by default"
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in options.designs or DESIGNS:
+        if name not in DESIGNS:
+            parser.error(f"there is no design {name!r}; there are {', '.join(DESIGNS)}")
+    for name in options.designs or DESIGNS:
+        row = measure(name, options.folder)
+        table = pd.DataFrame([row])
+        if TABLE.exists():
+            old = pd.read_csv(TABLE)
+            table = pd.concat([old[old["design"] != name], table], ignore_index=True)
+        order = {known: place for place, known in enumerate(DESIGNS)}
+        table.sort_values("design", key=lambda names: names.map(order)).round(4).to_csv(TABLE, index=False)
+        print(pd.Series(row).round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()
