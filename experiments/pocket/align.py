@@ -127,7 +127,7 @@ def main() -> None:
             table = pd.concat([old[old["design"] != name], table], ignore_index=True)
         order = {known: place for place, known in enumerate(DESIGNS)}
         table.sort_values("design", key=lambda names: names.map(order)).round(4).to_csv(TABLE, index=False)
-        print(pd.Series(row).round(3).to_string())
+        print(pd.DataFrame([row]).round(3).T.to_string(header=False))
 
 
 if __name__ == "__main__":
