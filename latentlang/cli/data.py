@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.cli.failures import CommandInterrupt
-from latentlang.cli.lists import AsJson, _print_json, _print_table, _size
+from latentlang.cli.lists import AsJson, print_json, print_table, size_words
 
 if TYPE_CHECKING:
     from latentlang.downloads import Download, PublishedSet
@@ -47,19 +47,19 @@ def list_sets(as_json: AsJson = False) -> None:
         for entry in HUB_SETS
     ]
     if as_json:
-        return _print_json([*rows, *hub])
+        return print_json([*rows, *hub])
     for source in published_sets():
         typer.echo(
             f"{source.name}: {source.about}; github.com/{source.repository} at {source.commit}. Licence: "
             f"{source.licence}.\nlatentlang data get {source.name}\n"
         )
-        _print_table(
+        print_table(
             ("--only", "files", "known size", "verified by SHA-256", "by commit, then as recorded"),
             [
                 (
                     r["group"],
                     str(r["files"]),
-                    _size(r["bytes"]) if r["bytes"] else "",
+                    size_words(r["bytes"]) if r["bytes"] else "",
                     str(r["sha256"]),
                     str(r["files"] - r["sha256"]),
                 )
@@ -68,7 +68,7 @@ def list_sets(as_json: AsJson = False) -> None:
             ],
         )
     typer.echo("\nRead from the Hugging Face hub when asked for (pip install 'latentlang[data]'):")
-    _print_table(
+    print_table(
         ("--data", "--task", "on the hub", "languages"),
         [(r["name"], r["task"], r["hub_id"], " ".join(r["languages"])) for r in hub],
     )

@@ -30,8 +30,8 @@ def models(as_json: AsJson = False) -> None:
             }
         )
     if as_json:
-        return _print_json(rows)
-    _print_table(
+        return print_json(rows)
+    print_table(
         ("name", "hub id", "family", "English-centric", "licence to accept", "on this machine"),
         [
             (
@@ -40,7 +40,7 @@ def models(as_json: AsJson = False) -> None:
                 row["family"],
                 {True: "yes", False: "no"}.get(row["english_centric"], "?"),
                 "yes" if row["gated"] else "",
-                "" if row["bytes"] is None else _size(row["bytes"]),
+                "" if row["bytes"] is None else size_words(row["bytes"]),
             )
             for row in rows
         ],
@@ -65,8 +65,8 @@ def languages(as_json: AsJson = False) -> None:
         for entry in find_languages(list(GROUPS))
     ]
     if as_json:
-        return _print_json(rows)
-    _print_table(
+        return print_json(rows)
+    print_table(
         ("code", "FLORES", "name", "own name", "script", "groups"),
         [
             (r["code"], r["flores"], r["name"], r["own_name"], r["script"], " ".join(r["groups"]))
@@ -94,8 +94,8 @@ def tasks(as_json: AsJson = False) -> None:
             }
         )
     if as_json:
-        return _print_json(rows)
-    _print_table(
+        return print_json(rows)
+    print_table(
         ("name", "languages", "shots", "what is asked"),
         [
             (
@@ -120,11 +120,11 @@ def recipes(
 
     if name is not None:
         found = recipe(name)
-        return _print_json([found.model_dump(mode="json")]) if as_json else typer.echo(found.yaml(), nl=False)
+        return print_json([found.model_dump(mode="json")]) if as_json else typer.echo(found.yaml(), nl=False)
     known = [recipe(entry) for entry in recipe_names()]
     if as_json:
-        return _print_json([entry.model_dump(mode="json") for entry in known])
-    _print_table(
+        return print_json([entry.model_dump(mode="json") for entry in known])
+    print_table(
         ("name", "what is trained on", "translations", "learning rate"),
         [
             (
@@ -141,15 +141,18 @@ def recipes(
     )
 
 
-def _size(count: int) -> str:
+def size_words(count: int) -> str:
+    """Bytes as one reads them."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def _print_json(rows: Sequence[dict[str, Any]]) -> None:
+def print_json(rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows for another program."""
     typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows for a reader."""
     from rich.table import Table
 
     from latentlang.cli.console import output

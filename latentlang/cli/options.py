@@ -24,7 +24,10 @@ Source = Annotated[
     typer.Option("--from", help="Language to translate from; by default fr, and de for fr."),
 ]
 Data = Annotated[
-    Path | None, typer.Option(help="Items of your own: CSV files of words or JSON in the paper's layout.")
+    Path | None,
+    typer.Option(
+        help="Items of your own: CSV files of words, JSON in the paper's layout; or a set on the hub, hub:xnli."
+    ),
 ]
 Shots = Annotated[int | None, typer.Option(help="Few-shot examples; by default the task's own number.")]
 Items = Annotated[int | None, typer.Option(help="Items per language; by default all.")]

@@ -166,6 +166,8 @@ def _plan_table(planned: Plan) -> Table:
     """The steps, what is there, and what the others will cost."""
     from rich.table import Table
 
+    from latentlang.cli.lists import size_words
+
     steps = planned.steps()
     where = planned.bench.settings.device
     grid = Table(box=None, pad_edge=False, header_style="bold")
@@ -178,12 +180,14 @@ def _plan_table(planned: Plan) -> Table:
         if line.cached or line.cost is None:
             grid.add_row(line.step.label, "there", "", names)
         else:
-            grid.add_row(line.step.label, f"{line.cost.seconds / _HOUR:.2f}", _size(line.cost.bytes), names)
+            grid.add_row(
+                line.step.label, f"{line.cost.seconds / _HOUR:.2f}", size_words(line.cost.bytes), names
+            )
     costs = [line.cost for line in steps if line.cost is not None]
     there = sum(line.cached for line in steps)
     grid.add_row(
         f"{len(steps)} steps, {there} there", f"{sum(c.seconds for c in costs) / _HOUR:.2f}",
-        _size(sum(c.bytes for c in costs)), "",
+        size_words(sum(c.bytes for c in costs)), "",
     )  # fmt: skip
     grid.caption = (
         "Hours are an estimate: operations of the tokens there are, at 0.4 of the speed of a large matrix product, "
@@ -191,14 +195,6 @@ def _plan_table(planned: Plan) -> Table:
     )
     grid.caption_justify = "left"
     return grid
-
-
-def _size(count: int) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count //= 1024
-    return f"{count} TiB"
 
 
 class _Progress:

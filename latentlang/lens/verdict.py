@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from latentlang.languages import language
 from latentlang.lens.panels import ASKED, FEWEST_ITEMS, POOLED, Panel
 
 LEADER_COLUMNS = (
@@ -54,7 +55,7 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
         middle = others.iloc[(len(others) - 1) // 2]
         row |= {"unrelated": middle["reader"], "unrelated_score": float(middle["score"])}
     size = f"{peak['lead']:.3f} [{peak['lead_low']:.3f}, {peak['lead_high']:.3f}]"
-    nearest = f"nearest is {peak['reader']} at layer {peak['layer']}"
+    nearest = f"nearest is {_named(peak['reader'])} at layer {peak['layer']}"
     if not panel.comparable:
         why = (
             "the words of the language asked for cannot be read, so that no other can be said to be ahead of them; try "
@@ -81,7 +82,7 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
         row |= {"is_pivot": True, "first": first, "last": last}
         span = f"layer {first}" if first == last else f"layers {first} to {last}"
         why = (
-            f"{peak['reader']} leads in {span}, furthest at layer {peak['layer']}: ahead by {size} of "
+            f"{_named(peak['reader'])} leads in {span}, furthest at layer {peak['layer']}: ahead by {size} of "
             f"{_named(row['next'])}; its right words have probability {peak['answer']:.3f}, its wrong "
             f"ones {peak['null']:.3f}"
             + (f", a middling language scores {row['unrelated_score']:.3f}" if row["unrelated"] else "")
@@ -101,8 +102,9 @@ def _stretch(layers: Sequence[int], peak: int) -> tuple[int, int]:
 
 
 def _named(reader: object) -> str:
-    """What the leader is ahead of."""
-    return {"": "nothing else", ASKED: "the language asked for"}.get(str(reader), str(reader))
+    """A reader in words; codes such as `no` and `is` would be read as English."""
+    special = {"": "nothing else", ASKED: "the language asked for"}
+    return special.get(str(reader)) or language(str(reader)).name
 
 
 def _p(value: float) -> str:
@@ -112,14 +114,14 @@ def _p(value: float) -> str:
 def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
     """The last row in words, and how many of the asked-for languages agree."""
     row = table.iloc[-1]
-    what = f"pivot {row['leader']}" if row["is_pivot"] else "no pivot"
+    what = f"pivot {_named(row['leader'])}" if row["is_pivot"] else "no pivot"
     asked = table[table["language"] != POOLED]
-    over = f"{len(asked)} languages asked for" if len(asked) > 1 else f"{row['language']} asked for"
+    over = f"{len(asked)} languages asked for" if len(asked) > 1 else f"{_named(row['language'])} asked for"
     text = f"{what}: {row['why']} ({over}, {row['readers']} candidates, {n_layers} layers, intervals {level:.0%})"
     if len(asked) == 1:
         return text
     each = asked[asked["is_pivot"].astype(bool)]["leader"].value_counts()
     if each.empty:
         return f"{text}. Of the languages taken one by one none has a pivot."
-    counts = ", ".join(f"{leader} for {count}" for leader, count in each.items())
+    counts = ", ".join(f"{_named(leader)} for {count}" for leader, count in each.items())
     return f"{text}. Taken one by one: {counts}, none for {len(asked) - int(each.sum())}."

@@ -60,6 +60,9 @@ class Task(ABC):
     default_shots: int
     settings: Mapping[str, object]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {len(self.languages)} languages)"
+
     @property
     @abstractmethod
     def languages(self) -> tuple[str, ...]:

@@ -246,7 +246,7 @@ def test_the_written_language_and_its_layers_are_found_exactly(path, leader, spa
     assert row["lead_low"] > 0.3
     assert row["lead_low"] <= row["lead"] <= row["lead_high"]
     assert row["null"] + row["score"] == pytest.approx(row["answer"])
-    assert f"pivot {leader}" in found.verdict
+    assert f"pivot {ll.language(leader).name}" in found.verdict
     led = found.scores.query("leads")
     assert {(reader, layer) for reader, layer in zip(led["reader"], led["layer"], strict=True)} == {
         (leader, layer) for layer in range(span[0], span[1] + 1)
@@ -283,7 +283,7 @@ def test_several_languages_agree_and_the_pivot_itself_has_none():
     # English asked for is no rival of English: over the other prompts it is as far ahead as for each of them.
     assert table.loc["all", "lead"] == pytest.approx(table.loc[["ja", "de"], "lead"].mean(), abs=0.02)
     assert table.loc["all", "next"] != "(asked)"
-    assert "en for 2, none for 1" in found.verdict
+    assert "English for 2, none for 1" in found.verdict
 
 
 def test_a_lead_below_the_minimum_is_none():
@@ -292,7 +292,7 @@ def test_a_lead_below_the_minimum_is_none():
     values[:, 0, 0, 1] += 0.8 * MINIMUM_LEAD
     result = _result(values, ["en", "de", "ru", "ja"])
     assert result.leaders().pivot is None
-    assert "no lead reaches 0.02 (nearest is en at layer 2" in result.leaders().verdict
+    assert "no lead reaches 0.02 (nearest is English at layer 2" in result.leaders().verdict
     assert result.leaders(minimum=0.01).pivot == "en"
 
 
@@ -324,7 +324,7 @@ def test_a_lead_in_one_of_two_labels_is_none():
     closed = replace(result, table=result.table.assign(label=result.table["label"].map(words)))
     assert result.leaders().pivot == "en"
     assert closed.leaders().pivot is None
-    assert "for each of the labels (nearest is en at layer 1" in closed.leaders().verdict
+    assert "for each of the labels (nearest is English at layer 1" in closed.leaders().verdict
     values[15:, 1, 0, 0] -= 0.2
     both = _result(values + 0.2, ["en", "de", "ja"])
     both = replace(both, table=both.table.assign(label=both.table["label"].map(words)))

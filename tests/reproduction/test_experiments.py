@@ -124,7 +124,7 @@ def test_a_folder_of_ones_own_is_found_and_an_unknown_name_is_not(small, tmp_pat
         ("{title: x, source: x, kind: accuracy, models: [a], recipes: [base], languages: [xx]}", "xx"),
         ("{title: x, source: x, kind: accuracy, models: [a], recipes: [base], colour: red}", "colour"),
         (
-            "{title: x, source: x, kind: pearson, models: [a], recipes: [zh-en], layers: [40], depth: 32, pairs: [a-b]}",
+            "{title: x, source: x, kind: pearson, models: [a], recipes: [b], layers: [40], depth: 32, pairs: [a-b]}",
             "no layer 40 of 32",
         ),
         (
