@@ -52,12 +52,22 @@ figures: $(VENV)/.dev
 	@$(INSTALL) -e '.[figures]'
 	$(BIN)/latentlang reproduce spontaneous --model pocket --jobs $(JOBS)
 
-pocket: $(VENV)/.dev
-	$(BIN)/python -m experiments.pocket.train pocket
-	$(BIN)/python -m experiments.pocket.train pocket-control
+# Every seed of the recipe and of its control, all of them into the card's table; the median one ships.
+SEEDS ?= 0 1 2 3 4
+RUNS ?= latentlang-out/pocket
+TRAINED = $(foreach seed,$(SEEDS),$(RUNS)/$(seed)/pocket $(RUNS)/$(seed)/pocket-control)
+
+$(RUNS)/%/done: | $(VENV)/.dev
+	$(BIN)/python -m experiments.pocket.train pocket --seed $* --out $(RUNS)/$*/pocket
+	$(BIN)/python -m experiments.pocket.train pocket-control --seed $* --out $(RUNS)/$*/pocket-control
+	@touch $@
+
+pocket: $(foreach seed,$(SEEDS),$(RUNS)/$(seed)/done)
+	$(BIN)/python -m experiments.pocket.seeds $(TRAINED) --ship
 	$(BIN)/python -m experiments.pocket.cause
 	$(BIN)/python -m experiments.pocket.evaluate
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt $(PIP_FLAGS) -e '.[figures]'
+	$(BIN)/python -m experiments.pocket.align $(RUNS)/align
+	@$(INSTALL) -e '.[figures]'
 	$(BIN)/python -m experiments.pocket.pictures
 	$(BIN)/python -m docs.pictures
 

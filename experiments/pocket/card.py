@@ -198,7 +198,7 @@ def _by_run(seeds: pd.DataFrame) -> pd.DataFrame:
 
 def _training_minutes() -> str:
     found = []
-    for log in sorted(LOGS.glob("*-seed0.jsonl")):
+    for log in sorted(LOGS.glob("*-seed*.jsonl")):
         last = json.loads(log.read_text(encoding="utf-8").strip().splitlines()[-1])
         found.append(f"{last['seconds'] / 60:.0f}")
     return " and ".join(found) or "?"

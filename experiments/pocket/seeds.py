@@ -1,14 +1,17 @@
 """Measure trained runs of the recipe, its control and its variants: `python -m experiments.pocket.seeds FOLDER ...`.
 
 Each folder is what `train --out` left (model and `split.json`). One row per run goes into `results/seeds.csv`, in the
-words of `criteria.yaml`; a run that is measured again takes its old row's place. `--median pocket` names the seed whose
-gap on held-out pairs is the median: the one that ships, whatever its other numbers are.
+words of `criteria.yaml`; a run that is measured again takes its old row's place. `--ship` puts the seed of `pocket`
+whose gap on held-out pairs is the median into the package, whatever its other numbers are, and the control of the same
+seed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import yaml
 from experiments.pocket import cause
 from experiments.pocket.card import CRITERIA, measured
 from experiments.pocket.evaluate import RESULTS, measure
-from experiments.pocket.train import HUBS, variant
+from experiments.pocket.train import HUBS, LOGS, MODELS, variant
 
 SEEDS = RESULTS / "seeds.csv"
 _KEYS = ["model", "variant", "seed"]
@@ -89,10 +92,37 @@ def keep(row: dict[str, Any], path: Path = SEEDS) -> pd.DataFrame:
     return table
 
 
-def median_seed(table: pd.DataFrame, model: str) -> int:
-    """The seed of the shipped recipe whose gap on held-out pairs is the median (of an even number, the lower one)."""
-    own = table[(table["model"] == model) & (table["variant"] == "recipe")].sort_values([_DECIDES, "seed"])
+def median_seed(table: pd.DataFrame) -> int:
+    """The seed of `pocket` whose gap on held-out pairs is the median (of an even number, the lower one)."""
+    own = table[(table["model"] == "pocket") & (table["variant"] == "recipe")].sort_values([_DECIDES, "seed"])
     return int(own["seed"].iloc[(len(own) - 1) // 2])
+
+
+def ship(folders: Sequence[Path], seed: int) -> list[Path]:
+    """Copy the runs of a seed, of the recipe and its control, into the package, and their logs beside the others.
+
+    Raises:
+        ValueError: one of the two is not among the folders.
+    """
+    shipped = []
+    for name in sorted(HUBS):
+        own = [
+            folder
+            for folder in folders
+            if folder.name == name
+            and (recipe := json.loads((folder / "split.json").read_text(encoding="utf-8"))["recipe"])["seed"]
+            == seed
+            and _variant(recipe) == "recipe"
+        ]
+        if not own:
+            raise ValueError(f"there is no run of {name} with seed {seed} among these folders")
+        shutil.copytree(own[0], MODELS / name, dirs_exist_ok=True)
+        for old in LOGS.glob(f"{name}-seed*.jsonl"):
+            old.unlink()
+        log = own[0].parent / f"{name}-seed{seed}.jsonl"
+        shutil.copy(log, LOGS / log.name)
+        shipped.append(MODELS / name)
+    return shipped
 
 
 def main() -> None:
@@ -101,7 +131,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", nargs="*", type=Path)
-    parser.add_argument("--median", choices=sorted(HUBS), help="print the seed that ships")
+    parser.add_argument("--ship", action="store_true", help="put the median seed into the package")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for folder in options.folders:
@@ -112,8 +142,9 @@ def main() -> None:
                 {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
             )
         )
-    if options.median:
-        print(median_seed(pd.read_csv(SEEDS), options.median))
+    if options.ship:
+        for folder in ship(options.folders, median_seed(pd.read_csv(SEEDS))):
+            print(folder)
 
 
 if __name__ == "__main__":
