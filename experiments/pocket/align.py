@@ -60,7 +60,6 @@ DESIGNS = {
     "half-rate": Design(changes={"learning_rate": 1e-3}),
     "steep-short": Design(changes={"learning_rate": 4e-3, "epochs": 1.5}),
     "queries-values": Design(changes={"target_modules": ["q_proj", "v_proj"]}),
-    "five-sources": Design("zh+es+ru+hi+ja-en", {"learning_rate": 5e-4}),
     "wrong-pairs": Design(changes={"wrong_pairs": True, "validation": 0}),
     "identity": Design("identity"),
 }  # fmt: skip

@@ -124,7 +124,7 @@ def main() -> None:
         table.round(4).to_csv(RESULTS / f"{kind}.csv", index=False)
     from experiments.pocket.card import write_card
 
-    for kind in ("cause", "seeds"):
+    for kind in ("cause", "seeds", "alignment"):
         if (RESULTS / f"{kind}.csv").exists():
             tables[kind] = pd.read_csv(RESULTS / f"{kind}.csv")
     write_card(tables, CARD)

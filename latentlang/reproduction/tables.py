@@ -237,7 +237,8 @@ def experiment_head(found: ReproducedTable) -> str:
 def _number(value: float | None, decimals: int, *, signed: bool = False) -> str:
     if value is None or pd.isna(value):
         return ""
-    return f"{value:{'+' if signed else ''}.{decimals}f}".replace("-", "−")
+    rounded = round(float(value), decimals) + 0.0  # + 0.0: no "-0.00"
+    return f"{rounded:{'+' if signed else ''}.{decimals}f}".replace("-", "−")
 
 
 def _range(cell: pd.Series, decimals: int) -> str:

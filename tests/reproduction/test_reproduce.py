@@ -289,3 +289,10 @@ def test_a_format_or_number_of_jobs_that_makes_no_sense_is_refused(done, small, 
         reproduce(planned, out=tmp_path, formats=["gif"])
     with pytest.raises(InputError, match="jobs must be at least 1, not 0"):
         reproduce(planned, out=tmp_path, jobs=0)
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    from latentlang.reproduction.tables import _number
+
+    assert _number(-0.001, 2) == "0.00" and _number(-0.004, 2, signed=True) == "+0.00"
+    assert _number(-0.006, 2) == "−0.01" and _number(float("nan"), 1) == ""
