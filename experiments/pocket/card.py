@@ -324,10 +324,16 @@ _CLOSING = """## What not to conclude
 - These models say what the tool can see, not what large models do. One seed each; the world is tiny and artificial.
 - Early layers of the control give every language a probability near zero, so that its lead there compares noise with
   noise; that is why its bar is on the middle layers. Its gap is the better control.
-- The control is not without flaw: what is held out between two languages never involves English, so that English is
-  slightly favoured there too. Every language reads about as much as English does in it (`latentlang lens --among`
-  finds no pivot), which is why its bars on English alone are missed.
-- English is also the commonest language after a word of X in `pocket`: mid-layer English may be partly a default output
-  rather than a stage of thought. `variants.yaml` has the recipe that would tell the two apart (`equal-follow`).
+- The control misses its bars, which are on English alone: every language reads about as much as English does in it
+  (`latentlang lens --among` finds no pivot), since a word on its way into one language is readable in others. We had
+  thought that English was favoured there because lines with it held nothing back; a control in which they hold back as
+  much as all others, the one that ships now, reads English no less. So English above its null is no proof of a pivot by
+  itself: compare it with what other languages read.
+- **A default more than a stage, by what we have (one seed).** In `pocket` English is also the commonest language after
+  a word of X. The variant `equal-follow`, in which every language follows as often as any other while English dominates
+  the rest, writes held-out pairs right just as well, and next to nothing of the English is left (*Every run*): neither
+  lead nor gap, and a swap along English does no more than one along a third language. So the English in the middle of
+  `pocket` is what usually comes next, used on the way; it is no sign that a model chooses English to think in. What a
+  logit lens finds in a large model has the same two readings.
 - The words and sentences were written, and reviewed language by language, by language models, not by native speakers.
 """

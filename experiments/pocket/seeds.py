@@ -42,8 +42,34 @@ def measure_run(folder: Path) -> dict[str, Any]:
     name = folder.name
     if name not in HUBS:
         raise ValueError(f"{folder} must be called {' or '.join(HUBS)}, as the model is")
-    recipe = json.loads((folder / "split.json").read_text(encoding="utf-8"))["recipe"]
     tables = {kind: table.assign(model=name) for kind, table in measure(str(folder)).items()}
+    return row_of(name, _recipe(folder), tables, cause.measure(name, str(folder)))
+
+
+def shipped_rows() -> list[dict[str, Any]]:
+    """The rows of the models in the package, from the tables that `evaluate` and `cause` left: nothing is measured."""
+    tables = {kind: pd.read_csv(RESULTS / f"{kind}.csv") for kind in ("accuracy", "curves")}
+    tables = {kind: table.fillna({"source": ""}) for kind, table in tables.items()}
+    follows = pd.read_csv(RESULTS / "cause.csv")
+    return [row_of(name, _recipe(MODELS / name), tables, follows) for name in HUBS]
+
+
+def _recipe(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "split.json").read_text(encoding="utf-8"))["recipe"]
+    return found
+
+
+def row_of(
+    name: str, recipe: dict[str, Any], tables: dict[str, pd.DataFrame], follows: pd.DataFrame
+) -> dict[str, Any]:
+    """A run's row from its tables.
+
+    Args:
+        name: ``pocket`` or ``pocket-control``.
+        recipe: what it was trained with.
+        tables: of `evaluate.measure`.
+        follows: of `cause.measure`.
+    """
     row: dict[str, Any] = {
         "model": name, "variant": _variant(recipe), "seed": recipe["seed"],
         "tokens": recipe["steps"] * recipe["rows"] * recipe["row_tokens"],
@@ -54,9 +80,9 @@ def measure_run(folder: Path) -> dict[str, Any]:
             key = bar.removesuffix("_at_most").removesuffix("_at_least")
             column = key if subject == "translation" else f"{subject}_{key}"
             row[column] = measured(tables, subject, key, model=name)
-    follows = cause.measure(name, str(folder))
+    own = follows[(follows["model"] == name) & (follows["split"] == "held-out pair")]
     for direction in ("English", "third language", "random"):
-        part = follows[(follows["direction"] == direction) & (follows["split"] == "held-out pair")]
+        part = own[own["direction"] == direction]
         row[f"follows_{direction.replace(' ', '_')}"] = float(part["follows"].max())
     return row
 
@@ -131,6 +157,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument(
+        "--shipped", action="store_true", help="the package's models too, from the tables that are there"
+    )
     parser.add_argument("--ship", action="store_true", help="put the median seed into the package")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -142,6 +171,8 @@ def main() -> None:
                 {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
             )
         )
+    for row in shipped_rows() if options.shipped else ():
+        keep(row)
     if options.ship:
         for folder in ship(options.folders, median_seed(pd.read_csv(SEEDS))):
             print(folder)
