@@ -19,7 +19,9 @@ def test_a_plan_says_what_is_missing_and_writes_nothing(run, small, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     done = run("reproduce", small, "--model", "pocket", "--dry-run")
     assert done.code == 0, done.err
-    assert re.search(r"^train pocket sw\+hi-en sentiment +[\d.]+ +[\d.]+ \w+ +acc, modes, pear", done.out, re.M)
+    assert re.search(
+        r"^train pocket sw\+hi-en sentiment +[\d.]+ +[\d.]+ \w+ +acc, modes, pear", done.out, re.M
+    )
     assert re.search(r"^\d+ steps, 0 there", done.out, re.M)
     assert "Hours are an estimate" in done.out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small"]
