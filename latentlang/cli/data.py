@@ -13,6 +13,8 @@ from latentlang.cli.lists import AsJson, print_json, print_table, size_words
 if TYPE_CHECKING:
     from latentlang.downloads import Download, PublishedSet
 
+_MOST_NAMED = 20
+
 data = typer.Typer(
     name="data",
     help="Published data: what there is, and download it (verified).",
@@ -35,6 +37,7 @@ def list_sets(as_json: AsJson = False) -> None:
     """
     from latentlang.downloads import published_sets
     from latentlang.tasks.hub import HUB_SETS
+    from latentlang.tasks.reading import ReadingTask
 
     rows = [_row(source, group) for source in published_sets() for group in source.groups]
     hub: list[dict[str, Any]] = [
@@ -46,6 +49,11 @@ def list_sets(as_json: AsJson = False) -> None:
         }
         for entry in HUB_SETS
     ]
+    reading = ReadingTask(data="hub:belebele")
+    hub.append({
+        "name": "hub:belebele", "task": reading.name, "hub_id": reading.origin.removeprefix("hub:"),
+        "languages": list(reading.languages),
+    })  # fmt: skip
     if as_json:
         return print_json([*rows, *hub])
     for source in published_sets():
@@ -70,8 +78,13 @@ def list_sets(as_json: AsJson = False) -> None:
     typer.echo("\nRead from the Hugging Face hub when asked for (pip install 'latentlang[data]'):")
     print_table(
         ("--data", "--task", "on the hub", "languages"),
-        [(r["name"], r["task"], r["hub_id"], " ".join(r["languages"])) for r in hub],
+        [(r["name"], r["task"], r["hub_id"], _few(r["languages"])) for r in hub],
     )
+
+
+def _few(codes: list[str]) -> str:
+    """The codes, or how many they are."""
+    return " ".join(codes) if len(codes) <= _MOST_NAMED else f"up to {len(codes)}"
 
 
 @data.command("get")

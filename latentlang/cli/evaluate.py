@@ -164,18 +164,17 @@ def _seen(adapter: str | None, given: Sequence[str] | None) -> list[str]:
 
 
 def _check_closed(names: Sequence[str]) -> None:
-    from latentlang.tasks import TASKS
-    from latentlang.tasks.labels import KINDS
+    from latentlang.tasks import CLOSED, TASKS
 
     if not names:
-        raise InputError(f"no task named; give --task {','.join(KINDS)}")
+        raise InputError(f"no task named; give --task {','.join(CLOSED)}")
     for name in names:
-        if name not in KINDS:
+        if name not in CLOSED:
             if name in TASKS:
                 raise InputError(
-                    f"the {name} task has no labels to choose between; --task takes {', '.join(KINDS)}"
+                    f"the {name} task has no labels to choose between; --task takes {', '.join(CLOSED)}"
                 )
-            raise unknown("task", name, KINDS, hint="`latentlang tasks` lists them")
+            raise unknown("task", name, CLOSED, hint="`latentlang tasks` lists them")
 
 
 def _write(folder: OutputFolder, result: EvaluationResult) -> None:

@@ -25,9 +25,9 @@ from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.models import HookedLM
 from latentlang.results import Provenance
-from latentlang.tasks import TASKS, ChoiceTask, Prompt, Task
+from latentlang.tasks import CLOSED, TASKS, ChoiceTask, Prompt, Task
 from latentlang.tasks import task as build_task
-from latentlang.tasks.labels import KINDS, check_protocol
+from latentlang.tasks.labels import check_protocol
 
 Progress = Callable[[int, int], None]
 # Noted where so much of the probability is on tokens that begin several labels' answers, or so little on any answer.
@@ -273,7 +273,7 @@ def _tasks(
     for part in parts:
         if isinstance(part, str):
             name = part.strip()
-            if name in TASKS and name not in KINDS:
+            if name in TASKS and name not in CLOSED:
                 raise _open(name)
             options = {"answers": answers, "protocol": protocol}
             task = build_task(name, **{key: value for key, value in options.items() if value is not None})
@@ -298,7 +298,7 @@ def _tasks(
 
 def _open(name: str) -> InputError:
     return InputError(
-        f"the {name} task is open: it has no labels to choose between; evaluate takes {', '.join(KINDS)}, or a closed "
+        f"the {name} task is open: it has no labels to choose between; evaluate takes {', '.join(CLOSED)}, or a closed "
         "task of yours"
     )
 

@@ -17,17 +17,20 @@ from latentlang.tasks.base import Prompt, Task
 from latentlang.tasks.choice import ChoiceTask
 from latentlang.tasks.cloze import ClozeTask, FileWordTask
 from latentlang.tasks.files import PathLike, Paths
-from latentlang.tasks.labels import NLI, PARAPHRASE, SENTIMENT, Protocol, check_protocol
+from latentlang.tasks.labels import KINDS, NLI, PARAPHRASE, SENTIMENT, Protocol, check_protocol
+from latentlang.tasks.reading import ReadingTask
 from latentlang.tasks.reviews import SentimentTask
 from latentlang.tasks.words import Concept, WordTask
 
 __all__ = [
+    "CLOSED",
     "TASKS",
     "ChoiceTask",
     "ClozeTask",
     "Concept",
     "FileWordTask",
     "Prompt",
+    "ReadingTask",
     "SentimentTask",
     "Task",
     "WordTask",
@@ -68,6 +71,7 @@ _BUILDERS: dict[str, Callable[..., Task]] = {
     "sentiment": _sentiment,
     "nli": _nli,
     "paraphrase": _paraphrase,
+    "reading": ReadingTask,
 }
 
 TASKS: dict[str, str] = {
@@ -77,7 +81,10 @@ TASKS: dict[str, str] = {
     "sentiment": "is a short review positive or negative, 2-shot (Zhang et al. 2024)",
     "nli": "does a statement follow from another, contradict it, or neither, few-shot (Zhang et al. 2024)",
     "paraphrase": "do two sentences say the same, few-shot (Zhang et al. 2024)",
+    "reading": "which of four answers does a passage give, from Belebele (Bandarkar et al. 2024)",
 }
+#: Tasks with a small closed set of labels, which an evaluation chooses between.
+CLOSED = (*KINDS, "reading")
 
 
 def task(name: str, **options: Any) -> Task:

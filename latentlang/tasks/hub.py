@@ -189,7 +189,7 @@ class HubItems:
         )
 
     def _read(self, code: str, part: str) -> Iterator[Item]:
-        table = _load(self._place, f"{code}/{part}-*.parquet", revision=self._revision)
+        table = load_part(self._place, f"{code}/{part}-*.parquet", revision=self._revision)
         columns = (*self.kind.keys, "label")
         if missing := [name for name in columns if name not in table.column_names]:
             raise InputError(
@@ -212,8 +212,12 @@ def _is_whole(item: Item) -> bool:
     return _UNTRANSLATED.isdisjoint(item.texts)
 
 
-def _load(place: str, pattern: str, *, revision: str | None) -> Any:
-    """A part of a set, by the pattern of its files, so that nothing else of it is downloaded."""
+def load_part(place: str, pattern: str, *, revision: str | None) -> Any:
+    """A part of a set, by the pattern of its files, so that nothing else of it is downloaded.
+
+    Raises:
+        InputError: the datasets library is missing, or the set cannot be read.
+    """
     try:
         import datasets
     except ImportError as error:

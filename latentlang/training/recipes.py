@@ -47,6 +47,10 @@ class HubSet(_Part):
         revision: branch, tag or commit; None for the newest.
         columns: language code to the column with its text; None where there is one column ``translation`` with a text
             per language (as OPUS and WMT have), or ``input`` and ``answer`` (the paper's layout).
+        configs: language code to the configuration that holds its texts, where each language has one of its own
+            (FLORES: ``{"zh": "cmn_Hans", "en": "eng_Latn"}``); rows are then put together by `key`.
+        text: the column with the text, with `configs`.
+        key: the column that names an item in every language, with `configs`.
     """
 
     id: str = Field(min_length=1)
@@ -54,6 +58,15 @@ class HubSet(_Part):
     split: str = "train"
     revision: str | None = None
     columns: dict[str, str] | None = None
+    configs: dict[str, str] | None = None
+    text: str = "text"
+    key: str = "id"
+
+    @model_validator(mode="after")
+    def _one_layout(self) -> HubSet:
+        if self.configs is not None and (self.config is not None or self.columns is not None):
+            raise ValueError("configs says where each language's texts are; leave config and columns out")
+        return self
 
 
 class Conditions(_Part):

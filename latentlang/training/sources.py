@@ -222,7 +222,9 @@ def hub_pairs(
         InputError: the datasets library is missing, the set is not in the cache and there is no network, or it has no
             columns for these languages.
     """
-    table = _load(hub)
+    if hub.configs is not None:
+        return _joined(hub, sources, target, rows=rows, seed=seed)
+    table = _load(hub, hub.config)
     if rows is not None and len(table) > rows:
         table = table.select(sorted(generator("hub rows", seed).sample(range(len(table)), rows)))
     names = list(table.column_names)
@@ -242,7 +244,39 @@ def hub_pairs(
     return pairs
 
 
-def _load(hub: HubSet) -> Any:
+def _joined(
+    hub: HubSet, sources: Sequence[str], target: str, *, rows: int | None, seed: int
+) -> list[QuestionPair]:
+    """Translations from a set with a configuration per language, put together by the items' names.
+
+    Raises:
+        InputError: a language has no configuration, or it lacks a column.
+    """
+    configs = {language(name).code: config for name, config in (hub.configs or {}).items()}
+    texts: dict[str, dict[str, str]] = {}
+    for code in (*sources, target):
+        if code not in configs:
+            raise InputError(f"the set {hub.id!r} has no configuration for {code!r}; say it in hub.configs")
+        table = _load(hub, configs[code])
+        for column in (hub.key, hub.text):
+            if column not in table.column_names:
+                raise InputError(
+                    f"{hub.id!r} ({configs[code]}) has no column {column!r}, only {', '.join(table.column_names)}; "
+                    "say in hub.key and hub.text which they are"
+                )
+        texts[code] = {str(row[hub.key]): str(row[hub.text] or "") for row in table}
+    names = [name for name, text in texts[target].items() if text]
+    if rows is not None and len(names) > rows:
+        names = generator("hub rows", seed).sample(names, rows)
+    return [
+        QuestionPair(_named(texts[target][name]), source, target, texts[source][name], texts[target][name])
+        for name in names
+        for source in sources
+        if texts[source].get(name)
+    ]
+
+
+def _load(hub: HubSet, config: str | None) -> Any:
     try:
         import datasets
     except ImportError as error:
@@ -250,7 +284,7 @@ def _load(hub: HubSet) -> Any:
     bars = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        return datasets.load_dataset(hub.id, hub.config, split=hub.split, revision=hub.revision)
+        return datasets.load_dataset(hub.id, config, split=hub.split, revision=hub.revision)
     except Exception as error:
         # The library raises about everything, from connection errors to bare ValueErrors.
         reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]

@@ -247,3 +247,40 @@ def test_a_hub_set_out_of_reach_is_one_clear_error(tmp_path: Path, monkeypatch: 
 def test_names_in_the_instruction_are_languages() -> None:
     for code in PAPER20:
         assert language(language(code).name).code == code
+
+
+def _flores(tmp_path: Path) -> Path:
+    """The layout of FLORES: a configuration per language, rows in any order, joined by their id."""
+    texts = {"eng_Latn": "sentence {}", "cmn_Hans": "句子 {}", "deu_Latn": "Satz {}"}
+    card = ["---", "configs:"]
+    for place, (name, text) in enumerate(texts.items()):
+        rows = [{"id": n, "text": text.format(n) if n != 5 or place != 1 else ""} for n in range(20)]
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(json.dumps(row) + "\n" for row in (rows if place else reversed(rows))), encoding="utf-8"
+        )
+        card += [f"- config_name: {name}", "  data_files:", "  - split: dev", f"    path: {name}.jsonl"]
+    (tmp_path / "README.md").write_text("\n".join([*card, "---", ""]), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_hub_set_with_a_configuration_per_language_is_put_together_by_id(tmp_path: Path) -> None:
+    folder = _flores(tmp_path)
+    configs = {"zh": "cmn_Hans", "de": "deu_Latn", "English": "eng_Latn"}
+    hub = recipe("zh+de-en", hub={"id": str(folder), "split": "dev", "configs": configs}).data.hub[0]
+    pairs = hub_pairs(hub, sources=["zh", "de"], target="en")
+    assert {(p.question, p.translation) for p in pairs if p.source == "zh"} == {
+        (f"句子 {n}", f"sentence {n}") for n in range(20) if n != 5
+    }
+    assert sum(p.source == "de" for p in pairs) == 20
+    some = hub_pairs(hub, sources=["de"], target="en", rows=6, seed=1)
+    assert len(some) == 6 and some == hub_pairs(hub, sources=["de"], target="en", rows=6, seed=1)
+    with pytest.raises(InputError, match=r"no configuration for 'ru'; say it in hub\.configs"):
+        hub_pairs(hub, sources=["ru"], target="en")
+    other = hub.model_copy(update={"text": "sentence"})
+    with pytest.raises(InputError, match=r"no column 'sentence', only .*text; say in hub\.key and hub\.text"):
+        hub_pairs(other, sources=["zh"], target="en")
+
+
+def test_a_set_has_one_layout(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="configs says where each language's texts are"):
+        recipe("zh-en", hub={"id": "a/b", "config": "all", "configs": {"zh": "x", "en": "y"}})
