@@ -95,6 +95,7 @@ def download(
                 if _get(pooch, source, file, root, known=file.sha256 or sums.get(file.place), mirror=mirror):
                     fetched.append(file.place)
             except _OutOfReachError as error:
+                _leave_nothing_empty(root)
                 raise _out_of_reach(error, source, files, root) from error
             if not file.sha256 and not sums.get(file.place):
                 recorded.append(file.place)
@@ -104,6 +105,13 @@ def download(
     _write_blocks(source, root)
     kept = tuple(file.place for file in files if file.place not in fetched)
     return Download(root, tuple(fetched), kept, tuple(recorded))
+
+
+def _leave_nothing_empty(root: Path) -> None:
+    """Remove folders in which nothing came to lie: an empty one would pass for a data set."""
+    for folder in (*sorted(root.rglob("*"), reverse=True), root):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def default_folder(name: str) -> Path:

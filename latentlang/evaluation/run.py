@@ -288,6 +288,10 @@ def _tasks(
                     )
         if not task.closed:
             raise _open(task.name)
+        if not task.languages:
+            raise InputError(
+                f"the {task.name} task has no items of its own; make it with data=, at a shell --data"
+            )
         if task.name in found:
             raise InputError(f"the {task.name} task is named twice; evaluate the two one after the other")
         found[task.name] = (task, str(protocol or task.settings.get("protocol", "corrected")))

@@ -19,6 +19,7 @@ from latentlang.tasks.base import Prompt, Task, check_count, check_language, pic
 from latentlang.tasks.draw import shuffled
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.hub import PREFIX, load_part
+from latentlang.tasks.labels import Protocol, check_protocol
 
 LETTERS = ("A", "B", "C", "D")
 _HUB = "facebook/belebele"
@@ -40,16 +41,25 @@ class ReadingTask(Task):
     closed = True
     default_shots = 0
 
-    def __init__(self, *, data: PathLike | None = None) -> None:
+    def __init__(
+        self, *, data: PathLike | None = None, protocol: Protocol = "corrected", answers: str | None = None
+    ) -> None:
         """Choose the set; nothing is read before its items are asked for.
 
         Args:
             data: ``hub:belebele``, or ``hub:`` and a hub id (``@revision``) or folder of the same layout: a file
                 ``data/eng_Latn.jsonl`` for each language, by its FLORES code. Without it there are no items.
+            protocol: ``corrected``; the reference paper has no such task to be followed as published.
+            answers: None: they are letters in any language.
 
         Raises:
-            InputError: no such set.
+            InputError: no such set, or an option that makes no sense here.
         """
+        check_protocol(protocol)
+        if protocol != "corrected" or answers is not None:
+            raise InputError(
+                "the reading task has letters for answers, and no published protocol; leave answers and protocol out"
+            )
         self.origin, self._place = "", ""
         self._revision: str | None = None
         known = [entry for entry in find_languages(GROUPS["flores101"]) if entry.flores]

@@ -148,9 +148,9 @@ def test_a_disk_that_is_too_small_is_seen_before_anything_runs(
 def test_a_lock_is_held_once_and_let_go(tmp_path: Path) -> None:
     with FolderLock(tmp_path) as first:
         assert not first.left_behind
-        with pytest.raises(InputError, match=r"process \d+ is writing the store"), FolderLock(tmp_path):
+        with pytest.raises(InputError, match=r"process \d+ is writing into"), FolderLock(tmp_path):
             pass
-        with pytest.raises(InputError, match="is writing the store"):
+        with pytest.raises(InputError, match="is writing into"):
             ll.harvest(hooked(), reviews(1), out=tmp_path)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / LOCK).write_text("12345\n")  # of a process that died

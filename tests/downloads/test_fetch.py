@@ -274,3 +274,9 @@ def test_the_default_folder_is_in_the_users_cache_and_of_the_commit(tmp_path, mo
     assert default_folder("small").name == f"small-{COMMIT}"
     if sys.platform == "linux":
         assert download("small", mirror=server.address).folder == tmp_path / "latentlang" / f"small-{COMMIT}"
+
+
+def test_where_nothing_came_no_folder_is_left_that_would_pass_for_a_set(server, tmp_path):
+    with pytest.raises(InputError, match="cannot be reached"):
+        download("small", tmp_path / "new", mirror="http://127.0.0.1:9")
+    assert not (tmp_path / "new").exists()

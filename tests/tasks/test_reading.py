@@ -95,3 +95,15 @@ def test_a_row_that_makes_no_sense_is_named(folder, change, message):
 def test_too_many_examples_leave_no_items(folder):
     with pytest.raises(InputError, match="12 few-shot examples leave no items"):
         task("reading", data=f"hub:{folder}").prompts("en", shots=12)
+
+
+@pytest.mark.parametrize("options", [{"protocol": "as-published"}, {"answers": "en"}])
+def test_options_of_other_tasks_make_no_sense_here(options):
+    with pytest.raises(InputError, match="has letters for answers, and no published protocol"):
+        task("reading", **options)
+    assert task("reading", protocol="corrected").languages == ()
+
+
+def test_an_evaluation_without_items_says_what_to_give():
+    with pytest.raises(InputError, match="the reading task has no items of its own; make it with data="):
+        ll.evaluate(ll.load("pocket"), "reading")
