@@ -296,3 +296,27 @@ def test_what_rounds_to_nothing_has_no_sign():
 
     assert _number(-0.001, 2) == "0.00" and _number(-0.004, 2, signed=True) == "+0.00"
     assert _number(-0.006, 2) == "−0.01" and _number(float("nan"), 1) == ""
+
+
+@pytest.mark.slow
+def test_the_papers_own_files_go_the_whole_way_on_a_stand_in_for_mistral(mistral, tmp_path):
+    only = ["table6", "fig1", "fig2", "table8"]
+    planned = plan(
+        "spontaneous", model=mistral, only=only, data="embedded", items=10, cache=tmp_path / "cache",
+        overrides={"steps": 1, "per_pair": 20},
+    )  # fmt: skip
+    made = reproduce(planned, out=tmp_path / "out", formats=["html"])
+    assert {path.name for path in made.files} >= {
+        "table6.csv",
+        "table8.csv",
+        "fig1.html",
+        "fig2.html",
+        "index.html",
+    }
+    table = pd.read_csv(made.folder / "table6.csv")
+    means = table[table.language == "mean"]
+    assert len(means) == 10 and means.paper.notna().all() and means.ours.between(0, 100).all()
+    assert len(table) == 10 * 21  # ten rows of the paper's table, each in 20 languages and on average
+    correlations = pd.read_csv(made.folder / "table8.csv")
+    assert len(correlations) == 18 and correlations.paper.notna().all()
+    assert "stands in for mistral" in (made.folder / "README.md").read_text(encoding="utf-8")
