@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 from dataclasses import replace
 
@@ -13,13 +12,10 @@ from hypothesis import strategies as st
 
 from latentlang.errors import InputError, LatentlangError
 from latentlang.models.registry import resolve
-from latentlang.reproduction import keys, load_suite, plan
+from latentlang.reproduction import keys, load_suite, plan, planning
 from latentlang.reproduction.keys import model_key
 from latentlang.reproduction.sizes import shape
 from latentlang.reproduction.steps import STEP_KINDS, Adapter, Step, groups, merged, ordered, steps_of
-
-# The package's name `reproduce` is the function.
-reproduce_module = importlib.import_module("latentlang.reproduction.reproduce")
 
 
 def _steps(*names, model="pocket"):
@@ -163,7 +159,7 @@ def test_code_that_was_changed_is_not_served_old_outcomes(asked, monkeypatch):
 
 def test_a_real_model_is_not_silently_asked_the_toy_items(monkeypatch, tmp_path):
     pytest.importorskip("pooch")
-    monkeypatch.setattr(reproduce_module, "default_folder", lambda _name: tmp_path / "nothing")
+    monkeypatch.setattr(planning, "default_folder", lambda _name: tmp_path / "nothing")
     with pytest.raises(InputError, match="latentlang data get spontaneous fetches them"):
         plan("spontaneous", model="mistral", only=["fig1"])
     assert plan("spontaneous", model="mistral", only=["fig1"], data="embedded").bench.settings.data is None

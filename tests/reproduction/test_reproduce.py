@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
@@ -20,7 +19,7 @@ from small_experiments import SPONTANEOUS, write_suite
 from latentlang.activations.lock import FolderLock
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationResult
-from latentlang.reproduction import Reproduction, plan, reproduce
+from latentlang.reproduction import Reproduction, plan, reproduce, reproducing
 from latentlang.reproduction import pages as pages_module
 
 QUICK = {"overrides": {"steps": 2, "per_pair": 40}}
@@ -166,12 +165,11 @@ def test_a_model_that_arrives_during_the_run_has_one_key(small, mistral, tmp_pat
 
     arrived: list[str] = []
     hub = ModelInfo("org/model", "org/model")
-    module = importlib.import_module("latentlang.reproduction.reproduce")
     planned = plan(str(small), model=mistral, only=["acc"], cache=tmp_path / "cache", **QUICK)
-    for place in (module, keys_module):
+    for place in (reproducing, keys_module):
         monkeypatch.setattr(place, "resolve", lambda _name: hub)
         monkeypatch.setattr(place, "cached_commit", lambda _info: "c0ffee" if arrived else None)
-    monkeypatch.setattr(module, "fetch", lambda *_args, **_options: arrived.append("now"))
+    monkeypatch.setattr(reproducing, "fetch", lambda *_args, **_options: arrived.append("now"))
     planned = replace(planned, bench=replace(planned.bench, models={mistral: "org/model@main"}))
     made = reproduce(planned, out=tmp_path / "out", formats=["html"])
     assert arrived == ["now"] and len(made.ran) == len(set(made.ran)) == len(planned.needed)

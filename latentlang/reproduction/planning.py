@@ -1,36 +1,32 @@
-"""``reproduce``: run what is missing for a paper's figures and tables, and write them, its own values beside ours."""
+"""What it takes to reproduce a paper: which steps, which of them are there already, and what the rest will cost."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from latentlang.activations.lock import FolderLock
 from latentlang.downloads.fetch import default_folder
-from latentlang.errors import InputError, LatentlangError, unknown
+from latentlang.errors import InputError, unknown
 from latentlang.geometry.measures import FEWEST
-from latentlang.models.hub import fetch
 from latentlang.models.loading import find_device, find_dtype
 from latentlang.models.registry import POCKET_FOLDER, resolve
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiments import Experiment, Size, Suite, load_suite
-from latentlang.reproduction.keys import Keys, cached_commit, model_keys
-from latentlang.reproduction.pages import Writer
-from latentlang.reproduction.run import Bench, Progress, Runner, is_there, run_groups
+from latentlang.reproduction.keys import Keys, model_keys
+from latentlang.reproduction.run import Bench, is_there
 from latentlang.reproduction.settings import Settings
-from latentlang.reproduction.sizes import model_name, shape
+from latentlang.reproduction.sizes import shape
 from latentlang.reproduction.steps import Step, merged, ordered, steps_of
-from latentlang.results import prepare_folder
 from latentlang.tasks import TASKS
 from latentlang.tasks.labels import Protocol
 
-#: Where steps are kept, and where figures and tables go, unless told otherwise.
-CACHE, FIGURES = Path("latentlang-out") / "reproduce", Path("figures")
+#: Where steps are kept, unless told otherwise.
+CACHE = Path("latentlang-out") / "reproduce"
 #: In place of a folder of test items: those of the package.
 EMBEDDED = "embedded"
 # What makes an experiment that experiment.
@@ -239,130 +235,3 @@ def _widened(step: Step, harvests: Sequence[Step]) -> Step:
         return step
     about = (step.model, step.adapter, step.task, step.answers)
     return next(h for h in harvests if (h.model, h.adapter, h.task, h.answers) == about)
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """What a run left.
-
-    Attributes:
-        plan: what was asked.
-        folder: where figures and tables lie.
-        files: what was written there.
-        ran: names of the steps that were run; the others were there.
-        notes: what a reader should know, a sentence each (pictures that could not be drawn...).
-    """
-
-    plan: Plan
-    folder: Path
-    files: tuple[Path, ...]
-    ran: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def reproduce(
-    planned: Plan,
-    *,
-    out: str | os.PathLike[str] | None = None,
-    formats: Sequence[str] = ("html", "png"),
-    jobs: int = 1,
-    progress: Progress | None = None,
-    told: Callable[[str], None] | None = None,
-) -> Reproduction:
-    """Run what is missing, and write every figure and table.
-
-    A run that was stopped goes on where it was: each step's outcome is kept in the cache. Figures and tables are
-    written as soon as all they need is there.
-
-    Args:
-        planned: as made by `plan`.
-        out: folder for figures and tables; by default ``figures/spontaneous/pocket``.
-        formats: of figures: ``html``, and ``png``, ``pdf``, ``svg`` where a browser is there to draw them.
-        jobs: processes at once; more than one only helps where one does not fill the machine.
-        progress: told of every step, where there is one process.
-        told: told what was just done, in a line.
-
-    Raises:
-        InputError: an option makes no sense, a folder cannot be written, or another run has the cache.
-        LatentlangError: a step cannot be run; the others are, and what they gave is written.
-    """
-    if jobs < 1:
-        raise InputError(f"jobs must be at least 1, not {jobs}")
-    if jobs > 1 and planned.bench.settings.device != "cpu":
-        raise InputError(
-            f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"
-        )
-    folder = Path(out) if out is not None else figures_folder(planned)
-    writer = Writer(planned.suite, planned.model, planned.bench.settings, folder, formats)
-    with FolderLock(prepare_folder(planned.bench.cache)):
-        return _run(_fetched(planned), writer, folder, jobs=jobs, progress=progress, told=told or _nobody)
-
-
-def _nobody(_line: str) -> None:
-    """Where nobody wants to be told."""
-
-
-def _fetched(planned: Plan) -> Plan:
-    """The plan with the models of the hub on this machine, so that their commits are known before anything is keyed."""
-    missing = [
-        name for name in planned.bench.models if not resolve(name).local and not cached_commit(resolve(name))
-    ]
-    if not missing or all(planned.is_there(step) for step in planned.needed):
-        return planned
-    for name in missing:
-        fetch(resolve(name), with_code=bool(planned.bench.settings.loading.get("trust_remote_code")))
-    bench = replace(planned.bench, models=model_keys(list(planned.bench.models)))
-    return replace(planned, bench=bench)
-
-
-def _run(
-    planned: Plan,
-    writer: Writer,
-    folder: Path,
-    *,
-    jobs: int,
-    progress: Progress | None,
-    told: Callable[[str], None],
-) -> Reproduction:
-    runner = Runner(planned.bench, progress)
-    waiting = {experiment.name: experiment for experiment in planned.experiments}
-    ran: list[str] = []
-    failed: dict[Step, LatentlangError] = {}
-
-    def write() -> None:
-        """Write what has all its steps; the pictures' own steps need no model and are run here."""
-        for name, experiment in list(waiting.items()):
-            own = [step for step, names in planned.needed.items() if name in names and step.kind != "pca"]
-            if all(planned.is_there(step) for step in own):
-                writer.write(experiment, runner.run)
-                del waiting[name]
-                told(f"{experiment.source} is written")
-
-    write()
-    missing = [step for step in planned.needed if step.kind != "pca" and not planned.is_there(step)]
-    for group, done in run_groups(planned.bench, missing, jobs=jobs, progress=progress):
-        what = f"{group[0].model} {group[0].adapter.recipe}"
-        if isinstance(done, LatentlangError):
-            failed[group[0]] = done
-            told(f"{what}: {done}")
-        else:
-            ran += done
-            told(f"{what}: {len(group)} steps done")
-        write()
-    for name, steps in planned.others.items():
-        if all(planned.is_there(step) for step in steps):
-            writer.write(planned.suite.experiments[name], runner.run)
-    writer.finish()
-    if failed:
-        first, error = next(iter(failed.items()))
-        raise type(error)(
-            f"{len(failed)} of the models with their adapters could not be run, first {first.model} "
-            f"{first.adapter.recipe}: {error} (what could is kept and written into {folder})"
-        )
-    return Reproduction(planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes))
-
-
-def figures_folder(planned: Plan) -> Path:
-    """``figures/spontaneous/pocket``: the paper, then the model that stands in, or ``paper`` for its own."""
-    model = "paper" if planned.model is None else model_name(planned.model)
-    return FIGURES / planned.suite.name / model

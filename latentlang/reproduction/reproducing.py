@@ -1,0 +1,150 @@
+"""Running what is missing of a plan, and writing its figures and tables as soon as all they need is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from latentlang.activations.lock import FolderLock
+from latentlang.errors import InputError, LatentlangError
+from latentlang.models.hub import fetch
+from latentlang.models.registry import resolve
+from latentlang.reproduction.keys import cached_commit, model_keys
+from latentlang.reproduction.pages import Writer
+from latentlang.reproduction.planning import Plan
+from latentlang.reproduction.run import Progress, Runner, run_groups
+from latentlang.reproduction.sizes import model_name
+from latentlang.reproduction.steps import Step
+from latentlang.results import prepare_folder
+
+#: Where figures and tables go, unless told otherwise.
+FIGURES = Path("figures")
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What a run left.
+
+    Attributes:
+        plan: what was asked.
+        folder: where figures and tables lie.
+        files: what was written there.
+        ran: names of the steps that were run; the others were there.
+        notes: what a reader should know, a sentence each (pictures that could not be drawn...).
+    """
+
+    plan: Plan
+    folder: Path
+    files: tuple[Path, ...]
+    ran: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def reproduce(
+    planned: Plan,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    formats: Sequence[str] = ("html", "png"),
+    jobs: int = 1,
+    progress: Progress | None = None,
+    told: Callable[[str], None] | None = None,
+) -> Reproduction:
+    """Run what is missing, and write every figure and table.
+
+    A run that was stopped goes on where it was: each step's outcome is kept in the cache. Figures and tables are
+    written as soon as all they need is there.
+
+    Args:
+        planned: as made by `plan`.
+        out: folder for figures and tables; by default ``figures/spontaneous/pocket``.
+        formats: of figures: ``html``, and ``png``, ``pdf``, ``svg`` where a browser is there to draw them.
+        jobs: processes at once; more than one only helps where one does not fill the machine.
+        progress: told of every step, where there is one process.
+        told: told what was just done, in a line.
+
+    Raises:
+        InputError: an option makes no sense, a folder cannot be written, or another run has the cache.
+        LatentlangError: a step cannot be run; the others are, and what they gave is written.
+    """
+    if jobs < 1:
+        raise InputError(f"jobs must be at least 1, not {jobs}")
+    if jobs > 1 and planned.bench.settings.device != "cpu":
+        raise InputError(
+            f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"
+        )
+    folder = Path(out) if out is not None else figures_folder(planned)
+    writer = Writer(planned.suite, planned.model, planned.bench.settings, folder, formats)
+    with FolderLock(prepare_folder(planned.bench.cache)):
+        return _run(_fetched(planned), writer, folder, jobs=jobs, progress=progress, told=told or _nobody)
+
+
+def _nobody(_line: str) -> None:
+    """Where nobody wants to be told."""
+
+
+def _fetched(planned: Plan) -> Plan:
+    """The plan with the models of the hub on this machine, so that their commits are known before anything is keyed."""
+    missing = [
+        name for name in planned.bench.models if not resolve(name).local and not cached_commit(resolve(name))
+    ]
+    if not missing or all(planned.is_there(step) for step in planned.needed):
+        return planned
+    for name in missing:
+        fetch(resolve(name), with_code=bool(planned.bench.settings.loading.get("trust_remote_code")))
+    bench = replace(planned.bench, models=model_keys(list(planned.bench.models)))
+    return replace(planned, bench=bench)
+
+
+def _run(
+    planned: Plan,
+    writer: Writer,
+    folder: Path,
+    *,
+    jobs: int,
+    progress: Progress | None,
+    told: Callable[[str], None],
+) -> Reproduction:
+    runner = Runner(planned.bench, progress)
+    waiting = {experiment.name: experiment for experiment in planned.experiments}
+    ran: list[str] = []
+    failed: dict[Step, LatentlangError] = {}
+
+    def write() -> None:
+        """Write what has all its steps; the pictures' own steps need no model and are run here."""
+        for name, experiment in list(waiting.items()):
+            own = [step for step, names in planned.needed.items() if name in names and step.kind != "pca"]
+            if all(planned.is_there(step) for step in own):
+                writer.write(experiment, runner.run)
+                del waiting[name]
+                told(f"{experiment.source} is written")
+
+    write()
+    missing = [step for step in planned.needed if step.kind != "pca" and not planned.is_there(step)]
+    for group, done in run_groups(planned.bench, missing, jobs=jobs, progress=progress):
+        what = f"{group[0].model} {group[0].adapter.recipe}"
+        if isinstance(done, LatentlangError):
+            failed[group[0]] = done
+            told(f"{what}: {done}")
+        else:
+            ran += done
+            told(f"{what}: {len(group)} steps done")
+        write()
+    for name, steps in planned.others.items():
+        if all(planned.is_there(step) for step in steps):
+            writer.write(planned.suite.experiments[name], runner.run)
+    writer.finish()
+    if failed:
+        first, error = next(iter(failed.items()))
+        raise type(error)(
+            f"{len(failed)} of the models with their adapters could not be run, first {first.model} "
+            f"{first.adapter.recipe}: {error} (what could is kept and written into {folder})"
+        )
+    return Reproduction(planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes))
+
+
+def figures_folder(planned: Plan) -> Path:
+    """``figures/spontaneous/pocket``: the paper, then the model that stands in, or ``paper`` for its own."""
+    model = "paper" if planned.model is None else model_name(planned.model)
+    return FIGURES / planned.suite.name / model
