@@ -2,7 +2,7 @@
 
 from latentlang.reproduction.experiments import Experiment, Suite, experiments_folder, load_suite
 from latentlang.reproduction.planning import Plan, PlannedStep, plan
-from latentlang.reproduction.published import PUBLISHED_TABLES, published
+from latentlang.reproduction.printed import PUBLISHED_TABLES, published
 from latentlang.reproduction.reproducing import Reproduction, reproduce
 from latentlang.reproduction.tables import ReproducedTable
 

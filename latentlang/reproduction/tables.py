@@ -13,7 +13,7 @@ import pandas as pd
 from latentlang.errors import InputError
 from latentlang.geometry.alignment_result import paper_table
 from latentlang.reproduction.experiments import BASE, Experiment
-from latentlang.reproduction.published import MEAN, PUBLISHED_TABLES, published
+from latentlang.reproduction.printed import MEAN, PUBLISHED_TABLES, published
 from latentlang.reproduction.sizes import model_name, shape
 from latentlang.reproduction.steps import Adapter, Step
 

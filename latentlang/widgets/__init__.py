@@ -12,7 +12,7 @@ from latentlang.models import HookedLM
 from latentlang.tasks import Prompt, Task
 
 if TYPE_CHECKING:
-    from latentlang.widgets.explorer import LensExplorer
+    from latentlang.widgets.box import LensExplorer
 
 __all__ = ["explorer"]
 
@@ -53,6 +53,6 @@ def explorer(
         )
     if top < 1:
         raise InputError(f"top must be at least 1, not {top}")
-    from latentlang.widgets.explorer import LensExplorer
+    from latentlang.widgets.box import LensExplorer
 
     return LensExplorer(model, prompt, task=task, languages=languages, top=top)

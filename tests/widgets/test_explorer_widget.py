@@ -17,8 +17,8 @@ from latentlang.lens import explore
 from latentlang.models import HookedLM, load
 from latentlang.tasks import Concept, Prompt, WordTask, task
 from latentlang.widgets import explorer
+from latentlang.widgets.box import LensExplorer
 from latentlang.widgets.drawing import WINDOW, heat_map, language_table, top_tokens, window
-from latentlang.widgets.explorer import LensExplorer
 from latentlang.widgets.looking import Look, guess
 
 PROMPT = 'Français: "fleur" - Deutsch: "'
@@ -260,3 +260,17 @@ def test_a_look_reads_after_any_token(pocket):
     words = look.words(task("translation", source="fr"), "nature/flower", ["en"], 0)
     assert words["answer"].between(0, 1).all() and list(words["layer"]) == list(look.layers)
     assert look.words(task("translation", source="fr"), "no/such", ["en"], 0).empty
+
+
+def test_the_function_keeps_its_name_when_its_modules_are_imported():
+    """A module of the package with the function's name would take its place once it is imported."""
+    import importlib
+    import pkgutil
+
+    from latentlang import reproduction, widgets
+
+    for package in (widgets, reproduction):
+        modules = {found.name for found in pkgutil.iter_modules(package.__path__)}
+        assert not modules & set(package.__all__), package.__name__
+    importlib.import_module("latentlang.widgets.box")
+    assert callable(widgets.explorer)
