@@ -19,7 +19,7 @@ from latentlang.report.document import Block, Cell, Document, Figure, Section, T
 from latentlang.reproduction.experiments import Experiment, Suite
 from latentlang.reproduction.settings import Settings
 from latentlang.reproduction.sizes import model_name, shape
-from latentlang.reproduction.steps import Adapter, Step
+from latentlang.reproduction.steps import Adapter, Step, adapter_of
 from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
 from latentlang.reproduction.words import about_experiment, command_of, made_with
 from latentlang.results import prepare_folder, write_text
@@ -182,7 +182,7 @@ def _names(experiment: Experiment, count: int) -> list[str]:
 
 def _drawn(experiment: Experiment, model: str, outcome: Callable[[Step], Any]) -> go.Figure:
     task, answers = experiment.tasks[0], experiment.answers[0]
-    adapter = Adapter(experiment.recipes[0], experiment.adapter_task(task))
+    adapter = adapter_of(experiment, experiment.recipes[0], task)
     if experiment.kind == "lens":
         base, tuned = (
             outcome(Step("lens", model, a, task, answers, experiment.languages)) for a in (Adapter(), adapter)

@@ -21,7 +21,7 @@ from latentlang.reproduction.keys import Keys, model_keys
 from latentlang.reproduction.run import Bench, is_there
 from latentlang.reproduction.settings import Settings
 from latentlang.reproduction.sizes import shape
-from latentlang.reproduction.steps import Step, merged, ordered, steps_of
+from latentlang.reproduction.steps import Step, harvest_for, merged, ordered, steps_of
 from latentlang.tasks import TASKS
 from latentlang.tasks.labels import Protocol
 
@@ -166,7 +166,10 @@ def plan(
     needed: dict[Step, list[str]] = {}
     others: dict[str, tuple[Step, ...]] = {}
     for experiment in suite.experiments.values():
-        own = [_widened(step, harvests) for step in _steps([experiment], standin, runs)]
+        own = [
+            harvest_for(step, harvests) if step.kind == "harvest" else step
+            for step in _steps([experiment], standin, runs)
+        ]
         if experiment in chosen:
             for step in own:
                 needed.setdefault(step, []).append(experiment.name)
@@ -227,11 +230,3 @@ def _steps(experiments: Iterable[Experiment], standin: str | None, runs: Sequenc
             if model in runs:
                 found |= dict.fromkeys(steps_of(experiment, model=model, n_layers=shape(model).n_layers))
     return list(found)
-
-
-def _widened(step: Step, harvests: Sequence[Step]) -> Step:
-    """A harvest with the languages and layers that other experiments need of it; other steps as they are."""
-    if step.kind != "harvest":
-        return step
-    about = (step.model, step.adapter, step.task, step.answers)
-    return next(h for h in harvests if (h.model, h.adapter, h.task, h.answers) == about)

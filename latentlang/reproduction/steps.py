@@ -57,6 +57,11 @@ class Step:
         return Step("train", self.model, self.adapter, self.adapter.task) if self.adapter.task else None
 
     @property
+    def prompts(self) -> tuple[str, Adapter, str, str]:
+        """What it runs, whatever is read of it: steps that agree in this can share their activations."""
+        return (self.model, self.adapter, self.task, self.answers)
+
+    @property
     def label(self) -> str:
         """In words, for a plan or a progress bar."""
         on = self.adapter.recipe
@@ -70,6 +75,11 @@ class Step:
         return " ".join([self.kind, *(part for part in about if part)])
 
 
+def adapter_of(experiment: Experiment, recipe: str, task: str) -> Adapter:
+    """The adapter that a recipe of an experiment stands for where a task is asked."""
+    return Adapter() if recipe == BASE else Adapter(recipe, experiment.adapter_task(task))
+
+
 def steps_of(experiment: Experiment, *, model: str, n_layers: int) -> list[Step]:
     """The steps that one experiment needs of one model.
 
@@ -80,10 +90,7 @@ def steps_of(experiment: Experiment, *, model: str, n_layers: int) -> list[Step]
     """
     found: list[Step] = []
     for task in experiment.tasks:
-        adapters = [
-            Adapter() if recipe == BASE else Adapter(recipe, experiment.adapter_task(task))
-            for recipe in experiment.recipes
-        ]
+        adapters = [adapter_of(experiment, recipe, task) for recipe in experiment.recipes]
         if experiment.kind != "accuracy":
             adapters.insert(0, Adapter())
         found += [Step("train", model, a, a.task) for a in adapters if a.recipe != BASE]
@@ -112,15 +119,14 @@ def merged(steps: Iterable[Step]) -> list[Step]:
         if step.kind != "harvest":
             found[step] = None
             continue
-        about = (step.model, step.adapter, step.task, step.answers)
-        had = harvests.get(about)
+        had = harvests.get(step.prompts)
         if had is not None:
             step = replace(
                 step,
                 languages=tuple(dict.fromkeys((*had.languages, *step.languages))),
                 layers=tuple(sorted({*had.layers, *step.layers})),
             )
-        harvests[about] = step
+        harvests[step.prompts] = step
     return ordered([*found, *harvests.values()])
 
 
@@ -137,16 +143,15 @@ def ordered(steps: Iterable[Step]) -> list[Step]:
 
 
 def harvest_for(step: Step, harvests: Sequence[Step], *, base: bool = False) -> Step:
-    """The harvest that a step reads.
+    """The harvest that a step reads, or that takes its place.
 
     Args:
-        step: of kind ``align`` or ``pca``.
+        step: of kind ``align`` or ``pca``, or a harvest of fewer languages and layers.
         harvests: those there are.
         base: that of the model without the step's adapter.
     """
-    adapter = Adapter() if base else step.adapter
-    about = (step.model, adapter, step.task, step.answers)
-    return next(h for h in harvests if (h.model, h.adapter, h.task, h.answers) == about)
+    wanted = replace(step, adapter=Adapter()).prompts if base else step.prompts
+    return next(harvest for harvest in harvests if harvest.prompts == wanted)
 
 
 def groups(steps: Iterable[Step]) -> list[list[Step]]:

@@ -15,7 +15,7 @@ from latentlang.geometry.alignment_result import paper_table
 from latentlang.reproduction.experiments import BASE, Experiment
 from latentlang.reproduction.printed import MEAN, PUBLISHED_TABLES, published
 from latentlang.reproduction.sizes import model_name, shape
-from latentlang.reproduction.steps import Adapter, Step
+from latentlang.reproduction.steps import Step, adapter_of
 
 Outcome = Callable[[Step], Any]
 _ACCURACY = (
@@ -123,7 +123,7 @@ def _accuracies(
     for task in experiment.tasks:
         for answers in experiment.answers:
             for recipe in experiment.recipes:
-                adapter = Adapter() if recipe == BASE else Adapter(recipe, experiment.adapter_task(task))
+                adapter = adapter_of(experiment, recipe, task)
                 result = outcome(Step("evaluate", model, adapter, task, answers, experiment.languages))
                 about = {
                     "paper_model": paper_model, "model": model_name(model), "task": task, "trained_on": adapter.task,
@@ -145,7 +145,7 @@ def _correlations(
 ) -> list[dict[str, Any]]:
     rows = []
     task, answers = experiment.tasks[0], experiment.answers[0]
-    adapters = (Adapter(), Adapter(experiment.recipes[0], experiment.adapter_task(task)))
+    adapters = [adapter_of(experiment, recipe, task) for recipe in (BASE, experiment.recipes[0])]
     n_layers = shape(model).n_layers
     layers = tuple(experiment.layers_of(n_layers))
     for adapter in adapters:

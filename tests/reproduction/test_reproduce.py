@@ -209,27 +209,26 @@ def test_two_processes_give_the_same_tables_as_one(done, small, mistral, tmp_pat
 
 def test_a_killed_run_goes_on_and_ends_the_same(done, small, mistral, tmp_path):
     code = (
-        "import sys, torch; torch.set_num_threads(1)\n"
+        "import os, signal, sys, torch; torch.set_num_threads(1)\n"
         "from latentlang.reproduction import plan, reproduce\n"
+        "begun = set()\n"
+        "def killed_in_the_fourth(step, done, total):\n"
+        "    begun.add(step)\n"
+        "    if len(begun) == 4: os.kill(os.getpid(), signal.SIGKILL)\n"
         "if __name__ == '__main__':\n"
         f"    planned = plan({str(small)!r}, model={mistral!r}, only=['acc', 'pear'], cache=sys.argv[1], **{QUICK!r})\n"
-        "    reproduce(planned, out=sys.argv[2], formats=['html'])\n"
+        "    reproduce(planned, out=sys.argv[2], formats=['html'], progress=killed_in_the_fourth)\n"
     )
     cache, out = tmp_path / "cache", tmp_path / "out"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = subprocess.Popen([sys.executable, "-c", code, str(cache), str(out)], env=environment)
-    last = time.monotonic() + 240
-    while time.monotonic() < last and running.poll() is None:
-        if list(cache.glob("evaluate/*/metadata.json")):
-            break
-        time.sleep(0.02)
-    running.send_signal(signal.SIGKILL)
-    running.wait(timeout=60)
+    killed = subprocess.run([sys.executable, "-c", code, str(cache), str(out)], env=environment, timeout=240)
+    assert killed.returncode == -signal.SIGKILL
     kept = {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/*/result.parquet")}
     assert kept, "it was killed before the first step was done"
     planned = plan(str(small), model=mistral, only=["acc", "pear"], cache=cache, **QUICK)
     after = reproduce(planned, out=out, formats=["html"])
     assert 0 < len(after.ran) < len(planned.needed)
+    assert all((folder / "result.parquet").stat().st_mtime_ns == written for folder, written in kept.items())
     for name in ("acc", "pear"):
         assert (out / f"{name}.csv").read_bytes() == (done.folder / f"{name}.csv").read_bytes()
 
