@@ -17,8 +17,8 @@ nothing. Where only Y's own direction moves the answer, English is read but not 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ _PAIRS = (
     ("th", "it"), ("ru", "bn"), ("de", "hi"), ("es", "ja"), ("sw", "zh"),
 )  # fmt: skip
 _ITEMS = 40
+Change = Callable[[Tensor], Tensor]
 
 
 def first_tokens(model: ll.HookedLM, words: Sequence[str], cue: str) -> Tensor:
@@ -88,12 +89,41 @@ def swapped_at_random(states: Tensor, one: Tensor, other: Tensor, seed: int) -> 
     return states + moved * random / random.norm(dim=-1, keepdim=True)
 
 
+class Answers:
+    """Logits at the answer position, with or without a change of the residual stream there.
+
+    What stands before is run once and kept: in a causal model a change of the last position changes nothing before it.
+    """
+
+    def __init__(self, lm: Any, ids: Sequence[Sequence[int]]) -> None:
+        """Run the prompts `ids` up to their last tokens."""
+        self._lm = lm
+        before = [row[:-1] for row in ids]
+        width = max(map(len, before))
+        # Right padding, so that every padded position has something to look at; nothing looks at it.
+        padded = torch.tensor([[*row, *[0] * (width - len(row))] for row in before])
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in before])
+        self._past = lm.model(input_ids=padded, attention_mask=mask, use_cache=True).past_key_values
+        self._last = torch.tensor([row[-1:] for row in ids])
+        self._places = torch.tensor([[len(row)] for row in before])
+        self._mask = torch.cat([mask, torch.ones_like(self._last)], dim=1)
+
+    def logits(self, layer: int = 0, change: Change | None = None) -> Tensor:
+        """Logits ``[item, vocabulary]``; the residual stream ``[item, d_model]`` is changed after block `layer`."""
+        with _changed(self._lm.model.layers[layer - 1], change) if change else nullcontext():
+            found = self._lm(
+                input_ids=self._last, position_ids=self._places, attention_mask=self._mask,
+                past_key_values=self._past, use_cache=True,
+            ).logits[:, 0]  # fmt: skip
+        self._past.crop(-1)
+        result: Tensor = found.float()
+        return result
+
+
 @contextmanager
-def _changed(block: torch.nn.Module, rows: Tensor, positions: Tensor, change: Any) -> Any:
+def _changed(block: torch.nn.Module, change: Change) -> Iterator[None]:
     def hook(_module: torch.nn.Module, _args: Any, output: Tensor) -> Tensor:
-        changed = output.clone()
-        changed[rows, positions] = change(output[rows, positions].float()).to(output.dtype)
-        return changed
+        return change(output[:, 0].float()).to(output.dtype)[:, None]
 
     handle = block.register_forward_hook(hook)
     try:
@@ -114,17 +144,14 @@ def measure_pair(model: ll.HookedLM, source: str, target: str, *, split: str) ->
         first_tokens(model, [by_id[name].words[target] for name in chosen], prompts[0].cue)
         for chosen in (names, others)
     ]
-    ids = model.encode([prompt.text for prompt in prompts])
-    positions = torch.tensor([len(row) - 1 for row in ids])
-    batch = torch.tensor([row + [0] * (int(positions.max()) + 1 - len(row)) for row in ids])
-    rows = torch.arange(len(ids))
-    lm: Any = model.lm
+    rows = torch.arange(len(prompts))
+    answers = Answers(model.lm, model.encode([prompt.text for prompt in prompts]))
 
-    def margin() -> tuple[Tensor, Tensor]:
-        logits = lm(input_ids=batch).logits[rows, positions].float()
-        return logits.argmax(-1), logits[rows, tokens[1]] - logits[rows, tokens[0]]
+    def margin(logits: Tensor) -> Tensor:
+        return logits[rows, tokens[1]] - logits[rows, tokens[0]]
 
-    best, before = margin()
+    unchanged = answers.logits()
+    best, before = unchanged.argmax(-1), margin(unchanged)
     third = _third_language(source, target)
     directions = Directions(model)
     found = []
@@ -140,8 +167,7 @@ def measure_pair(model: ll.HookedLM, source: str, target: str, *, split: str) ->
                     return swapped_at_random(states, one, other, seed=layer)
                 return swapped(states, one, other)
 
-            with _changed(lm.model.layers[layer - 1], rows, positions, change):
-                _, after = margin()
+            after = margin(answers.logits(layer, change))
             found.append(
                 pd.DataFrame({
                     "layer": layer, "direction": kind, "item": [prompt.item for prompt in prompts],

@@ -9,7 +9,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -47,18 +47,19 @@ def written_right(model: ll.HookedLM, prompts: Sequence[Prompt], task: Task) -> 
     """Whether greedy decoding writes the whole answer and the closing quote (checked by teacher forcing)."""
     starts = model.encode([p.text for p in prompts])
     wholes = model.encode([f'{p.text}{task.answers(p.language)[p.label][0]}"' for p in prompts])
+    lm: Any = model.lm
     right = []
     for first in range(0, len(prompts), _BATCH):
         batch, heads = wholes[first : first + _BATCH], starts[first : first + _BATCH]
         width = max(map(len, batch))
-        ids = torch.tensor(
-            [row + [0] * (width - len(row)) for row in batch]
-        )  # right padding: causal, so harmless
-        best = model.model(input_ids=ids).logits.argmax(-1)
+        # Right padding: the model is causal, so harmless.
+        ids = torch.tensor([row + [0] * (width - len(row)) for row in batch])
+        states = lm.model(input_ids=ids).last_hidden_state
         for row, (whole, head) in enumerate(zip(batch, heads, strict=True)):
             assert whole[: len(head)] == head, "a prompt must tokenize alone as it does with its answer"
-            wanted = torch.tensor(whole[len(head) :])
-            right.append(bool((best[row, len(head) - 1 : len(whole) - 1] == wanted).all()))
+            # Only where the answer is written: the head over every position costs as much as half of the blocks.
+            best = lm.lm_head(states[row, len(head) - 1 : len(whole) - 1]).argmax(-1)
+            right.append(best.tolist() == whole[len(head) :])
     return right
 
 
