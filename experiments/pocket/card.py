@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from experiments.pocket.criteria import (
+    SPLIT_NAMES,
+    measured,
+    median_seed,
+    rows_of,
+    spread,
+    verdicts,
+    whole_runs,
+)
 from experiments.pocket.train import LOGS, MODELS
 from latentlang.results import write_text
 from latentlang.tasks.words import embedded_concepts
-
-CRITERIA = Path(__file__).parent / "criteria.yaml"
-_SPLITS = {
-    ("translation", "seen"): "concepts seen between the two languages",
-    ("translation", "held-out pair"): "concepts never seen between the two languages",
-    ("translation", "held-out concept"): "concepts never seen between any two languages but with English",
-    ("sentiment", "seen"): "adjectives seen in reviews",
-    ("sentiment", "held-out"): "adjectives never seen in reviews",
-}
 
 
 def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
@@ -43,6 +42,7 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
             pairs=(1 - recipe["mixture"]["hub_share"]) * recipe["mixture"]["other"]["pairs"],
             reviews=(1 - recipe["mixture"]["hub_share"]) * recipe["mixture"]["other"]["reviews"],
             concepts=len(split["held_out_concepts"]),
+            which=_which_seed(tables.get("seeds"), recipe["seed"]),
             adjectives=", ".join(split["held_out_adjectives"]),
             untaught=", ".join(split["languages_without_reviews"]),
             **{key: recipe[key] for key in ("depth", "width", "heads")},
@@ -53,87 +53,39 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
         parts.append(f"## {task.capitalize()}: mean over languages, by layer")
         for model in curves["model"].unique():
             parts += [
-                _by_layer(tables, model, name, split_name) for name, split_name in _SPLITS if name == task
+                _by_layer(tables, model, name, split_name) for name, split_name in SPLIT_NAMES if name == task
             ]
     parts.append("## By language\n\n" + _BY_LANGUAGE + _markdown(_by_language(tables)))
     if "cause" in tables:
         parts.append(_CAUSE + _markdown(_by_direction(tables["cause"])))
     if "seeds" in tables:
         parts.append(_RUNS + _markdown(_by_run(tables["seeds"])))
+        parts.append(_VARIANTS + _markdown(_by_variant(tables["seeds"])))
     if "alignment" in tables:
         parts.append(_ALIGNED + _markdown(_by_design(tables["alignment"])) + "\n\n" + _ALIGNED_SUGGESTS)
-    parts.append(_CLOSING)
+    parts.append(_CLOSING.format(**_closing_numbers(tables)))
     write_text(path, "\n\n".join(parts).rstrip() + "\n")
 
 
-def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Every criterion with its bar, the measured value and whether it is met."""
-    criteria: dict[str, dict[str, float]] = yaml.safe_load(CRITERIA.read_text(encoding="utf-8"))
-    rows: list[dict[str, Any]] = []
-    for subject, bars in criteria.items():
-        for name, bar in bars.items():
-            at_most = name.endswith("_at_most")
-            key = name.removesuffix("_at_most").removesuffix("_at_least")
-            value = measured(tables, subject, key)
-            rows.append({
-                "of": subject, "criterion": key.replace("_", " "), "bar": f"{'<=' if at_most else '>='} {bar:g}",
-                "measured": round(value, 3), "met": "yes" if (value <= bar if at_most else value >= bar) else "no",
-            })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def measured(tables: dict[str, pd.DataFrame], subject: str, key: str, *, model: str | None = None) -> float:
-    """The number a criterion asks for (`criteria.yaml` says what the words mean).
-
-    Args:
-        tables: as for `write_card`.
-        subject: of the criteria: translation, sentiment or control.
-        key: its name without ``at_least`` or ``at_most``.
-        model: whose number; by default `pocket`, and `pocket-control` for those of the control.
-    """
-    name = model or ("pocket-control" if subject == "control" else "pocket")
-    accuracy, curves = tables["accuracy"], tables["curves"]
-    if subject == "control":  # the larger of its splits
-        column, layers = key.split("_")
-        return max(
-            _best(_part(curves, name, "translation", split), column, layers)
-            for task, split in _SPLITS
-            if task == "translation"
-        )
-    split = max((name for task, name in _SPLITS if task == subject and key.startswith(_key(name))), key=len)
-    rest = key.removeprefix(_key(split)).strip("_")
-    own = _part(accuracy, name, subject, split)
-    if rest == "accuracy":
-        return float(own["accuracy"].mean())
-    if rest == "accuracy_above_chance_languages":
-        return float((own["low"] > 0.5).sum())
-    column, layers = rest.split("_")
-    return _best(_part(curves, name, subject, split), column, layers)
-
-
-def _key(split: str) -> str:
-    return split.replace("-", "_").replace(" ", "_")
-
-
-def _best(part: pd.DataFrame, column: str, layers: str) -> float:
-    """Largest mean over languages among some layers: the last, the middle half, or any."""
-    means = part.groupby("layer")[column].mean()
-    depth = int(means.index.max())
-    chosen = {
-        "last": [depth],
-        "middle": range(depth // 4 + 1, 3 * depth // 4 + 1),
-        "any": range(1, depth + 1),
-    }[layers]
-    return float(means[list(chosen)].max())
+def _which_seed(seeds: pd.DataFrame | None, shipped: int) -> str:
+    if seeds is None or len(whole_runs(seeds, "pocket")) < 2:
+        return "one seed each, which says nothing about other seeds"
+    runs, median = len(whole_runs(seeds, "pocket")), median_seed(seeds)
+    if shipped == median:
+        return f"seed {shipped}, the median of {runs} by its gap on held-out pairs (all of them under *Every run*)"
+    return (
+        f"seed {shipped}, which is *not* the median of the {runs} that were trained: by the gap on held-out pairs "
+        f"that is seed {median} (all of them under *Every run*)"
+    )
 
 
 def _by_layer(tables: dict[str, pd.DataFrame], model: str, task: str, split: str) -> str:
-    curves, own = (_part(tables[kind], model, task, split) for kind in ("curves", "accuracy"))
+    curves, own = (rows_of(tables[kind], model, task, split) for kind in ("curves", "accuracy"))
     mean = curves.groupby("layer")[_columns(curves)].mean().round(3).reset_index()
     ranked = own.sort_values("accuracy")
     lowest, highest = ranked.iloc[0], ranked.iloc[-1]
     return (
-        f"**{model}**, {_SPLITS[task, split]}: whole answer written right in {own['accuracy'].mean():.2f} of items "
+        f"**{model}**, {SPLIT_NAMES[task, split]}: whole answer written right in {own['accuracy'].mean():.2f} of items "
         f"(lowest {lowest['accuracy']:.2f}, {_pair(lowest)}; highest {highest['accuracy']:.2f}, {_pair(highest)}).\n\n"
         + _markdown(mean)
     )
@@ -143,12 +95,10 @@ def _pair(row: pd.Series[Any]) -> str:
     return f"{row['source']} to {row['language']}" if row["source"] else str(row["language"])
 
 
-def _part(frame: pd.DataFrame, model: str, task: str, split: str) -> pd.DataFrame:
-    return frame[(frame["model"] == model) & (frame["task"] == task) & (frame["split"] == split)]
-
-
 def _columns(part: pd.DataFrame) -> list[str]:
-    wanted = ["target", "target_null", "pivot", "pivot_null", "gap", "lead", "entropy"]
+    wanted = [
+        "target", "target_null", "pivot", "pivot_null", "gap", "lead", "third_gap", "third_lead", "entropy",
+    ]  # fmt: skip
     return [column for column in wanted if column in part and part[column].notna().any()]
 
 
@@ -187,15 +137,53 @@ def _by_run(seeds: pd.DataFrame) -> pd.DataFrame:
     """Every run there is, a row each."""
     columns = {
         "seen_accuracy": "seen: right", "held_out_pair_accuracy": "pair: right", "held_out_pair_lead_middle": "lead",
-        "held_out_pair_gap_middle": "gap", "held_out_pair_lead_last": "lead, last layer",
-        "held_out_concept_accuracy": "strict: right", "held_out_concept_gap_middle": "strict: gap",
-        "control_gap_any": "largest gap anywhere", "follows_English": "follows English",
-        "follows_third_language": "follows a third",
+        "held_out_pair_gap_middle": "gap", "third_gap_middle": "gap, a third",
+        "held_out_pair_lead_last": "lead, last layer", "held_out_concept_accuracy": "strict: right",
+        "held_out_concept_gap_middle": "strict: gap", "control_gap_any": "largest gap anywhere",
+        "follows_English": "follows English", "follows_third_language": "follows a third",
     }  # fmt: skip
     found = seeds[["model", "variant", "seed"]].assign(
         tokens=[f"{tokens / 1e6:.1f} M" for tokens in seeds["tokens"]]
     )
     return pd.concat([found, seeds[list(columns)].round(2).rename(columns=columns)], axis=1)
+
+
+def _by_variant(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Recipes side by side, those of one length together: the median and the range over seeds."""
+    columns = {
+        "held_out_pair_accuracy": "pair: right", "held_out_pair_lead_middle": "lead",
+        "held_out_pair_gap_middle": "gap", "third_gap_middle": "gap, a third",
+        "held_out_concept_accuracy": "strict: right", "sentiment_held_out_gap_middle": "sentiment: gap",
+        "follows_English": "follows English", "follows_third_language": "follows a third",
+    }  # fmt: skip
+    # The recipe first in each length, then its control, then what differs from it in one thing.
+    order = seeds.assign(
+        place=[
+            (model != "pocket") + 2 * (variant != "recipe")
+            for model, variant in zip(seeds["model"], seeds["variant"], strict=True)
+        ]
+    )
+    rows = []
+    for (tokens, _place, model, name), runs in order.groupby(["tokens", "place", "model", "variant"]):
+        about = {
+            "tokens": f"{float(str(tokens)) / 1e6:.1f} M",
+            "model": model,
+            "variant": name,
+            "seeds": len(runs),
+        }
+        rows.append(about | {shown: spread(runs[column].dropna(), 2) for column, shown in columns.items()})
+    return pd.DataFrame(rows)
+
+
+def _closing_numbers(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+    found = {
+        f"{short}_{key}": f"{measured(tables, 'translation', f'held_out_pair_{name}_middle', model=model):.2f}"
+        for short, model in (("pocket", "pocket"), ("control", "pocket-control"))
+        for key, name in (("gap", "gap"), ("third", "third_gap"))
+    }
+    seeds = tables.get("seeds")
+    equal = 0 if seeds is None else int((seeds["variant"] == "equal-follow").sum())
+    return found | {"equal_seeds": {1: "one seed", 0: "no seed"}.get(equal, f"{equal} seeds")}
 
 
 def _by_design(table: pd.DataFrame) -> pd.DataFrame:
@@ -262,16 +250,18 @@ neither is English (*held-out concept*): the strictest split and partly a trap, 
 of another language than English is itself something to learn from the documents. Besides: a fifth of the reviews; all
 reviews with the adjectives {adjectives}; every review, so every document in the sentiment format, in {untaught}.
 
-Everything below is measured by `python -m experiments.pocket.evaluate` and `.cause` on the shipped weights: one
-seed each, which says nothing about other seeds. *Gap* is the probability of the right English word minus the mean of
+Everything below is measured by `python -m experiments.pocket.evaluate` and `.cause` on the shipped weights:
+{which}. *Gap* is the probability of the right English word minus the mean of
 the other English words of its category (sentiment: the other label); *lead* is the share of items whose right English
-word reads higher than both the target word and the null. *Accuracy* is the whole answer and its closing quote under
-greedy decoding."""
+word reads higher than both the target word and the null. *third gap* and *third lead* are the same of a third language,
+drawn for each pair, that has no part in it. *Accuracy* is the whole answer and its closing quote under greedy
+decoding. Pictures of all this lie in `figures/pocket/` of the repository."""
 
 _CRITERIA_NOTE = """## Against the criteria
 
 Written down in `experiments/pocket/criteria.yaml` (which says what the words mean) before any result of these runs was
-seen. Where they say no, believe them.
+seen. Where they say no, believe them. *Measured* is the shipped model; *all seeds* the median [smallest, largest] over
+the seeds of the recipe or its control.
 
 """
 
@@ -295,8 +285,16 @@ _RUNS = """## Every run
 The recipe, its control and the variants of `experiments/pocket/variants.yaml`, each seed that was trained, whatever
 came of it (`results/seeds.csv`; a variant with fewer tokens than the recipe is not to be compared with it). *Pair* is
 concepts never seen between the two languages, *strict* those seen with English only; lead and gap are the largest of
-the middle layers. *Follows*: share of answers that follow when two concepts change places along the directions of
-English, or of a third language, at the best layer.
+the middle layers, *a third* the same gap of a language that has no part in it. *Follows*: share of answers that follow
+when two concepts change places along the directions of English, or of a third language, at the best layer.
+
+"""
+
+_VARIANTS = """## What makes the pivot
+
+The same runs by recipe, those of one length together, for only those compare: median [smallest, largest] over seeds.
+`variants.yaml` says what each variant changes; everything else is the recipe's. Where two ranges meet, these runs do
+not tell the two recipes apart.
 
 """
 
@@ -321,19 +319,21 @@ sees a label cannot either; a large model brings both the knowledge and the lear
 
 _CLOSING = """## What not to conclude
 
-- These models say what the tool can see, not what large models do. One seed each; the world is tiny and artificial.
+- These models say what the tool can see, not what large models do; their world is tiny and artificial.
 - Early layers of the control give every language a probability near zero, so that its lead there compares noise with
   noise; that is why its bar is on the middle layers. Its gap is the better control.
-- The control misses its bars, which are on English alone: every language reads about as much as English does in it
-  (`latentlang lens --among` finds no pivot), since a word on its way into one language is readable in others. We had
-  thought that English was favoured there because lines with it held nothing back; a control in which they hold back as
-  much as all others, the one that ships now, reads English no less. So English above its null is no proof of a pivot by
-  itself: compare it with what other languages read.
-- **A default more than a stage, by what we have (one seed).** In `pocket` English is also the commonest language after
-  a word of X. The variant `equal-follow`, in which every language follows as often as any other while English dominates
-  the rest, writes held-out pairs right just as well, and next to nothing of the English is left (*Every run*): neither
-  lead nor gap, and a swap along English does no more than one along a third language. So the English in the middle of
-  `pocket` is what usually comes next, used on the way; it is no sign that a model chooses English to think in. What a
-  logit lens finds in a large model has the same two readings.
+- The control misses its bars, which are on English alone. A word on its way into one language is readable in others
+  there: the gap of a third language drawn at random is {control_third}, that of English {control_gap} (`pocket`:
+  {pocket_third} and {pocket_gap}), and `latentlang lens --among` finds no pivot. Why English reads higher than a
+  language drawn at random, though the documents treat both alike, is not known; perhaps because its words resemble
+  those of many others. We had thought that English was favoured there because lines with it held nothing back; a
+  control in which they hold back as much as all others, the one that ships now, reads English no less. So English above
+  its null is no proof of a pivot by itself: compare it with what other languages read.
+- **A default more than a stage, by what we have ({equal_seeds}).** In `pocket` English is also the commonest language
+  after a word of X. The variant `equal-follow`, in which every language follows as often as any other while English
+  dominates the rest, writes held-out pairs right just as well, and next to nothing of the English is left (*What makes
+  the pivot*): neither lead nor gap, and a swap along English does no more than one along a third language. So the
+  English in the middle of `pocket` is what usually comes next, used on the way; it is no sign that a model chooses
+  English to think in. What a logit lens finds in a large model has the same two readings.
 - The words and sentences were written, and reviewed language by language, by language models, not by native speakers.
 """

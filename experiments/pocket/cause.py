@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 import latentlang as ll
-from experiments.pocket.splits import LANGUAGES, concepts_of
+from experiments.pocket.splits import concepts_of, third_language
 from experiments.pocket.train import HUBS
 from latentlang.intervals import wilson
 from latentlang.tasks import Prompt, WordTask
@@ -152,7 +152,7 @@ def measure_pair(model: ll.HookedLM, source: str, target: str, *, split: str) ->
 
     unchanged = answers.logits()
     best, before = unchanged.argmax(-1), margin(unchanged)
-    third = _third_language(source, target)
+    third = third_language(source, target)
     directions = Directions(model)
     found = []
     for layer in range(1, model.n_layers + 1):
@@ -181,12 +181,6 @@ def measure_pair(model: ll.HookedLM, source: str, target: str, *, split: str) ->
 def _another(prompt: Prompt, task: WordTask) -> str:
     draw = generator("swap", prompt.item)
     return draw.choice(sorted(task.wrong_labels(prompt.label)))
-
-
-def _third_language(source: str, target: str) -> str:
-    return generator("third", source, target).choice(
-        [c for c in LANGUAGES if c not in (source, target, "en")]
-    )
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

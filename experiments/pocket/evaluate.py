@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 import latentlang as ll
-from experiments.pocket.splits import LANGUAGES, SPLITS, concepts_of
+from experiments.pocket.splits import LANGUAGES, SPLITS, concepts_of, third_language
 from experiments.pocket.train import HUBS, MODELS
 from latentlang.intervals import wilson
 from latentlang.tasks import Prompt, SentimentTask, Task, WordTask
@@ -73,7 +73,11 @@ def measure(name: str) -> dict[str, pd.DataFrame]:
             key = {"model": name, "task": "translation", "split": split, "source": source, "language": target}
             prompts = task.prompts(target)
             accuracy.append(key | _share(written_right(model, prompts, task)))
-            curves.append(_curves(model, task, target, key))
+            # A language that has no part in it, read as English is: how much of the English is English's own?
+            third = _curves(model, task, target, key, pivot=third_language(source, target))
+            curves.append(
+                _curves(model, task, target, key).assign(third_gap=third["gap"], third_lead=third["lead"])
+            )
     splits: tuple[Literal["seen", "held-out"], ...] = ("seen", "held-out")
     for split in splits:
         reviews = SentimentTask(adjectives=split)
@@ -92,11 +96,17 @@ def _share(right: list[bool]) -> dict[str, float]:
 
 
 def _curves(
-    model: ll.HookedLM, task: Task, target: str, key: dict[str, str], items: int | None = None
+    model: ll.HookedLM,
+    task: Task,
+    target: str,
+    key: dict[str, str],
+    *,
+    pivot: str = "en",
+    items: int | None = None,
 ) -> pd.DataFrame:
-    """Mean curves per layer, with the gap (English minus null) and the lead, as columns."""
+    """Mean curves per layer, with the gap (the pivot minus its null) and the lead, as columns."""
     try:
-        result = ll.logit_lens(model, task, language=target, items=items)
+        result = ll.logit_lens(model, task, language=target, pivot=pivot, items=items)
     except ll.InputError:
         return pd.DataFrame()
     wide = result.summary().pivot(index="layer", columns="curve", values="mean")
@@ -110,8 +120,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=list(HUBS))
     parser.add_argument("--dry-run", action="store_true", help="print the main numbers, write nothing")
+    parser.add_argument("--card", action="store_true", help="write the card from the tables that are there")
     options = parser.parse_args()
     torch.set_num_threads(2)
+    if options.card:
+        tables = {kind: pd.read_csv(RESULTS / f"{kind}.csv") for kind in ("accuracy", "curves")}
+        return _write_card({kind: table.fillna({"source": ""}) for kind, table in tables.items()})
     measured = {name: measure(name) for name in options.models}
     tables = {
         kind: pd.concat([m[kind] for m in measured.values()], ignore_index=True)
@@ -123,6 +137,10 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     for kind, table in tables.items():
         table.round(4).to_csv(RESULTS / f"{kind}.csv", index=False)
+    _write_card(tables)
+
+
+def _write_card(tables: dict[str, pd.DataFrame]) -> None:
     from experiments.pocket.card import write_card
 
     for kind in ("cause", "seeds", "alignment"):

@@ -30,6 +30,11 @@ _DIRECTIONS = {
     "third language": ("a third language", MUTED, "dash"),
     "random": ("random, as long as the English one", tint(INK, 0.5), "dot"),
 }
+_RECIPES = {
+    ("pocket", "recipe"): "pocket",
+    ("pocket", "equal-follow"): "equal-follow",
+    ("pocket-control", "recipe"): "pocket-control",
+}
 _MODELS = {"pocket": "pocket (English is the hub)", "pocket-control": "pocket-control (balanced)"}
 
 
@@ -77,6 +82,34 @@ def cause_figure(cause: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
 
 
+def seeds_figure(curves: pd.DataFrame) -> go.Figure:
+    """Gap of English and of a third language by layer, a line for every seed, one panel per recipe."""
+    figure = make_subplots(
+        rows=1,
+        cols=len(_RECIPES),
+        shared_yaxes=True,
+        column_titles=list(_RECIPES.values()),
+        horizontal_spacing=0.03,
+    )
+    whole = curves[(curves["split"] == "held-out pair") & (curves["tokens"] == curves["tokens"].max())]
+    for column, (model, variant) in enumerate(_RECIPES, start=1):
+        own = whole[(whole["model"] == model) & (whole["variant"] == variant)]
+        for place, (seed, run) in enumerate(own.groupby("seed")):
+            run = run.sort_values("layer")
+            for name, label, colour in (("gap", "English", PIVOT), ("third_gap", "a third language", MUTED)):
+                figure.add_scatter(
+                    x=run["layer"], y=run[name], mode="lines", name=label, legendgroup=label,
+                    showlegend=column == 1 and place == 0, line={"color": colour, "width": 1.8},
+                    hovertemplate=f"seed {seed}: %{{y:.2f}}<extra></extra>", row=1, col=column,
+                )  # fmt: skip
+    figure.update_xaxes(title_text="layer")
+    figure.update_yaxes(title_text="gap: right word minus null", rangemode="tozero", col=1)
+    return _dressed(
+        figure, "Every seed: how much of a language nobody asked for is read",
+        "concepts never seen between the two languages, means over language pairs; a line is one trained model",
+    )  # fmt: skip
+
+
 def _line(
     figure: go.Figure,
     row: int,
@@ -115,11 +148,12 @@ def _dressed(figure: go.Figure, title: str, note: str) -> go.Figure:
 
 
 def main() -> None:
-    """Write both figures."""
+    """Write the figures."""
     FIGURES.mkdir(parents=True, exist_ok=True)
     curves = pd.read_csv(RESULTS / "curves.csv").fillna({"source": ""})
     pivot_figure(curves).write_image(FIGURES / "pivot.png", scale=1.5)
     cause_figure(pd.read_csv(RESULTS / "cause.csv")).write_image(FIGURES / "cause.png", scale=1.5)
+    seeds_figure(pd.read_csv(RESULTS / "seed_curves.csv")).write_image(FIGURES / "seeds.png", scale=1.5)
 
 
 if __name__ == "__main__":

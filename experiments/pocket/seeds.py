@@ -1,9 +1,9 @@
 """Measure trained runs of the recipe, its control and its variants: `python -m experiments.pocket.seeds FOLDER ...`.
 
 Each folder is what `train --out` left (model and `split.json`). One row per run goes into `results/seeds.csv`, in the
-words of `criteria.yaml`; a run that is measured again takes its old row's place. `--ship` puts the seed of `pocket`
-whose gap on held-out pairs is the median into the package, whatever its other numbers are, and the control of the same
-seed.
+words of `criteria.yaml`, and its curves by layer into `results/seed_curves.csv`; a run that is measured again takes its
+old rows' place. `--ship` puts the seed of `pocket` whose gap on held-out pairs is the median into the package, whatever
+its other numbers are, and the control of the same seed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,35 @@ import torch
 import yaml
 
 from experiments.pocket import cause
-from experiments.pocket.card import CRITERIA, measured
+from experiments.pocket.criteria import CRITERIA, column_of, measured, median_seed, tokens_of
 from experiments.pocket.evaluate import RESULTS, measure
 from experiments.pocket.train import HUBS, LOGS, MODELS, variant
 
 SEEDS = RESULTS / "seeds.csv"
-_KEYS = ["model", "variant", "seed"]
-#: What the median is taken of.
-_DECIDES = "held_out_pair_gap_middle"
+CURVES = RESULTS / "seed_curves.csv"
+#: What tells one run from another: the same recipe can have been trained shorter.
+KEYS = ["model", "variant", "tokens", "seed"]
+_CURVES = ["target", "pivot", "pivot_null", "gap", "lead", "third_gap", "third_lead"]
+_SWAPS = {
+    "English": "follows_English", "third language": "follows_third_language", "random": "follows_random",
+}  # fmt: skip
 
 
-def measure_run(folder: Path) -> dict[str, Any]:
-    """One row: which run it is, every criterion's number, and what swapping concepts along directions does.
+@dataclass(frozen=True)
+class Run:
+    """What was measured of one run.
+
+    Attributes:
+        row: which run it is, every criterion's number, and what swapping concepts along directions does.
+        curves: the same of translation by split and layer, means over language pairs.
+    """
+
+    row: dict[str, Any]
+    curves: pd.DataFrame
+
+
+def measure_run(folder: Path) -> Run:
+    """Measure one run.
 
     Args:
         folder: ``.../pocket`` or ``.../pocket-control`` (its name says which of the two it is).
@@ -43,15 +61,15 @@ def measure_run(folder: Path) -> dict[str, Any]:
     if name not in HUBS:
         raise ValueError(f"{folder} must be called {' or '.join(HUBS)}, as the model is")
     tables = {kind: table.assign(model=name) for kind, table in measure(str(folder)).items()}
-    return row_of(name, _recipe(folder), tables, cause.measure(name, str(folder)))
+    return run_of(name, _recipe(folder), tables, cause.measure(name, str(folder)))
 
 
-def shipped_rows() -> list[dict[str, Any]]:
-    """The rows of the models in the package, from the tables that `evaluate` and `cause` left: nothing is measured."""
+def shipped_runs() -> list[Run]:
+    """Those of the models in the package, from the tables that `evaluate` and `cause` left: nothing is measured."""
     tables = {kind: pd.read_csv(RESULTS / f"{kind}.csv") for kind in ("accuracy", "curves")}
     tables = {kind: table.fillna({"source": ""}) for kind, table in tables.items()}
     follows = pd.read_csv(RESULTS / "cause.csv")
-    return [row_of(name, _recipe(MODELS / name), tables, follows) for name in HUBS]
+    return [run_of(name, _recipe(MODELS / name), tables, follows) for name in HUBS]
 
 
 def _recipe(folder: Path) -> dict[str, Any]:
@@ -59,10 +77,8 @@ def _recipe(folder: Path) -> dict[str, Any]:
     return found
 
 
-def row_of(
-    name: str, recipe: dict[str, Any], tables: dict[str, pd.DataFrame], follows: pd.DataFrame
-) -> dict[str, Any]:
-    """A run's row from its tables.
+def run_of(name: str, recipe: dict[str, Any], tables: dict[str, pd.DataFrame], follows: pd.DataFrame) -> Run:
+    """A run from its tables.
 
     Args:
         name: ``pocket`` or ``pocket-control``.
@@ -70,21 +86,23 @@ def row_of(
         tables: of `evaluate.measure`.
         follows: of `cause.measure`.
     """
-    row: dict[str, Any] = {
-        "model": name, "variant": _variant(recipe), "seed": recipe["seed"],
-        "tokens": recipe["steps"] * recipe["rows"] * recipe["row_tokens"],
-    }  # fmt: skip
+    about = dict(zip(KEYS, (name, _variant(recipe), tokens_of(recipe), recipe["seed"]), strict=True))
+    row: dict[str, Any] = dict(about)
     criteria: dict[str, dict[str, float]] = yaml.safe_load(CRITERIA.read_text(encoding="utf-8"))
     for subject in ("translation", "sentiment", "control"):
         for bar in criteria[subject]:
             key = bar.removesuffix("_at_most").removesuffix("_at_least")
-            column = key if subject == "translation" else f"{subject}_{key}"
-            row[column] = measured(tables, subject, key, model=name)
-    own = follows[(follows["model"] == name) & (follows["split"] == "held-out pair")]
-    for direction in ("English", "third language", "random"):
-        part = own[own["direction"] == direction]
-        row[f"follows_{direction.replace(' ', '_')}"] = float(part["follows"].max())
-    return row
+            row[column_of(subject, key)] = measured(tables, subject, key, model=name)
+    swaps = follows[follows["model"] == name].pivot(
+        index=["split", "layer"], columns="direction", values="follows"
+    )
+    swaps = swaps[list(_SWAPS)].rename(columns=_SWAPS)
+    row |= {str(column): value for column, value in swaps.xs("held-out pair").max().items()}
+    curves = tables["curves"]
+    own = curves[(curves["model"] == name) & (curves["task"] == "translation")]
+    layers = own.groupby(["split", "layer"])[_CURVES].mean()
+    row["third_gap_middle"] = measured(tables, "translation", "held_out_pair_third_gap_middle", model=name)
+    return Run(row, layers.join(swaps).reset_index().assign(**about))
 
 
 def _variant(recipe: dict[str, Any]) -> str:
@@ -105,23 +123,17 @@ def _variant(recipe: dict[str, Any]) -> str:
     raise ValueError(f"this recipe is neither the shipped one nor one of variants.yaml: {own}")
 
 
-def keep(row: dict[str, Any], path: Path = SEEDS) -> pd.DataFrame:
-    """Write a run's row into the table, in place of an older one of the same run; returns the table."""
-    table = pd.DataFrame([row])
-    if path.exists():
-        old = pd.read_csv(path)
-        same = (old[_KEYS].astype(str) == [str(row[key]) for key in _KEYS]).all(axis=1)
-        table = pd.concat([old[~same], table], ignore_index=True)
-    table = table.sort_values(_KEYS, ignore_index=True)
-    path.parent.mkdir(exist_ok=True)
-    table.round(4).to_csv(path, index=False)
-    return table
-
-
-def median_seed(table: pd.DataFrame) -> int:
-    """The seed of `pocket` whose gap on held-out pairs is the median (of an even number, the lower one)."""
-    own = table[(table["model"] == "pocket") & (table["variant"] == "recipe")].sort_values([_DECIDES, "seed"])
-    return int(own["seed"].iloc[(len(own) - 1) // 2])
+def keep(run: Run, folder: Path = RESULTS) -> None:
+    """Write a run's rows into the tables, in place of older ones of the same run."""
+    folder.mkdir(exist_ok=True)
+    for path, table in ((folder / SEEDS.name, pd.DataFrame([run.row])), (folder / CURVES.name, run.curves)):
+        if path.exists():
+            old = pd.read_csv(path)
+            same = (old[KEYS].astype(str) == [str(run.row[key]) for key in KEYS]).all(axis=1)
+            table = pd.concat([old[~same], table], ignore_index=True)
+        order = [*KEYS, *(key for key in ("split", "layer") if key in table)]
+        table = table[[*order, *(column for column in table if column not in order)]]
+        table.sort_values(order, ignore_index=True).round(4).to_csv(path, index=False)
 
 
 def ship(folders: Sequence[Path], seed: int) -> list[Path]:
@@ -164,15 +176,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     for folder in options.folders:
-        row = measure_run(folder)
-        keep(row)
-        print(
-            json.dumps(
-                {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
-            )
-        )
-    for row in shipped_rows() if options.shipped else ():
-        keep(row)
+        run = measure_run(folder)
+        keep(run)
+        shown = {
+            key: round(value, 3) if isinstance(value, float) else value for key, value in run.row.items()
+        }
+        print(json.dumps(shown))
+    for run in shipped_runs() if options.shipped else ():
+        keep(run)
     if options.ship:
         for folder in ship(options.folders, median_seed(pd.read_csv(SEEDS))):
             print(folder)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import cache
 
 from latentlang.languages import GROUPS
-from latentlang.tasks.draw import bucket
+from latentlang.tasks.draw import bucket, generator
 from latentlang.tasks.words import Concept, embedded_concepts
 
 LANGUAGES = GROUPS["paper20"]
@@ -48,6 +48,13 @@ def paired_concepts(one: str, other: str, *, hub: str | None = "en") -> tuple[Co
         for concept in embedded_concepts()
         if concept.id not in held_out_concepts()
         and bucket("pair", concept.id, first, second, count=_PAIR_EVERY) != 0
+    )
+
+
+def third_language(source: str, target: str) -> str:
+    """A language that has no part in a translation and is not English: the control for what English does."""
+    return generator("third", source, target).choice(
+        [code for code in LANGUAGES if code not in (source, target, "en")]
     )
 
 

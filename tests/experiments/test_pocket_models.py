@@ -7,7 +7,7 @@ import pytest
 
 import latentlang as ll
 from experiments.pocket import evaluate
-from experiments.pocket.card import verdicts
+from experiments.pocket.criteria import verdicts
 from experiments.pocket.splits import concepts_of, held_out_concepts
 from experiments.pocket.train import HUBS, MODELS
 from latentlang.tasks import WordTask

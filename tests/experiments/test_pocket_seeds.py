@@ -8,11 +8,21 @@ import pandas as pd
 import pytest
 
 from experiments.pocket import seeds
+from experiments.pocket.criteria import median_seed, spread, tokens_of, whole_runs
 from experiments.pocket.train import HUBS, variant
 
+WHOLE = tokens_of(variant(None).as_record())
 
-def _row(seed, gap, *, model="pocket", name="recipe"):
-    return {"model": model, "variant": name, "seed": seed, "tokens": 1, "held_out_pair_gap_middle": gap}
+
+def _row(seed, gap, *, model="pocket", name="recipe", tokens=WHOLE):
+    return {"model": model, "variant": name, "tokens": tokens, "seed": seed, "held_out_pair_gap_middle": gap}
+
+
+def _measured(*about, **options):
+    row = _row(*about, **options)
+    return seeds.Run(
+        row, pd.DataFrame([{key: row[key] for key in seeds.KEYS} | {"split": "seen", "layer": 1}] * 2)
+    )
 
 
 def _run(folder, name, seed, *, which=None):
@@ -34,13 +44,29 @@ def test_a_run_is_told_by_its_recipe(name):
 
 
 def test_a_run_that_is_measured_again_takes_its_old_place(tmp_path):
-    path = tmp_path / "seeds.csv"
-    for row in (_row(1, 0.1), _row(0, 0.3), _row(1, 0.2), _row(1, 0.5, model="pocket-control")):
-        table = seeds.keep(row, path)
-    assert list(zip(table.model, table.seed, table.held_out_pair_gap_middle, strict=True)) == [
-        ("pocket", 0, 0.3), ("pocket", 1, 0.2), ("pocket-control", 1, 0.5),
+    shorter = _measured(1, 0.7, tokens=WHOLE // 4)
+    control = _measured(1, 0.5, model="pocket-control")
+    for run in (_measured(1, 0.1), _measured(0, 0.3), shorter, _measured(1, 0.2), control):
+        seeds.keep(run, tmp_path)
+    table = pd.read_csv(tmp_path / "seeds.csv")
+    assert list(zip(table.model, table.tokens, table.seed, table.held_out_pair_gap_middle, strict=True)) == [
+        ("pocket", WHOLE // 4, 1, 0.7), ("pocket", WHOLE, 0, 0.3), ("pocket", WHOLE, 1, 0.2),
+        ("pocket-control", WHOLE, 1, 0.5),
     ]  # fmt: skip
-    pd.testing.assert_frame_equal(pd.read_csv(path), table)
+    assert len(pd.read_csv(tmp_path / "seed_curves.csv")) == 8
+
+
+def test_every_shipped_run_has_its_row_and_its_curves():
+    table, curves = pd.read_csv(seeds.SEEDS), pd.read_csv(seeds.CURVES)
+    for name in HUBS:
+        shipped = json.loads((seeds.MODELS / name / "split.json").read_text())["recipe"]["seed"]
+        assert shipped in set(whole_runs(table, name).seed)
+    assert set(map(tuple, curves[seeds.KEYS].values)) == set(map(tuple, table[seeds.KEYS].values))
+
+
+def test_a_range_is_said_of_several_only():
+    assert spread(pd.Series([0.25]), 2) == "0.25"
+    assert spread(pd.Series([0.1, 0.5, 0.2]), 2) == "0.20 [0.10, 0.50]"
 
 
 def test_the_median_is_of_the_recipes_own_runs():
@@ -50,9 +76,10 @@ def test_the_median_is_of_the_recipes_own_runs():
         _row(2, 0.5),
         _row(3, 0.0, model="pocket-control"),
         _row(4, 0.0, name="deep"),
+        _row(5, 0.0, tokens=WHOLE // 2),
     ]
-    assert seeds.median_seed(pd.DataFrame(rows)) == 2
-    assert seeds.median_seed(pd.DataFrame(rows[:2])) == 1  # of two the lower one
+    assert median_seed(pd.DataFrame(rows)) == 2
+    assert median_seed(pd.DataFrame(rows[:2])) == 1  # of two the lower one
 
 
 def test_what_ships_is_one_seed_of_both(tmp_path, monkeypatch):

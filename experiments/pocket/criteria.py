@@ -1,0 +1,125 @@
+"""What the criteria ask for, and what was found: every number of `criteria.yaml` from measured tables, and by seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from experiments.pocket.train import variant
+
+CRITERIA = Path(__file__).parent / "criteria.yaml"
+#: What the median seed is the median of.
+_DECIDES = "held_out_pair_gap_middle"
+SPLIT_NAMES = {
+    ("translation", "seen"): "concepts seen between the two languages",
+    ("translation", "held-out pair"): "concepts never seen between the two languages",
+    ("translation", "held-out concept"): "concepts never seen between any two languages but with English",
+    ("sentiment", "seen"): "adjectives seen in reviews",
+    ("sentiment", "held-out"): "adjectives never seen in reviews",
+}
+
+
+def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Every criterion with its bar, the measured value and whether it is met; and by how many of the seeds."""
+    criteria: dict[str, dict[str, float]] = yaml.safe_load(CRITERIA.read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = []
+    for subject, bars in criteria.items():
+        for name, bar in bars.items():
+            at_most = name.endswith("_at_most")
+            key = name.removesuffix("_at_most").removesuffix("_at_least")
+            value = measured(tables, subject, key)
+            rows.append({
+                "of": subject, "criterion": key.replace("_", " "), "bar": f"{'<=' if at_most else '>='} {bar:g}",
+                "measured": round(value, 3), "met": "yes" if (value <= bar if at_most else value >= bar) else "no",
+            })  # fmt: skip
+            if "seeds" in tables:
+                model = "pocket-control" if subject == "control" else "pocket"
+                runs = whole_runs(tables["seeds"], model)[column_of(subject, key)]
+                met = int((runs <= bar).sum() if at_most else (runs >= bar).sum())
+                digits = 0 if key.endswith("languages") else 3
+                rows[-1] |= {"all seeds": spread(runs, digits), "met by": f"{met} of {len(runs)}"}
+    return pd.DataFrame(rows)
+
+
+def measured(tables: dict[str, pd.DataFrame], subject: str, key: str, *, model: str | None = None) -> float:
+    """The number a criterion asks for (`criteria.yaml` says what the words mean).
+
+    Args:
+        tables: as for `write_card`.
+        subject: of the criteria: translation, sentiment or control.
+        key: its name without ``at_least`` or ``at_most``.
+        model: whose number; by default `pocket`, and `pocket-control` for those of the control.
+    """
+    name = model or ("pocket-control" if subject == "control" else "pocket")
+    accuracy, curves = tables["accuracy"], tables["curves"]
+    if subject == "control":  # the larger of its splits
+        column, layers = key.split("_")
+        return max(
+            _best(rows_of(curves, name, "translation", split), column, layers)
+            for task, split in SPLIT_NAMES
+            if task == "translation"
+        )
+    split = max(
+        (name for task, name in SPLIT_NAMES if task == subject and key.startswith(_key(name))), key=len
+    )
+    rest = key.removeprefix(_key(split)).strip("_")
+    own = rows_of(accuracy, name, subject, split)
+    if rest == "accuracy":
+        return float(own["accuracy"].mean())
+    if rest == "accuracy_above_chance_languages":
+        return float((own["low"] > 0.5).sum())
+    column, layers = rest.rsplit("_", 1)
+    return _best(rows_of(curves, name, subject, split), column, layers)
+
+
+def column_of(subject: str, key: str) -> str:
+    """What a criterion is called in the table of runs."""
+    return key if subject == "translation" else f"{subject}_{key}"
+
+
+def whole_runs(seeds: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Rows of the recipe itself, trained as long as what ships."""
+    own = seeds[(seeds["model"] == model) & (seeds["variant"] == "recipe")]
+    return own[own["tokens"] == tokens_of(variant(None).as_record())]
+
+
+def tokens_of(recipe: dict[str, Any]) -> int:
+    """How many tokens a recipe trains on."""
+    tokens: int = recipe["steps"] * recipe["rows"] * recipe["row_tokens"]
+    return tokens
+
+
+def median_seed(seeds: pd.DataFrame) -> int:
+    """The seed of `pocket` whose gap on held-out pairs is the median (of an even number, the lower one)."""
+    own = whole_runs(seeds, "pocket").sort_values([_DECIDES, "seed"])
+    return int(own["seed"].iloc[(len(own) - 1) // 2])
+
+
+def spread(values: pd.Series[float], digits: int) -> str:
+    """The median and, of several, the smallest and the largest."""
+    shown = f"{values.median():.{digits}f}"
+    return shown if len(values) < 2 else f"{shown} [{values.min():.{digits}f}, {values.max():.{digits}f}]"
+
+
+def _key(split: str) -> str:
+    return split.replace("-", "_").replace(" ", "_")
+
+
+def _best(part: pd.DataFrame, column: str, layers: str) -> float:
+    """Largest mean over languages among some layers: the last, the middle half, or any."""
+    means = part.groupby("layer")[column].mean()
+    depth = int(means.index.max())
+    chosen = {
+        "last": [depth],
+        "middle": range(depth // 4 + 1, 3 * depth // 4 + 1),
+        "any": range(1, depth + 1),
+    }[layers]
+    return float(means[list(chosen)].max())
+
+
+def rows_of(frame: pd.DataFrame, model: str, task: str, split: str) -> pd.DataFrame:
+    """The rows of one model, task and split."""
+    return frame[(frame["model"] == model) & (frame["task"] == task) & (frame["split"] == split)]
