@@ -23,7 +23,7 @@ import yaml
 from experiments.pocket import cause
 from experiments.pocket.criteria import CRITERIA, column_of, measured, median_seed, tokens_of
 from experiments.pocket.evaluate import RESULTS, measure
-from experiments.pocket.train import HUBS, LOGS, MODELS, variant
+from experiments.pocket.train import HUBS, LOGS, MODELS, Recipe, variant
 
 SEEDS = RESULTS / "seeds.csv"
 CURVES = RESULTS / "seed_curves.csv"
@@ -111,7 +111,8 @@ def _variant(recipe: dict[str, Any]) -> str:
     Raises:
         ValueError: it is none of them.
     """
-    own = {key: value for key, value in recipe.items() if key != "seed"}
+    # An option that is younger than the run was at its default.
+    own = {key: value for key, value in (Recipe().as_record() | recipe).items() if key != "seed"}
     names = yaml.safe_load((Path(__file__).parent / "variants.yaml").read_text(encoding="utf-8"))
     for name in (None, *names):
         known = json.loads(json.dumps(variant(name).as_record()))

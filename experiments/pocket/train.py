@@ -26,7 +26,7 @@ from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerF
 
 from experiments.pocket.corpus import Corpus, Mixture
 from experiments.pocket.splits import NO_REVIEWS, held_out_concepts
-from experiments.pocket.tokenizer import shared_tokenizer
+from experiments.pocket.tokenizer import VOCABULARY, shared_tokenizer, train_tokenizer
 from latentlang.tasks.reviews import held_out_adjectives
 
 MODELS = Path(__file__).parents[2] / "latentlang" / "models" / "pocket"
@@ -43,6 +43,7 @@ class Recipe:
         seed: of the weights, the documents and the skipped blocks.
         steps: optimizer steps, each of `rows` rows of `row_tokens` tokens.
         width: d_model; `depth` blocks, `heads` attention heads, `feed_forward` hidden units.
+        vocabulary: tokens of the tokenizer; of another number than the shared one's, one is trained for the run.
         tied: whether the head is the embedding matrix.
         learning_rate: AdamW's, for embeddings and norms, after `warm_up` steps; constant up to the share `decay_from`
             of the steps, then half a cosine.
@@ -63,6 +64,7 @@ class Recipe:
     depth: int = 8
     heads: int = 4
     feed_forward: int = 416
+    vocabulary: int = VOCABULARY
     tied: bool = True
     learning_rate: float = 5e-3
     matrix_learning_rate: float = 1e-2
@@ -181,7 +183,11 @@ def train(name: str, recipe: Recipe, *, compiled: bool = True, out: Path | None 
     """Train one model and write its folder; returns the folder."""
     torch.set_num_threads(int(os.environ.get("POCKET_THREADS", "1")))
     torch.manual_seed(recipe.seed)
-    tokenizer = shared_tokenizer(MODELS / "pocket")
+    tokenizer = (
+        shared_tokenizer(MODELS / "pocket")
+        if recipe.vocabulary == VOCABULARY
+        else train_tokenizer(recipe.vocabulary)
+    )
     model = build_model(recipe, tokenizer)
     optimizers = build_optimizers(model, recipe)
     peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]

@@ -39,6 +39,9 @@ def test_a_run_is_told_by_its_recipe(name):
     record = json.loads(json.dumps(variant(name, seed=3).as_record()))
     assert seeds._variant(record) == (name or "recipe")
     assert seeds._variant(record | {"steps": 100}) == (name or "recipe")  # shorter, and still the same
+    assert seeds._variant({k: v for k, v in record.items() if k != "vocabulary"}) == (
+        name or "recipe"
+    )  # older
     with pytest.raises(ValueError, match="neither the shipped one nor one of"):
         seeds._variant(record | {"width": 17})
 
