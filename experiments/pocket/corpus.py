@@ -29,7 +29,8 @@ class Mixture:
         hub: shares of kinds among the hub's own documents.
         other: shares of kinds among the documents about X.
         follow: what stands after a word of X in ``to_hub`` lines: the hub (``"hub"``), or any language, each equally
-            often (``"equal"``: then English is no commoner than others after a word of X).
+            often (``"equal"``).
+        third: what stands after it in ``pairs`` lines: any language but the hub (``"others"``), or any (``"any"``).
         lines: fewest and most lines of a document.
     """
 
@@ -42,6 +43,7 @@ class Mixture:
         }
     )  # fmt: skip
     follow: Literal["hub", "equal"] = "hub"
+    third: Literal["others", "any"] = "others"
     lines: tuple[int, int] = (4, 7)
 
     def __post_init__(self) -> None:
@@ -100,7 +102,8 @@ class Corpus:
                 self._adjectives, *((other, self._follower(other, hub)) if to_hub else (hub, other))
             )
         if kind == "pairs":
-            third = draw.choice([code for code in LANGUAGES if code not in (hub, other)])
+            but = (hub, other) if self._mixture.third == "others" else (other,)
+            third = draw.choice([code for code in LANGUAGES if code not in but])
             return self._lines(self._paired(other, third), other, third)
         return self._own(kind, other)
 

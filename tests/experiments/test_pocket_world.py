@@ -1,6 +1,7 @@
 import itertools
 import json
 import re
+from collections import Counter
 
 import pytest
 import yaml
@@ -74,10 +75,10 @@ def test_held_out_pairs_and_concepts_never_stand_between_their_languages(hub):
         for source, word, target, translation in _LINE.findall(corpus.document()):
             one, other = names[source], names[target]
             both = concepts.get((one, word), set()) & concepts.get((other, translation), set())
-            if "en" in (one, other) or not both:  # adjectives are no concepts
+            if hub in (one, other) or not both:  # adjectives are no concepts
                 continue
             lines += 1
-            assert both & {c.id for c in paired_concepts(one, other)}
+            assert both & {c.id for c in paired_concepts(one, other, hub=hub)}
     assert lines > 500
 
 
@@ -100,17 +101,29 @@ def test_every_variant_changes_the_recipe_and_nothing_else():
         variant("no")
 
 
-def test_in_equal_follow_english_stands_no_oftener_after_a_word_of_x_than_other_languages():
-    def after_others(follow):
-        corpus, found = Corpus(seed=4, mixture=Mixture(follow=follow)), []
-        for _ in range(3000):
-            found += [
-                target for source, _, target, _ in _LINE.findall(corpus.document()) if source != "English"
-            ]
-        return found.count("English") / len(found)
+def _followers(mixture, documents=6000):
+    """How often each language stands after a word of another than English, and how many documents hold such lines."""
+    corpus, found, between = Corpus(seed=4, mixture=mixture), Counter(), 0
+    for _ in range(documents):
+        targets = [target for source, _, target, _ in _LINE.findall(corpus.document()) if source != "English"]
+        found.update(targets)
+        between += bool(targets) and targets[0] != "English"
+    return found, between / documents
 
-    assert after_others("hub") > 0.4
-    assert after_others("equal") < 0.1
+
+def test_in_equal_follow_english_stands_after_a_word_of_x_as_often_as_other_languages():
+    found, between = _followers(variant("equal-follow").mixture)
+    others = [count for name, count in found.items() if name != "English"]
+    assert len(others) == len(LANGUAGES) - 1
+    assert 0.75 < found["English"] / (sum(others) / len(others)) < 1.25
+    recipe, recipe_between = _followers(Mixture())
+    assert recipe["English"] / recipe.total() > 0.4
+    assert between == pytest.approx(
+        recipe_between, rel=0.1
+    )  # as many lines between languages that are not English
+    scarce, scarce_between = _followers(variant("scarce-follow").mixture)
+    assert scarce["English"] / scarce.total() < 0.04
+    assert scarce_between > 1.5 * recipe_between
 
 
 def test_test_reviews_and_untaught_languages_never_stand_in_the_corpus():

@@ -62,7 +62,17 @@ def test_the_revision_of_a_folder_changes_with_what_is_in_it(folder: Path) -> No
     assert first is not None
     assert len(first) == 12
     change_config(folder, rms_norm_eps=1e-3)
-    assert fingerprint(folder) != first
+    second = fingerprint(folder)
+    assert second != first
+    config, model = (folder / "config.json").read_bytes(), hf.AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.01)
+    sizes = [path.stat().st_size for path in sorted(folder.glob("*.safetensors"))]
+    model.save_pretrained(folder)
+    assert sizes == [path.stat().st_size for path in sorted(folder.glob("*.safetensors"))]
+    (folder / "config.json").write_bytes(config)
+    assert fingerprint(folder) != second
 
 
 @pytest.mark.parametrize("name", ["pocket", "pocket-control"])
