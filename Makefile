@@ -67,9 +67,11 @@ pocket: $(foreach seed,$(SEEDS),$(RUNS)/$(seed)/done)
 	$(BIN)/python -m experiments.pocket.cause
 	$(BIN)/python -m experiments.pocket.evaluate
 	$(BIN)/python -m experiments.pocket.align $(RUNS)/align
+	$(BIN)/python -m experiments.pocket.evaluate --card
 	@$(INSTALL) -e '.[figures]'
 	$(BIN)/python -m experiments.pocket.pictures
 	$(BIN)/python -m docs.pictures
+	$(MAKE) figures
 
 clean:
 	rm -rf $(VENV) latentlang-out site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

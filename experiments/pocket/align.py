@@ -5,8 +5,8 @@ in all 20 languages, and writes one row per adapter to `results/alignment.csv`: 
 languages that training saw and never saw, and accuracy where there is something to gain: languages without a review in
 pre-training (`splits.NO_REVIEWS`), asked with adjectives whose words the model knows, where English is answered right.
 
-The controls: ``wrong-pairs`` trains as long as ``default`` on translations exchanged between items; ``identity`` trains
-nothing.
+The controls: ``wrong-pairs`` trains about as long as ``default`` on translations exchanged between items; ``identity``
+trains nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import torch
 import latentlang as ll
 from experiments.pocket.evaluate import RESULTS
 from experiments.pocket.splits import NO_REVIEWS
+from experiments.pocket.train import MODELS
 from latentlang.intervals import wilson
+from latentlang.models.files import fingerprint
 from latentlang.tasks.reviews import held_out_adjectives
 
 TABLE = RESULTS / "alignment.csv"
@@ -47,6 +49,8 @@ DESIGNS = {
     "default": Design(),
     "default-seed1": Design(changes={"seed": 1}),
     "default-seed2": Design(changes={"seed": 2}),
+    "default-seed3": Design(changes={"seed": 3}),
+    "default-seed4": Design(changes={"seed": 4}),
     "default-zh+de": Design("zh+de-en"),
     "default-sw+hi": Design("sw+hi-en"),
     "form-only": Design(
@@ -118,8 +122,10 @@ def main() -> None:
     for name in options.designs or DESIGNS:
         if name not in DESIGNS:
             parser.error(f"there is no design {name!r}; there are {', '.join(DESIGNS)}")
+    # Adapters of other weights are others.
+    folder = options.folder / fingerprint(MODELS / "pocket")
     for name in options.designs or DESIGNS:
-        row = measure(name, options.folder)
+        row = measure(name, folder)
         table = pd.DataFrame([row])
         if TABLE.exists():
             old = pd.read_csv(TABLE)

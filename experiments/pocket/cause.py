@@ -6,12 +6,16 @@ weight times the embedding row of the first token of its word in Z (what the log
 over the concepts of the category and scaled to length one. For each item another concept c' of the category is drawn:
 
 - *swap*: the component along c's direction becomes c''s and the other way round (the residual stream is reflected
-  along the difference of the two directions), so nothing but the exchanged words' reading changes at that layer;
-- the answer *follows* when the model now prefers the first token of c' in Y to that of c in Y.
+  along the difference of the two directions);
+- the answer *follows* when the token that the model now prefers to all others is the first of c''s word in Y.
 
-The same swap is made along the directions of English, of Y itself, of a third language Z, and of two random vectors
-whose difference has the same component in the residual stream: a swap of the same length in a direction that means
-nothing. Where only Y's own direction moves the answer, English is read but not used.
+The swap is made along the directions of English, of Y itself (*target*), and of a third language, the last as far as
+that of English; *random* is a change as long as that of English in a direction that means nothing.
+
+Words of two languages resemble each other in the embedding, so a swap along English is in part one along Y. Two things
+tell how much: after the last block nothing is left to use anything, so that what follows there follows directly; and
+*English alone* is the swap along what English does not share with Y's own reading of c against c' (after the last block
+it moves nothing, by construction). The second is strict: later blocks still find c in what was left in place.
 """
 
 from __future__ import annotations
@@ -27,20 +31,21 @@ import torch
 from torch import Tensor
 
 import latentlang as ll
-from experiments.pocket.splits import concepts_of, third_language
+from experiments.pocket.splits import concepts_of, third_languages
 from experiments.pocket.train import HUBS
-from latentlang.intervals import wilson
+from latentlang.intervals import bootstrap_means
 from latentlang.tasks import Prompt, WordTask
 from latentlang.tasks.draw import generator
 from latentlang.tasks.words import embedded_concepts
 
 RESULTS = Path(__file__).parent / "results"
-DIRECTIONS = ("English", "target", "third language", "random")
+DIRECTIONS = ("English", "third language", "English alone", "random", "target")
 _PAIRS = (
     ("fr", "de"), ("zh", "ru"), ("ja", "sw"), ("hi", "es"), ("pl", "sv"),
     ("th", "it"), ("ru", "bn"), ("de", "hi"), ("es", "ja"), ("sw", "zh"),
 )  # fmt: skip
 _ITEMS = 40
+_KEYS = ["model", "split", "direction", "layer"]
 Change = Callable[[Tensor], Tensor]
 
 
@@ -61,6 +66,10 @@ class Directions:
         self._rows: Tensor = lm.get_output_embeddings().weight.float() * lm.model.norm.weight.float()
         self._known: dict[str, Tensor] = {}
 
+    def reading(self, tokens: Tensor, others: Tensor) -> Tensor:
+        """What the last layer prefers `tokens` to `others` by, ``[item, d_model]``, length one."""
+        return _unit(self._rows[tokens] - self._rows[others])
+
     def of(self, language: str, concepts: Sequence[str]) -> Tensor:
         """Directions of these concepts in a language, ``[concept, d_model]``, length one."""
         if language not in self._known:
@@ -71,22 +80,30 @@ class Directions:
             for category in dict.fromkeys(categories):
                 members = [place for place, name in enumerate(categories) if name == category]
                 rows[members] -= rows[members].mean(0)
-            self._known[language] = rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-9)
+            self._known[language] = _unit(rows)
         return self._known[language][[self._place[name] for name in concepts]]
 
 
-def swapped(states: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """Residual states ``[item, d_model]`` reflected along ``one - other``: the two components change places."""
-    axis = one - other
-    axis = axis / axis.norm(dim=-1, keepdim=True).clamp_min(1e-9)
-    return states - 2 * (states * axis).sum(-1, keepdim=True) * axis
+def swap(states: Tensor, axis: Tensor) -> Tensor:
+    """What has to be added to residual states ``[item, d_model]`` to reflect them along axes of length one.
+
+    Along the difference of two directions this lets their components change places.
+    """
+    return -2 * (states * axis).sum(-1, keepdim=True) * axis
 
 
-def swapped_at_random(states: Tensor, one: Tensor, other: Tensor, seed: int) -> Tensor:
-    """States moved as far as `swapped` moves them, each along a random direction."""
-    moved = (swapped(states, one, other) - states).norm(dim=-1, keepdim=True)
-    random = torch.randn(states.shape, generator=torch.Generator().manual_seed(seed))
-    return states + moved * random / random.norm(dim=-1, keepdim=True)
+def without(axis: Tensor, other: Tensor) -> Tensor:
+    """Axes with what they share with other axes (both of length one) taken out, again of length one."""
+    return _unit(axis - (axis * other).sum(-1, keepdim=True) * other)
+
+
+def as_long(change: Tensor, other: Tensor) -> Tensor:
+    """A change made as long as another one."""
+    return _unit(change) * other.norm(dim=-1, keepdim=True)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-9)
 
 
 class Answers:
@@ -134,47 +151,54 @@ def _changed(block: torch.nn.Module, change: Change) -> Iterator[None]:
 
 @torch.inference_mode()
 def measure_pair(model: ll.HookedLM, source: str, target: str, *, split: str) -> pd.DataFrame:
-    """One row per layer, direction and item: whether the answer was right before, and whether it follows."""
+    """One row per layer, direction and item: whether the answer follows.
+
+    Items that were not answered right before, and those whose two words begin alike in one of the languages looked at,
+    are left out.
+    """
     task = WordTask(source=source, only=concepts_of(split, source, target))
     prompts = task.prompts(target, items=_ITEMS)
-    names = [prompt.label for prompt in prompts]
-    others = [_another(prompt, task) for prompt in prompts]
+    third = third_languages(source, target)[0]
+    pairs = [(prompt.label, _another(prompt, task)) for prompt in prompts]
     by_id = {concept.id: concept for concept in embedded_concepts()}
-    tokens = [
-        first_tokens(model, [by_id[name].words[target] for name in chosen], prompts[0].cue)
-        for chosen in (names, others)
-    ]
-    rows = torch.arange(len(prompts))
+
+    def tokens(code: str) -> tuple[Tensor, Tensor]:
+        cue = f'{ll.language(code).own_name}: "'
+        one, other = ([by_id[pair[place]].words[code] for pair in pairs] for place in (0, 1))
+        return first_tokens(model, one, cue), first_tokens(model, other, cue)
+
+    wanted, exchanged = tokens(target)
     answers = Answers(model.lm, model.encode([prompt.text for prompt in prompts]))
-
-    def margin(logits: Tensor) -> Tensor:
-        return logits[rows, tokens[1]] - logits[rows, tokens[0]]
-
-    unchanged = answers.logits()
-    best, before = unchanged.argmax(-1), margin(unchanged)
-    third = third_language(source, target)
+    usable = answers.logits().argmax(-1) == wanted
+    for code in ("en", target, third):
+        one, other = tokens(code)
+        usable &= one != other
+    for one, other in zip(tokens("en"), (wanted, exchanged), strict=True):
+        usable &= one != other
     directions = Directions(model)
-    found = []
-    for layer in range(1, model.n_layers + 1):
-        for kind in DIRECTIONS:
-            code = {"English": "en", "target": target, "third language": third, "random": "en"}[kind]
-            one, other = directions.of(code, names), directions.of(code, others)
-
-            def change(
-                states: Tensor, one: Tensor = one, other: Tensor = other, kind: str = kind, layer: int = layer
-            ) -> Tensor:
-                if kind == "random":
-                    return swapped_at_random(states, one, other, seed=layer)
-                return swapped(states, one, other)
-
-            after = margin(answers.logits(layer, change))
-            found.append(
-                pd.DataFrame({
-                    "layer": layer, "direction": kind, "item": [prompt.item for prompt in prompts],
-                    "right": (best == tokens[0]).tolist(), "distinct": (tokens[0] != tokens[1]).tolist(),
-                    "follows": (after > 0).tolist(), "shift": (after - before).tolist(),
-                })
-            )  # fmt: skip
+    reading = directions.reading(wanted, exchanged)
+    own, english, other = (
+        _unit(directions.of(code, [a for a, _ in pairs]) - directions.of(code, [b for _, b in pairs]))
+        for code in (target, "en", third)
+    )
+    alone = without(english, reading)
+    random = torch.randn(own.shape, generator=torch.Generator().manual_seed(0))
+    changes: dict[str, Change] = {
+        "English": lambda states: states + swap(states, english),
+        "third language": lambda states: states + as_long(swap(states, other), swap(states, english)),
+        "English alone": lambda states: states + swap(states, alone),
+        "random": lambda states: states + as_long(random, swap(states, english)),
+        "target": lambda states: states + swap(states, own),
+    }
+    items = [prompt.item for prompt, kept in zip(prompts, usable.tolist(), strict=True) if kept]
+    found = [
+        pd.DataFrame({
+            "layer": layer, "direction": direction, "item": items,
+            "follows": (answers.logits(layer, changes[direction]).argmax(-1) == exchanged)[usable].tolist(),
+        })
+        for layer in range(1, model.n_layers + 1)
+        for direction in DIRECTIONS
+    ]  # fmt: skip
     return pd.concat(found, ignore_index=True).assign(source=source, language=target, split=split)
 
 
@@ -184,16 +208,13 @@ def _another(prompt: Prompt, task: WordTask) -> str:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Share of items, right before the change, whose answer follows, with its Wilson interval."""
-    usable = table[table["right"] & table["distinct"]]
+    """Share of items whose answer follows: the mean over language pairs, with its bootstrap interval over them."""
     rows = []
-    for key, part in usable.groupby(["model", "split", "direction", "layer"], sort=False):
-        low, high = wilson(int(part["follows"].sum()), len(part))
-        rows.append(
-            dict(zip(("model", "split", "direction", "layer"), key, strict=True))
-            | {"follows": part["follows"].mean(), "low": low, "high": high}
-            | {"shift": part["shift"].mean(), "n": len(part)}
-        )
+    for key, part in table.groupby(_KEYS, sort=False):
+        shares = part.groupby(["source", "language"])["follows"].mean().to_numpy(float)
+        low, high = bootstrap_means(shares[:, None])
+        row = pd.Series(key, _KEYS).to_dict() | {"follows": shares.mean(), "low": low[0], "high": high[0]}
+        rows.append(row | {"n": len(part)})
     return pd.DataFrame(rows)
 
 

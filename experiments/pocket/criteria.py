@@ -8,18 +8,25 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from experiments.pocket.train import variant
+from experiments.pocket.train import Recipe
 
 CRITERIA = Path(__file__).parent / "criteria.yaml"
 #: What the median seed is the median of.
 _DECIDES = "held_out_pair_gap_middle"
-SPLIT_NAMES = {
+_SPLITS = {
     ("translation", "seen"): "concepts seen between the two languages",
     ("translation", "held-out pair"): "concepts never seen between the two languages",
     ("translation", "held-out concept"): "concepts never seen between any two languages but with English",
     ("sentiment", "seen"): "adjectives seen in reviews",
     ("sentiment", "held-out"): "adjectives never seen in reviews",
 }
+
+
+def split_name(model: str, task: str, split: str) -> str:
+    """A split in words; in the control, concepts held out altogether were not seen with English either."""
+    if (model, split) == ("pocket-control", "held-out concept"):
+        return "concepts never seen beside a translation"
+    return _SPLITS[task, split]
 
 
 def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -59,12 +66,10 @@ def measured(tables: dict[str, pd.DataFrame], subject: str, key: str, *, model: 
         column, layers = key.split("_")
         return max(
             _best(rows_of(curves, name, "translation", split), column, layers)
-            for task, split in SPLIT_NAMES
+            for task, split in _SPLITS
             if task == "translation"
         )
-    split = max(
-        (name for task, name in SPLIT_NAMES if task == subject and key.startswith(_key(name))), key=len
-    )
+    split = max((name for task, name in _SPLITS if task == subject and key.startswith(_key(name))), key=len)
     rest = key.removeprefix(_key(split)).strip("_")
     own = rows_of(accuracy, name, subject, split)
     if rest == "accuracy":
@@ -80,10 +85,10 @@ def column_of(subject: str, key: str) -> str:
     return key if subject == "translation" else f"{subject}_{key}"
 
 
-def whole_runs(seeds: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Rows of the recipe itself, trained as long as what ships."""
-    own = seeds[(seeds["model"] == model) & (seeds["variant"] == "recipe")]
-    return own[own["tokens"] == tokens_of(variant(None).as_record())]
+def whole_runs(seeds: pd.DataFrame, model: str, *, variant: str = "recipe") -> pd.DataFrame:
+    """Rows of a recipe, by default the one that ships, trained as long as that."""
+    own = seeds[(seeds["model"] == model) & (seeds["variant"] == variant)]
+    return own[own["tokens"] == tokens_of(Recipe().as_record())]
 
 
 def tokens_of(recipe: dict[str, Any]) -> int:
@@ -108,16 +113,19 @@ def _key(split: str) -> str:
     return split.replace("-", "_").replace(" ", "_")
 
 
-def _best(part: pd.DataFrame, column: str, layers: str) -> float:
-    """Largest mean over languages among some layers: the last, the middle half, or any."""
-    means = part.groupby("layer")[column].mean()
-    depth = int(means.index.max())
-    chosen = {
+def layers_named(name: str, depth: int) -> list[int]:
+    """The last layer, those of the middle half, or any."""
+    return {
         "last": [depth],
-        "middle": range(depth // 4 + 1, 3 * depth // 4 + 1),
-        "any": range(1, depth + 1),
-    }[layers]
-    return float(means[list(chosen)].max())
+        "middle": list(range(depth // 4 + 1, 3 * depth // 4 + 1)),
+        "any": list(range(1, depth + 1)),
+    }[name]
+
+
+def _best(part: pd.DataFrame, column: str, layers: str) -> float:
+    """Largest mean over languages among some layers (`layers_named`)."""
+    means = part.groupby("layer")[column].mean()
+    return float(means[layers_named(layers, int(means.index.max()))].max())
 
 
 def rows_of(frame: pd.DataFrame, model: str, task: str, split: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 import latentlang as ll
-from experiments.pocket.splits import LANGUAGES, SPLITS, concepts_of, third_language
+from experiments.pocket.splits import LANGUAGES, SPLITS, concepts_of, third_languages
 from experiments.pocket.train import HUBS, MODELS
 from latentlang.intervals import wilson
 from latentlang.tasks import Prompt, SentimentTask, Task, WordTask
@@ -24,8 +24,10 @@ RESULTS = Path(__file__).parent / "results"
 CARD = MODELS / "CARD.md"
 # Two sources for each target, none of them English: one in Latin script, one not.
 _LATIN, _OTHER = ("fr", "de", "sw", "pl"), ("zh", "ru", "hi", "ja")
+READS_THIRDS = "held-out pair"
 _BATCH = 64
 _SENTIMENT_ITEMS = 120
+_OF_GAP = {"gap": "mean", "lead": "lead", "items": "n"}
 
 
 def language_pairs() -> list[tuple[str, str]]:
@@ -73,11 +75,15 @@ def measure(name: str) -> dict[str, pd.DataFrame]:
             key = {"model": name, "task": "translation", "split": split, "source": source, "language": target}
             prompts = task.prompts(target)
             accuracy.append(key | _share(written_right(model, prompts, task)))
-            # A language that has no part in it, read as English is: how much of the English is English's own?
-            third = _curves(model, task, target, key, pivot=third_language(source, target))
-            curves.append(
-                _curves(model, task, target, key).assign(third_gap=third["gap"], third_lead=third["lead"])
-            )
+            own = _curves(model, task, target, key)
+            if split == READS_THIRDS:
+                # Languages that have no part in it, read as English is: how much of the English is English's own?
+                thirds = [
+                    _curves(model, task, target, key, pivot=code) for code in third_languages(source, target)
+                ]
+                for column in ("gap", "lead"):
+                    own[f"third_{column}"] = sum(third[column] for third in thirds) / len(thirds)
+            curves.append(own)
     splits: tuple[Literal["seen", "held-out"], ...] = ("seen", "held-out")
     for split in splits:
         reviews = SentimentTask(adjectives=split)
@@ -104,14 +110,15 @@ def _curves(
     pivot: str = "en",
     items: int | None = None,
 ) -> pd.DataFrame:
-    """Mean curves per layer, with the gap (the pivot minus its null) and the lead, as columns."""
+    """Mean curves per layer, with the gap (the pivot minus its null), the lead and the items read, as columns."""
     try:
         result = ll.logit_lens(model, task, language=target, pivot=pivot, items=items)
     except ll.InputError:
         return pd.DataFrame()
     wide = result.summary().pivot(index="layer", columns="curve", values="mean")
     gap = result.gap().set_index("layer")
-    frame = wide.assign(gap=gap["mean"] if len(gap) else math.nan, lead=gap["lead"] if len(gap) else math.nan)
+    found = {name: gap[column] if len(gap) else math.nan for name, column in _OF_GAP.items()}
+    frame = wide.assign(**found)
     return frame.reset_index().assign(**key)
 
 
@@ -124,8 +131,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     if options.card:
-        tables = {kind: pd.read_csv(RESULTS / f"{kind}.csv") for kind in ("accuracy", "curves")}
-        return _write_card({kind: table.fillna({"source": ""}) for kind, table in tables.items()})
+        return _write_card()
     measured = {name: measure(name) for name in options.models}
     tables = {
         kind: pd.concat([m[kind] for m in measured.values()], ignore_index=True)
@@ -137,16 +143,22 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     for kind, table in tables.items():
         table.round(4).to_csv(RESULTS / f"{kind}.csv", index=False)
-    _write_card(tables)
+    _write_card()
 
 
-def _write_card(tables: dict[str, pd.DataFrame]) -> None:
+def kept_tables() -> dict[str, pd.DataFrame]:
+    """All tables of `results/` that the card is made of."""
+    kinds = ("accuracy", "curves", "cause", "seeds", "alignment")
+    tables = {kind: pd.read_csv(path) for kind in kinds if (path := RESULTS / f"{kind}.csv").exists()}
+    for kind in ("accuracy", "curves"):
+        tables[kind] = tables[kind].fillna({"source": ""})
+    return tables
+
+
+def _write_card() -> None:
     from experiments.pocket.card import write_card
 
-    for kind in ("cause", "seeds", "alignment"):
-        if (RESULTS / f"{kind}.csv").exists():
-            tables[kind] = pd.read_csv(RESULTS / f"{kind}.csv")
-    write_card(tables, CARD)
+    write_card(kept_tables(), CARD)
     print(CARD)
 
 

@@ -9,7 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from experiments.pocket.criteria import tokens_of
 from experiments.pocket.evaluate import RESULTS
+from experiments.pocket.train import Recipe
 from latentlang.figures.style import INK, MUTED, PIVOT, TARGET, template, tint, translucent
 from latentlang.intervals import bootstrap_means
 
@@ -17,7 +19,7 @@ FIGURES = Path(__file__).parents[2] / "figures" / "pocket"
 _SPLIT_NAMES = {
     "seen": "concepts seen between the two languages",
     "held-out pair": "concepts never seen between them",
-    "held-out concept": "concepts seen with English only",
+    "held-out concept": "concepts seen with English only (control: with none)",
 }
 _CURVES = {
     "target": ("right word, language asked for", TARGET, "solid"),
@@ -27,7 +29,8 @@ _CURVES = {
 _DIRECTIONS = {
     "target": ("the language asked for", TARGET, "solid"),
     "English": ("English", PIVOT, "solid"),
-    "third language": ("a third language", MUTED, "dash"),
+    "third language": ("a third language, as far", MUTED, "dash"),
+    "English alone": ("English, without what it shares with the language asked for", PIVOT, "dot"),
     "random": ("random, as long as the English one", tint(INK, 0.5), "dot"),
 }
 _RECIPES = {
@@ -78,7 +81,7 @@ def cause_figure(cause: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(title_text="share of answers that follow", range=[0, 1.02], col=1)
     return _dressed(
         figure, "Two concepts change places along one language's directions: does the answer follow?",
-        "concepts never seen between the two languages, items answered right before; 95 % Wilson interval",
+        "concepts never seen between the two languages, items answered right before; 95 % interval over language pairs",
     )  # fmt: skip
 
 
@@ -91,7 +94,9 @@ def seeds_figure(curves: pd.DataFrame) -> go.Figure:
         column_titles=list(_RECIPES.values()),
         horizontal_spacing=0.03,
     )
-    whole = curves[(curves["split"] == "held-out pair") & (curves["tokens"] == curves["tokens"].max())]
+    whole = curves[
+        (curves["split"] == "held-out pair") & (curves["tokens"] == tokens_of(Recipe().as_record()))
+    ]
     for column, (model, variant) in enumerate(_RECIPES, start=1):
         own = whole[(whole["model"] == model) & (whole["variant"] == variant)]
         for place, (seed, run) in enumerate(own.groupby("seed")):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ import torch
 import yaml
 
 from experiments.pocket import cause
-from experiments.pocket.criteria import CRITERIA, column_of, measured, median_seed, tokens_of
-from experiments.pocket.evaluate import RESULTS, measure
+from experiments.pocket.criteria import CRITERIA, column_of, layers_named, measured, median_seed, tokens_of
+from experiments.pocket.evaluate import RESULTS, kept_tables, measure
 from experiments.pocket.train import HUBS, LOGS, MODELS, Recipe, variant
 
 SEEDS = RESULTS / "seeds.csv"
@@ -30,9 +30,6 @@ CURVES = RESULTS / "seed_curves.csv"
 #: What tells one run from another: the same recipe can have been trained shorter.
 KEYS = ["model", "variant", "tokens", "seed"]
 _CURVES = ["target", "pivot", "pivot_null", "gap", "lead", "third_gap", "third_lead"]
-_SWAPS = {
-    "English": "follows_English", "third language": "follows_third_language", "random": "follows_random",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,16 +57,16 @@ def measure_run(folder: Path) -> Run:
     name = folder.name
     if name not in HUBS:
         raise ValueError(f"{folder} must be called {' or '.join(HUBS)}, as the model is")
+    recipe = _recipe(folder)
+    _variant(recipe)  # measuring takes minutes: what it is must be known before
     tables = {kind: table.assign(model=name) for kind, table in measure(str(folder)).items()}
-    return run_of(name, _recipe(folder), tables, cause.measure(name, str(folder)))
+    return run_of(name, recipe, tables, cause.measure(name, str(folder)))
 
 
 def shipped_runs() -> list[Run]:
     """Those of the models in the package, from the tables that `evaluate` and `cause` left: nothing is measured."""
-    tables = {kind: pd.read_csv(RESULTS / f"{kind}.csv") for kind in ("accuracy", "curves")}
-    tables = {kind: table.fillna({"source": ""}) for kind, table in tables.items()}
-    follows = pd.read_csv(RESULTS / "cause.csv")
-    return [run_of(name, _recipe(MODELS / name), tables, follows) for name in HUBS]
+    tables = kept_tables()
+    return [run_of(name, _recipe(MODELS / name), tables, tables["cause"]) for name in HUBS]
 
 
 def _recipe(folder: Path) -> dict[str, Any]:
@@ -96,8 +93,11 @@ def run_of(name: str, recipe: dict[str, Any], tables: dict[str, pd.DataFrame], f
     swaps = follows[follows["model"] == name].pivot(
         index=["split", "layer"], columns="direction", values="follows"
     )
-    swaps = swaps[list(_SWAPS)].rename(columns=_SWAPS)
-    row |= {str(column): value for column, value in swaps.xs("held-out pair").max().items()}
+    swaps = swaps[list(cause.DIRECTIONS)].rename(columns=lambda name: f"follows_{name.replace(' ', '_')}")
+    follow = swaps.xs("held-out pair")
+    depth = int(follow.index.max())
+    row |= {str(column): value for column, value in follow.loc[layers_named("middle", depth)].max().items()}
+    row["follows_English_last"] = float(follow["follows_English"][depth])
     curves = tables["curves"]
     own = curves[(curves["model"] == name) & (curves["task"] == "translation")]
     layers = own.groupby(["split", "layer"])[_CURVES].mean()
@@ -112,7 +112,9 @@ def _variant(recipe: dict[str, Any]) -> str:
         ValueError: it is none of them.
     """
     # An option that is younger than the run was at its default.
-    own = {key: value for key, value in (Recipe().as_record() | recipe).items() if key != "seed"}
+    default = Recipe().as_record()
+    own = {key: value for key, value in (default | recipe).items() if key != "seed"}
+    own["mixture"] = default["mixture"] | own["mixture"]
     names = yaml.safe_load((Path(__file__).parent / "variants.yaml").read_text(encoding="utf-8"))
     for name in (None, *names):
         known = json.loads(json.dumps(variant(name).as_record()))
@@ -137,28 +139,38 @@ def keep(run: Run, folder: Path = RESULTS) -> None:
         table.sort_values(order, ignore_index=True).round(4).to_csv(path, index=False)
 
 
-def ship(folders: Sequence[Path], seed: int) -> list[Path]:
-    """Copy the runs of a seed, of the recipe and its control, into the package, and their logs beside the others.
+def pairs_to_ship(folders: Sequence[Path]) -> dict[int, dict[str, Path]]:
+    """The runs of the recipe and of its control among these folders, by seed and name.
 
     Raises:
-        ValueError: one of the two is not among the folders.
+        ValueError: there is none, or a seed has only one of the two.
+    """
+    found: dict[int, dict[str, Path]] = {}
+    for folder in folders:
+        recipe = _recipe(folder)
+        if folder.name in HUBS and _variant(recipe) == "recipe":
+            found.setdefault(recipe["seed"], {})[folder.name] = folder
+    if not found:
+        raise ValueError("there is no run of the recipe among these folders")
+    for seed, runs in found.items():
+        for name in HUBS:
+            if name not in runs:
+                raise ValueError(f"there is no run of {name} with seed {seed} among these folders")
+    return found
+
+
+def ship(runs: Mapping[str, Path]) -> list[Path]:
+    """Copy a model and its control into the package, and their logs beside the others.
+
+    Args:
+        runs: their folders, of one seed, as `pairs_to_ship` found them.
     """
     shipped = []
-    for name in sorted(HUBS):
-        own = [
-            folder
-            for folder in folders
-            if folder.name == name
-            and (recipe := json.loads((folder / "split.json").read_text(encoding="utf-8"))["recipe"])["seed"]
-            == seed
-            and _variant(recipe) == "recipe"
-        ]
-        if not own:
-            raise ValueError(f"there is no run of {name} with seed {seed} among these folders")
-        shutil.copytree(own[0], MODELS / name, dirs_exist_ok=True)
+    for name, folder in sorted(runs.items()):
+        shutil.copytree(folder, MODELS / name, dirs_exist_ok=True)
         for old in LOGS.glob(f"{name}-seed*.jsonl"):
             old.unlink()
-        log = own[0].parent / f"{name}-seed{seed}.jsonl"
+        log = folder.parent / f"{name}-seed{_recipe(folder)['seed']}.jsonl"
         shutil.copy(log, LOGS / log.name)
         shipped.append(MODELS / name)
     return shipped
@@ -176,6 +188,8 @@ def main() -> None:
     parser.add_argument("--ship", action="store_true", help="put the median seed into the package")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    # Before hours of measuring, not after.
+    pairs = pairs_to_ship(options.folders) if options.ship else {}
     for folder in options.folders:
         run = measure_run(folder)
         keep(run)
@@ -186,7 +200,8 @@ def main() -> None:
     for run in shipped_runs() if options.shipped else ():
         keep(run)
     if options.ship:
-        for folder in ship(options.folders, median_seed(pd.read_csv(SEEDS))):
+        table = pd.read_csv(SEEDS)
+        for folder in ship(pairs[median_seed(table[table["seed"].isin(list(pairs))])]):
             print(folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -175,10 +176,12 @@ def reading(gap: pd.DataFrame, *, target: str, pivot: str, last: int) -> str:
     if best["mean"] < SMALL_LEAD:
         return f"{name} hardly leads its null: at most {interval}, at {where}."
     asked = find_language(target).name
-    return (
-        f"{name} leads its null by {interval} at {where}; there it is ahead of the {asked} answer too "
-        f"in {best['lead']:.0%} of the items."
+    ahead = (
+        f"the {asked} answer cannot be read"
+        if math.isnan(best["lead"])
+        else f"there it is ahead of the {asked} answer too in {best['lead']:.0%} of the items"
     )
+    return f"{name} leads its null by {interval} at {where}; {ahead}."
 
 
 def _rounded(value: float) -> str:

@@ -81,7 +81,8 @@ class LensResult(Result):
         """Pivot minus its null, item by item: what speaks for the pivot language's *answer* and not its register alone.
 
         Columns ``task, language, layer, mean, low, high, lead, n``; `lead` is the share of items whose pivot answer
-        reads higher than both the target answer and the pivot's null (experiments/pocket/criteria.yaml).
+        reads higher than both the target answer and the pivot's null (experiments/pocket/criteria.yaml), among those
+        whose target answer can be read; NaN where it never can.
         """
         rows = []
         for (task, language), part in self.table.groupby(["task", "language"], sort=False, observed=True):
@@ -93,8 +94,9 @@ class LensResult(Result):
                 continue
             pivot, null = wide["pivot"].align(wide["pivot_null"], join="inner")
             difference = (pivot - null).to_numpy(float)
-            target = wide["target"].reindex(index=pivot.index, columns=pivot.columns).fillna(0.0)
-            lead = ((pivot > target) & (pivot > null)).to_numpy(float).mean(0)
+            target = wide["target"].reindex(index=pivot.index, columns=pivot.columns)
+            ahead = ((pivot > target) & (pivot > null)).astype(float).where(target.notna())
+            lead = ahead.mean(axis="index").to_numpy(float)
             low, high = bootstrap_means(difference, level=level, seed=self.provenance.seed)
             rows.append(
                 pd.DataFrame({

@@ -7,6 +7,7 @@ import pytest
 
 import latentlang as ll
 from experiments.pocket import evaluate
+from experiments.pocket.card import write_card
 from experiments.pocket.criteria import verdicts
 from experiments.pocket.splits import concepts_of, held_out_concepts
 from experiments.pocket.train import HUBS, MODELS
@@ -18,8 +19,7 @@ MODEL_NAMES = sorted(HUBS)
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, pd.DataFrame]:
-    found = {kind: pd.read_csv(evaluate.RESULTS / f"{kind}.csv") for kind in ("accuracy", "curves")}
-    return {kind: table.fillna({"source": ""}) for kind, table in found.items()}
+    return evaluate.kept_tables()
 
 
 @pytest.mark.slow
@@ -43,6 +43,11 @@ def test_a_pair_measured_again_gives_the_cards_numbers(name, place, tables):
     gap = ll.logit_lens(model, task, language=target).gap().set_index("layer")["mean"]
     card = row("curves").set_index("layer")["gap"]
     assert (gap - card).abs().max() < 5e-3
+
+
+def test_the_card_is_what_its_tables_make(tables, tmp_path):
+    write_card(tables, tmp_path / "CARD.md")
+    assert (tmp_path / "CARD.md").read_text(encoding="utf-8") == evaluate.CARD.read_text(encoding="utf-8")
 
 
 def test_the_card_says_of_every_criterion_whether_it_is_met(tables):

@@ -39,11 +39,14 @@ def test_a_run_is_told_by_its_recipe(name):
     record = json.loads(json.dumps(variant(name, seed=3).as_record()))
     assert seeds._variant(record) == (name or "recipe")
     assert seeds._variant(record | {"steps": 100}) == (name or "recipe")  # shorter, and still the same
-    assert seeds._variant({k: v for k, v in record.items() if k != "vocabulary"}) == (
-        name or "recipe"
-    )  # older
     with pytest.raises(ValueError, match="neither the shipped one nor one of"):
         seeds._variant(record | {"width": 17})
+
+
+def test_an_option_that_is_younger_than_a_run_was_at_its_default():
+    record = json.loads(json.dumps(variant("scarce-follow").as_record()))
+    del record["vocabulary"], record["mixture"]["third"]
+    assert seeds._variant(record) == "scarce-follow"
 
 
 def test_a_run_that_is_measured_again_takes_its_old_place(tmp_path):
@@ -92,12 +95,22 @@ def test_what_ships_is_one_seed_of_both(tmp_path, monkeypatch):
     (tmp_path / "logs" / "pocket-seed0.jsonl").write_text("old")
     runs = [_run(tmp_path / "runs", name, seed) for name in HUBS for seed in (0, 2)]
     runs.insert(0, _run(tmp_path / "variants", "pocket", 2, which="deep"))
-    seeds.ship(runs, 2)
+    pairs = seeds.pairs_to_ship(runs)
+    assert set(pairs) == {0, 2}
+    seeds.ship(pairs[2])
     for name in HUBS:
         assert (tmp_path / "package" / name / "model.safetensors").read_text() == f"{name} 2"
     assert {path.name for path in (tmp_path / "logs").iterdir()} == {
         "pocket-seed2.jsonl",
         "pocket-control-seed2.jsonl",
     }
-    with pytest.raises(ValueError, match="no run of pocket with seed 7"):
-        seeds.ship(runs, 7)
+
+
+def test_a_seed_without_its_control_is_refused_before_anything_is_measured(tmp_path):
+    runs = [
+        _run(tmp_path, name, seed) for name, seed in (("pocket", 0), ("pocket-control", 0), ("pocket", 7))
+    ]
+    with pytest.raises(ValueError, match="no run of pocket-control with seed 7"):
+        seeds.pairs_to_ship(runs)
+    with pytest.raises(ValueError, match="no run of the recipe"):
+        seeds.pairs_to_ship([_run(tmp_path / "variants", "pocket", 2, which="deep")])

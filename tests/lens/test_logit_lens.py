@@ -1,5 +1,7 @@
 """The lens on tasks, against one prompt at a time through the model's own hidden states."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,6 +101,22 @@ def test_summary_is_the_mean_with_an_interval_around_it(model):
     gap = result.gap().set_index("layer")["mean"]
     both = wide.dropna(subset=["pivot", "pivot_null"])
     np.testing.assert_allclose(gap, (both["pivot"] - both["pivot_null"]).groupby("layer").mean(), rtol=1e-9)
+
+
+def test_the_lead_is_among_items_whose_target_can_be_read(model):
+    result = logit_lens(model, ll.task("translation", source="fr"), language="sw", items=20, shots=1)
+    table = result.table
+    some = set(sorted(set(table["item"]))[::2])
+    unread = table[(table["curve"] != "target") | table["item"].isin(some)]
+    wide = unread.pivot(index=["item", "layer"], columns="curve", values="value").dropna(
+        subset=["target", "pivot_null"]
+    )
+    ahead = (wide["pivot"] > wide["target"]) & (wide["pivot"] > wide["pivot_null"])
+    gap = replace(result, table=unread).gap().set_index("layer")
+    np.testing.assert_allclose(gap["lead"], ahead.groupby("layer").mean())
+    assert (gap["n"] == result.gap().set_index("layer")["n"]).all()
+    never = replace(result, table=table[table["curve"] != "target"]).gap()
+    assert never["lead"].isna().all()
 
 
 def test_a_result_survives_its_folder(model, tmp_path):
