@@ -105,8 +105,11 @@ def median_seed(seeds: pd.DataFrame) -> int:
 
 def spread(values: pd.Series[float], digits: int) -> str:
     """The median and, of several, the smallest and the largest."""
-    shown = f"{values.median():.{digits}f}"
-    return shown if len(values) < 2 else f"{shown} [{values.min():.{digits}f}, {values.max():.{digits}f}]"
+    median, low, high = (
+        f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.00"
+        for value in (values.median(), values.min(), values.max())
+    )
+    return median if len(values) < 2 else f"{median} [{low}, {high}]"
 
 
 def _key(split: str) -> str:
