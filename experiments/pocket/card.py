@@ -14,6 +14,7 @@ import pandas as pd
 
 from experiments.pocket import sentences
 from experiments.pocket.criteria import (
+    bar,
     layers_named,
     measured,
     median_seed,
@@ -59,7 +60,7 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
             untaught=", ".join(split["languages_without_reviews"]),
             **{key: recipe[key] for key in ("depth", "width", "heads")},
         ),
-        sentences.CRITERIA + _markdown(verdicts(tables)),
+        sentences.CRITERIA + _markdown(verdicts(tables)) + "\n\n" + _how_many(tables.get("seeds")),
     ]
     for task, splits in _TASKS.items():
         parts.append(f"## {task.capitalize()}, layer by layer")
@@ -91,19 +92,32 @@ def _which_seed(seeds: pd.DataFrame | None, shipped: int) -> str:
         return "one seed each, which says nothing about other seeds"
     own, controls = (sorted(whole_runs(seeds, name)["seed"]) for name in HUBS)
     median = median_seed(seeds)
-    is_median = (
-        "the median by its gap on held-out pairs"
-        if shipped == median
-        else f"*not* the median by its gap on held-out pairs, which is seed {median}"
-    )
     return (
-        f"seed {shipped}, of the seeds {_listed(own)} of `pocket` {is_median}; of the control seeds "
-        f"{_listed(controls)} were trained (*Every run*)"
+        f"seed {shipped}. Of `pocket` the seeds {', '.join(map(str, own))} were trained and of the control "
+        f"{', '.join(map(str, controls))} (*Every run*); the median of `pocket` by its gap on held-out pairs is "
+        + (
+            "the one that ships"
+            if shipped == median
+            else f"seed {median}, so what ships is a *picked* seed: one in which there is something to see"
+        )
     )
 
 
-def _listed(seeds: list[int]) -> str:
-    return ", ".join(map(str, seeds))
+def _how_many(seeds: pd.DataFrame | None) -> str:
+    """How many seeds of the recipe show what it was made for."""
+    if seeds is None:
+        return ""
+    runs = whole_runs(seeds, "pocket")
+    meets = runs["held_out_pair_lead_middle"] >= bar("translation", "held_out_pair_lead_middle_at_least")
+    meets &= runs["held_out_pair_gap_middle"] >= bar("translation", "held_out_pair_gap_middle_at_least")
+    shown, count = int(meets.sum()), len(runs)
+    if shown == count:
+        return f"All of {count} seeds of `pocket` meet both bars for English in the middle, lead and gap."
+    return (
+        f"**Only {shown} of {count} seeds of `pocket` meet both bars for English in the middle, lead and gap.** All of "
+        f"them write at least {runs['held_out_pair_accuracy'].min():.0%} of the held-out pairs right. So this recipe "
+        "can bring a pivot about and does not always; what one model of it shows is how that model does it."
+    )
 
 
 def _documents(recipe: dict[str, Any]) -> pd.DataFrame:

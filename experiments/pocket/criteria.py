@@ -34,21 +34,27 @@ def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     criteria: dict[str, dict[str, float]] = yaml.safe_load(CRITERIA.read_text(encoding="utf-8"))
     rows: list[dict[str, Any]] = []
     for subject, bars in criteria.items():
-        for name, bar in bars.items():
+        for name, limit in bars.items():
             at_most = name.endswith("_at_most")
             key = name.removesuffix("_at_most").removesuffix("_at_least")
             value = measured(tables, subject, key)
             rows.append({
-                "of": subject, "criterion": key.replace("_", " "), "bar": f"{'<=' if at_most else '>='} {bar:g}",
-                "measured": round(value, 3), "met": "yes" if (value <= bar if at_most else value >= bar) else "no",
+                "of": subject, "criterion": key.replace("_", " "), "bar": f"{'<=' if at_most else '>='} {limit:g}",
+                "measured": round(value, 3), "met": "yes" if (value <= limit if at_most else value >= limit) else "no",
             })  # fmt: skip
             if "seeds" in tables:
                 model = "pocket-control" if subject == "control" else "pocket"
                 runs = whole_runs(tables["seeds"], model)[column_of(subject, key)]
-                met = int((runs <= bar).sum() if at_most else (runs >= bar).sum())
+                met = int((runs <= limit).sum() if at_most else (runs >= limit).sum())
                 digits = 0 if key.endswith("languages") else 3
                 rows[-1] |= {"all seeds": spread(runs, digits), "met by": f"{met} of {len(runs)}"}
     return pd.DataFrame(rows)
+
+
+def bar(subject: str, name: str) -> float:
+    """The bar of a criterion, by its whole name."""
+    criteria: dict[str, dict[str, float]] = yaml.safe_load(CRITERIA.read_text(encoding="utf-8"))
+    return criteria[subject][name]
 
 
 def measured(tables: dict[str, pd.DataFrame], subject: str, key: str, *, model: str | None = None) -> float:
