@@ -304,7 +304,9 @@ def _of_following(seeds: pd.DataFrame | None) -> list[str]:
             }  # fmt: skip
             listed = ", ".join(f"{shown} {number}" for shown, number in numbers.items())
             said.append(f"{about} ({len(runs)} {'seed' if len(runs) == 1 else 'seeds'}): {listed}.")
-    return [*said, _FOLLOWING_SUGGESTS] if said else []
+    own = whole_runs(seeds, "pocket")["held_out_pair_gap_middle"]
+    compare = f"The gap of the recipe's own {len(own)} seeds is {spread(own, 2)}: one seed of a variant says little."
+    return [*said, compare, _FOLLOWING_SUGGESTS] if said else []
 
 
 _FOLLOWING = {

@@ -36,6 +36,7 @@ _DIRECTIONS = {
 _RECIPES = {
     ("pocket", "recipe"): "pocket",
     ("pocket", "equal-follow"): "equal-follow",
+    ("pocket", "scarce-follow"): "scarce-follow",
     ("pocket-control", "recipe"): "pocket-control",
 }
 _MODELS = {"pocket": "pocket (English is the hub)", "pocket-control": "pocket-control (balanced)"}
@@ -87,17 +88,15 @@ def cause_figure(cause: pd.DataFrame) -> go.Figure:
 
 def seeds_figure(curves: pd.DataFrame) -> go.Figure:
     """Gap of English and of a third language by layer, a line for every seed, one panel per recipe."""
-    figure = make_subplots(
-        rows=1,
-        cols=len(_RECIPES),
-        shared_yaxes=True,
-        column_titles=list(_RECIPES.values()),
-        horizontal_spacing=0.03,
-    )
     whole = curves[
         (curves["split"] == "held-out pair") & (curves["tokens"] == tokens_of(Recipe().as_record()))
     ]
-    for column, (model, variant) in enumerate(_RECIPES, start=1):
+    known = set(zip(whole["model"], whole["variant"], strict=True))
+    recipes = {key: name for key, name in _RECIPES.items() if key in known}
+    figure = make_subplots(
+        rows=1, cols=len(recipes), shared_yaxes=True, column_titles=[*recipes.values()], horizontal_spacing=0.03
+    )  # fmt: skip
+    for column, (model, variant) in enumerate(recipes, start=1):
         own = whole[(whole["model"] == model) & (whole["variant"] == variant)]
         for place, (seed, run) in enumerate(own.groupby("seed")):
             run = run.sort_values("layer")
