@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import yaml
 
 from experiments.pocket.train import Recipe
 
-CRITERIA = Path(__file__).parent / "criteria.yaml"
+_CRITERIA = Path(__file__).parent / "criteria.yaml"
 #: What the median seed is the median of.
 _DECIDES = "held_out_pair_gap_middle"
 _SPLITS = {
@@ -29,32 +31,73 @@ def split_name(model: str, task: str, split: str) -> str:
     return _SPLITS[task, split]
 
 
+@dataclass(frozen=True)
+class Criterion:
+    """One line of `criteria.yaml`.
+
+    Attributes:
+        subject: translation, sentiment or control.
+        key: what is measured.
+        at_most: whether the bar is an upper one.
+        limit: the bar.
+    """
+
+    subject: str
+    key: str
+    at_most: bool
+    limit: float
+
+    @property
+    def model(self) -> str:
+        """Whose number it is about."""
+        return "pocket-control" if self.subject == "control" else "pocket"
+
+    @property
+    def column(self) -> str:
+        """What it is called in the table of runs."""
+        return self.key if self.subject == "translation" else f"{self.subject}_{self.key}"
+
+    def met(self, values: pd.Series[float]) -> pd.Series[bool]:
+        """Which of these numbers meet it."""
+        return values <= self.limit if self.at_most else values >= self.limit
+
+
+@cache
+def criteria() -> tuple[Criterion, ...]:
+    """All of `criteria.yaml`, in its order."""
+    written: dict[str, dict[str, float]] = yaml.safe_load(_CRITERIA.read_text(encoding="utf-8"))
+    return tuple(
+        Criterion(
+            subject, name.removesuffix("_at_most").removesuffix("_at_least"), name.endswith("_at_most"), limit
+        )
+        for subject, bars in written.items()
+        for name, limit in bars.items()
+    )
+
+
+def splits_of(task: str) -> tuple[str, ...]:
+    """What a task is asked about, from seen to never seen."""
+    return tuple(split for known, split in _SPLITS if known == task)
+
+
 def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Every criterion with its bar, the measured value and whether it is met; and by how many of the seeds."""
-    criteria: dict[str, dict[str, float]] = yaml.safe_load(CRITERIA.read_text(encoding="utf-8"))
     rows: list[dict[str, Any]] = []
-    for subject, bars in criteria.items():
-        for name, limit in bars.items():
-            at_most = name.endswith("_at_most")
-            key = name.removesuffix("_at_most").removesuffix("_at_least")
-            value = measured(tables, subject, key)
-            rows.append({
-                "of": subject, "criterion": key.replace("_", " "), "bar": f"{'<=' if at_most else '>='} {limit:g}",
-                "measured": round(value, 3), "met": "yes" if (value <= limit if at_most else value >= limit) else "no",
-            })  # fmt: skip
-            if "seeds" in tables:
-                model = "pocket-control" if subject == "control" else "pocket"
-                runs = whole_runs(tables["seeds"], model)[column_of(subject, key)]
-                met = int((runs <= limit).sum() if at_most else (runs >= limit).sum())
-                digits = 0 if key.endswith("languages") else 3
-                rows[-1] |= {"all seeds": spread(runs, digits), "met by": f"{met} of {len(runs)}"}
+    for criterion in criteria():
+        value = measured(tables, criterion.subject, criterion.key)
+        met = criterion.met(pd.Series([value])).item()
+        rows.append({
+            "of": criterion.subject, "criterion": criterion.key.replace("_", " "),
+            "bar": f"{'<=' if criterion.at_most else '>='} {criterion.limit:g}",
+            "measured": round(value, 3), "met": "yes" if met else "no",
+        })  # fmt: skip
+        if "seeds" in tables:
+            runs = whole_runs(tables["seeds"], criterion.model)[criterion.column]
+            digits = 0 if criterion.key.endswith("languages") else 3
+            rows[-1] |= {
+                "all seeds": spread(runs, digits), "met by": f"{criterion.met(runs).sum()} of {len(runs)}",
+            }  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def bar(subject: str, name: str) -> float:
-    """The bar of a criterion, by its whole name."""
-    criteria: dict[str, dict[str, float]] = yaml.safe_load(CRITERIA.read_text(encoding="utf-8"))
-    return criteria[subject][name]
 
 
 def measured(tables: dict[str, pd.DataFrame], subject: str, key: str, *, model: str | None = None) -> float:
@@ -72,10 +115,9 @@ def measured(tables: dict[str, pd.DataFrame], subject: str, key: str, *, model: 
         column, layers = key.split("_")
         return max(
             _best(rows_of(curves, name, "translation", split), column, layers)
-            for task, split in _SPLITS
-            if task == "translation"
+            for split in splits_of("translation")
         )
-    split = max((name for task, name in _SPLITS if task == subject and key.startswith(_key(name))), key=len)
+    split = max((name for name in splits_of(subject) if key.startswith(_key(name))), key=len)
     rest = key.removeprefix(_key(split)).strip("_")
     own = rows_of(accuracy, name, subject, split)
     if rest == "accuracy":
@@ -84,11 +126,6 @@ def measured(tables: dict[str, pd.DataFrame], subject: str, key: str, *, model: 
         return float((own["low"] > 0.5).sum())
     column, layers = rest.rsplit("_", 1)
     return _best(rows_of(curves, name, subject, split), column, layers)
-
-
-def column_of(subject: str, key: str) -> str:
-    """What a criterion is called in the table of runs."""
-    return key if subject == "translation" else f"{subject}_{key}"
 
 
 def whole_runs(seeds: pd.DataFrame, model: str, *, variant: str = "recipe") -> pd.DataFrame:

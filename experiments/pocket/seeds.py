@@ -21,7 +21,7 @@ import torch
 import yaml
 
 from experiments.pocket import cause
-from experiments.pocket.criteria import CRITERIA, column_of, layers_named, measured, median_seed, tokens_of
+from experiments.pocket.criteria import criteria, layers_named, measured, median_seed, tokens_of
 from experiments.pocket.evaluate import RESULTS, kept_tables, measure
 from experiments.pocket.train import HUBS, LOGS, MODELS, Recipe, variant
 
@@ -85,11 +85,8 @@ def run_of(name: str, recipe: dict[str, Any], tables: dict[str, pd.DataFrame], f
     """
     about = dict(zip(KEYS, (name, _variant(recipe), tokens_of(recipe), recipe["seed"]), strict=True))
     row: dict[str, Any] = dict(about)
-    criteria: dict[str, dict[str, float]] = yaml.safe_load(CRITERIA.read_text(encoding="utf-8"))
-    for subject in ("translation", "sentiment", "control"):
-        for bar in criteria[subject]:
-            key = bar.removesuffix("_at_most").removesuffix("_at_least")
-            row[column_of(subject, key)] = measured(tables, subject, key, model=name)
+    for criterion in criteria():
+        row[criterion.column] = measured(tables, criterion.subject, criterion.key, model=name)
     swaps = follows[follows["model"] == name].pivot(
         index=["split", "layer"], columns="direction", values="follows"
     )
