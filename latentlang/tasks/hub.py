@@ -7,7 +7,7 @@ its validation part. Only these two parts are downloaded, language by language, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +68,45 @@ def is_hub(data: PathLike | None) -> bool:
     return data is not None and str(data).startswith(PREFIX)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a set lies.
+
+    Attributes:
+        name: hub id, or the whole path of a folder.
+        revision: commit, branch or tag that was asked for.
+        folder: the folder, where it is one.
+    """
+
+    name: str
+    revision: str | None = None
+    folder: Path | None = None
+
+    @property
+    def origin(self) -> str:
+        """``hub:``, its name, and its revision, if any."""
+        return PREFIX + self.name + (f"@{self.revision}" if self.revision else "")
+
+
+def find_place(wanted: str, known: Mapping[str, str]) -> Place | None:
+    """The place that a user means by a short name, a folder, or a hub id with or without ``@revision``.
+
+    Args:
+        wanted: without `PREFIX`.
+        known: short name to hub id. A short name means the set, whatever folders lie here; ``./xnli`` is the folder.
+
+    Returns:
+        None if it is none of the three.
+    """
+    short, _, revision = wanted.partition("@")
+    folder = Path(wanted).expanduser()
+    if short in known:
+        return Place(known[short], revision or None)
+    if wanted and folder.is_dir():
+        return Place(str(folder.resolve()), folder=folder)
+    return Place(short, revision or None) if "/" in short else None
+
+
 class HubItems:
     """Items and few-shot examples of a task from a hub set.
 
@@ -99,31 +138,24 @@ class HubItems:
                 f"there is no hub set for the {kind.name} task; {', '.join(known)} are for "
                 f"{', '.join(entry.task for entry in HUB_SETS)}"
             )
-        short, _, revision = wanted.partition("@")
-        local = Path(wanted).expanduser()
-        self._revision = revision or None
+        short = wanted.partition("@")[0]
+        if short in known and known[short] is not own:
+            raise InputError(
+                f"{PREFIX}{short} is for the {known[short].task} task; {kind.name} has {PREFIX}{own.name}"
+            )
+        place = find_place(wanted, {own.name: own.hub_id})
+        if place is None:
+            raise unknown("hub set", short, known, hint="or give a hub id, org/name, or a folder")
+        self._place, self._revision, self.origin = place.name, place.revision, place.origin
         self._labels = own.labels
         self.languages = tuple(code for code in own.languages if code in languages_of(kind))
-        # A short name means the set, whatever folders lie here; `hub:./xnli` is the folder.
-        if short in known:
-            if known[short] is not own:
-                raise InputError(
-                    f"{PREFIX}{short} is for the {known[short].task} task; {kind.name} has {PREFIX}{own.name}"
-                )
-            self._place = own.hub_id
-        elif wanted and local.is_dir():
-            self._place, self._revision = str(local.resolve()), None
+        if local := place.folder:
             self.languages = tuple(code for code in self.languages if (local / code).is_dir())
             if not self.languages:
                 raise InputError(
                     f"{local} has no folders named by language ({', '.join(own.languages)}), each with "
                     f"{_ITEMS}-*.parquet and {_EXAMPLES}-*.parquet"
                 )
-        elif "/" in short:
-            self._place = short
-        else:
-            raise unknown("hub set", short, known, hint="or give a hub id, org/name, or a folder")
-        self.origin = PREFIX + self._place + (f"@{self._revision}" if self._revision else "")
 
     def items(self, language: str) -> tuple[Item, ...]:
         """The items of a language, in the set's order.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError
@@ -18,7 +17,7 @@ from latentlang.languages import languages as find_languages
 from latentlang.tasks.base import Prompt, Task, check_count, check_language, pick
 from latentlang.tasks.draw import shuffled
 from latentlang.tasks.files import PathLike
-from latentlang.tasks.hub import PREFIX, load_part
+from latentlang.tasks.hub import PREFIX, find_place, load_part
 from latentlang.tasks.labels import Protocol, check_protocol
 
 LETTERS = ("A", "B", "C", "D")
@@ -69,25 +68,19 @@ class ReadingTask(Task):
         self.settings = {"answers": "letters", "protocol": "corrected", "data": self.origin}
 
     def _choose(self, wanted: str) -> None:
-        short, _, revision = wanted.partition("@")
-        local = Path(wanted).expanduser()
-        if short == "belebele":
-            self._place, self._revision = _HUB, revision or None
-        elif local.is_dir():
-            self._place = str(local.resolve())
+        place = find_place(wanted, {"belebele": _HUB})
+        if place is None:
+            raise InputError(
+                f"unknown set {wanted!r} for the reading task; give hub:belebele, a hub id or a folder"
+            )
+        self._place, self._revision, self.origin = place.name, place.revision, place.origin
+        if local := place.folder:
             there = {path.stem for path in (local / "data").glob("*.jsonl")}
             self._flores = {code: name for code, name in self._flores.items() if name in there}
             if not self._flores:
                 raise InputError(
                     f"{local} has no files such as data/eng_Latn.jsonl, by the languages' FLORES codes"
                 )
-        elif "/" in short:
-            self._place, self._revision = short, revision or None
-        else:
-            raise InputError(
-                f"unknown set {wanted!r} for the reading task; give hub:belebele, a hub id or a folder"
-            )
-        self.origin = f"{PREFIX}{self._place}" + (f"@{self._revision}" if self._revision else "")
 
     @property
     def languages(self) -> tuple[str, ...]:
