@@ -73,7 +73,7 @@ def how_to_read(made: Provenance, codes: Sequence[str], *, closed: bool, one: bo
         f"in {asked} (blue) or in {pivot} (orange). The last layer is what the model really says.",
         f"A dashed line is the null: the average probability of {wrong}, in the same language. If {pivot} rises no "
         "higher than its null, the layer leans towards the language but not towards the answer; only the distance "
-        f"between the two is evidence that the answer passes through {pivot}.",
+        f"between the two is evidence that the answer itself can be read in {pivot}. That it is used is not shown.",
         "The band around a line is a 95 % bootstrap interval over items: with other items of the same kind the mean "
         "would mostly have come out within it. The strip above shows the entropy in bits: how undecided the layer is "
         "among all tokens (dark: many are possible; light: few).",
