@@ -128,8 +128,9 @@ def _documents(recipe: dict[str, Any]) -> pd.DataFrame:
     late = (1 - recipe["own_reviews_from"]) / (1 - first)  # of the steps with documents about other languages
     taught = 1 - len(NO_REVIEWS) / (len(LANGUAGES) - 1)
     other = mixture["other"]
+    alone = f"in the hub language alone: {', '.join(mixture['hub'])}"
     shares = {
-        f"in the hub language alone: facts, reviews, lists (the first {first:.0%} of the steps hold nothing else)": own,
+        f"{alone} (the first {first:.0%} of the steps hold nothing else)": own,
         "lines from X to the hub": about * other["to_hub"],
         "lines from the hub to X": about * other["from_hub"],
         "lines between X and a third language": about * other["pairs"],

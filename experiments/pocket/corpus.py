@@ -1,6 +1,7 @@
 """Documents of the micro-world, endlessly: facts, lists, reviews and translation lines.
 
-A document has a *hub* language. Some documents are in the hub itself (facts, reviews, lists); the others are about
+A document has a *hub* language. Some documents are in the hub itself (facts, reviews, lists, and where a mixture has
+them *repeats*, lines from the hub to the hub: `English: "dog" - English: "dog"`); the others are about
 another language X: mostly lines between X and the hub, some between X and a third language Y, some facts, reviews
 and lists in X. In `pocket` the hub is always English; in `pocket-control` it is drawn uniformly from all
 languages for each document. What is held out (`splits.py`) is held out of both; only lines with English, which in
@@ -125,6 +126,8 @@ class Corpus:
     def _own(self, kind: str, code: str) -> str:
         if kind == "reviews" and code not in NO_REVIEWS:
             return self._labelled_reviews(code)
+        if kind == "repeats":
+            return self._lines(self._concepts, code, code)
         return self._list(code) if kind == "lists" else self._facts(code)
 
     def _lines(self, concepts: Sequence[Concept], source: str, target: str) -> str:

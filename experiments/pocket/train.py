@@ -14,10 +14,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -33,6 +33,7 @@ MODELS = Path(__file__).parents[2] / "latentlang" / "models" / "pocket"
 LOGS = Path(__file__).parent / "logs"
 VARIANTS = Path(__file__).parent / "variants.yaml"
 HUBS = {"pocket": "en", "pocket-control": None}
+Skipped = Literal["growing", "middle"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class Recipe:
         hub_only_share: share of the steps, at the beginning, with documents of the hub language only.
         own_reviews_from: share of the steps after which reviews in other languages than the hub come in; until then
             their place is taken by lines of adjectives.
-        block_skip: probability that a block is left out for a row, growing linearly from 0 at the first to this at
-            the last (stochastic depth: Huang et al. 2016, section 3).
+        block_skip: largest probability that a block is left out for a row (stochastic depth: Huang et al. 2016,
+            section 3).
+        skipped: which blocks are left out, and how often (`skip_shares`).
         mixture: what documents there are.
     """
 
@@ -74,6 +76,7 @@ class Recipe:
     hub_only_share: float = 0.10
     own_reviews_from: float = 0.5
     block_skip: float = 0.0
+    skipped: Skipped = "growing"
     mixture: Mixture = field(default_factory=Mixture)
 
     def as_record(self) -> dict[str, Any]:
@@ -112,15 +115,28 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> MistralFo
     # On a CPU the fused attention's backward pass takes a quarter of a step; written out it is compiled with the rest.
     model.set_attn_implementation("eager")
     if recipe.block_skip:
-        skip_blocks(model, recipe.block_skip)
+        skip_blocks(model, skip_shares(recipe))
     return model
 
 
-def skip_blocks(model: MistralForCausalLM, most: float) -> None:
-    """Make training leave out blocks at random, row by row; what is kept counts as much more (`Recipe.block_skip`)."""
-    blocks = list(model.model.layers)
-    for place, block in enumerate(blocks):
-        keep = 1 - most * place / max(1, len(blocks) - 1)
+def skip_shares(recipe: Recipe) -> list[float]:
+    """How often each block is left out.
+
+    ``growing``: linearly, from never at the first to `block_skip` at the last, as Huang et al. have it. ``middle``: all
+    alike, but never the first, which fetches the word that is asked about, nor those of the last quarter, which write
+    it in the language asked for: left out towards the end, that moves into the layers before.
+    """
+    depth = recipe.depth
+    if recipe.skipped == "growing":
+        return [recipe.block_skip * place / max(1, depth - 1) for place in range(depth)]
+    last_quarter = depth - depth // 4
+    return [recipe.block_skip if 0 < place < last_quarter else 0.0 for place in range(depth)]
+
+
+def skip_blocks(model: MistralForCausalLM, shares: Sequence[float]) -> None:
+    """Make training leave out each block in that share of the rows, at random; what is kept counts as much more."""
+    for block, share in zip(model.model.layers, shares, strict=True):
+        keep = 1 - share
 
         def thinned(
             module: nn.Module, args: tuple[Tensor, ...], output: Tensor, keep: float = keep

@@ -34,7 +34,7 @@ def _run(folder, name, seed, *, which=None):
     return path
 
 
-@pytest.mark.parametrize("name", [None, "untied", "equal-follow", "english-60", "deep"])
+@pytest.mark.parametrize("name", [None, "untied", "equal-follow", "english-75", "steady", "deep"])
 def test_a_run_is_told_by_its_recipe(name):
     record = json.loads(json.dumps(variant(name, seed=3).as_record()))
     assert seeds._variant(record) == (name or "recipe")

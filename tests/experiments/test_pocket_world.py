@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from experiments.pocket import world
-from experiments.pocket.corpus import Corpus, Mixture
+from experiments.pocket.card import _documents
+from experiments.pocket.corpus import Corpus
 from experiments.pocket.splits import NO_REVIEWS, SPLITS, concepts_of, held_out_concepts, paired_concepts
 from experiments.pocket.train import VARIANTS, Recipe, variant
 from latentlang.languages import GROUPS
@@ -63,19 +64,21 @@ def test_most_names_agree_with_the_emoji_package():
 _LINE = re.compile(r'^(\S+): "(.+)" - (\S+): "(.+)"$', re.MULTILINE)
 
 
+@pytest.mark.parametrize("name", [None, "equal-follow", "steady"])
 @pytest.mark.parametrize("hub", ["en", None])
-def test_held_out_pairs_and_concepts_never_stand_between_their_languages(hub):
+def test_held_out_pairs_and_concepts_never_stand_between_their_languages(hub, name):
     names = {find_language(code).own_name: code for code in LANGUAGES}
     concepts = {}
     for concept in embedded_concepts():
         for code in LANGUAGES:
             concepts.setdefault((code, concept.words[code]), set()).add(concept.id)
-    corpus, lines = Corpus(seed=5, hub=hub), 0
+    corpus, lines = Corpus(seed=5, hub=hub, mixture=variant(name).mixture), 0
     for _ in range(4000):
         for source, word, target, translation in _LINE.findall(corpus.document()):
             one, other = names[source], names[target]
             both = concepts.get((one, word), set()) & concepts.get((other, translation), set())
-            if hub in (one, other) or not both:  # adjectives are no concepts
+            # Adjectives are no concepts, and a word beside itself no translation.
+            if hub in (one, other) or not both or one == other:
                 continue
             lines += 1
             assert both & {c.id for c in paired_concepts(one, other, hub=hub)}
@@ -101,29 +104,97 @@ def test_every_variant_changes_the_recipe_and_nothing_else():
         variant("no")
 
 
-def _followers(mixture, documents=6000):
+def _over_a_run(recipe, documents):
+    """What `Corpus.document` is asked with over a training run, as `train.packed_rows` asks."""
+    for place in range(documents):
+        share = place / documents
+        yield {"hub_only": share < recipe.hub_only_share, "own_reviews": share >= recipe.own_reviews_from}
+
+
+def _followers(recipe, documents=8000):
     """How often each language stands after a word of another than English, and how many documents hold such lines."""
-    corpus, found, between = Corpus(seed=4, mixture=mixture), Counter(), 0
-    for _ in range(documents):
-        targets = [target for source, _, target, _ in _LINE.findall(corpus.document()) if source != "English"]
+    corpus, found, between = Corpus(seed=4, mixture=recipe.mixture), Counter(), 0
+    for phase in _over_a_run(recipe, documents):
+        lines = _LINE.findall(corpus.document(**phase))
+        targets = [target for source, _, target, _ in lines if source != "English"]
         found.update(targets)
         between += bool(targets) and targets[0] != "English"
     return found, between / documents
 
 
 def test_in_equal_follow_english_stands_after_a_word_of_x_as_often_as_other_languages():
-    found, between = _followers(variant("equal-follow").mixture)
+    found, between = _followers(variant("equal-follow"))
     others = [count for name, count in found.items() if name != "English"]
     assert len(others) == len(LANGUAGES) - 1
     assert 0.75 < found["English"] / (sum(others) / len(others)) < 1.25
-    recipe, recipe_between = _followers(Mixture())
+    recipe, recipe_between = _followers(Recipe())
     assert recipe["English"] / recipe.total() > 0.4
-    assert between == pytest.approx(
-        recipe_between, rel=0.1
-    )  # as many lines between languages that are not English
-    scarce, scarce_between = _followers(variant("scarce-follow").mixture)
+    # as many lines between languages that are not English
+    assert between == pytest.approx(recipe_between, rel=0.07)
+    scarce, scarce_between = _followers(variant("scarce-follow"))
     assert scarce["English"] / scarce.total() < 0.04
     assert scarce_between > 1.5 * recipe_between
+
+
+def _kinds(recipe, monkeypatch, documents=20_000):
+    """What each document of a run is, without writing it: (kind, source, target)."""
+    corpus, found = Corpus(seed=7, mixture=recipe.mixture), []
+    adjectives = corpus._adjectives
+
+    def own(kind, code):
+        found.append((kind, code, code))
+        return ""
+
+    def lines(concepts, source, target):
+        found.append(("adjectives" if concepts is adjectives else "concepts", source, target))
+        return ""
+
+    monkeypatch.setattr(corpus, "_own", own)
+    monkeypatch.setattr(corpus, "_lines", lines)
+    for phase in _over_a_run(recipe, documents):
+        corpus.document(**phase)
+    assert len(found) == documents
+    return found
+
+
+@pytest.mark.parametrize("name", [None, "steady", "english-90"])
+def test_the_cards_shares_of_documents_are_those_of_the_corpus(name, monkeypatch):
+    recipe = variant(name)
+
+    def row(kind, source, target):
+        if source == target:
+            if source == "en":
+                return 0
+            return 5 if kind == "reviews" and source not in NO_REVIEWS else 6
+        if kind == "adjectives":
+            return 4
+        return 1 if target == "en" else 2 if source == "en" else 3
+
+    found = Counter(row(*document) for document in _kinds(recipe, monkeypatch))
+    said = [float(share.rstrip("%")) / 100 for share in _documents(recipe.as_record())["share"]]
+    assert sum(said) == pytest.approx(1, abs=0.005)
+    assert [found[place] / found.total() for place in range(7)] == pytest.approx(said, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [(None, 0.57), ("english-50", 0.50), ("english-75", 0.75), ("english-90", 0.90)]
+)
+def test_variants_of_englishs_share_have_the_share_of_their_names(name, share, monkeypatch):
+    found = _kinds(variant(name), monkeypatch)
+    english = sum((source == "en") + (target == "en") for _, source, target in found) / 2
+    assert english / len(found) == pytest.approx(share, abs=0.012)
+
+
+def test_repeats_name_a_word_of_the_hub_in_the_hub_again():
+    corpus = Corpus(seed=8, mixture=variant("repeats").mixture)
+    own = [corpus.document(hub_only=True) for _ in range(1000)]
+    lines = [line for document in own for line in _LINE.findall(document)]
+    assert lines and all(
+        source == target == "English" and word == same for source, word, target, same in lines
+    )
+    assert sum(bool(_LINE.search(document)) for document in own) == pytest.approx(200, abs=50)
+    plain = Corpus(seed=8)
+    assert not any(_LINE.search(plain.document(hub_only=True)) for _ in range(200))
 
 
 def test_test_reviews_and_untaught_languages_never_stand_in_the_corpus():
