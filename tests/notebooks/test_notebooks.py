@@ -46,6 +46,7 @@ def test_notebook_is_committed_without_outputs(path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # one trains models, on machines of any speed
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -54,7 +55,7 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
     notebook = _read(path)
     manager = AsyncKernelManager(kernel_spec_manager=ThisInterpreter(), kernel_name="python3")
     client = NotebookClient(
-        notebook, km=manager, timeout=300, resources={"metadata": {"path": str(tmp_path)}}
+        notebook, km=manager, timeout=900, resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
