@@ -389,9 +389,9 @@ def reading(size: int) -> tuple[float, float]:
     backend = Tokenizer(models.BPE(many_names(size), []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    tokenizer = wrapped(backend)
     spent = []
     for _ in range(3):
+        tokenizer = wrapped(backend)  # anew: what was read of one is kept
         start = time.process_time()
         table = token_bytes(tokenizer)
         table.beginning("積極的".encode())
