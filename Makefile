@@ -14,7 +14,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types figures docs docs-serve clean pocket
+.PHONY: help demo test lint types figures docs docs-serve clean pocket sweep
 .DELETE_ON_ERROR:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make figures the reference paper's figures and tables on the embedded model, into figures/spontaneous/pocket"
 	@echo "make docs    build the documentation into site/ (docs-serve: look at it while writing)"
 	@echo "make pocket  train the embedded models again (hours) and measure them"
+	@echo "make sweep   short runs of every variant of their recipe (hours)"
 	@echo "make clean   remove .venv, caches and latentlang-out"
 
 demo: $(VENV)/.installed
@@ -72,6 +73,12 @@ pocket: $(foreach seed,$(SEEDS),$(RUNS)/$(seed)/done)
 	$(BIN)/python -m experiments.pocket.pictures
 	$(BIN)/python -m docs.pictures
 	$(MAKE) figures
+
+# Short runs of every variant, three seeds each, for the card's table of what makes the pivot: hours. It can
+# be stopped and started again; what was measured stays.
+sweep: $(VENV)/.dev
+	$(BIN)/python -m experiments.pocket.sweep $(RUNS)/sweep --jobs $(JOBS)
+	$(BIN)/python -m experiments.pocket.evaluate --card
 
 clean:
 	rm -rf $(VENV) latentlang-out site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

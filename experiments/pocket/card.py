@@ -289,25 +289,29 @@ def _closing_numbers(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
 
 
 def _of_following(seeds: pd.DataFrame | None) -> list[str]:
-    """What was found where English no longer follows oftener than other languages."""
+    """What was found where English no longer follows oftener than other languages, beside the recipe as long."""
     if seeds is None:
         return []
+    own = seeds[seeds["model"] == "pocket"]
     said = []
     for name, about in _FOLLOWING.items():
-        runs = whole_runs(seeds, "pocket", variant=name)
-        if len(runs):
-            numbers = {
-                shown: spread(runs[column], 2)
-                for shown, column in (
-                    ("lead", "held_out_pair_lead_middle"), ("gap", "held_out_pair_gap_middle"),
-                    ("gap of a third language", "third_gap_middle"), ("strict right", "held_out_concept_accuracy"),
-                )
-            }  # fmt: skip
-            listed = ", ".join(f"{shown} {number}" for shown, number in numbers.items())
-            said.append(f"{about} ({len(runs)} {'seed' if len(runs) == 1 else 'seeds'}): {listed}.")
-    own = whole_runs(seeds, "pocket")["held_out_pair_gap_middle"]
-    compare = f"The gap of the recipe's own {len(own)} seeds is {spread(own, 2)}: one seed of a variant says little."
-    return [*said, compare, _FOLLOWING_SUGGESTS] if said else []
+        for tokens, runs in sorted(own[own["variant"] == name].groupby("tokens"), reverse=True):
+            recipe = own[(own["variant"] == "recipe") & (own["tokens"] == tokens)]
+            compare = f" The recipe, as long, {_of_following_runs(recipe)}." if len(recipe) else ""
+            length = f"{float(str(tokens)) / 1e6:.1f} M tokens"
+            said.append(f"{about}. Trained on {length}, {_of_following_runs(runs)}.{compare}")
+    return [*said, _FOLLOWING_SUGGESTS] if said else []
+
+
+def _of_following_runs(runs: pd.DataFrame) -> str:
+    columns = {
+        "lead": "held_out_pair_lead_middle", "gap": "held_out_pair_gap_middle",
+        "gap of a third language": "third_gap_middle", "pair right": "held_out_pair_accuracy",
+        "strict right": "held_out_concept_accuracy",
+    }  # fmt: skip
+    listed = sorted(map(int, runs["seed"]))
+    numbers = ", ".join(f"{shown} {spread(runs[column], 2)}" for shown, column in columns.items())
+    return f"{'seed' if len(listed) == 1 else 'seeds'} {', '.join(map(str, listed))}: {numbers}"
 
 
 _FOLLOWING = {
