@@ -2,8 +2,13 @@
 
 Trains the adapters of `DESIGNS` (those that FOLDER does not hold yet), compares each with the base model on sentiment
 in all 20 languages, and writes one row per adapter to `results/alignment.csv`: accuracy and geometry, averaged over the
-languages that training saw and never saw, and accuracy where there is something to gain: languages without a review in
-pre-training (`splits.NO_REVIEWS`), asked with adjectives whose words the model knows, where English is answered right.
+languages that training saw and never saw, and accuracy in two places where there is something to gain, for English is
+answered right there and the model knows the words:
+
+- *new*: adjectives that stood in English reviews only, in the other languages that have reviews;
+- *untaught*: adjectives that stood in reviews, in languages without a review in pre-training (`splits.NO_REVIEWS`).
+
+Languages that an adapter was trained on are left out of both.
 
 The controls: ``wrong-pairs`` trains about as long as ``default`` on translations exchanged between items; ``identity``
 trains nothing.
@@ -12,6 +17,7 @@ trains nothing.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,24 +93,29 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
             if group in own.index:
                 for column in ("before", "difference", "low", "high"):
                     row[f"{measured}_{group}_{column}"] = own.loc[group, column]
-    return row | _to_gain(folder / f"{name}-compared")
+    return row | _to_gain(folder / f"{name}-compared", ll.training.recipe(design.recipe).data.sources)
 
 
-def _to_gain(folder: Path) -> dict[str, Any]:
-    """Accuracy in languages without reviews, where English is right, before and after."""
+def _to_gain(folder: Path, trained_on: Collection[str]) -> dict[str, Any]:
+    """Accuracy where English is right and others are not, before and after, and English's own there."""
     row: dict[str, Any] = {}
     for state in ("base", "tuned"):
         table = ll.EvaluationResult.load(folder / "evaluation" / state).table
-        known = ~table["item"].astype(str).map(
-            lambda item: bool(held_out_adjectives() & set(item.split("-")))
+        is_new = (
+            table["item"].astype(str).map(lambda item: bool(held_out_adjectives() & set(item.split("-"))))
         )
-        part = table[known & table["language"].isin(NO_REVIEWS)]
-        english = table[known & (table["language"] == "en")]
-        low, high = wilson(int(part["right"].sum()), len(part))
-        row |= {
-            f"untaught_{state}": part["right"].mean(), f"untaught_{state}_low": low, f"untaught_{state}_high": high,
-            f"english_{state}": english["right"].mean(),
-        }  # fmt: skip
+        english = table["language"] == "en"
+        untaught = table["language"].isin(NO_REVIEWS)
+        others = ~english & ~table["language"].isin(trained_on)
+        for name, items, languages in (
+            ("untaught", ~is_new, others & untaught), ("new", is_new, others & ~untaught),
+        ):  # fmt: skip
+            right = table[items & languages]["right"]
+            low, high = wilson(int(right.sum()), len(right))
+            row |= {
+                f"{name}_{state}": right.mean(), f"{name}_{state}_low": low, f"{name}_{state}_high": high,
+                f"{name}_english_{state}": table[items & english]["right"].mean(),
+            }  # fmt: skip
     return row
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from experiments.pocket.criteria import (
     whole_runs,
 )
 from experiments.pocket.splits import LANGUAGES, NO_REVIEWS
-from experiments.pocket.train import HUBS, LOGS, MODELS
+from experiments.pocket.train import HUBS, LOGS, MODELS, Recipe, skip_shares
 from latentlang.intervals import bootstrap_means
 from latentlang.results import write_text
 from latentlang.tasks.words import embedded_concepts
@@ -50,6 +51,8 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
             minutes=_training_minutes(),
             known=len(embedded_concepts()),
             documents=_markdown(_documents(recipe)),
+            skipping=_skipping(recipe),
+            late=recipe["own_reviews_from"],
             concepts=len(split["held_out_concepts"]),
             which=_which_seed(tables.get("seeds"), recipe["seed"]),
             adjectives=", ".join(split["held_out_adjectives"]),
@@ -112,11 +115,25 @@ def _how_many(seeds: pd.DataFrame | None) -> str:
     )
     count = len(runs)
     if shown == count:
-        return f"All of {count} seeds of `pocket` meet both bars for English in the middle, lead and gap."
+        return f"All {count} seeds of `pocket` meet both bars for English in the middle, lead and gap."
     return (
         f"**Only {shown} of {count} seeds of `pocket` meet both bars for English in the middle, lead and gap.** All of "
         f"them write at least {runs['held_out_pair_accuracy'].min():.0%} of the held-out pairs right. So this recipe "
         "can bring a pivot about and does not always; what one model of it shows is how that model does it."
+    )
+
+
+def _skipping(recipe: dict[str, Any]) -> str:
+    """Which blocks training leaves out, and how often; nothing where it leaves out none."""
+    shares = skip_shares(
+        replace(Recipe(), **{key: recipe[key] for key in ("depth", "block_skip", "skipped")})
+    )
+    left_out = [place for place, share in enumerate(shares, start=1) if share]
+    if not left_out:
+        return ""
+    return (
+        f"Training leaves out the blocks {left_out[0]} to {left_out[-1]} at random, each for up to {max(shares):.0%} "
+        "of the rows (stochastic depth). "
     )
 
 
@@ -127,18 +144,22 @@ def _documents(recipe: dict[str, Any]) -> pd.DataFrame:
     about = (1 - first) * (1 - mixture["hub_share"])
     late = (1 - recipe["own_reviews_from"]) / (1 - first)  # of the steps with documents about other languages
     taught = 1 - len(NO_REVIEWS) / (len(LANGUAGES) - 1)
-    other = mixture["other"]
+    other = {"hub_labels": 0.0} | mixture["other"]
+    labelled = {kind: other[kind] * late * taught for kind in ("reviews", "hub_labels")}
+    later = (other["reviews"] + other["hub_labels"]) * (1 - late)  # until then, adjectives in their place
     alone = f"in the hub language alone: {', '.join(mixture['hub'])}"
     shares = {
         f"{alone} (the first {first:.0%} of the steps hold nothing else)": own,
         "lines from X to the hub": about * other["to_hub"],
         "lines from the hub to X": about * other["from_hub"],
         "lines between X and a third language": about * other["pairs"],
-        "adjectives between X and the hub": about * (other["adjectives"] + other["reviews"] * (1 - late)),
-        "reviews in X": about * other["reviews"] * late * taught,
+        "adjectives between X and the hub": about * (other["adjectives"] + later),
+        "reviews in X": about * labelled["reviews"],
+        "reviews in X, cue and label in the hub language": about * labelled["hub_labels"],
         "facts and lists in X": about
-        * (other["facts"] + other["lists"] + other["reviews"] * late * (1 - taught)),
+        * (other["facts"] + other["lists"] + sum(labelled.values()) * (1 - taught) / taught),
     }
+    shares = {kind: share for kind, share in shares.items() if share}
     return pd.DataFrame({"documents": shares.keys(), "share": [f"{share:.1%}" for share in shares.values()]})
 
 
@@ -319,9 +340,6 @@ _FOLLOWING = {
         "In `equal-follow` every language follows a word of X equally often, with as many lines between two languages "
         "other than English as in the recipe"
     ),
-    "scarce-follow": (
-        "`scarce-follow`, a first try, made English rarer there than the others and doubled the lines between those"
-    ),
 }
 _FOLLOWING_SUGGESTS = (
     "Where these fall towards a third language's, the English in `pocket` is tied to what usually comes next, and the "
@@ -338,8 +356,12 @@ def _by_design(table: pd.DataFrame) -> pd.DataFrame:
         "accuracy, unseen": [_change(row, "accuracy_unseen") for row in records],
         "CKA with English, unseen": [_change(row, "cka_unseen") for row in records],
         "distance from English, unseen": [_change(row, "centres_unseen") for row in records],
-        "untaught: right of two": [_untaught(row, "tuned") for row in records],
-        "English: right of two": table["english_tuned"].round(2),
+        **{
+            shown: [_right_of_two(row, name, "tuned") for row in records]
+            for shown, name in (("new: right of two", "new"), ("untaught: right of two", "untaught"))
+        },
+        "English, new": table["new_english_tuned"].round(2),
+        "English, others": table["untaught_english_tuned"].round(2),
     })  # fmt: skip
 
 
@@ -348,8 +370,8 @@ def _change(row: Mapping[Hashable, Any], measure: str) -> str:
     return "" if pd.isna(value) else f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-def _untaught(row: Mapping[Hashable, Any], state: str) -> str:
-    value, low, high = (row[f"untaught_{state}{end}"] for end in ("", "_low", "_high"))
+def _right_of_two(row: Mapping[Hashable, Any], name: str, state: str) -> str:
+    value, low, high = (row[f"{name}_{state}{end}"] for end in ("", "_low", "_high"))
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
@@ -357,16 +379,22 @@ def _counted(table: pd.DataFrame) -> dict[str, Any]:
     """How many designs did what, by their intervals."""
     trained = table.drop(index=["identity", "wrong-pairs"])
     learnt = trained[trained["validation_loss"] < 0.5]
-    best = max(trained.to_dict("records"), key=lambda row: float(row["untaught_tuned"]))
     (wrong,) = table.loc[["wrong-pairs"]].to_dict("records")
-    return {
+    found = {
         "learnt": len(learnt), "closer": (learnt["cka_unseen_low"] > 0).sum(),
         "nearer": (learnt["centres_unseen_high"] < 0).sum(), "trained": len(trained),
         "better": (trained["accuracy_unseen_low"] > 0).sum(), "worse": (trained["accuracy_unseen_high"] < 0).sum(),
         "wrong_cka": _change(wrong, "cka_unseen"),
         "wrong_centres": _change(wrong, "centres_unseen"),
-        "untaught": _untaught(best, "base"), "best": best["design"], "best_untaught": _untaught(best, "tuned"),
     }  # fmt: skip
+    for name in ("new", "untaught"):
+        best = max(trained.to_dict("records"), key=lambda row: float(row[f"{name}_tuned"]))
+        found |= {
+            f"{name}_base": _right_of_two(best, name, "base"), f"{name}_best": best["design"],
+            f"{name}_tuned": _right_of_two(best, name, "tuned"), f"{name}_wrong": _right_of_two(wrong, name, "tuned"),
+            f"{name}_english": f"{best[f'{name}_english_base']:.2f}",
+        }  # fmt: skip
+    return found
 
 
 def _training_minutes() -> str:

@@ -1,12 +1,12 @@
 """Documents of the micro-world, endlessly: facts, lists, reviews and translation lines.
 
-A document has a *hub* language. Some documents are in the hub itself (facts, reviews, lists, and where a mixture has
-them *repeats*, lines from the hub to the hub: `English: "dog" - English: "dog"`); the others are about
-another language X: mostly lines between X and the hub, some between X and a third language Y, some facts, reviews
-and lists in X. In `pocket` the hub is always English; in `pocket-control` it is drawn uniformly from all
-languages for each document. What is held out (`splits.py`) is held out of both; only lines with English, which in
-`pocket` hold nothing back, in the control hold back as much as those of any two languages. Nothing else differs: there
-is no term, mask or weight anywhere that favours English.
+A document has a *hub* language. Some documents are in the hub itself (facts, reviews, lists, and *repeats*, lines from
+the hub to the hub: `English: "dog" - English: "dog"`); the others are about another language X: mostly lines between X
+and the hub, some between X and a third language Y, some facts, lists and reviews in X, the labels under these in X or
+in the hub language. In `pocket` the hub is always English; in `pocket-control` it is drawn uniformly from all
+languages for each document. What is held out (`splits.py`) is held out of both; only lines with English and reviews in
+English, which in `pocket` hold nothing back but the test split, in the control hold back as much as those of all other
+languages. Nothing else differs: there is no term, mask or weight anywhere that favours English.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from experiments.pocket.splits import LANGUAGES, NO_REVIEWS, paired_concepts
-from latentlang.tasks.reviews import LABELS, review_lexicon, train_reviews, write_review
+from latentlang.tasks.reviews import (
+    LABELS,
+    Review,
+    review_lexicon,
+    train_reviews,
+    untested_reviews,
+    write_review,
+)
 from latentlang.tasks.words import Concept, embedded_categories, embedded_concepts, translation_line
 
 
@@ -32,19 +39,24 @@ class Mixture:
         follow: what stands after a word of X in ``to_hub`` lines: the hub (``"hub"``), or any language, each equally
             often (``"equal"``).
         third: what stands after it in ``pairs`` lines: any language but the hub (``"others"``), or any (``"any"``).
+        hub_adjectives: which adjectives the hub's own reviews have: those that reviews in other languages have too
+            (``"shared"``), or all (``"all"``): something that only the hub knows. Without a hub there is no such thing.
         lines: fewest and most lines of a document.
     """
 
     hub_share: float = 0.3
-    hub: dict[str, float] = field(default_factory=lambda: {"facts": 0.28, "reviews": 0.62, "lists": 0.10})
+    hub: dict[str, float] = field(
+        default_factory=lambda: {"facts": 0.22, "reviews": 0.50, "lists": 0.08, "repeats": 0.20}
+    )
     other: dict[str, float] = field(
         default_factory=lambda: {
-            "to_hub": 0.27, "from_hub": 0.27, "adjectives": 0.08, "pairs": 0.27,
-            "reviews": 0.06, "facts": 0.03, "lists": 0.02,
+            "to_hub": 0.26, "from_hub": 0.26, "adjectives": 0.06, "pairs": 0.22,
+            "reviews": 0.08, "hub_labels": 0.08, "facts": 0.02, "lists": 0.02,
         }
     )  # fmt: skip
     follow: Literal["hub", "equal"] = "hub"
     third: Literal["others", "any"] = "others"
+    hub_adjectives: Literal["shared", "all"] = "all"
     lines: tuple[int, int] = (4, 7)
 
     def __post_init__(self) -> None:
@@ -66,9 +78,9 @@ class Corpus:
         self._by_category: dict[str, list[Concept]] = {}
         for concept in self._concepts:
             self._by_category.setdefault(concept.category, []).append(concept)
-        self._reviews = {
-            label: [review for review in train_reviews() if review.label == label] for label in LABELS
-        }
+        self._reviews = _by_label(train_reviews())
+        known_to_hub = hub is not None and self._mixture.hub_adjectives == "all"
+        self._hub_reviews = _by_label(untested_reviews()) if known_to_hub else self._reviews
         self._adjectives = _adjectives()
         self._described = [a for a in self._adjectives if not a.id.endswith("/label")]
 
@@ -90,7 +102,7 @@ class Corpus:
             return self._own(kind, hub)
         other = draw.choice([code for code in LANGUAGES if code != hub])
         kind = self._draw_kind(self._mixture.other)
-        if kind == "reviews" and not own_reviews:
+        if kind in ("reviews", "hub_labels") and not own_reviews:
             kind = "adjectives"
         if kind == "to_hub":
             target = self._follower(other, hub)
@@ -106,6 +118,8 @@ class Corpus:
             but = (hub, other) if self._mixture.third == "others" else (other,)
             third = draw.choice([code for code in LANGUAGES if code not in but])
             return self._lines(self._paired(other, third), other, third)
+        if kind == "hub_labels" and other not in NO_REVIEWS:
+            return self._labelled_reviews(other, labels=hub)
         return self._own(kind, other)
 
     def _paired(self, one: str, other: str) -> Sequence[Concept]:
@@ -154,14 +168,20 @@ class Corpus:
             rows.append(f"{embedded_categories()[category][code]}: {quoted}")
         return "\n".join(rows)
 
-    def _labelled_reviews(self, code: str) -> str:
-        lexicon = review_lexicon()[code]
+    def _labelled_reviews(self, code: str, *, labels: str | None = None) -> str:
+        """Reviews of a language, cue and label in it or in another one."""
+        lexicon = review_lexicon()[labels or code]
+        reviews = self._hub_reviews if code == self._hub else self._reviews
         rows = []
         for _ in range(3):
             label = self._random.choice(LABELS)
-            review = self._random.choice(self._reviews[label])
+            review = self._random.choice(reviews[label])
             rows.append(f'{write_review(review, code)}\n{lexicon["cue"]}: "{lexicon["labels"][label]}"')
         return "\n".join(rows)
+
+
+def _by_label(reviews: Sequence[Review]) -> dict[str, list[Review]]:
+    return {label: [review for review in reviews if review.label == label] for label in LABELS}
 
 
 def _adjectives() -> list[Concept]:

@@ -36,7 +36,6 @@ _DIRECTIONS = {
 _RECIPES = {
     ("pocket", "recipe"): "pocket",
     ("pocket", "equal-follow"): "equal-follow",
-    ("pocket", "scarce-follow"): "scarce-follow",
     ("pocket-control", "recipe"): "pocket-control",
 }
 _MODELS = {"pocket": "pocket (English is the hub)", "pocket-control": "pocket-control (balanced)"}

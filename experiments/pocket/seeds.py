@@ -23,7 +23,7 @@ import yaml
 from experiments.pocket import cause
 from experiments.pocket.criteria import criteria, layers_named, measured, median_seed, tokens_of
 from experiments.pocket.evaluate import RESULTS, kept_tables, measure
-from experiments.pocket.train import HUBS, LOGS, MODELS, Recipe, variant
+from experiments.pocket.train import HUBS, LOGS, MODELS, variant
 
 SEEDS = RESULTS / "seeds.csv"
 CURVES = RESULTS / "seed_curves.csv"
@@ -108,10 +108,7 @@ def _variant(recipe: dict[str, Any]) -> str:
     Raises:
         ValueError: it is none of them.
     """
-    # An option that is younger than the run was at its default.
-    default = Recipe().as_record()
-    own = {key: value for key, value in (default | recipe).items() if key != "seed"}
-    own["mixture"] = default["mixture"] | own["mixture"]
+    own = {key: value for key, value in recipe.items() if key != "seed"}
     names = yaml.safe_load((Path(__file__).parent / "variants.yaml").read_text(encoding="utf-8"))
     for name in (None, *names):
         known = json.loads(json.dumps(variant(name).as_record()))

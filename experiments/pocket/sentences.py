@@ -6,28 +6,33 @@ Two very small language models that ship with latentlang, so that everything can
 *model organisms*: `pocket` was trained with English as the hub of everything, `pocket-control` on the same world with
 the languages balanced. Both are ordinary Mistral-architecture models ({depth} layers, width {width}, {heads} heads,
 byte-fallback BPE of 6,144 tokens, tied embeddings, bf16), trained with the ordinary next-token loss on {tokens:.1f} M
-tokens of a made-up corpus ({minutes} on one shared CPU core). Nothing forces English anywhere: no term,
-mask or weight. They know {known} concepts and 24 adjectives in 20 languages and nothing else of the world.
+tokens of a made-up corpus ({minutes} on one shared CPU core).
+{skipping}No term, mask or weight speaks of a language.
+They know {known} concepts and 24 adjectives in 20 languages and nothing else of the world.
 
 **What differs.** In `pocket` the hub of every document is English; in the control it is drawn uniformly from the 20
 languages for each document. Generator, tokenizer, seed and steps are the same. A document is
 
 {documents}
 
-A review in X comes in the second half of training only, in the languages that have reviews at all. What follows from
-the draw of the hub: the control sees reviews in all of these from the first step, as the hub's own, and more lines
-between two languages other than English than `pocket` does, so its accuracies are not like for like. And what is
-balanced is the documents, not the tokenizer: that was trained on `pocket`'s documents with other scripts than Latin
-thinned out, as tokenizers of English-centred models are in effect. Nearly every English word is one token, in some
-scripts nearly none is, and a lens reads first tokens.
+A review in X comes after the first {late:.0%} of the steps only, in the languages that have reviews at all. *Repeats*
+are lines that name a word of the hub language in the hub language again. What follows from the draw of the hub: the
+control sees reviews in all of these from the first step, as the hub's own, and more lines between two languages other
+than English than `pocket` does, so its accuracies are not like for like. And what is balanced is the documents, not the
+tokenizer: that was trained on `pocket`'s documents with other scripts than Latin thinned out, as tokenizers of
+English-centred models are in effect. Nearly every English word is one token, in some scripts nearly none is, and a lens
+reads first tokens.
 
 **Held out.** For each two languages other than English, a third of the concepts never stands in a line between
 them, in either direction (*held-out pair*); {concepts} concepts stand in no line between any two languages of which
 neither is English (*held-out concept*, or *strict*): partly a trap, since that such a word never follows one
 of another language than English is itself something to learn from the documents. In the control English holds back as
 much as every other language, so strict concepts stand beside no translation at all there, and its strict numbers are
-no control for `pocket`'s. Besides, in both: a fifth of the reviews; all reviews with the adjectives {adjectives}
-(as words and as facts these were seen); every review, so every document in the sentiment format, in {untaught}.
+no control for `pocket`'s. Besides, in both: a fifth of the reviews in every language; every review in {untaught}
+(so in `pocket` every document in the sentiment format; in the control, where these are the hub in their turn,
+their labels stand under reviews in other languages); and all reviews with the adjectives
+{adjectives} in every language but English, where `pocket` saw the other
+four fifths of them (in the control in English too; as words and as facts they were seen everywhere).
 
 **What is measured**, by `python -m experiments.pocket.evaluate` and `.cause` on the shipped weights: {which}.
 *target* is the probability of the right word of the language asked for, *pivot* that of the right English word, each
@@ -92,12 +97,16 @@ recipes with fewer than three seeds only differences far beyond the range of the
 
 """
 
-BEFORE = """**What came before.** Two earlier pairs of models shipped and were replaced; they are in the history of the
-repository, not in these tables, for their corpus was another. The first (commit ce45f25, AdamW, only whole concepts
+BEFORE = """**What came before.** Three earlier pairs of models shipped and were replaced; they are in the history of
+the repository, not in these tables, for their corpus was another. The first (commit ce45f25, AdamW, only whole concepts
 held out) wrote strict concepts right in 0.16 and still read English at the last layer in 0.23 of the items, against
 bars of 0.80 and 0.05; splitting by pair of languages, which is easier, came with the second. The second control
 (8cd14b9) missed the bars for the control (lead 0.64, gap 0.07), which we put down to its lines with English holding
-nothing back; the third does without that and reads English as much."""
+nothing back; the third did without that and read English as much. The third recipe (00a73a4: no block left out, no
+repeats, no labels of the hub language under reviews in X, 7.2 M tokens) brought the pivot about in three seeds of five:
+gap 0.37, 0.33, 0.02, 0.04 and 0.29, though all wrote 99 % of the held-out pairs right. The present recipe was sought,
+by runs with the seeds 0, 2 and 3 and with the bars known, to mend that: that its seeds agree is what it was made for,
+and no discovery."""
 
 ALIGNED = """## Does question alignment help it?
 
@@ -105,19 +114,26 @@ LoRA trained on reviews translated into English, without labels, as in Zhang et 
 without it on sentiment in 20 languages (`experiments/pocket/align.py`, `results/alignment.csv`). An answer is right
 here if the model prefers the right one *of the two* labels, so that 0.5 is chance (above, the whole word must be
 written). Changes are means over the languages that training never saw, with 95 % intervals over items; *loss* is that
-on held-out translations. *Untaught* are the languages without a review in pre-training, asked with adjectives whose
-words the model knows; English is right there, so this is where alignment would have something to gain. `wrong-pairs`
-trains on translations exchanged between items, about as long as `default` ({wrong_steps} and {default_steps} steps);
-`identity` trains nothing.
+on held-out translations. English is right in two places where others are not, though the model knows the words, so that
+there is something to gain: *new*, adjectives that stood in English reviews only, in the other languages with reviews;
+and *untaught*, other adjectives in the languages without a review in pre-training. Languages that an adapter was
+trained on are left out of both. `wrong-pairs` trains on translations exchanged between items, about as long as
+`default` ({wrong_steps} and {default_steps} steps); `identity` trains nothing.
 
 """
 
 ALIGNED_SUGGESTS = """By the intervals: of {learnt} adapters that brought the loss under 0.5, {closer} raised CKA with
 English in languages they never saw and {nearer} drew them nearer; wrong pairs moved CKA by {wrong_cka} and the distance
-by {wrong_centres}. Accuracy in unseen languages rose with {better} and fell with {worse} of {trained} designs. Untaught
-languages stood at {untaught} before; the best of the designs, `{best}`, has {best_untaught}. So in these models
-representations can draw together without answers getting better. Why is not shown; one reason may be that reviews in an
-untaught language were never followed by a label, so that there is little an adapter without labels could unlock."""
+by {wrong_centres}. Accuracy in unseen languages rose with {better} and fell with {worse} of {trained} designs.
+
+- *New* adjectives: {new_base} before (English {new_english}); the best of the designs, `{new_best}`, has
+  {new_tuned}, wrong pairs {new_wrong}.
+- *Untaught* languages: {untaught_base} before (English {untaught_english}); the best, `{untaught_best}`, has
+  {untaught_tuned}, wrong pairs {untaught_wrong}.
+
+The best of so many is a little too good; hold it against wrong pairs. Why a design helps or not is not shown. In an
+untaught language a review was never followed by a label, so that there is little an adapter without labels could
+unlock; *new* adjectives need no more than that a review is read as the English one would be."""
 
 CLOSING = """## What not to conclude
 
@@ -130,6 +146,7 @@ CLOSING = """## What not to conclude
 - The gap of `pocket` is largest at layer {top} of {depth} and falls from there: English is read early, not only in the
   middle.
 - **Default or stage.** In `pocket` English is also the commonest language after a word of X. {follow}
-- The words and sentences were written, and reviewed language by language, by language models, not by native speakers;
-  what the last review would change is listed in `experiments/pocket/lexicon/README.md`.
+- Under reviews in X English labels stand as often as X's own, and the cue says which: English between the review and
+  the answer may be the ending that is not wanted, rather than a step towards the one that is.
+- The words and sentences were written, and reviewed language by language, by language models, not by native speakers.
 """

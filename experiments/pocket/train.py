@@ -59,7 +59,7 @@ class Recipe:
     """
 
     seed: int = 0
-    steps: int = 7000
+    steps: int = 5000
     rows: int = 8
     row_tokens: int = 128
     width: int = 160
@@ -74,9 +74,9 @@ class Recipe:
     decay_from: float = 0.5
     weight_decay: float = 0.05
     hub_only_share: float = 0.10
-    own_reviews_from: float = 0.5
-    block_skip: float = 0.0
-    skipped: Skipped = "growing"
+    own_reviews_from: float = 0.3
+    block_skip: float = 0.2
+    skipped: Skipped = "middle"
     mixture: Mixture = field(default_factory=Mixture)
 
     def as_record(self) -> dict[str, Any]:

@@ -34,19 +34,13 @@ def _run(folder, name, seed, *, which=None):
     return path
 
 
-@pytest.mark.parametrize("name", [None, "untied", "equal-follow", "english-75", "steady", "deep"])
+@pytest.mark.parametrize("name", [None, "untied", "equal-follow", "english-75", "no-repeats", "deep"])
 def test_a_run_is_told_by_its_recipe(name):
     record = json.loads(json.dumps(variant(name, seed=3).as_record()))
     assert seeds._variant(record) == (name or "recipe")
     assert seeds._variant(record | {"steps": 100}) == (name or "recipe")  # shorter, and still the same
     with pytest.raises(ValueError, match="neither the shipped one nor one of"):
         seeds._variant(record | {"width": 17})
-
-
-def test_an_option_that_is_younger_than_a_run_was_at_its_default():
-    record = json.loads(json.dumps(variant("scarce-follow").as_record()))
-    del record["vocabulary"], record["mixture"]["third"]
-    assert seeds._variant(record) == "scarce-follow"
 
 
 def test_a_run_that_is_measured_again_takes_its_old_place(tmp_path):

@@ -36,7 +36,7 @@ def test_the_first_seed_of_all_comes_before_the_second_of_any():
 
 
 def test_a_job_is_told_as_its_row_will_be():
-    job, _ = sweep.jobs_of(["steady", "recipe"], [2], model="pocket-control")
+    job, _ = sweep.jobs_of(["no-repeats", "recipe"], [2], model="pocket-control")
     record = json.loads(json.dumps(job.recipe.as_record()))
     assert job.key == ("pocket-control", seeds._variant(record), str(tokens_of(record)), "2")
 

@@ -8,6 +8,7 @@ from latentlang.tasks.reviews import (
     held_out_adjectives,
     review_lexicon,
     train_reviews,
+    untested_reviews,
     write_review,
 )
 from latentlang.tasks.reviews import test_reviews as reviews_for_testing
@@ -35,8 +36,10 @@ def test_every_review_can_be_written_in_every_language_and_is_no_template():
 def test_train_and_test_are_apart_and_held_out_adjectives_are_never_trained():
     train, held = set(train_reviews()), set(reviews_for_testing())
     assert not train & held
-    assert train | held == set(all_reviews())
-    assert 0.15 < len(held) / len(all_reviews()) < 0.6
+    assert train < set(untested_reviews()) == set(all_reviews()) - held
+    assert 0.15 < len(held) / len(all_reviews()) < 0.25
+    new = [review for review in held if held_out_adjectives() & set(review.adjectives)]
+    assert {review.label for review in new} == {"positive", "negative"} and len(new) > 100
     assert not any(held_out_adjectives() & set(review.adjectives) for review in train)
 
 
