@@ -342,9 +342,9 @@ _FOLLOWING = {
     ),
 }
 _FOLLOWING_SUGGESTS = (
-    "Where these fall towards a third language's, the English in `pocket` is tied to what usually comes next, and the "
-    "lens alone does not show a stage; what a logit lens finds in a large model has the same two readings. Where the "
-    "strict accuracy falls along, the way over English was lost too, so that this does not show a mere default either."
+    "What is left above a third language's is more than what usually comes next; what is lost against the recipe was "
+    "tied to that, and a logit lens on a large model cannot tell the two apart. Where the strict accuracy falls along, "
+    "the way over English was lost too, so that this does not show a mere default either."
 )
 
 

@@ -109,7 +109,7 @@ def test_the_printed_numbers_are_the_summarys(run):
     (mean,) = result.averages().itertuples()
     assert re.search(rf"mean of 2 +20 +{mean.accuracy:.3f} +\[{mean.low:.3f}, {mean.high:.3f}\]", text)
     assert "left out of the mean, since a label cannot be chosen: th" in text
-    assert "note on th: 5 of 10 items cannot be right" in text
+    assert "note on th: 10 of 10 items cannot be right" in text
 
 
 def test_json_is_all_there_is_on_stdout(run):

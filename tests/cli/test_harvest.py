@@ -143,12 +143,12 @@ def test_bad_input_is_one_line_and_exit_code_2_and_leaves_nothing(run, tmp_path,
 
 def test_in_a_process_of_its_own_with_a_progress_bar(tmp_path):
     outcome = process(
-        "-m", "latentlang", "harvest", "--lang", "ja", "--items", "20", "--out", tmp_path / "store",
+        "-m", "latentlang", "harvest", "--lang", "ja", "--items", "200", "--out", tmp_path / "store",
         FORCE_COLOR="1", TTY_COMPATIBLE="1", COLUMNS="120",
     )  # fmt: skip
     assert outcome.code == 0
-    assert "harvesting" in outcome.err and "20/20" in outcome.err and "prompts/s" in outcome.err
-    assert len(ll.open_store(tmp_path / "store")) == 20
+    assert "harvesting" in outcome.err and "200/200" in outcome.err and "prompts/s" in outcome.err
+    assert len(ll.open_store(tmp_path / "store")) == 200
     assert json.loads((tmp_path / "store" / "manifest.json").read_text())["format"] == 1
 
 

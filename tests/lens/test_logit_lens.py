@@ -79,7 +79,7 @@ def test_closed_tasks_have_the_papers_four_curves_with_their_nulls(model):
 
 
 def test_table_columns_types_and_layers(model):
-    result = logit_lens(model, ll.task("sentiment"), language="ja,ru", items=3)
+    result = logit_lens(model, ll.task("sentiment"), language="ja,ru", items=3, shots=1)
     assert list(result.table.columns) == ["task", "language", "item", "label", "layer", "curve", "value"]
     assert sorted(result.table["layer"].unique()) == list(range(1, model.n_layers + 1))
     probabilities = result.table[result.table["curve"] != "entropy"]["value"]
@@ -184,6 +184,7 @@ def test_the_users_padding_side_does_not_matter(side):
             ll.task("sentiment"),
             language="ru",
             items=6,
+            shots=1,
         )
         for s in ("left", side)
     ]
