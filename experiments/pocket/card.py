@@ -144,20 +144,19 @@ def _documents(recipe: dict[str, Any]) -> pd.DataFrame:
     about = (1 - first) * (1 - mixture["hub_share"])
     late = (1 - recipe["own_reviews_from"]) / (1 - first)  # of the steps with documents about other languages
     taught = 1 - len(NO_REVIEWS) / (len(LANGUAGES) - 1)
-    other = {"hub_labels": 0.0} | mixture["other"]
-    labelled = {kind: other[kind] * late * taught for kind in ("reviews", "hub_labels")}
-    later = (other["reviews"] + other["hub_labels"]) * (1 - late)  # until then, adjectives in their place
+    other = mixture["other"]
+    own_labels, hub_labels = other["reviews"], other.get("hub_labels", 0.0)
+    reviews = own_labels + hub_labels
     alone = f"in the hub language alone: {', '.join(mixture['hub'])}"
     shares = {
         f"{alone} (the first {first:.0%} of the steps hold nothing else)": own,
         "lines from X to the hub": about * other["to_hub"],
         "lines from the hub to X": about * other["from_hub"],
         "lines between X and a third language": about * other["pairs"],
-        "adjectives between X and the hub": about * (other["adjectives"] + later),
-        "reviews in X": about * labelled["reviews"],
-        "reviews in X, cue and label in the hub language": about * labelled["hub_labels"],
-        "facts and lists in X": about
-        * (other["facts"] + other["lists"] + sum(labelled.values()) * (1 - taught) / taught),
+        "adjectives between X and the hub": about * (other["adjectives"] + reviews * (1 - late)),
+        "reviews in X": about * own_labels * late * taught,
+        "reviews in X, cue and label in the hub language": about * hub_labels * late * taught,
+        "facts and lists in X": about * (other["facts"] + other["lists"] + reviews * late * (1 - taught)),
     }
     shares = {kind: share for kind, share in shares.items() if share}
     return pd.DataFrame({"documents": shares.keys(), "share": [f"{share:.1%}" for share in shares.values()]})
@@ -342,9 +341,10 @@ _FOLLOWING = {
     ),
 }
 _FOLLOWING_SUGGESTS = (
-    "What is left above a third language's is more than what usually comes next; what is lost against the recipe was "
-    "tied to that, and a logit lens on a large model cannot tell the two apart. Where the strict accuracy falls along, "
-    "the way over English was lost too, so that this does not show a mere default either."
+    "What is left above a third language's is more than what usually follows a word of X, though it may be no more "
+    "than that English is common; what is lost against the recipe was tied to what follows. A logit lens on a large "
+    "model cannot tell these apart. Where the strict accuracy falls along, the way over English was lost too, so that "
+    "this does not show a mere default either."
 )
 
 
@@ -356,10 +356,8 @@ def _by_design(table: pd.DataFrame) -> pd.DataFrame:
         "accuracy, unseen": [_change(row, "accuracy_unseen") for row in records],
         "CKA with English, unseen": [_change(row, "cka_unseen") for row in records],
         "distance from English, unseen": [_change(row, "centres_unseen") for row in records],
-        **{
-            shown: [_right_of_two(row, name, "tuned") for row in records]
-            for shown, name in (("new: right of two", "new"), ("untaught: right of two", "untaught"))
-        },
+        "new: right of two": [_right_of_two(row, "new", "tuned") for row in records],
+        "untaught: right of two": [_right_of_two(row, "untaught", "tuned") for row in records],
         "English, new": table["new_english_tuned"].round(2),
         "English, others": table["untaught_english_tuned"].round(2),
     })  # fmt: skip

@@ -20,15 +20,19 @@ _SPLITS = {
     ("translation", "held-out pair"): "concepts never seen between the two languages",
     ("translation", "held-out concept"): "concepts never seen between any two languages but with English",
     ("sentiment", "seen"): "adjectives seen in reviews",
+    ("sentiment", "held-out"): "adjectives seen in English reviews only",
+}
+_SPLITS_OF_CONTROL = {
+    ("translation", "held-out concept"): "concepts never seen beside a translation",
     ("sentiment", "held-out"): "adjectives never seen in reviews",
 }
 
 
 def split_name(model: str, task: str, split: str) -> str:
-    """A split in words; in the control, concepts held out altogether were not seen with English either."""
-    if (model, split) == ("pocket-control", "held-out concept"):
-        return "concepts never seen beside a translation"
-    return _SPLITS[task, split]
+    """A split in words; in the control, what is held out altogether was not seen with English either."""
+    return (_SPLITS_OF_CONTROL if model == "pocket-control" else _SPLITS).get(
+        (task, split), _SPLITS[task, split]
+    )
 
 
 @dataclass(frozen=True)

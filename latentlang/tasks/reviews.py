@@ -1,7 +1,7 @@
 """Sentiment of short reviews in 20 languages, made from the embedded lexicon (2-shot, cues and answers of the paper).
 
 The sentences are parallel: item ``film-is-good`` says the same in every language. A fixed part of them is the test
-split; the embedded models never saw it (`experiments/pocket`), and `held_out_adjectives` never stood in a review.
+split; the embedded models never saw it (`experiments/pocket`), and reviews with `held_out_adjectives` in English only.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def review_lexicon() -> dict[str, Any]:
 
 
 def held_out_adjectives() -> frozenset[str]:
-    """Adjectives that stand in no training review of the embedded models, in any language."""
+    """Adjectives that stand in no training review of the embedded models but in English ones of `pocket`."""
     return frozenset(adjective for adjectives in _HELD_OUT.values() for adjective in adjectives)
 
 
@@ -147,7 +147,8 @@ class SentimentTask(Task):
         Args:
             answers: answer in the question's language (``"same"``), in English (``"en"``), or with words that mean
                 nothing about sentiment (``"agnostic"``: ``ox`` and ``horse``), as the paper's three modes.
-            adjectives: all test reviews, those of adjectives the embedded models saw in reviews, or of the others.
+            adjectives: all test reviews, those of adjectives the embedded models saw in reviews of other languages than
+                English, or of the others (`held_out_adjectives`).
 
         Raises:
             InputError: an option has no such value.
