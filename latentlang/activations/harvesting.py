@@ -36,7 +36,7 @@ from latentlang.activations.writer import (
 from latentlang.errors import InputError, ModelError
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
-from latentlang.models import HookedLM, Reading
+from latentlang.models import HookedLM, Reading, check_loaded
 from latentlang.models.encoding import PromptLike
 from latentlang.models.reader import Reader
 from latentlang.models.reading import POOLS, STREAMS, check_layers, check_pools, check_streams
@@ -100,6 +100,7 @@ def harvest(
             written by another process, or cannot be written; the disk is full. What is complete is kept.
         ModelError: the model cannot be read, or an activation is NaN or infinite (prompt, layer and pool are named).
     """
+    check_loaded(model)
     given, provenance = _prompts(
         model, prompts, languages=languages, items=items, shots=shots, seed=seed, about=about
     )

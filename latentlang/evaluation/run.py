@@ -23,7 +23,7 @@ from latentlang.evaluation.choice import (
 from latentlang.evaluation.result import COLUMNS, SCORE, STATES, EvaluationResult
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
-from latentlang.models import HookedLM
+from latentlang.models import HookedLM, check_loaded
 from latentlang.results import Provenance
 from latentlang.tasks import CLOSED, TASKS, ChoiceTask, Prompt, Task
 from latentlang.tasks import task as build_task
@@ -81,6 +81,7 @@ def evaluate(
         InputError: an unknown name, an impossible number, an open task, a prompt longer than the model's context, a
             state that the model does not have, or no label that can be chosen in any language.
     """
+    check_loaded(model)
     if score not in SCORES:
         raise unknown("score", score, SCORES)
     wanted = _states(model, states)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlang.answers import TokenBytes, token_bytes
 from latentlang.errors import InputError, unknown
-from latentlang.models import HookedLM, TokenSets, read_out
+from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.models.reading import Reading, check_streams
 from latentlang.results import Provenance, Result
 from latentlang.tasks import Prompt
@@ -112,6 +112,7 @@ def explore(
         ModelError: an empty or too long prompt; a position, layer or stream that does not exist, or that the model
             does not have (`resid_mid` where attention and MLP run side by side).
     """
+    check_loaded(model)
     if not isinstance(prompt, str | Prompt):
         raise InputError(f"the prompt must be one text, not {type(prompt).__name__}")
     if top < 1:

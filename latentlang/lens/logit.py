@@ -16,9 +16,9 @@ from latentlang.languages import language as find_language
 from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.roles import MOST_NULLS, Roles
 from latentlang.lens.tuned import TunedLens
-from latentlang.models import HookedLM, TokenSets, read_out, score_answers
+from latentlang.models import HookedLM, TokenSets, check_loaded, read_out, score_answers
 from latentlang.results import Provenance
-from latentlang.tasks import Prompt, Task
+from latentlang.tasks import Prompt, Task, as_task
 
 POLICIES = ("exclusive", "drop", "shared", "sequence")
 PROTOCOLS = ("corrected", "as-published")
@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 
 def logit_lens(
     model: HookedLM,
-    task: Task,
+    task: str | Task,
     *,
     language: str | Language | Iterable[str | Language],
     pivot: str | Language = "en",
@@ -44,7 +44,7 @@ def logit_lens(
 
     Args:
         model: the model to look into; it is not changed.
-        task: gives prompts and answers.
+        task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
         language: language or languages the answer is asked for in (codes, names, ``"paper20"``).
         pivot: language whose answers might show in the middle layers though nobody asked for them.
         items: how many items per language; None for all.
@@ -66,6 +66,8 @@ def logit_lens(
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no
             readable answer in any of the languages.
     """
+    check_loaded(model)
+    task = as_task(task)
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     published = protocol == "as-published"

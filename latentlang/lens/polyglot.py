@@ -17,9 +17,9 @@ from latentlang.languages import Language, languages
 from latentlang.lens.leaders import MINIMUM_LEAD, Leaders, find_leaders
 from latentlang.lens.readers import READER_POLICIES, WRONG_LABELS, Readers, build_readers
 from latentlang.lens.result import mean_curves
-from latentlang.models import HookedLM, TokenSets, read_out
+from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.results import Provenance, Result, View
-from latentlang.tasks import Prompt, Task
+from latentlang.tasks import Prompt, Task, as_task
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -100,7 +100,7 @@ class LanguageLensResult(Result):
 
 def language_lens(
     model: HookedLM,
-    task: Task,
+    task: str | Task,
     *,
     language: str | Language | Iterable[str | Language],
     among: str | Language | Iterable[str | Language] = "paper20",
@@ -128,7 +128,7 @@ def language_lens(
 
     Args:
         model: the model to look into; it is not changed.
-        task: gives prompts and answers.
+        task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
         language: language or languages the answer is asked for in.
         among: languages whose words are read; the asked-for and the source language are always read too, and those the
             task has no words for are left out and noted.
@@ -143,6 +143,8 @@ def language_lens(
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no readable
             answer in any language.
     """
+    check_loaded(model)
+    task = as_task(task)
     if policy not in READER_POLICIES:
         raise unknown("policy", policy, READER_POLICIES)
     asked = [entry.code for entry in languages(language)]

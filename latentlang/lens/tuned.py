@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from latentlang.errors import InputError, ModelError
-from latentlang.models import HookedLM
+from latentlang.models import HookedLM, check_loaded
 from latentlang.results import prepare_folder
 
 FORMAT = "latentlang tuned lens 1"
@@ -172,6 +172,7 @@ def train_tuned_lens(
     Raises:
         InputError: no texts, or a number that makes no sense.
     """
+    check_loaded(model)
     if not texts:
         raise InputError("a tuned lens needs texts to be trained on; give at least one")
     for name, value in (("steps", steps), ("positions", positions)):

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from latentlang.models.hooked import HookedLM
+    from latentlang.models.hooked import HookedLM, check_loaded
     from latentlang.models.loading import load, load_tokenizer
     from latentlang.models.reading import Reading
     from latentlang.models.readout import Readout, TokenSets, read_out
@@ -25,6 +25,7 @@ __all__ = [
     "Readout",
     "TokenSets",
     "cached_bytes",
+    "check_loaded",
     "load",
     "load_tokenizer",
     "read_out",
@@ -34,6 +35,7 @@ __all__ = [
 
 _HOME = {
     "HookedLM": "hooked",
+    "check_loaded": "hooked",
     "Reading": "reading",
     "Readout": "readout",
     "TokenSets": "readout",

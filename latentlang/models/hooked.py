@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentlang.errors import ModelError
+from latentlang.errors import InputError, ModelError
 from latentlang.models import adapters
 from latentlang.models.anatomy import (
     Anatomy,
@@ -38,6 +38,22 @@ logger = logging.getLogger(__name__)
 
 # Logits [row, chunk of the vocabulary] in float32 that a reader of the head should have in memory at once.
 _CHUNK_BYTES = 64 * 2**20
+
+
+def check_loaded(model: object) -> None:
+    """Refuse what is no `HookedLM`: the name of a model, or a model that is not wrapped yet.
+
+    Raises:
+        InputError: it is none.
+    """
+    if isinstance(model, HookedLM):
+        return
+    if isinstance(model, str):
+        raise InputError(f"a loaded model is needed, not the name {model!r}; load({model!r}) gives one")
+    raise InputError(
+        f"a loaded model is needed, not {type(model).__name__}; load(...) gives one, and HookedLM(model, tokenizer) "
+        "wraps a transformers model"
+    )
 
 
 class HookedLM:

@@ -34,6 +34,7 @@ __all__ = [
     "SentimentTask",
     "Task",
     "WordTask",
+    "as_task",
     "task",
 ]
 
@@ -107,3 +108,16 @@ def task(name: str, **options: Any) -> Task:
         return builder(**options)
     except TypeError as error:
         raise InputError(f"the {name} task does not take these options: {error}") from error
+
+
+def as_task(given: str | Task) -> Task:
+    """The task itself, or the one of a name with its defaults.
+
+    Raises:
+        InputError: no such task, or something that is neither a task nor a name.
+    """
+    if isinstance(given, Task):
+        return given
+    if isinstance(given, str):
+        return task(given)
+    raise InputError(f"a task or the name of one is needed, not {type(given).__name__}; task(...) makes one")

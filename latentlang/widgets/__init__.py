@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError
 from latentlang.languages import Language
-from latentlang.models import HookedLM
+from latentlang.models import HookedLM, check_loaded
 from latentlang.tasks import Prompt, Task
 
 if TYPE_CHECKING:
@@ -47,10 +47,7 @@ def explorer(
         raise InputError(
             "the explorer needs the package ipywidgets, which is not installed; pip install 'latentlang[notebooks]'"
         )
-    if not isinstance(model, HookedLM):
-        raise InputError(
-            f"the explorer needs a loaded model, not {type(model).__name__}; load(...) gives one"
-        )
+    check_loaded(model)
     if top < 1:
         raise InputError(f"top must be at least 1, not {top}")
     from latentlang.widgets.box import LensExplorer

@@ -1,0 +1,49 @@
+"""A name or a bare transformers model where a loaded model is needed; a name where a task is."""
+
+import pandas as pd
+import pytest
+import tiny
+
+import latentlang as ll
+from latentlang.errors import InputError
+from latentlang.lens import language_lens, logit_lens, train_tuned_lens
+from latentlang.lens.explore import explore
+from latentlang.models import HookedLM
+from latentlang.tasks import as_task
+
+LOOKS = {
+    "logit_lens": lambda model, out: logit_lens(model, "translation", language="ja"),
+    "language_lens": lambda model, out: language_lens(model, "translation", language="ja"),
+    "train_tuned_lens": lambda model, out: train_tuned_lens(model, ["a text"]),
+    "explore": lambda model, out: explore(model, "a text"),
+    "evaluate": lambda model, out: ll.evaluate(model, "sentiment"),
+    "harvest": lambda model, out: ll.harvest(model, ["a text"], out=out / "store"),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_name_of_a_model_says_how_to_load_it(look, tmp_path):
+    with pytest.raises(InputError, match=r"not the name 'pocket'; load\('pocket'\) gives one"):
+        LOOKS[look]("pocket", tmp_path)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_bare_model_says_how_to_wrap_it(look, tmp_path):
+    with pytest.raises(InputError, match=r"not MistralForCausalLM; .*HookedLM\(model, tokenizer\)"):
+        LOOKS[look](tiny.model("mistral"), tmp_path)
+
+
+@pytest.mark.parametrize("lens", [logit_lens, language_lens])
+def test_the_name_of_a_task_is_the_task_with_its_defaults(lens):
+    model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
+    by_name = lens(model, "repetition", language="ja", items=2, shots=1)
+    made = lens(model, ll.task("repetition"), language="ja", items=2, shots=1)
+    pd.testing.assert_frame_equal(by_name.table, made.table)
+    assert by_name.provenance == made.provenance
+
+
+def test_what_is_neither_a_task_nor_a_name_is_refused():
+    with pytest.raises(InputError, match="unknown task 'translations'; did you mean 'translation'"):
+        as_task("translations")
+    with pytest.raises(InputError, match="a task or the name of one is needed, not list"):
+        as_task(["translation"])
