@@ -14,11 +14,13 @@ from typing import Any
 import pandas as pd
 
 from experiments.pocket import sentences
+from experiments.pocket.ablations import against_recipe, by_variant
 from experiments.pocket.criteria import (
-    criteria,
+    PIVOT_BARS,
     layers_named,
     measured,
     median_seed,
+    meet_all,
     rows_of,
     split_name,
     splits_of,
@@ -74,7 +76,8 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
         parts.append(sentences.CAUSE + _markdown(_by_direction(tables["cause"])))
     if "seeds" in tables:
         parts.append(sentences.RUNS + _markdown(_by_run(tables["seeds"])))
-        parts.append(sentences.VARIANTS + _markdown(_by_variant(tables["seeds"])))
+        parts.append(sentences.VARIANTS + _markdown(by_variant(tables["seeds"])))
+        parts.append(against_recipe(tables["seeds"]))
     parts.append(sentences.BEFORE)
     if "alignment" in tables:
         aligned = tables["alignment"].set_index("design", drop=False)
@@ -107,20 +110,27 @@ def _how_many(seeds: pd.DataFrame | None) -> str:
     if seeds is None:
         return ""
     runs = whole_runs(seeds, "pocket")
-    bars = [
-        one for one in criteria() if one.column in ("held_out_pair_lead_middle", "held_out_pair_gap_middle")
-    ]
-    shown = int(
-        pd.concat([one.met(runs[one.column]) for one in bars], axis="columns").all(axis="columns").sum()
-    )
+    shown = int(meet_all(runs, PIVOT_BARS).sum())
     count = len(runs)
     if shown == count:
-        return f"All {count} seeds of `pocket` meet both bars for English in the middle, lead and gap."
+        found = f"All {count} seeds of `pocket` meet both bars for English in the middle, lead and gap."
+        return " ".join([found, *_controls_that_meet(seeds)])
     return (
         f"**Only {shown} of {count} seeds of `pocket` meet both bars for English in the middle, lead and gap.** All of "
         f"them write at least {runs['held_out_pair_accuracy'].min():.0%} of the held-out pairs right. So this recipe "
         "can bring a pivot about and does not always; what one model of it shows is how that model does it."
     )
+
+
+def _controls_that_meet(seeds: pd.DataFrame) -> list[str]:
+    controls = whole_runs(seeds, "pocket-control")
+    meeting = meet_all(controls, PIVOT_BARS).sum()
+    if not meeting:
+        return []
+    return [
+        f"**Of the {len(controls)} controls, {meeting} as well**: the bars alone do not tell a hub from none. What is "
+        "read of English beyond a third language does (*Every run*)."
+    ]
 
 
 def _skipping(recipe: dict[str, Any]) -> str:
@@ -267,33 +277,6 @@ def _by_run(seeds: pd.DataFrame) -> pd.DataFrame:
         tokens=[f"{tokens / 1e6:.1f} M" for tokens in seeds["tokens"]]
     )
     return pd.concat([found, seeds[list(columns)].round(2).rename(columns=columns)], axis=1)
-
-
-def _by_variant(seeds: pd.DataFrame) -> pd.DataFrame:
-    """Recipes side by side, those of one length together: the median and the range over seeds."""
-    columns = {
-        "held_out_pair_accuracy": "pair: right", "held_out_pair_lead_middle": "lead",
-        "held_out_pair_gap_middle": "gap", "third_gap_middle": "gap, a third",
-        "held_out_concept_accuracy": "strict: right", "sentiment_held_out_gap_middle": "sentiment: gap",
-        "follows_English": "follows English", "follows_third_language": "a third",
-    }  # fmt: skip
-    # The recipe first in each length, then its control, then what differs from it in one thing.
-    order = seeds.assign(
-        place=[
-            (model != "pocket") + 2 * (variant != "recipe")
-            for model, variant in zip(seeds["model"], seeds["variant"], strict=True)
-        ]
-    )
-    rows = []
-    for (tokens, _place, model, name), runs in order.groupby(["tokens", "place", "model", "variant"]):
-        about = {
-            "tokens": f"{float(str(tokens)) / 1e6:.1f} M",
-            "model": model,
-            "variant": name,
-            "seeds": len(runs),
-        }
-        rows.append(about | {shown: spread(runs[column].dropna(), 2) for column, shown in columns.items()})
-    return pd.DataFrame(rows)
 
 
 def _closing_numbers(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from experiments.pocket.train import Recipe
 _CRITERIA = Path(__file__).parent / "criteria.yaml"
 #: What the median seed is the median of.
 _DECIDES = "held_out_pair_gap_middle"
+#: The two that say whether English is read in the middle.
+PIVOT_BARS = ("held_out_pair_lead_middle", "held_out_pair_gap_middle")
 _SPLITS = {
     ("translation", "seen"): "concepts seen between the two languages",
     ("translation", "held-out pair"): "concepts never seen between the two languages",
@@ -82,6 +84,12 @@ def criteria() -> tuple[Criterion, ...]:
 def splits_of(task: str) -> tuple[str, ...]:
     """What a task is asked about, from seen to never seen."""
     return tuple(split for known, split in _SPLITS if known == task)
+
+
+def meet_all(runs: pd.DataFrame, columns: tuple[str, ...]) -> pd.Series[bool]:
+    """Which of these runs meet every criterion of `pocket` on these columns of the table of runs."""
+    bars = [one for one in criteria() if one.column in columns]
+    return pd.concat([one.met(runs[one.column]) for one in bars], axis="columns").all(axis="columns")
 
 
 def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from experiments.pocket.ablations import by_variant
 from experiments.pocket.criteria import tokens_of
 from experiments.pocket.evaluate import RESULTS
 from experiments.pocket.train import Recipe
@@ -113,6 +115,51 @@ def seeds_figure(curves: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
 
 
+def ablations_figure(seeds: pd.DataFrame) -> go.Figure:
+    """Gap of English and of a third language, a point for every seed, a row per variant; the recipe's range behind."""
+    short = seeds[seeds["tokens"] == seeds["tokens"].min()]
+    table = by_variant(short).set_index(["model", "variant"])
+    names = {
+        key: "the recipe" if key == ("pocket", "recipe") else "the control" if key[1] == "recipe" else key[1]
+        for key in table.index
+    }
+    figure = go.Figure()
+    recipe = short[(short["model"] == "pocket") & (short["variant"] == "recipe")]["held_out_pair_gap_middle"]
+    figure.add_vrect(
+        x0=recipe.min(), x1=recipe.max(), fillcolor=translucent(PIVOT, 0.16), line_width=0, layer="below"
+    )
+    rows = [names[key] for key in zip(short["model"], short["variant"], strict=True)]
+    for column, label, colour in (
+        ("third_gap_middle", "a third language", MUTED),
+        ("held_out_pair_gap_middle", "English", PIVOT),
+    ):
+        figure.add_scatter(
+            x=short[column], y=rows, mode="markers", name=label, marker={"color": colour, "size": 10, "opacity": 0.75},
+            customdata=short["seed"], hovertemplate="%{y}, seed %{customdata}: %{x:.2f}<extra></extra>",
+        )  # fmt: skip
+    labels = [
+        f"{name}<br><span style='font-size:11px;color:{MUTED}'>{escape(differs)}</span>" if differs else name
+        for name, differs in zip(names.values(), table["what differs"], strict=True)
+    ]
+    figure.update_xaxes(title_text="gap in the middle layers: right word minus null", rangemode="tozero")
+    figure.update_yaxes(
+        categoryorder="array",
+        categoryarray=[*names.values()][::-1],
+        tickvals=[*names.values()],
+        ticktext=labels,
+    )
+    _dressed(
+        figure, "What makes the pivot: one thing changed at a time",
+        f"{_short_length(short)}, concepts never seen between the two languages; a point is one trained model, "
+        "the band is the recipe's range",
+    )  # fmt: skip
+    return figure.update_layout(height=210 + 44 * len(names), legend={"y": -0.12}, margin={"l": 370})
+
+
+def _short_length(runs: pd.DataFrame) -> str:
+    return f"{runs['tokens'].iloc[0] / 1e6:.1f} M tokens"
+
+
 def _line(
     figure: go.Figure,
     row: int,
@@ -156,6 +203,7 @@ def main() -> None:
     curves = pd.read_csv(RESULTS / "curves.csv").fillna({"source": ""})
     pivot_figure(curves).write_image(FIGURES / "pivot.png", scale=1.5)
     cause_figure(pd.read_csv(RESULTS / "cause.csv")).write_image(FIGURES / "cause.png", scale=1.5)
+    ablations_figure(pd.read_csv(RESULTS / "seeds.csv")).write_image(FIGURES / "ablations.png", scale=1.5)
     seeds_figure(pd.read_csv(RESULTS / "seed_curves.csv")).write_image(FIGURES / "seeds.png", scale=1.5)
 
 

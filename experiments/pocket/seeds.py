@@ -18,12 +18,11 @@ from typing import Any
 
 import pandas as pd
 import torch
-import yaml
 
 from experiments.pocket import cause
 from experiments.pocket.criteria import criteria, layers_named, measured, median_seed, tokens_of
 from experiments.pocket.evaluate import RESULTS, kept_tables, measure
-from experiments.pocket.train import HUBS, LOGS, MODELS, variant
+from experiments.pocket.train import HUBS, LOGS, MODELS, variant, variants
 
 SEEDS = RESULTS / "seeds.csv"
 CURVES = RESULTS / "seed_curves.csv"
@@ -109,8 +108,7 @@ def _variant(recipe: dict[str, Any]) -> str:
         ValueError: it is none of them.
     """
     own = {key: value for key, value in recipe.items() if key != "seed"}
-    names = yaml.safe_load((Path(__file__).parent / "variants.yaml").read_text(encoding="utf-8"))
-    for name in (None, *names):
+    for name in (None, *variants()):
         known = json.loads(json.dumps(variant(name).as_record()))
         # An ablation may be shorter than the recipe; its `tokens` say so.
         if {k: v for k, v in known.items() if k not in ("seed", "steps")} == {

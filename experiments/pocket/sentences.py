@@ -92,8 +92,10 @@ alone, the largest of the middle layers, and along English after the last.
 VARIANTS = """## What makes the pivot
 
 The same runs by recipe, those of one length together, for only those compare: median [smallest, largest] over seeds.
-`variants.yaml` says what each variant changes; everything else is the recipe's. One seed is a point, not a range: of
-recipes with fewer than three seeds only differences far beyond the range of the others mean anything.
+Everything that is not named is the recipe's (`variants.yaml`). After 1.5 M tokens the words are half learnt: the table
+says what brings English about by then, not what keeps it. A variant changes more than it means to, too: more of one
+kind of document is less of all others (*pair: right* says what became of the words), and in a deeper or a shallower
+model the middle is other layers. *Both bars*: seeds that meet the criteria for lead and gap.
 
 """
 

@@ -19,12 +19,11 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import yaml
 
 from experiments.pocket.criteria import tokens_of
 from experiments.pocket.evaluate import RESULTS
 from experiments.pocket.seeds import KEYS, SEEDS, Run, keep, measure_run
-from experiments.pocket.train import HUBS, VARIANTS, Recipe, train, variant
+from experiments.pocket.train import HUBS, Recipe, train, variant, variants
 
 #: Whether English is read in the middle shows by then; the words are half learnt.
 STEPS = 1500
@@ -135,7 +134,7 @@ def sweep(
 
 def main() -> None:
     """Command line of this module."""
-    known = ["recipe", *yaml.safe_load(VARIANTS.read_text(encoding="utf-8"))]
+    known = ["recipe", *variants()]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -31,7 +31,7 @@ from latentlang.tasks.reviews import held_out_adjectives
 
 MODELS = Path(__file__).parents[2] / "latentlang" / "models" / "pocket"
 LOGS = Path(__file__).parent / "logs"
-VARIANTS = Path(__file__).parent / "variants.yaml"
+_VARIANTS = Path(__file__).parent / "variants.yaml"
 HUBS = {"pocket": "en", "pocket-control": None}
 Skipped = Literal["growing", "middle"]
 
@@ -84,6 +84,12 @@ class Recipe:
         return asdict(self)
 
 
+def variants() -> dict[str, dict[str, Any]]:
+    """What `variants.yaml` holds: by name, what is changed, and under ``about`` the same in words."""
+    known: dict[str, dict[str, Any]] = yaml.safe_load(_VARIANTS.read_text(encoding="utf-8"))
+    return known
+
+
 def variant(name: str | None, **options: Any) -> Recipe:
     """The recipe with what a variant of `variants.yaml` changes in it, and with other options set.
 
@@ -92,11 +98,13 @@ def variant(name: str | None, **options: Any) -> Recipe:
     """
     changes: dict[str, Any] = {}
     if name is not None:
-        known = yaml.safe_load(VARIANTS.read_text(encoding="utf-8"))
+        known = variants()
         if name not in known:
             raise ValueError(f"unknown variant {name!r}; known: {', '.join(known)}")
         changes = known[name]
-    recipe = replace(Recipe(), **{key: value for key, value in changes.items() if key != "mixture"})
+    recipe = replace(
+        Recipe(), **{key: value for key, value in changes.items() if key not in ("mixture", "about")}
+    )
     mixture: Mapping[str, Any] = changes.get("mixture", {})
     return replace(recipe, mixture=replace(recipe.mixture, **mixture), **options)
 

@@ -1,0 +1,54 @@
+"""Variants beside the recipe: what is said of them follows from the rows."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from experiments.pocket.ablations import against_recipe, by_variant
+from experiments.pocket.train import variants
+
+
+def _rows(name, gaps, *, model="pocket", tokens=1_500_000, lead=0.9):
+    measures = (
+        "held_out_pair_accuracy", "third_gap_middle", "held_out_concept_accuracy", "sentiment_held_out_gap_middle",
+        "follows_English", "follows_third_language",
+    )  # fmt: skip
+    return [
+        {"model": model, "variant": name, "tokens": tokens, "seed": seed, "held_out_pair_gap_middle": gap}
+        | {"held_out_pair_lead_middle": lead} | dict.fromkeys(measures, 0.5)
+        for seed, gap in enumerate(gaps)
+    ]  # fmt: skip
+
+
+SHORT = [
+    *_rows("deep", [0.5, 0.6, 0.7]),
+    *_rows("untied", [0.1, 0.12, 0.3]),
+    *_rows("no-skip", [0.01, 0.02, 0.03]),
+    *_rows("shallow", [0.9]),  # one seed is no range
+    *_rows("recipe", [0.2, 0.4, 0.3]),
+]
+
+
+def test_variants_are_told_apart_from_the_recipe_by_the_range_of_their_seeds():
+    said = against_recipe(pd.DataFrame(SHORT))
+    assert "**After 1.5 M tokens** the recipe's gap is 0.30 [0.20, 0.40]." in said
+    assert "All seeds lie below the recipe's in `no-skip`; above them in `deep`; on both" in said
+    assert "among them in `untied`. " in said
+    assert "are met by every seed of `deep`, and by none of `no-skip`." in said
+    assert "shallow" not in said
+
+
+def test_lengths_do_not_mix_and_without_a_recipe_nothing_is_said():
+    longer = _rows("deep", [0.1, 0.1, 0.1], tokens=5_000_000)
+    assert against_recipe(pd.DataFrame([*SHORT, *longer])) == against_recipe(pd.DataFrame(SHORT))
+    assert against_recipe(pd.DataFrame(_rows("recipe", [0.2, 0.4, 0.3]))) == ""
+
+
+def test_the_recipe_comes_first_then_its_control_then_the_variants_as_in_their_file():
+    table = by_variant(pd.DataFrame([*SHORT, *_rows("recipe", [0.1], model="pocket-control")]))
+    assert table["model"].tolist() == ["pocket", "pocket-control", *["pocket"] * 4]
+    order = [name for name in variants() if name in ("deep", "untied", "no-skip", "shallow")]
+    assert table["variant"].tolist() == ["recipe", "recipe", *order]
+    assert table["both bars"].tolist()[:2] == ["3 of 3", "0 of 1"]
+    assert table["what differs"].iloc[1] == "the hub is any of the 20 languages"
+    assert table.set_index("variant")["gap"]["untied"] == "0.12 [0.10, 0.30]"
