@@ -23,6 +23,7 @@ import latentlang
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 _SECTION = re.compile(r"^<!-- (?P<file>[\w./]+\.md): (?P<heading>.+?) -->$", re.MULTILINE)
@@ -35,6 +36,22 @@ _FIGURES = {
     "pictures/readme-lens.png": "figures/readme-lens.png",
     "pictures/pocket-pivot.png": "figures/pocket/pivot.png",
     "pictures/pocket-cause.png": "figures/pocket/cause.png",
+    "pictures/pocket-seeds.png": "figures/pocket/seeds.png",
+    "pictures/pocket-ablations.png": "figures/pocket/ablations.png",
+}
+#: Pictures of the model card, by the heading they stand under; the card itself ships without them.
+_CARD = "pocket.md"
+_CARD_PICTURES = {
+    "Translation, layer by layer": ("pivot", "Curves of the right word, of English and of its null by layer"),
+    "Is the English used?": (
+        "cause",
+        "Share of answers that follow a swap of two concepts, by layer and language",
+    ),
+    "Every run": ("seeds", "Gap of English and of a third language by layer, a line for every seed"),
+    "What makes the pivot": (
+        "ablations",
+        "Gap of English for each variant of the recipe, a point for every seed",
+    ),
 }
 
 
@@ -57,8 +74,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put sections of other files where a page asks for them."""
+def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
+    """Put sections of other files where a page asks for them, and its pictures into the model card."""
+    if page.file.src_uri == _CARD:
+        for heading, (name, words) in _CARD_PICTURES.items():
+            above = f"## {heading}\n"
+            if above not in markdown:
+                raise PluginError(f"the model card has no section {heading!r} for its picture")
+            markdown = markdown.replace(above, f"{above}\n![{words}](pictures/pocket-{name}.png)\n")
     return _SECTION.sub(lambda found: section(found["file"], found["heading"]), _TRIED.sub("", markdown))
 
 

@@ -43,35 +43,38 @@ class Design:
     """One way to train.
 
     Attributes:
+        about: the same in words, for the card.
         recipe: name of a recipe.
         changes: fields of it that differ from what an embedded model is trained with by default.
     """
 
+    about: str
     recipe: str = "zh+es-en"
     changes: dict[str, Any] = field(default_factory=dict)
 
 
 DESIGNS = {
-    "default": Design(),
-    "default-seed1": Design(changes={"seed": 1}),
-    "default-seed2": Design(changes={"seed": 2}),
-    "default-seed3": Design(changes={"seed": 3}),
-    "default-seed4": Design(changes={"seed": 4}),
-    "default-zh+de": Design("zh+de-en"),
-    "default-sw+hi": Design("sw+hi-en"),
+    "default": Design("zh and es into English, rate 2e-3, 3 epochs, rank 16, all linear layers"),
+    "default-seed1": Design("another seed", changes={"seed": 1}),
+    "default-seed2": Design("another seed", changes={"seed": 2}),
+    "default-seed3": Design("another seed", changes={"seed": 3}),
+    "default-seed4": Design("another seed", changes={"seed": 4}),
+    "default-zh+de": Design("zh and de", "zh+de-en"),
+    "default-sw+hi": Design("sw and hi", "sw+hi-en"),
     "form-only": Design(
+        "a short run that teaches little but the form",
         changes={
             "target_modules": ["q_proj", "v_proj"], "rank": 8, "alpha": 16, "learning_rate": 1e-3, "epochs": 1,
             "batch": 16,
-        }
+        },
     ),
-    "gentle": Design(changes={"learning_rate": 5e-4}),
-    "gentle-long": Design(changes={"learning_rate": 5e-4, "epochs": 8}),
-    "half-rate": Design(changes={"learning_rate": 1e-3}),
-    "steep-short": Design(changes={"learning_rate": 4e-3, "epochs": 1.5}),
-    "queries-values": Design(changes={"target_modules": ["q_proj", "v_proj"]}),
-    "wrong-pairs": Design(changes={"wrong_pairs": True, "validation": 0}),
-    "identity": Design("identity"),
+    "gentle": Design("rate 5e-4", changes={"learning_rate": 5e-4}),
+    "gentle-long": Design("rate 5e-4, 8 epochs", changes={"learning_rate": 5e-4, "epochs": 8}),
+    "half-rate": Design("rate 1e-3", changes={"learning_rate": 1e-3}),
+    "steep-short": Design("rate 4e-3, 1.5 epochs", changes={"learning_rate": 4e-3, "epochs": 1.5}),
+    "queries-values": Design("queries and values only", changes={"target_modules": ["q_proj", "v_proj"]}),
+    "wrong-pairs": Design("control", changes={"wrong_pairs": True, "validation": 0}),
+    "identity": Design("control", "identity"),
 }  # fmt: skip
 
 

@@ -6,21 +6,19 @@ The one exception are the numbers of models that no longer ship (`sentences.BEFO
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+import re
+import textwrap
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from experiments.pocket import sentences
-from experiments.pocket.ablations import against_recipe, by_variant
+from experiments.pocket import aligned, findings, sentences
+from experiments.pocket.ablations import against_recipe, by_variant, default_or_stage
 from experiments.pocket.criteria import (
-    PIVOT_BARS,
     layers_named,
-    measured,
-    median_seed,
-    meet_all,
     rows_of,
     split_name,
     splits_of,
@@ -29,10 +27,12 @@ from experiments.pocket.criteria import (
     verdicts,
     whole_runs,
 )
+from experiments.pocket.evaluate import LATIN_SOURCES
 from experiments.pocket.splits import LANGUAGES, NO_REVIEWS
 from experiments.pocket.train import HUBS, LOGS, MODELS, Recipe, skip_shares
 from latentlang.intervals import bootstrap_means
 from latentlang.results import write_text
+from latentlang.tasks import SentimentTask, Task, WordTask
 from latentlang.tasks.words import embedded_concepts
 
 
@@ -40,28 +40,17 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
     """Write the card.
 
     Args:
-        tables: ``accuracy`` and ``curves`` of `evaluate.measure`, all models one below the other; where there are any,
-            ``cause`` of `cause.measure`, ``seeds`` of `seeds.measure_run`, ``alignment`` of `align.measure`.
+        tables: ``accuracy`` and ``curves`` of `evaluate.measure`, all models one below the other; ``cause`` of
+            `cause.measure`; ``seeds`` and ``seed_curves`` of `seeds.measure_run`; where there is any, ``alignment`` of
+            `align.measure`.
         path: the Markdown file.
     """
-    curves = tables["curves"]
+    curves, seeds, layers = tables["curves"], tables["seeds"], tables["seed_curves"]
     split = json.loads((MODELS / "pocket" / "split.json").read_text(encoding="utf-8"))
-    recipe = split["recipe"]
     parts = [
-        sentences.INTRODUCTION.format(
-            tokens=tokens_of(recipe) / 1e6,
-            minutes=_training_minutes(),
-            known=len(embedded_concepts()),
-            documents=_markdown(_documents(recipe)),
-            skipping=_skipping(recipe),
-            late=recipe["own_reviews_from"],
-            concepts=len(split["held_out_concepts"]),
-            which=_which_seed(tables.get("seeds"), recipe["seed"]),
-            adjectives=", ".join(split["held_out_adjectives"]),
-            untaught=", ".join(split["languages_without_reviews"]),
-            **{key: recipe[key] for key in ("depth", "width", "heads")},
-        ),
-        sentences.CRITERIA + _markdown(verdicts(tables)) + "\n\n" + _how_many(tables.get("seeds")),
+        _introduction(tables, split),
+        sentences.CRITERIA + _markdown(verdicts(tables)),
+        f"{findings.how_many(seeds)} {findings.of_sentiment(seeds)}",
     ]
     for task in ("translation", "sentiment"):
         parts.append(f"## {task.capitalize()}, layer by layer")
@@ -70,67 +59,93 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
             for model in curves["model"].unique()
             for name in splits_of(task)
         ]
-    parts.append("## By language\n\n" + sentences.BY_LANGUAGE + _markdown(_by_language(tables)))
-    parts.append(sentences.THIRDS + _markdown(_against_thirds(curves)))
-    if "cause" in tables:
-        parts.append(sentences.CAUSE + _markdown(_by_direction(tables["cause"])))
-    if "seeds" in tables:
-        parts.append(sentences.RUNS + _markdown(_by_run(tables["seeds"])))
-        parts.append(sentences.VARIANTS + _markdown(by_variant(tables["seeds"])))
-        parts.append(against_recipe(tables["seeds"]))
-    parts.append(sentences.BEFORE)
-    if "alignment" in tables:
-        aligned = tables["alignment"].set_index("design", drop=False)
-        steps = aligned["steps"]
-        compared = sentences.ALIGNED.format(default_steps=steps["default"], wrong_steps=steps["wrong-pairs"])
-        parts.append(compared + _markdown(_by_design(aligned)))
-        parts.append(sentences.ALIGNED_SUGGESTS.format(**_counted(aligned)))
-    parts.append(sentences.CLOSING.format(**_closing_numbers(tables)))
-    write_text(path, "\n\n".join(parts).rstrip() + "\n")
-
-
-def _which_seed(seeds: pd.DataFrame | None, shipped: int) -> str:
-    if seeds is None or len(whole_runs(seeds, "pocket")) < 2:
-        return "one seed each, which says nothing about other seeds"
-    own, controls = (sorted(whole_runs(seeds, name)["seed"]) for name in HUBS)
-    median = median_seed(seeds)
-    return (
-        f"seed {shipped}. Of `pocket` the seeds {', '.join(map(str, own))} were trained and of the control "
-        f"{', '.join(map(str, controls))} (*Every run*); the median of `pocket` by its gap on held-out pairs is "
-        + (
-            "the one that ships"
-            if shipped == median
-            else f"seed {median}, so what ships is a *picked* seed: one in which there is something to see"
-        )
-    )
-
-
-def _how_many(seeds: pd.DataFrame | None) -> str:
-    """How many seeds of the recipe show what it was made for."""
-    if seeds is None:
-        return ""
-    runs = whole_runs(seeds, "pocket")
-    shown = int(meet_all(runs, PIVOT_BARS).sum())
-    count = len(runs)
-    if shown == count:
-        found = f"All {count} seeds of `pocket` meet both bars for English in the middle, lead and gap."
-        return " ".join([found, *_controls_that_meet(seeds)])
-    return (
-        f"**Only {shown} of {count} seeds of `pocket` meet both bars for English in the middle, lead and gap.** All of "
-        f"them write at least {runs['held_out_pair_accuracy'].min():.0%} of the held-out pairs right. So this recipe "
-        "can bring a pivot about and does not always; what one model of it shows is how that model does it."
-    )
-
-
-def _controls_that_meet(seeds: pd.DataFrame) -> list[str]:
-    controls = whole_runs(seeds, "pocket-control")
-    meeting = meet_all(controls, PIVOT_BARS).sum()
-    if not meeting:
-        return []
-    return [
-        f"**Of the {len(controls)} controls, {meeting} as well**: the bars alone do not tell a hub from none. What is "
-        "read of English beyond a third language does (*Every run*)."
+    parts += [
+        sentences.BY_LANGUAGE + _markdown(_by_language(tables)),
+        sentences.BY_SOURCE + _markdown(_by_source(tables)),
+        _by_script(tables),
+        sentences.THIRDS + _markdown(_against_thirds(curves)),
+        findings.of_thirds(layers),
+        sentences.CAUSE + _markdown(_by_direction(tables["cause"])),
+        findings.of_use(layers),
+        sentences.RUNS + _markdown(_by_run(seeds)),
+        sentences.BEFORE,
+        sentences.VARIANTS + _markdown(by_variant(seeds)),
+        against_recipe(seeds),
     ]
+    if following := default_or_stage(seeds):
+        parts.append(sentences.FOLLOWING.format(found=following))
+    if "alignment" in tables:
+        table = tables["alignment"]
+        parts += [
+            sentences.ALIGNED.format(**aligned.compared(table)) + _markdown(aligned.by_design(table)),
+            aligned.found(table),
+            sentences.ALIGNED_SUGGESTS,
+        ]
+    peaks = findings.of_peaks(layers, split["recipe"]["seed"])
+    parts.append(sentences.CLOSING.format(peaks=peaks, **_closing_numbers(tables)))
+    write_text(
+        path, "\n\n".join(map(_wrapped, "\n\n".join(filter(None, parts)).rstrip().split("\n\n"))) + "\n"
+    )
+
+
+def _wrapped(paragraph: str) -> str:
+    """A paragraph or list in lines that a person can read; tables, headings and code as they are."""
+    if paragraph.lstrip().startswith(("|", "#", "```")):
+        return paragraph
+    items = re.split(r"\n(?=- )", paragraph)
+    return "\n".join(
+        textwrap.fill(
+            " ".join(item.split()), 120, subsequent_indent="  " if item.startswith("- ") else "",
+            break_long_words=False, break_on_hyphens=False,
+        )
+        for item in items
+    )  # fmt: skip
+
+
+def _introduction(tables: dict[str, pd.DataFrame], split: dict[str, Any]) -> str:
+    recipe = split["recipe"]
+    others = [count - 1 for count in Counter(concept.category for concept in embedded_concepts()).values()]
+    middle = layers_named("middle", recipe["depth"])
+    return sentences.INTRODUCTION.format(
+        tokens=tokens_of(recipe) / 1e6,
+        minutes=_training_minutes(),
+        known=len(embedded_concepts()),
+        short=findings.in_short(tables["seeds"]),
+        documents=_markdown(_documents(recipe)),
+        skipping=_skipping(recipe),
+        late=recipe["own_reviews_from"],
+        concepts=len(split["held_out_concepts"]),
+        which=findings.which_seed(tables["seeds"], recipe["seed"]),
+        adjectives=", ".join(split["held_out_adjectives"]),
+        untaught=", ".join(split["languages_without_reviews"]),
+        left_out=_left_out(tables),
+        not_read=_not_read(tables),
+        others=f"{min(others)} to {max(others)}",
+        middle=f"{middle[0]} to {middle[-1]}",
+        words=_prompt(WordTask(source="fr"), "de"),
+        review=_prompt(SentimentTask(), "de"),
+        **{key: recipe[key] for key in ("depth", "width", "heads")},
+    )
+
+
+def _prompt(task: Task, language: str) -> str:
+    """A prompt of a task as the models get it."""
+    return task.prompts(language, items=1)[0].text
+
+
+def _left_out(tables: dict[str, pd.DataFrame]) -> str:
+    """The share of the words between two languages that no lens could read."""
+    curves, accuracy = (
+        rows_of(tables[kind], "pocket", "translation", "held-out pair") for kind in ("curves", "accuracy")
+    )
+    read = curves[curves["layer"] == curves["layer"].max()]["items"].sum()
+    return f"{1 - read / accuracy['n'].sum():.0%}"
+
+
+def _not_read(tables: dict[str, pd.DataFrame]) -> str:
+    """Languages whose labels the lens cannot tell from the English ones."""
+    read = rows_of(tables["curves"], "pocket", "sentiment", "seen").dropna(subset=["gap"])["language"]
+    return ", ".join(code for code in LANGUAGES if code not in {"en", *read})
 
 
 def _skipping(recipe: dict[str, Any]) -> str:
@@ -141,9 +156,11 @@ def _skipping(recipe: dict[str, Any]) -> str:
     left_out = [place for place, share in enumerate(shares, start=1) if share]
     if not left_out:
         return ""
+    kept = [str(place) for place, share in enumerate(shares, start=1) if not share]
     return (
-        f"Training leaves out the blocks {left_out[0]} to {left_out[-1]} at random, each for up to {max(shares):.0%} "
-        "of the rows (stochastic depth). "
+        f"Training leaves out the blocks {left_out[0]} to {left_out[-1]} at random, each for {max(shares):.0%} of the "
+        f"rows (stochastic depth), and never the blocks {', '.join(kept)}: the first is to fetch the word asked about, "
+        "the last are to write it in the language asked for. "
     )
 
 
@@ -174,6 +191,7 @@ def _documents(recipe: dict[str, Any]) -> pd.DataFrame:
 
 def _by_layer(tables: dict[str, pd.DataFrame], model: str, task: str, split: str) -> str:
     curves, own = (rows_of(tables[kind], model, task, split) for kind in ("curves", "accuracy"))
+    curves = curves.dropna(subset=["gap"])  # languages of which only one label can be read have no null
     mean = curves.groupby("layer")[_columns(curves)].mean().map(_small)
     wide = curves.pivot(index=["source", "language"], columns="layer", values="gap").dropna()
     low, high = bootstrap_means(wide.to_numpy(float))
@@ -186,15 +204,20 @@ def _by_layer(tables: dict[str, pd.DataFrame], model: str, task: str, split: str
     if task == "sentiment":
         untaught = own["language"].isin(NO_REVIEWS)
         right = (
-            f"{own[~untaught]['accuracy'].mean():.2f} of items in the languages that had reviews, in "
-            f"{own[untaught]['accuracy'].mean():.2f} in the {untaught.sum()} that had none"
+            f"{own[~untaught]['accuracy'].mean():.2f} of items in the {(~untaught).sum()} languages that had reviews "
+            f"(English among them), in {own[untaught]['accuracy'].mean():.2f} in the {untaught.sum()} that had none"
         )
     return (
         f"**{model}**, {split_name(model, task, split)}, mean of {len(wide)} "
         f"{'language pairs' if task == 'translation' else 'languages'}: whole answer written right in {right} "
-        f"(lowest {lowest['accuracy']:.2f}, {_pair(lowest)}; highest {highest['accuracy']:.2f}, {_pair(highest)}).\n\n"
-        + _markdown(mean.reset_index())
+        f"(lowest {lowest['accuracy']:.2f}, {_pair(lowest)}; highest {highest['accuracy']:.2f}, {_pair(highest)}; "
+        f"{_between(own['n'])} items each).\n\n" + _markdown(mean.reset_index())
     )
+
+
+def _between(counts: pd.Series[int]) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _small(value: float) -> str:
@@ -232,6 +255,33 @@ def _by_language(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return wide.reset_index()
 
 
+def _by_source(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """`pocket` by the language that the word is given in."""
+    columns = {}
+    for split in splits_of("translation"):
+        accuracy, curves = (
+            rows_of(tables[kind], "pocket", "translation", split) for kind in ("accuracy", "curves")
+        )
+        columns[f"{split}: right"] = accuracy.groupby("source")["accuracy"].mean()
+        middle = layers_named("middle", int(curves["layer"].max()))
+        for name, short in (("gap", "gap"), ("third_gap", "gap, a third")):
+            if curves[name].notna().any():
+                means = curves.groupby(["source", "layer"])[name].mean().unstack()
+                columns[f"{split}: {short}"] = means[middle].max(axis="columns")
+    wide = pd.DataFrame(columns).round(2)
+    order = sorted(wide.index, key=lambda code: (code not in LATIN_SOURCES, code))
+    return wide.loc[order].rename_axis("from").reset_index()
+
+
+def _by_script(tables: dict[str, pd.DataFrame]) -> str:
+    strict = rows_of(tables["accuracy"], "pocket", "translation", "held-out concept")
+    latin = strict["source"].isin(LATIN_SOURCES)
+    return (
+        f"Strict concepts are written right in {strict[latin]['accuracy'].mean():.2f} where the word is given in Latin "
+        f"script and in {strict[~latin]['accuracy'].mean():.2f} where it is not."
+    )
+
+
 def _against_thirds(curves: pd.DataFrame) -> pd.DataFrame:
     """English beside languages that have no part, a row per model."""
     rows = []
@@ -245,7 +295,7 @@ def _against_thirds(curves: pd.DataFrame) -> pd.DataFrame:
         rows.append({
             "model": model, "layer": layer, "gap of English": f"{there['gap'].mean():.2f}",
             "gap of the others": f"{there['third_gap'].mean():.2f}",
-            "difference": f"{difference.mean():+.2f} [{low[0]:+.2f}, {high[0]:+.2f}]",
+            "difference": f"{difference.mean():+.3f} [{low[0]:+.3f}, {high[0]:+.3f}]",
             "English higher in": f"{(difference > 0).sum()} of {len(there)} pairs",
             "lead of English": f"{there['lead'].mean():.2f}", "lead of the others": f"{there['third_lead'].mean():.2f}",
         })  # fmt: skip
@@ -279,103 +329,15 @@ def _by_run(seeds: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([found, seeds[list(columns)].round(2).rename(columns=columns)], axis=1)
 
 
-def _closing_numbers(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    own = rows_of(tables["curves"], "pocket", "translation", "held-out pair").groupby("layer")
+def _closing_numbers(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+    control = whole_runs(tables["seeds"], "pocket-control")
+    thirds = _against_thirds(tables["curves"]).set_index("model").loc["pocket"]
     return {
-        f"{short}_{key}": f"{measured(tables, 'translation', f'held_out_pair_{name}_middle', model=model):.2f}"
-        for short, model in (("pocket", "pocket"), ("control", "pocket-control"))
-        for key, name in (("gap", "gap"), ("third", "third_gap"), ("lead", "lead"), ("third_lead", "third_lead"))
-    } | {
-        "top": int(str(own["gap"].mean().idxmax())), "depth": len(own),
-        "follow": " ".join(_of_following(tables.get("seeds"))),
+        "control_gap": spread(control["held_out_pair_gap_middle"], 2),
+        "control_third": spread(control["third_gap_middle"], 2),
+        "lead": str(thirds["lead of English"]), "third_lead": str(thirds["lead of the others"]),
+        "third_gap": str(thirds["gap of the others"]),
     }  # fmt: skip
-
-
-def _of_following(seeds: pd.DataFrame | None) -> list[str]:
-    """What was found where English no longer follows oftener than other languages, beside the recipe as long."""
-    if seeds is None:
-        return []
-    own = seeds[seeds["model"] == "pocket"]
-    said = []
-    for name, about in _FOLLOWING.items():
-        for tokens, runs in sorted(own[own["variant"] == name].groupby("tokens"), reverse=True):
-            recipe = own[(own["variant"] == "recipe") & (own["tokens"] == tokens)]
-            compare = f" The recipe, as long, {_of_following_runs(recipe)}." if len(recipe) else ""
-            length = f"{float(str(tokens)) / 1e6:.1f} M tokens"
-            said.append(f"{about}. Trained on {length}, {_of_following_runs(runs)}.{compare}")
-    return [*said, _FOLLOWING_SUGGESTS] if said else []
-
-
-def _of_following_runs(runs: pd.DataFrame) -> str:
-    columns = {
-        "lead": "held_out_pair_lead_middle", "gap": "held_out_pair_gap_middle",
-        "gap of a third language": "third_gap_middle", "pair right": "held_out_pair_accuracy",
-        "strict right": "held_out_concept_accuracy",
-    }  # fmt: skip
-    listed = sorted(map(int, runs["seed"]))
-    numbers = ", ".join(f"{shown} {spread(runs[column], 2)}" for shown, column in columns.items())
-    return f"{'seed' if len(listed) == 1 else 'seeds'} {', '.join(map(str, listed))}: {numbers}"
-
-
-_FOLLOWING = {
-    "equal-follow": (
-        "In `equal-follow` every language follows a word of X equally often, with as many lines between two languages "
-        "other than English as in the recipe"
-    ),
-}
-_FOLLOWING_SUGGESTS = (
-    "What is left above a third language's is more than what usually follows a word of X, though it may be no more "
-    "than that English is common; what is lost against the recipe was tied to what follows. A logit lens on a large "
-    "model cannot tell these apart. Where the strict accuracy falls along, the way over English was lost too, so that "
-    "this does not show a mere default either."
-)
-
-
-def _by_design(table: pd.DataFrame) -> pd.DataFrame:
-    """What question alignment did, a row for each adapter."""
-    records = table.to_dict("records")
-    return pd.DataFrame({
-        "design": table["design"], "steps": table["steps"], "loss": table["validation_loss"].round(2),
-        "accuracy, unseen": [_change(row, "accuracy_unseen") for row in records],
-        "CKA with English, unseen": [_change(row, "cka_unseen") for row in records],
-        "distance from English, unseen": [_change(row, "centres_unseen") for row in records],
-        "new: right of two": [_right_of_two(row, "new", "tuned") for row in records],
-        "untaught: right of two": [_right_of_two(row, "untaught", "tuned") for row in records],
-        "English, new": table["new_english_tuned"].round(2),
-        "English, others": table["untaught_english_tuned"].round(2),
-    })  # fmt: skip
-
-
-def _change(row: Mapping[Hashable, Any], measure: str) -> str:
-    value, low, high = (row[f"{measure}_{name}"] for name in ("difference", "low", "high"))
-    return "" if pd.isna(value) else f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
-
-
-def _right_of_two(row: Mapping[Hashable, Any], name: str, state: str) -> str:
-    value, low, high = (row[f"{name}_{state}{end}"] for end in ("", "_low", "_high"))
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _counted(table: pd.DataFrame) -> dict[str, Any]:
-    """How many designs did what, by their intervals."""
-    trained = table.drop(index=["identity", "wrong-pairs"])
-    learnt = trained[trained["validation_loss"] < 0.5]
-    (wrong,) = table.loc[["wrong-pairs"]].to_dict("records")
-    found = {
-        "learnt": len(learnt), "closer": (learnt["cka_unseen_low"] > 0).sum(),
-        "nearer": (learnt["centres_unseen_high"] < 0).sum(), "trained": len(trained),
-        "better": (trained["accuracy_unseen_low"] > 0).sum(), "worse": (trained["accuracy_unseen_high"] < 0).sum(),
-        "wrong_cka": _change(wrong, "cka_unseen"),
-        "wrong_centres": _change(wrong, "centres_unseen"),
-    }  # fmt: skip
-    for name in ("new", "untaught"):
-        best = max(trained.to_dict("records"), key=lambda row: float(row[f"{name}_tuned"]))
-        found |= {
-            f"{name}_base": _right_of_two(best, name, "base"), f"{name}_best": best["design"],
-            f"{name}_tuned": _right_of_two(best, name, "tuned"), f"{name}_wrong": _right_of_two(wrong, name, "tuned"),
-            f"{name}_english": f"{best[f'{name}_english_base']:.2f}",
-        }  # fmt: skip
-    return found
 
 
 def _training_minutes() -> str:

@@ -98,17 +98,14 @@ def verdicts(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     for criterion in criteria():
         value = measured(tables, criterion.subject, criterion.key)
         met = criterion.met(pd.Series([value])).item()
+        runs = whole_runs(tables["seeds"], criterion.model)[criterion.column]
+        digits = 0 if criterion.key.endswith("languages") else 2
         rows.append({
             "of": criterion.subject, "criterion": criterion.key.replace("_", " "),
             "bar": f"{'<=' if criterion.at_most else '>='} {criterion.limit:g}",
             "measured": round(value, 3), "met": "yes" if met else "no",
+            "all seeds": spread(runs, digits), "met by": f"{criterion.met(runs).sum()} of {len(runs)}",
         })  # fmt: skip
-        if "seeds" in tables:
-            runs = whole_runs(tables["seeds"], criterion.model)[criterion.column]
-            digits = 0 if criterion.key.endswith("languages") else 3
-            rows[-1] |= {
-                "all seeds": spread(runs, digits), "met by": f"{criterion.met(runs).sum()} of {len(runs)}",
-            }  # fmt: skip
     return pd.DataFrame(rows)
 
 

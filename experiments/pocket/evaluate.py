@@ -23,7 +23,7 @@ from latentlang.tasks import Prompt, SentimentTask, Task, WordTask
 RESULTS = Path(__file__).parent / "results"
 CARD = MODELS / "CARD.md"
 # Two sources for each target, none of them English: one in Latin script, one not.
-_LATIN, _OTHER = ("fr", "de", "sw", "pl"), ("zh", "ru", "hi", "ja")
+LATIN_SOURCES, _OTHER = ("fr", "de", "sw", "pl"), ("zh", "ru", "hi", "ja")
 READS_THIRDS = "held-out pair"
 _BATCH = 64
 _SENTIMENT_ITEMS = 120
@@ -34,7 +34,7 @@ def language_pairs() -> list[tuple[str, str]]:
     """The non-English pairs that are measured: 38, each target twice."""
     pairs = []
     for place, target in enumerate(code for code in LANGUAGES if code != "en"):
-        for sources in (_LATIN, _OTHER):
+        for sources in (LATIN_SOURCES, _OTHER):
             pairs.append(
                 (
                     next(sources[(place + k) % 4] for k in range(4) if sources[(place + k) % 4] != target),
@@ -148,7 +148,7 @@ def main() -> None:
 
 def kept_tables() -> dict[str, pd.DataFrame]:
     """All tables of `results/` that the card is made of."""
-    kinds = ("accuracy", "curves", "cause", "seeds", "alignment")
+    kinds = ("accuracy", "curves", "cause", "seeds", "seed_curves", "alignment")
     tables = {kind: pd.read_csv(path) for kind in kinds if (path := RESULTS / f"{kind}.csv").exists()}
     for kind in ("accuracy", "curves"):
         tables[kind] = tables[kind].fillna({"source": ""})

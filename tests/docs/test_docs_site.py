@@ -123,6 +123,14 @@ def test_sections_of_the_readme_stand_where_pages_ask_for_them(site: Path):
     assert "<!-- README" not in text and "&lt;!-- try" not in text
 
 
+def test_the_model_card_has_its_pictures_under_their_headings(site: Path):
+    text = (site / "pocket.html").read_text(encoding="utf-8")
+    under = re.findall(r'<h2 id="([\w-]+)".*?src="pictures/pocket-(\w+)\.png"', text, re.DOTALL)
+    assert [name for _, name in under] == ["pivot", "cause", "seeds", "ablations"]
+    heading = r'<h2 id="what-makes-the-pivot"[^\n]*\n<p><img [^>]*src="pictures/pocket-ablations.png"'
+    assert re.search(heading, text)
+
+
 @pytest.mark.browser
 def test_search_works_in_a_page_opened_from_a_disk(site: Path, tmp_path: Path):
     """Browsers start no worker from a file: docs/iframe-worker.js stands in, and must answer."""
