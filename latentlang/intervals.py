@@ -39,6 +39,11 @@ def bootstrap_means(
     return low, high
 
 
+def error_probability(level: float) -> float:
+    """What a level of confidence leaves, as a person would write it: of 0.9 it is 0.1, where floats say 0.0999...8."""
+    return round(1 - level, 12)
+
+
 def wilson(successes: float, n: float, *, level: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927); (0, 1) when nothing was counted."""
     if n == 0:

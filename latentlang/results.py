@@ -187,9 +187,10 @@ class Result(Displayed):
         """Write ``result.parquet`` and ``metadata.json`` into a folder (made if missing); returns the folder.
 
         Raises:
-            InputError: the folder cannot be written.
+            InputError: the folder cannot be written, or holds something else than an older result of this kind.
         """
         path = prepare_folder(folder)
+        check_vacant(path, self.kind)
         record = {"kind": self.kind, "format": FORMAT_VERSION, "provenance": asdict(self.provenance)}
         try:
             self.table.to_parquet(path / "result.parquet", index=False)
@@ -213,16 +214,52 @@ class Result(Displayed):
             table = pd.read_parquet(path / "result.parquet")
         except (OSError, ValueError) as error:
             raise InputError(f"{str(path)!r} holds no saved result: {error}") from error
-        if record.get("kind") != cls.kind:
-            raise InputError(f"{str(path)!r} holds a {record.get('kind')!r} result, not {cls.kind!r}")
-        if record.get("format", 0) > FORMAT_VERSION:
-            raise InputError(
-                f"{str(path)!r} was written in format {record['format']}, newer than this version's "
-                f"{FORMAT_VERSION}; upgrade latentlang"
-            )
-        fields = dict(record["provenance"])
-        fields["languages"] = tuple(fields["languages"])
-        return cls(table=table, provenance=Provenance(**fields))
+        kind = record.get("kind") if isinstance(record, dict) else None
+        if kind != cls.kind:
+            raise InputError(f"{str(path)!r} holds a {kind!r} result, not {cls.kind!r}")
+        try:
+            if int(record.get("format", 0)) > FORMAT_VERSION:
+                raise InputError(
+                    f"{str(path)!r} was written in format {record['format']}, newer than this version's "
+                    f"{FORMAT_VERSION}; upgrade latentlang"
+                )
+            fields = dict(record["provenance"])
+            fields["languages"] = tuple(fields["languages"])
+            return cls(table=table, provenance=Provenance(**fields))
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{str(path / 'metadata.json')!r} is damaged: {error!r}") from error
+
+
+#: By what a folder is known that no result may be written into.
+_STORE = "manifest.json"
+
+
+def check_vacant(folder: Path, kind: str) -> None:
+    """Refuse a folder that holds an activation store, or a result of another kind, whose files would be overwritten.
+
+    Args:
+        folder: where a result is to be written; it need not exist.
+        kind: of the result.
+
+    Raises:
+        InputError: saying what is there.
+    """
+    if (folder / _STORE).exists():
+        raise InputError(
+            f"{str(folder)!r} holds an activation store, which this would spoil; choose another folder"
+        )
+    try:
+        record = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    there = record.get("kind") if isinstance(record, dict) else None
+    if there not in (None, kind):
+        raise InputError(
+            f"{str(folder)!r} holds a result of another kind, {there!r}, which this would overwrite; choose another "
+            "folder"
+        )
 
 
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:

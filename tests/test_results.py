@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import pandas as pd
 import pytest
+from small_store import small_store
 
 from latentlang.errors import InputError
 from latentlang.results import Provenance, Result, prepare_folder, write_text
@@ -59,3 +60,38 @@ def test_write_text_replaces_whole_files_and_leaves_nothing_behind(tmp_path):
     write_text(tmp_path / "a.txt", "two")
     assert (tmp_path / "a.txt").read_text() == "two"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_result_goes_over_its_own_kind_only(tmp_path):
+    _toy().save(tmp_path / "toy")
+    _toy().save(tmp_path / "toy")  # an older one of its kind is replaced
+    other = Result(_toy().table, _toy().provenance)
+    with pytest.raises(InputError, match="result of another kind, 'toy', which this would overwrite"):
+        other.save(tmp_path / "toy")
+    assert _Toy.load(tmp_path / "toy").provenance == _toy().provenance
+
+
+def test_a_result_never_goes_into_a_store(tmp_path):
+    small_store(tmp_path / "store")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "store").iterdir() if path.is_file()}
+    with pytest.raises(InputError, match="holds an activation store, which this would spoil"):
+        _toy().save(tmp_path / "store")
+    assert before == {
+        path.name: path.read_bytes() for path in (tmp_path / "store").iterdir() if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        [],
+        {"kind": "toy"},
+        {"kind": "toy", "format": "two", "provenance": {}},
+        {"kind": "toy", "format": 1, "provenance": {"model": "m", "task": "t", "languages": [], "more": 1}},
+    ],
+)
+def test_damaged_metadata_is_an_input_error(tmp_path, record):
+    _toy().save(tmp_path)
+    (tmp_path / "metadata.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"metadata\.json' is damaged|holds a None result"):
+        _Toy.load(tmp_path)

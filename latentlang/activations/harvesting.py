@@ -101,6 +101,8 @@ def harvest(
         ModelError: the model cannot be read, or an activation is NaN or infinite (prompt, layer and pool are named).
     """
     check_loaded(model)
+    if seed < 0:
+        raise InputError(f"seed must be at least 0, not {seed}")
     given, provenance = _prompts(
         model, prompts, languages=languages, items=items, shots=shots, seed=seed, about=about
     )

@@ -72,7 +72,7 @@ def align(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.cli.console import Progress, output
-    from latentlang.cli.plan import OutputFolder, run_folder
+    from latentlang.cli.plan import OutputFolder, folder_part, run_folder
 
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
@@ -89,7 +89,7 @@ def align(
         "permutations": None if permutations == 200 else permutations,
         "resamples": None if resamples == 100 else resamples, "seed": seed or None,
     }  # fmt: skip
-    folder = OutputFolder(out or run_folder("align", [store.resolve().name], asked_for))
+    folder = OutputFolder(out or run_folder("align", [folder_part(store)], asked_for), kind="alignment")
     try:
         with Progress("layers and pools", total=len(chosen) * len(pools)) as progress:
             result = alignment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -20,7 +21,11 @@ _PIPE_WIDTH = 240
 
 def output() -> Console:
     """The console for results: plain text unless it is a terminal (or FORCE_COLOR); NO_COLOR is respected."""
-    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _PIPE_WIDTH
+    given = os.environ.get("COLUMNS", "")
+    usable = given.isdecimal() and int(given) > 0  # with COLUMNS=0 rich would print nothing at all
+    width = None if sys.stdout.isatty() or usable else _PIPE_WIDTH
+    if sys.stdout.isatty() and given and not usable:
+        width = shutil.get_terminal_size().columns
     return Console(highlight=False, markup=False, emoji=False, width=width)
 
 

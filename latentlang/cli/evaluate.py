@@ -108,7 +108,7 @@ def evaluate(
     asked_for = {
         "answers": answers, "score": None if score == "first-tokens" else score, "items": items, "shots": shots,
         "seed": seed or None, "protocol": None if protocol == "corrected" else protocol, "data": data and str(data),
-        "states": states,
+        "states": states, "seen": seen and ",".join(seen),
     }  # fmt: skip
     about = [model_part(info.name), adapter or "", *names, *(lang or [])]
     folder = OutputFolder(out or run_folder("evaluate", about, asked_for))

@@ -97,6 +97,7 @@ def harvest(
     from latentlang.models.registry import resolve
 
     # Everything that can be wrong and is cheap to see comes before the model.
+    options.check_counts(items=items, shots=shots, seed=seed)
     numbers = options.layer_numbers(layers)
     pools, streams = options.names(pool), options.names(stream)
     asked = [entry.code for entry in languages(lang)]

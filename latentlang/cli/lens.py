@@ -107,9 +107,11 @@ def lens(
         "from": source, "data": data and str(data), "answers": answers, "shots": shots, "items": items,
         "pivot": None if pivot == "en" else pivot, "seed": seed or None, "policy": policy,
         "protocol": None if protocol == "corrected" else protocol, "tuned": tuned and str(tuned),
+        "among": among and ",".join(among),
     }  # fmt: skip
     folder = OutputFolder(
-        out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=asked_for)
+        out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=asked_for),
+        kind="lens",
     )
     try:
         say(f"loading {info.name}")
@@ -144,9 +146,12 @@ def lens(
         # A path is for copying: never broken over two lines.
         console.print(f"wrote {path}", soft_wrap=True)
     if readers:
-        look_in_all_languages(
-            loaded, runs, folder.path, among=readers, items=items, shots=shots, seed=seed, share=share
-        )
+        try:
+            look_in_all_languages(
+                loaded, runs, folder.path, among=readers, items=items, shots=shots, seed=seed, share=share
+            )
+        except KeyboardInterrupt:
+            raise CommandInterrupt(folder.what_was_kept()) from None
 
 
 def _running_sums(counts: list[int]) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentlang.cli.plan import OUT, slug
+from latentlang.cli.plan import OUT, OutputFolder, slug
 from latentlang.errors import InputError
 from latentlang.results import prepare_folder
 
@@ -31,18 +31,27 @@ def explore_prompt(model: str, prompt: str, *, top: int, out: Path | None, how: 
 
     if not prompt:
         raise InputError("--prompt is empty; give the text to look into")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:  # bytes that are no text reach a program as lone surrogates
+        raise InputError("--prompt is not UTF-8 text") from None
     if top < 1:
         raise InputError(f"--top must be at least 1, not {top}")
     info = resolve(model)
     named = hashlib.sha256(prompt.encode()).hexdigest()[:8]
-    folder = prepare_folder(out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}")
-    say(f"loading {info.name}")
-    from latentlang.lens import explore
-    from latentlang.models import load
+    folder = OutputFolder(out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}", kind="explore")
+    try:
+        say(f"loading {info.name}")
+        from latentlang.lens import explore
+        from latentlang.models import load
 
-    result = explore(load(model, **how), prompt, top=top)
+        result = explore(load(model, **how), prompt, top=top)
+    finally:
+        folder.leave_nothing_empty()
     _print_last(result, top)
-    for path in _write(result, folder, page="prompt.html", title=f"{info.name}: one prompt, token by token"):
+    for path in _write(
+        result, folder.path, page="prompt.html", title=f"{info.name}: one prompt, token by token"
+    ):
         output().print(f"wrote {path}", soft_wrap=True)
 
 

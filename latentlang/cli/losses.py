@@ -33,7 +33,10 @@ def loss_chart(training: Points, validation: Points, *, steps: int, width: int, 
         rows: height in characters.
     """
     columns = max(width - _LABELS, 8)
-    losses = [loss for _, loss in [*training, *validation] if math.isfinite(loss)]
+    training, validation = (
+        [(step, loss) for step, loss in points if math.isfinite(loss)] for points in (training, validation)
+    )
+    losses = [loss for _, loss in [*training, *validation]]
     if not losses:
         return Text("")
     low, high = min(losses), max(losses)

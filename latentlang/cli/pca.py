@@ -65,7 +65,7 @@ def pca(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.cli.console import Progress, output
-    from latentlang.cli.plan import OutputFolder, run_folder
+    from latentlang.cli.plan import OutputFolder, folder_part, run_folder
 
     least = 3 if three_d else 2
     if components < 2:
@@ -90,12 +90,12 @@ def pca(
         "layers": chosen, "pool": pool, "components": max(components, least), "languages": lang, "device": device,
     }  # fmt: skip
     asked_for = {
-        "base": base and base.resolve().name, "lang": lang and ",".join(lang),
+        "base": base and folder_part(base), "lang": lang and ",".join(lang),
         "layers": None if layers == "all" else layers, "pool": None if pool == "mean" else pool,
         "components": None if components == 2 else components, "3d": "view" if three_d else None,
         "colour": None if colour == "language" else colour, "points": points,
     }  # fmt: skip
-    folder = OutputFolder(out or run_folder("pca", [store.resolve().name], asked_for))
+    folder = OutputFolder(out or run_folder("pca", [folder_part(store)], asked_for), kind="pca")
     try:
         with Progress("layers", total=len(chosen) * (1 if base is None else 3)) as progress:
             compute = run if base is None else compare_pca

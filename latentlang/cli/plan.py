@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS, language
-from latentlang.results import prepare_folder
+from latentlang.results import check_vacant, prepare_folder
 from latentlang.tasks import Task
 from latentlang.tasks import task as build_task
 
@@ -117,6 +117,15 @@ def model_part(model: str) -> str:
     return Path(model).resolve().name if Path(model).is_dir() else model
 
 
+def folder_part(folder: Path) -> str:
+    """What of a folder stands in another one's name: its path from here, or from `OUT` where it lies in there."""
+    place = folder.resolve()
+    for base in (OUT.resolve(), Path.cwd()):
+        if place.is_relative_to(base):
+            return str(place.relative_to(base))
+    return str(place)
+
+
 def run_folder(command: str, parts: Sequence[str], options: Mapping[str, object]) -> Path:
     """``latentlang-out/pca-store-pool-last``: command, what it ran on, and the options that were asked for.
 
@@ -137,12 +146,18 @@ class OutputFolder:
         files: what was written, in order.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, kind: str | None = None) -> None:
         """Make the folder.
 
+        Args:
+            path: of the folder.
+            kind: what result goes straight into it, where one does.
+
         Raises:
-            InputError: it cannot be made or written.
+            InputError: it cannot be made or written, or holds something that a result of this kind would spoil.
         """
+        if kind is not None:
+            check_vacant(path, kind)
         self.files: list[Path] = []
         self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
         self.path = prepare_folder(path)

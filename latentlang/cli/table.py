@@ -25,6 +25,8 @@ LEAST_TOP = 0.1
 # A lead below this is called small, whatever its interval (the bar that the embedded control is held to).
 SMALL_LEAD = 0.05
 _GAP = "  "
+# Of fewer, a bootstrap interval says next to nothing: of one item it has no width at all.
+_FEWEST_ITEMS = 5
 
 
 def sparkline(values: Sequence[float], *, top: float, width: int | None = None) -> str:
@@ -166,11 +168,18 @@ def reading(gap: pd.DataFrame, *, target: str, pivot: str, last: int) -> str:
         return f"{name} is what was asked for: there is no pivot to look for."
     if gap.empty:
         return f"{name} cannot be read here: its answers have no token of their own, or no null."
+    few = int(gap["n"].max()) < _FEWEST_ITEMS
     sure = gap[gap["low"] > 0]
     best = (gap if sure.empty else sure).sort_values("mean", ascending=False).iloc[0]
     mean, low, high = (_rounded(float(best[column])) for column in ("mean", "low", "high"))
     interval, layer = f"{mean} [{low}, {high}]", int(best["layer"])
     where = f"layer {layer}" + (", the output itself" if layer == last else "")
+    if few:
+        count = int(gap["n"].max())
+        return (
+            f"{name} is at most {mean} above its null, at {where}: of {count} item{'' if count == 1 else 's'}, too few "
+            "to say more."
+        )
     if sure.empty:
         return f"No layer reads {name} above its null with confidence: at most {interval}, at {where}."
     if best["mean"] < SMALL_LEAD:

@@ -57,7 +57,8 @@ def tokens(
     from latentlang.models import load_tokenizer
 
     table = token_bytes(load_tokenizer(model))
-    cue = next(p.cue for code in codes if code in built.languages for p in built.prompts(code, items=1))
+    speaking = [*(code for code in codes if code in built.languages), *built.languages]
+    cue = built.prompts(speaking[0], items=1)[0].cue
     sets = answer_sets(table, strings, cue=cue, scope="any" if built.closed else "same")
     against = [language(pivot).code]
     console = output()

@@ -32,22 +32,25 @@ def tune(
     translated away.
     """
     from latentlang.cli.console import Progress, output, say
+    from latentlang.cli.plan import OutputFolder
     from latentlang.models.registry import resolve
-    from latentlang.results import prepare_folder
 
     texts = _texts(text)
     info = resolve(model)
-    folder = prepare_folder(out)
-    say(f"loading {info.name}")
-    from latentlang.lens import divergence, train_tuned_lens
-    from latentlang.models import load
+    folder = OutputFolder(out)
+    try:
+        say(f"loading {info.name}")
+        from latentlang.lens import divergence, train_tuned_lens
+        from latentlang.models import load
 
-    loaded = load(model)
-    with Progress("training", total=steps) as progress:
-        lens = train_tuned_lens(
-            loaded, texts, steps=steps, positions=positions, seed=seed, progress=progress.after(0)
-        )
-    path = lens.save(folder)
+        loaded = load(model)
+        with Progress("training", total=steps) as progress:
+            lens = train_tuned_lens(
+                loaded, texts, steps=steps, positions=positions, seed=seed, progress=progress.after(0)
+            )
+        path = lens.save(folder.path)
+    finally:
+        folder.leave_nothing_empty()
     console = output()
     sample = texts[:: max(1, len(texts) // 64)]
     plain, tuned = divergence(loaded, sample), divergence(loaded, sample, lens=lens)
@@ -64,7 +67,7 @@ def _texts(file: Path | None) -> list[str]:
         reviews = task("sentiment")
         return [p.text for code in reviews.languages for p in reviews.prompts(code, items=_DEFAULT_ITEMS)]
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the texts in {str(file)!r}: {error}") from error
     texts = [line for line in lines if line.strip()]

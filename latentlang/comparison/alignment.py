@@ -23,7 +23,14 @@ from latentlang.geometry.measures import FEWEST
 from latentlang.geometry.measuring import Job, Plan, measured
 from latentlang.geometry.neighbours import NEIGHBOURS
 from latentlang.geometry.pairing import pair_up
-from latentlang.geometry.pca import Languages, Layers, chosen_languages, chosen_layers
+from latentlang.geometry.pca import (
+    Languages,
+    Layers,
+    chosen_languages,
+    chosen_layers,
+    chosen_pivot,
+    same_prompts,
+)
 from latentlang.geometry.rows import LayerRows
 from latentlang.geometry.subspaces import DIRECTIONS
 from latentlang.languages import Language
@@ -36,7 +43,6 @@ Store = ActivationStore | str | os.PathLike[str]
 #: Families measured unless told otherwise: quick, and each says something the others do not.
 MEASURES = ("pearson", "cka", "retrieval", "centres")
 PERMUTATIONS, RESAMPLES = 50, 200
-_TEXTS = ["item", "language", "label", "text"]
 
 
 def compare_alignment(
@@ -93,10 +99,10 @@ def compare_alignment(
             f"resamples must be at least 2 and permutations at least 0, not {resamples} and {permutations}"
         )
     stores = [store if isinstance(store, ActivationStore) else open_store(store) for store in (base, tuned)]
-    frame = _same_prompts(*stores)
+    frame = same_prompts(*stores)
     asked = families(measures)
     codes = chosen_languages(languages, frame["language"].astype(str))
-    hub = chosen_languages(pivot, codes)[0]
+    hub = chosen_pivot(pivot, codes)
     chosen = chosen_layers(layers, [layer for layer in stores[0].layers if layer in stores[1].layers])
     common = [pool for pool in stores[0].pools if pool in stores[1].pools]
     names = chosen_pools(pools, common)
@@ -154,19 +160,3 @@ def compare_alignment(
     return AlignmentComparison(
         table=table, provenance=provenance, averages=pd.concat(averages, ignore_index=True)
     )
-
-
-def _same_prompts(base: ActivationStore, tuned: ActivationStore) -> pd.DataFrame:
-    frame, other = base.frame(), tuned.frame()
-    if len(frame) != len(other):
-        raise InputError(
-            f"the stores hold {len(frame)} and {len(other)} prompts; harvest the same prompts in both states"
-        )
-    for name in _TEXTS:
-        differs = frame[name].astype(str).to_numpy() != other[name].astype(str).to_numpy()
-        if differs.any():
-            row = int(differs.argmax())
-            raise InputError(
-                f"the stores hold different prompts: row {row} differs in {name}; harvest the same ones"
-            )
-    return frame

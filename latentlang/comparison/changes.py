@@ -17,7 +17,7 @@ from latentlang.evaluation.measures import crossed_mean, exchange_test
 from latentlang.evaluation.paired import holm
 from latentlang.evaluation.result import language_groups
 from latentlang.evaluation.wording import FEWEST_LANGUAGES
-from latentlang.intervals import bootstrap_means
+from latentlang.intervals import bootstrap_means, error_probability
 
 Floats = NDArray[np.float64]
 #: Differences no larger than this are rounding: the same numbers computed twice.
@@ -119,7 +119,7 @@ def assessed(
         about: ``part``, ``task`` and ``measure``.
         level: coverage of the intervals.
     """
-    alpha = 1 - level
+    alpha = error_probability(level)
     for row, corrected in zip(rows, holm([row["p"] for row in rows]), strict=True):
         side = "up" if row["difference"] > 0 else "down"
         row |= {"p_holm": corrected, "change": side if corrected <= alpha else "", "general": ""}

@@ -22,6 +22,7 @@ from latentlang.evaluation.paired import holm
 from latentlang.evaluation.result import language_groups
 from latentlang.geometry.features import Found
 from latentlang.geometry.pairing import Group
+from latentlang.intervals import error_probability
 
 Floats = NDArray[np.float64]
 #: Draws of languages for each half sample of items.
@@ -103,7 +104,7 @@ def tabulated(cells: Sequence[Cells], *, level: float) -> pd.DataFrame:
     table["p_holm"] = np.nan
     table.loc[known, "p_holm"] = holm(table.loc[known, "p"].tolist())
     side = np.where(table["difference"] > 0, "up", "down")
-    table["change"] = np.where(table["p_holm"] <= 1 - level, side, "")
+    table["change"] = np.where(table["p_holm"] <= error_probability(level), side, "")
     return table
 
 

@@ -21,7 +21,7 @@ from latentlang.comparison.changes import (
 )
 from latentlang.errors import InputError
 from latentlang.evaluation.result import language_groups
-from latentlang.intervals import bootstrap_means
+from latentlang.intervals import bootstrap_means, error_probability
 from latentlang.lens import LensResult
 from latentlang.results import Displayed, View
 
@@ -254,7 +254,7 @@ class LensComparison(Displayed):
         ]
         table = table.assign(p_family=[p[place] for place in places])
         side = np.where(table["difference"] > 0, "up", "down")
-        table["change"] = np.where(table["p_family"] <= 1 - level, side, "")
+        table["change"] = np.where(table["p_family"] <= error_probability(level), side, "")
         return table[list(_MAP)].reset_index(drop=True)
 
     def figure(self, where: Sequence[str] | None = None) -> go.Figure:

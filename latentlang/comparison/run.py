@@ -35,8 +35,8 @@ from latentlang.languages import language as find_language
 from latentlang.languages import languages as find_languages
 from latentlang.lens import POLICIES, LensResult, logit_lens
 from latentlang.models import HookedLM, load
-from latentlang.models.reading import POOLS
-from latentlang.results import Provenance, package_versions
+from latentlang.models.reading import POOLS, check_layers
+from latentlang.results import Provenance, check_vacant, package_versions
 from latentlang.steps import Steps, step_key
 from latentlang.tasks import Task
 from latentlang.tasks import task as build_task
@@ -153,9 +153,13 @@ def compare(
     if "geometry" in chosen and own_items["lens"] < FEWEST:
         raise InputError(f"geometry needs at least {FEWEST} items per language, not {own_items['lens']}")
     known = trained_on(adapter, trained)
+    check_vacant(Path(out), ComparisonResult.kind)
     steps = Steps(Path(out))
+    loaded = _model(model, adapter, known, loading)
+    if "geometry" in chosen:
+        check_layers(layers, depth=loaded.n_layers, streams=("resid",))
     run = _Run(
-        _model(model, adapter, known, loading), known, wanted, steps, items=own_items, score=score, policy=policy,
+        loaded, known, wanted, steps, items=own_items, score=score, policy=policy,
         measures=families(measures), layers=layers, pools=asked_pools, permutations=permutations, resamples=resamples,
         level=level, share=share, batch_tokens=batch_tokens, progress=progress,
     )  # fmt: skip

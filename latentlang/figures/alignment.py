@@ -167,7 +167,10 @@ class _Measured:
         nulls = np.concatenate([grid["null_mean"].ravel() for grid in self.grids.values()])
         values, nulls = values[np.isfinite(values)], nulls[np.isfinite(nulls)]
         sign = self.measure.sign
-        chance = float(nulls.mean()) if len(nulls) else 0.0
+        # Without a null the scale is that of the values: nothing says where chance lies.
+        self.has_null = len(nulls) > 0
+        worst = float((sign * values).min() * sign) if len(values) else 0.0
+        chance = float(nulls.mean()) if self.has_null else worst
         best = float((sign * values).max() * sign) if len(values) else chance
         if sign * (best - chance) < 0.01:  # nothing stands out: noise must not look like a finding
             best = chance + sign * 0.01
@@ -226,7 +229,9 @@ class _Measured:
         return {
             "orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom",
             "len": 0.4, "thickness": 9, "outlinewidth": 0, "ypad": 8, "xpad": 0, "tickvals": ticks,
-            "ticktext": [f"{ticks[0]:.2f} (chance)", f"{middle:.2f}", f"{ticks[2]:.2f}"],
+            "ticktext": [
+                f"{ticks[0]:.2f}{' (chance)' if self.has_null else ''}", f"{middle:.2f}", f"{ticks[2]:.2f}"
+            ],
             "title": {"text": f"{self.measure.words}<br>&#8203;", "side": "top", "font": {"size": 12}},
             "tickfont": {"size": 11, "color": MUTED},
         }  # fmt: skip

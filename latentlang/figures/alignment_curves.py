@@ -121,6 +121,8 @@ def _pairs(result: Alignment, asked: Sequence[tuple[str, str]] | None) -> list[t
     if not result.pairs:
         raise InputError("the result holds no pair of languages to draw")
     if asked is not None:
+        if not asked:
+            raise InputError("no pair was chosen to draw; leave pairs out for the first ones")
         there = {frozenset(pair): pair for pair in result.pairs}
         for pair in asked:
             if frozenset(pair) not in there:

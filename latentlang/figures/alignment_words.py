@@ -46,8 +46,8 @@ def subtitle(made: Provenance, *, items: Sequence[int]) -> str:
     if counts:
         span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         parts.append(f"{span} items in common")
-    null = str(made.settings.get("null", "items"))
-    parts.append(f"chance: {_NULLS.get(null, safe(null))}, {made.settings.get('permutations', 0)} times")
+    null, drawn = str(made.settings.get("null", "items")), made.settings.get("permutations", 0)
+    parts.append(f"chance: {_NULLS.get(null, safe(null))}, {drawn} times" if drawn else "chance not drawn")
     return " · ".join(parts)
 
 

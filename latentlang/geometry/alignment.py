@@ -19,11 +19,12 @@ from latentlang.geometry.measures import FEWEST
 from latentlang.geometry.measuring import Job, Plan, measured
 from latentlang.geometry.neighbours import NEIGHBOURS, neighbours_of
 from latentlang.geometry.pairing import Pairing, pair_up
-from latentlang.geometry.pca import Languages, Layers, chosen_languages, chosen_layers
+from latentlang.geometry.pca import Languages, Layers, chosen_languages, chosen_layers, chosen_pivot
 from latentlang.geometry.resampling import NULLS, PERMUTATIONS, RESAMPLES
 from latentlang.geometry.rows import LayerRows
 from latentlang.geometry.subspaces import DIRECTIONS, directions_of
 from latentlang.geometry.tabulating import Rows
+from latentlang.intervals import error_probability
 from latentlang.languages import Language
 from latentlang.results import Provenance
 
@@ -118,7 +119,7 @@ def alignment(
     opened = store if isinstance(store, ActivationStore) else open_store(store)
     frame = opened.frame()
     codes = chosen_languages(languages, frame["language"].astype(str))
-    hub = None if pivot is None else chosen_languages(pivot, codes)[0]
+    hub = None if pivot is None else chosen_pivot(pivot, codes)
     chosen = chosen_layers(layers, opened.layers)
     poolings = chosen_pools(pools, opened.pools)
     pairing = pair_up(frame, codes, pivot=hub, items=items)
@@ -212,8 +213,9 @@ def _notes(jobs: Sequence[Job], plan: Plan, *, permutations: int, level: float) 
         notes.append(
             f"the store does not know all lengths for {', '.join(unknown_lengths)}: no value with length taken out"
         )
-    if 1 / (1 + permutations) > 1 - level:
+    alpha = error_probability(level)
+    if permutations > 0 and 1 / (1 + permutations) > alpha:
         notes.append(
-            f"with {permutations} permutations no p can be as small as {1 - level:.2g}: all count as chance"
+            f"with {permutations} permutations no p can be as small as {alpha:.2g}: all count as chance"
         )
     return notes

@@ -10,6 +10,7 @@ import pandas as pd
 
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.catalogue import measure as find_measure
+from latentlang.intervals import error_probability
 from latentlang.results import Result
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class AlignmentResult(Result):
         ``1 - level``, and ``above_chance_family`` with p_family at most that; ``flagged``, the share that is above
         chance and flagged for something else; ``pairs``.
         """
-        alpha = 1 - float(self.provenance.settings.get("level", 0.95))
+        alpha = error_probability(float(self.provenance.settings.get("level", 0.95)))
         table = self.table[self.table["value"].notna()]
         above = table["p"] <= alpha
         both = above & table["partial"].notna()

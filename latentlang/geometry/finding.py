@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from latentlang.geometry.catalogue import measure as find_measure
+from latentlang.intervals import error_probability
 
 if TYPE_CHECKING:
     from latentlang.geometry.alignment_result import AlignmentResult
@@ -58,7 +59,7 @@ def finding(result: AlignmentResult, *, measure: str | None = None, pooling: str
     count = int(row["pairs"])
     pairs = "one pair" if count == 1 else f"{count} pairs"
     level = float(result.provenance.settings.get("level", 0.95))
-    alpha = 1 - level
+    alpha = error_probability(level)
     text = f"{_capital(kind.words)}: "
     if math.isnan(row["above_chance"]):
         return text + f"{row['value']:.2f} at layer {row['layer']} (mean of {pairs}); no null was drawn."

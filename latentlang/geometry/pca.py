@@ -33,6 +33,7 @@ Languages = str | Language | Iterable[str | Language]
 
 POOL = "mean"  # the reference paper's
 COMPONENTS = 2
+_COMPARED = ("item", "language", "label", "text")
 STATES = ("base", "tuned")
 
 
@@ -130,12 +131,14 @@ def compare_pca(base: Store, tuned: Store, *, layers: Layers = "all", **options:
         **options: those of `pca` but ``basis`` and ``state``.
 
     Raises:
-        InputError: as `pca`; or the stores have no layer in common, or an option makes no sense here.
+        InputError: as `pca`; or the stores hold different prompts, have no layer in common, or an option makes no
+            sense here.
     """
     for name in ("basis", "state"):
         if name in options:
             raise InputError(f"compare_pca chooses {name!r} itself; leave it out")
     stores = [s if isinstance(s, ActivationStore) else open_store(s) for s in (base, tuned)]
+    same_prompts(*stores)
     both = [layer for layer in stores[0].layers if layer in stores[1].layers]
     if not both:
         raise InputError("the two stores have no layer in common; harvest the same layers from both models")
@@ -164,6 +167,27 @@ def compare_pca(base: Store, tuned: Store, *, layers: Layers = "all", **options:
     )
 
 
+def same_prompts(base: ActivationStore, tuned: ActivationStore) -> pd.DataFrame:
+    """The prompts of two stores, which are to be compared row by row.
+
+    Raises:
+        InputError: they are not the same.
+    """
+    frame, other = base.frame(), tuned.frame()
+    if len(frame) != len(other):
+        raise InputError(
+            f"the stores hold {len(frame)} and {len(other)} prompts; harvest the same prompts in both states"
+        )
+    for name in _COMPARED:
+        differs = frame[name].astype(str).to_numpy() != other[name].astype(str).to_numpy()
+        if differs.any():
+            row = int(differs.argmax())
+            raise InputError(
+                f"the stores hold different prompts: row {row} differs in {name}; harvest the same ones"
+            )
+    return frame
+
+
 def chosen_layers(layers: Layers, present: Sequence[int]) -> list[int]:
     """Resolve a choice of layers, in order and without repeats.
 
@@ -174,7 +198,7 @@ def chosen_layers(layers: Layers, present: Sequence[int]) -> list[int]:
         if layers != "all":
             raise InputError(f"layers must be 'all' or numbers such as [0, 4, 8], not {layers!r}")
         return list(present)
-    wanted = [layers] if isinstance(layers, int) else list(layers)
+    wanted = [int(layers)] if isinstance(layers, int | np.integer) else list(layers)
     if not wanted:
         raise InputError("no layer was chosen; give numbers such as [0, 4, 8], or 'all'")
     for layer in wanted:
@@ -204,6 +228,18 @@ def chosen_languages(languages: Languages | None, present: Iterable[str]) -> lis
                 raise unknown("language of this store", entry.code, there)
             codes[entry.code] = None
     return list(codes)
+
+
+def chosen_pivot(pivot: Languages, present: Iterable[str]) -> str:
+    """Resolve one language among those that prompts are in.
+
+    Raises:
+        InputError: as `chosen_languages`, or it is several.
+    """
+    codes = chosen_languages(pivot, present)
+    if len(codes) != 1:
+        raise InputError(f"the pivot is one language, not {', '.join(codes) or 'none'}")
+    return codes[0]
 
 
 def _common_layers(store: ActivationStore, basis: PCAResult) -> list[int]:
@@ -242,7 +278,8 @@ def _prompts(frame: pd.DataFrame, kept: NDArray[np.bool_], state: str) -> pd.Dat
 
 def _scores(prompts: pd.DataFrame, scores: NDArray[np.float64], *, layer: int, axes: str) -> pd.DataFrame:
     named = {f"pc{place + 1}": scores[:, place] for place in range(scores.shape[1])}
-    return prompts.assign(layer=layer, axes=axes)[list(COLUMNS)].assign(**named)
+    about = prompts.assign(layer=layer, axes=axes)[list(COLUMNS)]
+    return pd.concat([about, pd.DataFrame(named, index=about.index)], axis="columns")
 
 
 def _explained(axes: Basis, state: str, scores: NDArray[np.float64], total: float) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from latentlang.geometry.features import Found
 from latentlang.geometry.flags import flags
 from latentlang.geometry.pairing import Group
 from latentlang.geometry.resampling import EXACT, interval, p_values, standardised
+from latentlang.intervals import error_probability
 
 Floats = NDArray[np.float64]
 _NUMBERS = ("value", "low", "high", "null_mean", "null_low", "null_high", "p", "partial", "score")
@@ -65,7 +66,9 @@ class Rows:
             reached = (maxima[:, None] >= scores - EXACT).sum(0)
             family[rows] = np.where(np.isfinite(scores), (1 + reached) / (1 + len(maxima)), np.nan)
         table["p_family"] = family
-        table["flag"] = flags(table, alpha=1 - self._level, length=self._null != "within-length")
+        table["flag"] = flags(
+            table, alpha=error_probability(self._level), length=self._null != "within-length"
+        )
         # Both languages with the same categories, so that they can be compared.
         codes = pd.unique(pd.concat([table["language_a"], table["language_b"]]))
         kinds = {

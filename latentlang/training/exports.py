@@ -55,9 +55,24 @@ def export(data: AlignmentData, folder: PathLike, *, task: str, layout: str = "p
                 "columns": {"prompt": "input", "response": "answer"},
             }
     if layout == "llama-factory":
-        _write(path / _INDEX, index)
+        _write(path / _INDEX, _known(path / _INDEX) | index)
         written.append(path / _INDEX)
     return written
+
+
+def _known(path: Path) -> dict[str, object]:
+    """What an index that is there already says of other sets: the folder may be LLaMA-Factory's own."""
+    if not path.exists():
+        return {}
+    try:
+        known = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} cannot be read, and is not overwritten: {error}") from error
+    if not isinstance(known, dict):
+        raise InputError(
+            f"{str(path)!r} is no index of data sets, and is not overwritten; choose another folder"
+        )
+    return known
 
 
 def _short(pair: QuestionPair) -> str:

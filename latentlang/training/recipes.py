@@ -103,6 +103,8 @@ class Conditions(_Part):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         """Accept one language, ``zh,es`` and lists."""
+        if value is False or (isinstance(value, list | tuple) and False in value):
+            value = [_norwegian(part) for part in ([value] if value is False else value)]
         return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("sources")
@@ -112,6 +114,11 @@ class Conditions(_Part):
         if len(set(codes)) < len(codes):
             raise ValueError("each language may be named once")
         return codes
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _written(cls, value: Any) -> Any:
+        return _norwegian(value)
 
     @field_validator("target")
     @classmethod
@@ -247,7 +254,13 @@ class Recipe(_Part):
             other = {"steps": "epochs", "epochs": "steps"}.get(field)
             if other is not None and value is not None and overrides.get(other) is None:
                 record["schedule"][other] = None
-        return _checked(record, where=f"recipe {self.name!r}")
+        found = _checked(record, where=f"recipe {self.name!r}")
+        before, now = ((one.data.sources, one.data.target) for one in (self, found))
+        # A name that says the languages must not go on saying those that were changed.
+        if now != before and self.name == _named(*before):
+            told = {"name": _named(*now), "about": _about(*now)}
+            return found.model_copy(update={key: text for key, text in told.items() if key not in overrides})
+        return found
 
     def yaml(self) -> str:
         """The whole recipe as YAML, defaults spelled out; `recipe` reads it back."""
@@ -317,16 +330,28 @@ def _find(source: str | Path | Mapping[str, Any]) -> Recipe:
         raise unknown("recipe", name, shipped, hint=hint)
     sources, target = pair
     # Read through the aliases: Chinese+es-English is zh+es-en.
-    plain = f"{'+'.join(sources)}-{target}"
+    plain = _named(sources, target)
     if plain in shipped:
         return _find(plain)
-    names = [language(code).name for code in sources]
     record = {
         "name": plain,
-        "about": f"{listed(names)} questions into {language(target).name}",
+        "about": _about(sources, target),
         "data": {"sources": sources, "target": target},
     }
     return _checked(record, where=f"recipe {name!r}")
+
+
+def _named(sources: Sequence[str], target: str) -> str:
+    return f"{'+'.join(sources)}-{target}"
+
+
+def _about(sources: Sequence[str], target: str) -> str:
+    return f"{listed([language(code).name for code in sources])} questions into {language(target).name}"
+
+
+def _norwegian(code: Any) -> Any:
+    """YAML 1.1 reads the code of Norwegian, ``no``, as false."""
+    return "no" if code is False else code
 
 
 def listed(names: Sequence[str]) -> str:

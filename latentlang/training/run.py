@@ -14,7 +14,7 @@ import pandas as pd
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models.registry import REGISTRY
-from latentlang.results import Provenance, package_versions, prepare_folder, write_text
+from latentlang.results import Provenance, check_vacant, package_versions, prepare_folder, write_text
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.training import machine, runs
@@ -97,6 +97,7 @@ def train(
     pairs = None if chosen.is_identity else alignment_data(chosen, task=task, data=data)
     if pairs is not None:
         machine.check_packages()
+    check_vacant(Path(out), TrainingResult.kind)
     folder = prepare_folder(out)
     if pairs is None:
         return _identity(model, chosen, folder, resume=resume, found=found)

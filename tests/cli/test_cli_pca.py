@@ -1,5 +1,6 @@
 """`latentlang pca`: from a store to a figure, without a model."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from command_line import process
 from small_store import small_store, spectral
 
+from latentlang.activations import open_store
 from latentlang.figures import picture
 from latentlang.geometry import PCAResult, pca
 
@@ -147,3 +149,22 @@ def test_the_geometry_is_not_imported_before_it_is_used():
     code = "import sys, latentlang; print('latentlang.geometry' in sys.modules, 'torch' in sys.modules)"
     assert process("-c", code).out.split() == ["False", "False"]
     assert "latentlang.geometry" in sys.modules
+
+
+def test_a_store_is_not_written_over(run, store, tmp_path):
+    for command in ("pca", "align"):
+        outcome = run(command, "acts", "--out", "acts")
+        assert outcome.code == 2 and "holds an activation store, which this would spoil" in outcome.err
+    assert open_store(tmp_path / "acts").layers == store.layers
+    _ended_well(run("pca", "acts", "--out", "mine"))
+    outcome = run("align", "acts", "--out", "mine")
+    assert outcome.code == 2 and "a result of another kind, 'pca'" in outcome.err
+
+
+def test_stores_of_one_name_have_folders_of_their_own(run, store, tmp_path):
+    for parent in ("a", "b"):
+        (tmp_path / parent).mkdir()
+        shutil.copytree(tmp_path / "acts", tmp_path / parent / "acts")
+        _ended_well(run("pca", f"{parent}/acts"))
+    found = sorted(path.name for path in (tmp_path / "latentlang-out").iterdir())
+    assert found == ["pca-a-acts", "pca-b-acts"]

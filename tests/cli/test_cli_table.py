@@ -74,8 +74,7 @@ def test_a_language_has_its_curves_their_nulls_and_a_reading():
         "  Japanese  ▁▁▂█  0.90 @4  null ▁▁▁▁  0.01 @4",
         "  English   ▁█▆▁  0.40 @2  null ▁▂▁▁  0.05 @2",
         "  entropy   █▇▄▂  10.00 @1 bits",
-        "  English leads its null by 0.35 [0.35, 0.35] at layer 2; there it is ahead of the Japanese answer",
-        "  too in 100% of the items.",
+        "  English is at most 0.35 above its null, at layer 2: of 2 items, too few to say more.",
         "",
         "bars: layers 1 to 4, a curve and its null on one scale; value @ layer: the highest mean over items; "
         "null: the same reading for wrong answers.",
@@ -125,8 +124,8 @@ def test_no_line_of_curves_is_wider_than_the_terminal(layers, width):
     assert max(map(cell_len, shown.getvalue().splitlines())) <= width
 
 
-def _gap(*rows):
-    return pd.DataFrame(rows, columns=["layer", "mean", "low", "high", "lead"])
+def _gap(*rows, n=20):
+    return pd.DataFrame(rows, columns=["layer", "mean", "low", "high", "lead"]).assign(n=n)
 
 
 def test_readings_claim_no_more_than_the_interval():
@@ -148,3 +147,11 @@ def test_readings_claim_no_more_than_the_interval():
     assert "layer 3, the output itself" in say((3, 0.5, 0.4, 0.6, 1.0))
     assert say(target="en") == "English is what was asked for: there is no pivot to look for."
     assert say() == "English cannot be read here: its answers have no token of their own, or no null."
+
+
+def test_a_reading_of_few_items_claims_nothing():
+    one = reading(_gap((1, 0.64, 0.64, 0.64, 1.0), n=1), target="ja", pivot="en", last=3)
+    assert one == "English is at most 0.64 above its null, at layer 1: of 1 item, too few to say more."
+    assert "of 4 items, too few" in reading(
+        _gap((1, 0.6, 0.5, 0.7, 1.0), n=4), target="ja", pivot="en", last=3
+    )

@@ -164,7 +164,17 @@ def test_without_null_and_interval_the_values_are_still_drawn():
     bare = without(alignment_result(), "low", "high", "null_mean", "null_low", "null_high", "p", "p_family")
     names = {trace.name for trace in alignment_curves(bare).data}
     assert names == {"all tokens", "all tokens, prompt length taken out", "question only"}
-    assert _maps(alignment_heatmap(bare))[0].zmin == 0
+    (heat, *_) = maps = _maps(alignment_heatmap(bare))
+    assert heat.zmin == pytest.approx(min(one.z.min() for one in maps))
+    assert heat.zmax == pytest.approx(max(one.z.max() for one in maps))
+    assert not any("chance" in text for text in heat.colorbar.ticktext)
+
+
+def test_a_distance_without_a_null_is_drawn_on_its_own_scale():
+    bare = without(alignment_result(), "low", "high", "null_mean", "null_low", "null_high", "p", "p_family")
+    (heat, *_) = maps = _maps(alignment_heatmap(bare, measure="procrustes"))
+    assert heat.zmin == pytest.approx(min(one.z.min() for one in maps))
+    assert heat.zmax == pytest.approx(max(one.z.max() for one in maps))
 
 
 def test_the_table_is_the_papers_with_base_and_tuned_side_by_side():

@@ -6,6 +6,7 @@ import planted
 import pytest
 import slow_measures as slow
 import torch
+from small_store import small_store, spectral
 
 import latentlang as ll
 from latentlang.activations import write_store
@@ -330,3 +331,15 @@ def test_the_result_comes_back_from_disk(tmp_path):
     assert isinstance(again, AlignmentResult)
     assert again.provenance.settings["null"] == "items"
     assert again.provenance.languages == ("en", "de")
+
+
+def test_a_p_at_the_level_is_above_chance(tmp_path):
+    """1 - 0.9 is a little less than 0.1 in floats, and 1 / (1 + 9) is not."""
+    rows = spectral(30, 6)
+    store = small_store(tmp_path, {1: torch.cat([rows, rows + 0.01])}, items=30)
+    result = alignment(store, measures="cka", permutations=9, resamples=2, level=0.9)
+    assert result.table["p"].min() == pytest.approx(0.1)
+    assert result.summary()["above_chance"].max() == 1
+    assert not [note for note in result.provenance.settings["notes"] if "can be as small" in note]
+    without = alignment(store, measures="cka", permutations=0, resamples=0)
+    assert not [note for note in without.provenance.settings["notes"] if "can be as small" in note]

@@ -21,6 +21,7 @@ import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.geometry import PCAResult, compare_pca, pca
 from latentlang.geometry.fit import METHODS, fit, project
+from latentlang.geometry.pca import chosen_layers, chosen_pivot
 from latentlang.geometry.pca_result import COLUMNS
 from latentlang.geometry.rows import LayerRows
 from latentlang.languages import GROUPS
@@ -423,3 +424,18 @@ def test_a_gpu_finds_the_same(tmp_path, method):
     store = small_store(tmp_path / "s", {0: rows}, items=500)
     found = pca(store, components=3, method=method, device="cuda")
     assert_same_scores(scores_of(found, 0), by_svd(rows, 3)[0])
+
+
+def test_states_of_different_prompts_are_not_compared(tmp_path):
+    one = small_store(tmp_path / "one", items=10)
+    with pytest.raises(InputError, match="hold 20 and 16 prompts; harvest the same prompts"):
+        compare_pca(one, small_store(tmp_path / "few", items=8))
+    with pytest.raises(InputError, match="different prompts: row 0 differs in item"):
+        compare_pca(one, small_store(tmp_path / "others", items={"en": "bcdefghijk", "de": "bcdefghijk"}))
+
+
+def test_a_pivot_is_one_language():
+    assert chosen_pivot("de", ["en", "de"]) == "de"
+    with pytest.raises(InputError, match="the pivot is one language, not de, en"):
+        chosen_pivot("de,en", ["en", "de"])
+    assert chosen_layers(np.int64(2), [1, 2, 3]) == [2]

@@ -61,3 +61,20 @@ def test_an_unknown_layout_is_refused(tmp_path: Path) -> None:
     data = alignment_data(recipe("zh-en", per_pair=10))
     with pytest.raises(InputError, match="unknown layout 'alpaca'"):
         export(data, tmp_path, task="nli", layout="alpaca")
+
+
+def test_llama_factorys_own_index_keeps_its_other_sets(tmp_path: Path) -> None:
+    index = tmp_path / "dataset_info.json"
+    index.write_text('{"my_set": {"file_name": "my.json"}}', encoding="utf-8")
+    data = alignment_data(recipe("zh-en", per_pair=10, validation=0.2))
+    export(data, tmp_path, task="maths", layout="llama-factory")
+    assert list(json.loads(index.read_text(encoding="utf-8"))) == [
+        "my_set",
+        "maths_zh_question",
+        "maths_zh_question_validation",
+    ]
+    for text, words in (("[1]", "no index of data sets"), ("{", "cannot be read, and is not overwritten")):
+        index.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=words):
+            export(data, tmp_path, task="maths", layout="llama-factory")
+        assert index.read_text(encoding="utf-8") == text

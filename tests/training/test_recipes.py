@@ -206,3 +206,23 @@ def test_an_unknown_name_says_where_to_look(name: str) -> None:
 def test_a_recipe_is_what_its_yaml_says() -> None:
     assert isinstance(recipe("zh-en"), Recipe)
     assert "learning_rate: 5.0e-05" in recipe("zh-en").yaml()
+
+
+def test_norwegian_is_no_boolean(tmp_path):
+    file = tmp_path / "norwegian.yaml"
+    file.write_text("data: {sources: [no, sv], target: en}", encoding="utf-8")
+    assert recipe(file).data.sources == ("no", "sv")
+    file.write_text("data: {sources: no, target: en}", encoding="utf-8")
+    assert recipe(file).data.sources == ("no",)
+    file.write_text("data: {sources: sv, target: no}", encoding="utf-8")
+    assert recipe(file).data.target == "no"
+    assert recipe("zh-en", sources=False).data.sources == ("no",)  # as --set sources=no is read
+
+
+def test_a_name_that_says_the_languages_follows_them():
+    changed = recipe("zh+es-en", sources="ja")
+    assert (changed.name, changed.about) == ("ja-en", "Japanese questions into English")
+    assert recipe("zh+es-en", target="sv").name == "zh+es-sv"
+    assert recipe("zh+es-en", sources="zh,es").about == recipe("zh+es-en").about
+    assert recipe("zh+es-en", sources="ja", name="mine").name == "mine"
+    assert recipe({"name": "own", "data": {"sources": ["zh"]}}, sources="ja").name == "own"
