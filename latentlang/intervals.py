@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlang.errors import InputError
+
 RESAMPLES = 1000
 
 
@@ -27,6 +29,7 @@ def bootstrap_means(
     Returns:
         Lower and upper ends, ``[series]`` each; both are the value itself where there is one item.
     """
+    check_level(level)
     n = values.shape[0]
     if n == 0:
         empty = np.full(values.shape[1:], np.nan)
@@ -39,6 +42,16 @@ def bootstrap_means(
     return low, high
 
 
+def check_level(level: float) -> None:
+    """Refuse what is no level of confidence.
+
+    Raises:
+        InputError: it is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise InputError(f"level must be between 0 and 1, not {level}")
+
+
 def error_probability(level: float) -> float:
     """What a level of confidence leaves, as a person would write it: of 0.9 it is 0.1, where floats say 0.0999...8."""
     return round(1 - level, 12)
@@ -46,6 +59,7 @@ def error_probability(level: float) -> float:
 
 def wilson(successes: float, n: float, *, level: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927); (0, 1) when nothing was counted."""
+    check_level(level)
     if n == 0:
         return 0.0, 1.0
     from statistics import NormalDist

@@ -192,9 +192,11 @@ class Result(Displayed):
         path = prepare_folder(folder)
         check_vacant(path, self.kind)
         record = {"kind": self.kind, "format": FORMAT_VERSION, "provenance": asdict(self.provenance)}
+        # Before anything is written: a table must not stand beside the provenance of another.
+        text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n"
         try:
             self.table.to_parquet(path / "result.parquet", index=False)
-            write_text(path / "metadata.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+            write_text(path / "metadata.json", text)
         except OSError as error:
             raise InputError(f"cannot write into {str(path)!r}: {error.strerror or error}") from error
         return path
@@ -230,6 +232,15 @@ class Result(Displayed):
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{str(path / 'metadata.json')!r} is damaged: {error!r}") from error
+
+
+def _plain(value: object) -> object:
+    """Numbers and arrays of numpy as JSON can say them."""
+    import numpy as np
+
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be saved as metadata")
 
 
 #: By what a folder is known that no result may be written into.

@@ -1,8 +1,10 @@
 """A name or a bare transformers model where a loaded model is needed; a name where a task is."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import torch
 
 import latentlang as ll
 from latentlang.errors import InputError
@@ -47,3 +49,43 @@ def test_what_is_neither_a_task_nor_a_name_is_refused():
         as_task("translations")
     with pytest.raises(InputError, match="a task or the name of one is needed, not list"):
         as_task(["translation"])
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda model: logit_lens(model, "repetition", language="ja", items=2, shots=1, seed=-1),
+        lambda model: language_lens(model, "repetition", language="ja", items=2, shots=1, seed=-1),
+        lambda model: ll.evaluate(model, "sentiment", languages="ja", items=2, seed=-1),
+        lambda model: ll.harvest(model, ["a text"], out="nowhere", seed=-1),
+    ],
+)
+def test_a_negative_seed_is_refused_before_anything_runs(look):
+    with pytest.raises(InputError, match="seed must be at least 0, not -1"):
+        look(HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny"))
+
+
+def test_numbers_may_be_numpys_and_one_needs_no_list():
+    model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
+    text = "a text of some words"
+
+    def same(one, other):
+        torch.testing.assert_close(one.resid, other.resid)
+
+    same(model.read([text], positions=np.arange(3)), model.read([text], positions=[0, 1, 2]))
+    same(model.read([text], positions=0, layers=np.int64(2)), model.read([text], positions=[0], layers=[2]))
+    two = model.read([text, text], positions=[np.array([0, 2]), np.array([1, 2])])
+    same(two, model.read([text, text], positions=[[0, 2], [1, 2]]))
+    for layers, positions in ((np.arange(1, 3), -1), (2, "last")):
+        given = explore(model, text, layers=layers, positions=positions).table
+        listed = np.atleast_1d(layers).tolist()
+        made = explore(model, text, layers=listed, positions=[-1]).table
+        pd.testing.assert_frame_equal(given, made)
+    assert model.encode(pd.Series([text])) == model.encode([text])
+    assert train_tuned_lens(model, pd.Series([text]), steps=1, positions=2).bias.shape == (3, 32)
+
+
+def test_states_may_be_a_generator():
+    model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
+    result = ll.evaluate(model, "sentiment", languages="de", items=2, states=(name for name in ["base"]))
+    assert result.states == ("base",)

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentlang.intervals import bootstrap_means, wilson
+from latentlang.errors import InputError
+from latentlang.intervals import bootstrap_means, error_probability, wilson
 
 
 def test_bootstrap_equals_a_slow_resampling_loop():
@@ -47,3 +48,15 @@ def test_wilson_of_a_textbook_case():
     assert low == pytest.approx(0.2553, abs=5e-4)
     assert high == pytest.approx(0.3662, abs=5e-4)
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+def test_what_is_no_level_is_refused(level):
+    with pytest.raises(InputError, match=f"level must be between 0 and 1, not {level}"):
+        bootstrap_means(np.ones((3, 1)), level=level)
+    with pytest.raises(InputError, match=f"level must be between 0 and 1, not {level}"):
+        wilson(1, 2, level=level)
+
+
+def test_what_a_level_leaves_is_what_a_person_would_write():
+    assert [error_probability(level) for level in (0.8, 0.9, 0.95, 0.99)] == [0.2, 0.1, 0.05, 0.01]

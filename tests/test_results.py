@@ -2,6 +2,7 @@ import json
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 import pytest
 from small_store import small_store
@@ -95,3 +96,17 @@ def test_damaged_metadata_is_an_input_error(tmp_path, record):
     (tmp_path / "metadata.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"metadata\.json' is damaged|holds a None result"):
         _Toy.load(tmp_path)
+
+
+def test_numbers_of_numpy_are_saved_and_what_cannot_be_leaves_the_older_result(tmp_path):
+    made = Provenance(
+        model="m", task="t", languages=("ja",), seed=np.int64(7), settings={"shots": np.int32(2)}
+    )
+    _Toy(_toy().table, made).save(tmp_path)
+    again = _Toy.load(tmp_path).provenance
+    assert (again.seed, again.settings["shots"]) == (7, 2)
+    bad = Provenance(model="other", task="t", languages=("ja",), settings={"what": object()})
+    with pytest.raises(TypeError, match="object cannot be saved"):
+        _Toy(_toy().table.head(1), bad).save(tmp_path)
+    kept = _Toy.load(tmp_path)
+    assert len(kept.table) == 2 and kept.provenance.model == "m"

@@ -38,8 +38,13 @@ _CLOSING = {
 }  # fmt: skip
 
 
+_APOSTROPHES = ("'", "’")
+
+
 def closing(cue: str) -> str:
     """What closes the quotation that a cue opens; ``""`` where it opens none."""
+    if cue[-1:] in _APOSTROPHES and cue[-2:-1].isalpha():
+        return ""  # an elision, as in "l'", opens no quotation
     return _CLOSING.get(cue[-1:], "")
 
 

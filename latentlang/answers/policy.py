@@ -58,7 +58,7 @@ def counted(
     label: str,
     *,
     policy: str = "exclusive",
-    against: Iterable[str] | None = None,
+    against: str | Iterable[str] | None = None,
     pivot: str = "en",
 ) -> Counted:
     """Settle which tokens count.
@@ -87,7 +87,10 @@ def counted(
     if policy not in POLICIES:
         raise unknown("policy", policy, POLICIES)
     own = sets[language, label]
-    others = [code for code in (sets.languages if against is None else against) if code != language]
+    given = sets.languages if against is None else [against] if isinstance(against, str) else list(against)
+    for code in given:
+        sets.labels(code)  # refuses a language without sets: its tokens would silently count as nobody's
+    others = [code for code in given if code != language]
 
     def answer(ids: Ids, shared: Ids = _NONE, lost: str = "", caution: str = "") -> Counted:
         return Counted(language, label, policy, _NONE if lost else ids, shared, lost, caution)

@@ -44,6 +44,7 @@ class TokenBytes:
             for nothing. Qwen composes (``"NFC"``), T5 and XGLM fold compatibility forms (``"NFKC"``).
         prefix_space: whether the tokenizer puts a space before a text (Mistral yes, Gemma no).
         names: the vocabulary's own name of the tokens without bytes (``{1: "<s>"}``).
+        probes: how many short texts, each in another script or spelling, came back from their tokens' bytes.
     """
 
     bytes: tuple[RawBytes | None, ...]
@@ -51,6 +52,7 @@ class TokenBytes:
     normalization: str = ""
     prefix_space: bool = False
     names: Mapping[int, str] = field(default_factory=dict)
+    probes: int = 0
 
     def __post_init__(self) -> None:
         if self.normalization not in NORMALIZATIONS:

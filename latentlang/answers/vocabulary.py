@@ -237,7 +237,7 @@ def _checked(tokenizer: Any, name: str, parts: _Parts, table: TokenBytes) -> Tok
         wanted = {text: normalize(text, normalization).encode() for text in joined}
         if all(got in (wanted[text], b" " + wanted[text]) for text, got in joined.items()):
             spaced = any(got.startswith(b" ") for got in joined.values())
-            return TokenBytes(table.bytes, table.family, normalization, spaced, table.names)
+            return TokenBytes(table.bytes, table.family, normalization, spaced, table.names, len(joined))
     text, got = next(
         ((text, got) for text, got in joined.items() if got not in (text.encode(), b" " + text.encode())),
         next(iter(joined.items())),

@@ -115,7 +115,9 @@ class FirstTokens(Choice):
     def run(self, model: HookedLM, prompts: Sequence[Prompt], **how: Unpack[How]) -> Scored:
         """Sum the model's own next-token probabilities; exact to rounding, shared few-shot block or not."""
         asked = [[*ids, *self.head] for ids in model.encode(prompts)] if self.head else prompts
-        sets = [torch.from_numpy(ids[ids < model.vocab_size]) for ids in (*self.ids, self.shared)]
+        # The published sets overlap, and a token must not count twice for the mass of all labels together.
+        every = np.unique(np.concatenate(self.ids))
+        sets = [torch.from_numpy(ids[ids < model.vocab_size]) for ids in (*self.ids, self.shared, every)]
         found = np.full((len(prompts), len(sets)), -np.inf)
         for reading in model.stream(asked, layers=[-1], **how):
             logits = reading.logits
@@ -126,8 +128,8 @@ class FirstTokens(Choice):
                 if len(ids):
                     inside = logits[:, ids.to(logits.device)].logsumexp(-1)
                     found[index, place] = (inside - total).double().cpu().numpy()
-        scores, shared = found[:, :-1], np.exp(found[:, -1])
-        return Scored(scores, np.exp(scores).sum(1), shared, self._choose(scores))
+        scores, shared, mass = found[:, :-2], np.exp(found[:, -2]), np.exp(found[:, -1])
+        return Scored(scores, mass, shared, self._choose(scores))
 
     def _choose(self, scores: Floats) -> list[int | None]:
         draw = random.Random(_PUBLISHED_SEED) if self.draws else None

@@ -220,7 +220,7 @@ def _only(result: EvaluationResult, preferred: str) -> pd.DataFrame:
 
 def _check_same_way(base: EvaluationResult, tuned: EvaluationResult) -> None:
     pairs = [("score", base.provenance.settings["score"], tuned.provenance.settings["score"])]
-    if base.tasks != tuned.tasks:
+    if {*base.tasks} != {*tuned.tasks}:
         raise InputError(
             f"the evaluations are of different tasks: {', '.join(base.tasks)} and {', '.join(tuned.tasks)}"
         )

@@ -82,6 +82,8 @@ def evaluate(
             state that the model does not have, or no label that can be chosen in any language.
     """
     check_loaded(model)
+    if seed < 0:
+        raise InputError(f"seed must be at least 0, not {seed}")
     if score not in SCORES:
         raise unknown("score", score, SCORES)
     wanted = _states(model, states)
@@ -95,7 +97,7 @@ def evaluate(
     made = {
         "score": score,
         "states": wanted,
-        "seen": [] if seen is None else [entry.code for entry in find_languages(seen)],
+        "seen": [] if not seen else [entry.code for entry in find_languages(seen)],
     }
 
     def found() -> EvaluationResult:
@@ -315,8 +317,9 @@ def _states(model: HookedLM, states: Sequence[str] | None) -> list[str]:
         InputError: no such state, none at all, or no adapter that does anything.
     """
     adapted = model.adapter is not None
-    asked = (STATES if adapted else STATES[:1]) if states is None else states
-    for name in [asked] if isinstance(asked, str) else asked:
+    given = (STATES if adapted else STATES[:1]) if states is None else states
+    asked = [given] if isinstance(given, str) else list(given)
+    for name in asked:
         if name not in STATES:
             raise unknown("state", name, STATES)
     found = [name for name in STATES if name in asked]

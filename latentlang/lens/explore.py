@@ -121,7 +121,8 @@ def explore(
     names = check_streams(streams)
     depth = model.n_layers
     ids = model.encode([prompt])
-    shown = list(range(1, depth + 1)) if layers == "all" else _once(layers, depth + 1)
+    every = isinstance(layers, str) and layers == "all"
+    shown = list(range(1, depth + 1)) if every else _once(layers, depth + 1)
     places = (
         {"all": list(range(len(ids[0]))), "last": [-1]}.get(positions) if isinstance(positions, str) else None
     )
@@ -181,7 +182,8 @@ def _once(numbers: str | Sequence[int], count: int) -> list[int] | str:
     """Each number once, negative ones counted from the end; what does not exist is left for the model to refuse."""
     if isinstance(numbers, str):
         return numbers
-    return list(dict.fromkeys(int(n) % count if -count <= n < count else int(n) for n in numbers))
+    given = [numbers] if isinstance(numbers, int | np.integer) else numbers
+    return list(dict.fromkeys(int(n) % count if -count <= n < count else int(n) for n in given))
 
 
 def _read(model: HookedLM, hidden: Tensor, final: Tensor, *, top: int) -> dict[str, np.ndarray[Any, Any]]:

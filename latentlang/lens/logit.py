@@ -68,6 +68,8 @@ def logit_lens(
     """
     check_loaded(model)
     task = as_task(task)
+    if seed < 0:
+        raise InputError(f"seed must be at least 0, not {seed}")
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     published = protocol == "as-published"

@@ -145,6 +145,8 @@ def language_lens(
     """
     check_loaded(model)
     task = as_task(task)
+    if seed < 0:
+        raise InputError(f"seed must be at least 0, not {seed}")
     if policy not in READER_POLICIES:
         raise unknown("policy", policy, READER_POLICIES)
     asked = [entry.code for entry in languages(language)]

@@ -86,8 +86,8 @@ class Readers:
             return ""
         worst = self.codes[int(missing.argmax())]
         return (
-            f"answers of {len(prompts)} left out because no token is the language's own: {', '.join(found)} "
-            f"(in {worst} e.g. {self.lost[worst]})"
+            f"answers of {len(prompts)} left out because no token is the language's own, or there is no word: "
+            f"{', '.join(found)} (in {worst} e.g. {self.lost.get(worst, 'no word')})"
         )
 
 

@@ -87,7 +87,9 @@ class Roles:
                 if task.closed:
                     roles._add(role, label, "whole", sets[code, label].ids)
             if task.closed:
-                ids = [roles._settled[role, label].ids for label in strings[code]]
+                ids = [
+                    roles._settled[role, label].ids for label in strings[code] if not roles._dropped(label)
+                ]
                 roles._add(role, "", "any", np.unique(np.concatenate([*ids, np.empty(0, np.int64)])))
         return roles
 
@@ -98,9 +100,14 @@ class Roles:
     def _readable(self, role: str, label: str) -> bool:
         """Whether anything is left to count."""
         settled = self._settled.get((role, label))
-        if settled is None or not settled.usable:
+        if settled is None or not settled.usable or self._dropped(label):
             return False
         return (role, label) not in self._unwritten if self.policy == "sequence" else len(settled.ids) > 0
+
+    def _dropped(self, label: str) -> bool:
+        """Whether the policy drops items of this label: then nobody reads them, the pivot no more than the target."""
+        settled = self._settled.get(("target", label))
+        return self.policy in ("drop", "sequence") and settled is not None and bool(settled.lost)
 
     def curves(self, prompt: Prompt, probs: Floats) -> dict[str, Floats]:
         """Curve name to ``[layer]`` probabilities; a curve with no token of its own is left out.
@@ -193,7 +200,12 @@ class Roles:
         """What the policy leaves unreadable, and why for the first; empty when everything can be read."""
         parts = []
         for role, code in self.languages.items():
-            lost = [prompt.label for prompt in prompts if not self._readable(role, prompt.label)]
+            lost = [
+                prompt.label
+                for prompt in prompts
+                if not self._readable(role, prompt.label)
+                and (role == "target" or not self._dropped(prompt.label))
+            ]
             if lost:
                 settled = self._settled.get((role, lost[0]))
                 why = (settled.lost or self._why_empty) if settled else "no word"

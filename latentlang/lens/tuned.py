@@ -173,7 +173,7 @@ def train_tuned_lens(
         InputError: no texts, or a number that makes no sense.
     """
     check_loaded(model)
-    if not texts:
+    if not len(texts):
         raise InputError("a tuned lens needs texts to be trained on; give at least one")
     for name, value in (("steps", steps), ("positions", positions)):
         if value < 1:
@@ -202,7 +202,12 @@ def train_tuned_lens(
             a, b = weight[layer] * sizes[0][layer], bias[layer] * sizes[1][layer]
             found = model.head(model.norm(hidden + hidden @ a.T + b)).log_softmax(-1)
             loss = (goal.exp() * (goal - found)).sum(-1).mean()
-            (loss + weight_decay * (weight[layer].pow(2).sum() + bias[layer].pow(2).sum())).backward()
+            whole = loss + weight_decay * (weight[layer].pow(2).sum() + bias[layer].pow(2).sum())
+            # Not `backward`, which would leave gradients on the model's own norm and head.
+            for parameter, own in zip(
+                (weight, bias), torch.autograd.grad(whole, (weight, bias)), strict=True
+            ):
+                parameter.grad = own if parameter.grad is None else parameter.grad + own
             losses.append(loss.detach())
         for group in optimizer.param_groups:
             group["lr"] = now

@@ -154,7 +154,10 @@ def _tokenizer(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
     table = token_bytes(model.tokenizer)
     extra = model.vocab_size - len(table)
     unused = f"; the model has {extra} logits more" if extra > 0 else ""
-    yield "ok", f"{table.family}, {table.writing} tokens that write text{unused}; round trip in 11 scripts"
+    yield (
+        "ok",
+        f"{table.family}, {table.writing} tokens that write text{unused}; round trip of {table.probes} short texts",
+    )
 
 
 def _languages(model: HookedLM) -> Iterator[tuple[Verdict, str]]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from latentlang.errors import ModelError
 from latentlang.models.reading import Item
 from latentlang.tasks.base import Prompt
@@ -54,7 +56,7 @@ class Encoder:
         Raises:
             ModelError: there is no tokenizer.
         """
-        if not texts:
+        if not len(texts):
             return []
         encoded = self._need()([str(text) for text in texts], padding=False, truncation=False, verbose=False)
         return [self._own(ids, ids) for ids in encoded["input_ids"]]
@@ -218,13 +220,13 @@ def _positions(
         if positions not in ("last", "all"):
             raise ModelError(f"positions={positions!r}: give 'last', 'all' or token indices")
         return [positions] * count
-    listed: list[Any] = list(positions)
+    listed: list[Any] = [positions] if isinstance(positions, int | np.integer) else list(positions)
     if not listed:
         raise ModelError("no position asked for; give 'last', 'all' or token indices")
-    if all(isinstance(entry, Sequence) and not isinstance(entry, str) for entry in listed):
+    if not any(isinstance(entry, str) or np.ndim(entry) == 0 for entry in listed):
         if len(listed) != count:
             raise ModelError(f"positions per prompt: {len(listed)} lists were given for {count} prompts")
-        return listed
+        return [[int(position) for position in entry] for entry in listed]
     return [[int(entry) for entry in listed]] * count
 
 

@@ -341,9 +341,10 @@ class HookedLM:
                 "between them; read 'attn_out' and 'mlp_out'"
             )
         several = pool is not None and not isinstance(pool, str)
+        last = isinstance(positions, str) and positions == "last"
         request = Request(
             layers=wanted, streams=names, pooled=any(name != "last" for name in pools),
-            squeezed=not several and (bool(pools) or positions == "last"), logits=logits,
+            squeezed=not several and (bool(pools) or last), logits=logits,
             pools=tuple(pools) if several else (),
         )  # fmt: skip
         runner = Runner(

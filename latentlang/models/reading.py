@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -125,7 +126,7 @@ def check_layers(layers: str | Sequence[int], *, depth: int, streams: tuple[str,
             raise ModelError(f"layers={layers!r}: give 'all' or layer numbers from 0 (embeddings) to {depth}")
         return tuple(range(1 if inside else 0, depth + 1))
     found = []
-    for layer in layers:
+    for layer in [layers] if isinstance(layers, int | np.integer) else layers:
         number = int(layer)
         if not -depth - 1 <= number <= depth:
             raise ModelError(f"layer {number} does not exist; this model has 0 (embeddings) to {depth}")

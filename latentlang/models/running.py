@@ -23,6 +23,7 @@ from latentlang.models.blocks import Recipe
 from latentlang.models.capture import Capture, Selector
 from latentlang.models.prefix import Group, group_prompts, shared_cache
 from latentlang.models.reading import Item, Reading, Request, gather_index
+from latentlang.models.rope import short_length
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class Runner:
         self.share = share
         self.batch_tokens = batch_tokens
         self._budget = batch_tokens
+        self._short = short_length(text_config(anatomy.lm))
         # The few-shot block run last, and what decides every bit of it. Kept from list to list of prompts.
         self._recent: tuple[tuple[Any, ...], _Block] | None = None
 
@@ -126,9 +128,21 @@ class Runner:
                     yield reading
 
     def _groups(self, window: Sequence[Item]) -> list[Group]:
+        if self._short is None:
+            return self._shared(window, range(len(window)))
+        short: list[int] = []
+        long: list[int] = []
+        for place, item in enumerate(window):
+            (short if len(item.ids) <= self._short else long).append(place)
+        # A block is shorter than the prompts it begins, and long ones would have it run with other frequencies.
+        return [*(self._shared(window, short) if short else []), *([Group(tuple(long), 0)] if long else [])]
+
+    def _shared(self, window: Sequence[Item], places: Sequence[int]) -> list[Group]:
+        """Groups of some of the prompts, of those that run together whatever their lengths."""
         if not self.share:
-            return [Group(tuple(range(len(window))), 0)]
-        return group_prompts([item.ids for item in window])
+            return [Group(tuple(places), 0)]
+        groups = group_prompts([window[place].ids for place in places])
+        return [Group(tuple(places[i] for i in group.members), group.length) for group in groups]
 
     def _group(self, members: list[Item], length: int) -> Iterator[Reading]:
         block = self._attempt(partial(self._block, members, length)) if length else _Block()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unicodedata import normalize
 
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
@@ -189,7 +190,7 @@ def _item(kind: Kind, path: Path, known: Mapping[str, str], name: str, record: o
             raise InputError(
                 f"{path}, item {name}: {key!r} {what}; a {kind.name} item has {', '.join(wanted)}"
             )
-    *texts, gold = (str(value) for value in values)
+    *texts, gold = (normalize("NFC", str(value)) for value in values)
     label = known.get(gold.strip().casefold())
     if label is None:
         raise InputError(

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import normalize
 
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
@@ -157,7 +158,8 @@ def _read_row(row: Mapping[str, str], place: str, gathered: _Gathered) -> None:
     if row.get("error", "").casefold() not in _NO_ERROR:
         skipped["marked as an error"] += 1
         return
-    original, own = row["word_original"], row["word_translation"]
+    # Composed: an accent apart from its letter makes another concept of the word, and other tokens.
+    original, own = (normalize("NFC", row[name]) for name in ("word_original", "word_translation"))
     if not original or not own:
         skipped["no word"] += 1
         return
@@ -168,7 +170,7 @@ def _read_row(row: Mapping[str, str], place: str, gathered: _Gathered) -> None:
     gathered.seen[code, original] = place
     gathered.words.setdefault(original, {})[code] = own
     if _SENTENCE in row:
-        found = split_cloze(row[_SENTENCE], own)
+        found = split_cloze(normalize("NFC", row[_SENTENCE]), own)
         if isinstance(found, Cloze):
             gathered.clozes.setdefault(code, {})[_id(original)] = found
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -75,16 +76,21 @@ class WordTask(Task):
             only: ids of the concepts that may be items (few-shot examples come from all); all by default.
 
         Raises:
-            InputError: an unknown source language or concept id, or no concepts.
+            InputError: an unknown source language or concept id, an id that stands twice, or no concepts.
         """
         self._concepts = tuple(embedded_concepts() if concepts is None else concepts)
         if not self._concepts:
             raise InputError("a word task needs at least one concept")
         self._by_id = {concept.id: concept for concept in self._concepts}
+        if len(self._by_id) < len(self._concepts):
+            twice = next(name for name, n in Counter(c.id for c in self._concepts).items() if n > 1)
+            raise InputError(f"the concept {twice!r} stands twice; give each an id of its own")
         self._by_category: dict[str, list[str]] = {}
         for concept in self._concepts:
             self._by_category.setdefault(concept.category, []).append(concept.id)
         self._only = None if only is None else tuple(dict.fromkeys(only))
+        if self._only == ():
+            raise InputError("only= names no concept; give at least one, or leave it out for all")
         for name in self._only or ():
             if name not in self._by_id:
                 raise unknown("concept", name, self._by_id)
@@ -95,6 +101,8 @@ class WordTask(Task):
             )
         self.name = "repetition" if self.source is None else "translation"
         self.settings = {} if self.source is None else {"source": self.source}
+        if self._only is not None:
+            self.settings["only"] = list(self._only)
 
     @property
     def _codes(self) -> tuple[str, ...]:

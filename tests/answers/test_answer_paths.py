@@ -68,3 +68,9 @@ def test_whatever_begins_with_the_closing_mark_closes():
 )
 def test_what_closes(cue, close):
     assert closing(cue) == close
+
+
+@pytest.mark.parametrize("cue", ["C'est l'", "aujourd’"])
+def test_an_elision_opens_no_quotation(cue):
+    assert closing(cue) == ""
+    assert closing(cue[:-2] + " '") == "'"

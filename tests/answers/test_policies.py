@@ -208,3 +208,12 @@ def test_policy_table() -> None:
     assert (row.labels_lost, row.tokens_kept, row["items"], row.items_lost) == (0, 2, 7, 0)
     assert np.all(table.xs("sequence", level="policy").tokens_kept.isna())
     assert set(policy_table(small(), policies=["drop"]).policy) == {"drop"}
+
+
+def test_languages_without_sets_are_refused_as_those_that_share():
+    table = TokenBytes(tuple(text.encode() for text in ("p", "po", "positiv", "good", "g")))
+    sets = answer_sets(table, {"de": {"x": ("positiv",)}, "en": {"x": ("positive",)}}, cue='"', scope="same")
+    assert counted(sets, "de", "x", against="en").ids.tolist() == []  # one code is no list of letters
+    assert counted(sets, "de", "x", against=["en"]).ids.tolist() == []
+    with pytest.raises(InputError, match="English"):
+        counted(sets, "de", "x", against=["English"])

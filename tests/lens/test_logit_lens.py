@@ -211,3 +211,26 @@ def test_a_prompt_longer_than_the_context_is_refused():
     short = HookedLM(tiny.model("mistral", max_position_embeddings=16), tiny.tokenizer(), name="short")
     with pytest.raises(InputError, match="16"):
         logit_lens(short, ll.task("sentiment"), language="ja", items=2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "protocol"), [("drop", "corrected"), ("sequence", "corrected"), ("drop", "as-published")]
+)
+def test_a_dropped_item_is_read_by_nobody(policy, protocol):
+    """Dutch has words of English (ladder): to count these as English would find English in right Dutch answers."""
+    lm = ll.load("pocket")
+    result = logit_lens(lm, "translation", language="nl", items=60, policy=policy, protocol=protocol)
+    table = result.table
+    read = {curve: {*part["item"]} for curve, part in table.groupby("curve")}
+    assert 0 < len(read["target"]) < 60
+    assert read["pivot"] <= read["target"] and read["pivot_null"] <= read["target"]
+    assert len(read["entropy"]) == 60
+    assert result.gap()["n"].max() <= len(read["target"])
+    assert "answers in nl cannot be read" in result.provenance.settings["notes"]["nl"]
+
+
+def test_labels_that_the_pivot_shares_are_out_of_its_curves_too():
+    lm = ll.load("pocket")
+    reviews = ll.task("sentiment", protocol="as-published")
+    with pytest.raises(InputError, match="no answer can be read"):
+        logit_lens(lm, reviews, language="it", items=10, protocol="as-published")

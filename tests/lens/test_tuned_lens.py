@@ -92,3 +92,9 @@ def test_on_pocket_it_is_closer_at_every_layer_on_held_out_text():
     tuned = train_tuned_lens(model, prompts[::2], steps=120, positions=256)
     plain, better = divergence(model, prompts[1::2]), divergence(model, prompts[1::2], lens=tuned)
     assert (better[:-1] < plain[:-1]).all()
+
+
+def test_training_leaves_no_gradient_on_the_model():
+    model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
+    train_tuned_lens(model, ["a text of some words", "and another one"], steps=2, positions=4)
+    assert not [name for name, parameter in model.lm.named_parameters() if parameter.grad is not None]

@@ -1,4 +1,5 @@
 import csv
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -247,3 +248,13 @@ def test_cloze_without_data_has_no_language_and_says_what_it_needs():
     ):
         with pytest.raises(InputError, match="needs definitions, which do not come with latentlang"):
             ask()
+
+
+def test_accents_apart_from_their_letters_make_no_other_words(tmp_path):
+    """As macOS tools write them; the two spellings are one concept, and its tokens are those of the composed one."""
+    for code, form, rows in (("de", "NFC", {"été": "Ätna"}), ("fr", "NFD", {"été": "été"})):
+        lines = [f"{code},{word},{own}" for word, own in rows.items()]
+        text = unicodedata.normalize(form, "\n".join(["lang,word_original,word_translation", *lines]))
+        (tmp_path / f"{code}.csv").write_text(text, encoding="utf-8")
+    (concept,) = read_words(tmp_path).concepts
+    assert concept.words == {"en": "été", "de": "Ätna", "fr": "été"}

@@ -91,3 +91,16 @@ def test_a_users_own_concepts_need_not_be_complete():
 def test_unknown_task_names_the_nearest():
     with pytest.raises(InputError, match="did you mean 'sentiment'"):
         task("sentimant")
+
+
+def test_concepts_have_ids_of_their_own():
+    dog, cat = (Concept("a/0", "a", {"en": word, "fr": word}) for word in ("dog", "cat"))
+    with pytest.raises(InputError, match="the concept 'a/0' stands twice"):
+        WordTask(source="en", concepts=[dog, cat])
+
+
+def test_which_concepts_are_asked_for_is_on_record():
+    assert WordTask(source="fr", only=["animal/dog"]).settings["only"] == ["animal/dog"]
+    assert "only" not in WordTask(source="fr").settings
+    with pytest.raises(InputError, match="only= names no concept"):
+        WordTask(source="fr", only=[])
