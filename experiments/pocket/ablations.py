@@ -12,8 +12,9 @@ from experiments.pocket.criteria import PIVOT_BARS, meet_all, spread
 from experiments.pocket.train import variants
 
 _GAP = "held_out_pair_gap_middle"
+_RIGHT = "held_out_pair_accuracy"
 _COLUMNS = {
-    "held_out_pair_accuracy": "pair: right", "held_out_pair_lead_middle": "lead", _GAP: "gap",
+    _RIGHT: "pair: right", "held_out_pair_lead_middle": "lead", _GAP: "gap",
     "third_gap_middle": "gap, a third", "held_out_concept_accuracy": "strict: right",
     "sentiment_held_out_gap_middle": "sentiment: gap", "follows_English": "follows English",
     "follows_third_language": "a third",
@@ -66,12 +67,20 @@ def against_recipe(seeds: pd.DataFrame) -> str:
             "no seed does": [name for name, seeds in met.items() if not seeds.any()],
             "too few seeds to say": [name for name in groups if name not in enough],
         }
+        half = recipe[_RIGHT].median() / 2
+        unlearnt = [name for name, own in enough.items() if own[_RIGHT].median() < half]
         chance = sum(2 / comb(len(own) + len(recipe), len(recipe)) for own in enough.values())
         said.append(
             f"**After {_millions(tokens)} tokens** the recipe's gap is {spread(recipe[_GAP], 2)}. "
             + "; ".join(f"{words}: {_listed(names)}" for words, names in lists.items() if names)
             + f". If nothing made a difference, about {chance:.1f} of these {len(enough)} would lie apart from the "
             f"recipe by chance; all are held against the same {len(recipe)} runs."
+            + (
+                " **Hardly any words were learnt by then** (pairs right in less than half of what the recipe writes) "
+                f"in {_listed(unlearnt)}: what is not read there may be for want of words."
+                if unlearnt
+                else ""
+            )
         )
     return "\n\n".join(said)
 
@@ -102,7 +111,7 @@ def _of_following(runs: pd.DataFrame, recipe: pd.DataFrame, tokens: Any) -> str:
     said = [
         f"**After {_millions(tokens)} tokens** (seeds: {len(runs)}; the recipe: {len(recipe)}): lead "
         f"{both('held_out_pair_lead_middle')}, gap {both(_GAP)}, gap of a third language {both('third_gap_middle')}. "
-        f"Held-out pairs are written right in {both('held_out_pair_accuracy')}, strict concepts in {both(right)}. A "
+        f"Held-out pairs are written right in {both(_RIGHT)}, strict concepts in {both(right)}. A "
         f"swap along English is followed in {both('follows_English')}, one along a third language in "
         f"{both('follows_third_language')}."
     ]

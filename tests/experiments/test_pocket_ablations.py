@@ -8,14 +8,14 @@ from experiments.pocket.ablations import against_recipe, by_variant
 from experiments.pocket.train import variants
 
 
-def _rows(name, gaps, *, model="pocket", tokens=1_500_000, lead=0.9):
+def _rows(name, gaps, *, model="pocket", tokens=1_500_000, lead=0.9, right=0.5):
     measures = (
-        "held_out_pair_accuracy", "third_gap_middle", "held_out_concept_accuracy", "sentiment_held_out_gap_middle",
+        "third_gap_middle", "held_out_concept_accuracy", "sentiment_held_out_gap_middle",
         "follows_English", "follows_third_language",
     )  # fmt: skip
     return [
         {"model": model, "variant": name, "tokens": tokens, "seed": seed, "held_out_pair_gap_middle": gap}
-        | {"held_out_pair_lead_middle": lead} | dict.fromkeys(measures, 0.5)
+        | {"held_out_pair_lead_middle": lead, "held_out_pair_accuracy": right} | dict.fromkeys(measures, 0.5)
         for seed, gap in enumerate(gaps)
     ]  # fmt: skip
 
@@ -23,7 +23,7 @@ def _rows(name, gaps, *, model="pocket", tokens=1_500_000, lead=0.9):
 SHORT = [
     *_rows("deep", [0.5, 0.6, 0.7]),
     *_rows("untied", [0.1, 0.12, 0.3]),
-    *_rows("no-skip", [0.01, 0.02, 0.03]),
+    *_rows("no-skip", [0.01, 0.02, 0.03], right=0.2),
     *_rows("shallow", [0.9]),  # one seed is no range
     *_rows("recipe", [0.2, 0.4, 0.3]),
 ]
@@ -37,6 +37,7 @@ def test_variants_are_told_apart_from_the_recipe_by_the_range_of_their_seeds():
     )
     assert "the ranges meet: `untied`; all seeds meet both bars: `deep`; no seed does: `no-skip`; " in said
     assert "too few seeds to say: `shallow`. If nothing made a difference, about 0.3 of these 3 would" in said
+    assert "**Hardly any words were learnt by then**" in said and "writes) in `no-skip`: what" in said
 
 
 def test_lengths_do_not_mix_and_without_a_recipe_nothing_is_said():
