@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import comb
 from typing import Any
 
 import pandas as pd
@@ -21,7 +20,11 @@ _COLUMNS = {
 }  # fmt: skip
 #: In it English follows a word of X no oftener than any other language does.
 FOLLOWING = "equal-follow"
-#: Fewer seeds are points, not a range.
+_PLACES = (
+    "each lies below every one of the recipe's", "each lies above", "some lie among or on both sides",
+    "no run learnt words",
+)  # fmt: skip
+#: Fewer runs of the recipe are points, not a range.
 _ENOUGH = 3
 
 
@@ -42,47 +45,53 @@ def by_variant(seeds: pd.DataFrame) -> pd.DataFrame:
             "what differs": _what_differs(model, name), "seeds": len(runs),
         }  # fmt: skip
         about |= {shown: spread(runs[column].dropna(), 2) for column, shown in _COLUMNS.items()}
+        recipe = seeds[
+            (seeds["model"] == "pocket") & (seeds["variant"] == "recipe") & (seeds["tokens"] == tokens)
+        ]
+        about["learnt words"] = f"{learnt(runs, recipe).sum()} of {len(runs)}" if len(recipe) else ""
         rows.append(about | {"both bars": f"{meet_all(runs, PIVOT_BARS).sum()} of {len(runs)}"})
     return pd.DataFrame(rows)
 
 
+def learnt(runs: pd.DataFrame, recipe: pd.DataFrame) -> pd.Series[bool]:
+    """Which runs had learnt words: pairs right in at least half of what runs of the recipe as long write (median)."""
+    return runs[_RIGHT] >= recipe[_RIGHT].median() / 2
+
+
 def against_recipe(seeds: pd.DataFrame) -> str:
-    """Whose seeds all read English less, or more, than every seed of the recipe as long, in a paragraph per length."""
+    """Whose runs all read English less, or more, than every run of the recipe as long, in a paragraph per length.
+
+    Only runs that had learnt words: where the right word is unknown no language reads it.
+    """
     said = []
     for tokens, runs in seeds.groupby("tokens"):
         groups = {name: own for _, model, name, own in _groups(runs) if model == "pocket"}
         recipe = groups.pop("recipe", None)
-        enough = {name: own for name, own in groups.items() if len(own) >= _ENOUGH}
-        if recipe is None or len(recipe) < _ENOUGH or not enough:
+        if recipe is None or len(recipe) < _ENOUGH or not groups:
             continue
-        low, high = recipe[_GAP].min(), recipe[_GAP].max()
-        lower = [name for name, own in enough.items() if own[_GAP].max() < low]
-        higher = [name for name, own in enough.items() if own[_GAP].min() > high]
-        met = {name: meet_all(own, PIVOT_BARS) for name, own in enough.items()}
-        lists = {
-            "Every seed lies below all of the recipe's": lower,
-            "every seed lies above them": higher,
-            "the ranges meet": [name for name in enough if name not in lower + higher],
-            "all seeds meet both bars": [name for name, seeds in met.items() if seeds.all()],
-            "no seed does": [name for name, seeds in met.items() if not seeds.any()],
-            "too few seeds to say": [name for name in groups if name not in enough],
-        }
-        half = recipe[_RIGHT].median() / 2
-        unlearnt = [name for name, own in enough.items() if own[_RIGHT].median() < half]
-        chance = sum(2 / comb(len(own) + len(recipe), len(recipe)) for own in enough.values())
+        places: dict[str, list[str]] = {words: [] for words in _PLACES}
+        for name, own in groups.items():
+            able = own[learnt(own, recipe)]
+            some = f" ({len(able)} of {len(own)})" if 0 < len(able) < len(own) else ""
+            places[_place(able[_GAP], recipe[_GAP])].append(f"`{name}`{some}")
         said.append(
-            f"**After {_millions(tokens)} tokens** the recipe's gap is {spread(recipe[_GAP], 2)}. "
-            + "; ".join(f"{words}: {_listed(names)}" for words, names in lists.items() if names)
-            + f". If nothing made a difference, about {chance:.1f} of these {len(enough)} would lie apart from the "
-            f"recipe by chance; all are held against the same {len(recipe)} runs."
-            + (
-                " **Hardly any words were learnt by then** (pairs right in less than half of what the recipe writes) "
-                f"in {_listed(unlearnt)}: what is not read there may be for want of words."
-                if unlearnt
-                else ""
-            )
+            f"**After {_millions(tokens)} tokens** the recipe's gap is {spread(recipe[_GAP], 2)}. Of the runs that had "
+            "learnt words by then (their number in brackets where not all had): "
+            + "; ".join(f"{words}: {', '.join(names)}" for words, names in places.items() if names)
+            + ". Three runs lie apart from three others by chance in 1 of 10 comparisons, fewer oftener, and all are "
+            f"held against the same {len(recipe)} runs."
         )
     return "\n\n".join(said)
+
+
+def _place(gaps: pd.Series[float], recipe: pd.Series[float]) -> str:
+    """Where the gaps of some runs lie beside the recipe's."""
+    below, above, among, none = _PLACES
+    if gaps.empty:
+        return none
+    if gaps.max() < recipe.min():
+        return below
+    return above if gaps.min() > recipe.max() else among
 
 
 def default_or_stage(seeds: pd.DataFrame) -> str:
@@ -149,7 +158,3 @@ def _what_differs(model: str, name: str) -> str:
 
 def _millions(tokens: Any) -> str:
     return f"{float(tokens) / 1e6:.1f} M"
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from experiments.pocket.ablations import by_variant
+from experiments.pocket.ablations import by_variant, learnt
 from experiments.pocket.criteria import tokens_of
 from experiments.pocket.evaluate import RESULTS
 from experiments.pocket.train import Recipe
@@ -129,12 +129,16 @@ def ablations_figure(seeds: pd.DataFrame) -> go.Figure:
         x0=recipe.min(), x1=recipe.max(), fillcolor=translucent(PIVOT, 0.16), line_width=0, layer="below"
     )
     rows = [names[key] for key in zip(short["model"], short["variant"], strict=True)]
+    able = learnt(short, short[(short["model"] == "pocket") & (short["variant"] == "recipe")])
+    symbols = ["circle" if one else "circle-open" for one in able]
     for column, label, colour in (
         ("third_gap_middle", "a third language", MUTED),
         ("held_out_pair_gap_middle", "English", PIVOT),
     ):
         figure.add_scatter(
-            x=short[column], y=rows, mode="markers", name=label, marker={"color": colour, "size": 10, "opacity": 0.75},
+            x=short[column], y=rows, mode="markers", name=label,
+            marker={"color": colour, "size": 10, "opacity": 0.75, "symbol": symbols, "line": {"width": 1.8, "color": colour}},
+            cliponaxis=False,
             customdata=short["seed"], hovertemplate="%{y}, seed %{customdata}: %{x:.2f}<extra></extra>",
         )  # fmt: skip
     labels = [
@@ -151,7 +155,7 @@ def ablations_figure(seeds: pd.DataFrame) -> go.Figure:
     _dressed(
         figure, "What makes the pivot: one thing changed at a time",
         f"{_short_length(short)}, concepts never seen between the two languages; a point is one trained model, "
-        "the band is the recipe's range",
+        "open where it had not learnt words; the band is the recipe's range",
     )  # fmt: skip
     return figure.update_layout(height=210 + 44 * len(names), legend={"y": -0.12}, margin={"l": 370})
 

@@ -124,13 +124,14 @@ last.
 VARIANTS = """## What makes the pivot
 
 The same runs by recipe, grouped by length of training; compare only within a group. Median [smallest, largest] over
-seeds. Everything that is not named is the recipe's (`variants.yaml`). *Both bars*: seeds that meet the criteria for
-lead and gap. What to keep in mind:
+seeds. Everything that is not named is the recipe's (`variants.yaml`). *Learnt words*: seeds with pairs
+right in at least half of what the recipe writes; *both bars*: seeds that meet the criteria for lead and gap. What to
+keep in mind:
 
 - A short run is one of its own, with the whole schedule pressed into it, and its words are half learnt: the group says
   what brings English about early, not what keeps it.
-- A variant changes more than it means to: more of one kind of document is less of all others. *Pair: right* says what
-  became of the words.
+- A variant changes more than it means to: more of one kind of document is less of all others. Where the words are not
+  learnt, no language reads them, and nothing follows about a pivot.
 - Some change what a lens *can read*: a smaller vocabulary has a tokenizer of its own, with fewer words in one token; an
   embedding that is not tied, and blocks that are never left out, may leave the middle in a form that the head does not
   read. There, less English read is not less English used.
