@@ -140,7 +140,8 @@ def ablations_figure(seeds: pd.DataFrame) -> go.Figure:
             marker={
                 "color": colour, "size": 10, "opacity": 0.75, "symbol": symbols, "line": {"width": 1.8, "color": colour}
             },
-            cliponaxis=False, customdata=short["seed"], hovertemplate="%{y}, seed %{customdata}: %{x:.2f}<extra></extra>",
+            cliponaxis=False, customdata=short["seed"],
+            hovertemplate="%{y}, seed %{customdata}: %{x:.2f}<extra></extra>",
         )  # fmt: skip
     labels = [
         f"{name}<br><span style='font-size:11px;color:{MUTED}'>{escape(differs)}</span>" if differs else name
