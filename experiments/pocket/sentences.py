@@ -136,6 +136,7 @@ keep in mind:
   embedding that is not tied, and blocks that are never left out, may leave the middle in a form that the head does not
   read. There, less English read is not less English used.
 - In a deeper or a shallower model the middle is other layers.
+- The recipe was sought by runs like these, with the seeds 0 and 2 among others: its own range is flattered.
 
 """
 
