@@ -116,7 +116,7 @@ def _of_following(runs: pd.DataFrame, recipe: pd.DataFrame, tokens: Any) -> str:
     right = "held_out_concept_accuracy"
     fewer = runs[right].max() < recipe[right].min()
     follows, third = runs["follows_English"], runs["follows_third_language"]
-    used = (follows > third).all()
+    oftener = (follows > third).all()
     said = [
         f"**After {_millions(tokens)} tokens** (seeds: {len(runs)}; the recipe: {len(recipe)}): lead "
         f"{both('held_out_pair_lead_middle')}, gap {both(_GAP)}, gap of a third language {both('third_gap_middle')}. "
@@ -129,14 +129,15 @@ def _of_following(runs: pd.DataFrame, recipe: pd.DataFrame, tokens: Any) -> str:
             f"So {gone:.0%} of what English reads beyond a third language goes with English being what usually "
             "follows a word of X; "
             + (
-                "strict concepts suffer in every seed, so that a way over English was lost as well."
+                "strict concepts suffer in every seed: a way over English may have been lost with it."
                 if fewer
                 else "strict concepts are written no worse without it."
             )
         )
     said.append(
         f"What is left above a third language is {left.min():.2f} to {left.max():.2f}"
-        + (", and swaps show it used in every seed." if used else ", and swaps do not show that it is used.")
+        + f", and a swap along English is {'' if oftener else 'not '}followed oftener than one along a third language in "
+        "every seed."
     )
     return " ".join(said)
 

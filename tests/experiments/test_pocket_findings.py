@@ -104,9 +104,9 @@ def test_sentiment_is_told_apart_only_where_every_seed_is():
     ("columns", "expected"),
     [
         ({}, "strict concepts are written no worse without it"),
-        ({"held_out_concept_accuracy": 0.1}, "so that a way over English was lost as well"),
-        ({"follows_English": 0.1}, "swaps do not show that it is used"),
-        ({"follows_English": 0.3}, "and swaps show it used in every seed"),
+        ({"held_out_concept_accuracy": 0.1}, "strict concepts suffer in every seed: a way"),
+        ({"follows_English": 0.1}, "is not followed oftener than one along a third language in every seed"),
+        ({"follows_English": 0.3}, "is followed oftener than one along a third language in every seed"),
     ],
 )
 def test_default_or_stage_follows_from_the_runs(columns, expected):
