@@ -136,8 +136,8 @@ def _of_following(runs: pd.DataFrame, recipe: pd.DataFrame, tokens: Any) -> str:
         )
     said.append(
         f"What is left above a third language is {left.min():.2f} to {left.max():.2f}"
-        + f", and a swap along English is {'' if oftener else 'not '}followed oftener than one along a third language in "
-        "every seed."
+        f", and a swap along English is {'' if oftener else 'not '}followed oftener than one along a third language "
+        "in every seed."
     )
     return " ".join(said)
 
