@@ -126,8 +126,8 @@ def _of_following(runs: pd.DataFrame, recipe: pd.DataFrame, tokens: Any) -> str:
     ]
     if gone > 0:
         said.append(
-            f"So {gone:.0%} of what English reads beyond a third language goes with English being what usually "
-            "follows a word of X; "
+            f"By the medians, {gone:.0%} of what English reads beyond a third language goes with English being what "
+            f"usually follows a word of X{', though the ranges meet' if left.max() >= before.min() else ''}; "
             + (
                 "strict concepts suffer in every seed: a way over English may have been lost with it."
                 if fewer

@@ -112,7 +112,7 @@ def test_sentiment_is_told_apart_only_where_every_seed_is():
 def test_default_or_stage_follows_from_the_runs(columns, expected):
     runs = pd.concat([_seeds([0.45, 0.45]), _seeds([0.13, 0.17], variant="equal-follow", **columns)])
     said = default_or_stage(runs)
-    assert "So 75% of what English reads beyond a third language" in said
+    assert "By the medians, 75% of what English reads beyond a third language" in said
     assert "What is left above a third language is 0.08 to 0.12" in said
     assert expected in said
     assert default_or_stage(_seeds([0.45])) == ""
