@@ -31,14 +31,6 @@ _SECTION = re.compile(r"^<!-- (?P<file>[\w./]+\.md): (?P<heading>.+?) -->$", re.
 _TRIED = re.compile(r"^<!-- try -->\n", re.MULTILINE)
 #: Pages that are other files of the repository as they are.
 _PAGES = {"pocket.md": "latentlang/models/pocket/CARD.md"}
-#: Committed figures that pages show.
-_FIGURES = {
-    "pictures/readme-lens.png": "figures/readme-lens.png",
-    "pictures/pocket-pivot.png": "figures/pocket/pivot.png",
-    "pictures/pocket-cause.png": "figures/pocket/cause.png",
-    "pictures/pocket-seeds.png": "figures/pocket/seeds.png",
-    "pictures/pocket-ablations.png": "figures/pocket/ablations.png",
-}
 #: Pictures of the model card, by the heading they stand under; the card itself ships without them.
 _CARD = "pocket.md"
 _CARD_PICTURES = {
@@ -52,6 +44,11 @@ _CARD_PICTURES = {
         "ablations",
         "Gap of English for each variant of the recipe, a point for every seed",
     ),
+}
+#: Committed figures that pages show.
+_FIGURES = {
+    "pictures/readme-lens.png": "figures/readme-lens.png",
+    **{f"pictures/pocket-{name}.png": f"figures/pocket/{name}.png" for name, _ in _CARD_PICTURES.values()},
 }
 
 

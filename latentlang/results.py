@@ -57,6 +57,17 @@ class Provenance:
     commit: str | None = field(default_factory=lambda: git_commit())
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Provenance:
+        """The provenance in what ``metadata.json`` holds.
+
+        Raises:
+            KeyError: there is none.
+            TypeError: it has other fields.
+        """
+        fields = dict(record["provenance"])
+        return cls(**fields | {"languages": tuple(fields["languages"])})
+
     def _repr_html_(self) -> str:
         """What a notebook shows: names and values, one a line."""
         from latentlang.figures.notebook import facts
@@ -220,18 +231,16 @@ class Result(Displayed):
         if kind != cls.kind:
             raise InputError(f"{str(path)!r} holds a {kind!r} result, not {cls.kind!r}")
         try:
-            if int(record.get("format", 0)) > FORMAT_VERSION:
-                raise InputError(
-                    f"{str(path)!r} was written in format {record['format']}, newer than this version's "
-                    f"{FORMAT_VERSION}; upgrade latentlang"
-                )
-            fields = dict(record["provenance"])
-            fields["languages"] = tuple(fields["languages"])
-            return cls(table=table, provenance=Provenance(**fields))
+            newer = int(record.get("format", 0)) > FORMAT_VERSION
+            provenance = None if newer else Provenance.of(record)
         except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
             raise InputError(f"{str(path / 'metadata.json')!r} is damaged: {error!r}") from error
+        if provenance is None:
+            raise InputError(
+                f"{str(path)!r} was written in format {record['format']}, newer than this version's "
+                f"{FORMAT_VERSION}; upgrade latentlang"
+            )
+        return cls(table=table, provenance=provenance)
 
 
 def _plain(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.pocket.criteria import PIVOT_BARS, meet_all, spread
+from experiments.pocket.criteria import PIVOT_BARS, meet_all, millions, runs_of, spread
 from experiments.pocket.train import variants
 
 _GAP = "held_out_pair_gap_middle"
@@ -41,13 +41,11 @@ def by_variant(seeds: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for tokens, model, name, runs in _groups(seeds):
         about: dict[str, Any] = {
-            "tokens": _millions(tokens), "model": model, "variant": name,
+            "tokens": millions(tokens), "model": model, "variant": name,
             "what differs": _what_differs(model, name), "seeds": len(runs),
         }  # fmt: skip
         about |= {shown: spread(runs[column].dropna(), 2) for column, shown in _COLUMNS.items()}
-        recipe = seeds[
-            (seeds["model"] == "pocket") & (seeds["variant"] == "recipe") & (seeds["tokens"] == tokens)
-        ]
+        recipe = runs_of(seeds, tokens)
         about["learnt words"] = f"{learnt(runs, recipe).sum()} of {len(runs)}" if len(recipe) else ""
         rows.append(about | {"both bars": f"{meet_all(runs, PIVOT_BARS).sum()} of {len(runs)}"})
     return pd.DataFrame(rows)
@@ -64,7 +62,8 @@ def against_recipe(seeds: pd.DataFrame) -> str:
     Only runs that had learnt words: where the right word is unknown no language reads it.
     """
     said = []
-    for tokens, runs in seeds.groupby("tokens"):
+    for tokens in sorted(seeds["tokens"].unique()):
+        runs = seeds[seeds["tokens"] == tokens]
         groups = {name: own for _, model, name, own in _groups(runs) if model == "pocket"}
         recipe = groups.pop("recipe", None)
         if recipe is None or len(recipe) < _ENOUGH or not groups:
@@ -75,7 +74,7 @@ def against_recipe(seeds: pd.DataFrame) -> str:
             some = f" ({len(able)} of {len(own)})" if 0 < len(able) < len(own) else ""
             places[_place(able[_GAP], recipe[_GAP])].append(f"`{name}`{some}")
         said.append(
-            f"**After {_millions(tokens)} tokens** the recipe's gap is {spread(recipe[_GAP], 2)}. Of the runs that had "
+            f"**After {millions(tokens)} tokens** the recipe's gap is {spread(recipe[_GAP], 2)}. Of the runs that had "
             "learnt words by then (their number in brackets where not all had): "
             + "; ".join(f"{words}: {', '.join(names)}" for words, names in places.items() if names)
             + ". Three runs lie apart from three others by chance in 1 of 10 comparisons, fewer oftener, and all are "
@@ -96,11 +95,10 @@ def _place(gaps: pd.Series[float], recipe: pd.Series[float]) -> str:
 
 def default_or_stage(seeds: pd.DataFrame) -> str:
     """What was found where English no longer follows oftener than other languages, beside the recipe as long."""
-    own = seeds[seeds["model"] == "pocket"]
     said = []
-    for tokens, runs in own[own["variant"] == FOLLOWING].groupby("tokens"):
-        recipe = own[(own["variant"] == "recipe") & (own["tokens"] == tokens)]
-        if len(recipe):
+    for tokens in sorted(seeds["tokens"].unique()):
+        runs, recipe = runs_of(seeds, tokens, variant=FOLLOWING), runs_of(seeds, tokens)
+        if len(runs) and len(recipe):
             said.append(_of_following(runs, recipe, tokens))
     return "\n\n".join(said)
 
@@ -118,7 +116,7 @@ def _of_following(runs: pd.DataFrame, recipe: pd.DataFrame, tokens: Any) -> str:
     follows, third = runs["follows_English"], runs["follows_third_language"]
     oftener = (follows > third).all()
     said = [
-        f"**After {_millions(tokens)} tokens** (seeds: {len(runs)}; the recipe: {len(recipe)}): lead "
+        f"**After {millions(tokens)} tokens** (seeds: {len(runs)}; the recipe: {len(recipe)}): lead "
         f"{both('held_out_pair_lead_middle')}, gap {both(_GAP)}, gap of a third language {both('third_gap_middle')}. "
         f"Held-out pairs are written right in {both(_RIGHT)}, strict concepts in {both(right)}. A "
         f"swap along English is followed in {both('follows_English')}, one along a third language in "
@@ -155,7 +153,3 @@ def _groups(seeds: pd.DataFrame) -> Iterator[tuple[int, str, str, pd.DataFrame]]
 def _what_differs(model: str, name: str) -> str:
     own = "the hub is any of the 20 languages" if model != "pocket" else ""
     return "; ".join(part for part in (own, variants().get(name, {}).get("about", "")) if part)
-
-
-def _millions(tokens: Any) -> str:
-    return f"{float(tokens) / 1e6:.1f} M"

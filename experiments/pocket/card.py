@@ -18,7 +18,9 @@ import pandas as pd
 from experiments.pocket import aligned, findings, sentences
 from experiments.pocket.ablations import against_recipe, by_variant, default_or_stage
 from experiments.pocket.criteria import (
+    between,
     layers_named,
+    millions,
     rows_of,
     split_name,
     splits_of,
@@ -211,13 +213,8 @@ def _by_layer(tables: dict[str, pd.DataFrame], model: str, task: str, split: str
         f"**{model}**, {split_name(model, task, split)}, mean of {len(wide)} "
         f"{'language pairs' if task == 'translation' else 'languages'}: whole answer written right in {right} "
         f"(lowest {lowest['accuracy']:.2f}, {_pair(lowest)}; highest {highest['accuracy']:.2f}, {_pair(highest)}; "
-        f"{_between(own['n'])} items each).\n\n" + _markdown(mean.reset_index())
+        f"{between(own['n'], 0)} items each).\n\n" + _markdown(mean.reset_index())
     )
-
-
-def _between(counts: pd.Series[int]) -> str:
-    low, high = int(counts.min()), int(counts.max())
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def _small(value: float) -> str:
@@ -324,7 +321,7 @@ def _by_run(seeds: pd.DataFrame) -> pd.DataFrame:
         "follows_English_last": "English, last layer",
     }  # fmt: skip
     found = seeds[["model", "variant", "seed"]].assign(
-        tokens=[f"{tokens / 1e6:.1f} M" for tokens in seeds["tokens"]]
+        tokens=[millions(tokens) for tokens in seeds["tokens"]]
     )
     return pd.concat([found, seeds[list(columns)].round(2).rename(columns=columns)], axis=1)
 

@@ -139,8 +139,19 @@ def measured(tables: dict[str, pd.DataFrame], subject: str, key: str, *, model: 
 
 def whole_runs(seeds: pd.DataFrame, model: str, *, variant: str = "recipe") -> pd.DataFrame:
     """Rows of a recipe, by default the one that ships, trained as long as that."""
-    own = seeds[(seeds["model"] == model) & (seeds["variant"] == variant)]
-    return own[own["tokens"] == tokens_of(Recipe().as_record())]
+    return runs_of(seeds, tokens_of(Recipe().as_record()), model=model, variant=variant)
+
+
+def runs_of(
+    seeds: pd.DataFrame, tokens: int, *, model: str = "pocket", variant: str = "recipe"
+) -> pd.DataFrame:
+    """Rows of a recipe, trained on so many tokens."""
+    return seeds[(seeds["model"] == model) & (seeds["variant"] == variant) & (seeds["tokens"] == tokens)]
+
+
+def millions(tokens: float) -> str:
+    """A number of tokens as the card says it."""
+    return f"{tokens / 1e6:.1f} M"
 
 
 def tokens_of(recipe: dict[str, Any]) -> int:
@@ -162,6 +173,12 @@ def spread(values: pd.Series[float], digits: int) -> str:
         for value in (values.median(), values.min(), values.max())
     )
     return median if len(values) < 2 else f"{median} [{low}, {high}]"
+
+
+def between(values: pd.Series[Any], digits: int) -> str:
+    """The smallest and the largest, or one number where they look alike."""
+    low, high = (f"{round(value, digits) + 0.0:.{digits}f}" for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 def _key(split: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from experiments.pocket.criteria import (
     PIVOT_BARS,
+    between,
     layers_named,
     median_seed,
     meet_all,
@@ -113,8 +112,8 @@ def of_thirds(layers: pd.DataFrame) -> str:
     own, control = (largest_in_the_middle(beyond_thirds(layers), name, "beyond_gap") for name in HUBS)
     apart = own.min() > control.max()
     return (
-        f"Over all seeds, at the layer of the middle where it is most, English reads {_between(own)} more than the "
-        f"others in `pocket` and {_between(control)} in the controls"
+        f"Over all seeds, at the layer of the middle where it is most, English reads {between(own, 2)} more than the "
+        f"others in `pocket` and {between(control, 2)} in the controls"
         + (": the ranges do not meet. " if apart else ": **the ranges meet**. ")
         + "No bar was set beforehand for this comparison."
     )
@@ -138,9 +137,9 @@ def of_use(layers: pd.DataFrame) -> str:
     alone, alone_control = (largest_in_the_middle(layers, name, "follows_English_alone") for name in HUBS)
     said = [
         "Over all seeds, at the layer of the middle where it is most, a swap along English is followed in "
-        f"{_between(own)} more of the items than one as long along a third language in `pocket`, and in "
-        f"{_between(control)} in the controls; a swap along *English alone* in {_between(alone)} and "
-        f"{_between(alone_control)}."
+        f"{between(own, 2)} more of the items than one as long along a third language in `pocket`, and in "
+        f"{between(control, 2)} in the controls; a swap along *English alone* in {between(alone, 2)} and "
+        f"{between(alone_control, 2)}."
     ]
     if own.min() <= max(0.0, control.max()):
         said.append("**That English is used more than any other language is not shown.**")
@@ -162,7 +161,7 @@ def of_peaks(layers: pd.DataFrame, shipped: int) -> str:
     middle = layers_named("middle", int(wide.columns.max()))
     said = (
         f"The gap of `pocket` is largest at layer {peaks[shipped]} of {wide.columns.max()} in the model that ships, "
-        f"and at {_between(peaks, 0)} over the seeds"
+        f"and at {between(peaks, 0)} over the seeds"
     )
     if (peaks < middle[0]).any():
         return f"{said}: English is read from early on, not only in the middle, where the bars look."
@@ -171,32 +170,21 @@ def of_peaks(layers: pd.DataFrame, shipped: int) -> str:
 
 def in_short(seeds: pd.DataFrame) -> str:
     """The main numbers of all seeds, without a word on what they mean."""
-    numbers: dict[str, tuple[str, str]] = {}
-    for name, column in (
-        ("right", "held_out_pair_accuracy"), ("gap", _GAP), ("third", "third_gap_middle"),
-        ("follows", "follows_English"), ("third_follows", "follows_third_language"),
-    ):  # fmt: skip
-        one, other = (spread(whole_runs(seeds, model)[column], 2) for model in HUBS)
-        numbers[name] = one, other
-    counts = [len(whole_runs(seeds, model)) for model in HUBS]
-    rows: dict[str, Any] = {
-        "translations between two languages never seen together: right": "right",
-        "English read in the middle layers, above its null": "gap",
-        "other languages without a part, above theirs": "third",
-        "answers that follow a swap along English": "follows",
-        "... along another language without a part": "third_follows",
+    own, control = (whole_runs(seeds, model) for model in HUBS)
+    rows = {
+        "translations between two languages never seen together: right": "held_out_pair_accuracy",
+        "English read in the middle layers, above its null": _GAP,
+        "other languages without a part, above theirs": "third_gap_middle",
+        "answers that follow a swap along English": "follows_English",
+        "... along another language without a part": "follows_third_language",
     }
     lines = [
-        f"| median [smallest, largest] | `pocket`, {_of(counts[0], 'seed')} | control, {_of(counts[1], 'seed')} |",
+        f"| median [smallest, largest] | `pocket`, {_of(len(own), 'seed')} | control, {_of(len(control), 'seed')} |",
         "| --- | --- | --- |",
     ]
-    lines += [f"| {said} | {numbers[key][0]} | {numbers[key][1]} |" for said, key in rows.items()]
+    for said, column in rows.items():
+        lines.append(f"| {said} | {spread(own[column], 2)} | {spread(control[column], 2)} |")
     return "\n".join(lines)
-
-
-def _between(values: pd.Series[Any], digits: int = 2) -> str:
-    low, high = (f"{round(value, digits) + 0.0:.{digits}f}" for value in (values.min(), values.max()))
-    return low if low == high else f"{low} to {high}"
 
 
 def _of(count: int, thing: str) -> str:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from experiments.pocket.ablations import by_variant, learnt
-from experiments.pocket.criteria import tokens_of
+from experiments.pocket.criteria import millions, runs_of, tokens_of
 from experiments.pocket.evaluate import RESULTS
 from experiments.pocket.train import Recipe
 from latentlang.figures.style import INK, MUTED, PIVOT, TARGET, template, tint, translucent
@@ -117,20 +117,20 @@ def seeds_figure(curves: pd.DataFrame) -> go.Figure:
 
 def ablations_figure(seeds: pd.DataFrame) -> go.Figure:
     """Gap of English and of a third language, a point for every seed, a row per variant; the recipe's range behind."""
-    short = seeds[seeds["tokens"] == seeds["tokens"].min()]
+    tokens = seeds["tokens"].min()
+    short, recipe = seeds[seeds["tokens"] == tokens], runs_of(seeds, tokens)
     table = by_variant(short).set_index(["model", "variant"])
     names = {
         key: "the recipe" if key == ("pocket", "recipe") else "the control" if key[1] == "recipe" else key[1]
         for key in table.index
     }
     figure = go.Figure()
-    recipe = short[(short["model"] == "pocket") & (short["variant"] == "recipe")]["held_out_pair_gap_middle"]
+    gaps = recipe["held_out_pair_gap_middle"]
     figure.add_vrect(
-        x0=recipe.min(), x1=recipe.max(), fillcolor=translucent(PIVOT, 0.16), line_width=0, layer="below"
+        x0=gaps.min(), x1=gaps.max(), fillcolor=translucent(PIVOT, 0.16), line_width=0, layer="below"
     )
     rows = [names[key] for key in zip(short["model"], short["variant"], strict=True)]
-    able = learnt(short, short[(short["model"] == "pocket") & (short["variant"] == "recipe")])
-    symbols = ["circle" if one else "circle-open" for one in able]
+    symbols = ["circle" if one else "circle-open" for one in learnt(short, recipe)]
     for column, label, colour in (
         ("third_gap_middle", "a third language", MUTED),
         ("held_out_pair_gap_middle", "English", PIVOT),
@@ -156,14 +156,10 @@ def ablations_figure(seeds: pd.DataFrame) -> go.Figure:
     )
     _dressed(
         figure, "What makes the pivot: one thing changed at a time",
-        f"{_short_length(short)}, concepts never seen between the two languages; a point is one trained model, "
+        f"{millions(tokens)} tokens, concepts never seen between the two languages; a point is one trained model, "
         "open where it had not learnt words; the band is the recipe's range",
     )  # fmt: skip
     return figure.update_layout(height=210 + 44 * len(names), legend={"y": -0.12}, margin={"l": 370})
-
-
-def _short_length(runs: pd.DataFrame) -> str:
-    return f"{runs['tokens'].iloc[0] / 1e6:.1f} M tokens"
 
 
 def _line(

@@ -34,15 +34,9 @@ def export(
     kind = format or target.suffix.removeprefix(".")
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS, hint="give format=, or a file name that ends in one of them")
-    numbers = (
-        store.layers
-        if layers is None
-        else (int(layers),)
-        if isinstance(layers, int | np.integer)
-        else tuple(layers)
-    )
-    pools = store.pools if pool is None else (pool,) if isinstance(pool, str) else tuple(pool)
-    numbers, pools = tuple(dict.fromkeys(numbers)), tuple(dict.fromkeys(pools))
+    asked, named = store.layers if layers is None else layers, store.pools if pool is None else pool
+    numbers = tuple(dict.fromkeys([int(asked)] if isinstance(asked, int | np.integer) else asked))
+    pools = tuple(dict.fromkeys([named] if isinstance(named, str) else named))
     if not numbers or not pools:
         raise InputError("nothing to export: give at least one layer and one pool")
     if kind == "npy" and len(pools) > 1:

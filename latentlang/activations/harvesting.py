@@ -42,6 +42,7 @@ from latentlang.models.reader import Reader
 from latentlang.models.reading import POOLS, STREAMS, check_layers, check_pools, check_streams
 from latentlang.results import Provenance, package_versions, prepare_folder
 from latentlang.tasks import Prompt, Task
+from latentlang.tasks.base import check_count
 
 DEFAULT_POOLS = ("mean", "question", "last")
 # Packages whose version decides the last bit of a number.
@@ -101,8 +102,7 @@ def harvest(
         ModelError: the model cannot be read, or an activation is NaN or infinite (prompt, layer and pool are named).
     """
     check_loaded(model)
-    if seed < 0:
-        raise InputError(f"seed must be at least 0, not {seed}")
+    check_count("seed", seed, least=0)
     given, provenance = _prompts(
         model, prompts, languages=languages, items=items, shots=shots, seed=seed, about=about
     )

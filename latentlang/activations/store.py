@@ -301,8 +301,6 @@ def read_provenance(folder: Path) -> Provenance:
     """
     path = folder / METADATA
     try:
-        fields = dict(json.loads(path.read_text(encoding="utf-8"))["provenance"])
-        fields["languages"] = tuple(fields["languages"])
-        return Provenance(**fields)
+        return Provenance.of(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"cannot read {str(path)!r}: {error}") from error

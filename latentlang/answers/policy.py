@@ -87,10 +87,11 @@ def counted(
     if policy not in POLICIES:
         raise unknown("policy", policy, POLICIES)
     own = sets[language, label]
-    given = sets.languages if against is None else [against] if isinstance(against, str) else list(against)
-    for code in given:
-        sets.labels(code)  # refuses a language without sets: its tokens would silently count as nobody's
-    others = [code for code in given if code != language]
+    others = [*(sets.languages if against is None else [against] if isinstance(against, str) else against)]
+    if against is not None:
+        for code in others:
+            sets.labels(code)  # refuses a language without sets: its tokens would silently count as nobody's
+    others = [code for code in others if code != language]
 
     def answer(ids: Ids, shared: Ids = _NONE, lost: str = "", caution: str = "") -> Counted:
         return Counted(language, label, policy, _NONE if lost else ids, shared, lost, caution)

@@ -168,14 +168,13 @@ def reading(gap: pd.DataFrame, *, target: str, pivot: str, last: int) -> str:
         return f"{name} is what was asked for: there is no pivot to look for."
     if gap.empty:
         return f"{name} cannot be read here: its answers have no token of their own, or no null."
-    few = int(gap["n"].max()) < _FEWEST_ITEMS
+    count = int(gap["n"].max())
     sure = gap[gap["low"] > 0]
     best = (gap if sure.empty else sure).sort_values("mean", ascending=False).iloc[0]
     mean, low, high = (_rounded(float(best[column])) for column in ("mean", "low", "high"))
     interval, layer = f"{mean} [{low}, {high}]", int(best["layer"])
     where = f"layer {layer}" + (", the output itself" if layer == last else "")
-    if few:
-        count = int(gap["n"].max())
+    if count < _FEWEST_ITEMS:
         return (
             f"{name} is at most {mean} above its null, at {where}: of {count} item{'' if count == 1 else 's'}, too few "
             "to say more."

@@ -30,6 +30,7 @@ from latentlang.evaluation.result import STATES
 from latentlang.geometry import PCAResult, compare_pca
 from latentlang.geometry.catalogue import families
 from latentlang.geometry.measures import FEWEST
+from latentlang.intervals import check_level
 from latentlang.languages import Language
 from latentlang.languages import language as find_language
 from latentlang.languages import languages as find_languages
@@ -38,8 +39,7 @@ from latentlang.models import HookedLM, load
 from latentlang.models.reading import POOLS, check_layers
 from latentlang.results import Provenance, check_vacant, package_versions
 from latentlang.steps import Steps, step_key
-from latentlang.tasks import Task
-from latentlang.tasks import task as build_task
+from latentlang.tasks import Task, as_task
 
 PARTS = ("evaluation", "lens", "geometry")
 #: Items per language unless told otherwise: accuracies need more than curves do for intervals as narrow.
@@ -135,9 +135,8 @@ def compare(
             raise InputError(
                 f"{name} must be larger, not {value - {'seed': 1, 'resamples': -1}.get(name, 0)}"
             )
-    if not 0 < level < 1:
-        raise InputError(f"level must be between 0 and 1, not {level}")
-    built = build_task(task) if isinstance(task, str) else task
+    check_level(level)
+    built = as_task(task)
     if "evaluation" in chosen and not built.closed:
         raise InputError(
             f"the {built.name} task has no labels to choose between, which the evaluation needs; ask for the parts "

@@ -27,6 +27,7 @@ from latentlang.models import HookedLM, check_loaded
 from latentlang.results import Provenance
 from latentlang.tasks import CLOSED, TASKS, ChoiceTask, Prompt, Task
 from latentlang.tasks import task as build_task
+from latentlang.tasks.base import check_count
 from latentlang.tasks.labels import check_protocol
 
 Progress = Callable[[int, int], None]
@@ -82,8 +83,7 @@ def evaluate(
             state that the model does not have, or no label that can be chosen in any language.
     """
     check_loaded(model)
-    if seed < 0:
-        raise InputError(f"seed must be at least 0, not {seed}")
+    check_count("seed", seed, least=0)
     if score not in SCORES:
         raise unknown("score", score, SCORES)
     wanted = _states(model, states)

@@ -24,7 +24,7 @@ from latentlang.geometry.resampling import NULLS, PERMUTATIONS, RESAMPLES
 from latentlang.geometry.rows import LayerRows
 from latentlang.geometry.subspaces import DIRECTIONS, directions_of
 from latentlang.geometry.tabulating import Rows
-from latentlang.intervals import error_probability
+from latentlang.intervals import check_level, error_probability
 from latentlang.languages import Language
 from latentlang.results import Provenance
 
@@ -111,8 +111,7 @@ def alignment(
     for name, (value, least) in counts.items():
         if value < least:
             raise InputError(f"{name} must be at least {least}, not {value}")
-    if not 0 < level < 1:
-        raise InputError(f"level must be between 0 and 1, not {level}")
+    check_level(level)
     if null not in NULLS:
         raise unknown("null", null, NULLS)
     asked = families(measures)

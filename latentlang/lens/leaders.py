@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError
-from latentlang.intervals import RESAMPLES
+from latentlang.intervals import RESAMPLES, check_level
 from latentlang.lens.panels import FEWEST_ITEMS, POOLED, Floats, Panel, own_labels, panels_of, pool
 from latentlang.lens.verdict import EXACT, LEADER_COLUMNS, leader_row, verdict
 from latentlang.results import Displayed, Provenance, View
@@ -117,8 +117,7 @@ def find_leaders(
     Raises:
         InputError: an impossible number, nothing to read, or several tasks in the table.
     """
-    if not 0 < level < 1:
-        raise InputError(f"level must be between 0 and 1, not {level}")
+    check_level(level)
     if permutations < 1:
         raise InputError(f"permutations must be at least 1, not {permutations}")
     if not (math.isfinite(minimum) and minimum >= 0):

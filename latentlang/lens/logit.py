@@ -19,6 +19,7 @@ from latentlang.lens.tuned import TunedLens
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out, score_answers
 from latentlang.results import Provenance
 from latentlang.tasks import Prompt, Task, as_task
+from latentlang.tasks.base import check_count
 
 POLICIES = ("exclusive", "drop", "shared", "sequence")
 PROTOCOLS = ("corrected", "as-published")
@@ -68,8 +69,7 @@ def logit_lens(
     """
     check_loaded(model)
     task = as_task(task)
-    if seed < 0:
-        raise InputError(f"seed must be at least 0, not {seed}")
+    check_count("seed", seed, least=0)
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     published = protocol == "as-published"

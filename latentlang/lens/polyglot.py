@@ -20,6 +20,7 @@ from latentlang.lens.result import mean_curves
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.results import Provenance, Result, View
 from latentlang.tasks import Prompt, Task, as_task
+from latentlang.tasks.base import check_count
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -145,8 +146,7 @@ def language_lens(
     """
     check_loaded(model)
     task = as_task(task)
-    if seed < 0:
-        raise InputError(f"seed must be at least 0, not {seed}")
+    check_count("seed", seed, least=0)
     if policy not in READER_POLICIES:
         raise unknown("policy", policy, READER_POLICIES)
     asked = [entry.code for entry in languages(language)]

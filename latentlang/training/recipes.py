@@ -103,9 +103,10 @@ class Conditions(_Part):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         """Accept one language, ``zh,es`` and lists."""
-        if value is False or (isinstance(value, list | tuple) and False in value):
-            value = [_norwegian(part) for part in ([value] if value is False else value)]
-        return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        value = _norwegian(value)
+        if isinstance(value, str):
+            return [part for part in value.split(",") if part.strip()]
+        return [_norwegian(part) for part in value] if isinstance(value, list | tuple) else value
 
     @field_validator("sources")
     @classmethod
