@@ -24,6 +24,10 @@ sl slv_Latn|so som_Latn|ckb ckb_Arab|es spa_Latn|sw swh_Latn|sv swe_Latn|tg tgk_
 th tha_Thai|tr tur_Latn|uk ukr_Cyrl|umb umb_Latn|ur urd_Arab|uz uzn_Latn|vi vie_Latn|cy cym_Latn|wo wol_Latn
 xh xho_Latn|yo yor_Latn|zu zul_Latn
 """
+# Country codes that are taken for languages' codes and are none.
+_COUNTRIES = {"jp": "ja", "cn": "zh", "gr": "el"}
+# Kanuri's code, but South Korea's country code too: refused, not guessed.
+_KANURI = "kr"
 # A language of one's own, which no list has: private use in BCP 47 (RFC 5646, section 2.2.7).
 _OWN = re.compile(r"x(-[a-z0-9]{1,8})+")
 _UNKNOWN_SCRIPT = "Zyyy"
@@ -94,8 +98,18 @@ def _aliases() -> dict[str, str]:
         for alias in (entry.code, entry.flores, entry.flores.split("_")[0], entry.name):
             by_alias.setdefault(alias.casefold(), entry.code)
     # CLDR's English names moved on; the literature's did not.
-    by_alias.update({"bengali": "bn", "bokmål": "no", "nb": "no", "mandarin": "zh"})
+    by_alias.update({"bengali": "bn", "bokmål": "no", "nb": "no", "mandarin": "zh", "cmn": "zh", "arb": "ar"})
+    by_alias.update(_COUNTRIES)
     return by_alias
+
+
+@lru_cache(maxsize=1)
+def _own_names() -> dict[str, str]:
+    """The languages' names in themselves (``"deutsch"``); a language per name, the first of the table."""
+    names: dict[str, str] = {}
+    for entry in _table().values():
+        names.setdefault(entry.own_name.casefold(), entry.code)
+    return names
 
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -105,9 +119,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
 
 
 def language(value: str | Language) -> Language:
-    """Find a language by ISO code, FLORES code or English name.
+    """Find a language by ISO code, FLORES code, English name or its own name (``"Deutsch"``).
 
-    A well-formed code outside the table (``"eo"``) is accepted when CLDR knows it. A language that no list has is
+    Old codes (``iw``, ``in``, ``tl``), three-letter codes (``fas``) and codes with a region (``pt_BR``, ``zh-TW``) mean
+    the language that is written so: the region is dropped, the script decides (``zh-TW`` is ``zh-Hant``).
+    A well-formed code outside the table (``"eo"``, ``"sr-Latn"``) is accepted when CLDR knows it. A language that no list has is
     written ``"x-"`` and its name in letters and digits, at most eight between hyphens (``"x-toki-pona"``): the code
     says all there is to know, so that nothing needs to be registered.
 
@@ -121,6 +137,8 @@ def language(value: str | Language) -> Language:
     if found is None:
         code = _aliases().get(text.casefold())
         found = _table()[code] if code else _own(text.casefold()) or _from_cldr(text)
+    if found is None and (named := _own_names().get(text.casefold())):
+        found = _table()[named]
     if found is None:
         names = [*_table(), *(entry.name for entry in _table().values()), *GROUPS]
         raise unknown("language", text, names, hint=_HINT)
@@ -135,15 +153,30 @@ def _own(text: str) -> Language | None:
 def _from_cldr(text: str) -> Language | None:
     import langcodes
 
+    subtags = text.replace("_", "-")
     try:
-        tag = langcodes.Language.get(text)
+        tag = langcodes.Language.get(langcodes.standardize_tag(subtags))
+        given = langcodes.Language.get(subtags, normalize=False)
     except ValueError:
         return None
-    if not tag.language or not tag.is_valid() or tag.language not in (text.split("-")[0].casefold(),):
+    if not tag.language or not tag.is_valid() or not given.language:
         return None
-    if _cldr_name(tag.language, "en") is None:
+    if tag.language == _KANURI:
+        raise InputError(
+            f"language {text!r}: {_KANURI} is Kanuri's code and South Korea's country code; write ko for Korean, "
+            "x-kanuri for Kanuri"
+        )
+    code = _aliases().get(tag.language.casefold(), tag.language)
+    script = tag.script or tag.maximize().script or _UNKNOWN_SCRIPT
+    for known in (_table().get(code), _table().get(f"{code}-{script}")):
+        if known is not None and known.script == script:
+            return known
+    # Not the script the language is usually written in, or a language the table does not have.
+    usual = langcodes.Language.get(code).maximize().script
+    own = code if script in (usual, _UNKNOWN_SCRIPT) else f"{code}-{script}"
+    if _cldr_name(own, "en") is None:
         return None
-    return Language(text, "", tag.maximize().script or _UNKNOWN_SCRIPT)
+    return Language(own, "", script)
 
 
 def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language, ...]:

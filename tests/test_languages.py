@@ -77,3 +77,36 @@ def test_words_of_a_language_of_ones_own_make_a_task(tmp_path):
     (prompt,) = own.prompts("x-toki-pona", items=1, shots=1)
     assert prompt.cue == '" - Toki pona: "' and prompt.language == "x-toki-pona"
     assert own.answers("x-toki-pona")["word/sun"] == ("suno",)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ("iw", "he"), ("in", "id"), ("jw", "jv"), ("tl", "fil"), ("mo", "ro"),  # old codes
+        ("fas", "fa"), ("lav", "lv"), ("mon", "mn"), ("orm", "om"), ("pus", "ps"), ("uzb", "uz"), ("cmn", "zh"),
+        ("pt_BR", "pt"), ("pt-PT", "pt"), ("ar-EG", "ar"), ("en-US", "en"), ("de-CH", "de"),  # regions
+        ("zh-TW", "zh-Hant"), ("zh_HK", "zh-Hant"), ("zh-CN", "zh"), ("cmn_Hans", "zh"), ("cmn_Hant", "zh-Hant"),
+        ("sr-Latn", "sr-Latn"), ("sr_Cyrl", "sr"), ("uz-Cyrl", "uz-Cyrl"), ("pa-PK", "pa-Arab"),  # other scripts
+        ("Deutsch", "de"), ("français", "fr"), ("日本語", "ja"), ("Kiswahili", "sw"),  # own names
+        ("jp", "ja"), ("cn", "zh"), ("gr", "el"),  # countries
+    ],
+)  # fmt: skip
+def test_old_regional_and_own_names_mean_the_language(given, code):
+    assert language(given).code == code
+    assert language(code).code == code
+
+
+def test_another_script_of_a_language_has_its_own_name_and_direction():
+    assert (language("sr-Latn").own_name, language("sr").own_name) == ("Srpski", "Српски")
+    assert language("pa-PK").rtl and not language("pa").rtl
+
+
+@pytest.mark.parametrize("code", ["yue", "arz", "nn"])
+def test_a_language_is_not_taken_for_the_larger_one_it_belongs_to(code):
+    assert language(code).code == code
+
+
+@pytest.mark.parametrize("value", ["kr", "kau", "kr-NG"])
+def test_the_country_code_of_korea_is_refused_not_read_as_kanuri(value):
+    with pytest.raises(InputError, match="write ko for Korean"):
+        language(value)
