@@ -123,9 +123,9 @@ def language(value: str | Language) -> Language:
 
     Old codes (``iw``, ``in``, ``tl``), three-letter codes (``fas``) and codes with a region (``pt_BR``, ``zh-TW``) mean
     the language that is written so: the region is dropped, the script decides (``zh-TW`` is ``zh-Hant``).
-    A well-formed code outside the table (``"eo"``, ``"sr-Latn"``) is accepted when CLDR knows it. A language that no list has is
-    written ``"x-"`` and its name in letters and digits, at most eight between hyphens (``"x-toki-pona"``): the code
-    says all there is to know, so that nothing needs to be registered.
+    A well-formed code outside the table (``"eo"``, ``"sr-Latn"``) is accepted when CLDR knows it. A language that no
+    list has is written ``"x-"`` and its name in letters and digits, at most eight between hyphens (``"x-toki-pona"``):
+    the code says all there is to know, so that nothing needs to be registered.
 
     Raises:
         InputError: the name is not known; the nearest names are given.

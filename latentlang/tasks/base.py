@@ -68,6 +68,11 @@ class Task(ABC):
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages this task can ask for."""
 
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """Language code to what was left out or put right in its data, for the languages read so far."""
+        return {}
+
     @abstractmethod
     def prompts(
         self, language: str, *, items: int | None = None, shots: int | None = None, seed: int = 0

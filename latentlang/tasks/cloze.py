@@ -39,6 +39,11 @@ class FileWordTask(WordTask):
         self.settings = {**self.settings, "data": [str(path) for path in self.files.paths]}
         self._nulls: dict[str, tuple[str, ...]] = {}
 
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """Language code to what was left out or put right in its file."""
+        return self.files.notes()
+
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """The other concepts, except those with the same word in some language (German ``Boden``: floor and soil)."""
         if label not in self._nulls:
@@ -85,6 +90,11 @@ class ClozeTask(FileWordTask):
                 f"no cloze sentences in {', '.join(map(str, self.files.paths))}: they stand in a column "
                 "'blank_prompt_translation_masked', such as 'A \"___\" is used to carry items. Answer: \"bag\".'"
             )
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """Language code to what was left out or put right in its file."""
+        return self.files.notes(cloze=True) if self._has_data else {}
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 Columns: ``lang``, ``word_original`` (English), ``word_translation``, and for cloze ``blank_prompt_translation_masked``
 (``A "___" is used to carry items. Answer: "bag".``); ``error`` may say which rows not to use; others are ignored.
+Columns may be parted by commas, tabs or semicolons, and their names written in capitals.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unicodedata import normalize
 
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
+from latentlang.tasks.cleaning import CONTROL, FULL_WIDTH, clean_word, why_unusable, without_marks
 from latentlang.tasks.files import Paths, read_text
 from latentlang.tasks.words import Concept
 
@@ -24,7 +27,10 @@ CATEGORY = "word"
 ENGLISH = "en"
 _NEEDED = ("lang", "word_original", "word_translation")
 _SENTENCE = "blank_prompt_translation_masked"
+_KNOWN = (*_NEEDED, _SENTENCE, "error")
 _NO_ERROR = ("", "no error")
+_DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+_SUFFIXES = (".csv", ".tsv")
 _FULL_STOPS = ".。।"
 _COLONS = ":："
 
@@ -53,12 +59,16 @@ class WordFiles:
         clozes: language code to concept id to sentence.
         skipped: language code to reason to number of rows not used; reasons of cloze sentences begin with ``cloze:``.
         paths: the files.
+        cleaned: language code to a code of `cleaning` to number of words: what was put right, or left as it stands.
+        layouts: language code to what is unusual about its file (tabs, capitals in the header, empty rows).
     """
 
     concepts: tuple[Concept, ...]
     clozes: Mapping[str, Mapping[str, Cloze]]
     skipped: Mapping[str, Mapping[str, int]]
     paths: tuple[Path, ...]
+    cleaned: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    layouts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def common(self) -> tuple[str, ...]:
@@ -66,13 +76,48 @@ class WordFiles:
         codes = {code for concept in self.concepts for code in concept.words}
         return tuple(concept.id for concept in self.concepts if codes <= set(concept.words))
 
+    def notes(self, *, cloze: bool = False) -> dict[str, str]:
+        """Language code to one sentence on its file, for the languages whose files were not taken as they stand.
+
+        Args:
+            cloze: also say which cloze sentences were not used.
+        """
+        found = {}
+        for code in sorted({code for concept in self.concepts for code in concept.words}):
+            parts = list(self.layouts.get(code, ()))
+            reasons = {
+                reason: count
+                for reason, count in self.skipped.get(code, {}).items()
+                if cloze or not reason.startswith("cloze:")
+            }
+            if reasons:
+                parts.append(f"not used: {_counted(reasons)}")
+            cleaned = dict(self.cleaned.get(code, {}))
+            left = cleaned.pop(FULL_WIDTH, 0)
+            if cleaned:
+                parts.append(f"taken off words: {_counted(cleaned)}")
+            if left:
+                parts.append(f"{left} with {FULL_WIDTH}, left as written")
+            own = sum(code in concept.words for concept in self.concepts)
+            if own < len(self.concepts):
+                parts.append(f"words for {own} of the {len(self.concepts)} concepts in all files")
+            if parts:
+                found[code] = "; ".join(parts)
+        return found
+
 
 @dataclass
 class _Gathered:
     words: dict[str, dict[str, str]] = field(default_factory=dict)
     clozes: dict[str, dict[str, Cloze]] = field(default_factory=dict)
     skipped: dict[str, Counter[str]] = field(default_factory=dict)
+    cleaned: dict[str, Counter[str]] = field(default_factory=dict)
+    layouts: dict[str, dict[str, None]] = field(default_factory=dict)
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{what} ({count})" for what, count in counts.items())
 
 
 def read_words(data: Paths) -> WordFiles:
@@ -81,12 +126,13 @@ def read_words(data: Paths) -> WordFiles:
     Args:
         data: a CSV file, several, or a folder with ``*.csv`` (or ``{language}/clean.csv``, as published).
 
-    Rows whose ``error`` is not ``no error`` and rows without a word are skipped and counted, and so are cloze
-    sentences that do not ask for their word or give it away.
+    Rows whose ``error`` is not ``no error``, rows without a word or with several words in a cell are skipped and
+    counted, and so are cloze sentences that do not ask for their word or give it away. Invisible marks and quotation
+    marks around a word are taken off and counted (`WordFiles.notes`).
 
     Raises:
-        InputError: no file, a missing column, no usable row, not UTF-8, a word twice in a language, or an unknown
-            language.
+        InputError: no file, a missing or repeated column, no usable row, not UTF-8, a word twice in a language, a line
+            break or control character in a word, or an unknown language.
     """
     paths = _csv_files(data)
     gathered = _Gathered()
@@ -99,7 +145,9 @@ def read_words(data: Paths) -> WordFiles:
     for word, own in gathered.words.items():
         concepts.append(Concept(_id(word), CATEGORY, {ENGLISH: word, **own}))
     skipped = {code: dict(counts) for code, counts in gathered.skipped.items() if counts}
-    return WordFiles(tuple(concepts), gathered.clozes, skipped, paths)
+    cleaned = {code: dict(counts) for code, counts in gathered.cleaned.items() if counts}
+    layouts = {code: tuple(found) for code, found in gathered.layouts.items()}
+    return WordFiles(tuple(concepts), gathered.clozes, skipped, paths, cleaned, layouts)
 
 
 def _csv_files(data: Paths) -> tuple[Path, ...]:
@@ -110,7 +158,9 @@ def _csv_files(data: Paths) -> tuple[Path, ...]:
     for entry in given:
         path = Path(entry).expanduser()
         if path.is_dir():
-            own = sorted(path.glob("*.csv")) or sorted(path.glob("*/clean.csv"))
+            own = [file for file in sorted(path.iterdir()) if _is_table(file)] or sorted(
+                path.glob("*/clean.csv")
+            )
             if not own:
                 raise InputError(
                     f"no CSV files in {path}: expected de.csv, fr.csv, ... with {', '.join(_NEEDED)}"
@@ -123,33 +173,80 @@ def _csv_files(data: Paths) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _is_table(path: Path) -> bool:
+    """Whether a file of a folder is meant: not what macOS and editors leave beside it (``._de.csv``)."""
+    return path.suffix.casefold() in _SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _delimiter(text: str) -> str:
+    """What parts the columns: the first that gives the columns there must be; a comma where none does."""
+    header = text.lstrip("\r\n").partition("\n")[0]
+    for delimiter in _DELIMITERS:
+        names = {name.strip().casefold() for name in next(csv.reader([header], delimiter=delimiter), [])}
+        if names.issuperset(_NEEDED):
+            return delimiter
+    return ","
+
+
+def _columns(path: Path, names: Sequence[str]) -> tuple[list[str], bool]:
+    """The header as this module calls its columns, and whether that is how it is written.
+
+    Raises:
+        InputError: a column is missing, or stands twice.
+    """
+    columns = [name.strip() for name in names]
+    folded = [name.casefold() if name.casefold() in _KNOWN else name for name in columns]
+    if missing := [name for name in _NEEDED if name not in folded]:
+        raise InputError(
+            f"{path} has no column {', '.join(map(repr, missing))}; it has "
+            f"{', '.join(map(repr, columns)) or 'none'}"
+        )
+    if twice := [name for name in _KNOWN if folded.count(name) > 1]:
+        raise InputError(f"{path} has the column {twice[0]!r} {folded.count(twice[0])} times; keep one")
+    return folded, folded == columns
+
+
 def _read_file(path: Path, gathered: _Gathered) -> None:
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+    text = read_text(path)
+    delimiter = _delimiter(text)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    layout = [] if delimiter == "," else [f"columns parted by {_DELIMITERS[delimiter]}"]
+    codes: set[str] = set()
     try:
-        columns = [name.strip() for name in reader.fieldnames or ()]
-        missing = [name for name in _NEEDED if name not in columns]
-        if missing:
-            raise InputError(
-                f"{path} has no column {', '.join(map(repr, missing))}; it has {', '.join(columns) or 'none'}"
-            )
+        columns, as_written = _columns(path, reader.fieldnames or ())
+        if not as_written:
+            layout.append("column names in other case")
         reader.fieldnames = columns
-        rows = 0
+        rows = empty = 0
         for row in reader:
+            if not any(map(str.strip, _cells(row))):
+                empty += 1
+                continue
             rows += 1
             if None in row or None in row.values():
                 raise InputError(
                     f"{path}, line {reader.line_num}: {len(columns)} columns expected; check the quotes"
                 )
-            _read_row(
-                {key: value.strip() for key, value in row.items()}, f"{path}:{reader.line_num}", gathered
-            )
+            place = f"{path}:{reader.line_num}"
+            codes.add(_read_row({key: value.strip() for key, value in row.items()}, place, gathered))
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
     if not rows:
         raise InputError(f"{path} has a header and no rows")
+    if empty:
+        layout.append(f"{empty} empty row{'s' if empty > 1 else ''}")
+    for code in codes if layout else ():
+        gathered.layouts.setdefault(code, {}).update(dict.fromkeys(layout))
 
 
-def _read_row(row: Mapping[str, str], place: str, gathered: _Gathered) -> None:
+def _cells(row: Mapping[str | None, Any]) -> Iterator[str]:
+    """What stands in a row, the cells beyond the header's too."""
+    for value in row.values():
+        yield from value if isinstance(value, list) else [value or ""]
+
+
+def _read_row(row: Mapping[str, str], place: str, gathered: _Gathered) -> str:
+    """Take in a row; gives the code of its language."""
     try:
         code = find_language(row["lang"]).code
     except InputError as error:
@@ -157,12 +254,18 @@ def _read_row(row: Mapping[str, str], place: str, gathered: _Gathered) -> None:
     skipped = gathered.skipped.setdefault(code, Counter())
     if row.get("error", "").casefold() not in _NO_ERROR:
         skipped["marked as an error"] += 1
-        return
+        return code
     # Composed: an accent apart from its letter makes another concept of the word, and other tokens.
-    original, own = (normalize("NFC", row[name]) for name in ("word_original", "word_translation"))
+    (original, _), (own, odd) = (clean_word(row[name]) for name in ("word_original", "word_translation"))
     if not original or not own:
         skipped["no word"] += 1
-        return
+        return code
+    for reason in filter(None, map(why_unusable, (original, own))):
+        if reason == CONTROL:
+            raise InputError(f"{place}: {original!r}, {own!r}: there is {reason} in a word; write it in one line")
+        skipped[reason] += 1
+        return code
+    gathered.cleaned.setdefault(code, Counter()).update(odd)
     if (code, original) in gathered.seen:
         raise InputError(
             f"{place}: {original!r} stands twice in {code!r}, first at {gathered.seen[code, original]}; keep one row"
@@ -170,11 +273,12 @@ def _read_row(row: Mapping[str, str], place: str, gathered: _Gathered) -> None:
     gathered.seen[code, original] = place
     gathered.words.setdefault(original, {})[code] = own
     if _SENTENCE in row:
-        found = split_cloze(normalize("NFC", row[_SENTENCE]), own)
+        found = split_cloze(without_marks(normalize("NFC", row[_SENTENCE])), own)
         if isinstance(found, Cloze):
             gathered.clozes.setdefault(code, {})[_id(original)] = found
         else:
             skipped[f"cloze: {found}"] += 1
+    return code
 
 
 def _id(word: str) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from unicodedata import normalize
 
 from latentlang.errors import InputError, unknown
 from latentlang.languages import language as find_language
 from latentlang.tasks.base import Prompt, Task, check_count, check_language, pick
+from latentlang.tasks.cleaning import CONTROL, why_unusable, without_marks
 from latentlang.tasks.draw import shuffled
 
 
@@ -22,12 +24,23 @@ class Concept:
     Attributes:
         id: category and English name (``"animal/dog"``).
         category: concepts of the same category are each other's null.
-        words: language code to word.
+        words: language code to word; composed (NFC), and without invisible marks.
+
+    Raises:
+        InputError: a word is empty or holds a line break.
     """
 
     id: str
     category: str
     words: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Take invisible marks off: a direction mark before a word is read as another word by every tokenizer."""
+        words = {code: without_marks(normalize("NFC", word)) for code, word in self.words.items()}
+        for code, word in words.items():
+            if not word or why_unusable(word) == CONTROL:
+                raise InputError(f"concept {self.id!r}: the {code!r} word {self.words[code]!r} is no word")
+        object.__setattr__(self, "words", words)
 
 
 @cache

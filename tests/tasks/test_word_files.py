@@ -192,7 +192,7 @@ def test_rows_marked_as_errors_and_rows_without_a_word_are_counted(tmp_path):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"lang,word_original\nde,house\n", "has no column 'word_translation'; it has lang, word_original"),
+        (b"lang,word_original\nde,house\n", "has no column 'word_translation'; it has 'lang', 'word_original'"),
         (b"lang,word_original,word_translation\n", "has a header and no rows"),
         (b"lang,word_original,word_translation\nde,house\n", "line 2: 3 columns expected"),
         (b"lang,word_original,word_translation\nde,house,Haus,x\n", "line 2: 3 columns expected"),
@@ -258,3 +258,94 @@ def test_accents_apart_from_their_letters_make_no_other_words(tmp_path):
         (tmp_path / f"{code}.csv").write_text(text, encoding="utf-8")
     (concept,) = read_words(tmp_path).concepts
     assert concept.words == {"en": "été", "de": "Ätna", "fr": "été"}
+
+
+HEADER = "lang,word_original,word_translation"
+
+
+def words_of(tmp_path, text, name="de.csv"):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return read_words(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("cell", "word", "code"),
+    [
+        ("\u200fHund", "Hund", "invisible marks"),
+        ("Hund\ufeff", "Hund", "invisible marks"),
+        ("\u202bHund\u202c", "Hund", "invisible marks"),
+        ("Hun\u00add", "Hund", "invisible marks"),
+        ("„Hund“", "Hund", "quotation marks"),
+        ("«chien»", "chien", "quotation marks"),
+        ('"""Hund"""', "Hund", "quotation marks"),
+        ("\u200cHund\u200d", "Hund", "invisible marks"),
+    ],
+)
+def test_what_is_certainly_no_part_of_a_word_is_taken_off_and_counted(tmp_path, cell, word, code):
+    found = words_of(tmp_path, f"{HEADER}\nde,dog,{cell}\nde,cat,Katze\n")
+    assert found.concepts[0].words["de"] == word
+    assert found.cleaned == {"de": {code: 1}}
+    assert found.notes() == {"de": f"taken off words: {code} (1)"}
+
+
+@pytest.mark.parametrize("word", ["می‌خواهم", "ක්‍රීඩා", "l'eau", "aujourd'hui", "'s avonds"])
+def test_marks_and_apostrophes_that_belong_to_a_word_stay(tmp_path, word):
+    assert words_of(tmp_path, f"{HEADER}\nde,dog,{word}\n").concepts[0].words["de"] == word
+
+
+def test_full_width_letters_are_left_as_written_and_said(tmp_path):
+    found = words_of(tmp_path, f"{HEADER}\nja,car,ＣＡＲ\nja,dog,犬\n", "ja.csv")
+    assert found.concepts[0].words["ja"] == "ＣＡＲ"
+    assert found.notes() == {"ja": "1 with full-width letters, left as written"}
+
+
+@pytest.mark.parametrize("cell", ['"Hund, Köter"', "Katze/Kater", "Vogel (m.)", "chien; chienne", "犬、狗"])
+def test_a_cell_with_several_words_is_not_used_and_counted(tmp_path, cell):
+    found = words_of(tmp_path, f"{HEADER}\nde,dog,{cell}\nde,cat,Katze\n")
+    assert [concept.id for concept in found.concepts] == ["word/cat"]
+    assert found.skipped == {"de": {"several words in one cell": 1}}
+    assert found.notes() == {"de": "not used: several words in one cell (1)"}
+
+
+@pytest.mark.parametrize("cell", ['"Hu\nnd"', "Hu\0nd", "Hu\x1b[31mnd"])
+def test_a_line_break_or_control_character_in_a_word_is_refused(tmp_path, cell):
+    with pytest.raises(InputError, match="line break or control character"):
+        words_of(tmp_path, f"{HEADER}\nde,dog,{cell}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [
+        ("lang\tword_original\tword_translation\nde\tdog\tHund\n", "columns parted by tabs"),
+        ("lang;word_original;word_translation\r\nde;dog;Hund\r\n", "columns parted by semicolons"),
+        ("Lang,Word_Original,WORD_TRANSLATION\nde,dog,Hund\n", "column names in other case"),
+        (f"{HEADER}\nde,dog,Hund\n,,\n,,\n", "2 empty rows"),
+        (f"{HEADER}\nde,dog,Hund\n,,,,,\n", "1 empty row"),
+    ],
+)
+def test_other_spreadsheets_are_read_with_one_note(tmp_path, text, layout):
+    found = words_of(tmp_path, text)
+    assert found.concepts[0].words == {"en": "dog", "de": "Hund"}
+    assert found.notes() == {"de": layout}
+
+
+def test_a_repeated_column_is_refused_not_half_read(tmp_path):
+    with pytest.raises(InputError, match="has the column 'word_translation' 2 times; keep one"):
+        words_of(tmp_path, f"{HEADER},Word_Translation\nde,dog,Hund,Köter\n")
+
+
+def test_files_that_systems_leave_in_a_folder_are_not_read(tmp_path):
+    write_csv(tmp_path / "DE.CSV", [("de", "dog", "Hund")], columns=HEADER.split(","))
+    (tmp_path / "fr.tsv").write_text("lang\tword_original\tword_translation\nfr\tdog\tchien\n", encoding="utf-8")
+    (tmp_path / "._DE.CSV").write_bytes(b"\x00\x05\x16\x07")
+    (tmp_path / "old.csv").mkdir()
+    found = read_words(tmp_path)
+    assert [path.name for path in found.paths] == ["DE.CSV", "fr.tsv"]
+    assert found.concepts[0].words == {"en": "dog", "de": "Hund", "fr": "chien"}
+
+
+def test_languages_with_other_words_than_the_rest_are_said(tmp_path):
+    words_of(tmp_path, f"{HEADER}\nde,dog,Hund\nde,cat,Katze\n")
+    words_of(tmp_path, f"{HEADER}\nfr,dog,chien\n", "fr.csv")
+    built = task("translation", source="en", data=tmp_path)
+    assert built.notes == {"fr": "words for 1 of the 2 concepts in all files"}
