@@ -96,6 +96,7 @@ def compare(
     data: Annotated[
         Path | None, typer.Option(help="Items of your own, as for the other commands.", rich_help_panel=_RUN)
     ] = None,
+    accept: options.Accept = None,
     shots: Annotated[
         int | None,
         typer.Option(help="Few-shot examples; by default the task's own number.", rich_help_panel=_RUN),
@@ -135,7 +136,7 @@ def compare(
 
     count = _count(items)
     numbers = options.layer_numbers(layers)
-    given = {"data": data, "answers": answers}
+    given = {"data": data, "answers": answers, "accept": options.accepted(accept, data)}
     if task not in TASKS:
         raise unknown("task", task, TASKS, hint="`latentlang tasks` lists them")
     built = build_task(task, **{name: value for name, value in given.items() if value is not None})

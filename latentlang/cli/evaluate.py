@@ -57,6 +57,7 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Items of your own: folder of JSON files in the paper's layout.")
     ] = None,
+    accept: options.Accept = None,
     states: Annotated[
         str | None, typer.Option(help="With --adapter: base, tuned, or both (base,tuned; the default).")
     ] = None,
@@ -96,6 +97,8 @@ def evaluate(
         raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
     how: dict[str, Any] = {"protocol": protocol}
     how |= {key: value for key, value in (("data", data), ("answers", answers)) if value is not None}
+    if (called := options.accepted(accept, data)) is not None:
+        how["accept"] = called
     names = options.names(task)
     _check_closed(names)
     tasks = [build_task(name, **how) for name in names]
@@ -108,7 +111,7 @@ def evaluate(
     asked_for = {
         "answers": answers, "score": None if score == "first-tokens" else score, "items": items, "shots": shots,
         "seed": seed or None, "protocol": None if protocol == "corrected" else protocol, "data": data and str(data),
-        "states": states, "seen": seen and ",".join(seen),
+        "accept": accept and ",".join(accept), "states": states, "seen": seen and ",".join(seen),
     }  # fmt: skip
     about = [model_part(info.name), adapter or "", *names, *(lang or [])]
     folder = OutputFolder(out or run_folder("evaluate", about, asked_for))

@@ -34,6 +34,7 @@ def harvest(
     task: options.TaskName = "sentiment",
     source: options.Source = None,
     data: options.Data = None,
+    accept: options.Accept = None,
     shots: options.Shots = None,
     items: options.Items = None,
     seed: Annotated[int, typer.Option(help="Seed of the items' order and the examples.")] = 0,
@@ -101,7 +102,10 @@ def harvest(
     numbers = options.layer_numbers(layers)
     pools, streams = options.names(pool), options.names(stream)
     asked = [entry.code for entry in languages(lang)]
-    runs = plan(task, asked, source=source, data=data, answers=answers)
+    runs = plan(
+        task, asked, source=source, data=data, answers=answers,
+        accept=options.accepted(accept, data),
+    )  # fmt: skip
     prompts = _prompts(runs, asked, items=items, shots=shots, seed=seed)
     info = resolve(model)
     folder = OutputFolder(out)

@@ -25,6 +25,7 @@ def lens(
     task: options.TaskName = "translation",
     source: options.Source = None,
     data: options.Data = None,
+    accept: options.Accept = None,
     pivot: Annotated[str, typer.Option(help="Language that might show in the middle layers.")] = "en",
     shots: options.Shots = None,
     items: options.Items = None,
@@ -95,7 +96,10 @@ def lens(
     asked = languages(lang)
     readers = [entry.code for entry in languages(among)] if among else []
     pivot = language(pivot).code
-    runs = plan(task, [entry.code for entry in asked], source=source, data=data, answers=answers)
+    runs = plan(
+        task, [entry.code for entry in asked], source=source, data=data, answers=answers,
+        accept=options.accepted(accept, data),
+    )  # fmt: skip
     if not runs[0][0].answers(pivot):
         raise InputError(f"the {task} task has no answers in the pivot language {pivot!r}")
     counts = [
@@ -104,7 +108,8 @@ def lens(
     ]
     info = resolve(model)
     asked_for = {
-        "from": source, "data": data and str(data), "answers": answers, "shots": shots, "items": items,
+        "from": source, "data": data and str(data), "accept": accept and ",".join(accept),
+        "answers": answers, "shots": shots, "items": items,
         "pivot": None if pivot == "en" else pivot, "seed": seed or None, "policy": policy,
         "protocol": None if protocol == "corrected" else protocol, "tuned": tuned and str(tuned),
         "among": among and ",".join(among),

@@ -29,6 +29,12 @@ Data = Annotated[
         help="Items of your own: CSV files of words, JSON in the paper's layout; or a set on the hub, hub:xnli."
     ),
 ]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="With --data: what the files call a label, e.g. positive=1; repeatable.", metavar="LABEL=TEXT"
+    ),
+]
 Shots = Annotated[int | None, typer.Option(help="Few-shot examples; by default the task's own number.")]
 Items = Annotated[int | None, typer.Option(help="Items per language; by default all.")]
 Seed = Annotated[int, typer.Option(help="Seed of the items' order, examples and intervals.")]
@@ -105,6 +111,27 @@ def layer_numbers(text: str) -> str | list[int]:
 def names(text: str) -> list[str]:
     """Names from ``mean,last``, each once."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def accepted(given: Sequence[str] | None, data: Path | None) -> dict[str, list[str]] | None:
+    """``--accept positive=1 --accept negative=0`` as label to the strings that name it in the files; None for none.
+
+    Raises:
+        InputError: that is no label with a text, or there are no files.
+    """
+    if not given:
+        return None
+    if data is None:
+        raise InputError("--accept says what files call a label; give their folder with --data")
+    found: dict[str, list[str]] = {}
+    for text in given:
+        label, sign, name = text.partition("=")
+        if not sign or not label.strip() or not name.strip():
+            raise InputError(
+                f"--accept takes a label and what the files call it, e.g. --accept positive=1, not {text!r}"
+            )
+        found.setdefault(label.strip(), []).append(name)
+    return found
 
 
 def assigned(changes: Sequence[str]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def plan(
     source: str | None = None,
     data: Path | None = None,
     answers: str | None = None,
+    accept: Mapping[str, Sequence[str]] | None = None,
 ) -> list[tuple[Task, list[str]]]:
     """The tasks that ask for these languages: a translation has one source, which it cannot ask for.
 
@@ -40,6 +41,7 @@ def plan(
         source: ``--from``; None for the default.
         data: ``--data``, the task's items; None for the embedded ones.
         answers: ``--answers``, the answer mode of closed tasks; None for the task's own.
+        accept: ``--accept``, label to what the files call it.
 
     Raises:
         InputError: no such task, or a source that makes no sense.
@@ -47,6 +49,8 @@ def plan(
     options: dict[str, Any] = {} if data is None else {"data": data}
     if answers is not None:
         options["answers"] = answers
+    if accept is not None:
+        options["accept"] = accept
     if name != "translation":
         built = build_task(name, **options)
         if source is not None:

@@ -27,7 +27,7 @@ from latentlang.models import HookedLM, check_loaded
 from latentlang.results import Provenance
 from latentlang.tasks import CLOSED, TASKS, ChoiceTask, Prompt, Task
 from latentlang.tasks import task as build_task
-from latentlang.tasks.base import check_count
+from latentlang.tasks.base import check_count, with_data_notes
 from latentlang.tasks.labels import check_protocol
 
 Progress = Callable[[int, int], None]
@@ -242,7 +242,7 @@ class _Asked:
             "labels": list(first.labels),
             "shots": self.task.default_shots if shots is None else shots,
             "items": max(map(len, self.prompts.values())),
-            "notes": dict(self.notes),
+            "notes": with_data_notes(self.notes, self.task, self.prompts),
         }
 
 

@@ -19,7 +19,7 @@ from latentlang.lens.tuned import TunedLens
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out, score_answers
 from latentlang.results import Provenance
 from latentlang.tasks import Prompt, Task, as_task
-from latentlang.tasks.base import check_count
+from latentlang.tasks.base import check_count, with_data_notes
 
 POLICIES = ("exclusive", "drop", "shared", "sequence")
 PROTOCOLS = ("corrected", "as-published")
@@ -127,7 +127,7 @@ def logit_lens(
         "n_layers": model.n_layers,
         "lens": "logit" if tuned is None else "tuned",
         "accuracy": accuracy,
-        "notes": notes,
+        "notes": with_data_notes(notes, task, prompts),
         **({"nulls": MOST_NULLS} if policy == "sequence" else {}),
     }
     provenance = Provenance(

@@ -20,7 +20,7 @@ from latentlang.lens.result import mean_curves
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.results import Provenance, Result, View
 from latentlang.tasks import Prompt, Task, as_task
-from latentlang.tasks.base import check_count
+from latentlang.tasks.base import check_count, with_data_notes
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -201,7 +201,7 @@ def language_lens(
         "wrong_labels": WRONG_LABELS,
         "counted": READER_POLICIES[policy],
         "accuracy": accuracy,
-        "notes": notes,
+        "notes": with_data_notes(notes, task, prompts),
     }
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from latentlang.errors import InputError
@@ -96,6 +96,21 @@ class Task(ABC):
     @abstractmethod
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """Labels whose answers are the null for an item of `label` (other labels; other concepts of its category)."""
+
+
+def with_data_notes(notes: Mapping[str, str], task: Task, languages: Iterable[str]) -> dict[str, str]:
+    """Notes of a result with what the task has to say of its data in these languages.
+
+    Args:
+        notes: language code to note.
+        task: whose data was read.
+        languages: codes of the languages asked in, and of the source where there is one.
+    """
+    found = dict(notes)
+    for code in languages:
+        if said := task.notes.get(code):
+            found[code] = "; ".join(filter(None, (found.get(code), f"data: {said}")))
+    return found
 
 
 def check_count(name: str, value: int | None, *, least: int) -> None:

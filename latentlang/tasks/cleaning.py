@@ -15,7 +15,9 @@ SEVERAL, CONTROL = "several words in one cell", "a line break or control charact
 
 # Zero-width joiner and non-joiner belong to the spelling of Persian, Hindi or Sinhala words, inside them.
 _JOINERS = "\u200c\u200d"
-_QUOTES = {"\"": "\"", "'": "'", "“": "”", "„": "“", "«": "»", "»": "«", "‘": "’", "‚": "‘", "「": "」", "『": "』", "”": "”"}
+# Opening to closing: straight, English, German, French, Danish, Swedish, Japanese.
+_PAIRS = ('""', "''", "“”", "„“", "«»", "»«", "‘’", "‚‘", "「」", "『』", "””")
+_QUOTES = {pair[0]: pair[1] for pair in _PAIRS}
 _SEVERAL = re.compile(r"[,;/|()\[\]、，；／（）،؛]")
 
 

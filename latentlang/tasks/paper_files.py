@@ -8,6 +8,7 @@ here a label.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +16,14 @@ from unicodedata import normalize
 
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
+from latentlang.tasks.cleaning import without_marks
 from latentlang.tasks.files import PathLike, folder, read_json
 from latentlang.tasks.labels import ENGLISH, Kind, gold_words, languages_of
 
-_NAME = re.compile(r"(?P<stem>.+)_(?P<code>[A-Za-z]{2,3}(?:-[A-Za-z]+)?)(?P<count>\d+)_test\.json")
+_NAME = re.compile(
+    r"(?P<stem>.+)_(?P<code>[A-Za-z]{2,3}(?:[-_][A-Za-z]+)?)(?P<count>\d+)_test\.json", re.IGNORECASE
+)
+_FULL_STOPS = ".。।"
 # An exchange of labels is believed when it explains this many parallel items without exception.
 _ENOUGH_TO_TELL = 30
 
@@ -72,7 +77,8 @@ class PaperFiles:
                 raise InputError(
                     f"accept: {label!r} is no label of {kind.name}; it has {', '.join(kind.labels)}"
                 )
-            self._accept |= {text.strip().casefold(): label for text in strings}
+            named = [strings] if isinstance(strings, str) else strings
+            self._accept |= {_folded(str(text)): label for text in named}
         self.languages = tuple(code for code in languages_of(kind) if code in self._paths)
         if not self.languages:
             raise InputError(
@@ -91,8 +97,8 @@ class PaperFiles:
         """
         if language not in self._as_written:
             path = self._paths[language]
-            known = gold_words(self.kind, language) | self._accept
-            self._as_written[language] = _read(self.kind, path, known)
+            known = {_folded(word): label for word, label in gold_words(self.kind, language).items()}
+            self._as_written[language] = _read(self.kind, path, known | self._accept)
         return self._as_written[language]
 
     def items(self, language: str) -> tuple[Item, ...]:
@@ -115,6 +121,11 @@ class PaperFiles:
                     self.notes[language] = (
                         f"{self._paths[language].name}: labels are exchanged in the file ({pairs}), as all of its "
                         f"{len(own)} items show beside the English ones; put right"
+                    )
+                elif len(own) != (theirs := len(self.as_written(ENGLISH))):
+                    self.notes[language] = (
+                        f"{self._paths[language].name} has {len(own)} items and the English file {theirs}: items are "
+                        "matched by their place in the file"
                     )
             self._checked[language] = own
         return self._checked[language]
@@ -148,7 +159,13 @@ def _matching(kind: Kind, paths: Iterable[Path]) -> list[tuple[str, Path]]:
     found = []
     for path in paths:
         match = _NAME.fullmatch(path.name)
-        if match is None or not path.is_file() or not _belongs(kind, match["stem"]):
+        # A leading full stop: what macOS leaves beside a file, not a file of one's own.
+        if (
+            match is None
+            or path.name.startswith(".")
+            or not path.is_file()
+            or not _belongs(kind, match["stem"])
+        ):
             continue
         try:
             code = find_language(match["code"]).code
@@ -177,7 +194,10 @@ def _item(kind: Kind, path: Path, known: Mapping[str, str], name: str, record: o
     wanted = (*kind.keys, "answer")
     if not isinstance(record, dict):
         raise InputError(f"{path}, item {name}: expected an object with {', '.join(wanted)}")
-    values = [record.get(key) for key in wanted]
+    # A label may be a number (0 and 1); a text may not.
+    answer = record.get("answer")
+    number = isinstance(answer, int | float)
+    values = [*(record.get(key) for key in kind.keys), str(answer) if number else answer]
     for key, value in zip(wanted, values, strict=True):
         if not isinstance(value, str) or not value.strip():
             what = (
@@ -191,13 +211,19 @@ def _item(kind: Kind, path: Path, known: Mapping[str, str], name: str, record: o
                 f"{path}, item {name}: {key!r} {what}; a {kind.name} item has {', '.join(wanted)}"
             )
     *texts, gold = (normalize("NFC", str(value)) for value in values)
-    label = known.get(gold.strip().casefold())
+    label = known.get(_folded(gold))
     if label is None:
         raise InputError(
             f"{path}, item {name}: the answer {gold!r} names none of {', '.join(kind.labels)}; if it does mean one, "
-            f"say so with accept={{{kind.labels[0]!r}: [{gold!r}]}}"
+            f"say so: --accept {shlex.quote(f'{kind.labels[0]}={gold}')} at a shell, "
+            f"accept={{{kind.labels[0]!r}: [{gold!r}]}} in Python"
         )
     return Item(name, label, tuple(texts), gold)
+
+
+def _folded(label: str) -> str:
+    """A label as it is looked up: without invisible marks, a full stop at its end, and capitals."""
+    return without_marks(label).rstrip(_FULL_STOPS).strip().casefold()
 
 
 def _exchanged(own: tuple[Item, ...], reference: tuple[Item, ...]) -> dict[str, str] | None:

@@ -262,7 +262,9 @@ def _read_row(row: Mapping[str, str], place: str, gathered: _Gathered) -> str:
         return code
     for reason in filter(None, map(why_unusable, (original, own))):
         if reason == CONTROL:
-            raise InputError(f"{place}: {original!r}, {own!r}: there is {reason} in a word; write it in one line")
+            raise InputError(
+                f"{place}: {original!r}, {own!r}: there is {reason} in a word; write it in one line"
+            )
         skipped[reason] += 1
         return code
     gathered.cleaned.setdefault(code, Counter()).update(odd)

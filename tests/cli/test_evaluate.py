@@ -245,3 +245,19 @@ def test_ctrl_c_keeps_the_languages_that_are_done(run, monkeypatch, tmp_path):
     outcome = run("evaluate", "--lang", "de", "--items", "3", "--out", "other")
     assert outcome.code == 130 and outcome.err == "latentlang: interrupted; nothing was written\n"
     assert not (tmp_path / "other").exists()
+
+
+def test_labels_of_ones_own_files_are_named_in_the_command(run, tmp_path, qwen_folder):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    records = [{"input": f"text {n}", "answer": n % 2} for n in range(8)]
+    (folder / "emotion_en8_test.json").write_text(json.dumps(records), encoding="utf-8")
+    common = ("evaluate", "--model", qwen_folder, "--data", folder, "--shots", "0", "--out", "o")
+    refused = run(*common)
+    assert refused.code == 2 and "--accept positive=0" in refused.err
+    _ended_well(run(*common, "--accept", "positive=1", "--accept", "negative=0"))
+    for wrong, said in (("positive", "a label and what the files call it"), ("good=1", "'good' is no label")):
+        refused = run(*common, "--accept", wrong)
+        assert refused.code == 2 and said in refused.err
+    refused = run("evaluate", "--accept", "positive=1")
+    assert refused.code == 2 and "give their folder with --data" in refused.err

@@ -164,6 +164,46 @@ def test_english_labels_and_accepted_strings_are_understood(tmp_path):
         task("paraphrase", data=folder, accept={"equal": ["1"]})
 
 
+@pytest.mark.parametrize(
+    ("same", "different"),
+    [("Same.", "DIFFERENT"), (" same ", "\u200fdifferent\u200f"), ("same。", "different.")],
+)
+def test_labels_are_understood_whatever_their_capitals_marks_and_full_stop(tmp_path, same, different):
+    said = {"de": {"same": same, "different": different}}
+    built = task("paraphrase", data=write_task(tmp_path, "paraphrase", ["de"], strings=said))
+    assert [p.label for p in built.prompts("de", items=2)] == ["same", "different"]
+
+
+def test_labels_may_be_numbers_and_the_error_says_how_to_name_them_at_a_shell(tmp_path):
+    said = {"en": {"positive": 1, "negative": 0}}
+    folder = write_task(tmp_path, "sentiment", ["en"], strings=said)
+    with pytest.raises(InputError, match=r"the answer '1' names none .*: --accept positive=1 at a shell"):
+        task("sentiment", data=folder).prompts("en")
+    built = task("sentiment", data=folder, accept={"positive": ["1"], "negative": "0"})
+    assert [p.label for p in built.prompts("en", items=2)] == ["positive", "negative"]
+
+
+def test_regional_names_are_read_and_hidden_files_are_not(tmp_path):
+    write_json(
+        tmp_path / "emotion_pt_BR2_test.json", records("sentiment", ["positive"] * 2, words(SENTIMENT, "en"))
+    )
+    (tmp_path / "._emotion_pl2_test.json").write_bytes(b"\x00\x05\x16\x07")
+    write_json(
+        tmp_path / "Emotion_pl2_Test.JSON", records("sentiment", ["positive"] * 2, words(SENTIMENT, "en"))
+    )
+    assert PaperFiles(SENTIMENT, tmp_path).languages == ("pl",)
+
+
+def test_a_file_with_other_items_than_the_english_one_is_said(tmp_path):
+    write_task(tmp_path, "nli", ["en"])
+    write_task(tmp_path, "nli", ["de"], count=33)
+    built = task("nli", data=tmp_path)
+    built.prompts("de")
+    assert built.notes == {
+        "de": "snli_de33_test.json has 33 items and the English file 36: items are matched by their place in the file"
+    }
+
+
 GOOD = records("nli", NLI.labels * 4, words(NLI, "en"))
 
 

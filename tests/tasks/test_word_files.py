@@ -192,7 +192,10 @@ def test_rows_marked_as_errors_and_rows_without_a_word_are_counted(tmp_path):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"lang,word_original\nde,house\n", "has no column 'word_translation'; it has 'lang', 'word_original'"),
+        (
+            b"lang,word_original\nde,house\n",
+            "has no column 'word_translation'; it has 'lang', 'word_original'",
+        ),
         (b"lang,word_original,word_translation\n", "has a header and no rows"),
         (b"lang,word_original,word_translation\nde,house\n", "line 2: 3 columns expected"),
         (b"lang,word_original,word_translation\nde,house,Haus,x\n", "line 2: 3 columns expected"),
@@ -336,7 +339,9 @@ def test_a_repeated_column_is_refused_not_half_read(tmp_path):
 
 def test_files_that_systems_leave_in_a_folder_are_not_read(tmp_path):
     write_csv(tmp_path / "DE.CSV", [("de", "dog", "Hund")], columns=HEADER.split(","))
-    (tmp_path / "fr.tsv").write_text("lang\tword_original\tword_translation\nfr\tdog\tchien\n", encoding="utf-8")
+    (tmp_path / "fr.tsv").write_text(
+        "lang\tword_original\tword_translation\nfr\tdog\tchien\n", encoding="utf-8"
+    )
     (tmp_path / "._DE.CSV").write_bytes(b"\x00\x05\x16\x07")
     (tmp_path / "old.csv").mkdir()
     found = read_words(tmp_path)

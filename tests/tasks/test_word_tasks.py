@@ -107,7 +107,9 @@ def test_which_concepts_are_asked_for_is_on_record():
 
 
 def test_a_concepts_words_carry_no_invisible_marks():
-    concept = Concept("c/dog", "c", {"ja": "\u200f犬", "de": "Hund\ufeff", "fa": "می‌خواهم", "fr": "e\u0301te\u0301"})
+    concept = Concept(
+        "c/dog", "c", {"ja": "\u200f犬", "de": "Hund\ufeff", "fa": "می‌خواهم", "fr": "e\u0301te\u0301"}
+    )
     assert concept.words == {"ja": "犬", "de": "Hund", "fa": "می‌خواهم", "fr": "été"}
     with pytest.raises(InputError, match=r"concept 'c/x': the 'de' word '\\u200f' is no word"):
         Concept("c/x", "c", {"de": "\u200f"})
