@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from latentlang.errors import InputError
+from latentlang.storage.files import prepare_folder, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -280,36 +280,3 @@ def check_vacant(folder: Path, kind: str) -> None:
             f"{str(folder)!r} holds a result of another kind, {there!r}, which this would overwrite; choose another "
             "folder"
         )
-
-
-def prepare_folder(folder: str | os.PathLike[str]) -> Path:
-    """Make an output folder and make sure that it can be written, before anything slow is computed.
-
-    Raises:
-        InputError: it cannot be made or written.
-    """
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write to the folder {str(path)!r}: {reason}; choose another one") from error
-    return path
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all: under a temporary name first, then renamed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

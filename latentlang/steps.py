@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from latentlang.errors import InputError
-from latentlang.results import prepare_folder, write_text
+from latentlang.storage.files import prepare_folder, write_text
 
 T = TypeVar("T")
 #: Written into a step's folder before it begins, and again when it is whole.

@@ -8,7 +8,8 @@ import pytest
 from small_store import small_store
 
 from latentlang.errors import InputError
-from latentlang.results import Provenance, Result, prepare_folder, write_text
+from latentlang.results import Provenance, Result
+from latentlang.storage.files import prepare_folder, write_text
 
 
 @dataclass(frozen=True)

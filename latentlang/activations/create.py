@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from latentlang.activations.lock import FolderLock
 from latentlang.activations.manifest import Manifest
 from latentlang.activations.prompts import TEXTS, ContentHash, completed
 from latentlang.activations.shards import Layout, stored_dtype
 from latentlang.activations.store import ActivationStore, open_store
 from latentlang.activations.writer import begin, check_empty, rows_per_shard, write_shard
 from latentlang.errors import InputError
-from latentlang.results import Provenance, prepare_folder
+from latentlang.results import Provenance
+from latentlang.storage.files import prepare_folder
+from latentlang.storage.lock import FolderLock
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from latentlang.activations.files import replacing
 from latentlang.errors import InputError, unknown
+from latentlang.storage.files import replacing
 
 if TYPE_CHECKING:
     from latentlang.activations.store import ActivationStore

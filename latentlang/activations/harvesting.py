@@ -16,9 +16,7 @@ from typing import Any
 
 import torch
 
-from latentlang.activations.files import Progress
 from latentlang.activations.identity import model_identity
-from latentlang.activations.lock import FolderLock
 from latentlang.activations.manifest import MANIFEST, PROMPTS, Manifest, differences, read_manifest
 from latentlang.activations.prompts import TEXTS, read_prompts
 from latentlang.activations.shards import Layout, stored_dtype
@@ -40,7 +38,9 @@ from latentlang.models import HookedLM, Reading, check_loaded
 from latentlang.models.encoding import PromptLike
 from latentlang.models.reader import Reader
 from latentlang.models.reading import POOLS, STREAMS, check_layers, check_pools, check_streams
-from latentlang.results import Provenance, package_versions, prepare_folder
+from latentlang.results import Provenance, package_versions
+from latentlang.storage.files import Progress, prepare_folder
+from latentlang.storage.lock import FolderLock
 from latentlang.tasks import Prompt, Task
 from latentlang.tasks.base import check_count
 

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from latentlang.activations.files import sync_folder, write_bytes
 from latentlang.activations.shards import DTYPES, Layout
 from latentlang.errors import InputError
+from latentlang.storage.files import sync_folder, write_bytes
 
 FORMAT_VERSION = 1
 KIND = "latentlang-activations"

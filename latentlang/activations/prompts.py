@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentlang.activations.files import replacing
 from latentlang.errors import InputError
+from latentlang.storage.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from latentlang.activations.files import Progress
 from latentlang.activations.manifest import PROMPTS, Manifest, Shard, read_manifest
 from latentlang.activations.prompts import file_sha256
 from latentlang.errors import InputError
+from latentlang.storage.files import Progress
 
 _REMEDY = "delete it and run the same harvest again"
 

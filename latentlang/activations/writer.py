@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import torch
 from torch import Tensor
 
-from latentlang.activations.files import PARTIAL, replacing, write_bytes
-from latentlang.activations.lock import LOCK
 from latentlang.activations.manifest import FORMAT_VERSION, KIND, MANIFEST, METADATA, PROMPTS, Manifest
 from latentlang.activations.prompts import write_prompts
 from latentlang.activations.shards import Layout
 from latentlang.errors import InputError
 from latentlang.results import Provenance
+from latentlang.storage.files import PARTIAL, replacing, write_bytes
+from latentlang.storage.lock import LOCK
 
 if TYPE_CHECKING:
     import pandas as pd

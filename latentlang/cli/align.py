@@ -114,7 +114,7 @@ def _write(result: AlignmentResult, folder: OutputFolder) -> None:
     from latentlang.figures.alignment_tables import alignment_table
     from latentlang.figures.html import write_html
     from latentlang.geometry import by_language, paper_table
-    from latentlang.results import write_text
+    from latentlang.storage.files import write_text
 
     result.save(folder.path)
     folder.files += [folder.path / "result.parquet", folder.path / "metadata.json"]

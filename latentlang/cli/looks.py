@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentlang.cli.plan import OUT, OutputFolder, slug
 from latentlang.errors import InputError
-from latentlang.results import prepare_folder
+from latentlang.storage.files import prepare_folder
 
 if TYPE_CHECKING:
     from latentlang.lens import ExplorerResult, LanguageLensResult

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS, language
-from latentlang.results import check_vacant, prepare_folder
+from latentlang.results import check_vacant
+from latentlang.storage.files import prepare_folder
 from latentlang.tasks import Task
 from latentlang.tasks import task as build_task
 

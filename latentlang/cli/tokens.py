@@ -41,7 +41,7 @@ def tokens(
     from latentlang.cli.console import output, say
     from latentlang.languages import language, languages
     from latentlang.models.registry import resolve
-    from latentlang.results import prepare_folder
+    from latentlang.storage.files import prepare_folder
     from latentlang.tasks import task as build_task
 
     asked = [entry.code for entry in languages(lang)]

@@ -25,7 +25,7 @@ from latentlang.downloads.catalogue import (
 )
 from latentlang.downloads.scripts import script_blocks
 from latentlang.errors import InputError
-from latentlang.results import prepare_folder, write_text
+from latentlang.storage.files import prepare_folder, write_text
 
 # As `latentlang.tasks` looks for them beside the items (a test holds the two names together).
 BLOCKS_FILE = "few_shot_blocks.json"

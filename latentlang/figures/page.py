@@ -13,7 +13,7 @@ import plotly.io
 
 from latentlang.errors import InputError
 from latentlang.figures.style import BASELINE, GRID, INK, MUTED, PAPER, PIVOT, TARGET, font_stack
-from latentlang.results import write_text
+from latentlang.storage.files import write_text
 
 # Whatever plotly could ever try, the browser may load nothing that is not in the page. Pictures are drawn as data.
 _POLICY = (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from latentlang.activations.files import write_bytes
 from latentlang.errors import InputError, unknown
+from latentlang.storage.files import write_bytes
 
 FORMATS = ("png", "pdf", "svg")
 _WIDTH, _SCALE = 1000, 2

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from latentlang.activations.files import write_bytes
 from latentlang.errors import InputError
+from latentlang.storage.files import write_bytes
 
 FILE = "bases.safetensors"
 FORMAT = "latentlang-pca-bases-1"

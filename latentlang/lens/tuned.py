@@ -23,7 +23,7 @@ from torch import Tensor
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM, check_loaded
-from latentlang.results import prepare_folder
+from latentlang.storage.files import prepare_folder
 
 FORMAT = "latentlang tuned lens 1"
 _FILE = "tuned_lens.safetensors"

@@ -22,7 +22,7 @@ from latentlang.reproduction.sizes import model_name, shape
 from latentlang.reproduction.steps import Adapter, Step, adapter_of
 from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
 from latentlang.reproduction.words import about_experiment, command_of, made_with
-from latentlang.results import prepare_folder, write_text
+from latentlang.storage.files import prepare_folder, write_text
 
 FORMATS = ("html", *PICTURES)
 _SCALE = 1.5

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from latentlang.activations.lock import FolderLock
 from latentlang.errors import InputError, LatentlangError
 from latentlang.models.hub import fetch
 from latentlang.models.registry import resolve
@@ -17,7 +16,8 @@ from latentlang.reproduction.planning import Plan
 from latentlang.reproduction.run import Progress, Runner, run_groups
 from latentlang.reproduction.sizes import model_name
 from latentlang.reproduction.steps import Step
-from latentlang.results import prepare_folder
+from latentlang.storage.files import prepare_folder
+from latentlang.storage.lock import FolderLock
 
 #: Where figures and tables go, unless told otherwise.
 FIGURES = Path("figures")

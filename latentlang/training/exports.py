@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from latentlang.errors import InputError, unknown
-from latentlang.results import prepare_folder, write_text
+from latentlang.storage.files import prepare_folder, write_text
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.labels import KINDS
 from latentlang.training.questions import AlignmentData, QuestionPair

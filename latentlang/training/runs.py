@@ -13,7 +13,7 @@ from typing import Any
 
 from latentlang.errors import InputError
 from latentlang.models.files import safetensors_header
-from latentlang.results import write_text
+from latentlang.storage.files import write_text
 from latentlang.training.result import CONFIG, RUN_FILE, WEIGHTS
 
 CHECKPOINTS = "checkpoints"

@@ -18,12 +18,13 @@ from children import INTERRUPTED, REFUSED, Child, Inside
 from stores import contents, hooked, reviews
 
 import latentlang as ll
-from latentlang.activations import ActivationStore, files, find_faults, writer
-from latentlang.activations.files import PARTIAL
-from latentlang.activations.lock import LOCK
+from latentlang.activations import ActivationStore, find_faults, writer
 from latentlang.activations.manifest import Manifest, read_manifest
 from latentlang.errors import InputError
 from latentlang.models import HookedLM
+from latentlang.storage import files
+from latentlang.storage.files import PARTIAL
+from latentlang.storage.lock import LOCK
 from latentlang.tasks import Prompt
 
 Progress = Callable[[int, int], None]

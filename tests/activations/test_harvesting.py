@@ -18,9 +18,9 @@ from stores import contents, hooked, reviews
 import latentlang as ll
 from latentlang.activations import harvesting
 from latentlang.activations.identity import fingerprint
-from latentlang.activations.lock import LOCK
 from latentlang.errors import InputError
 from latentlang.models import HookedLM
+from latentlang.storage.lock import LOCK
 from latentlang.tasks import Prompt
 
 POOLS = ("mean", "mean_no_bos", "question", "last")

@@ -11,9 +11,9 @@ from stores import hooked, reviews
 
 import latentlang as ll
 from latentlang.activations import harvesting, writer
-from latentlang.activations.lock import LOCK, FolderLock
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM
+from latentlang.storage.lock import LOCK, FolderLock
 from latentlang.tasks import Prompt
 
 # Bytes of a prompt with all four layers of the tiny model under the default pools in float32.

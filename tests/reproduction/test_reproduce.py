@@ -16,11 +16,11 @@ import pandas as pd
 import pytest
 from small_experiments import SPONTANEOUS, write_suite
 
-from latentlang.activations.lock import FolderLock
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationResult
 from latentlang.reproduction import Reproduction, plan, reproduce, reproducing
 from latentlang.reproduction import pages as pages_module
+from latentlang.storage.lock import FolderLock
 
 QUICK = {"overrides": {"steps": 2, "per_pair": 40}}
 FILES = {
