@@ -9,7 +9,6 @@ from small_store import small_store
 
 from latentlang.errors import InputError
 from latentlang.results import Provenance, Result
-from latentlang.storage.files import prepare_folder, write_text
 
 
 @dataclass(frozen=True)
@@ -49,19 +48,6 @@ def test_loading_another_kind_or_a_newer_format_is_refused(tmp_path):
     (tmp_path / "metadata.json").write_text(json.dumps(record | {"format": 99}))
     with pytest.raises(InputError, match="newer than"):
         _Toy.load(tmp_path)
-
-
-def test_a_folder_under_a_file_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot write to the folder"):
-        prepare_folder(tmp_path / "file" / "out")
-
-
-def test_write_text_replaces_whole_files_and_leaves_nothing_behind(tmp_path):
-    write_text(tmp_path / "a.txt", "one")
-    write_text(tmp_path / "a.txt", "two")
-    assert (tmp_path / "a.txt").read_text() == "two"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_a_result_goes_over_its_own_kind_only(tmp_path):

@@ -28,7 +28,6 @@ from latentlang.activations.writer import (
     ShardWriter,
     begin,
     check_empty,
-    remove_leftovers,
     rows_per_shard,
 )
 from latentlang.errors import InputError, ModelError
@@ -39,7 +38,7 @@ from latentlang.models.encoding import PromptLike
 from latentlang.models.reader import Reader
 from latentlang.models.reading import POOLS, STREAMS, check_layers, check_pools, check_streams
 from latentlang.results import Provenance, package_versions
-from latentlang.storage.files import Progress, prepare_folder
+from latentlang.storage.files import Progress, prepare_folder, size_words
 from latentlang.storage.lock import FolderLock
 from latentlang.tasks import Prompt, Task
 from latentlang.tasks.base import check_count
@@ -117,7 +116,7 @@ def harvest(
     )
     layout = Layout(names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model)
     folder = prepare_folder(out)
-    with FolderLock(folder) as lock:
+    with FolderLock(folder):
         tokens = PromptTokens(model, reader, given)
         planned = Manifest(
             model=model_identity(model),
@@ -133,13 +132,11 @@ def harvest(
         if (folder / MANIFEST).exists():
             manifest = _resumed(folder, planned, tokens, allowed=resume)
         else:
-            if not lock.left_behind:
-                check_empty(folder)
+            check_empty(folder)
             _check_space(folder, planned.with_shards().bytes)
             noted = {"layers": list(numbers), "pools": list(kept), "streams": list(names)}
             made = replace(provenance, settings={**provenance.settings, **noted})
             manifest = begin(folder, planned, tokens.tables(), made)
-        remove_leftovers(folder)
         _fill(folder, manifest, tokens, reader, progress)
     return open_store(folder)
 
@@ -227,8 +224,9 @@ def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(
-            f"{needed / 1e9:.2f} GB are to be written and {str(folder)!r} has {free / 1e9:.2f} GB free; make space, "
-            "ask for fewer layers, pools or prompts, or choose another disk"
+            f"{size_words(needed)} are to be written and {str(folder)!r} has {size_words(free)} free, "
+            f"{size_words(needed - free)} too little; make space, ask for fewer layers, pools or "
+            "prompts, or choose another disk"
         )
 
 

@@ -24,7 +24,7 @@ from latentlang.activations.prompts import write_prompts
 from latentlang.activations.shards import Layout
 from latentlang.errors import InputError
 from latentlang.results import Provenance
-from latentlang.storage.files import PARTIAL, replacing, write_bytes
+from latentlang.storage.files import replacing, write_bytes
 from latentlang.storage.lock import LOCK
 
 if TYPE_CHECKING:
@@ -52,27 +52,40 @@ def rows_per_shard(layout: Layout, shard_bytes: int | None) -> int:
 def check_empty(folder: Path) -> None:
     """Refuse a folder that holds something, so that nobody's files are mixed with a store's.
 
+    What `begin` wrote before it was killed is nobody's.
+
     Raises:
         InputError: it does.
     """
-    if found := sorted(entry.name for entry in folder.iterdir() if entry.name != LOCK):
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name != LOCK)
+    if found and not (set(found) <= {METADATA, PROMPTS} and _was_begun(folder)):
         raise InputError(
             f"the folder {str(folder)!r} holds no store and is not empty ({found[0]}); choose another one"
         )
 
 
+def _was_begun(folder: Path) -> bool:
+    """Whether the provenance of a store lies in a folder."""
+    try:
+        record = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.get("kind") == KIND
+
+
 def begin(
     folder: Path, manifest: Manifest, tables: Iterable[pd.DataFrame], provenance: Provenance
 ) -> Manifest:
-    """Begin a store: prompts, provenance, and last the manifest, with all its shards missing.
+    """Begin a store: provenance, prompts, and last the manifest, with all its shards missing.
 
     Raises:
         InputError: something cannot be written; then nothing stays.
     """
     try:
-        digest = write_prompts(folder / PROMPTS, tables)
+        # First what says whose the folder is: a run that is killed here is begun again by the next one.
         record = {"kind": KIND, "format": FORMAT_VERSION, "provenance": asdict(provenance)}
         write_bytes(folder / METADATA, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+        digest = write_prompts(folder / PROMPTS, tables)
         manifest = replace(manifest, prompts={**manifest.prompts, "sha256": digest}).with_shards()
         manifest.write(folder)
     except BaseException:
@@ -81,12 +94,6 @@ def begin(
             (folder / METADATA).unlink(missing_ok=True)
         raise
     return manifest
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed writer was writing."""
-    for path in folder.glob(f".*{PARTIAL}"):
-        path.unlink(missing_ok=True)
 
 
 def write_shard(path: Path, layout: Layout, rows: int, parts: Iterable[Tensor]) -> str:

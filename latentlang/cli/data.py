@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.cli.failures import CommandInterrupt
-from latentlang.cli.lists import AsJson, print_json, print_table, size_words
+from latentlang.cli.lists import AsJson, print_json, print_table
+from latentlang.storage.files import size_words
 
 if TYPE_CHECKING:
     from latentlang.downloads import Download, PublishedSet

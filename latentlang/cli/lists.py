@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from latentlang.storage.files import size_words
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -139,11 +141,6 @@ def recipes(
     typer.echo(
         "\nAny languages do too: --recipe fr+ja-en. `latentlang recipes NAME` prints a recipe to start from."
     )
-
-
-def size_words(count: int) -> str:
-    """Bytes as one reads them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def print_json(rows: Sequence[dict[str, Any]]) -> None:

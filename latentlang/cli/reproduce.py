@@ -166,7 +166,7 @@ def _plan_table(planned: Plan) -> Table:
     """The steps, what is there, and what the others will cost."""
     from rich.table import Table
 
-    from latentlang.cli.lists import size_words
+    from latentlang.storage.files import size_words
 
     steps = planned.steps()
     where = planned.bench.settings.device

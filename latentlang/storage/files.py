@@ -1,53 +1,125 @@
-"""Files that are whole or not there: written under a temporary name, flushed to the disk, then renamed."""
+"""Atomic file writes: under a temporary name first, flushed to the disk, then renamed; and output folders."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
-import tempfile
+import re
+import secrets
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO
+
+from safetensors import SafetensorError
 
 from latentlang.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Called with what is done and what there is in all.
 Progress = Callable[[int, int], None]
 
-# Ends the name of a file that is being written. The name is fixed, so that a killed run leaves at most one such file
-# behind and the run that resumes writes over it.
+# What a file is called while it is written. A killed run leaves such files behind; they bear a name that nobody else
+# gives, so that the next run may remove them.
 PARTIAL = ".partial"
+_TEMPORARY = re.compile(r"\.latentlang-[0-9a-f]{16}" + re.escape(PARTIAL))
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def partial_name(path: Path) -> Path:
-    """Where a file is written before it gets its name."""
-    return path.with_name(f".{path.name}{PARTIAL}")
+# How libraries that write by themselves (safetensors) word the same.
+_NO_SPACE_WORDS = tuple(f"os error {number}" for number in _NO_SPACE)
+# What the umask then takes from.
+_MODE = 0o666
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` when the block ends well, and leaves nothing when it does not.
 
-    Its contents are on the disk when the block has ended; for its name see `sync_folder`. One writer at a time.
+    Its contents are on the disk when the block has ended; for its name see `sync_folder`. It has the rights that the
+    umask leaves. A symbolic link at `path` is replaced, not followed.
 
     Raises:
         InputError: it cannot be written; a full disk is called so.
     """
-    temporary = partial_name(path)
-    try:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+    with _temporary(path) as (temporary, stream):
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
         temporary.replace(path)
+
+
+@contextmanager
+def replacing_name(path: Path) -> Iterator[Path]:
+    """As `replacing`, for what takes a file's name and writes it by itself.
+
+    Raises:
+        InputError: it cannot be written; a full disk is called so.
+    """
+    with _temporary(path) as (temporary, _stream):
+        yield temporary
+        # through a handle of its own: the library may have put another file in the place of the first
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
+    """A new file beside `path`, removed when the block fails; what fails to write in the block is told."""
+    temporary: Path | None = None
+    try:
+        temporary, handle = _create(path.parent)
+        with os.fdopen(handle, "w+b") as stream:
+            yield temporary, stream
     except BaseException as error:
-        with suppress(OSError):  # what went wrong first is what is told
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if temporary is not None:
+            with suppress(OSError):  # what went wrong first is what is told
+                temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError | SafetensorError):
             raise write_error(path, error) from error
         raise
+
+
+def _create(folder: Path) -> tuple[Path, int]:
+    """A new temporary file and its handle; a link that somebody has laid in its place is not followed."""
+    path = folder / f".latentlang-{secrets.token_hex(8)}{PARTIAL}"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), _MODE)
+    _try_lock(handle)  # says that it is being written, to `remove_leftovers` of another process
+    return path, handle
+
+
+def _try_lock(handle: int) -> bool:
+    """Lock a file if nobody else has; also true where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed writers left in a folder; none that is being written."""
+    for path in folder.glob(f".latentlang-*{PARTIAL}"):
+        if not _TEMPORARY.fullmatch(path.name):
+            continue
+        try:
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        except OSError:  # gone meanwhile, or a link, which is none of ours
+            continue
+        try:
+            if stat.S_ISREG(os.fstat(handle).st_mode) and _try_lock(handle):
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:
@@ -59,24 +131,92 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_error(path: Path, error: OSError) -> InputError:
+def write_error(path: Path, error: Exception) -> InputError:
     """What is told when a file cannot be written."""
-    if error.errno in _NO_SPACE:
+    reason = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) in _NO_SPACE or any(words in str(error) for words in _NO_SPACE_WORDS):
         return InputError(
-            f"no space left for {str(path)!r} ({error.strerror}); make space and run the same command again: "
+            f"no space left for {str(path)!r} ({reason}); make space and run the same command again: "
             "what is complete is kept"
         )
-    return InputError(f"cannot write {str(path)!r}: {error.strerror or error}")
+    return InputError(f"cannot write {str(path)!r}: {reason}")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all.
+    """Write a small file atomically.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: it cannot be written; a full disk is called so.
     """
     with replacing(path) as stream:
         stream.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, atomically.
+
+    Raises:
+        InputError: it cannot be written; a full disk is called so.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as parquet, without its index, atomically.
+
+    Raises:
+        InputError: it cannot be written; a full disk is called so.
+    """
+    with replacing(path) as stream:
+        table.to_parquet(stream, index=False)
+
+
+class Staged(AbstractContextManager["Staged"]):
+    """Files of one folder that take their places together, when the block ends well.
+
+    Each is on the disk under a temporary name before the first gets its own; a full disk leaves older files as they
+    are. The file added last gets its place first: where it lists the others by their hashes, a kill between two renames
+    leaves what can be seen not to fit together.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: list[tuple[Path, Path]] = []
+
+    def add(self, name: str, content: pd.DataFrame | bytes) -> str:
+        """Write a file, a table as parquet without its index; returns its SHA-256.
+
+        Raises:
+            InputError: it cannot be written; a full disk is called so.
+        """
+        target = self._folder / name
+        with _temporary(target) as (temporary, stream):
+            if isinstance(content, bytes):
+                stream.write(content)
+            else:
+                content.to_parquet(stream, index=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.seek(0)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            self._files.append((temporary, target))
+        return digest
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            while error is None and self._files:
+                temporary, target = self._files[-1]
+                try:
+                    temporary.replace(target)
+                except OSError as failed:
+                    raise write_error(target, failed) from failed
+                self._files.pop()
+        finally:
+            for temporary, _target in self._files:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
 
 
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
@@ -85,28 +225,23 @@ def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: it cannot be made or written.
     """
+    if not os.fspath(folder):
+        raise InputError("the name of the output folder is empty; name one (. is the current folder)")
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        tried, handle = _create(path)
+        os.close(handle)
+        tried.unlink()
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"cannot write to the folder {str(path)!r}: {reason}; choose another one") from error
     return path
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all: under a temporary name first, then renamed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def size_words(count: int) -> str:
+    """Bytes as one reads them: ``820 bytes``, ``1.2 kB``, ``3.4 GB``."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count} bytes"

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from children import INTERRUPTED, REFUSED, Child, Inside
+from disks import mounted
 from stores import contents, hooked, reviews
 
 import latentlang as ll
@@ -189,7 +189,7 @@ def test_a_lock_does_not_outlive_its_process(lm: HookedLM, whole: dict[str, Any]
         child.wait_for_pause()
         child.send(signal.SIGKILL)
         child.end()
-    assert (tmp_path / LOCK).read_text() == f"{child.pid}\n"
+    assert (tmp_path / LOCK).read_text() == f"latentlang {child.pid}\n"
     assert contents(run(lm, tmp_path).path) == whole
 
 
@@ -212,23 +212,6 @@ def test_a_limit_on_file_size_is_told_as_no_space(
     assert "make space and run the same command again" in said
     assert not list(tmp_path.glob(f".*{PARTIAL}")), "what was half written is removed"
     assert contents(run(lm, tmp_path).path) == whole
-
-
-@contextmanager
-def mounted(folder: Path, size: int) -> Iterator[Path]:
-    """A file system of its own; skips where that is not allowed."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    try:
-        made = subprocess.run(command, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command")
-    if made.returncode:
-        pytest.skip(f"a file system cannot be mounted here: {made.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_told_and_the_store_resumes_after_space_is_made(
@@ -257,7 +240,7 @@ def test_a_full_disk_is_told_and_the_store_resumes_after_space_is_made(
         with Child(lambda _inside: run(lm, out)) as child:
             code, said = child.end()
         assert code == REFUSED
-        assert "GB are to be written" in said, "a disk that is still full is seen at once"
+        assert "are to be written" in said, "a disk that is still full is seen at once"
         ballast.unlink()
         seen: list[int] = []
         assert contents(run(lm, out, lambda done, _total: seen.append(done)).path) == whole
@@ -269,7 +252,7 @@ def test_a_disk_full_from_the_start_leaves_nothing(lm: HookedLM, tmp_path: Path)
         with Child(lambda _inside: run(lm, disk / "store")) as child:
             code, said = child.end()
         assert code == REFUSED
-        assert "GB are to be written" in said
+        assert "are to be written" in said
         assert list((disk / "store").iterdir()) == []
 
 
