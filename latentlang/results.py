@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from latentlang.errors import InputError
-from latentlang.storage.files import prepare_folder, write_text
+from latentlang.storage.files import Staged, file_sha256, prepare_folder
+from latentlang.storage.lock import FolderLock
+from latentlang.storage.output import METADATA, TABLE, check_vacant, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,20 +199,36 @@ class Result(Displayed):
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``result.parquet`` and ``metadata.json`` into a folder (made if missing); returns the folder.
 
+        All or nothing: an older result of the same kind is replaced as a whole, or stays as it is. The metadata holds
+        the SHA-256 of each file, by which `load` sees that they belong together.
+
         Raises:
-            InputError: the folder cannot be written, or holds something else than an older result of this kind.
+            InputError: the folder cannot be written, is being written into by another process, or holds something
+                else than an older result of this kind.
         """
         path = prepare_folder(folder)
-        check_vacant(path, self.kind)
-        record = {"kind": self.kind, "format": FORMAT_VERSION, "provenance": asdict(self.provenance)}
-        # Before anything is written: a table must not stand beside the provenance of another.
-        text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n"
-        try:
-            self.table.to_parquet(path / "result.parquet", index=False)
-            write_text(path / "metadata.json", text)
-        except OSError as error:
-            raise InputError(f"cannot write into {str(path)!r}: {error.strerror or error}") from error
+        with FolderLock(path, joins=True, needed=False):
+            content = self._content()
+            check_vacant(path, self.kind, content)
+            parts = self._save_parts(path)
+            with Staged(path) as files:
+                listed = {name: files.add(name, what) for name, what in content.items()}
+                listed |= {name: file_sha256(path / name) for name in parts}
+                record = {
+                    "kind": self.kind, "format": FORMAT_VERSION, "provenance": asdict(self.provenance),
+                    "files": listed,
+                }  # fmt: skip
+                text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n"
+                files.add(METADATA, text.encode())
         return path
+
+    def _content(self) -> dict[str, pd.DataFrame | bytes]:
+        """The files beside the metadata, by name."""
+        return {TABLE: self.table}
+
+    def _save_parts(self, folder: Path) -> Sequence[str]:
+        """Save results that are part of this one into folders of their own; returns the names of their metadata."""
+        return ()
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -223,8 +241,7 @@ class Result(Displayed):
 
         path = Path(folder)
         try:
-            record = json.loads((path / "metadata.json").read_text(encoding="utf-8"))
-            table = pd.read_parquet(path / "result.parquet")
+            record = json.loads((path / METADATA).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{str(path)!r} holds no saved result: {error}") from error
         kind = record.get("kind") if isinstance(record, dict) else None
@@ -240,6 +257,11 @@ class Result(Displayed):
                 f"{str(path)!r} was written in format {record['format']}, newer than this version's "
                 f"{FORMAT_VERSION}; upgrade latentlang"
             )
+        try:
+            table = pd.read_parquet(path / TABLE)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{str(path)!r} holds no saved result: {error}") from error
+        check_whole(path, record)
         return cls(table=table, provenance=provenance)
 
 
@@ -250,33 +272,3 @@ def _plain(value: object) -> object:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be saved as metadata")
-
-
-#: By what a folder is known that no result may be written into.
-_STORE = "manifest.json"
-
-
-def check_vacant(folder: Path, kind: str) -> None:
-    """Refuse a folder that holds an activation store, or a result of another kind, whose files would be overwritten.
-
-    Args:
-        folder: where a result is to be written; it need not exist.
-        kind: of the result.
-
-    Raises:
-        InputError: saying what is there.
-    """
-    if (folder / _STORE).exists():
-        raise InputError(
-            f"{str(folder)!r} holds an activation store, which this would spoil; choose another folder"
-        )
-    try:
-        record = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    there = record.get("kind") if isinstance(record, dict) else None
-    if there not in (None, kind):
-        raise InputError(
-            f"{str(folder)!r} holds a result of another kind, {there!r}, which this would overwrite; choose another "
-            "folder"
-        )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError
-from latentlang.storage.files import replacing
+from latentlang.storage.files import file_sha256, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,16 +130,3 @@ class ContentHash:
     def hexdigest(self) -> str:
         """The hash so far."""
         return self._hash.hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error

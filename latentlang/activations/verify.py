@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 from latentlang.activations.manifest import PROMPTS, Manifest, Shard, read_manifest
-from latentlang.activations.prompts import file_sha256
 from latentlang.errors import InputError
-from latentlang.storage.files import Progress
+from latentlang.storage.files import Progress, file_sha256
 
 _REMEDY = "delete it and run the same harvest again"
 

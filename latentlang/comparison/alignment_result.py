@@ -115,18 +115,9 @@ class AlignmentComparison(Result):
         name = measure or ("cka" if "cka" in self.measures else self.measures[0])
         return change_figure([alignment_map(self, name, pooling)], self.provenance, seen=self.seen)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the result into a folder, the averages as ``summary.parquet``.
-
-        Raises:
-            InputError: the folder cannot be written.
-        """
-        path = super().save(folder)
-        try:
-            self.averages.to_parquet(path / _SUMMARY, index=False)
-        except OSError as error:
-            raise InputError(f"cannot write into {str(path)!r}: {error.strerror or error}") from error
-        return path
+    def _content(self) -> dict[str, pd.DataFrame | bytes]:
+        """The table, and the averages as ``summary.parquet``."""
+        return {**super()._content(), _SUMMARY: self.averages}
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -18,6 +19,7 @@ from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
 from latentlang.lens import LensResult
 from latentlang.results import Provenance, Result, View
+from latentlang.storage.output import METADATA
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -118,27 +120,26 @@ class ComparisonResult(Result):
             raise InputError("this comparison was not saved; say where the page goes: report(path)")
         return write_comparison(self, path if path is not None else Path(self.folder or ".") / REPORT)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write everything into a folder, each part in a folder of its own; returns the folder.
-
-        Raises:
-            InputError: the folder cannot be written.
-        """
-        path = super().save(folder)
+    def _save_parts(self, folder: Path) -> Sequence[str]:
+        """Each part in a folder of its own."""
         parts: dict[str, Result | None] = {
             "evaluation": self.evaluation, "pca": self.pca, "alignment": self.alignment,
             "lens_base": None if self.lens is None else self.lens.base,
             "lens_tuned": None if self.lens is None else self.lens.tuned,
         }  # fmt: skip
+        saved = []
         for name, part in parts.items():
-            if part is not None and not self._is_there(name, path):
-                part.save(path / FOLDERS[name])
-        return path
+            if part is None:
+                continue
+            if not self._is_there(name, folder):
+                part.save(folder / FOLDERS[name])
+            saved.append(f"{FOLDERS[name]}/{METADATA}")
+        return saved
 
     def _is_there(self, name: str, folder: Path) -> bool:
         """Whether a step of a run has saved this part there already; the evaluation is joined of two."""
         same = self.folder is not None and self.folder.resolve() == folder.resolve()
-        return same and name != "evaluation" and (folder / FOLDERS[name] / "metadata.json").exists()
+        return same and name != "evaluation" and (folder / FOLDERS[name] / METADATA).exists()
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:

@@ -37,8 +37,9 @@ from latentlang.languages import languages as find_languages
 from latentlang.lens import POLICIES, LensResult, logit_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.reading import POOLS, check_layers
-from latentlang.results import Provenance, check_vacant, package_versions
+from latentlang.results import Provenance, package_versions
 from latentlang.steps import Steps, step_key
+from latentlang.storage.output import check_vacant
 from latentlang.tasks import Task, as_task
 
 PARTS = ("evaluation", "lens", "geometry")

@@ -14,7 +14,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from latentlang.errors import InputError
-from latentlang.storage.files import write_bytes
 
 FILE = "bases.safetensors"
 FORMAT = "latentlang-pca-bases-1"
@@ -99,12 +98,8 @@ def oriented(components: Tensor) -> Tensor:
     return components * torch.where(signs == 0, 1.0, signs)
 
 
-def save_bases(folder: Path, bases: Iterable[Basis]) -> None:
-    """Write ``bases.safetensors`` into a folder that exists.
-
-    Raises:
-        InputError: it cannot be written.
-    """
+def bases_file(bases: Iterable[Basis]) -> bytes:
+    """The content of ``bases.safetensors``."""
     tensors: dict[str, Tensor] = {}
     records = []
     for basis in bases:
@@ -116,11 +111,11 @@ def save_bases(folder: Path, bases: Iterable[Basis]) -> None:
             "state": basis.state, "layer": basis.layer, "total": basis.total, "prompts": basis.prompts,
             "method": basis.method,
         })  # fmt: skip
-    write_bytes(folder / FILE, save(tensors, {"format": FORMAT, "bases": json.dumps(records)}))
+    return save(tensors, {"format": FORMAT, "bases": json.dumps(records)})
 
 
 def load_bases(folder: str | os.PathLike[str]) -> tuple[Basis, ...]:
-    """Read what `save_bases` wrote.
+    """Read the axes of a result that was saved.
 
     Raises:
         InputError: there is no such file, or it is damaged.

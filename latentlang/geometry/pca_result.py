@@ -11,8 +11,10 @@ import pandas as pd
 
 from latentlang.activations.manifest import ranges
 from latentlang.errors import InputError
-from latentlang.geometry.basis import Basis, load_bases, save_bases
+from latentlang.geometry.basis import FILE as BASES
+from latentlang.geometry.basis import Basis, bases_file, load_bases
 from latentlang.results import Result
+from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -96,25 +98,14 @@ class PCAResult(Result):
 
         return pca_figure(self, **how)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the result into a folder: scores, texts of the prompts, variances, axes and metadata.
-
-        ``result.parquet`` holds the scores; ``prompts.parquet`` the texts, once per prompt, by ``state`` and ``row``;
-        ``explained.parquet`` the variances; ``bases.safetensors`` the axes.
-
-        Raises:
-            InputError: the folder cannot be written.
-        """
-        scores = self.table.drop(columns=_TEXTS)
-        path = Result.save(replace(self, table=scores), folder)
-        prompts = self.table[["state", "row", *_TEXTS]].drop_duplicates(["state", "row"])
-        try:
-            prompts.to_parquet(path / _PROMPTS, index=False)
-            self.explained.to_parquet(path / _EXPLAINED, index=False)
-        except OSError as error:
-            raise InputError(f"cannot write into {str(path)!r}: {error.strerror or error}") from error
-        save_bases(path, self.bases)
-        return path
+    def _content(self) -> dict[str, pd.DataFrame | bytes]:
+        """Scores; the texts once per prompt, by ``state`` and ``row``; the variances; the axes."""
+        return {
+            TABLE: self.table.drop(columns=_TEXTS),
+            _PROMPTS: self.table[["state", "row", *_TEXTS]].drop_duplicates(["state", "row"]),
+            _EXPLAINED: self.explained,
+            BASES: bases_file(self.bases),
+        }
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:

@@ -219,6 +219,19 @@ class Staged(AbstractContextManager["Staged"]):
                     temporary.unlink(missing_ok=True)
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+
+
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     """Make an output folder and make sure that it can be written, before anything slow is computed.
 

@@ -14,8 +14,9 @@ import pandas as pd
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models.registry import REGISTRY
-from latentlang.results import Provenance, check_vacant, package_versions
+from latentlang.results import Provenance, package_versions
 from latentlang.storage.files import prepare_folder, write_text
+from latentlang.storage.output import check_vacant
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.training import machine, runs

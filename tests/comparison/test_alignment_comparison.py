@@ -98,7 +98,7 @@ def test_it_is_saved_and_read_back(tmp_path):
     assert again.provenance == result.provenance and again.default_pool == "question"
     assert again.changes().equals(result.changes()) and again.map("cka").equals(result.map("cka"))
     (tmp_path / "out" / "summary.parquet").unlink()
-    with pytest.raises(InputError, match="no whole comparison of alignment"):
+    with pytest.raises(InputError, match=r"holds no whole result: summary.parquet is missing"):
         AlignmentComparison.load(tmp_path / "out")
 
 
