@@ -210,16 +210,7 @@ class Result(Displayed):
         with FolderLock(path, joins=True, needed=False):
             content = self._content()
             check_vacant(path, self.kind, content)
-            parts = self._save_parts(path)
-            with Staged(path) as files:
-                listed = {name: files.add(name, what) for name, what in content.items()}
-                listed |= {name: file_sha256(path / name) for name in parts}
-                record = {
-                    "kind": self.kind, "format": FORMAT_VERSION, "provenance": asdict(self.provenance),
-                    "files": listed,
-                }  # fmt: skip
-                text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n"
-                files.add(METADATA, text.encode())
+            save_files(path, self.kind, self.provenance, content, parts=self._save_parts(path))
         return path
 
     def _content(self) -> dict[str, pd.DataFrame | bytes]:
@@ -272,3 +263,31 @@ def _plain(value: object) -> object:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be saved as metadata")
+
+
+def save_files(
+    folder: Path,
+    kind: str,
+    provenance: Provenance,
+    content: Mapping[str, pd.DataFrame | bytes],
+    *,
+    parts: Sequence[str] = (),
+) -> None:
+    """Write files and the ``metadata.json`` that says what they are, over older ones of this kind; all or nothing.
+
+    Args:
+        folder: must exist, and be locked.
+        kind: of result.
+        provenance: where they came from.
+        content: name to table or content.
+        parts: names of other files in the folder that belong to it, as they are now.
+
+    Raises:
+        InputError: they cannot be written; a full disk is called so.
+    """
+    with Staged(folder) as files:
+        listed = {name: files.add(name, what) for name, what in content.items()}
+        listed |= {name: file_sha256(folder / name) for name in parts}
+        record = {"kind": kind, "format": FORMAT_VERSION, "provenance": asdict(provenance), "files": listed}
+        text = json.dumps(record, indent=2, ensure_ascii=False, default=_plain) + "\n"
+        files.add(METADATA, text.encode())

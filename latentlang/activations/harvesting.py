@@ -116,7 +116,7 @@ def harvest(
     )
     layout = Layout(names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model)
     folder = prepare_folder(out)
-    with FolderLock(folder):
+    with FolderLock(folder, joins=True):
         tokens = PromptTokens(model, reader, given)
         planned = Manifest(
             model=model_identity(model),

@@ -24,7 +24,7 @@ from latentlang.activations.prompts import write_prompts
 from latentlang.activations.shards import Layout
 from latentlang.errors import InputError
 from latentlang.results import Provenance
-from latentlang.storage.files import replacing, write_bytes
+from latentlang.storage.files import is_temporary, replacing, write_bytes
 from latentlang.storage.lock import LOCK
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def check_empty(folder: Path) -> None:
     Raises:
         InputError: it does.
     """
-    found = sorted(entry.name for entry in folder.iterdir() if entry.name != LOCK)
+    found = sorted(
+        entry.name for entry in folder.iterdir() if entry.name != LOCK and not is_temporary(entry.name)
+    )
     if found and not (set(found) <= {METADATA, PROMPTS} and _was_begun(folder)):
         raise InputError(
             f"the folder {str(folder)!r} holds no store and is not empty ({found[0]}); choose another one"

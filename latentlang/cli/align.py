@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.cli import options
-from latentlang.cli.failures import CommandInterrupt
+from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +72,7 @@ def align(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.cli.console import Progress, output
-    from latentlang.cli.plan import OutputFolder, folder_part, run_folder
+    from latentlang.cli.plan import Claim, OutputFolder, folder_part, run_folder
 
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
@@ -89,8 +89,11 @@ def align(
         "permutations": None if permutations == 200 else permutations,
         "resamples": None if resamples == 100 else resamples, "seed": seed or None,
     }  # fmt: skip
-    folder = OutputFolder(out or run_folder("align", [folder_part(store)], asked_for), kind="alignment")
-    try:
+    files = (TABLE, "align.html", "curves.html", "table.html", "summary.csv", "pairs.csv", "languages.csv")
+    folder = OutputFolder(
+        out or run_folder("align", [folder_part(store)], asked_for), Claim("alignment", files)
+    )
+    with folder:
         with Progress("layers and pools", total=len(chosen) * len(pools)) as progress:
             result = alignment(
                 opened, languages=lang, pivot=pivot, layers=chosen, measures=measures, pools=pools, items=items,
@@ -98,43 +101,26 @@ def align(
                 device=device, progress=progress.after(0),
             )  # fmt: skip
         _write(result, folder)
-    except KeyboardInterrupt:
-        raise CommandInterrupt(folder.what_was_kept()) from None
-    finally:
-        folder.leave_nothing_empty()
-    console = output()
-    _print_summary(result, console)
-    for path in folder.files:
-        console.print(f"wrote {path}", soft_wrap=True)
+        console = output()
+        _print_summary(result, console)
+        folder.print_files(console)
 
 
 def _write(result: AlignmentResult, folder: OutputFolder) -> None:
     from latentlang.figures.alignment import alignment_heatmap
     from latentlang.figures.alignment_curves import alignment_curves
     from latentlang.figures.alignment_tables import alignment_table
-    from latentlang.figures.html import write_html
     from latentlang.geometry import by_language, paper_table
-    from latentlang.storage.files import write_text
 
-    result.save(folder.path)
-    folder.files += [folder.path / "result.parquet", folder.path / "metadata.json"]
+    folder.save(result)
     made, first = result.provenance, result.measures[0]
     title = f"{made.model}: alignment of languages, {made.task}"
-    figures = {
-        "align.html": alignment_heatmap(result),
-        "curves.html": alignment_curves(result),
-        "table.html": alignment_table(result, measure=first),
-    }
-    for name, figure in figures.items():
-        folder.files.append(write_html(figure, folder.path / name, title=title))
-    tables = {
-        "summary.csv": result.summary().to_csv(index=False),
-        "pairs.csv": paper_table(result, measure=first).to_csv(index=False),
-        "languages.csv": by_language(result, measure=first).to_csv(),
-    }
-    for name, text in tables.items():
-        write_text(folder.path / name, text)
-        folder.files.append(folder.path / name)
+    folder.page(alignment_heatmap(result), "align.html", title=title)
+    folder.page(alignment_curves(result), "curves.html", title=title)
+    folder.page(alignment_table(result, measure=first), "table.html", title=title)
+    folder.text("summary.csv", result.summary().to_csv(index=False))
+    folder.text("pairs.csv", paper_table(result, measure=first).to_csv(index=False))
+    folder.text("languages.csv", by_language(result, measure=first).to_csv())
 
 
 def _print_summary(result: AlignmentResult, console: Console) -> None:

@@ -31,7 +31,7 @@ def compare(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the results and report.html. A run that was stopped goes on in it."),
+        options.folder("Folder for the results and report.html. A run that was stopped goes on in it."),
     ] = None,
     model: options.Model = "pocket",
     task: options.TaskName = "sentiment",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.cli.lists import AsJson, print_json, print_table
 from latentlang.storage.files import size_words
@@ -92,7 +93,7 @@ def _few(codes: list[str]) -> str:
 def get(
     name: Annotated[str, typer.Argument(help="Which set (`latentlang data list`).")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder to put it in; by default one in your cache, which is printed.")
+        Path | None, options.folder("Folder to put it in; by default one in your cache, which is printed.")
     ] = None,
     only: Annotated[
         list[str] | None,

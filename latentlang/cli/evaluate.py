@@ -13,6 +13,7 @@ from latentlang.cli import options
 from latentlang.cli.accuracies import evaluation_lines, evaluation_record
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError, unknown
+from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
     from latentlang.cli.plan import OutputFolder
@@ -79,7 +80,7 @@ def evaluate(
     Writes a folder per task with result.parquet, metadata.json and accuracy.html; each language is kept once done.
     """
     from latentlang.cli.console import Progress, output, say
-    from latentlang.cli.plan import OutputFolder, model_part, run_folder
+    from latentlang.cli.plan import Claim, OutputFolder, model_part, run_folder
     from latentlang.evaluation import STATES
     from latentlang.languages import languages
     from latentlang.models.registry import resolve
@@ -114,9 +115,11 @@ def evaluate(
         "accept": accept and ",".join(accept), "states": states, "seen": seen and ",".join(seen),
     }  # fmt: skip
     about = [model_part(info.name), adapter or "", *names, *(lang or [])]
-    folder = OutputFolder(out or run_folder("evaluate", about, asked_for))
-    kept: list[EvaluationResult] = []
-    try:
+    folder = OutputFolder(
+        out or run_folder("evaluate", about, asked_for),
+        *(Claim("evaluation", (TABLE, "accuracy.html"), name) for name in names),
+    )
+    with folder:
         say(f"loading {info.name}")
         from latentlang.evaluation import SCORES
         from latentlang.evaluation import evaluate as run
@@ -128,33 +131,34 @@ def evaluate(
             model, adapter=adapter, device=device, dtype=dtype, quantization=quantization,
             trust_remote_code=trust_remote_code,
         )  # fmt: skip
+        kept: list[EvaluationResult] = []
 
         def keep(result: EvaluationResult) -> None:
             kept[:] = [result]
-            result.of(result.tasks[-1]).save(folder.path / result.tasks[-1])
+            folder.save(result.of(result.tasks[-1]), result.tasks[-1])
 
-        with Progress("evaluating", total=count * len(wanted)) as progress:
-            result = run(
-                loaded, tasks, languages=codes, score=score, items=items, shots=shots, seed=seed, protocol=protocol,
-                states=wanted, seen=trained or None, share=share, batch_tokens=batch_tokens,
-                progress=progress.after(0), keep=keep,
-            )  # fmt: skip
+        try:
+            with Progress("evaluating", total=count * len(wanted)) as progress:
+                result = run(
+                    loaded, tasks, languages=codes, score=score, items=items, shots=shots, seed=seed, protocol=protocol,
+                    states=wanted, seen=trained or None, share=share, batch_tokens=batch_tokens,
+                    progress=progress.after(0), keep=keep,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            raise CommandInterrupt(_what_was_kept(folder, kept)) from None
         for name in result.tasks:
-            _write(folder, result.of(name))
-    except KeyboardInterrupt:
-        raise CommandInterrupt(_what_was_kept(folder, kept)) from None
-    finally:
-        folder.leave_nothing_empty()
-    if as_json:
-        records = [evaluation_record(result.of(name)) for name in result.tasks]
-        return typer.echo(json.dumps(records, indent=2, ensure_ascii=False))
-    console = output()
-    for name in result.tasks:
-        for line in evaluation_lines(result.of(name), width=console.width):
-            console.print(line)
-    for path in folder.files:
-        # A path is for copying: never broken over two lines.
-        console.print(f"wrote {path}", soft_wrap=True)
+            own = result.of(name)
+            folder.save(own, name)
+            title = f"{own.provenance.model}: accuracy, {name}"
+            folder.page(own.figure(), f"{name}/accuracy.html", title=title)
+        if as_json:
+            records = [evaluation_record(result.of(name)) for name in result.tasks]
+            return typer.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        console = output()
+        for name in result.tasks:
+            for line in evaluation_lines(result.of(name), width=console.width):
+                console.print(line)
+        folder.print_files(console)
 
 
 def _seen(adapter: str | None, given: Sequence[str] | None) -> list[str]:
@@ -178,17 +182,6 @@ def _check_closed(names: Sequence[str]) -> None:
                     f"the {name} task has no labels to choose between; --task takes {', '.join(CLOSED)}"
                 )
             raise unknown("task", name, CLOSED, hint="`latentlang tasks` lists them")
-
-
-def _write(folder: OutputFolder, result: EvaluationResult) -> None:
-    """Write one task's result and figure into a folder of its name."""
-    from latentlang.figures import write_html
-
-    made = result.provenance
-    own = result.save(folder.path / made.task)
-    title = f"{made.model}: accuracy, {made.task}"
-    page = write_html(result.figure(), own / "accuracy.html", title=title)
-    folder.files += [own / "result.parquet", own / "metadata.json", page]
 
 
 def _what_was_kept(folder: OutputFolder, kept: Sequence[EvaluationResult]) -> str:

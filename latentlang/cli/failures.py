@@ -35,7 +35,7 @@ def guarded(run: Callable[[], Any]) -> int:
     except CommandInterrupt as error:
         return _say(str(error), INTERRUPTED)
     except KeyboardInterrupt:
-        return _say("interrupted; nothing was written", INTERRUPTED)
+        return _say("interrupted", INTERRUPTED)
     except LatentlangError as error:
         return _say(f"error: {error}", BAD_INPUT, error)
     except Exception as error:
@@ -46,7 +46,7 @@ def guarded(run: Callable[[], Any]) -> int:
         message = f"error: unforeseen {named} (set {DEBUG}=1 and run again to see where)"
         return _say(message, UNFORESEEN, error)
     if outcome == INTERRUPTED:
-        return _say("interrupted; nothing was written", INTERRUPTED)
+        return _say("interrupted", INTERRUPTED)
     return outcome if isinstance(outcome, int) else 0
 
 

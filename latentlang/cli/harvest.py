@@ -28,7 +28,7 @@ def harvest(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the store. A run that was stopped goes on when it is given again."),
+        options.folder("Folder of the store. A run that was stopped goes on when it is given again."),
     ] = None,
     model: options.Model = "pocket",
     task: options.TaskName = "sentiment",
@@ -108,41 +108,42 @@ def harvest(
     )  # fmt: skip
     prompts = _prompts(runs, asked, items=items, shots=shots, seed=seed)
     info = resolve(model)
-    folder = OutputFolder(out)
     counts: list[int] = []
-    started = time.monotonic()
-    try:
-        say(f"loading {info.name}")
+    with OutputFolder(out) as folder:
         from latentlang.activations import harvest as run
+        from latentlang.activations.manifest import MANIFEST
         from latentlang.activations.shards import stored_dtype
+        from latentlang.activations.writer import check_empty
         from latentlang.models import load
         from latentlang.models.reading import check_pools, check_streams
 
         check_pools(pools)
         check_streams(streams)
         kept_as = None if store_dtype is None else stored_dtype(store_dtype)
-        loaded = load(
-            model, adapter=adapter, device=device, dtype=dtype, quantization=quantization,
-            trust_remote_code=trust_remote_code,
-        )  # fmt: skip
-        started = time.monotonic()
-        with Progress("harvesting", total=len(prompts), rate="prompts") as progress:
-            show = progress.after(0)
-
-            def advance(done: int, total: int) -> None:
-                counts.append(done)
-                show(done, total)
-
-            store = run(
-                loaded, prompts, out=out, layers=numbers, pools=pools, streams=streams, seed=seed, share=share,
-                batch_tokens=batch_tokens, dtype=kept_as, about=_about(runs, shots=shots, items=items),
-                progress=advance,
+        if not (folder.path / MANIFEST).exists():
+            check_empty(folder.path)
+        say(f"loading {info.name}")
+        try:
+            loaded = load(
+                model, adapter=adapter, device=device, dtype=dtype, quantization=quantization,
+                trust_remote_code=trust_remote_code,
             )  # fmt: skip
-    except KeyboardInterrupt:
-        raise CommandInterrupt(_what_was_kept(out)) from None
-    finally:
-        folder.leave_nothing_empty()
-    _print_summary(store, seconds=time.monotonic() - started, before=counts[0])
+            started = time.monotonic()
+            with Progress("harvesting", total=len(prompts), rate="prompts") as progress:
+                show = progress.after(0)
+
+                def advance(done: int, total: int) -> None:
+                    counts.append(done)
+                    show(done, total)
+
+                store = run(
+                    loaded, prompts, out=out, layers=numbers, pools=pools, streams=streams, seed=seed, share=share,
+                    batch_tokens=batch_tokens, dtype=kept_as, about=_about(runs, shots=shots, items=items),
+                    progress=advance,
+                )  # fmt: skip
+            _print_summary(store, seconds=time.monotonic() - started, before=counts[0])
+        except KeyboardInterrupt:
+            raise CommandInterrupt(_what_was_kept(out)) from None
 
 
 def _about(runs: list[tuple[Task, list[str]]], *, shots: int | None, items: int | None) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from latentlang.cli import options
-from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError, unknown
+from latentlang.storage.output import TABLE
 
 _LOOKS = "Other looks"
 
@@ -76,8 +76,9 @@ def lens(
     Writes result.parquet, metadata.json and lens.html (an interactive figure) into the output folder.
     """
     from latentlang.cli.console import Progress, output, say
-    from latentlang.cli.looks import explore_prompt, look_in_all_languages
-    from latentlang.cli.plan import OutputFolder, default_folder, joined, plan
+    from latentlang.cli.looks import explore_prompt, look_in_all_languages, looks_claims
+    from latentlang.cli.plan import Claim, OutputFolder, default_folder, joined, plan
+    from latentlang.cli.table import lens_lines
     from latentlang.languages import language, languages
     from latentlang.models.registry import resolve
 
@@ -116,9 +117,10 @@ def lens(
     }  # fmt: skip
     folder = OutputFolder(
         out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=asked_for),
-        kind="lens",
+        Claim("lens", (TABLE, "lens.html")),
+        *(looks_claims(runs) if readers else ()),
     )
-    try:
+    with folder:
         say(f"loading {info.name}")
         from latentlang.lens import POLICIES, TunedLens, logit_lens
         from latentlang.models import load
@@ -136,27 +138,18 @@ def lens(
                 )  # fmt: skip
                 results.append(part)
         result = joined(results, [entry.code for entry in asked])
-        folder.write(result)
-    except KeyboardInterrupt:
-        raise CommandInterrupt(folder.what_was_kept()) from None
-    finally:
-        folder.leave_nothing_empty()
-
-    from latentlang.cli.table import lens_lines
-
-    console = output()
-    for line in lens_lines(result, width=console.width):
-        console.print(line)
-    for path in folder.files:
-        # A path is for copying: never broken over two lines.
-        console.print(f"wrote {path}", soft_wrap=True)
-    if readers:
-        try:
+        folder.save(result)
+        made = result.provenance
+        names = ", ".join(language(code).name for code in made.languages)
+        folder.page(result.figure(), "lens.html", title=f"{made.model}: logit lens, {made.task}, {names}")
+        console = output()
+        for line in lens_lines(result, width=console.width):
+            console.print(line)
+        folder.print_files(console)
+        if readers:
             look_in_all_languages(
-                loaded, runs, folder.path, among=readers, items=items, shots=shots, seed=seed, share=share
+                loaded, runs, folder, among=readers, items=items, shots=shots, seed=seed, share=share
             )
-        except KeyboardInterrupt:
-            raise CommandInterrupt(folder.what_was_kept()) from None
 
 
 def _running_sums(counts: list[int]) -> list[int]:

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentlang.cli.plan import OUT, OutputFolder, slug
+from latentlang.cli.plan import OUT, Claim, OutputFolder, slug
 from latentlang.errors import InputError
-from latentlang.storage.files import prepare_folder
+from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
-    from latentlang.lens import ExplorerResult, LanguageLensResult
+    from latentlang.lens import ExplorerResult
     from latentlang.models import HookedLM
-    from latentlang.results import Result
     from latentlang.tasks import Task
 
 _CELL = 14  # columns of a terminal that one candidate takes
@@ -39,20 +38,19 @@ def explore_prompt(model: str, prompt: str, *, top: int, out: Path | None, how: 
         raise InputError(f"--top must be at least 1, not {top}")
     info = resolve(model)
     named = hashlib.sha256(prompt.encode()).hexdigest()[:8]
-    folder = OutputFolder(out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}", kind="explore")
-    try:
+    folder = OutputFolder(
+        out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}", Claim("explore", (TABLE, "prompt.html"))
+    )
+    with folder:
         say(f"loading {info.name}")
         from latentlang.lens import explore
         from latentlang.models import load
 
         result = explore(load(model, **how), prompt, top=top)
-    finally:
-        folder.leave_nothing_empty()
-    _print_last(result, top)
-    for path in _write(
-        result, folder.path, page="prompt.html", title=f"{info.name}: one prompt, token by token"
-    ):
-        output().print(f"wrote {path}", soft_wrap=True)
+        _print_last(result, top)
+        folder.save(result)
+        folder.page(result.figure(), "prompt.html", title=f"{info.name}: one prompt, token by token")
+        folder.print_files(output())
 
 
 def _print_last(result: ExplorerResult, top: int) -> None:
@@ -78,10 +76,20 @@ def _print_last(result: ExplorerResult, top: int) -> None:
     console.print(grid)
 
 
+def looks_claims(runs: Sequence[tuple[Task, list[str]]]) -> list[Claim]:
+    """What `look_in_all_languages` will write: a folder per task."""
+    return [Claim("languages", (TABLE, "languages.html"), _name(built, runs)) for built, _codes in runs]
+
+
+def _name(built: Task, runs: Sequence[object]) -> str:
+    source = getattr(built, "source", None)
+    return f"languages-from-{source}" if len(runs) > 1 and source else "languages"
+
+
 def look_in_all_languages(
     model: HookedLM,
     runs: Sequence[tuple[Task, list[str]]],
-    folder: Path,
+    folder: OutputFolder,
     *,
     among: Sequence[str],
     items: int | None,
@@ -97,23 +105,15 @@ def look_in_all_languages(
     for built, codes in runs:
         count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in codes)
         with Progress("reading all languages", total=count) as progress:
-            result: LanguageLensResult = language_lens(
+            result = language_lens(
                 model, built, language=codes, among=among, items=items, shots=shots, seed=seed, share=share,
                 progress=progress.after(0),
             )  # fmt: skip
         source = getattr(built, "source", None)
         console.print()
         console.print(f"all languages at once{f', from {source}' if source else ''}: {result.leaders()}")
-        name = f"languages-from-{source}" if len(runs) > 1 and source else "languages"
-        own = prepare_folder(folder / name)
+        name = _name(built, runs)
+        folder.save(result, name)
         title = f"{model.name}: {built.name}, all languages at once"
-        for path in _write(result, own, page="languages.html", title=title):
-            console.print(f"wrote {path}", soft_wrap=True)
-
-
-def _write(result: Result, folder: Path, *, page: str, title: str) -> list[Path]:
-    from latentlang.figures import write_html
-
-    result.save(folder)
-    html = write_html(result.figure(), folder / page, title=title)
-    return [folder / "result.parquet", folder / "metadata.json", html]
+        folder.page(result.figure(), f"{name}/languages.html", title=title)
+        folder.print_files(console)

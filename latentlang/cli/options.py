@@ -15,6 +15,18 @@ from latentlang.errors import InputError
 
 MODEL_PANEL = "How the model is run"
 
+
+def folder(help: str, *names: str, panel: str | None = None) -> Any:
+    """An option that names a folder to write to; an empty name, as of an unset variable, is not the current folder."""
+    return typer.Option(*names, parser=_folder_named, metavar="<path>", help=help, rich_help_panel=panel)
+
+
+def _folder_named(text: str) -> Path:
+    if not text:
+        raise typer.BadParameter("the name of the folder is empty; name one (. is the current folder)")
+    return Path(text)
+
+
 Model = Annotated[
     str, typer.Option(help="Short name (`latentlang models`), Hugging Face id or folder of a causal LM.")
 ]
@@ -40,7 +52,7 @@ Items = Annotated[int | None, typer.Option(help="Items per language; by default 
 Seed = Annotated[int, typer.Option(help="Seed of the items' order, examples and intervals.")]
 Out = Annotated[
     Path | None,
-    typer.Option(help="Folder to write to; by default latentlang-out/ and a name for the run."),
+    folder("Folder to write to; by default latentlang-out/ and a name for the run."),
 ]
 StoreLanguages = Annotated[
     list[str] | None,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.cli import options
-from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError
+from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,7 @@ def pca(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.cli.console import Progress, output
-    from latentlang.cli.plan import OutputFolder, folder_part, run_folder
+    from latentlang.cli.plan import Claim, OutputFolder, folder_part, run_folder
 
     least = 3 if three_d else 2
     if components < 2:
@@ -74,7 +74,6 @@ def pca(
         raise InputError(f"--points must be at least 1, not {points}")
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
-    from latentlang.figures.html import write_html
     from latentlang.figures.pca import check_colour, pca_figure
     from latentlang.figures.picture import check_pictures, write_picture
     from latentlang.geometry import compare_pca
@@ -95,30 +94,30 @@ def pca(
         "components": None if components == 2 else components, "3d": "view" if three_d else None,
         "colour": None if colour == "language" else colour, "points": points,
     }  # fmt: skip
-    folder = OutputFolder(out or run_folder("pca", [folder_part(store)], asked_for), kind="pca")
-    try:
+    files = (
+        TABLE,
+        "prompts.parquet",
+        "explained.parquet",
+        "bases.safetensors",
+        "pca.html",
+        "pca.png",
+    )
+    folder = OutputFolder(out or run_folder("pca", [folder_part(store)], asked_for), Claim("pca", files))
+    with folder:
         with Progress("layers", total=len(chosen) * (1 if base is None else 3)) as progress:
             compute = run if base is None else compare_pca
             result: PCAResult = compute(*stores, progress=progress.after(0), **how)
         looks: dict[str, Any] = {"colour": colour, "three_d": three_d, "most": points}
-        result.save(folder.path)
-        folder.files += [
-            folder.path / name for name in ("result.parquet", "bases.safetensors", "metadata.json")
-        ]
+        folder.save(result, others=["bases.safetensors"])
         title = f"{result.provenance.model}: principal components, {result.provenance.task}"
-        folder.files.append(write_html(pca_figure(result, **looks), folder.path / "pca.html", title=title))
+        folder.page(pca_figure(result, **looks), "pca.html", title=title)
         if png:
             few = chosen if len(chosen) <= _MOST_PICTURED and layers != "all" else None
             picture = pca_figure(result, grid=True, layers=few, **looks)
             folder.files.append(write_picture(picture, folder.path / "pca.png"))
-    except KeyboardInterrupt:
-        raise CommandInterrupt(folder.what_was_kept()) from None
-    finally:
-        folder.leave_nothing_empty()
-    console = output()
-    _print_shares(result, console)
-    for path in folder.files:
-        console.print(f"wrote {path}", soft_wrap=True)
+        console = output()
+        _print_shares(result, console)
+        folder.print_files(console)
 
 
 def _print_shares(result: PCAResult, console: Console) -> None:

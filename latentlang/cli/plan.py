@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
+from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS, language
-from latentlang.results import check_vacant
-from latentlang.storage.files import prepare_folder
+from latentlang.results import save_files
+from latentlang.storage.files import prepare_folder, write_text
+from latentlang.storage.lock import FolderLock
+from latentlang.storage.output import METADATA, TABLE, check_vacant
 from latentlang.tasks import Task
 from latentlang.tasks import task as build_task
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+    from rich.console import Console
+
     from latentlang.lens import LensResult
+    from latentlang.results import Provenance, Result
 
 OUT = Path("latentlang-out")
 # A word of the first is translated; where the first itself is asked for, a word of the second.
 SOURCES = ("fr", "de")
 _SLUG_LENGTH = 40
+# Files that are made of a result.
+_DRAWN = (".html", ".png", ".csv")
 
 
 def plan(
@@ -143,55 +156,142 @@ def run_folder(command: str, parts: Sequence[str], options: Mapping[str, object]
     return OUT / "-".join([command, *(slug(part) for part in (*parts, *asked_for) if part)])
 
 
-class OutputFolder:
+@dataclass(frozen=True)
+class Claim:
+    """Files that a command is going to write.
+
+    Attributes:
+        kind: of the result that they belong to.
+        names: the files beside ``metadata.json``.
+        folder: where in the output folder they go; ``""`` for itself.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    folder: str = ""
+
+
+class OutputFolder(AbstractContextManager["OutputFolder"]):
     """The folder a command writes to; a command that fails leaves no empty folder behind.
+
+    While the block runs no other process writes into it. An interrupt in the block ends the command with a line that
+    says what was kept.
 
     Attributes:
         path: the folder.
         files: what was written, in order.
     """
 
-    def __init__(self, path: Path, *, kind: str | None = None) -> None:
+    def __init__(self, path: Path, *claims: Claim) -> None:
         """Make the folder.
 
         Args:
             path: of the folder.
-            kind: what result goes straight into it, where one does.
+            claims: what will be written; refused when the block begins where it would go over something else.
 
         Raises:
-            InputError: it cannot be made or written, or holds something that a result of this kind would spoil.
+            InputError: it cannot be made or written.
         """
-        if kind is not None:
-            check_vacant(path, kind)
         self.files: list[Path] = []
-        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        self._printed = 0
+        self._claims = claims
+        folders = [path, *path.parents, *(path / claim.folder for claim in claims)]
+        # those within others first
+        self._made = sorted(
+            {folder for folder in folders if not os.path.lexists(folder)},
+            key=lambda folder: -len(folder.parts),
+        )
         self.path = prepare_folder(path)
+        self._lock = FolderLock(self.path, joins=True, needed=False)
 
-    def write(self, result: LensResult) -> None:
-        """Write ``result.parquet``, ``metadata.json`` and ``lens.html``.
+    def __enter__(self) -> Self:
+        """Keep other processes away, and make sure that all can be written.
+
+        Raises:
+            InputError: another process is writing into the folder, or something would be overwritten or is in the way.
+        """
+        with ExitStack() as undone:
+            undone.callback(self.leave_nothing_empty)
+            undone.enter_context(self._lock)
+            if self._claims and all(claim.folder for claim in self._claims):
+                check_vacant(self.path, None, ())
+            for claim in self._claims:
+                check_vacant(self.path / claim.folder, claim.kind, claim.names)
+                if claim.folder:
+                    prepare_folder(self.path / claim.folder)
+            undone.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, trace)
+        self.leave_nothing_empty()
+        if isinstance(error, KeyboardInterrupt):
+            raise CommandInterrupt(self.what_was_kept()) from None
+
+    def save(self, result: Result, folder: str = "", *, others: Sequence[str] = ()) -> None:
+        """Write a result; `others` are files of it beside ``result.parquet`` that are worth a line.
+
+        Pages of an older result are removed: none must stand beside a table that it does not show.
+
+        Raises:
+            InputError: the folder cannot be written any more.
+        """
+        own = result.save(self.path / folder)
+        self._add(own / name for name in (TABLE, *others, METADATA))
+        for claim in self._claims:
+            for name in claim.names:
+                if claim.folder == folder and Path(name).suffix in _DRAWN:
+                    (own / name).unlink(missing_ok=True)
+
+    def save_tables(self, kind: str, made: Provenance, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Write tables that are no result of the library, with where they came from.
+
+        Raises:
+            InputError: the folder cannot be written any more.
+        """
+        save_files(self.path, kind, made, tables)
+        self._add(self.path / name for name in (*tables, METADATA))
+
+    def page(self, figure: go.Figure, name: str, *, title: str) -> None:
+        """Write a figure as a page that works offline.
 
         Raises:
             InputError: the folder cannot be written any more.
         """
         from latentlang.figures.html import write_html
 
-        result.save(self.path)
-        self.files += [self.path / "result.parquet", self.path / "metadata.json"]
-        made = result.provenance
-        names = ", ".join(language(code).name for code in made.languages)
-        title = f"{made.model}: logit lens, {made.task}, {names}"
-        self.files.append(write_html(result.figure(), self.path / "lens.html", title=title))
+        self._add([write_html(figure, self.path / name, title=title)])
+
+    def text(self, name: str, text: str) -> None:
+        """Write a text file.
+
+        Raises:
+            InputError: the folder cannot be written any more.
+        """
+        write_text(self.path / name, text)
+        self._add([self.path / name])
+
+    def _add(self, files: Iterable[Path]) -> None:
+        self.files += [file for file in files if file not in self.files]
+
+    def print_files(self, console: Console) -> None:
+        """Say what was written since this was said last."""
+        for path in self.files[self._printed :]:
+            # A path is for copying: never broken over two lines.
+            console.print(f"wrote {path}", soft_wrap=True)
+        self._printed = len(self.files)
 
     def what_was_kept(self) -> str:
         """For the line that ends an interrupted command."""
         if not self.files:
             return "interrupted; nothing was written"
-        return f"interrupted; kept {', '.join(file.name for file in self.files)} in {self.path}"
+        names = ", ".join(str(file.relative_to(self.path)) for file in self.files)
+        return f"interrupted; kept {names} in {self.path}"
 
     def leave_nothing_empty(self) -> None:
         """Remove the folders this command made, as far as nothing is in them."""
         for folder in self._made:
-            try:
+            with suppress(OSError):  # not empty: it is wanted
                 folder.rmdir()
-            except OSError:  # not empty: it is wanted
-                return

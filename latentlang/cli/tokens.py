@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latentlang.cli import options
 from latentlang.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def tokens(
     pivot: Annotated[str, typer.Option(help="Language that the others are told from.")] = "en",
     full: Annotated[bool, typer.Option("--full", help="Every token and label, not the first few.")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for tokens.parquet, policies.parquet and overlap.html.")
+        Path | None, options.folder("Folder for tokens.parquet, policies.parquet and overlap.html.")
     ] = None,
 ) -> None:
     """Show the answer tokens of each language, who shares them, and what each policy costs.
@@ -39,9 +41,10 @@ def tokens(
     A token is shown as text where its bytes are text, and as bytes (E3 83) where they are part of a character.
     """
     from latentlang.cli.console import output, say
+    from latentlang.cli.plan import Claim, OutputFolder
     from latentlang.languages import language, languages
     from latentlang.models.registry import resolve
-    from latentlang.storage.files import prepare_folder
+    from latentlang.results import Provenance
     from latentlang.tasks import task as build_task
 
     asked = [entry.code for entry in languages(lang)]
@@ -51,28 +54,37 @@ def tokens(
     if empty := [code for code in codes if not strings[code]]:
         raise InputError(f"the {task} task has no answers in {', '.join(empty)}")
     info = resolve(model)
-    folder = None if out is None else prepare_folder(out)
-    say(f"loading the tokenizer of {info.name}")
-    from latentlang.answers import answer_sets, overlap_table, policy_table, token_bytes, token_table
-    from latentlang.models import load_tokenizer
+    claim = Claim("tokens", ("tokens.parquet", "policies.parquet", "overlap.html"))
+    with nullcontext() if out is None else OutputFolder(out, claim) as folder:
+        say(f"loading the tokenizer of {info.name}")
+        from latentlang.answers import answer_sets, overlap_table, policy_table, token_bytes, token_table
+        from latentlang.models import load_tokenizer
 
-    table = token_bytes(load_tokenizer(model))
-    speaking = [*(code for code in codes if code in built.languages), *built.languages]
-    cue = built.prompts(speaking[0], items=1)[0].cue
-    sets = answer_sets(table, strings, cue=cue, scope="any" if built.closed else "same")
-    against = [language(pivot).code]
-    console = output()
-    found, policies = token_table(sets), policy_table(sets, against=against, pivot=against[0])
-    console.print(
-        f"{info.name}: {table.family} tokenizer, {table.writing} tokens that write text; cue ends in {cue[-3:]!r}"
-    )
-    _print_tokens(console, found, full=full)
-    overlap = overlap_table(sets)
-    if len(codes) > 1:
-        _print_overlap(console, overlap)
-        _print_policies(console, policies, pivot=against[0])
-    if folder is not None:
-        _write(console, folder, found, policies, overlap, name=f"{info.name}: {task}")
+        table = token_bytes(load_tokenizer(model))
+        speaking = [*(code for code in codes if code in built.languages), *built.languages]
+        cue = built.prompts(speaking[0], items=1)[0].cue
+        sets = answer_sets(table, strings, cue=cue, scope="any" if built.closed else "same")
+        against = [language(pivot).code]
+        console = output()
+        found, policies = token_table(sets), policy_table(sets, against=against, pivot=against[0])
+        console.print(
+            f"{info.name}: {table.family} tokenizer, {table.writing} tokens that write text; cue ends in {cue[-3:]!r}"
+        )
+        _print_tokens(console, found, full=full)
+        overlap = overlap_table(sets)
+        if len(codes) > 1:
+            _print_overlap(console, overlap)
+            _print_policies(console, policies, pivot=against[0])
+        if folder is not None:
+            from latentlang.figures import overlap_heatmap
+
+            made = Provenance(
+                model=info.name, task=task, languages=tuple(asked), policy="", settings={"pivot": against[0]}
+            )
+            folder.save_tables("tokens", made, {"tokens.parquet": found, "policies.parquet": policies})
+            title = f"{info.name}: {task}: answer tokens in common"
+            folder.page(overlap_heatmap(overlap), "overlap.html", title=title)
+            folder.print_files(console)
 
 
 def _print_tokens(console: Console, found: pd.DataFrame, *, full: bool) -> None:
@@ -143,26 +155,3 @@ def _print_policies(console: Console, policies: pd.DataFrame, *, pivot: str) -> 
     kept = others["labels_lost"] < others["labels"]
     counts = [f"{name} {int(kept[others['policy'] == name].sum())} of {total}" for name in names]
     console.print("languages that keep an answer: " + ", ".join(counts))
-
-
-def _write(
-    console: Console,
-    folder: Path,
-    found: pd.DataFrame,
-    policies: pd.DataFrame,
-    overlap: pd.DataFrame,
-    *,
-    name: str,
-) -> None:
-    from latentlang.figures import overlap_heatmap, write_html
-
-    try:
-        found.to_parquet(folder / "tokens.parquet", index=False)
-        policies.to_parquet(folder / "policies.parquet", index=False)
-    except OSError as error:
-        raise InputError(f"cannot write into {str(folder)!r}: {error.strerror or error}") from error
-    page = write_html(
-        overlap_heatmap(overlap), folder / "overlap.html", title=f"{name}: answer tokens in common"
-    )
-    for path in (folder / "tokens.parquet", folder / "policies.parquet", page):
-        console.print(f"wrote {path}", soft_wrap=True)

@@ -14,7 +14,7 @@ _DEFAULT_ITEMS = 25  # reviews per language when no text is given
 
 
 def tune(
-    out: Annotated[Path, typer.Option(help="Folder for tuned_lens.safetensors.")],
+    out: Annotated[Path, options.folder("Folder for tuned_lens.safetensors.")],
     model: options.Model = "pocket",
     text: Annotated[
         Path | None,
@@ -37,27 +37,26 @@ def tune(
 
     texts = _texts(text)
     info = resolve(model)
-    folder = OutputFolder(out)
-    try:
-        say(f"loading {info.name}")
+    with OutputFolder(out) as folder:
         from latentlang.lens import divergence, train_tuned_lens
+        from latentlang.lens.tuned import check_target
         from latentlang.models import load
 
+        check_target(folder.path)
+        say(f"loading {info.name}")
         loaded = load(model)
         with Progress("training", total=steps) as progress:
             lens = train_tuned_lens(
                 loaded, texts, steps=steps, positions=positions, seed=seed, progress=progress.after(0)
             )
-        path = lens.save(folder.path)
-    finally:
-        folder.leave_nothing_empty()
-    console = output()
-    sample = texts[:: max(1, len(texts) // 64)]
-    plain, tuned = divergence(loaded, sample), divergence(loaded, sample, lens=lens)
-    console.print(f"{info.name}: KL to the output in bits, layer by layer, on {len(sample)} of the texts")
-    for layer, (before, after) in enumerate(zip(plain.tolist(), tuned.tolist(), strict=True)):
-        console.print(f"  {layer:3}  logit lens {before:6.2f}   tuned lens {after:6.2f}")
-    console.print(f"wrote {path}", soft_wrap=True)
+        folder.files.append(lens.save(folder.path))
+        console = output()
+        sample = texts[:: max(1, len(texts) // 64)]
+        plain, tuned = divergence(loaded, sample), divergence(loaded, sample, lens=lens)
+        console.print(f"{info.name}: KL to the output in bits, layer by layer, on {len(sample)} of the texts")
+        for layer, (before, after) in enumerate(zip(plain.tolist(), tuned.tolist(), strict=True)):
+            console.print(f"  {layer:3}  logit lens {before:6.2f}   tuned lens {after:6.2f}")
+        folder.print_files(console)
 
 
 def _texts(file: Path | None) -> list[str]:

@@ -23,7 +23,9 @@ from torch import Tensor
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM, check_loaded
-from latentlang.storage.files import prepare_folder
+from latentlang.storage.files import prepare_folder, replacing_name
+from latentlang.storage.lock import FolderLock
+from latentlang.storage.output import check_vacant, foreign
 
 FORMAT = "latentlang tuned lens 1"
 _FILE = "tuned_lens.safetensors"
@@ -91,20 +93,16 @@ class TunedLens:
         """Write ``tuned_lens.safetensors`` into a folder; returns the file.
 
         Raises:
-            InputError: the folder cannot be written.
+            InputError: the folder cannot be written, or holds something else that would be overwritten.
         """
         path = prepare_folder(folder) / _FILE
         record = {"losses": self.losses, "settings": self.settings}
         metadata = {"format": FORMAT, "unembedding": self.unembedding, "record": json.dumps(record)}
-        temporary = path.with_suffix(".part")
-        try:
-            save_file(
-                {"weight": self.weight.contiguous(), "bias": self.bias.contiguous()}, temporary, metadata
-            )
-            temporary.replace(path)
-        except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
-            raise InputError(f"cannot write {str(path)!r}: {error}") from error
+        tensors = {"weight": self.weight.contiguous(), "bias": self.bias.contiguous()}
+        with FolderLock(path.parent, joins=True, needed=False):
+            check_target(path.parent)
+            with replacing_name(path) as temporary:
+                save_file(tensors, temporary, metadata)
         return path
 
     @classmethod
@@ -132,6 +130,25 @@ class TunedLens:
             raise InputError(f"{str(path)!r} holds no tuned lens: {error}") from error
         lens.check(model)
         return lens
+
+
+def check_target(folder: Path) -> None:
+    """Refuse a folder into which no tuned lens may be written, before one is trained.
+
+    Raises:
+        InputError: it holds a store or a result, or something that is no tuned lens lies in the file's place.
+    """
+    check_vacant(folder, None, ())
+    path = folder / _FILE
+    if not os.path.lexists(path):
+        return
+    try:
+        with safe_open(path, framework="pt") as stored:
+            known = (stored.metadata() or {}).get("format") == FORMAT
+    except (OSError, SafetensorError):
+        known = False
+    if not known:
+        raise foreign(path)
 
 
 def unembedding_hash(model: HookedLM) -> str:

@@ -106,10 +106,15 @@ def _try_lock(handle: int) -> bool:
     return True
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that only files have while they are written here."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that killed writers left in a folder; none that is being written."""
     for path in folder.glob(f".latentlang-*{PARTIAL}"):
-        if not _TEMPORARY.fullmatch(path.name):
+        if not is_temporary(path.name):
             continue
         try:
             handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))

@@ -145,12 +145,29 @@ def test_a_disk_that_is_too_small_is_seen_before_anything_runs(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("left", [[], ["metadata.json"], ["metadata.json", "prompts.parquet"]])
+def test_only_what_a_killed_harvest_began_with_may_lie_in_the_folder(tmp_path: Path, left: list[str]) -> None:
+    whole = ll.harvest(hooked(), reviews(2), out=tmp_path / "whole").path
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in left:
+        (out / name).write_bytes((whole / name).read_bytes())
+    (out / LOCK).write_text("latentlang 12345\n")
+    (out / "thesis.txt").write_text("years")
+    with pytest.raises(InputError, match="holds no store and is not empty"):
+        ll.harvest(hooked(), reviews(2), out=out)
+    assert (out / "thesis.txt").read_text() == "years"
+    (out / "thesis.txt").unlink()
+    ll.harvest(hooked(), reviews(2), out=out).verify()
+
+
 def test_a_lock_is_held_once_and_let_go(tmp_path: Path) -> None:
-    with FolderLock(tmp_path):
-        with pytest.raises(InputError, match=r"process \d+ is writing into"), FolderLock(tmp_path):
-            pass
-        with pytest.raises(InputError, match="is writing into"):
-            ll.harvest(hooked(), reviews(1), out=tmp_path)
+    with (
+        FolderLock(tmp_path),
+        pytest.raises(InputError, match=r"process \d+ is writing into"),
+        FolderLock(tmp_path),
+    ):
+        pass
     assert list(tmp_path.iterdir()) == []
     (tmp_path / LOCK).write_text("latentlang 12345\n")  # of a process that died
     with FolderLock(tmp_path):

@@ -154,7 +154,7 @@ def _raising(error: BaseException):
     [
         (InputError("no such\nthing"), 2, "latentlang: error: no such thing\n"),
         (CommandInterrupt("interrupted; kept a"), 130, "latentlang: interrupted; kept a\n"),
-        (KeyboardInterrupt(), 130, "latentlang: interrupted; nothing was written\n"),
+        (KeyboardInterrupt(), 130, "latentlang: interrupted\n"),
     ],
 )
 def test_exit_codes(capsys, error, code, line):
