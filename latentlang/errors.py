@@ -5,9 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from latentlang.printable import printable
+
 
 class LatentlangError(Exception):
-    """Base of every error this package raises on purpose; the message is meant for a person."""
+    """Base of every error this package raises on purpose; the message is meant for a person, and safe to print."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(LatentlangError, ValueError):

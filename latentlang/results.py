@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from latentlang.errors import InputError
+from latentlang.printable import printable
 from latentlang.storage.files import Staged, file_sha256, prepare_folder
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import METADATA, TABLE, check_vacant, check_whole
@@ -150,7 +151,7 @@ class Displayed(ABC):
         """What is shown; cheap to make, what is slow is in its functions."""
 
     def __repr__(self) -> str:
-        return f"<{self._view().headline}>"
+        return printable(f"<{self._view().headline}>")
 
     def _repr_html_(self) -> str:
         """Figure and card as HTML, for what asks for no more than that; notebooks ask `_ipython_display_` first."""

@@ -30,6 +30,7 @@ from latentlang.activations.writer import (
     check_empty,
     rows_per_shard,
 )
+from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
@@ -37,11 +38,11 @@ from latentlang.models import HookedLM, Reading, check_loaded
 from latentlang.models.encoding import PromptLike
 from latentlang.models.reader import Reader
 from latentlang.models.reading import POOLS, STREAMS, check_layers, check_pools, check_streams
+from latentlang.paths import is_present
 from latentlang.results import Provenance, package_versions
 from latentlang.storage.files import Progress, prepare_folder, size_words
 from latentlang.storage.lock import FolderLock
 from latentlang.tasks import Prompt, Task
-from latentlang.tasks.base import check_count
 
 DEFAULT_POOLS = ("mean", "question", "last")
 # Packages whose version decides the last bit of a number.
@@ -129,7 +130,7 @@ def harvest(
                 "packages": {name: v for name, v in package_versions().items() if name in _DECISIVE},
             },
         )  # fmt: skip
-        if (folder / MANIFEST).exists():
+        if is_present(folder / MANIFEST):
             manifest = _resumed(folder, planned, tokens, allowed=resume)
         else:
             check_empty(folder)

@@ -7,12 +7,13 @@ path, so that a run that was killed and resumed ends with the same bytes as one 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from latentlang.activations.shards import DTYPES, Layout
+from latentlang.arguments import ranges
 from latentlang.errors import InputError
 from latentlang.storage.files import sync_folder, write_bytes
 
@@ -206,10 +207,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {entry}" for key, entry in sorted(value.items()))
     return "none" if value is None else str(value)
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Whole numbers as a person writes them: ``0-8``, ``0, 4, 8``."""
-    if len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]}-{numbers[-1]}"
-    return ", ".join(map(str, numbers))

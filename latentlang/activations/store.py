@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentlang.activations.manifest import METADATA, PROMPTS, Manifest, ranges, read_manifest
+from latentlang.activations.manifest import METADATA, PROMPTS, Manifest, read_manifest
 from latentlang.activations.prompts import presented, read_prompts
 from latentlang.activations.shards import map_rows
 from latentlang.activations.verify import find_faults, quick_faults
+from latentlang.arguments import ranges
 from latentlang.errors import InputError, unknown
 from latentlang.results import Provenance
 from latentlang.storage.files import Progress

@@ -23,6 +23,7 @@ from latentlang.activations.manifest import FORMAT_VERSION, KIND, MANIFEST, META
 from latentlang.activations.prompts import write_prompts
 from latentlang.activations.shards import Layout
 from latentlang.errors import InputError
+from latentlang.paths import is_present
 from latentlang.results import Provenance
 from latentlang.storage.files import is_temporary, replacing, write_bytes
 from latentlang.storage.lock import LOCK
@@ -91,7 +92,7 @@ def begin(
         manifest = replace(manifest, prompts={**manifest.prompts, "sha256": digest}).with_shards()
         manifest.write(folder)
     except BaseException:
-        if not (folder / MANIFEST).exists():
+        if not is_present(folder / MANIFEST):
             (folder / PROMPTS).unlink(missing_ok=True)
             (folder / METADATA).unlink(missing_ok=True)
         raise

@@ -17,7 +17,7 @@ from latentlang.cli.compare import compare
 from latentlang.cli.data import data
 from latentlang.cli.doctor import doctor
 from latentlang.cli.evaluate import evaluate
-from latentlang.cli.failures import guarded
+from latentlang.cli.failures import check_text, guarded
 from latentlang.cli.harvest import harvest
 from latentlang.cli.lens import lens
 from latentlang.cli.lists import languages, models, recipes, tasks
@@ -92,4 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     command = typer.main.get_command(app)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return guarded(lambda: command.main(args=given, prog_name="latentlang", standalone_mode=False))
+
+    def run() -> object:
+        check_text(given)
+        return command.main(args=given, prog_name="latentlang", standalone_mode=False)
+
+    return guarded(run)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from latentlang.arguments import MOST, parse_count
 from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError, unknown
@@ -207,10 +208,8 @@ def _count(items: str | None) -> int | None:
     if items is None:
         return None
     if items == _ALL:
-        return 2**31
-    if not items.isdecimal() or int(items) < 1:
-        raise InputError(f"--items takes a number of at least 1, or all, not {items!r}")
-    return int(items)
+        return MOST
+    return parse_count("--items", items, least=1, instead=_ALL)
 
 
 def _what_was_kept(out: Path) -> str:

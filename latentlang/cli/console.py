@@ -2,47 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
+
+from latentlang.printable import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task, TaskID
 
 # Width where stdout is no terminal and nobody set COLUMNS: nothing is cut, so that grep finds whole lines.
 _PIPE_WIDTH = 240
+_WIDTH_DIGITS = 4
+
+
+class SafeConsole(Console):
+    """The one place that prints: what comes from a user, a file or a model cannot steer the terminal.
+
+    Everything that rich lays out, table cells too, passes `render`; texts are made safe before, so that they keep the
+    width they were measured with.
+    """
+
+    def render_str(self, text: str, **how: Any) -> Text:  # type: ignore[override]
+        """As rich's, of a text that is safe to show."""
+        return super().render_str(printable(text), **how)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As rich's, of segments that are safe to show."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
 def output() -> Console:
     """The console for results: plain text unless it is a terminal (or FORCE_COLOR); NO_COLOR is respected."""
     given = os.environ.get("COLUMNS", "")
-    usable = given.isdecimal() and int(given) > 0  # with COLUMNS=0 rich would print nothing at all
+    # With COLUMNS=0 rich would print nothing at all, with a very large number lines that fill the memory.
+    usable = given.isdecimal() and len(given) <= _WIDTH_DIGITS and int(given) > 0
     width = None if sys.stdout.isatty() or usable else _PIPE_WIDTH
     if sys.stdout.isatty() and given and not usable:
         width = shutil.get_terminal_size().columns
-    return Console(highlight=False, markup=False, emoji=False, width=width)
+    return SafeConsole(highlight=False, markup=False, emoji=False, width=width)
+
+
+def echo_json(record: Any) -> None:
+    """A record for another program, on stdout."""
+    typer.echo(printable_json(json.dumps(record, indent=2, ensure_ascii=False)))
 
 
 def say(message: str) -> None:
     """A passing word on stderr, for someone at a terminal; logs and pipes do not get it."""
-    console = _passing()
+    console = passing()
     if console.is_terminal:
         console.print(f"{message} ...", style="dim")
 
 
 def note(message: str) -> None:
     """A line on stderr, at a terminal or not: what a long run has done."""
-    _passing().print(message, soft_wrap=True)
+    with contextlib.suppress(OSError):  # a log that cannot be written must not end the work
+        passing().print(message, soft_wrap=True)
 
 
-def _passing() -> Console:
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+def passing() -> Console:
+    """The console for what passes: stderr."""
+    return SafeConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def _rate_column(things: str) -> ProgressColumn:
@@ -63,7 +95,7 @@ class Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        console = _passing()
+        console = passing()
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),

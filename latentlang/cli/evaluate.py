@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang.arguments import split_names
 from latentlang.cli import options
 from latentlang.cli.accuracies import evaluation_lines, evaluation_record
 from latentlang.cli.failures import CommandInterrupt
@@ -79,7 +79,7 @@ def evaluate(
 
     Writes a folder per task with result.parquet, metadata.json and accuracy.html; each language is kept once done.
     """
-    from latentlang.cli.console import Progress, output, say
+    from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.plan import Claim, OutputFolder, model_part, run_folder
     from latentlang.evaluation import STATES
     from latentlang.languages import languages
@@ -90,7 +90,7 @@ def evaluate(
     options.check_counts(items=items, shots=shots, seed=seed)
     codes = [entry.code for entry in languages(lang)] if lang else None
     trained = _seen(adapter, seen)
-    wanted = options.names(states) if states else list(STATES if adapter else STATES[:1])
+    wanted = split_names(states) if states else list(STATES if adapter else STATES[:1])
     for name in wanted:
         if name not in STATES:
             raise unknown("state", name, STATES)
@@ -100,7 +100,7 @@ def evaluate(
     how |= {key: value for key, value in (("data", data), ("answers", answers)) if value is not None}
     if (called := options.accepted(accept, data)) is not None:
         how["accept"] = called
-    names = options.names(task)
+    names = split_names(task)
     _check_closed(names)
     tasks = [build_task(name, **how) for name in names]
     count = sum(
@@ -153,7 +153,7 @@ def evaluate(
             folder.page(own.figure(), f"{name}/accuracy.html", title=title)
         if as_json:
             records = [evaluation_record(result.of(name)) for name in result.tasks]
-            return typer.echo(json.dumps(records, indent=2, ensure_ascii=False))
+            return echo_json(records)
         console = output()
         for name in result.tasks:
             for line in evaluation_lines(result.of(name), width=console.width):

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TextIO
 
-from latentlang.errors import LatentlangError
+from latentlang.errors import InputError, LatentlangError
+from latentlang.printable import printable
 
 DEBUG = "LATENTLANG_DEBUG"
 UNFORESEEN, BAD_INPUT, INTERRUPTED = 1, 2, 130
+# Longer lines nobody reads; the end of one says what to do.
+_LONGEST, _KEPT = 2000, 900
+# What a machine refuses, whatever the program does: rights, names, space, limits. Anything else (a file that is gone, a
+# folder that is not empty) may be a fault of ours and stays unforeseen.
+_REFUSED = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EILSEQ,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETXTBSY,
+    errno.ENXIO, errno.ENODEV, errno.ENOLCK,
+}  # fmt: skip
 
 
 class CommandInterrupt(Exception):  # noqa: N818 - a wish, not an error
@@ -23,6 +35,7 @@ def guarded(run: Callable[[], Any]) -> int:
     Args:
         run: the command; an int it returns is the exit code.
     """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a script gets question marks, not a traceback.
         if hasattr(stream, "reconfigure"):
@@ -39,9 +52,9 @@ def guarded(run: Callable[[], Any]) -> int:
     except LatentlangError as error:
         return _say(f"error: {error}", BAD_INPUT, error)
     except Exception as error:
-        # typer's usage errors have no public base class in all its versions; they all have this method.
-        if hasattr(error, "format_message"):
-            return _say(f"error: {_usage(error)}", BAD_INPUT)
+        foreseen = _usage(error) or _machine(error)
+        if foreseen is not None:
+            return _say(f"error: {foreseen}", BAD_INPUT, error)
         named = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         message = f"error: unforeseen {named} (set {DEBUG}=1 and run again to see where)"
         return _say(message, UNFORESEEN, error)
@@ -50,10 +63,79 @@ def guarded(run: Callable[[], Any]) -> int:
     return outcome if isinstance(outcome, int) else 0
 
 
-def _usage(error: Any) -> str:
+def check_text(arguments: Sequence[str]) -> None:
+    """Refuse arguments that are no text: neither a file of ours nor a page could hold them.
+
+    Raises:
+        InputError: naming the argument.
+    """
+    for argument in arguments:
+        if "\0" in argument:
+            raise InputError(f"{argument!r} holds a NUL character")
+        try:
+            argument.encode()
+        except UnicodeEncodeError:  # bytes that are no text reach a program as lone surrogates
+            raise InputError(
+                f"{argument!r} is not UTF-8 text; rename what it names, or set a locale of UTF-8 (LC_ALL=C.UTF-8)"
+            ) from None
+
+
+def _usage(error: Exception) -> str | None:
+    """What typer says of a command line it cannot read; its errors have no public base class in all its versions."""
+    if not hasattr(error, "format_message"):
+        return None
     context = getattr(error, "ctx", None)
     hint = f"; see `{context.command_path} --help`" if context is not None else ""
-    return error.format_message().rstrip(".") + hint
+    return str(error.format_message()).rstrip(".") + hint
+
+
+def _machine(error: Exception) -> str | None:
+    """What the machine refused, where an error says so."""
+    if _out_of_memory(error):
+        return f"not enough memory for this ({_cut(str(error)) or 'MemoryError'}); ask for less at once"
+    if not isinstance(error, OSError):
+        return None
+    reason = error.strerror or str(error)
+    if error.filename is None and _lost(sys.stdout):
+        return f"cannot write what is printed: {reason}; files that were written before are kept"
+    if _current_folder_is_gone():
+        return "the current folder is not there any more; change into another one and run this again"
+    if error.errno not in _REFUSED:
+        return None
+    name = error.filename
+    named = "a file" if name is None else repr(os.fsdecode(name) if isinstance(name, bytes) else str(name))
+    return f"cannot use {named}: {reason}; choose another path, or see to its rights and space"
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether Python, numpy or torch (which has no class for it on a CPU) could not have the memory they asked for."""
+    text = str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("can't allocate memory" in text or "out of memory" in text)
+    )
+
+
+def _current_folder_is_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - Path.cwd() is the same
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _open_closed_streams() -> None:
+    """Where stdin, stdout or stderr was closed (``>&-``), nobody reads: open the null device in its place.
+
+    Else Python has None there, and the next file that is opened gets the number and everything printed to it.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(handle)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for the whole run
 
 
 def _say(message: str, code: int, error: BaseException | None = None) -> int:
@@ -62,11 +144,31 @@ def _say(message: str, code: int, error: BaseException | None = None) -> int:
         import traceback
 
         traceback.print_exception(error)
-    sys.stderr.write(f"latentlang: {' '.join(message.split())}\n")
+    with suppress(OSError):  # the exit code says it to whoever cannot read
+        sys.stderr.write(f"latentlang: {_cut(printable(' '.join(message.split())))}\n")
     return code
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_KEPT]} [...] {text[-_KEPT:]}"
 
 
 def _pipe_closed() -> int:
     """The reader (``| head``) has enough. Python would complain when it flushes at exit: no pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _silence(sys.stdout)
     return UNFORESEEN
+
+
+def _lost(stream: TextIO) -> bool:
+    """Whether a stream cannot be written; it is then silenced, or Python would complain once more at exit."""
+    try:
+        stream.flush()
+    except OSError:
+        _silence(stream)
+        return True
+    return False
+
+
+def _silence(stream: TextIO) -> None:
+    with suppress(OSError, ValueError):  # a stream in memory, as in tests, has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang.arguments import split_names
 from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError
@@ -100,7 +101,7 @@ def harvest(
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed)
     numbers = options.layer_numbers(layers)
-    pools, streams = options.names(pool), options.names(stream)
+    pools, streams = split_names(pool), split_names(stream)
     asked = [entry.code for entry in languages(lang)]
     runs = plan(
         task, asked, source=source, data=data, answers=answers,
@@ -183,7 +184,7 @@ def _what_was_kept(out: Path) -> str:
 def _print_summary(store: ActivationStore, *, seconds: float, before: int) -> None:
     from rich.table import Table
 
-    from latentlang.activations.manifest import ranges
+    from latentlang.arguments import ranges
     from latentlang.cli.console import output
 
     console = output()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
+from latentlang.printable import printable
 from latentlang.storage.files import size_words
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -122,7 +122,11 @@ def recipes(
 
     if name is not None:
         found = recipe(name)
-        return print_json([found.model_dump(mode="json")]) if as_json else typer.echo(found.yaml(), nl=False)
+        return (
+            print_json([found.model_dump(mode="json")])
+            if as_json
+            else typer.echo(printable(found.yaml()), nl=False)
+        )
     known = [recipe(entry) for entry in recipe_names()]
     if as_json:
         return print_json([entry.model_dump(mode="json") for entry in known])
@@ -145,7 +149,9 @@ def recipes(
 
 def print_json(rows: Sequence[dict[str, Any]]) -> None:
     """Print rows for another program."""
-    typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    from latentlang.cli.console import echo_json
+
+    echo_json(rows)
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

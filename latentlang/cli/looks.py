@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentlang.arguments import check_count
 from latentlang.cli.plan import OUT, Claim, OutputFolder, slug
 from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
@@ -30,12 +31,7 @@ def explore_prompt(model: str, prompt: str, *, top: int, out: Path | None, how: 
 
     if not prompt:
         raise InputError("--prompt is empty; give the text to look into")
-    try:
-        prompt.encode()
-    except UnicodeEncodeError:  # bytes that are no text reach a program as lone surrogates
-        raise InputError("--prompt is not UTF-8 text") from None
-    if top < 1:
-        raise InputError(f"--top must be at least 1, not {top}")
+    check_count("--top", top, least=1)
     info = resolve(model)
     named = hashlib.sha256(prompt.encode()).hexdigest()[:8]
     folder = OutputFolder(

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from latentlang.arguments import check_count, parse_layers
 from latentlang.errors import InputError
 
 MODEL_PANEL = "How the model is run"
@@ -99,8 +100,7 @@ def check_counts(*, items: int | None, shots: int | None, seed: int) -> None:
         InputError: naming the option.
     """
     for option, value, least in (("--items", items, 1), ("--shots", shots, 0), ("--seed", seed, 0)):
-        if value is not None and value < least:
-            raise InputError(f"{option} must be at least {least}, not {value}")
+        check_count(option, value, least=least)
 
 
 def layer_numbers(text: str) -> str | list[int]:
@@ -109,20 +109,7 @@ def layer_numbers(text: str) -> str | list[int]:
     Raises:
         InputError: that is no list of numbers.
     """
-    if text == "all":
-        return text
-    found: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InputError(f"--layers {text}: give all, or numbers and ranges such as 0,4,8-12")
-        found.extend(range(int(first), int(last if dash else first) + 1))
-    return found
-
-
-def names(text: str) -> list[str]:
-    """Names from ``mean,last``, each once."""
-    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    return text if text == "all" else parse_layers(text)
 
 
 def accepted(given: Sequence[str] | None, data: Path | None) -> dict[str, list[str]] | None:

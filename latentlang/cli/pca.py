@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang.arguments import check_count
 from latentlang.cli import options
 from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
@@ -70,8 +71,8 @@ def pca(
     least = 3 if three_d else 2
     if components < 2:
         raise InputError(f"--components must be at least 2 to be drawn, not {components}")
-    if points is not None and points < 1:
-        raise InputError(f"--points must be at least 1, not {points}")
+    check_count("--components", components, least=2)
+    check_count("--points", points, least=1)
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
     from latentlang.figures.pca import check_colour, pca_figure

@@ -12,9 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from latentlang.arguments import split_names
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS, language
+from latentlang.paths import current_folder, is_folder
 from latentlang.results import save_files
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.lock import FolderLock
@@ -108,7 +110,7 @@ def slug(text: str, *, length: int = _SLUG_LENGTH) -> str:
     plain = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
     if plain and len(plain) <= length:
         return plain
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{plain[: length - 9].rstrip('-')}-{digest}".lstrip("-")
 
 
@@ -125,20 +127,21 @@ def default_folder(
     `options` that were asked for (neither None nor empty) stand in the name too, so that runs which differ in them do
     not overwrite each other: ``...-ja-from-de-shots-2``.
     """
-    names = [name.strip() for value in asked for name in value.split(",") if name.strip()]
+    names = split_names(asked)
     codes = [name.casefold() if name.casefold() in GROUPS else language(name).code for name in names]
     return run_folder("lens", [model_part(model), adapter or "", task, "-".join(codes)], options or {})
 
 
 def model_part(model: str) -> str:
     """What of a model's name stands in a folder's name: of a folder, its own."""
-    return Path(model).resolve().name if Path(model).is_dir() else model
+    return Path(model).resolve().name if is_folder(model) else model
 
 
 def folder_part(folder: Path) -> str:
     """What of a folder stands in another one's name: its path from here, or from `OUT` where it lies in there."""
+    here = current_folder()
     place = folder.resolve()
-    for base in (OUT.resolve(), Path.cwd()):
+    for base in (OUT.resolve(), here):
         if place.is_relative_to(base):
             return str(place.relative_to(base))
     return str(place)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from latentlang.arguments import split_names
 from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError
@@ -111,7 +112,7 @@ def reproduce(
     from latentlang.tasks.labels import check_protocol
 
     check_protocol(protocol)
-    asked = [name for text in only or () for name in options.names(text)]
+    asked = split_names(only or ())
     say("planning")
     planned = plan(
         paper, only=asked or None, model=model, protocol=protocol, data=data,  # type: ignore[arg-type]
@@ -128,7 +129,7 @@ def reproduce(
             done = run(
                 planned,
                 out=out,
-                formats=options.names(formats),
+                formats=split_names(formats),
                 jobs=jobs,
                 progress=progress,
                 told=progress.line,

@@ -112,7 +112,9 @@ def train(
     A run that was stopped goes on when the same command is given again. On several GPUs: accelerate launch -m
     latentlang train ... Writes the adapter, result.parquet, metadata.json, recipe.yaml, data.parquet and loss.html.
     """
-    from latentlang.cli.console import output, say
+    from rich.console import Console
+
+    from latentlang.cli.console import output, passing, say
     from latentlang.cli.plan import OutputFolder
     from latentlang.models.registry import resolve
     from latentlang.training import alignment_data, recipe_for
@@ -139,13 +141,11 @@ def train(
     folder = OutputFolder(out)
     if is_main:
         say(f"loading {info.name}")
-    from rich.console import Console
-
     from latentlang.cli.losses import LossDisplay
     from latentlang.training import train as run_training
 
     # Of several processes one speaks.
-    screen = Console(stderr=True, highlight=False) if is_main else Console(quiet=True, force_terminal=False)
+    screen = passing() if is_main else Console(quiet=True, force_terminal=False)
     try:
         with LossDisplay(f"training {chosen.name}", console=screen) as display:
             result = run_training(

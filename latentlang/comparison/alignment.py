@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from latentlang.activations import ActivationStore, open_store
+from latentlang.arguments import check_count
 from latentlang.comparison.alignment_result import COLUMNS, AlignmentComparison
 from latentlang.comparison.halves import Cells, averaged, tabulated
 from latentlang.errors import InputError
@@ -94,10 +95,8 @@ def compare_alignment(
     Raises:
         InputError: the stores are of different prompts, or as for `alignment`.
     """
-    if resamples < 2 or permutations < 0:
-        raise InputError(
-            f"resamples must be at least 2 and permutations at least 0, not {resamples} and {permutations}"
-        )
+    check_count("resamples", resamples, least=2)
+    check_count("permutations", permutations, least=0)
     stores = [store if isinstance(store, ActivationStore) else open_store(store) for store in (base, tuned)]
     frame = same_prompts(*stores)
     asked = families(measures)

@@ -12,6 +12,7 @@ from typing import Any
 
 from latentlang.activations import ActivationStore, harvest, open_store
 from latentlang.activations.identity import model_identity
+from latentlang.arguments import check_count
 from latentlang.comparison.alignment import MEASURES, PERMUTATIONS, RESAMPLES, compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.lens import compare_lenses
@@ -126,16 +127,10 @@ def compare(
     families(measures)
     asked_pools = chosen_names(pools, "pool", POOLS)
     counts = {
-        "items": items,
-        "evaluation_items": evaluation_items,
-        "seed": seed + 1,
-        "resamples": resamples - 1,
-    }
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise InputError(
-                f"{name} must be larger, not {value - {'seed': 1, 'resamples': -1}.get(name, 0)}"
-            )
+        "items": (items, 1), "evaluation_items": (evaluation_items, 1), "seed": (seed, 0), "resamples": (resamples, 2),
+    }  # fmt: skip
+    for name, (value, least) in counts.items():
+        check_count(name, value, least=least)
     check_level(level)
     built = as_task(task)
     if "evaluation" in chosen and not built.closed:

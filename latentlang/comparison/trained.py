@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
+from latentlang.paths import given_path
 from latentlang.training import TrainingResult, is_identity
 
 
@@ -47,7 +47,7 @@ def trained_on(
     said = None if given is None else tuple(entry.code for entry in find_languages(given))
     if adapter is None:
         return Trained(said or (), said is not None)
-    folder = Path(os.fspath(adapter)).expanduser()
+    folder = given_path(adapter)
     identity = is_identity(folder)
     try:
         record = TrainingResult.load(folder).provenance

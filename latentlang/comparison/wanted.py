@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
 from latentlang.tasks import Task
 
@@ -60,11 +61,10 @@ def chosen_names(asked: str | Iterable[str], kind: str, known: Sequence[str]) ->
     Raises:
         InputError: an unknown name, or none.
     """
-    given = [asked] if isinstance(asked, str) else list(asked)
-    names = [name.strip() for value in given for name in value.split(",") if name.strip()]
+    names = split_names(asked)
     for name in names:
         if name not in known:
             raise unknown(kind, name, known)
     if not names:
         raise InputError(f"no {kind} was chosen; there are {', '.join(known)}")
-    return list(dict.fromkeys(names))
+    return names

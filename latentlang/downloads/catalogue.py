@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
 
 # Where GitHub serves a file of a commit.
@@ -120,8 +121,7 @@ class PublishedSet:
         """
         if only is None:
             return self.files
-        parts = [name for value in ([only] if isinstance(only, str) else only) for name in value.split(",")]
-        wanted = {name.strip() for name in parts if name.strip()}
+        wanted = set(split_names(only))
         if not wanted:
             raise InputError(f"no group of files named; {self.name} has {', '.join(self.groups)}")
         for name in sorted(wanted - set(self.groups)):

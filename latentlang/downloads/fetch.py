@@ -25,6 +25,7 @@ from latentlang.downloads.catalogue import (
 )
 from latentlang.downloads.scripts import script_blocks
 from latentlang.errors import InputError
+from latentlang.paths import given_path
 from latentlang.storage.files import prepare_folder, write_text
 
 # As `latentlang.tasks` looks for them beside the items (a test holds the two names together).
@@ -83,7 +84,7 @@ def download(
     files = source.chosen(only)
     source.address(files[0], mirror=mirror)
     pooch = _pooch()
-    root = prepare_folder(default_folder(name) if folder is None else Path(folder).expanduser())
+    root = prepare_folder(default_folder(name) if folder is None else given_path(folder))
     sums = Sums(root, source)
     fetched: list[str] = []
     recorded: list[str] = []

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from latentlang.answers import closing, token_bytes
+from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.evaluation.choice import (
     SCORES,
@@ -27,7 +28,7 @@ from latentlang.models import HookedLM, check_loaded
 from latentlang.results import Provenance
 from latentlang.tasks import CLOSED, TASKS, ChoiceTask, Prompt, Task
 from latentlang.tasks import task as build_task
-from latentlang.tasks.base import check_count, with_data_notes
+from latentlang.tasks.base import with_data_notes
 from latentlang.tasks.labels import check_protocol
 
 Progress = Callable[[int, int], None]

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from latentlang.figures.page import caption as caption_html
 from latentlang.figures.page import footer, meta_of, plot, texts, write_page
+from latentlang.figures.style import plain
 
 _BODY = """<main>
 <h1 class="unseen">{title}</h1>
@@ -45,7 +46,7 @@ def write_html(
     """
     meta = meta_of(figure)
     body = _BODY.format(
-        title=html.escape(title),
+        title=html.escape(plain(title)),
         plot=plot(figure, "figure", label=title),
         caption=caption_html(list(caption) if caption is not None else texts(meta, "how_to_read")),
         footer=footer(texts(meta, "made_with")),

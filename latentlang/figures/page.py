@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import plotly.io
 
 from latentlang.errors import InputError
-from latentlang.figures.style import BASELINE, GRID, INK, MUTED, PAPER, PIVOT, TARGET, font_stack
+from latentlang.figures.style import BASELINE, GRID, INK, MUTED, PAPER, PIVOT, TARGET, font_stack, plain
 from latentlang.storage.files import write_text
 
 # Whatever plotly could ever try, the browser may load nothing that is not in the page. Pictures are drawn as data.
@@ -140,7 +140,7 @@ def write_page(path: str | os.PathLike[str], *, title: str, body: str, lang: str
         dark_line=_DARK_LINE, dark_faint=_DARK_FAINT,
     )  # fmt: skip
     page = _PAGE.format(
-        lang=html.escape(lang), policy=_POLICY, title=html.escape(title), style=style, body=body
+        lang=html.escape(lang), policy=_POLICY, title=html.escape(plain(title)), style=style, body=body
     )
     try:
         write_text(target, page)
@@ -169,7 +169,7 @@ def plot(figure: go.Figure, name: str, *, label: str = "", library: bool = True)
         bare, config=_CONFIG, include_plotlyjs=library, full_html=False, div_id=name, validate=False
     )
     least = int(meta_of(figure).get("least_width", LEAST_WIDTH))
-    return _PLOT.format(label=html.escape(label or "figure"), least_width=least, plot=drawn)
+    return _PLOT.format(label=html.escape(plain(label) or "figure"), least_width=least, plot=drawn)
 
 
 def meta_of(figure: go.Figure) -> dict[str, Any]:

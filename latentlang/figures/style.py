@@ -37,6 +37,8 @@ _OTHER_SCRIPTS = (
 # The characters that start and end a stretch of text whose direction is its own (Unicode UAX 9).
 ISOLATES = "\u2068\u2069"
 _DIRECTION_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Controls, halves of surrogate pairs (no file can hold them), separators of lines and of paragraphs.
+_UNWRITTEN = ("Cc", "Cs", "Zl", "Zp")
 
 
 def font_stack(code: str = "ja") -> str:
@@ -52,7 +54,7 @@ def font_stack(code: str = "ja") -> str:
 def plain(text: object) -> str:
     """Text from data in one line: controls become spaces, and what could turn the text around it goes."""
     text = _DIRECTION_CONTROLS.sub("", str(text))
-    return "".join(" " if unicodedata.category(char) == "Cc" else char for char in text)
+    return "".join(" " if unicodedata.category(char) in _UNWRITTEN else char for char in text)
 
 
 def safe(text: object) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from latentlang.activations import ActivationStore, open_store
+from latentlang.arguments import check_count, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.alignment_result import AlignmentResult
 from latentlang.geometry.catalogue import families
@@ -109,8 +110,7 @@ def alignment(
         "permutations": (permutations, 0), "resamples": (resamples, 0), "seed": (seed, 0),
     }  # fmt: skip
     for name, (value, least) in counts.items():
-        if value < least:
-            raise InputError(f"{name} must be at least {least}, not {value}")
+        check_count(name, value, least=least)
     check_level(level)
     if null not in NULLS:
         raise unknown("null", null, NULLS)
@@ -167,14 +167,13 @@ def chosen_pools(asked: str | Iterable[str] | None, present: Sequence[str]) -> l
     """
     if asked is None:
         return list(present)
-    given = [asked] if isinstance(asked, str) else list(asked)
-    wanted = [part.strip() for value in given for part in value.split(",") if part.strip()]
+    wanted = split_names(asked)
     for pool in wanted:
         if pool not in present:
             raise unknown("pool", pool, present, hint=f"the store has {', '.join(present)}")
     if not wanted:
         raise InputError(f"no pool was chosen; the store has {', '.join(present)}")
-    return list(dict.fromkeys(wanted))
+    return wanted
 
 
 def _check_items(pairing: Pairing) -> None:

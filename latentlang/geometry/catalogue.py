@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
 
 FAMILIES = ("pearson", "cka", "svcca", "procrustes", "knn", "retrieval", "csls", "centres")
@@ -55,7 +56,7 @@ def measure(name: str) -> Measure:
         InputError: there is none of this name.
     """
     number = name.removeprefix(_PEARSON)
-    if name.startswith(_PEARSON) and number.isdecimal() and int(number) > 0:
+    if name.startswith(_PEARSON) and number.isdecimal() and int(number[:9]) > 0:
         words = f"Pearson r of component {number}"
         return Measure(name, "pearson", words, 1, "correlation")
     if name not in _BY_NAME:
@@ -81,8 +82,7 @@ def families(asked: str | Iterable[str] | None) -> tuple[str, ...]:
     Raises:
         InputError: an unknown family, or none.
     """
-    given = ["all"] if asked is None else [asked] if isinstance(asked, str) else list(asked)
-    parts = [part.strip() for value in given for part in value.split(",") if part.strip()]
+    parts = split_names("all" if asked is None else asked)
     if not parts:
         raise InputError(f"no measure was chosen; there are {', '.join(FAMILIES)}")
     for part in parts:

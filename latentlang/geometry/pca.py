@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlang.activations import ActivationStore, open_store
-from latentlang.activations.manifest import ranges
+from latentlang.arguments import check_count, ranges
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.features import working_device
@@ -254,8 +254,7 @@ def _common_layers(store: ActivationStore, basis: PCAResult) -> list[int]:
 def _components(given: int | None, basis: PCAResult | None) -> int:
     most = None if basis is None else basis.components
     count = given if given is not None else most or COMPONENTS
-    if count < 1:
-        raise InputError(f"components must be at least 1, not {count}")
+    check_count("components", count, least=1)
     if most is not None and count > most:
         raise InputError(f"the basis has {most} components; {count} were asked for: fit it with more")
     return count

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
 
-from latentlang.activations.manifest import ranges
+from latentlang.arguments import ranges
 from latentlang.errors import InputError
 from latentlang.geometry.basis import FILE as BASES
 from latentlang.geometry.basis import Basis, bases_file, load_bases

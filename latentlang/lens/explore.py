@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlang.answers import TokenBytes, token_bytes
+from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.models.reading import Reading, check_streams
@@ -115,8 +116,7 @@ def explore(
     check_loaded(model)
     if not isinstance(prompt, str | Prompt):
         raise InputError(f"the prompt must be one text, not {type(prompt).__name__}")
-    if top < 1:
-        raise InputError(f"top must be at least 1, not {top}")
+    check_count("top", top, least=1)
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
     names = check_streams(streams)
     depth = model.n_layers

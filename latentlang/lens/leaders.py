@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.intervals import RESAMPLES, check_level
 from latentlang.lens.panels import FEWEST_ITEMS, POOLED, Floats, Panel, own_labels, panels_of, pool
@@ -118,8 +119,7 @@ def find_leaders(
         InputError: an impossible number, nothing to read, or several tasks in the table.
     """
     check_level(level)
-    if permutations < 1:
-        raise InputError(f"permutations must be at least 1, not {permutations}")
+    check_count("permutations", permutations, least=1)
     if not (math.isfinite(minimum) and minimum >= 0):
         raise InputError(f"minimum must be a probability difference of at least 0, not {minimum}")
     tasks = table["task"].astype(str).unique()

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.answers import token_bytes
+from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.languages import Language, languages
 from latentlang.languages import language as find_language
@@ -19,7 +20,7 @@ from latentlang.lens.tuned import TunedLens
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out, score_answers
 from latentlang.results import Provenance
 from latentlang.tasks import Prompt, Task, as_task
-from latentlang.tasks.base import check_count, with_data_notes
+from latentlang.tasks.base import with_data_notes
 
 POLICIES = ("exclusive", "drop", "shared", "sequence")
 PROTOCOLS = ("corrected", "as-published")

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.answers import token_bytes
+from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.languages import Language, languages
 from latentlang.lens.leaders import MINIMUM_LEAD, Leaders, find_leaders
@@ -20,7 +21,7 @@ from latentlang.lens.result import mean_curves
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.results import Provenance, Result, View
 from latentlang.tasks import Prompt, Task, as_task
-from latentlang.tasks.base import check_count, with_data_notes
+from latentlang.tasks.base import with_data_notes
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

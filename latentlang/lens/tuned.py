@@ -21,8 +21,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM, check_loaded
+from latentlang.paths import is_folder
 from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant, foreign
@@ -113,7 +115,7 @@ class TunedLens:
             InputError: no such file, or not one of ours.
             ModelError: it belongs to another model.
         """
-        path = Path(folder) / _FILE if Path(folder).is_dir() else Path(folder)
+        path = Path(folder) / _FILE if is_folder(folder) else Path(folder)
         try:
             with safe_open(path, framework="pt") as stored:
                 metadata = stored.metadata() or {}
@@ -192,9 +194,8 @@ def train_tuned_lens(
     check_loaded(model)
     if not len(texts):
         raise InputError("a tuned lens needs texts to be trained on; give at least one")
-    for name, value in (("steps", steps), ("positions", positions)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, not {value}")
+    for name, value, least in (("steps", steps, 1), ("positions", positions, 1), ("seed", seed, 0)):
+        check_count(name, value, least=least)
     if isinstance(texts, str):
         raise InputError("give a list of texts, not a single one")
     depth, width = model.n_layers, model.d_model

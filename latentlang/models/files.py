@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.errors import ModelError
+from latentlang.paths import is_present
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
@@ -105,7 +106,7 @@ def check_config(folder: Path) -> dict[str, Any]:
             head.
     """
     path = folder / "config.json"
-    if not path.exists():
+    if not is_present(path):
         if (folder / "adapter_config.json").exists():
             raise ModelError(
                 f"{str(folder)!r} holds an adapter, no model; load its base model and give this as adapter="

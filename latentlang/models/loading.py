@@ -25,6 +25,7 @@ from latentlang.models.hooked import HookedLM
 from latentlang.models.hub import fetch, fetch_adapter
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.models.running import out_of_memory
+from latentlang.paths import given_path, is_folder, is_present
 
 _DTYPES = {
     "float32": torch.float32, "fp32": torch.float32, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
@@ -275,12 +276,12 @@ def _load_adapter(model: Any, adapter: str | os.PathLike[str]) -> tuple[Any, str
     except ImportError as error:
         raise ModelError("adapters need peft; `pip install 'latentlang[train]'`") from error
     text = os.fspath(adapter)
-    folder = Path(text).expanduser()
-    if not folder.is_dir():
+    folder = given_path(text)
+    if not is_folder(folder):
         if text.startswith((".", "/", "~")) or text.count("/") != 1:
             raise ModelError(f"the adapter folder {text!r} does not exist")
         folder = fetch_adapter(text)
-    if not (folder / "adapter_config.json").exists():
+    if not is_present(folder / "adapter_config.json"):
         raise ModelError(f"{text!r} holds no adapter (no adapter_config.json)")
     weights = folder / "adapter_model.safetensors"
     if not weights.exists():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentlang.errors import ModelError, unknown
+from latentlang.paths import given_path, is_file, is_folder
 
 POCKET_FOLDER = Path(__file__).parent / "pocket"
 _HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
@@ -100,7 +101,7 @@ def resolve(name: str | os.PathLike[str], *, revision: str | None = None) -> Mod
     text = os.fspath(name).strip()
     if not text:
         raise ModelError("no model named; `latentlang models` lists the short names")
-    path = Path(text).expanduser()
+    path = given_path(text)
     short, _, tag = text.partition("@")
     info = REGISTRY.get(short.casefold())
     if info is not None:
@@ -108,12 +109,12 @@ def resolve(name: str | os.PathLike[str], *, revision: str | None = None) -> Mod
             raise ModelError(f"the model {info.name!r} comes with this package and has no revisions")
         wanted = _one_revision(text, tag or None, revision)
         return info if wanted is None else ModelInfo(**{**info.__dict__, "revision": wanted})
-    if path.is_dir():
+    if is_folder(path):
         if revision:
             raise ModelError(f"{text!r} is a folder and has no revisions; leave revision={revision!r} out")
         known = {info.hub_id: info for info in REGISTRY.values()}.get(str(path))
         return known or ModelInfo(text, str(path), local=True)
-    if path.is_file():
+    if is_file(path):
         raise ModelError(f"{text!r} is a file; name the folder that holds config.json and *.safetensors")
     match = _HUB_ID.fullmatch(text)
     if text.startswith((".", "/", "~")) or "\\" in text or (text.count("/") > 1 and match is None):

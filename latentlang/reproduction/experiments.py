@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from latentlang.errors import InputError, unknown
 from latentlang.languages import languages
+from latentlang.paths import given_path, is_file
 from latentlang.tasks import TASKS
 
 #: The model as it was published, before any training.
@@ -206,8 +207,8 @@ def experiments_folder(name: str, *, folder: Path | None = None) -> Path:
     Raises:
         InputError: there is none.
     """
-    given = Path(name).expanduser()
-    if (given / SUITE_FILE).is_file():
+    given = given_path(name)
+    if is_file(given / SUITE_FILE):
         return given
     places = _PLACES if folder is None else (folder,)
     found = {path.parent.name: path.parent for place in places for path in place.glob(f"*/{SUITE_FILE}")}

@@ -10,11 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from latentlang.arguments import check_count
 from latentlang.downloads.fetch import default_folder
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.measures import FEWEST
 from latentlang.models.loading import find_device, find_dtype
 from latentlang.models.registry import POCKET_FOLDER, resolve
+from latentlang.paths import given_path, is_folder, is_present
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiments import Experiment, Size, Suite, load_suite
 from latentlang.reproduction.keys import Keys, model_keys
@@ -138,10 +140,9 @@ def plan(
     suite = load_suite(name, folder=folder)
     chosen = suite.chosen(only)
     standin = None if model is None else os.fspath(model)
-    if items is not None and items < 1:
-        raise InputError(f"items must be at least 1, not {items}")
-    if seed < 0:
-        raise InputError(f"seed must be at least 0, not {seed}")
+    check_count("items", items, least=1)
+    check_count("seed", seed, least=0)
+    check_count("batch_tokens", batch_tokens, least=1)
     runs = [standin] if standin else sorted({name for experiment in chosen for name in experiment.models})
     embedded = all(resolve(run).hub_id.startswith(str(POCKET_FOLDER)) for run in runs)
     size = suite.embedded if embedded else suite.size
@@ -203,7 +204,7 @@ def _data(suite: Suite, given: str | os.PathLike[str] | None, *, embedded: bool)
         return None
     if find_spec("pooch") is not None:
         folder = default_folder(suite.data)
-        if folder.is_dir():
+        if is_folder(folder):
             return folder
     raise InputError(
         f"the published items are not on this machine: latentlang data get {suite.data} fetches them, --data FOLDER "
@@ -216,8 +217,8 @@ def _training_data(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Pat
     for name, path in given.items():
         if name not in TASKS:
             raise unknown("task", name, TASKS)
-        found[name] = Path(path).expanduser()
-        if not found[name].exists():
+        found[name] = given_path(path)
+        if not is_present(found[name]):
             raise InputError(f"the training data {str(path)!r} of {name} do not exist")
     return found
 

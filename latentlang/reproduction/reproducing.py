@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from latentlang.arguments import check_count
 from latentlang.errors import InputError, LatentlangError
 from latentlang.models.hub import fetch
 from latentlang.models.registry import resolve
@@ -68,8 +69,7 @@ def reproduce(
         InputError: an option makes no sense, a folder cannot be written, or another run has the cache.
         LatentlangError: a step cannot be run; the others are, and what they gave is written.
     """
-    if jobs < 1:
-        raise InputError(f"jobs must be at least 1, not {jobs}")
+    check_count("jobs", jobs, least=1)
     if jobs > 1 and planned.bench.settings.device != "cpu":
         raise InputError(
             f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from latentlang.arguments import check_count
 from latentlang.errors import InputError
 
 
@@ -111,16 +112,6 @@ def with_data_notes(notes: Mapping[str, str], task: Task, languages: Iterable[st
         if said := task.notes.get(code):
             found[code] = "; ".join(filter(None, (found.get(code), f"data: {said}")))
     return found
-
-
-def check_count(name: str, value: int | None, *, least: int) -> None:
-    """Refuse a count below `least`.
-
-    Raises:
-        InputError: naming the option and the value.
-    """
-    if value is not None and value < least:
-        raise InputError(f"{name} must be at least {least}, not {value}")
 
 
 def check_language(task: Task, language: str) -> None:

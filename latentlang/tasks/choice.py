@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
-from latentlang.tasks.base import Prompt, Task, check_count, check_language, pick
+from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.few_shot import FewShotBlocks
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.hub import HubItems, is_hub

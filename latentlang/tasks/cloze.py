@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
-from latentlang.tasks.base import Prompt, check_count, check_language, pick
+from latentlang.tasks.base import Prompt, check_language, pick
 from latentlang.tasks.draw import shuffled
 from latentlang.tasks.files import Paths
 from latentlang.tasks.word_files import WordFiles, read_words

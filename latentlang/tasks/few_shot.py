@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError
+from latentlang.paths import given_path, is_file
 from latentlang.tasks.files import PathLike, read_json
 from latentlang.tasks.labels import Kind, Wording, gold_words
 from latentlang.tasks.paper_files import Item
@@ -107,7 +108,7 @@ class FewShotBlocks:
             InputError: the file cannot be read, is of another shape, or has nothing for this task.
         """
         self.kind = kind
-        self.path = Path(path).expanduser()
+        self.path = given_path(path)
         record = read_json(self.path)
         if (
             not isinstance(record, dict)
@@ -132,7 +133,7 @@ class FewShotBlocks:
             InputError: the file is there and cannot be used.
         """
         path = folder / BLOCKS_FILE
-        if not path.is_file():
+        if not is_file(path):
             return None
         record = read_json(path)
         return None if isinstance(record, dict) and kind.name not in record else cls(kind, path)

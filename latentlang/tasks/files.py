@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError
+from latentlang.paths import given_path, is_folder, is_present
 
 PathLike = str | Path
 Paths = PathLike | Iterable[PathLike]
@@ -52,8 +53,8 @@ def folder(path: PathLike) -> Path:
     Raises:
         InputError: there is none of this name.
     """
-    found = Path(path).expanduser()
-    if not found.is_dir():
-        what = "is a file, not a folder" if found.exists() else "does not exist"
+    found = given_path(path)
+    if not is_folder(found):
+        what = "is a file, not a folder" if is_present(found) else "does not exist"
         raise InputError(f"the data folder {found} {what}")
     return found

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError, unknown
+from latentlang.paths import given_path, is_folder
 from latentlang.tasks.draw import shuffled
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.labels import Kind, languages_of
@@ -99,10 +100,10 @@ def find_place(wanted: str, known: Mapping[str, str]) -> Place | None:
         None if it is none of the three.
     """
     short, _, revision = wanted.partition("@")
-    folder = Path(wanted).expanduser()
+    folder = given_path(wanted)
     if short in known:
         return Place(known[short], revision or None)
-    if wanted and folder.is_dir():
+    if wanted and is_folder(folder):
         return Place(str(folder.resolve()), folder=folder)
     return Place(short, revision or None) if "/" in short else None
 

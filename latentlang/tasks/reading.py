@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS
 from latentlang.languages import language as find_language
 from latentlang.languages import languages as find_languages
-from latentlang.tasks.base import Prompt, Task, check_count, check_language, pick
+from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.draw import shuffled
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.hub import PREFIX, find_place, load_part

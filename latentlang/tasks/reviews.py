@@ -13,9 +13,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
-from latentlang.tasks.base import Prompt, Task, check_count, check_language, pick
+from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.draw import bucket, generator, shuffled
 
 LABELS = ("positive", "negative")

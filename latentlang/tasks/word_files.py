@@ -19,6 +19,7 @@ from unicodedata import normalize
 
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
+from latentlang.paths import given_path, is_file, is_folder
 from latentlang.tasks.cleaning import CONTROL, FULL_WIDTH, clean_word, why_unusable, without_marks
 from latentlang.tasks.files import Paths, read_text
 from latentlang.tasks.words import Concept
@@ -156,8 +157,8 @@ def _csv_files(data: Paths) -> tuple[Path, ...]:
         raise InputError("no CSV file given")
     found: list[Path] = []
     for entry in given:
-        path = Path(entry).expanduser()
-        if path.is_dir():
+        path = given_path(entry)
+        if is_folder(path):
             own = [file for file in sorted(path.iterdir()) if _is_table(file)] or sorted(
                 path.glob("*/clean.csv")
             )
@@ -166,7 +167,7 @@ def _csv_files(data: Paths) -> tuple[Path, ...]:
                     f"no CSV files in {path}: expected de.csv, fr.csv, ... with {', '.join(_NEEDED)}"
                 )
             found += own
-        elif path.is_file():
+        elif is_file(path):
             found.append(path)
         else:
             raise InputError(f"{path} does not exist; give a CSV file or a folder of them")

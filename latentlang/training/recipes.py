@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from latentlang.arguments import MOST, MOST_ALPHA, MOST_EPOCHS, MOST_RATE, most, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.languages import language
 from latentlang.models.registry import REGISTRY
+from latentlang.paths import given_path
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -88,7 +90,7 @@ class Conditions(_Part):
     sources: tuple[str, ...] = ()
     target: str = "en"
     task: str = Field(default="sentiment", pattern=r"^[A-Za-z0-9_-]{1,40}$")
-    per_pair: int | None = Field(default=10_000, ge=2)
+    per_pair: int | None = Field(default=10_000, ge=2, le=MOST)
     mixing: Literal["parallel", "disjoint"] = "parallel"
     end: bool = True
     wrong_pairs: bool = False
@@ -105,7 +107,7 @@ class Conditions(_Part):
         """Accept one language, ``zh,es`` and lists."""
         value = _norwegian(value)
         if isinstance(value, str):
-            return [part for part in value.split(",") if part.strip()]
+            return split_names(value)
         return [_norwegian(part) for part in value] if isinstance(value, list | tuple) else value
 
     @field_validator("sources")
@@ -143,8 +145,8 @@ class Lora(_Part):
         target_modules: names of the linear layers that get an adapter, or ``all-linear``.
     """
 
-    rank: int = Field(default=8, ge=1)
-    alpha: float = Field(default=16, gt=0)
+    rank: int = Field(default=8, ge=1, le=most("rank"))
+    alpha: float = Field(default=16, gt=0, le=MOST_ALPHA)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: tuple[str, ...] | Literal["all-linear"] = ("q_proj", "v_proj")
 
@@ -152,7 +154,7 @@ class Lora(_Part):
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if isinstance(value, str) and value != ALL_LINEAR:
-            value = [part.strip() for part in value.split(",") if part.strip()]
+            value = split_names(value)
         if isinstance(value, list | tuple) and not value:
             raise ValueError("name at least one module")
         return value
@@ -177,19 +179,19 @@ class Schedule(_Part):
         seed: of the choice of items, the order of training and the adapter's first weights.
     """
 
-    epochs: float | None = Field(default=None, gt=0)
-    steps: int | None = Field(default=None, ge=0)
-    batch: int = Field(default=16, ge=1)
-    accumulation: int = Field(default=4, ge=1)
-    learning_rate: float = Field(default=5e-5, gt=0)
+    epochs: float | None = Field(default=None, gt=0, le=MOST_EPOCHS)
+    steps: int | None = Field(default=None, ge=0, le=most("steps"))
+    batch: int = Field(default=16, ge=1, le=most("batch"))
+    accumulation: int = Field(default=4, ge=1, le=most("batch"))
+    learning_rate: float = Field(default=5e-5, gt=0, le=MOST_RATE)
     scheduler: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    cutoff: int = Field(default=2048, ge=8)
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    max_grad_norm: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    cutoff: int = Field(default=2048, ge=8, le=MOST)
     validation: float = Field(default=0.05, ge=0, lt=1)
-    evaluations: int = Field(default=10, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    evaluations: int = Field(default=10, ge=1, le=most("steps"))
+    seed: int = Field(default=0, ge=0, le=most("seed"))
 
     @model_validator(mode="after")
     def _sensible(self) -> Schedule:
@@ -318,7 +320,7 @@ def recipe_names() -> tuple[str, ...]:
 def _find(source: str | Path | Mapping[str, Any]) -> Recipe:
     if isinstance(source, Mapping):
         return _checked({"name": "unnamed", **source}, where="this recipe")
-    path = Path(source).expanduser()
+    path = given_path(source)
     if isinstance(source, Path) or path.suffix in _YAML_SUFFIXES:
         return _read(path)
     name = source.strip()

@@ -13,6 +13,7 @@ from typing import Any
 
 from latentlang.errors import InputError
 from latentlang.models.files import safetensors_header
+from latentlang.paths import is_present
 from latentlang.storage.files import write_text
 from latentlang.training.result import CONFIG, RUN_FILE, WEIGHTS
 
@@ -51,8 +52,8 @@ def settle(folder: Path, wanted: Mapping[str, Any], *, resume: bool, main: bool 
                 f"{str(folder)!r} holds another run ({difference}); choose another folder, or resume=False "
                 "(--no-resume) to replace it"
             )
-        return (folder / _RESULT).exists()
-    if (folder / CONFIG).exists():
+        return is_present(folder / _RESULT)
+    if is_present(folder / CONFIG):
         raise InputError(
             f"{str(folder)!r} holds an adapter that this command did not make; choose another folder, or resume=False "
             "(--no-resume) to replace it"

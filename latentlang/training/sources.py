@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError
 from latentlang.languages import language
+from latentlang.paths import given_path, is_folder
 from latentlang.tasks import Task
 from latentlang.tasks.draw import generator
 from latentlang.tasks.files import PathLike, read_json
@@ -162,8 +163,8 @@ def read_pairs(path: PathLike) -> list[QuestionPair]:
     Raises:
         InputError: no such file, or a record that is not in this layout.
     """
-    place = Path(path).expanduser()
-    if not place.is_dir():
+    place = given_path(path)
+    if not is_folder(place):
         return list(_records(place))
     every = [file for file in sorted(place.glob("*.json")) if file.name != _NO_DATA]
     chosen = [file for file in every if "question" in file.name] or every

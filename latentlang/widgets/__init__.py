@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.languages import Language
 from latentlang.models import HookedLM, check_loaded
@@ -48,8 +49,7 @@ def explorer(
             "the explorer needs the package ipywidgets, which is not installed; pip install 'latentlang[notebooks]'"
         )
     check_loaded(model)
-    if top < 1:
-        raise InputError(f"top must be at least 1, not {top}")
+    check_count("top", top, least=1)
     from latentlang.widgets.box import LensExplorer
 
     return LensExplorer(model, prompt, task=task, languages=languages, top=top)

@@ -1,0 +1,128 @@
+"""Values that users give, at a shell or in Python: how many of something, names with commas, numbers and ranges.
+
+The limits are far above what makes sense and far below what a machine cannot take. They stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from latentlang.errors import InputError
+
+#: Of what is only held against what is there: items, tokens run at once.
+MOST = 2**31 - 1
+#: Of seeds, in numpy's older generators too.
+MOST_SEED = 2**32 - 1
+#: Of permutations and resamples: p-values down to 0.00001, and a draw for each item of each still fits into memory.
+MOST_DRAWS = 100_000
+#: Of a layer; the deepest model there is has fewer than a thousand.
+MOST_LAYER = 9_999
+#: Of what is at most as wide as a model: components, directions, neighbours, the rank of a LoRA.
+MOST_WIDTH = 65_536
+#: Of few-shot examples, tokens shown and tokens of a training step.
+MOST_SHOTS, MOST_SHOWN, MOST_POSITIONS = 10_000, 1_000, 1_000_000
+#: Of training: optimiser steps, and translations in one.
+MOST_STEPS, MOST_BATCH, MOST_EPOCHS = 100_000_000, 1_000_000, 1_000_000.0
+#: Of a learning rate, and of a LoRA's scale.
+MOST_RATE, MOST_ALPHA = 100.0, 1_000_000.0
+#: Of processes at once.
+MOST_JOBS = 1_024
+
+_LIMITS = {
+    "seed": MOST_SEED,
+    "permutations": MOST_DRAWS, "resamples": MOST_DRAWS,
+    "components": MOST_WIDTH, "neighbours": MOST_WIDTH, "directions": MOST_WIDTH, "rank": MOST_WIDTH,
+    "shots": MOST_SHOTS, "top": MOST_SHOWN, "positions": MOST_POSITIONS,
+    "steps": MOST_STEPS, "batch": MOST_BATCH, "jobs": MOST_JOBS,
+}  # fmt: skip
+
+
+def most(name: str) -> int:
+    """The limit of a count of this name, ``--batch-tokens`` and ``batch_tokens`` alike."""
+    return _LIMITS.get(name.lstrip("-").replace("-", "_"), MOST)
+
+
+def check_count(name: str, value: int | None, *, least: int) -> None:
+    """Refuse a count below `least` or above what makes sense for its name (`most`); None was not given.
+
+    Raises:
+        InputError: naming the option and the value.
+    """
+    if value is None:
+        return
+    if value < least:
+        raise InputError(f"{name} must be at least {least}, not {_digits(value)}")
+    if value > most(name):
+        raise InputError(f"{name} must be at most {most(name):,}, not {_digits(value)}")
+
+
+def parse_count(name: str, text: str, *, least: int, instead: str = "") -> int:
+    """A count from text.
+
+    Args:
+        name: of the option.
+        text: what was given.
+        least: the smallest that makes sense.
+        instead: a word that would do too, for the error.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not _is_number(text):
+        others = f", or {instead}" if instead else ""
+        raise InputError(f"{name} takes a number of at least {least}{others}, not {_cut(text)!r}")
+    found = int(text) if len(text) <= _MOST_DIGITS else 10**_MOST_DIGITS
+    check_count(name, found, least=least)
+    return found
+
+
+def split_names(given: str | Iterable[str]) -> list[str]:
+    """Names from ``"mean,last"`` or a sequence of such texts, in order and each once; empty ones are left out."""
+    values = [given] if isinstance(given, str) else given
+    names = (name.strip() for value in values for name in value.split(","))
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def parse_layers(text: str) -> list[int]:
+    """Layer numbers from ``0,4,8-12``.
+
+    Raises:
+        InputError: that is no list of numbers, or of larger ones than any model has.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        if not _is_number(first) or (dash and not _is_number(last)):
+            raise InputError(f"--layers {_cut(text)!r}: give all, or numbers and ranges such as 0,4,8-12")
+        ends = [number if dash else first for number in (first, last)]
+        if any(len(number) > _MOST_DIGITS or int(number) > MOST_LAYER for number in ends):
+            raise InputError(f"--layers {_cut(text)!r}: no model has a layer above {MOST_LAYER}")
+        start, stop = map(int, ends)
+        if stop < start:
+            raise InputError(f"--layers {_cut(text)!r}: the range {first}-{last} ends before it begins")
+        found.extend(range(start, stop + 1))
+    return list(dict.fromkeys(found))
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Whole numbers as a person writes them: ``0-8``, ``0, 4, 8``."""
+    if len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}-{numbers[-1]}"
+    return ", ".join(map(str, numbers))
+
+
+# Python reads no number of more than 4,300 digits; none that makes sense has this many.
+_MOST_DIGITS = 18
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
+def _digits(value: int) -> str:
+    """A number for an error: how large it is where nobody would read it."""
+    return str(value) if abs(value) < 10**_MOST_DIGITS else f"one of more than {_MOST_DIGITS} digits"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

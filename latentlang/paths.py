@@ -1,0 +1,95 @@
+"""Paths that a user gave: what they mean, and what lies there, with one clear error where that cannot be found out.
+
+`Path.exists` and its kin raise on some systems and say no on others where a folder may not be entered or a name is too
+long; these here say which path it is and why it cannot be used.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from latentlang.errors import InputError
+
+PathLike = str | os.PathLike[str]
+
+
+def given_path(path: PathLike) -> Path:
+    """A path as a user wrote it, ``~`` resolved.
+
+    Raises:
+        InputError: it is none, or its ``~name`` is nobody's.
+    """
+    text = os.fspath(path)
+    if "\0" in text:
+        raise InputError(f"{text!r} is no path: it holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that are no text reach a program as lone surrogates
+        raise InputError(f"the path {text!r} holds bytes that are not UTF-8 text; rename it") from None
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{text!r}: this machine knows no such home folder; write the whole path, or ./ before a name"
+        ) from None
+
+
+def is_present(path: PathLike) -> bool:
+    """Whether anything is there.
+
+    Raises:
+        InputError: that cannot be found out.
+    """
+    return _mode(path) is not None
+
+
+def is_folder(path: PathLike) -> bool:
+    """Whether a folder is there.
+
+    Raises:
+        InputError: that cannot be found out.
+    """
+    mode = _mode(path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
+def is_file(path: PathLike) -> bool:
+    """Whether a regular file is there.
+
+    Raises:
+        InputError: that cannot be found out.
+    """
+    mode = _mode(path)
+    return mode is not None and stat.S_ISREG(mode)
+
+
+def current_folder() -> Path:
+    """The folder the program runs in.
+
+    Raises:
+        InputError: it is not there any more.
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        raise InputError(
+            "the current folder is not there any more; change into another one and run this again"
+        ) from None
+
+
+def _mode(path: PathLike) -> int | None:
+    try:
+        return Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{_short(os.fspath(path))!r} cannot be looked at: {reason}; choose another path"
+        ) from error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:90]}...{text[-90:]}"
