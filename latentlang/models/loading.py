@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from latentlang.errors import ModelError
+from latentlang.devices import named_device
+from latentlang.errors import InputError, ModelError
 from latentlang.models.adapters import check_effect
 from latentlang.models.files import (
     check_config,
@@ -134,14 +135,9 @@ def find_device(device: str | torch.device | None) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        if torch.backends.mps.is_available():
-            here.append("mps")
-        raise ModelError(f"no device {str(device)!r} on this machine; there is {', '.join(here)}") from error
-    return found
+        return named_device(device)
+    except InputError as error:
+        raise ModelError(str(error)) from error
 
 
 def find_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:

@@ -130,9 +130,10 @@ def _loaded(
 ) -> HookedLM:
     import torch
 
+    from latentlang.devices import named_device
     from latentlang.models import load
 
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = named_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     machine.check_choices(where, precision=precision, four_bit=quantization == "4bit")
     if found.count > 1 and device is None and torch.cuda.is_available():
         device = f"cuda:{found.local_rank}"

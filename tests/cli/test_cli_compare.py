@@ -68,7 +68,7 @@ def test_parts_pools_layers_and_languages_are_those_asked_for(run, identity, tmp
         (("--adapter", "x", "--out", "out", "--task", "sentimental"), "did you mean 'sentiment'?"),
         (("--adapter", "x", "--out", "out", "--task", "translation"), "ask for the parts lens,geometry only"),
         (("--adapter", "x", "--out", "out", "--parts", "eval"), "unknown part 'eval'"),
-        (("--adapter", "x", "--out", "out", "--layers", "a-b"), "--layers a-b: give all, or numbers"),
+        (("--adapter", "x", "--out", "out", "--layers", "a-b"), "--layers 'a-b': give all, or numbers"),
         (("--adapter", "x", "--out", "out", "--model", "pockets"), "did you mean 'pocket'"),
         (("--adapter", "x", "--out", "out", "--lang", "xx"), "unknown language 'xx'"),
     ],

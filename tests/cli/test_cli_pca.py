@@ -124,7 +124,7 @@ def test_a_picture_that_cannot_be_drawn_is_one_line(run, store, monkeypatch):
         (("acts", "--points", "0"), "--points must be at least 1, not 0"),
         (("acts", "--colour", "mood"), "unknown colour 'mood'"),
         (("acts", "--base", "nowhere"), "'nowhere' holds no activation store"),
-        (("acts", "--device", "abacus"), "device 'abacus' cannot compute in float64"),
+        (("acts", "--device", "abacus"), "no device 'abacus' on this machine; there is cpu"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(run, store, tmp_path, arguments, message):

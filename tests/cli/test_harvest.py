@@ -119,7 +119,10 @@ def test_a_store_of_something_else_is_refused(run, tmp_path):
         (("--out", "s"), "say which languages are run"),
         (("--lang", "ja"), "say where the store goes"),
         (("--lang", "jaa", "--out", "s"), "unknown language 'jaa'"),
-        (("--lang", "ja", "--out", "s", "--layers", "1-x"), "--layers 1-x: give all, or numbers and ranges"),
+        (
+            ("--lang", "ja", "--out", "s", "--layers", "1-x"),
+            "--layers '1-x': give all, or numbers and ranges",
+        ),
         (("--lang", "ja", "--out", "s", "--layers", ""), "--layers : give all"),
         (("--lang", "ja", "--out", "s", "--layers", "9"), "layer 9 does not exist; this model has 0"),
         (("--lang", "ja", "--out", "s", "--pool", "maen"), "unknown pool='maen'"),

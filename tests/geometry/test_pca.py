@@ -389,7 +389,8 @@ def test_a_number_that_is_not_finite_is_named_with_its_row(tmp_path, bad, method
         ({"components": 0}, "components must be at least 1, not 0"),
         ({"method": "magic"}, "unknown method 'magic'"),
         ({"state": "after"}, "unknown state 'after'"),
-        ({"device": "meta-verse"}, "cannot compute in float64"),
+        ({"device": "meta-verse"}, "no device 'meta-verse' on this machine; there is cpu"),
+        ({"device": "meta"}, "no device 'meta' on this machine; there is cpu"),
     ],
 )
 def test_bad_options_are_named(tmp_path, options, message):
