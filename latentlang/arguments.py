@@ -68,10 +68,11 @@ def parse_count(name: str, text: str, *, least: int, instead: str = "") -> int:
     Raises:
         InputError: it is none.
     """
-    if not _is_number(text):
+    long = len(text) > _MOST_DIGITS
+    if not _is_number(text) or (not long and int(text) < least):
         others = f", or {instead}" if instead else ""
         raise InputError(f"{name} takes a number of at least {least}{others}, not {_cut(text)!r}")
-    found = int(text) if len(text) <= _MOST_DIGITS else 10**_MOST_DIGITS
+    found = 10**_MOST_DIGITS if long else int(text)
     check_count(name, found, least=least)
     return found
 

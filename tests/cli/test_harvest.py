@@ -123,7 +123,7 @@ def test_a_store_of_something_else_is_refused(run, tmp_path):
             ("--lang", "ja", "--out", "s", "--layers", "1-x"),
             "--layers '1-x': give all, or numbers and ranges",
         ),
-        (("--lang", "ja", "--out", "s", "--layers", ""), "--layers : give all"),
+        (("--lang", "ja", "--out", "s", "--layers", ""), "--layers '': give all"),
         (("--lang", "ja", "--out", "s", "--layers", "9"), "layer 9 does not exist; this model has 0"),
         (("--lang", "ja", "--out", "s", "--pool", "maen"), "unknown pool='maen'"),
         (("--lang", "ja", "--out", "s", "--pool", ""), "no pool asked for"),
