@@ -5,10 +5,12 @@ Commands import what they need when they run, so that ``latentlang --help`` need
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -26,8 +28,22 @@ from latentlang.cli.reproduce import reproduce
 from latentlang.cli.tokens import tokens
 from latentlang.cli.train import train
 from latentlang.cli.tune import tune
+from latentlang.paths import given_path
 
 __all__ = ["app", "main"]
+
+
+def _with_paths(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command whose paths are what the user meant (``--out=~/x``), or refused in one line."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> Any:
+        return command(**{
+            name: given_path(value) if isinstance(value, Path) else value for name, value in given.items()
+        })  # fmt: skip
+
+    return run
+
 
 app = typer.Typer(
     name="latentlang",
@@ -54,7 +70,7 @@ for command in (
     tasks,
     recipes,
 ):
-    app.command()(command)
+    app.command()(_with_paths(command))
 app.add_typer(data)
 
 

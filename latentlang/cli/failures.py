@@ -16,6 +16,8 @@ DEBUG = "LATENTLANG_DEBUG"
 UNFORESEEN, BAD_INPUT, INTERRUPTED = 1, 2, 130
 # Longer lines nobody reads; the end of one says what to do.
 _LONGEST, _KEPT = 2000, 900
+# What writes to stdout.
+_PRINTERS = {"rich", "typer", "click", "codecs", "encodings"}
 # What a machine refuses, whatever the program does: rights, names, space, limits. Anything else (a file that is gone, a
 # folder that is not empty) may be a fault of ours and stays unforeseen.
 _REFUSED = {
@@ -96,7 +98,8 @@ def _machine(error: Exception) -> str | None:
     if not isinstance(error, OSError):
         return None
     reason = error.strerror or str(error)
-    if error.filename is None and _lost(sys.stdout):
+    if _while_printing(error):
+        _silence(sys.stdout)
         return f"cannot write what is printed: {reason}; files that were written before are kept"
     if _current_folder_is_gone():
         return "the current folder is not there any more; change into another one and run this again"
@@ -113,6 +116,16 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and ("can't allocate memory" in text or "out of memory" in text)
     )
+
+
+def _while_printing(error: OSError) -> bool:
+    """Whether it was stdout that could not be written: a write has no file name, and one of these called it."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    caller = "" if step is None else str(step.tb_frame.f_globals.get("__name__", ""))
+    printing = caller == __name__ or caller.partition(".")[0] in _PRINTERS
+    return printing and error.filename is None
 
 
 def _current_folder_is_gone() -> bool:
@@ -157,16 +170,6 @@ def _pipe_closed() -> int:
     """The reader (``| head``) has enough. Python would complain when it flushes at exit: no pipe."""
     _silence(sys.stdout)
     return UNFORESEEN
-
-
-def _lost(stream: TextIO) -> bool:
-    """Whether a stream cannot be written; it is then silenced, or Python would complain once more at exit."""
-    try:
-        stream.flush()
-    except OSError:
-        _silence(stream)
-        return True
-    return False
 
 
 def _silence(stream: TextIO) -> None:
