@@ -1,0 +1,436 @@
+"""JSON and YAML that somebody wrote: parsed within limits, checked against a record, one clear error where they fail.
+
+A file may come from anyone, or have lost half its bytes. Whatever it holds, reading it ends soon, and with plain
+values or an `InputError` that names the file and what is wrong in it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import reprlib
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar, overload
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from latentlang.errors import InputError, LatentlangError
+
+#: Of a record; a data file may be larger.
+MOST_BYTES = 2**26
+MOST_DATA_BYTES = 2**30
+# A YAML file is written by hand, and its parser takes a second for this.
+_MOST_YAML = 2**18
+#: Lists and fields within one another. Nothing that is read here goes beyond ten.
+MOST_DEPTH = 64
+# A tokenizer's "no limit" is a number of 31 digits.
+_MOST_DIGITS = 40
+_MOST_SHOWN = 200
+AGAIN = "make it again, or copy the whole file from where it came from"
+
+Model = TypeVar("Model", bound=BaseModel)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# How half of a pair is written in JSON or YAML; a text that holds none needs no second look.
+_ESCAPED_SURROGATES = re.compile(r"\\u[dD][89a-fA-F]|\\U0000[dD][89a-fA-F]")
+
+
+class Record(BaseModel):
+    """Base of the records that files hold: strict types, and what is not known is left alone."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Closed(Record):
+    """A record in which an unknown field is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def shown(value: object, *, most: int = _MOST_SHOWN) -> str:
+    """A value for an error: escaped as `repr` does, and cut, however large or deep it is."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[-(most // 4) :]}"
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = 6
+        self.maxstring = self.maxother = _MOST_SHOWN
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python writes out no number of more than 4,300 digits, and nobody would read one."""
+        return repr(x) if abs(x) < 10**_MOST_DIGITS else f"a number of more than {_MOST_DIGITS} digits"
+
+
+_SHORT = _Short()
+
+
+def damaged(
+    path: Path | str, what: str, *, then: str = AGAIN, error: type[InputError] = InputError
+) -> InputError:
+    """Build the error for a file that is not what it should be.
+
+    Args:
+        path: the file.
+        what: what is wrong, and where in it.
+        then: what to do.
+        error: its class.
+    """
+    return error(f"{_named(path)} is damaged: {what}; {then}")
+
+
+def _named(path: Path | str) -> str:
+    return shown(str(path)) if isinstance(path, Path) else path
+
+
+@contextmanager
+def reading(path: Path | str, *, then: str = AGAIN, error: type[InputError] = InputError) -> Iterator[None]:
+    """A block in which a library reads a file: whatever it raises about the content means that the file is damaged.
+
+    Raises:
+        InputError: it is; errors of our own pass as they are.
+    """
+    try:
+        yield
+    except (LatentlangError, MemoryError):
+        raise
+    except OSError as found:
+        reason = found.strerror or _line(found)
+        raise error(f"cannot read {_named(path)}: {reason}; {then}") from found
+    except Exception as found:
+        raise damaged(path, _line(found), then=then, error=error) from found
+
+
+def _line(error: BaseException) -> str:
+    """What a library says, on one line, escaped and cut."""
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    return f"{name} {shown(text)[1:-1]}" if text else name
+
+
+# Texts
+
+
+def read_text(
+    path: Path, *, most: int = MOST_BYTES, then: str = AGAIN, error: type[InputError] = InputError
+) -> str:
+    """A UTF-8 file's text, without a byte order mark.
+
+    Raises:
+        InputError: there is no such file, it cannot be read, is larger than `most` bytes, or is not UTF-8.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, and /dev/zero has no end
+            raise error(f"{_named(path)} is no file; {then}")
+        if found.st_size > most:
+            raise error(
+                f"{_named(path)} has {found.st_size:,} bytes, more than the {most:,} that are read; {then}"
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as found_error:
+        reason = found_error.strerror or found_error
+        raise error(f"cannot read {_named(path)}: {reason}; {then}") from found_error
+    except UnicodeDecodeError as found_error:
+        raise damaged(path, f"byte {found_error.start} is not UTF-8", then=then, error=error) from found_error
+    except ValueError as found_error:  # a NUL in the name
+        if isinstance(found_error, InputError):
+            raise
+        raise error(f"cannot read {_named(path)}: {found_error}; {then}") from found_error
+
+
+# JSON
+
+
+@overload
+def read_json(
+    path: Path, *, kind: type[dict[str, Any]], most: int = ..., finite: bool = ..., then: str = ...,
+    error: type[InputError] = ...,
+) -> dict[str, Any]: ...  # fmt: skip
+
+
+@overload
+def read_json(
+    path: Path, *, kind: None = ..., most: int = ..., finite: bool = ..., then: str = ...,
+    error: type[InputError] = ...,
+) -> Any: ...  # fmt: skip
+
+
+def read_json(
+    path: Path,
+    *,
+    kind: type[dict[str, Any]] | None = None,
+    most: int = MOST_BYTES,
+    finite: bool = True,
+    then: str = AGAIN,
+    error: type[InputError] = InputError,
+) -> Any:
+    """The content of a JSON file.
+
+    Args:
+        path: the file.
+        kind: ``dict`` where it must be an object.
+        most: bytes that are read.
+        finite: whether NaN and infinities, which are no JSON, are refused.
+        then: what to do about a damaged file, for the error.
+        error: its class.
+
+    Raises:
+        InputError: it cannot be read, or `parse_json` refuses it.
+    """
+    text = read_text(path, most=most, then=then, error=error)
+    found = parse_json(text, path, finite=finite, then=then, error=error)
+    if kind is dict and not isinstance(found, dict):
+        raise damaged(
+            path, f"it holds {shown(found, most=60)}, no object with fields", then=then, error=error
+        )
+    return found
+
+
+def parse_json(
+    text: str | bytes,
+    where: Path | str,
+    *,
+    finite: bool = True,
+    then: str = AGAIN,
+    error: type[InputError] = InputError,
+) -> Any:
+    """JSON from a text, within limits.
+
+    Args:
+        text: the text, or UTF-8 bytes.
+        where: what it is, for the error: the file, or words.
+        finite: whether NaN and infinities are refused.
+        then: what to do, for the error.
+        error: its class.
+
+    Raises:
+        InputError: it is no JSON; nested too deeply; has a number too large, a key twice with different values, or
+            half of a surrogate pair, which no encoding can write.
+    """
+
+    def refuse(what: str, at: str = "") -> InputError:
+        return damaged(where, what + (f", at {at}" if at else ""), then=then, error=error)
+
+    def constant(name: str) -> float:
+        if finite:
+            raise refuse(f"it holds {name}, which is no number")
+        return float(name)
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            for key, value in pairs:
+                if found[key] != value:
+                    raise refuse(f"it says {shown(key)} twice, and different things")
+        return found
+
+    try:
+        found = json.loads(text, parse_constant=constant, object_pairs_hook=unique)
+    except json.JSONDecodeError as problem:
+        raise refuse(f"it is no JSON: {problem.msg} in line {problem.lineno}") from problem
+    except RecursionError:
+        raise refuse(f"it is nested more than {MOST_DEPTH} deep") from None
+    except UnicodeDecodeError as problem:
+        raise refuse(f"byte {problem.start} is not UTF-8") from problem
+    except ValueError as problem:
+        if isinstance(problem, InputError):
+            raise
+        raise refuse("it holds a number of thousands of digits") from problem
+    halves = isinstance(text, bytes) or _ESCAPED_SURROGATES.search(text) is not None
+    if (problem_found := _beyond(found, finite=finite, halves=halves)) is not None:
+        raise refuse(*problem_found)
+    return found
+
+
+def _beyond(value: Any, *, finite: bool, halves: bool) -> tuple[str, str] | None:
+    """What is outside the limits in parsed values, and where; None where nothing is.
+
+    Layer by layer, not by recursion: it must not fail on what it is looking for.
+    """
+    level: list[tuple[Any, tuple[Any, ...]]] = [(value, ())]
+    for _ in range(MOST_DEPTH + 1):
+        inner: list[tuple[Any, tuple[Any, ...]]] = []
+        for entry, path in level:
+            if isinstance(entry, dict):
+                inner += [(own, (path, key)) for key, own in entry.items()]
+                if halves:
+                    inner += [(key, (path, key)) for key in entry]
+            elif isinstance(entry, list):
+                inner += [(own, (path, place)) for place, own in enumerate(entry)]
+            elif isinstance(entry, str):
+                if halves and _SURROGATES.search(entry):
+                    return f"the text {shown(entry)} holds half of a character (a lone surrogate)", _at(path)
+            elif isinstance(entry, int):
+                if abs(entry) >= 10**_MOST_DIGITS:
+                    return f"it holds a number of more than {_MOST_DIGITS} digits", _at(path)
+            elif isinstance(entry, float) and finite and not math.isfinite(entry):
+                return f"it holds {entry}, which is no number", _at(path)
+        if not inner:
+            return None
+        level = inner
+    return f"it is nested more than {MOST_DEPTH} deep", ""
+
+
+def _at(path: tuple[Any, ...]) -> str:
+    """Where in a document: keys and places from the outside in."""
+    parts: list[str] = []
+    while path:
+        path, own = path
+        parts.append(f"item {own}" if isinstance(own, int) else shown(own, most=60))
+    return ", ".join(reversed(parts))
+
+
+# YAML
+
+
+class _Loader(yaml.SafeLoader):
+    """Texts, numbers, truth values, lists and mappings: no tags but ``!!str``, no aliases, no dates; keys are texts.
+
+    A date stays the text that it is. A key stays as it is written: ``no`` is Norwegian, ``1`` is the text "1".
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        mark = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            raise _refused("aliases (*name) are not read; write the value out", mark)
+        tag = getattr(event, "tag", None)
+        if tag not in (None, "!", "tag:yaml.org,2002:str"):
+            raise _refused(f"the tag {shown(tag)} is not read; leave it out", mark)
+        self.depth += 1
+        if self.depth > MOST_DEPTH:
+            raise _refused(f"it is nested more than {MOST_DEPTH} deep", mark)
+        found: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return found
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _refused("a key must be a text", key.start_mark)
+            if key.value in found:
+                raise _refused(f"the key {shown(key.value)} is there twice", key.start_mark)
+            found[key.value] = self.construct_object(value, deep=deep)
+        return found
+
+
+def _refused(problem: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, mark)
+
+
+# Dates would come out as objects that nothing here knows, and fail on the 45th of a month; ``<<`` needs aliases.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in kept if tag.rpartition(":")[2] not in ("timestamp", "merge")]
+    for first, kept in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_yaml(path: Path, *, then: str = "put it right", error: type[InputError] = InputError) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        InputError: it cannot be read, or `parse_yaml` refuses it.
+    """
+    text = read_text(path, most=_MOST_YAML, then=then, error=error)
+    return parse_yaml(text, path, then=then, error=error)
+
+
+def parse_yaml(
+    text: str, where: Path | str, *, then: str = "put it right", error: type[InputError] = InputError
+) -> Any:
+    """YAML from a text, within limits: plain values only, see `_Loader`; empty text is None.
+
+    Raises:
+        InputError: it is no YAML; has aliases, tags, a key twice or one that is no text; is nested too deeply; or holds
+            a number that is too large or none (``.nan``), or half of a surrogate pair.
+    """
+
+    def refuse(what: str) -> InputError:
+        return error(f"{_named(where)} is not YAML that can be read: {what}; {then}")
+
+    if len(text) > _MOST_YAML:
+        raise refuse(f"it has {len(text):,} characters, more than {_MOST_YAML:,}")
+    loader = None
+    try:
+        loader = _Loader(text)
+        found = loader.get_single_data()  # type: ignore[no-untyped-call]
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark
+        place = f" in line {mark.line + 1}" if mark is not None else ""
+        raise refuse(f"{_printed(problem.problem or 'it cannot be parsed')}{place}") from problem
+    except yaml.YAMLError as problem:
+        raise refuse(_printed(str(problem))) from problem
+    except RecursionError:
+        raise refuse(f"it is nested more than {MOST_DEPTH} deep") from None
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as problem:
+        # PyYAML turns what looks like a number into one without a second look: 0b, or five thousand digits.
+        raise refuse(f"a number in it cannot be read ({_line(problem)})") from problem
+    finally:
+        if loader is not None:
+            loader.dispose()  # type: ignore[no-untyped-call]
+    if (beyond := _beyond(found, finite=True, halves=True)) is not None:
+        raise refuse(", at ".join(filter(None, beyond)))
+    return found
+
+
+def _printed(text: str) -> str:
+    return shown(" ".join(text.split()))[1:-1]
+
+
+# Records
+
+
+def checked(
+    model: type[Model],
+    value: Any,
+    where: Path | str,
+    *,
+    then: str = AGAIN,
+    error: type[InputError] = InputError,
+) -> Model:
+    """What a file holds as the record that it should be.
+
+    Args:
+        model: the record.
+        value: what was parsed.
+        where: the file, or words, for the error.
+        then: what to do, for the error.
+        error: its class.
+
+    Raises:
+        InputError: a field is missing, unknown or of another kind; the first such is named, and how many more there
+            are.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as problem:
+        raise damaged(where, said(problem), then=then, error=error) from None
+    except RecursionError:
+        raise damaged(where, "it is nested too deeply", then=then, error=error) from None
+
+
+def said(problem: ValidationError, *, kind: Literal["file", "value"] = "file") -> str:
+    """What pydantic found, in words: the first problem, its place, what stands there, and how many more there are."""
+    first, *others = problem.errors(include_url=False, include_context=False)
+    place = ".".join(shown(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    more = f" (and {len(others)} more)" if others else ""
+    if first["type"] == "missing":
+        return f"{place} is missing{more}"
+    if first["type"] == "extra_forbidden":
+        return f"there is a field {place} that this version does not know{more}"
+    if first["type"] == "value_error":
+        return f"{place + ': ' if place else ''}{_printed(reason)}{more}"
+    what = place or ("it" if kind == "value" else "its content")
+    return f"{what} is {shown(first['input'], most=80)} and should be {_printed(reason)}{more}"

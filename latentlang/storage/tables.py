@@ -1,0 +1,128 @@
+"""Parquet tables as they are read: every column that is needed there, and of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from latentlang.errors import InputError
+from latentlang.storage.documents import AGAIN, damaged, reading, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What a column holds: texts, none missing; texts or nothing; numbers or nothing; whole numbers; truth values.
+Kind = Literal["text", "text?", "number", "whole", "truth"]
+Columns = Mapping[str, Kind]
+# A table that claims so many rows for each of its bytes is none of ours, and would fill the memory.
+_ROWS_PER_BYTE, _MANY_ROWS = 1000, 2**20
+
+
+def read_table(
+    path: Path,
+    columns: Columns,
+    *,
+    rows: int | None = None,
+    then: str = AGAIN,
+) -> pd.DataFrame:
+    """A parquet file's table, its needed columns checked; further columns are kept as they are.
+
+    Args:
+        path: the file.
+        columns: those that must be there, and what they hold.
+        rows: how many there must be; None for any number.
+        then: what to do about a damaged file, for the error.
+
+    Raises:
+        InputError: it cannot be read, is no parquet file, claims more rows than it can hold, or lacks a column of its
+            kind.
+    """
+    import pandas as pd
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    with reading(path, then=then):
+        size = path.stat().st_size
+        if not path.is_file():
+            raise InputError(f"{shown(str(path))} is no file; {then}")
+        with pq.ParquetFile(path) as file:
+            there = int(file.metadata.num_rows)
+            if there > max(_MANY_ROWS, _ROWS_PER_BYTE * size) or there < 0:
+                raise damaged(path, f"it claims {there:,} rows in {size:,} bytes", then=then)
+            names = [str(name) for name in file.schema_arrow.names]
+            if rows is not None and there != rows:
+                raise damaged(path, f"it has {there:,} rows and should have {rows:,}", then=then)
+        _check_names(path, names, columns, then)
+        found = pd.read_parquet(path)
+        for name in columns:
+            if name not in found.columns:  # pandas takes a table's index from what the file says of it
+                raise damaged(path, f"there is no column {name!r}", then=then)
+        if len(found) != there:
+            raise damaged(path, f"it has {len(found):,} rows and claims {there:,}", then=then)
+        for name, kind in columns.items():
+            if (problem := _problem(found[name], kind)) is not None:
+                raise damaged(path, f"the column {name!r} {problem}", then=then)
+    return found
+
+
+def _check_names(path: Path, names: list[str], columns: Columns, then: str) -> None:
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise damaged(path, f"it has two columns {shown(twice)}", then=then)
+    missing = [name for name in columns if name not in names]
+    if missing:
+        has = ", ".join(shown(name, most=40) for name in names[:12]) or "none"
+        raise damaged(path, f"there is no column {missing[0]!r}, only {has}", then=then)
+
+
+def _problem(column: pd.Series, kind: Kind) -> str | None:
+    """What is wrong with a column; None where nothing is."""
+    import pandas as pd
+    from pandas.api import types
+
+    if not len(column):
+        return None  # of an empty table no kind is known
+    if kind in ("text", "text?"):
+        return _text_problem(column, missing=kind == "text?")
+    if kind == "truth":
+        return None if types.is_bool_dtype(column.dtype) else f"holds {_first(column)}, no truth values"
+    if column.isna().all() and kind == "number":
+        return None
+    numbers = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
+    if not numbers or types.is_complex_dtype(column.dtype):
+        return f"holds {_first(column)}, no numbers"
+    if kind == "whole":
+        if not types.is_integer_dtype(column.dtype) or column.isna().any():
+            bad = column[column.isna() | (column % 1 != 0)]
+            if len(bad):
+                return f"holds {_first(bad)}, no whole number"
+            return f"holds {pd.Series(column.dtype)[0]}, no whole numbers"
+        if (column < 0).any():
+            return f"holds {_first(column[column < 0])}, which is below 0"
+    return None
+
+
+def _text_problem(column: pd.Series, *, missing: bool) -> str | None:
+    from pandas.api import types
+
+    if isinstance(column.dtype, _categorical()):
+        column = column.cat.categories.to_series() if not column.isna().any() else column.astype(object)
+    absent = column.isna()
+    if absent.any() and not missing:
+        return f"lacks a text in row {int(absent.to_numpy().argmax())}"
+    if types.is_string_dtype(column.dtype) and column.dtype != object:
+        return None
+    for value in column[~absent]:
+        if not isinstance(value, str):
+            return f"holds {shown(value, most=60)}, no text"
+    return None
+
+
+def _categorical() -> type:
+    import pandas as pd
+
+    return pd.CategoricalDtype
+
+
+def _first(column: pd.Series) -> str:
+    return shown(column.iloc[0], most=60)

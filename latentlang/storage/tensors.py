@@ -1,0 +1,123 @@
+"""Safetensors files as they are read: the header held against the file before anything is made of it."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from latentlang.errors import InputError
+from latentlang.storage.documents import AGAIN, damaged, parse_json, reading, shown
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_METADATA = "__metadata__"
+# As the library itself: 100 MB of names.
+_LONGEST = 100_000_000
+_LENGTH = 8
+_MOST_AXES = 64
+_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
+    "U64": 64, "I64": 64, "F64": 64, "C64": 64, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4, "F6_E2M3": 6,
+    "F6_E3M2": 6,
+}  # fmt: skip
+
+
+def safetensors_header(
+    path: Path, *, then: str = AGAIN, error: type[InputError] = InputError
+) -> dict[str, Any]:
+    """The header of a safetensors file, every tensor's place in it held against the file's length.
+
+    Args:
+        path: the file.
+        then: what to do about a damaged one, for the error.
+        error: its class.
+
+    Raises:
+        InputError: it is no safetensors file, ends too early, or says of a tensor what cannot be.
+    """
+    with reading(path, then=then, error=error):
+        size = path.stat().st_size
+        if not path.is_file():
+            raise error(f"{shown(str(path))} is no file; {then}")
+        with path.open("rb") as stream:
+            begin = stream.read(_LENGTH)
+            if len(begin) < _LENGTH:
+                raise damaged(path, "it is no safetensors file: it has no header", then=then, error=error)
+            (length,) = struct.unpack("<Q", begin)
+            if length > min(size - _LENGTH, _LONGEST):
+                what = (
+                    f"it is no safetensors file, or cut off: {length:,} bytes of header in a file of {size:,}"
+                )
+                raise damaged(path, what, then=then, error=error)
+            text = stream.read(length)
+    header = parse_json(text, path, then=then, error=error)
+    if not isinstance(header, dict):
+        raise damaged(path, "its header is no object", then=then, error=error)
+    end = 0
+    for name, entry in header.items():
+        if name == _METADATA:
+            if not _texts(entry):
+                raise damaged(path, f"its {_METADATA} are no texts", then=then, error=error)
+            continue
+        if (problem := _problem(entry)) is not None:
+            raise damaged(path, f"tensor {shown(name, most=80)}: {problem}", then=then, error=error)
+        end = max(end, entry["data_offsets"][1])
+    whole = _LENGTH + length + end
+    if size < whole:
+        raise error(f"{shown(str(path))} is cut off: {size} of {whole} bytes; {then}")
+    return header
+
+
+def _texts(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and all(isinstance(value, str) for value in entry.values())
+
+
+def _problem(entry: Any) -> str | None:
+    """What is wrong with what a header says of a tensor; by hand, since a large model has tens of thousands."""
+    if not isinstance(entry, dict):
+        return f"it is {shown(entry, most=60)}, not its dtype, shape and place"
+    dtype, shape, offsets = (entry.get(name) for name in ("dtype", "shape", "data_offsets"))
+    if not isinstance(dtype, str):
+        return f"dtype is {shown(dtype, most=60)}"
+    if not _counts(shape) or len(shape) > _MOST_AXES:
+        return f"shape is {shown(shape, most=60)}"
+    if not _counts(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+        return f"data_offsets are {shown(offsets, most=60)}"
+    bits, taken = _BITS.get(dtype), offsets[1] - offsets[0]
+    # A dtype of a later version of the format is not judged here.
+    if bits is not None and math.prod(shape) * bits != taken * 8:
+        return f"{dtype} {shown(shape, most=60)} does not take {taken:,} bytes"
+    return None
+
+
+def _counts(value: Any) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(type(entry) is int and entry >= 0 for entry in value)
+
+
+def read_tensors(
+    path: Path, names: Sequence[str] | None = None, *, then: str = AGAIN
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors of a safetensors file and its metadata.
+
+    Args:
+        path: the file.
+        names: which tensors; None for all.
+        then: what to do about a damaged file, for the error.
+
+    Raises:
+        InputError: it cannot be read, is damaged, or lacks a tensor.
+    """
+    from safetensors import safe_open
+
+    header = safetensors_header(path, then=then)
+    wanted = [name for name in header if name != _METADATA] if names is None else list(names)
+    for name in wanted:
+        if name not in header:
+            raise damaged(path, f"there is no tensor {shown(name, most=80)}", then=then)
+    with reading(path, then=then), safe_open(path, framework="pt") as stored:
+        found = {name: stored.get_tensor(name) for name in wanted}
+        return found, dict(stored.metadata() or {})
