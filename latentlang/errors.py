@@ -19,6 +19,10 @@ class InputError(LatentlangError, ValueError):
     """A value the user gave cannot be used (exit code 2 at the command line)."""
 
 
+class MissingRowError(InputError, IndexError):
+    """A row that does not exist; an IndexError too, by which Python and numpy know where a sequence ends."""
+
+
 class ModelError(InputError):
     """A model that cannot be loaded or read as asked."""
 

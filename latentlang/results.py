@@ -14,11 +14,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from pydantic import Field
+
 from latentlang.errors import InputError
 from latentlang.printable import printable
+from latentlang.storage.documents import Closed, Record, checked, damaged, read_json, reading, shown
 from latentlang.storage.files import Staged, file_sha256, prepare_folder
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import METADATA, TABLE, check_vacant, check_whole
+from latentlang.storage.tables import Columns, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,15 +65,18 @@ class Provenance:
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Provenance:
+    def of(cls, record: Mapping[str, Any], where: Path | str = "the provenance") -> Provenance:
         """The provenance in what ``metadata.json`` holds.
 
+        Args:
+            record: the content of the file.
+            where: the file, for the error.
+
         Raises:
-            KeyError: there is none.
-            TypeError: it has other fields.
+            InputError: there is none, a field is missing or of another kind, or there are others.
         """
-        fields = dict(record["provenance"])
-        return cls(**fields | {"languages": tuple(fields["languages"])})
+        found = checked(_Made, record, where).provenance
+        return cls(**found.model_dump() | {"languages": tuple(found.languages)})
 
     def _repr_html_(self) -> str:
         """What a notebook shows: names and values, one a line."""
@@ -77,6 +84,40 @@ class Provenance:
 
         rows = {name: _words(value) for name, value in asdict(self).items()}
         return facts({name: text for name, text in rows.items() if text})
+
+
+class _Fields(Closed):
+    """A provenance in a file: what it does not say is not known, and is not made up from what is here now."""
+
+    model: str
+    task: str
+    languages: list[str]
+    revision: str | None = None
+    adapter: str | None = None
+    protocol: str = "corrected"
+    policy: str = "exclusive"
+    seed: int = 0
+    settings: dict[str, Any] = Field(default_factory=dict)
+    packages: dict[str, str] = Field(default_factory=dict)
+    commit: str | None = None
+    created: str = ""
+
+
+class _Made(Record):
+    provenance: _Fields
+
+
+class _Head(Record):
+    kind: str
+    format: int = Field(ge=0)
+
+
+class Settings(Record):
+    """What is read of ``provenance.settings``; each kind of result says in a subclass what it needs beside this."""
+
+    pivot: str | None = None
+    level: float | None = Field(default=None, gt=0, lt=1)
+    seen: list[str] | None = None
 
 
 def _words(value: object) -> str:
@@ -173,6 +214,10 @@ class Result(Displayed):
     provenance: Provenance
 
     kind: ClassVar[str] = "result"
+    #: Columns that a saved table must have, and what they hold.
+    columns: ClassVar[Columns] = {}
+    #: What ``provenance.settings`` must have.
+    needed: ClassVar[type[Settings]] = Settings
 
     def glance(self) -> pd.DataFrame:
         """What was found in a few rows, as a notebook shows it below the figure: the summary, where there is one."""
@@ -229,32 +274,54 @@ class Result(Displayed):
         Raises:
             InputError: the folder holds no such result, or one of another kind or a newer format.
         """
-        import pandas as pd
-
         path = Path(folder)
-        try:
-            record = json.loads((path / METADATA).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{str(path)!r} holds no saved result: {error}") from error
-        kind = record.get("kind") if isinstance(record, dict) else None
-        if kind != cls.kind:
-            raise InputError(f"{str(path)!r} holds a {kind!r} result, not {cls.kind!r}")
-        try:
-            newer = int(record.get("format", 0)) > FORMAT_VERSION
-            provenance = None if newer else Provenance.of(record)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{str(path / 'metadata.json')!r} is damaged: {error!r}") from error
-        if provenance is None:
-            raise InputError(
-                f"{str(path)!r} was written in format {record['format']}, newer than this version's "
-                f"{FORMAT_VERSION}; upgrade latentlang"
-            )
-        try:
-            table = pd.read_parquet(path / TABLE)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{str(path)!r} holds no saved result: {error}") from error
+        provenance, record = _read_head(path, cls.kind)
+        checked(cls.needed, provenance.settings, path / METADATA)
         check_whole(path, record)
-        return cls(table=table, provenance=provenance)
+        table = read_table(path / TABLE, cls.columns)
+        found = cls(table=table, provenance=provenance)
+        with reading(path / TABLE):
+            problem = found.fault()
+        if problem is not None:
+            raise damaged(path / TABLE, problem)
+        return found
+
+    def fault(self) -> str | None:
+        """What in a loaded table does not go with the rest, in words; None where nothing is wrong."""
+        return None
+
+
+def _read_head(folder: Path, kind: str) -> tuple[Provenance, dict[str, Any]]:
+    """The provenance of a saved result, and its whole record.
+
+    Raises:
+        InputError: there is none, it is of another kind or a newer format, or it is damaged.
+    """
+    path = folder / METADATA
+    with reading(path):
+        there = path.exists()
+    if not there:
+        raise InputError(f"{str(folder)!r} holds no saved result: there is no {METADATA} in it")
+    record = read_json(path, kind=dict, finite=False)
+    own = record.get("kind")
+    if own != kind:
+        raise InputError(f"{str(folder)!r} holds a {shown(own, most=60)} result, not {kind!r}")
+    version = checked(_Head, record, path).format
+    if version > FORMAT_VERSION:
+        raise InputError(
+            f"{str(folder)!r} was written in format {version}, newer than this version's "
+            f"{FORMAT_VERSION}; upgrade latentlang"
+        )
+    return Provenance.of(record, path), record
+
+
+def repeated(table: pd.DataFrame, keys: list[str]) -> str | None:
+    """Whether a table says something twice, in words: the first row that has the same `keys` as an earlier one."""
+    again = table.duplicated(keys)
+    if not again.any():
+        return None
+    row = table.loc[again, keys].iloc[0]
+    return "it has two rows of " + ", ".join(f"{name} {shown(row[name], most=40)}" for name in keys)
 
 
 def _plain(value: object) -> object:

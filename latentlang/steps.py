@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from latentlang.errors import InputError
+from latentlang.storage.documents import Record, checked, read_json
 from latentlang.storage.files import prepare_folder, write_text
 
 T = TypeVar("T")
@@ -104,14 +105,20 @@ def finished_steps(folder: Path) -> list[str]:
     ]
 
 
+class _Record(Record):
+    format: int
+    key: str
+    options: dict[str, Any]
+    whole: bool
+
+
 def _record(path: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads((path / STEP_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
+        if not (path / STEP_FILE).exists():
+            return None
+        return checked(_Record, read_json(path / STEP_FILE, finite=False), path / STEP_FILE).model_dump()
+    except (OSError, InputError):
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _write(path: Path, note: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from latentlang.activations.manifest import Manifest
+from latentlang.activations.manifest import Manifest, is_name
 from latentlang.activations.prompts import TEXTS, ContentHash, completed
 from latentlang.activations.shards import Layout, stored_dtype
 from latentlang.activations.store import ActivationStore, open_store
@@ -85,8 +85,7 @@ def _layout(tensors: Mapping[tuple[int, str], Tensor], *, rows: int) -> Layout:
     layers = tuple(sorted({layer for layer, _ in tensors}))
     pools = tuple(dict.fromkeys(pool for _, pool in tensors))
     for pool in pools:
-        # the dot divides stream, layer and pool in a tensor's name
-        if not pool or "." in pool:
+        if not is_name(pool):
             raise InputError(f"the pool {pool!r} cannot be stored: give it a name without a dot")
     if layers[0] < 0:
         raise InputError(f"layer {layers[0]} cannot be stored: layers count from 0, the embeddings")

@@ -10,11 +10,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
 
 from latentlang.activations.shards import DTYPES, Layout
 from latentlang.arguments import ranges
 from latentlang.errors import InputError
+from latentlang.storage.documents import Record, checked, damaged, read_json, reading, shown
 from latentlang.storage.files import sync_folder, write_bytes
 
 FORMAT_VERSION = 1
@@ -22,6 +25,23 @@ KIND = "latentlang-activations"
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.parquet"
 METADATA = "metadata.json"
+
+
+_REMEDY = "delete the store and run the same harvest again"
+# Numbers are whole and of 63 bits wherever they come from.
+_MOST_NUMBER = 2**63 - 1
+_MOST_SLOTS = 100_000
+_LONGEST_NAME = 100
+
+
+def shard_name(number: int) -> str:
+    """The file of a shard."""
+    return f"shard-{number:05d}.safetensors"
+
+
+def is_name(text: str) -> bool:
+    """Whether a stream or a pool can be called so: a dot divides names in a tensor's, and the rest is to be printed."""
+    return 0 < len(text) <= _LONGEST_NAME and text.isprintable() and "." not in text
 
 
 @dataclass(frozen=True)
@@ -83,7 +103,7 @@ class Manifest:
         shards = []
         for number, start in enumerate(range(0, self.rows, self.shard_rows)):
             rows = min(self.shard_rows, self.rows - start)
-            shards.append(Shard(f"shard-{number:05d}.safetensors", rows, self.layout.file_bytes(rows)))
+            shards.append(Shard(shard_name(number), rows, self.layout.file_bytes(rows)))
         return replace(self, shards=tuple(shards))
 
     def with_shard(self, number: int, shard: Shard) -> Manifest:
@@ -120,65 +140,119 @@ def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
+class _Layout(Record):
+    streams: list[str] = Field(min_length=1)
+    layers: list[Annotated[int, Field(ge=0, le=_MOST_NUMBER)]] = Field(min_length=1)
+    pools: list[str] = Field(min_length=1)
+    dtype: Literal["float32", "bfloat16", "float16"]
+    d_model: int = Field(ge=1, le=_MOST_NUMBER)
+
+
+class _Shard(Record):
+    file: str
+    rows: int = Field(ge=1, le=_MOST_NUMBER)
+    bytes: int = Field(ge=1, le=_MOST_NUMBER)
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+
+
+class _Prompts(Record):
+    model_config = ConfigDict(extra="allow")
+    rows: int = Field(ge=1, le=_MOST_NUMBER)
+    content: str
+    sha256: str
+
+
+class _Manifest(Record):
+    kind: str
+    format: int
+    model: dict[str, Any]
+    prompts: _Prompts
+    layout: _Layout
+    shard_rows: int = Field(ge=1, le=_MOST_NUMBER)
+    run: dict[str, Any]
+    shards: list[_Shard] = Field(min_length=1)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder.
 
     Raises:
-        InputError: there is none, it is of another format, or it is damaged.
+        InputError: there is none, it is of another format, or it is damaged: a field is missing or of another kind, or
+            it speaks of more than its shards can hold.
     """
     path = folder / MANIFEST
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    with reading(path):
+        there = path.exists()
+    if not there:
         raise InputError(
             f"{str(folder)!r} holds no activation store (there is no {MANIFEST} in it); make one with "
             "`latentlang harvest --out`"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {str(path)!r}: {error}") from error
+        )
+    record = read_json(path, then=_REMEDY)
     if not isinstance(record, dict) or record.get("kind") != KIND:
         raise InputError(f"{str(path)!r} is no manifest of an activation store")
     if record.get("format") != FORMAT_VERSION:
         raise InputError(
-            f"{str(folder)!r} is a store of format {record.get('format')!r}, and this version of latentlang reads "
+            f"{str(folder)!r} is a store of format {shown(record.get('format'))}, and this version of latentlang reads "
             f"format {FORMAT_VERSION}; harvest again into another folder, or use the version that made it"
         )
-    try:
-        return _parsed(record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{str(path)!r} is damaged: {type(error).__name__} {error}") from error
-
-
-def _parsed(record: Mapping[str, Any]) -> Manifest:
-    layout = record["layout"]
-    if layout["dtype"] not in DTYPES:
-        raise ValueError(f"dtype {layout['dtype']!r}")
-    shards = []
-    for entry in record["shards"]:
-        name = entry["file"]
-        # names come from a file that anyone may have written: they must not lead out of the folder
-        if not isinstance(name, str) or Path(name).name != name:
-            raise ValueError(f"shard name {name!r}")
-        shards.append(Shard(name, int(entry["rows"]), int(entry["bytes"]), entry["sha256"]))
+    parsed = checked(_Manifest, record, path, then=_REMEDY)
+    if (problem := _fault(parsed, folder)) is not None:
+        raise damaged(path, problem, then=_REMEDY)
+    layout = parsed.layout
     manifest = Manifest(
         model=dict(record["model"]),
         prompts=dict(record["prompts"]),
         layout=Layout(
-            streams=tuple(map(str, layout["streams"])),
-            layers=tuple(map(int, layout["layers"])),
-            pools=tuple(map(str, layout["pools"])),
-            dtype=layout["dtype"],
-            d_model=int(layout["d_model"]),
+            streams=tuple(layout.streams), layers=tuple(layout.layers), pools=tuple(layout.pools),
+            dtype=layout.dtype, d_model=layout.d_model,
         ),
-        shard_rows=int(record["shard_rows"]),
+        shard_rows=parsed.shard_rows,
         run=dict(record["run"]),
-        shards=tuple(shards),
-        format=int(record["format"]),
-    )
-    planned = [(shard.rows, shard.bytes) for shard in manifest.with_shards().shards]
-    if planned != [(shard.rows, shard.bytes) for shard in shards]:
-        raise ValueError("its shards do not add up to its shape")
+        shards=tuple(Shard(**shard.model_dump()) for shard in parsed.shards),
+        format=parsed.format,
+    )  # fmt: skip
+    sizes = {rows: manifest.layout.file_bytes(rows) for rows in {shard.rows for shard in manifest.shards}}
+    if any(shard.bytes != sizes[shard.rows] for shard in manifest.shards):
+        raise damaged(path, "its shards do not add up to its shape", then=_REMEDY)
     return manifest
+
+
+def _fault(found: _Manifest, folder: Path) -> str | None:
+    """What in a manifest cannot be, before anything is made of its numbers; None where nothing is wrong."""
+    layout, rows = found.layout, found.prompts.rows
+    for kind, names in (("streams", layout.streams), ("layers", layout.layers), ("pools", layout.pools)):
+        if len(set(names)) < len(names):
+            return f"layout.{kind} names one twice"
+    for name in (*layout.streams, *layout.pools):
+        if not is_name(name):
+            return f"{shown(name)} is no name of a stream or a pool"
+    slots = len(layout.streams) * len(layout.layers) * len(layout.pools)
+    if slots > _MOST_SLOTS:
+        return f"it speaks of {slots:,} layers and pools, more than any model has"
+    if len(found.shards) != -(-rows // found.shard_rows):
+        return f"{len(found.shards):,} shards of {found.shard_rows:,} prompts cannot hold {rows:,} prompts"
+    row_bytes = slots * layout.d_model * DTYPES[layout.dtype].itemsize
+    for number, shard in enumerate(found.shards):
+        # Names come from a file that anyone may have written: none may lead out of the folder, or steer a terminal.
+        if shard.file != shard_name(number):
+            return f"the file of shard {number} is called {shown(shard.file)}, not {shard_name(number)!r}"
+        if shard.rows != min(found.shard_rows, rows - number * found.shard_rows):
+            return f"shard {number} has {shard.rows:,} prompts, which do not add up to {rows:,}"
+        if shard.rows * row_bytes > shard.bytes:
+            return (
+                f"shard {number} cannot hold {shard.rows:,} prompts of {row_bytes:,} bytes in {shard.bytes:,}"
+            )
+    whole = next((shard for shard in found.shards if shard.sha256 is not None), None)
+    if whole is None:
+        return None
+    try:
+        there = (folder / whole.file).stat().st_size
+    except OSError:
+        return None  # told by `quick_faults`, with what to do
+    if there < whole.rows * row_bytes:
+        return f"{whole.file} has {there:,} bytes and cannot hold {whole.rows:,} prompts of {row_bytes:,}"
+    return None
 
 
 def differences(there: Manifest, planned: Manifest) -> list[str]:

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError
 from latentlang.storage.files import file_sha256, replacing
+from latentlang.storage.tables import Columns, column_problem, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TEXTS = ("item", "language", "label", "block", "question", "cue")
 LENGTHS = ("tokens", "block_tokens", "question_tokens")
+_KINDS: Columns = {
+    **dict.fromkeys(TEXTS, "text"), **dict.fromkeys(LENGTHS, "number"), "has_bos": "truth?",
+}  # fmt: skip
+_REMEDY = "delete the store and run the same harvest again"
 COLUMNS = ("item", "language", "label", "text", "question", "cue", *LENGTHS, "has_bos")
 
 
@@ -31,7 +36,7 @@ def completed(frame: pd.DataFrame) -> pd.DataFrame:
             columns of the user's own where known.
 
     Raises:
-        InputError: there is no column ``item``, or no row.
+        InputError: there is no column ``item``, no row, or a length that is no number.
     """
     import pandas as pd
 
@@ -48,6 +53,10 @@ def completed(frame: pd.DataFrame) -> pd.DataFrame:
     }
     for name in (*LENGTHS, "has_bos"):
         columns[name] = frame[name] if name in frame.columns else pd.Series([float("nan")] * len(frame))
+        if (problem := column_problem(columns[name], _KINDS[name])) is not None:
+            raise InputError(
+                f"the column {name!r} of the table of prompts {problem}; leave it out where not known"
+            )
     for name in frame.columns:
         if name not in columns and name != "text":
             columns[str(name)] = frame[name]
@@ -95,18 +104,17 @@ def write_prompts(path: Path, tables: Iterable[pd.DataFrame]) -> str:
     return file_sha256(path)
 
 
-def read_prompts(path: Path) -> pd.DataFrame:
+def read_prompts(path: Path, *, rows: int | None = None) -> pd.DataFrame:
     """The table as it was written.
 
-    Raises:
-        InputError: it cannot be read.
-    """
-    import pandas as pd
+    Args:
+        path: the file.
+        rows: how many it must have; None where that is not known.
 
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {str(path)!r}: {error}") from error
+    Raises:
+        InputError: it cannot be read, or has other rows or columns than a table of prompts.
+    """
+    return read_table(path, _KINDS, rows=rows, then=_REMEDY)
 
 
 def presented(stored: pd.DataFrame) -> pd.DataFrame:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,8 +19,9 @@ from latentlang.activations.prompts import presented, read_prompts
 from latentlang.activations.shards import map_rows
 from latentlang.activations.verify import find_faults, quick_faults
 from latentlang.arguments import ranges
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, MissingRowError, unknown
 from latentlang.results import Provenance
+from latentlang.storage.documents import read_json
 from latentlang.storage.files import Progress
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class ActivationStore:
         ``question_tokens``, how many of them hold a character of the few-shot block and of the question. Lengths are
         NaN where not known. Columns that a user gave come last.
         """
-        return presented(read_prompts(self.path / PROMPTS))
+        return presented(read_prompts(self.path / PROMPTS, rows=len(self)))
 
     def verify(self, *, progress: Progress | None = None) -> None:
         """Read every byte and hold it against what was written.
@@ -221,13 +221,33 @@ class LayerView:
         """All rows, ``[prompt, d_model]``; memory-mapped where there is one file."""
         return _together(list(self.shards()))
 
+    def __iter__(self) -> Iterator[Tensor]:
+        """The rows in their order, each ``[d_model]``."""
+        for rows in self.shards():
+            yield from rows
+
+    def __array__(self, dtype: np.dtype[Any] | None = None, copy: bool | None = None) -> np.ndarray:
+        """All rows as a numpy array, ``[prompt, d_model]``; bfloat16 becomes float32, since numpy has none.
+
+        Raises:
+            ValueError: no copy is wanted, and none can be done without.
+        """
+        rows = self.tensor()
+        found = rows.float().numpy() if rows.dtype == torch.bfloat16 else rows.numpy()
+        wanted = found.dtype if dtype is None else np.dtype(dtype)
+        copied = len(self._starts) > 1 or rows.dtype == torch.bfloat16 or wanted != found.dtype
+        if copy is False and copied:
+            raise ValueError("these rows lie in several files, or in another dtype: an array needs a copy")
+        return found.astype(wanted, copy=bool(copy) and not copied)
+
     def __getitem__(self, rows: int | slice | Sequence[int] | Sequence[bool] | np.ndarray | Tensor) -> Tensor:
         """Some rows, in the order asked for: ``[d_model]`` for a number, else ``[rows, d_model]``.
 
         A mask has a truth value per prompt. Negative numbers count from the end.
 
         Raises:
-            InputError: a row does not exist.
+            MissingRowError: a row does not exist; an InputError and an IndexError.
+            InputError: `rows` are no rows.
         """
         count = len(self)
         if isinstance(rows, int | np.integer):
@@ -244,7 +264,7 @@ class LayerView:
         index = index.long().reshape(-1)
         if len(index) and not (-count <= int(index.min()) and int(index.max()) < count):
             bad = index[(index < -count) | (index >= count)][0]
-            raise InputError(f"there is no row {int(bad)}; the store has {count} prompts")
+            raise MissingRowError(f"there is no row {int(bad)}; the store has {count} prompts")
         index = index % count
         found = torch.empty(len(index), self.store.d_model, dtype=self.dtype)
         shard_of = torch.bucketize(index, torch.tensor(self._starts), right=True) - 1
@@ -301,7 +321,4 @@ def read_provenance(folder: Path) -> Provenance:
         InputError: the file is missing or damaged.
     """
     path = folder / METADATA
-    try:
-        return Provenance.of(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"cannot read {str(path)!r}: {error}") from error
+    return Provenance.of(read_json(path, kind=dict, finite=False), path)

@@ -13,6 +13,7 @@ import typer
 
 from latentlang.arguments import check_count, parse_layers
 from latentlang.errors import InputError
+from latentlang.storage.documents import parse_yaml, shown
 
 MODEL_PANEL = "How the model is run"
 
@@ -139,17 +140,10 @@ def assigned(changes: Sequence[str]) -> dict[str, Any]:
     Raises:
         InputError: that is no field with a value.
     """
-    if not changes:
-        return {}
-    import yaml
-
     found: dict[str, Any] = {}
     for text in changes:
         field, sign, value = text.partition("=")
         if not sign or not field.strip():
-            raise InputError(f"--set takes a field and a value, e.g. --set rank=4, not {text!r}")
-        try:
-            found[field.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--set {text}: the value {value!r} cannot be read") from error
+            raise InputError(f"--set takes a field and a value, e.g. --set rank=4, not {shown(text)}")
+        found[field.strip()] = parse_yaml(value, f"--set {shown(field.strip())}", then="give a plain value")
     return found

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import pandas as pd
 
 from latentlang.comparison.changes import COLUMNS as CHANGES
-from latentlang.comparison.changes import GLANCE
-from latentlang.errors import InputError, unknown
-from latentlang.results import Result
+from latentlang.comparison.changes import GLANCE, KINDS_OF_COLUMNS
+from latentlang.errors import unknown
+from latentlang.results import Result, Settings, repeated
+from latentlang.storage.tables import Columns, read_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -22,6 +23,10 @@ COLUMNS = (
     "difference", "low", "high", "p", "p_holm", "change", "n",
 )  # fmt: skip
 _SUMMARY = "summary.parquet"
+
+
+class _Settings(Settings):
+    pivot: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,17 @@ class AlignmentComparison(Result):
     averages: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     kind: ClassVar[str] = "alignment-comparison"
+    columns: ClassVar[Columns] = {
+        "language_a": "text", "language_b": "text", "layer": "whole", "measure": "text", "pooling": "text",
+        "before": "number", "after": "number", "null_before": "number", "null_after": "number",
+        "difference": "number", "low": "number", "high": "number", "p": "number", "p_holm": "number",
+        "change": "text", "n": "whole",
+    }  # fmt: skip
+    needed: ClassVar[type[Settings]] = _Settings
+
+    def fault(self) -> str | None:
+        """A value that is there twice."""
+        return repeated(self.table, ["language_a", "language_b", "layer", "measure", "pooling"])
 
     @property
     def pivot(self) -> str:
@@ -127,8 +143,5 @@ class AlignmentComparison(Result):
             InputError: the folder holds no such result.
         """
         bare = super().load(folder)
-        try:
-            averages = pd.read_parquet(Path(folder) / _SUMMARY)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{str(folder)!r} holds no whole comparison of alignment: {error}") from error
+        averages = read_table(Path(folder) / _SUMMARY, {**KINDS_OF_COLUMNS, "pooling": "text"})
         return cls(table=bare.table, provenance=bare.provenance, averages=averages)

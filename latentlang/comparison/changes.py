@@ -18,6 +18,7 @@ from latentlang.evaluation.paired import holm
 from latentlang.evaluation.result import language_groups
 from latentlang.evaluation.wording import FEWEST_LANGUAGES
 from latentlang.intervals import bootstrap_means, error_probability
+from latentlang.storage.tables import Columns
 
 Floats = NDArray[np.float64]
 #: Differences no larger than this are rounding: the same numbers computed twice.
@@ -35,6 +36,12 @@ COLUMNS = (
     "part", "task", "measure", "group", "language", "seen", "languages", "n", "before", "after", "difference", "low",
     "high", "low_wide", "high_wide", "p", "p_holm", "change", "general",
 )  # fmt: skip
+#: What they hold.
+KINDS_OF_COLUMNS: Columns = {
+    name: "text" if name in ("part", "task", "measure", "group", "language", "change", "general")
+    else "truth?" if name == "seen" else "number"
+    for name in COLUMNS
+}  # fmt: skip
 #: Those a reader looks at first.
 GLANCE = ("measure", "task", "group", "languages", "before", "after", "difference", "low", "high", "change")
 

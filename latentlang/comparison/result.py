@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
+from pydantic import Field
 
 from latentlang.comparison.alignment_result import AlignmentComparison
-from latentlang.comparison.changes import COLUMNS, GLANCE, accuracy_changes
+from latentlang.comparison.changes import COLUMNS, GLANCE, KINDS_OF_COLUMNS, accuracy_changes
 from latentlang.comparison.lens import LensComparison, compare_lenses
 from latentlang.comparison.wording import findings, who
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
 from latentlang.lens import LensResult
-from latentlang.results import Provenance, Result, View
+from latentlang.results import Provenance, Result, Settings, View
+from latentlang.storage.documents import reading
 from latentlang.storage.output import METADATA
+from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,6 +33,16 @@ FOLDERS = {
     "alignment": "alignment",
 }  # fmt: skip
 REPORT = "report.html"
+
+
+class _Settings(Settings):
+    parts: list[str] = Field(default_factory=list)
+    trained_known: bool = False
+    identity: bool = False
+    training: list[list[str]] = Field(default_factory=list)
+    items: dict[str, int] = Field(default_factory=dict)
+    measures: list[str] = Field(default_factory=list)
+    pools: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,8 @@ class ComparisonResult(Result):
     folder: Path | None = None
 
     kind: ClassVar[str] = "before-after"
+    columns: ClassVar[Columns] = KINDS_OF_COLUMNS
+    needed: ClassVar[type[Settings]] = _Settings
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -155,10 +170,9 @@ class ComparisonResult(Result):
         if "evaluation" in parts:
             found["evaluation"] = EvaluationComparison.load(path / FOLDERS["evaluation"])
         if "lens" in parts:
-            found["lens"] = compare_lenses(
-                LensResult.load(path / FOLDERS["lens_base"]), LensResult.load(path / FOLDERS["lens_tuned"]),
-                seen=bare.seen,
-            )  # fmt: skip
+            lenses = [LensResult.load(path / FOLDERS[name]) for name in ("lens_base", "lens_tuned")]
+            with reading(path / "lens"):
+                found["lens"] = compare_lenses(*lenses, seen=bare.seen)
         if "geometry" in parts:
             found["pca"] = PCAResult.load(path / FOLDERS["pca"])
             found["alignment"] = AlignmentComparison.load(path / FOLDERS["alignment"])

@@ -11,11 +11,19 @@ import pandas as pd
 from latentlang.errors import InputError
 from latentlang.evaluation.measures import crossed_mean, exchange_test
 from latentlang.evaluation.paired import holm, mcnemar_exact, paired_difference
-from latentlang.evaluation.result import STATES, EvaluationResult, by_language, language_groups
+from latentlang.evaluation.result import (
+    KINDS_OF_COLUMNS,
+    STATES,
+    EvaluationResult,
+    EvaluationSettings,
+    by_language,
+    language_groups,
+)
 from latentlang.evaluation.wording import FEWEST_LANGUAGES, reading
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
-from latentlang.results import Result
+from latentlang.results import Result, Settings
+from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +49,17 @@ class EvaluationComparison(Result):
     """
 
     kind: ClassVar[str] = "comparison"
+    columns: ClassVar[Columns] = KINDS_OF_COLUMNS
+    needed: ClassVar[type[Settings]] = EvaluationSettings
+
+    def fault(self) -> str | None:
+        """What is wrong with it as an evaluation, or an item that is not there before and after."""
+        if (problem := self.evaluation.fault()) is not None:
+            return problem
+        counts = self.table.groupby(_ITEM, sort=False, observed=True).size()
+        if (counts != len(STATES)).any():
+            return f"{int((counts != len(STATES)).sum())} items are not there both before and after"
+        return None
 
     @cached_property
     def evaluation(self) -> EvaluationResult:

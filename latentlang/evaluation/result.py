@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
+from pydantic import Field
 
 from latentlang.errors import InputError, unknown
 from latentlang.evaluation.measures import (
@@ -21,7 +23,9 @@ from latentlang.evaluation.measures import (
 )
 from latentlang.intervals import wilson
 from latentlang.languages import language as find_language
-from latentlang.results import Result
+from latentlang.results import Result, Settings, repeated
+from latentlang.storage.documents import Record, shown
+from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -41,6 +45,28 @@ _AVERAGES = (
 )  # fmt: skip
 
 
+class TaskSettings(Record):
+    """What ``provenance.settings["tasks"]`` says of each task."""
+
+    labels: list[str] = Field(min_length=1)
+    notes: dict[str, str]
+    protocol: str
+
+
+class EvaluationSettings(Settings):
+    """What the settings of an evaluation must have."""
+
+    tasks: dict[str, TaskSettings]
+    score: str
+
+
+#: Columns of a saved evaluation, beside its scores.
+KINDS_OF_COLUMNS: Columns = {
+    "task": "text", "state": "text", "language": "text", "item": "text", "label": "text", "predicted": "text?",
+    "right": "truth", "answerable": "truth", "confidence": "number", "mass": "number", "shared": "number",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class EvaluationResult(Result):
     """Which label was chosen for each item.
@@ -57,6 +83,21 @@ class EvaluationResult(Result):
     """
 
     kind: ClassVar[str] = "evaluation"
+    columns: ClassVar[Columns] = KINDS_OF_COLUMNS
+    needed: ClassVar[type[Settings]] = EvaluationSettings
+
+    def fault(self) -> str | None:
+        """An answer that is there twice, a state there is not, a task without its settings or scores."""
+        for state in self.table["state"].unique():
+            if state not in STATES:
+                return f"there is no state {shown(state)}, only {', '.join(STATES)}"
+        for name in self.tasks:
+            if name not in self.provenance.settings["tasks"]:
+                return f"its settings do not know the task {shown(name)}"
+            for column in (SCORE + label for label in self.labels(name)):
+                if column not in self.table or not is_numeric_dtype(self.table[column].dtype):
+                    return f"there are no numbers in a column {shown(column)}"
+        return repeated(self.table, [*_KEYS, "item"])
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:

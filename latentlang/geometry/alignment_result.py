@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
+from pydantic import Field
 
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.catalogue import measure as find_measure
 from latentlang.intervals import error_probability
-from latentlang.results import Result
+from latentlang.results import Result, Settings, repeated
+from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -20,6 +22,10 @@ COLUMNS = (
     "language_a", "language_b", "layer", "measure", "pooling", "value", "low", "high", "null_mean", "null_low",
     "null_high", "p", "p_family", "n", "partial", "flag",
 )  # fmt: skip
+
+
+class _Settings(Settings):
+    notes: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,17 @@ class AlignmentResult(Result):
     """
 
     kind: ClassVar[str] = "alignment"
+    columns: ClassVar[Columns] = {
+        "language_a": "text", "language_b": "text", "layer": "whole", "measure": "text", "pooling": "text",
+        "value": "number", "low": "number", "high": "number", "null_mean": "number", "null_low": "number",
+        "null_high": "number", "p": "number", "p_family": "number", "n": "whole", "partial": "number",
+        "flag": "text",
+    }  # fmt: skip
+    needed: ClassVar[type[Settings]] = _Settings
+
+    def fault(self) -> str | None:
+        """A value that is there twice."""
+        return repeated(self.table, ["language_a", "language_b", "layer", "measure", "pooling"])
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic import Field
 from safetensors.torch import save
 from torch import Tensor
 
 from latentlang.errors import InputError
+from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
+from latentlang.storage.tensors import read_tensors
 
 FILE = "bases.safetensors"
 FORMAT = "latentlang-pca-bases-1"
@@ -121,20 +124,45 @@ def load_bases(folder: str | os.PathLike[str]) -> tuple[Basis, ...]:
         InputError: there is no such file, or it is damaged.
     """
     path = Path(folder) / FILE
-    try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InputError(f"{str(path)!r} holds no axes of this format ({FORMAT})")
-            found = []
-            for record in json.loads(metadata["bases"]):
-                name = f"{record['state']}.{record['layer']}"
-                parts = {
-                    key: stored.get_tensor(f"{name}.{key}") for key in ("mean", "components", "variance")
-                }
-                found.append(Basis(**record, **parts))
-            return tuple(found)
-    except InputError:
-        raise
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{str(path)!r} holds no axes: {error}") from error
+    with reading(path):
+        there = path.is_file()
+    if not there:
+        raise InputError(f"{str(folder)!r} holds no axes: there is no {FILE} in it")
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{str(path)!r} holds no axes of this format ({FORMAT})")
+    listed = {"bases": parse_json(metadata.get("bases", "null"), path)}
+    return tuple(_basis(record, tensors, path) for record in checked(_Bases, listed, path).bases)
+
+
+def _basis(record: _Record, tensors: Mapping[str, Tensor], path: Path) -> Basis:
+    """Axes whose parts have been held against each other.
+
+    Raises:
+        InputError: one is not there, or of another shape or kind.
+    """
+    name = f"{record.state}.{record.layer}"
+    parts: dict[str, Any] = {}
+    for key, axes in (("mean", 1), ("components", 2), ("variance", 1)):
+        part = tensors.get(f"{name}.{key}")
+        if part is None or part.ndim != axes or part.dtype != torch.float64:
+            raise damaged(path, f"there is no {key} of {name} as it was written")
+        if not torch.isfinite(part).all():
+            raise damaged(path, f"{name}.{key} is not finite")
+        parts[key] = part
+    count, width = parts["components"].shape
+    if not count or count != len(parts["variance"]) or width != len(parts["mean"]):
+        raise damaged(path, f"the parts of {name} do not fit together")
+    return Basis(**record.model_dump(), **parts)
+
+
+class _Record(Record):
+    state: str
+    layer: int = Field(ge=0)
+    total: float
+    prompts: int = Field(ge=0)
+    method: str
+
+
+class _Bases(Record):
+    bases: list[_Record] = Field(min_length=1)

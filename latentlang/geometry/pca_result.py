@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from latentlang.arguments import ranges
 from latentlang.errors import InputError
 from latentlang.geometry.basis import FILE as BASES
 from latentlang.geometry.basis import Basis, bases_file, load_bases
-from latentlang.results import Result
+from latentlang.results import Result, repeated
+from latentlang.storage.documents import damaged, reading
 from latentlang.storage.output import TABLE
+from latentlang.storage.tables import Columns, read_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -24,6 +27,11 @@ COLUMNS = ("state", "axes", "layer", "row", "item", "language", "label", "text",
 # Said once per prompt, not once per prompt and layer.
 _TEXTS = ["text", "question"]
 _PROMPTS, _EXPLAINED = "prompts.parquet", "explained.parquet"
+_PROMPT_COLUMNS: Columns = {"state": "text", "row": "whole", "text": "text", "question": "text"}
+_EXPLAINED_COLUMNS: Columns = {
+    "state": "text", "axes": "text", "layer": "whole", "component": "whole", "variance": "number", "ratio": "number",
+    "total": "number", "prompts": "whole", "method": "text",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,17 @@ class PCAResult(Result):
     explained: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     kind: ClassVar[str] = "pca"
+    columns: ClassVar[Columns] = {
+        "state": "text", "axes": "text", "layer": "whole", "row": "whole", "item": "text", "language": "text",
+        "label": "text", "pc1": "number",
+    }  # fmt: skip
+
+    def fault(self) -> str | None:
+        """A score that is there twice, or that is no number."""
+        for name in self.table.columns[self.table.columns.str.startswith("pc")]:
+            if not is_numeric_dtype(self.table[name].dtype):
+                return f"the column {name!r} holds no numbers"
+        return repeated(self.table, ["state", "axes", "layer", "row"])
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -116,13 +135,18 @@ class PCAResult(Result):
         """
         bare = super().load(folder)
         path = Path(folder)
-        try:
-            prompts = pd.read_parquet(path / _PROMPTS)
-            explained = pd.read_parquet(path / _EXPLAINED)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{str(path)!r} holds no whole PCA: {error}") from error
+        prompts = read_table(path / _PROMPTS, _PROMPT_COLUMNS)[["state", "row", *_TEXTS]]
+        explained = read_table(path / _EXPLAINED, _EXPLAINED_COLUMNS)
+        if (problem := repeated(explained, ["state", "axes", "layer", "component"])) is not None:
+            raise damaged(path / _EXPLAINED, problem)
         for name in _TEXTS:
             prompts[name] = prompts[name].astype("category")
-        table = bare.table.merge(prompts, on=["state", "row"], how="left", validate="many_to_one")
+        with reading(path / _PROMPTS):
+            table = bare.table.merge(prompts, on=["state", "row"], how="left", validate="many_to_one")
+        if table[_TEXTS].isna().any(axis=None):
+            raise damaged(path / _PROMPTS, "it lacks prompts that have scores")
         scores = [name for name in bare.table.columns if name not in COLUMNS]
-        return replace(bare, table=table[[*COLUMNS, *scores]], bases=load_bases(path), explained=explained)
+        bases = load_bases(path)
+        if {basis.layer for basis in bases} != {int(layer) for layer in explained["layer"].unique()}:
+            raise damaged(path, f"{_EXPLAINED} and the axes are of different layers")
+        return replace(bare, table=table[[*COLUMNS, *scores]], bases=bases, explained=explained)

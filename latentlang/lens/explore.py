@@ -16,7 +16,8 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.models.reading import Reading, check_streams
-from latentlang.results import Provenance, Result
+from latentlang.results import Provenance, Result, repeated
+from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ class ExplorerResult(Result):
     """
 
     kind: ClassVar[str] = "explore"
+    columns: ClassVar[Columns] = {
+        "stream": "text", "position": "whole", "token": "text", "layer": "whole", "rank": "whole", "text": "text",
+        "probability": "number", "entropy": "number", "kl": "number", "id": "whole",
+    }  # fmt: skip
+
+    def fault(self) -> str | None:
+        """A cell that is there twice."""
+        return repeated(self.table, ["stream", "position", "layer", "rank"])
 
     @property
     def streams(self) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ from latentlang.lens.leaders import MINIMUM_LEAD, Leaders, find_leaders
 from latentlang.lens.readers import READER_POLICIES, WRONG_LABELS, Readers, build_readers
 from latentlang.lens.result import mean_curves
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
-from latentlang.results import Provenance, Result, View
+from latentlang.results import Provenance, Result, View, repeated
+from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import with_data_notes
 
@@ -43,6 +44,14 @@ class LanguageLensResult(Result):
     """
 
     kind: ClassVar[str] = "languages"
+    columns: ClassVar[Columns] = {
+        "task": "text", "language": "text", "item": "text", "label": "text", "layer": "whole", "reader": "text",
+        "curve": "text", "value": "number",
+    }  # fmt: skip
+
+    def fault(self) -> str | None:
+        """A reading that is there twice."""
+        return repeated(self.table, ["task", "language", "reader", "curve", "item", "label", "layer"])
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Mean over items with a percentile bootstrap interval.

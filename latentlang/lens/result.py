@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from latentlang.intervals import bootstrap_means
-from latentlang.results import Result
+from latentlang.results import Result, repeated
+from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -65,6 +66,14 @@ class LensResult(Result):
     """
 
     kind: ClassVar[str] = "lens"
+    columns: ClassVar[Columns] = {
+        "task": "text", "language": "text", "item": "text", "label": "text", "layer": "whole", "curve": "text",
+        "value": "number",
+    }  # fmt: skip
+
+    def fault(self) -> str | None:
+        """A reading that is there twice."""
+        return repeated(self.table, ["task", "language", "curve", "item", "layer"])
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Mean over items with a percentile bootstrap interval.

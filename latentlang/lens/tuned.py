@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from torch import Tensor
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM, check_loaded
-from latentlang.paths import is_folder
+from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
 from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant, foreign
+from latentlang.storage.tensors import read_tensors
 
 FORMAT = "latentlang tuned lens 1"
 _FILE = "tuned_lens.safetensors"
@@ -115,21 +116,21 @@ class TunedLens:
             InputError: no such file, or not one of ours.
             ModelError: it belongs to another model.
         """
-        path = Path(folder) / _FILE if is_folder(folder) else Path(folder)
-        try:
-            with safe_open(path, framework="pt") as stored:
-                metadata = stored.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise InputError(f"{str(path)!r} holds no tuned lens of this format ({FORMAT})")
-                record = json.loads(metadata["record"])
-                lens = cls(
-                    stored.get_tensor("weight"), stored.get_tensor("bias"), metadata["unembedding"],
-                    tuple(record["losses"]), record["settings"],
-                )  # fmt: skip
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{str(path)!r} holds no tuned lens: {error}") from error
+        path = Path(folder)
+        with reading(path):
+            path = path / _FILE if path.is_dir() else path
+            there = path.is_file()
+        if not there:
+            raise InputError(f"{str(folder)!r} holds no tuned lens; `latentlang tune` trains one")
+        tensors, metadata = read_tensors(path)
+        if metadata.get("format") != FORMAT:
+            raise InputError(f"{str(path)!r} holds no tuned lens of this format ({FORMAT})")
+        record = checked(_Record, parse_json(metadata.get("record", "null"), path), path)
+        if (problem := _fault(tensors, metadata)) is not None:
+            raise damaged(path, problem)
+        lens = cls(
+            tensors["weight"], tensors["bias"], metadata["unembedding"], tuple(record.losses), record.settings
+        )
         lens.check(model)
         return lens
 
@@ -151,6 +152,25 @@ def check_target(folder: Path) -> None:
         known = False
     if not known:
         raise foreign(path)
+
+
+class _Record(Record):
+    losses: list[float]
+    settings: dict[str, float | int | str]
+
+
+def _fault(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str | None:
+    """What is wrong with the parts of a tuned lens; None where nothing is."""
+    for name, axes in (("weight", 3), ("bias", 2)):
+        part = tensors.get(name)
+        if part is None or part.ndim != axes or part.dtype != torch.float32:
+            return f"there is no {name} as it was written"
+        if not torch.isfinite(part).all():
+            return f"its {name} is not finite; its training failed"
+    depth, width = tensors["bias"].shape
+    if tensors["weight"].shape != (depth, width, width):
+        return "its weight and bias do not fit together"
+    return None if metadata.get("unembedding") else "it does not say of which model it is"
 
 
 def unembedding_hash(model: HookedLM) -> str:
@@ -275,9 +295,9 @@ def divergence(model: HookedLM, texts: Sequence[str], *, lens: TunedLens | None 
 
 def _rows(model: HookedLM, texts: Sequence[str]) -> Iterator[Tensor]:
     """States of every token of every text, ``[row, layer, d_model]`` for layers 0..L, batch by batch."""
-    for reading in model.stream(texts, positions="all", logits=False):
-        assert reading.positions is not None
-        yield reading.resid.transpose(1, 2)[reading.positions >= 0].float()
+    for read in model.stream(texts, positions="all", logits=False):
+        assert read.positions is not None
+        yield read.resid.transpose(1, 2)[read.positions >= 0].float()
 
 
 def _states(model: HookedLM, texts: Sequence[str], positions: int, seed: int) -> Iterator[Tensor]:

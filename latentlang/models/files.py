@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
+import re
 from pathlib import Path
 from typing import Any
 
 from latentlang.errors import ModelError
 from latentlang.paths import is_present
+from latentlang.storage import documents, tensors
 
+_AGAIN = "fetch the model again"
+_WEIGHT_FILE = re.compile(r"[\w+][\w.+-]*\.safetensors", re.ASCII)
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _TOKENIZER_FILES = (
@@ -30,13 +33,17 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: it cannot be read.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{str(path)!r} cannot be read: {error}; fetch the model again") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{str(path)!r} holds no JSON object; fetch the model again")
-    return found
+    return documents.read_json(path, kind=dict, then=_AGAIN, error=ModelError)
+
+
+class _Index(documents.Record):
+    weight_map: dict[str, str]
+
+
+class _Config(documents.Record):
+    architectures: list[str] | None = None
+    model_type: str | None = None
+    is_encoder_decoder: bool | None = None
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -46,8 +53,17 @@ def weight_files(folder: Path) -> list[Path]:
         ModelError: there are none, only pickles, a shard is missing, or a file ends too early.
     """
     if (folder / _INDEX).exists():
-        index = read_json(folder / _INDEX)
-        names = sorted({str(name) for name in dict(index.get("weight_map") or {}).values()})
+        index = documents.checked(
+            _Index, read_json(folder / _INDEX), folder / _INDEX, then=_AGAIN, error=ModelError
+        )
+        names = sorted(set(index.weight_map.values()))
+        for name in names:
+            # A name from a file that anyone may have written must not lead out of the folder, or steer a terminal.
+            if not _WEIGHT_FILE.fullmatch(name):
+                raise documents.damaged(
+                    folder / _INDEX, f"it names {documents.shown(name)}, which is no weight file of this folder",
+                    then=_AGAIN, error=ModelError,
+                )  # fmt: skip
         missing = [name for name in names if not (folder / name).exists()]
         if missing or not names:
             what = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
@@ -80,22 +96,7 @@ def safetensors_header(file: Path) -> dict[str, Any]:
     Raises:
         ModelError: it is no safetensors file, or it ends too early.
     """
-    size = file.stat().st_size
-    try:
-        with file.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > size:
-                raise ValueError("its header is cut off")
-            header = json.loads(stream.read(length))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{str(file)!r} is no readable safetensors file ({error}); fetch it again"
-        ) from error
-    whole = 8 + length + max(ends, default=0)
-    if size < whole:
-        raise ModelError(f"{str(file)!r} is cut off: {size} of {whole} bytes; fetch it again")
-    return header
+    return tensors.safetensors_header(file, then=_AGAIN, error=ModelError)
 
 
 def check_config(folder: Path) -> dict[str, Any]:
@@ -113,6 +114,7 @@ def check_config(folder: Path) -> dict[str, Any]:
             )
         raise ModelError(f"{str(folder)!r} holds no model (no config.json); name the folder that has one")
     config = read_json(path)
+    documents.checked(_Config, config, path, then=_AGAIN, error=ModelError)
     names = [str(name) for name in config.get("architectures") or ()]
     what = names[0] if names else str(config.get("model_type") or "unknown")
     if config.get("is_encoder_decoder"):
@@ -146,7 +148,9 @@ def fingerprint(folder: Path) -> str:
     Of the weights a few kilobytes of each file are read, evenly spread: training again changes nearly all of them, and
     reading 15 GB would take longer than many a look into the model.
     """
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    config = folder / "config.json"
+    with documents.reading(config, then=_AGAIN, error=ModelError):
+        digest = hashlib.sha256(config.read_bytes())
     for file in weight_files(folder):
         size = file.stat().st_size
         digest.update(f"{file.name}:{size}:".encode())

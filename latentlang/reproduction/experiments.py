@@ -8,12 +8,12 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from latentlang.errors import InputError, unknown
 from latentlang.languages import languages
 from latentlang.paths import given_path, is_file
+from latentlang.storage.documents import read_yaml, said, shown
 from latentlang.tasks import TASKS
 
 #: The model as it was published, before any training.
@@ -240,12 +240,7 @@ def load_suite(name: str, *, folder: Path | None = None) -> Suite:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    record = read_yaml(path)
     if not isinstance(record, Mapping):
         raise InputError(f"{path} must hold fields and their values")
     return record
@@ -255,6 +250,4 @@ def _checked(kind: type[Made], record: Mapping[str, Any], path: Path) -> Made:
     try:
         return kind(**record)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise InputError(f"{path}: {where}: {first['msg']}") from error
+        raise InputError(f"{shown(str(path))}: {said(error)}") from error

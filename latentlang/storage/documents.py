@@ -139,7 +139,7 @@ def read_text(
         reason = found_error.strerror or found_error
         raise error(f"cannot read {_named(path)}: {reason}; {then}") from found_error
     except UnicodeDecodeError as found_error:
-        raise damaged(path, f"byte {found_error.start} is not UTF-8", then=then, error=error) from found_error
+        raise error(f"{_named(path)} is not UTF-8 (byte {found_error.start}); {then}") from found_error
     except ValueError as found_error:  # a NUL in the name
         if isinstance(found_error, InputError):
             raise
@@ -235,11 +235,12 @@ def parse_json(
     try:
         found = json.loads(text, parse_constant=constant, object_pairs_hook=unique)
     except json.JSONDecodeError as problem:
-        raise refuse(f"it is no JSON: {problem.msg} in line {problem.lineno}") from problem
+        place = f"{problem.msg} in line {problem.lineno}"
+        raise error(f"{_named(where)} is not JSON: {place}; {then}") from problem
     except RecursionError:
-        raise refuse(f"it is nested more than {MOST_DEPTH} deep") from None
+        raise refuse(f"it is nested too deeply, more than {MOST_DEPTH} levels") from None
     except UnicodeDecodeError as problem:
-        raise refuse(f"byte {problem.start} is not UTF-8") from problem
+        raise error(f"{_named(where)} is not UTF-8 (byte {problem.start}); {then}") from problem
     except ValueError as problem:
         if isinstance(problem, InputError):
             raise
@@ -276,7 +277,7 @@ def _beyond(value: Any, *, finite: bool, halves: bool) -> tuple[str, str] | None
         if not inner:
             return None
         level = inner
-    return f"it is nested more than {MOST_DEPTH} deep", ""
+    return f"it is nested too deeply, more than {MOST_DEPTH} levels", ""
 
 
 def _at(path: tuple[Any, ...]) -> str:
@@ -309,7 +310,7 @@ class _Loader(yaml.SafeLoader):
             raise _refused(f"the tag {shown(tag)} is not read; leave it out", mark)
         self.depth += 1
         if self.depth > MOST_DEPTH:
-            raise _refused(f"it is nested more than {MOST_DEPTH} deep", mark)
+            raise _refused(f"it is nested too deeply, more than {MOST_DEPTH} levels", mark)
         found: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return found
@@ -357,7 +358,7 @@ def parse_yaml(
     """
 
     def refuse(what: str) -> InputError:
-        return error(f"{_named(where)} is not YAML that can be read: {what}; {then}")
+        return error(f"{_named(where)} is not YAML: {what}; {then}")
 
     if len(text) > _MOST_YAML:
         raise refuse(f"it has {len(text):,} characters, more than {_MOST_YAML:,}")
@@ -372,7 +373,7 @@ def parse_yaml(
     except yaml.YAMLError as problem:
         raise refuse(_printed(str(problem))) from problem
     except RecursionError:
-        raise refuse(f"it is nested more than {MOST_DEPTH} deep") from None
+        raise refuse(f"it is nested too deeply, more than {MOST_DEPTH} levels") from None
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as problem:
         # PyYAML turns what looks like a number into one without a second look: 0b, or five thousand digits.
         raise refuse(f"a number in it cannot be read ({_line(problem)})") from problem

@@ -12,8 +12,9 @@ from latentlang.storage.documents import AGAIN, damaged, reading, shown
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What a column holds: texts, none missing; texts or nothing; numbers or nothing; whole numbers; truth values.
-Kind = Literal["text", "text?", "number", "whole", "truth"]
+#: What a column holds: texts, numbers, whole numbers or truth values; with a question mark, or nothing; a number may be
+#: missing always.
+Kind = Literal["text", "text?", "number", "whole", "truth", "truth?"]
 Columns = Mapping[str, Kind]
 # A table that claims so many rows for each of its bytes is none of ours, and would fill the memory.
 _ROWS_PER_BYTE, _MANY_ROWS = 1000, 2**20
@@ -60,7 +61,7 @@ def read_table(
         if len(found) != there:
             raise damaged(path, f"it has {len(found):,} rows and claims {there:,}", then=then)
         for name, kind in columns.items():
-            if (problem := _problem(found[name], kind)) is not None:
+            if (problem := column_problem(found[name], kind)) is not None:
                 raise damaged(path, f"the column {name!r} {problem}", then=then)
     return found
 
@@ -75,15 +76,21 @@ def _check_names(path: Path, names: list[str], columns: Columns, then: str) -> N
         raise damaged(path, f"there is no column {missing[0]!r}, only {has}", then=then)
 
 
-def _problem(column: pd.Series, kind: Kind) -> str | None:
+def column_problem(column: pd.Series, kind: Kind) -> str | None:
     """What is wrong with a column; None where nothing is."""
-    import pandas as pd
+    import numpy as np
     from pandas.api import types
 
     if not len(column):
         return None  # of an empty table no kind is known
     if kind in ("text", "text?"):
         return _text_problem(column, missing=kind == "text?")
+    if kind == "truth?":
+        column = column[column.notna()]
+        known = all(
+            isinstance(value, bool | np.bool_ | int | float) and value in (0, 1) for value in column.unique()
+        )
+        return None if known else f"holds {_first(column)}, no truth values"
     if kind == "truth":
         return None if types.is_bool_dtype(column.dtype) else f"holds {_first(column)}, no truth values"
     if column.isna().all() and kind == "number":
@@ -92,13 +99,9 @@ def _problem(column: pd.Series, kind: Kind) -> str | None:
     if not numbers or types.is_complex_dtype(column.dtype):
         return f"holds {_first(column)}, no numbers"
     if kind == "whole":
-        if not types.is_integer_dtype(column.dtype) or column.isna().any():
-            bad = column[column.isna() | (column % 1 != 0)]
-            if len(bad):
-                return f"holds {_first(bad)}, no whole number"
-            return f"holds {pd.Series(column.dtype)[0]}, no whole numbers"
-        if (column < 0).any():
-            return f"holds {_first(column[column < 0])}, which is below 0"
+        bad = column[column.isna() | (column % 1 != 0) | (column < 0)]
+        if len(bad) or not types.is_integer_dtype(column.dtype):
+            return f"holds {_first(bad if len(bad) else column)}, no whole number"
     return None
 
 

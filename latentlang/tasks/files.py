@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError
 from latentlang.paths import given_path, is_folder, is_present
+from latentlang.storage import documents
 
 PathLike = str | Path
 Paths = PathLike | Iterable[PathLike]
@@ -20,14 +20,9 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: the file cannot be read, is empty, or is not UTF-8.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8, e.g. `iconv -t UTF-8`"
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    text = documents.read_text(
+        path, most=documents.MOST_DATA_BYTES, then="save it as UTF-8, e.g. with `iconv -t UTF-8`"
+    )
     if not text.strip():
         raise InputError(f"{path} is empty")
     return text
@@ -39,12 +34,7 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: the file cannot be read or is no JSON.
     """
-    try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not JSON: {error.msg} in line {error.lineno}") from error
-    except RecursionError as error:
-        raise InputError(f"{path} is nested too deeply to be read") from error
+    return documents.parse_json(read_text(path), path, then="put it right")
 
 
 def folder(path: PathLike) -> Path:

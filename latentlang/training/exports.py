@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from latentlang.errors import InputError, unknown
+from latentlang.storage.documents import read_json
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.labels import KINDS
@@ -64,15 +65,7 @@ def _known(path: Path) -> dict[str, object]:
     """What an index that is there already says of other sets: the folder may be LLaMA-Factory's own."""
     if not path.exists():
         return {}
-    try:
-        known = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{str(path)!r} cannot be read, and is not overwritten: {error}") from error
-    if not isinstance(known, dict):
-        raise InputError(
-            f"{str(path)!r} is no index of data sets, and is not overwritten; choose another folder"
-        )
-    return known
+    return read_json(path, kind=dict, then="it is not overwritten: choose another folder")
 
 
 def _short(pair: QuestionPair) -> str:

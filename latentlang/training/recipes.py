@@ -22,6 +22,7 @@ from latentlang.errors import InputError, unknown
 from latentlang.languages import language
 from latentlang.models.registry import REGISTRY
 from latentlang.paths import given_path
+from latentlang.storage.documents import read_yaml, shown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -374,18 +375,7 @@ def _parse(name: str) -> tuple[list[str], str] | None:
 
 
 def _read(path: Path) -> Recipe:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"the recipe {str(path)!r} cannot be read: {reason}") from error
-    try:
-        record = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise InputError(f"the recipe {str(path)!r} is not YAML: {problem}{where}") from error
+    record = read_yaml(path)
     if not isinstance(record, dict):
         raise InputError(f"the recipe {str(path)!r} must have fields such as data, lora and schedule")
     return _checked({"name": path.stem, **record}, where=f"recipe {str(path)!r}")
@@ -411,7 +401,7 @@ def _refuse(problems: list[ErrorDetails], where: str) -> NoReturn:
     reason = first["msg"].removeprefix("Value error, ")
     reason = reason[:1].lower() + reason[1:]
     # A whole part is no value to show; its own message names what is wrong in it.
-    given = "" if isinstance(first["input"], dict | BaseModel) else f", not {first['input']!r}"
+    given = "" if isinstance(first["input"], dict | BaseModel) else f", not {shown(first['input'])}"
     given = "" if first["type"] == "value_error" else given
     raise InputError(f"{where}: {field + ': ' if field else ''}{reason}{given}{more}") from None
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import Field
 
 from latentlang.errors import InputError
-from latentlang.results import Result
+from latentlang.results import Result, Settings
+from latentlang.storage.documents import Record, read_json
+from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +26,42 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 #: What was asked for, written before the first step; tells whether a folder holds the same run.
 RUN_FILE = "run.json"
 COLUMNS = ("step", "epoch", "split", "loss", "learning_rate")
+
+
+class _Data(Record):
+    sources: list[str]
+    target: str
+
+
+class _Lora(Record):
+    rank: int = Field(ge=1)
+    alpha: float
+    target_modules: str | list[str]
+
+
+class _Schedule(Record):
+    learning_rate: float
+    batch: int = Field(ge=1)
+    seed: int
+    steps: int | None = None
+    epochs: float | None = None
+
+
+class _Recipe(Record):
+    name: str
+    data: _Data
+    lora: _Lora
+    schedule: _Schedule
+
+
+class _Settings(Settings):
+    """What a training's record must have."""
+
+    recipe: _Recipe
+    best_step: int | None = None
+    notes: list[str] = Field(default_factory=list)
+    pairs: dict[str, Annotated[list[int], Field(min_length=2, max_length=2)]] = Field(default_factory=dict)
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +94,10 @@ class TrainingResult(Result):
     """
 
     kind: ClassVar[str] = "training"
+    columns: ClassVar[Columns] = {
+        "step": "whole", "epoch": "number", "split": "text", "loss": "number", "learning_rate": "number",
+    }  # fmt: skip
+    needed: ClassVar[type[Settings]] = _Settings
 
     @property
     def adapter(self) -> Path | None:
@@ -168,7 +211,7 @@ def is_identity(folder: str | os.PathLike[str]) -> bool:
     Reads one small file; ``load(name, adapter=folder)`` would find no adapter there.
     """
     try:
-        record = json.loads((Path(folder) / RUN_FILE).read_text(encoding="utf-8"))
+        record = read_json(Path(folder) / RUN_FILE, kind=dict)
         return bool(record["recipe"]["schedule"]["steps"] == 0)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, KeyError, TypeError):
         return False

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
 from latentlang.errors import InputError
 from latentlang.models.files import safetensors_header
 from latentlang.paths import is_present
+from latentlang.storage.documents import Record, checked, read_json
 from latentlang.storage.files import write_text
 from latentlang.training.result import CONFIG, RUN_FILE, WEIGHTS
 
@@ -96,9 +99,29 @@ class State:
 
 
 def read_state(checkpoint: Path) -> State:
-    """The state that a whole checkpoint was written with."""
-    found = json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
-    return State(found["log_history"], found.get("best_global_step"))
+    """The state that a whole checkpoint was written with.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    # The trainer writes NaN where a loss or a gradient was none.
+    record = read_json(checkpoint / _STATE, finite=False)
+    found = checked(_TrainerState, record, checkpoint / _STATE)
+    return State(record["log_history"], found.best_global_step)
+
+
+class _Entry(Record):
+    model_config = ConfigDict(allow_inf_nan=True)
+    step: int
+    epoch: float | None = None
+    loss: float | None = None
+    eval_loss: float | None = None
+    learning_rate: float | None = None
+
+
+class _TrainerState(Record):
+    log_history: list[_Entry]
+    best_global_step: int | None = None
 
 
 def keep_adapter(folder: Path, step: int, *, base: str) -> None:
@@ -110,7 +133,7 @@ def keep_adapter(folder: Path, step: int, *, base: str) -> None:
         base: name of the model that it belongs on.
     """
     checkpoint = folder / CHECKPOINTS / f"checkpoint-{step}"
-    config = json.loads((checkpoint / CONFIG).read_text(encoding="utf-8"))
+    config = read_json(checkpoint / CONFIG, kind=dict)
     config |= {"base_model_name_or_path": base, "revision": None}
     aside = folder / f".{WEIGHTS}"
     shutil.copyfile(checkpoint / WEIGHTS, aside)
@@ -133,8 +156,8 @@ def _is_whole(checkpoint: Path) -> bool:
     if not all((checkpoint / name).is_file() for name in _PARTS):
         return False
     try:
-        json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        read_state(checkpoint)
+    except InputError:
         return False
     return True
 
@@ -143,11 +166,7 @@ def _record(folder: Path) -> dict[str, Any] | None:
     path = folder / RUN_FILE
     if not path.exists():
         return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{str(path)!r} cannot be read ({error}); choose another folder") from error
-    return found if isinstance(found, dict) else {}
+    return read_json(path, kind=dict, then="choose another folder")
 
 
 def _difference(known: Any, wanted: Any, where: str = "") -> str:

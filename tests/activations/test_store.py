@@ -241,12 +241,41 @@ def rewrite(folder: Path, change: Any) -> None:
             "is a store of format 2, and this version of latentlang reads format 1",
         ),
         (lambda m: m.update(kind="lens"), "is no manifest of an activation store"),
-        (lambda m: m["layout"].pop("d_model"), "is damaged: KeyError 'd_model'"),
-        (lambda m: m["layout"].update(dtype="int8"), "is damaged: ValueError dtype 'int8'"),
-        (lambda m: m["shards"][0].update(file="../../etc/passwd"), "is damaged: ValueError shard name"),
-        (lambda m: m["shards"].pop(), "its shards do not add up to its shape"),
-        (lambda m: m["shards"][0].update(rows=9), "its shards do not add up to its shape"),
-        (lambda m: m.update(shards=3), "is damaged: TypeError"),
+        (lambda m: m["layout"].pop("d_model"), "is damaged: layout.d_model is missing"),
+        (
+            lambda m: m["layout"].update(dtype="int8"),
+            "is damaged: layout.dtype is 'int8' and should be 'float32'",
+        ),
+        (
+            lambda m: m["shards"][0].update(file="../../etc/passwd"),
+            "the file of shard 0 is called '../../etc/passwd', not 'shard-00000.safetensors'",
+        ),
+        (lambda m: m["shards"].pop(), "1 shards of 2 prompts cannot hold 3 prompts"),
+        (lambda m: m["shards"][0].update(rows=9), "shard 0 has 9 prompts, which do not add up to 3"),
+        (lambda m: m.update(shards=3), "is damaged: shards is 3 and should be a valid list"),
+        (
+            lambda m: m["shards"][0].update(file="shard-00000.safetensors\n\x1b[31m"),
+            r"safetensors\n\x1b[31m'",
+        ),
+        (lambda m: m["shards"][0].update(bytes=10**6), "its shards do not add up to its shape"),
+        (lambda m: m["layout"].update(layers=list(range(10**5))), "shard 0 cannot hold 2 prompts of"),
+        (lambda m: m["layout"].update(pools=[f"p{n}" for n in range(10**5 + 1)]), "more than any model has"),
+        (lambda m: m["layout"].update(layers=[0, 0]), "layout.layers names one twice"),
+        (lambda m: m["layout"].update(pools=["mean\x07"]), r"'mean\x07' is no name of a stream or a pool"),
+        (
+            lambda m: (
+                m["prompts"].update(rows=10**18),
+                m.update(shard_rows=10**18),
+                m["shards"].pop(),
+                m["shards"][0].update(rows=10**18, bytes=9 * 10**18),
+            ),
+            "cannot hold 1,000,000,000,000,000,000 prompts of",
+        ),
+        (
+            lambda m: m["prompts"].update(rows=10**19),
+            "prompts.rows is 10000000000000000000 and should be less than",
+        ),
+        (lambda m: m.update(shard_rows=True), "shard_rows is True and should be a valid integer"),
         (lambda m: m["shards"][1].update(sha256=None), "is unfinished: 1 of 2 shards are missing"),
     ],
 )
@@ -262,7 +291,7 @@ def test_folders_without_a_store_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no activation store \(there is no manifest.json in it\)"):
         open_store(tmp_path)
     (tmp_path / MANIFEST).write_text("[1,")
-    with pytest.raises(InputError, match=r"cannot read .*manifest.json"):
+    with pytest.raises(InputError, match=r"manifest.json' is not JSON: Expecting value in line 1"):
         open_store(tmp_path)
     (tmp_path / MANIFEST).write_text("[1]")
     with pytest.raises(InputError, match="is no manifest"):

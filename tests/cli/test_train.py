@@ -89,11 +89,11 @@ def test_translations_are_exported_without_a_model(run, tmp_path: Path) -> None:
         (["--out", "o", "--model", "pockt"], "did you mean 'pocket'"),
         (["--out", "o", "--set", "rank"], "--set takes a field and a value"),
         (["--out", "o", "--set", "rnk=2"], "unknown recipe field 'rnk'; did you mean 'rank'"),
-        (["--out", "o", "--set", "rank=[1"], "the value '[1' cannot be read"),
+        (["--out", "o", "--set", "rank=[1"], "--set 'rank' is not YAML"),
         (["--out", "o", "--batch", "0"], "schedule.batch"),
         (["--out", "o", "--precision", "fp8"], "unknown precision 'fp8'"),
         (["--out", "o", "--quantization", "3bit"], "unknown quantization '3bit'"),
-        (["--out", "o", "--data", "none.json"], "cannot read none.json"),
+        (["--out", "o", "--data", "none.json"], "cannot read 'none.json'"),
         (["--out", "o", "--recipe", "eo-en"], "no questions in 'eo'"),
     ],
 )

@@ -108,9 +108,9 @@ def test_a_folder_of_ones_own_is_found_and_an_unknown_name_is_not(small, tmp_pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[1, 2", "acc.yaml is not YAML"),
+        ("[1, 2", "acc.yaml' is not YAML"),
         ("just words", "must hold fields"),
-        ("{title: x}", "acc.yaml: source: Field required"),
+        ("{title: x}", "acc.yaml': source is missing"),
         (
             "{title: x, source: x, kind: lens, models: [a], recipes: [base]}",
             "compares the base model with one recipe",

@@ -210,5 +210,5 @@ def test_an_adapter_from_elsewhere_is_not_overwritten(model: HookedLM, small: Re
 
 def test_a_record_that_cannot_be_read_is_named(model: HookedLM, small: Recipe, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(InputError, match=r"run\.json.*cannot be read"):
+    with pytest.raises(InputError, match=r"run\.json.* is not JSON.*choose another folder"):
         train(model, small, out=tmp_path)
