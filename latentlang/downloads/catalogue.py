@@ -13,15 +13,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
+from latentlang.storage.documents import shown
 
 # Where GitHub serves a file of a commit.
 GITHUB = "https://raw.githubusercontent.com"
 # The group of translated questions, and the folder of its files.
 QUESTIONS, _QUESTION_FOLDER = "questions", "question_translation"
 SCRIPTS = "scripts"
+_LONGEST_ADDRESS = 2000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -106,8 +109,8 @@ class PublishedSet:
         Raises:
             InputError: the mirror is no web address.
         """
-        if mirror is not None and not mirror.startswith(("https://", "http://")):
-            raise InputError(f"the mirror must be a web address (https://...), not {mirror!r}")
+        if mirror is not None and not _is_address(mirror):
+            raise InputError(f"the mirror must be a web address (https://...), not {shown(mirror)}")
         return f"{(mirror or GITHUB).rstrip('/')}/{self.repository}/{self.commit}/{file.path}"
 
     def chosen(self, only: str | Iterable[str] | None = None) -> tuple[PublishedFile, ...]:
@@ -169,6 +172,19 @@ def _files(name: str) -> tuple[PublishedFile, ...]:
         PublishedFile(row["group"], row["path"], row["sha256"], int(row["bytes"]) if row["bytes"] else None)
         for row in csv.DictReader(text.splitlines())
     )
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is a web address that files can be looked for below."""
+    if not text.isprintable() or " " in text or len(text) > _LONGEST_ADDRESS:
+        return False
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        text.encode("utf-8")
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
+    return named and parts.scheme in ("http", "https") and not parts.query and not parts.fragment
 
 
 def is_sha256(text: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from latentlang.downloads.catalogue import (
 from latentlang.downloads.scripts import script_blocks
 from latentlang.errors import InputError
 from latentlang.paths import given_path
+from latentlang.storage.documents import parse_json, shown
 from latentlang.storage.files import prepare_folder, write_text
 
 # As `latentlang.tasks` looks for them beside the items (a test holds the two names together).
@@ -33,6 +35,12 @@ BLOCKS_FILE = "few_shot_blocks.json"
 SUMS_FILE = "SHA256SUMS"
 # Seconds without a word from the server until it counts as out of reach.
 _PATIENCE = 20.0
+# Bytes a second below which a server only seems to send.
+_SLOWEST = 1000
+# Of a file whose size is not known; the largest known one has 4 MB.
+_MOST_BYTES = 2**26
+_CHUNK = 2**16
+_GONE = (404, 410)
 
 Progress = Callable[[int, int], None]
 
@@ -179,11 +187,10 @@ def _get(
 
     address = source.address(file, mirror=mirror)
     asked: list[str] = []
-    download_file = pooch.HTTPDownloader(timeout=_PATIENCE)
 
     def fetch(url: str, target: str, manager: Any) -> None:
         asked.append(url)
-        download_file(url, target, manager)
+        _download(url, Path(target), most=file.size or _MOST_BYTES, known=file.size is not None)
         if known is None:
             _check_content(file, Path(target), url, then="nothing of it was kept")
 
@@ -200,9 +207,13 @@ def _get(
     except InputError:
         raise
     except exceptions.HTTPError as error:
-        status = error.response.status_code if error.response is not None else "an error"
+        status = error.response.status_code if error.response is not None else 0
+        gone = status in _GONE
+        what = (
+            "the file is not there (any more)" if gone else "it does not give the file now; try again later"
+        )
         raise InputError(
-            f"{address} answers {status}: the file is not there (any more); if you have the data, use --data FOLDER"
+            f"{address} answers {status}: {what}; if you have the data, use --data FOLDER"
         ) from error
     except exceptions.RequestException as error:
         raise _OutOfReachError(address) from error
@@ -215,6 +226,41 @@ def _get(
     return bool(asked)
 
 
+def _download(url: str, target: Path, *, most: int, known: bool) -> None:
+    """Write what an address sends into a file, and no more than it should be.
+
+    Args:
+        url: the address.
+        target: the file.
+        most: bytes after which it is something else.
+        known: whether the file is known to have so many.
+
+    Raises:
+        InputError: it sends more, or is no address.
+        RequestException: it does not answer, or breaks off.
+    """
+    import requests
+
+    length = f"the {most:,} that the published file has" if known else f"{most:,}"
+    endless = InputError(f"{url} sends more bytes than {length}: it is not that file; nothing of it was kept")
+    try:
+        with (
+            requests.get(url, stream=True, timeout=_PATIENCE) as answer,
+            target.open("wb") as out,
+        ):
+            answer.raise_for_status()
+            began, written = time.monotonic(), 0
+            for chunk in answer.iter_content(_CHUNK):
+                written += len(chunk)
+                if written > most:
+                    raise endless
+                out.write(chunk)
+                if time.monotonic() - began > _PATIENCE + written / _SLOWEST:
+                    raise requests.Timeout(f"{url} is too slow")
+    except UnicodeError as error:  # a host whose name cannot be asked for
+        raise InputError(f"{shown(url)} is no web address: {error}") from error
+
+
 def _check_content(file: PublishedFile, path: Path, where: str, *, then: str) -> None:
     """Refuse what cannot be the file at all (a page that asks to log in, say) before its hash is recorded.
 
@@ -225,9 +271,9 @@ def _check_content(file: PublishedFile, path: Path, where: str, *, then: str) ->
         text = path.read_text(encoding="utf-8")
         if file.is_script:
             script_blocks(text, name=file.name)
-        elif not isinstance(items := json.loads(text), list) or not items:
+        elif not isinstance(items := parse_json(text, "it"), list) or not items:
             raise InputError("it is no list of items")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{where} is not the file that was published ({error}); {then}") from error
 
 

@@ -20,7 +20,14 @@ from latentlang.geometry.measures import FEWEST
 from latentlang.geometry.measuring import Job, Plan, measured
 from latentlang.geometry.neighbours import NEIGHBOURS, neighbours_of
 from latentlang.geometry.pairing import Pairing, pair_up
-from latentlang.geometry.pca import Languages, Layers, chosen_languages, chosen_layers, chosen_pivot
+from latentlang.geometry.pca import (
+    Languages,
+    Layers,
+    check_components,
+    chosen_languages,
+    chosen_layers,
+    chosen_pivot,
+)
 from latentlang.geometry.resampling import NULLS, PERMUTATIONS, RESAMPLES
 from latentlang.geometry.rows import LayerRows
 from latentlang.geometry.subspaces import DIRECTIONS, directions_of
@@ -132,6 +139,9 @@ def alignment(
         )
         for group in pairing.groups
     ]  # fmt: skip
+    if "pearson" in asked:
+        most = max(len(job.pairs) for job in jobs)
+        check_components(components, opened.d_model, held=most * (permutations + resamples + 1))
     rows = Rows(components=components, level=level, null=null)
     total, done = len(chosen) * len(poolings), 0
     for layer in chosen:

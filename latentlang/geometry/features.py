@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,8 @@ from latentlang.devices import named_device
 
 # Variance below this share of the mean square is rounding: such vectors are all the same.
 _ROUNDING = 1e-12
+# Numbers up to two to this many, and down to its inverse, are taken as they are: activations lie far within.
+_WIDE = 24
 #: Numbers held at once by a step that would otherwise grow with pairs or draws: 16 MiB in float32, near to the cache.
 CHUNK = 2**22
 
@@ -21,10 +24,13 @@ CHUNK = 2**22
 class Features:
     """Vectors of the same items in several languages, each language's own centre taken out.
 
+    Numbers so large or small that their products leave float32 are all brought near 1 by one power of two, which no
+    measure sees.
+
     Attributes:
         rows: ``[language, item, d]``, float32.
         centres: what was taken out, less the mean of all centres, ``[language, d]``, float64.
-        energy: mean square of the vectors as they were given, ``[language]``.
+        energy: mean square of the vectors before the centre was taken out, ``[language]``.
         removed: orthonormal columns that were regressed out beside the centre, ``[language, item, c]``; columns of
             zeros where there are fewer.
     """
@@ -38,11 +44,12 @@ class Features:
     def of(cls, languages: Sequence[Tensor], *, device: torch.device | str = "cpu") -> Features:
         """Centre each language's ``[item, d]`` by itself, in float64; the items are the same and in the same order."""
         count, width = languages[0].shape
+        scale = _scale(languages)
         rows = torch.empty(len(languages), count, width, device=device)
         centres = torch.empty(len(languages), width, dtype=torch.float64, device=device)
         energy = torch.empty(len(languages), dtype=torch.float64, device=device)
         for place, given in enumerate(languages):
-            exact = given.to(device=device, dtype=torch.float64)
+            exact = given.to(device=device, dtype=torch.float64) * scale
             centres[place] = exact.mean(0)
             energy[place] = exact.square().sum() / count
             rows[place] = exact - centres[place]
@@ -89,6 +96,15 @@ class Features:
             exact, own = language.double(), columns[place]
             rows[place] = exact - own @ (own.T @ exact)
         return Features(rows, self.centres, self.energy, columns)
+
+
+def _scale(languages: Sequence[Tensor]) -> float:
+    """The power of two that brings the largest number near 1; 1 for numbers that can be multiplied as they are."""
+    largest = max(float(given.abs().max()) for given in languages)
+    if not math.isfinite(largest) or largest == 0:
+        return 1.0
+    exponent = math.frexp(largest)[1]
+    return 1.0 if abs(exponent) <= _WIDE else math.ldexp(1.0, -exponent)
 
 
 class Pairs:

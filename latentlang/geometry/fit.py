@@ -44,8 +44,13 @@ def fit(rows: LayerRows, components: int, *, state: str, method: str = "auto") -
         method: one of `METHODS`.
 
     Raises:
-        InputError: a number is not finite.
+        InputError: a number is not finite, or they are too far apart to be decomposed.
     """
+    with rows.decomposing():
+        return _fit(rows, components, state=state, method=method)
+
+
+def _fit(rows: LayerRows, components: int, *, state: str, method: str) -> Basis:
     chosen = _automatic(rows, components) if method == "auto" else method
     moments = _moments(rows, scatter=chosen == "covariance")
     if not math.isfinite(moments.total):

@@ -139,10 +139,19 @@ def measured(view: LayerView, job: Job, plan: Plan, axes: Basis | None) -> list[
         items.
 
     Raises:
-        InputError: a number is not finite.
+        InputError: a number is not finite, or they are too far apart to be decomposed.
     """
     if not job.enough:
         return []
+    own = np.isin(np.arange(len(view)), job.group.rows)
+    rows = LayerRows(view, own, job.pairs.first.device)
+    with rows.decomposing():
+        return _measured(view, job, plan, axes, rows)
+
+
+def _measured(
+    view: LayerView, job: Job, plan: Plan, axes: Basis | None, kept: LayerRows
+) -> list[tuple[Found, Tensor | None]]:
     pairs, lengths = job.pairs, job.lengths[view.pool]
     device = pairs.first.device
     given = [view[torch.from_numpy(rows)] for rows in job.group.rows]
@@ -154,8 +163,7 @@ def measured(view: LayerView, job: Job, plan: Plan, axes: Basis | None) -> list[
     features = Features.of(given, device=device)
     del given
     if not torch.isfinite(features.energy).all():
-        own = np.isin(np.arange(len(view)), job.group.rows)
-        raise LayerRows(view, own, device).not_finite()
+        raise kept.not_finite()
     found = _families(features, job.draws, pairs, plan)
     partials: list[Tensor | None] = [None] * len(found)
     if lengths is not None and found:

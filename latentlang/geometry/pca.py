@@ -33,6 +33,10 @@ Languages = str | Language | Iterable[str | Language]
 
 POOL = "mean"  # the reference paper's
 COMPONENTS = 2
+# More than there can be are zeros; so many are given all the same.
+_FEW_COMPONENTS = 64
+# Numbers of eight bytes that a result may hold: 8 GiB.
+_MOST_NUMBERS = 2**30
 _COMPARED = ("item", "language", "label", "text")
 STATES = ("base", "tuned")
 
@@ -87,6 +91,7 @@ def pca(
         raise unknown("state", state, STATES)
     chosen = chosen_layers(layers, opened.layers if basis is None else _common_layers(opened, basis))
     count = _components(components, basis)
+    check_components(count, opened.d_model, held=len(opened) * len(chosen))
     pool = _pool(pool, basis)
     where = working_device(device)
     frame = opened.frame()
@@ -258,6 +263,25 @@ def _components(given: int | None, basis: PCAResult | None) -> int:
     if most is not None and count > most:
         raise InputError(f"the basis has {most} components; {count} were asked for: fit it with more")
     return count
+
+
+def check_components(count: int, width: int, *, held: int) -> None:
+    """Refuse more components than there are directions, or than the memory holds numbers for.
+
+    Args:
+        count: of components.
+        width: of the activations.
+        held: numbers that are kept of each component.
+
+    Raises:
+        InputError: it does.
+    """
+    if count > max(width, _FEW_COMPONENTS):
+        raise InputError(f"components must be at most {width:,}, the width of the activations, not {count:,}")
+    if count * held > _MOST_NUMBERS:
+        raise InputError(
+            f"{count:,} components would take {8 * count * held / 2**30:,.0f} GiB; ask for fewer components or layers"
+        )
 
 
 def _pool(given: str | None, basis: PCAResult | None) -> str:

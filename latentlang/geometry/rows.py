@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,21 @@ class LayerRows:
         for batch in self.batches():
             for piece in batch.split(size if self.device.type == "cpu" else len(batch)):
                 yield piece - mean  # float64, as the mean is
+
+    @contextmanager
+    def decomposing(self) -> Iterator[None]:
+        """A block whose eigen-decompositions may fail; how far apart the numbers of a matrix are can be too much.
+
+        Raises:
+            InputError: one did.
+        """
+        try:
+            yield
+        except torch.linalg.LinAlgError as error:
+            raise InputError(
+                f"layer {self.view.layer}, pool {self.view.pool!r} of the store cannot be decomposed: its numbers are "
+                "too large or too far apart; leave that layer out (layers=...) or harvest again"
+            ) from error
 
     def not_finite(self) -> InputError:
         """What to say of the first row that holds a NaN or an infinity."""

@@ -54,9 +54,9 @@ def safetensors_header(
                 )
                 raise damaged(path, what, then=then, error=error)
             text = stream.read(length)
-    header = parse_json(text, path, then=then, error=error)
-    if not isinstance(header, dict):
-        raise damaged(path, "its header is no object", then=then, error=error)
+    if not text.startswith(b"{"):
+        raise damaged(path, "it is no safetensors file: its header is no object", then=then, error=error)
+    header = parse_json(text, f"the header of {shown(str(path))}", then=then, error=error)
     end = 0
     for name, entry in header.items():
         if name == _METADATA:

@@ -93,6 +93,10 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
+# Of an example in a block: what is looked for behind each other without end takes the square of the block's length.
+_LONGEST_TEXT = 2000
+
+
 class FewShotBlocks:
     """The published few-shot blocks of one task.
 
@@ -179,7 +183,9 @@ def _take_apart(kind: Kind, block: str, wording: Wording, language: str, path: P
     known: Mapping[str, str] = gold_words(kind, language) | {
         word: name for name, word in kind.agnostic.items()
     }
-    names = "".join(_any_name(name) + f"(?P<text{n}>.+?)" for n, name in enumerate(wording.before))
+    names = "".join(
+        _any_name(name) + f"(?P<text{n}>.{{1,{_LONGEST_TEXT}}}?)" for n, name in enumerate(wording.before)
+    )
     example = re.compile(names + _loose(wording.cue) + r'(?P<answer>[^"\n]*)"[ \t]*(?:\n|\Z)', re.DOTALL)
     found: list[Item] = []
     place = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -34,9 +33,8 @@ if TYPE_CHECKING:
     from latentlang.training.recipes import HubSet, Recipe
 
 _INPUT, _ANSWER = "input", "answer"
-_ORDER = re.compile(
-    r"(?P<question>.+)\nTranslate the input from (?P<source>[^\n]+?) to (?P<target>[^\n]+?):\n?", re.DOTALL
-)
+_ORDER = "\nTranslate the input from "
+_LONGEST_NAME = 100
 # LLaMA-Factory's own file, which lies beside the data.
 _NO_DATA = "dataset_info.json"
 # Rows of a large hub set that are looked at, as a multiple of what is wanted: some are empty or say the same.
@@ -187,17 +185,35 @@ def _pair(record: object, where: str) -> QuestionPair:
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise InputError(f"{where}: expected an object with the texts {_INPUT!r} and {_ANSWER!r}")
     question, translation = map(str, texts)
-    match = _ORDER.fullmatch(question)
-    if match is None:
+    text, source, target = _ordered(question)
+    if not target:
         raise InputError(
             f"{where}: the input must end with 'Translate the input from ... to ...:' after the question, and it ends "
             f"with {question[-40:]!r}"
         )
     try:
-        source, target = (language(match[name]).code for name in ("source", "target"))
+        codes = [language(name).code for name in (source, target)]
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    return QuestionPair(_named(translation), source, target, match["question"], translation)
+    return QuestionPair(_named(translation), codes[0], codes[1], text, translation)
+
+
+def _ordered(text: str) -> tuple[str, str, str]:
+    r"""The question, and the names of the languages in the order that ends it; empty names where there is none.
+
+    Without a pattern: one that tries every " to " of a long line is quadratic.
+    """
+    question, _, order = text.removesuffix("\n").rpartition(_ORDER)
+    source, _, target = order.removesuffix(":").partition(" to ")
+    names = (source, target)
+    if (
+        not question
+        or not order.endswith(":")
+        or "\n" in order
+        or any(len(name) > _LONGEST_NAME for name in names)
+    ):
+        return text, "", ""
+    return (question, *names) if source and target else (text, "", "")
 
 
 def _named(translation: str) -> str:
