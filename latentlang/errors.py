@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 from latentlang.printable import printable
+
+# Characters of a value that an error shows, digits of a number, and of a name that others are held against.
+_MOST_SHOWN, _MOST_DIGITS, _LONGEST_NAME = 200, 40, 100
 
 
 class LatentlangError(Exception):
@@ -39,8 +43,9 @@ def unknown(kind: str, value: object, choices: Iterable[str], *, hint: str = "")
     names = sorted(choices)
     text = str(value)
     folded = {name.casefold(): name for name in names}
-    near = [folded[name] for name in difflib.get_close_matches(text.casefold(), folded, n=3, cutoff=0.5)]
-    message = f"unknown {kind} {text!r}"
+    asked = text.casefold() if len(text) <= _LONGEST_NAME else ""
+    near = [folded[name] for name in difflib.get_close_matches(asked, folded, n=3, cutoff=0.5)]
+    message = f"unknown {kind} {shown(text)}"
     if near:
         message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"
     elif len(names) <= 12:
@@ -48,3 +53,24 @@ def unknown(kind: str, value: object, choices: Iterable[str], *, hint: str = "")
     if hint:
         message += ("" if message.endswith("?") else ";") + f" {hint}"
     return InputError(message)
+
+
+def shown(value: object, *, most: int = _MOST_SHOWN) -> str:
+    """A value for an error: escaped as `repr` does, and cut, however large or deep it is."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[-(most // 4) :]}"
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = 6
+        self.maxstring = self.maxother = _MOST_SHOWN
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python writes out no number of more than 4,300 digits, and nobody would read one."""
+        return repr(x) if abs(x) < 10**_MOST_DIGITS else f"a number of more than {_MOST_DIGITS} digits"
+
+
+_SHORT = _Short()

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field
 
-from latentlang.errors import InputError
+from latentlang.errors import InputError, shown
 from latentlang.printable import printable
-from latentlang.storage.documents import Closed, Record, checked, damaged, read_json, reading, shown
+from latentlang.storage.documents import Closed, Record, checked, damaged, read_json, reading
 from latentlang.storage.files import Staged, file_sha256, prepare_folder
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import METADATA, TABLE, check_vacant, check_whole

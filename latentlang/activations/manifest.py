@@ -16,8 +16,8 @@ from pydantic import ConfigDict, Field
 
 from latentlang.activations.shards import DTYPES, Layout
 from latentlang.arguments import ranges
-from latentlang.errors import InputError
-from latentlang.storage.documents import Record, checked, damaged, read_json, reading, shown
+from latentlang.errors import InputError, shown
+from latentlang.storage.documents import Record, checked, damaged, read_json, reading
 from latentlang.storage.files import sync_folder, write_bytes
 
 FORMAT_VERSION = 1

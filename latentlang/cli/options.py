@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from latentlang.arguments import check_count, parse_layers
-from latentlang.errors import InputError
-from latentlang.storage.documents import parse_yaml, shown
+from latentlang.errors import InputError, shown
+from latentlang.storage.documents import parse_yaml
 
 MODEL_PANEL = "How the model is run"
 

@@ -16,8 +16,7 @@ from importlib.resources import files
 from urllib.parse import urlsplit
 
 from latentlang.arguments import split_names
-from latentlang.errors import InputError, unknown
-from latentlang.storage.documents import shown
+from latentlang.errors import InputError, shown, unknown
 
 # Where GitHub serves a file of a commit.
 GITHUB = "https://raw.githubusercontent.com"

@@ -25,9 +25,9 @@ from latentlang.downloads.catalogue import (
     published_set,
 )
 from latentlang.downloads.scripts import script_blocks
-from latentlang.errors import InputError
+from latentlang.errors import InputError, shown
 from latentlang.paths import given_path
-from latentlang.storage.documents import parse_json, shown
+from latentlang.storage.documents import parse_json
 from latentlang.storage.files import prepare_folder, write_text
 
 # As `latentlang.tasks` looks for them beside the items (a test holds the two names together).

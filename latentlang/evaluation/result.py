@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 from pydantic import Field
 
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, shown, unknown
 from latentlang.evaluation.measures import (
     CALIBRATION_BINS,
     calibration_error,
@@ -24,7 +24,7 @@ from latentlang.evaluation.measures import (
 from latentlang.intervals import wilson
 from latentlang.languages import language as find_language
 from latentlang.results import Result, Settings, repeated
-from latentlang.storage.documents import Record, shown
+from latentlang.storage.documents import Record
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from latentlang.errors import ModelError
+from latentlang.errors import ModelError, shown
 from latentlang.paths import is_present
 from latentlang.storage import documents, tensors
 
@@ -61,7 +61,7 @@ def weight_files(folder: Path) -> list[Path]:
             # A name from a file that anyone may have written must not lead out of the folder, or steer a terminal.
             if not _WEIGHT_FILE.fullmatch(name):
                 raise documents.damaged(
-                    folder / _INDEX, f"it names {documents.shown(name)}, which is no weight file of this folder",
+                    folder / _INDEX, f"it names {shown(name)}, which is no weight file of this folder",
                     then=_AGAIN, error=ModelError,
                 )  # fmt: skip
         missing = [name for name in names if not (folder / name).exists()]
@@ -116,7 +116,7 @@ def check_config(folder: Path) -> dict[str, Any]:
     config = read_json(path)
     documents.checked(_Config, config, path, then=_AGAIN, error=ModelError)
     names = [str(name) for name in config.get("architectures") or ()]
-    what = names[0] if names else str(config.get("model_type") or "unknown")
+    what = shown(names[0] if names else str(config.get("model_type") or "unknown"))[1:-1]
     if config.get("is_encoder_decoder"):
         raise ModelError(
             f"{str(folder)!r} is an encoder-decoder model ({what}); latentlang reads decoder-only language models"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import reprlib
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from typing import Any, Literal, TypeVar, overload
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from latentlang.errors import InputError, LatentlangError
+from latentlang.errors import InputError, LatentlangError, shown
 
 #: Of a record; a data file may be larger.
 MOST_BYTES = 2**26
@@ -30,7 +29,6 @@ _MOST_YAML = 2**18
 MOST_DEPTH = 64
 # A tokenizer's "no limit" is a number of 31 digits.
 _MOST_DIGITS = 40
-_MOST_SHOWN = 200
 AGAIN = "make it again, or copy the whole file from where it came from"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -49,27 +47,6 @@ class Closed(Record):
     """A record in which an unknown field is a mistake."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-def shown(value: object, *, most: int = _MOST_SHOWN) -> str:
-    """A value for an error: escaped as `repr` does, and cut, however large or deep it is."""
-    text = _SHORT.repr(value)
-    return text if len(text) <= most else f"{text[: most // 2]}...{text[-(most // 4) :]}"
-
-
-class _Short(reprlib.Repr):
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel = 3
-        self.maxlist = self.maxtuple = self.maxdict = self.maxset = 6
-        self.maxstring = self.maxother = _MOST_SHOWN
-
-    def repr_int(self, x: int, level: int) -> str:
-        """Python writes out no number of more than 4,300 digits, and nobody would read one."""
-        return repr(x) if abs(x) < 10**_MOST_DIGITS else f"a number of more than {_MOST_DIGITS} digits"
-
-
-_SHORT = _Short()
 
 
 def damaged(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from latentlang.errors import InputError
-from latentlang.storage.documents import AGAIN, damaged, reading, shown
+from latentlang.errors import InputError, shown
+from latentlang.storage.documents import AGAIN, damaged, reading
 
 if TYPE_CHECKING:
     import pandas as pd

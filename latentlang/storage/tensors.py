@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from latentlang.errors import InputError
-from latentlang.storage.documents import AGAIN, damaged, parse_json, reading, shown
+from latentlang.errors import InputError, shown
+from latentlang.storage.documents import AGAIN, damaged, parse_json, reading
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,11 +18,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from latentlang.arguments import MOST, MOST_ALPHA, MOST_EPOCHS, MOST_RATE, most, split_names
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, shown, unknown
 from latentlang.languages import language
 from latentlang.models.registry import REGISTRY
 from latentlang.paths import given_path
-from latentlang.storage.documents import read_yaml, shown
+from latentlang.storage.documents import read_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from latentlang.errors import InputError
+from latentlang.errors import InputError, shown
 from latentlang.models.files import safetensors_header
 from latentlang.paths import is_present
 from latentlang.storage.documents import Record, checked, read_json
@@ -177,7 +177,7 @@ def _difference(known: Any, wanted: Any, where: str = "") -> str:
             if found:
                 return found
         return ""
-    return "" if known == wanted else f"{where} was {known!r} there and is {wanted!r} now"
+    return "" if known == wanted else f"{where} was {shown(known)} there and is {shown(wanted)} now"
 
 
 def _remove_run(folder: Path) -> None:
