@@ -64,7 +64,8 @@ class Language:
     def own_name(self) -> str:
         """The language's name in itself with a capital first letter (``"Français"``), from Unicode CLDR."""
         own = _cldr_name(self.code, self.code) or self.name
-        return own[:1].upper() + own[1:]
+        # In title case, which is no capital where the script has none: Georgian's capitals are for whole words alone.
+        return own[:1].title() + own[1:]
 
     @property
     def rtl(self) -> bool:

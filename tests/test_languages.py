@@ -1,4 +1,7 @@
+import unicodedata
+
 import pytest
+from babel.localedata import locale_identifiers
 
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS, Language, language, languages
@@ -22,6 +25,27 @@ def test_own_names_are_in_their_own_script():
     assert language("zh").own_name == "中文"
     assert language("ru").own_name == "Русский"
     assert language("bengali").own_name == "বাংলা"
+
+
+def test_own_names_begin_as_their_script_writes_a_name():
+    """Georgian has capitals (U+1C90 on) but no title case: its names begin with the plain letter, U+10E5."""
+    assert language("ka").own_name == "ქართული"
+    assert ord(language("ka").own_name[0]) == 0x10E5
+    assert language("hy").own_name == "Հայերեն"
+    assert language("el").own_name == "Ελληνικά"
+    assert language("hr").own_name == "Hrvatski"
+
+
+def test_no_language_of_cldr_begins_with_a_letter_that_title_case_does_not_have():
+    known = sorted({code.split("_")[0] for code in locale_identifiers()})
+    assert len(known) > 200
+    for code in known:
+        try:
+            own = language(code).own_name
+        except InputError:  # CLDR writes in it but has no English name for it
+            continue
+        assert own[:1] == own[:1].title(), code
+        assert "GEORGIAN MTAVRULI" not in unicodedata.name(own[0], ""), code
 
 
 def test_groups_codes_and_names_mix_in_order_without_repeats():
