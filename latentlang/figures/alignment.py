@@ -251,6 +251,7 @@ def _row(pairs: int) -> tuple[float, float]:
 
 def _axes(figure: go.Figure, group: _Measured, layers: Sequence[int], pools: Sequence[str]) -> None:
     width = (1 - _GAP * (len(pools) - 1)) / len(pools)
+    headings: list[dict[str, Any]] = []
     for place, pool in enumerate(pools):
         left = place * (width + _GAP)
         right = min(1.0, left + width)
@@ -260,10 +261,11 @@ def _axes(figure: go.Figure, group: _Measured, layers: Sequence[int], pools: Seq
             "range": [layers[0] - 0.5, layers[-1] + 0.5], "title": {"text": "layer" if place else
             "layer (residual stream after block)" if len(pools) == 1 else "layer"},
         }  # fmt: skip
-        figure.add_annotation(
-            text=f"<b>{pool_words(pool)}</b>", x=(left + right) / 2, y=1, xref="paper", yref="paper", yanchor="bottom",
-            yshift=3, showarrow=False, font={"size": 12.5, "color": INK},
-        )  # fmt: skip
+        headings.append({
+            "text": f"<b>{pool_words(pool)}</b>", "x": (left + right) / 2, "y": 1, "xref": "paper", "yref": "paper",
+            "yanchor": "bottom", "yshift": 3, "showarrow": False, "font": {"size": 12.5, "color": INK},
+        })  # fmt: skip
+    figure.layout.annotations = headings
     size = _row(len(group.names))[1]
     figure.update_yaxes(
         type="category", categoryorder="array", categoryarray=group.names, range=[len(group.names) - 0.5, -0.5],

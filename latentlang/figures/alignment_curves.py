@@ -85,6 +85,14 @@ def alignment_curves(
     common = (min(low for low, _ in ranges), max(high for _, high in ranges)) if len(chosen) > 1 else None
     for panel, one, span in zip(layout.panels, shown, ranges, strict=True):
         _axes(figure, panel, one, result.layers, common or span, alone=len(chosen) == 1)
+    headings = [
+        {
+            "text": one.heading, "x": panel.x[0], "y": panel.plot[1], "xref": "paper", "yref": "paper",
+            "xanchor": "left", "yanchor": "bottom", "yshift": 3, "showarrow": False,
+            "font": {"size": 12.5, "color": INK},
+        }
+        for panel, one in zip(layout.panels, shown, strict=True)
+    ]  # fmt: skip
     drawn = [(one.pair, one.measure) for one in shown]
     columns = min(3, len(told)) or 1
     below = _BELOW + 22 * (-(-len(told) // columns) - 2)
@@ -100,6 +108,7 @@ def alignment_curves(
         height=_TOP + layout.height + below,
         margin={"l": 60, "r": 18, "t": _TOP, "b": below, "autoexpand": False},
         hovermode="x unified",
+        annotations=headings,
         legend={
             "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
             "entrywidthmode": "fraction", "entrywidth": 0.97 / columns,
@@ -239,7 +248,3 @@ def _axes(
         "showticklabels": panel.first_column or alone, "tickformat": ".2~f",
         "title": {"text": find_measure(one.measure).words if panel.first_column and not alone else None},
     }  # fmt: skip
-    figure.add_annotation(
-        text=one.heading, x=panel.x[0], y=panel.plot[1], xref="paper", yref="paper", xanchor="left", yanchor="bottom",
-        yshift=3, showarrow=False, font={"size": 12.5, "color": INK},
-    )  # fmt: skip

@@ -15,8 +15,6 @@ _COLUMN, _ROW = 64, 26  # pixels of a cell
 _MARGIN_LEFT, _MARGIN_TOP, _MARGIN_BOTTOM = 64, 96, 120
 _LONGEST = 9  # characters of a token inside its cell; hover shows it whole
 _LONGEST_TICK = 12
-# White text from here on: the scale is dark there.
-_DARK = 0.55
 _STREAMS = {
     "resid": "residual stream after block",
     "resid_mid": "residual stream between attention and MLP of block",
@@ -58,19 +56,14 @@ def explorer_figure(result: Explored) -> go.Figure:
         go.Heatmap(
             z=probability.to_numpy(float), x=list(range(len(tokens))), y=list(probability.index),
             customdata=hovers.to_numpy(), hovertemplate="%{customdata}<extra></extra>",
+            # Text of the cells themselves, dark or white as the colour below it asks: thousands of annotations take
+            # a browser far longer than one trace.
+            text=words.to_numpy(), texttemplate="%{text}", textfont={"size": 11},
             zmin=0, zmax=1, xgap=1, ygap=1,
             colorscale=[[0, tint(TARGET, 0.03)], [0.5, tint(TARGET, 0.5)], [1, TARGET]],
             colorbar={"title": {"text": "probability", "side": "right"}, "thickness": 12, "len": 0.9},
         )
     )  # fmt: skip
-    values = probability.to_numpy(float)
-    for row, layer in enumerate(probability.index):
-        for column in range(len(tokens)):
-            dark = values[row, column] >= _DARK
-            figure.add_annotation(
-                x=column, y=layer, text=words.iat[row, column], showarrow=False,
-                font={"size": 11, "color": "#FFFFFF" if dark else "#1F2933"},
-            )  # fmt: skip
     stream = str(best["stream"].iloc[0]) if "stream" in best and len(best) else "resid"
     made = result.provenance
     width = max(640, _MARGIN_LEFT + 110 + _COLUMN * len(tokens))

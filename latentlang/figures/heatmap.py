@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from latentlang.errors import InputError, unknown
 from latentlang.figures.style import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from latentlang.results import Provenance
 
+Floats = NDArray[np.float64]
 #: What the colour of a cell may say.
 VALUES: dict[str, str] = {
     "score": "probability of the right word minus that of wrong ones",
@@ -41,6 +43,7 @@ _HEAT = [tint(PIVOT, share) for share in (0, 0.25, 0.5, 0.75, 1)] + ["#7A3500"]
 _COOL = [tint(TARGET, share) for share in (0, 0.2, 0.4, 0.6, 0.8, 1)]
 _ROW, _TOP, _BELOW = 24, 104, 104
 _MOST_WRITTEN = 20  # layers whose cells are wide enough for a number
+_MOST_WRITTEN_LANGUAGES = 24  # the same of languages by languages
 _POOLED, _ASKED = "all", "(asked)"
 _NOTE_WIDTH = 132
 
@@ -124,8 +127,7 @@ def language_heatmap(
         _row_name(reader, roles[reader], leads=bool(row["is_pivot"]) and reader == row["leader"])
         for reader in order
     ]
-    figure = go.Figure(layout={"template": template()})
-    figure.add_trace(
+    figure = go.Figure(
         go.Heatmap(
             x=layers,
             y=list(range(len(order))),
@@ -147,14 +149,9 @@ def language_heatmap(
             xgap=1,
             ygap=1,
             colorbar=_colourbar(VALUES[value], largest, over=bool(np.nanmax(values, initial=0.0) > largest)),
-        )
+        ),
+        layout={"template": template(), "shapes": _leaders_frame(row, order)},
     )
-    if row["is_pivot"]:
-        place = order.index(str(row["leader"]))
-        figure.add_shape(
-            type="rect", x0=int(row["first"]) - 0.5, x1=int(row["last"]) + 0.5, y0=place - 0.5, y1=place + 0.5,
-            line={"color": INK, "width": 2.5}, layer="above",
-        )  # fmt: skip
     asked = [name for name in drawn if name != _POOLED] if code == _POOLED else [code]
     _frame(
         figure,
@@ -209,12 +206,7 @@ def overlap_heatmap(
     ]
     # A language has all its own tokens: no news, and the darkest colour of the figure.
     shown = np.where(np.eye(len(codes), dtype=bool), np.nan, share)
-    written = [
-        ["" if not np.isfinite(cell) else f"{cell:.0f}" if counts else f"{cell:.0%}" for cell in line]
-        for line in given
-    ]
-    figure = go.Figure(layout={"template": template()})
-    figure.add_trace(
+    figure = go.Figure(
         go.Heatmap(
             x=list(range(len(codes))),
             y=list(range(len(codes))),
@@ -228,17 +220,9 @@ def overlap_heatmap(
             xgap=1,
             ygap=1,
             colorbar=_colourbar("share of the row's tokens", 1.0, over=False, tickformat=".0%"),
-        )
+        ),
+        layout={"template": template(), "annotations": _written(given, shown, counts=counts)},
     )
-    if len(codes) <= 24:
-        for i, line in enumerate(written):
-            for j, text in enumerate(line):
-                dark = np.isfinite(shown[i, j]) and shown[i, j] > 0.6
-                faint = i == j or given[i, j] == 0
-                figure.add_annotation(
-                    x=j, y=i, text=text, showarrow=False,
-                    font={"size": 10.5, "color": "#FFFFFF" if dark else MUTED if faint else INK},
-                )  # fmt: skip
     _frame(
         figure,
         title=f"<b>{safe(title or 'Answer tokens that languages have in common')}</b>",
@@ -263,6 +247,17 @@ def overlap_heatmap(
         "made_with": [],
     }
     return figure
+
+
+def _leaders_frame(row: Any, order: Sequence[str]) -> list[dict[str, Any]]:
+    """The frame around the layers in which the pivot leads; none where there is no pivot."""
+    if not row["is_pivot"]:
+        return []
+    place = order.index(str(row["leader"]))
+    return [{
+        "type": "rect", "x0": int(row["first"]) - 0.5, "x1": int(row["last"]) + 0.5, "y0": place - 0.5,
+        "y1": place + 0.5, "line": {"color": INK, "width": 2.5}, "layer": "above",
+    }]  # fmt: skip
 
 
 def _order(scores: pd.DataFrame, value: str) -> list[str]:
@@ -308,6 +303,23 @@ def _hover_lines(
             line.append(text)
         lines.append(line)
     return lines
+
+
+def _written(given: Floats, shown: Floats, *, counts: bool) -> list[dict[str, Any]]:
+    """The numbers in the cells of an overlap table, also of those without a colour; none where cells are small."""
+    if len(given) > _MOST_WRITTEN_LANGUAGES:
+        return []
+    notes = []
+    for i, line in enumerate(given):
+        for j, cell in enumerate(line):
+            dark = np.isfinite(shown[i, j]) and shown[i, j] > 0.6
+            faint = i == j or cell == 0
+            notes.append({
+                "x": j, "y": i, "showarrow": False,
+                "text": "" if not np.isfinite(cell) else f"{cell:.0f}" if counts else f"{cell:.0%}",
+                "font": {"size": 10.5, "color": "#FFFFFF" if dark else MUTED if faint else INK},
+            })  # fmt: skip
+    return notes
 
 
 def _overlap_words(row: str, column: str, given: float, share: float, counts: bool) -> str:

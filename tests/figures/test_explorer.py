@@ -1,4 +1,7 @@
+import itertools
+
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 import tiny
 
@@ -19,7 +22,8 @@ def test_a_cell_per_layer_and_position_with_the_likeliest_token(explored):
     heat = figure.data[0]
     best = explored.table[explored.table["rank"] == 1]
     assert heat.z.shape == (best["layer"].nunique(), best["position"].nunique())
-    assert len(figure.layout.annotations) == heat.z.size
+    assert heat.text.shape == heat.z.shape
+    assert heat.texttemplate == "%{text}"
     row = best.iloc[-1]
     assert heat.z[-1, -1] == pytest.approx(row["probability"])
     assert heat.colorbar.title.text == "probability"
@@ -37,7 +41,7 @@ def test_text_from_the_model_is_escaped(explored, tmp_path):
     hostile = explored.table.assign(text="<script>alert(1)</script>", token="%{x}")
     figure = explorer_figure(type(explored)(table=hostile, provenance=explored.provenance))
     write_html(figure, tmp_path / "x.html", title="t")
-    shown = figure.layout.annotations[0].text + figure.data[0].customdata[0][0] + figure.layout.title.text
+    shown = figure.data[0].text[0][0] + figure.data[0].customdata[0][0] + figure.layout.title.text
     assert "<script" not in shown
     assert "<b>tiny" not in shown
     assert "&lt;b&gt;tiny" in figure.layout.title.text
@@ -49,3 +53,23 @@ def test_the_results_own_figure_and_a_single_position(explored):
     last = explored.table[explored.table["position"] == explored.table["position"].max()]
     figure = explorer_figure(type(explored)(table=pd.DataFrame(last), provenance=explored.provenance))
     assert figure.data[0].z.shape[1] == 1
+
+
+@pytest.mark.parametrize("tokens", [5, 500])
+def test_a_long_prompt_takes_no_more_steps_than_a_short_one(explored, tokens, monkeypatch):
+    """Each annotation, shape or trace that is added alone makes plotly check all that are there already."""
+    rows = [
+        {"stream": "resid", "position": position, "token": f"t{position}", "layer": layer, "rank": 1, "text": "word",
+         "probability": 0.5, "entropy": 1.0, "kl": 0.1}
+        for layer, position in itertools.product(range(1, 19), range(tokens))
+    ]  # fmt: skip
+    steps = []
+    for name in ("update_layout", "add_annotation", "add_shape", "add_trace"):
+        real = getattr(go.Figure, name)
+        monkeypatch.setattr(
+            go.Figure, name, lambda *a, real=real, name=name, **k: steps.append(name) or real(*a, **k)
+        )
+    figure = explorer_figure(type(explored)(table=pd.DataFrame(rows), provenance=explored.provenance))
+    assert steps == ["update_layout"]
+    assert figure.data[0].text.shape == (18, tokens)
+    assert not figure.layout.annotations
