@@ -122,6 +122,7 @@ def lens(
     )
     with folder:
         say(f"loading {info.name}")
+        from latentlang.figures.wording import lens_words
         from latentlang.lens import POLICIES, TunedLens, logit_lens
         from latentlang.models import load
 
@@ -141,7 +142,8 @@ def lens(
         folder.save(result)
         made = result.provenance
         names = ", ".join(language(code).name for code in made.languages)
-        folder.page(result.figure(), "lens.html", title=f"{made.model}: logit lens, {made.task}, {names}")
+        title = f"{made.model}: {lens_words(made) or 'lens'}, {made.task}, {names}"
+        folder.page(result.figure(), "lens.html", title=title)
         console = output()
         for line in lens_lines(result, width=console.width):
             console.print(line)

@@ -107,7 +107,8 @@ def look_in_all_languages(
             )  # fmt: skip
         source = getattr(built, "source", None)
         console.print()
-        console.print(f"all languages at once{f', from {source}' if source else ''}: {result.leaders()}")
+        origin = f", from {source}" if source else ""
+        console.print(f"all languages at once, through the plain logit lens{origin}: {result.leaders()}")
         name = _name(built, runs)
         folder.save(result, name)
         title = f"{model.name}: {built.name}, all languages at once"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from latentlang.figures.wording import is_tuned, lens_words
 from latentlang.languages import language as find_language
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
         yield _language_line(result, code)
         yield from _curve_lines(summary[summary["language"] == code], target=code, pivot=pivot, width=width)
         sentence = reading(gap[gap["language"] == code], target=code, pivot=pivot, last=last)
+        if is_tuned(result.provenance):
+            sentence = f"Through the tuned lens: {sentence}"
         yield from _wrapped(sentence, width, style="italic")
         if note := settings.get("notes", {}).get(code):
             yield from _wrapped(f"note: {note}", width, style="yellow")
@@ -58,6 +61,12 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
         "items; null: the same reading for wrong answers.",
         style="dim",
     )
+    if is_tuned(result.provenance):
+        yield Text(
+            "tuned lens: trained towards the output, it may translate away a language that only passes through; read "
+            "it beside the plain lens (without --tuned).",
+            style="dim",
+        )
 
 
 def _wrapped(text: str, width: int, *, style: str) -> Iterator[Text]:
@@ -70,7 +79,9 @@ def _headline(result: LensResult) -> Text:
     line = Text.assemble((made.model, "bold"))
     if made.adapter:
         line.append(f" + {made.adapter}")
-    for part in (made.task, f"{settings['shots']}-shot", f"policy {made.policy}", f"seed {made.seed}"):
+    protocol = [f"protocol {made.protocol}"] if made.protocol != "corrected" else []
+    parts = [made.task, f"{settings['shots']}-shot", lens_words(made), *protocol, f"policy {made.policy}"]
+    for part in (*filter(None, parts), f"seed {made.seed}"):
         line.append(f" · {part}")
     return line
 

@@ -25,7 +25,8 @@ from latentlang.figures.style import (
     template,
     translucent,
 )
-from latentlang.figures.wording import made_with
+from latentlang.figures.wording import is_tuned, made_with
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +42,7 @@ _GAPS = (0.03, 0.07)  # of the width, between the columns: the difference has an
 _SMALL, _SMALL_HEAD = 118, 26
 _LONGEST_MODEL = 48
 _GROUPS = {
-    "all": "mean over {} languages", "seen": "mean over {} languages seen in training",
-    "unseen": "mean over {} languages never seen in training",
+    "all": "mean over {}", "seen": "mean over {} seen in training", "unseen": "mean over {} never seen in training",
 }  # fmt: skip
 
 
@@ -173,6 +173,8 @@ class _Drawing:
         self.traces: list[dict[str, Any]] = []
         self.annotations: list[dict[str, Any]] = []
         self.layout: dict[str, Any] = {"template": template()}
+        items = comparison.base.table.groupby("language", observed=True)["item"].nunique()
+        self.asked = {str(code): int(count) for code, count in items.items()}
         self.named: set[str] = set()
 
     def figure(self) -> go.Figure:
@@ -270,11 +272,13 @@ class _Drawing:
         if panel.where in self.comparison.groups:
             counts = self.summary.loc[self.summary["where"] == panel.where, "languages"]
             few, many = int(counts.min()), int(counts.max())
-            row = _GROUPS[panel.where].format(f"{many}" if few == many else f"{few} to {many}")
+            row = _GROUPS[panel.where].format(
+                counted(many if few == many else f"{few} to {many}", "language")
+            )
         else:
             english, own = english_name(panel.where), own_name(panel.where)
             seen = " ■" if panel.where in self.comparison.seen else ""
-            row = f"{own} <span style='color:{MUTED};font-weight:400'>{english}{seen}</span>"
+            row = f"{own} <span style='color:{MUTED};font-weight:400'>{english}{seen}{self._read(panel.where)}</span>"
         shared = {"x": panel.x[0], "xanchor": "left", "xshift": -2, "y": panel.y[1], "yanchor": "bottom"}
         if not self.wide:
             return self._say(
@@ -288,17 +292,29 @@ class _Drawing:
             )
         return None
 
+    def _read(self, code: str) -> str:
+        """How many of a language's items could be read, where it is not all of them."""
+        asked = self.asked.get(code, 0)
+        curves = [style.curve for style in self.drawn if not style.curve.endswith("_null")]
+        rows = self.summary[(self.summary["where"] == code) & self.summary["curve"].isin(curves)]
+        counts = sorted({int(count) for count in rows["n"]})
+        if not counts or counts[0] >= asked:
+            return ""
+        span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+        return f" · {span} of {counted(asked, 'item')}"
+
     def _frame(self) -> None:
         made = self.comparison.base.provenance
         after = self.comparison.tuned.provenance.adapter
-        by_language = self.comparison.base.table.groupby("language", observed=True)["item"]
-        counts = sorted({int(n) for n in by_language.nunique()})
+        counts = sorted(set(self.asked.values()))
         items = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         under = [
             f"model {safe(shortened(made.model, _LONGEST_MODEL))}",
             f"adapter {safe(shortened(after, _LONGEST_MODEL))}" if after else "no adapter",
-            safe(made.task), f"{items} items a language", f"policy {safe(made.policy)}",
+            safe(made.task), f"{counted(items, 'item')} a language", f"policy {safe(made.policy)}",
         ]  # fmt: skip
+        if is_tuned(made):
+            under.append("read through a tuned lens")
         if self.comparison.seen and not self.wide:
             under.append("■ seen in training")
         self._say(
@@ -326,11 +342,13 @@ class _Drawing:
 
     def _how_to_read(self) -> list[str]:
         pivot = plain_name(self.comparison.pivot)
+        tuned = is_tuned(self.comparison.base.provenance)
+        how = "as a translator trained towards the output reads it" if tuned else "were it the last"
         first = (
-            "Left and middle: what each layer would say before and after, were it the last: the probability of the "
+            f"Left and middle: what each layer would say before and after, {how}: the probability of the "
             f"right word in the language asked for (blue) and in {pivot} (orange), averaged over items; dashed, that "
-            f"of wrong words, the null. Only the distance of {pivot} from its null is evidence that the answer passes "
-            "through it. Right: after minus before, item by item."
+            f"of wrong words, the null. Only the distance of {pivot} from its null is evidence that the answer can "
+            "be read in it; that it is used is not shown. Right: after minus before, item by item."
             if self.wide
             else "After minus before, layer by layer: the change of the probability of the right word in the language "
             f"asked for (blue) and in {pivot} (orange), averaged over items; dashed, that of wrong words, the null."

@@ -6,8 +6,22 @@ from collections.abc import Mapping, Sequence
 
 from latentlang.figures.style import MUTED, english_name, own_name, plain, plain_name, safe, shortened
 from latentlang.results import Provenance
+from latentlang.text import counted
 
 _LONGEST_MODEL = 48
+# By what a reading is named everywhere: only the plain lens reads the layer as it is.
+LENSES = {"logit": "logit lens", "tuned": "tuned lens"}
+
+
+def lens_words(made: Provenance) -> str:
+    """The lens that was read through, ``logit lens`` or ``tuned lens``; empty where none was."""
+    lens = made.settings.get("lens")
+    return LENSES.get(str(lens), f"lens {plain(lens)}") if lens else ""
+
+
+def is_tuned(made: Provenance) -> bool:
+    """Whether layers were read through trained translators."""
+    return made.settings.get("lens") == "tuned"
 
 
 def title(made: Provenance, codes: Sequence[str]) -> str:
@@ -23,7 +37,8 @@ def title(made: Provenance, codes: Sequence[str]) -> str:
     else:
         what = f"{safe(made.task)} in {asked}"
     after = f"  <span style='color:{MUTED};font-size:0.85em'>{own}</span>" if own else ""
-    return f"<b>What each layer would say: {what}</b>{after}"
+    through = ", through a tuned lens" if is_tuned(made) else ""
+    return f"<b>What each layer would say{through}: {what}</b>{after}"
 
 
 def _sources(made: Provenance, codes: Sequence[str]) -> list[str]:
@@ -42,10 +57,12 @@ def subtitle(made: Provenance, codes: Sequence[str], items: Mapping[str, int]) -
     counts = sorted({items[code] for code in codes if code in items})
     if counts:
         each = " each" if len(codes) > 1 else ""
-        parts.append(f"{_span([str(count) for count in counts])} items{each}")
+        parts.append(f"{counted(_span([str(count) for count in counts]), 'item')}{each}")
     shots = made.settings.get("shots")
     if shots is not None:
-        parts.append(f"{safe(shots)} shot{'' if shots == 1 else 's'}")
+        parts.append(counted(safe(shots), "shot"))
+    if lens := lens_words(made):
+        parts.append(safe(lens))
     if made.protocol != "corrected":
         parts.append(f"protocol {safe(made.protocol)}")
     parts.append(f"policy {safe(made.policy)}")
@@ -67,17 +84,30 @@ def how_to_read(made: Provenance, codes: Sequence[str], *, closed: bool, one: bo
     pivot = plain_name(str(made.settings.get("pivot", "en")))
     asked = plain_name(codes[0]) if one else "the language asked for"
     wrong = "the words of the other labels" if closed else "other words of the same category"
+    asks = (
+        "we put the layer's state through a translator that was trained to come as near as it can to the model's "
+        "output, and ask: which word does it say next?"
+        if is_tuned(made)
+        else "we ask: were the model to stop here, which word would it say next?"
+    )
     paragraphs = [
-        "A language model works layer by layer. At each layer we ask: were the model to stop here, which word would "
-        "it say next? A solid line is the probability, averaged over all items, that this word is the right answer "
-        f"in {asked} (blue) or in {pivot} (orange). The last layer is what the model really says.",
+        f"A language model works layer by layer. At each layer {asks} A solid line is the probability, averaged over "
+        f"all items, that this word is the right answer in {asked} (blue) or in {pivot} (orange). The last layer is "
+        "what the model really says.",
         f"A dashed line is the null: the average probability of {wrong}, in the same language. If {pivot} rises no "
         "higher than its null, the layer leans towards the language but not towards the answer; only the distance "
         f"between the two is evidence that the answer itself can be read in {pivot}. That it is used is not shown.",
         "The band around a line is a 95 % bootstrap interval over items: with other items of the same kind the mean "
         "would mostly have come out within it. The strip above shows the entropy in bits: how undecided the layer is "
-        "among all tokens (dark: many are possible; light: few).",
+        "among all tokens: 0 where one is certain, one bit more for every doubling of what is possible. The more "
+        "a cell stands out from the page, the more tokens are possible.",
     ]
+    if is_tuned(made):
+        paragraphs.append(
+            "This is a tuned lens: it was trained towards the output, so that a language which only passes through the "
+            "middle layers may be translated away, and an answer may be read before the layer holds it. Read it beside "
+            "the plain logit lens, never instead of it."
+        )
     if closed:
         paragraphs[1] += (
             " A dotted line adds up the words of all labels: how much of the layer's guess goes to the task at all."
@@ -97,6 +127,7 @@ def made_with(made: Provenance) -> list[str]:
         parts.append(f"adapter {plain(made.adapter)}")
     parts += [
         f"task {plain(made.task)}",
+        *([lens] if (lens := lens_words(made)) else []),
         f"protocol {plain(made.protocol)}",
         *([f"policy {plain(made.policy)}"] if made.policy else []),
         f"seed {made.seed}",

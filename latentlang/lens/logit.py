@@ -127,6 +127,7 @@ def logit_lens(
         "items": max(map(len, prompts.values())),
         "n_layers": model.n_layers,
         "lens": "logit" if tuned is None else "tuned",
+        **({} if tuned is None else {"translators": dict(tuned.settings)}),
         "accuracy": accuracy,
         "notes": with_data_notes(notes, task, prompts),
         **({"nulls": MOST_NULLS} if policy == "sequence" else {}),

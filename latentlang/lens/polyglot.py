@@ -207,6 +207,7 @@ def language_lens(
         "shots": task.default_shots if shots is None else shots,
         "items": max(map(len, prompts.values())),
         "n_layers": model.n_layers,
+        "lens": "logit",
         "closed": task.closed,
         "wrong_labels": WRONG_LABELS,
         "counted": READER_POLICIES[policy],

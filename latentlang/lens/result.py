@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
 from latentlang.intervals import bootstrap_means
-from latentlang.results import Result, repeated
+from latentlang.results import Result, View, repeated
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -115,6 +115,12 @@ class LensResult(Result):
             )  # fmt: skip
         columns = ["task", "language", "layer", "mean", "low", "high", "lead", "n"]
         return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+    def _view(self) -> View:
+        """The headline names the lens: a tuned one must never pass for the plain one."""
+        shown = super()._view()
+        lens = str(self.provenance.settings.get("lens", "logit"))
+        return shown if lens == "logit" else replace(shown, headline=f"{shown.headline}, {lens} lens")
 
     def glance(self) -> pd.DataFrame:
         """Per language, the layer where the pivot's answer stands highest above its null; columns as of `gap`."""

@@ -77,8 +77,21 @@ def test_a_tuned_lens_is_trained_saved_and_read_through(run, tmp_path):
     )
     _ended_well(run("tune", "--out", "tuned", "--text", "texts.txt", "--steps", "3", "--positions", "8"))
     TunedLens.load(tmp_path / "tuned", ll.load("pocket"))
-    _ended_well(run("lens", "--lang", "ja", "--items", "2", "--tuned", "tuned", "--out", "out"))
-    assert LensResult.load(tmp_path / "out").provenance.settings["lens"] == "tuned"
+    text = _ended_well(run("lens", "--lang", "ja", "--items", "2", "--tuned", "tuned", "--out", "out"))
+    result = LensResult.load(tmp_path / "out")
+    assert result.provenance.settings["lens"] == "tuned"
+    assert result.provenance.settings["translators"]["steps"] == 3
+    # it must not pass for the plain lens, whatever one looks at
+    head, *lines = text.splitlines()
+    assert "· tuned lens ·" in head
+    assert "Through the tuned lens:" in " ".join(lines) and "beside the plain lens" in " ".join(lines)
+    assert "tuned lens" in repr(result)
+    page = (tmp_path / "out" / "lens.html").read_text(encoding="utf-8")
+    assert "<title>pocket: tuned lens" in page
+    outside = page.split("</script>")[-1]
+    assert "This is a tuned lens" in outside and "· tuned lens ·" in outside
+    _ended_well(run("lens", "--lang", "ja", "--items", "2", "--tuned", "tuned"))
+    assert (tmp_path / "latentlang-out" / "lens-pocket-translation-ja-items-2-tuned-tuned").is_dir()
 
 
 def test_the_published_protocol_and_the_answer_modes(run):

@@ -1,6 +1,7 @@
 """A lens result as lines of text."""
 
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import pandas as pd
@@ -155,3 +156,23 @@ def test_a_reading_of_few_items_claims_nothing():
     assert "of 4 items, too few" in reading(
         _gap((1, 0.6, 0.5, 0.7, 1.0), n=4), target="ja", pivot="en", last=3
     )
+
+
+def _head(result):
+    return str(next(iter(lens_lines(result, width=200))))
+
+
+def test_the_headline_names_lens_protocol_and_policy():
+    result = _result(CURVES, lens="logit")
+    assert _head(result) == "pocket · translation · 4-shot · logit lens · policy exclusive · seed 0"
+    published = replace(result, provenance=replace(result.provenance, protocol="as-published", policy="drop"))
+    assert "logit lens · protocol as-published · policy drop" in _head(published)
+
+
+def test_a_tuned_lens_is_named_where_its_curves_are_read():
+    lines = [str(line) for line in lens_lines(_result(CURVES, items=6, lens="tuned"), width=200)]
+    assert "· tuned lens ·" in lines[0]
+    assert any(line.strip().startswith("Through the tuned lens: English leads its null by") for line in lines)
+    assert "beside the plain lens" in lines[-1]
+    plain = " ".join(str(line) for line in lens_lines(_result(CURVES, items=6, lens="logit"), width=200))
+    assert "tuned" not in plain

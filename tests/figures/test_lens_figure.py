@@ -273,3 +273,21 @@ def test_drawing_leaves_the_result_and_the_users_plotly_as_they_were() -> None:
     lens_figure(result)
     pd.testing.assert_frame_equal(result.table, before)
     assert (pio.templates.default, set(pio.templates)) == templates
+
+
+def test_a_tuned_lens_is_named_in_title_subtitle_caption_and_footer() -> None:
+    plain, tuned = (
+        lens_figure(lens_result(["ja"], settings={"lens": lens})).layout for lens in ("logit", "tuned")
+    )
+    assert "through a tuned lens: French to Japanese" in tuned.title.text
+    assert "· tuned lens ·" in tuned.title.subtitle.text and "· logit lens ·" in plain.title.subtitle.text
+    assert "tuned lens" in tuned.meta["made_with"] and "logit lens" in plain.meta["made_with"]
+    caption = " ".join(tuned.meta["how_to_read"])
+    assert "never instead of it" in caption and "were the model to stop here" not in caption
+    caption = " ".join(plain.meta["how_to_read"])
+    assert "tuned" not in caption and "were the model to stop here" in caption
+
+
+def test_one_item_is_not_several() -> None:
+    said = lens_figure(lens_result(["ja"], items=1, settings={"shots": 1})).layout.title.subtitle.text
+    assert "· 1 item · 1 shot ·" in said
