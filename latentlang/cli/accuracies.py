@@ -16,9 +16,11 @@ _GROUPS = {"all": "mean of {}", "seen": "mean of {} seen", "unseen": "mean of {}
 _SEEN = "■"
 _LEGEND = {
     False: "ECE: expected calibration error in 15 bins; label mass: probability of all labels' answers together, the "
-    "rest is what the model would rather say; a mean's interval is over items and languages",
+    "rest is what the model would rather say; a mean's interval is over items and, of five languages or more, over "
+    "languages too",
     True: "change: up or down where it is more than chance (exact McNemar test, Holm correction over languages; of a "
-    "mean: over items, with a test that exchanges before and after); a mean's accuracies are over languages too",
+    "mean: over items, with a test that exchanges before and after); a mean's accuracies are over items and, of five "
+    "languages or more, over languages too",
 }
 
 
@@ -142,7 +144,10 @@ def _changes_table(result: EvaluationResult, width: int) -> Table:
 
 
 def _interval(row: Mapping[str, Any]) -> str:
-    return f"[{row['low']:.3f}, {row['high']:.3f}]"
+    """Of a mean of few languages, that over items."""
+    few = row["low"] != row["low"]  # nan
+    low, high = (row["low_items"], row["high_items"]) if few else (row["low"], row["high"])
+    return f"[{low:.3f}, {high:.3f}]"
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -13,10 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.evaluation.comparison import EvaluationComparison
-from latentlang.evaluation.measures import crossed_mean, exchange_test
+from latentlang.evaluation.measures import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.evaluation.paired import holm
 from latentlang.evaluation.result import language_groups
-from latentlang.evaluation.wording import FEWEST_LANGUAGES
 from latentlang.intervals import bootstrap_means, error_probability
 from latentlang.storage.tables import Columns
 
@@ -116,8 +115,9 @@ def assessed(
     """Rows of languages and groups with the correction over languages and the verdict of each.
 
     A language changed where its corrected p is at most ``1 - level``; a group where its p is, and its interval over
-    items is on one side of 0. As for an `EvaluationComparison`, the change is general where also the interval over
-    items and languages is on that side, of at least `FEWEST_LANGUAGES`.
+    items is on one side of 0; a group of one language has that language's own row, so that the two cannot disagree. As
+    for an `EvaluationComparison`, the change is general where also the interval over items and languages is on that
+    side; of fewer than `FEWEST_LANGUAGES` there is none.
 
     Args:
         rows: one per language: the columns of `COLUMNS` that were measured.
@@ -131,11 +131,18 @@ def assessed(
         side = "up" if row["difference"] > 0 else "down"
         row |= {"p_holm": corrected, "change": side if corrected <= alpha else "", "general": ""}
         row["seen"] = row["language"] in seen
+    of_language = {row["language"]: row for row in rows}
+    members = language_groups(list(of_language), seen)
     for row in groups:
+        if row["languages"] < FEWEST_LANGUAGES:
+            row |= {"low_wide": np.nan, "high_wide": np.nan}
         change = _side(row["low"], row["high"]) if row["p"] <= alpha else ""
-        wide = _side(row["low_wide"], row["high_wide"]) if row["languages"] >= FEWEST_LANGUAGES else ""
+        wide = _side(row["low_wide"], row["high_wide"])
         row |= {"p_holm": row["p"], "change": change, "general": wide if wide == change else ""}
         row["seen"] = row["group"] == "seen"
+        if row["languages"] == 1:
+            alone = of_language[members[row["group"]][0]]
+            row |= {name: alone[name] for name in ("low", "high", "p", "p_holm", "change")}
     return pd.DataFrame([about | row for row in [*rows, *groups]], columns=list(COLUMNS))
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from latentlang.evaluation.wording import FEWEST_LANGUAGES
+from latentlang.evaluation.measures import FEWEST_LANGUAGES
 from latentlang.geometry.catalogue import measure as find_measure
+from latentlang.intervals import error_probability
 from latentlang.languages import language as find_language
+from latentlang.text import counted, listed, percent
 
-#: What the paragraph speaks of, in order: part and measure.
+#: What the paragraph speaks of first, in order: part and measure; all else that was measured follows.
 HEADLINE = (
     ("evaluation", "accuracy"), ("lens", "target_last"), ("lens", "gap_inner"), ("alignment", "cka"),
     ("alignment", "retrieval_ab"), ("alignment", "centres"),
@@ -133,32 +135,44 @@ def who(made: Any, *, seen: Sequence[str], unseen: Sequence[str], known: bool, i
 
 
 def findings(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[str]:
-    """What changed and what did not: a verdict, then a sentence per measure of `HEADLINE`.
+    """What changed and what did not, of every measure in the table: a verdict, then a sentence per measure.
+
+    Measures of `HEADLINE` come first; of the others, those that did not change are named together.
 
     Args:
         changes: columns of `changes.COLUMNS`.
         level: coverage of the intervals.
         pivot: code of the pivot language.
     """
-    chosen = []
-    for part, name in HEADLINE:
-        own = changes[(changes["part"] == part) & (changes["measure"] == name)]
-        if len(own):
-            chosen.append((words_of(part, name, pivot=pivot), own))
-    if not chosen:
-        return ["Nothing was measured of which these words could speak; see the tables."]
-    moved = [(words, rows) for words, rows in chosen if _moved(rows)]
-    still = [(words, rows) for words, rows in chosen if not _moved(rows)]
-    if not moved:
-        verdict = "There is no evidence of change in anything that was measured."
+    measured = {
+        (str(part), str(name)): own for (part, name), own in changes.groupby(["part", "measure"], sort=False)
+    }
+    order = [key for key in HEADLINE if key in measured] + [key for key in measured if key not in HEADLINE]
+    if not order:
+        return ["Nothing was measured."]
+    words = {key: words_of(*key, pivot=pivot) for key in order}
+    moved = [key for key in order if _moved(measured[key])]
+    slight = [key for key in order if key not in moved and _slight(measured[key])]
+    if moved:
+        verdict = f"There is evidence of change in {listed([words[key].name for key in moved])}."
+    elif slight:
+        verdict = (
+            f"There is {_NONE} in anything that was measured, but for single languages by less than {LEAST:g} in "
+            f"{listed([words[key].name for key in slight])}."
+        )
     else:
-        verdict = f"There is evidence of change in {_listed([words.name for words, _ in moved])}."
+        verdict = f"There is {_NONE} in anything that was measured."
     # Accuracy is what most readers come for: its sentence is never cut short.
-    full = [pair for pair in chosen if pair in moved or pair[0].name == "accuracy"]
-    rest = [_short(words, rows) for words, rows in still if (words, rows) not in full]
-    sentences = [verdict, *(_sentence(words, rows, level=level) for words, rows in full)]
-    if rest:
-        sentences.append(f"There is {_NONE} in {_listed(rest)}.")
+    full = [key for key in order if key in moved or words[key].name == "accuracy"]
+    sentences = [verdict, *(_sentence(words[key], measured[key], level=level) for key in full)]
+    rest = [key for key in order if key not in full]
+    told = [_short(words[key], measured[key], level=level) for key in rest if key in HEADLINE]
+    if told:
+        sentences.append(f"There is {_NONE} in {listed(told)}.")
+    # Their numbers are in the table; as many again in the text would hide what is said.
+    others = [words[key].name for key in rest if key not in HEADLINE]
+    if others:
+        sentences.append(f"There is {_NONE} {'either ' if told else ''}in {listed(others)}.")
     return sentences
 
 
@@ -169,31 +183,48 @@ def _moved(rows: pd.DataFrame) -> bool:
     )
 
 
+def _slight(rows: pd.DataFrame) -> int:
+    """How many single languages changed by less than is worth naming one by one."""
+    return sum(
+        bool(row["change"]) and not noteworthy(row)
+        for row in rows.to_dict("records")
+        if row["group"] == "language"
+    )
+
+
 def noteworthy(row: Any) -> bool:
     """Whether a change is large enough to be named: paired readings tell apart what no reader would care for."""
     return bool(row.get("part", "") == "evaluation" or abs(row["difference"]) >= LEAST)
 
 
-def _short(words: Words, rows: pd.DataFrame) -> str:
+def _short(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     """Name and size of what did not change."""
     groups = {row["group"]: row for row in rows.to_dict("records")}
-    every = groups.get("all", groups["language"])
+    every = groups["all"] if "all" in groups else groups["language"]
     if every["difference"] == 0 and every["low"] == every["high"]:
         return f"{words.name} (the same before and after)"
-    text = f"{words.name} ({_size(every)} over {every['languages']} languages"
-    return text + (f"; {_size(groups['unseen'])} over those never seen)" if "unseen" in groups else ")")
+    codes = [row["language"] for row in rows.to_dict("records") if row["group"] == "language"]
+    where = f"over {every['languages']} languages" if every["languages"] > 1 else ""
+    if not where:
+        where = f"in {find_language(codes[0]).name}" if len(codes) == 1 else "in one language"
+    text = f"{words.name} ({_size(every, level)} {where}"
+    if "unseen" in groups:
+        text += f"; {_size(groups['unseen'])} over those never seen"
+    if slight := _slight(rows):
+        text += f"; single languages changed by less than {LEAST:g}: {slight}"
+    return f"{text})"
 
 
 def method(level: float) -> str:
     """How the claims are made."""
     return (
-        f"Changes are after minus before on the same items, with {level:.0%} intervals: with other items of the same "
-        "kind they would mostly have come out within these; no evidence of change does not rule out a change within "
-        "them. A single language counts as changed only if a paired test says so after Holm's correction over all "
-        "languages: if nothing had changed, even one false claim among them would be made in at most "
-        f"{1 - level:.0%} of such comparisons. An average counts only if its interval lies on one side of zero and its "
-        f"test agrees. Each measure is tested by itself. Changes of a language by less than {LEAST:g}, which paired "
-        "readings can tell from chance, are counted and not named."
+        f"Changes are after minus before on the same items, with {percent(level)} intervals: with other items of the "
+        "same kind they would mostly have come out within these; no evidence of change does not rule out a change "
+        "within them. A single language counts as changed only if a paired test says so after Holm's correction over "
+        "all languages: if nothing had changed, even one false claim among them would be made in at most "
+        f"{percent(error_probability(level))} of such comparisons. An average counts only if its interval lies on one "
+        "side of zero and its test agrees. Each measure is tested by itself. Changes of a language by less than "
+        f"{LEAST:g}, which paired readings can tell from chance, are counted and not named."
     )
 
 
@@ -224,7 +255,8 @@ def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     told = [name for name in claims if name == "unseen" or claims[name] != claims["unseen"]]
     for name in told:
         claim = f"it {claims[name]}" if groups[name]["change"] else claims[name]
-        text += f"; in the {groups[name]['languages']} {GROUPS[name]} {claim} ({_size(groups[name])})"
+        count = groups[name]["languages"]
+        text += f"; in the {count if count > 1 else 'one'} {GROUPS[name]} {claim} ({_size(groups[name])})"
     turned = []
     for change, did in _VERBS.items():
         named = [row for row in languages if row["change"] == change and noteworthy(row)]
@@ -232,9 +264,9 @@ def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
             turned.append(f"{did} in {_largest(named)}")
     if turned:
         text += f"; taken singly, it {' and '.join(turned)}"
-    slight = sum(bool(row["change"]) and not noteworthy(row) for row in languages)
+    slight = _slight(rows)
     if slight:
-        text += f"; by less than {LEAST:g} in {slight} {'language' if slight == 1 else 'languages'}"
+        text += f"; by less than {LEAST:g} in {counted(slight, 'language')}"
     return f"{text}." if turned or slight else f"{text}; {_NONE} in any single language."
 
 
@@ -247,17 +279,25 @@ def _why_not_general(languages: int) -> str:
 def _one(subject: str, row: Any, level: float) -> str:
     verb = _VERBS.get(row["change"])
     claim = f"{subject} {verb}" if verb else f"{subject}: {_NONE}"
-    size = f"{unsigned(row['before'])} before, {unsigned(row['after'])} after; {_size(row, level)}, {row['n']} items"
+    size = f"{unsigned(row['before'])} before, {unsigned(row['after'])} after; {_size(row, level)}"
+    size += f", {counted(int(row['n']), 'item')}"
     return f"{claim} in {find_language(row['language']).name} ({size})."
 
 
 def _size(row: Any, level: float | None = None) -> str:
-    interval = "" if level is None else f"{level:.0%} interval "
-    return f"{signed(row['difference'])}, {interval}{signed(row['low'])} to {signed(row['high'])}"
+    interval = "" if level is None else f"{percent(level)} interval "
+    return f"{signed(row['difference'])}, {interval}{span(row['low'], row['high'])}"
+
+
+def span(low: float, high: float) -> str:
+    """An interval: ``−0.010 to +0.020``; says so where there is none."""
+    return "no interval" if math.isnan(low) or math.isnan(high) else f"{signed(low)} to {signed(high)}"
 
 
 def signed(value: float, places: int = 3) -> str:
     """``+0.012``, with a true minus sign; what would round to 0 keeps its side of it: ``−0.0004``."""
+    if math.isnan(value):
+        return "not measured"
     if abs(value) < _SMALLEST:
         value = 0.0
     elif abs(value) < 0.5 * 10**-places:
@@ -268,9 +308,9 @@ def signed(value: float, places: int = 3) -> str:
 def _largest(rows: Sequence[Any]) -> str:
     """Languages with their changes; of many only how many, and those that changed most."""
     if len(rows) <= _MOST_NAMED:
-        return _listed([_with_size(row) for row in rows])
+        return listed([_with_size(row) for row in rows])
     most = sorted(rows, key=lambda row: -abs(row["difference"]))[:_FEW]
-    return f"{len(rows)} languages, most in {_listed([_with_size(row) for row in most])}"
+    return f"{len(rows)} languages, most in {listed([_with_size(row) for row in most])}"
 
 
 def _with_size(row: Any) -> str:
@@ -279,7 +319,9 @@ def _with_size(row: Any) -> str:
 
 def unsigned(value: float, places: int = 3) -> str:
     """``0.123``; with a true minus sign where it is negative, and never ``-0.000``."""
-    return f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
+    return (
+        "not measured" if math.isnan(value) else f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
+    )
 
 
 def verdict(row: Any) -> str:
@@ -290,8 +332,4 @@ def verdict(row: Any) -> str:
 
 
 def _names(codes: Sequence[str]) -> str:
-    return _listed([find_language(code).name for code in codes])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return listed([find_language(code).name for code in codes])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 
 from latentlang.errors import InputError
-from latentlang.evaluation.measures import crossed_mean, exchange_test
+from latentlang.evaluation.measures import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.evaluation.paired import holm, mcnemar_exact, paired_difference
 from latentlang.evaluation.result import (
     KINDS_OF_COLUMNS,
@@ -20,6 +20,7 @@ from latentlang.evaluation.result import (
     language_groups,
 )
 from latentlang.evaluation.wording import FEWEST_LANGUAGES, reading
+from latentlang.intervals import error_probability
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.results import Result, Settings
@@ -100,7 +101,7 @@ class EvaluationComparison(Result):
             ]
             for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
                 change = "up" if row["gained"] > row["lost"] else "down"
-                row |= {"p_holm": adjusted, "change": change if adjusted <= 1 - level else ""}
+                row |= {"p_holm": adjusted, "change": change if adjusted <= error_probability(level) else ""}
                 found.append(row | {"seen": row["language"] in self.evaluation.seen})
         columns = [
             "task",
@@ -123,13 +124,16 @@ class EvaluationComparison(Result):
         Columns ``task, group, languages, n, before, after, difference, low, high, low_items, high_items, p, change,
         general``; groups and intervals as in `EvaluationResult.averages`, here of the difference, item by item.
         `change` is about these languages: ``up`` or ``down`` where the interval over items is on one side of 0 and the
-        `p` of `exchange_test` at most 1 - level, else empty. `general` is about other languages of this kind too: the
-        same where also the interval over items and languages is on that side, of at least `FEWEST_LANGUAGES`.
+        `p` of `exchange_test` at most 1 - level, else empty; a group of one language has what `summary` says of that
+        language (`p` is its ``p_holm``), so that the two cannot disagree. `general` is about other
+        languages of this kind too: the same where also the interval over items and languages is on that side, of at
+        least `FEWEST_LANGUAGES`.
 
         Args:
             level: coverage of the intervals.
         """
         rows = []
+        by_key = {(row["task"], row["language"]): row for row in self.summary(level).to_dict("records")}
         for task, part in self.pairs.groupby("task", sort=False):
             part = part.assign(change=part["after"].astype(float) - part["before"].astype(float))
             left_out = self.evaluation.incomplete(str(task))
@@ -139,15 +143,22 @@ class EvaluationComparison(Result):
                 changes = by_language(own, "change")
                 found = crossed_mean(changes, level=level, seed=self.provenance.seed)
                 p = exchange_test(changes, seed=self.provenance.seed)
-                change = _side(found.low_items, found.high_items) if p <= 1 - level else ""
+                change = _side(found.low_items, found.high_items) if p <= error_probability(level) else ""
                 general = _side(found.low, found.high) if len(codes) >= FEWEST_LANGUAGES else ""
                 means = own.groupby("language")[["before", "after"]].mean().mean()
-                rows.append({
+                row = {
                     "task": task, "group": group, "languages": len(codes), "n": len(own), "before": means["before"],
                     "after": means["after"], "difference": found.mean, "low": found.low, "high": found.high,
                     "low_items": found.low_items, "high_items": found.high_items, "p": p, "change": change,
                     "general": general if general == change else "",
-                })  # fmt: skip
+                }  # fmt: skip
+                if len(codes) == 1:
+                    alone = by_key[task, codes[0]]
+                    row |= {
+                        "low_items": alone["low"], "high_items": alone["high"], "p": alone["p_holm"],
+                        "change": alone["change"],
+                    }  # fmt: skip
+                rows.append(row)
         return pd.DataFrame(rows, columns=list(_AVERAGES))
 
     def sentence(self, level: float = 0.95) -> str:

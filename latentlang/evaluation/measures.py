@@ -16,6 +16,8 @@ from latentlang.intervals import RESAMPLES
 Floats = NDArray[np.float64]
 #: Bins of the calibration error, as many as in Guo et al. 2017, Table 1.
 CALIBRATION_BINS = 15
+#: Of fewer languages nothing is claimed about others: a bootstrap of so few says too much.
+FEWEST_LANGUAGES = 5
 #: Random exchanges of a test; p-values then come in steps of 0.0001.
 EXCHANGES = 9_999
 _DRAWN_AT_ONCE = 1_000
@@ -135,7 +137,7 @@ class CrossedMean:
     Attributes:
         mean: each language counts alike, whatever its number of items.
         low: lower end of the interval over languages and items; with ``high``, how far the mean could be off for
-            other items *and other languages* of this kind.
+            other items *and other languages* of this kind; nan of fewer than `FEWEST_LANGUAGES`.
         low_items: lower end of the interval over items alone; with ``high_items``, for these languages.
     """
 
@@ -153,8 +155,8 @@ def crossed_mean(
 
     Items are parallel, so that an easy item is easy in many languages and languages are no independent samples: items
     and languages are both resampled, each as a whole (the pigeonhole bootstrap, Owen 2007; it errs on the side of too
-    wide). With one language the two intervals are the same; with two to four that over languages is too
-    narrow, as of any bootstrap of so few.
+    wide). Of fewer than `FEWEST_LANGUAGES` there is no interval over languages: of one it would be that over items, of
+    two to four too narrow, as any bootstrap of so few.
 
     Args:
         values: ``[item, language]``, nan where a language lacks the item.
@@ -182,7 +184,8 @@ def crossed_mean(
         both = (weights * means).sum(1) / weights.sum(1)
         one = means.sum(1) / drawn.sum(1)
     tails = [(1 - level) / 2, (1 + level) / 2]
-    low, high = np.nanquantile(both, tails)
+    few = languages < FEWEST_LANGUAGES
+    low, high = (np.nan, np.nan) if few else np.nanquantile(both, tails)
     low_items, high_items = np.nanquantile(one, tails)
     return CrossedMean(
         float(np.nanmean(values, axis=0).mean()), float(low), float(high), float(low_items), float(high_items)

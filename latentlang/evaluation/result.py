@@ -202,7 +202,8 @@ class EvaluationResult(Result):
         Languages in which some label cannot be chosen (`incomplete`) are left out: what they have is no accuracy. The
         groups are ``all`` and, where it is known what the adapter was trained on, ``seen`` and ``unseen`` languages.
         `low` and `high` say how far the average could be off for other items and other languages of this kind (see
-        `crossed_mean`), `low_items` and `high_items` for other items in these languages.
+        `crossed_mean`; nan of fewer than five languages), `low_items` and `high_items` for other items in these
+        languages; of one language they are its own interval, as of `summary`.
 
         Args:
             level: coverage of the intervals.
@@ -216,10 +217,13 @@ class EvaluationResult(Result):
             for group, codes in language_groups(kept, self.seen).items():
                 chosen = part[part["language"].isin(codes)]
                 found = crossed_mean(by_language(chosen, "right"), level=level, seed=self.provenance.seed)
+                items = (found.low_items, found.high_items)
+                if len(codes) == 1:
+                    items = tuple(own.loc[own["language"] == codes[0], ["low", "high"]].iloc[0])
                 rows.append({
                     "task": task, "state": state, "group": group, "languages": len(codes), "n": len(chosen),
-                    "accuracy": found.mean, "low": found.low, "high": found.high, "low_items": found.low_items,
-                    "high_items": found.high_items, "chance": own["chance"].iloc[0],
+                    "accuracy": found.mean, "low": found.low, "high": found.high, "low_items": items[0],
+                    "high_items": items[1], "chance": own["chance"].iloc[0],
                     "macro_f1": own[own["language"].isin(codes)]["macro_f1"].mean(),
                 })  # fmt: skip
         return pd.DataFrame(rows, columns=list(_AVERAGES))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from latentlang.evaluation.measures import FEWEST_LANGUAGES
 from latentlang.languages import language as find_language
+from latentlang.text import counted, percent
 
 _GROUPS = {"seen": "seen in training", "unseen": "never seen in training"}
 _VERBS = {"up": "rose", "down": "fell"}
-#: Of fewer languages nothing is claimed about others: a bootstrap of so few says too much.
-FEWEST_LANGUAGES = 5
 
 
 def reading(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> str:
@@ -31,10 +32,12 @@ def reading(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> s
     task = languages[0]["task"]
     items = sum(row["n"] for row in languages)
     if not any(row["gained"] + row["lost"] for row in languages):
-        return f"{task}: no change: none of {items} items {_where(languages)} turned right or wrong."
+        return (
+            f"{task}: no change: none of {counted(items, 'item')} {_where(languages)} turned right or wrong."
+        )
     if len(languages) == 1:
         return f"{task}: {_one_language(languages[0], level)}."
-    test = f"exact McNemar test, Holm correction over {len(languages)} languages"
+    test = f"exact McNemar test, Holm correction over {counted(len(languages), 'language')}"
     single = {
         verb: [row["language"] for row in languages if row["change"] == change]
         for change, verb in _VERBS.items()
@@ -62,18 +65,23 @@ def reading(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> s
 
 def _average(every: dict[str, Any], level: float) -> str:
     """What the average over all languages did, here and, as far as can be said, elsewhere."""
-    count, verb = every["languages"], _VERBS.get(every["change"])
+    count, verb = int(every["languages"]), _VERBS.get(every["change"])
     size = f"({every['before']:.3f} before, {every['after']:.3f} after, difference {_sizes(every, level)})"
+    if count == 1:
+        where = "in the one language in which all labels can be chosen"
+    else:
+        # "these": of others it says nothing.
+        where = f"in the average over {'these ' * bool(verb and not every['general'])}{count} languages"
     if verb is None:
-        return f"no evidence of change in the average over {count} languages {size}"
+        return f"no evidence of change {where} {size}"
     if every["general"]:
-        return f"accuracy {verb} in the average over {count} languages {size}"
+        return f"accuracy {verb} {where} {size}"
     others = (
         "they differ too much to expect the same of others"
         if count >= FEWEST_LANGUAGES
         else "too few to expect the same of others"
     )
-    return f"accuracy {verb} in the average over these {count} languages {size}, {others}"
+    return f"accuracy {verb} {where} {size}, {others}"
 
 
 def _one_language(row: dict[str, Any], level: float) -> str:
@@ -81,23 +89,24 @@ def _one_language(row: dict[str, Any], level: float) -> str:
     verb = _VERBS.get(row["change"])
     return (
         f"{f'accuracy {verb}' if verb else 'no evidence of change'} in {name} ({row['before']:.3f} before, "
-        f"{row['after']:.3f} after, difference {_size(row, level)}, n = {row['n']}; {row['gained']} items turned "
-        f"right, {row['lost']} wrong, exact McNemar p {row['p']:.2g})"
+        f"{row['after']:.3f} after, difference {_size(row, level)}, n = {row['n']}; "
+        f"{counted(int(row['gained']), 'item')} turned right, {row['lost']} wrong, exact McNemar p {row['p']:.2g})"
     )
 
 
 def _size(row: dict[str, Any], level: float) -> str:
-    return (
-        f"{_signed(row['difference'])}, {level:.0%} interval {_signed(row['low'])} to {_signed(row['high'])}"
-    )
+    return f"{_signed(row['difference'])}, {percent(level)} interval {_signed(row['low'])} to {_signed(row['high'])}"
 
 
 def _sizes(row: dict[str, Any], level: float) -> str:
-    """A difference with both its intervals."""
-    return (
-        f"{_signed(row['difference'])}, {level:.0%} interval {_signed(row['low_items'])} to "
-        f"{_signed(row['high_items'])} over items, {_signed(row['low'])} to {_signed(row['high'])} over languages too"
+    """A difference with its interval over items and, where languages are many enough, the one over these too."""
+    text = (
+        f"{_signed(row['difference'])}, {percent(level)} interval {_signed(row['low_items'])} to "
+        f"{_signed(row['high_items'])} over items"
     )
+    if math.isnan(row["low"]):
+        return text
+    return f"{text}, {_signed(row['low'])} to {_signed(row['high'])} over languages too"
 
 
 def _signed(value: float) -> str:

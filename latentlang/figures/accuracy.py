@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
@@ -28,6 +29,7 @@ from latentlang.figures.style import (
     template,
 )
 from latentlang.figures.wording import made_with
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,10 +239,16 @@ class _Drawing:
     def _means(self, x: str, y: str, task: str, state: _State) -> None:
         found = self.averages[(self.averages["task"] == task) & (self.averages["state"] == state.name)]
         found = found[found["group"].isin(self.groups)]
+        # Of few languages there is an interval over items alone.
+        wide = found["low"].notna()
+        found = found.assign(
+            low=found["low"].where(wide, found["low_items"]), high=found["high"].where(wide, found["high_items"]),
+            over=np.where(wide, "items and languages", "items"),
+        )  # fmt: skip
         heights = [self._height(len(self.codes) + self.groups.index(name), state) for name in found["group"]]
         hover = [
-            f"<b>{_GROUPS[row['group']]}</b> of {row['languages']} languages<br>{_interval(row)} over items and "
-            "languages"
+            f"<b>{_GROUPS[row['group']]}</b> of {counted(row['languages'], 'language')}<br>{_interval(row)} over "
+            f"{row['over']}"
             for row in _rows(found)
         ]
         self._points(x, y, found, heights, [_AVERAGE] * len(found), hover, state)

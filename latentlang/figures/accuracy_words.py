@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from latentlang.evaluation.measures import FEWEST_LANGUAGES
 from latentlang.figures.style import plain, safe, shortened
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +26,17 @@ def subtitle(made: Provenance, summary: pd.DataFrame) -> list[str]:
     if made.adapter:
         parts.append(f"adapter {safe(shortened(made.adapter, _LONGEST_MODEL))}")
     counts = sorted(set(summary["n"]))
-    parts.append(f"{counts[0] if len(counts) == 1 else f'{counts[0]} to {counts[-1]}'} items a language")
+    span = counts[0] if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    parts.append(f"{counted(span, 'item')} a language")
     tasks: Mapping[str, Mapping[str, Any]] = settings.get("tasks", {})
-    for key, words in (("shots", "{} shots"), ("answers", "answers {}")):
-        values = dict.fromkeys(str(own[key]) for own in tasks.values() if key in own)
-        if values:
-            parts.append(words.format(safe("/".join(values))))
+    shots, answers = (
+        "/".join(dict.fromkeys(str(own[key]) for own in tasks.values() if key in own))
+        for key in ("shots", "answers")
+    )
+    if shots:
+        parts.append(counted(safe(shots), "shot"))
+    if answers:
+        parts.append(f"answers {safe(answers)}")
     if "score" in settings:
         parts.append(f"score {safe(settings['score'])}")
     if made.protocol != "corrected":
@@ -53,8 +60,8 @@ def how_to_read(*, means: bool, ceiling: bool, seen: bool, sentence: str | None)
     ]
     if means:
         paragraphs.append(
-            "Diamonds are means over languages, each counting alike. Their interval allows for other items and for "
-            "other languages of this kind."
+            "Diamonds are means over languages, each counting alike. Their interval allows for other items and, of "
+            f"{FEWEST_LANGUAGES} languages or more, for other languages of this kind."
         )
     if ceiling:
         paragraphs.append(

@@ -41,6 +41,7 @@ _HEAD, _ROW_HEIGHT, _ROW_GAP = 46, 200, 26
 _GAPS = (0.03, 0.07)  # of the width, between the columns: the difference has an axis of its own
 _SMALL, _SMALL_HEAD = 118, 26
 _LONGEST_MODEL = 48
+_ALONE = {"all": "", "seen": ", seen in training", "unseen": ", never seen in training"}
 _GROUPS = {
     "all": "mean over {}", "seen": "mean over {} seen in training", "unseen": "mean over {} never seen in training",
 }  # fmt: skip
@@ -272,8 +273,13 @@ class _Drawing:
         if panel.where in self.comparison.groups:
             counts = self.summary.loc[self.summary["where"] == panel.where, "languages"]
             few, many = int(counts.min()), int(counts.max())
-            row = _GROUPS[panel.where].format(
-                counted(many if few == many else f"{few} to {many}", "language")
+            members = self.comparison.groups[panel.where]
+            count = counted(many if few == many else f"{few} to {many}", "language")
+            alone = len(members) == 1
+            row = (
+                english_name(members[0]) + _ALONE[panel.where]
+                if alone
+                else _GROUPS[panel.where].format(count)
             )
         else:
             english, own = english_name(panel.where), own_name(panel.where)

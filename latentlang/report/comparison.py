@@ -14,10 +14,12 @@ from latentlang.comparison.wording import (
     method,
     noteworthy,
     signed,
+    span,
     unsigned,
     verdict,
     words_of,
 )
+from latentlang.evaluation.measures import FEWEST_LANGUAGES
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.change import change_figure, comparison_maps
 from latentlang.figures.lens import lens_figure
@@ -38,6 +40,7 @@ from latentlang.report.document import (
     Text,
     write_document,
 )
+from latentlang.text import counted, percent
 
 if TYPE_CHECKING:
     from latentlang.comparison import AlignmentComparison, ComparisonResult
@@ -111,16 +114,17 @@ def _averages(result: ComparisonResult) -> Table:
         for place, row in enumerate(own.to_dict("records")):
             rows.append([
                 *([name] if place == 0 else []), Cell(f"{GROUPS[row['group']]} ({row['languages']})"),
-                *_change_cells(row), Cell(f"{signed(row['low_wide'])} to {signed(row['high_wide'])}", number=True),
+                *_change_cells(row),
+                Cell("–" if pd.isna(row["low_wide"]) else span(row["low_wide"], row["high_wide"]), number=True),
                 _verdict_cell(row),
             ])  # fmt: skip
-    percent = f"{result.level:.0%}"
+    level = percent(result.level)
     return Table(
         "Averages over languages, each counting alike. Two intervals: over items, for these languages; and over items "
-        "and languages, for others of this kind.",
+        f"and languages, for others of this kind, of at least {FEWEST_LANGUAGES} languages.",
         [
-            "measure", "languages", "before", "after", "change", f"{percent} interval, items",
-            f"{percent} interval, items and languages", "for these languages",
+            "measure", "languages", "before", "after", "change", f"{level} interval, items",
+            f"{level} interval, items and languages", "for these languages",
         ],
         rows, first=first,
     )  # fmt: skip
@@ -130,7 +134,7 @@ def _change_cells(row: Mapping[Any, Any]) -> list[Cell]:
     return [
         Cell(unsigned(row["before"]), number=True), Cell(unsigned(row["after"]), number=True),
         Cell(signed(row["difference"]), kind=_mark(row), number=True),
-        Cell(f"{signed(row['low'])} to {signed(row['high'])}", number=True),
+        Cell(span(row["low"], row["high"]), number=True),
     ]  # fmt: skip
 
 
@@ -176,8 +180,8 @@ def _languages(result: ComparisonResult, changes: pd.DataFrame) -> Table:
     return Table(
         "Each language on the same items before and after. p is corrected over the languages (Holm).",
         [
-            "language", "in training", "items", "before", "after", "change", f"{result.level:.0%} interval", "p (Holm)",
-            "verdict",
+            "language", "in training", "items", "before", "after", "change", f"{percent(result.level)} interval",
+            "p (Holm)", "verdict",
         ],
         rows,
     )  # fmt: skip
@@ -217,7 +221,8 @@ def _map(result: ComparisonResult) -> Iterator[Block]:
         changed = entry.table[entry.table["change"] != ""]
         languages = changed["language"].astype(str).nunique()
         marked.append(
-            f"{entry.title}: {len(changed)} of {len(entry.table)} cells more than chance, in {languages} languages"
+            f"{entry.title}: {len(changed)} of {len(entry.table)} cells more than chance, in "
+            f"{counted(languages, 'language')}"
         )
     yield Figure(
         change_figure(maps, result.provenance, seen=result.seen),
@@ -302,7 +307,7 @@ def _alignment_table(
     head = ["language"]
     for measure in measures:
         short = words_of("alignment", measure, pivot=alignment.pivot).row
-        head += [f"{short}: before → after", f"change ({result.level:.0%} interval)"]
+        head += [f"{short}: before → after", f"change ({percent(result.level)} interval)"]
     return Table(
         "Alignment before and after. ■ marks languages seen in training; a change in colour is more than chance "
         "after Holm's correction over the languages, and at least 0.01.",
@@ -313,7 +318,7 @@ def _alignment_table(
 def _pair_cells(row: Mapping[Any, Any] | None) -> list[Cell]:
     if row is None:
         return [Cell("not measured"), Cell("")]
-    interval = f"({signed(row['low'])} to {signed(row['high'])})"
+    interval = f"({span(row['low'], row['high'])})"
     return [
         Cell(f"{unsigned(row['before'])} → {unsigned(row['after'])}", number=True),
         Cell(f"{signed(row['difference'])} {interval}", kind=_mark(row), number=True),
@@ -353,7 +358,7 @@ def _provenance(result: ComparisonResult) -> Iterator[Block]:
     rows += [
         ("languages in training", names[bool(settings.get("trained_known"))]),
         ("languages never seen", _listed(result.unseen) or "none, or not known"),
-        ("task", f"{made.task}, {settings.get('shots')} shots"),
+        ("task", f"{made.task}, {counted(settings.get('shots'), 'shot')}"),
         ("items a language", ", ".join(f"{_ITEMS[name]} {count}" for name, count in settings.get("items", {}).items())),
         ("parts", ", ".join(settings.get("parts", ()))), ("choice by", str(settings.get("score"))),
         ("lens policy", made.policy), ("alignment measures", ", ".join(settings.get("measures", ()))),

@@ -134,7 +134,14 @@ def _accuracies(
                     *((str(row["language"]), row) for row in result.summary().to_dict("records")),
                     *((MEAN, row) for row in averages[averages["group"] == "all"].to_dict("records")),
                 ):
-                    numbers = {"ours": "accuracy", "low": "low", "high": "high", "chance": "chance"}
+                    # Of few languages there is an interval over items alone.
+                    kind = "_items" if pd.isna(found["low"]) else ""
+                    numbers = {
+                        "ours": "accuracy",
+                        "low": f"low{kind}",
+                        "high": f"high{kind}",
+                        "chance": "chance",
+                    }
                     shares = {own: 100 * float(found[column]) for own, column in numbers.items()}
                     rows.append({**about, "language": name, "n": int(found["n"]), **shares})
     return rows

@@ -107,7 +107,10 @@ def test_the_printed_numbers_are_the_summarys(run):
         shown = [f"{row.n}", f"{row.accuracy:.3f}", f"[{row.low:.3f}, {row.high:.3f}]", f"{row.macro_f1:.3f}"]
         assert re.search(" +".join(map(re.escape, shown)), line)
     (mean,) = result.averages().itertuples()
-    assert re.search(rf"mean of 2 +20 +{mean.accuracy:.3f} +\[{mean.low:.3f}, {mean.high:.3f}\]", text)
+    assert re.search(
+        rf"mean of 2 +20 +{mean.accuracy:.3f} +\[{mean.low_items:.3f}, {mean.high_items:.3f}\]", text
+    )
+    assert "nan" not in text
     assert "left out of the mean, since a label cannot be chosen: th" in text
     assert "note on th: 10 of 10 items cannot be right" in text
 

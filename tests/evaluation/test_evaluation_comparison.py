@@ -63,7 +63,9 @@ def test_averages_are_of_the_differences_item_by_item():
         changes[: len(column), place] = column
     found = crossed_mean(changes)
     row = averages.loc["all"]
-    assert (row["difference"], row["low"], row["high"]) == pytest.approx((found.mean, found.low, found.high))
+    assert row["difference"] == pytest.approx(found.mean)
+    assert (row["low_items"], row["high_items"]) == pytest.approx((found.low_items, found.high_items))
+    assert np.isnan(row["low"]) and np.isnan(row["high"])  # of languages, three are too few for an interval
     assert row["p"] == pytest.approx(exchange_test(changes), abs=0.02)
     assert row["after"] - row["before"] == pytest.approx(row["difference"])
     assert averages.loc["unseen", "difference"] == pytest.approx(np.nanmean(changes[:, 1]))
@@ -220,3 +222,38 @@ def test_saved_and_loaded_it_says_the_same(tmp_path):
     pd.testing.assert_frame_equal(again.summary(), comparison.summary())
     assert again.figure().to_json() == comparison.figure().to_json()
     assert again.evaluation.states == ("base", "tuned")
+
+
+def test_a_group_of_one_language_has_that_languages_own_row():
+    """Two tests of the same numbers could say two things, one in the table and one in the text."""
+    comparison = compare_evaluations(before_and_after(CELLS, seen=["fr"]))
+    language = comparison.summary().set_index("language").loc["fr"]
+    group = comparison.averages().set_index("group").loc["seen"]
+    assert group["languages"] == 1
+    for mean, own in (("low_items", "low"), ("high_items", "high"), ("p", "p_holm"), ("change", "change")):
+        assert group[mean] == language[own], mean
+    alone = comparison.evaluation.averages().query("group == 'seen'").set_index("state")
+    own = comparison.evaluation.summary().query("language == 'fr'").set_index("state")
+    assert (alone["low_items"] == own["low"]).all() and (alone["high_items"] == own["high"]).all()
+
+
+def test_an_interval_over_languages_is_said_of_five_at_least():
+    cells = dict.fromkeys(("de", "fr", "th", "hi"), (30, 14, 1, 15))
+    said = compare_evaluations(before_and_after(cells)).sentence()
+    assert "over items" in said and "over languages too" not in said and "nan" not in said
+    said = compare_evaluations(before_and_after(cells | {"sw": (30, 14, 1, 15)})).sentence()
+    assert "over languages too" in said
+
+
+def test_one_language_that_is_left_is_no_average():
+    said = compare_evaluations(
+        before_and_after({"de": (30, 20, 0, 10), "th": (30, 20, 0, 10)}, lost=["th"])
+    ).sentence()
+    assert "average over" not in said and "1 languages" not in said
+    assert "in the one language in which all labels can be chosen" in said
+
+
+def test_a_level_other_than_95_is_written_to_its_last_digit():
+    comparison = compare_evaluations(before_and_after(CELLS))
+    assert "97.5% interval" in comparison.sentence(0.975) and "98%" not in comparison.sentence(0.975)
+    assert "99.9% interval" in comparison.sentence(0.999)

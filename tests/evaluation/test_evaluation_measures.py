@@ -91,7 +91,7 @@ def test_a_crossed_mean_counts_each_language_alike_whatever_its_items():
     assert crossed_mean(values).mean == pytest.approx((2 / 3 + 0) / 2)
     assert np.isnan(crossed_mean(np.full((3, 2), np.nan)).mean)
     assert np.isnan(crossed_mean(np.empty((0, 0))).low)
-    constant = crossed_mean(np.full((9, 4), 0.25))
+    constant = crossed_mean(np.full((9, 5), 0.25))
     assert (constant.mean, constant.low, constant.high_items) == (0.25, 0.25, 0.25)
 
 
@@ -112,15 +112,24 @@ def test_a_crossed_bootstrap_equals_a_slow_resampling_loop():
         assert abs(high - slow_high) < 0.08 * (slow_high - slow_low)
 
 
-def test_languages_as_units_widen_the_interval_and_one_language_leaves_it():
+def test_languages_as_units_widen_the_interval_and_items_alone_leave_it_narrow():
     draw = np.random.default_rng(2)
     easy = np.linspace(0.1, 0.9, 12)
     values = (draw.random((200, 12)) < easy).astype(float)
     found = crossed_mean(values)
     assert found.low < found.low_items < found.mean < found.high_items < found.high
     assert found.high - found.low > 3 * (found.high_items - found.low_items)
-    alone = crossed_mean(values[:, :1])
-    assert (alone.low, alone.high) == (alone.low_items, alone.high_items)
+
+
+@pytest.mark.parametrize(("languages", "wide"), [(1, False), (4, False), (5, True)])
+def test_there_is_an_interval_over_languages_of_five_at_least(languages, wide):
+    draw = np.random.default_rng(2)
+    values = (draw.random((200, 12)) < np.linspace(0.1, 0.9, 12)).astype(float)[:, :languages]
+    found = crossed_mean(values)
+    assert found.low_items < found.mean < found.high_items
+    assert np.isfinite([found.low, found.high]).tolist() == [wide, wide]
+    # a language without a value is none
+    assert np.isnan(crossed_mean(np.hstack([values[:, :4], np.full((200, 3), np.nan)])).low)
 
 
 def test_the_crossed_interval_covers_the_true_mean_of_languages_and_items():

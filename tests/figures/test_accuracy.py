@@ -43,7 +43,7 @@ def test_points_intervals_and_hover_are_the_summarys_numbers() -> None:
     assert "8 of 12 right" in languages.customdata[0] and "Deutsch" in languages.customdata[0]
     averages = result.averages()
     np.testing.assert_allclose(means.x, averages["accuracy"])
-    np.testing.assert_allclose(np.array(means.x) + means.error_x.array, averages["high"])
+    np.testing.assert_allclose(np.array(means.x) + means.error_x.array, averages["high_items"])
     assert set(means.marker.symbol) == {"diamond"}
 
 
