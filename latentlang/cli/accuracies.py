@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ def _accuracies_table(result: EvaluationResult, width: int) -> Table:
     rows = [
         {
             "language": _name(row["language"], result), **_accuracy(row),
-            "ECE": f"{row['ece']:.3f}", "label mass": f"{row['mass']:.3f}",
+            "ECE": _number(row["ece"]), "label mass": _number(row["mass"]),
             **({"unanswerable": f"{row['unanswerable'] or ''}"} if short else {}),
         }
         for row in summary
@@ -107,7 +108,7 @@ def _accuracies_table(result: EvaluationResult, width: int) -> Table:
 def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "n": f"{row['n']}", "accuracy": f"{row['accuracy']:.3f}", "95 % interval": _interval(row),
-        "macro-F1": f"{row['macro_f1']:.3f}",
+        "macro-F1": _number(row["macro_f1"]),
     }  # fmt: skip
 
 
@@ -143,9 +144,14 @@ def _changes_table(result: EvaluationResult, width: int) -> Table:
     return _table(rows, bold=len(means), width=width)
 
 
+def _number(value: float) -> str:
+    """To three digits; of what cannot be known, where no item can be answered, a dash."""
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
 def _interval(row: Mapping[str, Any]) -> str:
     """Of a mean of few languages, that over items."""
-    few = row["low"] != row["low"]  # nan
+    few = math.isnan(row["low"])
     low, high = (row["low_items"], row["high_items"]) if few else (row["low"], row["high"])
     return f"[{low:.3f}, {high:.3f}]"
 

@@ -25,6 +25,7 @@ from latentlang.figures.style import (
     tint,
 )
 from latentlang.figures.wording import made_with, subtitle
+from latentlang.text import counted, listed, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,12 +112,14 @@ def language_heatmap(
     scores = found.scores[(found.scores["language"] == code) & (found.scores["n"] > 0)]
     row = found.table[found.table["language"] == code].iloc[0]
     order = _order(scores, value)
-    layers = sorted({int(layer) for layer in scores["layer"]})
+    layers, level = sorted({int(layer) for layer in scores["layer"]}), percent(found.level)
     grids = {
         name: scores.pivot(index="reader", columns="layer", values=name).reindex(index=order, columns=layers)
         for name in ("answer", "null", "score", "low", "high", "lead", "p", "n")
     }
     roles = _roles(scores)
+    read = {reader: int(count) for reader, count in grids["n"].max(axis=1).items()}
+    asked_items = _asked_items(result, code)
     values = grids[value].to_numpy(float)
     others = [place for place, reader in enumerate(order) if roles[reader] in ("candidate", "few")]
     largest = (
@@ -124,7 +127,13 @@ def language_heatmap(
     )
     largest = max(largest, 0.01)
     names = [
-        _row_name(reader, roles[reader], leads=bool(row["is_pivot"]) and reader == row["leader"])
+        _row_name(
+            reader,
+            roles[reader],
+            leads=bool(row["is_pivot"]) and reader == row["leader"],
+            read=read[reader],
+            asked=asked_items,
+        )
         for reader in order
     ]
     figure = go.Figure(
@@ -140,7 +149,7 @@ def language_heatmap(
             textfont={"size": 10.5},
             hovertemplate=(
                 "%{text}<br>right word %{customdata[0]:.3f}, wrong words %{customdata[1]:.3f}<br>difference "
-                f"%{{customdata[2]:.3f}} [%{{customdata[3]:.3f}}, %{{customdata[4]:.3f}}] ({found.level:.0%} interval)"
+                f"%{{customdata[2]:.3f}} [%{{customdata[3]:.3f}}, %{{customdata[4]:.3f}}] ({level} interval)"
                 "<br>%{customdata[5]:d} items<extra></extra>"
             ),
             zmin=0,
@@ -156,7 +165,11 @@ def language_heatmap(
     _frame(
         figure,
         title=_title(result.provenance, asked),
-        under=[subtitle(result.provenance, asked, _items(result.table)), _sentence(row)],
+        under=[
+            subtitle(result.provenance, asked, _items(result.table)),
+            _sentence(row),
+            _not_shown(result, code, order),
+        ],
         rows=len(order),
     )
     figure.update_xaxes(
@@ -272,11 +285,16 @@ def _roles(scores: pd.DataFrame) -> dict[str, str]:
     return dict(zip(scores["reader"].astype(str), scores["role"].astype(str), strict=True))
 
 
-def _row_name(reader: str, role: str, *, leads: bool) -> str:
+def _row_name(reader: str, role: str, *, leads: bool, read: int, asked: int) -> str:
+    """A row's name, its role, and how many of the items could be read where it is not all."""
     name = "language asked for" if reader == _ASKED else _named(reader)
-    after = {"asked": "asked for", "source": "source", "few": "few items"}.get(role, "")
-    if reader != _ASKED and after:
-        name = f"{name} <span style='color:{MUTED}'>({after})</span>"
+    after = [] if reader == _ASKED else [{"asked": "asked for", "source": "source"}.get(role, "")]
+    if read < asked:
+        after.append(f"{read} of {asked}")
+    elif role == "few":
+        after.append("few items")
+    if any(after):
+        name = f"{name} <span style='color:{MUTED}'>({', '.join(filter(None, after))})</span>"
     return f"<b>{name}</b>" if leads or role == "asked" else name
 
 
@@ -327,8 +345,8 @@ def _overlap_words(row: str, column: str, given: float, share: float, counts: bo
     if not np.isfinite(share):
         return f"{first} has no tokens"
     if row == column:
-        return f"{first}: {given:.0f} tokens" if counts else first
-    number = f"{given:.0f} tokens, " if counts else ""
+        return f"{first}: {counted(round(given), 'token')}" if counts else first
+    number = f"{counted(round(given), 'token')}, " if counts else ""
     return f"{first} and {second}: {number}{share:.0%} of {first}'s"
 
 
@@ -362,6 +380,29 @@ def _sentence(row: Any) -> str:
     return (
         f"<b>{english_name(row['leader'])}</b> leads in {span} (framed), by up to {row['lead']:.2f} "
         f"[{row['lead_low']:.2f}, {row['lead_high']:.2f}] at layer {row['peak']}; p = {row['p']:.3f}"
+    )
+
+
+def _asked_items(result: LanguageLens, code: str) -> int:
+    """Items that were asked: of a language, or of all of them together; where none of its words can be read, too."""
+    own = result.table if code == _POOLED else result.table[result.table["language"] == code]
+    count = int(own["item"].nunique())
+    alone = len(result.provenance.languages) == 1
+    return max(count, int(result.provenance.settings.get("items", 0))) if alone else count
+
+
+def _not_shown(result: LanguageLens, code: str, drawn: Sequence[str]) -> str:
+    """Languages that were read and have no row: without a word they would be overlooked."""
+    made = result.provenance
+    wanted = [str(reader) for reader in made.settings.get("among", ())]
+    elsewhere: set[str] = set()
+    if code == _POOLED:  # those asked for are one row, the sources are left out
+        sources = made.settings.get("sources")
+        elsewhere = {*made.languages, *map(str, sources.values() if isinstance(sources, Mapping) else ())}
+        elsewhere.add(str(made.settings.get("source")))
+    lost = [reader for reader in dict.fromkeys(wanted) if reader not in drawn and reader not in elsewhere]
+    return (
+        f"not shown, since too few items can be read: {listed(list(map(english_name, lost)))}" if lost else ""
     )
 
 
@@ -418,6 +459,7 @@ def _how_to_read(made: Provenance, code: str, *, value: str, found: Found) -> li
         "the words of the other labels" if made.settings.get("closed") else "other words of the same category"
     )
     asked = "the language asked for" if code == _POOLED else english_name(code)
+    level = percent(found.level)
     colour = {
         "score": f"its probability minus that of {wrong} in the same language (the null)",
         "answer": f"its probability (hover for that of {wrong} in the same language, the null)",
@@ -428,8 +470,8 @@ def _how_to_read(made: Provenance, code: str, *, value: str, found: Found) -> li
         f"answer's word in one language; the colour is {colour}, averaged over items. Only the difference of the two "
         "is evidence: a layer may lean towards a language without knowing the answer.",
         f"A language leads where this difference is above that of every other language, {asked} included, by at least "
-        f"{found.minimum:g}, with a {found.level:.0%} bootstrap interval over items above zero, and where it is larger "
-        f"than the largest difference anywhere in {found.level:.0%} of searches in which right and wrong answers are "
+        f"{found.minimum:g}, with a {level} bootstrap interval over items above zero, and where it is larger "
+        f"than the largest difference anywhere in {level} of searches in which right and wrong answers are "
         "exchanged at random. The frame marks these layers. The source language, whose word stands in the prompt, can "
         "be no leader.",
         safe(f"Tokens: {made.settings.get('counted', made.policy)}."),

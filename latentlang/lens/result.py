@@ -87,9 +87,10 @@ class LensResult(Result):
         return mean_curves(self.table, keys, level=level, seed=self.provenance.seed)
 
     def gap(self, level: float = 0.95) -> pd.DataFrame:
-        """Pivot minus its null, item by item: what speaks for the pivot language's *answer* and not its register alone.
+        """Pivot minus its null per layer: what speaks for the pivot language's *answer* and not its register alone.
 
-        Columns ``task, language, layer, mean, low, high, lead, n``; `lead` is the share of items whose pivot answer
+        Columns ``task, language, layer, mean, low, high, lead, n``: `mean` is over the items' own differences (which
+        are in `table`), with a bootstrap interval over items; `lead` is the share of items whose pivot answer
         reads higher than both the target answer and the pivot's null (experiments/pocket/criteria.yaml), among those
         whose target answer can be read; NaN where it never can.
         """

@@ -110,7 +110,7 @@ def test_the_printed_numbers_are_the_summarys(run):
     assert re.search(
         rf"mean of 2 +20 +{mean.accuracy:.3f} +\[{mean.low_items:.3f}, {mean.high_items:.3f}\]", text
     )
-    assert "nan" not in text
+    assert " nan " not in text and "[nan" not in text
     assert "left out of the mean, since a label cannot be chosen: th" in text
     assert "note on th: 10 of 10 items cannot be right" in text
 

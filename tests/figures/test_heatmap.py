@@ -1,5 +1,7 @@
 """Heat maps: what they show is what the result holds, and text from data stays text."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -155,3 +157,20 @@ def test_an_overlap_table_must_be_square():
         overlap_heatmap(pd.DataFrame([[1, 2]], index=["en"], columns=["en", "de"]))
     with pytest.raises(InputError, match="at least one"):
         overlap_heatmap(pd.DataFrame())
+
+
+def test_rows_say_how_many_items_could_be_read_and_who_has_no_row():
+    result = _result()
+    lost = (result.table["reader"] == "en") & result.table["item"].isin(["i0", "i1"]) | (
+        result.table["reader"] == "th"
+    )
+    made = replace(result.provenance, settings={**result.provenance.settings, "among": list(READERS)})
+    figure = language_heatmap(replace(result, table=result.table[~lost], provenance=made))
+    names = {
+        name.split(" <")[0].removeprefix("<b>").split()[0]: name for name in figure.layout.yaxis.ticktext
+    }
+    assert "(10 of 12)" in names["English"] and "Thai" not in names
+    assert all(" of 12" not in name for key, name in names.items() if key != "English")
+    said = figure.layout.title.subtitle.text.replace("<br>", " ")
+    assert "not shown, since too few items can be read: Thai" in said and "12 items" in said
+    assert "not shown" not in language_heatmap(result).layout.title.subtitle.text
