@@ -19,7 +19,7 @@ from latentlang.evaluation.result import (
     by_language,
     language_groups,
 )
-from latentlang.evaluation.wording import FEWEST_LANGUAGES, reading
+from latentlang.evaluation.wording import reading
 from latentlang.intervals import error_probability
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from latentlang.figures.page import caption as caption_html
-from latentlang.figures.page import footer, meta_of, plot, texts, write_page
-from latentlang.figures.style import plain
+from latentlang.figures.page import escaped, footer, meta_of, plot, texts, write_page
 
 _BODY = """<main>
 <h1 class="unseen">{title}</h1>
@@ -46,7 +44,7 @@ def write_html(
     """
     meta = meta_of(figure)
     body = _BODY.format(
-        title=html.escape(plain(title)),
+        title=escaped(title),
         plot=plot(figure, "figure", label=title),
         caption=caption_html(list(caption) if caption is not None else texts(meta, "how_to_read")),
         footer=footer(texts(meta, "made_with")),

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from latentlang.errors import LatentlangError
 from latentlang.figures.page import plot
-from latentlang.figures.style import ISOLATES, plain, shortened
+from latentlang.figures.style import ISOLATES, font_stack, plain, shortened
 from latentlang.figures.wording import made_with
 
 if TYPE_CHECKING:
@@ -29,28 +29,43 @@ if TYPE_CHECKING:
 MOST_ROWS = 8
 _LONGEST_CELL = 60
 _DIGITS = 3
-# Colours are the page's own, so that the card can be read in a light and in a dark notebook.
-_STYLE = """<style>
-.latentlang-card { font-size: 13px; line-height: 1.4; max-width: 100%; margin: 4px 0 10px; }
-.latentlang-card p { margin: 0 0 4px; }
-.latentlang-card .scroll { overflow-x: auto; margin: 6px 0; }
-.latentlang-card table { border-collapse: collapse; margin: 0; font-size: inherit; }
-.latentlang-card th, .latentlang-card td { padding: 2px 12px 2px 0; text-align: left !important; white-space: nowrap;
-  border-bottom: 1px solid rgba(127, 127, 127, 0.25); font-variant-numeric: tabular-nums; }
-.latentlang-card table .number { text-align: right !important; }
-.latentlang-card .quiet { opacity: 0.75; font-size: 12px; overflow-wrap: anywhere; }
-.latentlang-card dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 1px 16px; margin: 4px 0; }
-.latentlang-card dt { opacity: 0.75; }
-.latentlang-card dd { margin: 0; overflow-wrap: anywhere; }
+# Colours are the page's own, so that the card can be read in a light and in a dark notebook. Figures are drawn on
+# white: where the notebook says that it is dark (JupyterLab and Notebook 7, VS Code, Colab), the figure that stands over
+# its card is inverted as on a dark page of ours; other people's figures are left alone.
+_DARK = (
+    'body[data-jp-theme-light="false"]', 'body[data-vscode-theme-kind="vscode-dark"]', 'html[theme="dark"]',
+)  # fmt: skip
+_FIGURES = (
+    ".latentlang-plot .js-plotly-plot",
+    ".jp-OutputArea-child:has(+ .jp-OutputArea-child .latentlang-figured) .js-plotly-plot",
+    ".output_container:has(.latentlang-figured) .js-plotly-plot",
+)
+_INVERTED = ",\n".join(f"{dark} {figure}" for dark in _DARK for figure in _FIGURES)
+_STYLE = f"""<style>
+{_INVERTED} {{ filter: invert(0.92) hue-rotate(180deg); }}
+.latentlang-card, .latentlang-card table {{ font-family: {font_stack()}; }}
+.latentlang-card {{ font-size: 13px; line-height: 1.4; max-width: 100%; margin: 4px 0 10px; }}
+.latentlang-card p {{ margin: 0 0 4px; }}
+.latentlang-card .scroll {{ overflow-x: auto; margin: 6px 0; }}
+.latentlang-card table {{ border-collapse: collapse; margin: 0; font-size: inherit; }}
+.latentlang-card th, .latentlang-card td {{ padding: 2px 12px 2px 0; text-align: left !important; white-space: nowrap;
+  border-bottom: 1px solid rgba(127, 127, 127, 0.25); font-variant-numeric: tabular-nums; }}
+.latentlang-card table .number {{ text-align: right !important; }}
+.latentlang-card .quiet {{ opacity: 0.75; font-size: 12px; overflow-wrap: anywhere; }}
+.latentlang-card dl {{ display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 1px 16px;
+  margin: 4px 0; }}
+.latentlang-card dt {{ opacity: 0.75; }}
+.latentlang-card dd {{ margin: 0; overflow-wrap: anywhere; }}
 </style>"""
 
 
-def card(view: View, *, remark: str = "") -> str:
+def card(view: View, *, remark: str = "", figured: bool = False) -> str:
     """Headline, words, small table and provenance as HTML, all text escaped.
 
     Args:
         view: what to show.
         remark: a sentence after the headline, plain text.
+        figured: whether the view's figure stands above it, which is then dark where the notebook is.
     """
     parts = [f"<p><b>{_escaped(view.headline)}</b></p>"]
     if remark:
@@ -63,14 +78,14 @@ def card(view: View, *, remark: str = "") -> str:
         parts.append(f"<p>{_escaped(error)}</p>")
     if view.made is not None:
         parts.append(f'<p class="quiet">{html.escape(" · ".join(made_with(view.made)))}</p>')
-    return _framed("\n".join(parts))
+    return _framed("\n".join(parts), figured=figured)
 
 
 def page_part(view: View) -> str:
     """Figure and card as one piece of HTML, with plotly inside (4 MB): for what can read only HTML."""
     figure, remark = _figure(view)
     drawn = "" if figure is None else plot(figure, f"latentlang-{uuid4().hex}", label=view.headline)
-    return drawn + card(view, remark=remark)
+    return f'<div class="latentlang-plot">{drawn}</div>{card(view, remark=remark)}'
 
 
 def show(view: View) -> None:
@@ -85,9 +100,10 @@ def show(view: View) -> None:
         display(text, raw=True)
         return
     figure, remark = _figure(view)
-    if figure is not None and (bundle := _bundle(figure)):
+    bundle = {} if figure is None else _bundle(figure)
+    if bundle:
         display(text | bundle, raw=True)
-    display(text | {"text/html": card(view, remark=remark)}, raw=True)
+    display(text | {"text/html": card(view, remark=remark, figured=bool(bundle))}, raw=True)
 
 
 def _figure(view: View) -> tuple[go.Figure | None, str]:
@@ -141,8 +157,9 @@ def facts(rows: Mapping[str, str]) -> str:
     return _framed(f"<dl>{body}</dl>")
 
 
-def _framed(body: str) -> str:
-    return f'{_STYLE}\n<div class="latentlang-card">\n{body}\n</div>'
+def _framed(body: str, *, figured: bool = False) -> str:
+    kind = "latentlang-card latentlang-figured" if figured else "latentlang-card"
+    return f'{_STYLE}\n<div class="{kind}">\n{body}\n</div>'
 
 
 def _escaped(text: object) -> str:

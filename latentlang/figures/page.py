@@ -139,14 +139,17 @@ def write_page(path: str | os.PathLike[str], *, title: str, body: str, lang: str
         down=darker_pivot(), fonts=font_stack(), dark_paper=_DARK_PAPER, dark_ink=_DARK_INK, dark_muted=_DARK_MUTED,
         dark_line=_DARK_LINE, dark_faint=_DARK_FAINT,
     )  # fmt: skip
-    page = _PAGE.format(
-        lang=html.escape(lang), policy=_POLICY, title=html.escape(plain(title)), style=style, body=body
-    )
+    page = _PAGE.format(lang=html.escape(lang), policy=_POLICY, title=escaped(title), style=style, body=body)
     try:
         write_text(target, page)
     except OSError as error:
         raise InputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
     return target
+
+
+def escaped(text: object) -> str:
+    """Text from data for a page: no markup, one line, and nothing in it that turns its neighbours around."""
+    return html.escape(plain(text))
 
 
 def darker_pivot() -> str:
@@ -169,7 +172,7 @@ def plot(figure: go.Figure, name: str, *, label: str = "", library: bool = True)
         bare, config=_CONFIG, include_plotlyjs=library, full_html=False, div_id=name, validate=False
     )
     least = int(meta_of(figure).get("least_width", LEAST_WIDTH))
-    return _PLOT.format(label=html.escape(plain(label) or "figure"), least_width=least, plot=drawn)
+    return _PLOT.format(label=escaped(label or "figure"), least_width=least, plot=drawn)
 
 
 def meta_of(figure: go.Figure) -> dict[str, Any]:
@@ -186,10 +189,10 @@ def caption(paragraphs: Sequence[str], *, heading: str = "h2") -> str:
     """How a figure is read, below it; nothing where there is nothing to say."""
     if not paragraphs:
         return ""
-    body = "\n".join(f"<p>{html.escape(text)}</p>" for text in paragraphs)
+    body = "\n".join(f"<p>{escaped(text)}</p>" for text in paragraphs)
     return f"<figcaption>\n<{heading}>How to read this</{heading}>\n{body}\n</figcaption>\n"
 
 
 def footer(parts: Sequence[str]) -> str:
     """What a page was made with."""
-    return f"<footer>{html.escape(' · '.join(parts))}</footer>\n" if parts else ""
+    return f"<footer>{escaped(' · '.join(parts))}</footer>\n" if parts else ""

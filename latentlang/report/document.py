@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from latentlang.figures.page import caption, footer, meta_of, plot, texts, write_page
+from latentlang.figures.page import caption, escaped, footer, meta_of, plot, texts, write_page
 
 # A figure in a closed part has no width when it is drawn; what is printed must be open.
 _SCRIPT = """<script>
@@ -170,12 +169,12 @@ def write_document(document: Document, path: str | os.PathLike[str]) -> Path:
 def _body(document: Document) -> Iterator[str]:
     numbers = itertools.count(1)
     yield '<main class="report">'
-    yield f"<h1>{html.escape(document.title)}</h1>"
+    yield f"<h1>{escaped(document.title)}</h1>"
     named = [section for section in document.sections if section.heading]
     for section in document.sections:
-        yield f'<section id="{html.escape(section.name)}" aria-label="{html.escape(section.title)}">'
+        yield f'<section id="{escaped(section.name)}" aria-label="{escaped(section.title)}">'
         if section.heading:
-            yield f"<h2>{html.escape(section.title)}</h2>"
+            yield f"<h2>{escaped(section.title)}</h2>"
         for block in section.blocks:
             yield from _block(block, numbers)
         yield "</section>"
@@ -188,16 +187,15 @@ def _body(document: Document) -> Iterator[str]:
 
 def _contents(sections: Sequence[Section]) -> str:
     links = "".join(
-        f'<li><a href="#{html.escape(section.name)}">{html.escape(section.title)}</a></li>'
-        for section in sections
+        f'<li><a href="#{escaped(section.name)}">{escaped(section.title)}</a></li>' for section in sections
     )
     return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
 
 
 def _block(block: Block, numbers: Iterator[int]) -> Iterator[str]:
     if isinstance(block, Text):
-        kind = f' class="{html.escape(block.kind)}"' if block.kind else ""
-        yield f"<p{kind}>{html.escape(block.text)}</p>"
+        kind = f' class="{escaped(block.kind)}"' if block.kind else ""
+        yield f"<p{kind}>{escaped(block.text)}</p>"
     elif isinstance(block, Figure):
         number = next(numbers)
         meta = meta_of(block.figure)
@@ -207,12 +205,10 @@ def _block(block: Block, numbers: Iterator[int]) -> Iterator[str]:
     elif isinstance(block, Table):
         yield _table(block)
     elif isinstance(block, Facts):
-        rows = "".join(
-            f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in block.rows
-        )
+        rows = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(text)}</dd>" for name, text in block.rows)
         yield f"<dl>{rows}</dl>"
     else:
-        yield f"<details><summary>{html.escape(block.title)}</summary>"
+        yield f"<details><summary>{escaped(block.title)}</summary>"
         for inner in block.blocks:
             yield from _block(inner, numbers)
         yield "</details>"
@@ -224,7 +220,7 @@ def _table(table: Table) -> str:
     # A column of numbers has its heading over them.
     numeric = [bool(whole) and all(row[place].number for row in whole) for place in range(width)]
     head = "".join(
-        f'<th scope="col"{_classes(number=right)}>{html.escape(name)}</th>'
+        f'<th scope="col"{_classes(number=right)}>{escaped(name)}</th>'
         for name, right in zip(table.head, numeric, strict=True)
     )
     lines = []
@@ -232,17 +228,17 @@ def _table(table: Table) -> str:
         headings = 2 if row[0].span > 1 else 1
         cells = "".join(_cell(cell, heading=number < headings) for number, cell in enumerate(row))
         lines.append(f"<tr{' class=first' if place in table.first else ''}>{cells}</tr>")
-    label = html.escape(table.caption.partition(".")[0])
+    label = escaped(table.caption.partition(".")[0])
     return (
         f'<div class="scroll" tabindex="0" role="group" aria-label="{label}"><table>\n'
-        f"<caption>{html.escape(table.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        f"<caption>{escaped(table.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
         + "\n".join(lines)
         + "\n</tbody></table></div>"
     )
 
 
 def _cell(cell: Cell, *, heading: bool) -> str:
-    text, classes = html.escape(cell.text), _classes(cell.kind, number=cell.number)
+    text, classes = escaped(cell.text), _classes(cell.kind, number=cell.number)
     if not heading:
         return f"<td{classes}>{text}</td>"
     span = f' scope="rowgroup" rowspan="{cell.span}"' if cell.span > 1 else ' scope="row"'
@@ -251,4 +247,4 @@ def _cell(cell: Cell, *, heading: bool) -> str:
 
 def _classes(kind: str = "", *, number: bool = False) -> str:
     names = [name for name in (kind, "number" if number else "") if name]
-    return f' class="{html.escape(" ".join(names))}"' if names else ""
+    return f' class="{escaped(" ".join(names))}"' if names else ""

@@ -15,6 +15,7 @@ import pytest
 import tiny
 from alignment_standin import alignment_result
 from before_after import whole
+from chromium import open_page
 from evaluated import evaluated
 from lens_standin import lens_result
 
@@ -202,3 +203,45 @@ def test_a_glance_at_a_lens_is_the_highest_gap(shown):
             glance.at[code, "layer"] == best["layer"] and glance.at[code, "pivot_minus_null"] == best["mean"]
         )
     assert len(lens_result(("ja",), without=[("ja", "pivot_null")]).glance())
+
+
+# What a notebook puts around two outputs of a cell, and what it says of its colours.
+_CHILD = '<div class="jp-OutputArea-child"><div class="jp-OutputArea-output">{}</div></div>'
+_REPORT = """<script>
+for (const plot of document.querySelectorAll(".js-plotly-plot")) plot.dataset.filter = getComputedStyle(plot).filter;
+const cell = document.querySelector(".latentlang-card td");
+document.body.dataset.font = getComputedStyle(cell).fontFamily;
+</script>"""
+
+
+@pytest.mark.parametrize(
+    ("dark", "body"),
+    [
+        (True, '<body data-jp-theme-light="false">'), (False, '<body data-jp-theme-light="true">'), (False, "<body>"),
+        (True, '<body data-vscode-theme-kind="vscode-dark"><div class="output_container">'),
+        (False, '<body data-vscode-theme-kind="vscode-light"><div class="output_container">'),
+    ],
+)  # fmt: skip
+def test_a_figure_over_its_card_is_dark_in_a_dark_notebook(dark, body, tmp_path):
+    figure = '<div class="js-plotly-plot"></div>'
+    others = "" if "output_container" in body else _CHILD.format(figure)
+    parts = [others, _CHILD.format(figure), _CHILD.format(card(lens_result()._view(), figured=True))]
+    page = tmp_path / "notebook.html"
+    page.write_text(
+        f"<!doctype html><meta charset=utf-8>{body}{''.join(parts)}</div>{_REPORT}", encoding="utf-8"
+    )
+    dom = open_page(page).dom
+    filters = re.findall(r'data-filter="([^"]*)"', dom)
+    assert filters[-1] == ("invert(0.92) hue-rotate(180deg)" if dark else "none")
+    assert filters[:-1] in ([], ["none"])  # another's figure is none of ours
+    assert "Noto Sans" in re.search(r'data-font="([^"]*)"', dom)[1]
+
+
+def test_a_figure_in_one_piece_with_its_card_is_dark_too():
+    page = lens_result()._repr_html_()
+    assert (
+        page.index('<div class="latentlang-plot">')
+        < page.index("js-plotly-plot")
+        < page.index('class="latentlang-card"')
+    )
+    assert ".latentlang-plot .js-plotly-plot" in page
