@@ -177,14 +177,15 @@ def summary_table(result: ComparisonResult) -> Table:
     """The averages over groups of languages, a row each."""
     from rich.table import Table
 
-    from latentlang.comparison.wording import GROUPS, signed, unsigned, verdict, words_of
+    from latentlang.comparison.wording import GROUPS, signed, span, unsigned, verdict, words_of
+    from latentlang.text import percent
 
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("measure")
     grid.add_column("languages")
     for head in ("before", "after", "change"):
         grid.add_column(head, justify="right")
-    grid.add_column(f"{result.level:.0%} interval", justify="right", no_wrap=True)
+    grid.add_column(f"{percent(result.level)} interval", justify="right", no_wrap=True)
     grid.add_column("")
     last = None
     for row in result.summary().to_dict("records"):
@@ -192,7 +193,7 @@ def summary_table(result: ComparisonResult) -> Table:
         grid.add_row(
             "" if about == last else words_of(*about, pivot=result.pivot).row,
             f"{GROUPS[row['group']]} ({row['languages']})", unsigned(row["before"]), unsigned(row["after"]),
-            signed(row["difference"]), f"{signed(row['low'])} to {signed(row['high'])}",
+            signed(row["difference"]), span(row["low"], row["high"]),
             verdict(row) if row["change"] else "-",
         )  # fmt: skip
         last = about

@@ -13,6 +13,7 @@ from latentlang.arguments import split_names
 from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -140,9 +141,9 @@ def reproduce(
         ) from None
     for note in done.notes:
         console.print(f"note: {note}", soft_wrap=True)
-    console.print(f"{len(done.ran)} steps run, {len(planned.needed) - len(done.ran)} were there")
+    console.print(f"{counted(len(done.ran), 'step')} run, {len(planned.needed) - len(done.ran)} were there")
     shown = [path for path in done.files if path.name in ("index.html", "README.md")]
-    console.print(f"wrote {len(done.files)} files into {done.folder}", soft_wrap=True)
+    console.print(f"wrote {counted(len(done.files), 'file')} into {done.folder}", soft_wrap=True)
     for path in shown:
         console.print(f"wrote {path}", soft_wrap=True)
 
@@ -182,7 +183,7 @@ def _plan_table(planned: Plan) -> Table:
     costs = [line.cost for line in steps if line.cost is not None]
     there = sum(line.cached for line in steps)
     grid.add_row(
-        f"{len(steps)} steps, {there} there", f"{sum(c.seconds for c in costs) / _HOUR:.2f}",
+        f"{counted(len(steps), 'step')}, {there} there", f"{sum(c.seconds for c in costs) / _HOUR:.2f}",
         size_words(sum(c.bytes for c in costs)), "",
     )  # fmt: skip
     grid.caption = (

@@ -198,7 +198,8 @@ def reading(gap: pd.DataFrame, *, target: str, pivot: str, last: int) -> str:
     ahead = (
         f"the {asked} answer cannot be read"
         if math.isnan(best["lead"])
-        else f"there it is ahead of the {asked} answer too in {best['lead']:.0%} of the items"
+        else f"there it is ahead of the {asked} answer in {best['lead']:.0%} of the items in which "
+        "that can be read"
     )
     return f"{name} leads its null by {interval} at {where}; {ahead}."
 

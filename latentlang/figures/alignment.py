@@ -220,7 +220,7 @@ class _Measured:
             f"[%{{customdata[0]:{digits}}}, %{{customdata[1]:{digits}}}]<br>chance %{{customdata[2]:{digits}}} "
             f"[%{{customdata[3]:{digits}}}, %{{customdata[4]:{digits}}}], p = %{{customdata[5]:.3g}} (among all pairs "
             f"and layers %{{customdata[6]:.3g}})<br>without prompt length %{{customdata[7]:{digits}}} · "
-            "%{customdata[8]:d} items<br>%{text}<extra></extra>"
+            "n = %{customdata[8]:d}<br>%{text}<extra></extra>"
         )
 
     def _bar(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from latentlang.figures.scatter import COLOURS
 from latentlang.figures.style import BASELINE, INK, MUTED, font_stack, template, translucent
 from latentlang.figures.wording import made_with
 from latentlang.geometry.catalogue import measure as find_measure
+from latentlang.text import counted
 
 #: More panels than this cannot be told apart on a screen.
 MOST_PANELS = 20
@@ -148,7 +149,9 @@ def _left_out(
     result: Alignment, chosen: Sequence[tuple[str, str]], asked: Sequence[tuple[str, str]] | None
 ) -> list[str]:
     left = len(result.pairs) - len(chosen)
-    return [f"{left} more pairs are in the table and the heat map."] if left and asked is None else []
+    if not left or asked is not None:
+        return []
+    return [f"{counted(left, 'more pair is', 'more pairs are')} in the table and the heat map."]
 
 
 def _by_pool(result: Alignment, measure: str, pool: str) -> dict[str, pd.DataFrame]:

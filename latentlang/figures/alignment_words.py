@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from latentlang.figures.style import english_name, plain, safe, shortened
 from latentlang.geometry.catalogue import measure as find_measure
 from latentlang.results import Provenance
+from latentlang.text import counted, percent
 
 _LONGEST_MODEL = 48
 _POOLS = {
@@ -45,9 +46,11 @@ def subtitle(made: Provenance, *, items: Sequence[int]) -> str:
     counts = sorted({int(count) for count in items})
     if counts:
         span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-        parts.append(f"{span} items in common")
+        parts.append(f"{counted(span, 'item')} in common")
     null, drawn = str(made.settings.get("null", "items")), made.settings.get("permutations", 0)
-    parts.append(f"chance: {_NULLS.get(null, safe(null))}, {drawn} times" if drawn else "chance not drawn")
+    parts.append(
+        f"chance: {_NULLS.get(null, safe(null))}, {counted(drawn, 'time')}" if drawn else "chance not drawn"
+    )
     return " · ".join(parts)
 
 
@@ -100,7 +103,7 @@ def how_to_read(made: Provenance, measures: Sequence[str], *, marks: bool) -> li
         "shows how alike two languages arrange the items at each layer.",
         *(_ABOUT[family] for family in families),
         f"Chance is what the same measure gives when {chance}. The interval says how far the value could be off "
-        f"with other items ({level:.0%}).",
+        f"with other items ({percent(level)}).",
         "Prompt length can fake alignment: a mean over T tokens holds 1/T of the beginning token, and translations "
         "have correlated lengths. So each value is also given with length (T, 1/T and log T) regressed out.",
     ]

@@ -25,6 +25,7 @@ from latentlang.figures.style import (
     tint,
 )
 from latentlang.figures.wording import made_with
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -336,7 +337,7 @@ def _hover(row: Mapping[Any, Any]) -> str:
     if not math.isfinite(row["difference"]):
         return f"{text}: not measured"
     text += f"<br>{_signed(row['difference'])} ({_signed(row['low'])} to {_signed(row['high'])})"
-    text += f"<br>{row['before']:.3f} before, {row['after']:.3f} after, {row['n']} items"
+    text += f"<br>{row['before']:.3f} before, {row['after']:.3f} after, {counted(int(row['n']), 'item')}"
     return text + ("<br>more than chance" if row["change"] else "<br>no evidence of change")
 
 

@@ -150,7 +150,7 @@ def language_heatmap(
             hovertemplate=(
                 "%{text}<br>right word %{customdata[0]:.3f}, wrong words %{customdata[1]:.3f}<br>difference "
                 f"%{{customdata[2]:.3f}} [%{{customdata[3]:.3f}}, %{{customdata[4]:.3f}}] ({level} interval)"
-                "<br>%{customdata[5]:d} items<extra></extra>"
+                "<br>n = %{customdata[5]:d}<extra></extra>"
             ),
             zmin=0,
             zmax=largest,

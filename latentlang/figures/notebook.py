@@ -19,6 +19,7 @@ from latentlang.errors import LatentlangError
 from latentlang.figures.page import plot
 from latentlang.figures.style import ISOLATES, font_stack, plain, shortened
 from latentlang.figures.wording import made_with
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +31,8 @@ MOST_ROWS = 8
 _LONGEST_CELL = 60
 _DIGITS = 3
 # Colours are the page's own, so that the card can be read in a light and in a dark notebook. Figures are drawn on
-# white: where the notebook says that it is dark (JupyterLab and Notebook 7, VS Code, Colab), the figure that stands over
-# its card is inverted as on a dark page of ours; other people's figures are left alone.
+# white: where the notebook says that it is dark (JupyterLab and Notebook 7, VS Code, Colab), the figure that stands
+# over its card is inverted as on a dark page of ours; other people's figures are left alone.
 _DARK = (
     'body[data-jp-theme-light="false"]', 'body[data-vscode-theme-kind="vscode-dark"]', 'html[theme="dark"]',
 )  # fmt: skip
@@ -146,7 +147,7 @@ def small_table(table: pd.DataFrame, *, most: int = MOST_ROWS) -> str:
     for row in table.head(most).itertuples(index=False, name=None):
         cells = "".join(f"<td{kind[right]}>{_cell(v)}</td>" for v, right in zip(row, numeric, strict=True))
         rows.append(f"<tr>{cells}</tr>")
-    left = f'<p class="quiet">… and {len(table) - most} more rows</p>' if len(table) > most else ""
+    left = f'<p class="quiet">… and {counted(len(table) - most, "more row")}</p>' if len(table) > most else ""
     body = "\n".join(rows)
     return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>{left}'
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from latentlang.figures.style import english_name, plain, safe, shortened
 from latentlang.results import Provenance
+from latentlang.text import counted
 
 _LONGEST_MODEL = 48
 _POOLS = {
@@ -38,7 +39,7 @@ def subtitle(made: Provenance, *, prompts: int, drawn: int) -> str:
         parts.append(f"tuned {name}{f' + adapter {adapter}' if adapter else ''}")
     else:
         parts.append(f"adapter {adapter}" if adapter else "no adapter")
-    parts.append(f"{prompts:,} prompts" + (f", {drawn:,} of them drawn" if drawn < prompts else ""))
+    parts.append(counted(prompts, "prompt") + (f", {drawn:,} of them drawn" if drawn < prompts else ""))
     parts.append(safe(pool_words(made)))
     return " · ".join(parts)
 

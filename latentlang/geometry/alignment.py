@@ -35,6 +35,7 @@ from latentlang.geometry.tabulating import Rows
 from latentlang.intervals import check_level, error_probability
 from latentlang.languages import Language
 from latentlang.results import Provenance
+from latentlang.text import counted
 
 COMPONENTS = 3
 Store = ActivationStore | str | os.PathLike[str]
@@ -201,21 +202,28 @@ def _notes(jobs: Sequence[Job], plan: Plan, *, permutations: int, level: float) 
     notes = []
     few = sum(len(job.group.pairs) for job in jobs if not job.enough)
     if few:
-        notes.append(f"{few} pairs have fewer than {FEWEST} items in common and no values")
+        notes.append(
+            f"{counted(few, 'pair has', 'pairs have')} fewer than {FEWEST} items in common and no values"
+        )
     least = min(len(job.group.items) for job in jobs if job.enough)
     if "svcca" in plan.families or "procrustes" in plan.families:
         fewer = directions_of(least, plan.directions)
         if fewer < plan.directions:
             notes.append(
-                f"with {least} items, SVCCA and Procrustes use at most {fewer} directions, not {plan.directions}"
+                f"with {least} items, SVCCA and Procrustes use at most {counted(fewer, 'direction')}, not "
+                f"{plan.directions}"
             )
     if {"knn", "csls"} & set(plan.families):
         fewer = neighbours_of(least, plan.neighbours)
         if fewer < plan.neighbours:
-            notes.append(f"with {least} items, {fewer} nearest neighbours count, not {plan.neighbours}")
+            near = counted(fewer, "nearest neighbour counts", "nearest neighbours count")
+            notes.append(f"with {least} items, {near}, not {plan.neighbours}")
     alone = max(job.alone for job in jobs)
     if alone:
-        notes.append(f"{alone} items have a label of their own and stay paired in the null")
+        items = counted(
+            alone, "item has a label of its own and stays", "items have a label of their own and stay"
+        )
+        notes.append(f"{items} paired in the null")
     unknown_lengths = sorted({pool for job in jobs for pool in job.without_lengths})
     if unknown_lengths:
         notes.append(
@@ -224,6 +232,6 @@ def _notes(jobs: Sequence[Job], plan: Plan, *, permutations: int, level: float) 
     alpha = error_probability(level)
     if permutations > 0 and 1 / (1 + permutations) > alpha:
         notes.append(
-            f"with {permutations} permutations no p can be as small as {alpha:.2g}: all count as chance"
+            f"with {counted(permutations, 'permutation')} no p can be as small as {alpha:.2g}: all count as chance"
         )
     return notes

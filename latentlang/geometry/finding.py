@@ -61,16 +61,20 @@ def finding(result: AlignmentResult, *, measure: str | None = None, pooling: str
     level = float(result.provenance.settings.get("level", 0.95))
     alpha = error_probability(level)
     text = f"{_capital(kind.words)}: "
+    if math.isnan(row["value"]):
+        return f"{_capital(kind.words)} could not be measured: {_reasons(rows)}."
+    value = _two(row["value"])
     if math.isnan(row["above_chance"]):
-        return text + f"{row['value']:.2f} at layer {row['layer']} (mean of {pairs}); no null was drawn."
+        why = "no null was drawn" if kind.alignment else "it is no alignment and has no null"
+        return text + f"{value} at layer {row['layer']} (mean of {pairs}); {why}."
     above = int((here["p"] <= alpha).sum())
     chance = _CHANCE.get(str(result.provenance.settings.get("null")), "chance")
-    text += f"{row['value']:.2f} at layer {row['layer']}, where it stands out most (mean of {pairs})"
-    text += f", against {round(float(row['null_mean']), 2) + 0.0:.2f} with {chance}. "  # + 0.0: no "-0.00"
+    text += f"{value} at layer {row['layer']}, where it stands out most (mean of {pairs})"
+    text += f", against {_two(row['null_mean'])} with {chance}. "
     if above == 0:
-        return text + "No pair is above chance there."
+        return text + ("It is not above chance there." if count == 1 else "No pair is above chance there.")
     family = int((here["p_family"] <= alpha).sum())
-    text += "It is" if count == 1 else f"{above} of {count} pairs are"
+    text += "It is" if count == 1 else f"{above} of {count} pairs {'is' if above == 1 else 'are'}"
     text += " above chance"
     if count == 1:
         text += " there" + (
@@ -87,8 +91,16 @@ def finding(result: AlignmentResult, *, measure: str | None = None, pooling: str
         whose = "that" if count == 1 else "what these pairs have above chance"
         text += f" Prompt length explains {explained} of {whose}"
         text += "" if count == 1 or not flagged else f" ({flagged} flagged for it)"
-        text += f"; with length taken out the mean is {row['partial']:.2f}."
+        text += (
+            "."
+            if math.isnan(row["partial"])
+            else f"; with length taken out the mean is {_two(row['partial'])}."
+        )
     return text
+
+
+def _two(value: float) -> str:
+    return f"{round(float(value), 2) + 0.0:.2f}"  # + 0.0: no "-0.00"
 
 
 def _reasons(rows: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from latentlang.languages import language
 from latentlang.lens.panels import ASKED, FEWEST_ITEMS, POOLED, Panel
+from latentlang.text import counted, percent
 
 LEADER_COLUMNS = (
     "task", "language", "is_pivot", "leader", "first", "last", "peak", "lead", "lead_low", "lead_high", "p", "score",
@@ -117,11 +118,13 @@ def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
     what = f"pivot {_named(row['leader'])}" if row["is_pivot"] else "no pivot"
     asked = table[table["language"] != POOLED]
     over = f"{len(asked)} languages asked for" if len(asked) > 1 else f"{_named(row['language'])} asked for"
-    text = f"{what}: {row['why']} ({over}, {row['readers']} candidates, {n_layers} layers, intervals {level:.0%})"
+    text = f"{what}: {row['why']} ({over}, {counted(row['readers'], 'candidate')}, {counted(n_layers, 'layer')}, "
+    text += f"intervals {percent(level)})"
     if len(asked) == 1:
         return text
     each = asked[asked["is_pivot"].astype(bool)]["leader"].value_counts()
     if each.empty:
         return f"{text}. Of the languages taken one by one none has a pivot."
     counts = ", ".join(f"{_named(leader)} for {count}" for leader, count in each.items())
-    return f"{text}. Taken one by one: {counts}, none for {len(asked) - int(each.sum())}."
+    none = len(asked) - int(each.sum())
+    return f"{text}. Taken one by one: {counts}{f', none for {none}' if none else ''}."

@@ -134,8 +134,8 @@ def test_readings_claim_no_more_than_the_interval():
         return reading(_gap(*rows), target=target, pivot="en", last=3)
 
     assert say((1, 0.01, -0.02, 0.02, 0.1), (2, 0.21, 0.17, 0.25, 0.625)) == (
-        "English leads its null by 0.21 [0.17, 0.25] at layer 2; there it is ahead of the Japanese answer too "
-        "in 62% of the items."
+        "English leads its null by 0.21 [0.17, 0.25] at layer 2; there it is ahead of the Japanese answer in "
+        "62% of the items in which that can be read."
     )
     assert "hardly leads its null: at most 0.03 [0.01, 0.04], at layer 1." in say((1, 0.03, 0.01, 0.04, 0.1))
     # a lead that is sure goes before a larger one that is not

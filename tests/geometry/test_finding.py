@@ -57,3 +57,38 @@ def test_without_null_or_values_it_says_so(lengthy):
     for flag, words in (("few", "too few items in common"), ("constant", "the vectors do not differ")):
         empty = lengthy.table.assign(value=np.nan, flag=flag)
         assert words in finding(AlignmentResult(empty, lengthy.provenance))
+
+
+def _made_up(result, pairs=2, measure="cka", **columns):
+    """Some pairs at one layer, with what is to be said of them."""
+    given = {
+        "value": 0.5,
+        "null_mean": 0.1,
+        "p": 0.001,
+        "p_family": 0.001,
+        "partial": 0.4,
+        "flag": "",
+    } | columns
+    table = result.table
+    table = table[(table["layer"] == 1) & (table["measure"] == "cka") & (table["pooling"] == "mean")].head(
+        pairs
+    )
+    return AlignmentResult(table.assign(measure=measure, **given), result.provenance)
+
+
+def test_made_up_numbers_are_said_as_they_are(lengthy):
+    assert finding(_made_up(lengthy, value=-0.001, null_mean=-0.004)).startswith(
+        "Linear CKA, debiased: 0.00 at layer 1, where it stands out most (mean of 2 pairs), against 0.00 with translations"
+    )
+    assert "1 of 2 pairs is above" in finding(_made_up(lengthy, p=[0.001, 0.5], p_family=[0.001, 0.5]))
+    assert finding(_made_up(lengthy, p=0.5, p_family=0.5)).endswith("No pair is above chance there.")
+    one = finding(_made_up(lengthy, 1, p=0.5, p_family=0.5))
+    assert "mean of one pair" in one and one.endswith("It is not above chance there.")
+    nan = np.nan
+    for gone in ({"partial": nan}, {"value": [0.5, nan]}, {"null_mean": nan, "p": nan}, {"value": nan}):
+        assert "nan" not in finding(_made_up(lengthy, **gone))
+
+
+def test_what_is_no_alignment_has_no_null_to_be_drawn(lengthy):
+    result = _made_up(lengthy, measure="centres", null_mean=np.nan, p=np.nan, p_family=np.nan)
+    assert finding(result, measure="centres").endswith("it is no alignment and has no null.")
