@@ -113,8 +113,9 @@ def harvest(
         raise InputError(f"no pool asked for; choose from {', '.join(POOLS)}")
     numbers = tuple(sorted(set(check_layers(layers, depth=model.n_layers, streams=names))))
     reader = model.reader(
-        layers=numbers, streams=names, pool=kept, logits=False, share=share, batch_tokens=batch_tokens
-    )
+        layers=numbers, streams=names, pool=kept, logits=False, share=share, batch_tokens=batch_tokens,
+        finite=False,  # `_check_finite` looks at what is stored, while the next batch runs
+    )  # fmt: skip
     layout = Layout(names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model)
     folder = prepare_folder(out)
     with FolderLock(folder, joins=True):

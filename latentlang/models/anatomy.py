@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -40,6 +40,7 @@ class Anatomy:
         d_model: width of the residual stream.
         dtype: dtype of the residual stream.
         keeps: whether the forward accepts ``logits_to_keep``.
+        scale: what the normed states are multiplied by before they enter the head (MiniCPM3).
     """
 
     lm: Any
@@ -51,12 +52,13 @@ class Anatomy:
     d_model: int
     dtype: torch.dtype
     keeps: bool
+    scale: float = 1.0
 
     def norm(self, hidden: Tensor) -> Tensor:
-        """Final norm (and output projection) of residual states ``[..., d_model]``."""
+        """What enters the head: final norm (output projection, scale) of residual states ``[..., d_model]``."""
         for module in self.tail:
             hidden = module(hidden.to(device_of(module, hidden.device)))
-        return hidden
+        return hidden if self.scale == 1.0 else hidden * self.scale
 
     def finish(self, logits: Tensor) -> Tensor:
         """Scale and soft-cap the head's output as the model does; elementwise, any shape."""
@@ -109,16 +111,25 @@ def hidden_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
 
 @contextmanager
 def quiet(model: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside; each module's own training flag is put back."""
+    """Eval mode and no gradients inside; each module's own training flag is put back.
+
+    So are the offsets that a vision-language model keeps of the last picture it was shown (``rope_deltas``), which
+    it would add to the positions of whatever it reads next.
+    """
     training = [module for module in model.modules() if module.training]
+    offsets = [(module, module.rope_deltas) for module in model.modules() if hasattr(module, "rope_deltas")]
     try:
         for module in training:
             module.training = False
+        for module, _offset in offsets:
+            module.rope_deltas = None
         with torch.no_grad():
             yield
     finally:
         for module in training:
             module.training = True
+        for module, offset in offsets:
+            module.rope_deltas = offset
 
 
 def find_layers(lm: Any) -> tuple[str, nn.ModuleList]:
@@ -165,14 +176,18 @@ def logit_scale(config: Any) -> tuple[float, float | None]:
         value = getattr(config, name, None)
         if isinstance(value, int | float) and not isinstance(value, bool) and value:
             multiplier *= 1.0 / value if inverse else value
-    return multiplier, getattr(config, "final_logit_softcapping", None)
+    caps = (
+        getattr(config, name, None)
+        for name in ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
+    )
+    return multiplier, next((cap for cap in caps if cap), None)
 
 
-def probe_tokens(lm: Any, device: torch.device) -> Tensor:
+def probe_tokens(lm: Any, device: torch.device, *, length: int = _PROBE_TOKENS) -> Tensor:
     """A short prompt of tokens spread over the vocabulary, ``[1, position]``; the same for every call."""
     rows = embedding_rows(lm)
     # the golden ratio spreads them evenly and in no order
-    ids = [int(rows * ((i + 1) * 0.6180339887 % 1.0)) for i in range(_PROBE_TOKENS)]
+    ids = [int(rows * ((i + 1) * 0.6180339887 % 1.0)) for i in range(length)]
     return torch.tensor([ids], device=device)
 
 
@@ -233,21 +248,102 @@ def dissect(lm: Any, *, device: torch.device) -> Anatomy:
         raise ModelError(
             f"{type(lm).__name__} does not call its language-model head as a module, so it is not read"
         )
+    own = output.logits[:, -1]
+    if not bool(torch.isfinite(last).all()) or not bool(own.amax(-1).isfinite().all()):
+        raise not_finite(lm, tuple(layers), ids, dtype=last.dtype)
     multiplier, softcap = logit_scale(text_config(lm))
     anatomy = Anatomy(
         lm=lm, layers=tuple(layers), tail=tuple(tail), head=head, multiplier=multiplier, softcap=softcap,
         d_model=last.shape[-1], dtype=last.dtype, keeps=keeps,
     )  # fmt: skip
-    with quiet(lm):
-        normed = anatomy.norm(last[:, -1])
-        ours = anatomy.finish(head(normed.to(device_of(head, normed.device)))).double()
-    _verify(lm, ours[0], output.logits[0, -1].double().to(ours.device), last.dtype)
+    try:
+        with quiet(lm):
+            scale = _scale(anatomy.norm(last[:, -1]), seen["head"][:, -1])
+            anatomy = replace(anatomy, scale=scale, multiplier=multiplier / scale)
+            normed = anatomy.norm(last[:, -1])
+            lens = anatomy.finish(head(normed.to(device_of(head, normed.device))))
+            # the way on which a reading gets the model's own logits: the head is handed one position's normed state
+            feed = head.register_forward_pre_hook(lambda _m, args: (normed[:, None].to(args[0].device), *args[1:]))
+            with feed:
+                fed = lm(input_ids=ids, use_cache=False, return_dict=True, **keep).logits[:, -1]
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise ModelError(
+            f"what runs between the last block and the head of {type(lm).__name__} cannot be run on its own "
+            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}), so it is "
+            "not read"
+        ) from error
+    for ours in (lens, fed):
+        _verify(lm, ours[0].double(), own[0].double().to(ours.device), last.dtype)
     return anatomy
 
 
+def _scale(normed: Tensor, entering: Tensor) -> float:
+    """What normed states are multiplied by before they enter the head; 1 where they are not, or it is no number."""
+    normed, entering = normed.double(), entering.double().to(normed.device)
+    if normed.shape != entering.shape:
+        return 1.0
+    scale = float((normed * entering).sum() / (normed * normed).sum().clamp_min(1e-30))
+    # rounding of the stream's own dtype is no scale
+    return scale if abs(scale - 1) > 1e-3 and abs(scale) > 1e-6 else 1.0
+
+
+def not_finite(
+    lm: Any, layers: tuple[nn.Module, ...], ids: Tensor, *, dtype: torch.dtype, what: str = "a probe"
+) -> ModelError:
+    """The error for a model whose residual stream or logits are NaN or infinite: where this begins, and what to do.
+
+    Args:
+        lm: the causal LM.
+        layers: its blocks.
+        ids: the prompt on which it was seen, ``[1, position]``; it is run once more.
+        dtype: of the residual stream.
+        what: how the prompt is called.
+    """
+    broken = [
+        name for name, weight in lm.named_parameters()
+        if weight.is_floating_point() and not weight.is_meta and not _all_finite(weight)
+    ]  # fmt: skip
+    if broken:
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        return ModelError(
+            f"the weight {broken[0]!r}{more} of {type(lm).__name__} holds NaN or infinite numbers; fetch the model "
+            "again, or take a checkpoint from before its training broke"
+        )
+    first: list[str] = []
+
+    def keep(place: str, kind: Tensor) -> None:
+        if not first and not _all_finite(kind):
+            first.append(f"{'NaN' if bool(kind.isnan().any()) else 'infinite'} {place}")
+
+    with ExitStack() as hooks, quiet(lm):
+        for number, layer in enumerate(layers, start=1):
+            hooks.callback(
+                layer.register_forward_hook(
+                    lambda _m, _a, output, number=number: keep(f"from layer {number} on", hidden_of(output))
+                ).remove
+            )
+        lm(input_ids=ids, use_cache=False, return_dict=True)
+    kind = str(dtype).removeprefix("torch.")
+    help_ = "load it with dtype='bf16' or 'fp32'" if dtype is torch.float16 else "load it with dtype='fp32'"
+    return ModelError(
+        f"the activations of {type(lm).__name__} are {first[0] if first else 'NaN or infinite at its head'} in "
+        f"{kind} ({what}), so nothing can be read; {help_ if dtype is not torch.float32 else 'its weights overflow'}"
+    )
+
+
+def _all_finite(values: Tensor) -> bool:
+    if not values.numel():
+        return True
+    low, high = torch.aminmax(values.detach())
+    return bool(low.isfinite()) and bool(high.isfinite())
+
+
 def _verify(lm: Any, ours: Tensor, own: Tensor, dtype: torch.dtype) -> None:
-    spread = float(own.max() - own.min())
-    difference = float((ours - own).abs().max()) if ours.shape == own.shape else float("inf")
+    # a head may rule tokens out (-inf), in both alike
+    allowed = own.isfinite()
+    same = ours.shape == own.shape and bool((ours.isfinite() == allowed).all())
+    spread = float(own[allowed].max() - own[allowed].min())
+    difference = float((ours - own)[allowed].abs().max()) if same else float("inf")
     if not difference <= _TOLERANCE.get(dtype, _TOLERANCE_HALF) * spread:
         raise ModelError(
             f"final norm and head of {type(lm).__name__} do not give the model's own logits (off by "

@@ -104,17 +104,16 @@ def _exactness(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
         "ok" if difference <= allowed else "fault",
         f"last layer against the model's own logits: {difference:.1e} of their spread (at most {allowed:.0e})",
     )
-    ids = model.encode(prompts)
-    with torch.inference_mode():
-        output = model.lm(torch.tensor([ids[0]], device=model.device), output_hidden_states=True)
-    states = torch.stack([state[0, -1] for state in output.hidden_states[:-1]]).float()
-    ours = reading.resid[0, :-1].float()
-    difference = _relative(ours, states, states.abs().max())
+    # not against `output_hidden_states`: what that holds differs by architecture (RWKV's lacks the embeddings)
+    alone = torch.cat([model.read([prompt], share=False).resid for prompt in prompts])
+    difference = _relative(reading.resid, alone, alone.abs().max())
     allowed = _BATCH_TOLERANCE if model.dtype in TOLERANCE else _BATCH_TOLERANCE_HALF
     yield (
         "ok" if difference <= allowed else "fault",
         f"every layer in a batch against the prompt alone: {difference:.1e} of scale (at most {allowed:.0e})",
     )
+    if (reason := model.conduct.one_by_one) is not None:
+        yield "note", f"prompts are run one by one: {reason}"
 
 
 def _relative(a: Tensor, b: Tensor, scale: Tensor) -> float:
@@ -122,15 +121,11 @@ def _relative(a: Tensor, b: Tensor, scale: Tensor) -> float:
 
 
 def _sharing(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
-    reason = model._not_shared
-    yield (
-        ("ok", "few-shot blocks are run once")
-        if reason is None
-        else (
-            "note",
-            f"few-shot blocks are run with every prompt: {reason}",
-        )
-    )
+    reason = model.conduct.why_not_shared(max(map(len, model.encode(_prompts(model)))))
+    if reason is None:
+        yield "ok", "few-shot blocks are run once"
+    else:
+        yield "note", f"few-shot blocks are run with every prompt: {reason}"
 
 
 def _precision(model: HookedLM) -> Iterator[tuple[Verdict, str]]:

@@ -25,10 +25,11 @@ from latentlang.models.anatomy import (
     text_config,
 )  # fmt: skip
 from latentlang.models.blocks import Recipe, find_recipes
+from latentlang.models.conduct import Conduct
 from latentlang.models.encoding import Encoder, PromptLike, TokenizedPrompt, prepare
 from latentlang.models.reader import Reader
 from latentlang.models.reading import Reading, Request, check_layers, check_pools, check_streams, collect
-from latentlang.models.running import BATCH_TOKENS, Runner, why_not_shared
+from latentlang.models.running import BATCH_TOKENS, Runner
 from latentlang.tasks.base import Prompt
 
 if TYPE_CHECKING:
@@ -122,11 +123,9 @@ class HookedLM:
         return find_recipes(self._anatomy, device=self.device)
 
     @cached_property
-    def _not_shared(self) -> str | None:
-        reason = why_not_shared(self._anatomy, device=self.device, vocab_size=self.vocab_size)
-        if reason is not None:
-            logger.warning("few-shot blocks of %s are run with every prompt: %s", self.name, reason)
-        return reason
+    def conduct(self) -> Conduct:
+        """Whether prompts may run side by side and share few-shot blocks; each is tried when it is first needed."""
+        return Conduct(self._anatomy, device=self.device, vocab_size=self.vocab_size, name=self.name)
 
     @property
     def device(self) -> torch.device:
@@ -280,8 +279,8 @@ class HookedLM:
             progress: called after each batch with prompts done and prompts in all.
 
         Raises:
-            ModelError: an option or a prompt cannot be used; the model cannot be read; one prompt is too
-                much for the memory.
+            ModelError: an option or a prompt cannot be used; the model cannot be read; an activation is NaN or
+                infinite; one prompt is too much for the memory.
         """
         return self.reader(
             layers=layers, positions=positions, streams=streams, pool=pool, logits=logits, share=share,
@@ -323,8 +322,12 @@ class HookedLM:
         logits: bool = True,
         share: bool = True,
         batch_tokens: int | None = None,
+        finite: bool = True,
     ) -> Reader:
         """What reads list after list of prompts in one way; options as in `stream`.
+
+        Args:
+            finite: whether NaN and infinite activations are refused; False for a caller that looks itself.
 
         Raises:
             ModelError: an option cannot be used, or the model cannot be read.
@@ -353,8 +356,10 @@ class HookedLM:
             request,
             device=self.device,
             vocab_size=self.vocab_size,
-            share=share and self._not_shared is None,
             batch_tokens=batch_tokens or BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"]),
+            conduct=self.conduct,
+            share=share,
+            finite=finite,
         )
         check = partial(
             prepare, self._encoder, positions=positions, pools=tuple(pools), max_length=self.max_length,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import DynamicLayer
 
 # A run more, of the few-shot block alone, costs about as much as this many tokens do.
 RUN_OVERHEAD_TOKENS = 64
@@ -136,31 +136,23 @@ class _Shared:
 
 
 class _SharedFull(_Shared, DynamicLayer):
-    """Full attention."""
-
-
-class _SharedSliding(_Shared, DynamicSlidingWindowLayer):
-    """Sliding-window attention: the cache holds the last ``window - 1`` tokens, all that rows can see."""
-
-
-# mypy cannot see that each class is a subclass of its key
-_KINDS: dict[type, Any] = {DynamicLayer: _SharedFull, DynamicSlidingWindowLayer: _SharedSliding}
+    """All keys and values; a window, where there is one, is in the attention mask."""
 
 
 def shared_cache(cache: Any) -> DynamicCache | None:
     """A cache of one row as one that any number of rows can read, sharing its tensors.
 
-    Returns None where the cache holds something other than keys and values of full or sliding-window
-    attention (recurrent states, compressed or chunked attention), which cannot be shared this way.
+    Returns None where the cache holds something other than plain keys and values (recurrent states, compressed
+    attention), which cannot be shared this way.
     """
     if type(cache) is not DynamicCache:
         return None
     layers = []
     for layer in cache.layers:
-        kind = _KINDS.get(type(layer))
-        if kind is None or not isinstance(layer.keys, Tensor) or len(layer.keys) != 1:
+        keys = getattr(layer, "keys", None)
+        if type(layer) is not DynamicLayer or not isinstance(keys, Tensor) or len(keys) != 1:
             return None
-        copy = object.__new__(kind)
+        copy = object.__new__(_SharedFull)
         copy.__dict__.update(layer.__dict__)
         layers.append(copy)
     shared = object.__new__(DynamicCache)

@@ -3,27 +3,31 @@
 Prompts of a batch are filled up on the *right* and run without an attention mask. A causal model's token
 never sees what comes after it, so the filling changes nothing, every position is what it is in the prompt
 alone (rotary, learned, ALiBi, sliding window alike), and the attention kernels keep their fast causal path.
+Whether a model is so is tried first (`latentlang.models.conduct`); others run prompt by prompt.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
 from latentlang.errors import ModelError
-from latentlang.models.anatomy import Anatomy, accepts, probe_tokens, quiet, text_config
+from latentlang.models.anatomy import Anatomy, not_finite, quiet, text_config
 from latentlang.models.blocks import Recipe
 from latentlang.models.capture import Capture, Selector
 from latentlang.models.prefix import Group, group_prompts, shared_cache
 from latentlang.models.reading import Item, Reading, Request, gather_index
 from latentlang.models.rope import short_length
+
+if TYPE_CHECKING:
+    from latentlang.models.conduct import Conduct
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +44,10 @@ _SHARED_TOKENS_PER_OWN = 8
 WINDOW = 1024
 # A batch's own logits [prompt, vocab] in float32 may take this much.
 _LOGIT_BYTES = 256 * 2**20
-# Largest difference between a shared and an unshared probe, relative to the norm: on the tiny models of the tests
-# rounding is at most 5e-7 in fp32 and 9e-3 in bf16; positions counted from 0 again are mostly 1.3e-1 or more.
-_SHARE_TOLERANCE, _SHARE_TOLERANCE_HALF = 1e-4, 5e-2
 
 
 @dataclass
-class _Block:
+class Block:
     """A few-shot block that has been run.
 
     Attributes:
@@ -81,8 +82,10 @@ class Runner:
         request: what to read.
         device: where token ids and results live.
         vocab_size: width of the logits.
-        share: whether few-shot blocks are run once.
         batch_tokens: tokens run at once.
+        conduct: what the model allows; None where batches are known to come out right and no block is to be shared.
+        share: whether few-shot blocks are run once, where the model allows it.
+        finite: whether NaN and infinite activations are refused.
     """
 
     def __init__(
@@ -93,20 +96,24 @@ class Runner:
         *,
         device: torch.device,
         vocab_size: int,
-        share: bool,
         batch_tokens: int,
+        conduct: Conduct | None = None,
+        share: bool = False,
+        finite: bool = True,
     ) -> None:
         self.anatomy = anatomy
         self.recipes = recipes
         self.request = request
         self.device = device
         self.vocab_size = vocab_size
-        self.share = share
         self.batch_tokens = batch_tokens
+        self._conduct = conduct
+        self.share = share
+        self._finite = finite
         self._budget = batch_tokens
         self._short = short_length(text_config(anatomy.lm))
         # The few-shot block run last, and what decides every bit of it. Kept from list to list of prompts.
-        self._recent: tuple[tuple[Any, ...], _Block] | None = None
+        self._recent: tuple[tuple[Any, ...], Block] | None = None
 
     def run(
         self, items: Sequence[Item], progress: Callable[[int, int], None] | None = None
@@ -139,19 +146,31 @@ class Runner:
 
     def _shared(self, window: Sequence[Item], places: Sequence[int]) -> list[Group]:
         """Groups of some of the prompts, of those that run together whatever their lengths."""
-        if not self.share:
+        if not self.share or self._conduct is None:
             return [Group(tuple(places), 0)]
-        groups = group_prompts([window[place].ids for place in places])
-        return [Group(tuple(places[i] for i in group.members), group.length) for group in groups]
+        found = [
+            Group(tuple(places[i] for i in group.members), group.length)
+            for group in group_prompts([window[place].ids for place in places])
+        ]
+        sharing = [place for group in found if group.length for place in group.members]
+        if not sharing:
+            return found
+        longest = max(len(window[place].ids) for place in sharing)
+        allowed = self._conduct.shared_up_to(longest)
+        if allowed >= longest:
+            return found
+        rest = tuple(place for place in places if len(window[place].ids) > allowed)
+        kept = [place for place in places if len(window[place].ids) <= allowed]
+        return [*(self._shared(window, kept) if kept else []), Group(rest, 0)]
 
     def _group(self, members: list[Item], length: int) -> Iterator[Reading]:
-        block = self._attempt(partial(self._block, members, length)) if length else _Block()
+        block = self._attempt(partial(self._block, members, length)) if length else Block()
         if block is None:
             raise self._too_long(length)
         at = 0
         while at < len(members):
             batch = self._take(members, at, length)
-            reading = self._attempt(partial(self._run_batch, batch, block))
+            reading = self._attempt(partial(self.run_batch, batch, block))
             if reading is None:
                 if len(batch) == 1:
                     raise self._too_long(len(batch[0].ids))
@@ -165,6 +184,8 @@ class Runner:
 
     def _take(self, members: list[Item], at: int, shared: int) -> list[Item]:
         """The next batch: as many as fit, given that the first is the longest."""
+        if len(members) > 1 and self._conduct is not None and self._conduct.one_by_one is not None:
+            return members[at : at + 1]
         own = len(members[at].ids) - shared
         rows = min(
             self._budget // own,
@@ -178,6 +199,23 @@ class Runner:
             f"not enough memory for a single prompt of {tokens} tokens on {self.device}; use fewer shots, "
             "quantization='8bit' or '4bit', or a smaller model"
         )
+
+    def _not_finite(self, batch: list[Item]) -> ModelError:
+        """The error for a batch with an activation or a logit that is no number: of the prompt where it is seen first."""
+        lm, layers = self.anatomy.lm, self.anatomy.layers
+        for item in batch:
+            alone = replace(item, wanted=(len(item.ids) - 1,), spans=())
+            request = Request((len(layers),), ("resid",), pooled=False, squeezed=True, logits=True)
+            runner = Runner(
+                self.anatomy, (), request, device=self.device, vocab_size=self.vocab_size,
+                batch_tokens=self.batch_tokens, finite=False,
+            )  # fmt: skip
+            reading = runner.run_batch([alone], Block())
+            assert reading.logits is not None
+            if not (_finite([reading.resid]) and _finite([reading.logits.amax(-1)])):
+                break
+        ids = torch.tensor([item.ids], device=self.device)
+        return not_finite(lm, layers, ids, dtype=self.anatomy.dtype, what=f"prompt {item.index}")
 
     def _attempt(self, run: Callable[[], _T]) -> _T | None:
         """What a run gives, None where memory ended; what the failed run held is let go."""
@@ -209,13 +247,13 @@ class Runner:
             )
         return capture.streams, output.logits[:, -1].to(self.device, torch.float32)
 
-    def _block(self, members: list[Item], length: int) -> _Block:
+    def _block(self, members: list[Item], length: int) -> Block:
         """A few-shot block that has been run: the one run last where it is the same, to the last bit."""
         ids, wanted = members[0].ids[:length], self._wanted_inside(members, length)
         key = (ids, wanted)
         if self._recent is None or self._recent[0] != key:
             self._recent = None  # let go before the next is made: two may be too much
-            self._recent = key, self._run_block(ids, wanted)
+            self._recent = key, self.run_block(ids, wanted)
         return self._recent[1]
 
     def _wanted_inside(self, members: list[Item], length: int) -> list[Any]:
@@ -224,7 +262,7 @@ class Runner:
             return sorted({_inside(span, length) for item in members for span in item.spans} - {None})
         return sorted({position for item in members for position in item.wanted if position < length})
 
-    def _run_block(self, tokens: list[int], wanted: list[Any]) -> _Block:
+    def run_block(self, tokens: list[int], wanted: Sequence[Any] = ()) -> Block:
         """Run a few-shot block once, keeping what is read inside it."""
         length = len(tokens)
         select = None
@@ -234,13 +272,20 @@ class Runner:
                 weights[0, slot, start:stop] = 1.0
             select = Selector(weights=weights)
         elif wanted:
-            select = Selector(index=torch.tensor([wanted], device=self.device))
+            select = Selector(index=torch.tensor([[*wanted]], device=self.device))
         ids = torch.tensor([tokens], device=self.device)
-        cache = DynamicCache(config=self.anatomy.lm.config)
+        # Not by the config: its window may be one that the architecture ignores, and a cache that forgets what lies
+        # before it would be wrong. Where there is a window, the attention mask says so.
+        cache = DynamicCache()
         kept, _logits = self._forward(ids, select, torch.tensor([length - 1]), cache=cache, logits=False)
-        return _Block(length, shared_cache(cache), kept, {value: slot for slot, value in enumerate(wanted)})
+        return Block(length, shared_cache(cache), kept, {value: slot for slot, value in enumerate(wanted)})
 
-    def _run_batch(self, batch: list[Item], block: _Block) -> Reading:
+    def run_batch(self, batch: list[Item], block: Block) -> Reading:
+        """Run prompts side by side, after a block that they begin with.
+
+        Raises:
+            ModelError: what is read of them is NaN or infinite.
+        """
         own = [item.ids[block.length :] for item in batch]
         width = max(len(ids) for ids in own)
         # filled up with a token of the prompt itself: whatever the model, it is one that can be embedded
@@ -262,6 +307,8 @@ class Runner:
             _finish_mean(kept, batch, block)
         if positions is not None and not self.request.pooled:
             _finish_positions(kept, positions, block)
+        if self._finite and not (_finite(kept.values()) and _finite([logits.amax(-1)])):
+            raise self._not_finite(batch)
         return Reading(
             index=torch.tensor([item.index for item in batch], device=self.device),
             layers=self.request.layers,
@@ -275,12 +322,17 @@ class Runner:
         )
 
 
+def _finite(found: Iterable[Tensor]) -> bool:
+    """Whether no number is NaN or infinite: either makes the extremes so."""
+    return all(bool(torch.stack(torch.aminmax(values)).isfinite().all()) for values in found if values.numel())
+
+
 def _inside(span: tuple[int, int], length: int) -> tuple[int, int] | None:
     """The part of a span inside a few-shot block, None where there is none."""
     return (span[0], min(span[1], length)) if span[0] < length else None
 
 
-def _finish_mean(kept: dict[str, Tensor], batch: list[Item], block: _Block) -> None:
+def _finish_mean(kept: dict[str, Tensor], batch: list[Item], block: Block) -> None:
     """Sums over each prompt's own tokens become means over its spans: add the block's part, divide by the count."""
     for number in range(len(batch[0].spans)):
         spans = [item.spans[number] for item in batch]
@@ -294,7 +346,7 @@ def _finish_mean(kept: dict[str, Tensor], batch: list[Item], block: _Block) -> N
             sums /= counts.to(values.device)[:, None, None]
 
 
-def _finish_positions(kept: dict[str, Tensor], positions: Tensor, block: _Block) -> None:
+def _finish_positions(kept: dict[str, Tensor], positions: Tensor, block: Block) -> None:
     """Fill in what was read inside the few-shot block, and zeros where a prompt has fewer positions."""
     absent = positions < 0
     inside = ~absent & (positions < block.length)
@@ -307,42 +359,3 @@ def _finish_positions(kept: dict[str, Tensor], positions: Tensor, block: _Block)
         if len(rows):
             values[rows, :, columns] = block.kept[name][0][:, slots].transpose(0, 1)
         values.masked_fill_(absent[:, None, :, None], 0.0)
-
-
-def why_not_shared(anatomy: Anatomy, *, device: torch.device, vocab_size: int) -> str | None:
-    """Try on a probe whether this model may run a shared few-shot block once; the reason why not, or None.
-
-    The probe's last-layer reading must come out as without sharing.
-    """
-    if not accepts(anatomy.lm, "past_key_values"):
-        return "its forward takes no key-value cache"
-    kinds = {*(getattr(text_config(anatomy.lm), "layer_types", None) or ())}
-    if odd := sorted(kinds - {"full_attention", "sliding_attention"}):
-        return f"it has {odd[0].replace('_', ' ')} layers"
-    depth = len(anatomy.layers)
-    runner = Runner(
-        anatomy, (), Request((depth,), ("resid",), pooled=False, squeezed=True, logits=False),
-        device=device, vocab_size=vocab_size, share=False, batch_tokens=BATCH_TOKENS["cpu"],
-    )  # fmt: skip
-    ids = probe_tokens(anatomy.lm, device)[0].tolist()
-    # two rows of different length, so that the filling is tried too
-    items = [Item(0, ids, (len(ids) - 1,)), Item(1, ids[:-3], (len(ids) - 4,))]
-    try:
-        block = runner._run_block(ids[: len(ids) // 2], [])
-        if block.cache is None:
-            return "its cache is not one of plain keys and values"
-        shared = runner._run_batch(items, block).resid
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, NotImplementedError) as error:
-        if out_of_memory(error):
-            raise
-        return f"a forward with a shared cache fails ({type(error).__name__}: {str(error).splitlines()[0]})"
-    plain = torch.cat([runner._run_batch([item], _Block()).resid for item in items])
-    # after the final norm, since a few outlying dimensions of the plain stream would hide the rest
-    with quiet(anatomy.lm):
-        shared, plain = anatomy.norm(shared).float(), anatomy.norm(plain).float()
-    half = anatomy.dtype not in (torch.float32, torch.float64)
-    allowed = _SHARE_TOLERANCE_HALF if half else _SHARE_TOLERANCE
-    difference = float((shared - plain).norm() / plain.norm())
-    if difference <= allowed:
-        return None
-    return f"readings with a shared cache are off by {difference:.1%} on a probe"

@@ -37,7 +37,8 @@ def test_readings_are_the_same_and_the_block_runs_once(architecture: str) -> Non
     lm = HookedLM(model, tiny.tokenizer())
     prompts = shared_prompts()
     plain = lm.read(prompts, share=False)
-    assert lm._not_shared is None
+    assert lm.conduct.why_not_shared(BLOCK) is None
+    lm.read(prompts)  # what is tried at first use is tried
     seen = tokens_run(lm)
     shared = lm.read(prompts)
     assert seen == [BLOCK, len(LENGTHS) * max(LENGTHS)]
@@ -116,7 +117,7 @@ def test_a_model_whose_shared_readings_are_off_is_not_shared(monkeypatch: pytest
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(model.model, "forward", forgets_the_past)
-    reason = HookedLM(model, tiny.tokenizer())._not_shared
+    reason = HookedLM(model, tiny.tokenizer()).conduct.why_not_shared()
     assert reason is not None
     assert reason.startswith("readings with a shared cache are off by")
 
