@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentlang.errors import InputError
+from latentlang.errors import InputError, ModelError
 from latentlang.models.hooked import HookedLM
 
 _NATS_PER_BIT = math.log(2)
@@ -109,6 +109,7 @@ def read_out(
 
     Raises:
         InputError: ranks without targets, or a target that is no token id.
+        ModelError: the logits of a layer are NaN or infinite.
     """
     if ranks and targets is None:
         raise InputError("ranks are those of target tokens; give targets=[batch, target]")
@@ -119,6 +120,12 @@ def read_out(
     wanted = None if targets is None else _per_row(targets, layers, model.vocab_size).to(normed.device)
     chunks = _Chunks(model, normed)
     one = _First(chunks, sets, wanted, top)
+    if not bool(one.log_total.isfinite().all()):
+        kind = str(model.dtype).removeprefix("torch.")
+        raise ModelError(
+            f"the logits that {type(model.lm).__name__} gives its residual stream are NaN or infinite in {kind}; load it "
+            "with dtype='bf16' or 'fp32'"
+        )
     shape, kept = (batch, layers), layers - int(divergence and final is not None)
 
     def shaped(values: Tensor) -> Tensor:

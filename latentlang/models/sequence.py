@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentlang.answers.paths import AnswerPath, Tokens, Wordings, answer_paths
+from latentlang.errors import ModelError
 from latentlang.models.hooked import HookedLM
 from latentlang.models.reading import Reading
 from latentlang.models.readout import Readout, TokenSets, read_out
@@ -77,7 +78,8 @@ def score_answers(
 
     Raises:
         InputError: an empty answer, or not one list of answers per prompt.
-        ModelError: a sequence longer than the model's context, or a tokenizer whose bytes cannot be told.
+        ModelError: a sequence longer than the model's context, a model that looks ahead, or a tokenizer whose bytes
+            cannot be told.
     """
     wanted = range(1, model.n_layers + 1) if layers is None else layers
     ids, paths = answer_paths(model, prompts, answers)
@@ -86,6 +88,11 @@ def score_answers(
         for before, found in zip(ids, paths, strict=True)
     ]
     runs = [(tree, run) for tree in trees for run in tree.runs]
+    if any(run[-1] for _tree, run in runs) and (reason := model.conduct.looks_ahead) is not None:
+        raise ModelError(
+            f"whole answers cannot be scored with {type(model.lm).__name__}: {reason}, so every token of an answer would "
+            "be read knowing the rest; read first tokens instead"
+        )
     left = {id(tree): len(tree.runs) for tree in trees}
     done = 0
     for reading in model.stream(

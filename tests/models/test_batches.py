@@ -80,7 +80,7 @@ def test_the_batch_is_halved_when_memory_ends_and_the_run_goes_on(error: BaseExc
 
 def test_a_prompt_that_alone_is_too_much_is_named() -> None:
     lm = hooked()
-    lm.read([[5]])
+    lm.read([[5], [6, 7]])
     limit_memory(lm, 8, torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(ModelError, match="not enough memory for a single prompt of 12 tokens on cpu"):
         lm.read(draw(12, 3))
