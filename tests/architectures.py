@@ -76,6 +76,9 @@ def _small(default: Any, model_type: str) -> dict[str, Any]:
         if isinstance(own, list) and not isinstance(sizes[name], list):
             sizes[name] = [sizes[name]] * LAYERS
     sizes["vocab_size"] = VOCAB
+    rope = getattr(default, "rope_parameters", None) or {}
+    if "mrope_section" in rope or model_type.startswith(("qwen2_vl", "qwen2_5_vl", "glm4v", "glm46v")):
+        sizes["rope_parameters"] = {"rope_type": "default", "rope_theta": 1e4, **rope, "mrope_section": [2, 1, 1]}
     sizes.update(_MORE.get(model_type, {}))
     return sizes
 
