@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from typing import Any
 
 import torch
@@ -70,7 +69,13 @@ def config(model_type: str) -> Any:
 def _small(default: Any, model_type: str) -> dict[str, Any]:
     known = {*default.to_dict(), *inspect.signature(type(default)).parameters, *default.attribute_map}
     sizes: dict[str, Any] = {name: value for name, value in _SIZES.items() if name in known}
-    sizes.update({name: name_ for name, name_ in (("bos_token_id", 0), ("eos_token_id", 1), ("pad_token_id", 2)) if name in known})
+    sizes.update(
+        {
+            name: name_
+            for name, name_ in (("bos_token_id", 0), ("eos_token_id", 1), ("pad_token_id", 2))
+            if name in known
+        }
+    )
     for name in list(sizes):
         own = getattr(default, name, None)
         if isinstance(own, list) and not isinstance(sizes[name], list):
@@ -78,7 +83,12 @@ def _small(default: Any, model_type: str) -> dict[str, Any]:
     sizes["vocab_size"] = VOCAB
     rope = getattr(default, "rope_parameters", None) or {}
     if "mrope_section" in rope or model_type.startswith(("qwen2_vl", "qwen2_5_vl", "glm4v", "glm46v")):
-        sizes["rope_parameters"] = {"rope_type": "default", "rope_theta": 1e4, **rope, "mrope_section": [2, 1, 1]}
+        sizes["rope_parameters"] = {
+            "rope_type": "default",
+            "rope_theta": 1e4,
+            **rope,
+            "mrope_section": [2, 1, 1],
+        }
     sizes.update(_MORE.get(model_type, {}))
     return sizes
 

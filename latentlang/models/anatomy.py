@@ -268,7 +268,9 @@ def dissect(lm: Any, *, device: torch.device) -> Anatomy:
                 anatomy = plain
             lens = anatomy.finish(raw)
             # the way on which a reading gets the model's own logits: the head is handed one position's normed state
-            feed = head.register_forward_pre_hook(lambda _m, args: (normed[:, None].to(args[0].device), *args[1:]))
+            feed = head.register_forward_pre_hook(
+                lambda _m, args: (normed[:, None].to(args[0].device), *args[1:])
+            )
             with feed:
                 fed = lm(input_ids=ids, use_cache=False, return_dict=True, **keep).logits[:, -1]
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:

@@ -166,6 +166,9 @@ def _windows(config: object) -> list[int]:
     found = {
         value
         for name, value in (to_dict() if to_dict is not None else {}).items()
-        if any(part in name for part in _WINDOWS) and "layers" not in name and isinstance(value, int) and not isinstance(value, bool)
+        if any(part in name for part in _WINDOWS)
+        and "layers" not in name
+        and isinstance(value, int)
+        and not isinstance(value, bool)
     }
     return sorted(value for value in found if value >= _TOKENS)

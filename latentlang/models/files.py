@@ -24,7 +24,7 @@ _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "consolidated*.pth")
 _CONVERT = "from_pretrained(...) and save_pretrained(...) in a place you trust write model.safetensors"
 # Of each weight file, for its fingerprint.
 _SAMPLES, _SAMPLE_BYTES = 64, 256
-_HEAD_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_HEAD_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForVisionText2Text")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -47,12 +47,16 @@ class _Config(documents.Record):
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files that hold a model's weights, in order.
+    """The safetensors files that hold a model's weights, in order: those that transformers loads.
+
+    Where one file lies beside shards, it takes the one file.
 
     Raises:
         ModelError: there are none, only pickles, a shard is missing, or a file ends too early.
     """
-    if (folder / _INDEX).exists():
+    if (folder / _SINGLE).exists():
+        files = [folder / _SINGLE]
+    elif (folder / _INDEX).exists():
         index = documents.checked(
             _Index, read_json(folder / _INDEX), folder / _INDEX, then=_AGAIN, error=ModelError
         )
@@ -72,8 +76,6 @@ def weight_files(folder: Path) -> list[Path]:
                 "fetch the rest (`hf download`)"
             )
         files = [folder / name for name in names]
-    elif (folder / _SINGLE).exists():
-        files = [folder / _SINGLE]
     else:
         pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
         if pickles:

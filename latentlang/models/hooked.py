@@ -69,6 +69,7 @@ class HookedLM:
         name: name for provenance; the model's own where not given.
         revision: commit, or hash of the files, where known.
         adapter: name of the adapter on it; found out where not given.
+        notes: what was noticed when it was loaded.
 
     Attributes:
         model: the object given.
@@ -76,6 +77,7 @@ class HookedLM:
         tokenizer: the tokenizer given.
         name: name for provenance.
         revision: revision for provenance, or None.
+        loading_notes: what was noticed when it was loaded.
 
     Raises:
         ModelError: the model has no blocks or no head that could be found, or a prompt-learning adapter.
@@ -89,12 +91,14 @@ class HookedLM:
         name: str | None = None,
         revision: str | None = None,
         adapter: str | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         if not isinstance(model, nn.Module):
             raise ModelError(f"a model object is needed, not {type(model).__name__}; load(...) takes a name")
         self.model = model
         self.tokenizer = tokenizer
         self.revision = revision
+        self.loading_notes = tuple(notes)
         self.lm = inner_model(model)
         self.config = text_config(self.lm)
         if getattr(self.lm.config, "is_encoder_decoder", False):

@@ -26,7 +26,10 @@ from latentlang.models.hooked import HookedLM
 from latentlang.models.hub import fetch, fetch_adapter
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.models.running import out_of_memory
+from latentlang.models.weights import check_weights
 from latentlang.paths import given_path, is_folder, is_present
+
+logger = logging.getLogger(__name__)
 
 _DTYPES = {
     "float32": torch.float32, "fp32": torch.float32, "bfloat16": torch.bfloat16, "bf16": torch.bfloat16,
@@ -89,14 +92,19 @@ def load(
     weight_files(folder)
     check_tokenizer(folder)
     tokenizer = _load_tokenizer(folder, info, trust_remote_code)
-    model = _load_weights(
-        folder, info, dtype=kind, device=where, device_map=device_map, quantization=quantization, attn=attn,
-        trust_remote_code=trust_remote_code,
-    )  # fmt: skip
+    how = {
+        "device": where, "device_map": device_map, "quantization": quantization, "attn": attn,
+        "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
+    model, notes = _load_weights(folder, info, dtype=kind, **how)
+    if dtype is None and kind is torch.float16 and (reason := _not_readable(model)) is not None:
+        logger.warning("%s is loaded in float32: %s", info.name, reason)
+        del model
+        model, notes = _load_weights(folder, info, dtype=torch.float32, **how)
     label = None
     if adapter is not None:
         model, label = _load_adapter(model, adapter)
-    lm = HookedLM(model, tokenizer, name=info.name, revision=commit, adapter=label)
+    lm = HookedLM(model, tokenizer, name=info.name, revision=commit, adapter=label, notes=notes)
     if label is not None:
         check_effect(lm.model, lm.lm, device=lm.device, name=label)
     return lm
@@ -193,9 +201,8 @@ def _load_weights(
     quantization: str | None,
     attn: str | None,
     trust_remote_code: bool,
-) -> Any:
-    from transformers import AutoModelForCausalLM
-
+) -> tuple[Any, tuple[str, ...]]:
+    """The model, in eval mode, and notes on it."""
     options: dict[str, Any] = {"dtype": dtype}
     if attn is not None:
         options["attn_implementation"] = attn
@@ -206,11 +213,13 @@ def _load_weights(
         # bitsandbytes packs weights as they arrive on the device, so they cannot be moved there afterwards
         options.setdefault("device_map", {"": str(device)})
     small = sum(file.stat().st_size for file in weight_files(folder)) < _SMALL_BYTES
+    kind = _model_class(check_config(folder), info.hub_id, trust_remote_code=trust_remote_code)
     try:
         with _quiet(progress=not small):
-            model, report = AutoModelForCausalLM.from_pretrained(
+            model, report = kind.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=trust_remote_code,
-                output_loading_info=True, **options,
+                # a shape that does not fit is told by `check_weights`, which names it
+                output_loading_info=True, ignore_mismatched_sizes=True, **options,
             )  # fmt: skip
             if "device_map" not in options:
                 model = model.to(device)
@@ -221,14 +230,43 @@ def _load_weights(
                 "quantization='4bit', device_map='auto', a smaller dtype or a smaller model"
             ) from error
         raise ModelError(f"{info.hub_id!r} cannot be loaded: {_line(error)}") from error
-    missing = sorted(report.get("missing_keys") or ())
-    if missing:
-        raise ModelError(
-            f"the weights of {info.hub_id!r} lack {missing[0]!r}"
-            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-            + ", which would be random numbers; fetch the model again"
-        )
-    return model.eval()
+    notes = check_weights(model, report, folder, name=info.hub_id)
+    return model.eval(), notes
+
+
+def _model_class(config: dict[str, Any], name: str, *, trust_remote_code: bool) -> Any:
+    """transformers' class to load a folder with: a causal language model, or one with eyes or ears around it.
+
+    Raises:
+        ModelError: it has neither for this kind of model.
+    """
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForMultimodalLM
+    from transformers.models.auto import modeling_auto as known
+
+    kind = config.get("model_type")
+    if kind in known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or ("auto_map" in config and trust_remote_code):
+        return AutoModelForCausalLM
+    if kind in known.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        return AutoModelForImageTextToText
+    if kind in known.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES:
+        return AutoModelForMultimodalLM
+    what = ", ".join(map(str, config.get("architectures") or ())) or "no class named"
+    eyes = any(f"{part}_config" in config for part in ("vision", "audio", "text"))
+    raise ModelError(
+        f"{name!r} is of the type {str(kind)!r} ({what}), for which this version of transformers has no causal language "
+        "model"
+        + (" and none with a text decoder inside" if eyes else "")
+        + "; update transformers, or choose another"
+    )
+
+
+def _not_readable(model: Any) -> str | None:
+    """Why a model cannot be read in the dtype that was chosen for it; None where it can."""
+    try:
+        HookedLM(model).dtype  # noqa: B018 - looking runs the probe
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 @contextmanager

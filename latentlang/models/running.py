@@ -324,7 +324,9 @@ class Runner:
 
 def _finite(found: Iterable[Tensor]) -> bool:
     """Whether no number is NaN or infinite: either makes the extremes so."""
-    return all(bool(torch.stack(torch.aminmax(values)).isfinite().all()) for values in found if values.numel())
+    return all(
+        bool(torch.stack(torch.aminmax(values)).isfinite().all()) for values in found if values.numel()
+    )
 
 
 def _inside(span: tuple[int, int], length: int) -> tuple[int, int] | None:

@@ -181,12 +181,16 @@ def test_activations_that_overflow_are_refused_with_layer_and_dtype(dtype: torch
     lm.read([[5, 6, 7]])
     with torch.no_grad():  # one token that overflows in the second block: no probe holds it
         model.model.embed_tokens.weight[11] = 1e4
-    model.model.layers[1].register_forward_hook(lambda _m, _a, out: out.masked_fill(out.abs() > 5e3, torch.inf))
+    model.model.layers[1].register_forward_hook(
+        lambda _m, _a, out: out.masked_fill(out.abs() > 5e3, torch.inf)
+    )
     kind = str(dtype).removeprefix("torch.")
     for options in (
         {}, {"layers": [-1]}, {"layers": [3], "pool": "mean"}, {"positions": "all"}, {"share": False},
     ):  # fmt: skip
-        with pytest.raises(ModelError, match=rf"from layer 2 on in {kind} \(prompt 1\), so nothing can be read"):
+        with pytest.raises(
+            ModelError, match=rf"from layer 2 on in {kind} \(prompt 1\), so nothing can be read"
+        ):
             lm.read([[5], [5, 11, 7, 11]], **options)
 
 
@@ -203,7 +207,9 @@ def test_weights_that_are_no_numbers_are_named() -> None:
     model = tiny.model("mistral")
     with torch.no_grad():
         model.model.layers[2].mlp.up_proj.weight[3, 4] = torch.nan
-    with pytest.raises(ModelError, match=r"the weight 'model\.layers\.2\.mlp\.up_proj\.weight' of .* holds NaN"):
+    with pytest.raises(
+        ModelError, match=r"the weight 'model\.layers\.2\.mlp\.up_proj\.weight' of .* holds NaN"
+    ):
         HookedLM(model, tiny.tokenizer()).read([[5, 6]])
 
 

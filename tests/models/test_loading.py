@@ -159,7 +159,7 @@ def spoil(what: str, folder: Path) -> None:
         ("bare", "is MistralModel, which is no decoder with a language-model head"),
         ("unknown type", "newer-than-this"),
         ("own code", "brings Python code of its own, which is not run"),
-        ("wrong size", "cannot be loaded"),
+        ("wrong size", "is 300 x 32 where its config.json asks for 300 x 64 and "),
     ],
 )
 def test_a_folder_that_is_not_whole_is_refused_in_one_line(
@@ -470,3 +470,85 @@ def test_a_prompt_learning_adapter_is_refused() -> None:
     config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
     with pytest.raises(ModelError, match="prompt-learning"):
         HookedLM(peft.get_peft_model(tiny.model("mistral"), config), tiny.tokenizer())
+
+
+# Weights and config that are not of one model
+
+
+def saved(architecture: str, folder: Path, **config: Any) -> Path:
+    tiny.model(architecture).save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    change_config(folder, **config)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("architecture", "config", "message"),
+    [
+        (
+            "qwen2", {"model_type": "llama", "architectures": ["LlamaForCausalLM"]},
+            "the weight 'model.layers.0.self_attn.k_proj.bias' and 8 more",
+        ),
+        (
+            "qwen3", {"model_type": "llama", "architectures": ["LlamaForCausalLM"]},
+            "the weight 'model.layers.0.self_attn.k_norm.weight' and 5 more",
+        ),
+        ("llama", {"num_hidden_layers": 2}, "go on to block 3 and its config.json says 2 blocks"),
+        (
+            "llama", {"vocab_size": 200},
+            "the weight 'lm_head.weight' of {folder!r} is 300 x 32 where its config.json asks for 200 x 32 and 1 more",
+        ),
+    ],
+)  # fmt: skip
+def test_weights_that_would_be_left_out_are_named(
+    architecture: str, config: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    folder = saved(architecture, tmp_path / "odd", **config)
+    with pytest.raises(ModelError) as caught:
+        load(folder)
+    assert message.format(folder=str(folder)) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_left_out_that_are_zero_or_of_another_part_do_no_harm(tmp_path: Path) -> None:
+    folder = saved("llama", tmp_path / "zero")
+    plain = load(folder).read([[5, 6]]).logits
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.0.self_attn.q_proj.bias"] = torch.zeros(32)
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
+    tensors["vision_tower.encoder.layers.0.fc.weight"] = torch.ones(4, 4)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    lm = load(folder)
+    assert torch.equal(lm.read([[5, 6]]).logits, plain)
+    assert lm.loading_notes == ("1 weights of its file are no part of LlamaForCausalLM (vision_tower)",)
+
+
+def test_the_revision_is_of_the_file_that_is_loaded(folder: Path) -> None:
+    first, plain = fingerprint(folder), load(folder).read([[5, 6]]).logits
+    model = tiny.model("mistral", seed=3)
+    model.save_pretrained(folder / "shards", max_shard_size="20KB")
+    for file in (folder / "shards").glob("*safetensors*"):
+        file.rename(folder / file.name)
+    assert torch.equal(load(folder).read([[5, 6]]).logits, plain), "transformers takes the one file"
+    assert fingerprint(folder) == first
+    (folder / "model.safetensors").unlink()
+    assert not torch.equal(load(folder).read([[5, 6]]).logits, plain)
+    assert fingerprint(folder) != first
+
+
+def test_float16_that_was_not_asked_for_gives_way_to_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = tiny.model("gemma3")
+    with torch.no_grad():
+        model.model.layers[0].post_feedforward_layernorm.weight.fill_(6e4)
+    model.save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    monkeypatch.setattr("latentlang.models.loading.find_dtype", lambda dtype, _device: dtype or torch.float16)
+    lm = load(tmp_path)
+    assert lm.dtype is torch.float32
+    assert "is loaded in float32: the activations of Gemma3ForCausalLM are" in caplog.text
+    own = hf.AutoModelForCausalLM.from_pretrained(tmp_path)(torch.tensor([[5, 6]])).logits[0, -1]
+    torch.testing.assert_close(lm.read([[5, 6]]).logits[0], own.detach())
+    with pytest.raises(ModelError, match="in float16"):
+        load(tmp_path, dtype=torch.float16).read([[5, 6]])
