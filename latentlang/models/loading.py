@@ -26,6 +26,7 @@ from latentlang.models.hooked import HookedLM
 from latentlang.models.hub import fetch, fetch_adapter
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.models.running import out_of_memory
+from latentlang.models.tokenizer import load_tokenizer_of
 from latentlang.models.weights import check_weights
 from latentlang.paths import given_path, is_folder, is_present
 
@@ -91,7 +92,7 @@ def load(
         )
     weight_files(folder)
     check_tokenizer(folder)
-    tokenizer = _load_tokenizer(folder, info, trust_remote_code)
+    tokenizer, words = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
     how = {
         "device": where, "device_map": device_map, "quantization": quantization, "attn": attn,
         "trust_remote_code": trust_remote_code,
@@ -104,7 +105,9 @@ def load(
     label = None
     if adapter is not None:
         model, label = _load_adapter(model, adapter)
-    lm = HookedLM(model, tokenizer, name=info.name, revision=commit, adapter=label, notes=notes)
+    lm = HookedLM(model, tokenizer, name=info.name, revision=commit, adapter=label, notes=(*words, *notes))
+    for note in lm.loading_notes:
+        logger.warning("%s: %s", lm.name, note)
     if label is not None:
         check_effect(lm.model, lm.lm, device=lm.device, name=label)
     return lm
@@ -117,7 +120,10 @@ def load_tokenizer(
     info = resolve(name, revision=revision)
     folder, _ = _folder(info, trust_remote_code, weights=False)
     check_tokenizer(folder)
-    return _load_tokenizer(folder, info, trust_remote_code)
+    tokenizer, notes = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
+    for note in notes:
+        logger.warning("%s: %s", info.name, note)
+    return tokenizer
 
 
 def _folder(info: ModelInfo, with_code: bool, *, weights: bool = True) -> tuple[Path, str]:
@@ -178,17 +184,6 @@ def _known_type(model_type: object) -> bool:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     return model_type in CONFIG_MAPPING_NAMES
-
-
-def _load_tokenizer(folder: Path, info: ModelInfo, trust_remote_code: bool) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=trust_remote_code
-        )
-    except Exception as error:
-        raise ModelError(f"the tokenizer of {info.hub_id!r} cannot be loaded: {_line(error)}") from error
 
 
 def _load_weights(
