@@ -16,6 +16,8 @@ _SPACE_MARK = "▁"
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 # Names that stand for no text even where the tokenizer does not flag them as special.
 _CONTROL = re.compile(r"<(unk|s|/s|pad|mask|bos|eos)>|\[(UNK|CLS|SEP|PAD|MASK|BOS|EOS)\]")
+# Letters and digits, and nothing that marks a token as one of the model's own signs.
+_WORD = re.compile(r"(?=.*[^\W\d_])[^\W_]+(?: [^\W_]+)*")
 _PLACEHOLDER = re.compile(
     r"[<\[]\|?(unused|reserved|extra_id|madeupword|placeholder|special|dummy)[\w ]*\|?[>\]]", re.IGNORECASE
 )
@@ -123,9 +125,11 @@ def _read(tokenizer: Any) -> TokenBytes:
         raise ModelError(f"the tokenizer {name} has an empty vocabulary")
     family = _family(tokenizer, name, parts, vocabulary)
     added = _added(tokenizer)
-    specials = {i for i, (_, special) in added.items() if special} | set(
-        getattr(tokenizer, "all_special_ids", ())
-    )
+    roles = _roles(tokenizer)
+    # a word that was added is text, also where it was flagged as special so that no tokenizer cuts it
+    words = {i for i, (token, _) in added.items() if i not in roles and _WORD.fullmatch(token.strip())}
+    flagged = {i for i, (_, special) in added.items() if special}
+    specials = (flagged | {*getattr(tokenizer, "all_special_ids", ())}) - words
     has_bytes = family != "byte-level" and (
         parts.byte_fallback or all(f"<0x{value:02X}>" in vocabulary for value in range(256))
     )
@@ -140,7 +144,7 @@ def _read(tokenizer: Any) -> TokenBytes:
             table[i] = bytes([int(byte[1], 16)])
         elif i in specials or token == parts.unk or _stands_for_nothing(token, family, i in added):
             names[i] = token
-        elif i in added and family == "byte-level":
+        elif i in added and (family == "byte-level" or i in words):
             # Added tokens are cut out of the text before it is spelt in the byte alphabet.
             table[i] = token.encode("utf-8", "surrogatepass")
         elif family == "byte-level":
@@ -191,6 +195,13 @@ def _added(tokenizer: Any) -> dict[int, tuple[str, bool]]:
     except (AttributeError, NotImplementedError):
         return {}
     return {int(i): (str(token.content), bool(token.special)) for i, token in decoder.items()}
+
+
+def _roles(tokenizer: Any) -> set[int]:
+    """Ids of the tokens that have an office: they begin, end, fill up, mask."""
+    names = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
+    found = (getattr(tokenizer, f"{name}_token_id", None) for name in names)
+    return {int(i) for i in found if i is not None}
 
 
 def _stands_for_nothing(token: str, family: str, added: bool) -> bool:

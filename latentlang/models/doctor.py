@@ -14,6 +14,7 @@ from latentlang.answers import answer_sets, counted, token_bytes
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS
 from latentlang.models.hooked import HookedLM
+from latentlang.models.noticing import SILENT_SHARE, silent_note
 from latentlang.tasks import Prompt, task
 
 Verdict = Literal["ok", "note", "fault"]
@@ -153,6 +154,16 @@ def _tokenizer(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
         "ok",
         f"{table.family}, {table.writing} tokens that write text{unused}; round trip of {table.probes} short texts",
     )
+    for note in (*model.loading_notes, model.notices.beginning):
+        if note is not None:
+            yield "note", note
+    logits = model.read(_prompts(model), layers=[-1]).logits
+    assert logits is not None
+    mass = model.notices.silent_mass(logits)
+    if mass > SILENT_SHARE:
+        yield "note", silent_note(mass, extra)
+    else:
+        yield "ok", f"{mass:.2%} of the probability on tokens that write nothing"
 
 
 def _languages(model: HookedLM) -> Iterator[tuple[Verdict, str]]:

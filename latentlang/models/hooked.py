@@ -27,6 +27,7 @@ from latentlang.models.anatomy import (
 from latentlang.models.blocks import Recipe, find_recipes
 from latentlang.models.conduct import Conduct
 from latentlang.models.encoding import Encoder, PromptLike, TokenizedPrompt, prepare
+from latentlang.models.noticing import SILENT_SHARE, Notices, silent_note
 from latentlang.models.reader import Reader
 from latentlang.models.reading import Reading, Request, check_layers, check_pools, check_streams, collect
 from latentlang.models.running import BATCH_TOKENS, Runner
@@ -108,6 +109,7 @@ class HookedLM:
         self.name = name or getattr(self.lm.config, "_name_or_path", "") or type(self.lm).__name__
         self.adapter = adapter or adapters.name_of(model)
         self._encoder = Encoder(tokenizer)
+        self._silence_noted = False
         self._head = find_head(self.lm)
         self.n_layers = len(find_layers(self.lm)[1])
 
@@ -130,6 +132,29 @@ class HookedLM:
     def conduct(self) -> Conduct:
         """Whether prompts may run side by side and share few-shot blocks; each is tried when it is first needed."""
         return Conduct(self._anatomy, device=self.device, vocab_size=self.vocab_size, name=self.name)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """What is worth a note of the model and its tokenizer; each is looked at when it is first needed."""
+        return Notices(self.lm, self.tokenizer, vocab_size=self.vocab_size, device=self.device)
+
+    @cached_property
+    def _beginning_noted(self) -> None:
+        if self.notices.beginning is not None:
+            logger.warning("%s: %s", self.name, self.notices.beginning)
+
+    def _watched(self, readings: Iterator[Reading]) -> Iterator[Reading]:
+        """The readings; once per model a note, where tokens that write nothing hold much of the probability."""
+        mass, rows = 0.0, 0
+        for reading in readings:
+            if reading.logits is not None and not self._silence_noted:
+                mass += self.notices.silent_mass(reading.logits) * len(reading)
+                rows += len(reading)
+            yield reading
+        if rows and mass / rows > SILENT_SHARE and not self._silence_noted:
+            self._silence_noted = True
+            padded = self.vocab_size - len(self.tokenizer)
+            logger.warning("%s: %s", self.name, silent_note(mass / rows, padded))
 
     @property
     def device(self) -> torch.device:
@@ -286,10 +311,11 @@ class HookedLM:
             ModelError: an option or a prompt cannot be used; the model cannot be read; an activation is NaN or
                 infinite; one prompt is too much for the memory.
         """
-        return self.reader(
+        reader = self.reader(
             layers=layers, positions=positions, streams=streams, pool=pool, logits=logits, share=share,
             batch_tokens=batch_tokens,
-        ).stream(prompts, progress=progress)  # fmt: skip
+        )  # fmt: skip
+        return self._watched(reader.stream(prompts, progress=progress))
 
     def read(
         self,
@@ -311,7 +337,7 @@ class HookedLM:
         )  # fmt: skip
         items = reader.prepare(prompts)
         return collect(
-            reader.runner.run(items, progress),
+            self._watched(reader.runner.run(items, progress)),
             total=len(items),
             width=max(len(item.wanted) for item in items),
         )
@@ -337,6 +363,7 @@ class HookedLM:
             ModelError: an option cannot be used, or the model cannot be read.
         """
         names = check_streams(streams)
+        self._beginning_noted  # noqa: B018 - looked at once, where it is in question at all
         wanted = check_layers(layers, depth=self.n_layers, streams=names)
         pools = sorted(check_pools(pool), key=lambda name: name == "last")
         if batch_tokens is not None and batch_tokens < 1:

@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
+import tiny
 from answer_corpus import LANGUAGES, MAKERS, SENTENCES, TASKS, trained, wrapped
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -407,3 +408,20 @@ def test_a_vocabulary_of_152_000_takes_in_proportion_to_its_size() -> None:
     small, large = reading(19_000), reading(152_000)
     assert large[0] < 24 * small[0]
     assert large[1] < 24 * small[1]
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_words_added_after_training_can_begin_an_answer(special):
+    tokenizer = tiny.tokenizer()
+    before = len(tokenizer)
+    tokenizer.add_tokens(["Hundekatze", "東京都", "<|im_start|>", "[INST]"], special_tokens=special)
+    table = token_bytes(tokenizer)
+    assert table.bytes[before] == b"Hundekatze"
+    assert table.bytes[before + 1] == "東京都".encode()
+    assert before in table.beginning(b"Hundekatze")
+    assert before in table.beginning(b"Hunde")
+    assert before + 1 in table.beginning("東京".encode())
+    assert tokenizer.encode("Hundekatze", add_special_tokens=False) == [before]
+    if special:
+        assert [table.bytes[before + 2], table.bytes[before + 3]] == [None, None]
+    assert [table.bytes[i] for i in (tiny.BOS, tiny.EOS, tiny.PAD)] == [None] * 3

@@ -1,0 +1,103 @@
+"""What is worth a note of a model and its tokenizer: a beginning that is missing, probability on tokens that write nothing."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentlang.errors import InputError
+from latentlang.models.anatomy import quiet
+
+# Plain texts on which a model is asked with and without its beginning-of-text token.
+_TEXTS = (
+    "The capital of France is Paris, and the capital of Germany is Berlin.",
+    "Der Hund und die Katze sind im Haus, und die Kinder spielen im Garten.",
+    "In the morning she drank a cup of tea and read the newspaper.",
+)
+# Nats a token by which the beginning-of-text token must help to be worth a note. Measured on Gemma 3 270M: see
+# tests/models/test_noticing.py; a model that was trained without one is not helped.
+_HELPS = 0.3
+# Share of the probability on tokens that write nothing that is worth a note.
+SILENT_SHARE = 0.01
+
+
+class Notices:
+    """What is noticed of a model as it is read.
+
+    Args:
+        lm: the causal LM.
+        tokenizer: its tokenizer, or None.
+        vocab_size: number of logits.
+        device: where token ids go.
+    """
+
+    def __init__(self, lm: Any, tokenizer: Any, *, vocab_size: int, device: torch.device) -> None:
+        self._lm = lm
+        self._tokenizer = tokenizer
+        self._vocab_size = vocab_size
+        self._device = device
+
+    @cached_property
+    def beginning(self) -> str | None:
+        """That the tokenizer leaves out a beginning-of-text token which the model reads better with; None if not so.
+
+        The model is asked (six short texts) only where the tokenizer has such a token, other than its end-of-text
+        token, and does not put it there.
+        """
+        tokenizer = self._tokenizer
+        bos = getattr(tokenizer, "bos_token_id", None)
+        if bos is None or bos == getattr(tokenizer, "eos_token_id", None):
+            return None
+        texts = [list(tokenizer(text)["input_ids"]) for text in _TEXTS]
+        if any(bos in ids[:2] for ids in texts) or any(len(ids) < 3 for ids in texts):
+            return None
+        without = sum(self._log_prob(ids) for ids in texts)
+        gain = (sum(self._log_prob([bos, *ids], start=1) for ids in texts) - without) / sum(map(len, texts))
+        if not gain > _HELPS:
+            return None
+        return (
+            f"the tokenizer puts no {tokenizer.bos_token!r} before a text, and with it the model gives plain text "
+            f"{gain:.1f} nats a token more: set add_bos_token to true in tokenizer_config.json"
+        )
+
+    def _log_prob(self, ids: list[int], *, start: int = 0) -> float:
+        """Log-probability of a text's tokens, given the first."""
+        with quiet(self._lm):
+            output = self._lm(input_ids=torch.tensor([ids], device=self._device), use_cache=False, return_dict=True)
+        found = output.logits[0].float().log_softmax(-1)[start:-1]
+        wanted = torch.tensor(ids[start + 1 :], device=found.device)
+        return float(found.gather(1, wanted[:, None]).sum())
+
+    @cached_property
+    def silent(self) -> Tensor | None:
+        """Ids of the tokens that write nothing: special, unused and padded ones; None without a readable tokenizer."""
+        from latentlang.answers.vocabulary import token_bytes
+
+        if self._tokenizer is None:
+            return None
+        try:
+            table = token_bytes(self._tokenizer)
+        except InputError:
+            return None
+        known = table.bytes[: self._vocab_size]
+        ids = [i for i, text in enumerate(known) if not text]
+        return torch.tensor([*ids, *range(len(known), self._vocab_size)], dtype=torch.long)
+
+    def silent_mass(self, logits: Tensor) -> float:
+        """Mean share of the probability on tokens that write nothing, of logits ``[row, vocab]``; 0 if not known."""
+        if self.silent is None or not len(self.silent) or logits.shape[-1] != self._vocab_size:
+            return 0.0
+        inside = logits[:, self.silent.to(logits.device)].logsumexp(-1)
+        return float((inside - logits.logsumexp(-1)).exp().mean())
+
+
+def silent_note(mass: float, padded: int) -> str:
+    """How a share of the probability on tokens that write nothing is told."""
+    beyond = f" ({padded} of them beyond its tokenizer)" if padded > 0 else ""
+    return (
+        f"{mass:.0%} of the model's own probability lies on tokens that write nothing{beyond}: special, unused or padded "
+        "ones, so that all answers together have no more than the rest"
+    )

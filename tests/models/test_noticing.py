@@ -1,0 +1,102 @@
+"""What is worth a note: a beginning-of-text token left out, probability on tokens that write nothing."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+import tiny
+import torch
+
+from latentlang.models import HookedLM, load
+from latentlang.models.doctor import check_up
+
+
+def needs_beginning() -> Any:
+    """A model that is at a loss unless its first token is the beginning-of-text token."""
+    model = tiny.model("mistral")
+    model.register_forward_hook(
+        lambda _m, args, kwargs, output: (
+            output if int(kwargs["input_ids"][0, 0]) == tiny.BOS else _worse(output)
+        ),
+        with_kwargs=True,
+    )
+    return model
+
+
+def _worse(output: Any) -> Any:
+    output.logits = output.logits * 3
+    return output
+
+
+def without_bos() -> Any:
+    return tiny.tokenizer(bos=False)
+
+
+def test_a_missing_beginning_that_the_model_needs_is_noted(caplog: pytest.LogCaptureFixture) -> None:
+    lm = HookedLM(needs_beginning(), without_bos(), name="odd")
+    assert "puts no '<s>' before a text" in str(lm.notices.beginning)
+    with caplog.at_level(logging.WARNING):
+        lm._beginning_noted
+        HookedLM(needs_beginning(), tiny.tokenizer(), name="whole")._beginning_noted
+    assert [record.message.split(" and ")[0] for record in caplog.records] == [
+        "odd: the tokenizer puts no '<s>' before a text,"
+    ]
+
+
+def test_a_model_that_is_not_helped_by_it_is_left_in_peace() -> None:
+    assert HookedLM(tiny.model("mistral"), without_bos()).notices.beginning is None
+    assert HookedLM(tiny.model("mistral"), tiny.tokenizer()).notices.beginning is None
+    assert HookedLM(tiny.model("mistral")).notices.beginning is None
+
+
+def padded(share: float) -> Any:
+    """A model of 40 rows more than its tokenizer, which hold a share of the probability."""
+    model = tiny.model("mistral", vocab_size=tiny.VOCAB + 40)
+
+    def lift(_module: Any, _args: Any, logits: torch.Tensor) -> torch.Tensor:
+        own = logits[..., 3 : tiny.VOCAB].logsumexp(-1, keepdim=True)
+        level = own + torch.log(torch.tensor(share / (1 - share))) - torch.log(torch.tensor(40.0))
+        logits = logits.clone()
+        logits[..., :3] = -torch.inf
+        logits[..., tiny.VOCAB :] = level
+        return logits
+
+    model.lm_head.register_forward_hook(lift)
+    return model
+
+
+@pytest.mark.parametrize("share", [0.9, 0.02])
+def test_probability_on_rows_that_no_token_writes_is_noted_once(
+    share: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    lm = HookedLM(padded(share), tiny.tokenizer(), name="padded")
+    with caplog.at_level(logging.WARNING):
+        reading = lm.read(["Review: good", "Kritik"])
+        lm.read(["Review: good"])
+    assert reading.logits is not None
+    own = reading.logits.softmax(-1)[:, tiny.VOCAB :].sum(-1).mean()
+    assert lm.notices.silent_mass(reading.logits) == pytest.approx(float(own), rel=1e-5)
+    assert float(own) == pytest.approx(share, rel=1e-4)
+    assert [record.message.split(" of the")[0] for record in caplog.records] == [f"padded: {share:.0%}"]
+    assert "40 of them beyond its tokenizer" in caplog.text
+
+
+def test_little_of_it_is_not_noted_and_the_doctor_gives_the_share(caplog: pytest.LogCaptureFixture) -> None:
+    lm = HookedLM(padded(0.004), tiny.tokenizer(), name="padded")
+    with caplog.at_level(logging.WARNING):
+        lm.read(["Review: good"])
+    assert not caplog.records
+    said = [f.detail for f in check_up(lm) if f.check == "tokenizer"]
+    assert "0.40% of the probability on tokens that write nothing" in said
+    noted = [f for f in check_up(HookedLM(padded(0.9), tiny.tokenizer())) if f.check == "tokenizer"]
+    assert any(f.verdict == "note" and f.detail.startswith("90% of the model's own") for f in noted)
+
+
+def test_the_pocket_model_gives_no_note(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        lm = load("pocket")
+        lm.read(["Review: good.\nEmotion: \""])
+    assert not caplog.records
+    assert lm.loading_notes == ()
