@@ -1,7 +1,7 @@
 """What a model's forward allows: prompts side by side, and few-shot blocks run once. Tried on probes at first use.
 
-Nothing is looked at before it is needed: a single prompt costs no probe; a batch costs about 230 tokens, a shared block
-about 200 more, and prompts longer than a window that the config names about three times the window. Once per model.
+Nothing is looked at before it is needed: a single prompt costs no probe; a batch costs 123 tokens, a shared block 102
+more, and prompts longer than a window that the config names about three times the window. Once per model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _TOLERANCE, _TOLERANCE_HALF = 1e-4, 5e-2
 # The probe, the tokens by which a shorter one ends earlier, and how much of it a shared block holds. A convolution
 # state is a few tokens long.
-_TOKENS, _SHORTER, _BLOCKS = 48, 5, (17, 31)
+_TOKENS, _SHORTER, _BLOCKS = 32, 5, (11, 21)
 # Windows up to this many tokens are tried; prompts longer than a larger one do not share blocks.
 _LONGEST_WINDOW = 512
 # What configs call the tokens after which something changes: a window, a chunk, local attention.
@@ -58,24 +58,28 @@ class Conduct:
         self._told = False
 
     @cached_property
+    def one_by_one(self) -> str | None:
+        """Why prompts cannot be run side by side, filled up on the right; None where they can. Noted once."""
+        long, short = self._probes(_TOKENS)
+        off = self._off(self._run([_last(0, long), _last(1, short)]), self._alone)
+        if not off:
+            return None
+        reason = self._ahead or f"a batch is off by {off:.1%} on a probe"
+        logger.warning("prompts of %s are run one by one: %s", self._name, reason)
+        return reason
+
+    @property
     def looks_ahead(self) -> str | None:
         """How a prompt's reading depends on what is put after it; None for a causal model."""
-        long, short = self._probes(_TOKENS)
+        # in a batch that comes out right the shorter prompt was filled up
+        return None if self.one_by_one is None else self._ahead
+
+    @cached_property
+    def _ahead(self) -> str | None:
+        _long, short = self._probes(_TOKENS)
         item = Item(0, [*short, *[short[-1]] * _SHORTER], (len(short) - 1,))
         off = self._off(self._run([item]), self._alone[1:])
         return f"what a token is depends on later tokens (off by {off:.1%} on a probe)" if off else None
-
-    @cached_property
-    def one_by_one(self) -> str | None:
-        """Why prompts cannot be run side by side, filled up on the right; None where they can. Noted once."""
-        reason = self.looks_ahead
-        if reason is None:
-            long, short = self._probes(_TOKENS)
-            off = self._off(self._run([_last(0, long), _last(1, short)]), self._alone)
-            reason = f"a batch is off by {off:.1%} on a probe" if off else None
-        if reason is not None:
-            logger.warning("prompts of %s are run one by one: %s", self._name, reason)
-        return reason
 
     def shared_up_to(self, tokens: int) -> int:
         """How long prompts may be that share a few-shot block, if the longest has so many tokens; 0 for not at all."""

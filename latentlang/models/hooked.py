@@ -143,11 +143,15 @@ class HookedLM:
         if self.notices.beginning is not None:
             logger.warning("%s: %s", self.name, self.notices.beginning)
 
-    def _watched(self, readings: Iterator[Reading]) -> Iterator[Reading]:
-        """The readings; once per model a note, where tokens that write nothing hold much of the probability."""
+    def _watched(self, prompts: Sequence[PromptLike], readings: Iterator[Reading]) -> Iterator[Reading]:
+        """The readings; once per model a note, where tokens that write nothing hold much of the probability.
+
+        Token ids may be anything; of texts one asks what is written next.
+        """
+        watching = any(isinstance(prompt, str | Prompt) for prompt in prompts)
         mass, rows = 0.0, 0
         for reading in readings:
-            if reading.logits is not None and not self._silence_noted:
+            if watching and reading.logits is not None and not self._silence_noted:
                 mass += self.notices.silent_mass(reading.logits) * len(reading)
                 rows += len(reading)
             yield reading
@@ -315,7 +319,7 @@ class HookedLM:
             layers=layers, positions=positions, streams=streams, pool=pool, logits=logits, share=share,
             batch_tokens=batch_tokens,
         )  # fmt: skip
-        return self._watched(reader.stream(prompts, progress=progress))
+        return self._watched(prompts, reader.stream(prompts, progress=progress))
 
     def read(
         self,
@@ -337,7 +341,7 @@ class HookedLM:
         )  # fmt: skip
         items = reader.prepare(prompts)
         return collect(
-            self._watched(reader.runner.run(items, progress)),
+            self._watched(prompts, reader.runner.run(items, progress)),
             total=len(items),
             width=max(len(item.wanted) for item in items),
         )
