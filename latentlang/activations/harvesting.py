@@ -177,7 +177,7 @@ def _prompts(
         asked = tuple(dict.fromkeys(p.language for p in prompts if isinstance(p, Prompt) and p.language))
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task=str(noted.pop("task", name)),
-        languages=tuple(asked), seed=seed, settings={**settings, **noted},
+        languages=tuple(asked), seed=seed, settings={**settings, **noted, **model.noted},
     )  # fmt: skip
     return given, provenance
 

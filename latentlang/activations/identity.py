@@ -17,13 +17,18 @@ _SAMPLES = 64
 
 
 def model_identity(model: HookedLM) -> dict[str, Any]:
-    """Name, revision, adapter (the one that is on, if any), class, and `fingerprint` of a model."""
+    """Name, revision, adapter (the one that is on, if any), class, and `fingerprint` of a model.
+
+    Of several adapters, or one at another strength, it is said which are on and how strongly: no weight tells that.
+    """
+    state = model.adapter_state
     return {
         "name": model.name,
         "revision": model.revision,
         "adapter": model.active_adapter,
         "class": type(model.lm).__name__,
         "weights": fingerprint(model.model),
+        **({} if state is None else {"adapters": state}),
     }
 
 

@@ -151,6 +151,8 @@ def compare(
     check_vacant(Path(out), ComparisonResult.kind)
     steps = Steps(Path(out))
     loaded = _model(model, adapter, known, loading)
+    if not known.identity:
+        loaded.base()  # refuses an adapter that cannot be taken off
     if "geometry" in chosen:
         check_layers(layers, depth=loaded.n_layers, streams=("resid",))
     run = _Run(
@@ -332,6 +334,7 @@ class _Run:
             "seen": list(self.trained.languages), "trained_known": self.trained.known,
             "identity": self.trained.identity, "training": [list(fact) for fact in self.trained.facts],
             "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device), **self.draws,
+            **model.noted,
         }  # fmt: skip
         return Provenance(
             model=model.name, revision=model.revision, adapter=model.adapter, task=task.name,

@@ -328,6 +328,8 @@ def _states(model: HookedLM, states: Sequence[str] | None) -> list[str]:
         raise InputError(f"no state asked for; give {' or '.join(STATES)}")
     if "tuned" in found:
         model.tuned()  # refuses a model without an adapter, or with one that does nothing
+    if "base" in found:
+        model.base()  # refuses an adapter that cannot be taken off
     return found
 
 
@@ -353,6 +355,6 @@ def _result(
         adapter=model.adapter if "tuned" in made["states"] else None,
         task=",".join(asked.task.name for asked in begun), languages=tuple(dict.fromkeys(table["language"])),
         policy="", protocol=",".join(dict.fromkeys(asked.protocol for asked in begun)), seed=seed,
-        settings={**made, "tasks": {asked.task.name: asked.settings(shots) for asked in begun}},
+        settings={**made, **model.noted, "tasks": {asked.task.name: asked.settings(shots) for asked in begun}},
     )  # fmt: skip
     return EvaluationResult(table=table[[*COLUMNS, *scores]], provenance=provenance)

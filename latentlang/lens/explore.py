@@ -181,7 +181,7 @@ def tabulate(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task="prompt", languages=(), policy="",
         settings={
             "prompt": str(prompt), "top": top, "streams": list(streams), "layers": list(kept),
-            "n_layers": model.n_layers,
+            "n_layers": model.n_layers, **model.noted,
         },
     )  # fmt: skip
     return ExplorerResult(table=pd.concat(parts, ignore_index=True), provenance=provenance)

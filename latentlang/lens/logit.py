@@ -130,6 +130,7 @@ def logit_lens(
         **({} if tuned is None else {"translators": dict(tuned.settings)}),
         "accuracy": accuracy,
         "notes": with_data_notes(notes, task, prompts),
+        **model.noted,
         **({"nulls": MOST_NULLS} if policy == "sequence" else {}),
     }
     provenance = Provenance(

@@ -213,6 +213,7 @@ def language_lens(
         "counted": READER_POLICIES[policy],
         "accuracy": accuracy,
         "notes": with_data_notes(notes, task, prompts),
+        **model.noted,
     }
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,

@@ -41,6 +41,7 @@ class Anatomy:
         dtype: dtype of the residual stream.
         keeps: whether the forward accepts ``logits_to_keep``.
         scale: what the normed states are multiplied by before they enter the head (MiniCPM3).
+        vocab_size: width of the model's own logits; what a head says of itself may be another number.
     """
 
     lm: Any
@@ -52,6 +53,7 @@ class Anatomy:
     d_model: int
     dtype: torch.dtype
     keeps: bool
+    vocab_size: int
     scale: float = 1.0
 
     def norm(self, hidden: Tensor) -> Tensor:
@@ -73,11 +75,6 @@ def inner_model(model: Any) -> Any:
     """The causal LM inside a PEFT wrapper, or the model itself."""
     if not hasattr(model, "peft_config") or not hasattr(model, "get_base_model"):
         return model
-    if getattr(model.active_peft_config, "is_prompt_learning", False):
-        raise ModelError(
-            "the adapter is of a prompt-learning kind (prefix or prompt tuning), which adds virtual tokens; "
-            "only adapters on weights (LoRA and its kin) can be read"
-        )
     return model.get_base_model()
 
 
@@ -254,7 +251,7 @@ def dissect(lm: Any, *, device: torch.device) -> Anatomy:
     multiplier, softcap = logit_scale(text_config(lm))
     anatomy = Anatomy(
         lm=lm, layers=tuple(layers), tail=tuple(tail), head=head, multiplier=multiplier, softcap=softcap,
-        d_model=last.shape[-1], dtype=last.dtype, keeps=keeps,
+        d_model=last.shape[-1], dtype=last.dtype, keeps=keeps, vocab_size=output.logits.shape[-1],
     )  # fmt: skip
     try:
         with quiet(lm):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentlang.answers import answer_sets, counted, token_bytes
-from latentlang.errors import InputError
+from latentlang.errors import InputError, ModelError
 from latentlang.languages import GROUPS
 from latentlang.models.hooked import HookedLM
 from latentlang.models.noticing import SILENT_SHARE, silent_note
@@ -129,6 +129,28 @@ def _sharing(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
         yield "note", f"few-shot blocks are run with every prompt: {reason}"
 
 
+def _adapter(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
+    if model.adapter is None:
+        return
+    for note in model.notes:
+        yield "note", note
+    try:
+        with model.base():
+            pass
+    except ModelError as error:
+        if not model.notes:
+            yield "note", str(error)
+        return
+    try:
+        with model.tuned():
+            yield (
+                "ok",
+                f"{model.adapter} changes the model, and without it the model is the one it was put on",
+            )
+    except ModelError as error:
+        yield "fault", str(error)
+
+
 def _precision(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
     quantised = getattr(model.lm.config, "quantization_config", None)
     attention = getattr(model.lm.config, "_attn_implementation", "?")
@@ -212,6 +234,7 @@ def _speed(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
 _CHECKS: dict[str, Callable[[HookedLM], Iterator[tuple[Verdict, str]]]] = {
     "exactness": _exactness,
     "shared blocks": _sharing,
+    "adapter": _adapter,
     "precision": _precision,
     "context": _context,
     "tokenizer": _tokenizer,

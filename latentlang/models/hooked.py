@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,7 @@ class HookedLM:
         revision: commit, or hash of the files, where known.
         adapter: name of the adapter on it; found out where not given.
         notes: what was noticed when it was loaded.
+        base: what was known of the model before the adapter was put on, as `load` has it; None where it came with it.
 
     Attributes:
         model: the object given.
@@ -81,7 +82,8 @@ class HookedLM:
         loading_notes: what was noticed when it was loaded.
 
     Raises:
-        ModelError: the model has no blocks or no head that could be found, or a prompt-learning adapter.
+        ModelError: the model has no blocks or no head that could be found, or an adapter that is no change of its
+            weights.
     """
 
     def __init__(
@@ -93,12 +95,15 @@ class HookedLM:
         revision: str | None = None,
         adapter: str | None = None,
         notes: Sequence[str] = (),
+        base: adapters.Base | None = None,
     ) -> None:
         if not isinstance(model, nn.Module):
             raise ModelError(f"a model object is needed, not {type(model).__name__}; load(...) takes a name")
         self.model = model
         self.tokenizer = tokenizer
         self.revision = revision
+        for config in adapters.configs_of(model).values():
+            adapters.check_kind(config)
         self.loading_notes = tuple(notes)
         self.lm = inner_model(model)
         self.config = text_config(self.lm)
@@ -107,10 +112,12 @@ class HookedLM:
                 f"{type(self.lm).__name__} is no decoder-only language model, and only those are read"
             )
         self.name = name or getattr(self.lm.config, "_name_or_path", "") or type(self.lm).__name__
-        self.adapter = adapter or adapters.name_of(model)
+        self._base = base or adapters.Base.of(model)
+        self._adapter, self._adapter_names = adapter, adapters.active_names(adapters.parts_of(model))
         self._encoder = Encoder(tokenizer)
         self._silence_noted = False
-        self._head = find_head(self.lm)
+        self._found: dict[Hashable, Any] = {}
+        find_head(self.lm)  # a model without one is refused at once
         self.n_layers = len(find_layers(self.lm)[1])
 
     def __repr__(self) -> str:
@@ -119,24 +126,49 @@ class HookedLM:
 
     # What the model is
 
+    def _once(self, what: str, find: Callable[[], Any]) -> Any:
+        """What was found out at first use, apart for each adapter that may be on: heads and caches can differ."""
+        part = self._first_part
+        key = (what, None) if part is None or part.disable_adapters else (what, *part.active_adapters)
+        if key not in self._found:
+            self._found[key] = find()
+        return self._found[key]
+
     @cached_property
+    def _first_part(self) -> Any:
+        """Any module that an adapter sits on tells which one is on; None without one."""
+        return next(iter(adapters.parts_of(self.model)), None)
+
+    @property
     def _anatomy(self) -> Anatomy:
         """The model's parts, verified on a probe at first use."""
-        return dissect(self.lm, device=self.device)
+        found: Anatomy = self._once("anatomy", lambda: dissect(self.lm, device=self.device))
+        return found
 
-    @cached_property
+    @property
     def _recipes(self) -> tuple[Recipe, ...]:
-        return find_recipes(self._anatomy, device=self.device)
+        found: tuple[Recipe, ...] = self._once(
+            "recipes", lambda: find_recipes(self._anatomy, device=self.device)
+        )
+        return found
 
-    @cached_property
+    @property
     def conduct(self) -> Conduct:
         """Whether prompts may run side by side and share few-shot blocks; each is tried when it is first needed."""
-        return Conduct(self._anatomy, device=self.device, vocab_size=self.vocab_size, name=self.name)
+        found: Conduct = self._once(
+            "conduct",
+            lambda: Conduct(self._anatomy, device=self.device, vocab_size=self.vocab_size, name=self.name),
+        )
+        return found
 
-    @cached_property
+    @property
     def notices(self) -> Notices:
         """What is worth a note of the model and its tokenizer; each is looked at when it is first needed."""
-        return Notices(self.lm, self.tokenizer, vocab_size=self.vocab_size, device=self.device)
+        found: Notices = self._once(
+            "notices",
+            lambda: Notices(self.lm, self.tokenizer, vocab_size=self.vocab_size, device=self.device),
+        )
+        return found
 
     @cached_property
     def _beginning_noted(self) -> None:
@@ -178,9 +210,7 @@ class HookedLM:
     @property
     def vocab_size(self) -> int:
         """Number of logits; some models have more than the tokenizer has tokens."""
-        weight = getattr(self._head, "weight", None)
-        rows = getattr(self._head, "out_features", None) or (weight.shape[0] if weight is not None else None)
-        return int(rows or self.config.vocab_size)
+        return self._anatomy.vocab_size
 
     @property
     def max_length(self) -> int | None:
@@ -192,9 +222,29 @@ class HookedLM:
         return int(limit) if limit else None
 
     @property
+    def adapter(self) -> str | None:
+        """The adapter on the model, on or off: its name, or those of several, with a strength other than its own."""
+        return adapters.label_of(self.model, given=self._adapter, known=self._adapter_names)
+
+    @property
     def active_adapter(self) -> str | None:
-        """Name of the adapter that takes part in the forward; None within `base`, or where there is none."""
+        """The adapter that takes part in the forward; None within `base`, or where there is none."""
         return self.adapter if adapters.is_on(self.model) else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of results should know of this model and its adapter, a sentence each."""
+        return (*self.loading_notes, *self._base.notes)
+
+    @property
+    def noted(self) -> dict[str, list[str]]:
+        """`notes` as a setting for a result's provenance; nothing where there are none."""
+        return {"model_notes": list(self.notes)} if self.notes else {}
+
+    @property
+    def adapter_state(self) -> list[list[Any]] | None:
+        """The adapters that take part, each with its strength; None for one alone at its own, or none at all."""
+        return adapters.state_of(self.model)
 
     # Words to tokens
 
@@ -245,7 +295,8 @@ class HookedLM:
         with torch.set_grad_enabled(torch.is_grad_enabled() and normed.requires_grad):
             normed = normed.to(device_of(head, normed.device))
             weight = getattr(head, "weight", None)
-            if weight is not None and weight.is_floating_point():
+            # a dynamically quantised module has a method of this name
+            if isinstance(weight, Tensor) and weight.is_floating_point():
                 normed = normed.to(weight.dtype)
             # a quantised, adapted or off-loaded head knows only how to run whole
             plain = type(head) is nn.Linear and not hasattr(head, "_hf_hook")
@@ -405,8 +456,15 @@ class HookedLM:
     # Adapters and surgery
 
     def base(self) -> AbstractContextManager[None]:
-        """A context in which the adapter is off; the same weights. Without an adapter it changes nothing."""
-        return adapters.switched(self.model, on=False)
+        """A context in which the adapter is off; the same weights. Without an adapter it changes nothing.
+
+        Where the adapter's kind rewrote weights (PiSSA, OLoRA, embeddings of its own), the original ones are in place.
+
+        Raises:
+            ModelError: the model without the adapter cannot be had.
+        """
+        adapters.check_base(self.model, self._base)
+        return adapters.switched(self.model, self._base, on=False)
 
     def tuned(self) -> AbstractContextManager[None]:
         """A context in which the adapter is on.
@@ -414,8 +472,8 @@ class HookedLM:
         Raises:
             ModelError: there is no adapter, or it changes no logit on a probe prompt.
         """
-        adapters.check_effect(self.model, self.lm, device=self.device, name=self.adapter)
-        return adapters.switched(self.model, on=True)
+        adapters.check_effect(self.model, self.lm, self._base, device=self.device, name=self.adapter)
+        return adapters.switched(self.model, self._base, on=True)
 
     def bridge(self) -> TransformerBridge:
         """A TransformerLens bridge on the same weight tensors, for patching and ablation.
@@ -428,4 +486,9 @@ class HookedLM:
         """
         from latentlang.models.bridge import build
 
+        if self._base.in_place and self._base.slots:
+            raise ModelError(
+                "the adapter rewrote weights, and the original ones are in place only within base(); for a bridge on them "
+                "load the model without the adapter"
+            )
         return build(self)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,12 @@ import torch
 
 from latentlang.devices import named_device
 from latentlang.errors import InputError, ModelError
-from latentlang.models.adapters import check_effect
+from latentlang.models.adapter_loading import CONFIG, WEIGHTS, other_base, put_on
+from latentlang.models.adapters import Base, check_effect
 from latentlang.models.files import (
     check_config,
     check_tokenizer,
     fingerprint,
-    safetensors_header,
     weight_files,
 )
 from latentlang.models.hooked import HookedLM
@@ -29,6 +28,8 @@ from latentlang.models.running import out_of_memory
 from latentlang.models.tokenizer import load_tokenizer_of
 from latentlang.models.weights import check_weights
 from latentlang.paths import given_path, is_folder, is_present
+
+logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def load(
     weight_files(folder)
     check_tokenizer(folder)
     tokenizer, words = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
-    how = {
+    how: dict[str, Any] = {
         "device": where, "device_map": device_map, "quantization": quantization, "attn": attn,
         "trust_remote_code": trust_remote_code,
     }  # fmt: skip
@@ -102,14 +103,17 @@ def load(
         logger.warning("%s is loaded in float32: %s", info.name, reason)
         del model
         model, notes = _load_weights(folder, info, dtype=torch.float32, **how)
-    label = None
-    if adapter is not None:
-        model, label = _load_adapter(model, adapter)
-    lm = HookedLM(model, tokenizer, name=info.name, revision=commit, adapter=label, notes=(*words, *notes))
-    for note in lm.loading_notes:
-        logger.warning("%s: %s", lm.name, note)
+    label = None if adapter is None else os.fspath(adapter)
+    base = None
     if label is not None:
-        check_effect(lm.model, lm.lm, device=lm.device, name=label)
+        model, base = _load_adapter(model, label, info, commit)
+    lm = HookedLM(
+        model, tokenizer, name=info.name, revision=commit, adapter=label, notes=(*words, *notes), base=base
+    )
+    for note in lm.notes:
+        logger.warning("%s: %s", lm.name, note)
+    if label is not None and base is not None:
+        check_effect(lm.model, lm.lm, base, device=lm.device, name=label)
     return lm
 
 
@@ -298,36 +302,24 @@ def _quantization(kind: str, dtype: torch.dtype) -> Any:
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type="nf4")
 
 
-def _load_adapter(model: Any, adapter: str | os.PathLike[str]) -> tuple[Any, str]:
-    """The model with an adapter on it, and the adapter's name."""
-    try:
-        from peft import PeftModel
-    except ImportError as error:
-        raise ModelError("adapters need peft; `pip install 'latentlang[train]'`") from error
-    text = os.fspath(adapter)
+def _load_adapter(model: Any, text: str, info: ModelInfo, commit: str) -> tuple[Any, Base]:
+    """The model with an adapter on it, and the way back."""
     folder = given_path(text)
     if not is_folder(folder):
         if text.startswith((".", "/", "~")) or text.count("/") != 1:
             raise ModelError(f"the adapter folder {text!r} does not exist")
         folder = fetch_adapter(text)
-    if not is_present(folder / "adapter_config.json"):
-        raise ModelError(f"{text!r} holds no adapter (no adapter_config.json)")
-    weights = folder / "adapter_model.safetensors"
-    if not weights.exists():
+    if not is_present(folder / CONFIG):
+        raise ModelError(f"{text!r} holds no adapter (no {CONFIG})")
+    if not is_present(folder / WEIGHTS):
         pickled = (folder / "adapter_model.bin").exists()
         raise ModelError(
             f"the adapter {text!r} "
             + ("holds its weights as a pickle, which can run code" if pickled else "has no weights")
-            + "; save it again with save_pretrained (adapter_model.safetensors)"
+            + f"; save it again with save_pretrained ({WEIGHTS})"
         )
-    safetensors_header(weights)
-    try:
-        with warnings.catch_warnings():
-            # peft asks transformers for an attribute under its old name; nothing a user could do about it
-            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
-            return PeftModel.from_pretrained(model, str(folder), is_trainable=False).eval(), text
-    except Exception as error:
-        raise ModelError(f"the adapter {text!r} does not fit this model: {_line(error)}") from error
+    note = other_base(folder, name=text, names=(info.name, info.hub_id), revision=commit)
+    return put_on(model, folder, name=text, notes=() if note is None else (note,))
 
 
 def _line(error: BaseException) -> str:

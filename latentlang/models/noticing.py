@@ -66,7 +66,9 @@ class Notices:
     def _log_prob(self, ids: list[int], *, start: int = 0) -> float:
         """Log-probability of a text's tokens, given the first."""
         with quiet(self._lm):
-            output = self._lm(input_ids=torch.tensor([ids], device=self._device), use_cache=False, return_dict=True)
+            output = self._lm(
+                input_ids=torch.tensor([ids], device=self._device), use_cache=False, return_dict=True
+            )
         found = output.logits[0].float().log_softmax(-1)[start:-1]
         wanted = torch.tensor(ids[start + 1 :], device=found.device)
         return float(found.gather(1, wanted[:, None]).sum())

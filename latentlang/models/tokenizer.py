@@ -125,7 +125,11 @@ def _as_sentencepiece(found: Any, folder: Path, name: str) -> tuple[Any, tuple[s
     text = None if found is None else _differs(_pieces(found), wanted, probes)
     if found is None or text is not None:
         mended = next(
-            (other for other in _sentencepiece_ways(folder, own) if _differs(_pieces(other), wanted, probes) is None),
+            (
+                other
+                for other in _sentencepiece_ways(folder, own)
+                if _differs(_pieces(other), wanted, probes) is None
+            ),
             None,
         )
         if mended is not None:
@@ -151,7 +155,9 @@ def _as_sentencepiece(found: Any, folder: Path, name: str) -> tuple[Any, tuple[s
             found.backend_tokenizer.post_processor = processors.TemplateProcessing(
                 single=f"{beginning} $A", special_tokens=[(beginning, bos)]
             )
-            notes.append(f"{beginning!r} is put before every text, as tokenizers of the kind {_SENTENCEPIECE} do")
+            notes.append(
+                f"{beginning!r} is put before every text, as tokenizers of the kind {_SENTENCEPIECE} do"
+            )
     return found, tuple(notes)
 
 

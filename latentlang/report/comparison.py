@@ -353,6 +353,7 @@ def _provenance(result: ComparisonResult) -> Iterator[Block]:
     made, settings = result.provenance, result.provenance.settings
     rows = [("model", made.model), ("revision", made.revision or "not known")]
     rows += [("adapter", made.adapter or "none")]
+    rows += [("note", str(note)) for note in settings.get("model_notes", ())]
     rows += [(str(name), str(text)) for name, text in settings.get("training", [])]
     names = {True: _listed(result.seen) or "none", False: "not known"}
     rows += [

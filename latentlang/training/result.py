@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,8 +148,8 @@ class TrainingResult(Result):
             InputError: there is no adapter, or it is not where it was written.
             ModelError: it does not fit this model.
         """
-        from latentlang.errors import ModelError
         from latentlang.models import HookedLM
+        from latentlang.models.adapter_loading import put_on
         from latentlang.models.bridge import twin
 
         if self.adapter is None:
@@ -159,20 +158,14 @@ class TrainingResult(Result):
             raise InputError(
                 f"the adapter is no longer in {str(self.adapter)!r}; load the result from its folder"
             )
-        from peft import PeftModel
-
-        try:
-            with warnings.catch_warnings():
-                # PEFT asks transformers by an old name whether activations are checkpointed
-                warnings.simplefilter("ignore", FutureWarning)
-                tuned = PeftModel.from_pretrained(twin(model.lm), str(self.adapter)).eval()
-        except (RuntimeError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ModelError(
-                f"the adapter {str(self.adapter)!r} does not fit this model: {reason}"
-            ) from error
+        tuned, base = put_on(twin(model.lm), self.adapter, name=str(self.adapter))
         return HookedLM(
-            tuned, model.tokenizer, name=model.name, revision=model.revision, adapter=str(self.adapter)
+            tuned,
+            model.tokenizer,
+            name=model.name,
+            revision=model.revision,
+            adapter=str(self.adapter),
+            base=base,
         )
 
     def glance(self) -> pd.DataFrame:

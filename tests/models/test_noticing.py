@@ -97,6 +97,6 @@ def test_little_of_it_is_not_noted_and_the_doctor_gives_the_share(caplog: pytest
 def test_the_pocket_model_gives_no_note(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         lm = load("pocket")
-        lm.read(["Review: good.\nEmotion: \""])
+        lm.read(['Review: good.\nEmotion: "'])
     assert not caplog.records
     assert lm.loading_notes == ()

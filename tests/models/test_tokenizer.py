@@ -15,7 +15,14 @@ from latentlang.errors import ModelError
 from latentlang.models import load, load_tokenizer
 from latentlang.models.tokenizer import load_tokenizer_of
 
-TEXTS = ["a\n\nb\n\n\nc", "Review: good.\nEmotion: ", "The cat  is here", "你好世界", "one\n\ntwo\n\nthree", "12, 3"]
+TEXTS = [
+    "a\n\nb\n\n\nc",
+    "Review: good.\nEmotion: ",
+    "The cat  is here",
+    "你好世界",
+    "one\n\ntwo\n\nthree",
+    "12, 3",
+]
 
 
 @pytest.fixture
@@ -124,9 +131,7 @@ def test_without_sentencepiece_the_package_is_named(
         load_tokenizer_of(tmp_path, name="odd")
 
 
-def test_every_entry_point_takes_the_files_way(
-    byte_level: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_every_entry_point_takes_the_files_way(byte_level: Path, caplog: pytest.LogCaptureFixture) -> None:
     named(byte_level, "Qwen2Tokenizer", "qwen2")
     tiny.model("qwen2", vocab_size=400).save_pretrained(byte_level)
     own = Tokenizer.from_file(str(byte_level / "tokenizer.json"))
