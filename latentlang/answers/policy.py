@@ -12,7 +12,7 @@ from latentlang.answers.tokenbytes import Ids
 from latentlang.errors import unknown
 
 if TYPE_CHECKING:
-    from latentlang.answers.sets import AnswerSets
+    from latentlang.answers.sets import AnswerSet, AnswerSets
 
 #: Policy to what it does; the first is the default.
 POLICIES: dict[str, str] = {
@@ -59,7 +59,7 @@ def counted(
     *,
     policy: str = "exclusive",
     against: str | Iterable[str] | None = None,
-    pivot: str = "en",
+    pivot: str | Iterable[str] = "en",
 ) -> Counted:
     """Settle which tokens count.
 
@@ -79,7 +79,7 @@ def counted(
         against: languages that make a token shared; None for all others in `sets`. To tell a language from
             English alone, give ``["en"]``: Spanish and Italian share all their words, and lose nothing to
             each other then.
-        pivot: the language of ``drop`` and ``sequence``.
+        pivot: the language of ``drop`` and ``sequence``, or several; with none nothing is lost.
 
     Raises:
         InputError: an unknown policy, language, label or pivot.
@@ -97,29 +97,15 @@ def counted(
         return Counted(language, label, policy, _NONE if lost else ids, shared, lost, caution)
 
     if policy in ("drop", "sequence"):
-        sets.labels(pivot)  # refuses a pivot without sets
-        if language == pivot or (pivot, label) not in sets:
-            return answer(own.ids if policy == "drop" else _NONE)
-        theirs = sets[pivot, label]
+        rivals = list(dict.fromkeys([pivot] if isinstance(pivot, str) else pivot))
+        for code in rivals:
+            sets.labels(code)  # refuses a pivot without sets
+        rivals = [code for code in rivals if code != language and (code, label) in sets]
         if policy == "drop":
-            common = np.intersect1d(own.ids, theirs.ids, assume_unique=True)
-            shown = dict.fromkeys(sets.table.render(i) for i in common.tolist())
-            tokens = ", ".join(repr(text) for text in list(shown)[:3])
-            return answer(own.ids, lost=f"shares {tokens} with {pivot}" if len(common) else "")
-        pairs = [
-            (text, other, sets.table.answer_bytes(text), sets.table.answer_bytes(other))
-            for text in own.answers
-            for other in theirs.answers
-        ]
-        same = [text for text, _, a, b in pairs if a == b]
-        nested = [
-            f"{text!r} and {other!r}" for text, other, a, b in pairs if a.startswith(b) or b.startswith(a)
-        ]
-        return answer(
-            _NONE,
-            lost=f"{same[0]!r} is also the {pivot} answer" if same else "",
-            caution=f"only what closes the answer tells {nested[0]} apart" if nested and not same else "",
-        )
+            return answer(own.ids, lost=next(filter(None, (_meets(sets, own, code) for code in rivals)), ""))
+        written = [_whole(sets, own, code) for code in rivals]
+        lost, caution = (next(filter(None, column), "") for column in zip(("", ""), *written, strict=True))
+        return answer(_NONE, lost=lost, caution="" if lost else caution)
 
     group = label if sets.scope == "same" else None
     if against is None:
@@ -136,3 +122,28 @@ def counted(
         text = sets.table.render(int(exclusive[0]))
         return answer(exclusive, lost=f"only tokens of longer words are left, such as {text!r}")
     return answer(exclusive)
+
+
+def _meets(sets: AnswerSets, own: AnswerSet, other: str) -> str:
+    """What a set has in common with another language's of the same label, in words; empty for nothing."""
+    common = np.intersect1d(own.ids, sets[other, own.label].ids, assume_unique=True)
+    shown = dict.fromkeys(sets.table.render(i) for i in common.tolist())
+    tokens = ", ".join(repr(text) for text in list(shown)[:3])
+    return f"shares {tokens} with {other}" if len(common) else ""
+
+
+def _whole(sets: AnswerSets, own: AnswerSet, other: str) -> tuple[str, str]:
+    """Why whole answers cannot be told from another language's, and what to mind where they can."""
+    pairs = [
+        (text, theirs, sets.table.answer_bytes(text), sets.table.answer_bytes(theirs))
+        for text in own.answers
+        for theirs in sets[other, own.label].answers
+    ]
+    same = [text for text, _, a, b in pairs if a == b]
+    nested = [
+        f"{text!r} and {theirs!r}" for text, theirs, a, b in pairs if a.startswith(b) or b.startswith(a)
+    ]
+    return (
+        f"{same[0]!r} is also the {other} answer" if same else "",
+        f"only what closes the answer tells {nested[0]} apart" if nested else "",
+    )

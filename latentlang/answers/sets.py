@@ -143,7 +143,7 @@ class AnswerSets:
         policy: str = "exclusive",
         *,
         against: Iterable[str] | None = None,
-        pivot: str = "en",
+        pivot: str | Iterable[str] = "en",
     ) -> Ids:
         """Ids that count for a label under a policy; empty where the label is lost. See `policy.counted`."""
         return counted(self, language, label, policy=policy, against=against, pivot=pivot).ids

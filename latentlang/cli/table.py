@@ -41,15 +41,20 @@ def sparkline(values: Sequence[float], *, top: float, width: int | None = None) 
 
 def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     """Lines for a terminal of a width: per language its curves, their nulls and a sentence."""
-    summary, gap = result.summary(), result.gap()
+    summary, gap, copied = result.summary(), result.gap(), result.gap(role="source")
     settings = result.provenance.settings
     pivot, last = settings["pivot"], settings["n_layers"]
     yield _headline(result)
     for code in result.provenance.languages:
         yield Text()
         yield _language_line(result, code)
-        yield from _curve_lines(summary[summary["language"] == code], target=code, pivot=pivot, width=width)
-        sentence = reading(gap[gap["language"] == code], target=code, pivot=pivot, last=last)
+        source = settings.get("sources", {}).get(code, settings.get("source"))
+        own = summary[summary["language"] == code]
+        yield from _curve_lines(own, target=code, pivot=pivot, source=source, width=width)
+        sentence = reading(
+            gap[gap["language"] == code], target=code, pivot=pivot, last=last, source=source,
+            copied=copied[copied["language"] == code],
+        )  # fmt: skip
         if is_tuned(result.provenance):
             sentence = f"Through the tuned lens: {sentence}"
         yield from _wrapped(sentence, width, style="italic")
@@ -107,14 +112,16 @@ class _Row:
     unit: str = ""
 
 
-def _rows(summary: pd.DataFrame, *, target: str, pivot: str) -> list[_Row]:
+def _rows(summary: pd.DataFrame, *, target: str, pivot: str, source: str | None) -> list[_Row]:
     curves = {
         str(curve): part.sort_values("layer").set_index("layer")["mean"]
         for curve, part in summary.groupby("curve", observed=True)
     }
     rows = []
-    for role, code in (("target", target), ("pivot", pivot)):
-        name = find_language(code).name
+    for role, code in (("target", target), ("pivot", pivot), ("source", source)):
+        if code is None:
+            continue
+        name = find_language(code).name + (" (prompt)" if role == "source" else "")
         own = [curves[key] for key in curves if key == role or key.startswith(f"{role}_")]
         top = max([LEAST_TOP, *(float(curve.max()) for curve in own)])
         named = (
@@ -131,8 +138,10 @@ def _rows(summary: pd.DataFrame, *, target: str, pivot: str) -> list[_Row]:
     return rows
 
 
-def _curve_lines(summary: pd.DataFrame, *, target: str, pivot: str, width: int) -> Iterator[Text]:
-    rows = _rows(summary, target=target, pivot=pivot)
+def _curve_lines(
+    summary: pd.DataFrame, *, target: str, pivot: str, source: str | None, width: int
+) -> Iterator[Text]:
+    rows = _rows(summary, target=target, pivot=pivot, source=source)
     layers = max((len(row.values) for row in rows), default=0)
     label_width = max((cell_len(row.label) for row in rows), default=0)
     beside = 5 * len(_GAP) + label_width + len("null ") + 2 * (layers + len("0.00 @00")) <= width
@@ -165,7 +174,15 @@ def _peak(curve: pd.Series) -> str:
     return f"{curve.max():.2f} @{curve.idxmax()}"
 
 
-def reading(gap: pd.DataFrame, *, target: str, pivot: str, last: int) -> str:
+def reading(
+    gap: pd.DataFrame,
+    *,
+    target: str,
+    pivot: str,
+    last: int,
+    source: str | None = None,
+    copied: pd.DataFrame | None = None,
+) -> str:
     """What one language's curves say about the pivot: a sentence that claims no more than its interval does.
 
     Args:
@@ -173,12 +190,20 @@ def reading(gap: pd.DataFrame, *, target: str, pivot: str, last: int) -> str:
         target: language asked for.
         pivot: pivot language.
         last: number of the last layer, which is the model's own output.
+        source: language of the word in the prompt.
+        copied: source word minus its null per layer; None or empty where it was not read.
     """
     name = find_language(pivot).name
     if target == pivot:
-        return f"{name} is what was asked for: there is no pivot to look for."
+        return f"{name} is what was asked for: there is no pivot to look for.{_copying(copied, source)}"
+    if source == pivot:
+        return (
+            f"{name} is the language of the prompt's own word: what is read of it may be copied, and says nothing of a "
+            "pivot."
+        )
     if gap.empty:
-        return f"{name} cannot be read here: its answers have no token of their own, or no null."
+        found = f"{name} cannot be read here: its answers have no token of their own, or no null."
+        return found + _copying(copied, source)
     count = int(gap["n"].max())
     sure = gap[gap["low"] > 0]
     best = (gap if sure.empty else sure).sort_values("mean", ascending=False).iloc[0]
@@ -191,9 +216,10 @@ def reading(gap: pd.DataFrame, *, target: str, pivot: str, last: int) -> str:
             "to say more."
         )
     if sure.empty:
-        return f"No layer reads {name} above its null with confidence: at most {interval}, at {where}."
+        found = f"No layer reads {name} above its null with confidence: at most {interval}, at {where}."
+        return found + _copying(copied, source)
     if best["mean"] < SMALL_LEAD:
-        return f"{name} hardly leads its null: at most {interval}, at {where}."
+        return f"{name} hardly leads its null: at most {interval}, at {where}." + _copying(copied, source)
     asked = find_language(target).name
     ahead = (
         f"the {asked} answer cannot be read"
@@ -201,7 +227,36 @@ def reading(gap: pd.DataFrame, *, target: str, pivot: str, last: int) -> str:
         else f"there it is ahead of the {asked} answer in {best['lead']:.0%} of the items in which "
         "that can be read"
     )
-    return f"{name} leads its null by {interval} at {where}; {ahead}."
+    found = f"{name} leads its null by {interval} at {where}; {ahead}."
+    return found + _copying(copied, source, layer=layer, lead=float(best["mean"]))
+
+
+def _copying(copied: pd.DataFrame | None, source: str | None, *, layer: int = 0, lead: float = 0.0) -> str:
+    """What is to be said of the prompt's own word, with a space before it; empty where it does not lead its null.
+
+    Args:
+        copied: source word minus its null per layer.
+        source: its language.
+        layer: where the pivot leads its null; 0 where it does not.
+        lead: by how much.
+    """
+    if copied is None or copied.empty or source is None or int(copied["n"].max()) < _FEWEST_ITEMS:
+        return ""
+    sure = copied[(copied["low"] > 0) & (copied["mean"] >= SMALL_LEAD)]
+    if sure.empty:
+        return ""
+    here = sure[sure["layer"] == layer]
+    more = len(here) > 0 and float(here.iloc[0]["mean"]) > lead
+    row = here.iloc[0] if more else sure.sort_values("mean", ascending=False).iloc[0]
+    size = "{} [{}, {}]".format(*(_rounded(float(row[column])) for column in ("mean", "low", "high")))
+    name = find_language(source).name
+    if more:
+        most = sure.sort_values("mean", ascending=False).iloc[0]
+        elsewhere = f", and by {_rounded(float(most['mean']))} at layer {int(most['layer'])}"
+        return f" The prompt's own {name} word leads its null by more there, {size}" + (
+            "." if int(most["layer"]) == layer else f"{elsewhere}."
+        )
+    return f" The prompt's own {name} word leads its null by {size} at layer {int(row['layer'])}."
 
 
 def _rounded(value: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-from latentlang.figures.style import PIVOT, TARGET, tint
+from latentlang.figures.style import PIVOT, SOURCE, TARGET, tint
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class CurveStyle:
 
     Attributes:
         curve: its name in the table (``target_null``).
-        role: ``target`` or ``pivot``: whose words it reads; gives the hue.
+        role: ``target``, ``pivot`` or ``source``: whose words it reads; gives the hue.
         open_words: what it reads where any word may be the answer; ``closed_words`` where labels may.
         colour: of the line; ``band`` the opacity of its interval, in [0, 1].
         dash: as plotly names it; ``width`` in pixels.
@@ -45,6 +45,12 @@ def _pair(
     ]
 
 
+def _source(suffix: str, words: str, *, share: float, dash: str, width: float, band: float) -> CurveStyle:
+    return CurveStyle(f"source{suffix}", "source", words, words, tint(SOURCE, share), dash, width, band)
+
+
+_ORDER = ("target", "pivot", "source")
+
 # In the order of the legend; drawn the other way round, so that the answers lie on top.
 STYLES: tuple[CurveStyle, ...] = tuple(
     sorted(
@@ -62,8 +68,17 @@ STYLES: tuple[CurveStyle, ...] = tuple(
                 "_shared", "tokens it shares with other languages", "tokens it shares with other languages",
                 share=0.8, dash="8px,3px,2px,3px", width=1.6, band=0.08,
             ),
+            # Thin: no answer, but what would be mistaken for one.
+            _source("", "the prompt's own word", share=1, dash="solid", width=1.3, band=0.12),
+            _source(
+                "_null", "other words of the category (null)", share=0.75, dash="6px,4px", width=1.1, band=0.08
+            ),
+            _source(
+                "_shared", "tokens it shares with the answers", share=0.85, dash="8px,3px,2px,3px", width=1.1,
+                band=0.08,
+            ),
         ],
-        key=lambda style: style.role != "target",
+        key=lambda style: _ORDER.index(style.role),
     )
 )  # fmt: skip
 

@@ -45,7 +45,8 @@ _COOL = [tint(TARGET, share) for share in (0, 0.2, 0.4, 0.6, 0.8, 1)]
 _ROW, _TOP, _BELOW = 24, 104, 104
 _MOST_WRITTEN = 20  # layers whose cells are wide enough for a number
 _MOST_WRITTEN_LANGUAGES = 24  # the same of languages by languages
-_POOLED, _ASKED = "all", "(asked)"
+_POOLED, _ASKED, _SOURCE = "all", "(asked)", "(source)"
+_TOGETHER = {_ASKED: "language asked for", _SOURCE: "word of the prompt"}
 _NOTE_WIDTH = 132
 
 
@@ -287,8 +288,12 @@ def _roles(scores: pd.DataFrame) -> dict[str, str]:
 
 def _row_name(reader: str, role: str, *, leads: bool, read: int, asked: int) -> str:
     """A row's name, its role, and how many of the items could be read where it is not all."""
-    name = "language asked for" if reader == _ASKED else _named(reader)
-    after = [] if reader == _ASKED else [{"asked": "asked for", "source": "source"}.get(role, "")]
+    name = _TOGETHER.get(reader) or _named(reader)
+    after = (
+        []
+        if reader in _TOGETHER
+        else [{"asked": "asked for", "source": "the prompt's own word"}.get(role, "")]
+    )
     if read < asked:
         after.append(f"{read} of {asked}")
     elif role == "few":
@@ -310,7 +315,7 @@ def _hover_lines(
     lines = []
     leads, chances = grids["lead"].to_numpy(float), grids["p"].to_numpy(float)
     for row, reader in enumerate(order):
-        name = "language asked for" if reader == _ASKED else _named(reader)
+        name = _TOGETHER.get(reader) or _named(reader)
         line = []
         for column, layer in enumerate(layers):
             text = f"<b>{name}</b>, layer {layer}"

@@ -116,6 +116,8 @@ class _Drawing:
         self.closed = any(curve.endswith("_any") for _, curve in self.curves)
         self.layers = sorted({int(layer) for layer in summary["layer"]})
         self.pivot = str(self.made.settings.get("pivot", "en"))
+        sources = _mapping(self.made.settings.get("sources"))
+        self.sources = {code: sources.get(code, self.made.settings.get("source")) for code in codes}
         counted = result.table.groupby("language", observed=True)["item"].nunique()
         self.items = {str(code): int(count) for code, count in counted.items()}
         probabilities = summary[summary["curve"].astype(str) != "entropy"][["mean", "high"]]
@@ -248,6 +250,11 @@ class _Drawing:
         words = style.words(closed=self.closed)
         if style.role == "pivot":
             return f"{english_name(self.pivot)}: {words}"
+        if style.role == "source":
+            found = {self.sources[code]} if code else set(self.sources.values()) - {None}
+            return (
+                f"{english_name(str(found.pop())) if len(found) == 1 else 'Language of the prompt'}: {words}"
+            )
         if code is None and not self.one:
             return f"Language asked for: {words}"
         return f"{english_name(code or self.codes[0])}: {words}"
@@ -327,7 +334,10 @@ class _Drawing:
                 },
             },
             meta={
-                "how_to_read": how_to_read(self.made, self.codes, closed=self.closed, one=self.one),
+                "how_to_read": how_to_read(
+                    self.made, self.codes, closed=self.closed, one=self.one,
+                    copied=any(style.role == "source" for style in self.drawn),
+                ),
                 "made_with": made_with(self.made),
                 "least_width": max(760 if columns <= 2 else 960, 120 + 210 * self.grid.columns),
             },

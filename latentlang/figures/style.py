@@ -15,6 +15,7 @@ from latentlang.languages import language
 # lightness in a grey print.
 TARGET = "#0072B2"
 PIVOT = "#D55E00"
+SOURCE = "#007A5A"  # their bluish green, darker, so that a thin line stands out from the paper
 INK = "#1F2933"
 MUTED = "#5F6B7A"
 GRID = "#E6EAEF"

@@ -79,8 +79,10 @@ def _span(values: Sequence[str]) -> str:
     return values[0] if values[0] == values[-1] else f"{values[0]} to {values[-1]}"
 
 
-def how_to_read(made: Provenance, codes: Sequence[str], *, closed: bool, one: bool) -> list[str]:
-    """Paragraphs for someone who never saw such a figure; plain text."""
+def how_to_read(
+    made: Provenance, codes: Sequence[str], *, closed: bool, one: bool, copied: bool = False
+) -> list[str]:
+    """Paragraphs for someone who never saw such a figure; plain text; `copied`: the prompt's own word is drawn."""
     pivot = plain_name(str(made.settings.get("pivot", "en")))
     asked = plain_name(codes[0]) if one else "the language asked for"
     wrong = "the words of the other labels" if closed else "other words of the same category"
@@ -111,6 +113,12 @@ def how_to_read(made: Provenance, codes: Sequence[str], *, closed: bool, one: bo
     if closed:
         paragraphs[1] += (
             " A dotted line adds up the words of all labels: how much of the layer's guess goes to the task at all."
+        )
+    if copied:
+        paragraphs.append(
+            "The thin green line is the word that stands in the prompt itself: where it rises above its null, the "
+            f"layer copies it. A token that can begin both this word and the answer in {pivot} or {asked} counts for "
+            "neither, so that a copy is not taken for an answer."
         )
     if made.policy == "exclusive":
         paragraphs.append(

@@ -16,8 +16,9 @@ Floats = NDArray[np.float64]
 
 #: A reader with fewer readable items is no candidate: an interval over so few items means nothing.
 FEWEST_ITEMS = 5
-#: In place of a language code: all asked-for languages together, and, among their readers, the one asked for.
-POOLED, ASKED = "all", "(asked)"
+#: In place of a language code: all asked-for languages together, and, among their readers, the one asked for and the
+#: one of the prompt's own word.
+POOLED, ASKED, SOURCE = "all", "(asked)", "(source)"
 # Readings come as float32; a difference this small beside them is rounding.
 _ROUNDING = 1e-6
 
@@ -176,7 +177,8 @@ def own_labels(panel: Panel) -> Panel:
 def pool(panels: Sequence[Panel]) -> Panel:
     """All asked-for languages as one: for each item, the mean over those in which a reader is a candidate.
 
-    The asked-for languages themselves become one reader, each read where it is asked for.
+    The asked-for languages themselves become one reader, each read where it is asked for; so do the languages of the
+    prompts' own words.
     """
     candidates = list(
         dict.fromkeys(
@@ -186,7 +188,8 @@ def pool(panels: Sequence[Panel]) -> Panel:
             if role == "candidate"
         )
     )
-    readers = [*candidates, ASKED]
+    given = any("source" in panel.roles for panel in panels)
+    readers = [*candidates, ASKED, *([SOURCE] if given else [])]
     items, choices, _, layers = panels[0].contrast.shape
     sums = {
         "answer": np.zeros((items, len(readers), layers)),
@@ -195,9 +198,9 @@ def pool(panels: Sequence[Panel]) -> Panel:
     counts = {name: np.zeros_like(total) for name, total in sums.items()}
     for panel in panels:
         for place, (name, role) in enumerate(zip(panel.readers, panel.roles, strict=True)):
-            if role not in ("candidate", "asked"):
+            if role not in ("candidate", "asked", "source"):
                 continue
-            row = readers.index(ASKED if role == "asked" else name)
+            row = readers.index({"asked": ASKED, "source": SOURCE}.get(role, name))
             for field, part in (
                 ("answer", panel.answer[:, place]),
                 ("contrast", panel.contrast[:, :, place]),
@@ -212,7 +215,7 @@ def pool(panels: Sequence[Panel]) -> Panel:
     return Panel(
         language=POOLED,
         readers=tuple(readers),
-        roles=("candidate",) * len(candidates) + ("asked",),
+        roles=("candidate",) * len(candidates) + ("asked",) + (("source",) if given else ()),
         answer=means["answer"],
         contrast=means["contrast"],
         labels=panels[0].labels,

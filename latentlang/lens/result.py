@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
+from latentlang.errors import unknown
 from latentlang.intervals import bootstrap_means
 from latentlang.results import Result, View, repeated
 from latentlang.storage.tables import Columns
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 CURVES = (
-    "target", "pivot", "target_null", "pivot_null", "target_any", "pivot_any",
-    "target_shared", "pivot_shared", "entropy",
+    "target", "pivot", "source", "target_null", "pivot_null", "source_null", "target_any", "pivot_any",
+    "target_shared", "pivot_shared", "source_shared", "entropy",
 )  # fmt: skip
 COLUMNS = ("task", "language", "item", "label", "layer", "curve", "value")
 
@@ -59,9 +60,12 @@ class LensResult(Result):
         table: columns ``task, language, item, label, layer, curve, value``. `language` is the one the answer was asked
             for in; `layer` runs from 1 to L, the last being the model's own next-token distribution. Curves:
             ``target`` and ``pivot``, the probability in [0, 1] of the item's answer in the language asked for and in
-            the pivot language; ``target_null`` and ``pivot_null``, the mean probability of the wrong answers;
+            the pivot language; ``source``, that of the prompt's own word, where the prompt gives a word of a third
+            language: a layer may copy it; ``target_null``, ``pivot_null`` and ``source_null``, the mean probability of
+            the wrong answers in the same language;
             ``target_any`` and ``pivot_any``, the sum over all labels (closed tasks only); ``target_shared`` and
-            ``pivot_shared``, the mass of tokens that several languages' answers share (policy ``shared`` only);
+            ``pivot_shared`` and ``source_shared``, the mass of tokens that do not count because another of these
+            languages' answers begins with them too (policy ``shared`` only);
             ``entropy`` in bits.
     """
 
@@ -86,23 +90,32 @@ class LensResult(Result):
         keys = ["task", "language", "curve"]
         return mean_curves(self.table, keys, level=level, seed=self.provenance.seed)
 
-    def gap(self, level: float = 0.95) -> pd.DataFrame:
+    def gap(self, level: float = 0.95, *, role: str = "pivot") -> pd.DataFrame:
         """Pivot minus its null per layer: what speaks for the pivot language's *answer* and not its register alone.
 
         Columns ``task, language, layer, mean, low, high, lead, n``: `mean` is over the items' own differences (which
         are in `table`), with a bootstrap interval over items; `lead` is the share of items whose pivot answer
         reads higher than both the target answer and the pivot's null (experiments/pocket/criteria.yaml), among those
         whose target answer can be read; NaN where it never can.
+
+        Args:
+            level: coverage of the interval.
+            role: ``pivot``; or ``source``, the same of the prompt's own word: how far a layer copies it.
+
+        Raises:
+            InputError: another role.
         """
+        if role not in ("pivot", "source"):
+            raise unknown("role", role, ("pivot", "source"))
         rows = []
         for (task, language), part in self.table.groupby(["task", "language"], sort=False, observed=True):
             wide = {
                 curve: part[part["curve"] == curve].pivot(index="item", columns="layer", values="value")
-                for curve in ("pivot", "pivot_null", "target")
+                for curve in (role, f"{role}_null", "target")
             }
-            if wide["pivot"].empty or wide["pivot_null"].empty:
+            if wide[role].empty or wide[f"{role}_null"].empty:
                 continue
-            pivot, null = wide["pivot"].align(wide["pivot_null"], join="inner")
+            pivot, null = wide[role].align(wide[f"{role}_null"], join="inner")
             difference = (pivot - null).to_numpy(float)
             target = wide["target"].reindex(index=pivot.index, columns=pivot.columns)
             ahead = ((pivot > target) & (pivot > null)).astype(float).where(target.notna())
@@ -124,12 +137,20 @@ class LensResult(Result):
         return shown if lens == "logit" else replace(shown, headline=f"{shown.headline}, {lens} lens")
 
     def glance(self) -> pd.DataFrame:
-        """Per language, the layer where the pivot's answer stands highest above its null; columns as of `gap`."""
+        """Per language, the layer where the pivot's answer stands highest above its null; columns as of `gap`.
+
+        Where the prompt's own word was read, ``source_minus_null`` is how far that stands above its null there.
+        """
         gap = self.gap()
         if gap.empty:
             return self.summary()
         highest = gap.groupby(["task", "language"], sort=False, observed=True)["mean"].idxmax()
-        return gap.loc[highest].rename(columns={"mean": "pivot_minus_null"}).reset_index(drop=True)
+        found = gap.loc[highest].rename(columns={"mean": "pivot_minus_null"}).reset_index(drop=True)
+        copied = self.gap(role="source").rename(columns={"mean": "source_minus_null"})
+        keys = ["task", "language", "layer"]
+        return (
+            found if copied.empty else found.merge(copied[[*keys, "source_minus_null"]], how="left", on=keys)
+        )
 
     def figure(self) -> go.Figure:
         """The curves with their bands and nulls, and the entropy strip above (Zhang et al. 2024, Figure 1)."""

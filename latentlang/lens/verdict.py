@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from latentlang.languages import language
-from latentlang.lens.panels import ASKED, FEWEST_ITEMS, POOLED, Panel
+from latentlang.lens.panels import ASKED, FEWEST_ITEMS, POOLED, SOURCE, Panel
 from latentlang.text import counted, percent
 
 LEADER_COLUMNS = (
@@ -89,7 +89,19 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
             + (f", a middling language scores {row['unrelated_score']:.3f}" if row["unrelated"] else "")
             + f"; p = {_p(peak['p'])}"
         )
-    return row | {"why": why}
+    return row | {"why": why + _copying(here, peak)}
+
+
+def _copying(here: pd.DataFrame, peak: pd.Series) -> str:
+    """Whether the prompt's own word scores more at the peak than the candidate there, with certainty above zero."""
+    enough = (here["role"] == "source") & (here["n"] >= FEWEST_ITEMS)
+    source = here[enough & (here["low"] > 0) & (here["score"] > peak["score"])]
+    if source.empty:
+        return ""
+    row = source.iloc[0]
+    size = f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    name = "word" if row["reader"] == SOURCE else f"{_named(row['reader'])} word"
+    return f"; the prompt's own {name} scores more there: {size}"
 
 
 def _stretch(layers: Sequence[int], peak: int) -> tuple[int, int]:

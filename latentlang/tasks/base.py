@@ -98,6 +98,14 @@ class Task(ABC):
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """Labels whose answers are the null for an item of `label` (other labels; other concepts of its category)."""
 
+    def given(self, language: str) -> str | None:
+        """Language whose own word for the answer stands in the prompt (a layer may copy it); None where none does.
+
+        Args:
+            language: the language asked for.
+        """
+        return getattr(self, "source", None)
+
 
 def with_data_notes(notes: Mapping[str, str], task: Task, languages: Iterable[str]) -> dict[str, str]:
     """Notes of a result with what the task has to say of its data in these languages.

@@ -148,6 +148,10 @@ class ClozeTask(FileWordTask):
         self._needs_data()
         return super().answers(language)
 
+    def given(self, language: str) -> str | None:
+        """None: the prompt describes the word."""
+        return None
+
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """The other concepts, except those with the same word in some language."""
         self._needs_data()

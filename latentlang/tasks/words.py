@@ -170,6 +170,10 @@ class WordTask(Task):
         code = find_language(language).code
         return {c.id: (c.words[code],) for c in self._concepts if code in c.words}
 
+    def given(self, language: str) -> str | None:
+        """The source language; the one asked for where its word is repeated."""
+        return self.source or find_language(language).code
+
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """The other concepts of the same category."""
         if label not in self._by_id:

@@ -59,7 +59,7 @@ def test_cells_are_the_scores_and_the_leader_is_framed():
     (heat,) = figure.data
     names = figure.layout.yaxis.ticktext
     assert "Japanese" in names[0] and "asked for" in names[0]
-    assert "French" in names[1] and "source" in names[1]
+    assert "French" in names[1] and "prompt" in names[1]
     assert "English" in names[2] and names[2].startswith("<b>")
     scores = leaders.scores.set_index(["reader", "layer"])["score"]
     for place, code in enumerate(("ja", "fr", "en")):

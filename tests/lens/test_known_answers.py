@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from known import ASKED, LANGUAGES, Known, written
 
-from latentlang.lens import explore, logit_lens
+from latentlang.cli.table import reading
+from latentlang.errors import InputError
+from latentlang.lens import explore, language_lens, logit_lens
 from latentlang.models import score_answers
 from latentlang.tasks import Concept
 
@@ -42,11 +44,13 @@ def test_layers_and_languages_are_those_that_were_written(path, policy):
 @pytest.mark.parametrize("policy", ["exclusive", "sequence"])
 def test_nothing_written_reads_as_nothing(policy):
     k = written({})
-    result = logit_lens(k.model, k.task, language="ja", items=4, shots=2, policy=policy)
+    result = logit_lens(k.model, k.task, language="ja", shots=0, policy=policy)
     wide = result.table.pivot(index=["item", "layer"], columns="curve", values="value")
     np.testing.assert_allclose(wide["entropy"], np.log2(k.model.vocab_size), rtol=1e-5)
-    np.testing.assert_allclose(wide["pivot"], wide["pivot_null"], rtol=1e-4)
-    np.testing.assert_allclose(wide["target"], wide["target_null"], rtol=1e-4)
+    # Some answers have more tokens of their own than others; each is right once and wrong as often as all the others.
+    means = wide.groupby("layer").mean()
+    for role in ("target", "pivot", "source"):
+        np.testing.assert_allclose(means[role], means[f"{role}_null"], rtol=1e-4)
     if policy == "sequence":  # the word is one token, and after a word the quote is certain
         np.testing.assert_allclose(wide["target"], 1 / k.model.vocab_size, rtol=1e-3)
     assert result.provenance.settings["accuracy"]["ja"] == 0
@@ -72,6 +76,107 @@ def test_a_concept_in_no_language_favours_none():
         assert np.exp(score.log_probs[LANGUAGES.index("ja"), 4:]).min() > 0.99
 
 
+# French words, and English ones that add a letter to them or have nothing in common with them.
+_COGNATES = [("port", "porte"), ("list", "liste"), ("plan", "plane"), ("cart", "carte"), ("pil", "pile")]
+_OTHERS = [("arbre", "tree"), ("eau", "water"), ("chien", "dog"), ("lune", "moon"), ("feu", "hot")]
+
+
+def _words(pairs) -> list[Concept]:
+    """Concepts whose Japanese words have nothing in common with the others, nor Russian ones."""
+    signs = "犬猫木水火土金空山川"
+    return [
+        Concept(f"word/{en}", "word", {"en": en, "fr": fr, "ja": signs[place], "ru": chr(0x430 + place) * 2})
+        for place, (fr, en) in enumerate(pairs)
+    ]
+
+
+@pytest.mark.parametrize("policy", ["exclusive", "shared", "drop", "sequence"])
+@pytest.mark.parametrize(
+    "pairs", [_OTHERS, _COGNATES, _OTHERS + _COGNATES], ids=["apart", "cognates", "both"]
+)
+def test_a_model_that_copies_the_source_has_a_source_and_no_pivot(policy, pairs):
+    k = written({2: "fr", 5: ASKED}, concepts=_words(pairs), source="fr")
+    if pairs == _COGNATES and policy == "drop":
+        with pytest.raises(InputError, match=r"shares .* with fr"):
+            logit_lens(k.model, k.task, language="ja", shots=0, policy=policy)
+        return
+    result = logit_lens(k.model, k.task, language="ja", shots=0, policy=policy)
+    means = result.summary().pivot(index="layer", columns="curve", values="mean")
+    if "pivot" in means:
+        assert means["pivot"].max() < 0.01
+    assert (means["target"].loc[5:] > 0.99).all()
+    said = reading(
+        result.gap(), target="ja", pivot="en", last=6, source="fr", copied=result.gap(role="source")
+    )
+    assert "English leads" not in said
+    if pairs == _COGNATES and policy != "sequence":
+        # every token that begins the one word begins the other
+        assert not {"pivot", "source"} & set(means)
+        if policy == "shared":
+            assert (means["pivot_shared"].loc[2:4] > 0.99).all()
+        return
+    assert (means["source"].loc[2:4] > 0.99).all() and (means["source_null"] < 0.01).all()
+    assert "The prompt's own French word leads its null by 1.00 [1.00, 1.00] at layer 2." in said
+    counts = result.summary().groupby("curve", observed=True)["n"].max()
+    readable = {"exclusive": 5, "shared": 5, "drop": 5, "sequence": len(pairs)}[policy]
+    assert counts["source"] == counts["pivot"] == readable
+    note = result.provenance.settings["notes"].get("ja", "")
+    if pairs == _OTHERS + _COGNATES and policy != "sequence":
+        assert "5 of 10 answers in en cannot be read" in note
+    if pairs == _OTHERS + _COGNATES and policy == "exclusive":
+        assert "5 of 10 answers in en begin like the prompt's word in fr, e.g. " in note
+
+
+@pytest.mark.parametrize("policy", ["exclusive", "shared", "drop", "sequence"])
+@pytest.mark.parametrize("pairs", [_OTHERS, _OTHERS + _COGNATES], ids=["apart", "both"])
+def test_a_model_that_goes_through_english_has_a_pivot_and_copies_nothing(policy, pairs):
+    k = written({2: "en", 5: ASKED}, concepts=_words(pairs), source="fr")
+    result = logit_lens(k.model, k.task, language="ja", shots=0, policy=policy)
+    means = result.summary().pivot(index="layer", columns="curve", values="mean")
+    assert (means["pivot"].loc[2:4] > 0.99).all() and (means["pivot_null"] < 0.01).all()
+    assert means["source"].max() < 0.01
+    assert result.glance()["pivot_minus_null"].item() > 0.98
+    assert abs(result.glance()["source_minus_null"].item()) < 0.01
+    said = reading(
+        result.gap(), target="ja", pivot="en", last=6, source="fr", copied=result.gap(role="source")
+    )
+    assert said.startswith("English leads its null by 1.00") and "French" not in said
+
+
+def test_as_published_a_copied_cognate_still_counts_as_english():
+    """The paper's way, which the default puts right: nothing settles the sets against the prompt's own word."""
+    k = written({2: "fr", 5: ASKED}, concepts=_words(_COGNATES), source="fr")
+    result = logit_lens(k.model, k.task, language="ja", shots=0, protocol="as-published")
+    means = result.summary().pivot(index="layer", columns="curve", values="mean")
+    assert not {"source", "source_null"} & set(means)
+    assert (means["pivot"].loc[2:4] > 0.99).all()
+
+
+def test_a_pivot_that_the_prompt_is_written_in_is_no_pivot():
+    k = written({2: "en", 5: ASKED}, concepts=_words(_OTHERS), source="en")
+    result = logit_lens(k.model, k.task, language="ja", pivot="en", shots=0)
+    assert "source" not in set(result.table["curve"])
+    said = reading(result.gap(), target="ja", pivot="en", last=6, source="en")
+    assert said == (
+        "English is the language of the prompt's own word: what is read of it may be copied, and says nothing of a "
+        "pivot."
+    )
+
+
+def test_all_languages_at_once_name_the_copy_and_no_pivot():
+    words = _words(_OTHERS)
+    k = written({2: "fr", 5: ASKED}, concepts=words, source="fr", noise=0.05)
+    found = language_lens(k.model, k.task, language="ja", shots=0).leaders(permutations=200)
+    assert found.pivot is None
+    scores = found.scores[(found.scores["reader"] == "fr") & found.scores["layer"].between(2, 4)]
+    assert set(scores["role"]) == {"source"} and scores["score"].min() > 0.9
+    through = written({2: "en", 5: ASKED}, concepts=words, source="fr", noise=0.05)
+    assert (
+        language_lens(through.model, through.task, language="ja", shots=0).leaders(permutations=200).pivot
+        == "en"
+    )
+
+
 def _endings() -> Known:
     """German answers of which two are the beginnings of the English ones, and nothing else."""
     words = [("positiv", "positive"), ("negativ", "negative"), ("aktiv", "active"), ("Katze", "cat")]
@@ -94,6 +199,7 @@ def test_answers_that_share_every_first_token_are_told_apart_by_how_they_go_on()
     # their first tokens alone say nothing of the language
     first = logit_lens(k.model, k.task, language="de", shots=0, policy="shared")
     part = first.table[first.table["item"].isin(["word/positive", "word/negative"])]
+    part = part[~part["curve"].str.startswith("source")]
     assert set(part["curve"]) == {"target_shared", "pivot_shared", "entropy"}
     assert part.query("curve == 'target_shared' and layer >= 2")["value"].min() > 0.99
 

@@ -1,5 +1,6 @@
 """The lens on tasks, against one prompt at a time through the model's own hidden states."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -44,11 +45,18 @@ def test_curves_equal_the_slow_definition(model):
     for prompt in prompts:
         probs = _slow_probs(model, prompt)
         labels = (prompt.label, *words.wrong_labels(prompt.label))
-        answers = {code: {n: words.answers(code)[n] for n in labels} for code in ("ja", "en")}
+        answers = {code: {n: words.answers(code)[n] for n in labels} for code in ("ja", "en", "fr")}
         sets = answer_sets(table, answers, cue=prompt.cue, scope="same")
-        for role, code in (("target", "ja"), ("pivot", "en")):
+        for role, code in (("target", "ja"), ("pivot", "en"), ("source", "fr")):
             own = probs[:, sets[code, prompt.label].exclusive].sum(-1)
-            null = np.mean([probs[:, sets[code, n].exclusive].sum(-1) for n in labels[1:]], axis=0)
+            # a wrong answer with no token of its own says nothing, which is not a zero
+            wrong = [sets[code, n] for n in labels[1:]]
+            wrong = [own for own in wrong if np.setdiff1d(own.exclusive, own.running_on).size]
+            null = np.mean([probs[:, own.exclusive].sum(-1) for own in wrong], axis=0)
+            mine = sets[code, prompt.label]
+            if not np.setdiff1d(mine.exclusive, mine.running_on).size:
+                assert not {role, f"{role}_null"} & set(result.table.query("item == @prompt.item")["curve"])
+                continue
             for name, expected in ((role, own), (f"{role}_null", null)):
                 part = _curve(result, prompt.item, name)
                 np.testing.assert_allclose(part["value"], expected, rtol=2e-4, atol=1e-7)
@@ -146,10 +154,15 @@ def test_policies_differ_as_they_say(model):
         for policy in ("exclusive", "drop", "shared")
     )
     prompts = words.prompts("de", items=30, shots=1)
-    strings = {code: dict(words.answers(code)) for code in ("de", "en")}
+    strings = {code: dict(words.answers(code)) for code in ("de", "en", "fr")}
     sets = answer_sets(token_bytes(model.tokenizer), strings, cue=prompts[0].cue, scope="same")
     apart = {
-        p.item for p in prompts if not np.intersect1d(sets["de", p.label].ids, sets["en", p.label].ids).size
+        p.item
+        for p in prompts
+        if not any(
+            np.intersect1d(sets[a, p.label].ids, sets[b, p.label].ids).size
+            for a, b in itertools.combinations(strings, 2)
+        )
     }
     assert set(dropped.table.query("curve == 'target'")["item"]) == apart
     assert apart <= set(exclusive.table.query("curve == 'target'")["item"])

@@ -63,9 +63,9 @@ def test_nulls_are_a_draw_of_the_seed_and_the_item(monkeypatch, model):
     assert first == again != other
     sizes = [min(MOST_NULLS, len(words.wrong_labels(p.label))) for p in words.prompts("ja", items=2, shots=0)]
     assert max(sizes) == MOST_NULLS
-    assert [len({*own}) for own in first] == [2 * (1 + size) for size in sizes]
-    # the pivot's half, English, is the same whatever the language asked for
-    assert [own[len(own) // 2 :] for own in first] == [own[len(own) // 2 :] for own in hindi]
+    assert [len({*own}) for own in first] == [3 * (1 + size) for size in sizes]
+    # those of the pivot and of the prompt's own language are the same whatever the language asked for
+    assert [own[len(own) // 3 :] for own in first] == [own[len(own) // 3 :] for own in hindi]
 
 
 def test_closed_tasks_sum_over_all_labels(model):
