@@ -91,7 +91,7 @@ class LensResult(Result):
         return mean_curves(self.table, keys, level=level, seed=self.provenance.seed)
 
     def gap(self, level: float = 0.95, *, role: str = "pivot") -> pd.DataFrame:
-        """Pivot minus its null per layer: what speaks for the pivot language's *answer* and not its register alone.
+        """Pivot minus its null, the mean over items: what speaks for the pivot's *answer* and not its register alone.
 
         Columns ``task, language, layer, mean, low, high, lead, n``: `mean` is over the items' own differences (which
         are in `table`), with a bootstrap interval over items; `lead` is the share of items whose pivot answer

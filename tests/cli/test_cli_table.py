@@ -150,6 +150,45 @@ def test_readings_claim_no_more_than_the_interval():
     assert say() == "English cannot be read here: its answers have no token of their own, or no null."
 
 
+def test_readings_say_when_the_prompts_own_word_leads():
+    def say(*copied, rows=((1, 0.01, -0.02, 0.02, 0.1), (2, 0.21, 0.17, 0.25, 0.6)), n=20):
+        return reading(
+            _gap(*rows, n=n), target="ja", pivot="en", last=3, source="fr", copied=_gap(*copied, n=n)
+        )
+
+    none = ((1, 0.0, -0.01, 0.01, 0.0), (2, 0.0, -0.01, 0.01, 0.0))
+    lead = "English leads its null by 0.21 [0.17, 0.25] at layer 2; there it is ahead of the Japanese answer too in 60%"
+    assert say(*none) == f"{lead} of the items."
+    # more than the pivot, where the pivot leads
+    more = say((1, 0.9, 0.8, 1.0, 1.0), (2, 0.4, 0.3, 0.5, 1.0))
+    assert more == (
+        f"{lead} of the items. The prompt's own French word leads its null by more there, 0.40 [0.30, 0.50], and by "
+        "0.90 at layer 1."
+    )
+    assert say((1, 0.0, 0, 0, 0), (2, 0.4, 0.3, 0.5, 1.0)).endswith(
+        "leads its null by more there, 0.40 [0.30, 0.50]."
+    )
+    # elsewhere, or less
+    assert say((1, 0.9, 0.8, 1.0, 1.0), (2, 0.1, 0.05, 0.2, 1.0)).endswith(
+        "of the items. The prompt's own French word leads its null by 0.90 [0.80, 1.00] at layer 1."
+    )
+    # uncertain, or too small to speak of
+    assert say((1, 0.9, -0.1, 1.0, 1.0), (2, 0.04, 0.03, 0.05, 1.0)) == f"{lead} of the items."
+    copies = say((1, 0.9, 0.8, 1.0, 1.0), (2, 0.1, 0.05, 0.2, 1.0), rows=((1, 0.0, -0.02, 0.02, 0.0),))
+    assert copies == (
+        "No layer reads English above its null with confidence: at most 0.00 [-0.02, 0.02], at layer 1. The prompt's "
+        "own French word leads its null by 0.90 [0.80, 1.00] at layer 1."
+    )
+    assert "French" not in say((1, 0.9, 0.8, 1.0, 1.0), n=4)
+
+
+def test_the_prompts_own_word_is_a_line_of_its_own():
+    curves = CURVES | {"source": [0.0, 0.8, 0.1, 0.0], "source_null": [0.0, 0.1, 0.0, 0.0]}
+    lines = _text(_result(curves, items=6))
+    assert "  French (prompt)  ▁█▂▁  0.80 @2  null ▁▂▁▁  0.10 @2" in lines
+    assert "leads its null by more there, 0.70 [0.70, 0.70]." in " ".join(line.strip() for line in lines)
+
+
 def test_a_reading_of_few_items_claims_nothing():
     one = reading(_gap((1, 0.64, 0.64, 0.64, 1.0), n=1), target="ja", pivot="en", last=3)
     assert one == "English is at most 0.64 above its null, at layer 1: of 1 item, too few to say more."

@@ -22,6 +22,7 @@ def lens_result(
     task: str = "translation",
     pivot: str = "en",
     closed: bool = False,
+    copied: bool = False,
     without: Sequence[tuple[str, str]] = (),
     scale: float = 1.0,
     model: str = "pocket",
@@ -34,6 +35,7 @@ def lens_result(
         codes: languages asked for.
         layers: number of layers; ``items`` of items.
         task: name; ``closed`` adds the curves of all labels.
+        copied: adds the curves of the prompt's own word.
         pivot: the pivot's own panel has no pivot curves, as in a real run.
         without: (language, curve) pairs to leave out.
         scale: factor on the probabilities.
@@ -46,6 +48,14 @@ def lens_result(
         "pivot": 0.46 * np.exp(-(((depth - 0.62) / 0.2) ** 2)),
         "target_null": 0.02 * depth,
         "pivot_null": 0.06 * np.exp(-(((depth - 0.62) / 0.2) ** 2)),
+        **(
+            {
+                "source": 0.3 * np.exp(-(((depth - 0.4) / 0.2) ** 2)),
+                "source_null": 0.01 * depth,
+            }
+            if copied
+            else {}
+        ),
         "target_any": 0.96 / (1 + np.exp(-12 * (depth - 0.8))),
         "pivot_any": 0.56 * np.exp(-(((depth - 0.58) / 0.24) ** 2)),
     }

@@ -46,6 +46,22 @@ def test_one_language_has_its_curves_with_names_a_newcomer_understands() -> None
     assert all(trace.showlegend for trace in lines(figure))
 
 
+def test_the_prompts_own_word_is_a_third_thin_curve() -> None:
+    figure = lens_figure(lens_result(["ja"], copied=True))
+    named = {trace.legendgroup: trace for trace in lines(figure)}
+    assert named["source"].name == "French: the prompt's own word"
+    assert named["source_null"].name == "French: other words of the category (null)"
+    thinnest = min(named[role].line.width for role in ("target", "pivot", "target_null", "pivot_null"))
+    assert named["source"].line.width < thinnest and named["source_null"].line.dash != "solid"
+    assert any("stands in the prompt itself" in text for text in figure.layout.meta["how_to_read"])
+    plain = lens_figure(lens_result(["ja"]))
+    assert not any("stands in the prompt itself" in text for text in plain.layout.meta["how_to_read"])
+    # several languages, each with its own source
+    mixed = lens_result(["ja", "fr"], copied=True, settings={"sources": {"ja": "fr", "fr": "de"}})
+    shown = {trace.name for trace in lines(lens_figure(mixed)) if trace.legendgroup == "source"}
+    assert shown == {"Language of the prompt: the prompt's own word"}
+
+
 def test_a_closed_task_adds_the_curves_of_all_labels() -> None:
     figure = lens_figure(lens_result(["ja"], task="sentiment", closed=True))
     named = {trace.legendgroup: trace.name for trace in lines(figure)}
