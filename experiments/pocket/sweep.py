@@ -24,6 +24,9 @@ from experiments.pocket.criteria import tokens_of
 from experiments.pocket.evaluate import RESULTS
 from experiments.pocket.seeds import KEYS, SEEDS, Run, keep, measure_run
 from experiments.pocket.train import HUBS, Recipe, train, variant, variants
+from latentlang.storage.files import prepare_folder
+from latentlang.storage.lock import FolderLock
+from latentlang.workers import begin_worker, wait_for_workers
 
 #: Whether English is read in the middle shows by then; the words are half learnt.
 STEPS = 1500
@@ -114,22 +117,28 @@ def sweep(
 
     Yields:
         Each job with what came of it, as it ends; one that failed does not stop the others.
+
+    Raises:
+        InputError: another sweep is writing into the folder.
     """
-    # Spawned: a forked process would share torch's threads and compiler with its parent.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        running: dict[Future[Run], Job] = {pool.submit(run, job, below): job for job in jobs}
-        for done in as_completed(running):
-            job = running[done]
-            try:
-                made = done.result()
-            except Exception as error:
-                yield job, error
-                continue
-            keep(made, results)
-            yield job, made
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    with FolderLock(prepare_folder(below)):
+        wait_for_workers(below)
+        # Spawned: a forked process would share torch's threads and compiler with its parent.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker, initargs=(below,))
+        try:
+            running: dict[Future[Run], Job] = {pool.submit(run, job, below): job for job in jobs}
+            for done in as_completed(running):
+                job = running[done]
+                try:
+                    made = done.result()
+                except Exception as error:
+                    yield job, error
+                    continue
+                keep(made, results)
+                yield job, made
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def main() -> None:

@@ -25,6 +25,8 @@ KIND = "latentlang-activations"
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.parquet"
 METADATA = "metadata.json"
+#: Patterns of all files of a store, what a killed writer leaves included.
+STORE_FILES = (MANIFEST, PROMPTS, METADATA, "shard-*.safetensors", ".*.partial", ".lock")
 
 
 _REMEDY = "delete the store and run the same harvest again"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -12,11 +11,12 @@ from typing import Any
 
 from latentlang.activations import ActivationStore, harvest, open_store
 from latentlang.activations.identity import model_identity
+from latentlang.activations.manifest import MANIFEST, STORE_FILES
 from latentlang.arguments import check_count
 from latentlang.comparison.alignment import MEASURES, PERMUTATIONS, RESAMPLES, compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.lens import compare_lenses
-from latentlang.comparison.result import FOLDERS, ComparisonResult
+from latentlang.comparison.result import FOLDERS, REPORT, ComparisonResult
 from latentlang.comparison.trained import Trained, trained_on
 from latentlang.comparison.wanted import Wanted, chosen_names
 from latentlang.errors import InputError, unknown
@@ -38,9 +38,11 @@ from latentlang.languages import languages as find_languages
 from latentlang.lens import POLICIES, LensResult, logit_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.reading import POOLS, check_layers
-from latentlang.results import Provenance, package_versions
-from latentlang.steps import Steps, step_key
-from latentlang.storage.output import check_vacant
+from latentlang.results import Provenance, check_vacant, package_versions
+from latentlang.steps import Steps, has_steps, step_key
+from latentlang.storage.lock import FolderLock
+from latentlang.storage.output import check_vacant, kind_of
+from latentlang.storage.ownership import check_free, check_out
 from latentlang.tasks import Task, as_task
 
 PARTS = ("evaluation", "lens", "geometry")
@@ -48,6 +50,15 @@ PARTS = ("evaluation", "lens", "geometry")
 EVALUATION_ITEMS, ITEMS = 200, 100
 #: Poolings harvested: the reference paper's, and the one that leaves the few-shot block out.
 GEOMETRY_POOLS = ("mean", "question")
+#: Where the activations of each state lie below the comparison's folder.
+HARVESTS = {state: f"harvest/{state}" for state in STATES}
+_STEPS = (*(f"evaluation/{state}" for state in STATES), *FOLDERS.values(), *HARVESTS.values())
+_WRITTEN = (
+    *dict.fromkeys(name.partition("/")[0] for name in _STEPS),
+    "result.parquet",
+    "metadata.json",
+    REPORT,
+)
 Progress = Callable[[str, int, int], None]
 
 
@@ -148,30 +159,48 @@ def compare(
     if "geometry" in chosen and own_items["lens"] < FEWEST:
         raise InputError(f"geometry needs at least {FEWEST} items per language, not {own_items['lens']}")
     known = trained_on(adapter, trained)
-    check_vacant(Path(out), ComparisonResult.kind)
+    check_folder(check_out(out))
     steps = Steps(Path(out))
-    loaded = _model(model, adapter, known, loading)
-    if not known.identity:
-        loaded.base()  # refuses an adapter that cannot be taken off
-    if "geometry" in chosen:
-        check_layers(layers, depth=loaded.n_layers, streams=("resid",))
-    run = _Run(
-        loaded, known, wanted, steps, items=own_items, score=score, policy=policy,
-        measures=families(measures), layers=layers, pools=asked_pools, permutations=permutations, resamples=resamples,
-        level=level, share=share, batch_tokens=batch_tokens, progress=progress,
-    )  # fmt: skip
-    found: dict[str, Any] = {}
-    if "evaluation" in chosen:
-        found["evaluation"] = run.evaluation()
-    if "lens" in chosen:
-        found["lens"] = run.lens()
-    if "geometry" in chosen:
-        found["pca"], found["alignment"] = run.pca(), run.alignment()
-        if not keep_activations:
-            shutil.rmtree(steps.folder / "harvest", ignore_errors=True)
-    result = ComparisonResult.of(run.provenance(chosen), folder=steps.folder, **found)
-    result.save(steps.folder)
-    return result
+    with FolderLock(steps.folder):
+        loaded = _model(model, adapter, known, loading)
+        if not known.identity:
+            loaded.base()  # refuses an adapter that cannot be taken off
+        if "geometry" in chosen:
+            check_layers(layers, depth=loaded.n_layers, streams=("resid",))
+        run = _Run(
+            loaded, known, wanted, steps, items=own_items, score=score, policy=policy,
+            measures=families(measures), layers=layers, pools=asked_pools, permutations=permutations,
+            resamples=resamples, level=level, share=share, batch_tokens=batch_tokens, progress=progress,
+        )  # fmt: skip
+        found: dict[str, Any] = {}
+        if "evaluation" in chosen:
+            found["evaluation"] = run.evaluation()
+        if "lens" in chosen:
+            found["lens"] = run.lens()
+        if "geometry" in chosen:
+            found["pca"], found["alignment"] = run.pca(), run.alignment()
+            if not keep_activations:
+                for name in HARVESTS.values():
+                    steps.drop(name)
+        result = ComparisonResult.of(run.provenance(chosen), folder=steps.folder, **found)
+        result.save(steps.folder)
+        return result
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder in which a comparison would write over, or into, what it did not make.
+
+    Raises:
+        InputError: saying what is there.
+    """
+    check_vacant(folder, ComparisonResult.kind)
+    if (folder / "harvest" / MANIFEST).exists():
+        raise InputError(
+            f"{str(folder / 'harvest')!r} is an activation store of your own, and a comparison keeps its activations "
+            "there; choose another folder"
+        )
+    if not (has_steps(folder, _STEPS) or kind_of(folder) == ComparisonResult.kind):
+        check_free(folder, _WRITTEN, what="compare")
 
 
 class _Run:
@@ -285,8 +314,8 @@ class _Run:
                 )  # fmt: skip
 
         return self.steps.run(
-            f"harvest/{state}", self._harvest_options(state), compute, lambda folder: open_store(folder / "store"),
-            resumes=True,
+            HARVESTS[state], self._harvest_options(state), compute, lambda folder: open_store(folder / "store"),
+            resumes=[f"store/{name}" for name in STORE_FILES],
         )  # fmt: skip
 
     def _geometry_options(self, **own: Any) -> dict[str, Any]:

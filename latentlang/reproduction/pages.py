@@ -23,9 +23,13 @@ from latentlang.reproduction.steps import Adapter, Step, adapter_of
 from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
 from latentlang.reproduction.words import about_experiment, command_of, made_with
 from latentlang.storage.files import prepare_folder, write_text
+from latentlang.storage.ownership import check_free
 
 FORMATS = ("html", *PICTURES)
+README, INDEX = "README.md", "index.html"
 _SCALE = 1.5
+# What the README of every such folder says, and by which one is known again.
+_MADE_BY = "Made by "
 
 
 class Writer:
@@ -59,6 +63,30 @@ class Writer:
             except InputError as error:
                 self._without_pictures(error)
 
+    def claim(self, experiments: Sequence[Experiment]) -> None:
+        """Make the folder this run's before anything is written into it: its README says whose it is.
+
+        Raises:
+            InputError: it holds files of the names that would be written, which no such run made.
+        """
+        readme = self._folder / README
+        if _is_ours(readme):
+            return
+        names = [
+            f"{name}.{ending}" for experiment in experiments for name, ending in self._names_of(experiment)
+        ]
+        pages = [INDEX] if "html" in self._formats else []
+        check_free(self._folder, [README, *pages, *dict.fromkeys(names)], what="reproduce")
+        self._write_text(README, self._readme(self._title(), []))
+        self.files.remove(readme)
+
+    def _names_of(self, experiment: Experiment) -> list[tuple[str, str]]:
+        """Names and endings of the files of one figure or table."""
+        if experiment.kind in ("accuracy", "pearson"):
+            return [(experiment.name, ending) for ending in ("csv", "md", "tex")]
+        names = _names(experiment, 1 if self._standin else len(experiment.models))
+        return [(name, ending) for name in names for ending in self._formats]
+
     def write(self, experiment: Experiment, outcome: Callable[[Step], Any]) -> None:
         """Write one figure or table.
 
@@ -91,15 +119,18 @@ class Writer:
             for name, experiment in self._suite.experiments.items()
             if name in self._tables or name in self._figures
         ]
-        title = self._suite.title + (f", with {model_name(self._standin)}" if self._standin else "")
+        title = self._title()
         if "html" in self._formats:
             about = [Text(text) for text in self._introduction()]
             sections = [Section("about", "About", about, heading=False), *map(self._section, written)]
             document = Document(title, sections, made_with=made_with(self._settings))
-            self.files.append(write_document(document, self._folder / "index.html"))
-        self._write_text("README.md", self._readme(title, written))
+            self.files.append(write_document(document, self._folder / INDEX))
+        self._write_text(README, self._readme(title, written))
 
     # parts
+
+    def _title(self) -> str:
+        return self._suite.title + (f", with {model_name(self._standin)}" if self._standin else "")
 
     def _section(self, experiment: Experiment) -> Section:
         blocks: list[Block] = [Text(self._what(experiment), "about")]
@@ -150,7 +181,7 @@ class Writer:
         )
 
     def _introduction(self) -> list[str]:
-        command = f"Made by {command_of(self._suite.name, self._standin, self._settings)}"
+        command = f"{_MADE_BY}{command_of(self._suite.name, self._standin, self._settings)}"
         texts = [self._suite.about.strip(), f"{command}; every number stands in the CSV file of its table."]
         return [text for text in texts if text]
 
@@ -167,6 +198,14 @@ class Writer:
                 if self._folder / f"{name}.png" in self.files:
                     lines += [f"![{experiment.title}]({name}.png)", ""]
         return "\n".join(lines).rstrip() + "\n"
+
+
+def _is_ours(readme: Path) -> bool:
+    """Whether a README is one that `Writer` wrote."""
+    try:
+        return f"{_MADE_BY}`latentlang reproduce" in readme.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
 
 
 def _title(experiment: Experiment) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from latentlang.reproduction.pages import Writer
 from latentlang.reproduction.planning import Plan
 from latentlang.reproduction.run import Progress, Runner, run_groups
 from latentlang.reproduction.sizes import model_name
-from latentlang.reproduction.steps import Step
 from latentlang.storage.files import prepare_folder
 from latentlang.storage.lock import FolderLock
+from latentlang.storage.ownership import check_out
+from latentlang.workers import wait_for_workers
 
 #: Where figures and tables go, unless told otherwise.
 FIGURES = Path("figures")
@@ -74,9 +76,15 @@ def reproduce(
         raise InputError(
             f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"
         )
-    folder = Path(out) if out is not None else figures_folder(planned)
-    writer = Writer(planned.suite, planned.model, planned.bench.settings, folder, formats)
-    with FolderLock(prepare_folder(planned.bench.cache)):
+    folder = check_out(out) if out is not None else figures_folder(planned)
+    cache = prepare_folder(planned.bench.cache)
+    with ExitStack() as locks:
+        locks.enter_context(FolderLock(cache))
+        wait_for_workers(cache)
+        writer = Writer(planned.suite, planned.model, planned.bench.settings, folder, formats)
+        if folder.resolve() != cache.resolve():
+            locks.enter_context(FolderLock(folder))
+        writer.claim([*planned.experiments, *(planned.suite.experiments[name] for name in planned.others)])
         return _run(_fetched(planned), writer, folder, jobs=jobs, progress=progress, told=told or _nobody)
 
 
@@ -109,38 +117,54 @@ def _run(
     runner = Runner(planned.bench, progress)
     waiting = {experiment.name: experiment for experiment in planned.experiments}
     ran: list[str] = []
-    failed: dict[Step, LatentlangError] = {}
+    not_run: dict[str, LatentlangError] = {}
+    not_written: dict[str, LatentlangError] = {}
+
+    def fails(failed: dict[str, LatentlangError], what: str, error: LatentlangError) -> None:
+        failed[what] = error
+        told(f"{what}: {error}")
 
     def write() -> None:
         """Write what has all its steps; the pictures' own steps need no model and are run here."""
         for name, experiment in list(waiting.items()):
             own = [step for step, names in planned.needed.items() if name in names and step.kind != "pca"]
             if all(planned.is_there(step) for step in own):
-                writer.write(experiment, runner.run)
                 del waiting[name]
-                told(f"{experiment.source} is written")
+                try:
+                    writer.write(experiment, runner.run)
+                except LatentlangError as error:
+                    fails(not_written, experiment.source, error)
+                else:
+                    told(f"{experiment.source} is written")
 
     write()
     missing = [step for step in planned.needed if step.kind != "pca" and not planned.is_there(step)]
     for group, done in run_groups(planned.bench, missing, jobs=jobs, progress=progress):
         what = f"{group[0].model} {group[0].adapter.recipe}"
         if isinstance(done, LatentlangError):
-            failed[group[0]] = done
-            told(f"{what}: {done}")
+            fails(not_run, what, done)
         else:
             ran += done
             told(f"{what}: {len(group)} steps done")
         write()
     for name, steps in planned.others.items():
         if all(planned.is_there(step) for step in steps):
-            writer.write(planned.suite.experiments[name], runner.run)
-    writer.finish()
-    if failed:
-        first, error = next(iter(failed.items()))
-        raise type(error)(
-            f"{len(failed)} of the models with their adapters could not be run, first {first.model} "
-            f"{first.adapter.recipe}: {error} (what could is kept and written into {folder})"
-        )
+            try:
+                writer.write(planned.suite.experiments[name], runner.run)
+            except LatentlangError as error:
+                fails(not_written, planned.suite.experiments[name].source, error)
+    try:
+        writer.finish()
+    except LatentlangError as error:
+        fails(not_written, "the page of all", error)
+    for failed, words in (
+        (not_run, "models with their adapters could not be run"),
+        (not_written, "figures and tables could not be written"),
+    ):
+        for what, error in failed.items():
+            raise type(error)(
+                f"{len(failed)} of the {words}, first {what}: {error} (what could is kept and written into {folder})"
+            )
     return Reproduction(planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes))
 
 

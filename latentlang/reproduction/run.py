@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 
 from latentlang.activations import ActivationStore, harvest, open_store
+from latentlang.activations.manifest import STORE_FILES
 from latentlang.errors import InputError, LatentlangError
 from latentlang.evaluation import EvaluationResult, evaluate
 from latentlang.geometry import AlignmentResult, PCAResult, alignment, compare_pca
@@ -28,6 +28,8 @@ from latentlang.reproduction.steps import Step, groups, harvest_for
 from latentlang.results import Result
 from latentlang.steps import Steps, is_whole
 from latentlang.training import TrainingResult, train
+from latentlang.training.runs import RUN_FILES
+from latentlang.workers import WORKERS, begin_worker
 
 Saved = TypeVar("Saved", bound=Result)
 
@@ -87,13 +89,14 @@ class Runner:
 
     def run(self, step: Step) -> Any:
         """The outcome of a step, from the cache or computed."""
-        kinds: dict[str, tuple[Callable[[Step, Path], Any], Callable[[Path], Any], bool]] = {
-            "train": (self._train, TrainingResult.load, True),
-            "evaluate": (self._evaluate, EvaluationResult.load, False),
-            "lens": (self._lens, LensResult.load, False),
-            "harvest": (self._harvest, lambda folder: open_store(folder / "store"), True),
-            "align": (self._align, AlignmentResult.load, False),
-            "pca": (self._pca, PCAResult.load, False),
+        stores = [f"store/{file}" for file in STORE_FILES]
+        kinds: dict[str, tuple[Callable[[Step, Path], Any], Callable[[Path], Any], Sequence[str]]] = {
+            "train": (self._train, TrainingResult.load, RUN_FILES),
+            "evaluate": (self._evaluate, EvaluationResult.load, ()),
+            "lens": (self._lens, LensResult.load, ()),
+            "harvest": (self._harvest, lambda folder: open_store(folder / "store"), stores),
+            "align": (self._align, AlignmentResult.load, ()),
+            "pca": (self._pca, PCAResult.load, ()),
         }
         compute, read, resumes = kinds[step.kind]
         name = self._keys.name(step, self._bench.harvests)
@@ -235,7 +238,7 @@ def run_groups(
     before = set(multiprocessing.active_children())
     # A fresh interpreter for each: a forked one would share the locks of torch's threads.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_alone, initargs=(threads,))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_alone, initargs=(threads, bench.cache))
     waiting: dict[Future[list[str]], list[Step]] = {}
     left = list(reversed(wanted))
     try:
@@ -260,12 +263,13 @@ def run_groups(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        (bench.cache / WORKERS).unlink(missing_ok=True)
 
 
-def _alone(threads: int) -> None:
-    """Prepare a process that shares the machine: its own threads; an interruption is told to its parent alone."""
+def _alone(threads: int, cache: Path) -> None:
+    """Prepare a process that shares the machine: its own threads; it ends with its parent."""
     import logging
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin_worker(cache)
     torch.set_num_threads(threads)
     logging.disable(logging.WARNING)

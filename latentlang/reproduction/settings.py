@@ -65,13 +65,9 @@ class Settings:
         Raises:
             InputError: there is no such recipe.
         """
-        changes = {
-            "task": step.task,
-            "seed": self.seed,
-            **self.size.changes(step.task),
-            **self.overrides,
-        }
-        return recipe_for(step.model, step.adapter.recipe, changes)
+        changes = {"task": step.task, "seed": self.seed, **self.size.changes(step.task)}
+        # One after the other: the user's steps take the experiments' epochs back.
+        return recipe_for(step.model, step.adapter.recipe, changes).changed(**self.overrides)
 
     def translations(self, step: Step) -> AlignmentData:
         """What a training trains on.

@@ -35,7 +35,7 @@ def check_vacant(folder: Path, kind: str | None, names: Iterable[str] = (TABLE,)
         raise InputError(
             f"{str(folder)!r} holds an activation store, which this would spoil; choose another folder"
         )
-    there = _kind(folder)
+    there = kind_of(folder)
     if there not in (None, "", kind):
         raise InputError(
             f"{str(folder)!r} holds a result of another kind, {there!r}, which this would overwrite; choose another "
@@ -60,7 +60,7 @@ def foreign(path: Path) -> InputError:
     )
 
 
-def _kind(folder: Path) -> str | None:
+def kind_of(folder: Path) -> str | None:
     """The kind of the result in a folder; None where there is no metadata, ``""`` where it is not ours."""
     path = folder / METADATA
     if not os.path.lexists(path):

@@ -6,6 +6,7 @@ import copy
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,12 @@ import pandas as pd
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models.registry import REGISTRY
-from latentlang.results import Provenance, package_versions
-from latentlang.storage.files import prepare_folder, write_text
+from latentlang.results import Provenance, check_vacant, package_versions
+from latentlang.storage.files import prepare_folder, replacing
+from latentlang.storage.full import disk_may_be_full
+from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant
+from latentlang.storage.ownership import check_out
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.training import machine, runs
@@ -24,7 +28,6 @@ from latentlang.training.questions import AlignmentData, QuestionPair
 from latentlang.training.recipes import ALL_LINEAR, Recipe, recipe_for
 from latentlang.training.result import (
     COLUMNS,
-    WEIGHTS,
     TrainingProgress,
     TrainingResult,
 )
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 #: From this many weights on, activations are computed twice unless told otherwise.
 _LARGE = 500_000_000
 _PACKAGES = ("trl", "peft", "accelerate")
-RECIPE_FILE, DATA_FILE = "recipe.yaml", "data.parquet"
 _FORMAT = 1
 Progress = Callable[[TrainingProgress], None]
 
@@ -99,24 +101,34 @@ def train(
     pairs = None if chosen.is_identity else alignment_data(chosen, task=task, data=data)
     if pairs is not None:
         machine.check_packages()
-    check_vacant(Path(out), TrainingResult.kind)
+    check_vacant(check_out(out), TrainingResult.kind)
+    runs.check_folder(Path(out))
     folder = prepare_folder(out)
-    if pairs is None:
-        return _identity(model, chosen, folder, resume=resume, found=found)
-    if isinstance(model, HookedLM):
-        if quantization is not None or device is not None:
-            raise InputError(
-                "quantization and device are chosen where a model is loaded: load(..., quantization='4bit')"
+    # Of several processes of one run one writes.
+    lock: AbstractContextManager[Any] = FolderLock(folder) if found.is_main else nullcontext()
+    with lock:
+        if pairs is None:
+            return _identity(model, chosen, folder, resume=resume, found=found)
+        if isinstance(model, HookedLM):
+            if quantization is not None or device is not None:
+                raise InputError(
+                    "quantization and device are chosen where a model is loaded: load(..., quantization='4bit')"
+                )
+            lm = model
+        else:
+            lm = _loaded(
+                model,
+                wanted_precision,
+                quantization,
+                device,
+                trust_remote_code=trust_remote_code,
+                found=found,
             )
-        lm = model
-    else:
-        lm = _loaded(
-            model, wanted_precision, quantization, device, trust_remote_code=trust_remote_code, found=found
-        )
-    return _Run(
-        lm, chosen, pairs, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
-        gradient_checkpointing=gradient_checkpointing, found=found,
-    ).go(resume=resume, keep=keep_checkpoints, progress=progress)  # fmt: skip
+        with disk_may_be_full(folder):
+            return _Run(
+                lm, chosen, pairs, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
+                gradient_checkpointing=gradient_checkpointing, found=found,
+            ).go(resume=resume, keep=keep_checkpoints, progress=progress)  # fmt: skip
 
 
 def _loaded(
@@ -161,8 +173,8 @@ def _identity(
         "revision": revision,
         "recipe": recipe.model_dump(mode="json"),
     }
-    if runs.settle(folder, wanted, resume=resume, main=found.is_main):
-        return TrainingResult.load(folder)
+    if runs.settle(folder, wanted, resume=resume, main=found.is_main) and (done := runs.finished(folder)):
+        return done
     provenance = Provenance(
         model=name, revision=revision, task=recipe.data.task, languages=(), policy="", seed=recipe.schedule.seed,
         settings={"recipe": wanted["recipe"], "pairs": {}, "best_step": None, "notes": []},
@@ -170,7 +182,7 @@ def _identity(
     result = TrainingResult(table=pd.DataFrame(columns=list(COLUMNS)), provenance=provenance)
     if found.is_main:
         runs.begin(folder, wanted)
-        write_text(folder / RECIPE_FILE, recipe.yaml())
+        runs.written(folder / runs.RECIPE_FILE, recipe.yaml())
         result.save(folder)
     return result
 
@@ -203,12 +215,17 @@ class _Run:
 
     def go(self, *, resume: bool, keep: bool, progress: Progress | None) -> TrainingResult:
         wanted = self._asked_for()
-        finished = runs.settle(self.folder, wanted, resume=resume, main=self.found.is_main)
-        if finished and (self.folder / WEIGHTS).exists():
-            return TrainingResult.load(self.folder)
+        if runs.settle(self.folder, wanted, resume=resume, main=self.found.is_main):
+            done = runs.finished(self.folder)
+            if done is not None:
+                return done
+            self.notes.append(
+                "the run was finished before, and was run again: its adapter or record had been changed or was gone"
+            )
         train, validation = self._tokens()
         checkpoint = runs.last_checkpoint(self.folder) if resume else None
         if self.found.is_main:
+            self.notes += runs.pass_over(self.folder, checkpoint)
             runs.begin(self.folder, wanted)
         table, facts = self._train(train, validation, checkpoint, progress if self.found.is_main else None)
         result = self._result(table, facts)
@@ -288,6 +305,7 @@ class _Run:
             "passes": plan.passes,
             "tokens": {"train": train.counted, "validation": validation.counted},
             "resumed_from": runs.step_of(checkpoint) or None,
+            "files": runs.adapter_seal(self.folder) if self.found.is_main else None,
             "seconds": round(time.perf_counter() - start, 1),
         }
         return _table(state.history), facts
@@ -334,8 +352,9 @@ class _Run:
 
     def _keep(self, result: TrainingResult) -> None:
         """Write everything but the adapter, the result last: a folder that has it is finished."""
-        write_text(self.folder / RECIPE_FILE, self.recipe.yaml())
-        self.data.table().to_parquet(self.folder / DATA_FILE, index=False)
+        runs.written(self.folder / runs.RECIPE_FILE, self.recipe.yaml())
+        with replacing(self.folder / runs.DATA_FILE) as stream:
+            self.data.table().to_parquet(stream, index=False)
         result.save(self.folder)
 
 

@@ -25,6 +25,8 @@ from trl.trainer import utils as trl_utils
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from latentlang.errors import InputError
+from latentlang.storage.full import disk_may_be_full
+from latentlang.training import runs
 from latentlang.training.machine import Processes
 from latentlang.training.recipes import Recipe
 from latentlang.training.result import TrainingProgress
@@ -87,6 +89,25 @@ class AlignmentTrainer(SFTTrainer):
         """Write the adapter alone: no pickled settings, no copy of the tokenizer, no question to the hub."""
         if self.args.should_save:
             save_adapter(self.model, Path(output_dir or self.args.output_dir), state_dict=state_dict)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint with a record of its files, and remove older ones; on a full disk keep those there are."""
+        below, writes = Path(self.args.output_dir), self.args.should_save
+        checkpoint = below / f"checkpoint-{self.state.global_step}"
+        try:
+            with disk_may_be_full(checkpoint):
+                if writes:
+                    runs.begin_checkpoint(checkpoint)
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()  # each process writes its own random state
+                if writes:
+                    runs.seal_checkpoint(checkpoint)
+        except BaseException:
+            if writes:
+                runs.remove_checkpoint(checkpoint)
+            raise
+        if writes:
+            runs.rotate(below.parent, best=self.state.best_global_step)
 
     def compute_loss(
         self,
@@ -228,7 +249,6 @@ def build_trainer(
         eval_on_start=evaluated and not resumed,
         save_strategy="steps",
         save_steps=plan.every,
-        save_total_limit=2,
         load_best_model_at_end=evaluated,
         metric_for_best_model="eval_loss" if evaluated else None,
         greater_is_better=False if evaluated else None,

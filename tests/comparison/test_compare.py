@@ -18,6 +18,7 @@ from latentlang.evaluation import evaluate
 from latentlang.lens import logit_lens
 from latentlang.models import load
 from latentlang.steps import STEP_FILE, finished_steps
+from latentlang.storage.lock import FolderLock
 from latentlang.tasks import task
 from latentlang.training import train
 
@@ -159,6 +160,58 @@ def test_only_what_an_option_concerns_is_run_again(compared, mistral, tmp_path):
     assert not (folder / "harvest").exists()
     run(items=12, measures="cka", score="sequence", policy="drop", keep_activations=False)
     assert told == set()
+
+
+def test_what_others_put_into_the_folders_stays(compared, mistral, tmp_path):
+    model, lora = mistral
+    folder = shutil.copytree(compared.folder, tmp_path / "out")
+    mine = [folder / name for name in ("mine", "lens/base/mine", "harvest/mine", "harvest/base/store/mine")]
+    for path in mine:
+        path.write_text("mine")
+    options = {**SMALL, "policy": "drop", "measures": "cka"}
+    compare(str(model), adapter=str(lora), out=folder, keep_activations=False, **options)
+    assert [path.read_text() for path in mine] == ["mine"] * 4
+    assert {path for path in (folder / "harvest").rglob("*") if path.is_file()} == set(mine[2:])
+
+
+@pytest.mark.parametrize("name", ["harvest/manifest.json", "harvest/base/store/manifest.json", "report.html",
+                                  "lens/notes.txt", "result.parquet", "evaluation/base/step.json"])  # fmt: skip
+def test_a_folder_with_files_from_elsewhere_is_refused(mistral, tmp_path, name):
+    model, lora = mistral
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    with pytest.raises(InputError, match="choose another folder"):
+        compare("no model is looked for", adapter=str(lora), out=tmp_path / "out", **SMALL)
+    assert path.read_text() == "{}" and len([p for p in tmp_path.rglob("*") if p.is_file()]) == 1
+
+
+def test_a_store_in_a_comparisons_folder_is_not_its_activations(compared, mistral, tmp_path):
+    model, lora = mistral
+    folder = tmp_path / "out"
+    compare(str(model), adapter=str(lora), out=folder, parts="lens", **SMALL)
+    shutil.copytree(compared.folder / "harvest" / "base" / "store", folder / "harvest")
+    with pytest.raises(InputError, match="is an activation store of your own"):
+        compare(str(model), adapter=str(lora), out=folder, keep_activations=False, **SMALL)
+    assert (folder / "harvest" / "manifest.json").exists()
+
+
+def test_one_folder_has_one_comparison_at_a_time(mistral, tmp_path, monkeypatch):
+    _, lora = mistral
+    with FolderLock(tmp_path), pytest.raises(InputError, match="is writing into"):
+        compare("no model is looked for", adapter=str(lora), out=tmp_path, **SMALL)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="the output folder has no name"):
+        compare("no model is looked for", adapter=str(lora), out="", **SMALL)
+
+
+@pytest.mark.parametrize("measures", ["pearson", "svcca", "procrustes", "knn", "csls", "centres"])
+def test_every_measure_alone_has_its_table_and_page(mistral, tmp_path, measures):
+    model, lora = mistral
+    options = {**SMALL, "parts": "geometry", "measures": measures}
+    result = compare(str(model), adapter=str(lora), out=tmp_path, **options)
+    assert len(result.summary()) and result.paragraph() and result.figure().data
+    assert result.report().exists() and ComparisonResult.load(tmp_path).paragraph() == result.paragraph()
 
 
 def test_another_adapter_is_another_comparison(compared, mistral, tmp_path):

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from killed import assert_all_end, wait_for_files
 
 from experiments.pocket import seeds, sweep
 from experiments.pocket.criteria import tokens_of
+from latentlang.errors import InputError
+from latentlang.storage.lock import FolderLock
+from latentlang.workers import wait_for_workers
 
 
 def _row(job):
@@ -88,7 +96,7 @@ def test_a_run_that_fails_costs_no_other_and_rows_are_kept_as_they_come(tmp_path
         return _measured(job)
 
     monkeypatch.setattr(sweep, "run", run)
-    monkeypatch.setattr(sweep, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers))
+    monkeypatch.setattr(sweep, "ProcessPoolExecutor", lambda workers, **_options: ThreadPoolExecutor(workers))
     jobs = sweep.jobs_of(["recipe"], [0, 1, 2])
     found = {}
     for job, made in sweep.sweep(jobs, tmp_path / "runs", workers=1, results=tmp_path):
@@ -97,3 +105,39 @@ def test_a_run_that_fails_costs_no_other_and_rows_are_kept_as_they_come(tmp_path
             assert job not in sweep.missing(jobs, tmp_path)
     assert isinstance(found[1], OSError) and set(found) == {0, 1, 2}
     assert sweep.missing(jobs, tmp_path) == [jobs[1]]
+
+
+def test_one_folder_has_one_sweep_at_a_time(tmp_path):
+    jobs = sweep.jobs_of(["recipe"], [0])
+    with FolderLock(tmp_path), pytest.raises(InputError, match="is writing into"):
+        next(sweep.sweep(jobs, tmp_path, results=tmp_path))
+
+
+_MAIN = """
+import sys, time
+from pathlib import Path
+from experiments.pocket import sweep
+
+def run(job, below):
+    (below / f"worker-{job.recipe.seed}").write_text(str(__import__("os").getpid()))
+    time.sleep(300)
+
+if __name__ == "__main__":
+    sweep.run = run
+    list(sweep.sweep(sweep.jobs_of(["recipe"], [0, 1]), Path(sys.argv[1]), workers=2, results=Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_a_sweep_that_is_killed(tmp_path, how):
+    (tmp_path / "main.py").write_text(_MAIN)
+    root = str(Path(__file__).parents[2])
+    parent = subprocess.Popen(
+        [sys.executable, str(tmp_path / "main.py"), str(tmp_path)], env={**os.environ, "PYTHONPATH": root}
+    )
+    workers = wait_for_files(tmp_path, "worker-*", count=2, parent=parent)
+    parent.send_signal(how)
+    parent.wait()
+    assert_all_end(int(path.read_text()) for path in workers)
+    with FolderLock(tmp_path):
+        wait_for_workers(tmp_path)

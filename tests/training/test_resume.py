@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from killed import wait_for_files
 from safetensors.torch import load_file
 
 from latentlang.errors import InputError
 from latentlang.models import HookedLM
+from latentlang.storage.lock import FolderLock
 from latentlang.training import Recipe, TrainingProgress, TrainingResult, train
 from latentlang.training.runs import last_checkpoint, step_of
 
@@ -169,8 +173,8 @@ def test_checkpoints_are_removed_or_kept(model: HookedLM, small: Recipe, tmp_pat
     names = {path.name for path in kept[0].iterdir()}
     # No pickled settings, no copy of the tokenizer, no model card.
     assert names == {
-        "adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "rng_state.pth", "scheduler.pt",
-        "trainer_state.json",
+        "adapter_config.json", "adapter_model.safetensors", "checkpoint.json", "optimizer.pt", "rng_state.pth",
+        "scheduler.pt", "trainer_state.json",
     }  # fmt: skip
 
 
@@ -199,13 +203,191 @@ def _data(folder: Path) -> dict[str, object]:
     return {}
 
 
-def test_an_adapter_from_elsewhere_is_not_overwritten(model: HookedLM, small: Recipe, tmp_path: Path) -> None:
-    (tmp_path / "adapter_config.json").write_text("{}")
-    (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds an adapter that this command did not make"):
-        train(model, small, out=tmp_path)
-    train(model, small, out=tmp_path, steps=1, resume=False)
-    assert (tmp_path / "mine.txt").read_text() == "mine"
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "adapter_config.json", "adapter_model.safetensors", "metadata.json", "result.parquet", "recipe.yaml",
+        "data.parquet", "loss.html", "checkpoints/notes.txt", "checkpoints/checkpoint-2/model.bin", "run.json",
+    ],
+)  # fmt: skip
+def test_files_from_elsewhere_are_neither_removed_nor_overwritten(
+    model: HookedLM, small: Recipe, tmp_path: Path, name: str, resume: bool
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    message = "run.json' was not made by this command" if name == "run.json" else "holds|would"
+    with pytest.raises(InputError, match=message):
+        train(model, small, out=tmp_path, resume=resume)
+    assert (tmp_path / name).read_text() == "{}"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
+
+
+def test_a_run_that_is_replaced_or_done_leaves_what_others_put_into_its_folder(
+    model: HookedLM, small: Recipe, tmp_path: Path
+) -> None:
+    train(model, small, out=tmp_path, keep_checkpoints=True)
+    mine = [tmp_path / name for name in ("mine.txt", "checkpoints/mine", "checkpoints/checkpoint-2/mine")]
+    for path in mine:
+        path.write_text("mine")
+    train(model, small, out=tmp_path, resume=False, steps=2, evaluations=1)
+    assert [path.read_text() for path in mine] == ["mine"] * 3
+    assert sorted(path.name for path in (tmp_path / "checkpoints").rglob("*")) == [
+        "checkpoint-2",
+        "mine",
+        "mine",
+    ]
+
+
+def test_a_checkpoint_from_elsewhere_in_a_runs_folder_is_not_rotated_away(
+    model: HookedLM, six: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(model, six, out=tmp_path, progress=_Stop(3))
+    other = tmp_path / "checkpoints" / "checkpoint-1"
+    other.mkdir()
+    (other / "weights").write_text("mine")
+    with pytest.raises(InputError, match="checkpoint-1' is a checkpoint that this command did not make"):
+        train(model, six, out=tmp_path)
+    assert (other / "weights").read_text() == "mine"
+
+
+def test_an_empty_folder_name_is_not_the_current_folder(
+    model: HookedLM, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="the output folder has no name"):
+        train(model, small, out="")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_folder_that_another_process_trains_into_is_refused(
+    model: HookedLM, small: Recipe, tmp_path: Path, resume: bool
+) -> None:
+    with FolderLock(tmp_path), pytest.raises(InputError, match="is writing into"):
+        train("no model is looked for", small, out=tmp_path, resume=resume)
+
+
+def test_two_trainings_at_once_are_one_training_and_one_line(tmp_path: Path) -> None:
+    code = _CHILD.replace("import os,", "import time, os,").replace(
+        "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(600)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a")], cwd=ROOT)
+    try:
+        wait_for_files(tmp_path / "a", "checkpoints/checkpoint-4", count=1, parent=first)
+        for extra in ([], ["--no-resume"], ["--steps", "3"]):
+            words = ["train", "--model", "pocket", "--recipe", "de-en", "--out", str(tmp_path / "a"), *extra]
+            second = subprocess.run(
+                [sys.executable, "-m", "latentlang", *words], cwd=ROOT, capture_output=True, text=True
+            )
+            assert second.returncode == 2
+            assert f"process {first.pid} is writing into" in second.stderr.splitlines()[-1]
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.wait()
+    assert step_of(last_checkpoint(tmp_path / "a")) == 4
+
+
+def _foreign_optimizer(checkpoint: Path) -> None:
+    torch.save({"state": {}, "param_groups": []}, checkpoint / "optimizer.pt")
+
+
+def _cut(name: str) -> Callable[[Path], None]:
+    def cut(checkpoint: Path) -> None:
+        content = (checkpoint / name).read_bytes()
+        (checkpoint / name).write_bytes(content[: len(content) // 2])
+
+    return cut
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _foreign_optimizer, _cut("optimizer.pt"), _cut("scheduler.pt"), _cut("rng_state.pth"),
+        _cut("adapter_model.safetensors"), _cut("adapter_config.json"), _cut("checkpoint.json"),
+        lambda folder: (folder / "rng_state.pth").unlink(),
+    ],
+)  # fmt: skip
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
+    damage: Callable[[Path], None], model: HookedLM, six: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(model, six, out=tmp_path / "a", progress=_Stop(5))
+    damage(tmp_path / "a" / "checkpoints" / "checkpoint-4")
+    result = train(model, six, out=tmp_path / "a")
+    assert result.provenance.settings["resumed_from"] == 2
+    train(model, six, out=tmp_path / "b")
+    assert _same(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_damaged_checkpoint_is_told(model: HookedLM, six: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(model, six, out=tmp_path, progress=_Stop(5))
+    for step in (4, 2):
+        _foreign_optimizer(tmp_path / "checkpoints" / f"checkpoint-{step}")
+    result = train(model, six, out=tmp_path)
+    assert result.provenance.settings["resumed_from"] is None
+    assert [note for note in result.notes if "damaged" in note] == [
+        "the checkpoint of step 2 was damaged; the run went on from the start",
+        "the checkpoint of step 4 was damaged; the run went on from the start",
+    ]
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json", "result.parquet"])
+@pytest.mark.parametrize("content", [b"", b"junk", None])
+def test_a_finished_run_whose_files_are_junk_is_run_again(
+    name: str, content: bytes | None, model: HookedLM, small: Recipe, tmp_path: Path
+) -> None:
+    train(model, small, out=tmp_path)
+    whole = {key: tensor.clone() for key, tensor in _weights(tmp_path).items()}
+    if content is None:  # of the right size
+        content = bytes(reversed((tmp_path / name).read_bytes()))
+    (tmp_path / name).write_bytes(content)
+    again = train(model, small, out=tmp_path)
+    assert any("was finished before, and was run again" in note for note in again.notes)
+    assert all(torch.equal(tensor, whole[key]) for key, tensor in _weights(tmp_path).items())
+    assert TrainingResult.load(tmp_path).best_step == again.best_step
+
+
+def test_the_adapters_files_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    code = _CHILD.replace(f"progress.step == {_KILLED_AT}", "False").replace(
+        "SMALL |", "SMALL | {'target_modules': ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'up_proj']} |"
+    )
+    for seed in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / seed)], cwd=ROOT, check=True, timeout=300,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": seed},
+        )  # fmt: skip
+    for name in ("adapter_config.json", "adapter_model.safetensors", "data.parquet", "recipe.yaml"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
+
+
+def _largest_file(folder: Path) -> int:
+    return max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_checkpoints(
+    model: HookedLM, six: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(model, six, out=tmp_path / "a", progress=_Stop(3))
+    largest = _largest_file(tmp_path / "a")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (largest // 2, largest - 1, 2000, 200):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(
+                InputError, match="no space left for .*make space and run the same command again"
+            ):
+                train(model, six, out=tmp_path / "a")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert [path.name for path in (tmp_path / "a" / "checkpoints").iterdir()] == ["checkpoint-2"]
+    assert train(model, six, out=tmp_path / "a").provenance.settings["resumed_from"] == 2
+    train(model, six, out=tmp_path / "b")
+    assert _same(tmp_path / "a", tmp_path / "b")
 
 
 def test_a_record_that_cannot_be_read_is_named(model: HookedLM, small: Recipe, tmp_path: Path) -> None:
