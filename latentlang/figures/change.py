@@ -25,6 +25,7 @@ from latentlang.figures.style import (
     tint,
 )
 from latentlang.figures.wording import made_with
+from latentlang.geometry.catalogue import measure as find_measure
 from latentlang.text import counted
 
 if TYPE_CHECKING:
@@ -144,12 +145,17 @@ def alignment_map(alignment: AlignmentChanges, measure: str, pooling: str | None
             f"translations found from {name}",
             f"the share of items whose translation is the nearest neighbour of the {name} item by cosine",
         ),
-    }.get(measure, (measure, f"the measure {measure!r}"))
+    }.get(measure) or (
+        f"{name}: {find_measure(measure).words}",
+        f"{find_measure(measure).words}, with {name}",
+    )
     return ChangeMap(title, meaning, alignment.map(measure, pooling))
 
 
 def comparison_maps(result: Comparison) -> list[ChangeMap]:
     """The maps of a whole comparison: the right word, the pivot's gap, and alignment, as far as they were measured.
+
+    Of alignment these are `MEASURES`; where none of them was measured, the first that were.
 
     Args:
         result: a `ComparisonResult`.
@@ -158,9 +164,9 @@ def comparison_maps(result: Comparison) -> list[ChangeMap]:
     if result.lens is not None:
         maps += [lens_map(result.lens, curve) for curve in CURVES if curve in result.lens.curves]
     if result.alignment is not None:
-        maps += [
-            alignment_map(result.alignment, name) for name in MEASURES if name in result.alignment.measures
-        ]
+        measured = result.alignment.measures
+        chosen = [name for name in MEASURES if name in measured] or measured[: len(MEASURES)]
+        maps += [alignment_map(result.alignment, name) for name in chosen]
     return maps
 
 
