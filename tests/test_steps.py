@@ -142,7 +142,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_of_a_step(tmp_path):
         (folder / "value").write_bytes(b"")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(InputError, match="no space left for .*part/base"):
+    with pytest.raises(InputError, match=r"no space left for .*part/base"):
         Steps(tmp_path).run("part/base", {"a": 1}, full, Work().load)
     assert [path.name for path in (tmp_path / "part/base").iterdir()] == [STEP_FILE]
 

@@ -9,7 +9,8 @@ import typer
 
 from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
-from latentlang.cli.lists import AsJson, print_json, print_table
+from latentlang.cli.lists import AsJson, print_json, print_table, size_words
+from latentlang.installing import install_command
 from latentlang.storage.files import size_words
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def list_sets(as_json: AsJson = False) -> None:
                 if r["name"] == source.name
             ],
         )
-    typer.echo("\nRead from the Hugging Face hub when asked for (pip install 'latentlang[data]'):")
+    typer.echo(f"\nRead from the Hugging Face hub when asked for ({install_command('data')}):")
     print_table(
         ("--data", "--task", "on the hub", "languages"),
         [(r["name"], r["task"], r["hub_id"], _few(r["languages"])) for r in hub],

@@ -107,13 +107,16 @@ def reproduce(
     from latentlang.cli.console import output, say
     from latentlang.training.machine import check_packages
 
-    check_packages()
+    if not dry_run:
+        check_packages()
     from latentlang.reproduction import plan
     from latentlang.reproduction import reproduce as run
     from latentlang.tasks.labels import check_protocol
 
     check_protocol(protocol)
     asked = split_names(only or ())
+    if only and not asked:
+        raise InputError("--only names no figure or table; leave it out for all of them")
     say("planning")
     planned = plan(
         paper, only=asked or None, model=model, protocol=protocol, data=data,  # type: ignore[arg-type]

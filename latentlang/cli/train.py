@@ -153,6 +153,7 @@ def train(
                 gradient_checkpointing=gradient_checkpointing, keep_checkpoints=keep_checkpoints, device=device,
                 trust_remote_code=trust_remote_code, progress=display,
             )  # fmt: skip
+        written = _written(result, folder.path) if is_main else []
     except KeyboardInterrupt:
         raise CommandInterrupt(_kept(folder.path)) from None
     finally:
@@ -162,7 +163,7 @@ def train(
     console = output()
     for line in summary_lines(result):
         console.print(line)
-    for path in _written(result, folder.path):
+    for path in written:
         console.print(f"wrote {path}", soft_wrap=True)
     return None
 
@@ -201,11 +202,13 @@ def _written(result: TrainingResult, folder: Path) -> list[Path]:
 
 
 def _kept(folder: Path) -> str:
-    from latentlang.training.runs import last_checkpoint, step_of
+    from latentlang.training.runs import finished, last_checkpoint, step_of
 
+    if finished(folder) is not None:
+        return f"interrupted; the training was finished, and its adapter and record are in {folder}"
     checkpoint = last_checkpoint(folder)
     if checkpoint is None:
-        return "interrupted before the first checkpoint; nothing was kept"
+        return "interrupted before the first checkpoint; the same command begins again"
     return (
         f"interrupted; the checkpoint of step {step_of(checkpoint)} is kept in {folder}: the same command goes on from "
         "it"

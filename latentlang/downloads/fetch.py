@@ -26,6 +26,7 @@ from latentlang.downloads.catalogue import (
 )
 from latentlang.downloads.scripts import script_blocks
 from latentlang.errors import InputError, shown
+from latentlang.installing import install_command
 from latentlang.paths import given_path
 from latentlang.storage.documents import parse_json
 from latentlang.storage.files import prepare_folder, write_text
@@ -313,7 +314,7 @@ def _pooch() -> ModuleType:
     try:
         import pooch
     except ImportError as error:
-        raise InputError("downloads need pooch; `pip install 'latentlang[data]'`") from error
+        raise InputError(f"downloads need pooch; `{install_command('data')}`") from error
     module: ModuleType = pooch
     return module
 

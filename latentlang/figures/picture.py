@@ -9,6 +9,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError, unknown
+from latentlang.installing import install_command
 from latentlang.storage.files import write_bytes
 
 FORMATS = ("png", "pdf", "svg")
@@ -23,8 +24,8 @@ def check_pictures() -> None:
     """
     if find_spec("kaleido") is None:
         raise InputError(
-            "a picture file needs the package kaleido, which is not installed; pip install 'latentlang[figures]', or "
-            "take the HTML page"
+            f"a picture file needs the package kaleido, which is not installed; {install_command('figures')}, or take "
+            "the HTML page"
         )
 
 

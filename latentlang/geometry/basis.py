@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from safetensors.torch import save
 from torch import Tensor
 
 from latentlang.errors import InputError
 from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
-from latentlang.storage.tensors import read_tensors
+from latentlang.storage.tensors import read_tensors, tensor_bytes
 
 FILE = "bases.safetensors"
 FORMAT = "latentlang-pca-bases-1"
@@ -114,7 +113,7 @@ def bases_file(bases: Iterable[Basis]) -> bytes:
             "state": basis.state, "layer": basis.layer, "total": basis.total, "prompts": basis.prompts,
             "method": basis.method,
         })  # fmt: skip
-    return save(tensors, {"format": FORMAT, "bases": json.dumps(records)})
+    return tensor_bytes(tensors, {"format": FORMAT, "bases": json.dumps(records)})
 
 
 def load_bases(folder: str | os.PathLike[str]) -> tuple[Basis, ...]:

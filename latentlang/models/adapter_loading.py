@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from latentlang.errors import ModelError
+from latentlang.installing import install_command
 from latentlang.models.adapters import (
     Base,
     Slot,
@@ -55,7 +56,7 @@ def put_on(lm: Any, folder: Path, *, name: str, notes: Iterable[str] = ()) -> tu
     try:
         from peft import PeftConfig, PeftModel
     except ImportError as error:
-        raise ModelError("adapters need peft; `pip install 'latentlang[train]'`") from error
+        raise ModelError(f"adapters need peft; `{install_command('train')}`") from error
     header = safetensors_header(folder / WEIGHTS)
     try:
         with _quiet():

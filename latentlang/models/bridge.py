@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from latentlang.errors import ModelError
+from latentlang.installing import install_command
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -55,7 +56,7 @@ def build(model: HookedLM) -> TransformerBridge:
     try:
         from transformer_lens.model_bridge import TransformerBridge
     except ImportError as error:
-        raise ModelError("surgery needs TransformerLens; `pip install 'latentlang[surgery]'`") from error
+        raise ModelError(f"surgery needs TransformerLens; `{install_command('surgery')}`") from error
     finally:
         transformers_logger.setLevel(level)
     if model.tokenizer is None:

@@ -77,11 +77,11 @@ def reproduce(
             f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"
         )
     folder = check_out(out) if out is not None else figures_folder(planned)
+    writer = Writer(planned.suite, planned.model, planned.bench.settings, folder, formats)
     cache = prepare_folder(planned.bench.cache)
     with ExitStack() as locks:
         locks.enter_context(FolderLock(cache))
         wait_for_workers(cache)
-        writer = Writer(planned.suite, planned.model, planned.bench.settings, folder, formats)
         if folder.resolve() != cache.resolve():
             locks.enter_context(FolderLock(folder))
         writer.claim([*planned.experiments, *(planned.suite.experiments[name] for name in planned.others)])
@@ -161,9 +161,9 @@ def _run(
         (not_run, "models with their adapters could not be run"),
         (not_written, "figures and tables could not be written"),
     ):
-        for what, error in failed.items():
-            raise type(error)(
-                f"{len(failed)} of the {words}, first {what}: {error} (what could is kept and written into {folder})"
+        for what, first in failed.items():
+            raise type(first)(
+                f"{len(failed)} of the {words}, first {what}: {first} (what could is kept and written into {folder})"
             )
     return Reproduction(planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes))
 

@@ -44,8 +44,8 @@ def check_free(folder: Path, names: Iterable[str], *, what: str) -> None:
     if there:
         more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
         raise InputError(
-            f"{str(folder)!r} holds {', '.join(map(repr, there[:_MOST_NAMED]))}{more}, which `latentlang {what}` did not "
-            "make and would overwrite; choose another folder"
+            f"{str(folder)!r} holds {', '.join(map(repr, there[:_MOST_NAMED]))}{more}, which `latentlang {what}` did "
+            "not make and would overwrite; choose another folder"
         )
 
 

@@ -1,7 +1,9 @@
-"""Safetensors files as they are read: the header held against the file before anything is made of it."""
+"""Safetensors files as they are read: the header held against the file before anything is made of it;
+and written, the same bytes for the same content in whatever process."""
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
@@ -121,3 +123,21 @@ def read_tensors(
     with reading(path, then=then), safe_open(path, framework="pt") as stored:
         found = {name: stored.get_tensor(name) for name in wanted}
         return found, dict(stored.metadata() or {})
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file with its metadata in the order of their names.
+
+    The package writes metadata from a hash map, in another order in every process.
+    """
+    from safetensors.torch import save
+
+    content = save(dict(tensors), dict(metadata))
+    (length,) = struct.unpack_from("<Q", content)
+    end = _LENGTH + length
+    header = json.loads(content[_LENGTH:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    # Tensors begin at a multiple of eight bytes.
+    text += b" " * (-(_LENGTH + len(text)) % 8)
+    return struct.pack("<Q", len(text)) + text + content[end:]

@@ -130,6 +130,8 @@ class ClozeTask(FileWordTask):
         others = [name for name in order if name not in set(wanted)]
         examples = (wanted + others)[-shots:] if shots else []
         chosen = [name for name in wanted if name not in set(examples)]
+        if not chosen and not shots:
+            raise InputError(f"cloze in {code!r} has none of the sentences that are asked")
         if not chosen or len(examples) < shots:
             raise InputError(
                 f"{shots} few-shot examples leave no items: cloze in {code!r} has {len(own)} sentences; ask for fewer "

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError, unknown
+from latentlang.installing import install_command
 from latentlang.paths import given_path, is_folder
 from latentlang.tasks.draw import shuffled
 from latentlang.tasks.files import PathLike
@@ -254,7 +255,7 @@ def load_part(place: str, pattern: str, *, revision: str | None) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise InputError("sets on the hub need datasets; `pip install 'latentlang[data]'`") from error
+        raise InputError(f"sets on the hub need datasets; `{install_command('data')}`") from error
     shown = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:

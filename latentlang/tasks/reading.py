@@ -125,6 +125,8 @@ class ReadingTask(Task):
         rows = self._items(code)
         order = shuffled(sorted(rows), "reading", seed)
         count = shots or 0
+        if not order:
+            raise InputError(f"{self.origin} has no items in {code!r}")
         if count >= len(order):
             raise InputError(
                 f"{count} few-shot examples leave no items: {self.origin} has {len(order)} in {code!r}"

@@ -148,6 +148,8 @@ class WordTask(Task):
         examples = (rest + preferred)[-shots:] if shots else []
         used = {concept.id for concept in examples}
         chosen = [concept for concept in rest if concept.id not in used]
+        if not chosen and not shots:
+            raise InputError(f"{self.name} into {code!r} has none of the words that are asked")
         if not chosen or len(examples) < shots:
             raise InputError(
                 f"{shots} few-shot examples leave no items: {self.name} into {code!r} has {len(named)} words; "

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError
+from latentlang.installing import install_command
 
 if TYPE_CHECKING:
     from latentlang.training.exports import export
@@ -63,7 +64,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _OPTIONAL:
             raise
-        raise InputError(f"training needs {error.name}; `pip install 'latentlang[train]'`") from error
+        raise InputError(f"training needs {error.name}; `{install_command('train')}`") from error
 
 
 def __dir__() -> list[str]:

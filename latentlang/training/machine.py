@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError, unknown
+from latentlang.installing import install_command
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +72,7 @@ def check_packages() -> None:
     """
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
-        raise InputError(f"training needs {', '.join(missing)}; `pip install 'latentlang[train]'`")
+        raise InputError(f"training needs {', '.join(missing)}; `{install_command('train')}`")
 
 
 def check_precision(precision: str | None) -> str | None:

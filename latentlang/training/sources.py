@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError
+from latentlang.installing import install_command
 from latentlang.languages import language
 from latentlang.paths import given_path, is_folder
 from latentlang.tasks import Task
@@ -297,7 +298,7 @@ def _load(hub: HubSet, config: str | None) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise InputError("sets on the hub need datasets; `pip install 'latentlang[train]'`") from error
+        raise InputError(f"sets on the hub need datasets; `{install_command('train')}`") from error
     bars = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
+from latentlang.installing import install_command
 from latentlang.languages import Language
 from latentlang.models import HookedLM, check_loaded
 from latentlang.tasks import Prompt, Task
@@ -46,7 +47,8 @@ def explorer(
     """
     if find_spec("ipywidgets") is None:
         raise InputError(
-            "the explorer needs the package ipywidgets, which is not installed; pip install 'latentlang[notebooks]'"
+            "the explorer needs the package ipywidgets, which is not installed; "
+            f"{install_command('notebooks')}"
         )
     check_loaded(model)
     check_count("top", top, least=1)

@@ -12,6 +12,7 @@ from small_store import small_store, spectral
 from latentlang.activations import open_store
 from latentlang.figures import picture
 from latentlang.geometry import PCAResult, pca
+from latentlang.installing import install_command
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_a_picture_is_written_where_it_was_asked_for(run, store, tmp_path, monke
 def test_without_kaleido_a_picture_is_refused_before_the_work(run, store, tmp_path, monkeypatch):
     monkeypatch.setattr(picture, "find_spec", lambda name: None)
     outcome = run("pca", "acts", "--png")
-    assert outcome.code == 2 and "pip install 'latentlang[figures]'" in outcome.err
+    assert outcome.code == 2 and install_command("figures") in outcome.err
     assert not (tmp_path / "latentlang-out").exists()
 
 

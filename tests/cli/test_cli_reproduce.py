@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from small_experiments import write_suite
+
+from latentlang.installing import install_command
 
 QUICK = ("--set", "steps=1", "--set", "per_pair=40", "--format", "html")
 
@@ -57,6 +63,11 @@ def test_a_run_writes_its_files_and_a_second_one_runs_nothing(
         (("--only", "fig99"), "unknown figure or table 'fig99'"),
         (("--model", "no-such-model"), "unknown model 'no-such-model'"),
         (("--model", "pocket", "--items", "0"), "items must be at least 1, not 0"),
+        (("--model", "pocket", "--only", ""), "--only names no figure or table"),
+        (("--model", "pocket", "--only", " , "), "--only names no figure or table"),
+        (("--model", "pocket", "--out", ""), "the output folder has no name"),
+        (("--model", "pocket", "--cache", ""), "the output folder has no name"),
+        (("--model", "pocket", "--set", "steps=3", "--set", "epochs=1"), "give epochs or steps, not both"),
         (("--model", "pocket", "--protocol", "mine"), "protocol must be corrected or as-published"),
         (("--model", "pocket", "--training-data", "folder"), "--training-data takes a task and a folder"),
         (("--model", "pocket", "--training-data", "nli=nowhere"), "training data 'nowhere' of nli do not exist"),
@@ -78,3 +89,47 @@ def test_a_format_there_is_not_leaves_no_folder(run, small, tmp_path, monkeypatc
     done = run("reproduce", small, "--model", "pocket", "--format", "gif")
     assert done.code == 2 and "unknown format 'gif'" in done.err
     assert not (tmp_path / "figures").exists()
+
+
+@pytest.mark.parametrize("change", ["steps=100", "epochs=0.5"])
+def test_steps_or_epochs_of_the_user_take_the_place_of_the_experiments(run, change):
+    done = run(
+        "reproduce", "spontaneous", "--model", "pocket", "--only", "fig1", "--set", change, "--dry-run"
+    )
+    assert done.code == 0 and "train pocket" in done.out, done.err
+
+
+_WITHOUT = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("trl", "peft", "accelerate"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: (
+    None if name in ("trl", "peft", "accelerate") else found(name, package)
+)
+sys.meta_path.insert(0, Missing())
+from latentlang.cli import main
+sys.exit(main())
+"""
+
+
+def test_a_plan_needs_nothing_that_only_training_needs(small, tmp_path):
+    words = ["reproduce", str(small), "--model", "pocket", "--out", str(tmp_path / "out")]
+    outcomes = [
+        subprocess.run(
+            [sys.executable, "-c", _WITHOUT, *words, *extra], cwd=tmp_path, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        for extra in (["--dry-run"], [])
+    ]  # fmt: skip
+    assert outcomes[0].returncode == 0, outcomes[0].stderr
+    assert "0 there" in outcomes[0].stdout
+    assert outcomes[1].returncode == 2
+    assert f"training needs trl, peft, accelerate; `{install_command('train')}`" in outcomes[1].stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small"]

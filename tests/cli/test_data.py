@@ -10,6 +10,7 @@ import pytest
 from published_files import content, serving, small_set
 
 from latentlang.downloads import catalogue, download
+from latentlang.installing import install_command
 from latentlang.tasks import task
 from latentlang.tasks.hub import HUB_SETS
 from latentlang.training import read_pairs
@@ -118,7 +119,7 @@ def test_bad_arguments_are_one_line(run, arguments, message):
 def test_without_pooch_the_extra_is_named(run, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pooch", None)
     outcome = run("data", "get", "spontaneous", "--out", tmp_path)
-    assert outcome.code == 2 and "pip install 'latentlang[data]'" in outcome.err
+    assert outcome.code == 2 and install_command("data") in outcome.err
 
 
 @pytest.mark.parametrize("width", ["60", "80"])

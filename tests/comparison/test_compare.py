@@ -177,7 +177,7 @@ def test_what_others_put_into_the_folders_stays(compared, mistral, tmp_path):
 @pytest.mark.parametrize("name", ["harvest/manifest.json", "harvest/base/store/manifest.json", "report.html",
                                   "lens/notes.txt", "result.parquet", "evaluation/base/step.json"])  # fmt: skip
 def test_a_folder_with_files_from_elsewhere_is_refused(mistral, tmp_path, name):
-    model, lora = mistral
+    _, lora = mistral
     path = tmp_path / "out" / name
     path.parent.mkdir(parents=True)
     path.write_text("{}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,13 +15,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from killed import assert_all_end, children_of, wait_for_files
 from small_experiments import SPONTANEOUS, write_suite
 
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationResult
 from latentlang.reproduction import Reproduction, plan, reproduce, reproducing
 from latentlang.reproduction import pages as pages_module
+from latentlang.steps import finished_steps
 from latentlang.storage.lock import FolderLock
+from latentlang.workers import wait_for_workers
 
 QUICK = {"overrides": {"steps": 2, "per_pair": 40}}
 FILES = {
@@ -199,6 +203,62 @@ def test_an_interrupted_run_of_several_processes_stops_at_once(small, mistral, t
     assert "interrupted; what was done is kept in" in err and "Traceback" not in err
     assert time.monotonic() - started < 60
     assert not list(cache.glob("train/*/adapter_model.safetensors"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_a_run_that_is_ended_from_outside(small, mistral, tmp_path, how):
+    cache = tmp_path / "cache"
+    words = [
+        "reproduce", small, "--model", mistral, "--only", "acc", "--set", "steps=4000", "--jobs", "2",
+        "--cache", cache, "--out", tmp_path / "out", "--format", "html",
+    ]  # fmt: skip
+    running = subprocess.Popen(
+        [sys.executable, "-m", "latentlang", *map(str, words)], cwd=Path(__file__).parents[2],
+        stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    wait_for_files(cache, "train/*/checkpoints", count=1, parent=running)
+    workers = children_of(running.pid)
+    assert len(workers) >= 2
+    running.send_signal(how)
+    running.wait()
+    assert_all_end(workers)
+    with FolderLock(cache):
+        wait_for_workers(cache)
+    assert not list(cache.glob("train/*/adapter_model.safetensors"))
+
+
+def test_a_full_disk_leaves_no_step_half_done_and_other_groups_go_on(done, small, mistral, tmp_path):
+    cache, out = tmp_path / "cache", tmp_path / "out"
+    planned = plan(str(small), model=mistral, only=["acc", "curves"], cache=cache, **QUICK)
+    sizes = sorted(path.stat().st_size for path in done.plan.bench.cache.rglob("*") if path.is_file())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    finished = []
+    for limit in (100, 5000, sizes[len(sizes) // 2], sizes[-1] // 2):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(InputError, match=r"File too large|could not be (run|written)"):
+                reproduce(planned, out=out, formats=["html"])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        for step in finished_steps(cache) if cache.exists() else ():
+            if step.startswith("evaluate/"):
+                assert len(EvaluationResult.load(cache / step).table)
+        assert not [path for path in cache.rglob(".*") if path.name != ".lock"]
+        finished.append(len(finished_steps(cache)))
+    # What trains needs the largest files; the base model's group does not wait for it.
+    assert finished == sorted(finished) and finished[-1] >= 2
+    made = reproduce(planned, out=out, formats=["html"])
+    assert (made.folder / "acc.csv").read_bytes() == (done.folder / "acc.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["acc.csv", "curves.html", "README.md", "index.html"])
+def test_files_from_elsewhere_are_not_overwritten(done, small, mistral, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    planned = plan(str(small), model=mistral, cache=done.plan.bench.cache, **QUICK)
+    with pytest.raises(InputError, match=f"holds '{name}', which `latentlang reproduce` did not make"):
+        reproduce(planned, out=tmp_path, formats=["html"])
+    assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_two_processes_give_the_same_tables_as_one(done, small, mistral, tmp_path):

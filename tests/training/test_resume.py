@@ -379,7 +379,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_checkpoints(
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
             with pytest.raises(
-                InputError, match="no space left for .*make space and run the same command again"
+                InputError, match=r"no space left for .*make space and run the same command again"
             ):
                 train(model, six, out=tmp_path / "a")
         finally:
