@@ -32,7 +32,11 @@ def compare(
     ] = None,
     out: Annotated[
         Path | None,
-        options.folder("Folder for the results and report.html. A run that was stopped goes on in it."),
+        typer.Option(
+            help="Folder for the results and report.html. A run that was stopped goes on in it.",
+            parser=options.folder,
+            metavar="PATH",
+        ),
     ] = None,
     model: options.Model = "pocket",
     task: options.TaskName = "sentiment",

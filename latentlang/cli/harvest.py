@@ -29,7 +29,11 @@ def harvest(
     ] = None,
     out: Annotated[
         Path | None,
-        options.folder("Folder of the store. A run that was stopped goes on when it is given again."),
+        typer.Option(
+            help="Folder of the store. A run that was stopped goes on when it is given again.",
+            parser=options.folder,
+            metavar="PATH",
+        ),
     ] = None,
     model: options.Model = "pocket",
     task: options.TaskName = "sentiment",

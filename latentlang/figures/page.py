@@ -11,7 +11,6 @@ from typing import Any
 import plotly.graph_objects as go
 import plotly.io
 
-from latentlang.errors import InputError
 from latentlang.figures.style import BASELINE, GRID, INK, MUTED, PAPER, PIVOT, TARGET, font_stack, plain
 from latentlang.storage.files import write_text
 
@@ -140,10 +139,7 @@ def write_page(path: str | os.PathLike[str], *, title: str, body: str, lang: str
         dark_line=_DARK_LINE, dark_faint=_DARK_FAINT,
     )  # fmt: skip
     page = _PAGE.format(lang=html.escape(lang), policy=_POLICY, title=escaped(title), style=style, body=body)
-    try:
-        write_text(target, page)
-    except OSError as error:
-        raise InputError(f"cannot write {str(target)!r}: {error.strerror or error}") from error
+    write_text(target, page)
     return target
 
 
