@@ -96,7 +96,7 @@ class _Fields(Closed):
     adapter: str | None = None
     protocol: str = "corrected"
     policy: str = "exclusive"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     settings: dict[str, Any] = Field(default_factory=dict)
     packages: dict[str, str] = Field(default_factory=dict)
     commit: str | None = None
@@ -116,7 +116,7 @@ class Settings(Record):
     """What is read of ``provenance.settings``; each kind of result says in a subclass what it needs beside this."""
 
     pivot: str | None = None
-    level: float | None = Field(default=None, gt=0, lt=1)
+    level: float = Field(default=0.95, gt=0, lt=1)
     seen: list[str] | None = None
 
 

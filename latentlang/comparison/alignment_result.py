@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import pandas as pd
+from pydantic import Field
 
 from latentlang.comparison.changes import COLUMNS as CHANGES
 from latentlang.comparison.changes import GLANCE, KINDS_OF_COLUMNS
@@ -27,6 +28,7 @@ _SUMMARY = "summary.parquet"
 
 class _Settings(Settings):
     pivot: str
+    seen: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ REPORT = "report.html"
 
 
 class _Settings(Settings):
+    seen: list[str] = Field(default_factory=list)
     parts: list[str] = Field(default_factory=list)
     trained_known: bool = False
     identity: bool = False

@@ -29,6 +29,7 @@ _MOST_YAML = 2**18
 MOST_DEPTH = 64
 # A tokenizer's "no limit" is a number of 31 digits.
 _MOST_DIGITS = 40
+_LONGEST_WORDS = 200
 AGAIN = "make it again, or copy the whole file from where it came from"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -89,7 +90,7 @@ def _line(error: BaseException) -> str:
     """What a library says, on one line, escaped and cut."""
     text = " ".join(str(error).split())
     name = type(error).__name__
-    return f"{name} {shown(text)[1:-1]}" if text else name
+    return f"{name} {_printed(text)}" if text else name
 
 
 # Texts
@@ -363,7 +364,9 @@ def parse_yaml(
 
 
 def _printed(text: str) -> str:
-    return shown(" ".join(text.split()))[1:-1]
+    """A library's words on one line, escaped where they hold what cannot be printed, and cut."""
+    line = " ".join(text.split())
+    return line if line.isprintable() and len(line) <= _LONGEST_WORDS else shown(line)[1:-1]
 
 
 # Records

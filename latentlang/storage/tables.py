@@ -128,4 +128,5 @@ def _categorical() -> type:
 
 
 def _first(column: pd.Series) -> str:
-    return shown(column.iloc[0], most=60)
+    value = column.iloc[0]
+    return shown(getattr(value, "item", lambda: value)(), most=60)

@@ -52,8 +52,6 @@ _HOME = {
     "recipe_names": "recipes",
     "train": "run",
 }
-# What a recipe is read with; both are in the extra.
-_OPTIONAL = ("pydantic", "yaml")
 
 
 def __getattr__(name: str) -> Any:

@@ -139,7 +139,7 @@ def saved(tmp_path: Path, kind: str) -> tuple[Path, Load]:
     elif kind == "comparison":
         made = compare_evaluations(before_and_after({"en": (2, 1, 1, 2), "ja": (1, 2, 1, 2)}))
     elif kind == "pca":
-        made = pca(small_store(tmp_path / "store"))
+        made = pca(small_store(tmp_path / "store", items=2), layers=1)
     elif kind == "alignment":
         made = alignment(
             small_store(tmp_path / "store", items=12), measures="cka", permutations=3, resamples=2
@@ -212,7 +212,9 @@ def spoilt_header(path: Path, load: Load) -> None:
 
 def test_a_training_is_read_for_a_comparison(tmp_path: Path) -> None:
     folder, _ = saved(tmp_path, "training")
-    spoilt_json_quietly(folder / "metadata.json", lambda: trained_on(folder))
+    path = folder / "metadata.json"
+    for what, made in mutations.changed(json.loads(path.read_text())):
+        tried(_written(path, json.dumps(made).encode(), lambda: trained_on(folder)), what)
 
 
 def test_stores(tmp_path: Path) -> None:
