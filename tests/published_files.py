@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -27,12 +27,14 @@ class Server:
         address: where it listens.
         files: path to content.
         lengths: path to the length it claims, where that is not the true one.
+        statuses: path to the status it answers with, where that is not 200 or 404.
         asked: the paths that were asked for, in order.
     """
 
     address: str
     files: dict[str, bytes]
     lengths: dict[str, int] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def forget(self) -> None:
@@ -40,15 +42,21 @@ class Server:
 
 
 @contextmanager
-def serving(files: dict[str, bytes]) -> Iterator[Server]:
-    """A server of these files, until the block ends."""
+def serving(files: dict[str, bytes], *, endless: Sequence[str] = ()) -> Iterator[Server]:
+    """A server of these files, until the block ends; of those in `endless` it sends blanks for ever."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.removeprefix(f"/{REPOSITORY}/{COMMIT}/")
             server.asked.append(path)
             body = server.files.get(path)
-            self.send_response(404 if body is None else 200)
+            self.send_response(server.statuses.get(path, 404 if body is None else 200))
+            if path in endless:
+                self.end_headers()
+                with suppress(OSError):  # until nobody listens
+                    while True:
+                        self.wfile.write(b" " * 65536)
+                return
             self.send_header("Content-Length", str(server.lengths.get(path, len(body or b""))))
             self.end_headers()
             self.wfile.write(body or b"")

@@ -258,8 +258,10 @@ def _download(url: str, target: Path, *, most: int, known: bool) -> None:
                 out.write(chunk)
                 if time.monotonic() - began > _PATIENCE + written / _SLOWEST:
                     raise requests.Timeout(f"{url} is too slow")
-    except UnicodeError as error:  # a host whose name cannot be asked for
-        raise InputError(f"{shown(url)} is no web address: {error}") from error
+    except (requests.RequestException, InputError):
+        raise
+    except ValueError as error:  # a host whose name cannot be asked for
+        raise InputError(f"{shown(url)} is no web address; name another mirror") from error
 
 
 def _check_content(file: PublishedFile, path: Path, where: str, *, then: str) -> None:

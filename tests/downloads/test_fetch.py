@@ -280,3 +280,51 @@ def test_where_nothing_came_no_folder_is_left_that_would_pass_for_a_set(server, 
     with pytest.raises(InputError, match="cannot be reached"):
         download("small", tmp_path / "new", mirror="http://127.0.0.1:9")
     assert not (tmp_path / "new").exists()
+
+
+# Servers that send something else
+
+
+def test_no_more_is_taken_than_the_file_has(pinned, tmp_path):
+    pinned.files[SENTIMENT_JA] = content()[SENTIMENT_JA] + b" " * 10**7
+    size = len(content()[SENTIMENT_JA])
+    with pytest.raises(InputError, match=rf"sends more bytes than the {size:,} that the published file has"):
+        download("small", tmp_path, mirror=pinned.address)
+    assert not (tmp_path / "sentiment" / "emotion_ja36_test.json").exists() and not _leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_endless_server_is_left(tmp_path, monkeypatch, known):
+    from latentlang.downloads import fetch
+
+    monkeypatch.setattr(fetch, "_MOST_BYTES", 10**6)
+    small = small_set(content(), pinned=known)
+    monkeypatch.setattr(catalogue, "published_sets", lambda: (small,))
+    endless = serving(content(), endless=[SENTIMENT_JA])
+    with endless as server, pytest.raises(InputError, match="sends more bytes than"):
+        download("small", tmp_path, mirror=server.address)
+    assert not (tmp_path / "sentiment" / "emotion_ja36_test.json").exists() and not _leftovers(tmp_path)
+
+
+def test_a_server_that_is_down_is_not_told_as_a_missing_file(server, tmp_path):
+    server.statuses[SENTIMENT_JA] = 500
+    with pytest.raises(InputError, match=r"answers 500: it does not give the file now; try again later"):
+        download("small", tmp_path, mirror=server.address)
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    ["https://", "http://[::1", "http://h:port", "http://h:99999", "ftp://h", "http://a b", "http://h\x1b[31m",
+     "http://h\nx", "http://\ud800", "http://h/?x=", "http://h/#x", "", "h", "http://" + "h" * 3000, "file:///etc"],
+)  # fmt: skip
+def test_mirrors_that_are_no_addresses(tmp_path, mirror):
+    with pytest.raises(InputError, match="the mirror must be a web address") as caught:
+        download("spontaneous", tmp_path / "out", mirror=mirror)
+    assert (
+        str(caught.value).isprintable() and len(str(caught.value)) < 400 and not (tmp_path / "out").exists()
+    )
+
+
+def test_a_host_that_cannot_be_asked_for(tmp_path):
+    with pytest.raises(InputError, match=r"is no web address|cannot be reached"):
+        download("spontaneous", tmp_path / "out", only="nli", mirror="http://a..b")
