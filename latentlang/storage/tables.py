@@ -88,7 +88,8 @@ def column_problem(column: pd.Series, kind: Kind) -> str | None:
     if kind == "truth?":
         column = column[column.notna()]
         known = all(
-            isinstance(value, bool | np.bool_ | int | float) and value in (0, 1) for value in column.unique()
+            isinstance(value, bool | int | float | np.generic) and value in (0, 1)
+            for value in column.unique()
         )
         return None if known else f"holds {_first(column)}, no truth values"
     if kind == "truth":

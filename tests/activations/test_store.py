@@ -303,3 +303,43 @@ def test_provenance_that_is_gone_is_named(tmp_path: Path) -> None:
     (tmp_path / "metadata.json").unlink()
     with pytest.raises(InputError, match=r"cannot read .*metadata.json"):
         open_store(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_layer_is_a_sequence_and_an_array(tmp_path: Path, dtype: torch.dtype) -> None:
+    rows = torch.arange(15, dtype=torch.float32).view(5, 3).to(dtype)
+    for name, shard_rows in (("one", 5), ("many", 2)):
+        store = write_store(
+            tmp_path / name, frame=table(5), tensors={(0, "mean"): rows}, shard_rows=shard_rows
+        )
+        view = store.layer(0)
+        found = np.asarray(view)
+        assert found.dtype == (np.float16 if dtype == torch.float16 else np.float32)
+        np.testing.assert_array_equal(found, rows.float().numpy())
+        np.testing.assert_array_equal(np.array(view, dtype=np.float64), rows.double().numpy())
+        assert torch.equal(torch.stack(list(view)), rows)
+        assert len([*iter(view)]) == 5 and torch.equal(next(iter(view)), rows[0])
+        with pytest.raises(IndexError):
+            view[5]
+        with pytest.raises(InputError, match="there is no row 5; the store has 5 prompts"):
+            view[5]
+        if name == "many" or dtype == torch.bfloat16:
+            with pytest.raises(ValueError, match="an array needs a copy"):
+                np.array(view, copy=False)
+        else:
+            assert np.array(view, copy=False).base is not None
+        copied = np.array(view, copy=True)
+        copied[:] = 0
+        np.testing.assert_array_equal(np.asarray(view), rows.float().numpy())
+
+
+def test_lengths_of_a_table_are_numbers(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match="the column 'tokens' of the table of prompts holds 'three', no numbers"
+    ):
+        write_store(tmp_path, frame=table(3).assign(tokens="three"), tensors=GOOD)
+    for name, value in (("has_bos", 1), ("has_bos", None), ("tokens", None)):
+        store = write_store(
+            tmp_path / f"{name} {value}", frame=table(3).assign(**{name: value}), tensors=GOOD
+        )
+        assert len(store.frame()) == 3

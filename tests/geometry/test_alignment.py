@@ -1,5 +1,7 @@
 """Alignment from end to end: what is planted is found, what only looks like it is flagged, odd stores are survived."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import planted
@@ -343,3 +345,47 @@ def test_a_p_at_the_level_is_above_chance(tmp_path):
     assert not [note for note in result.provenance.settings["notes"] if "can be as small" in note]
     without = alignment(store, measures="cka", permutations=0, resamples=0)
     assert not [note for note in without.provenance.settings["notes"] if "can be as small" in note]
+
+
+@pytest.mark.parametrize("factor", [2.0**100, 2.0**-100])
+def test_very_large_and_very_small_numbers_give_the_same_values(tmp_path, factor):
+    """In float32 their squares are infinite or nothing; no measure sees the scale."""
+    rows = spectral(80, 40, seed=3).float()
+    options = {
+        "permutations": 9,
+        "resamples": 4,
+        "measures": "cka,svcca,procrustes,knn,retrieval,csls,centres",
+    }
+    plain, scaled = (
+        alignment(small_store(tmp_path / name, {0: rows * size}, items=40, width=40), **options).table
+        for name, size in (("plain", 1.0), ("scaled", factor))
+    )
+    for column in ("value", "low", "high", "null_mean"):
+        assert plain[column].notna().all()
+        np.testing.assert_allclose(scaled[column], plain[column], rtol=1e-5, atol=1e-6)
+
+
+def test_what_cannot_be_decomposed_is_said(tmp_path, monkeypatch):
+    store = small_store(tmp_path / "s", items=20)
+
+    def fail(*_, **__):
+        raise torch.linalg.LinAlgError("linalg.eigh: the algorithm failed to converge")
+
+    monkeypatch.setattr(torch.linalg, "eigh", fail)
+    for ask in (pca, alignment):
+        with pytest.raises(
+            InputError, match=r"layer 0, pool 'mean' of the store cannot be decomposed.*layers="
+        ):
+            ask(store)
+
+
+def test_more_components_than_can_be_are_refused(tmp_path, monkeypatch):
+    store = small_store(tmp_path / "s", items=20, width=100)
+    for ask in (pca, alignment):
+        with pytest.raises(InputError, match="components must be at most 100, the width of the activations"):
+            ask(store, components=10**9)
+    monkeypatch.setattr(sys.modules["latentlang.geometry.pca"], "_MOST_NUMBERS", 10_000)
+    with pytest.raises(InputError, match=r"100 components would take .* ask for fewer components or layers"):
+        pca(store, components=100)
+    with pytest.raises(InputError, match=r"100 components would take .* ask for fewer components or layers"):
+        alignment(store, components=100)

@@ -284,3 +284,30 @@ def test_a_hub_set_with_a_configuration_per_language_is_put_together_by_id(tmp_p
 def test_a_set_has_one_layout(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="configs says where each language's texts are"):
         recipe("zh-en", hub={"id": "a/b", "config": "all", "configs": {"zh": "x", "en": "y"}})
+
+
+def test_an_order_ends_the_input_and_is_read_in_one_pass(tmp_path: Path) -> None:
+    order = "\nTranslate the input from Chinese to English:\n"
+    path = tmp_path / "mine.json"
+    # An order in the question itself is part of the question; the last one counts.
+    inputs = [f"a{order}b{order}", f" to {' to ' * 40_000}{order}", "Translate the input from x to y" + order]
+    path.write_text(json.dumps([{"input": text, "answer": "x"} for text in inputs]))
+    pairs = read_pairs(path)
+    assert [pair.question for pair in pairs] == [text.removesuffix(order) for text in inputs]
+    assert {(pair.source, pair.target) for pair in pairs} == {("zh", "en")}
+    for wrong in (
+        "a\nTranslate the input from " + " to " * 40_000,  # took a minute and more
+        "a\nTranslate the input from " + " to " * 40_000 + ":",
+        "a\nTranslate the input from zh to en:\n\n", "a\nTranslate the input from zh to :", order,
+        "a\nTranslate the input from zh:", "a\nTranslate the input from zh to en: now",
+    ):  # fmt: skip
+        path.write_text(json.dumps([{"input": wrong, "answer": "x"}]))
+        with pytest.raises(InputError, match="item 0: the input must end with 'Translate the input from"):
+            read_pairs(path)
+
+
+def test_half_a_character_is_named_with_its_item(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text('[{"input": "a", "answer": "b"}, {"input": "\\ud800", "answer": "b"}]')
+    with pytest.raises(InputError, match=r"mine\.json' is damaged: .*lone surrogate\), at item 1, 'input'"):
+        read_pairs(path)
