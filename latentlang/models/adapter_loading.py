@@ -95,13 +95,19 @@ def put_on(lm: Any, folder: Path, *, name: str, notes: Iterable[str] = ()) -> tu
         raise _not_whole(name, missing, unexpected, len(saved))
     base = Base(slots=kept.changed())
     told = [*notes, *_told(config, own)]
-    with switched(tuned, base, on=False):
-        if not same_logits(probe_logits(lm, probe), untouched):
-            how = rewrites(config) or "PEFT left them changed"
-            base.fault = (
-                f"with the adapter {name!r} off, the weights are not those of the model it was put on: {how}"
-            )
-            told.append(f"{base.fault}; so there is no comparison without the adapter")
+    try:
+        with switched(tuned, base, on=False):
+            same = same_logits(probe_logits(lm, probe), untouched)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ModelError(
+            f"with the adapter {name!r} on it this model no longer runs: {_line(error)}"
+        ) from error
+    if not same:
+        how = rewrites(config) or "PEFT left them changed"
+        base.fault = (
+            f"with the adapter {name!r} off, the weights are not those of the model it was put on: {how}"
+        )
+        told.append(f"{base.fault}; so there is no comparison without the adapter")
     base.notes = tuple(told)
     return tuned, base
 
@@ -132,8 +138,8 @@ def other_base(folder: Path, *, name: str, names: Iterable[str], revision: str |
     if {_plain(given) for given in ours} & {_plain(said)} or _last(said) in {_last(given) for given in ours}:
         return None
     return (
-        f"the adapter {name!r} says that it was trained on {said!r}, and this model is {ours[0]!r}: readings with it may "
-        "mean nothing"
+        f"the adapter {name!r} says that it was trained on {said!r}, and this model is {ours[0]!r}: readings with it "
+        "may mean nothing"
     )
 
 
@@ -255,6 +261,10 @@ def _weights_of_the_base(lm: nn.Module, saved: Iterable[str], config: Any) -> di
     """The model's own weights that an adapter's file holds beside the adapter's, by name in the file."""
     own = dict(lm.named_parameters(remove_duplicate=False))
     whole = tuple(getattr(config, "modules_to_save", None) or ())
+    if getattr(config, "ensure_weight_tying", False):
+        # what is tied to a module saved whole is saved whole with it
+        copied = {id(own[path]) for path in own if _is_target(path.rpartition(".")[0], whole)}
+        own = {path: parameter for path, parameter in own.items() if id(parameter) not in copied}
     found = {}
     for key in saved:
         plain = key.removeprefix(_PREFIX).replace(".base_layer.", ".").replace(".original_module.", ".")
@@ -263,7 +273,7 @@ def _weights_of_the_base(lm: nn.Module, saved: Iterable[str], config: Any) -> di
     return found
 
 
-def _check_tied(lm: nn.Module, own: Mapping[str, nn.Parameter], folder: Path, name: str) -> None:
+def _check_tied(lm: Any, own: Mapping[str, nn.Parameter], folder: Path, name: str) -> None:
     """Refuse a file that would write a head of its own over the embeddings that the model ties it to."""
     from safetensors import safe_open
 
@@ -282,8 +292,8 @@ def _check_tied(lm: nn.Module, own: Mapping[str, nn.Parameter], folder: Path, na
     same = all(torch.equal(stored[0], other) for other in stored[1:])
     if not same or all(plain[key] in heads for key in keys):
         raise ModelError(
-            f"the file of the adapter {name!r} holds {keys[0].removeprefix(_PREFIX)!r} without the embeddings, which this "
-            "model ties to it, and its config does not declare it in modules_to_save; so it would change both"
+            f"the file of the adapter {name!r} holds {keys[0].removeprefix(_PREFIX)!r} without the embeddings, which "
+            "this model ties to it, and its config does not declare it in modules_to_save; so it would change both"
         )
 
 
@@ -337,8 +347,8 @@ def _not_whole(name: str, missing: list[str], unexpected: list[str], held: int) 
     if any("magnitude" in key for key in unexpected):
         hint = "; these are DoRA's, and its config says use_dora: false"
     return ModelError(
-        f"the adapter {name!r} {' and '.join(parts)}{hint}: it is not whole, or made for another model; save or fetch it "
-        "again"
+        f"the adapter {name!r} {' and '.join(parts)}{hint}: it is not whole, or made for another model; save or fetch "
+        "it again"
     )
 
 
@@ -350,13 +360,13 @@ def _named(keys: list[str]) -> str:
 def _told(config: Any, own: Mapping[str, nn.Parameter]) -> Iterable[str]:
     if own:
         yield (
-            f"the adapter's file holds {len(own)} of the model's own weights ({_named(list(own))}), which are put in place "
-            "with it; without it the original ones are read"
+            f"the adapter's file holds {len(own)} of the model's own weights ({_named(list(own))}), which are put in "
+            "place with it; without it the original ones are read"
         )
     if getattr(config, "init_lora_weights", None) == "lora_ga":
         yield (
-            "the adapter was begun with init_lora_weights='lora_ga', which took its first weights out of the base's while "
-            "it was trained and does not at loading: unless it was converted, this is not what was trained"
+            "the adapter was begun with init_lora_weights='lora_ga', which took its first weights out of the base's "
+            "while it was trained and does not at loading: unless it was converted, this is not what was trained"
         )
 
 

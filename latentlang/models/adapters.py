@@ -29,6 +29,8 @@ _UNREADABLE = {
     "SHADOW": "runs a second network beside the blocks",
     "XLORA": "mixes other adapters by a classifier of its own",
 }
+# Kinds whose modules keep alpha, rank and the scaling made of them.
+_SCALED = ("LORA", "LOHA", "LOKR")
 # What LoRA can begin with that leaves the base's weights alone.
 _PLAIN_BEGINNINGS = ("gaussian", "eva", "orthogonal", "mica")
 
@@ -52,14 +54,14 @@ def check_kind(config: Any) -> None:
         )
     if tokens := getattr(config, "alora_invocation_tokens", None):
         raise ModelError(
-            f"the adapter is an activated LoRA (aLoRA): it is on only from its invocation tokens {list(tokens)} onwards, "
-            "and off in every prompt without them; only adapters on weights that hold for a whole prompt can be read"
+            f"the adapter is an activated LoRA (aLoRA): it is on only from its invocation tokens {list(tokens)} "
+            "onwards, and off in every prompt without them; only adapters that hold for a whole prompt can be read"
         )
     kind = kind_of(config)
     if kind in _UNREADABLE:
         raise ModelError(
-            f"the adapter is of the kind {kind}, which {_UNREADABLE[kind]}; only adapters on weights (LoRA and its kin) "
-            "can be read"
+            f"the adapter is of the kind {kind}, which {_UNREADABLE[kind]}; only adapters on weights (LoRA and its "
+            "kin) can be read"
         )
 
 
@@ -100,6 +102,7 @@ class Slot:
     other: nn.Parameter
 
     def exchange(self) -> None:
+        """Put the other parameter in place."""
         now = self.module._parameters[self.name]
         assert now is not None
         if self.other.device != now.device:  # the model was moved meanwhile
@@ -203,8 +206,8 @@ def active_names(parts: list[Any]) -> list[str]:
     return list(dict.fromkeys(name for part in parts for name in part.active_adapters))
 
 
-def state_of(model: nn.Module) -> list[list[Any]] | None:
-    """The adapters that take part in the forward, each with its strength; None for one alone at full strength, or none.
+def state_of(model: nn.Module) -> dict[str, Any] | None:
+    """The adapters that take part in the forward, with their strengths; None for one alone at full strength, or none.
 
     A strength is a number, 1 for the scaling that the adapter was trained with, or a list of those of its parts where
     they differ. The name of an adapter that is alone says nothing that its weights do not.
@@ -213,8 +216,8 @@ def state_of(model: nn.Module) -> list[list[Any]] | None:
     if all(part.disable_adapters for part in parts):
         return None
     configs = configs_of(model)
-    found = [[name, _strength(parts, name, configs.get(name))] for name in active_names(parts)]
-    return None if len(configs) <= 1 and all(strength == 1.0 for _, strength in found) else found
+    found = {name: _strength(parts, name, configs.get(name)) for name in active_names(parts)}
+    return None if len(configs) <= 1 and all(strength == 1.0 for strength in found.values()) else found
 
 
 def label_of(model: nn.Module, *, given: str | None, known: list[str]) -> str | None:
@@ -250,21 +253,23 @@ def _strength(parts: list[Any], name: str, config: Any) -> float | list[float]:
     for part in parts:
         if name not in part.active_adapters:
             continue
-        scaling, alpha, rank = (
-            values.get(name) if hasattr(values, "get") else None
-            for values in (
-                getattr(part, "scaling", None), getattr(part, "lora_alpha", getattr(part, "alpha", None)),
-                getattr(part, "r", None),
-            )
-        )  # fmt: skip
-        if not all(isinstance(value, int | float) for value in (scaling, alpha, rank)):
+        scaling = _number(part, "scaling", name)
+        alpha = _number(part, "lora_alpha" if hasattr(part, "lora_alpha") else "alpha", name)
+        rank = _number(part, "r", name)
+        if scaling is None or not alpha or not rank or kind_of(config) not in _SCALED:
             continue
         own = alpha / (math.sqrt(rank) if getattr(config, "use_rslora", False) else rank)
-        if kind_of(config) in ("LORA", "LOHA", "LOKR") and own:
-            found.append(1.0 if math.isclose(scaling, own, rel_tol=1e-9) else scaling / own)
+        found.append(1.0 if math.isclose(scaling, own, rel_tol=1e-9) else scaling / own)
     if all(math.isclose(strength, found[0], rel_tol=1e-9) for strength in found):
         return found[0] if found else 1.0
     return found
+
+
+def _number(part: Any, values: str, name: str) -> float | None:
+    """What a module keeps under an adapter's name."""
+    kept: Any = getattr(part, values, None)
+    found = kept.get(name) if hasattr(kept, "get") else None
+    return float(found) if isinstance(found, int | float) else None
 
 
 # Checks
@@ -322,8 +327,8 @@ def check_scaling(config: Any, *, name: str) -> None:
     usable = all(isinstance(value, int | float) and math.isfinite(value) for value in (alpha, rank))
     if not usable or rank <= 0 or abs(alpha) / rank > _MOST_SCALING:
         raise ModelError(
-            f"the adapter {name!r} says lora_alpha={alpha!r} and r={rank!r}, which no adapter is trained with; mend its "
-            "adapter_config.json"
+            f"the adapter {name!r} says lora_alpha={alpha!r} and r={rank!r}, which no adapter is trained with; mend "
+            "its adapter_config.json"
         )
 
 

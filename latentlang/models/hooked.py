@@ -242,8 +242,8 @@ class HookedLM:
         return {"model_notes": list(self.notes)} if self.notes else {}
 
     @property
-    def adapter_state(self) -> list[list[Any]] | None:
-        """The adapters that take part, each with its strength; None for one alone at its own, or none at all."""
+    def adapter_state(self) -> dict[str, Any] | None:
+        """The adapters that take part, with their strengths; None for one alone at its own, or none at all."""
         return adapters.state_of(self.model)
 
     # Words to tokens
@@ -304,7 +304,9 @@ class HookedLM:
                 bias = None if head.bias is None else head.bias[start:stop]
                 logits = F.linear(normed, head.weight[start:stop], bias)
             else:
-                logits = head(normed)[..., start:stop]
+                # some quantised kernels take no single vector
+                logits = head(normed[None] if normed.ndim == 1 else normed)[..., start:stop]
+                logits = logits[0] if normed.ndim == 1 else logits
             return self._anatomy.finish(logits).float()
 
     def unembed(self, hidden: Tensor) -> Tensor:
@@ -488,7 +490,7 @@ class HookedLM:
 
         if self._base.in_place and self._base.slots:
             raise ModelError(
-                "the adapter rewrote weights, and the original ones are in place only within base(); for a bridge on them "
-                "load the model without the adapter"
+                "the adapter rewrote weights, and the original ones are in place only within base(); for a bridge on "
+                "them load the model without the adapter"
             )
         return build(self)

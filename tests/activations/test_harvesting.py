@@ -264,6 +264,35 @@ def test_the_adapter_on_and_off_are_two_models(tmp_path: Path) -> None:
     assert torch.equal(tuned.layer(0, pool="mean")[:], base.layer(0, pool="mean")[:])
 
 
+def test_which_adapters_are_on_and_how_strongly_makes_another_model(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    model = peft.get_peft_model(tiny.model("llama"), config, "fr")
+    model.add_adapter("de", config)
+    lm = HookedLM(model, tiny.tokenizer())
+    prompts = reviews(2)
+    first = ll.harvest(lm, prompts, out=tmp_path / "fr")
+    model.set_adapter("de")
+    with pytest.raises(
+        InputError, match=r"model adapter fr there, de here; model adapters fr 1.0 there, de 1.0 here"
+    ):
+        ll.harvest(lm, prompts, out=tmp_path / "fr")
+    model.base_model.set_adapter(["fr", "de"])
+    with pytest.raises(InputError, match=r"fr there, fr \+ de here"):
+        ll.harvest(lm, prompts, out=tmp_path / "fr")
+    both = ll.harvest(lm, prompts, out=tmp_path / "both")
+    assert both.provenance.adapter == "fr + de"
+    assert not torch.equal(first.layer(3, pool="mean")[:], both.layer(3, pool="mean")[:])
+    model.set_adapter("fr")
+    ll.harvest(lm, prompts, out=tmp_path / "fr")
+    for part in model.modules():
+        if hasattr(part, "set_scale"):
+            part.set_scale("fr", 0.5)
+    with pytest.raises(InputError, match=r"model adapter fr there, fr x0\.5 here"):
+        ll.harvest(lm, prompts, out=tmp_path / "fr")
+    assert ll.harvest(lm, prompts, out=tmp_path / "half").provenance.adapter == "fr x0.5"
+
+
 def test_a_fingerprint_sees_weights_and_not_derived_buffers() -> None:
     model = tiny.model("llama")
     before = fingerprint(model)

@@ -230,6 +230,39 @@ def test_another_adapter_is_another_comparison(compared, mistral, tmp_path):
     assert "lens, tuned" in told
 
 
+def test_another_strength_is_another_comparison(compared, mistral, tmp_path):
+    model, lora = mistral
+    folder = shutil.copytree(compared.folder, tmp_path / "out")
+    loaded = load(str(model), adapter=str(lora))
+    told = set()
+    options = {"progress": lambda step, done, total: told.add(step), **SMALL, "parts": "lens"}
+    compare(loaded, out=folder, **options)
+    assert told == set()
+    for part in loaded.model.modules():
+        if hasattr(part, "set_scale"):
+            part.set_scale("default", 0.5)
+    result = compare(loaded, out=folder, **options)
+    assert told == {"lens, tuned"}
+    assert result.provenance.adapter == f"{lora} x0.5"
+
+
+def test_an_adapter_of_another_model_is_noted_in_the_results_and_on_the_page(mistral, tmp_path):
+    import html
+    import json
+
+    model, lora = mistral
+    other = shutil.copytree(lora, tmp_path / "lora")
+    config = json.loads((other / "adapter_config.json").read_text())
+    (other / "adapter_config.json").write_text(
+        json.dumps({**config, "base_model_name_or_path": "someone/else"})
+    )
+    result = compare(str(model), adapter=str(other), out=tmp_path / "out", **SMALL, parts="evaluation,lens")
+    said = "says that it was trained on 'someone/else'"
+    for part in (result, result.evaluation, result.lens.base, result.lens.tuned):
+        assert said in str(part.provenance.settings.get("model_notes"))
+    assert said in html.unescape(result.report().read_text())
+
+
 def test_nothing_trained_is_no_evidence_of_change_anywhere(tmp_path):
     train("pocket", "identity", out=tmp_path / "identity")
     result = compare("pocket", adapter=tmp_path / "identity", out=tmp_path / "out", **SMALL)

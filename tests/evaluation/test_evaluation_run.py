@@ -7,10 +7,11 @@ import pandas as pd
 import peft
 import pytest
 import tiny
+import torch
 from paper_folder import FORMATS, write_json, write_task
 
 import latentlang as ll
-from latentlang.errors import InputError
+from latentlang.errors import InputError, ModelError
 from latentlang.evaluation import EvaluationResult, evaluate
 from latentlang.evaluation.choice import FirstTokens, Scored
 from latentlang.evaluation.result import COLUMNS
@@ -211,6 +212,28 @@ def test_states_are_the_models_own_with_and_without_its_adapter():
     only = evaluate(model, "sentiment", languages="th", items=6, shots=1, score="sequence", states=["base"])
     assert only.states == ("base",) and only.provenance.adapter is None
     assert found.provenance.adapter is not None
+
+
+def test_an_adapter_that_cannot_be_taken_off_is_refused_before_anything_is_run():
+    lora = peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights="pissa")
+    model = HookedLM(
+        peft.get_peft_model(tiny.model("mistral", max_position_embeddings=2048), lora), tiny.tokenizer()
+    )
+    with torch.no_grad():
+        next(p for name, p in model.model.named_parameters() if "lora_B" in name).add_(0.1)
+    with pytest.raises(ModelError, match="init_lora_weights='pissa'"):
+        evaluate(
+            model, "sentiment", languages="de", items=2, shots=1, progress=lambda *_: pytest.fail("it ran")
+        )
+    assert evaluate(model, "sentiment", languages="de", items=2, shots=1, states="tuned").states == ("tuned",)
+
+
+def test_the_record_names_the_adapters_that_were_on():
+    model = tuned_model()
+    model.model.add_adapter("other", peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False))
+    model.model.set_adapter("other")
+    found = evaluate(model, "sentiment", languages="de", items=2, shots=1)
+    assert found.provenance.adapter == "other" and "model_notes" not in found.provenance.settings
 
 
 def test_a_state_that_is_not_there_is_refused(model):
