@@ -20,7 +20,7 @@ MOST_LAYER = 9_999
 #: Of what is at most as wide as a model: components, directions, neighbours, the rank of a LoRA.
 MOST_WIDTH = 65_536
 #: Of few-shot examples, tokens shown and tokens of a training step.
-MOST_SHOTS, MOST_SHOWN, MOST_POSITIONS = 10_000, 1_000, 1_000_000
+MOST_SHOTS, MOST_SHOWN, MOST_POSITIONS = 10_000, 1_000, 65_536
 #: Of training: optimiser steps, and translations in one.
 MOST_STEPS, MOST_BATCH, MOST_EPOCHS = 100_000_000, 1_000_000, 1_000_000.0
 #: Of a learning rate, and of a LoRA's scale.

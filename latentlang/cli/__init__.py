@@ -28,7 +28,7 @@ from latentlang.cli.reproduce import reproduce
 from latentlang.cli.tokens import tokens
 from latentlang.cli.train import train
 from latentlang.cli.tune import tune
-from latentlang.paths import given_path
+from latentlang.paths import current_folder, given_path
 
 __all__ = ["app", "main"]
 
@@ -111,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> object:
         check_text(given)
+        current_folder()  # libraries end the process without a word of ours where it is gone
         return command.main(args=given, prog_name="latentlang", standalone_mode=False)
 
     return guarded(run)

@@ -140,6 +140,7 @@ def compare(
     from latentlang.tasks import task as build_task
 
     count = _count(items)
+    options.check_counts(items=None, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
     given = {"data": data, "answers": answers, "accept": options.accepted(accept, data)}
     if task not in TASKS:

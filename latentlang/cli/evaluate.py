@@ -87,7 +87,7 @@ def evaluate(
     from latentlang.tasks import task as build_task
 
     # Everything that can be wrong and is cheap to see comes before the model.
-    options.check_counts(items=items, shots=shots, seed=seed)
+    options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     codes = [entry.code for entry in languages(lang)] if lang else None
     trained = _seen(adapter, seen)
     wanted = split_names(states) if states else list(STATES if adapter else STATES[:1])

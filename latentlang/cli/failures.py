@@ -101,8 +101,6 @@ def _machine(error: Exception) -> str | None:
     if _while_printing(error):
         _silence(sys.stdout)
         return f"cannot write what is printed: {reason}; files that were written before are kept"
-    if _current_folder_is_gone():
-        return "the current folder is not there any more; change into another one and run this again"
     if error.errno not in _REFUSED:
         return None
     name = error.filename
@@ -126,14 +124,6 @@ def _while_printing(error: OSError) -> bool:
     caller = "" if step is None else str(step.tb_frame.f_globals.get("__name__", ""))
     printing = caller == __name__ or caller.partition(".")[0] in _PRINTERS
     return printing and error.filename is None
-
-
-def _current_folder_is_gone() -> bool:
-    try:
-        os.getcwd()  # noqa: PTH109 - Path.cwd() is the same
-    except FileNotFoundError:
-        return True
-    return False
 
 
 def _open_closed_streams() -> None:

@@ -103,7 +103,7 @@ def harvest(
     from latentlang.models.registry import resolve
 
     # Everything that can be wrong and is cheap to see comes before the model.
-    options.check_counts(items=items, shots=shots, seed=seed)
+    options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
     pools, streams = split_names(pool), split_names(stream)
     asked = [entry.code for entry in languages(lang)]

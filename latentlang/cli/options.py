@@ -96,14 +96,16 @@ Share = Annotated[
 ]
 
 
-def check_counts(*, items: int | None, shots: int | None, seed: int) -> None:
+def check_counts(*, items: int | None, shots: int | None, seed: int, batch_tokens: int | None = None) -> None:
     """Refuse numbers that make no sense, before a model is loaded.
 
     Raises:
         InputError: naming the option.
     """
-    for option, value, least in (("--items", items, 1), ("--shots", shots, 0), ("--seed", seed, 0)):
-        check_count(option, value, least=least)
+    check_count("--items", items, least=1)
+    check_count("--shots", shots, least=0)
+    check_count("--seed", seed, least=0)
+    check_count("--batch-tokens", batch_tokens, least=1)
 
 
 def layer_numbers(text: str) -> str | list[int]:

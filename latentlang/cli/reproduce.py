@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from latentlang.arguments import split_names
+from latentlang.arguments import check_count, split_names
 from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
 from latentlang.errors import InputError
@@ -124,6 +124,9 @@ def reproduce(
     from latentlang.tasks.labels import check_protocol
 
     check_protocol(protocol)
+    for option, value in (("--jobs", jobs), ("--items", items), ("--batch-tokens", batch_tokens)):
+        check_count(option, value, least=1)
+    check_count("--seed", seed, least=0)
     asked = split_names(only or ())
     if only and not asked:
         raise InputError("--only names no figure or table; leave it out for all of them")

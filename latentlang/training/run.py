@@ -124,6 +124,11 @@ def train(
                 trust_remote_code=trust_remote_code,
                 found=found,
             )
+        if chosen.lora.rank > lm.d_model:
+            raise InputError(
+                f"rank {chosen.lora.rank} is above the width of {lm.name!r}, which is {lm.d_model}: more than that "
+                "changes nothing"
+            )
         with disk_may_be_full(folder):
             return _Run(
                 lm, chosen, pairs, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
