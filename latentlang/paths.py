@@ -36,6 +36,19 @@ def given_path(path: PathLike) -> Path:
         ) from None
 
 
+def usable_path(path: PathLike) -> Path:
+    """The same for one that is read or written: a device is neither a folder nor a file, and may have no end.
+
+    Raises:
+        InputError: it is a device, or no path.
+    """
+    found = given_path(path)
+    mode = _mode(found)
+    if mode is not None and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
+        raise InputError(f"{str(found)!r} is a device; name a file or a folder")
+    return found
+
+
 def is_present(path: PathLike) -> bool:
     """Whether anything is there.
 

@@ -28,7 +28,7 @@ from latentlang.cli.reproduce import reproduce
 from latentlang.cli.tokens import tokens
 from latentlang.cli.train import train
 from latentlang.cli.tune import tune
-from latentlang.paths import current_folder, given_path
+from latentlang.paths import current_folder, usable_path
 
 __all__ = ["app", "main"]
 
@@ -39,7 +39,7 @@ def _with_paths(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(**given: Any) -> Any:
         return command(**{
-            name: given_path(value) if isinstance(value, Path) else value for name, value in given.items()
+            name: usable_path(value) if isinstance(value, Path) else value for name, value in given.items()
         })  # fmt: skip
 
     return run
