@@ -40,9 +40,10 @@ from latentlang.models import HookedLM, load
 from latentlang.models.reading import POOLS, check_layers
 from latentlang.results import Provenance, check_vacant, package_versions
 from latentlang.steps import Steps, has_steps, step_key
+from latentlang.storage.files import check_out
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant, kind_of
-from latentlang.storage.ownership import check_free, check_out
+from latentlang.storage.ownership import check_free
 from latentlang.tasks import Task, as_task
 
 PARTS = ("evaluation", "lens", "geometry")

@@ -17,9 +17,8 @@ from latentlang.reproduction.pages import Writer
 from latentlang.reproduction.planning import Plan
 from latentlang.reproduction.run import Progress, Runner, run_groups
 from latentlang.reproduction.sizes import model_name
-from latentlang.storage.files import prepare_folder
+from latentlang.storage.files import check_out, prepare_folder
 from latentlang.storage.lock import FolderLock
-from latentlang.storage.ownership import check_out
 from latentlang.workers import wait_for_workers
 
 #: Where figures and tables go, unless told otherwise.

@@ -18,17 +18,6 @@ _MOST_NAMED = 4
 Seal = tuple[int, str | None]
 
 
-def check_out(out: str | os.PathLike[str]) -> Path:
-    """An output folder as it was given.
-
-    Raises:
-        InputError: it is an empty text, which would be the current folder.
-    """
-    if not os.fspath(out):
-        raise InputError("the output folder has no name (''); give one, or '.' for the current folder")
-    return Path(out)
-
-
 def check_free(folder: Path, names: Iterable[str], *, what: str) -> None:
     """Refuse a folder that is not ours yet and holds something of the names that would be written.
 

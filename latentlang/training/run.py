@@ -16,11 +16,10 @@ import pandas as pd
 from latentlang.errors import InputError, ModelError
 from latentlang.models.registry import REGISTRY
 from latentlang.results import Provenance, check_vacant, package_versions
-from latentlang.storage.files import prepare_folder, replacing
+from latentlang.storage.files import check_out, prepare_folder, replacing
 from latentlang.storage.full import disk_may_be_full
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant
-from latentlang.storage.ownership import check_out
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.training import machine, runs
