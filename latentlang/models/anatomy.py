@@ -114,18 +114,20 @@ def quiet(model: nn.Module) -> Iterator[None]:
     it would add to the positions of whatever it reads next.
     """
     training = [module for module in model.modules() if module.training]
-    offsets = [(module, module.rope_deltas) for module in model.modules() if hasattr(module, "rope_deltas")]
+    offsets: list[tuple[Any, Any]] = [
+        (module, module.rope_deltas) for module in model.modules() if hasattr(module, "rope_deltas")
+    ]
     try:
         for module in training:
             module.training = False
-        for module, _offset in offsets:
+        for module in stale:
             module.rope_deltas = None
         with torch.no_grad():
             yield
     finally:
         for module in training:
             module.training = True
-        for module, offset in offsets:
+        for module, offset in zip(stale, offsets, strict=True):
             module.rope_deltas = offset
 
 

@@ -56,7 +56,7 @@ def check_up(model: HookedLM, *, progress: Callable[[str], None] | None = None) 
     found: list[Finding] = []
     with torch.inference_mode():
         # transformers hangs hooks of its own into a model when hidden states are first asked for, and leaves them
-        model.lm(torch.tensor([[0]], device=model.device), output_hidden_states=True)
+        model.lm(torch.tensor([[0]], device=model.device), output_hidden_states=True, use_cache=False)
     before = _fingerprint(model)
     for name, check in _CHECKS.items():
         if progress is not None:

@@ -115,7 +115,7 @@ class HookedLM:
         self._base = base or adapters.Base.of(model)
         self._adapter, self._adapter_names = adapter, adapters.active_names(adapters.parts_of(model))
         self._encoder = Encoder(tokenizer)
-        self._silence_noted = False
+        self._silence_noted = self._beginning_noted = False
         self._found: dict[Hashable, Any] = {}
         find_head(self.lm)  # a model without one is refused at once
         self.n_layers = len(find_layers(self.lm)[1])
@@ -170,10 +170,12 @@ class HookedLM:
         )
         return found
 
-    @cached_property
-    def _beginning_noted(self) -> None:
-        if self.notices.beginning is not None:
-            logger.warning("%s: %s", self.name, self.notices.beginning)
+    def _note_beginning(self) -> None:
+        """Note, once, a beginning-of-text token that the tokenizer leaves out and the model needs."""
+        if not self._beginning_noted:
+            self._beginning_noted = True
+            if self.notices.beginning is not None:
+                logger.warning("%s: %s", self.name, self.notices.beginning)
 
     def _watched(self, prompts: Sequence[PromptLike], readings: Iterator[Reading]) -> Iterator[Reading]:
         """The readings; once per model a note, where tokens that write nothing hold much of the probability.
@@ -413,14 +415,13 @@ class HookedLM:
     ) -> Reader:
         """What reads list after list of prompts in one way; options as in `stream`.
 
-        Args:
-            finite: whether NaN and infinite activations are refused; False for a caller that looks itself.
+        With ``finite=False`` NaN and infinite activations are not refused, for a caller that looks for them itself.
 
         Raises:
             ModelError: an option cannot be used, or the model cannot be read.
         """
         names = check_streams(streams)
-        self._beginning_noted  # noqa: B018 - looked at once, where it is in question at all
+        self._note_beginning()
         wanted = check_layers(layers, depth=self.n_layers, streams=names)
         pools = sorted(check_pools(pool), key=lambda name: name == "last")
         if batch_tokens is not None and batch_tokens < 1:

@@ -234,7 +234,7 @@ def _load_weights(
 
 
 def _model_class(config: dict[str, Any], name: str, *, trust_remote_code: bool) -> Any:
-    """transformers' class to load a folder with: a causal language model, or one with eyes or ears around it.
+    """Transformers' class to load a folder with: a causal language model, or one with eyes or ears around it.
 
     Raises:
         ModelError: it has neither for this kind of model.
@@ -252,10 +252,8 @@ def _model_class(config: dict[str, Any], name: str, *, trust_remote_code: bool) 
     what = ", ".join(map(str, config.get("architectures") or ())) or "no class named"
     eyes = any(f"{part}_config" in config for part in ("vision", "audio", "text"))
     raise ModelError(
-        f"{name!r} is of the type {str(kind)!r} ({what}), for which this version of transformers has no causal language "
-        "model"
-        + (" and none with a text decoder inside" if eyes else "")
-        + "; update transformers, or choose another"
+        f"{name!r} is of the type {str(kind)!r} ({what}), for which this version of transformers has no causal "
+        f"language model{' and none with a text decoder inside' if eyes else ''}; update transformers, or choose another"
     )
 
 

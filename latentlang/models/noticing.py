@@ -1,4 +1,4 @@
-"""What is worth a note of a model and its tokenizer: a beginning that is missing, probability on tokens that write nothing."""
+"""What is worth a note of a model and its tokenizer: a missing beginning, probability on tokens that write nothing."""
 
 from __future__ import annotations
 
@@ -100,6 +100,6 @@ def silent_note(mass: float, padded: int) -> str:
     """How a share of the probability on tokens that write nothing is told."""
     beyond = f" ({padded} of them beyond its tokenizer)" if padded > 0 else ""
     return (
-        f"{mass:.0%} of the model's own probability lies on tokens that write nothing{beyond}: special, unused or padded "
-        "ones, so that all answers together have no more than the rest"
+        f"{mass:.0%} of the model's own probability lies on tokens that write nothing{beyond}: special, unused or "
+        "padded ones, so that all answers together have no more than the rest"
     )

@@ -123,8 +123,8 @@ def read_out(
     if not bool(one.log_total.isfinite().all()):
         kind = str(model.dtype).removeprefix("torch.")
         raise ModelError(
-            f"the logits that {type(model.lm).__name__} gives its residual stream are NaN or infinite in {kind}; load it "
-            "with dtype='bf16' or 'fp32'"
+            f"the logits that {type(model.lm).__name__} gives its residual stream are NaN or infinite in {kind}; load "
+            "it with dtype='bf16' or 'fp32'"
         )
     shape, kept = (batch, layers), layers - int(divergence and final is not None)
 

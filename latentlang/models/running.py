@@ -201,7 +201,7 @@ class Runner:
         )
 
     def _not_finite(self, batch: list[Item]) -> ModelError:
-        """The error for a batch with an activation or a logit that is no number: of the prompt where it is seen first."""
+        """The error for a batch with an activation or a logit that is no number, of its first such prompt."""
         lm, layers = self.anatomy.lm, self.anatomy.layers
         for item in batch:
             alone = replace(item, wanted=(len(item.ids) - 1,), spans=())

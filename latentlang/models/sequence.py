@@ -90,8 +90,8 @@ def score_answers(
     runs = [(tree, run) for tree in trees for run in tree.runs]
     if any(run[-1] for _tree, run in runs) and (reason := model.conduct.looks_ahead) is not None:
         raise ModelError(
-            f"whole answers cannot be scored with {type(model.lm).__name__}: {reason}, so every token of an answer would "
-            "be read knowing the rest; read first tokens instead"
+            f"whole answers cannot be scored with {type(model.lm).__name__}: {reason}, so every token of an answer "
+            "would be read knowing the rest; read first tokens instead"
         )
     left = {id(tree): len(tree.runs) for tree in trees}
     done = 0

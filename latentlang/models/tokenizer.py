@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 # Line breaks, runs of spaces, digits, several scripts, an accent apart from its letter, a joined emoji, code.
 _PROBES = (
-    "The cat is here", "a\n\nb\n\n\nc\r\n", "Review: good.\nEmotion: ", "two  spaces,   three\tand a tab", "12345 6,789.0",
+    "The cat is here", "a\n\nb\n\n\nc\r\n", "Review: good.\nEmotion: ", "two  spaces,   three\tand a tab", "12345 6,78",
     "Der große Löwe; l'été", "привет мир", "你好，世界", "こんにちは", "नमस्ते दुनिया", "สวัสดี", "مرحبا", "안녕",
     "Cafe\u0301", "👩\u200d🔬!", "def f(x):\n    return x", '"x" -> "', "don't DON'T",
 )  # fmt: skip
@@ -101,8 +101,8 @@ def _as_json(found: Any, folder: Path, name: str) -> tuple[Any, tuple[str, ...]]
     plain.chat_template = getattr(found, "chat_template", None)
     if (still := _differs(_ids(plain), wanted)) is not None:
         raise ModelError(
-            f"the tokenizer of {name!r} cuts {still!r} otherwise than its own tokenizer.json; install another version of "
-            "transformers"
+            f"the tokenizer of {name!r} cuts {still!r} otherwise than its own tokenizer.json; install another version "
+            "of transformers"
         )
     what = f"cuts {text!r} otherwise than" if text is not None else "begins texts otherwise than"
     return plain, (f"{type(found).__name__} {what} the model's tokenizer.json; the file's way is used",)
@@ -142,7 +142,8 @@ def _as_sentencepiece(found: Any, folder: Path, name: str) -> tuple[Any, tuple[s
             found = mended
         elif found is None:
             raise ModelError(
-                f"the tokenizer of {name!r} does not cut text as its {_SENTENCEPIECE} does; convert it to tokenizer.json"
+                f"the tokenizer of {name!r} does not cut text as its {_SENTENCEPIECE} does; convert it to "
+                "tokenizer.json"
             )
         else:
             notes.append(f"{type(found).__name__} cuts {text!r} otherwise than the model's {_SENTENCEPIECE}")

@@ -55,8 +55,8 @@ def check_weights(lm: Any, report: Mapping[str, Any], folder: Path, *, name: str
                 "blocks, so that the last ones would be left out; config and weights are not of one model"
             )
         raise ModelError(
-            f"the weight {lost[0]!r}{_more(lost)} of {name!r} has no place in {type(lm).__name__} and would be left out: "
-            "its config.json names another architecture (model_type) than the one it was trained as"
+            f"the weight {lost[0]!r}{_more(lost)} of {name!r} has no place in {type(lm).__name__} and would be left "
+            "out: its config.json names another architecture (model_type) than the one it was trained as"
         )
     parts = sorted({key.split(".")[0] if "." in key else key for key in other})
     if not parts or getattr(lm.config, "vision_config", None) is not None:
@@ -70,7 +70,8 @@ def _parted(lm: Any, keys: Iterable[str]) -> tuple[list[str], list[str]]:
     Of another part is what lies in a module that the model does not have, unless that is inside its blocks.
     """
     blocks = find_layers(lm)[0] + "."
-    inside, other = [], []
+    inside: list[str] = []
+    other: list[str] = []
     for key in keys:
         *path, _leaf = key.split(".")
         known = 0
@@ -103,7 +104,7 @@ def _beyond(lm: Any, keys: Iterable[str]) -> int | None:
 
 
 def _not_zero(folder: Path, keys: list[str]) -> list[str]:
-    """Keys whose tensor in the files is a floating-point one with a number other than 0; those not found count as such."""
+    """Keys whose tensor in the files is floating-point and not all 0; those that are not found count as such."""
     if not keys:
         return []
     left = dict.fromkeys(keys)

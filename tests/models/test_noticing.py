@@ -38,8 +38,9 @@ def test_a_missing_beginning_that_the_model_needs_is_noted(caplog: pytest.LogCap
     lm = HookedLM(needs_beginning(), without_bos(), name="odd")
     assert "puts no '<s>' before a text" in str(lm.notices.beginning)
     with caplog.at_level(logging.WARNING):
-        lm._beginning_noted
-        HookedLM(needs_beginning(), tiny.tokenizer(), name="whole")._beginning_noted
+        lm._note_beginning()
+        lm._note_beginning()
+        HookedLM(needs_beginning(), tiny.tokenizer(), name="whole")._note_beginning()
     assert [record.message.split(" and ")[0] for record in caplog.records] == [
         "odd: the tokenizer puts no '<s>' before a text,"
     ]
