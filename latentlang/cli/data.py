@@ -9,7 +9,7 @@ import typer
 
 from latentlang.cli import options
 from latentlang.cli.failures import CommandInterrupt
-from latentlang.cli.lists import AsJson, print_json, print_table, size_words
+from latentlang.cli.lists import AsJson, print_json, print_table
 from latentlang.installing import install_command
 from latentlang.storage.files import size_words
 

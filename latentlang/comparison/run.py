@@ -38,7 +38,7 @@ from latentlang.languages import languages as find_languages
 from latentlang.lens import POLICIES, LensResult, logit_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.reading import POOLS, check_layers
-from latentlang.results import Provenance, check_vacant, package_versions
+from latentlang.results import Provenance, package_versions
 from latentlang.steps import Steps, has_steps, step_key
 from latentlang.storage.files import check_out
 from latentlang.storage.lock import FolderLock

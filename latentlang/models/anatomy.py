@@ -114,9 +114,8 @@ def quiet(model: nn.Module) -> Iterator[None]:
     it would add to the positions of whatever it reads next.
     """
     training = [module for module in model.modules() if module.training]
-    offsets: list[tuple[Any, Any]] = [
-        (module, module.rope_deltas) for module in model.modules() if hasattr(module, "rope_deltas")
-    ]
+    stale: list[Any] = [module for module in model.modules() if hasattr(module, "rope_deltas")]
+    offsets = [module.rope_deltas for module in stale]
     try:
         for module in training:
             module.training = False

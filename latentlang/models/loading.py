@@ -253,7 +253,7 @@ def _model_class(config: dict[str, Any], name: str, *, trust_remote_code: bool) 
     eyes = any(f"{part}_config" in config for part in ("vision", "audio", "text"))
     raise ModelError(
         f"{name!r} is of the type {str(kind)!r} ({what}), for which this version of transformers has no causal "
-        f"language model{' and none with a text decoder inside' if eyes else ''}; update transformers, or choose another"
+        f"language model{' and none with a text decoder inside' if eyes else ''}; update transformers or choose another"
     )
 
 

@@ -10,9 +10,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from latentlang.errors import InputError
-from latentlang.installing import install_command
-
 if TYPE_CHECKING:
     from latentlang.training.exports import export
     from latentlang.training.questions import AlignmentData, QuestionPair
