@@ -99,9 +99,11 @@ def end_token(model: HookedLM) -> int | None:
 
 def padding_token(model: HookedLM) -> int:
     """A token to fill batches with; masked, so that any token that the model can embed will do."""
+    from latentlang.models.anatomy import embedding_rows
+
     own = getattr(model.tokenizer, "pad_token_id", None)
     own = end_token(model) if own is None else own
-    return 0 if own is None or own >= model.vocab_size else int(own)
+    return 0 if own is None or own >= embedding_rows(model.lm) else int(own)
 
 
 def _spell(model: HookedLM, pairs: Sequence[QuestionPair], outputs: list[list[int]]) -> None:
