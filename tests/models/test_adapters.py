@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import tiny
@@ -15,6 +15,7 @@ import torch
 from latentlang.errors import ModelError
 from latentlang.models import HookedLM, load
 from latentlang.models.adapter_loading import other_base
+from latentlang.models.adapters import _UNREADABLE, kind_of
 from latentlang.models.doctor import check_up
 
 peft = pytest.importorskip("peft")
@@ -177,6 +178,62 @@ def test_the_base_of_an_adapter_that_rewrites_it_is_restored(
     with pytest.raises(KeyError, match="stop"), lm.base():
         raise KeyError("stop")
     assert all(torch.equal(value, before[name]) for name, value in lm.model.state_dict().items())
+
+
+def test_no_kind_of_this_peft_is_left_out() -> None:
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    tried = {kind_of(KINDS[name]()) for name in KINDS}
+    left = [kind for kind in PEFT_TYPE_TO_CONFIG_MAPPING if kind.value not in tried | _UNREADABLE.keys()]
+    assert all(issubclass(PEFT_TYPE_TO_CONFIG_MAPPING[kind], peft.PromptLearningConfig) for kind in left)
+    here = Path(__file__).read_text()
+    for part in get_args(get_type_hints(peft.LoraConfig)["init_lora_weights"]):
+        for begun in get_args(part):
+            assert f'"{begun.replace("[number of iters]", "4")}"' in here
+
+
+def test_the_base_under_quantised_weights_is_not_quantised(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LoftQ, with rounding in place of bitsandbytes."""
+
+    def rounded(weight: torch.Tensor, reduced_rank: int, **_: Any) -> tuple[torch.Tensor, ...]:
+        a, b = torch.zeros(reduced_rank, weight.shape[1]), torch.zeros(weight.shape[0], reduced_rank)
+        return weight.data.round(decimals=1), a, b
+
+    monkeypatch.setattr("peft.tuners.lora.layer.loftq_init", rounded)
+    config = lora(init_lora_weights="loftq", loftq_config=peft.LoftQConfig(loftq_bits=4))
+    tuned = trained(tiny.model("mistral"), config, tmp_path / "on")
+    check(base, tmp_path / "on", tuned=tuned, plain=logits_of(tiny.model("mistral")))
+
+
+def test_half_precision_gives_the_base_back_to_the_bit(base: Path, tmp_path: Path) -> None:
+    config = lora(init_lora_weights="pissa", modules_to_save=["lm_head"])
+    trained(tiny.model("mistral"), config, tmp_path / "on")
+    plain = load(base, dtype="bf16").read([IDS])
+    lm = load(base, dtype="bf16", adapter=tmp_path / "on")
+    with lm.base():
+        assert torch.equal(lm.read([IDS]).resid, plain.resid)
+    found = check_up(lm)
+    assert not [finding for finding in found if finding.verdict == "fault"]
+    assert any("without it the model is the one it was put on" in finding.detail for finding in found)
+
+
+def test_an_adapter_put_on_by_transformers_is_switched_too() -> None:
+    model = tiny.model("mistral")
+    plain = logits_of(model)
+    model.add_adapter(lora(init_lora_weights=False))
+    lm = HookedLM(model, tiny.tokenizer())
+    assert lm.active_adapter == "default" and off(lm.read([IDS]).logits[0], logits_of(model)) < 1e-6
+    with lm.base():
+        assert lm.active_adapter is None and off(lm.read([IDS]).logits[0], plain) < 1e-6
+
+
+def test_a_bridge_is_not_built_on_weights_that_are_only_lent(base: Path, tmp_path: Path) -> None:
+    trained(tiny.model("mistral"), lora(init_lora_weights="pissa"), tmp_path / "on")
+    lm = load(base, adapter=tmp_path / "on")
+    with lm.base(), pytest.raises(ModelError, match="load the model without the adapter"):
+        lm.bridge()
 
 
 def test_biases_of_the_base_are_its_own_without_the_adapter(tmp_path: Path) -> None:
