@@ -25,7 +25,10 @@ from latentlang.figures.style import (
     tint,
 )
 from latentlang.figures.wording import made_with, subtitle
-from latentlang.text import counted, listed, percent
+from latentlang.text import counted
+from latentlang.text import listed
+from latentlang.text import percent
+from latentlang.lens.verdict import FEWEST_CANDIDATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -322,7 +325,7 @@ def _hover_lines(
             if roles[reader] == "candidate":
                 lead, p = leads[row, column], chances[row, column]
                 where = "ahead of" if lead >= 0 else "behind"
-                text += f"<br>{abs(lead):.3f} {where} the best other language, p = {p:.3f}"
+                text += f"<br>{abs(lead):.3f} {where} the best other language; right against wrong words: p = {p:.3f}"
             line.append(text)
         lines.append(line)
     return lines
@@ -378,13 +381,14 @@ def _title(made: Provenance, asked: Sequence[str]) -> str:
 
 def _sentence(row: Any) -> str:
     if not row["is_pivot"]:
-        return f"no pivot: {safe(row['why'])}"
+        return f"{'no verdict' if row['readers'] < FEWEST_CANDIDATES else 'no pivot'}: {safe(row['why'])}"
     span = (
         f"layer {row['first']}" if row["first"] == row["last"] else f"layers {row['first']} to {row['last']}"
     )
     return (
         f"<b>{english_name(row['leader'])}</b> leads in {span} (framed), by up to {row['lead']:.2f} "
-        f"[{row['lead_low']:.2f}, {row['lead_high']:.2f}] at layer {row['peak']}; p = {row['p']:.3f}"
+        f"[{row['lead_low']:.2f}, {row['lead_high']:.2f}] at layer {row['peak']}; right against wrong words: "
+        f"p = {row['p']:.3f}"
     )
 
 
@@ -475,9 +479,10 @@ def _how_to_read(made: Provenance, code: str, *, value: str, found: Found) -> li
         f"answer's word in one language; the colour is {colour}, averaged over items. Only the difference of the two "
         "is evidence: a layer may lean towards a language without knowing the answer.",
         f"A language leads where this difference is above that of every other language, {asked} included, by at least "
-        f"{found.minimum:g}, with a {level} bootstrap interval over items above zero, and where it is larger "
-        f"than the largest difference anywhere in {level} of searches in which right and wrong answers are "
-        "exchanged at random. The frame marks these layers. The source language, whose word stands in the prompt, can "
-        "be no leader.",
+        f"{found.minimum:g}, with a {level} bootstrap interval over items above zero, and where the "
+        f"difference itself is larger than the largest anywhere in {level} of searches in which right and "
+        "wrong answers are exchanged at random: that is p, which tells right words from wrong ones, not one language "
+        "from another. The frame marks these layers. The source language, whose word stands in the prompt, can be no "
+        "leader.",
         safe(f"Tokens: {made.settings.get('counted', made.policy)}."),
     ]

@@ -21,7 +21,7 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.intervals import RESAMPLES, check_level
 from latentlang.lens.panels import FEWEST_ITEMS, POOLED, Floats, Panel, own_labels, panels_of, pool
-from latentlang.lens.verdict import EXACT, LEADER_COLUMNS, leader_row, verdict
+from latentlang.lens.verdict import EXACT, FEWEST_CANDIDATES, LEADER_COLUMNS, leader_row, verdict
 from latentlang.results import Displayed, Provenance, View
 
 #: A lead below this is called no pivot, however certain it is: it could not be seen in a figure.
@@ -58,7 +58,8 @@ class Leaders(Displayed):
             the layers from which to which it leads (0 where there is no pivot), ``peak``, the layer where it is
             furthest ahead; ``lead, lead_low, lead_high``, by how much it is ahead there of the best other language
             (the asked-for one included, the source not; at least of zero), a difference of probabilities with its
-            bootstrap interval over items; ``p`` of its score at the peak, for the search over all languages and layers;
+            bootstrap interval over items, for this layer alone; ``p`` of its score at the peak: its right words against
+            its wrong ones, not this language against others; for the search over all languages and layers;
             ``score, score_low, score_high`` there, and of what it is the difference: ``answer``, and ``null``, the
             words of other labels; ``next, next_score``, the best other language; ``unrelated, unrelated_score``, the
             median of the other candidates: what a language scores that has nothing to do with it; ``readers``, the
@@ -68,7 +69,7 @@ class Leaders(Displayed):
             is right for several items (always true in open tasks); ``leads`` (bool): ahead by at least the minimum, its
             interval above zero, ``p`` at most ``1 - level``, for each label, and the asked-for language can be read.
         p: of the whole search: how likely a largest score like this, over all languages and layers, if no item's own
-            label were privileged.
+            label were privileged. It says nothing of which language leads: for that there is the lead's interval.
         verdict: all of it in plain words.
     """
 
@@ -84,11 +85,12 @@ class Leaders(Displayed):
         return self.verdict
 
     def glance(self) -> pd.DataFrame:
-        """Who leads, where and by how much, per language asked for."""
-        return self.table[list(_GLANCE)]
+        """Who leads, where and by how much, per language asked for; `p_right`: right against wrong words of it."""
+        return self.table[list(_GLANCE)].rename(columns={"p": "p_right"})
 
     def _view(self) -> View:
-        found = f"pivot {self.pivot}" if self.pivot else "no pivot"
+        few = self.table.iloc[-1]["readers"] < FEWEST_CANDIDATES
+        found = f"pivot {self.pivot}" if self.pivot else "no verdict" if few else "no pivot"
         return View(f"Leaders: {found}", table=self.glance, words=lambda: self.verdict)
 
     @property

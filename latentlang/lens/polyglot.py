@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from latentlang.answers import token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
-from latentlang.languages import Language, languages
+from latentlang.languages import GROUPS, Language, languages
 from latentlang.lens.leaders import MINIMUM_LEAD, Leaders, find_leaders
 from latentlang.lens.readers import READER_POLICIES, WRONG_LABELS, Readers, build_readers
 from latentlang.lens.result import mean_curves
@@ -68,7 +68,7 @@ class LanguageLensResult(Result):
     def leaders(
         self, level: float = 0.95, permutations: int = 1000, minimum: float = MINIMUM_LEAD
     ) -> Leaders:
-        """Which language leads, from which layer to which, by how much, and whether chance would do the same.
+        """Which language leads, from which layer to which, by how much, and whether its right words stand out at all.
 
         Args:
             level: coverage of the intervals; the search as a whole gives a false alarm in at most ``1 - level`` of
@@ -114,7 +114,7 @@ def language_lens(
     task: str | Task,
     *,
     language: str | Language | Iterable[str | Language],
-    among: str | Language | Iterable[str | Language] = "paper20",
+    among: str | Language | Iterable[str | Language] | None = None,
     items: int | None = None,
     shots: int | None = None,
     seed: int = 0,
@@ -141,7 +141,8 @@ def language_lens(
         model: the model to look into; it is not changed.
         task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
         language: language or languages the answer is asked for in.
-        among: languages whose words are read; the asked-for and the source language are always read too, and those the
+        among: languages whose words are read; by default all that the task has words in, of its own languages and of
+            the paper's twenty. The asked-for and the source language are always read too, and those named here that the
             task has no words for are left out and noted.
         items: how many items per language; None for all.
         shots: few-shot examples; None for the task's default.
@@ -160,7 +161,7 @@ def language_lens(
     if policy not in READER_POLICIES:
         raise unknown("policy", policy, READER_POLICIES)
     asked = [entry.code for entry in languages(language)]
-    wanted = [entry.code for entry in languages(among)]
+    wanted = [entry.code for entry in languages(among)] if among is not None else _known_to(task)
     speaking = [code for code in wanted if _has_words(task, code)]
     prompts = {code: task.prompts(code, items=items, shots=shots, seed=seed) for code in asked}
     table = token_bytes(model.tokenizer)
@@ -220,6 +221,11 @@ def language_lens(
         languages=tuple(prompts), policy=policy, seed=seed, settings=settings,
     )  # fmt: skip
     return LanguageLensResult(table=series.table(task.name), provenance=provenance)
+
+
+def _known_to(task: Task) -> list[str]:
+    """The paper's twenty as far as the task has words in them, and the task's own languages."""
+    return [code for code in dict.fromkeys([*GROUPS["paper20"], *task.languages]) if _has_words(task, code)]
 
 
 def _has_words(task: Task, code: str) -> bool:

@@ -16,6 +16,8 @@ LEADER_COLUMNS = (
     "score_low", "score_high", "answer", "null", "next", "next_score", "unrelated", "unrelated_score", "readers",
     "items", "why",
 )  # fmt: skip
+#: Of fewer candidates it is no question which one leads.
+FEWEST_CANDIDATES = 3
 #: What sums and p-values may differ by from their exact values.
 EXACT = 1e-9
 
@@ -57,7 +59,12 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
         row |= {"unrelated": middle["reader"], "unrelated_score": float(middle["score"])}
     size = f"{peak['lead']:.3f} [{peak['lead_low']:.3f}, {peak['lead_high']:.3f}]"
     nearest = f"nearest is {_named(peak['reader'])} at layer {peak['layer']}"
-    if not panel.comparable:
+    if row["readers"] < FEWEST_CANDIDATES:
+        why = (
+            f"with {row['readers']} candidate language{'' if row['readers'] == 1 else 's'} it is no question which one "
+            f"leads; read the words of at least {FEWEST_CANDIDATES} that are neither asked for nor given ({nearest})"
+        )
+    elif not panel.comparable:
         why = (
             "the words of the language asked for cannot be read, so that no other can be said to be ahead of them; try "
             f"policy against-target ({nearest})"
@@ -87,7 +94,7 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
             f"{_named(row['next'])}; its right words have probability {peak['answer']:.3f}, its wrong "
             f"ones {peak['null']:.3f}"
             + (f", a middling language scores {row['unrelated_score']:.3f}" if row["unrelated"] else "")
-            + f"; p = {_p(peak['p'])}"
+            + f"; right against wrong words: p = {_p(peak['p'])}"
         )
     return row | {"why": why + _copying(here, peak)}
 
@@ -127,7 +134,8 @@ def _p(value: float) -> str:
 def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
     """The last row in words, and how many of the asked-for languages agree."""
     row = table.iloc[-1]
-    what = f"pivot {_named(row['leader'])}" if row["is_pivot"] else "no pivot"
+    few = row["readers"] < FEWEST_CANDIDATES
+    what = f"pivot {_named(row['leader'])}" if row["is_pivot"] else "no verdict" if few else "no pivot"
     asked = table[table["language"] != POOLED]
     over = f"{len(asked)} languages asked for" if len(asked) > 1 else f"{_named(row['language'])} asked for"
     text = f"{what}: {row['why']} ({over}, {counted(row['readers'], 'candidate')}, {counted(n_layers, 'layer')}, "

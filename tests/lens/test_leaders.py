@@ -20,6 +20,7 @@ from latentlang.lens.panels import Panel, contrasts, panels_of, pool
 from latentlang.lens.polyglot import LanguageLensResult, language_lens
 from latentlang.models import HookedLM
 from latentlang.results import Provenance
+from latentlang.tasks import Concept
 from latentlang.tasks.words import WordTask, embedded_concepts
 
 READERS = ("en", "de", "ru", "hi")
@@ -305,28 +306,28 @@ def test_too_few_items_are_no_evidence():
 
 
 def test_no_lead_over_a_language_that_cannot_be_read():
-    values = 0.001 * np.random.default_rng(0).random((20, 4, 3, 2))
+    values = 0.001 * np.random.default_rng(0).random((20, 4, 4, 2))
     values[:, 0, 0] += 0.5
-    assert _result(values, ["en", "de", "ja"]).leaders().pivot == "en"
-    values[:, :, 2] = np.nan
-    found = _result(values, ["en", "de", "ja"]).leaders()
+    assert _result(values, ["en", "de", "ru", "ja"]).leaders().pivot == "en"
+    values[:, :, 3] = np.nan
+    found = _result(values, ["en", "de", "ru", "ja"]).leaders()
     assert found.pivot is None
     assert "cannot be read" in found.verdict
 
 
 def test_a_lead_in_one_of_two_labels_is_none():
     """Words of two labels for 30 items: English leans to the first label, more so where that is right."""
-    values = 0.001 * np.random.default_rng(0).random((30, 2, 3, 2))
+    values = 0.001 * np.random.default_rng(0).random((30, 2, 4, 2))
     values[:15, 0, 0, 0] += 0.6  # the first label, where it is right
     values[15:, 1, 0, 0] += 0.1  # and where it is wrong
-    result = _result(values, ["en", "de", "ja"])
+    result = _result(values, ["en", "de", "ru", "ja"])
     words = {f"i{i:02}/{k}": ("ab" if i < 15 else "ba")[k] for i in range(30) for k in range(2)}
     closed = replace(result, table=result.table.assign(label=result.table["label"].map(words)))
     assert result.leaders().pivot == "en"
     assert closed.leaders().pivot is None
     assert "for each of the labels (nearest is English at layer 1" in closed.leaders().verdict
     values[15:, 1, 0, 0] -= 0.2
-    both = _result(values + 0.2, ["en", "de", "ja"])
+    both = _result(values + 0.2, ["en", "de", "ru", "ja"])
     both = replace(both, table=both.table.assign(label=both.table["label"].map(words)))
     assert both.leaders().pivot == "en"
 
@@ -551,3 +552,47 @@ def test_pocket_passes_through_english_and_its_control_through_nothing(name, piv
     if pivot:
         assert set(found.table["leader"]) == {"en"}
         assert (found.table["last"] < result.provenance.settings["n_layers"]).all()
+
+
+# Which languages are read, and how few are no question
+
+
+def _own_words(codes):
+    """Words in one's own languages: only English has a word for each in the paper's twenty."""
+    return [
+        Concept(f"word/{n}", "word", {code: f"{code}{letter}{n}" for code in codes})
+        for n, letter in enumerate("abcdefgh")
+    ]
+
+
+def test_by_default_the_tasks_own_languages_are_read():
+    k = written(
+        {2: "en", 5: ASKED},
+        concepts=_own_words(("en", "fr", "ar", "ko", "tr", "ka")),
+        source="fr",
+    )
+    result = language_lens(k.model, k.task, language="ar,ko", shots=0)
+    assert result.provenance.settings["among"] == ["en", "fr", "ar", "ko", "tr", "ka"]
+    assert set(result.table["reader"]) == {"en", "fr", "ar", "ko", "tr", "ka"}
+    assert not any("no words in" in note for note in result.provenance.settings["notes"].values())
+    assert result.leaders(permutations=100).pivot == "en"
+
+
+def test_there_is_no_verdict_on_two_candidates():
+    words = _own_words(("en", "fr", "ar", "tr"))
+    k = written({2: "en", 5: ASKED}, concepts=words, source="fr")
+    found = language_lens(k.model, k.task, language="ar", shots=0).leaders(permutations=100)
+    assert found.pivot is None and str(found).startswith(
+        "no verdict: with 2 candidate languages it is no question"
+    )
+    assert "Leaders: no verdict" in found._view().headline
+    three = [replace(c, words={**c.words, "ka": f"ka{c.words['en']}"}) for c in words]
+    k = written({2: "en", 5: ASKED}, concepts=three, source="fr")
+    assert language_lens(k.model, k.task, language="ar", shots=0).leaders(permutations=100).pivot == "en"
+
+
+def test_p_is_said_to_be_of_right_against_wrong_words():
+    k = written({2: "en", 5: ASKED}, noise=0.05)
+    found = language_lens(k.model, k.task, language="ja", shots=0).leaders(permutations=100)
+    assert found.verdict.count("right against wrong words: p = ") == 1
+    assert "p_right" in found.glance() and "p" not in found.glance()
