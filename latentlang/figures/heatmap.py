@@ -25,10 +25,8 @@ from latentlang.figures.style import (
     tint,
 )
 from latentlang.figures.wording import made_with, subtitle
-from latentlang.text import counted
-from latentlang.text import listed
-from latentlang.text import percent
 from latentlang.lens.verdict import FEWEST_CANDIDATES
+from latentlang.text import counted, listed, percent
 
 if TYPE_CHECKING:
     import pandas as pd

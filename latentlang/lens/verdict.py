@@ -25,10 +25,11 @@ EXACT = 1e-9
 def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: float) -> dict[str, object]:
     """The row of the table for one asked-for language."""
     candidates = scores[scores["role"] == "candidate"]
+    count = candidates["reader"].nunique()
     row: dict[str, object] = dict.fromkeys(LEADER_COLUMNS[1:], np.nan)
     row |= {
         "language": panel.language, "is_pivot": False, "leader": "", "next": "", "unrelated": "", "first": 0, "last": 0,
-        "peak": 0, "readers": candidates["reader"].nunique(), "items": 0,
+        "peak": 0, "readers": count, "items": 0,
     }  # fmt: skip
     if candidates.empty:
         return row | {
@@ -59,9 +60,9 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
         row |= {"unrelated": middle["reader"], "unrelated_score": float(middle["score"])}
     size = f"{peak['lead']:.3f} [{peak['lead_low']:.3f}, {peak['lead_high']:.3f}]"
     nearest = f"nearest is {_named(peak['reader'])} at layer {peak['layer']}"
-    if row["readers"] < FEWEST_CANDIDATES:
+    if count < FEWEST_CANDIDATES:
         why = (
-            f"with {row['readers']} candidate language{'' if row['readers'] == 1 else 's'} it is no question which one "
+            f"with {count} candidate language{'' if count == 1 else 's'} it is no question which one "
             f"leads; read the words of at least {FEWEST_CANDIDATES} that are neither asked for nor given ({nearest})"
         )
     elif not panel.comparable:

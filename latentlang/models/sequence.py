@@ -19,7 +19,7 @@ from torch import Tensor
 from latentlang.answers.paths import AnswerPath, Tokens, Wordings, answer_paths
 from latentlang.errors import ModelError
 from latentlang.models.hooked import HookedLM
-from latentlang.models.reading import Reading
+from latentlang.models.reading import Reading, check_layers
 from latentlang.models.readout import Readout, TokenSets, read_out
 from latentlang.tasks.base import Prompt
 
@@ -50,7 +50,7 @@ def score_answers(
     prompts: Sequence[Prompt | str],
     answers: Sequence[Sequence[Wordings]],
     *,
-    layers: Sequence[int] | None = None,
+    layers: str | Sequence[int] | None = None,
     share: bool = True,
     batch_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -68,7 +68,8 @@ def score_answers(
         prompts: prompts, or texts, that end right before the answer.
         answers: per prompt, the answers to score; not necessarily as many for all. Of an answer with several wordings
             the probabilities are summed.
-        layers: layer numbers, negative ones from the end (``[-1]``: the model's own output alone); None for 1..L.
+        layers: layer numbers, negative ones from the end (``[-1]``: the model's own output alone); ``"all"`` for 0..L,
+            the embeddings among them; None for 1..L.
         share: run what sequences have in common once.
         batch_tokens: see `HookedLM.stream`.
         progress: called with prompts done and prompts in all.
@@ -81,7 +82,8 @@ def score_answers(
         ModelError: a sequence longer than the model's context, a model that looks ahead, or a tokenizer whose bytes
             cannot be told.
     """
-    wanted = range(1, model.n_layers + 1) if layers is None else layers
+    asked = range(1, model.n_layers + 1) if layers is None else layers
+    wanted = check_layers(asked, depth=model.n_layers, streams=("resid",))
     ids, paths = answer_paths(model, prompts, answers)
     trees = [
         _Tree(before, [path for own in found for path in own])

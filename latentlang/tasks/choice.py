@@ -90,11 +90,14 @@ class ChoiceTask(Task):
         elif is_hub(data):
             self._pairs = HubItems(kind, data)
         else:
+            accept = {label: tuple(strings) for label, strings in (accept or {}).items()}
             self._files = PaperFiles(kind, data, accept=accept)
         self._blocks = _find_blocks(kind, self._files, blocks)
         settings: dict[str, Any] = {"answers": answers, "protocol": protocol, "data": "embedded"}
         if self._files is not None:
             settings["data"] = str(self._files.root)
+            if accept:
+                settings["accept"] = {label: list(strings) for label, strings in accept.items()}
         elif isinstance(self._pairs, HubItems):
             settings["data"] = self._pairs.origin
         if self._blocks is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -65,6 +66,15 @@ def translation_line(source: str, word: str, target: str, translation: str | Non
     return line if translation is None else f'{line}{translation}"'
 
 
+def _fingerprint(concepts: tuple[Concept, ...]) -> str:
+    """How many concepts, and a hash of all that they hold: two sets of words are told apart by it."""
+    record = [[c.id, c.category, sorted(c.words.items())] for c in concepts]
+    digest = hashlib.sha256(
+        json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    ).hexdigest()
+    return f"{len(concepts)} of one's own, sha256 {digest[:16]}"
+
+
 class WordTask(Task):
     """Name a word of one language in another (the same one: repetition).
 
@@ -114,7 +124,9 @@ class WordTask(Task):
                 f"no words in the source language {self.source!r}; there are: {', '.join(self._codes)}"
             )
         self.name = "repetition" if self.source is None else "translation"
-        self.settings = {} if self.source is None else {"source": self.source}
+        self.settings: dict[str, object] = {} if self.source is None else {"source": self.source}
+        if concepts is not None:
+            self.settings["concepts"] = _fingerprint(self._concepts)
         if self._only is not None:
             self.settings["only"] = list(self._only)
 

@@ -25,7 +25,7 @@ from answer_corpus import LANGUAGES, MAKERS, SENTENCES, SENTIMENT, TASKS, traine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentlang.answers import AnswerSets, TokenBytes, answer_sets, takes_space, token_bytes
+from latentlang.answers import AnswerSets, TokenBytes, answer_sets, counted, takes_space, token_bytes
 from latentlang.errors import InputError
 
 CUES = ('\nAnswer: "', '\n"', "\nAnswer: ", "\nAnswer:")
@@ -314,3 +314,17 @@ def test_150_concepts_in_20_languages_take_in_proportion_to_their_number() -> No
     few = {code: dict(list(labels.items())[:25]) for code, labels in words.items()}
     building(few, table)  # what is made once of a table is no part of it
     assert building(words, table) < 18 * building(few, table)
+
+
+def test_a_longer_word_after_a_space_runs_on_too():
+    """`` positivo`` is let into the set of *positiv* where a space may come first, and is no sign of it."""
+    table = TokenBytes((b" positivo", b"positivo", b" positiv", b"positiv", b" posit", b' positiv"', b" "))
+    sets = answer_sets(table, {"de": {"+": ("positiv",)}}, cue="Stimmung:")
+    assert sets["de", "+"].ids.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert sets["de", "+"].running_on.tolist() == [0, 1]
+    # after a quotation mark no answer begins with a space: nothing but the bare word and what runs on from it
+    quoted = answer_sets(table, {"de": {"+": ("positiv",)}}, cue='Stimmung: "')
+    assert quoted["de", "+"].ids.tolist() == [1, 3] and quoted["de", "+"].running_on.tolist() == [1]
+    # left with what runs on after a space alone, the answer cannot be read
+    alone = answer_sets(TokenBytes((b" positivo", b"q")), {"de": {"+": ("positiv",)}}, cue="Stimmung:")
+    assert counted(alone, "de", "+").lost == "only tokens of longer words are left, such as '␣positivo'"

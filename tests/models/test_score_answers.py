@@ -177,3 +177,6 @@ def test_chosen_layers_are_read_alone(model):
     np.testing.assert_allclose(last.log_probs, every.log_probs[:, -1:], rtol=1e-6)
     np.testing.assert_allclose(two.log_probs, every.log_probs[:, [0, 2]], rtol=1e-6)
     assert (last.entropy.shape, last.top_ids.tolist()) == ((1,), every.top_ids[-1:].tolist())
+    (whole,) = score_answers(model, ['a: "'], answers, layers="all")
+    assert whole.log_probs.shape == (2, model.n_layers + 1)
+    np.testing.assert_allclose(whole.log_probs[:, 1:], every.log_probs, rtol=1e-6)

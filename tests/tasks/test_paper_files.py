@@ -156,6 +156,7 @@ def test_english_labels_and_accepted_strings_are_understood(tmp_path):
     )
     accept = {"same": ["1"], "different": ["0"]}
     built = task("paraphrase", data=folder, accept=accept)
+    assert built.settings["accept"] == accept
     assert [p.label for p in built.prompts("de", items=2)] == ["same", "different"]
     assert [p.label for p in built.prompts("fr", items=2)] == ["same", "different"]
     with pytest.raises(InputError, match=r"answer '1' names none of same, different; .*accept="):

@@ -115,3 +115,12 @@ def test_a_concepts_words_carry_no_invisible_marks():
         Concept("c/x", "c", {"de": "\u200f"})
     with pytest.raises(InputError, match="is no word"):
         Concept("c/x", "c", {"de": "Hund\nKatze"})
+
+
+def test_words_of_ones_own_are_told_apart_in_provenance():
+    words = [Concept(f"a/{en}", "a", {"en": en, "de": de}) for en, de in (("dog", "Hund"), ("cat", "Katze"))]
+    one, same = (WordTask(source="en", concepts=words).settings["concepts"] for _ in range(2))
+    assert one == same and one.startswith("2 of one's own, sha256 ")
+    other = [*words[:1], Concept("a/cat", "a", {"en": "cat", "de": "Kater"})]
+    assert WordTask(source="en", concepts=other).settings["concepts"] != one
+    assert "concepts" not in WordTask(source="en").settings
