@@ -76,7 +76,7 @@ def lens(
     Writes result.parquet, metadata.json and lens.html (an interactive figure) into the output folder.
     """
     from latentlang.cli.console import Progress, output, say
-    from latentlang.cli.looks import explore_prompt, look_in_all_languages, looks_claims
+    from latentlang.cli.looks import explore_prompt, looks_claims, say_who_leads
     from latentlang.cli.plan import Claim, OutputFolder, default_folder, joined, plan
     from latentlang.cli.table import lens_lines
     from latentlang.languages import language, languages
@@ -123,21 +123,37 @@ def lens(
     with folder:
         say(f"loading {info.name}")
         from latentlang.figures.wording import lens_words
-        from latentlang.lens import POLICIES, TunedLens, logit_lens
+        from latentlang.lens import POLICIES, TunedLens
+        from latentlang.lens.logit import PairLook, prompts_of
+        from latentlang.lens.looking import Look, look
+        from latentlang.lens.polyglot import LanguagesLook
         from latentlang.models import load
 
         if policy is not None and policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
         loaded = load(model, **how)
         translators = None if tuned is None else TunedLens.load(tuned, loaded)
-        results = []
+        results, everyone = [], []
         with Progress("reading", total=sum(counts)) as progress:
             for (built, codes), earlier in zip(runs, _running_sums(counts), strict=True):
-                part = logit_lens(
-                    loaded, built, language=codes, pivot=pivot, items=items, shots=shots, seed=seed,
-                    policy=policy, protocol=protocol, tuned=translators, share=share, progress=progress.after(earlier),
+                told = progress.after(earlier)
+                pair = PairLook(
+                    loaded, built, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol,
+                    tuned=translators,
                 )  # fmt: skip
-                results.append(part)
+                prompts = prompts_of(built, codes, items=items, shots=shots, seed=seed)
+                looks: list[Look] = []
+                if readers:
+                    everyone.append(LanguagesLook(loaded, built, among=readers, shots=shots, seed=seed))
+                    looks.append(everyone[-1])
+                if pair.policy == "sequence":
+                    pair.read_whole_answers(prompts, share=share, progress=told)
+                    if looks:
+                        say("reading all languages")
+                        look(loaded, prompts, looks, share=share)
+                else:
+                    look(loaded, prompts, [pair, *looks], share=share, progress=told)
+                results.append(pair.result())
         result = joined(results, [entry.code for entry in asked])
         folder.save(result)
         made = result.provenance
@@ -148,10 +164,8 @@ def lens(
         for line in lens_lines(result, width=console.width):
             console.print(line)
         folder.print_files(console)
-        if readers:
-            look_in_all_languages(
-                loaded, runs, folder, among=readers, items=items, shots=shots, seed=seed, share=share
-            )
+        if everyone:
+            say_who_leads(everyone, folder)
 
 
 def _running_sums(counts: list[int]) -> list[int]:

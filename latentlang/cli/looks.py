@@ -14,7 +14,7 @@ from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
     from latentlang.lens import ExplorerResult
-    from latentlang.models import HookedLM
+    from latentlang.lens.polyglot import LanguagesLook
     from latentlang.tasks import Task
 
 _CELL = 14  # columns of a terminal that one candidate takes
@@ -73,44 +73,28 @@ def _print_last(result: ExplorerResult, top: int) -> None:
 
 
 def looks_claims(runs: Sequence[tuple[Task, list[str]]]) -> list[Claim]:
-    """What `look_in_all_languages` will write: a folder per task."""
+    """What `say_who_leads` will write: a folder per task."""
     return [Claim("languages", (TABLE, "languages.html"), _name(built, runs)) for built, _codes in runs]
 
 
-def _name(built: Task, runs: Sequence[object]) -> str:
-    source = getattr(built, "source", None)
+def _name(task: Task, runs: Sequence[object]) -> str:
+    source = getattr(task, "source", None)
     return f"languages-from-{source}" if len(runs) > 1 and source else "languages"
 
 
-def look_in_all_languages(
-    model: HookedLM,
-    runs: Sequence[tuple[Task, list[str]]],
-    folder: OutputFolder,
-    *,
-    among: Sequence[str],
-    items: int | None,
-    shots: int | None,
-    seed: int,
-    share: bool,
-) -> None:
-    """Read the answers in many languages at once; print who leads, write result and heat map per task."""
-    from latentlang.cli.console import Progress, output
-    from latentlang.lens import language_lens
+def say_who_leads(looks: Sequence[LanguagesLook], folder: OutputFolder) -> None:
+    """Print who leads among all languages read, write result and heat map per task."""
+    from latentlang.cli.console import output
 
     console = output()
-    for built, codes in runs:
-        count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in codes)
-        with Progress("reading all languages", total=count) as progress:
-            result = language_lens(
-                model, built, language=codes, among=among, items=items, shots=shots, seed=seed, share=share,
-                progress=progress.after(0),
-            )  # fmt: skip
-        source = getattr(built, "source", None)
+    for read in looks:
+        result = read.result()
+        source = getattr(read.task, "source", None)
         console.print()
         origin = f", from {source}" if source else ""
         console.print(f"all languages at once, through the plain logit lens{origin}: {result.leaders()}")
-        name = _name(built, runs)
+        name = _name(read.task, looks)
         folder.save(result, name)
-        title = f"{model.name}: {built.name}, all languages at once"
+        title = f"{read.model.name}: {read.task.name}, all languages at once"
         folder.page(result.figure(), f"{name}/languages.html", title=title)
         folder.print_files(console)

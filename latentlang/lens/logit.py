@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.languages import Language, languages
 from latentlang.languages import language as find_language
+from latentlang.lens.looking import look
 from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.roles import MOST_NULLS, Roles
 from latentlang.lens.tuned import TunedLens
-from latentlang.models import HookedLM, TokenSets, check_loaded, read_out, score_answers
+from latentlang.models import HookedLM, Reading, TokenSets, check_loaded, read_out, score_answers
 from latentlang.results import Provenance
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import with_data_notes
@@ -68,113 +69,176 @@ def logit_lens(
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no
             readable answer in any of the languages.
     """
-    check_loaded(model)
-    task = as_task(task)
-    check_count("seed", seed, least=0)
-    if protocol not in PROTOCOLS:
-        raise unknown("protocol", protocol, PROTOCOLS)
-    published = protocol == "as-published"
-    policy = policy or ("drop" if published else "exclusive")
-    if published and policy != "drop":
-        raise InputError(
-            f"protocol 'as-published' drops items that share a token; it has no policy {policy!r}"
-        )
-    if policy not in POLICIES:
-        raise unknown("policy", policy, POLICIES)
-    if tuned is not None:
-        if policy == "sequence":
-            raise InputError(
-                "the tuned lens reads first tokens; choose another policy than 'sequence' with it"
-            )
-        tuned.check(model)
-    asked = languages(language)
-    pivot_code = find_language(pivot).code
-    if not task.answers(pivot_code):
-        raise InputError(f"the {task.name} task has no answers in the pivot language {pivot_code!r}")
-    prompts = {entry.code: task.prompts(entry.code, items=items, shots=shots, seed=seed) for entry in asked}
-    token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
-    total, done = sum(map(len, prompts.values())), 0
-    found: list[_Curve] = []
-    accuracy: dict[str, float] = {}
-    notes: dict[str, str] = {}
-    for code, own in prompts.items():
-        roles = Roles.build(task, model.tokenizer, own, pivot=pivot_code, policy=policy, protocol=protocol)
-        right: list[bool] = []
+    pair = PairLook(
+        model, task, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol, tuned=tuned
+    )
+    prompts = prompts_of(pair.task, language, items=items, shots=shots, seed=seed)
+    if pair.policy == "sequence":
+        pair.read_whole_answers(prompts, share=share, progress=progress)
+    else:
+        look(model, prompts, [pair], share=share, progress=progress)
+    return pair.result()
 
-        def advance(count: int, before: int = done) -> None:
-            if progress is not None:
-                progress(before + count, total)
 
-        if policy == "sequence":
-            read = _whole_answers(model, roles, own, seed=seed, share=share, advance=advance)
-        else:
-            read = _first_tokens(model, roles, own, tuned=tuned, share=share, advance=advance)
-        for index, curves, is_right in read:
-            found += [(code, index, own[index], curve, values) for curve, values in curves.items()]
-            right.append(is_right)
-        done += len(own)
-        accuracy[code] = float(np.mean(right))
-        if note := roles.note(own):
-            notes[code] = note
-    if not any(curve in ("target", "pivot") for _, _, _, curve, _ in found):
-        raise InputError(
-            f"no answer can be read: {next(iter(notes.values()), 'no sets')}; try another policy or another pivot"
-        )
-    settings = {
-        **task.settings,
-        "pivot": pivot_code,
-        "shots": task.default_shots if shots is None else shots,
-        "items": max(map(len, prompts.values())),
-        "n_layers": model.n_layers,
-        "lens": "logit" if tuned is None else "tuned",
-        **({} if tuned is None else {"translators": dict(tuned.settings)}),
-        "accuracy": accuracy,
-        "notes": with_data_notes(notes, task, prompts),
-        **model.noted,
-        **({"nulls": MOST_NULLS} if policy == "sequence" else {}),
+def prompts_of(
+    task: Task,
+    language: str | Language | Iterable[str | Language],
+    *,
+    items: int | None,
+    shots: int | None,
+    seed: int,
+) -> dict[str, list[Prompt]]:
+    """Language asked for to its prompts."""
+    return {
+        entry.code: task.prompts(entry.code, items=items, shots=shots, seed=seed)
+        for entry in languages(language)
     }
-    provenance = Provenance(
-        model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,
-        languages=tuple(prompts), policy=policy, protocol=protocol, seed=seed,
-        settings=settings,
-    )  # fmt: skip
-    return LensResult(table=_tidy(task, found), provenance=provenance)
 
 
 Floats = NDArray[np.float64]
-_Read = Iterator[tuple[int, dict[str, Floats], bool]]
 _Curve = tuple[str, int, Prompt, str, Floats]
 
 
-def _first_tokens(
-    model: HookedLM,
-    roles: Roles,
-    prompts: Sequence[Prompt],
-    *,
-    tuned: TunedLens | None,
-    share: bool,
-    advance: Callable[[int], None],
-) -> _Read:
-    """Each prompt's index, curves, and whether the model is right, from the tokens that can begin answers."""
-    sets = TokenSets(roles.token_sets)
-    done = 0
-    for reading in model.stream(prompts, share=share):
+class PairLook:
+    """The lens for the language asked for, the pivot and the prompt's own word; options as of `logit_lens`."""
+
+    def __init__(
+        self,
+        model: HookedLM,
+        task: str | Task,
+        *,
+        pivot: str | Language = "en",
+        shots: int | None = None,
+        seed: int = 0,
+        policy: str | None = None,
+        protocol: str = "corrected",
+        tuned: TunedLens | None = None,
+    ) -> None:
+        check_loaded(model)
+        self.model, self.task, self.tuned = model, as_task(task), tuned
+        check_count("seed", seed, least=0)
+        if protocol not in PROTOCOLS:
+            raise unknown("protocol", protocol, PROTOCOLS)
+        published = protocol == "as-published"
+        policy = policy or ("drop" if published else "exclusive")
+        if published and policy != "drop":
+            raise InputError(
+                f"protocol 'as-published' drops items that share a token; it has no policy {policy!r}"
+            )
+        if policy not in POLICIES:
+            raise unknown("policy", policy, POLICIES)
+        if tuned is not None:
+            if policy == "sequence":
+                raise InputError(
+                    "the tuned lens reads first tokens; choose another policy than 'sequence' with it"
+                )
+            tuned.check(model)
+        self.pivot = find_language(pivot).code
+        self.shots, self.seed, self.policy, self.protocol = shots, seed, policy, protocol
+        if not self.task.answers(self.pivot):
+            raise InputError(f"the {self.task.name} task has no answers in the pivot language {self.pivot!r}")
+        token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
+        self._found: list[_Curve] = []
+        self._counts: dict[str, int] = {}
+        self._accuracy: dict[str, float] = {}
+        self._notes: dict[str, str] = {}
+
+    def begin(self, prompts: Sequence[Prompt]) -> None:
+        """Settle the token sets of one language's prompts."""
+        self._prompts, self._right = prompts, [False] * len(prompts)
+        self._roles = Roles.build(
+            self.task,
+            self.model.tokenizer,
+            prompts,
+            pivot=self.pivot,
+            policy=self.policy,
+            protocol=self.protocol,
+        )
+        self._sets = TokenSets(self._roles.token_sets)
+
+    def take(self, reading: Reading) -> None:
+        """Each prompt's curves, and whether the model is right, from the tokens that can begin answers."""
+        roles, prompts = self._roles, self._prompts
         blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
         resid = reading.resid[:, blocks]
-        if tuned is not None:
-            resid = tuned.translate(resid, [reading.layers[place] for place in blocks])
-        readout = read_out(model, resid, sets, top=0)
+        if self.tuned is not None:
+            resid = self.tuned.translate(resid, [reading.layers[place] for place in blocks])
+        readout = read_out(self.model, resid, self._sets, top=0)
         probs = readout.log_probs.double().exp().cpu().numpy()
         entropy = readout.entropy.double().cpu().numpy()
         assert reading.logits is not None
-        top = reading.logits.argmax(
-            -1
-        ).tolist()  # the output is the model's own, whatever lens is looked through
+        # the output is the model's own, whatever lens is looked through
+        top = reading.logits.argmax(-1).tolist()
         for place, index in enumerate(reading.index.tolist()):
             curves = roles.curves(prompts[index], probs[place]) | {"entropy": entropy[place]}
-            yield index, curves, roles.is_right(prompts[index], probs[place, -1], top[place])
-        done += len(reading.index)
-        advance(done)
+            self._keep(index, curves, roles.is_right(prompts[index], probs[place, -1], top[place]))
+
+    def _keep(self, index: int, curves: Mapping[str, Floats], right: bool) -> None:
+        prompt = self._prompts[index]
+        self._found += [(prompt.language, index, prompt, curve, values) for curve, values in curves.items()]
+        self._right[index] = right
+
+    def end(self) -> None:
+        """Count what the language's prompts came to."""
+        code = self._prompts[0].language
+        self._counts[code] = len(self._prompts)
+        self._accuracy[code] = float(np.mean(self._right))
+        if note := self._roles.note(self._prompts):
+            self._notes[code] = note
+
+    def read_whole_answers(
+        self,
+        prompts: Mapping[str, Sequence[Prompt]],
+        *,
+        share: bool,
+        progress: Progress | None,
+    ) -> None:
+        """Policy ``sequence``: each answer is a sequence of its own to run."""
+        total, done = sum(map(len, prompts.values())), 0
+        for own in prompts.values():
+            self.begin(own)
+
+            def advance(count: int, before: int = done) -> None:
+                if progress is not None:
+                    progress(before + count, total)
+
+            read = _whole_answers(self.model, self._roles, own, seed=self.seed, share=share, advance=advance)
+            for index, curves, right in read:
+                self._keep(index, curves, right)
+            done += len(own)
+            self.end()
+
+    def result(self) -> LensResult:
+        """All that was read.
+
+        Raises:
+            InputError: no answer could be.
+        """
+        if not any(curve in ("target", "pivot") for _, _, _, curve, _ in self._found):
+            raise InputError(
+                f"no answer can be read: {next(iter(self._notes.values()), 'no sets')}; try another policy or another "
+                "pivot"
+            )
+        model, task = self.model, self.task
+        settings = {
+            **task.settings,
+            "pivot": self.pivot,
+            "shots": task.default_shots if self.shots is None else self.shots,
+            "items": max(self._counts.values()),
+            "n_layers": model.n_layers,
+            "lens": "logit" if self.tuned is None else "tuned",
+            **({} if self.tuned is None else {"translators": dict(self.tuned.settings)}),
+            "accuracy": self._accuracy,
+            "notes": with_data_notes(self._notes, task, self._counts),
+            **model.noted,
+            **({"nulls": MOST_NULLS} if self.policy == "sequence" else {}),
+        }
+        provenance = Provenance(
+            model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,
+            languages=tuple(self._counts), policy=self.policy, protocol=self.protocol, seed=self.seed,
+            settings=settings,
+        )  # fmt: skip
+        return LensResult(table=_tidy(task, self._found), provenance=provenance)
 
 
 def _whole_answers(
@@ -185,7 +249,7 @@ def _whole_answers(
     seed: int,
     share: bool,
     advance: Callable[[int], None],
-) -> _Read:
+) -> Iterator[tuple[int, dict[str, Floats], bool]]:
     """Each prompt's index, curves, and whether the model is right, from whole answers."""
     wanted = [roles.whole_answers(prompt, seed=seed) for prompt in prompts]
     scores = score_answers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
@@ -16,9 +16,11 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.languages import GROUPS, Language, languages
 from latentlang.lens.leaders import MINIMUM_LEAD, Leaders, find_leaders
+from latentlang.lens.logit import prompts_of
+from latentlang.lens.looking import look
 from latentlang.lens.readers import READER_POLICIES, WRONG_LABELS, Readers, build_readers
 from latentlang.lens.result import mean_curves
-from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
+from latentlang.models import HookedLM, Reading, TokenSets, check_loaded, read_out
 from latentlang.results import Provenance, Result, View, repeated
 from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt, Task, as_task
@@ -155,72 +157,107 @@ def language_lens(
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no readable
             answer in any language.
     """
-    check_loaded(model)
-    task = as_task(task)
-    check_count("seed", seed, least=0)
-    if policy not in READER_POLICIES:
-        raise unknown("policy", policy, READER_POLICIES)
-    asked = [entry.code for entry in languages(language)]
-    wanted = [entry.code for entry in languages(among)] if among is not None else _known_to(task)
-    speaking = [code for code in wanted if _has_words(task, code)]
-    prompts = {code: task.prompts(code, items=items, shots=shots, seed=seed) for code in asked}
-    table = token_bytes(model.tokenizer)
-    source = getattr(task, "source", None)
-    total, done = sum(map(len, prompts.values())), 0
-    series = _Series()
-    accuracy: dict[str, float] = {}
-    notes: dict[str, str] = {}
-    silent = [code for code in wanted if code not in speaking]
-    for code, own in prompts.items():
-        codes = list(dict.fromkeys([*speaking, code, *([source] if source else [])]))
-        readers = build_readers(task, table, own, codes=codes, policy=policy, source=source, seed=seed)
-        # One set per token: a prompt needs few of the many sets, and sums only these.
-        sets = TokenSets([np.array([token]) for token in readers.ids.tolist()])
-        found: dict[int, NDArray[np.float64]] = {}
-        right = 0
-        for reading in model.stream(own, share=share):
-            blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
-            readout = read_out(model, reading.resid[:, blocks], sets)
-            log_probs = readout.log_probs.cpu().numpy()
-            top = readout.top_ids[:, -1, 0].tolist()
-            for place, index in enumerate(reading.index.tolist()):
-                prompt = own[index]
-                probs = np.exp(log_probs[place].astype(float))
-                right += readers.is_right(task, prompt, probs[-1], top[place])
-                if readers.choices[prompt.label]:
-                    found[index] = readers.values(prompt.label, probs)
-            done += len(reading.index)
-            if progress is not None:
-                progress(done, total)
-        accuracy[code] = right / len(own)
-        for index in sorted(found):
-            series.add(own[index], readers, found[index])
-        told = [readers.note(own), f"no words in {', '.join(silent)}" if silent else ""]
-        if any(told):
-            notes[code] = "; ".join(filter(None, told)) + f" (policy {policy})"
-    if not series.any_null:
-        raise InputError(
-            f"no answer can be read: {next(iter(notes.values()), 'no sets')}; try another policy or fewer languages"
+    everyone = LanguagesLook(model, task, among=among, shots=shots, seed=seed, policy=policy)
+    prompts = prompts_of(everyone.task, language, items=items, shots=shots, seed=seed)
+    look(model, prompts, [everyone], share=share, progress=progress)
+    return everyone.result()
+
+
+class LanguagesLook:
+    """The lens in all languages at once; options as of `language_lens`."""
+
+    def __init__(
+        self,
+        model: HookedLM,
+        task: str | Task,
+        *,
+        among: str | Language | Iterable[str | Language] | None = None,
+        shots: int | None = None,
+        seed: int = 0,
+        policy: str = "exclusive",
+    ) -> None:
+        check_loaded(model)
+        self.model, self.task = model, as_task(task)
+        check_count("seed", seed, least=0)
+        if policy not in READER_POLICIES:
+            raise unknown("policy", policy, READER_POLICIES)
+        wanted = [entry.code for entry in languages(among)] if among is not None else _known_to(self.task)
+        self.speaking = [code for code in wanted if _has_words(self.task, code)]
+        self._silent = [code for code in wanted if code not in self.speaking]
+        self._table = token_bytes(model.tokenizer)
+        self._source = getattr(self.task, "source", None)
+        self.shots, self.seed, self.policy = shots, seed, policy
+        self._series = _Series()
+        self._counts: dict[str, int] = {}
+        self._accuracy: dict[str, float] = {}
+        self._notes: dict[str, str] = {}
+
+    def begin(self, prompts: Sequence[Prompt]) -> None:
+        """Settle all readers' token sets for one language's prompts."""
+        code, source = prompts[0].language, self._source
+        codes = list(dict.fromkeys([*self.speaking, code, *([source] if source else [])]))
+        self._prompts = prompts
+        self._readers = build_readers(
+            self.task, self._table, prompts, codes=codes, policy=self.policy, source=source, seed=self.seed
         )
-    settings = {
-        **task.settings,
-        "among": speaking,
-        "shots": task.default_shots if shots is None else shots,
-        "items": max(map(len, prompts.values())),
-        "n_layers": model.n_layers,
-        "lens": "logit",
-        "closed": task.closed,
-        "wrong_labels": WRONG_LABELS,
-        "counted": READER_POLICIES[policy],
-        "accuracy": accuracy,
-        "notes": with_data_notes(notes, task, prompts),
-        **model.noted,
-    }
-    provenance = Provenance(
-        model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,
-        languages=tuple(prompts), policy=policy, seed=seed, settings=settings,
-    )  # fmt: skip
-    return LanguageLensResult(table=series.table(task.name), provenance=provenance)
+        # One set per token: a prompt needs few of the many sets, and sums only these.
+        self._sets = TokenSets([np.array([token]) for token in self._readers.ids.tolist()])
+        self._found: dict[int, NDArray[np.float64]] = {}
+        self._right = 0
+
+    def take(self, reading: Reading) -> None:
+        """What a batch's layers give each reader's words."""
+        blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
+        readout = read_out(self.model, reading.resid[:, blocks], self._sets)
+        log_probs = readout.log_probs.cpu().numpy()
+        top = readout.top_ids[:, -1, 0].tolist()
+        for place, index in enumerate(reading.index.tolist()):
+            prompt = self._prompts[index]
+            probs = np.exp(log_probs[place].astype(float))
+            self._right += self._readers.is_right(self.task, prompt, probs[-1], top[place])
+            if self._readers.choices[prompt.label]:
+                self._found[index] = self._readers.values(prompt.label, probs)
+
+    def end(self) -> None:
+        """Put the language's prompts into the table, in their order."""
+        code = self._prompts[0].language
+        self._counts[code] = len(self._prompts)
+        self._accuracy[code] = self._right / len(self._prompts)
+        for index in sorted(self._found):
+            self._series.add(self._prompts[index], self._readers, self._found[index])
+        silent = f"no words in {', '.join(self._silent)}" if self._silent else ""
+        if told := [*filter(None, [self._readers.note(self._prompts), silent])]:
+            self._notes[code] = "; ".join(told) + f" (policy {self.policy})"
+
+    def result(self) -> LanguageLensResult:
+        """All that was read.
+
+        Raises:
+            InputError: no answer could be.
+        """
+        if not self._series.any_null:
+            why = next(iter(self._notes.values()), "no sets")
+            raise InputError(f"no answer can be read: {why}; try another policy or fewer languages")
+        model, task = self.model, self.task
+        settings = {
+            **task.settings,
+            "among": self.speaking,
+            "shots": task.default_shots if self.shots is None else self.shots,
+            "items": max(self._counts.values()),
+            "n_layers": model.n_layers,
+            "lens": "logit",
+            "closed": task.closed,
+            "wrong_labels": WRONG_LABELS,
+            "counted": READER_POLICIES[self.policy],
+            "accuracy": self._accuracy,
+            "notes": with_data_notes(self._notes, task, self._counts),
+            **model.noted,
+        }
+        provenance = Provenance(
+            model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,
+            languages=tuple(self._counts), policy=self.policy, seed=self.seed, settings=settings,
+        )  # fmt: skip
+        return LanguageLensResult(table=self._series.table(task.name), provenance=provenance)
 
 
 def _known_to(task: Task) -> list[str]:
