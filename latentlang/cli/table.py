@@ -171,7 +171,7 @@ def _curve_lines(
 
 
 def _peak(curve: pd.Series) -> str:
-    return f"{curve.max():.2f} @{curve.idxmax()}"
+    return "no number" if curve.isna().all() else f"{curve.max():.2f} @{curve.idxmax()}"
 
 
 def reading(
@@ -204,6 +204,9 @@ def reading(
     if gap.empty:
         found = f"{name} cannot be read here: its answers have no token of their own, or no null."
         return found + _copying(copied, source)
+    gap = gap[gap["mean"].notna()]
+    if gap.empty:
+        return f"{name} cannot be judged here: no reading is a number."
     count = int(gap["n"].max())
     sure = gap[gap["low"] > 0]
     best = (gap if sure.empty else sure).sort_values("mean", ascending=False).iloc[0]

@@ -18,7 +18,7 @@ from latentlang.figures.alignment_words import (
     subtitle,
     title,
 )
-from latentlang.figures.scales import layer_ticks
+from latentlang.figures.scales import bar_heading, layer_ticks
 from latentlang.figures.style import GRID, INK, MUTED, TARGET, font_stack, template, tint
 from latentlang.figures.wording import made_with
 from latentlang.geometry.catalogue import measure as find_measure
@@ -232,7 +232,6 @@ class _Measured:
             "ticktext": [
                 f"{ticks[0]:.2f}{' (chance)' if self.has_null else ''}", f"{middle:.2f}", f"{ticks[2]:.2f}"
             ],
-            "title": {"text": f"{self.measure.words}<br>&#8203;", "side": "top", "font": {"size": 12}},
             "tickfont": {"size": 11, "color": MUTED},
         }  # fmt: skip
 
@@ -265,7 +264,7 @@ def _axes(figure: go.Figure, group: _Measured, layers: Sequence[int], pools: Seq
             "text": f"<b>{pool_words(pool)}</b>", "x": (left + right) / 2, "y": 1, "xref": "paper", "yref": "paper",
             "yanchor": "bottom", "yshift": 3, "showarrow": False, "font": {"size": 12.5, "color": INK},
         })  # fmt: skip
-    figure.layout.annotations = headings
+    figure.layout.annotations = [*headings, bar_heading(group.measure.words, below=_BELOW)]
     size = _row(len(group.names))[1]
     figure.update_yaxes(
         type="category", categoryorder="array", categoryarray=group.names, range=[len(group.names) - 0.5, -0.5],
@@ -309,7 +308,8 @@ def _frame(
                 "label": group.measure.words, "method": "update",
                 "args": [
                     {"visible": [owner == place for owner in owners]},
-                    {"title.text": group.heading, "yaxis.categoryarray": group.names, "yaxis.tickvals": group.names},
+                    {"title.text": group.heading, "yaxis.categoryarray": group.names, "yaxis.tickvals": group.names,
+                     f"annotations[{len(groups[0].pools)}].text": group.measure.words},
                 ],
             }
             for place, group in enumerate(groups)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
+from latentlang.figures.notes import wrapped
 from latentlang.figures.scales import layer_ticks
 from latentlang.figures.style import (
     INK,
@@ -44,6 +45,7 @@ _LEAST = 0.02  # of the colour scale: smaller changes must not look like large o
 #: Least change that is framed: paired readings tell apart from chance what no reader would care for.
 LEAST_MARKED = 0.01
 _ROW, _TOP, _HEAD, _BELOW, _LEFT = 22, 84, 28, 116, 132
+_TITLE_LETTER, _TITLE_LINE = 7.6, 17  # width and height in pixels that a bold title takes
 _MOST_WRITTEN = 34  # cells in a row of the whole figure that are wide enough for a number
 _GAP = 0.018
 _LONGEST_MODEL = 48
@@ -199,6 +201,16 @@ class _Drawing:
         self.codes = [*self.seen, *(code for code in codes if code not in seen)]
         self.layers = [sorted({int(layer) for layer in entry.table["layer"]}) for entry in maps]
         self.written = sum(map(len, self.layers)) <= _MOST_WRITTEN
+        self.width = max(640, _LEFT + 18 + 27 * sum(map(len, self.layers)))
+        shares = [
+            len(layers) / sum(map(len, self.layers)) * (1 - _GAP * (len(maps) - 1)) for layers in self.layers
+        ]
+        # A title stays over its own map, also where the figure is as narrow as it may be.
+        self.titles = [
+            wrapped(safe(entry.title), max(8, int(share * (self.width - _LEFT - 18) / _TITLE_LETTER)))
+            for entry, share in zip(maps, shares, strict=True)
+        ]
+        self.head = _HEAD + _TITLE_LINE * (max(map(len, self.titles)) - 1)
         self.traces: list[dict[str, Any]] = []
         self.annotations: list[dict[str, Any]] = []
         self.shapes: list[dict[str, Any]] = []
@@ -255,8 +267,9 @@ class _Drawing:
             },
         }  # fmt: skip
         self._say(
-            f"<b>{safe(entry.title)}</b>", x=left, y=1, xanchor="left", yanchor="bottom", yshift=6, size=13
-        )
+            "<br>".join(f"<b>{line}</b>" for line in self.titles[place]), x=left, y=1, xanchor="left", yanchor="bottom",
+            yshift=6, size=13, align="left",
+        )  # fmt: skip
         if self.seen and len(self.seen) < rows:
             edge = len(self.seen) - 0.5
             self.shapes.append({
@@ -309,11 +322,11 @@ class _Drawing:
                 "subtitle": {"text": " · ".join(under), "font": {"size": 12.5, "color": MUTED}},
                 "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
             },
-            height=_TOP + _HEAD + height + _BELOW,
-            margin={"l": _LEFT, "r": 18, "t": _TOP + _HEAD, "b": _BELOW, "autoexpand": False},
+            height=_TOP + self.head + height + _BELOW,
+            margin={"l": _LEFT, "r": 18, "t": _TOP + self.head, "b": _BELOW, "autoexpand": False},
             meta={
                 "how_to_read": self._how_to_read(), "made_with": made_with(self.made),
-                "least_width": max(640, _LEFT + 18 + 27 * sum(map(len, self.layers))),
+                "least_width": self.width,
             },
         )  # fmt: skip
 

@@ -110,13 +110,16 @@ def _short(text: object, length: int) -> str:
 
 
 def _hovers(table: pd.DataFrame) -> pd.DataFrame:
-    """Hover text per layer and position, ``[layer, position]``."""
-    texts = {}
-    for (layer, position), part in table.groupby(["layer", "position"], sort=False):
-        first = part.iloc[0]
-        lines = [f"after {isolated(safe(first['token']))} (token {position}), layer {layer}"]
-        lines += [f"{row.probability:.3f}  {isolated(safe(row.text))}" for row in part.itertuples()]
-        lines.append(f"entropy {first['entropy']:.2f} bits, KL to the output {first['kl']:.2f} bits")
-        texts[layer, position] = "<br>".join(lines)
-    series = pd.Series(texts)
-    return series.unstack()
+    """Hover text per layer and position, ``[layer, position]``; row by row, since grouping is slow for thousands."""
+    heads: dict[tuple[int, int], str] = {}
+    lists: dict[tuple[int, int], list[str]] = {}
+    ends: dict[tuple[int, int], str] = {}
+    for row in table.to_dict("records"):
+        where = (row["layer"], row["position"])
+        if where not in heads:
+            heads[where] = f"after {isolated(safe(row['token']))} (token {where[1]}), layer {where[0]}"
+            ends[where] = f"entropy {row['entropy']:.2f} bits, KL to the output {row['kl']:.2f} bits"
+        lists.setdefault(where, []).append(f"{row['probability']:.3f}  {isolated(safe(row['text']))}")
+    return pd.Series(
+        {where: "<br>".join([head, *lists[where], ends[where]]) for where, head in heads.items()}
+    ).unstack()

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError, unknown
+from latentlang.figures.scales import bar_heading
 from latentlang.figures.style import (
     INK,
     MUTED,
@@ -20,7 +21,6 @@ from latentlang.figures.style import (
     font_stack,
     own_name,
     safe,
-    shortened,
     template,
     tint,
 )
@@ -159,9 +159,13 @@ def language_heatmap(
             colorscale=_HEAT,
             xgap=1,
             ygap=1,
-            colorbar=_colourbar(VALUES[value], largest, over=bool(np.nanmax(values, initial=0.0) > largest)),
+            colorbar=_colourbar(largest, over=bool(np.nanmax(values, initial=0.0) > largest)),
         ),
-        layout={"template": template(), "shapes": _leaders_frame(row, order)},
+        layout={
+            "template": template(),
+            "shapes": _leaders_frame(row, order),
+            "annotations": [bar_heading(VALUES[value], below=_BELOW)],
+        },
     )
     asked = [name for name in drawn if name != _POOLED] if code == _POOLED else [code]
     _frame(
@@ -221,6 +225,7 @@ def overlap_heatmap(
     ]
     # A language has all its own tokens: no news, and the darkest colour of the figure.
     shown = np.where(np.eye(len(codes), dtype=bool), np.nan, share)
+    notes = [bar_heading("share of the row's tokens", below=_BELOW), *_written(given, shown, counts=counts)]
     figure = go.Figure(
         go.Heatmap(
             x=list(range(len(codes))),
@@ -234,9 +239,9 @@ def overlap_heatmap(
             colorscale=_COOL,
             xgap=1,
             ygap=1,
-            colorbar=_colourbar("share of the row's tokens", 1.0, over=False, tickformat=".0%"),
+            colorbar=_colourbar(1.0, over=False, tickformat=".0%"),
         ),
-        layout={"template": template(), "annotations": _written(given, shown, counts=counts)},
+        layout={"template": template(), "annotations": notes},
     )
     _frame(
         figure,
@@ -437,7 +442,7 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, _NOTE_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def _colourbar(title: str, largest: float, *, over: bool, tickformat: str = "~g") -> dict[str, Any]:
+def _colourbar(largest: float, *, over: bool, tickformat: str = "~g") -> dict[str, Any]:
     ticks = [0.0, largest / 2, largest]
     texts = [f"{tick:.0%}" if tickformat == ".0%" else f"{tick:.2g}" for tick in ticks]
     if over:
@@ -445,8 +450,6 @@ def _colourbar(title: str, largest: float, *, over: bool, tickformat: str = "~g"
     return {
         "orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom", "len": 0.42,
         "thickness": 9, "outlinewidth": 0, "ypad": 8, "xpad": 0, "tickvals": ticks, "ticktext": texts,
-        # the empty line keeps plotly from writing across the bar
-        "title": {"text": f"{safe(shortened(title, 80))}<br>&#8203;", "side": "top", "font": {"size": 12}},
         "tickfont": {"size": 11, "color": MUTED},
     }  # fmt: skip
 

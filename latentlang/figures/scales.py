@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+from latentlang.figures.style import INK
+
+_BAR_TOP = (
+    34  # pixels from the figure's lower edge to the upper edge of a low colour bar, its numbers below it
+)
 
 
 def ceiling(highest: float) -> float:
@@ -38,3 +45,16 @@ def layer_ticks(layers: Sequence[int], most: int) -> list[int]:
         tick for tick in range(gap, last, gap) if tick - first >= 0.6 * gap and last - tick >= 0.6 * gap
     ]
     return [first, *between, last]
+
+
+def bar_heading(text: str, *, below: int) -> dict[str, Any]:
+    """A heading over a low colour bar at the figure's bottom right: plotly would write the bar's own title onto it.
+
+    Args:
+        text: safe for a label.
+        below: height of the bottom margin in pixels.
+    """
+    return {
+        "text": text, "showarrow": False, "xref": "paper", "yref": "paper", "x": 1, "xanchor": "right", "y": 0,
+        "yanchor": "bottom", "yshift": _BAR_TOP - below, "font": {"size": 12, "color": INK},
+    }  # fmt: skip

@@ -215,3 +215,28 @@ def test_a_tuned_lens_is_named_where_its_curves_are_read():
     assert "beside the plain lens" in lines[-1]
     plain = " ".join(str(line) for line in lens_lines(_result(CURVES, items=6, lens="logit"), width=200))
     assert "tuned" not in plain
+
+
+def test_what_is_no_number_is_not_read_with_confidence():
+    nan = float("nan")
+    said = reading(_gap((1, nan, nan, nan, nan), (2, nan, nan, nan, nan)), target="ja", pivot="en", last=2)
+    assert said == "English cannot be judged here: no reading is a number."
+    lines = " ".join(
+        str(line) for line in lens_lines(_result({name: [nan, nan] for name in CURVES}), width=200)
+    )
+    assert "no number" in lines and "nan" not in lines
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_of_few_items_no_interval_is_claimed(count):
+    said = reading(_gap((1, 0.3, 0.2, 0.4, 1.0), n=count), target="ja", pivot="en", last=2)
+    assert f"of {count} item{'s' if count > 1 else ''}, too few to say more" in said and "[" not in said
+
+
+def test_a_negative_gap_is_no_lead():
+    said = reading(
+        _gap((1, -0.004, -0.02, -0.001, 0.0), (2, -0.2, -0.3, -0.1, 0.0)), target="ja", pivot="en", last=2
+    )
+    assert said == (
+        "No layer reads English above its null with confidence: at most 0.00 [-0.02, 0.00], at layer 1."
+    )

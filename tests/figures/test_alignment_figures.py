@@ -39,7 +39,9 @@ def test_cells_are_the_values_pairs_sorted_by_what_they_have_above_chance():
     assert first.zmin == pytest.approx(0.02)  # white is chance
     assert first.zmax == pytest.approx(result.table["value"].max())
     headings = [note.text for note in figure.layout.annotations]
-    assert headings == ["<b>all tokens</b>", "<b>question only</b>"]
+    assert headings == ["<b>all tokens</b>", "<b>question only</b>", "linear CKA, debiased"]
+    # over the bar: as the bar's own title it would be written onto it
+    assert first.colorbar.title.text is None and figure.layout.annotations[-1].yref == "paper"
     assert not figure.layout.updatemenus
 
 
@@ -231,3 +233,11 @@ def test_text_from_data_is_escaped(tmp_path):
 def test_bad_options_are_named(draw, options, message):
     with pytest.raises(InputError, match=message):
         draw(alignment_result(), **options)
+
+
+def test_the_menu_changes_the_heading_of_the_bar_too():
+    figure = alignment_heatmap(alignment_result())
+    place = len(figure.layout.annotations) - 1
+    for button in figure.layout.updatemenus[0].buttons:
+        assert button.args[1][f"annotations[{place}].text"] == button.label
+    assert figure.layout.annotations[place].text == figure.layout.updatemenus[0].buttons[0].label

@@ -1,12 +1,15 @@
 """Change maps and lens differences: what is drawn is what was measured, and text from data stays text."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from before_after import CODES, LAYERS, lens, lenses
+from before_after import CODES, LAYERS, lens, lenses, whole
 
 from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError
-from latentlang.figures.change import ChangeMap, change_figure, lens_map
+from latentlang.figures.change import ChangeMap, change_figure, comparison_maps, lens_map
 from latentlang.figures.lens_change import lens_change_figure, lens_differences_figure
 
 BAD = "<b>x</b><script>alert(1)</script>"
@@ -121,3 +124,30 @@ def test_a_single_layer_is_a_point():
     made = lens().provenance
     pair = compare_lenses(*(type(lens())(table=table, provenance=made) for table in (base, tuned)))
     assert any(trace.mode == "markers" for trace in lens_change_figure(pair).data)
+
+
+def test_titles_of_narrow_maps_stay_over_their_own(pair):
+    """Once "right word, in the language asked for" was written over "English gap"."""
+    figure = _figure(pair, "target", "gap")
+    least = figure.layout.meta["least_width"]
+    plot = least - figure.layout.margin.l - figure.layout.margin.r
+    titles = [
+        note for note in figure.layout.annotations if note.yref == "paper" and note.text.startswith("<b>")
+    ]
+    assert [re.sub("</b><br><b>", " ", note.text) for note in titles] == [
+        "<b>right word, in the language asked for</b>", "<b>English gap</b>",
+    ]  # fmt: skip
+    for note, end in zip(titles, [titles[1].x, 1], strict=True):
+        longest = max(len(line) for line in re.findall("<b>(.*?)</b>", note.text))
+        assert longest * 7 <= (end - note.x) * plot
+    lines = max(note.text.count("<b>") for note in titles)
+    assert figure.layout.margin.t >= 84 + 17 * lines
+
+
+def test_a_comparison_of_another_measure_alone_has_its_map(tmp_path):
+    """Once all was computed and then no report written, since no map was made for that measure."""
+    result = whole(tmp_path)
+    table = result.alignment.table
+    only = replace(result.alignment, table=table[table["measure"] == "pearson_pc1"].reset_index(drop=True))
+    (entry,) = comparison_maps(replace(result, lens=None, alignment=only))
+    assert entry.title == "Pearson r of component 1, with English" and len(entry.table)

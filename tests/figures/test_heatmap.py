@@ -69,6 +69,11 @@ def test_cells_are_the_scores_and_the_leader_is_framed():
     # the last layer of the language asked for must not make all else pale
     assert heat.zmax == pytest.approx(scores["en"].max())
     assert "≥" in heat.colorbar.ticktext[-1]
+    # over the bar: as the bar's own title it would be written onto it
+    assert heat.colorbar.title.text is None
+    assert [note.text for note in figure.layout.annotations] == [
+        "probability of the right word minus that of wrong ones"
+    ]
     assert "layers 2 to 4" in figure.layout.title.subtitle.text
 
 
