@@ -1,6 +1,7 @@
 """Before and after: pairs, tests, intervals, and sentences that claim no more than these."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -257,3 +258,23 @@ def test_a_level_other_than_95_is_written_to_its_last_digit():
     comparison = compare_evaluations(before_and_after(CELLS))
     assert "97.5% interval" in comparison.sentence(0.975) and "98%" not in comparison.sentence(0.975)
     assert "99.9% interval" in comparison.sentence(0.999)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.integers(0, 3)] * 4).filter(any), min_size=1, max_size=6), st.integers(0, 2),
+    st.sampled_from([0.9, 0.95, 0.975]),
+)  # fmt: skip
+def test_no_table_makes_a_sentence_that_is_not_so(cells, lost, level):
+    """Of one item, of none that turned, of one language left: plurals, claims and numbers are those of the tables."""
+    codes = ("de", "fr", "th", "hi", "sw", "zh")[: len(cells)]
+    given_cells = dict(zip(codes, cells, strict=True))
+    comparison = compare_evaluations(before_and_after(given_cells, lost=codes[:lost]))
+    said = comparison.sentence(level)
+    assert not re.search(r"\bnan\b|\b1 (languages|items)\b|\b98%", said)
+    changed = (comparison.summary(level)["change"] != "").any() or (
+        comparison.averages(level)["change"] != ""
+    ).any()
+    assert ("rose" in said or "fell" in said) == changed
+    whole = len(codes) - min(lost, len(codes))
+    assert ("over languages too" in said) <= (whole >= 5)
