@@ -31,9 +31,9 @@ def given_path(path: PathLike) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise InputError(
-            f"{text!r}: this machine knows no such home folder; write the whole path, or ./ before a name"
-        ) from None
+        if is_present(Path(text).parts[0]):  # a name that begins so, and lies here
+            return Path(text)
+        raise InputError(f"{text!r}: this machine knows no such home folder; write the whole path") from None
 
 
 def usable_path(path: PathLike) -> Path:

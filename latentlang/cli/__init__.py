@@ -33,6 +33,9 @@ from latentlang.paths import current_folder, usable_path
 __all__ = ["app", "main"]
 
 
+_MOST_SCREEN_DIGITS = 4
+
+
 def _with_paths(command: Callable[..., Any]) -> Callable[..., Any]:
     """A command whose paths are what the user meant (``--out=~/x``), or refused in one line."""
 
@@ -106,6 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads that wait for each other sleep instead of spinning. Where cores are shared, spinning more than doubled
     # the time of a run on the embedded model. It must be said before torch is imported; the user's own word stays.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name in (
+        "COLUMNS",
+        "LINES",
+    ):  # no screen is that large; rich would fill the memory, or fail to read it
+        if len(os.environ.get(name, "")) > _MOST_SCREEN_DIGITS:
+            del os.environ[name]
     command = typer.main.get_command(app)
     given = list(sys.argv[1:] if arguments is None else arguments)
 

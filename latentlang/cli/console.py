@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # Width where stdout is no terminal and nobody set COLUMNS: nothing is cut, so that grep finds whole lines.
 _PIPE_WIDTH = 240
-_WIDTH_DIGITS = 4
 
 
 class SafeConsole(Console):
@@ -46,8 +45,7 @@ class SafeConsole(Console):
 def output() -> Console:
     """The console for results: plain text unless it is a terminal (or FORCE_COLOR); NO_COLOR is respected."""
     given = os.environ.get("COLUMNS", "")
-    # With COLUMNS=0 rich would print nothing at all, with a very large number lines that fill the memory.
-    usable = given.isdecimal() and len(given) <= _WIDTH_DIGITS and int(given) > 0
+    usable = given.isdecimal() and int(given) > 0  # with COLUMNS=0 rich would print nothing at all
     width = None if sys.stdout.isatty() or usable else _PIPE_WIDTH
     if sys.stdout.isatty() and given and not usable:
         width = shutil.get_terminal_size().columns

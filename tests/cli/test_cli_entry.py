@@ -119,3 +119,57 @@ def test_no_color_is_respected(tmp_path):
     shown, code = _on_a_terminal("languages", NO_COLOR="1")
     assert code == 0 and "日本語" in shown
     assert "\x1b[3" not in shown
+
+
+def _shell(line: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run a line in a shell, where `latentlang` is this one."""
+    called = line.replace("latentlang", f"{sys.executable} -m latentlang", 1)
+    return subprocess.run(
+        ["sh", "-c", called], capture_output=True, text=True, cwd=ROOT, env=environment(**changes), timeout=300,
+        check=False,
+    )  # fmt: skip
+
+
+def test_closed_streams_change_nothing_but_what_is_seen(tmp_path):
+    """Nobody reads: the result is written all the same, and no file of it gets the number of a stream."""
+    for place, closed in enumerate((">&-", "2>&-", ">&- 2>&- <&-")):
+        out = tmp_path / str(place)
+        ran = _shell(f"latentlang lens --lang ja --items 2 --out {out} {closed}")
+        assert ran.returncode == 0, ran.stderr
+        assert "Traceback" not in ran.stderr
+        assert sorted(path.name for path in out.iterdir()) == ["lens.html", "metadata.json", "result.parquet"]
+        assert "entropy" not in (out / "metadata.json").read_text()
+    assert _shell("latentlang lens --lang zz 2>&-").returncode == 2
+
+
+def test_a_full_disk_behind_stdout_is_one_line(tmp_path):
+    if not os.path.exists("/dev/full"):  # noqa: PTH110
+        pytest.skip("a device of Linux")
+    for line in (
+        f"latentlang lens --lang ja --items 2 --out {tmp_path / 'out'}",
+        "latentlang languages",
+        "latentlang --help",
+    ):
+        ran = _shell(f"{line} >/dev/full")
+        assert ran.returncode == 2
+        assert ran.stderr == (
+            "latentlang: error: cannot write what is printed: No space left on device; files that were written before "
+            "are kept\n"
+        )
+    assert (tmp_path / "out" / "result.parquet").exists()
+    assert _shell("latentlang lens --lang zz >/dev/full 2>/dev/full").returncode == 2
+
+
+@pytest.mark.parametrize("columns", ["0", "999999999999", "9" * 5000, "-1", "many"])
+def test_an_odd_width_is_not_taken(columns):
+    ran = process("-m", "latentlang", "tasks", COLUMNS=columns)
+    assert ran.code == 0 and ran.err == ""
+    assert max(map(len, ran.out.splitlines())) <= 240
+
+
+def test_in_an_old_locale_text_that_is_no_text_is_said(tmp_path):
+    ran = process(
+        "-m", "latentlang", "lens", "--prompt", "日本", "--out", tmp_path / "out",
+        LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0",
+    )  # fmt: skip
+    assert ran.code == 2 and "is not UTF-8 text" in ran.err and "LC_ALL=C.UTF-8" in ran.err

@@ -1,7 +1,9 @@
 """Commands that cannot end well: one line on stderr, the right exit code, nothing left behind."""
 
 import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,136 @@ def test_a_command_that_ends_well_exits_0(capsys):
 
 def test_errors_do_not_show_where_this_file_lies(run):
     assert str(Path(__file__).parents[2]) not in run("lens", "--lang", "zz").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["lens", "--lang", "\x1b[31mred"], "\\x1b[31mred"),
+        (["lens", "--lang", "ja", "--model", "org/\u202egnp"], "\\u202egnp"),
+        (["lens", "--\x1b[31mred"], "\\x1b[31mred"),
+        (["\x9b31m"], "\\x9b31m"),
+        (["lens", "--lang", "ja", "--data", "bell\x07.csv"], "bell\\x07.csv"),
+        (["train", "--out", "o", "--set", "rank=\x07["], "\\x07["),
+        (["data", "get", "spontaneous", "--mirror", "\x1b]0;title\x07"], "\\x1b]0;title\\x07"),
+    ],
+)
+def test_errors_cannot_steer_the_terminal(run, arguments, part):
+    assert part in _refused(run(*arguments)).replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--out", "~nobody_at_all/x"], ["'~nobody_at_all/x'", "no such home folder"]),
+        (["--data", "~nobody_at_all/x"], ["'~nobody_at_all/x'", "no such home folder"]),
+        (["--model", "~nobody_at_all"], ["'~nobody_at_all'", "no such home folder"]),
+        (["--adapter", "~nobody_at_all"], ["'~nobody_at_all'", "no such home folder"]),
+        (["--out", "x" * 300], ["xxx...xxx", "File name too long"]),
+        (["--model", "x" * 300], ["xxx...xxx", "File name too long"]),
+        (["--adapter", "./" + "x" * 300], ["xxx...xxx", "File name too long"]),
+        (["--data", "x" * 300], ["xxx...xxx", "File name too long"]),
+        (["--tuned", "x" * 300], ["xxx...xxx", "File name too long"]),
+        (["--out", "caf\udce9"], ["'caf\\udce9' is not UTF-8 text"]),
+        (["--out", "a\0b"], ["'a\\x00b' holds a NUL character"]),
+        (["--out", "/dev/null"], ["'/dev/null' is a device"]),
+        (["--data", "/dev/zero"], ["'/dev/zero' is a device"]),
+        (["--items", "9" * 5000], ["--items"]),
+        (["--items", str(2**63)], ["--items must be at most 2,147,483,647"]),
+        (["--seed", str(2**32)], ["--seed must be at most 4,294,967,295, not 4294967296"]),
+        (["--shots", str(2**63)], ["--shots must be at most 10,000"]),
+        (["--device", "meta"], ["no device 'meta' on this machine; there is cpu"]),
+        (["--device", "hpu"], ["no device 'hpu' on this machine; there is cpu"]),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None,
+)
+def test_odd_values_are_one_line_and_exit_code_2(run, tmp_path, arguments, parts):
+    _refused(run("lens", "--lang", "ja", *arguments), *parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_very_long_error_is_cut_in_the_middle(capsys):
+    assert guarded(_raising(InputError("begins " + "x" * 10**6 + " ends"))) == 2
+    line = capsys.readouterr().err
+    assert (
+        line.startswith("latentlang: error: begins xxx") and line.endswith("xxx ends\n") and len(line) < 2000
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (PermissionError(13, "Permission denied", "closed/x"), "cannot use 'closed/x': Permission denied"),
+        (OSError(36, "File name too long", b"x\xff"), "cannot use 'x\\udcff': File name too long"),
+        (OSError(28, "No space left on device"), "cannot use a file: No space left on device"),
+        (MemoryError(), "not enough memory for this (MemoryError)"),
+        (RuntimeError("[...] DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+    ],
+)
+def test_what_the_machine_refuses_is_no_riddle(capsys, error, part):
+    assert guarded(_raising(error)) == 2
+    assert part in capsys.readouterr().err.replace("\\\\", "\\")
+
+
+def test_what_may_be_a_fault_of_ours_stays_unforeseen(capsys):
+    for error in (
+        FileNotFoundError(2, "No such file or directory", "x"),
+        OSError(39, "Directory not empty", "x"),
+    ):
+        assert guarded(_raising(error)) == 1
+        assert "unforeseen" in capsys.readouterr().err
+
+
+# Root may enter every folder; without these two rights (to read and to search whatever the mode says) it may not.
+_WITHOUT_RIGHTS = """
+import ctypes, os, sys
+for right in (1, 2):
+    ctypes.CDLL(None).prctl(24, right, 0, 0, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """A folder below one that may not be entered."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("rights are dropped as on Linux")
+    folder = tmp_path / "closed"
+    (folder / "in").mkdir(parents=True)
+    folder.chmod(0)
+    if os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+    yield folder / "in"
+    folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("lens", "--lang", "ja", "--out", "{}"),
+        ("lens", "--lang", "ja", "--model", "{}"),
+        ("lens", "--lang", "ja", "--data", "{}"),
+        ("evaluate", "--adapter", "{}"),
+        ("harvest", "--verify", "{}"),
+        ("train", "--out", "{}"),
+        ("train", "--recipe", "{}/x.yaml", "--out", "o"),
+        ("reproduce", "{}", "--dry-run"),
+    ],
+    ids=" ".join,
+)
+def test_a_folder_that_may_not_be_entered(closed, arguments):
+    given = [argument.format(closed) for argument in arguments]
+    ran = process("-c", _WITHOUT_RIGHTS, "-m", "latentlang", *given)
+    assert ran.code == 2, ran.err
+    assert re.fullmatch(r"latentlang: error: [^\n]+\n", ran.err) and str(closed) in ran.err
+    assert "Permission denied" in ran.err
+
+
+def test_a_current_folder_that_is_gone(tmp_path):
+    code = "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv.pop(1))\nfrom latentlang.cli import main; sys.exit(main())"
+    (tmp_path / "gone").mkdir()
+    ran = process("-c", code, tmp_path / "gone", "lens", "--lang", "ja", "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert ran.err == (
+        "latentlang: error: the current folder is not there any more; change into another one and run this again\n"
+    )

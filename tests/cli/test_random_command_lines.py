@@ -143,7 +143,9 @@ def _options(name: str) -> dict[str, tuple[str, Any]]:
         kind, *notes = get_args(hints[parameter])
         for note in notes:
             if isinstance(note, OptionInfo):
-                named = [text for text in note.param_decls or () if text.startswith("--")]
+                # typer keeps the first of an option's names as its default until it has looked
+                given = (note.default, *(note.param_decls or ()))
+                named = [text for text in given if isinstance(text, str) and text.startswith("--")]
                 found[parameter] = (
                     named[0].partition("/")[0] if named else f"--{parameter.replace('_', '-')}",
                     kind,
@@ -167,7 +169,7 @@ def _value(draw: random.Random, parameter: str, kind: Any) -> str:
 
 def odd_values(draw: random.Random, _place: Place) -> Line:
     """A good command line with one to three options odd."""
-    line = list(draw.choice(GOOD))
+    line = list(draw.choices(GOOD, [1 if len(good) < 3 else 4 for good in GOOD])[0])
     if line[0] == "data":
         places = [place for place, text in enumerate(line) if place > 1 and not text.startswith("--")]
         if places:
@@ -177,7 +179,7 @@ def odd_values(draw: random.Random, _place: Place) -> Line:
             line[place] = odd if not odd.startswith("http") or "127." in odd else "http://"
         return line
     options = _options(line[0])
-    for _ in range(draw.choice((1, 1, 1, 2, 3)) if options else 0):
+    for _ in range(draw.choice((1, 1, 1, 1, 2)) if options else 0):
         parameter, (written, kind) = draw.choice(list(options.items()))
         if kind is bool or bool in get_args(kind):
             line.append(written)

@@ -1,0 +1,87 @@
+"""Counts, names with commas and ranges that users give: what is taken, and the limits."""
+
+import pytest
+
+from latentlang import arguments
+from latentlang.arguments import check_count, parse_count, parse_layers, ranges, split_names
+from latentlang.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("seed", 2**32 - 1),
+        ("--seed", 2**32 - 1),
+        ("permutations", 100_000),
+        ("--resamples", 100_000),
+        ("components", 65_536),
+        ("positions", 65_536),
+        ("shots", 10_000),
+        ("items", 2**31 - 1),
+        ("--batch-tokens", 2**31 - 1),
+    ],
+)
+def test_a_count_ends_at_the_limit_of_its_name(name, most):
+    check_count(name, most, least=0)
+    with pytest.raises(InputError, match=f"^{name} must be at most {most:,}, not {most + 1}$"):
+        check_count(name, most + 1, least=0)
+
+
+def test_a_count_begins_at_least_and_may_be_left_out():
+    check_count("items", None, least=1)
+    check_count("items", 1, least=1)
+    with pytest.raises(InputError, match="^items must be at least 1, not 0$"):
+        check_count("items", 0, least=1)
+
+
+def test_nobody_is_shown_five_thousand_digits():
+    with pytest.raises(InputError, match="not one of more than 18 digits$"):
+        check_count("seed", 10**4200, least=0)
+    with pytest.raises(InputError, match="not one of more than 18 digits$"):
+        check_count("seed", -(10**4200), least=0)
+    with pytest.raises(InputError, match="--items must be at most 2,147,483,647"):
+        parse_count("--items", "9" * 5000, least=1)
+
+
+def test_a_count_from_text():
+    assert parse_count("--items", "12", least=1) == 12
+    for text in ("0", "-1", "1.5", "", "many", "٣", "²", "1_0"):
+        with pytest.raises(InputError, match=r"^--items takes a number of at least 1, or all, not "):
+            parse_count("--items", text, least=1, instead="all")
+
+
+def test_names_come_with_commas_or_one_by_one():
+    assert split_names(" mean, last,,mean ") == ["mean", "last"]
+    assert split_names(["fig1,table8", "fig1", "fig2"]) == ["fig1", "table8", "fig2"]
+    assert split_names(" , ") == []
+
+
+def test_layers_and_ranges():
+    assert parse_layers("0,4, 8-10,4") == [0, 4, 8, 9, 10]
+    assert parse_layers("3 - 5") == [3, 4, 5]
+    assert ranges(parse_layers("0-8")) == "0-8"
+    assert ranges([0, 4, 8]) == "0, 4, 8"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0-99999999999", "no model has a layer above 9999"),
+        ("9" * 5000, "no model has a layer above 9999"),
+        (f"0-{'9' * 5000}", "no model has a layer above 9999"),
+        ("8-4", "the range 8-4 ends before it begins"),
+        ("", "give all, or numbers and ranges"),
+        ("1,,2", "give all, or numbers and ranges"),
+        ("٣", "give all, or numbers and ranges"),
+        ("-1", "give all, or numbers and ranges"),
+    ],
+)
+def test_layers_that_are_none(text, said):
+    with pytest.raises(InputError, match=said) as caught:
+        parse_layers(text)
+    assert len(str(caught.value)) < 200
+
+
+def test_every_limit_can_be_held():
+    """No limit is above what the narrowest reader of its number takes: numpy's seeds, 32-bit counts."""
+    assert all(0 < limit <= arguments.MOST_SEED for limit in arguments._LIMITS.values())
