@@ -30,14 +30,14 @@ def test_a_count_ends_at_the_limit_of_its_name(name, most):
 def test_a_count_begins_at_least_and_may_be_left_out():
     check_count("items", None, least=1)
     check_count("items", 1, least=1)
-    with pytest.raises(InputError, match="^items must be at least 1, not 0$"):
+    with pytest.raises(InputError, match=r"^items must be at least 1, not 0$"):
         check_count("items", 0, least=1)
 
 
 def test_nobody_is_shown_five_thousand_digits():
-    with pytest.raises(InputError, match="not one of more than 18 digits$"):
+    with pytest.raises(InputError, match=r"not one of more than 18 digits$"):
         check_count("seed", 10**4200, least=0)
-    with pytest.raises(InputError, match="not one of more than 18 digits$"):
+    with pytest.raises(InputError, match=r"not one of more than 18 digits$"):
         check_count("seed", -(10**4200), least=0)
     with pytest.raises(InputError, match="--items must be at most 2,147,483,647"):
         parse_count("--items", "9" * 5000, least=1)

@@ -297,7 +297,8 @@ def test_a_folder_that_may_not_be_entered(closed, arguments):
 
 
 def test_a_current_folder_that_is_gone(tmp_path):
-    code = "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv.pop(1))\nfrom latentlang.cli import main; sys.exit(main())"
+    leave = "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv.pop(1))"
+    code = f"{leave}\nfrom latentlang.cli import main; sys.exit(main())"
     (tmp_path / "gone").mkdir()
     ran = process("-c", code, tmp_path / "gone", "lens", "--lang", "ja", "--out", tmp_path / "out")
     assert ran.code == 2
