@@ -19,7 +19,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -41,108 +40,83 @@ _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\
 _LONGEST_LINE = 2100
 
 # Command lines that end well, and soon. Those that take a word of their own (--json) need none of it.
-GOOD: tuple[tuple[str, ...], ...] = (
-    ("lens", "--lang", "ja", "--items", "2", "--out", "o"),
-    ("lens", "--lang", "de", "--items", "2", "--out", "o", "--task", "sentiment", "--shots", "2"),
-    ("lens", "--lang", "ja", "--items", "2", "--out", "o", "--among", "ja,de"),
-    ("lens", "--prompt", "two words", "--out", "o", "--top", "3"),
-    ("tokens", "--lang", "ja", "--out", "o"),
-    ("tune", "--out", "o", "--steps", "1", "--positions", "8", "--text", "texts.txt"),
-    ("train", "--out", "o", "--recipe", "identity"),
-    ("train", "--out", "o", "--steps", "1", "--per-pair", "8", "--batch", "2", "--set", "accumulation=1"),
-    ("train", "--export", "o", "--per-pair", "8"),
-    ("evaluate", "--lang", "ja", "--items", "2", "--out", "o"),
-    ("harvest", "--lang", "ja", "--items", "2", "--out", "o"),
-    ("harvest", "--verify", "store"),
-    ("pca", "store", "--out", "o"),
-    ("align", "store", "--out", "o", "--permutations", "5", "--resamples", "4"),
-    (
-        "compare",
-        "--adapter",
-        "control",
-        "--out",
-        "o",
-        "--lang",
-        "ja",
-        "--items",
-        "4",
-        "--parts",
-        "evaluation",
-    ),
-    ("reproduce", "--model", "pocket", "--dry-run"),
-    ("doctor", "--model", "nothing"),
-    ("models",),
-    ("languages",),
-    ("tasks",),
-    ("recipes", "zh+es-en"),
-    ("data", "list"),
-    ("data", "get", "spontaneous", "--out", "o", "--mirror", "http://127.0.0.1:9"),
+GOOD = tuple(
+    tuple(line.split())
+    for line in """
+    lens --lang ja --items 2 --out o
+    lens --lang de --items 2 --out o --task sentiment --shots 2
+    lens --lang ja --items 2 --out o --among ja,de
+    lens --prompt word --out o --top 3
+    tokens --lang ja --out o
+    tune --out o --steps 1 --positions 8 --text texts.txt
+    train --out o --recipe identity
+    train --out o --steps 1 --per-pair 8 --batch 2 --set accumulation=1
+    train --export o --per-pair 8
+    evaluate --lang ja --items 2 --out o
+    harvest --lang ja --items 2 --out o
+    harvest --verify store
+    pca store --out o
+    align store --out o --permutations 5 --resamples 4
+    compare --adapter control --out o --lang ja --items 4 --parts evaluation
+    reproduce --model pocket --dry-run
+    doctor --model nothing
+    models
+    languages
+    tasks
+    recipes zh+es-en
+    data list
+    data get spontaneous --out o --mirror http://127.0.0.1:9
+    """.strip().splitlines()
+)
+# Those that read a store, a control's record, a recipe, words or texts, of which one file will be damaged.
+READERS = tuple(
+    tuple(line.split())
+    for line in """
+    harvest --verify store
+    pca store --out o
+    align store --out o --permutations 5 --resamples 4
+    compare --adapter control --out o --lang ja --items 4 --parts evaluation
+    train --out control --recipe identity
+    train --recipe recipe.yaml --export o
+    lens --lang de --data words.csv --out o
+    tune --out o --steps 1 --positions 8 --text texts.txt
+    """.strip().splitlines()
 )
 _DIGITS = "9" * 5000
 NUMBERS = (
     "-1", "0", "1", "3", "007", "+2", "1_0", "1.5", "nan", "inf", "-inf", "1e400", "0x10", "٣", "²", _DIGITS,
-    f"-{_DIGITS}",
-    str(2**31), str(2**63), str(2**64 + 1), str(10**30), "0-99999999999", "8-4", "0-", "-", "0,1,2-3", "1,,2", f"0-{_DIGITS}",
+    f"-{_DIGITS}", str(2**31), str(2**63), str(2**64 + 1), str(10**30), "0-99999999999", "8-4", "0-", "-",
+    "0,1,2-3", "1,,2", f"0-{_DIGITS}",
 )  # fmt: skip
 TEXTS = (
     "", " ", ",", "ja,,", "xx", "-", "--", "\x1b[31mred\x1b[0m", "bell\x07", "\x9b31m", "back\x08\rline",
-    "tab\tline\nbreak",
-    "\u202egnp.exe", "\u2066isolated", "half\udce9", "nul\0byte", "日本語", "é" * 200, "x" * 300, "x" * 5000, "%s{}",
-    "{0}",
-    "[red]x[/red]", "$(true)", "null", "true", "[]", "{}", "a=b", "rank", "=", "!!int x", "all", "mean", "paper20",
-    "identity",
-    "org/name", "org/name@x", "a/b/c", "hub:xnli", "hub:", "hub:\x1b[31m/x", "http://", "https://[::1",
-    "https://\x1b[31m",
+    "tab\tline\nbreak", "\u202egnp.exe", "\u2066isolated", "half\udce9", "nul\0byte", "日本語", "é" * 200,
+    "x" * 300, "x" * 5000, "%s{}", "{0}", "[red]x[/red]", "$(true)", "null", "true", "[]", "{}", "a=b", "rank",
+    "=", "!!int x", "all", "mean", "paper20", "identity", "org/name", "org/name@x", "a/b/c", "hub:xnli", "hub:",
+    "hub:\x1b[31m/x", "http://", "https://[::1", "https://\x1b[31m",
 )  # fmt: skip
 PATHS = (
-    "~nobody_at_all/x", "~", ".", "..", "/proc/nothing", "/dev/null", "/dev/full", "/dev/zero", "file", "file/below",
-    "store", "empty", "texts.txt", "control", "nothing", "loop", "dangling", "closed/x", "x" * 300, "x/" * 2500,
-    "\x1b[2Jx",
-    "\u202ex", "no text\udcff", "nul\0", "words.csv", "recipe.yaml",
+    "~nobody_at_all/x", "~", ".", "..", "/proc/nothing", "/dev/null", "/dev/full", "/dev/zero", "file",
+    "file/below", "store", "empty", "texts.txt", "control", "nothing", "loop", "dangling", "closed/x", "x" * 300,
+    "x/" * 2500, "\x1b[2Jx", "\u202ex", "no text\udcff", "nul\0", "words.csv", "recipe.yaml",
 )  # fmt: skip
 SETTINGS = (
     "rank=!!int x", "seed=2024-13-45", "seed=2024-01-01", f"rank={'[' * 3000}", "rank=1e400", f"rank={_DIGITS}",
-    "rank=-1",
-    "rank", "=", "=3", "name=\x1b[31mred", "rank=&a [*a]", "rank={", "alpha=.inf", "alpha=.nan", "batch=10000000000",
-    "target_modules=\x1b[31m", "target_modules=[]", "sources=xx", "sources=[1, 2]", "nothing=1", "steps=1",
-    "epochs=1",
-    "rank=65536", "hub={}", "data=3", "learning_rate=yes", "seed=~", "rank=!!python/object:os.system x",
+    "rank=-1", "rank", "=", "=3", "name=\x1b[31mred", "rank=&a [*a]", "rank={", "alpha=.inf", "alpha=.nan",
+    "batch=10000000000", "target_modules=\x1b[31m", "target_modules=[]", "sources=xx", "sources=[1, 2]",
+    "nothing=1", "steps=1", "epochs=1", "rank=65536", "hub={}", "data=3", "learning_rate=yes", "seed=~",
+    "rank=!!python/object:os.system x",
 )  # fmt: skip
 DEVICES = (
-    "meta",
-    "hpu",
-    "vulkan",
-    "xla",
-    "cuda:99",
-    "cuda:-1",
-    "cpu:1",
-    "gpu",
-    "\x1b[31m",
-    "",
-    "cpu:" + _DIGITS,
-)
-# Options that say how many, by the name of the parameter; their values are texts where `all` does too.
+    "meta", "hpu", "vulkan", "xla", "cuda:99", "cuda:-1", "cpu:1", "gpu", "\x1b[31m", "", "cpu:" + _DIGITS,
+)  # fmt: skip
+# Numbers in a text, since it may be `all` too.
 _COUNTS = ("items", "layers")
-_LONG = (
-    "per_pair",
-    "steps",
-    "epochs",
-    "lang",
-    "seen",
-    "trained",
-    "only",
-)  # whose large values are good ones and slow
-
-
-@dataclass(frozen=True)
-class Place:
-    """A working folder for one try."""
-
-    path: Path
 
 
 Line = list[str]
-Generator = Callable[[random.Random, Place], Line]
+# Makes a command line, and may change the files of the working folder it is given.
+Generator = Callable[[random.Random, Path], Line]
 
 
 def _options(name: str) -> dict[str, tuple[str, Any]]:
@@ -178,7 +152,7 @@ def _value(draw: random.Random, parameter: str, kind: Any) -> str:
     return draw.choice(of_kind if draw.random() < 0.8 else (*NUMBERS, *TEXTS, *PATHS))
 
 
-def odd_values(draw: random.Random, _place: Place) -> Line:
+def odd_values(draw: random.Random, _place: Path) -> Line:
     """A good command line with one to three options odd."""
     # Lists have few options, and planning measures the machine: seldom.
     line = list(draw.choices(GOOD, [1 if len(good) < 3 or "--dry-run" in good else 4 for good in GOOD])[0])
@@ -202,18 +176,10 @@ def odd_values(draw: random.Random, _place: Place) -> Line:
     return line
 
 
-def damaged_files(draw: random.Random, place: Place) -> Line:
+def damaged_files(draw: random.Random, place: Path) -> Line:
     """A command that reads a store, a control's record or a list of words, one file of which is damaged."""
-    line = list(draw.choice((
-        ("harvest", "--verify", "store"), ("pca", "store", "--out", "o"),
-        ("align", "store", "--out", "o", "--permutations", "5", "--resamples", "4"),
-        ("compare", "--adapter", "control", "--out", "o", "--lang", "ja", "--items", "4", "--parts", "evaluation"),
-        ("train", "--out", "control", "--recipe", "identity"),
-        ("train", "--out", "o", "--recipe", "recipe.yaml", "--export", "o"),
-        ("lens", "--lang", "de", "--data", "words.csv", "--out", "o"),
-        ("tune", "--out", "o", "--steps", "1", "--positions", "8", "--text", "texts.txt"),
-    )))  # fmt: skip
-    read = [place.path / part for part in line if (place.path / part).exists() and part != "o"]
+    line = list(draw.choice(READERS))
+    read = [place / part for part in line if (place / part).exists() and part != "o"]
     files = sorted(
         file for path in read for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()
     )
@@ -313,11 +279,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _set_up(prepared: Path, path: Path) -> Place:
+def _set_up(prepared: Path, path: Path) -> Path:
     shutil.copytree(prepared, path)
     (path / "loop").symlink_to("loop")
     (path / "dangling").symlink_to("not-here")
-    return Place(path)
+    return path
 
 
 def _try(seed: int, prepared: Path, path: Path) -> tuple[Line, list[str], str]:
@@ -327,11 +293,11 @@ def _try(seed: int, prepared: Path, path: Path) -> tuple[Line, list[str], str]:
     line = generator(draw, place)
     out, err = io.StringIO(), io.StringIO()
     with (
-        contextlib.chdir(place.path), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
+        contextlib.chdir(place), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
         _within(SECONDS),
     ):  # fmt: skip
         code = cli.main(line)
-    shutil.rmtree(place.path, ignore_errors=True)
+    shutil.rmtree(place, ignore_errors=True)
     return line, faults(code, out.getvalue(), err.getvalue()), err.getvalue()
 
 
@@ -362,9 +328,11 @@ def test_some_in_processes_of_their_own(prepared: Path, tmp_path: Path, seed: in
     place = _set_up(prepared, tmp_path / "place")
     line = [argument.replace("\0", "") for argument in odd_values(draw, place)]
     ran = subprocess.run(
-        [sys.executable, "-m", "latentlang", *map(os.fsencode, line)], capture_output=True, cwd=place.path,
+        [sys.executable, "-m", "latentlang", *map(os.fsencode, line)], capture_output=True, cwd=place,
         stdin=subprocess.DEVNULL, timeout=300, check=False,
-        env=environment(HOME=str(tmp_path), PYTHONPATH=str(ROOT), HF_HUB_OFFLINE="1", LC_ALL=draw.choice(("C", "C.UTF-8"))),
+        env=environment(
+            HOME=str(tmp_path), PYTHONPATH=str(ROOT), HF_HUB_OFFLINE="1", LC_ALL=draw.choice(("C", "C.UTF-8"))
+        ),
     )  # fmt: skip
     out, err = (stream.decode(errors="surrogateescape") for stream in (ran.stdout, ran.stderr))
     assert not faults(ran.returncode, out, err), f"{line!r}: {err[-500:]!r}"
