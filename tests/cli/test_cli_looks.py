@@ -133,6 +133,9 @@ def test_the_published_protocol_and_the_answer_modes(run):
         (("tokens", "--lang", "ja", "--model", "pockt"), "did you mean 'pocket'"),
         (("tune", "--out", "t", "--text", "missing.txt"), "cannot read the texts"),
         (("tune", "--out", "t", "--steps", "0"), "steps must be at least 1"),
+        (("tune", "--out", "t", "--positions", str(2**63)), "positions must be at most 65,536"),
+        (("tune", "--out", "t", "--seed", "-5"), "seed must be at least 0, not -5"),
+        (("tune", "--out", "t", "--text", "/dev/zero"), "'/dev/zero' is a device"),
         (("doctor", "--model", "pockett"), "did you mean 'pocket'"),
     ],
 )

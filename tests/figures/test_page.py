@@ -125,3 +125,11 @@ def test_a_page_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="cannot write"):
         write_html(go.Figure(), tmp_path / "folder", title="t")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"]
+
+
+def test_a_title_cannot_reorder_or_steer_what_stands_around_it(tmp_path: Path) -> None:
+    title = "model\u202egnp.exe\x1b[31m half\udce9 \u2066x"
+    page = write_html(go.Figure(), tmp_path / "page.html", title=title).read_text(encoding="utf-8")
+    found = re.findall(r"<title>(.*?)</title>|<h1[^>]*>(.*?)</h1>|aria-label=\"(.*?)\"", page)
+    assert {"".join(one) for one in found} >= {"modelgnp.exe [31m half  x"}
+    assert not any(mark in "".join("".join(one) for one in found) for mark in "\u202e\u2066\x1b\udce9")

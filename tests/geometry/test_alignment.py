@@ -302,9 +302,12 @@ def test_measures_may_be_chosen(tmp_path):
         ({"null": "label"}, "unknown null 'label'"),
         ({"items": "some"}, "unknown choice of items"),
         ({"permutations": -1}, "permutations must be at least 0, not -1"),
+        ({"permutations": 2**63}, "permutations must be at most 100,000"),
+        ({"resamples": 100_001}, "resamples must be at most 100,000, not 100001"),
+        ({"seed": 2**32}, "seed must be at most 4,294,967,295, not 4294967296"),
         ({"components": 0}, "components must be at least 1"),
         ({"level": 1.0}, "level must be between 0 and 1"),
-        ({"device": "cuda:77"}, "use 'cpu'"),
+        ({"device": "cuda:77"}, "no device 'cuda:77' on this machine; there is cpu"),
     ],
 )
 def test_bad_choices_are_named(tmp_path, options, message):

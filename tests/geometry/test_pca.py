@@ -387,6 +387,7 @@ def test_a_number_that_is_not_finite_is_named_with_its_row(tmp_path, bad, method
         ({"languages": "ja"}, "unknown language of this store 'ja'; known: de, en"),
         ({"languages": "klingonish"}, "unknown language 'klingonish'"),
         ({"components": 0}, "components must be at least 1, not 0"),
+        ({"components": 2**63}, "components must be at most 65,536"),
         ({"method": "magic"}, "unknown method 'magic'"),
         ({"state": "after"}, "unknown state 'after'"),
         ({"device": "meta-verse"}, "no device 'meta-verse' on this machine; there is cpu"),

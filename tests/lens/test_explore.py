@@ -125,6 +125,7 @@ def test_parts_of_characters_are_shown_as_bytes(model):
     ("options", "message"),
     [
         ({"top": 0}, "top must be at least 1, not 0"),
+        ({"top": 2**63}, "top must be at most 1,000"),
         ({"positions": [99]}, "no position 99"),
         ({"positions": "some"}, "'some'"),
         ({"positions": []}, "no position asked for"),

@@ -337,6 +337,7 @@ def test_a_lead_in_one_of_two_labels_is_none():
     [
         ({"level": 1.0}, "level must be between 0 and 1, not 1.0"),
         ({"permutations": 0}, "permutations must be at least 1, not 0"),
+        ({"permutations": 2**63}, "permutations must be at most 100,000"),
         ({"minimum": -0.1}, "not -0.1"),
     ],
 )

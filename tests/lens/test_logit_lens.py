@@ -210,6 +210,8 @@ def test_the_users_padding_side_does_not_matter(side):
         ({"language": "jaa"}, "unknown language 'jaa'"),
         ({"language": "ja", "pivot": "xx-unknown"}, "unknown language"),
         ({"language": "ja", "items": 0}, "items must be at least 1, not 0"),
+        ({"language": "ja", "items": 2**63}, "items must be at most 2,147,483,647"),
+        ({"language": "ja", "seed": 2**63}, "seed must be at most 4,294,967,295"),
         ({"language": "ja", "policy": "exklusive"}, "did you mean 'exclusive'"),
         ({"language": "ja", "protocol": "published"}, "did you mean 'as-published'"),
         ({"language": "eo"}, "no data in 'eo'"),

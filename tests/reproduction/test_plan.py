@@ -205,6 +205,8 @@ def test_more_items_cost_more(asked):
     ("changes", "message"),
     [
         ({"items": 0}, "items must be at least 1"),
+        ({"items": 2**63}, "items must be at most 2,147,483,647"),
+        ({"batch_tokens": 0}, "batch_tokens must be at least 1, not 0"),
         ({"items": 9}, "pear needs at least 10 items per language, not 9"),
         ({"overrides": {"task": "nli"}}, "task is said by each experiment"),
         ({"device": "gpu"}, "no device 'gpu'"),
