@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "consolidated*.pth")
 _CONVERT = "from_pretrained(...) and save_pretrained(...) in a place you trust write model.safetensors"
 # Of each weight file, for its fingerprint.
 _SAMPLES, _SAMPLE_BYTES = 64, 256
+# What configs call their number of layers.
+_DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers")
 _HEAD_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForVisionText2Text")
 
 
@@ -129,6 +132,23 @@ def check_config(folder: Path) -> dict[str, Any]:
             "or a bare stack of blocks); latentlang reads decoder-only language models"
         )
     return config
+
+
+def check_depth(config: Mapping[str, Any], files: Iterable[Path]) -> None:
+    """Refuse a config that speaks of more layers than the weights have tensors: they would be built one by one.
+
+    Raises:
+        ModelError: naming the field.
+    """
+    tensors = sum(len(safetensors_header(file)) for file in files)
+    parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
+    for part in parts:
+        for name in _DEPTHS:
+            depth = part.get(name)
+            if isinstance(depth, int | float) and depth > tensors:
+                raise ModelError(
+                    f"the config says {name} {shown(depth)}, and the weights have {tensors:,} tensors in all; {_AGAIN}"
+                )
 
 
 def check_tokenizer(folder: Path) -> None:

@@ -17,6 +17,7 @@ from latentlang.models.adapter_loading import CONFIG, WEIGHTS, other_base, put_o
 from latentlang.models.adapters import Base, check_effect
 from latentlang.models.files import (
     check_config,
+    check_depth,
     check_tokenizer,
     fingerprint,
     weight_files,
@@ -28,8 +29,7 @@ from latentlang.models.running import out_of_memory
 from latentlang.models.tokenizer import load_tokenizer_of
 from latentlang.models.weights import check_weights
 from latentlang.paths import given_path, is_folder, is_present
-
-logger = logging.getLogger(__name__)
+from latentlang.storage.documents import printed
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def load(
             f"{info.hub_id!r} brings Python code of its own, which is not run; if you trust it, say "
             "trust_remote_code=True"
         )
-    weight_files(folder)
+    check_depth(config, weight_files(folder))
     check_tokenizer(folder)
     tokenizer, words = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
     how: dict[str, Any] = {
@@ -321,4 +321,4 @@ def _load_adapter(model: Any, text: str, info: ModelInfo, commit: str) -> tuple[
 
 
 def _line(error: BaseException) -> str:
-    return " ".join((str(error).strip() or type(error).__name__).split())[:300]
+    return printed(str(error).strip() or type(error).__name__, most=300)

@@ -29,7 +29,6 @@ _MOST_YAML = 2**18
 MOST_DEPTH = 64
 # A tokenizer's "no limit" is a number of 31 digits.
 _MOST_DIGITS = 40
-_LONGEST_WORDS = 200
 AGAIN = "make it again, or copy the whole file from where it came from"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -90,7 +89,13 @@ def _line(error: BaseException) -> str:
     """What a library says, on one line, escaped and cut."""
     text = " ".join(str(error).split())
     name = type(error).__name__
-    return f"{name} {_printed(text)}" if text else name
+    return f"{name} {printed(text)}" if text else name
+
+
+def printed(text: str, *, most: int = 200) -> str:
+    """A library's words on one line, escaped where they hold what cannot be printed, and cut."""
+    line = " ".join(text.split())
+    return line if line.isprintable() and len(line) <= most else shown(line, most=most)[1:-1]
 
 
 # Texts
@@ -347,9 +352,9 @@ def parse_yaml(
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         place = f" in line {mark.line + 1}" if mark is not None else ""
-        raise refuse(f"{_printed(problem.problem or 'it cannot be parsed')}{place}") from problem
+        raise refuse(f"{printed(problem.problem or 'it cannot be parsed')}{place}") from problem
     except yaml.YAMLError as problem:
-        raise refuse(_printed(str(problem))) from problem
+        raise refuse(printed(str(problem))) from problem
     except RecursionError:
         raise refuse(f"it is nested too deeply, more than {MOST_DEPTH} levels") from None
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as problem:
@@ -361,12 +366,6 @@ def parse_yaml(
     if (beyond := _beyond(found, finite=True, halves=True)) is not None:
         raise refuse(", at ".join(filter(None, beyond)))
     return found
-
-
-def _printed(text: str) -> str:
-    """A library's words on one line, escaped where they hold what cannot be printed, and cut."""
-    line = " ".join(text.split())
-    return line if line.isprintable() and len(line) <= _LONGEST_WORDS else shown(line)[1:-1]
 
 
 # Records
@@ -412,6 +411,6 @@ def said(problem: ValidationError, *, kind: Literal["file", "value"] = "file") -
     if first["type"] == "extra_forbidden":
         return f"there is a field {place} that this version does not know{more}"
     if first["type"] == "value_error":
-        return f"{place + ': ' if place else ''}{_printed(reason)}{more}"
+        return f"{place + ': ' if place else ''}{printed(reason)}{more}"
     what = place or ("it" if kind == "value" else "its content")
-    return f"{what} is {shown(first['input'], most=80)} and should be {_printed(reason)}{more}"
+    return f"{what} is {shown(first['input'], most=80)} and should be {printed(reason)}{more}"

@@ -12,6 +12,7 @@ from latentlang.errors import InputError
 from latentlang.installing import install_command
 from latentlang.languages import language
 from latentlang.paths import given_path, is_folder
+from latentlang.storage.documents import printed
 from latentlang.tasks import Task
 from latentlang.tasks.draw import generator
 from latentlang.tasks.files import PathLike, read_json
@@ -305,7 +306,7 @@ def _load(hub: HubSet, config: str | None) -> Any:
         return datasets.load_dataset(hub.id, config, split=hub.split, revision=hub.revision)
     except Exception as error:
         # The library raises about everything, from connection errors to bare ValueErrors.
-        reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]
+        reason = printed(str(error).strip() or type(error).__name__)
         raise InputError(
             f"the set {hub.id!r} cannot be read ({reason}); it must be in the local cache or the hub within reach, or "
             "give files in the paper's layout with data="

@@ -311,6 +311,19 @@ def test_an_index_names_files_of_its_folder_only(tmp_path: Path, name: str) -> N
         weight_files(folder)
 
 
+@pytest.mark.parametrize("depth", [10**18, 1e300, 200])
+def test_a_config_of_more_layers_than_weights_builds_nothing(tmp_path: Path, depth: float) -> None:
+    from latentlang.errors import ModelError
+    from latentlang.models import load
+
+    tiny.model("mistral").save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_hidden_layers": depth}))
+    with pytest.raises(ModelError, match=r"the config says num_hidden_layers .* tensors in all"):
+        load(tmp_path)
+
+
 def test_steps_of_a_long_run(tmp_path: Path) -> None:
     from latentlang.steps import Steps
 
