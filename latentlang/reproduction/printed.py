@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, shown, unknown
 from latentlang.languages import language
 from latentlang.reproduction.experiments import BASE
+from latentlang.storage.documents import printed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,7 @@ def published(folder: Path, table: str) -> pd.DataFrame:
         _check_values(path, found, "state", _STATES)
         for column in ("one", "other"):
             _check_languages(path, found[column])
-        found["layer"] = _numbers(path, found["layer"], least=0, most=1000).astype("int64")
+        found["layer"] = _numbers(path, found["layer"], least=0, most=1000, whole=True).astype("int64")
         found["value"] = _numbers(path, found["value"], least=-1, most=1)
     else:
         _check_values(path, found, "task", _TASKS)
@@ -83,11 +84,11 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         found = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot read the published values {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no table of published values: {error}") from error
+    except (ValueError, ArithmeticError, LookupError) as error:
+        raise InputError(f"{path} is no table of published values: {printed(str(error))}") from error
     if tuple(found.columns) != tuple(columns):
         raise InputError(
-            f"{path} must have the columns {', '.join(columns)}, and has {', '.join(found.columns)}"
+            f"{path} must have the columns {', '.join(columns)}, and has {shown(list(found.columns))}"
         )
     if found.empty:
         raise InputError(f"{path} has no rows")
@@ -98,7 +99,7 @@ def _check_values(path: Path, found: pd.DataFrame, column: str, allowed: Sequenc
     for value in found[column].unique():
         if value not in allowed:
             names = ", ".join(name or "(empty)" for name in allowed)
-            raise InputError(f"{path}: {column} must be one of {names}, not {value!r}")
+            raise InputError(f"{path}: {column} must be one of {names}, not {shown(value)}")
 
 
 def _check_languages(path: Path, codes: pd.Series) -> None:
@@ -111,15 +112,15 @@ def _check_languages(path: Path, codes: pd.Series) -> None:
             raise InputError(f"{path}: write the language as {known!r}, not {code!r}")
 
 
-def _numbers(path: Path, texts: pd.Series, *, least: float, most: float) -> pd.Series:
+def _numbers(path: Path, texts: pd.Series, *, least: float, most: float, whole: bool = False) -> pd.Series:
     import pandas as pd
 
     values = pd.to_numeric(texts, errors="coerce")
     # A missing number compares as False, so it is caught too.
-    wrong = texts[~values.between(least, most)]
+    wrong = texts[~values.between(least, most) | (whole & (values % 1 != 0))]
     if not wrong.empty:
+        what = f"a {'whole ' if whole else ''}number from {least:g} to {most:g}"
         raise InputError(
-            f"{path}, row {wrong.index[0] + 1}: {texts.name} must be a number from {least:g} to {most:g}, "
-            f"not {wrong.iloc[0]!r}"
+            f"{path}, row {wrong.index[0] + 1}: {texts.name} must be {what}, not {shown(wrong.iloc[0])}"
         )
     return values.astype("float64") if texts.name == "value" else values

@@ -29,6 +29,7 @@ from latentlang.lens import ExplorerResult, LensResult, TunedLens, explore
 from latentlang.models import HookedLM
 from latentlang.models.files import check_config, fingerprint, weight_files
 from latentlang.reproduction.experiments import load_suite
+from latentlang.reproduction.printed import published
 from latentlang.results import Provenance, Result
 from latentlang.steps import finished_steps, is_whole
 from latentlang.training import TrainingResult, is_identity, read_pairs, recipe
@@ -395,3 +396,40 @@ def test_translations(tmp_path: Path) -> None:
     order = "\nTranslate the input from Chinese to English:\n"
     path.write_text(json.dumps([{"input": f"{n}{order}", "answer": str(n)} for n in range(2)]))
     spoilt_json(path, lambda: read_pairs(path))
+
+
+@pytest.mark.parametrize("table", ["table1", "table8"])
+def test_published_values(tmp_path: Path, table: str) -> None:
+    source = Path(__file__).parents[2] / "experiments" / "spontaneous" / "published" / f"{table}.csv"
+    path = tmp_path / "published" / source.name
+    path.parent.mkdir()
+    rows = source.read_text().splitlines()[:4]
+    path.write_text("\n".join(rows) + "\n")
+
+    def load() -> object:
+        return published(tmp_path, table)
+
+    head, first, *rest = rows
+    for place in range(len(head.split(","))):
+        for value in (
+            "",
+            "\x1b[31m",
+            "nan",
+            "inf",
+            "1e999",
+            "0.5",
+            "-1",
+            "1" * 5000,
+            '"',
+            "x,y",
+            "\0",
+            "\u202e",
+        ):
+            cells = first.split(",")
+            cells[place] = value
+            tried(
+                _written(path, "\n".join([head, ",".join(cells), *rest]).encode(), load),
+                f"{value!r} at {place}",
+            )
+    path.write_text("\n".join(rows) + "\n")
+    spoilt_bytes(path, load)
