@@ -312,6 +312,33 @@ def test_an_index_names_files_of_its_folder_only(tmp_path: Path, name: str) -> N
         weight_files(folder)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "tokenizer.json", "adapter_config.json",
+                                  "model.safetensors", "adapter_model.safetensors"])  # fmt: skip
+def test_models_and_adapters_as_they_are_loaded(tmp_path: Path, name: str) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from latentlang.models import load
+
+    folder, adapter = tmp_path / "model", tmp_path / "adapter"
+    base = tiny.model("mistral")
+    base.save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    tuned = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
+    for own, weight in tuned.named_parameters():
+        if "lora_B" in own:
+            torch.nn.init.normal_(weight)
+    tuned.save_pretrained(adapter)
+    path = (adapter if name.startswith("adapter") else folder) / name
+    whole = path.read_bytes()
+    spoilt = list(mutations.cut(whole))
+    if name.endswith(".json"):
+        spoilt += [(what, json.dumps(made).encode()) for what, made in mutations.changed(json.loads(whole))]
+    for what, content in spoilt[:: max(1, len(spoilt) // 60)]:
+        tried(_written(path, content, lambda: load(folder, adapter=adapter)), f"{name}, {what}")
+
+
 @pytest.mark.parametrize("depth", [10**18, 1e300, 200])
 def test_a_config_of_more_layers_than_weights_builds_nothing(tmp_path: Path, depth: float) -> None:
     from latentlang.errors import ModelError
