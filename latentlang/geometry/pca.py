@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from latentlang.activations import ActivationStore, open_store
 from latentlang.arguments import check_count, ranges
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, shown, unknown
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.features import working_device
 from latentlang.geometry.fit import METHODS, fit, project, spread
@@ -276,8 +276,11 @@ def check_components(count: int, width: int, *, held: int) -> None:
     Raises:
         InputError: it does.
     """
-    if count > max(width, _FEW_COMPONENTS):
-        raise InputError(f"components must be at most {width:,}, the width of the activations, not {count:,}")
+    most = max(width, _FEW_COMPONENTS)
+    if count > most:
+        raise InputError(
+            f"components must be at most {most:,}, not {shown(count)}: activations of width {width:,} have no more"
+        )
     if count * held > _MOST_NUMBERS:
         raise InputError(
             f"{count:,} components would take {8 * count * held / 2**30:,.0f} GiB; ask for fewer components or layers"

@@ -29,6 +29,8 @@ _MOST_YAML = 2**18
 MOST_DEPTH = 64
 # A tokenizer's "no limit" is a number of 31 digits.
 _MOST_DIGITS = 40
+# In digits of any base, and with dashes between them.
+_LONGEST_NUMBER = 4 * _MOST_DIGITS
 AGAIN = "make it again, or copy the whole file from where it came from"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -309,10 +311,18 @@ class _Loader(yaml.SafeLoader):
         return found
 
 
+def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
+    if len(node.value) > _LONGEST_NUMBER:
+        raise _refused(f"it holds a number of more than {_MOST_DIGITS} digits", node.start_mark)
+    found: int = loader.construct_yaml_int(node)  # type: ignore[no-untyped-call]
+    return found
+
+
 def _refused(problem: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, mark)
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 # Dates would come out as objects that nothing here knows, and fail on the 45th of a month; ``<<`` needs aliases.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in kept if tag.rpartition(":")[2] not in ("timestamp", "merge")]
