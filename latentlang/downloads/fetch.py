@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,8 @@ from latentlang.errors import InputError, shown
 from latentlang.installing import install_command
 from latentlang.paths import given_path
 from latentlang.storage.documents import parse_json
-from latentlang.storage.files import prepare_folder, write_text
+from latentlang.storage.files import give_usual_rights, prepare_folder, write_text
+from latentlang.storage.lock import FolderLock
 
 # As `latentlang.tasks` looks for them beside the items (a test holds the two names together).
 BLOCKS_FILE = "few_shot_blocks.json"
@@ -94,6 +95,24 @@ def download(
     source.address(files[0], mirror=mirror)
     pooch = _pooch()
     root = prepare_folder(default_folder(name) if folder is None else given_path(folder))
+    try:
+        with FolderLock(root, needed=False):
+            return _fetched(pooch, source, files, root, mirror=mirror, progress=progress)
+    except _OutOfReachError as error:
+        _leave_nothing_empty(root)
+        raise _out_of_reach(error, source, files, root) from error
+
+
+def _fetched(
+    pooch: ModuleType,
+    source: PublishedSet,
+    files: Sequence[PublishedFile],
+    root: Path,
+    *,
+    mirror: str | None,
+    progress: Progress | None,
+) -> Download:
+    """Have all files in their places, verified."""
     sums = Sums(root, source)
     fetched: list[str] = []
     recorded: list[str] = []
@@ -101,12 +120,8 @@ def download(
         for number, file in enumerate(files):
             if progress is not None:
                 progress(number, len(files))
-            try:
-                if _get(pooch, source, file, root, known=file.sha256 or sums.get(file.place), mirror=mirror):
-                    fetched.append(file.place)
-            except _OutOfReachError as error:
-                _leave_nothing_empty(root)
-                raise _out_of_reach(error, source, files, root) from error
+            if _get(pooch, source, file, root, known=file.sha256 or sums.get(file.place), mirror=mirror):
+                fetched.append(file.place)
             if not file.sha256 and not sums.get(file.place):
                 recorded.append(file.place)
             sums.record(file.place, file.sha256 or pooch.file_hash(str(root / file.place)))
@@ -204,7 +219,7 @@ def _get(
             _check_content(file, place, str(place), then="remove it and run the same command again")
         manager.fetch(file.place, downloader=fetch)
         if asked:
-            place.chmod(0o644)  # pooch's temporary files are their owner's alone
+            give_usual_rights(place)  # pooch's temporary files are their owner's alone
     except InputError:
         raise
     except exceptions.HTTPError as error:

@@ -237,6 +237,20 @@ def file_sha256(path: Path) -> str:
         raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
 
 
+def give_usual_rights(path: Path) -> None:
+    """Give a file that a library made for its owner alone the rights that the umask leaves to new files.
+
+    Raises:
+        OSError: they cannot be given.
+    """
+    temporary, handle = _create(path.parent)
+    try:
+        path.chmod(stat.S_IMODE(os.fstat(handle).st_mode))
+    finally:
+        os.close(handle)
+        temporary.unlink()
+
+
 def check_out(out: str | os.PathLike[str]) -> Path:
     """An output folder as it was given.
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from children import Child, Inside
 from published_files import COMMIT, ITEMS, content, script, serving, small_set
 
 from latentlang.downloads import catalogue, download
 from latentlang.downloads.fetch import default_folder
 from latentlang.errors import InputError
+from latentlang.storage.lock import FolderLock
 from latentlang.tasks import task
 from latentlang.tasks.labels import SENTIMENT
 from latentlang.training import read_pairs
@@ -43,6 +47,30 @@ def _leftovers(folder: Path) -> set[str]:
     own = {file.place for file in catalogue.published_set("small").files}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return found - own - {"few_shot_blocks.json", "SHA256SUMS"}
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644)])
+def test_the_umask_is_obeyed(pinned, tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        download("small", tmp_path, mirror=pinned.address)
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()} == {mode}
+
+
+def test_a_second_process_is_refused_while_the_first_downloads(pinned, tmp_path):
+    def holding(inside: Inside) -> None:
+        with FolderLock(tmp_path):
+            inside.pause()
+
+    with Child(holding) as first:
+        first.wait_for_pause()
+        with pytest.raises(InputError, match=rf"process {first.pid} is writing into"):
+            download("small", tmp_path, mirror=pinned.address)
+        assert not pinned.asked
+    download("small", tmp_path, mirror=pinned.address)
+    assert not _leftovers(tmp_path)
 
 
 def test_what_is_downloaded_is_what_the_tasks_read(pinned, tmp_path):
