@@ -32,11 +32,7 @@ def compare(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the results and report.html. A run that was stopped goes on in it.",
-            parser=options.folder,
-            metavar="PATH",
-        ),
+        options.folder("Folder for the results and report.html. A run that was stopped goes on in it."),
     ] = None,
     model: options.Model = "pocket",
     task: options.TaskName = "sentiment",

@@ -94,12 +94,7 @@ def _few(codes: list[str]) -> str:
 def get(
     name: Annotated[str, typer.Argument(help="Which set (`latentlang data list`).")],
     out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder to put it in; by default one in your cache, which is printed.",
-            parser=options.folder,
-            metavar="PATH",
-        ),
+        Path | None, options.folder("Folder to put it in; by default one in your cache, which is printed.")
     ] = None,
     only: Annotated[
         list[str] | None,

@@ -29,11 +29,7 @@ def harvest(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of the store. A run that was stopped goes on when it is given again.",
-            parser=options.folder,
-            metavar="PATH",
-        ),
+        options.folder("Folder of the store. A run that was stopped goes on when it is given again."),
     ] = None,
     model: options.Model = "pocket",
     task: options.TaskName = "sentiment",

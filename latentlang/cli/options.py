@@ -14,17 +14,19 @@ import typer
 from latentlang.arguments import check_count, parse_layers
 from latentlang.errors import InputError, shown
 from latentlang.storage.documents import parse_yaml
-from latentlang.storage.files import check_out
 
 MODEL_PANEL = "How the model is run"
 
 
-def folder(text: str) -> Path:
-    """An output folder as it was given; an empty text would be the current folder, and is refused."""
-    try:
-        return check_out(text)
-    except InputError as error:  # as a ValueError its own words would not be shown
-        raise typer.BadParameter(str(error)) from error
+def folder(help: str, *names: str, panel: str | None = None) -> Any:
+    """An option that names a folder to write to; an empty name, as of an unset variable, is not the current folder."""
+    return typer.Option(*names, parser=_folder_named, metavar="<path>", help=help, rich_help_panel=panel)
+
+
+def _folder_named(text: str) -> Path:
+    if not text:
+        raise typer.BadParameter("the name of the folder is empty; name one (. is the current folder)")
+    return Path(text)
 
 
 Model = Annotated[
@@ -52,11 +54,7 @@ Items = Annotated[int | None, typer.Option(help="Items per language; by default 
 Seed = Annotated[int, typer.Option(help="Seed of the items' order, examples and intervals.")]
 Out = Annotated[
     Path | None,
-    typer.Option(
-        help="Folder to write to; by default latentlang-out/ and a name for the run.",
-        parser=folder,
-        metavar="PATH",
-    ),
+    folder("Folder to write to; by default latentlang-out/ and a name for the run."),
 ]
 StoreLanguages = Annotated[
     list[str] | None,

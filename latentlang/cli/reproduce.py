@@ -83,21 +83,11 @@ def reproduce(
     ] = 1,
     cache: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of the steps' outcomes; by default latentlang-out/reproduce.",
-            rich_help_panel=_OUTPUT,
-            parser=options.folder,
-            metavar="PATH",
-        ),
+        options.folder("Folder of the steps' outcomes; by default latentlang-out/reproduce.", panel=_OUTPUT),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for figures and tables; by default figures/PAPER/MODEL.",
-            rich_help_panel=_OUTPUT,
-            parser=options.folder,
-            metavar="PATH",
-        ),
+        options.folder("Folder for figures and tables; by default figures/PAPER/MODEL.", panel=_OUTPUT),
     ] = None,
     formats: Annotated[
         str,

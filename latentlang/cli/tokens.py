@@ -33,12 +33,7 @@ def tokens(
     pivot: Annotated[str, typer.Option(help="Language that the others are told from.")] = "en",
     full: Annotated[bool, typer.Option("--full", help="Every token and label, not the first few.")] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for tokens.parquet, policies.parquet and overlap.html.",
-            parser=options.folder,
-            metavar="PATH",
-        ),
+        Path | None, options.folder("Folder for tokens.parquet, policies.parquet and overlap.html.")
     ] = None,
 ) -> None:
     """Show the answer tokens of each language, who shares them, and what each policy costs.

@@ -25,21 +25,14 @@ def train(
         str,
         typer.Option(help="Recipe (`latentlang recipes`), languages such as zh+es-en, or a YAML file."),
     ] = "zh+es-en",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the adapter and its record.", parser=options.folder, metavar="PATH"),
-    ] = None,
+    out: Annotated[Path | None, options.folder("Folder for the adapter and its record.")] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Translations of your own: JSON in the paper's layout, a file or a folder."),
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option(
-            help="Write the translations here in LLaMA-Factory's layout, and train nothing.",
-            parser=options.folder,
-            metavar="PATH",
-        ),
+        options.folder("Write the translations here in LLaMA-Factory's layout, and train nothing."),
     ] = None,
     task: Annotated[
         str | None,

@@ -14,9 +14,7 @@ _DEFAULT_ITEMS = 25  # reviews per language when no text is given
 
 
 def tune(
-    out: Annotated[
-        Path, typer.Option(help="Folder for tuned_lens.safetensors.", parser=options.folder, metavar="PATH")
-    ],
+    out: Annotated[Path, options.folder("Folder for tuned_lens.safetensors.")],
     model: options.Model = "pocket",
     text: Annotated[
         Path | None,

@@ -101,13 +101,13 @@ def refused(outcome: Outcome, *parts: str) -> None:
     ids=_name,
 )  # fmt: skip
 def test_an_empty_name_is_not_the_current_folder(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
-    refused(run(*command, "--out", ""), "'--out'", "the output folder has no name")
+    refused(run(*command, "--out", ""), "'--out'", "the name of the folder is empty")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("option", [("train", "--export"), ("reproduce", "spontaneous", "--cache")])
 def test_nor_is_it_for_other_folders(run: Run, tmp_path: Path, option: tuple[str, ...]) -> None:
-    refused(run(*option, ""), "the output folder has no name")
+    refused(run(*option, ""), "the name of the folder is empty")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -219,7 +219,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write to the folder"):
         prepare_folder(tmp_path / "file" / "out")
-    with pytest.raises(InputError, match="the output folder has no name"):
+    with pytest.raises(InputError, match="the name of the output folder is empty"):
         prepare_folder("")
     assert names(prepare_folder(tmp_path / "a" / "b")) == []
 
