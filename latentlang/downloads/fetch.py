@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from latentlang.downloads.catalogue import (
 from latentlang.downloads.scripts import script_blocks
 from latentlang.errors import InputError, shown
 from latentlang.installing import install_command
-from latentlang.paths import given_path
+from latentlang.paths import given_path, is_folder
 from latentlang.storage.documents import parse_json
 from latentlang.storage.files import give_usual_rights, prepare_folder, write_text
 from latentlang.storage.lock import FolderLock
@@ -94,12 +94,14 @@ def download(
     files = source.chosen(only)
     source.address(files[0], mirror=mirror)
     pooch = _pooch()
-    root = prepare_folder(default_folder(name) if folder is None else given_path(folder))
+    wanted = default_folder(name) if folder is None else given_path(folder)
+    there = {wanted, *wanted.rglob("*")} if is_folder(wanted) else set()
+    root = prepare_folder(wanted)
     try:
         with FolderLock(root, needed=False):
             return _fetched(pooch, source, files, root, mirror=mirror, progress=progress)
     except _OutOfReachError as error:
-        _leave_nothing_empty(root)
+        _leave_nothing_empty(root, there)
         raise _out_of_reach(error, source, files, root) from error
 
 
@@ -132,10 +134,10 @@ def _fetched(
     return Download(root, tuple(fetched), kept, tuple(recorded))
 
 
-def _leave_nothing_empty(root: Path) -> None:
-    """Remove folders in which nothing came to lie: an empty one would pass for a data set."""
+def _leave_nothing_empty(root: Path, there: Collection[Path]) -> None:
+    """Remove folders, but those that were there, in which nothing came to lie: one would pass for a data set."""
     for folder in (*sorted(root.rglob("*"), reverse=True), root):
-        if folder.is_dir() and not any(folder.iterdir()):
+        if folder not in there and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
 

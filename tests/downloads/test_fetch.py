@@ -310,6 +310,17 @@ def test_where_nothing_came_no_folder_is_left_that_would_pass_for_a_set(server, 
     assert not (tmp_path / "new").exists()
 
 
+def test_only_folders_that_were_made_for_nothing_are_removed(server, tmp_path):
+    (tmp_path / "mine" / "empty").mkdir(parents=True)
+    for folder in (tmp_path / "mine", tmp_path / "new"):
+        with pytest.raises(InputError, match="cannot be reached"):
+            download("small", folder, mirror="http://127.0.0.1:9")
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "mine",
+        "mine/empty",
+    ]
+
+
 # Servers that send something else
 
 
