@@ -13,7 +13,14 @@ from latentlang.errors import InputError
 from latentlang.storage.documents import Record, checked, read_json
 from latentlang.storage.files import prepare_folder, write_error, write_text
 from latentlang.storage.full import disk_may_be_full
-from latentlang.storage.ownership import files_below, is_unchanged, remove_files, sealed
+from latentlang.storage.ownership import (
+    files_below,
+    is_leftover,
+    is_unchanged,
+    remove_files,
+    remove_leftovers,
+    sealed,
+)
 
 T = TypeVar("T")
 #: Written into a step's folder before it begins, and again, with the files it made, when it is whole.
@@ -78,6 +85,7 @@ class Steps:
             raise InputError(
                 f"{str(path)!r} is not empty and was not made by this command; choose another folder"
             )
+        remove_leftovers(path)
         same = record is not None and record.get("key") == key
         if same and record is not None and is_whole(path, options):
             try:
@@ -191,7 +199,9 @@ def has_steps(folder: Path, names: Iterable[str]) -> bool:
 
 
 def _holds_something(path: Path) -> bool:
-    return not path.is_dir() or any(entry.name != _UNFINISHED for entry in path.iterdir())
+    return not path.is_dir() or any(
+        entry.name != _UNFINISHED and not is_leftover(entry.name) for entry in path.iterdir()
+    )
 
 
 def _listed(record: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from latentlang.errors import InputError
 # Files up to this size are told apart by their hash too, not by their size alone.
 _HASHED = 4 << 20
 _MOST_NAMED = 4
+# Temporary names of `storage.files`: `replacing` ends them so, `write_text` adds random letters to the file's name.
+_LEFTOVER = re.compile(r"\..+\.partial|\.(step|checkpoint|run)\.json\.\w{8}|\.recipe\.yaml\.\w{8}")
 # Size in bytes, and SHA-256 of small files.
 Seal = tuple[int, str | None]
 
@@ -74,6 +77,17 @@ def files_below(folder: Path, patterns: Sequence[str]) -> list[str]:
     """Names of the files below a folder that fit one of the patterns of `Path.glob`, sorted."""
     found = {path for pattern in patterns for path in folder.glob(pattern)}
     return sorted(path.relative_to(folder).as_posix() for path in found if path.is_file())
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file's name is one that a killed atomic write leaves behind."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed atomic writes left in a folder; it must be locked, or nobody else's."""
+    if folder.is_dir():
+        remove_files(folder, [path.name for path in folder.iterdir() if is_leftover(path.name)])
 
 
 def sealed(folder: Path, names: Iterable[str], *, large: bool = False) -> dict[str, Seal]:

@@ -20,6 +20,7 @@ from latentlang.storage.files import check_out, prepare_folder, replacing
 from latentlang.storage.full import disk_may_be_full
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant
+from latentlang.storage.ownership import check_out, remove_leftovers
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.training import machine, runs
@@ -106,6 +107,8 @@ def train(
     # Of several processes of one run one writes.
     lock: AbstractContextManager[Any] = FolderLock(folder) if found.is_main else nullcontext()
     with lock:
+        if found.is_main:
+            remove_leftovers(folder)
         if pairs is None:
             return _identity(model, chosen, folder, resume=resume, found=found)
         if isinstance(model, HookedLM):

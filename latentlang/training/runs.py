@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,14 @@ from latentlang.errors import InputError, ModelError, shown
 from latentlang.models.files import safetensors_header
 from latentlang.storage.documents import Record, checked, read_json
 from latentlang.storage.files import replacing, write_error, write_text
-from latentlang.storage.ownership import check_free, is_unchanged, remove_files, sealed
+from latentlang.storage.ownership import (
+    check_free,
+    is_leftover,
+    is_unchanged,
+    remove_files,
+    remove_leftovers,
+    sealed,
+)
 from latentlang.training.result import CONFIG, RUN_FILE, WEIGHTS, TrainingResult
 
 CHECKPOINTS = "checkpoints"
@@ -53,7 +61,7 @@ def check_folder(folder: Path) -> None:
     if below.exists() and not below.is_dir():
         raise InputError(f"{str(below)!r} is no folder, and checkpoints go there; choose another folder")
     for path in _checkpoints(folder):
-        if any(path.iterdir()) and _read_seal(path) is None:
+        if _read_seal(path) is None and not all(is_leftover(entry.name) for entry in path.iterdir()):
             raise InputError(
                 f"{str(path)!r} is a checkpoint that this command did not make, where its own would go; choose another "
                 "folder"
@@ -263,7 +271,10 @@ def remove_checkpoints(folder: Path) -> None:
 
 def remove_checkpoint(checkpoint: Path) -> None:
     """Remove what a run wrote into a checkpoint; one that no run made is left alone."""
+    remove_leftovers(checkpoint)
     if _read_seal(checkpoint) is None:
+        with suppress(OSError):  # a kill left it empty, or it is not ours
+            checkpoint.rmdir()
         return
     names = [*_own_files(checkpoint), _SEAL]
     remove_files(checkpoint.parents[1], [f"{CHECKPOINTS}/{checkpoint.name}/{name}" for name in names])

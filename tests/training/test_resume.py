@@ -252,6 +252,19 @@ def test_a_checkpoint_from_elsewhere_in_a_runs_folder_is_not_rotated_away(
     assert (other / "weights").read_text() == "mine"
 
 
+def test_what_killed_writes_left_is_removed(model: HookedLM, six: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(model, six, out=tmp_path, progress=_Stop(3))
+    (tmp_path / "checkpoints" / "checkpoint-4").mkdir()
+    (tmp_path / "checkpoints" / "checkpoint-6").mkdir()
+    for name in (".run.json.a1b2c3d4", ".adapter_model.safetensors.partial"):
+        (tmp_path / name).touch()
+    for name in (".checkpoint.json.a1b2c3d4", ".latentlang-0123456789abcdef.partial"):
+        (tmp_path / "checkpoints" / "checkpoint-4" / name).touch()
+    assert train(model, six, out=tmp_path).provenance.settings["resumed_from"] == 2
+    assert not list(tmp_path.glob(".*")) and not (tmp_path / "checkpoints").exists()
+
+
 def test_an_empty_folder_name_is_not_the_current_folder(
     model: HookedLM, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
