@@ -175,12 +175,12 @@ class ChoiceTask(Task):
         aside = _first_of_each(own, self.kind.labels, max(wanted, self.default_shots))
         names = {item.id for item in aside}
         rest = tuple(item for item in own if item.id not in names)
-        if len(aside) >= wanted and not rest:
+        if wanted < self.default_shots and not rest:
             raise InputError(
                 f"{self.name} in {code!r} has {len(own)} items, which are all set aside for few-shot examples (at "
                 f"least {self.default_shots}, however few are asked for); give more items, or blocks"
             )
-        if len(aside) < wanted:
+        if len(aside) < wanted or not rest:
             raise InputError(
                 f"{wanted} few-shot examples leave no items: {self.name} in {code!r} has {len(own)}; ask for fewer "
                 "shots, or give blocks"

@@ -144,6 +144,41 @@ def test_an_interrupted_command_says_what_it_kept(
     assert TrainingResult.load(tmp_path / "out").provenance.settings["resumed_from"] == 1
 
 
+def test_an_interrupt_before_the_first_checkpoint_and_after_the_last_step_is_told_as_it_was(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    options = ("train", "--recipe", "de-en", "--out", "out", *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(LossDisplay, "__call__", stop)
+        outcome = run(*options)
+    assert (outcome.code, outcome.err) == (
+        130, "latentlang: interrupted before the first checkpoint; the same command begins again\n"
+    )  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr("latentlang.figures.html.write_html", stop)
+        outcome = run(*options)
+    assert (outcome.code, outcome.err) == (
+        130, "latentlang: interrupted; the training was finished, and its adapter and record are in out\n"
+    )  # fmt: skip
+    assert TrainingResult.load(tmp_path / "out").best_step
+
+
+@pytest.mark.parametrize("resume", [(), ("--no-resume",)])
+def test_foreign_files_and_an_empty_name_are_one_line(run, tmp_path: Path, resume: tuple[str, ...]) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "mine").write_text("mine")
+    for out, message in (
+        ("", "the name of the folder is empty"),
+        (".", "'checkpoints', which `latentlang train` did"),
+    ):
+        outcome = run("train", "--recipe", "de-en", "--out", out, *QUICK, *resume)
+        assert outcome.code == 2 and message in outcome.err.splitlines()[-1]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "checkpoints" / "mine"]
+
+
 def test_reading_a_recipe_imports_nothing_heavy() -> None:
     code = (
         "import sys; from latentlang.cli import main\n"

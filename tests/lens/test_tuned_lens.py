@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import tiny
 import torch
@@ -47,6 +49,16 @@ def test_translate_is_affine_and_leaves_the_last_layer(model, tuned):
     torch.testing.assert_close(out[:, -1], resid[:, -1])
     h = resid[1, 1]
     torch.testing.assert_close(out[1, 1], h + tuned.weight[1] @ h + tuned.bias[1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", ["weight", "bias"])
+def test_one_that_is_no_numbers_is_not_loaded(model, tuned, tmp_path, part, value):
+    broken = getattr(tuned, part).clone()
+    broken.view(-1)[-1] = value
+    replace(tuned, **{part: broken}).save(tmp_path)
+    with pytest.raises(InputError, match="values that are no finite numbers"):
+        TunedLens.load(tmp_path, model)
 
 
 def test_saved_and_loaded_it_is_the_same_and_refuses_another_model(model, tuned, tmp_path):

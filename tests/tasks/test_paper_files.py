@@ -269,5 +269,13 @@ def test_bad_folders_are_named(tmp_path):
 
 def test_too_few_items_for_the_examples(tmp_path):
     folder = write_task(tmp_path, "nli", ["en"], count=6)
-    with pytest.raises(InputError, match="6 few-shot examples leave no items"):
-        task("nli", data=folder).prompts("en")
+    asked = task("nli", data=folder)
+    for shots, count in ((None, 6), (8, 8)):
+        with pytest.raises(InputError, match=f"{count} few-shot examples leave no items: nli in 'en' has 6"):
+            asked.prompts("en", shots=shots)
+    # Asking for fewer does not help, and is not what is said.
+    for shots in (0, 3):
+        with pytest.raises(
+            InputError, match=r"has 6 items, which are all set aside .* \(at least 6, however few"
+        ):
+            asked.prompts("en", shots=shots)
