@@ -201,7 +201,7 @@ def check_folder(folder: Path) -> None:
             "there; choose another folder"
         )
     if not (has_steps(folder, _STEPS) or kind_of(folder) == ComparisonResult.kind):
-        check_free(folder, _WRITTEN, what="compare")
+        check_free(folder, _WRITTEN)
 
 
 class _Run:

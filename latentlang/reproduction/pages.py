@@ -76,7 +76,7 @@ class Writer:
             f"{name}.{ending}" for experiment in experiments for name, ending in self._names_of(experiment)
         ]
         pages = [INDEX] if "html" in self._formats else []
-        check_free(self._folder, [README, *pages, *dict.fromkeys(names)], what="reproduce")
+        check_free(self._folder, [README, *pages, *dict.fromkeys(names)])
         self._write_text(README, self._readme(self._title(), []))
         self.files.remove(readme)
 

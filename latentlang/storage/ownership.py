@@ -21,13 +21,12 @@ _LEFTOVER = re.compile(r"\..+\.partial|\.(step|checkpoint|run)\.json\.\w{8}|\.re
 Seal = tuple[int, str | None]
 
 
-def check_free(folder: Path, names: Iterable[str], *, what: str) -> None:
+def check_free(folder: Path, names: Iterable[str]) -> None:
     """Refuse a folder that is not ours yet and holds something of the names that would be written.
 
     Args:
         folder: it need not exist.
         names: of files and folders below it; an empty folder is in nobody's way.
-        what: the command's name, for the message.
 
     Raises:
         InputError: saying what is there.
@@ -36,8 +35,8 @@ def check_free(folder: Path, names: Iterable[str], *, what: str) -> None:
     if there:
         more = f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else ""
         raise InputError(
-            f"{str(folder)!r} holds {', '.join(map(repr, there[:_MOST_NAMED]))}{more}, which `latentlang {what}` did "
-            "not make and would overwrite; choose another folder"
+            f"{str(folder)!r} holds {', '.join(map(repr, there[:_MOST_NAMED]))}{more}, which was not made by this "
+            "command and would be overwritten; choose another folder"
         )
 
 

@@ -56,7 +56,7 @@ def check_folder(folder: Path) -> None:
         InputError: saying what is there.
     """
     if _record(folder) is None:
-        check_free(folder, [*(name for name in OUTPUTS if name != RUN_FILE), CHECKPOINTS], what="train")
+        check_free(folder, [*(name for name in OUTPUTS if name != RUN_FILE), CHECKPOINTS])
     below = folder / CHECKPOINTS
     if below.exists() and not below.is_dir():
         raise InputError(f"{str(below)!r} is no folder, and checkpoints go there; choose another folder")

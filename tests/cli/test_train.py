@@ -172,7 +172,7 @@ def test_foreign_files_and_an_empty_name_are_one_line(run, tmp_path: Path, resum
     (tmp_path / "checkpoints" / "mine").write_text("mine")
     for out, message in (
         ("", "the name of the folder is empty"),
-        (".", "'checkpoints', which `latentlang train` did"),
+        (".", "'checkpoints', which was not made by this command"),
     ):
         outcome = run("train", "--recipe", "de-en", "--out", out, *QUICK, *resume)
         assert outcome.code == 2 and message in outcome.err.splitlines()[-1]

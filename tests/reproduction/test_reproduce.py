@@ -256,7 +256,7 @@ def test_a_full_disk_leaves_no_step_half_done_and_other_groups_go_on(done, small
 def test_files_from_elsewhere_are_not_overwritten(done, small, mistral, tmp_path, name):
     (tmp_path / name).write_text("mine")
     planned = plan(str(small), model=mistral, cache=done.plan.bench.cache, **QUICK)
-    with pytest.raises(InputError, match=f"holds '{name}', which `latentlang reproduce` did not make"):
+    with pytest.raises(InputError, match=f"holds '{name}', which was not made by this command"):
         reproduce(planned, out=tmp_path, formats=["html"])
     assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
 
