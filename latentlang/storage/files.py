@@ -251,15 +251,24 @@ def give_usual_rights(path: Path) -> None:
         temporary.unlink()
 
 
+def check_out(folder: str | os.PathLike[str]) -> Path:
+    """An output folder as it was given.
+
+    Raises:
+        InputError: it is an empty text, which would be the current folder.
+    """
+    if not os.fspath(folder):
+        raise InputError("the name of the output folder is empty; name one (. is the current folder)")
+    return Path(folder)
+
+
 def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     """Make an output folder and make sure that it can be written, before anything slow is computed.
 
     Raises:
         InputError: it cannot be made or written.
     """
-    if not os.fspath(folder):
-        raise InputError("the name of the output folder is empty; name one (. is the current folder)")
-    path = Path(folder)
+    path = check_out(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
         tried, handle = _create(path)

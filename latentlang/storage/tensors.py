@@ -1,5 +1,6 @@
 """Safetensors files as they are read: the header held against the file before anything is made of it;
-and written, the same bytes for the same content in whatever process."""
+and written, the same bytes for the same content in whatever process.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from latentlang.storage.files import check_out, prepare_folder, replacing
 from latentlang.storage.full import disk_may_be_full
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant
-from latentlang.storage.ownership import check_out, remove_leftovers
+from latentlang.storage.ownership import remove_leftovers
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.training import machine, runs

@@ -201,7 +201,7 @@ def test_one_folder_has_one_comparison_at_a_time(mistral, tmp_path, monkeypatch)
     with FolderLock(tmp_path), pytest.raises(InputError, match="is writing into"):
         compare("no model is looked for", adapter=str(lora), out=tmp_path, **SMALL)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="the output folder has no name"):
+    with pytest.raises(InputError, match="the name of the output folder is empty"):
         compare("no model is looked for", adapter=str(lora), out="", **SMALL)
 
 

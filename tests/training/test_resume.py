@@ -269,7 +269,7 @@ def test_an_empty_folder_name_is_not_the_current_folder(
     model: HookedLM, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="the output folder has no name"):
+    with pytest.raises(InputError, match="the name of the output folder is empty"):
         train(model, small, out="")
     assert list(tmp_path.iterdir()) == []
 
