@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from published_files import COMMIT, ITEMS, content, script, serving, small_set
 from latentlang.downloads import catalogue, download
 from latentlang.downloads.fetch import default_folder
 from latentlang.errors import InputError
+from latentlang.installing import install_command
 from latentlang.storage.lock import FolderLock
 from latentlang.tasks import task
 from latentlang.tasks.labels import SENTIMENT
@@ -270,7 +272,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(server, tmp_path):
 def test_without_pooch_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     for ask in (lambda: download("spontaneous", tmp_path), lambda: default_folder("spontaneous")):
-        with pytest.raises(InputError, match=r"downloads need pooch; `pip install 'latentlang\[data\]'`"):
+        with pytest.raises(InputError, match=re.escape(f"downloads need pooch; `{install_command('data')}`")):
             ask()
     assert not list(tmp_path.iterdir())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from test_exactness import state
 from torch import nn
 
 from latentlang.errors import ModelError
+from latentlang.installing import install_command
 from latentlang.models import HookedLM
 from latentlang.models.anatomy import find_layers
 from latentlang.models.bridge import twin
@@ -196,5 +198,5 @@ def test_an_adapter_comes_along_into_the_bridge() -> None:
 
 def test_without_transformer_lens_the_bridge_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "transformer_lens.model_bridge", None)
-    with pytest.raises(ModelError, match=r"pip install 'latentlang\[surgery\]'"):
+    with pytest.raises(ModelError, match=re.escape(install_command("surgery"))):
         HookedLM(tiny.model("mistral"), tiny.tokenizer()).bridge()

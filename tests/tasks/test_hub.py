@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import pytest
 
 import latentlang as ll
 from latentlang.errors import InputError
+from latentlang.installing import install_command
 from latentlang.languages import language
 from latentlang.tasks import task
 from latentlang.tasks.hub import HUB_SETS, is_hub
@@ -271,7 +273,7 @@ def test_a_set_of_another_shape_is_named(tmp_path):
 
 def test_without_datasets_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match=r"need datasets; `pip install 'latentlang\[data\]'`"):
+    with pytest.raises(InputError, match=re.escape(f"need datasets; `{install_command('data')}`")):
         task("nli", data="hub:xnli").prompts("en")
 
 

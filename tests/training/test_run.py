@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tiny_aligned import SMALL, byte_level, hooked
 
 import latentlang as ll
 from latentlang.errors import InputError, ModelError
+from latentlang.installing import install_command
 from latentlang.models import HookedLM
 from latentlang.training import (
     AlignmentData,
@@ -432,7 +434,7 @@ def test_missing_packages_are_named(
     model: HookedLM, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "trl" else object())
-    with pytest.raises(InputError, match=r"training needs trl; `pip install 'latentlang\[train\]'`"):
+    with pytest.raises(InputError, match=re.escape(f"training needs trl; `{install_command('train')}`")):
         train(model, small, out=tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from latentlang.errors import InputError
+from latentlang.installing import install_command
 from latentlang.languages import GROUPS, language
 from latentlang.tasks import task
 from latentlang.tasks.labels import KINDS, languages_of, words
@@ -240,7 +242,7 @@ def test_a_hub_set_out_of_reach_is_one_clear_error(tmp_path: Path, monkeypatch: 
         alignment_data(away)
     assert "\n" not in str(caught.value)
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match=r"need datasets; `pip install 'latentlang\[train\]'`"):
+    with pytest.raises(InputError, match=re.escape(f"need datasets; `{install_command('train')}`")):
         alignment_data(away)
 
 

@@ -13,6 +13,7 @@ import torch
 
 from latentlang.answers import answer_sets, token_bytes
 from latentlang.errors import InputError
+from latentlang.installing import install_command
 from latentlang.lens import explore
 from latentlang.models import HookedLM, load
 from latentlang.tasks import Concept, Prompt, WordTask, task
@@ -203,7 +204,7 @@ def test_bad_input_is_refused_with_a_word_of_advice(pocket, monkeypatch):
     with pytest.raises(InputError, match="no words in 'eo'"):
         explorer(pocket, languages="eo")
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    with pytest.raises(InputError, match=r"pip install 'latentlang\[notebooks\]'"):
+    with pytest.raises(InputError, match=re.escape(install_command("notebooks"))):
         explorer(pocket)
 
 
