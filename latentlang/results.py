@@ -275,7 +275,8 @@ class Result(Displayed):
             InputError: the folder holds no such result, or one of another kind or a newer format.
         """
         path = Path(folder)
-        provenance, record = _read_head(path, cls.kind)
+        record = _read_record(path, cls.kind)
+        provenance = Provenance.of(record, path / METADATA)
         checked(cls.needed, provenance.settings, path / METADATA)
         check_whole(path, record)
         table = read_table(path / TABLE, cls.columns)
@@ -291,8 +292,8 @@ class Result(Displayed):
         return None
 
 
-def _read_head(folder: Path, kind: str) -> tuple[Provenance, dict[str, Any]]:
-    """The provenance of a saved result, and its whole record.
+def _read_record(folder: Path, kind: str) -> dict[str, Any]:
+    """What ``metadata.json`` says of a saved result.
 
     Raises:
         InputError: there is none, it is of another kind or a newer format, or it is damaged.
@@ -312,7 +313,7 @@ def _read_head(folder: Path, kind: str) -> tuple[Provenance, dict[str, Any]]:
             f"{str(folder)!r} was written in format {version}, newer than this version's "
             f"{FORMAT_VERSION}; upgrade latentlang"
         )
-    return Provenance.of(record, path), record
+    return record
 
 
 def repeated(table: pd.DataFrame, keys: list[str]) -> str | None:

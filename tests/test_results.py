@@ -5,7 +5,7 @@ import resource
 import signal
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ from small_store import small_store
 
 from latentlang.errors import InputError
 from latentlang.geometry import PCAResult, pca
-from latentlang.results import Provenance, Result
+from latentlang.results import Provenance, Result, _Fields
 from latentlang.storage.files import PARTIAL
 from latentlang.storage.lock import LOCK, FolderLock
 
@@ -95,6 +95,22 @@ def test_damaged_metadata_is_an_input_error(tmp_path, record):
     (tmp_path / "metadata.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"metadata\.json' is damaged|holds a None result"):
         _Toy.load(tmp_path)
+
+
+def test_what_a_file_does_not_say_is_not_made_up(tmp_path):
+    """A provenance without packages is not given today's."""
+    _toy().save(tmp_path)
+    path = tmp_path / "metadata.json"
+    record = json.loads(path.read_text())
+    for name in ("packages", "commit", "created"):
+        del record["provenance"][name]
+    path.write_text(json.dumps(record))
+    made = _Toy.load(tmp_path).provenance
+    assert (made.packages, made.commit, made.created) == ({}, None, "")
+
+
+def test_the_file_knows_every_field_of_a_provenance():
+    assert set(_Fields.model_fields) == {field.name for field in fields(Provenance)}
 
 
 def test_numbers_of_numpy_are_saved_and_what_cannot_be_leaves_the_older_result(tmp_path):

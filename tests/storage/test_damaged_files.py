@@ -129,6 +129,7 @@ def saved(tmp_path: Path, kind: str) -> tuple[Path, Load]:
     folder = tmp_path / "result"
     if kind in ("before-after", "alignment-comparison"):
         before_after.whole(tmp_path)
+        _without_hashes(tmp_path)
         place = tmp_path if kind == "before-after" else tmp_path / "alignment"
         loads: Any = ComparisonResult if kind == "before-after" else AlignmentComparison
         return place, lambda: loads.load(place)
@@ -150,7 +151,16 @@ def saved(tmp_path: Path, kind: str) -> tuple[Path, Load]:
     else:
         made = _training(folder)
     made.save(folder)
+    _without_hashes(folder)
     return folder, lambda: type(made).load(folder)
+
+
+def _without_hashes(folder: Path) -> None:
+    """As somebody would who makes such a folder by hand: no hash says that a table was changed."""
+    for path in folder.rglob("metadata.json"):
+        record = json.loads(path.read_text())
+        if record.pop("files", None) is not None:
+            path.write_text(json.dumps(record))
 
 
 def _training(folder: Path) -> TrainingResult:
