@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _METADATA = "__metadata__"
 # As the library itself: 100 MB of names.
 _LONGEST = 100_000_000
-_LENGTH = 8
+_LENGTH_BYTES = 8
 _MOST_AXES = 64
 _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
@@ -47,11 +47,11 @@ def safetensors_header(
         if not path.is_file():
             raise error(f"{shown(str(path))} is no file; {then}")
         with path.open("rb") as stream:
-            begin = stream.read(_LENGTH)
-            if len(begin) < _LENGTH:
+            begin = stream.read(_LENGTH_BYTES)
+            if len(begin) < _LENGTH_BYTES:
                 raise damaged(path, "it is no safetensors file: it has no header", then=then, error=error)
             (length,) = struct.unpack("<Q", begin)
-            if length > min(size - _LENGTH, _LONGEST):
+            if length > min(size - _LENGTH_BYTES, _LONGEST):
                 what = (
                     f"it is no safetensors file, or cut off: {length:,} bytes of header in a file of {size:,}"
                 )
@@ -69,7 +69,7 @@ def safetensors_header(
         if (problem := _problem(entry)) is not None:
             raise damaged(path, f"tensor {shown(name, most=80)}: {problem}", then=then, error=error)
         end = max(end, entry["data_offsets"][1])
-    whole = _LENGTH + length + end
+    whole = _LENGTH_BYTES + length + end
     if size < whole:
         raise error(f"{shown(str(path))} is cut off: {size} of {whole} bytes; {then}")
     return header
