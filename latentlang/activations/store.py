@@ -20,6 +20,7 @@ from latentlang.activations.shards import map_rows
 from latentlang.activations.verify import find_faults, quick_faults
 from latentlang.arguments import ranges
 from latentlang.errors import InputError, MissingRowError, unknown
+from latentlang.printable import printable
 from latentlang.results import Provenance
 from latentlang.storage.documents import read_json
 from latentlang.storage.files import Progress
@@ -48,7 +49,7 @@ class ActivationStore:
         return self.manifest.rows
 
     def __repr__(self) -> str:
-        return (
+        return printable(
             f"ActivationStore({str(self.path)!r}, {len(self)} prompts, layers {ranges(self.layers)}, "
             f"pools {', '.join(self.pools)}, {self.manifest.layout.dtype} [{self.d_model}])"
         )
@@ -171,7 +172,9 @@ class LayerView:
         return len(self.store)
 
     def __repr__(self) -> str:
-        return f"LayerView({self.stream}, layer {self.layer}, {self.pool}, {list(self.shape)} {self.dtype})"
+        return printable(
+            f"LayerView({self.stream}, layer {self.layer}, {self.pool}, {list(self.shape)} {self.dtype})"
+        )
 
     @property
     def shape(self) -> tuple[int, int]:

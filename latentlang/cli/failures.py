@@ -21,7 +21,8 @@ _PRINTERS = {"rich", "typer", "click", "codecs", "encodings"}
 # What a machine refuses, whatever the program does: rights, names, space, limits. Anything else (a file that is gone, a
 # folder that is not empty) may be a fault of ours and stays unforeseen.
 _REFUSED = {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EILSEQ,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+    errno.EILSEQ,
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETXTBSY,
     errno.ENXIO, errno.ENODEV, errno.ENOLCK,
 }  # fmt: skip

@@ -26,6 +26,9 @@ SCRIPTS = "scripts"
 _LONGEST_ADDRESS = 2000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
+# Of a host's name (RFC 1035).
+_LONGEST_HOST = 253
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile:
@@ -179,7 +182,7 @@ def _is_address(text: str) -> bool:
         return False
     try:
         parts = urlsplit(text)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        named = 0 < len(parts.hostname or "") <= _LONGEST_HOST and (parts.port is None or parts.port > 0)
         text.encode("utf-8")
     except ValueError:  # a port that is no number, half an IPv6 address
         return False

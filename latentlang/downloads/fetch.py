@@ -320,8 +320,11 @@ def _out_of_reach(
 ) -> InputError:
     places = [root / file.place for file in files]
     there = sum(place.is_file() for place in places)
+    server = urlsplit(str(error)).netloc.rpartition("@")[
+        2
+    ]  # a name and a password before it are nobody's business
     return InputError(
-        f"{urlsplit(str(error)).netloc} cannot be reached, or broke off: {there} of {len(places)} files of "
+        f"{server} cannot be reached, or broke off: {there} of {len(places)} files of "
         f"{source.name} are in {root}; "
         "run the same command again where there is a network (it goes on from there; --mirror names another server), "
         "or use a folder that somebody has with --data FOLDER; without any data the embedded tasks work: "

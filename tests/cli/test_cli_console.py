@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import small_store
 from rich.table import Table
 from rich.text import Text
 
@@ -73,3 +74,20 @@ def test_json_says_the_same_and_steers_nothing(capsys):
 def test_the_text_shown_is_the_text_escaped(capsys):
     output().print(ODD.replace("\x07", "").replace("\r", ""))
     assert capsys.readouterr().out.strip() == SHOWN.replace("\\x07", "").replace("\\r", "")
+
+
+@pytest.mark.parametrize("command", [("harvest", "--verify", "store"), ("pca", "store"), ("align", "store")])
+def test_a_store_from_elsewhere_cannot_steer_the_terminal(run, tmp_path, command):
+    """Its names are whatever somebody wrote into it."""
+    odd = "\x1b[31mmodel\u202e"
+    small_store.small_store(tmp_path / "store", items=12, model=odd, adapter=f"lora{odd}")
+    more = ("--permutations", "5", "--resamples", "4") if command[0] == "align" else ()
+    outcome = run(*command, *more, *(() if command[0] == "harvest" else ("--out", "o")))
+    assert outcome.code == 0, outcome.err
+    shown = outcome.out + outcome.err
+    assert not any(char in shown for char in "\x1b\u202e")
+    if command[0] != "harvest":
+        assert "\\x1b[31mmodel\\u202e" in shown
+        for page in (tmp_path / "o").glob("*.html"):
+            title = page.read_text(encoding="utf-8").partition("<title>")[2].partition("</title>")[0]
+            assert "model" in title and not any(char in title for char in "\x1b\u202e")

@@ -231,6 +231,7 @@ def test_a_very_long_error_is_cut_in_the_middle(capsys):
     ("error", "part"),
     [
         (PermissionError(13, "Permission denied", "closed/x"), "cannot use 'closed/x': Permission denied"),
+        (FileExistsError(17, "File exists", "o/checkpoints"), "cannot use 'o/checkpoints': File exists"),
         (OSError(36, "File name too long", b"x\xff"), "cannot use 'x\\udcff': File name too long"),
         (OSError(28, "No space left on device"), "cannot use a file: No space left on device"),
         (MemoryError(), "not enough memory for this (MemoryError)"),

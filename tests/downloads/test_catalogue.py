@@ -52,7 +52,13 @@ def test_an_address_is_pinned_by_the_commit():
     )
     assert SPONTANEOUS.address(file) == "https://raw.githubusercontent.com" + tail
     assert SPONTANEOUS.address(file, mirror="http://here:8000/gh/") == "http://here:8000/gh" + tail
-    for wrong in ("file:///etc", "ftp://x", "here:8000"):
+    assert SPONTANEOUS.address(file, mirror="https://name:word@[::1]:8000").startswith(
+        "https://name:word@[::1]:8000/"
+    )
+    for wrong in (
+        "file:///etc", "ftp://x", "here:8000", "http://", "https://[::1", "http://a b", "http://x:99999999", "http://x:y",
+        "http://\x1b[31m", "http://x\n/", f"http://{'a' * 3000}",
+    ):  # fmt: skip
         with pytest.raises(InputError, match="the mirror must be a web address"):
             SPONTANEOUS.address(file, mirror=wrong)
 
@@ -74,7 +80,7 @@ def test_the_tasks_look_for_the_blocks_under_this_name():
 
 
 def test_the_room_imports_only_what_it_may():
-    allowed = ("errors", "languages", "results", "storage", "downloads")
+    allowed = ("arguments", "errors", "languages", "paths", "results", "storage", "downloads")
     for path in Path(latentlang.downloads.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latentlang"):
