@@ -93,7 +93,7 @@ def put_on(lm: Any, folder: Path, *, name: str, notes: Iterable[str] = ()) -> tu
         raise ModelError(f"the adapter {name!r} does not fit this model: {_line(error)}{hint}") from error
     if missing or unexpected:
         raise _not_whole(name, missing, unexpected, len(saved))
-    base = Base(slots=kept.changed())
+    base = Base(slots=kept.changed(), untouched=untouched)
     told = [*notes, *_told(config, own)]
     try:
         with switched(tuned, base, on=False):

@@ -113,7 +113,7 @@ def load(
     for note in lm.notes:
         logger.warning("%s: %s", lm.name, note)
     if label is not None and base is not None:
-        check_effect(lm.model, lm.lm, base, device=lm.device, name=label)
+        check_effect(lm.model, lm.lm, base, device=lm.device, name=label, plain=base.untouched)
     return lm
 
 
