@@ -23,6 +23,7 @@ from latentlang.errors import ModelError
 # larger models sum over more terms. A norm or a scale left out shows as 1e-1 or more.
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 _TOLERANCE_HALF = 3e-2
+_NUMBERS = frozenset({torch.float64, torch.float32, torch.bfloat16, torch.float16})
 _PROBE_TOKENS = 24
 
 
@@ -284,12 +285,14 @@ def dissect(lm: Any, *, device: torch.device) -> Anatomy:
 
 def _scale(normed: Tensor, entering: Tensor) -> float:
     """What normed states are multiplied by before they enter the head; 1 where they are not, or it is no number."""
+    half = normed.dtype not in _TOLERANCE
     normed, entering = normed.double(), entering.double().to(normed.device)
     if normed.shape != entering.shape:
         return 1.0
     scale = float((normed * entering).sum() / (normed * normed).sum().clamp_min(1e-30))
     # rounding of the stream's own dtype is no scale
-    return scale if abs(scale - 1) > 1e-3 and abs(scale) > 1e-6 else 1.0
+    rounding = 1e-2 if half else 1e-3
+    return scale if abs(scale - 1) > rounding and abs(scale) > 1e-6 else 1.0
 
 
 def not_finite(
@@ -306,7 +309,7 @@ def not_finite(
     """
     broken = [
         name for name, weight in lm.named_parameters()
-        if weight.is_floating_point() and not weight.is_meta and not _all_finite(weight)
+        if weight.dtype in _NUMBERS and not weight.is_meta and not _all_finite(weight)
     ]  # fmt: skip
     if broken:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""

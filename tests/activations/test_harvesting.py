@@ -124,7 +124,7 @@ def test_a_block_is_run_once_a_language_whatever_the_shards(tmp_path: Path) -> N
     lm = hooked()
     block = [*range(3, 103)]
     prompts = [[*block, place, place] for place in range(110, 122)]
-    lm.read(prompts[:1])
+    lm.read(prompts)  # what is tried at first use is tried
     seen: list[int] = []
     lm.model.get_input_embeddings().register_forward_pre_hook(lambda _m, args: seen.append(args[0].numel()))
     store = ll.harvest(lm, prompts, out=tmp_path, pools=["mean", "last"], shard_bytes=3 * 2 * 4 * 32 * 4)

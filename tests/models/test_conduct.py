@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ import transformers as hf
 from test_exactness import draw, reference
 from test_sharing import tokens_run
 
+import latentlang as ll
 from latentlang.errors import ModelError
+from latentlang.lens import explore
 from latentlang.models import HookedLM, score_answers
 from latentlang.models.conduct import Conduct
 
@@ -224,6 +227,29 @@ def test_a_head_that_rules_tokens_out_is_read() -> None:
     assert plain is not None
     assert bool((masked[:, :2] == -torch.inf).all())
     assert torch.equal(masked[:, 2:], plain[:, 2:])
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda lm, _out: ll.logit_lens(lm, ll.task("sentiment"), language="de", items=4, shots=1),
+        lambda lm, _out: ll.logit_lens(
+            lm, ll.task("sentiment"), language="de", items=4, shots=1, policy="sequence"
+        ),
+        lambda lm, _out: ll.evaluate(lm, ll.task("sentiment"), languages="de", items=4, shots=1),
+        lambda lm, _out: explore(lm, "Review: good"),
+        lambda lm, _out: score_answers(lm, ["Review: "], [[("good",), ("bad",)]], layers=[-1]),
+        lambda lm, out: ll.harvest(lm, ["Review: good"], out=out),
+        lambda lm, _out: next(lm.stream(["Review: good"])),
+    ],
+)
+def test_every_way_to_look_refuses_what_is_not_finite(look: Any, tmp_path: Path) -> None:
+    model = tiny.model("mistral", max_position_embeddings=4096)
+    lm = HookedLM(model, tiny.tokenizer())
+    lm.read([[5, 6], [7]])
+    model.model.layers[1].register_forward_hook(lambda _m, _a, out: out * torch.inf)
+    with pytest.raises(ModelError, match=r"(NaN|infinite)"):
+        look(lm, tmp_path / "out")
 
 
 # What lies between norm and head
