@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from torch import Tensor
 
 from latentlang.errors import ModelError
-from latentlang.models.anatomy import find_layers
+from latentlang.models.anatomy import find_layers, text_config
 from latentlang.models.files import weight_files
 
 # Buffers that old checkpoints carry along and today's code computes itself.
@@ -70,6 +71,9 @@ def _parted(lm: Any, keys: Iterable[str]) -> tuple[list[str], list[str]]:
     Of another part is what lies in a module that the model does not have, unless that is inside its blocks.
     """
     blocks = find_layers(lm)[0] + "."
+    depth = len(find_layers(lm)[1])
+    guessing = getattr(text_config(lm), "num_nextn_predict_layers", None) or 0
+    ahead = tuple(f"{blocks}{depth + extra}." for extra in range(int(guessing)))
     inside: list[str] = []
     other: list[str] = []
     for key in keys:
@@ -79,7 +83,8 @@ def _parted(lm: Any, keys: Iterable[str]) -> tuple[list[str], list[str]]:
             known += 1
         # a module of its own with modules of its own, beside what is known
         foreign = len(path) - known >= 2 or (known == 0 and len(path) > 0)
-        (inside if key.startswith(blocks) or not foreign else other).append(key)
+        own = key.startswith(blocks) and not key.startswith(ahead)
+        (inside if own or (not foreign and not key.startswith(ahead)) else other).append(key)
     return inside, other
 
 
@@ -113,9 +118,17 @@ def _not_zero(folder: Path, keys: list[str]) -> list[str]:
             names = set(stored.keys())
             for key in [key for key in left if key in names]:
                 tensor = stored.get_tensor(key)
-                if not tensor.is_floating_point() or not bool(torch.count_nonzero(tensor)):
+                if not _matters(tensor):
                     del left[key]
     return [*left]
+
+
+def _matters(tensor: Tensor) -> bool:
+    """Whether a tensor is one that was learned: no zeros, no whole numbers, no causal mask (GPT-J, GPT-Neo)."""
+    if not tensor.is_floating_point() or not bool(torch.count_nonzero(tensor)):
+        return False
+    square = tensor.ndim > 2 and tensor.shape[-1] == tensor.shape[-2]
+    return not (square and torch.equal(tensor, torch.ones_like(tensor).tril()))
 
 
 def _more(found: list[Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import architectures
 import pytest
 import tiny
 import torch
@@ -521,6 +522,29 @@ def test_weights_left_out_that_are_zero_or_of_another_part_do_no_harm(tmp_path: 
     lm = load(folder)
     assert torch.equal(lm.read([[5, 6]]).logits, plain)
     assert lm.loading_notes == ("1 weights of its file are no part of LlamaForCausalLM (vision_tower)",)
+
+
+@pytest.mark.parametrize("model_type", ["gptj", "gpt_neo", "gpt_bigcode"])
+def test_masks_that_old_checkpoints_carry_along_do_no_harm(model_type: str, tmp_path: Path) -> None:
+    architectures.model(model_type).save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    plain = load(tmp_path).read([[5, 6]]).logits
+    tensors = load_file(tmp_path / "model.safetensors")
+    part = "attn.attention" if model_type == "gpt_neo" else "attn"
+    tensors[f"transformer.h.0.{part}.bias"] = torch.ones(1, 1, 16, 16).tril()
+    tensors[f"transformer.h.0.{part}.masked_bias"] = torch.tensor(-1e9)
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    # to rounding: the weights lie at other addresses of the file
+    torch.testing.assert_close(load(tmp_path).read([[5, 6]]).logits, plain, rtol=1e-5, atol=1e-5)
+    tensors[f"transformer.h.0.{part}.bias"] = torch.ones(1, 1, 16, 16)
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="would be left out"):
+        load(tmp_path)
+
+
+def test_blocks_that_only_guess_ahead_are_noted(tmp_path: Path) -> None:
+    folder = saved("llama", tmp_path / "mtp", num_hidden_layers=2, num_nextn_predict_layers=1)
+    assert load(folder).loading_notes == ("9 weights of its file are no part of LlamaForCausalLM (model)",)
 
 
 def test_the_revision_is_of_the_file_that_is_loaded(folder: Path) -> None:
