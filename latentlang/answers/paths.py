@@ -1,11 +1,13 @@
 """Whole answers as tokens: the path that a tokenizer takes to write an answer after a prompt, and what ends it.
 
 Where the cue opened a quotation mark, any token that begins with the closing one ends the answer (``"``, but also
-``"⏎`` or ``",``, as tokenizers merge them). That end is what tells ``positiv`` from ``positive``.
+``"⏎`` or ``",``, as tokenizers merge them). That end is what tells ``positiv`` from ``positive``. Where the cue opened
+none and one answer is the beginning of another (``1`` and ``10``), the end of a word closes all of the prompt's own.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -74,7 +76,9 @@ def answer_paths(
 
     There is one path per wording, or two where the cue lets an answer begin with a space (it ends neither in white
     space nor in a quotation mark): with and without. None is the beginning of another, so their probabilities add up.
-    An answer that the tokenizer cannot write has none.
+    An answer that the tokenizer cannot write has none. Where nothing closes the answers and one begins another (``1``
+    and ``10``), each is followed by the end of a word: any token that goes on with neither a letter, a mark nor a
+    digit, nor with what makes a longer answer of it, or the end of the text.
 
     Where the prompt's tokens are not the beginning of the whole text's (the cue's last token merges with the answer's
     first letters), the prompt stays as it is and the answer is spelled after it with the longest tokens that fit,
@@ -92,7 +96,8 @@ def answer_paths(
     if isinstance(answers, str) or len(answers) != len(prompts):
         raise InputError(f"{len(prompts)} prompts need as many lists of answers, not {len(answers)}")
     table = token_bytes(model.tokenizer)
-    spelling = _Spelling(table)
+    end = getattr(model.tokenizer, "eos_token_id", None)
+    spelling = _Spelling(table, frozenset() if end is None else frozenset([end]))
     texts: dict[str, None] = {}
     continued: list[list[list[str]]] = []
     for text, own in zip(map(str, prompts), answers, strict=True):
@@ -106,17 +111,37 @@ def answer_paths(
         continued.append(written)
         texts |= dict.fromkeys([text, *(text + ending for variants in written for ending in variants)])
     encoded = dict(zip(texts, model.encode(list(texts)), strict=True))
-    paths = [
-        [
-            _distinct(
-                spelling.path(encoded[text], encoded[text + ending], ending, closed=bool(closing(text)))
-                for ending in variants
-            )
-            for variants in written
-        ]
-        for text, written in zip(map(str, prompts), continued, strict=True)
-    ]
+    paths = []
+    for text, written in zip(map(str, prompts), continued, strict=True):
+        longer = {} if closing(text) else _longer(table, written)
+        paths.append(
+            [
+                _distinct(
+                    spelling.path(
+                        encoded[text],
+                        encoded[text + ending],
+                        ending,
+                        closed=bool(closing(text)),
+                        longer=longer.get(ending),
+                    )
+                    for ending in variants
+                )
+                for variants in written
+            ]
+        )
     return [encoded[str(prompt)] for prompt in prompts], paths
+
+
+def _longer(table: TokenBytes, written: Sequence[Sequence[str]]) -> dict[str, tuple[bytes, ...]]:
+    """What makes another answer of each, by its text; empty where no answer is the beginning of another one's."""
+    spelled = [{ending: table.answer_bytes(ending) for ending in variants} for variants in written]
+    found: dict[str, tuple[bytes, ...]] = {}
+    for place, own in enumerate(spelled):
+        others = {text for at, variants in enumerate(spelled) if at != place for text in variants.values()}
+        for ending, text in own.items():
+            rests = {other[len(text) :] for other in others if other.startswith(text)} - {b""}
+            found[ending] = (*found.get(ending, ()), *sorted(rests))
+    return found if any(found.values()) else {}
 
 
 def _distinct(paths: Iterable[AnswerPath | None]) -> tuple[AnswerPath, ...]:
@@ -128,14 +153,31 @@ def _distinct(paths: Iterable[AnswerPath | None]) -> tuple[AnswerPath, ...]:
     return tuple(kept)
 
 
+def _ends_a_word(text: bytes) -> bool:
+    """Whether a token begins with a whole character that is neither letter, mark nor digit."""
+    first = text.decode("utf-8", "ignore")[:1]
+    return bool(first) and text.startswith(first.encode()) and unicodedata.category(first)[0] not in "LMN"
+
+
 class _Spelling:
     """How one tokenizer's vocabulary continues a prompt."""
 
-    def __init__(self, table: TokenBytes) -> None:
+    def __init__(self, table: TokenBytes, last: frozenset[int] = frozenset()) -> None:
+        """`last`: tokens that end a text."""
         self.table = table
+        self._last = last
         self._ends: dict[bytes, Tokens] = {}
+        self._after: dict[tuple[bytes, ...], Tokens] = {}
 
-    def path(self, before: list[int], whole: list[int], text: str, *, closed: bool) -> AnswerPath | None:
+    def path(
+        self,
+        before: list[int],
+        whole: list[int],
+        text: str,
+        *,
+        closed: bool,
+        longer: tuple[bytes, ...] | None = None,
+    ) -> AnswerPath | None:
         """The path of a text after a prompt; None where the vocabulary cannot write it.
 
         Args:
@@ -143,6 +185,7 @@ class _Spelling:
             whole: tokens of prompt + text.
             text: answer and what closes it.
             closed: whether something closes it.
+            longer: what makes a longer answer of it, where the end of a word is to close it; else None.
         """
         written = self.table.answer_bytes(text)
         tokens: Tokens | None = tuple(whole[len(before) :])
@@ -151,7 +194,7 @@ class _Spelling:
         if not tokens:
             return None
         if not closed:
-            return AnswerPath(tokens)
+            return AnswerPath(tokens, () if longer is None else self._word_ends(longer))
         ends = self._beginning(self.table.bytes[tokens[-1]] or b"")
         return AnswerPath(tokens[:-1], ends) if len(ends) > 1 else AnswerPath(tokens)
 
@@ -174,6 +217,21 @@ class _Spelling:
             else:
                 return None
         return tuple(tokens)
+
+    def _word_ends(self, longer: tuple[bytes, ...]) -> Tokens:
+        """Tokens that end a word, or the text, and do not make a longer answer of it."""
+        if longer not in self._after:
+            self._after[longer] = tuple(
+                token
+                for token, text in enumerate(self.table.bytes)
+                if token in self._last
+                or (
+                    text
+                    and _ends_a_word(text)
+                    and not any(rest.startswith(text) or text.startswith(rest) for rest in longer)
+                )
+            )
+        return self._after[longer]
 
     def _beginning(self, last: bytes) -> Tokens:
         """Tokens that begin with these bytes."""

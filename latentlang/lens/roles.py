@@ -315,7 +315,11 @@ class Roles:
         if not self.closed:
             labels = dict.fromkeys(prompt.label for prompt in prompts)
             cautions = [self._settled[key].caution for n in labels if (key := ("target", n)) in self._settled]
-            parts += [f"nothing closes the answer, and {caution}" for caution in cautions if caution][:1]
+            parts += [
+                f"nothing closes the answer but the end of a word, and {caution}"
+                for caution in cautions
+                if caution
+            ][:1]
         return "; ".join(parts) + (f" (policy {self.policy})" if parts else "")
 
     def _to_blame(self, label: str) -> str:

@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 
 # Distributions [node, layer] read at once: bounds what is held beside the residual streams themselves.
 _NODES = 256
+# The ends of a word may be half the vocabulary: fewer distributions then, so that no more than this is held of them.
+_MOST_ELEMENTS = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +177,10 @@ def _read_batch(model: HookedLM, reading: Reading, places: list[tuple[_Tree, Tok
     """Read what the nodes want, in the order in which their positions stand in the batch."""
     assert reading.positions is not None
     resid = reading.resid.transpose(1, 2)[reading.positions >= 0]  # [node, layer, d_model]
-    for start in range(0, len(places), _NODES):
-        part = places[start : start + _NODES]
+    widest = max((len(ends) for tree, prefix in places for ends in tree.nodes[prefix].ends), default=0)
+    step = max(1, min(_NODES, _MOST_ELEMENTS // max(1, widest * resid.shape[1])))
+    for start in range(0, len(places), step):
+        part = places[start : start + step]
         nodes = [tree.nodes[prefix] for tree, prefix in part]
         sets = list(dict.fromkeys(ends for node in nodes for ends in node.ends))
         # padded with token 0, which every model has; what it reads there is not looked at
@@ -185,7 +189,7 @@ def _read_batch(model: HookedLM, reading: Reading, places: list[tuple[_Tree, Tok
             [[*node.tokens, *[0] * (width - len(node.tokens))] for node in nodes], dtype=torch.long
         ).view(len(nodes), width)
         readout = read_out(
-            model, resid[start : start + _NODES], TokenSets([np.array(ends, dtype=np.int64) for ends in sets]),
+            model, resid[start : start + step], TokenSets([np.array(ends, dtype=np.int64) for ends in sets]),
             targets=targets,
         )  # fmt: skip
         _keep(readout, part, {ends: place for place, ends in enumerate(sets)})

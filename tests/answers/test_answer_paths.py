@@ -31,7 +31,9 @@ def test_paths_are_the_tokenizers_own_or_spell_the_same_bytes(kind, task):
                 continue
             for path in found:
                 written = b"".join(table.bytes[token] for token in path.tokens)
-                if path.ends:
+                if path.ends and not close:
+                    assert written == table.answer_bytes(answer)
+                elif path.ends:
                     rest = table.answer_bytes(answer + close)[len(written) :]
                     assert rest
                     for end in path.ends:
@@ -74,3 +76,27 @@ def test_what_closes(cue, close):
 def test_an_elision_opens_no_quotation(cue):
     assert closing(cue) == ""
     assert closing(cue[:-2] + " '") == "'"
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_the_end_of_a_word_closes_answers_that_begin_others(kind):
+    model = _lm(trained(kind))
+    table = token_bytes(model.tokenizer)
+    _, (alone, nested, spaced) = answer_paths(
+        model, ["Answer: "] * 3, [["1", "2"], ["1", "10"], [["new"], ["new york"]]]
+    )
+    assert not any(path.ends for found in alone for path in found)
+    if not all(nested):
+        return  # letters that this vocabulary has no bytes for
+    for paths in nested:
+        for path in paths:
+            texts = [table.bytes[token] for token in path.ends if table.bytes[token]]
+            assert texts and not any(text[:1].isalnum() for text in texts)
+            assert model.tokenizer.eos_token_id is None or model.tokenizer.eos_token_id in path.ends
+    short, long = ({table.bytes[t] for path in paths for t in path.ends} for paths in spaced)
+    assert b" y" not in short and b" " not in short and short < long
+    # a quotation mark closes them as it ever did
+    _, (quoted,) = answer_paths(model, ['Answer: "'], [["1", "10"]])
+    assert all(
+        not path.ends or table.bytes[path.ends[0]].startswith(b'"') for found in quoted for path in found
+    )

@@ -1,5 +1,7 @@
 """Whole answers, against one sequence at a time through the model's own hidden states."""
 
+from unicodedata import category
+
 import numpy as np
 import pytest
 import tiny
@@ -180,3 +182,29 @@ def test_chosen_layers_are_read_alone(model):
     (whole,) = score_answers(model, ['a: "'], answers, layers="all")
     assert whole.log_probs.shape == (2, model.n_layers + 1)
     np.testing.assert_allclose(whole.log_probs[:, 1:], every.log_probs, rtol=1e-6)
+
+
+def test_an_answer_that_begins_another_is_followed_by_the_end_of_a_word(model):
+    """``1`` takes no part of what ``10`` has: else it would be picked however sure the model is of ``10``."""
+    table = token_bytes(model.tokenizer)
+    (score,) = score_answers(model, ["Antwort:\n"], [["1", "10"]])
+    ids = model.encode(["Antwort:\n", "Antwort:\n1", "Antwort:\n10"])
+    with torch.inference_mode():
+        before, one, ten = (
+            model.model(torch.tensor([own])).logits[0, -1].double().softmax(-1) for own in ids
+        )
+    digit = ids[1][-1], ids[2][-1]
+    assert (len(ids[1]), len(ids[2])) == (len(ids[0]) + 1, len(ids[0]) + 2)
+    ends = [
+        token
+        for token, text in enumerate(table.bytes)
+        if token == model.tokenizer.eos_token_id
+        or (
+            text
+            and (first := text.decode("utf-8", "replace")[0]) != "\ufffd"
+            and category(first)[0] not in "LMN"
+        )
+    ]
+    expected = [before[digit[0]] * one[ends].sum(), before[digit[0]] * one[digit[1]] * ten[ends].sum()]
+    found = np.exp(score.log_probs[:, -1])
+    np.testing.assert_allclose(found, [float(value) for value in expected], rtol=1e-4)
