@@ -67,6 +67,7 @@ def harvest(
     shard_bytes: int | None = None,
     resume: bool = True,
     about: Mapping[str, Any] | None = None,
+    normed_last: bool = False,
     progress: Progress | None = None,
 ) -> ActivationStore:
     """Run prompts and stream what is asked for to disk.
@@ -94,6 +95,9 @@ def harvest(
             than 1,024 prompts.
         resume: whether to go on with a store that is there; with False it is refused.
         about: what else to note in the store's provenance, e.g. ``{"task": "reviews"}`` for prompts of your own.
+        normed_last: store the last layer's ``resid`` behind the final norm, token by token before any mean: what the
+            reference paper's scripts took from Hugging Face's ``hidden_states[-1]``, so that a correlation at the last
+            layer can be laid beside the paper's. All other layers stand before it.
         progress: called with (prompts done, prompts in all); what was there before counts as done.
 
     Raises:
@@ -114,6 +118,7 @@ def harvest(
     numbers = tuple(sorted(set(check_layers(layers, depth=model.n_layers, streams=names))))
     reader = model.reader(
         layers=numbers, streams=names, pool=kept, logits=False, share=share, batch_tokens=batch_tokens,
+        normed_last=normed_last,
         finite=False,  # `_check_finite` looks at what is stored, while the next batch runs
     )  # fmt: skip
     layout = Layout(names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model)
@@ -129,6 +134,7 @@ def harvest(
                 "batch_tokens": reader.runner.batch_tokens, "share": reader.runner.share,
                 "device": model.device.type,
                 "packages": {name: v for name, v in package_versions().items() if name in _DECISIVE},
+                **({"normed_last": True} if normed_last else {}),
             },
         )  # fmt: skip
         if is_present(folder / MANIFEST):
@@ -136,7 +142,9 @@ def harvest(
         else:
             check_empty(folder)
             _check_space(folder, planned.with_shards().bytes)
-            noted = {"layers": list(numbers), "pools": list(kept), "streams": list(names)}
+            noted: dict[str, Any] = {"layers": list(numbers), "pools": list(kept), "streams": list(names)}
+            if normed_last:
+                noted["normed_last"] = True
             made = replace(provenance, settings={**provenance.settings, **noted})
             manifest = begin(folder, planned, tokens.tables(), made)
         _fill(folder, manifest, tokens, reader, progress)

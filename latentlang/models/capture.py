@@ -119,6 +119,9 @@ class Capture(AbstractContextManager["Capture"]):
         self._hooks.callback(self._anatomy.head.register_forward_pre_hook(self._feed_head).remove)
 
     def _keeper(self, number: int) -> Callable[[Tensor], None]:
+        if self._request.normed_last and number == len(self._anatomy.layers):
+            # token by token, before anything is averaged
+            return lambda hidden: self._keep("resid", number, self._select(self._anatomy.norm(hidden)))
         return lambda hidden: self._keep("resid", number, self._select(hidden))
 
     def _before(self, module: nn.Module, do: Callable[[Tensor], None]) -> None:

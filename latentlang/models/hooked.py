@@ -412,10 +412,13 @@ class HookedLM:
         share: bool = True,
         batch_tokens: int | None = None,
         finite: bool = True,
+        normed_last: bool = False,
     ) -> Reader:
         """What reads list after list of prompts in one way; options as in `stream`.
 
         With ``finite=False`` NaN and infinite activations are not refused, for a caller that looks for them itself.
+        With `normed_last`, ``resid`` of the last layer is what stands behind the final norm, as in Hugging Face's
+        ``hidden_states[-1]``: for comparison with what others published, not for a lens, which norms it itself.
 
         Raises:
             ModelError: an option cannot be used, or the model cannot be read.
@@ -437,7 +440,7 @@ class HookedLM:
         request = Request(
             layers=wanted, streams=names, pooled=any(name != "last" for name in pools),
             squeezed=not several and (bool(pools) or last), logits=logits,
-            pools=tuple(pools) if several else (),
+            pools=tuple(pools) if several else (), normed_last=normed_last,
         )  # fmt: skip
         runner = Runner(
             self._anatomy,

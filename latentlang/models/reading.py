@@ -101,6 +101,7 @@ class Request:
         squeezed: whether there is one vector per prompt and layer, without an axis of positions or pools.
         logits: whether the model's own next-token logits are kept.
         pools: names along the axis of pools; empty without one. The averages stand first, then ``last``.
+        normed_last: whether ``resid`` after the last block is taken behind the final norm.
     """
 
     layers: tuple[int, ...]
@@ -109,6 +110,7 @@ class Request:
     squeezed: bool
     logits: bool
     pools: tuple[str, ...] = ()
+    normed_last: bool = False
 
 
 def check_layers(layers: str | Sequence[int], *, depth: int, streams: tuple[str, ...]) -> tuple[int, ...]:

@@ -173,7 +173,8 @@ class Runner:
         return harvest(
             self._loaded(step), settings.task(step), out=folder / "store", languages=step.languages,
             items=settings.items(step.task), seed=settings.seed, layers=step.layers, pools=(POOL, "question"),
-            batch_tokens=settings.batch_tokens, progress=self._told(step),
+            batch_tokens=settings.batch_tokens, normed_last=settings.protocol == "as-published",
+            progress=self._told(step),
         )  # fmt: skip
 
     def _align(self, step: Step, folder: Path) -> AlignmentResult:

@@ -327,3 +327,29 @@ def test_resuming_can_be_turned_off(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds a store already"):
         ll.harvest(lm, prompts, out=tmp_path, resume=False)
     ll.harvest(lm, prompts, out=tmp_path / "new", resume=False)
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_the_last_layer_can_be_stored_behind_the_norm(tmp_path: Path, share: bool) -> None:
+    """As Hugging Face's ``hidden_states[-1]``, normed token by token before the mean; all other layers as ever."""
+    model = HookedLM(tiny.model("qwen2"), tiny.tokenizer(), name="tiny")
+    task = ll.task("sentiment")
+    options: dict[str, Any] = {
+        "languages": "en,fr", "items": 3, "shots": 1, "pools": ("mean", "last"), "share": share,
+    }  # fmt: skip
+    plain = ll.harvest(model, task, out=tmp_path / "plain", **options)
+    normed = ll.harvest(model, task, out=tmp_path / "normed", normed_last=True, **options)
+    depth = model.n_layers
+    for row, prompt in enumerate(p for code in ("en", "fr") for p in task.prompts(code, items=3, shots=1)):
+        ids = torch.tensor(model.encode([prompt.text]))
+        with torch.inference_mode():
+            states = model.model(ids, output_hidden_states=True).hidden_states[-1][0]
+        for pool, expected in (("mean", states.mean(0)), ("last", states[-1])):
+            torch.testing.assert_close(normed.layer(depth, pool=pool)[row], expected, rtol=1e-4, atol=1e-5)
+            assert not torch.allclose(plain.layer(depth, pool=pool)[row], expected, atol=1e-2)
+    for layer in range(depth):
+        for pool in ("mean", "last"):
+            assert torch.equal(plain.layer(layer, pool=pool)[:], normed.layer(layer, pool=pool)[:])
+    assert normed.provenance.settings["normed_last"] is True
+    with pytest.raises(InputError, match="normed last True there, none here"):
+        ll.harvest(model, task, out=tmp_path / "normed", **options)
