@@ -71,6 +71,14 @@ def harvest(
             rich_help_panel=_KEPT,
         ),
     ] = None,
+    normed_last: Annotated[
+        bool,
+        typer.Option(
+            "--normed-last",
+            help="Keep the last layer behind the final norm, as the reference paper's scripts do.",
+            rich_help_panel=_KEPT,
+        ),
+    ] = False,
     adapter: options.Adapter = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -140,7 +148,7 @@ def harvest(
                 store = run(
                     loaded, prompts, out=out, layers=numbers, pools=pools, streams=streams, seed=seed, share=share,
                     batch_tokens=batch_tokens, dtype=kept_as, about=_about(runs, shots=shots, items=items),
-                    progress=advance,
+                    normed_last=normed_last, progress=advance,
                 )  # fmt: skip
             _print_summary(store, seconds=time.monotonic() - started, before=counts[0])
         except KeyboardInterrupt:

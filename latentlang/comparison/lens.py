@@ -105,7 +105,7 @@ class LensComparison(Displayed):
         found = {}
         for curve in [str(name) for name in pd.unique(self.base.table["curve"].astype(str))]:
             found[curve] = (self._cube(self.base, curve), self._cube(self.tuned, curve))
-        for role in ("target", "pivot"):
+        for role in ("target", "pivot", "source"):
             null = f"{role}_null"
             if role in found and null in found:
                 unread = np.isnan(found[role][0]) | np.isnan(found[null][0])
