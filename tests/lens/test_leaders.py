@@ -597,3 +597,25 @@ def test_p_is_said_to_be_of_right_against_wrong_words():
     found = language_lens(k.model, k.task, language="ja", shots=0).leaders(permutations=100)
     assert found.verdict.count("right against wrong words: p = ") == 1
     assert "p_right" in found.glance() and "p" not in found.glance()
+
+
+def test_a_verdict_says_when_the_prompts_own_word_scores_more():
+    values = 0.001 * np.random.default_rng(0).random((20, 4, 6, 2))
+    readers = ["en", "de", "ru", "hi", "fr", "ja"]
+    values[:, 0, 0] += 0.2
+    found = _result(values, readers, source="fr").leaders(permutations=100)
+    assert found.pivot == "en" and "own French word" not in found.verdict
+    values[:, 0, 4] += 0.5
+    found = _result(values, readers, source="fr").leaders(permutations=100)
+    assert found.pivot == "en"
+    assert "; the prompt's own French word scores more there: 0.500 [0.500, 0.500] (Japanese" in found.verdict
+
+
+def test_all_asked_for_languages_together_keep_the_prompts_own_word():
+    k = written({2: "fr", 5: ASKED}, source="fr")
+    found = language_lens(k.model, k.task, language="ja,ru", shots=0).leaders(permutations=100)
+    own = found.scores[(found.scores["language"] == "all") & (found.scores["reader"] == "(source)")]
+    assert set(own["role"]) == {"source"}
+    assert own.set_index("layer")["score"].loc[2:4].min() > 0.9
+    figure = language_lens(k.model, k.task, language="ja,ru", shots=0).figure()
+    assert any("word of the prompt" in name for name in figure.layout.yaxis.ticktext)
