@@ -99,7 +99,10 @@ def _title(result: ComparisonResult) -> str:
 
 
 def _reading(result: ComparisonResult) -> Iterator[Block]:
-    yield Text(result.paragraph(), kind="lead")
+    who, verdict, *sentences = result.sentences()
+    yield Text(f"{who} {verdict}", kind="lead")
+    # A paragraph for each measure: all in one could not be found again in the table.
+    yield from map(Text, sentences)
     yield Text(method(result.level), kind="about")
     yield _averages(result)
 

@@ -8,7 +8,7 @@ from before_after import CODES, whole
 from plotly.offline import get_plotlyjs
 
 from latentlang.comparison import ComparisonResult
-from latentlang.comparison.wording import signed, unsigned, verdict
+from latentlang.comparison.wording import signed, unsigned, verdict, words_of
 from latentlang.report.comparison import comparison_document
 from latentlang.report.document import Details, Figure, Table
 
@@ -117,3 +117,13 @@ def test_the_map_has_a_row_for_each_language(result):
         "English", "Chinese", "German", "Japanese", "Hindi", "Thai",
     ]  # fmt: skip
     assert len(figure.layout.yaxis.ticktext) == len(CODES)
+
+
+def test_the_text_of_the_page_names_each_measure_that_its_first_table_marks(result):
+    text = " ".join(result.sentences())
+    verdict = result.sentences()[1]
+    for (part, measure), own in result.summary().groupby(["part", "measure"], sort=False):
+        name = words_of(part, measure, pivot=result.pivot).name
+        assert name.casefold() in text.casefold()
+        if (own["change"] != "").any():
+            assert name in verdict
