@@ -135,10 +135,10 @@ def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
 
     content = save(dict(tensors), dict(metadata))
     (length,) = struct.unpack_from("<Q", content)
-    end = _LENGTH + length
-    header = json.loads(content[_LENGTH:end])
+    end = _LENGTH_BYTES + length
+    header = json.loads(content[_LENGTH_BYTES:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     # Tensors begin at a multiple of eight bytes.
-    text += b" " * (-(_LENGTH + len(text)) % 8)
+    text += b" " * (-(_LENGTH_BYTES + len(text)) % 8)
     return struct.pack("<Q", len(text)) + text + content[end:]
