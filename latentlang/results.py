@@ -21,7 +21,8 @@ from latentlang.printable import printable
 from latentlang.storage.documents import Closed, Record, checked, damaged, read_json, reading
 from latentlang.storage.files import Staged, file_sha256, prepare_folder
 from latentlang.storage.lock import FolderLock
-from latentlang.storage.output import METADATA, TABLE, check_vacant, check_whole
+from latentlang.storage.output import METADATA, TABLE, check_vacant
+from latentlang.storage.seals import check_whole
 from latentlang.storage.tables import Columns, read_table
 
 if TYPE_CHECKING:

@@ -11,16 +11,10 @@ from typing import Any, TypeVar
 
 from latentlang.errors import InputError
 from latentlang.storage.documents import Record, checked, read_json
-from latentlang.storage.files import prepare_folder, write_error, write_text
+from latentlang.storage.files import is_temporary, prepare_folder, remove_leftovers, write_text
 from latentlang.storage.full import disk_may_be_full
-from latentlang.storage.ownership import (
-    files_below,
-    is_leftover,
-    is_unchanged,
-    remove_files,
-    remove_leftovers,
-    sealed,
-)
+from latentlang.storage.output import files_below, remove_files
+from latentlang.storage.seals import is_unchanged, sealed
 
 T = TypeVar("T")
 #: Written into a step's folder before it begins, and again, with the files it made, when it is whole.
@@ -200,7 +194,7 @@ def has_steps(folder: Path, names: Iterable[str]) -> bool:
 
 def _holds_something(path: Path) -> bool:
     return not path.is_dir() or any(
-        entry.name != _UNFINISHED and not is_leftover(entry.name) for entry in path.iterdir()
+        entry.name != _UNFINISHED and not is_temporary(entry.name) for entry in path.iterdir()
     )
 
 
@@ -224,8 +218,4 @@ def _record(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, note: Mapping[str, Any]) -> None:
-    text = json.dumps(note, indent=2, ensure_ascii=False, default=str) + "\n"
-    try:
-        write_text(path / STEP_FILE, text)
-    except OSError as error:
-        raise write_error(path / STEP_FILE, error) from error
+    write_text(path / STEP_FILE, json.dumps(note, indent=2, ensure_ascii=False, default=str) + "\n")

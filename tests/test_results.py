@@ -277,7 +277,7 @@ def test_a_full_disk_leaves_the_older_result_of_several_files(tmp_path):
 def test_a_foreign_file_is_named_and_left_alone(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     with pytest.raises(
-        InputError, match=rf"{name}' was not written by this command and would be overwritten"
+        InputError, match=rf"holds '{name}', which was not made by this command and would be overwritten"
     ):
         _toy().save(tmp_path)
     assert (tmp_path / name).read_text() == content and _names(tmp_path) == [name]

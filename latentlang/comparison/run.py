@@ -42,8 +42,7 @@ from latentlang.results import Provenance, package_versions
 from latentlang.steps import Steps, has_steps, step_key
 from latentlang.storage.files import check_out
 from latentlang.storage.lock import FolderLock
-from latentlang.storage.output import check_vacant, kind_of
-from latentlang.storage.ownership import check_free
+from latentlang.storage.output import check_free, check_vacant, kind_of
 from latentlang.tasks import Task, as_task
 
 PARTS = ("evaluation", "lens", "geometry")

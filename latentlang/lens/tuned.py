@@ -151,7 +151,7 @@ def check_target(folder: Path) -> None:
     except (OSError, SafetensorError):
         known = False
     if not known:
-        raise foreign(path)
+        raise foreign(folder, [_FILE])
 
 
 class _Record(Record):

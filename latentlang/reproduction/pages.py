@@ -23,7 +23,7 @@ from latentlang.reproduction.steps import Adapter, Step, adapter_of
 from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
 from latentlang.reproduction.words import about_experiment, command_of, made_with
 from latentlang.storage.files import prepare_folder, write_text
-from latentlang.storage.ownership import check_free
+from latentlang.storage.output import check_free
 
 FORMATS = ("html", *PICTURES)
 README, INDEX = "README.md", "index.html"

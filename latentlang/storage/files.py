@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from safetensors import SafetensorError
 
 from latentlang.errors import InputError
+from latentlang.storage.full import write_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +30,6 @@ Progress = Callable[[int, int], None]
 # gives, so that the next run may remove them.
 PARTIAL = ".partial"
 _TEMPORARY = re.compile(r"\.latentlang-[0-9a-f]{16}" + re.escape(PARTIAL))
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# How libraries that write by themselves (safetensors) word the same.
-_NO_SPACE_WORDS = tuple(f"os error {number}" for number in _NO_SPACE)
 # What the umask then takes from.
 _MODE = 0o666
 
@@ -134,17 +132,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def write_error(path: Path, error: Exception) -> InputError:
-    """What is told when a file cannot be written."""
-    reason = getattr(error, "strerror", None) or str(error)
-    if getattr(error, "errno", None) in _NO_SPACE or any(words in str(error) for words in _NO_SPACE_WORDS):
-        return InputError(
-            f"no space left for {str(path)!r} ({reason}); make space and run the same command again: "
-            "what is complete is kept"
-        )
-    return InputError(f"cannot write {str(path)!r}: {reason}")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

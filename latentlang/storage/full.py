@@ -1,4 +1,4 @@
-"""A full disk, whichever library ran into it, as the one error that says so."""
+"""What cannot be written as one error, and a full disk as one that says so, whichever library ran into it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from latentlang.errors import LatentlangError
-from latentlang.storage.files import write_error
+from latentlang.errors import InputError, LatentlangError
 
 _NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What is left of the number in errors of safetensors (Rust) and torch (its writer of archives notices a write that
@@ -45,3 +44,14 @@ def is_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _NUMBERS
     return any(text in str(error) for text in _TEXTS)
+
+
+def write_error(path: Path, error: Exception) -> InputError:
+    """What is told when a file cannot be written."""
+    reason = getattr(error, "strerror", None) or str(error)
+    if is_full(error):
+        return InputError(
+            f"no space left for {str(path)!r} ({reason}); make space and run the same command again: "
+            "what is complete is kept"
+        )
+    return InputError(f"cannot write {str(path)!r}: {reason}")

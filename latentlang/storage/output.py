@@ -1,20 +1,20 @@
-"""Output folders: whose files lie in one, what may be written over, and whether they belong together."""
+"""Output folders: whose files lie in one, and what in it may be written over or removed: nothing else is."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from latentlang.errors import InputError
-from latentlang.storage.files import file_sha256
 
 #: What each result is known by, and its table.
 METADATA, TABLE = "metadata.json", "result.parquet"
 # By what a folder is known that no result may be written into.
 _STORE = "manifest.json"
+_MOST_NAMED = 4
 
 
 def check_vacant(folder: Path, kind: str | None, names: Iterable[str] = (TABLE,)) -> None:
@@ -45,18 +45,72 @@ def check_vacant(folder: Path, kind: str | None, names: Iterable[str] = (TABLE,)
     for name in wanted:
         path = folder / name
         if os.path.lexists(path) and (there != kind or kind is None):
-            raise foreign(path)
+            raise foreign(folder, [name])
         if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 - these never raise
             raise InputError(
                 f"{str(path)!r} is a folder where a file would go; remove it, or choose another folder"
             )
 
 
-def foreign(path: Path) -> InputError:
-    """What is told of a file that is not ours to overwrite."""
+def check_free(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a folder that is not ours yet and holds something of the names that would be written.
+
+    Args:
+        folder: it need not exist.
+        names: of files and folders below it; an empty folder is in nobody's way.
+
+    Raises:
+        InputError: saying what is there.
+    """
+    there = [name for name in names if _is_taken(folder / name)]
+    if there:
+        raise foreign(folder, there)
+
+
+def _is_taken(path: Path) -> bool:
+    if path.is_symlink() or not path.is_dir():
+        return os.path.lexists(path)
+    return any(path.iterdir())
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove files by their names below a folder, and the folders below it that this leaves empty.
+
+    A name that leads out of the folder is left alone, and so is a folder that holds anything else.
+
+    Raises:
+        InputError: a file cannot be removed.
+    """
+    parents: set[Path] = set()
+    for name in names:
+        relative = Path(name)
+        if relative.is_absolute() or ".." in relative.parts:
+            continue
+        path = folder / relative
+        try:
+            path.unlink(missing_ok=True)
+        except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            if path.is_dir() and not path.is_symlink():
+                continue
+            raise InputError(f"cannot remove {str(path)!r}: {error.strerror or error}") from error
+        parents |= {folder / parent for parent in relative.parents if parent.parts}
+    for parent in sorted(parents, key=lambda path: len(path.parts), reverse=True):
+        with suppress(OSError):  # not empty: it holds what is not ours
+            parent.rmdir()
+
+
+def files_below(folder: Path, patterns: Sequence[str]) -> list[str]:
+    """Names of the files below a folder that fit one of the patterns of `Path.glob`, sorted."""
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(path.relative_to(folder).as_posix() for path in found if path.is_file())
+
+
+def foreign(folder: Path, names: Sequence[str]) -> InputError:
+    """What is told of files in a folder that are not ours to overwrite."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return InputError(
-        f"{str(path)!r} was not written by this command and would be overwritten; move it away, or choose another "
-        "folder"
+        f"{str(folder)!r} holds {', '.join(map(repr, names[:_MOST_NAMED]))}{more}, which was not made by this command "
+        "and would be overwritten; move it away, or choose another folder"
     )
 
 
@@ -71,38 +125,3 @@ def kind_of(folder: Path) -> str | None:
         return ""
     kind = record.get("kind") if isinstance(record, dict) else None
     return kind if isinstance(kind, str) else ""
-
-
-def check_whole(folder: Path, record: Mapping[str, Any]) -> None:
-    """Make sure that a result's files are those that its metadata was written with.
-
-    Args:
-        folder: where they lie.
-        record: content of its ``metadata.json``; one without hashes, of an older version, says nothing.
-
-    Raises:
-        InputError: one is missing or another.
-    """
-    listed = record.get("files")
-    if listed is None:
-        return
-    if not isinstance(listed, dict) or not all(_is_plain(name) for name in listed):
-        raise InputError(f"{str(folder / METADATA)!r} is damaged: its list of files cannot be read")
-    for name, digest in listed.items():
-        path = folder / name
-        if not os.path.isfile(path):  # noqa: PTH113 - this never raises
-            raise InputError(f"{str(folder)!r} holds no whole result: {name} is missing; {_REMEDY}")
-        if file_sha256(path) != digest:
-            raise InputError(
-                f"{str(folder)!r} holds no whole result: {name} is not the file that {METADATA} was written with (it "
-                f"was changed, or a run that was to replace the result was stopped); {_REMEDY}"
-            )
-
-
-_REMEDY = "run the same command again, or take a copy of all its files"
-
-
-def _is_plain(name: str) -> bool:
-    """Whether a name stays within its folder."""
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name

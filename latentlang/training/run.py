@@ -16,11 +16,10 @@ import pandas as pd
 from latentlang.errors import InputError, ModelError
 from latentlang.models.registry import REGISTRY
 from latentlang.results import Provenance, package_versions
-from latentlang.storage.files import check_out, prepare_folder, replacing
+from latentlang.storage.files import check_out, prepare_folder, replacing, write_text
 from latentlang.storage.full import disk_may_be_full
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant
-from latentlang.storage.ownership import remove_leftovers
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.training import machine, runs
@@ -107,8 +106,6 @@ def train(
     # Of several processes of one run one writes.
     lock: AbstractContextManager[Any] = FolderLock(folder) if found.is_main else nullcontext()
     with lock:
-        if found.is_main:
-            remove_leftovers(folder)
         if pairs is None:
             return _identity(model, chosen, folder, resume=resume, found=found)
         if isinstance(model, HookedLM):
@@ -189,7 +186,7 @@ def _identity(
     result = TrainingResult(table=pd.DataFrame(columns=list(COLUMNS)), provenance=provenance)
     if found.is_main:
         runs.begin(folder, wanted)
-        runs.written(folder / runs.RECIPE_FILE, recipe.yaml())
+        write_text(folder / runs.RECIPE_FILE, recipe.yaml())
         result.save(folder)
     return result
 
@@ -359,7 +356,7 @@ class _Run:
 
     def _keep(self, result: TrainingResult) -> None:
         """Write everything but the adapter, the result last: a folder that has it is finished."""
-        runs.written(self.folder / runs.RECIPE_FILE, self.recipe.yaml())
+        write_text(self.folder / runs.RECIPE_FILE, self.recipe.yaml())
         with replacing(self.folder / runs.DATA_FILE) as stream:
             self.data.table().to_parquet(stream, index=False)
         result.save(self.folder)

@@ -17,15 +17,9 @@ from pydantic import ConfigDict
 from latentlang.errors import InputError, ModelError, shown
 from latentlang.models.files import safetensors_header
 from latentlang.storage.documents import Record, checked, read_json
-from latentlang.storage.files import replacing, write_error, write_text
-from latentlang.storage.ownership import (
-    check_free,
-    is_leftover,
-    is_unchanged,
-    remove_files,
-    remove_leftovers,
-    sealed,
-)
+from latentlang.storage.files import is_temporary, remove_leftovers, replacing, write_text
+from latentlang.storage.output import check_free, remove_files
+from latentlang.storage.seals import is_unchanged, sealed
 from latentlang.training.result import CONFIG, RUN_FILE, WEIGHTS, TrainingResult
 
 CHECKPOINTS = "checkpoints"
@@ -43,7 +37,7 @@ _PARTS = (WEIGHTS, CONFIG, "optimizer.pt", "scheduler.pt", "scaler.pt", _STATE, 
 _RANDOM = "rng_state*.pth"
 _FILES = "files"
 #: Patterns of all files that a run leaves in its folder.
-RUN_FILES = (*OUTPUTS, f"{CHECKPOINTS}/checkpoint-*/*", f".{WEIGHTS}*", ".*.partial", ".lock")
+RUN_FILES = (*OUTPUTS, f"{CHECKPOINTS}/checkpoint-*/*", ".lock")
 
 
 def check_folder(folder: Path) -> None:
@@ -61,7 +55,7 @@ def check_folder(folder: Path) -> None:
     if below.exists() and not below.is_dir():
         raise InputError(f"{str(below)!r} is no folder, and checkpoints go there; choose another folder")
     for path in _checkpoints(folder):
-        if _read_seal(path) is None and not all(is_leftover(entry.name) for entry in path.iterdir()):
+        if _read_seal(path) is None and not all(is_temporary(entry.name) for entry in path.iterdir()):
             raise InputError(
                 f"{str(path)!r} is a checkpoint that this command did not make, where its own would go; choose another "
                 "folder"
@@ -123,19 +117,7 @@ def begin(folder: Path, wanted: Mapping[str, Any]) -> None:
         InputError: it cannot be written.
     """
     text = json.dumps({**wanted, _FILES: list(OUTPUTS)}, indent=2, ensure_ascii=False) + "\n"
-    written(folder / RUN_FILE, text)
-
-
-def written(path: Path, text: str) -> None:
-    """Write a text file of a run.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    try:
-        write_text(path, text)
-    except OSError as error:
-        raise write_error(path, error) from error
+    write_text(folder / RUN_FILE, text)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -227,7 +209,7 @@ def keep_adapter(folder: Path, step: int, *, base: str) -> None:
         config["target_modules"].sort()  # PEFT keeps a set, whose order is another in every process
     with (checkpoint / WEIGHTS).open("rb") as source, replacing(folder / WEIGHTS) as stream:
         shutil.copyfileobj(source, stream)
-    written(folder / CONFIG, json.dumps(config, indent=2) + "\n")
+    write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
 def adapter_seal(folder: Path) -> dict[str, Any]:

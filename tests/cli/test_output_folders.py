@@ -141,7 +141,7 @@ def test_a_foreign_file_is_named_before_anything_is_computed(
     before = contents(tmp_path / "out")
     refused(
         run(*command, "--out", "out"),
-        f"'out/{name}' was not written by this command",
+        f"'out' holds '{name}', which was not made by this command",
         "choose another folder",
     )
     assert contents(tmp_path / "out") == before
@@ -368,7 +368,7 @@ def test_a_tuned_lens_is_not_lost_to_what_lies_in_its_place(run: Run, tmp_path: 
     lens.save(tmp_path / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "tuned_lens.safetensors").write_bytes(b"mine")
-    with pytest.raises(InputError, match="was not written by this command"):
+    with pytest.raises(InputError, match="was not made by this command"):
         lens.save(tmp_path / "mine")
     with FolderLock(tmp_path / "out"):
         lens.save(tmp_path / "out")

@@ -257,12 +257,12 @@ def test_what_killed_writes_left_is_removed(model: HookedLM, six: Recipe, tmp_pa
         train(model, six, out=tmp_path, progress=_Stop(3))
     (tmp_path / "checkpoints" / "checkpoint-4").mkdir()
     (tmp_path / "checkpoints" / "checkpoint-6").mkdir()
-    for name in (".run.json.a1b2c3d4", ".adapter_model.safetensors.partial"):
-        (tmp_path / name).touch()
-    for name in (".checkpoint.json.a1b2c3d4", ".latentlang-0123456789abcdef.partial"):
-        (tmp_path / "checkpoints" / "checkpoint-4" / name).touch()
+    for folder in (tmp_path, tmp_path / "checkpoints" / "checkpoint-4"):
+        (folder / ".latentlang-0123456789abcdef.partial").touch()
+    (tmp_path / ".mine.partial").touch()
     assert train(model, six, out=tmp_path).provenance.settings["resumed_from"] == 2
-    assert not list(tmp_path.glob(".*")) and not (tmp_path / "checkpoints").exists()
+    assert [path.name for path in tmp_path.glob(".*")] == [".mine.partial"]
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_an_empty_folder_name_is_not_the_current_folder(
