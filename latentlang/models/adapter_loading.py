@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentlang.errors import ModelError
+from latentlang.errors import LatentlangError, ModelError, shown
 from latentlang.installing import install_command
 from latentlang.models.adapters import (
     Base,
@@ -63,17 +63,23 @@ def put_on(lm: Any, folder: Path, *, name: str, notes: Iterable[str] = ()) -> tu
             config = PeftConfig.from_pretrained(str(folder))
     except Exception as error:
         raise ModelError(f"the config of the adapter {name!r} cannot be read: {_line(error)}") from error
-    check_kind(config)
-    check_scaling(config, name=name)
-    _check_drawn(config, name)
-    saved = [key for key in header if key != "__metadata__"]
-    own = _weights_of_the_base(lm, saved, config)
-    _check_tied(lm, own, folder, name)
-    kept = _Kept(lm, copied=[*own.values(), *_written_over(lm, config)])
+    try:
+        check_kind(config)
+        check_scaling(config, name=name)
+        _check_drawn(config, name)
+        saved = [key for key in header if key != "__metadata__"]
+        own = _weights_of_the_base(lm, saved, config)
+        _check_tied(lm, own, folder, name)
+        kept = _Kept(lm, copied=[*own.values(), *_written_over(lm, config)])
+        expected = _declared(lm, config)
+    except LatentlangError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        # PEFT takes a value of any type into its config
+        raise ModelError(f"the config of the adapter {name!r} is damaged: {_line(error)}") from error
     probe = probe_tokens(lm, device_of(lm.get_input_embeddings(), torch.device("cpu")))
     untouched = probe_logits(lm, probe)
     mapping = getattr(lm, "_checkpoint_conversion_mapping", None) or {}
-    expected = _declared(lm, config)
     if lacking := [key for key in expected if key not in saved]:
         raise _not_whole(name, lacking, [], len(saved))
     try:
@@ -85,7 +91,7 @@ def put_on(lm: Any, folder: Path, *, name: str, notes: Iterable[str] = ()) -> tu
             raise _not_whole(name, [str(error.args[0])], [], len(saved)) from error
         begun = getattr(config, "init_lora_weights", None)
         hint = (
-            f" (it was begun with init_lora_weights={begun!r}; saved with "
+            f" (it was begun with init_lora_weights={shown(begun)}; saved with "
             "save_pretrained(..., path_initial_model_for_weight_conversion=...) it is a plain LoRA)"
             if isinstance(begun, str) and rewrites(config)
             else ""
@@ -130,16 +136,16 @@ def other_base(folder: Path, *, name: str, names: Iterable[str], revision: str |
         if known == revision:
             return None
         return (
-            f"the adapter {name!r} was trained on {said!r} in the revision {known}, and this is {revision} of "
-            f"{ours[0]!r}: readings with it may mean nothing"
+            f"the adapter {name!r} was trained on {shown(said)} in the revision {known}, and this is {revision} "
+            f"of {ours[0]!r}: readings with it may mean nothing"
         )
     if not isinstance(said, str) or not said.strip():
         return None
     if {_plain(given) for given in ours} & {_plain(said)} or _last(said) in {_last(given) for given in ours}:
         return None
     return (
-        f"the adapter {name!r} says that it was trained on {said!r}, and this model is {ours[0]!r}: readings with it "
-        "may mean nothing"
+        f"the adapter {name!r} says that it was trained on {shown(said)}, and this model is {ours[0]!r}: readings "
+        "with it may mean nothing"
     )
 
 
@@ -177,8 +183,8 @@ def _check_drawn(config: Any, name: str) -> None:
     begun = getattr(config, "init_lora_weights", None)
     if isinstance(begun, str) and begun.startswith("pissa_niter_"):
         raise ModelError(
-            f"the adapter {name!r} was begun with init_lora_weights={begun!r}: PEFT draws what this takes out of the "
-            "weights at random, anew at every load, so what was trained cannot be put together again; save it with "
+            f"the adapter {name!r} was begun with init_lora_weights={shown(begun)}: PEFT draws what this takes out of "
+            "the weights at random, anew at every load, so what was trained cannot be put together again; save it with "
             "save_pretrained(..., path_initial_model_for_weight_conversion=...), which makes it a plain LoRA"
         )
 
@@ -292,8 +298,9 @@ def _check_tied(lm: Any, own: Mapping[str, nn.Parameter], folder: Path, name: st
     same = all(torch.equal(stored[0], other) for other in stored[1:])
     if not same or all(plain[key] in heads for key in keys):
         raise ModelError(
-            f"the file of the adapter {name!r} holds {keys[0].removeprefix(_PREFIX)!r} without the embeddings, which "
-            "this model ties to it, and its config does not declare it in modules_to_save; so it would change both"
+            f"the file of the adapter {name!r} holds {shown(keys[0].removeprefix(_PREFIX))} without the embeddings, "
+            "which this model ties to it, and its config does not declare it in modules_to_save; so it would change "
+            "both"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentlang.errors import ModelError
+from latentlang.errors import ModelError, shown
 from latentlang.models.anatomy import embedding_rows, probe_tokens, quiet
 
 # Largest difference of the base's logits from the untouched model's, over their spread. The same weights in the same
@@ -75,9 +75,7 @@ def rewrites(config: Any) -> str | None:
     """How an adapter changes the weights under it, in words; None where it leaves them alone."""
     begun = getattr(config, "init_lora_weights", None)
     if isinstance(begun, str) and begun.casefold() not in _PLAIN_BEGINNINGS:
-        return (
-            f"it was begun with init_lora_weights={begun!r}, which takes its first weights out of the base's"
-        )
+        return f"it was begun with init_lora_weights={shown(begun)}, which takes its first weights out of the base's"
     if getattr(config, "kasa_config", None) is not None:
         return "it is a KaSA adapter, which cuts the smallest singular values out of the base's weights"
     if getattr(config, "layer_replication", None):
@@ -139,7 +137,7 @@ class Base:
         for name, config in configs_of(model).items():
             how = rewrites(config)
             if how is None and biased and trains_biases(config):
-                how = f"it trains biases of the model itself, bias={config.bias!r}"
+                how = f"it trains biases of the model itself, bias={shown(config.bias)}"
             if how is not None:
                 return cls(
                     fault=f"the adapter {name!r} changed the weights under it ({how}), and the original ones are not "
@@ -346,8 +344,8 @@ def check_scaling(config: Any, *, name: str) -> None:
     usable = all(isinstance(value, int | float) and math.isfinite(value) for value in (alpha, rank))
     if not usable or rank <= 0 or abs(alpha) / rank > _MOST_SCALING:
         raise ModelError(
-            f"the adapter {name!r} says lora_alpha={alpha!r} and r={rank!r}, which no adapter is trained with; mend "
-            "its adapter_config.json"
+            f"the adapter {name!r} says lora_alpha={shown(alpha)} and r={shown(rank)}, which no adapter is "
+            "trained with; mend its adapter_config.json"
         )
 
 
@@ -356,7 +354,8 @@ def _extreme(model: nn.Module) -> str:
     for name, config in configs_of(model).items():
         alpha, rank = getattr(config, "lora_alpha", None), getattr(config, "r", None)
         told.append(
-            f"{name!r} of kind {kind_of(config)}" + (f", lora_alpha={alpha}, r={rank}" if rank else "")
+            f"{name!r} of kind {kind_of(config)}"
+            + (f", lora_alpha={shown(alpha)}, r={shown(rank)}" if rank else "")
         )
     return "; ".join(told) or "of no known kind"
 

@@ -345,7 +345,8 @@ def test_models_and_adapters_as_they_are_loaded(tmp_path: Path, name: str) -> No
     spoilt = list(mutations.cut(whole))
     if name.endswith(".json"):
         spoilt += [(what, json.dumps(made).encode()) for what, made in mutations.changed(json.loads(whole))]
-    for what, content in spoilt[:: max(1, len(spoilt) // 60)]:
+    few = spoilt if name == "adapter_config.json" else spoilt[:: max(1, len(spoilt) // 60)]
+    for what, content in few:
         tried(_written(path, content, lambda: load(folder, adapter=adapter)), f"{name}, {what}")
 
 
