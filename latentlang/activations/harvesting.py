@@ -145,7 +145,8 @@ def harvest(
             noted: dict[str, Any] = {"layers": list(numbers), "pools": list(kept), "streams": list(names)}
             if normed_last:
                 noted["normed_last"] = True
-            made = replace(provenance, settings={**provenance.settings, **noted})
+            # last, as the model's notes are complete only when it has been looked at
+            made = replace(provenance, settings={**provenance.settings, **noted, **model.noted})
             manifest = begin(folder, planned, tokens.tables(), made)
         _fill(folder, manifest, tokens, reader, progress)
     return open_store(folder)
@@ -185,7 +186,7 @@ def _prompts(
         asked = tuple(dict.fromkeys(p.language for p in prompts if isinstance(p, Prompt) and p.language))
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task=str(noted.pop("task", name)),
-        languages=tuple(asked), seed=seed, settings={**settings, **noted, **model.noted},
+        languages=tuple(asked), seed=seed, settings={**settings, **noted},
     )  # fmt: skip
     return given, provenance
 

@@ -116,6 +116,7 @@ class HookedLM:
         self._adapter, self._adapter_names = adapter, adapters.active_names(adapters.parts_of(model))
         self._encoder = Encoder(tokenizer)
         self._silence_noted = self._beginning_noted = False
+        self._reading_notes: list[str] = []
         self._found: dict[Hashable, Any] = {}
         find_head(self.lm)  # a model without one is refused at once
         self.n_layers = len(find_layers(self.lm)[1])
@@ -175,7 +176,12 @@ class HookedLM:
         if not self._beginning_noted:
             self._beginning_noted = True
             if self.notices.beginning is not None:
-                logger.warning("%s: %s", self.name, self.notices.beginning)
+                self._note(self.notices.beginning)
+
+    def _note(self, note: str) -> None:
+        """Say what was noticed in reading, and keep it for the provenance of what is read."""
+        self._reading_notes.append(note)
+        logger.warning("%s: %s", self.name, note)
 
     def _watched(self, prompts: Sequence[PromptLike], readings: Iterator[Reading]) -> Iterator[Reading]:
         """The readings; once per model a note, where tokens that write nothing hold much of the probability.
@@ -189,10 +195,18 @@ class HookedLM:
                 mass += self.notices.silent_mass(reading.logits) * len(reading)
                 rows += len(reading)
             yield reading
+        self.note_silence(mass, rows)
+
+    def note_silence(self, mass: float, rows: int) -> None:
+        """Note, once, tokens that write nothing where they hold much of the probability.
+
+        Args:
+            mass: their probability, summed over the next-token distributions that were looked at.
+            rows: how many of these there were.
+        """
         if rows and mass / rows > SILENT_SHARE and not self._silence_noted:
             self._silence_noted = True
-            padded = self.vocab_size - len(self.tokenizer)
-            logger.warning("%s: %s", self.name, silent_note(mass / rows, padded))
+            self._note(silent_note(mass / rows, self.vocab_size - len(self.tokenizer)))
 
     @property
     def device(self) -> torch.device:
@@ -235,8 +249,12 @@ class HookedLM:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of results should know of this model and its adapter, a sentence each."""
-        return (*self.loading_notes, *self._base.notes)
+        """What a reader of results should know of this model and its adapter, a sentence each.
+
+        What is noticed only in reading (a beginning left out, probability on tokens that write nothing) is among them
+        from then on.
+        """
+        return (*self.loading_notes, *self._base.notes, *self._reading_notes)
 
     @property
     def noted(self) -> dict[str, list[str]]:

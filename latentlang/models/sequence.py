@@ -99,6 +99,7 @@ def score_answers(
         )
     left = {id(tree): len(tree.runs) for tree in trees}
     done = 0
+    mass, seen = 0.0, 0
     for reading in model.stream(
         [[*tree.before, *run[-1]] for tree, run in runs],
         layers=wanted,
@@ -106,12 +107,20 @@ def score_answers(
         logits=False, share=share, batch_tokens=batch_tokens,
     ):  # fmt: skip
         batch = [runs[index] for index in reading.index.tolist()]
-        _read_batch(model, reading, [(tree, prefix) for tree, run in batch for prefix in run])
+        places = [(tree, prefix) for tree, run in batch for prefix in run]
+        _read_batch(model, reading, places)
+        if wanted[-1] == model.n_layers:
+            final = _streams(reading)[
+                [place for place, (_tree, prefix) in enumerate(places) if not prefix], -1
+            ]
+            mass += model.notices.silent_mass(model.unembed(final)) * len(final)
+            seen += len(final)
         for tree, _run in batch:
             left[id(tree)] -= 1
             done += left[id(tree)] == 0
         if progress is not None:
             progress(done, len(trees))
+    model.note_silence(mass, seen)
     return [tree.scores(found, len(wanted)) for tree, found in zip(trees, paths, strict=True)]
 
 
@@ -173,10 +182,15 @@ class _Tree:
         return total
 
 
+def _streams(reading: Reading) -> Tensor:
+    """``[node, layer, d_model]``, in the order in which the positions stand in the batch."""
+    assert reading.positions is not None
+    return reading.resid.transpose(1, 2)[reading.positions >= 0]
+
+
 def _read_batch(model: HookedLM, reading: Reading, places: list[tuple[_Tree, Tokens]]) -> None:
     """Read what the nodes want, in the order in which their positions stand in the batch."""
-    assert reading.positions is not None
-    resid = reading.resid.transpose(1, 2)[reading.positions >= 0]  # [node, layer, d_model]
+    resid = _streams(reading)
     widest = max((len(ends) for tree, prefix in places for ends in tree.nodes[prefix].ends), default=0)
     step = max(1, min(_NODES, _MOST_ELEMENTS // max(1, widest * resid.shape[1])))
     for start in range(0, len(places), step):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
 import torch
 
+import latentlang as ll
+from latentlang.activations import harvest
+from latentlang.evaluation import evaluate
+from latentlang.lens import explore, language_lens, logit_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.doctor import check_up
 
@@ -16,18 +21,15 @@ from latentlang.models.doctor import check_up
 def needs_beginning() -> Any:
     """A model that is at a loss unless its first token is the beginning-of-text token."""
     model = tiny.model("mistral")
-    model.register_forward_hook(
-        lambda _m, args, kwargs, output: (
-            output if int(kwargs["input_ids"][0, 0]) == tiny.BOS else _worse(output)
-        ),
-        with_kwargs=True,
-    )
+    first = [tiny.BOS]
+
+    def look(_module: Any, _args: Any, given: dict[str, Any]) -> None:
+        first[0] = int(given["input_ids"][0, 0])
+
+    model.register_forward_pre_hook(look, with_kwargs=True)
+    # at the head, so that the lens has the model's own logits
+    model.lm_head.register_forward_hook(lambda _m, _a, logits: logits * (1 if first[0] == tiny.BOS else 3))
     return model
-
-
-def _worse(output: Any) -> Any:
-    output.logits = output.logits * 3
-    return output
 
 
 def without_bos() -> Any:
@@ -82,6 +84,35 @@ def test_probability_on_rows_that_no_token_writes_is_noted_once(
     assert float(own) == pytest.approx(share, rel=1e-4)
     assert [record.message.split(" of the")[0] for record in caplog.records] == [f"padded: {share:.0%}"]
     assert "40 of them beyond its tokenizer" in caplog.text
+
+
+def test_what_was_noticed_goes_into_the_provenance_of_what_is_read(tmp_path: Path) -> None:
+    task = ll.task("sentiment", answers="en")
+    how: dict[str, Any] = {"items": 2, "shots": 0}
+
+    def padding() -> HookedLM:
+        return HookedLM(padded(0.9), tiny.tokenizer())
+
+    def headless() -> HookedLM:
+        return HookedLM(needs_beginning(), without_bos())
+
+    silent = "90% of the model's own probability lies on tokens that write nothing"
+    beginning = "the tokenizer puts no '<s>' before a text"
+    for lm, said in ((padding, silent), (headless, beginning)):
+        results = [
+            logit_lens(lm(), task, language="de", **how),
+            logit_lens(lm(), task, language="de", policy="sequence", **how),
+            language_lens(lm(), task, language="de", among="de,en", policy="against-target", **how),
+            evaluate(lm(), task, languages="de", score="sequence", **how),
+        ]
+        for number, result in enumerate(results):
+            folder = result.save(tmp_path / f"{lm.__name__}-{number}")
+            notes = type(result).load(folder).provenance.settings.get("model_notes", [])
+            assert [note for note in notes if note.startswith(said)], type(result)
+    (note,) = explore(headless(), "Review: good").provenance.settings["model_notes"]
+    assert note.startswith(beginning)
+    store = harvest(headless(), ["Review: good", "Kritik"], out=tmp_path / "store")
+    assert store.provenance.settings["model_notes"][0].startswith(beginning)
 
 
 def test_little_of_it_is_not_noted_and_the_doctor_gives_the_share(caplog: pytest.LogCaptureFixture) -> None:
