@@ -208,21 +208,25 @@ def reading(
     if gap.empty:
         return f"{name} cannot be judged here: no reading is a number."
     count = int(gap["n"].max())
-    sure = gap[gap["low"] > 0]
-    best = (gap if sure.empty else sure).sort_values("mean", ascending=False).iloc[0]
+    # A lead that is sure goes before a larger one that is not; what is sure and next to nothing is no lead.
+    sure = gap[(gap["low"] > 0) & (gap["mean"] >= SMALL_LEAD)]
+    few = count < _FEWEST_ITEMS
+    best = (gap if sure.empty or few else sure).sort_values("mean", ascending=False).iloc[0]
     mean, low, high = (_rounded(float(best[column])) for column in ("mean", "low", "high"))
     interval, layer = f"{mean} [{low}, {high}]", int(best["layer"])
     where = f"layer {layer}" + (", the output itself" if layer == last else "")
-    if count < _FEWEST_ITEMS:
+    if few:
         return (
             f"{name} is at most {mean} above its null, at {where}: of {count} item{'' if count == 1 else 's'}, too few "
             "to say more."
         )
     if sure.empty:
-        found = f"No layer reads {name} above its null with confidence: at most {interval}, at {where}."
-        return found + _copying(copied, source)
-    if best["mean"] < SMALL_LEAD:
-        return f"{name} hardly leads its null: at most {interval}, at {where}." + _copying(copied, source)
+        little = bool((gap["low"] > 0).any())
+        size = f" by {SMALL_LEAD:g} or more" if little else ""
+        found = f"No layer reads {name} above its null{size} with confidence"
+        if little and best["mean"] < SMALL_LEAD:
+            found = f"{name} hardly leads its null"
+        return f"{found}: at most {interval}, at {where}." + _copying(copied, source)
     asked = find_language(target).name
     ahead = (
         f"the {asked} answer cannot be read"

@@ -145,6 +145,12 @@ def test_readings_claim_no_more_than_the_interval():
         unsure
         == "No layer reads English above its null with confidence: at most 0.20 [0.00, 0.40], at layer 1."
     )
+    # what is sure and next to nothing is not "at most" where more was read
+    small = ((1, 0.001, 0.0001, 0.002, 0.1), (2, 0.04, -0.01, 0.09, 0.2))
+    assert say(*small) == "English hardly leads its null: at most 0.04 [-0.01, 0.09], at layer 2."
+    assert say(small[0], (2, 0.3, -0.01, 0.7, 0.2)) == (
+        "No layer reads English above its null by 0.05 or more with confidence: at most 0.30 [-0.01, 0.70], at layer 2."
+    )
     assert "layer 3, the output itself" in say((3, 0.5, 0.4, 0.6, 1.0))
     assert say(target="en") == "English is what was asked for: there is no pivot to look for."
     assert say() == "English cannot be read here: its answers have no token of their own, or no null."
@@ -157,12 +163,15 @@ def test_readings_say_when_the_prompts_own_word_leads():
         )
 
     none = ((1, 0.0, -0.01, 0.01, 0.0), (2, 0.0, -0.01, 0.01, 0.0))
-    lead = "English leads its null by 0.21 [0.17, 0.25] at layer 2; there it is ahead of the Japanese answer too in 60%"
-    assert say(*none) == f"{lead} of the items."
+    lead = (
+        "English leads its null by 0.21 [0.17, 0.25] at layer 2; there it is ahead of the Japanese answer in 60% of "
+        "the items in which that can be read."
+    )
+    assert say(*none) == lead
     # more than the pivot, where the pivot leads
     more = say((1, 0.9, 0.8, 1.0, 1.0), (2, 0.4, 0.3, 0.5, 1.0))
     assert more == (
-        f"{lead} of the items. The prompt's own French word leads its null by more there, 0.40 [0.30, 0.50], and by "
+        f"{lead} The prompt's own French word leads its null by more there, 0.40 [0.30, 0.50], and by "
         "0.90 at layer 1."
     )
     assert say((1, 0.0, 0, 0, 0), (2, 0.4, 0.3, 0.5, 1.0)).endswith(
@@ -170,10 +179,10 @@ def test_readings_say_when_the_prompts_own_word_leads():
     )
     # elsewhere, or less
     assert say((1, 0.9, 0.8, 1.0, 1.0), (2, 0.1, 0.05, 0.2, 1.0)).endswith(
-        "of the items. The prompt's own French word leads its null by 0.90 [0.80, 1.00] at layer 1."
+        "can be read. The prompt's own French word leads its null by 0.90 [0.80, 1.00] at layer 1."
     )
     # uncertain, or too small to speak of
-    assert say((1, 0.9, -0.1, 1.0, 1.0), (2, 0.04, 0.03, 0.05, 1.0)) == f"{lead} of the items."
+    assert say((1, 0.9, -0.1, 1.0, 1.0), (2, 0.04, 0.03, 0.05, 1.0)) == lead
     copies = say((1, 0.9, 0.8, 1.0, 1.0), (2, 0.1, 0.05, 0.2, 1.0), rows=((1, 0.0, -0.02, 0.02, 0.0),))
     assert copies == (
         "No layer reads English above its null with confidence: at most 0.00 [-0.02, 0.02], at layer 1. The prompt's "
