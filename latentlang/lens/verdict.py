@@ -18,6 +18,7 @@ LEADER_COLUMNS = (
 )  # fmt: skip
 #: Of fewer candidates it is no question which one leads.
 FEWEST_CANDIDATES = 3
+_MORE = "read more items, fewer languages, or try policy against-target"
 #: What sums and p-values may differ by from their exact values.
 EXACT = 1e-9
 
@@ -66,10 +67,7 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
             f"leads; read the words of at least {FEWEST_CANDIDATES} that are neither asked for nor given ({nearest})"
         )
     elif not panel.comparable:
-        why = (
-            "the words of the language asked for cannot be read, so that no other can be said to be ahead of them; try "
-            f"policy against-target ({nearest})"
-        )
+        why = f"{_unread(panel)}, so that no language can be said to be ahead of it; {_MORE} ({nearest})"
     elif peak["p"] > 1 - level + EXACT:
         why = (
             f"no language's right words stand out from its wrong ones more than chance would have it ({nearest}, "
@@ -98,6 +96,15 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
             + f"; right against wrong words: p = {_p(peak['p'])}"
         )
     return row | {"why": why + _copying(here, peak)}
+
+
+def _unread(panel: Panel) -> str:
+    """How much of the language asked for was read, where that is too little to compare with."""
+    read = int(panel.items_read[panel.where("asked")].max(initial=0))
+    return (
+        f"of the language asked for {counted(read, 'answer')} of {len(panel.labels)} can be read, and "
+        f"{FEWEST_ITEMS} are needed"
+    )
 
 
 def _copying(here: pd.DataFrame, peak: pd.Series) -> str:
