@@ -59,9 +59,16 @@ def test_a_change_names_its_size_its_interval_and_its_languages():
         "The probability of saying the right word rose on average over 3 languages (0.500 before, 0.550 after; +0.050, "
         "95% interval +0.030 to +0.070), but these are too few languages to expect the same of others; in the 2 never "
         "seen in training no evidence of change (+0.010, −0.010 to +0.030); in the one seen in training it rose "
-        "(+0.090, +0.070 to +0.110); taken singly, it rose in Japanese (+0.200) and fell in German (−0.100); by less "
-        "than 0.01 in 1 language."
+        "(+0.090, +0.070 to +0.110); taken singly, it rose in Japanese (+0.200) and fell in German (−0.100); in 1 "
+        "language more it changed by less than 0.01."
     )
+
+
+def test_small_changes_alone_have_their_own_verb():
+    rows = [_row("language", language="ja", change="down", difference=-0.002), _row("language", language="de")]
+    rows += [_row("all", difference=0.0), _row("unseen", change="down", difference=-0.02, n=1)]
+    sentence = findings(_table(*rows), level=0.95)[1]
+    assert "it fell (−0.020, −0.040 to +0.000); in 1 language it changed by less than 0.01." in sentence
 
 
 def test_what_paired_readings_find_and_nobody_would_care_for_is_no_headline():
