@@ -94,7 +94,7 @@ def how_to_read(
     )
     paragraphs = [
         f"A language model works layer by layer. At each layer {asks} A solid line is the probability, averaged over "
-        f"all items, that this word is the right answer in {asked} (blue) or in {pivot} (orange). The last layer is "
+        f"the items that can be read, that this word is the right answer in {asked} (blue) or in {pivot} (orange). The last layer is "
         "what the model really says.",
         f"A dashed line is the null: the average probability of {wrong}, in the same language. If {pivot} rises no "
         "higher than its null, the layer leans towards the language but not towards the answer; only the distance "
@@ -115,10 +115,14 @@ def how_to_read(
             " A dotted line adds up the words of all labels: how much of the layer's guess goes to the task at all."
         )
     if copied:
+        either = f"in {pivot} or {asked}"
+        apart = {
+            "drop": f"Items of which this word and the answer {either} can begin with one token are left out",
+            "sequence": f"Items of which this word is spelled as the answer {either} are left out",
+        }.get(made.policy or "", f"A token that can begin both this word and the answer {either} counts for neither")
         paragraphs.append(
             "The thin green line is the word that stands in the prompt itself: where it rises above its null, the "
-            f"layer copies it. A token that can begin both this word and the answer in {pivot} or {asked} counts for "
-            "neither, so that a copy is not taken for an answer."
+            f"layer holds that word, as one that merely copies would. {apart}, so that a copy is not taken for an answer."
         )
     if made.policy == "exclusive":
         paragraphs.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,23 @@ def test_the_prompts_own_word_is_a_third_thin_curve() -> None:
     mixed = lens_result(["ja", "fr"], copied=True, settings={"sources": {"ja": "fr", "fr": "de"}})
     shown = {trace.name for trace in lines(lens_figure(mixed)) if trace.legendgroup == "source"}
     assert shown == {"Language of the prompt: the prompt's own word"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("exclusive", "A token that can begin both this word and the answer in English or Japanese counts for neither"),
+        ("shared", "A token that can begin both this word and the answer in English or Japanese counts for neither"),
+        ("drop", "Items of which this word and the answer in English or Japanese can begin with one token are left out"),
+        ("sequence", "Items of which this word is spelled as the answer in English or Japanese are left out"),
+    ],
+)
+def test_the_caption_says_what_the_policy_does_with_copies(policy: str, said: str) -> None:
+    result = lens_result(["ja"], copied=True)
+    result = replace(result, provenance=replace(result.provenance, policy=policy))
+    (own,) = [text for text in lens_figure(result).layout.meta["how_to_read"] if "stands in the prompt" in text]
+    assert said in own and own.count("so that a copy is not taken for an answer") == 1
+    assert ("counts for neither" in own) == (policy in ("exclusive", "shared"))
 
 
 def test_a_closed_task_adds_the_curves_of_all_labels() -> None:
