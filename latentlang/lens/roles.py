@@ -297,20 +297,19 @@ class Roles:
         """What cannot be read, and why for the first, and how many answers begin like the prompt's word."""
         parts = []
         for role, code in self.languages.items():
-            lost = [
+            dropped = [prompt for prompt in prompts if self._to_blame(prompt.label) == role]
+            unread = [
                 prompt
                 for prompt in prompts
-                if not self._readable(role, prompt.label, prompt)
-                and self._to_blame(prompt.label) in ("", role)
+                if not self._dropped(prompt.label) and not self._readable(role, prompt.label, prompt)
             ]
-            if lost:
-                settled = self._settled.get((role, lost[0].label))
-                why = (settled.lost or self._why_empty(role, lost[0])) if settled else "no word"
-                answer = "" if settled is None else f" {self.answers[code, lost[0].label].answers[0]!r}"
-                example = f", e.g.{answer}" if answer else ""
-                parts.append(
-                    f"{len(lost)} of {len(prompts)} answers in {code} cannot be read{example}: {why}"
-                )
+            # An item that the policy drops is read in no language, not only in the one that it is dropped for.
+            for lost, what in (
+                (dropped, f"items are dropped for their answer in {code}"),
+                (unread, f"answers in {code} cannot be read"),
+            ):
+                if lost:
+                    parts.append(f"{len(lost)} of {len(prompts)} {what}{self._example(role, lost[0])}")
         parts += self._like_the_source(prompts)
         if not self.closed:
             labels = dict.fromkeys(prompt.label for prompt in prompts)
@@ -321,6 +320,14 @@ class Roles:
                 if caution
             ][:1]
         return "; ".join(parts) + (f" (policy {self.policy})" if parts else "")
+
+    def _example(self, role: str, prompt: Prompt) -> str:
+        """One answer that is lost, and why."""
+        settled = self._settled.get((role, prompt.label))
+        if settled is None:
+            return ": no word"
+        answer = self.answers[self.languages[role], prompt.label].answers[0]
+        return f", e.g. {answer!r}: {settled.lost or self._why_empty(role, prompt)}"
 
     def _to_blame(self, label: str) -> str:
         """The first role for which the policy drops items of a label; empty where it drops none."""

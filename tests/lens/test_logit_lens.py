@@ -1,6 +1,7 @@
 """The lens on tasks, against one prompt at a time through the model's own hidden states."""
 
 import itertools
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -241,7 +242,11 @@ def test_a_dropped_item_is_read_by_nobody(policy, protocol):
     assert read["pivot"] <= read["target"] and read["pivot_null"] <= read["target"]
     assert len(read["entropy"]) == 60
     assert result.gap()["n"].max() <= len(read["target"])
-    assert "answers in nl cannot be read" in result.provenance.settings["notes"]["nl"]
+    note = result.provenance.settings["notes"]["nl"]
+    counts = [
+        int(count) for count in re.findall(r"(\d+) of 60 items are dropped for their answer in \w+", note)
+    ]
+    assert sum(counts) == 60 - len(read["target"]) and "items are dropped for their answer in nl" in note
 
 
 def test_labels_that_the_pivot_shares_are_out_of_its_curves_too():

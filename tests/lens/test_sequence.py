@@ -99,7 +99,7 @@ def test_answers_that_no_reading_tells_apart_are_noted():
     k = written({1: "en", 2: ASKED}, n_layers=3, concepts=concepts)
     result = logit_lens(k.model, k.task, language="de", shots=0, policy="sequence")
     assert (
-        "1 of 4 answers in de cannot be read, e.g. 'hotel': 'hotel' is also the en answer"
+        "1 of 4 items are dropped for their answer in de, e.g. 'hotel': 'hotel' is also the en answer"
         in (result.provenance.settings["notes"]["de"])
     )
     assert set(result.table.query("curve == 'target'")["label"]) == {"w/positive", "w/cat", "w/dog"}
