@@ -66,6 +66,12 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
         "items; null: the same reading for wrong answers.",
         style="dim",
     )
+    if result.provenance.protocol == "as-published":
+        yield Text(
+            "as published: what begins like a word of the prompt counts as an answer all the same; the default "
+            "protocol tells the two apart.",
+            style="dim",
+        )
     if is_tuned(result.provenance):
         yield Text(
             "tuned lens: trained towards the output, it may translate away a language that only passes through; read "

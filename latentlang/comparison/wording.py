@@ -266,7 +266,9 @@ def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
         text += f"; taken singly, it {' and '.join(turned)}"
     slight = _slight(rows)
     if slight:
-        text += f"; in {counted(slight, 'language')}{' more' if turned else ''} it changed by less than {LEAST:g}"
+        text += (
+            f"; in {counted(slight, 'language')}{' more' if turned else ''} it changed by less than {LEAST:g}"
+        )
     return f"{text}." if turned or slight else f"{text}; {_NONE} in any single language."
 
 

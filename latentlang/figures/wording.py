@@ -94,8 +94,8 @@ def how_to_read(
     )
     paragraphs = [
         f"A language model works layer by layer. At each layer {asks} A solid line is the probability, averaged over "
-        f"the items that can be read, that this word is the right answer in {asked} (blue) or in {pivot} (orange). The last layer is "
-        "what the model really says.",
+        f"the items that can be read, that this word is the right answer in {asked} (blue) or in {pivot} (orange). "
+        "The last layer is what the model really says.",
         f"A dashed line is the null: the average probability of {wrong}, in the same language. If {pivot} rises no "
         "higher than its null, the layer leans towards the language but not towards the answer; only the distance "
         f"between the two is evidence that the answer itself can be read in {pivot}. That it is used is not shown.",
@@ -119,10 +119,19 @@ def how_to_read(
         apart = {
             "drop": f"Items of which this word and the answer {either} can begin with one token are left out",
             "sequence": f"Items of which this word is spelled as the answer {either} are left out",
-        }.get(made.policy or "", f"A token that can begin both this word and the answer {either} counts for neither")
+        }.get(
+            made.policy or "",
+            f"A token that can begin both this word and the answer {either} counts for neither",
+        )
         paragraphs.append(
             "The thin green line is the word that stands in the prompt itself: where it rises above its null, the "
-            f"layer holds that word, as one that merely copies would. {apart}, so that a copy is not taken for an answer."
+            f"layer holds that word, as one that merely copies would. {apart}, so that a copy is not taken for an "
+            "answer."
+        )
+    if made.protocol == "as-published":
+        paragraphs.append(
+            "The answer sets are the published ones: a token with which a word of the prompt begins too counts as the "
+            "answer's all the same, so that a copy of it can be read as an answer."
         )
     if made.policy == "exclusive":
         paragraphs.append(

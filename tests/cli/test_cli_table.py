@@ -215,6 +215,11 @@ def test_the_headline_names_lens_protocol_and_policy():
     assert _head(result) == "pocket · translation · 4-shot · logit lens · policy exclusive · seed 0"
     published = replace(result, provenance=replace(result.provenance, protocol="as-published", policy="drop"))
     assert "logit lens · protocol as-published · policy drop" in _head(published)
+    told = [
+        "counts as an answer all the same" in str([*lens_lines(r, width=200)][-1])
+        for r in (result, published)
+    ]
+    assert told == [False, True]
 
 
 def test_a_tuned_lens_is_named_where_its_curves_are_read():

@@ -65,7 +65,10 @@ def test_a_change_names_its_size_its_interval_and_its_languages():
 
 
 def test_small_changes_alone_have_their_own_verb():
-    rows = [_row("language", language="ja", change="down", difference=-0.002), _row("language", language="de")]
+    rows = [
+        _row("language", language="ja", change="down", difference=-0.002),
+        _row("language", language="de"),
+    ]
     rows += [_row("all", difference=0.0), _row("unseen", change="down", difference=-0.02, n=1)]
     sentence = findings(_table(*rows), level=0.95)[1]
     assert "it fell (−0.020, −0.040 to +0.000); in 1 language it changed by less than 0.01." in sentence

@@ -66,18 +66,36 @@ def test_the_prompts_own_word_is_a_third_thin_curve() -> None:
 @pytest.mark.parametrize(
     ("policy", "said"),
     [
-        ("exclusive", "A token that can begin both this word and the answer in English or Japanese counts for neither"),
-        ("shared", "A token that can begin both this word and the answer in English or Japanese counts for neither"),
-        ("drop", "Items of which this word and the answer in English or Japanese can begin with one token are left out"),
+        (
+            "exclusive",
+            "A token that can begin both this word and the answer in English or Japanese counts for neither",
+        ),
+        (
+            "shared",
+            "A token that can begin both this word and the answer in English or Japanese counts for neither",
+        ),
+        (
+            "drop",
+            "Items of which this word and the answer in English or Japanese can begin with one token are left out",
+        ),
         ("sequence", "Items of which this word is spelled as the answer in English or Japanese are left out"),
     ],
 )
 def test_the_caption_says_what_the_policy_does_with_copies(policy: str, said: str) -> None:
     result = lens_result(["ja"], copied=True)
     result = replace(result, provenance=replace(result.provenance, policy=policy))
-    (own,) = [text for text in lens_figure(result).layout.meta["how_to_read"] if "stands in the prompt" in text]
+    (own,) = [
+        text for text in lens_figure(result).layout.meta["how_to_read"] if "stands in the prompt" in text
+    ]
     assert said in own and own.count("so that a copy is not taken for an answer") == 1
+    assert "can be read as an answer" not in " ".join(lens_figure(result).layout.meta["how_to_read"])
     assert ("counts for neither" in own) == (policy in ("exclusive", "shared"))
+
+
+def test_the_caption_says_that_published_sets_take_copies_for_answers() -> None:
+    result = lens_result(["ja"])
+    result = replace(result, provenance=replace(result.provenance, policy="drop", protocol="as-published"))
+    assert "a copy of it can be read as an answer" in " ".join(lens_figure(result).layout.meta["how_to_read"])
 
 
 def test_a_closed_task_adds_the_curves_of_all_labels() -> None:

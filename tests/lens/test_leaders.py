@@ -315,7 +315,9 @@ def test_no_lead_over_a_language_that_cannot_be_read():
     assert "0 answers of 20 can be read, and 5 are needed" in found.verdict
     values[:4, :, 3] = 0.0
     found = _result(values, ["en", "de", "ru", "ja"]).leaders()
-    assert found.pivot is None and "no pivot: of the language asked for 4 answers of 20 can be read" in str(found)
+    assert found.pivot is None and "no pivot: of the language asked for 4 answers of 20 can be read" in str(
+        found
+    )
 
 
 def test_a_lead_in_one_of_two_labels_is_none():
