@@ -167,7 +167,7 @@ class HookedLM:
         """What is worth a note of the model and its tokenizer; each is looked at when it is first needed."""
         found: Notices = self._once(
             "notices",
-            lambda: Notices(self.lm, self.tokenizer, vocab_size=self.vocab_size, device=self.device),
+            lambda: Notices(self.lm, self.tokenizer, device=self.device),
         )
         return found
 

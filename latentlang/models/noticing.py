@@ -30,14 +30,13 @@ class Notices:
     Args:
         lm: the causal LM.
         tokenizer: its tokenizer, or None.
-        vocab_size: number of logits.
         device: where token ids go.
     """
 
-    def __init__(self, lm: Any, tokenizer: Any, *, vocab_size: int, device: torch.device) -> None:
+    def __init__(self, lm: Any, tokenizer: Any, *, device: torch.device) -> None:
         self._lm = lm
         self._tokenizer = tokenizer
-        self._vocab_size = vocab_size
+        self._silent: dict[int, Tensor | None] = {}
         self._device = device
 
     @cached_property
@@ -73,9 +72,13 @@ class Notices:
         wanted = torch.tensor(ids[start + 1 :], device=found.device)
         return float(found.gather(1, wanted[:, None]).sum())
 
-    @cached_property
-    def silent(self) -> Tensor | None:
+    def silent(self, vocab_size: int) -> Tensor | None:
         """Ids of the tokens that write nothing: special, unused and padded ones; None without a readable tokenizer."""
+        if vocab_size not in self._silent:
+            self._silent[vocab_size] = self._silent_ids(vocab_size)
+        return self._silent[vocab_size]
+
+    def _silent_ids(self, vocab_size: int) -> Tensor | None:
         from latentlang.answers.vocabulary import token_bytes
 
         if self._tokenizer is None:
@@ -84,15 +87,16 @@ class Notices:
             table = token_bytes(self._tokenizer)
         except InputError:
             return None
-        known = table.bytes[: self._vocab_size]
+        known = table.bytes[:vocab_size]
         ids = [i for i, text in enumerate(known) if not text]
-        return torch.tensor([*ids, *range(len(known), self._vocab_size)], dtype=torch.long)
+        return torch.tensor([*ids, *range(len(known), vocab_size)], dtype=torch.long)
 
     def silent_mass(self, logits: Tensor) -> float:
         """Mean share of the probability on tokens that write nothing, of logits ``[row, vocab]``; 0 if not known."""
-        if self.silent is None or not len(self.silent) or logits.shape[-1] != self._vocab_size:
+        silent = self.silent(logits.shape[-1])
+        if silent is None or not len(silent):
             return 0.0
-        inside = logits[:, self.silent.to(logits.device)].logsumexp(-1)
+        inside = logits[:, silent.to(logits.device)].logsumexp(-1)
         return float((inside - logits.logsumexp(-1)).exp().mean())
 
 

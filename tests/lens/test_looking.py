@@ -23,7 +23,7 @@ def test_both_looks_read_what_each_reads_alone(model):
     task, options = ll.task("translation", source="fr"), {"shots": 1, "seed": 3}
     prompts = prompts_of(task, "ja,ru", items=6, **options)
     pair, everyone = PairLook(model, task, **options), LanguagesLook(model, task, among="en,de,hi", **options)
-    logit_lens(model, task, language="ja", items=2, **options)  # the model is checked at its first use
+    logit_lens(model, task, language="ja,ru", items=6, **options)  # the model is probed at its first use
     counted: list[int] = []
     told: list[tuple[int, int]] = []
     hook = model.model.model.layers[0].register_forward_hook(lambda *_: counted.append(1))

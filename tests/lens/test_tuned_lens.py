@@ -57,7 +57,7 @@ def test_one_that_is_no_numbers_is_not_loaded(model, tuned, tmp_path, part, valu
     broken = getattr(tuned, part).clone()
     broken.view(-1)[-1] = value
     replace(tuned, **{part: broken}).save(tmp_path)
-    with pytest.raises(InputError, match="values that are no finite numbers"):
+    with pytest.raises(InputError, match="is not finite; its training failed"):
         TunedLens.load(tmp_path, model)
 
 

@@ -240,7 +240,7 @@ def test_biases_of_the_base_are_its_own_without_the_adapter(tmp_path: Path) -> N
     model = saved_model(tmp_path / "model", "qwen2")
     tuned = trained(tiny.model("qwen2"), lora(bias="lora_only"), tmp_path / "on")
     lm = check(model, tmp_path / "on", tuned=tuned, plain=logits_of(tiny.model("qwen2")))
-    assert "holds 6 of the model's own weights" in lm.notes[0]
+    assert any("holds 6 of the model's own weights" in note for note in lm.notes)
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -453,7 +453,8 @@ def test_a_head_that_is_not_declared_would_change_tied_embeddings(tmp_path: Path
 def test_a_scaling_that_no_training_has_is_refused(alpha: object, base: Path, tmp_path: Path) -> None:
     trained(tiny.model("mistral"), lora(), tmp_path)
     change_config(tmp_path, lora_alpha=alpha)
-    with pytest.raises(ModelError, match=r"says lora_alpha=.* and r=4, which no adapter is trained with"):
+    said = r"says lora_alpha=.* and r=4, which no adapter is trained with|it holds (NaN|Infinity), which is no number"
+    with pytest.raises(ModelError, match=said):
         load(base, adapter=tmp_path)
 
 

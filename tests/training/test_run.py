@@ -453,9 +453,20 @@ def test_a_model_with_an_adapter_or_without_a_tokenizer_is_refused(
 
 
 def test_a_loss_that_is_no_number_ends_the_run(model: HookedLM, small: Recipe, tmp_path: Path) -> None:
+    # In the embedding of a token that the questions have and the probe at the beginning has not.
+    question = alignment_data(small).train[0].question
+    with torch.no_grad():
+        model.lm.get_input_embeddings().weight[model.encode([question])[0][-1]] = float("nan")
+    with pytest.raises(InputError, match=r"the training loss is nan at step 1: the run has diverged"):
+        train(model, small, out=tmp_path)
+
+
+def test_weights_that_are_no_numbers_are_named_before_the_run(
+    model: HookedLM, small: Recipe, tmp_path: Path
+) -> None:
     with torch.no_grad():
         model.lm.lm_head.weight[3] = float("nan")
-    with pytest.raises(InputError, match=r"the training loss is nan at step 1: the run has diverged"):
+    with pytest.raises(InputError, match=r"the weight 'lm_head.weight' of .* holds NaN or infinite numbers"):
         train(model, small, out=tmp_path)
 
 
