@@ -68,7 +68,7 @@ def put_on(lm: Any, folder: Path, *, name: str, notes: Iterable[str] = ()) -> tu
         check_scaling(config, name=name)
         _check_drawn(config, name)
         saved = [key for key in header if key != "__metadata__"]
-        own = _weights_of_the_base(lm, saved, config)
+        own = _other_than_there(_weights_of_the_base(lm, saved, config), folder)
         _check_tied(lm, own, folder, name)
         kept = _Kept(lm, copied=[*own.values(), *_written_over(lm, config)])
         expected = _declared(lm, config)
@@ -276,6 +276,24 @@ def _weights_of_the_base(lm: nn.Module, saved: Iterable[str], config: Any) -> di
         plain = key.removeprefix(_PREFIX).replace(".base_layer.", ".").replace(".original_module.", ".")
         if plain in own and not any(f".{name}." in f".{plain}" for name in whole):
             found[key] = own[plain]
+    return found
+
+
+def _other_than_there(own: Mapping[str, nn.Parameter], folder: Path) -> dict[str, nn.Parameter]:
+    """Those of the model's own weights that the file holds otherwise than they are.
+
+    PEFT saves the embeddings and the head unchanged beside an adapter on one of them.
+    """
+    from safetensors import safe_open
+
+    found = {}
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        for key, parameter in own.items():
+            if not parameter.is_meta:
+                stored = file.get_tensor(key).to(parameter.device, parameter.dtype)
+                if _equal(stored, parameter.data):
+                    continue
+            found[key] = parameter
     return found
 
 
