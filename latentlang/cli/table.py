@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from latentlang.figures.wording import is_tuned, lens_words
 from latentlang.languages import language as find_language
 
 if TYPE_CHECKING:
@@ -41,6 +40,9 @@ def sparkline(values: Sequence[float], *, top: float, width: int | None = None) 
 
 def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     """Lines for a terminal of a width: per language its curves, their nulls and a sentence."""
+    # Here, not above: figures load torch, and an option that is refused should not wait for it.
+    from latentlang.figures.wording import is_tuned
+
     summary, gap, copied = result.summary(), result.gap(), result.gap(role="source")
     settings = result.provenance.settings
     pivot, last = settings["pivot"], settings["n_layers"]
@@ -86,6 +88,8 @@ def _wrapped(text: str, width: int, *, style: str) -> Iterator[Text]:
 
 
 def _headline(result: LensResult) -> Text:
+    from latentlang.figures.wording import lens_words
+
     made, settings = result.provenance, result.provenance.settings
     line = Text.assemble((made.model, "bold"))
     if made.adapter:

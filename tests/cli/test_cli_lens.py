@@ -22,6 +22,13 @@ def _ended_well(outcome) -> str:
     return outcome.out
 
 
+@pytest.mark.parametrize("given", [["--model", "nope", "--lang", "ja"], ["--lang", "nope"]])
+def test_what_is_refused_at_once_needs_no_torch(given):
+    code = f"import sys; from latentlang.cli import main; print(main(['lens', *{given}]), 'torch' in sys.modules)"
+    ran = process("-c", code)
+    assert ran.out.split() == ["2", "False"] and "unknown" in ran.err
+
+
 def test_the_result_on_disk_is_the_librarys(run, tmp_path):
     text = _ended_well(run("lens", "--model", "pocket", "--lang", "ja", "--items", "12"))
     folder = tmp_path / "latentlang-out" / "lens-pocket-translation-ja-items-12"
