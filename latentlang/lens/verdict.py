@@ -75,7 +75,7 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
         )
     elif peak["lead"] <= 0:
         why = f"no language is ahead of all the others at any layer ({nearest}, {-peak['lead']:.3f} behind)"
-    elif peak["lead_low"] <= 0:
+    elif not peak["lead_low"] > 0:  # nor where it is no number
         why = f"no lead is certain ({nearest}, ahead by {size})"
     elif peak["lead"] < minimum:
         why = f"no lead reaches {minimum:g} ({nearest}, ahead by {size})"

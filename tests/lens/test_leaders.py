@@ -18,6 +18,7 @@ from latentlang.errors import InputError
 from latentlang.lens.leaders import MINIMUM_LEAD, leads, search
 from latentlang.lens.panels import Panel, contrasts, panels_of, pool
 from latentlang.lens.polyglot import LanguageLensResult, language_lens
+from latentlang.lens.verdict import leader_row
 from latentlang.models import HookedLM
 from latentlang.results import Provenance
 from latentlang.tasks import Concept
@@ -318,6 +319,18 @@ def test_no_lead_over_a_language_that_cannot_be_read():
     assert found.pivot is None and "no pivot: of the language asked for 4 answers of 20 can be read" in str(
         found
     )
+
+
+def test_a_lead_without_an_interval_is_not_certain():
+    values = 0.001 * np.random.default_rng(0).random((20, 4, 4, 2))
+    values[:, 0, 0] += 0.5
+    result = _result(values, ["en", "de", "ru", "ja"])
+    (panel,), _, _ = panels_of(result.table, result.provenance)
+    scores = result.leaders().scores
+    options = {"level": 0.95, "minimum": MINIMUM_LEAD}
+    assert leader_row(panel, scores, **options)["is_pivot"]
+    row = leader_row(panel, scores.assign(lead_low=np.nan), **options)
+    assert not row["is_pivot"] and "no lead is certain" in row["why"]
 
 
 def test_a_lead_in_one_of_two_labels_is_none():
