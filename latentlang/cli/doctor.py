@@ -30,6 +30,7 @@ def doctor(
     say(f"loading {model}")
     from latentlang.models import load
     from latentlang.models.doctor import check_up
+    from latentlang.text import counted
 
     loaded = load(
         model, adapter=adapter, device=device, dtype=dtype, quantization=quantization,
@@ -49,4 +50,6 @@ def doctor(
     if faults:
         console.print(f"Do not trust readings of this model yet: {faults} of {len(findings)} checks failed.")
         raise typer.Exit(1)
-    console.print("Readings of this model are exact." + (f" {notes} notes above." if notes else ""))
+    console.print(
+        "Readings of this model are exact." + (f" {counted(notes, 'note')} above." if notes else "")
+    )

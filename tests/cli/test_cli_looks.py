@@ -40,7 +40,8 @@ def test_tokens_of_an_open_task_are_cut_short_unless_asked(run):
 
 def test_doctor_finds_the_embedded_model_sound(run):
     text = _ended_well(run("doctor", "--model", "pocket"))
-    assert "Readings of this model are exact." in text
+    notes = sum(line.startswith("note ") for line in text.splitlines())
+    assert notes == 1 and "Readings of this model are exact. 1 note above." in text
     assert "FAULT" not in text
 
 
