@@ -55,7 +55,7 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
         yield from _curve_lines(own, target=code, pivot=pivot, source=source, width=width)
         sentence = reading(
             gap[gap["language"] == code], target=code, pivot=pivot, last=last, source=source,
-            copied=copied[copied["language"] == code],
+            copied=copied[copied["language"] == code], answers=settings.get("answers"),
         )  # fmt: skip
         if is_tuned(result.provenance):
             sentence = f"Through the tuned lens: {sentence}"
@@ -192,6 +192,7 @@ def reading(
     last: int,
     source: str | None = None,
     copied: pd.DataFrame | None = None,
+    answers: str | None = None,
 ) -> str:
     """What one language's curves say about the pivot: a sentence that claims no more than its interval does.
 
@@ -202,8 +203,16 @@ def reading(
         last: number of the last layer, which is the model's own output.
         source: language of the word in the prompt.
         copied: source word minus its null per layer; None or empty where it was not read.
+        answers: answer mode of a closed task; ``en`` and ``agnostic`` ask for the same words in every language.
     """
     name = find_language(pivot).name
+    if gap.empty and answers == "agnostic":
+        return (
+            "The words asked for mean nothing about the task and are the same in every language: there is no pivot to "
+            "look for."
+        )
+    if gap.empty and answers == pivot:
+        return f"{name} words are what was asked for: there is no pivot to look for."
     if target == pivot:
         return f"{name} is what was asked for: there is no pivot to look for.{_copying(copied, source)}"
     if source == pivot:

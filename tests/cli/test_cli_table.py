@@ -254,3 +254,15 @@ def test_a_negative_gap_is_no_lead():
     assert said == (
         "No layer reads English above its null with confidence: at most 0.00 [-0.02, 0.00], at layer 1."
     )
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ("en", "English words are what was asked for: there is no pivot to look for."),
+        ("agnostic", "The words asked for mean nothing about the task and are the same in every language"),
+        ("same", "English cannot be read here"),
+    ],
+)
+def test_answers_in_the_pivots_or_nobodys_words_have_no_pivot(answers, said):
+    assert reading(_gap(), target="ja", pivot="en", last=8, answers=answers).startswith(said)
