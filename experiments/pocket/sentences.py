@@ -51,7 +51,8 @@ in its own language, in languages without reviews too.
 **What is measured**, by `python -m experiments.pocket.evaluate` and `.cause` on the shipped weights: {which}.
 *target* is the probability of the right word of the language asked for, *pivot* that of the right English word: the
 logit lens reads from the residual stream after a block the summed probability of all tokens that can begin the word and
-cannot begin the other language's. Items that have no such token in one of the two are left out ({left_out} of the
+cannot begin the other language's, nor the word that the prompt gives. Items that have no such token in one of the two
+are left out ({left_out} of the
 held-out pairs; of sentiment all in {not_read}). *null* is the mean of the category's other words ({others}) in that
 language (sentiment: the other label). *Gap* is pivot minus null. *Lead* is the share of items whose English word reads
 higher than both the target word and the null: as the null is a mean over many words, little suffices to lead, see
@@ -117,7 +118,8 @@ lost with their machine, and those of earlier corpora (in the history). *Pair* i
 languages, *strict* those seen with English only (in the control beside no translation); lead and gap are the largest of
 the middle layers, *a third* the same gap of languages that have no part in it. *Follows*: share of answers that follow
 a swap along English, a third language, or English alone, the largest of the middle layers, and along English after the
-last.
+last. These runs were read before tokens that also begin the word in the prompt were kept from counting as English; the
+tables of the shipped pair above are read without them, and show by the same seed's row here how much that is.
 
 """
 
