@@ -141,7 +141,7 @@ def test_a_foreign_file_is_named_before_anything_is_computed(
     before = contents(tmp_path / "out")
     refused(
         run(*command, "--out", "out"),
-        f"'out' holds '{name}', which was not made by this command",
+        f"{str(Path('out', name).parent)!r} holds '{path.name}', which was not made by this command",
         "choose another folder",
     )
     assert contents(tmp_path / "out") == before
