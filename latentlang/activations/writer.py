@@ -25,6 +25,7 @@ from latentlang.activations.shards import Layout
 from latentlang.errors import InputError
 from latentlang.paths import is_present
 from latentlang.results import Provenance
+from latentlang.storage.documents import read_json
 from latentlang.storage.files import is_temporary, replacing, write_bytes
 from latentlang.storage.lock import LOCK
 
@@ -70,8 +71,8 @@ def check_empty(folder: Path) -> None:
 def _was_begun(folder: Path) -> bool:
     """Whether the provenance of a store lies in a folder."""
     try:
-        record = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = read_json(folder / METADATA, finite=False)
+    except InputError:
         return False
     return isinstance(record, dict) and record.get("kind") == KIND
 

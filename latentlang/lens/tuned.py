@@ -13,6 +13,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,11 +146,10 @@ def check_target(folder: Path) -> None:
     path = folder / _FILE
     if not os.path.lexists(path):
         return
-    try:
-        with safe_open(path, framework="pt") as stored:
+    known = False
+    if path.is_file():  # a pipe would be waited for
+        with suppress(OSError, SafetensorError), safe_open(path, framework="pt") as stored:
             known = (stored.metadata() or {}).get("format") == FORMAT
-    except (OSError, SafetensorError):
-        known = False
     if not known:
         raise foreign(folder, [_FILE])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +27,7 @@ from latentlang.models.adapters import (
 from latentlang.models.anatomy import device_of, probe_tokens
 from latentlang.models.files import read_json, safetensors_header
 from latentlang.models.registry import REGISTRY
+from latentlang.storage import documents
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."
@@ -152,7 +152,7 @@ def other_base(folder: Path, *, name: str, names: Iterable[str], revision: str |
 def _record(folder: Path) -> Mapping[str, Any]:
     """What the record of a training by this package says of the model; empty without one."""
     try:
-        found = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+        found = documents.read_json(folder / "metadata.json", finite=False)
         made = found["provenance"]
         return made if isinstance(made, dict) and found.get("kind") == "training" else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -22,6 +22,7 @@ from latentlang.reproduction.sizes import model_name, shape
 from latentlang.reproduction.steps import Adapter, Step, adapter_of
 from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
 from latentlang.reproduction.words import about_experiment, command_of, made_with
+from latentlang.storage.documents import read_text
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.output import check_free
 
@@ -203,8 +204,8 @@ class Writer:
 def _is_ours(readme: Path) -> bool:
     """Whether a README is one that `Writer` wrote."""
     try:
-        return f"{_MADE_BY}`latentlang reproduce" in readme.read_text(encoding="utf-8")
-    except (OSError, ValueError):
+        return f"{_MADE_BY}`latentlang reproduce" in read_text(readme)
+    except InputError:
         return False
 
 

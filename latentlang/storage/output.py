@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from latentlang.errors import InputError
+from latentlang.storage.documents import read_json
 
 #: What each result is known by, and its table.
 METADATA, TABLE = "metadata.json", "result.parquet"
@@ -120,8 +120,8 @@ def kind_of(folder: Path) -> str | None:
     if not os.path.lexists(path):
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = read_json(path, finite=False)
+    except InputError:
         return ""
     kind = record.get("kind") if isinstance(record, dict) else None
     return kind if isinstance(kind, str) else ""

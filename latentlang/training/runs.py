@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -103,7 +104,7 @@ def finished(folder: Path) -> TrainingResult | None:
         result = TrainingResult.load(folder)
         if result.adapter is not None:
             safetensors_header(folder / WEIGHTS)
-            json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            read_json(folder / CONFIG)
     except (InputError, ModelError, OSError, ValueError):
         return None
     seals = result.provenance.settings.get("files")
@@ -276,11 +277,9 @@ def _own_files(checkpoint: Path) -> list[str]:
 def _read_seal(checkpoint: Path) -> dict[str, Any] | None:
     """What a checkpoint says of itself; None where it is not ours."""
     try:
-        found = json.loads((checkpoint / _SEAL).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        return {}
+        found = read_json(checkpoint / _SEAL)
+    except InputError:
+        return {} if os.path.lexists(checkpoint / _SEAL) else None
     return found if isinstance(found, dict) and "whole" in found else None
 
 

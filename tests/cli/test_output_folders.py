@@ -7,6 +7,7 @@ import json
 import os
 import random
 import resource
+import signal
 import stat
 import sys
 from collections.abc import Callable
@@ -130,6 +131,30 @@ FOREIGN = [
 
 
 @pytest.mark.usefixtures("idle", "acts")
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [*((command, "metadata.json") for command in (LENS, PCA, TOKENS)), (TUNE, "tuned_lens.safetensors")],
+    ids=_name,
+)
+def test_a_pipe_of_such_a_name_is_not_waited_for(
+    run: Run, tmp_path: Path, command: tuple[str, ...], name: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    os.mkfifo(tmp_path / "out" / name)
+
+    def give_up(*_arguments: object) -> None:
+        raise AssertionError("it waits for the pipe")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(60)
+    try:
+        refused(run(*command, "--out", "out"), f"'out' holds '{name}'", "choose another folder")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("idle", "acts")
 @pytest.mark.parametrize(("command", "name"), FOREIGN, ids=_name)
 def test_a_foreign_file_is_named_before_anything_is_computed(
     run: Run, tmp_path: Path, command: tuple[str, ...], name: str
@@ -178,7 +203,7 @@ def test_what_is_in_the_way_is_seen_before_anything_is_computed(
     path = tmp_path / "out" / name
     path.parent.mkdir(parents=True)
     path.write_text("mine")
-    refused(run(*command, "--out", "out"), f"out/{name.partition('/')[0]}")
+    refused(run(*command, "--out", "out"), "out", name.partition("/")[0])
     assert path.read_text() == "mine"
     assert not (tmp_path / "out" / LOCK).exists()
 
