@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from latentlang.errors import InputError
 
 RESAMPLES = 1000
+#: Of fewer candidates it is no question which one leads.
+FEWEST_CANDIDATES = 3
 
 
 def bootstrap_means(

@@ -25,7 +25,7 @@ from latentlang.figures.style import (
     tint,
 )
 from latentlang.figures.wording import made_with, subtitle
-from latentlang.lens.verdict import FEWEST_CANDIDATES
+from latentlang.intervals import FEWEST_CANDIDATES
 from latentlang.text import counted, listed, percent
 
 if TYPE_CHECKING:

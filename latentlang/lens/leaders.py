@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
-from latentlang.intervals import RESAMPLES, check_level
+from latentlang.intervals import FEWEST_CANDIDATES, RESAMPLES, check_level
 from latentlang.lens.panels import FEWEST_ITEMS, POOLED, Floats, Panel, own_labels, panels_of, pool
-from latentlang.lens.verdict import EXACT, FEWEST_CANDIDATES, LEADER_COLUMNS, leader_row, verdict
+from latentlang.lens.verdict import EXACT, LEADER_COLUMNS, leader_row, verdict
 from latentlang.results import Displayed, Provenance, View
 
 #: A lead below this is called no pivot, however certain it is: it could not be seen in a figure.

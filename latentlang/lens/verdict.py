@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from latentlang.intervals import FEWEST_CANDIDATES
 from latentlang.languages import language
 from latentlang.lens.panels import ASKED, FEWEST_ITEMS, POOLED, SOURCE, Panel
 from latentlang.text import counted, percent
@@ -16,8 +17,6 @@ LEADER_COLUMNS = (
     "score_low", "score_high", "answer", "null", "next", "next_score", "unrelated", "unrelated_score", "readers",
     "items", "why",
 )  # fmt: skip
-#: Of fewer candidates it is no question which one leads.
-FEWEST_CANDIDATES = 3
 _MORE = "read more items, fewer languages, or try policy against-target"
 #: What sums and p-values may differ by from their exact values.
 EXACT = 1e-9

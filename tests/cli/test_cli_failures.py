@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from command_line import process
 
-import latentlang.lens
 from latentlang.cli.failures import CommandInterrupt, guarded
 from latentlang.errors import InputError
 
@@ -106,7 +105,7 @@ def test_anything_unforeseen_is_one_line_and_exit_code_1(run, monkeypatch, tmp_p
     def broken(*_args, **_options):
         raise RuntimeError("the wheel\ncame off")
 
-    monkeypatch.setattr(latentlang.lens, "logit_lens", broken)
+    monkeypatch.setattr("latentlang.lens.looking.look", broken)
     outcome = run("lens", "--lang", "ja")
     assert outcome.code == 1 and outcome.out == ""
     assert "RuntimeError: the wheel came off" in outcome.err and "LATENTLANG_DEBUG=1" in outcome.err
@@ -131,7 +130,7 @@ sys.exit(main(["lens", "--lang", "ja", "--items", "4", "--out", sys.argv[1]]))
 
 def test_interrupted_while_reading_nothing_is_left(tmp_path):
     out = tmp_path / "made" / "out"
-    ran = process("-c", _STOPPED.format(module="lens", name="logit_lens"), out)
+    ran = process("-c", _STOPPED.format(module="lens.looking", name="look"), out)
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == "latentlang: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
@@ -181,7 +180,7 @@ def test_errors_do_not_show_where_this_file_lies(run):
         (["lens", "--\x1b[31mred"], "\\x1b[31mred"),
         (["\x9b31m"], "\\x9b31m"),
         (["lens", "--lang", "ja", "--data", "bell\x07.csv"], "bell\\x07.csv"),
-        (["train", "--out", "o", "--set", "rank=\x07["], "\\x07["),
+        (["train", "--out", "o", "--set", "rank=\x07["], "#x0007"),
         (["data", "get", "spontaneous", "--mirror", "\x1b]0;title\x07"], "\\x1b]0;title\\x07"),
     ],
 )

@@ -150,9 +150,17 @@ def test_with_an_adapter_both_states_are_compared(run, mistral_folder, adapter):
     assert record["sentence"].startswith("sentiment: ") and len(record["changes"]) == 1
 
 
+_RECIPE = {
+    "name": "own",
+    "data": {"sources": ["fr"], "target": "en"},
+    "lora": {"rank": 4, "alpha": 8.0, "target_modules": ["q_proj"]},
+    "schedule": {"learning_rate": 1e-4, "batch": 8, "seed": 0},
+}
+
+
 def test_an_adapter_with_a_record_says_what_it_has_seen(run, mistral_folder, adapter, tmp_path):
     made = Provenance(
-        model="tiny", task="sentiment", languages=("fr", "en"), adapter="lora", settings={"recipe": {}}
+        model="tiny", task="sentiment", languages=("fr", "en"), adapter="lora", settings={"recipe": _RECIPE}
     )
     columns = {"step": [1], "epoch": [0.1], "split": ["train"], "loss": [1.0], "learning_rate": [1e-4]}
     TrainingResult(table=pd.DataFrame(columns), provenance=made).save(tmp_path / "lora")

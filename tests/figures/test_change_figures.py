@@ -150,4 +150,4 @@ def test_a_comparison_of_another_measure_alone_has_its_map(tmp_path):
     table = result.alignment.table
     only = replace(result.alignment, table=table[table["measure"] == "pearson_pc1"].reset_index(drop=True))
     (entry,) = comparison_maps(replace(result, lens=None, alignment=only))
-    assert entry.title == "Pearson r of component 1, with English" and len(entry.table)
+    assert entry.title == "English: Pearson r of component 1" and len(entry.table)
