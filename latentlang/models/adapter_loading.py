@@ -28,6 +28,7 @@ from latentlang.models.anatomy import device_of, probe_tokens
 from latentlang.models.files import read_json, safetensors_header
 from latentlang.models.registry import REGISTRY
 from latentlang.storage import documents
+from latentlang.storage.tensors import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."
@@ -284,23 +285,18 @@ def _other_than_there(own: Mapping[str, nn.Parameter], folder: Path) -> dict[str
 
     PEFT saves the embeddings and the head unchanged beside an adapter on one of them.
     """
-    from safetensors import safe_open
-
-    found = {}
-    with safe_open(folder / WEIGHTS, framework="pt") as file:
-        for key, parameter in own.items():
-            if not parameter.is_meta:
-                stored = file.get_tensor(key).to(parameter.device, parameter.dtype)
-                if _equal(stored, parameter.data):
-                    continue
-            found[key] = parameter
-    return found
+    compared = [key for key, parameter in own.items() if not parameter.is_meta]
+    stored, _ = read_tensors(folder / WEIGHTS, compared) if compared else ({}, {})
+    same = {
+        key
+        for key, values in stored.items()
+        if _equal(values.to(own[key].device, own[key].dtype), own[key].data)
+    }
+    return {key: parameter for key, parameter in own.items() if key not in same}
 
 
 def _check_tied(lm: Any, own: Mapping[str, nn.Parameter], folder: Path, name: str) -> None:
     """Refuse a file that would write a head of its own over the embeddings that the model ties it to."""
-    from safetensors import safe_open
-
     head = lm.get_output_embeddings() if hasattr(lm, "get_output_embeddings") else None
     embedding = lm.get_input_embeddings() if hasattr(lm, "get_input_embeddings") else None
     weight = getattr(head, "weight", None)
@@ -311,8 +307,7 @@ def _check_tied(lm: Any, own: Mapping[str, nn.Parameter], folder: Path, name: st
         return
     heads = {f"{path}.weight" for path, module in lm.named_modules() if module is head}
     plain = {key: key.removeprefix(_PREFIX).replace(".base_layer.", ".") for key in keys}
-    with safe_open(folder / WEIGHTS, framework="pt") as file:
-        stored = [file.get_tensor(key) for key in keys]
+    stored = list(read_tensors(folder / WEIGHTS, keys)[0].values())
     same = all(torch.equal(stored[0], other) for other in stored[1:])
     if not same or all(plain[key] in heads for key in keys):
         raise ModelError(
