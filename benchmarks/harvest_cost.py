@@ -28,12 +28,12 @@ from torch import Tensor
 from benchmarks.lens_cost import SHARES, build, machine, random_prompts, shapes
 from latentlang.activations import harvest, open_store
 from latentlang.activations.manifest import Manifest
+from latentlang.activations.prompt_tokens import PromptTokens
 from latentlang.activations.prompts import completed
 from latentlang.activations.shards import Layout
-from latentlang.activations.tokens import PromptTokens
 from latentlang.activations.writer import Piece, ShardWriter, begin, rows_per_shard
 from latentlang.models import HookedLM, load
-from latentlang.models.encoding import TokenizedPrompt
+from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.results import Provenance
 from latentlang.tasks import task
 

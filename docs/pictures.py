@@ -18,7 +18,7 @@ import latentlang as ll
 from latentlang.answers import answer_sets, overlap_table, token_bytes
 from latentlang.figures import overlap_heatmap
 from latentlang.figures.alignment_curves import alignment_curves
-from latentlang.figures.picture import check_pictures, write_picture
+from latentlang.figures.image import check_pictures, write_picture
 from latentlang.lens import explore, language_lens
 from latentlang.models import load_tokenizer
 

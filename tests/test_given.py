@@ -9,7 +9,7 @@ import torch
 import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.lens import language_lens, logit_lens, train_tuned_lens
-from latentlang.lens.explore import explore
+from latentlang.lens.single_prompt import explore
 from latentlang.models import HookedLM
 from latentlang.tasks import as_task
 

@@ -29,8 +29,8 @@ import latentlang as ll
 from experiments.pocket.evaluate import RESULTS
 from experiments.pocket.splits import NO_REVIEWS
 from experiments.pocket.train import MODELS
-from latentlang.intervals import wilson
-from latentlang.models.files import fingerprint
+from latentlang.models.checkpoint_files import fingerprint
+from latentlang.stats.intervals import wilson
 from latentlang.tasks.reviews import held_out_adjectives
 
 TABLE = RESULTS / "alignment.csv"

@@ -32,7 +32,7 @@ from experiments.pocket.criteria import (
 from experiments.pocket.evaluate import LATIN_SOURCES
 from experiments.pocket.splits import LANGUAGES, NO_REVIEWS
 from experiments.pocket.train import HUBS, LOGS, MODELS, Recipe, skip_shares
-from latentlang.intervals import bootstrap_means
+from latentlang.stats.intervals import bootstrap_means
 from latentlang.storage.files import write_text
 from latentlang.tasks import SentimentTask, Task, WordTask
 from latentlang.tasks.words import embedded_concepts

@@ -33,9 +33,9 @@ from torch import Tensor
 import latentlang as ll
 from experiments.pocket.splits import concepts_of, third_languages
 from experiments.pocket.train import HUBS
-from latentlang.intervals import bootstrap_means
+from latentlang.seeding import generator
+from latentlang.stats.intervals import bootstrap_means
 from latentlang.tasks import Prompt, WordTask
-from latentlang.tasks.draw import generator
 from latentlang.tasks.words import embedded_concepts
 
 RESULTS = Path(__file__).parent / "results"

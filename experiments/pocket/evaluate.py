@@ -17,7 +17,7 @@ import torch
 import latentlang as ll
 from experiments.pocket.splits import LANGUAGES, SPLITS, concepts_of, third_languages
 from experiments.pocket.train import HUBS, MODELS
-from latentlang.intervals import wilson
+from latentlang.stats.intervals import wilson
 from latentlang.tasks import Prompt, SentimentTask, Task, WordTask
 
 RESULTS = Path(__file__).parent / "results"

@@ -15,7 +15,7 @@ from experiments.pocket.criteria import millions, runs_of, tokens_of
 from experiments.pocket.evaluate import RESULTS
 from experiments.pocket.train import Recipe
 from latentlang.figures.style import INK, MUTED, PIVOT, TARGET, template, tint, translucent
-from latentlang.intervals import bootstrap_means
+from latentlang.stats.intervals import bootstrap_means
 
 FIGURES = Path(__file__).parents[2] / "figures" / "pocket"
 _SPLIT_NAMES = {

@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import cache
 
 from latentlang.languages import GROUPS
-from latentlang.tasks.draw import bucket, generator
+from latentlang.seeding import bucket, generator
 from latentlang.tasks.words import Concept, embedded_concepts
 
 LANGUAGES = GROUPS["paper20"]

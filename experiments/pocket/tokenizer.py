@@ -14,7 +14,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import PreTrainedTokenizerFast
 
 from experiments.pocket.corpus import Corpus
-from latentlang.tasks.draw import bucket
+from latentlang.seeding import bucket
 
 VOCABULARY = 6144
 _DOCUMENTS = 60_000

@@ -16,12 +16,11 @@ from typing import Any
 
 import torch
 
-from latentlang.activations.identity import model_identity
 from latentlang.activations.manifest import MANIFEST, PROMPTS, Manifest, differences, read_manifest
+from latentlang.activations.prompt_tokens import PromptTokens
 from latentlang.activations.prompts import TEXTS, read_prompts
 from latentlang.activations.shards import Layout, stored_dtype
 from latentlang.activations.store import ActivationStore, open_store
-from latentlang.activations.tokens import PromptTokens
 from latentlang.activations.verify import is_there, prompts_fault
 from latentlang.activations.writer import (
     Piece,
@@ -35,9 +34,10 @@ from latentlang.errors import InputError, ModelError
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.models import HookedLM, Reading, check_loaded
-from latentlang.models.encoding import PromptLike
+from latentlang.models.batch import POOLS, STREAMS, check_layers, check_pools, check_streams
+from latentlang.models.fingerprint import model_identity
 from latentlang.models.reader import Reader
-from latentlang.models.reading import POOLS, STREAMS, check_layers, check_pools, check_streams
+from latentlang.models.tokenization import PromptLike
 from latentlang.paths import is_present
 from latentlang.results import Provenance, package_versions
 from latentlang.storage.files import Progress, prepare_folder, size_words

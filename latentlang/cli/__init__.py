@@ -19,10 +19,10 @@ from latentlang.cli.compare import compare
 from latentlang.cli.data import data
 from latentlang.cli.doctor import doctor
 from latentlang.cli.evaluate import evaluate
-from latentlang.cli.failures import check_text, guarded
+from latentlang.cli.exit_codes import check_text, guarded
 from latentlang.cli.harvest import harvest
 from latentlang.cli.lens import lens
-from latentlang.cli.lists import languages, models, recipes, tasks
+from latentlang.cli.listing import languages, models, recipes, tasks
 from latentlang.cli.pca import pca
 from latentlang.cli.reproduce import reproduce
 from latentlang.cli.tokens import tokens

@@ -15,7 +15,7 @@ from latentlang.storage.output import TABLE
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from latentlang.cli.plan import OutputFolder
+    from latentlang.cli.output_folder import OutputFolder
     from latentlang.geometry import AlignmentResult
 
 _CHANCE = "Chance and intervals"
@@ -72,7 +72,7 @@ def align(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.cli.console import Progress, output
-    from latentlang.cli.plan import Claim, OutputFolder, folder_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
 
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
@@ -129,9 +129,9 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from latentlang.figures.alignment_words import pool_words
-    from latentlang.geometry.catalogue import measure as find_measure
-    from latentlang.geometry.finding import finding, peaks
+    from latentlang.figures.alignment_text import pool_words
+    from latentlang.geometry.measure_registry import measure as find_measure
+    from latentlang.geometry.text import finding, peaks
 
     made = result.provenance
     line = Text.assemble((made.model, "bold"), f" + {made.adapter}" if made.adapter else "")

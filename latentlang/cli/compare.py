@@ -10,7 +10,7 @@ import typer
 
 from latentlang.arguments import MOST, parse_count
 from latentlang.cli import options
-from latentlang.cli.failures import CommandInterrupt
+from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def compare(
     if out is None:
         raise InputError("say where the results go: --out DIR")
     from latentlang.cli.console import output, say
-    from latentlang.cli.plan import OutputFolder
+    from latentlang.cli.output_folder import OutputFolder
     from latentlang.models.registry import resolve
     from latentlang.tasks import TASKS
     from latentlang.tasks import task as build_task
@@ -178,7 +178,7 @@ def summary_table(result: ComparisonResult) -> Table:
     """The averages over groups of languages, a row each."""
     from rich.table import Table
 
-    from latentlang.comparison.wording import GROUPS, signed, span, unsigned, verdict, words_of
+    from latentlang.comparison.text import GROUPS, signed, span, unsigned, verdict, words_of
     from latentlang.text import percent
 
     grid = Table(box=None, pad_edge=False, header_style="bold")
@@ -216,7 +216,7 @@ def _count(items: str | None) -> int | None:
 
 def _what_was_kept(out: Path) -> str:
     """For the line that ends an interrupted command."""
-    from latentlang.steps import finished_steps
+    from latentlang.storage.step_cache import finished_steps
 
     steps = finished_steps(out)
     if not steps:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.cli import options
-from latentlang.cli.failures import CommandInterrupt
-from latentlang.cli.lists import AsJson, print_json, print_table
+from latentlang.cli.exit_codes import CommandInterrupt
+from latentlang.cli.listing import AsJson, print_json, print_table
 from latentlang.installing import install_command
 from latentlang.storage.files import size_words
 
@@ -40,7 +40,7 @@ def list_sets(as_json: AsJson = False) -> None:
     """
     from latentlang.downloads import published_sets
     from latentlang.tasks.hub import HUB_SETS
-    from latentlang.tasks.reading import ReadingTask
+    from latentlang.tasks.reading_comprehension import ReadingTask
 
     rows = [_row(source, group) for source in published_sets() for group in source.groups]
     hub: list[dict[str, Any]] = [

@@ -10,13 +10,13 @@ import typer
 
 from latentlang.arguments import split_names
 from latentlang.cli import options
-from latentlang.cli.accuracies import evaluation_lines, evaluation_record
-from latentlang.cli.failures import CommandInterrupt
+from latentlang.cli.evaluation_table import evaluation_lines, evaluation_record
+from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
-    from latentlang.cli.plan import OutputFolder
+    from latentlang.cli.output_folder import OutputFolder
     from latentlang.evaluation import EvaluationResult
 
 
@@ -80,7 +80,7 @@ def evaluate(
     Writes a folder per task with result.parquet, metadata.json and accuracy.html; each language is kept once done.
     """
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.plan import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.evaluation import STATES
     from latentlang.languages import languages
     from latentlang.models.registry import resolve
@@ -165,7 +165,7 @@ def _seen(adapter: str | None, given: Sequence[str] | None) -> list[str]:
     """The languages that an adapter was trained on: as the user says, or as its own folder does."""
     if adapter is None and not given:
         return []
-    from latentlang.comparison.trained import trained_on
+    from latentlang.comparison.training_record import trained_on
 
     return list(trained_on(adapter, given or None).languages)
 

@@ -10,7 +10,7 @@ import typer
 
 from latentlang.arguments import split_names
 from latentlang.cli import options
-from latentlang.cli.failures import CommandInterrupt
+from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def harvest(
     if out is None:
         raise InputError("say where the store goes, e.g. --out activations")
     from latentlang.cli.console import Progress, say
-    from latentlang.cli.plan import OutputFolder, plan
+    from latentlang.cli.output_folder import OutputFolder, plan
     from latentlang.languages import languages
     from latentlang.models.registry import resolve
 
@@ -124,7 +124,7 @@ def harvest(
         from latentlang.activations.shards import stored_dtype
         from latentlang.activations.writer import check_empty
         from latentlang.models import load
-        from latentlang.models.reading import check_pools, check_streams
+        from latentlang.models.batch import check_pools, check_streams
 
         check_pools(pools)
         check_streams(streams)

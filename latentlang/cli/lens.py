@@ -76,9 +76,9 @@ def lens(
     Writes result.parquet, metadata.json and lens.html (an interactive figure) into the output folder.
     """
     from latentlang.cli.console import Progress, output, say
-    from latentlang.cli.looks import explore_prompt, looks_claims, say_who_leads
-    from latentlang.cli.plan import Claim, OutputFolder, default_folder, joined, plan
-    from latentlang.cli.table import lens_lines
+    from latentlang.cli.lens_table import lens_lines
+    from latentlang.cli.output_folder import Claim, OutputFolder, default_folder, joined, plan
+    from latentlang.cli.single_prompt import explore_prompt, looks_claims, say_who_leads
     from latentlang.languages import language, languages
     from latentlang.models.registry import resolve
 
@@ -122,11 +122,11 @@ def lens(
     )
     with folder:
         say(f"loading {info.name}")
-        from latentlang.figures.wording import lens_words
+        from latentlang.figures.lens_text import lens_words
         from latentlang.lens import POLICIES, TunedLens
         from latentlang.lens.logit import PairLook, prompts_of
         from latentlang.lens.looking import Look, look
-        from latentlang.lens.polyglot import LanguagesLook
+        from latentlang.lens.multilingual import LanguagesLook
         from latentlang.models import load
 
         if policy is not None and policy not in POLICIES:

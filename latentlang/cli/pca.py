@@ -66,7 +66,7 @@ def pca(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.cli.console import Progress, output
-    from latentlang.cli.plan import Claim, OutputFolder, folder_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
 
     least = 3 if three_d else 2
     if components < 2:
@@ -75,8 +75,8 @@ def pca(
     check_count("--points", points, least=1)
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
+    from latentlang.figures.image import check_pictures, write_picture
     from latentlang.figures.pca import check_colour, pca_figure
-    from latentlang.figures.picture import check_pictures, write_picture
     from latentlang.geometry import compare_pca
     from latentlang.geometry import pca as run
     from latentlang.geometry.pca import chosen_layers
@@ -126,7 +126,7 @@ def _print_shares(result: PCAResult, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from latentlang.figures.pca_words import pool_words, view_words
+    from latentlang.figures.pca_text import pool_words, view_words
 
     made, explained = result.provenance, result.explained
     count = int(explained["prompts"].iloc[0])

@@ -11,7 +11,7 @@ import typer
 
 from latentlang.arguments import check_count, split_names
 from latentlang.cli import options
-from latentlang.cli.failures import CommandInterrupt
+from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
 from latentlang.text import counted
 
@@ -105,7 +105,7 @@ def reproduce(
     index.html (all on one page) and README.md, and for each table CSV, Markdown and LaTeX.
     """
     from latentlang.cli.console import output, say
-    from latentlang.training.machine import check_packages
+    from latentlang.training.devices import check_packages
 
     if not dry_run:
         check_packages()

@@ -41,7 +41,7 @@ def tokens(
     A token is shown as text where its bytes are text, and as bytes (E3 83) where they are part of a character.
     """
     from latentlang.cli.console import output, say
-    from latentlang.cli.plan import Claim, OutputFolder
+    from latentlang.cli.output_folder import Claim, OutputFolder
     from latentlang.languages import language, languages
     from latentlang.models.registry import resolve
     from latentlang.results import Provenance

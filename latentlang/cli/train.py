@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.cli import options
-from latentlang.cli.failures import CommandInterrupt
+from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
 
 if TYPE_CHECKING:
@@ -115,10 +115,10 @@ def train(
     from rich.console import Console
 
     from latentlang.cli.console import output, passing, say
-    from latentlang.cli.plan import OutputFolder
+    from latentlang.cli.output_folder import OutputFolder
     from latentlang.models.registry import resolve
     from latentlang.training import alignment_data, recipe_for
-    from latentlang.training.machine import check_precision, check_quantization, processes
+    from latentlang.training.devices import check_precision, check_quantization, processes
 
     changes: dict[str, Any] = {
         "task": task, "per_pair": per_pair, "wrong_pairs": wrong_pairs or None, "steps": steps, "epochs": epochs,
@@ -141,7 +141,7 @@ def train(
     folder = OutputFolder(out)
     if is_main:
         say(f"loading {info.name}")
-    from latentlang.cli.losses import LossDisplay
+    from latentlang.cli.loss_display import LossDisplay
     from latentlang.training import train as run_training
 
     # Of several processes one speaks.
@@ -202,7 +202,7 @@ def _written(result: TrainingResult, folder: Path) -> list[Path]:
 
 
 def _kept(folder: Path) -> str:
-    from latentlang.training.runs import finished, last_checkpoint, step_of
+    from latentlang.training.run_folder import finished, last_checkpoint, step_of
 
     if finished(folder) is not None:
         return f"interrupted; the training was finished, and its adapter and record are in {folder}"

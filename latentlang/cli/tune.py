@@ -32,7 +32,7 @@ def tune(
     translated away.
     """
     from latentlang.cli.console import Progress, output, say
-    from latentlang.cli.plan import OutputFolder
+    from latentlang.cli.output_folder import OutputFolder
     from latentlang.models.registry import resolve
 
     texts = _texts(text)

@@ -13,15 +13,15 @@ import torch
 from latentlang.activations import ActivationStore, open_store
 from latentlang.arguments import check_count
 from latentlang.comparison.alignment_result import COLUMNS, AlignmentComparison
-from latentlang.comparison.halves import Cells, averaged, tabulated
+from latentlang.comparison.half_samples import Cells, averaged, tabulated
 from latentlang.errors import InputError
 from latentlang.geometry.alignment import chosen_pools
-from latentlang.geometry.catalogue import families
-from latentlang.geometry.catalogue import measure as find_measure
 from latentlang.geometry.features import working_device
-from latentlang.geometry.fit import fit
+from latentlang.geometry.layer_measurement import Job, Plan, measured
+from latentlang.geometry.layer_rows import LayerRows
+from latentlang.geometry.measure_registry import families
+from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.geometry.measures import FEWEST
-from latentlang.geometry.measuring import Job, Plan, measured
 from latentlang.geometry.neighbours import NEIGHBOURS
 from latentlang.geometry.pairing import pair_up
 from latentlang.geometry.pca import (
@@ -32,7 +32,7 @@ from latentlang.geometry.pca import (
     chosen_pivot,
     same_prompts,
 )
-from latentlang.geometry.rows import LayerRows
+from latentlang.geometry.pca_fit import fit
 from latentlang.geometry.subspaces import DIRECTIONS
 from latentlang.languages import Language
 from latentlang.results import Provenance

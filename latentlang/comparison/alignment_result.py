@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import pandas as pd
 from pydantic import Field
 
-from latentlang.comparison.changes import COLUMNS as CHANGES
-from latentlang.comparison.changes import GLANCE, KINDS_OF_COLUMNS
+from latentlang.comparison.change_table import COLUMNS as CHANGES
+from latentlang.comparison.change_table import GLANCE, KINDS_OF_COLUMNS
 from latentlang.errors import unknown
 from latentlang.results import Result, Settings, repeated
 from latentlang.storage.tables import Columns, read_table
@@ -128,7 +128,7 @@ class AlignmentComparison(Result):
             measure: its name; by default linear CKA, or the first there is.
             pooling: its name; by default `default_pool`.
         """
-        from latentlang.figures.change import alignment_map, change_figure
+        from latentlang.figures.change_map import alignment_map, change_figure
 
         name = measure or ("cka" if "cka" in self.measures else self.measures[0])
         return change_figure([alignment_map(self, name, pooling)], self.provenance, seen=self.seen)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from latentlang.comparison.changes import (
+from latentlang.comparison.change_table import (
     COLUMNS,
     GLANCE,
     NEGLIGIBLE,
@@ -21,9 +21,9 @@ from latentlang.comparison.changes import (
 )
 from latentlang.errors import InputError
 from latentlang.evaluation.result import language_groups
-from latentlang.intervals import bootstrap_means, error_probability
 from latentlang.lens import LensResult
 from latentlang.results import Displayed, View
+from latentlang.stats.intervals import bootstrap_means, error_probability
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -12,9 +12,9 @@ import pandas as pd
 from pydantic import Field
 
 from latentlang.comparison.alignment_result import AlignmentComparison
-from latentlang.comparison.changes import COLUMNS, GLANCE, KINDS_OF_COLUMNS, accuracy_changes
+from latentlang.comparison.change_table import COLUMNS, GLANCE, KINDS_OF_COLUMNS, accuracy_changes
 from latentlang.comparison.lens import LensComparison, compare_lenses
-from latentlang.comparison.wording import findings, who
+from latentlang.comparison.text import findings, who
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
@@ -117,7 +117,7 @@ class ComparisonResult(Result):
 
     def figure(self) -> go.Figure:
         """The change of each measure, language by layer."""
-        from latentlang.figures.change import change_figure, comparison_maps
+        from latentlang.figures.change_map import change_figure, comparison_maps
 
         return change_figure(comparison_maps(self), self.provenance, seen=self.seen)
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.activations import ActivationStore, harvest, open_store
-from latentlang.activations.identity import model_identity
 from latentlang.activations.manifest import MANIFEST, STORE_FILES
 from latentlang.arguments import check_count
 from latentlang.comparison.alignment import MEASURES, PERMUTATIONS, RESAMPLES, compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.lens import compare_lenses
 from latentlang.comparison.result import FOLDERS, REPORT, ComparisonResult
-from latentlang.comparison.trained import Trained, trained_on
+from latentlang.comparison.training_record import Trained, trained_on
 from latentlang.comparison.wanted import Wanted, chosen_names
 from latentlang.errors import InputError, unknown
 from latentlang.evaluation import (
@@ -29,20 +28,21 @@ from latentlang.evaluation import (
 )
 from latentlang.evaluation.result import STATES
 from latentlang.geometry import PCAResult, compare_pca
-from latentlang.geometry.catalogue import families
+from latentlang.geometry.measure_registry import families
 from latentlang.geometry.measures import FEWEST
-from latentlang.intervals import check_level
 from latentlang.languages import Language
 from latentlang.languages import language as find_language
 from latentlang.languages import languages as find_languages
 from latentlang.lens import POLICIES, LensResult, logit_lens
 from latentlang.models import HookedLM, load
-from latentlang.models.reading import POOLS, check_layers
+from latentlang.models.batch import POOLS, check_layers
+from latentlang.models.fingerprint import model_identity
 from latentlang.results import Provenance, package_versions
-from latentlang.steps import Steps, has_steps, step_key
+from latentlang.stats.intervals import check_level
 from latentlang.storage.files import check_out
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_free, check_vacant, kind_of
+from latentlang.storage.step_cache import Steps, has_steps, step_key
 from latentlang.tasks import Task, as_task
 
 PARTS = ("evaluation", "lens", "geometry")

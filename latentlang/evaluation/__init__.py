@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from latentlang.evaluation.choice import SCORES
     from latentlang.evaluation.comparison import EvaluationComparison, compare_evaluations
     from latentlang.evaluation.measures import (
         CALIBRATION_BINS,
@@ -18,9 +17,10 @@ if TYPE_CHECKING:
         exchange_test,
         macro_f1,
     )
-    from latentlang.evaluation.paired import holm, mcnemar_exact, paired_difference
     from latentlang.evaluation.result import STATES, EvaluationResult
     from latentlang.evaluation.run import evaluate
+    from latentlang.evaluation.scoring import SCORES
+    from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
 
 __all__ = [
     "CALIBRATION_BINS",
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "SCORES": "choice",
+    "SCORES": "scoring",
     "EvaluationComparison": "comparison",
     "compare_evaluations": "comparison",
     "CALIBRATION_BINS": "measures",
@@ -48,9 +48,9 @@ _HOME = {
     "crossed_mean": "measures",
     "exchange_test": "measures",
     "macro_f1": "measures",
-    "holm": "paired",
-    "mcnemar_exact": "paired",
-    "paired_difference": "paired",
+    "holm": ".stats.paired",
+    "mcnemar_exact": ".stats.paired",
+    "paired_difference": ".stats.paired",
     "STATES": "result",
     "EvaluationResult": "result",
     "evaluate": "run",
@@ -60,7 +60,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

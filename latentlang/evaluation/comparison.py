@@ -10,7 +10,6 @@ import pandas as pd
 
 from latentlang.errors import InputError
 from latentlang.evaluation.measures import FEWEST_LANGUAGES, crossed_mean, exchange_test
-from latentlang.evaluation.paired import holm, mcnemar_exact, paired_difference
 from latentlang.evaluation.result import (
     KINDS_OF_COLUMNS,
     STATES,
@@ -19,11 +18,12 @@ from latentlang.evaluation.result import (
     by_language,
     language_groups,
 )
-from latentlang.evaluation.wording import reading
-from latentlang.intervals import error_probability
+from latentlang.evaluation.text import reading
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.results import Result, Settings
+from latentlang.stats.intervals import error_probability
+from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:

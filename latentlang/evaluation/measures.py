@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError
-from latentlang.intervals import RESAMPLES
+from latentlang.stats.intervals import RESAMPLES
 
 Floats = NDArray[np.float64]
 #: Bins of the calibration error, as many as in Guo et al. 2017, Table 1.

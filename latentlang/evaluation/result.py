@@ -21,9 +21,9 @@ from latentlang.evaluation.measures import (
     crossed_mean,
     macro_f1,
 )
-from latentlang.intervals import wilson
 from latentlang.languages import language as find_language
 from latentlang.results import Result, Settings, repeated
+from latentlang.stats.intervals import wilson
 from latentlang.storage.documents import Record
 from latentlang.storage.tables import Columns
 

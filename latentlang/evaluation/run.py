@@ -12,7 +12,8 @@ import pandas as pd
 from latentlang.answers import closing, token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
-from latentlang.evaluation.choice import (
+from latentlang.evaluation.result import COLUMNS, SCORE, STATES, EvaluationResult
+from latentlang.evaluation.scoring import (
     SCORES,
     Choice,
     Scored,
@@ -21,7 +22,6 @@ from latentlang.evaluation.choice import (
     published,
     whole_answers,
 )
-from latentlang.evaluation.result import COLUMNS, SCORE, STATES, EvaluationResult
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.models import HookedLM, check_loaded

@@ -2,8 +2,8 @@
 
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.explorer import explorer_figure
-from latentlang.figures.heatmap import language_heatmap, overlap_heatmap
 from latentlang.figures.html import write_html
+from latentlang.figures.language_heatmap import language_heatmap, overlap_heatmap
 from latentlang.figures.lens import lens_figure
 
 __all__ = [

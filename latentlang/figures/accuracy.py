@@ -14,7 +14,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.accuracy_words import how_to_read, subtitle
+from latentlang.figures.accuracy_text import how_to_read, subtitle
+from latentlang.figures.lens_text import made_with
 from latentlang.figures.style import (
     BASELINE,
     GRID,
@@ -28,7 +29,6 @@ from latentlang.figures.style import (
     safe,
     template,
 )
-from latentlang.figures.wording import made_with
 from latentlang.text import counted
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError, unknown
-from latentlang.figures.alignment_words import (
+from latentlang.figures.alignment_text import (
     MOST_NAMED,
     how_to_read,
     pair_words,
@@ -18,10 +18,10 @@ from latentlang.figures.alignment_words import (
     subtitle,
     title,
 )
+from latentlang.figures.lens_text import made_with
 from latentlang.figures.scales import bar_heading, layer_ticks
 from latentlang.figures.style import GRID, INK, MUTED, TARGET, font_stack, template, tint
-from latentlang.figures.wording import made_with
-from latentlang.geometry.catalogue import measure as find_measure
+from latentlang.geometry.measure_registry import measure as find_measure
 
 if TYPE_CHECKING:
     import pandas as pd

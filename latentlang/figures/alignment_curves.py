@@ -12,13 +12,13 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.alignment import Alignment
-from latentlang.figures.alignment_words import how_to_read, pair_words, pool_words, subtitle, title
-from latentlang.figures.panels import Panel, grid
+from latentlang.figures.alignment_text import how_to_read, pair_words, pool_words, subtitle, title
+from latentlang.figures.layout import Panel, grid
+from latentlang.figures.lens_text import made_with
 from latentlang.figures.scales import layer_ticks
 from latentlang.figures.scatter import COLOURS
 from latentlang.figures.style import BASELINE, INK, MUTED, font_stack, template, translucent
-from latentlang.figures.wording import made_with
-from latentlang.geometry.catalogue import measure as find_measure
+from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.text import counted
 
 #: More panels than this cannot be told apart on a screen.

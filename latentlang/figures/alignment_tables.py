@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.alignment_words import pair_words, pool_words
+from latentlang.figures.alignment_text import pair_words, pool_words
+from latentlang.figures.lens_text import made_with
 from latentlang.figures.scales import layer_ticks
 from latentlang.figures.style import (
     BASELINE,
@@ -22,9 +23,8 @@ from latentlang.figures.style import (
     shortened,
     template,
 )
-from latentlang.figures.wording import made_with
 from latentlang.geometry.alignment_result import AlignmentResult, paper_table
-from latentlang.geometry.catalogue import measure as find_measure
+from latentlang.geometry.measure_registry import measure as find_measure
 
 _MOST_LAYERS = 8
 _ROW, _HEAD, _TOP = 49, 49, 84

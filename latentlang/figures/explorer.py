@@ -7,8 +7,8 @@ from typing import Protocol
 import pandas as pd
 import plotly.graph_objects as go
 
+from latentlang.figures.lens_text import made_with
 from latentlang.figures.style import MUTED, TARGET, isolated, safe, template, tint
-from latentlang.figures.wording import made_with
 from latentlang.results import Provenance
 
 _COLUMN, _ROW = 64, 26  # pixels of a cell

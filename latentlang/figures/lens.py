@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.curves import STYLES, CurveStyle, Points, legend_columns
-from latentlang.figures.notes import emptiest_corner, unread, wrapped
-from latentlang.figures.panels import Grid, Panel, grid
+from latentlang.figures.layout import Grid, Panel, grid
+from latentlang.figures.lens_curves import STYLES, CurveStyle, Points, legend_columns
+from latentlang.figures.lens_notes import emptiest_corner, unread, wrapped
+from latentlang.figures.lens_text import how_to_read, made_with, subtitle, title
 from latentlang.figures.scales import ceiling, layer_ticks, step
 from latentlang.figures.style import (
     BASELINE,
@@ -31,7 +32,6 @@ from latentlang.figures.style import (
     template,
     translucent,
 )
-from latentlang.figures.wording import how_to_read, made_with, subtitle, title
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.curves import STYLES, CurveStyle, Points
-from latentlang.figures.panels import grid
+from latentlang.figures.layout import grid
+from latentlang.figures.lens_curves import STYLES, CurveStyle, Points
+from latentlang.figures.lens_text import is_tuned, made_with
 from latentlang.figures.scales import ceiling, layer_ticks, step
 from latentlang.figures.style import (
     BASELINE,
@@ -25,7 +26,6 @@ from latentlang.figures.style import (
     template,
     translucent,
 )
-from latentlang.figures.wording import is_tuned, made_with
 from latentlang.text import counted
 
 if TYPE_CHECKING:

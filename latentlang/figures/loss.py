@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
+from latentlang.figures.lens_text import made_with
 from latentlang.figures.style import (
     BASELINE,
     INK,
@@ -24,7 +25,6 @@ from latentlang.figures.style import (
     template,
     tint,
 )
-from latentlang.figures.wording import made_with
 
 if TYPE_CHECKING:
     import pandas as pd

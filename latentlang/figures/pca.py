@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError, unknown
-from latentlang.figures.clouds import PCA, Clouds, View, clouds
-from latentlang.figures.panels import columns_for
-from latentlang.figures.pca_words import colour_names, how_to_read, subtitle, title, view_words
+from latentlang.figures.layout import columns_for
+from latentlang.figures.lens_text import made_with
+from latentlang.figures.pca_points import PCA, Clouds, View, clouds
+from latentlang.figures.pca_text import colour_names, how_to_read, subtitle, title, view_words
 from latentlang.figures.scatter import marks, share, shortly, span
 from latentlang.figures.style import BASELINE, GRID, MUTED, PAPER, template
-from latentlang.figures.wording import made_with
 
 COLOURS = ("language", "label")
 # Where in the depth of the model Zhang et al. 2024 look: layers 20, 25, 30 and the last of Mistral's 32.

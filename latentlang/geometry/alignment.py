@@ -12,12 +12,13 @@ from latentlang.activations import ActivationStore, open_store
 from latentlang.arguments import check_count, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.alignment_result import AlignmentResult
-from latentlang.geometry.catalogue import families
+from latentlang.geometry.alignment_table import Rows
 from latentlang.geometry.confounds import TERMS
 from latentlang.geometry.features import working_device
-from latentlang.geometry.fit import fit
+from latentlang.geometry.layer_measurement import Job, Plan, measured
+from latentlang.geometry.layer_rows import LayerRows
+from latentlang.geometry.measure_registry import families
 from latentlang.geometry.measures import FEWEST
-from latentlang.geometry.measuring import Job, Plan, measured
 from latentlang.geometry.neighbours import NEIGHBOURS, neighbours_of
 from latentlang.geometry.pairing import Pairing, pair_up
 from latentlang.geometry.pca import (
@@ -28,13 +29,12 @@ from latentlang.geometry.pca import (
     chosen_layers,
     chosen_pivot,
 )
+from latentlang.geometry.pca_fit import fit
 from latentlang.geometry.resampling import NULLS, PERMUTATIONS, RESAMPLES
-from latentlang.geometry.rows import LayerRows
 from latentlang.geometry.subspaces import DIRECTIONS, directions_of
-from latentlang.geometry.tabulating import Rows
-from latentlang.intervals import check_level, error_probability
 from latentlang.languages import Language
 from latentlang.results import Provenance
+from latentlang.stats.intervals import check_level, error_probability
 from latentlang.text import counted
 
 COMPONENTS = 3

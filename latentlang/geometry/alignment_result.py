@@ -10,9 +10,9 @@ import pandas as pd
 from pydantic import Field
 
 from latentlang.errors import InputError, unknown
-from latentlang.geometry.catalogue import measure as find_measure
-from latentlang.intervals import error_probability
+from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.results import Result, Settings, repeated
+from latentlang.stats.intervals import error_probability
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from latentlang.geometry.catalogue import measure
 from latentlang.geometry.confounds import LENGTH_SHARE
+from latentlang.geometry.measure_registry import measure
 
 #: Flags and what they mean, in the order in which they are checked.
 FLAGS: dict[str, str] = {

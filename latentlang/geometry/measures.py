@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from latentlang.errors import InputError
-from latentlang.geometry.catalogue import pearson_names
 from latentlang.geometry.confounds import residual_scores
 from latentlang.geometry.features import CHUNK, Features, Found, Pairs
+from latentlang.geometry.measure_registry import pearson_names
 from latentlang.geometry.resampling import Draws, draw
 
 #: Fewest items on which two languages are compared.

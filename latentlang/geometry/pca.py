@@ -17,9 +17,9 @@ from latentlang.arguments import check_count, ranges
 from latentlang.errors import InputError, shown, unknown
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.features import working_device
-from latentlang.geometry.fit import METHODS, fit, project, spread
+from latentlang.geometry.layer_rows import LayerRows
+from latentlang.geometry.pca_fit import METHODS, fit, project, spread
 from latentlang.geometry.pca_result import COLUMNS, PCAResult
-from latentlang.geometry.rows import LayerRows
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 
@@ -58,7 +58,7 @@ def pca(
     """Principal components of each layer over the prompts of all languages together (Zhang et al. 2024, section 6.2).
 
     Each layer is one PCA of ``[prompt, d_model]`` vectors less their mean, not scaled (Pearson 1901). The axes are
-    exact (see `latentlang.geometry.fit`) and computed in float64, whatever the dtype stored; activations are read in
+    exact (see `latentlang.geometry.pca_fit`) and computed in float64, whatever the dtype stored; activations are read in
     batches, so that memory does not grow with their number. Signs: the largest loading of each axis is positive.
 
     As in the paper, the vectors are by default the mean over *all* tokens of the prompt, so that they carry the
@@ -76,7 +76,7 @@ def pca(
         basis: an earlier PCA to project on (before and after tuning in one picture), instead of fitting new axes.
         stream: by default the store's first, mostly ``resid``.
         state: ``"base"`` or ``"tuned"``; by default as the store was made, with an adapter or without.
-        method: how axes are found, see `latentlang.geometry.fit`.
+        method: how axes are found, see `latentlang.geometry.pca_fit`.
         device: where it is computed, e.g. ``"cuda"``; it must know float64.
         progress: called with (layers done, layers).
 

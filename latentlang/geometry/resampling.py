@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentlang.intervals import wilson
+from latentlang.stats.intervals import wilson
 
 Floats = NDArray[np.float64]
 

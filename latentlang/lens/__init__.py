@@ -1,11 +1,11 @@
 """Lenses: what a layer would say if it were the last."""
 
-from latentlang.lens.explore import ExplorerResult, explore
-from latentlang.lens.leaders import Leaders
+from latentlang.lens.answer_languages import READER_POLICIES
 from latentlang.lens.logit import POLICIES, logit_lens
-from latentlang.lens.polyglot import LanguageLensResult, language_lens
-from latentlang.lens.readers import READER_POLICIES
+from latentlang.lens.multilingual import LanguageLensResult, language_lens
+from latentlang.lens.pivot_test import Leaders
 from latentlang.lens.result import LensResult
+from latentlang.lens.single_prompt import ExplorerResult, explore
 from latentlang.lens.tuned import TunedLens, divergence, train_tuned_lens
 
 __all__ = [

@@ -14,9 +14,9 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.languages import Language, languages
 from latentlang.languages import language as find_language
+from latentlang.lens.answer_curves import MOST_NULLS, Roles
 from latentlang.lens.looking import look
 from latentlang.lens.result import COLUMNS, LensResult
-from latentlang.lens.roles import MOST_NULLS, Roles
 from latentlang.lens.tuned import TunedLens
 from latentlang.models import HookedLM, Reading, TokenSets, check_loaded, read_out, score_answers
 from latentlang.results import Provenance

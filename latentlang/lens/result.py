@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from latentlang.errors import unknown
-from latentlang.intervals import bootstrap_means
 from latentlang.results import Result, View, repeated
+from latentlang.stats.intervals import bootstrap_means
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:

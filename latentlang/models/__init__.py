@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from latentlang.models.answer_scores import AnswerScores, score_answers
+    from latentlang.models.batch import Reading
     from latentlang.models.hooked import HookedLM, check_loaded
     from latentlang.models.loading import load, load_tokenizer
-    from latentlang.models.reading import Reading
     from latentlang.models.readout import Readout, TokenSets, read_out
     from latentlang.models.registry import REGISTRY, ModelInfo, cached_bytes, resolve
-    from latentlang.models.sequence import AnswerScores, score_answers
 
 __all__ = [
     "REGISTRY",
@@ -36,12 +36,12 @@ __all__ = [
 _HOME = {
     "HookedLM": "hooked",
     "check_loaded": "hooked",
-    "Reading": "reading",
+    "Reading": "batch",
     "Readout": "readout",
     "TokenSets": "readout",
     "read_out": "readout",
-    "AnswerScores": "sequence",
-    "score_answers": "sequence",
+    "AnswerScores": "answer_scores",
+    "score_answers": "answer_scores",
     "load": "loading",
     "load_tokenizer": "loading",
     "REGISTRY": "registry",

@@ -25,7 +25,7 @@ from latentlang.models.adapters import (
     switched,
 )  # fmt: skip
 from latentlang.models.anatomy import device_of, probe_tokens
-from latentlang.models.files import read_json, safetensors_header
+from latentlang.models.checkpoint_files import read_json, safetensors_header
 from latentlang.models.registry import REGISTRY
 from latentlang.storage import documents
 from latentlang.storage.tensors import read_tensors

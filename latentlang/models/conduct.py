@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from latentlang.models.anatomy import Anatomy, accepts, probe_tokens, quiet, text_config
-from latentlang.models.reading import Item, Request
-from latentlang.models.running import BATCH_TOKENS, Block, Runner, out_of_memory
+from latentlang.models.batch import Item, Request
+from latentlang.models.forward import BATCH_TOKENS, Block, Runner, out_of_memory
 
 logger = logging.getLogger(__name__)
 

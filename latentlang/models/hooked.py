@@ -24,13 +24,13 @@ from latentlang.models.anatomy import (
     inner_model,
     text_config,
 )  # fmt: skip
-from latentlang.models.blocks import Recipe, find_recipes
+from latentlang.models.batch import Reading, Request, check_layers, check_pools, check_streams, collect
+from latentlang.models.block_layout import Recipe, find_recipes
 from latentlang.models.conduct import Conduct
-from latentlang.models.encoding import Encoder, PromptLike, TokenizedPrompt, prepare
+from latentlang.models.forward import BATCH_TOKENS, Runner
 from latentlang.models.noticing import SILENT_SHARE, Notices, silent_note
 from latentlang.models.reader import Reader
-from latentlang.models.reading import Reading, Request, check_layers, check_pools, check_streams, collect
-from latentlang.models.running import BATCH_TOKENS, Runner
+from latentlang.models.tokenization import Encoder, PromptLike, TokenizedPrompt, prepare
 from latentlang.tasks.base import Prompt
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from latentlang.errors import ModelError
-from latentlang.models.files import weight_files
+from latentlang.models.checkpoint_files import weight_files
 from latentlang.models.registry import REGISTRY, ModelInfo
 
 logger = logging.getLogger(__name__)

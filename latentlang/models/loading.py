@@ -15,18 +15,18 @@ from latentlang.devices import named_device
 from latentlang.errors import InputError, ModelError
 from latentlang.models.adapter_loading import CONFIG, WEIGHTS, other_base, put_on
 from latentlang.models.adapters import Base, check_effect
-from latentlang.models.files import (
+from latentlang.models.checkpoint_files import (
     check_config,
     check_depth,
     check_tokenizer,
     fingerprint,
     weight_files,
 )
+from latentlang.models.forward import out_of_memory
 from latentlang.models.hooked import HookedLM
 from latentlang.models.hub import fetch, fetch_adapter
 from latentlang.models.registry import ModelInfo, resolve
-from latentlang.models.running import out_of_memory
-from latentlang.models.tokenizer import load_tokenizer_of
+from latentlang.models.tokenizer_loading import load_tokenizer_of
 from latentlang.models.weights import check_weights
 from latentlang.paths import given_path, is_folder, is_present
 from latentlang.storage.documents import printed

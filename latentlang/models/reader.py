@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from latentlang.models.encoding import PromptLike
-from latentlang.models.reading import Item, Reading
-from latentlang.models.running import Runner
+from latentlang.models.batch import Item, Reading
+from latentlang.models.forward import Runner
+from latentlang.models.tokenization import PromptLike
 
 
 @dataclass(frozen=True)

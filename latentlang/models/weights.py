@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentlang.errors import ModelError
 from latentlang.models.anatomy import find_layers, text_config
-from latentlang.models.files import weight_files
+from latentlang.models.checkpoint_files import weight_files
 
 # Buffers that old checkpoints carry along and today's code computes itself.
 _DERIVED = ("inv_freq", "masked_bias", "position_ids", "causal_mask")

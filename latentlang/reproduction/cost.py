@@ -12,8 +12,8 @@ import torch
 
 from latentlang.errors import LatentlangError
 from latentlang.models.loading import find_device, load_tokenizer
+from latentlang.reproduction.model_sizes import Shape, shape
 from latentlang.reproduction.settings import Settings
-from latentlang.reproduction.sizes import Shape, shape
 from latentlang.reproduction.steps import Step
 from latentlang.tasks import Prompt
 

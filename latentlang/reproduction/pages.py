@@ -10,18 +10,18 @@ import plotly.graph_objects as go
 
 from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError, unknown
+from latentlang.figures.document import Block, Cell, Document, Figure, Section, Table, Text, write_document
 from latentlang.figures.html import write_html
+from latentlang.figures.image import FORMATS as PICTURES
+from latentlang.figures.image import check_pictures, write_picture
 from latentlang.figures.lens_change import lens_change_figure
 from latentlang.figures.pca import pca_figure
-from latentlang.figures.picture import FORMATS as PICTURES
-from latentlang.figures.picture import check_pictures, write_picture
-from latentlang.report.document import Block, Cell, Document, Figure, Section, Table, Text, write_document
 from latentlang.reproduction.experiments import Experiment, Suite
+from latentlang.reproduction.model_sizes import model_name, shape
 from latentlang.reproduction.settings import Settings
-from latentlang.reproduction.sizes import model_name, shape
 from latentlang.reproduction.steps import Adapter, Step, adapter_of
 from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
-from latentlang.reproduction.words import about_experiment, command_of, made_with
+from latentlang.reproduction.text import about_experiment, command_of, made_with
 from latentlang.storage.documents import read_text
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.output import check_free

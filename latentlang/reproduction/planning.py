@@ -19,10 +19,10 @@ from latentlang.models.registry import POCKET_FOLDER, resolve
 from latentlang.paths import given_path, is_folder, is_present
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiments import Experiment, Size, Suite, load_suite
-from latentlang.reproduction.keys import Keys, model_keys
-from latentlang.reproduction.run import Bench, is_there
+from latentlang.reproduction.model_sizes import shape
 from latentlang.reproduction.settings import Settings
-from latentlang.reproduction.sizes import shape
+from latentlang.reproduction.step_keys import Keys, model_keys
+from latentlang.reproduction.step_runner import Bench, is_there
 from latentlang.reproduction.steps import Step, harvest_for, merged, ordered, steps_of
 from latentlang.tasks import TASKS
 from latentlang.tasks.labels import Protocol

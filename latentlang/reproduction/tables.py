@@ -13,8 +13,8 @@ import pandas as pd
 from latentlang.errors import InputError
 from latentlang.geometry.alignment_result import paper_table
 from latentlang.reproduction.experiments import BASE, Experiment
-from latentlang.reproduction.printed import MEAN, PUBLISHED_TABLES, published
-from latentlang.reproduction.sizes import model_name, shape
+from latentlang.reproduction.model_sizes import model_name, shape
+from latentlang.reproduction.published_values import MEAN, PUBLISHED_TABLES, published
 from latentlang.reproduction.steps import Step, adapter_of
 
 Outcome = Callable[[Step], Any]

@@ -18,7 +18,7 @@ from latentlang.tasks.choice import ChoiceTask
 from latentlang.tasks.cloze import ClozeTask, FileWordTask
 from latentlang.tasks.files import PathLike, Paths
 from latentlang.tasks.labels import KINDS, NLI, PARAPHRASE, SENTIMENT, Protocol, check_protocol
-from latentlang.tasks.reading import ReadingTask
+from latentlang.tasks.reading_comprehension import ReadingTask
 from latentlang.tasks.reviews import SentimentTask
 from latentlang.tasks.words import Concept, WordTask
 

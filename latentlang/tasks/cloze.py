@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
+from latentlang.seeding import shuffled
 from latentlang.tasks.base import Prompt, check_language, pick
-from latentlang.tasks.draw import shuffled
 from latentlang.tasks.files import Paths
 from latentlang.tasks.word_files import WordFiles, read_words
 from latentlang.tasks.words import WordTask

@@ -16,7 +16,7 @@ from typing import Any
 from latentlang.errors import InputError, unknown
 from latentlang.installing import install_command
 from latentlang.paths import given_path, is_folder
-from latentlang.tasks.draw import shuffled
+from latentlang.seeding import shuffled
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.labels import Kind, languages_of
 from latentlang.tasks.paper_files import Item

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import zip_longest
 
 from latentlang.errors import InputError
-from latentlang.tasks.draw import bucket, generator, shuffled
+from latentlang.seeding import bucket, generator, shuffled
 from latentlang.tasks.labels import NLI, PARAPHRASE, Kind
 from latentlang.tasks.paper_files import Item
 from latentlang.tasks.reviews import Review, review_lexicon, write_review

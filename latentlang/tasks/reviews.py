@@ -16,8 +16,8 @@ from typing import Any, Literal
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
+from latentlang.seeding import bucket, generator, shuffled
 from latentlang.tasks.base import Prompt, Task, check_language, pick
-from latentlang.tasks.draw import bucket, generator, shuffled
 
 LABELS = ("positive", "negative")
 # Answers that mean nothing about sentiment, the same in all languages (Zhang et al. 2024, Table 6).

@@ -14,9 +14,9 @@ from unicodedata import normalize
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.languages import language as find_language
+from latentlang.seeding import shuffled
 from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.cleaning import CONTROL, why_unusable, without_marks
-from latentlang.tasks.draw import shuffled
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError
 from latentlang.languages import language
-from latentlang.tasks.draw import generator
+from latentlang.seeding import generator
 
 if TYPE_CHECKING:
     import pandas as pd

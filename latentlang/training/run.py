@@ -22,7 +22,7 @@ from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
-from latentlang.training import machine, runs
+from latentlang.training import devices, run_folder
 from latentlang.training.questions import AlignmentData, QuestionPair
 from latentlang.training.recipes import ALL_LINEAR, Recipe, recipe_for
 from latentlang.training.result import (
@@ -31,7 +31,7 @@ from latentlang.training.result import (
     TrainingResult,
 )
 from latentlang.training.sources import alignment_data
-from latentlang.training.tokens import TokenizedPairs, end_token, padding_token, tokenize_pairs
+from latentlang.training.tokenization import TokenizedPairs, end_token, padding_token, tokenize_pairs
 
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
@@ -85,23 +85,23 @@ def train(
         **overrides: fields of the recipe to change, e.g. ``steps=100, per_pair=500``.
 
     Raises:
-        InputError: everything that can be wrong with recipe, data, folder or machine, most of it before the model is
+        InputError: everything that can be wrong with recipe, data, folder or devices, most of it before the model is
             loaded; or the loss is no number any more.
         ModelError: the model cannot be loaded.
     """
     from latentlang.models import HookedLM
 
-    wanted_precision = machine.check_precision(precision)
-    machine.check_quantization(quantization)
-    found = machine.processes()
+    wanted_precision = devices.check_precision(precision)
+    devices.check_quantization(quantization)
+    found = devices.processes()
     if isinstance(task, str):
         overrides["task"], task = task, None
     chosen = recipe_for(model, Path(recipe) if isinstance(recipe, os.PathLike) else recipe, overrides)
     pairs = None if chosen.is_identity else alignment_data(chosen, task=task, data=data)
     if pairs is not None:
-        machine.check_packages()
+        devices.check_packages()
     check_vacant(check_out(out), TrainingResult.kind)
-    runs.check_folder(Path(out))
+    run_folder.check_folder(Path(out))
     folder = prepare_folder(out)
     # Of several processes of one run one writes.
     lock: AbstractContextManager[Any] = FolderLock(folder) if found.is_main else nullcontext()
@@ -142,7 +142,7 @@ def _loaded(
     device: str | None,
     *,
     trust_remote_code: bool,
-    found: machine.Processes,
+    found: devices.Processes,
 ) -> HookedLM:
     import torch
 
@@ -150,7 +150,7 @@ def _loaded(
     from latentlang.models import load
 
     where = named_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    machine.check_choices(where, precision=precision, four_bit=quantization == "4bit")
+    devices.check_choices(where, precision=precision, four_bit=quantization == "4bit")
     if found.count > 1 and device is None and torch.cuda.is_available():
         device = f"cuda:{found.local_rank}"
     return load(
@@ -164,7 +164,7 @@ def _identity(
     folder: Path,
     *,
     resume: bool,
-    found: machine.Processes,
+    found: devices.Processes,
 ) -> TrainingResult:
     """The control's record; needs no model beyond its name."""
     from latentlang.models.registry import resolve
@@ -177,7 +177,9 @@ def _identity(
         "revision": revision,
         "recipe": recipe.model_dump(mode="json"),
     }
-    if runs.settle(folder, wanted, resume=resume, main=found.is_main) and (done := runs.finished(folder)):
+    if run_folder.settle(folder, wanted, resume=resume, main=found.is_main) and (
+        done := run_folder.finished(folder)
+    ):
         return done
     provenance = Provenance(
         model=name, revision=revision, task=recipe.data.task, languages=(), policy="", seed=recipe.schedule.seed,
@@ -185,8 +187,8 @@ def _identity(
     )  # fmt: skip
     result = TrainingResult(table=pd.DataFrame(columns=list(COLUMNS)), provenance=provenance)
     if found.is_main:
-        runs.begin(folder, wanted)
-        write_text(folder / runs.RECIPE_FILE, recipe.yaml())
+        run_folder.begin(folder, wanted)
+        write_text(folder / run_folder.RECIPE_FILE, recipe.yaml())
         result.save(folder)
     return result
 
@@ -205,7 +207,7 @@ class _Run:
         precision: str | None,
         quantization: str | None,
         gradient_checkpointing: bool | None,
-        found: machine.Processes,
+        found: devices.Processes,
     ) -> None:
         self.model, self.recipe, self.data, self.folder = model, recipe, data, folder
         self.given, self.quantization, self.found = given, quantization, found
@@ -215,29 +217,29 @@ class _Run:
         self.checkpointing = self.size >= _LARGE if gradient_checkpointing is None else gradient_checkpointing
         _check_model(model, recipe)
         weights = next(p.dtype for p in model.lm.parameters() if p.is_floating_point())
-        self.precision = machine.precision_on(model.device, wanted=precision, weights=weights)
+        self.precision = devices.precision_on(model.device, wanted=precision, weights=weights)
 
     def go(self, *, resume: bool, keep: bool, progress: Progress | None) -> TrainingResult:
         wanted = self._asked_for()
-        if runs.settle(self.folder, wanted, resume=resume, main=self.found.is_main):
-            done = runs.finished(self.folder)
+        if run_folder.settle(self.folder, wanted, resume=resume, main=self.found.is_main):
+            done = run_folder.finished(self.folder)
             if done is not None:
                 return done
             self.notes.append(
                 "the run was finished before, and was run again: its adapter or record had been changed or was gone"
             )
         train, validation = self._tokens()
-        checkpoint = runs.last_checkpoint(self.folder) if resume else None
+        checkpoint = run_folder.last_checkpoint(self.folder) if resume else None
         if self.found.is_main:
-            self.notes += runs.pass_over(self.folder, checkpoint)
-            runs.begin(self.folder, wanted)
+            self.notes += run_folder.pass_over(self.folder, checkpoint)
+            run_folder.begin(self.folder, wanted)
         table, facts = self._train(train, validation, checkpoint, progress if self.found.is_main else None)
         result = self._result(table, facts)
         if not self.found.is_main:
             return result
         self._keep(result)
         if not keep:
-            runs.remove_checkpoints(self.folder)
+            run_folder.remove_checkpoints(self.folder)
         return result
 
     def _asked_for(self) -> dict[str, Any]:
@@ -284,32 +286,32 @@ class _Run:
         plan = running.plan_steps(self.recipe, len(train), self.found)
         start = time.perf_counter()
         # A run may have been killed after its last step, and the trainer would take one more.
-        if runs.step_of(checkpoint) < plan.steps:
+        if run_folder.step_of(checkpoint) < plan.steps:
             with running.undisturbed(self.model.lm):
                 trainer = running.build_trainer(
                     self._module(), copy.deepcopy(self.model.tokenizer), self.recipe, plan, train, validation,
-                    folder=self.folder / runs.CHECKPOINTS, precision=self.precision,
+                    folder=self.folder / run_folder.CHECKPOINTS, precision=self.precision,
                     padding=padding_token(self.model), gradient_checkpointing=self.checkpointing,
                     resumed=checkpoint is not None, told=progress,
                 )  # fmt: skip
                 trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
                 trainer.accelerator.wait_for_everyone()
-                state = runs.State(trainer.state.log_history, trainer.state.best_global_step)
+                state = run_folder.State(trainer.state.log_history, trainer.state.best_global_step)
         else:
             assert checkpoint is not None
-            state = runs.read_state(checkpoint)
+            state = run_folder.read_state(checkpoint)
         best = state.best_step or plan.steps
         if self.found.is_main:
-            runs.keep_adapter(self.folder, best, base=self._base_name())
+            run_folder.keep_adapter(self.folder, best, base=self._base_name())
         facts = {
             "steps": plan.steps,
             "best_step": best,
-            "trainable": runs.trained_weights(self.folder) if self.found.is_main else None,
+            "trainable": run_folder.trained_weights(self.folder) if self.found.is_main else None,
             "parameters": self.size,
             "passes": plan.passes,
             "tokens": {"train": train.counted, "validation": validation.counted},
-            "resumed_from": runs.step_of(checkpoint) or None,
-            "files": runs.adapter_seal(self.folder) if self.found.is_main else None,
+            "resumed_from": run_folder.step_of(checkpoint) or None,
+            "files": run_folder.adapter_seal(self.folder) if self.found.is_main else None,
             "seconds": round(time.perf_counter() - start, 1),
         }
         return _table(state.history), facts
@@ -356,8 +358,8 @@ class _Run:
 
     def _keep(self, result: TrainingResult) -> None:
         """Write everything but the adapter, the result last: a folder that has it is finished."""
-        write_text(self.folder / runs.RECIPE_FILE, self.recipe.yaml())
-        with replacing(self.folder / runs.DATA_FILE) as stream:
+        write_text(self.folder / run_folder.RECIPE_FILE, self.recipe.yaml())
+        with replacing(self.folder / run_folder.DATA_FILE) as stream:
             self.data.table().to_parquet(stream, index=False)
         result.save(self.folder)
 
@@ -378,8 +380,8 @@ def _check_model(model: HookedLM, recipe: Recipe) -> None:
         )
     if model.tokenizer is None:
         raise InputError("this model was given without a tokenizer, which turns translations into tokens")
-    machine.check_device(model.device)
-    machine.check_choices(model.device, four_bit=getattr(model.lm, "is_loaded_in_4bit", False))
+    devices.check_device(model.device)
+    devices.check_choices(model.device, four_bit=getattr(model.lm, "is_loaded_in_4bit", False))
     wanted = recipe.lora.target_modules
     if wanted == ALL_LINEAR:
         return

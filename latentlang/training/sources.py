@@ -12,9 +12,9 @@ from latentlang.errors import InputError
 from latentlang.installing import install_command
 from latentlang.languages import language
 from latentlang.paths import given_path, is_folder
+from latentlang.seeding import generator
 from latentlang.storage.documents import printed
 from latentlang.tasks import Task
-from latentlang.tasks.draw import generator
 from latentlang.tasks.files import PathLike, read_json
 from latentlang.tasks.labels import (
     ENGLISH,

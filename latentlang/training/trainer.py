@@ -26,11 +26,11 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from latentlang.errors import InputError
 from latentlang.storage.full import disk_may_be_full
-from latentlang.training import runs
-from latentlang.training.machine import Processes
+from latentlang.training import run_folder
+from latentlang.training.devices import Processes
 from latentlang.training.recipes import Recipe
 from latentlang.training.result import TrainingProgress
-from latentlang.training.tokens import IGNORED, TokenizedPairs
+from latentlang.training.tokenization import IGNORED, TokenizedPairs
 
 #: Rows of the loss table that a whole run leaves for its training loss.
 _ROWS = 200
@@ -97,17 +97,17 @@ class AlignmentTrainer(SFTTrainer):
         try:
             with disk_may_be_full(checkpoint):
                 if writes:
-                    runs.begin_checkpoint(checkpoint)
+                    run_folder.begin_checkpoint(checkpoint)
                 super()._save_checkpoint(model, trial)
                 self.accelerator.wait_for_everyone()  # each process writes its own random state
                 if writes:
-                    runs.seal_checkpoint(checkpoint)
+                    run_folder.seal_checkpoint(checkpoint)
         except BaseException:
             if writes:
-                runs.remove_checkpoint(checkpoint)
+                run_folder.remove_checkpoint(checkpoint)
             raise
         if writes:
-            runs.rotate(below.parent, best=self.state.best_global_step)
+            run_folder.rotate(below.parent, best=self.state.best_global_step)
 
     def compute_loss(
         self,

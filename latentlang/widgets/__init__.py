@@ -14,7 +14,7 @@ from latentlang.models import HookedLM, check_loaded
 from latentlang.tasks import Prompt, Task
 
 if TYPE_CHECKING:
-    from latentlang.widgets.box import LensExplorer
+    from latentlang.widgets.lens_explorer import LensExplorer
 
 __all__ = ["explorer"]
 
@@ -52,6 +52,6 @@ def explorer(
         )
     check_loaded(model)
     check_count("top", top, least=1)
-    from latentlang.widgets.box import LensExplorer
+    from latentlang.widgets.lens_explorer import LensExplorer
 
     return LensExplorer(model, prompt, task=task, languages=languages, top=top)

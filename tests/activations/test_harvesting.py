@@ -17,9 +17,9 @@ from stores import contents, hooked, reviews
 
 import latentlang as ll
 from latentlang.activations import harvesting
-from latentlang.activations.identity import fingerprint
 from latentlang.errors import InputError
 from latentlang.models import HookedLM
+from latentlang.models.fingerprint import fingerprint
 from latentlang.storage.lock import LOCK
 from latentlang.tasks import Prompt
 

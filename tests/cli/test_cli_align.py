@@ -5,7 +5,7 @@ import planted
 import pytest
 
 from latentlang.geometry import AlignmentResult, by_language, paper_table
-from latentlang.geometry.finding import finding
+from latentlang.geometry.text import finding
 
 QUICK = ("--permutations", "39", "--resamples", "10")
 

@@ -10,7 +10,7 @@ from command_line import process
 from small_store import small_store, spectral
 
 from latentlang.activations import open_store
-from latentlang.figures import picture
+from latentlang.figures import image
 from latentlang.geometry import PCAResult, pca
 from latentlang.installing import install_command
 
@@ -87,7 +87,7 @@ def test_a_picture_is_written_where_it_was_asked_for(run, store, tmp_path, monke
         return b"picture"
 
     monkeypatch.setattr("plotly.graph_objects.Figure.to_image", to_image)
-    monkeypatch.setattr(picture, "find_spec", lambda name: object())
+    monkeypatch.setattr(image, "find_spec", lambda name: object())
     text = _ended_well(run("pca", "acts", "--png", "--layers", "0,3", "--out", "o"))
     assert (tmp_path / "o" / "pca.png").read_bytes() == b"picture" and "wrote o/pca.png" in text
     ((figure, how),) = drawn
@@ -96,7 +96,7 @@ def test_a_picture_is_written_where_it_was_asked_for(run, store, tmp_path, monke
 
 
 def test_without_kaleido_a_picture_is_refused_before_the_work(run, store, tmp_path, monkeypatch):
-    monkeypatch.setattr(picture, "find_spec", lambda name: None)
+    monkeypatch.setattr(image, "find_spec", lambda name: None)
     outcome = run("pca", "acts", "--png")
     assert outcome.code == 2 and install_command("figures") in outcome.err
     assert not (tmp_path / "latentlang-out").exists()
@@ -107,7 +107,7 @@ def test_a_picture_that_cannot_be_drawn_is_one_line(run, store, monkeypatch):
         raise RuntimeError("Kaleido requires\nGoogle Chrome to be installed.")
 
     monkeypatch.setattr("plotly.graph_objects.Figure.to_image", to_image)
-    monkeypatch.setattr(picture, "find_spec", lambda name: object())
+    monkeypatch.setattr(image, "find_spec", lambda name: object())
     outcome = run("pca", "acts", "--png", "--out", "o")
     assert outcome.code == 2
     assert "could not be drawn: Kaleido requires Google Chrome" in outcome.err

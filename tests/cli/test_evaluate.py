@@ -14,7 +14,7 @@ from rich.console import Console
 from transformers import AutoModelForCausalLM
 
 import latentlang as ll
-from latentlang.cli.accuracies import evaluation_lines
+from latentlang.cli.evaluation_table import evaluation_lines
 from latentlang.evaluation import EvaluationResult, compare_evaluations
 from latentlang.results import Provenance
 from latentlang.training import TrainingResult
@@ -234,7 +234,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path, arguments, said
 
 
 def test_ctrl_c_keeps_the_languages_that_are_done(run, monkeypatch, tmp_path):
-    from latentlang.evaluation.choice import FirstTokens
+    from latentlang.evaluation.scoring import FirstTokens
 
     own, asked = FirstTokens.run, []
 

@@ -10,7 +10,7 @@ from command_line import process
 from rich.console import Console
 
 import latentlang as ll
-from latentlang.cli.losses import LossDisplay, loss_chart
+from latentlang.cli.loss_display import LossDisplay, loss_chart
 from latentlang.training import TrainingProgress, TrainingResult, is_identity, read_pairs, recipe
 
 QUICK = ("--per-pair", 12, "--steps", 2, "--batch", 4, "--set", "validation=0.25", "--set", "evaluations=1")

@@ -17,8 +17,8 @@ from latentlang.errors import InputError, ModelError
 from latentlang.evaluation import evaluate
 from latentlang.lens import logit_lens
 from latentlang.models import load
-from latentlang.steps import STEP_FILE, finished_steps
 from latentlang.storage.lock import FolderLock
+from latentlang.storage.step_cache import STEP_FILE, finished_steps
 from latentlang.tasks import task
 from latentlang.training import train
 

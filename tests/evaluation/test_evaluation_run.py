@@ -13,11 +13,11 @@ from paper_folder import FORMATS, write_json, write_task
 import latentlang as ll
 from latentlang.errors import InputError, ModelError
 from latentlang.evaluation import EvaluationResult, evaluate
-from latentlang.evaluation.choice import FirstTokens, Scored
 from latentlang.evaluation.result import COLUMNS
-from latentlang.intervals import wilson
+from latentlang.evaluation.scoring import FirstTokens, Scored
 from latentlang.lens import logit_lens
 from latentlang.models import HookedLM
+from latentlang.stats.intervals import wilson
 from latentlang.tasks.labels import KINDS, published_words, words
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")

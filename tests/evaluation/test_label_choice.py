@@ -11,7 +11,7 @@ from answer_corpus import trained
 import latentlang as ll
 from latentlang.answers import answer_paths, published_set, token_bytes
 from latentlang.errors import InputError
-from latentlang.evaluation.choice import FirstTokens, WholeAnswers, first_tokens, published, whole_answers
+from latentlang.evaluation.scoring import FirstTokens, WholeAnswers, first_tokens, published, whole_answers
 from latentlang.models import HookedLM
 
 CUE = '\nEmotion: "'

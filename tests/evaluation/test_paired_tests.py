@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentlang.evaluation.paired import holm, mcnemar_exact, paired_difference
-from latentlang.intervals import wilson
+from latentlang.stats.intervals import wilson
+from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
 
 counts = st.integers(0, 60)
 

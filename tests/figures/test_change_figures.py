@@ -9,7 +9,7 @@ from before_after import CODES, LAYERS, lens, lenses, whole
 
 from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError
-from latentlang.figures.change import ChangeMap, change_figure, comparison_maps, lens_map
+from latentlang.figures.change_map import ChangeMap, change_figure, comparison_maps, lens_map
 from latentlang.figures.lens_change import lens_change_figure, lens_differences_figure
 
 BAD = "<b>x</b><script>alert(1)</script>"

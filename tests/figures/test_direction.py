@@ -10,7 +10,7 @@ from lens_standin import lens_result
 from plotly.utils import PlotlyJSONEncoder
 
 from latentlang.figures import write_html
-from latentlang.report.document import Cell, Document, Section, Table, Text, write_document
+from latentlang.figures.document import Cell, Document, Section, Table, Text, write_document
 
 TURNED = "model\u202eexe.gnp\u2066x\u200f"
 CONTROLS = set(

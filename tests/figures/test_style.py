@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentlang.figures import style
-from latentlang.figures.curves import STYLES, legend_columns
-from latentlang.figures.panels import columns_for, grid
+from latentlang.figures.layout import columns_for, grid
+from latentlang.figures.lens_curves import STYLES, legend_columns
 from latentlang.lens.result import CURVES
 
 

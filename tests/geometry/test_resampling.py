@@ -9,13 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentlang.geometry.catalogue import measure
 from latentlang.geometry.features import Features, Pairs
+from latentlang.geometry.measure_registry import measure
 from latentlang.geometry.measures import centres, cka, pearson
 from latentlang.geometry.neighbours import knn, retrieval
 from latentlang.geometry.resampling import draw, interval, p_values, standardised
 from latentlang.geometry.subspaces import spectral
-from latentlang.intervals import wilson
+from latentlang.stats.intervals import wilson
 
 
 @settings(max_examples=30, deadline=None)

@@ -10,7 +10,7 @@ import latentlang as ll
 from latentlang.lens import LensResult, language_lens, logit_lens
 from latentlang.lens.logit import PairLook, prompts_of
 from latentlang.lens.looking import look
-from latentlang.lens.polyglot import LanguageLensResult, LanguagesLook
+from latentlang.lens.multilingual import LanguageLensResult, LanguagesLook
 from latentlang.models import HookedLM
 
 

@@ -8,7 +8,7 @@ from known import ASKED, written
 
 import latentlang as ll
 from latentlang.lens import logit_lens
-from latentlang.lens.roles import MOST_NULLS
+from latentlang.lens.answer_curves import MOST_NULLS
 from latentlang.models import HookedLM, score_answers
 from latentlang.tasks import Concept
 

@@ -10,7 +10,7 @@ import torch
 from test_exactness import draw
 
 from latentlang.errors import ModelError
-from latentlang.models import HookedLM, running
+from latentlang.models import HookedLM, forward
 from latentlang.tasks.base import Prompt
 
 
@@ -35,7 +35,7 @@ def limit_memory(lm: HookedLM, tokens: int, error: BaseException) -> list[int]:
 def test_results_come_in_the_order_of_the_input(
     batch_tokens: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "WINDOW", 5)
+    monkeypatch.setattr(forward, "WINDOW", 5)
     lm = hooked()
     prompts = draw(3, 9, 1, 7, 7, 12, 2, 30, 4, 5, 11, 6)
     reading = lm.read(prompts, batch_tokens=batch_tokens)
@@ -105,7 +105,7 @@ def test_other_errors_are_not_taken_for_memory() -> None:
 
 
 def test_a_wide_vocabulary_bounds_the_rows_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "_LOGIT_BYTES", 4 * tiny.VOCAB * 3)
+    monkeypatch.setattr(forward, "_LOGIT_BYTES", 4 * tiny.VOCAB * 3)
     lm = hooked()
     assert [len(reading) for reading in lm.stream(draw(*[4] * 7))] == [3, 3, 1]
     assert [len(reading) for reading in lm.stream(draw(*[4] * 7), logits=False)] == [7]

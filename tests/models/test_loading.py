@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models import REGISTRY, HookedLM, cached_bytes, hub, load, resolve
-from latentlang.models.files import fingerprint
+from latentlang.models.checkpoint_files import fingerprint
 
 
 @pytest.fixture(scope="module")

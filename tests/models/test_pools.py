@@ -11,7 +11,7 @@ from test_exactness import draw
 
 from latentlang.errors import ModelError
 from latentlang.models import HookedLM
-from latentlang.models.encoding import TokenizedPrompt
+from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.tasks.base import Prompt
 
 BLOCK = "Review: a wonderful film.\nEmotion: positive\n" * 3

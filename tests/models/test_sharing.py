@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_exactness import draw
 
-from latentlang.models import HookedLM, running
-from latentlang.models.prefix import Group, group_prompts
+from latentlang.models import HookedLM, forward
+from latentlang.models.prefix_cache import Group, group_prompts
 
 BLOCK, LENGTHS = 40, (6, 1, 11, 4)
 
@@ -94,7 +94,7 @@ def test_a_shared_cache_is_not_changed_by_the_batches_that_read_it() -> None:
 def test_a_model_that_cannot_share_falls_back_and_says_so_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "shared_cache", lambda _cache: None)
+    monkeypatch.setattr(forward, "shared_cache", lambda _cache: None)
     lm = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="odd")
     plain = HookedLM(tiny.model("mistral"), tiny.tokenizer()).read(shared_prompts(), share=False)
     with caplog.at_level(logging.WARNING):

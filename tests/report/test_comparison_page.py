@@ -8,9 +8,9 @@ from before_after import CODES, whole
 from plotly.offline import get_plotlyjs
 
 from latentlang.comparison import ComparisonResult
-from latentlang.comparison.wording import signed, unsigned, verdict, words_of
-from latentlang.report.comparison import comparison_document
-from latentlang.report.document import Details, Figure, Table
+from latentlang.comparison.report import comparison_document
+from latentlang.comparison.text import signed, unsigned, verdict, words_of
+from latentlang.figures.document import Details, Figure, Table
 
 BAD = "<script>alert(1)</script>"
 

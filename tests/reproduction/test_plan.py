@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from latentlang.errors import InputError, LatentlangError
 from latentlang.models.registry import resolve
-from latentlang.reproduction import keys, load_suite, plan, planning
-from latentlang.reproduction.keys import model_key
-from latentlang.reproduction.sizes import shape
+from latentlang.reproduction import load_suite, plan, planning, step_keys
+from latentlang.reproduction.model_sizes import shape
+from latentlang.reproduction.step_keys import model_key
 from latentlang.reproduction.steps import STEP_KINDS, Adapter, Step, groups, merged, ordered, steps_of
 
 
@@ -153,7 +153,7 @@ def test_another_device_or_dtype_is_another_outcome(asked):
 
 def test_code_that_was_changed_is_not_served_old_outcomes(asked, monkeypatch):
     before = _keys(asked(), "lens")
-    monkeypatch.setattr(keys, "REVISIONS", {**keys.REVISIONS, "lens": 999})
+    monkeypatch.setattr(step_keys, "REVISIONS", {**step_keys.REVISIONS, "lens": 999})
     assert _keys(asked(), "lens") != before
 
 

@@ -11,7 +11,7 @@ import pytest
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS
 from latentlang.models.registry import REGISTRY
-from latentlang.reproduction.printed import (
+from latentlang.reproduction.published_values import (
     ACCURACY_TABLES,
     BASE,
     MEAN,

@@ -20,10 +20,10 @@ from small_experiments import SPONTANEOUS, write_suite
 
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationResult
-from latentlang.reproduction import Reproduction, plan, reproduce, reproducing
+from latentlang.reproduction import Reproduction, execution, plan, reproduce
 from latentlang.reproduction import pages as pages_module
-from latentlang.steps import finished_steps
 from latentlang.storage.lock import FolderLock
+from latentlang.storage.step_cache import finished_steps
 from latentlang.workers import wait_for_workers
 
 QUICK = {"overrides": {"steps": 2, "per_pair": 40}}
@@ -140,7 +140,7 @@ def test_the_correlations_are_those_of_one_pca_over_all_languages(done):
 
 
 def test_what_fails_does_not_keep_the_rest_from_being_run(small, mistral, tmp_path, monkeypatch):
-    from latentlang.reproduction import run as running
+    from latentlang.reproduction import step_runner as running
 
     def fails(*_args: object, **_options: object) -> None:
         raise InputError("the loss is no number")
@@ -164,16 +164,16 @@ def test_one_cache_has_one_run_at_a_time(done, small, mistral, tmp_path):
 def test_a_model_that_arrives_during_the_run_has_one_key(small, mistral, tmp_path, monkeypatch):
     """Before a hub model is there its commit is not known; what was run must be found under the same key after."""
     from latentlang.models.registry import ModelInfo
-    from latentlang.reproduction import keys as keys_module
-    from latentlang.reproduction import run as running
+    from latentlang.reproduction import step_keys as keys_module
+    from latentlang.reproduction import step_runner as running
 
     arrived: list[str] = []
     hub = ModelInfo("org/model", "org/model")
     planned = plan(str(small), model=mistral, only=["acc"], cache=tmp_path / "cache", **QUICK)
-    for place in (reproducing, keys_module):
+    for place in (execution, keys_module):
         monkeypatch.setattr(place, "resolve", lambda _name: hub)
         monkeypatch.setattr(place, "cached_commit", lambda _info: "c0ffee" if arrived else None)
-    monkeypatch.setattr(reproducing, "fetch", lambda *_args, **_options: arrived.append("now"))
+    monkeypatch.setattr(execution, "fetch", lambda *_args, **_options: arrived.append("now"))
     planned = replace(planned, bench=replace(planned.bench, models={mistral: "org/model@main"}))
     made = reproduce(planned, out=tmp_path / "out", formats=["html"])
     assert arrived == ["now"] and len(made.ran) == len(set(made.ran)) == len(planned.needed)

@@ -21,20 +21,20 @@ from small_store import small_store
 
 from latentlang.activations import open_store
 from latentlang.comparison import AlignmentComparison, ComparisonResult
-from latentlang.comparison.trained import trained_on
+from latentlang.comparison.training_record import trained_on
 from latentlang.errors import LatentlangError
 from latentlang.evaluation import EvaluationComparison, EvaluationResult, compare_evaluations
 from latentlang.geometry import AlignmentResult, PCAResult, alignment, pca
 from latentlang.lens import ExplorerResult, LensResult, TunedLens, explore
 from latentlang.models import HookedLM
-from latentlang.models.files import check_config, fingerprint, weight_files
+from latentlang.models.checkpoint_files import check_config, fingerprint, weight_files
 from latentlang.reproduction.experiments import load_suite
-from latentlang.reproduction.printed import published
+from latentlang.reproduction.published_values import published
 from latentlang.results import Provenance, Result
-from latentlang.steps import finished_steps, is_whole
+from latentlang.storage.step_cache import finished_steps, is_whole
 from latentlang.training import TrainingResult, is_identity, read_pairs, recipe
 from latentlang.training.result import COLUMNS
-from latentlang.training.runs import last_checkpoint, settle
+from latentlang.training.run_folder import last_checkpoint, settle
 
 Load = Callable[[], object]
 
@@ -364,7 +364,7 @@ def test_a_config_of_more_layers_than_weights_builds_nothing(tmp_path: Path, dep
 
 
 def test_steps_of_a_long_run(tmp_path: Path) -> None:
-    from latentlang.steps import Steps
+    from latentlang.storage.step_cache import Steps
 
     Steps(tmp_path).run("lens/base", {"a": 1}, lambda path: path, lambda path: path)
     path = tmp_path / "lens" / "base" / "step.json"

@@ -22,7 +22,7 @@ from latentlang.errors import InputError
 from latentlang.models import HookedLM
 from latentlang.storage.lock import FolderLock
 from latentlang.training import Recipe, TrainingProgress, TrainingResult, train
-from latentlang.training.runs import last_checkpoint, step_of
+from latentlang.training.run_folder import last_checkpoint, step_of
 
 ROOT = Path(__file__).parents[2]
 _LAST, _KILLED_AT = 6, 5

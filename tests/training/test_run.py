@@ -29,8 +29,8 @@ from latentlang.training import (
     TrainingProgress,
     TrainingResult,
     alignment_data,
+    devices,
     is_identity,
-    machine,
     recipe,
     train,
 )
@@ -392,11 +392,11 @@ def test_a_model_in_half_precision_is_trained_as_it_is_or_refused(
 def test_what_a_device_cannot_do_is_refused() -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda:1")
     with pytest.raises(InputError, match="4-bit weights cannot be trained on a CPU"):
-        machine.check_choices(cpu, four_bit=True)
-    machine.check_choices(gpu, precision="fp16", four_bit=True)
+        devices.check_choices(cpu, four_bit=True)
+    devices.check_choices(gpu, precision="fp16", four_bit=True)
     with pytest.raises(InputError, match="start with CUDA_VISIBLE_DEVICES=1"):
-        machine.check_device(gpu)
-    machine.check_device(torch.device("cuda:0"))
+        devices.check_device(gpu)
+    devices.check_device(torch.device("cuda:0"))
 
 
 @pytest.mark.parametrize(
@@ -408,21 +408,21 @@ def test_a_step_is_the_same_batch_on_any_number_of_devices(
 ) -> None:
     from latentlang.training.trainer import plan_steps
 
-    plan = plan_steps(recipe("zh-en", accumulation=accumulation), 1000, machine.Processes(processes))
+    plan = plan_steps(recipe("zh-en", accumulation=accumulation), 1000, devices.Processes(processes))
     assert (plan.per_pass, plan.passes) == expected
     assert plan.per_pass * plan.passes * processes == 16
     assert (plan.steps, plan.every) == (3 * 63, 19)
     with pytest.raises(InputError, match="cannot be shared out evenly among 3 processes"):
-        plan_steps(recipe("zh-en"), 1000, machine.Processes(3))
+        plan_steps(recipe("zh-en"), 1000, devices.Processes(3))
 
 
 def test_quantisation_needs_bitsandbytes_and_a_name(
     model: HookedLM, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "bitsandbytes" else object())
+    monkeypatch.setattr(devices, "find_spec", lambda name: None if name == "bitsandbytes" else object())
     with pytest.raises(InputError, match="needs bitsandbytes, which is not installed"):
         train("pocket", small, out=tmp_path, quantization="4bit")
-    monkeypatch.setattr(machine, "find_spec", lambda name: object())
+    monkeypatch.setattr(devices, "find_spec", lambda name: object())
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="4-bit weights cannot be trained on a CPU"):
             train("pocket", small, out=tmp_path, quantization="4bit")
@@ -433,7 +433,7 @@ def test_quantisation_needs_bitsandbytes_and_a_name(
 def test_missing_packages_are_named(
     model: HookedLM, small: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "trl" else object())
+    monkeypatch.setattr(devices, "find_spec", lambda name: None if name == "trl" else object())
     with pytest.raises(InputError, match=re.escape(f"training needs trl; `{install_command('train')}`")):
         train(model, small, out=tmp_path)
 

@@ -18,9 +18,9 @@ from latentlang.lens import explore
 from latentlang.models import HookedLM, load
 from latentlang.tasks import Concept, Prompt, WordTask, task
 from latentlang.widgets import explorer
-from latentlang.widgets.box import LensExplorer
-from latentlang.widgets.drawing import WINDOW, heat_map, language_table, top_tokens, window
-from latentlang.widgets.looking import Look, guess
+from latentlang.widgets.html import WINDOW, heat_map, language_table, top_tokens, window
+from latentlang.widgets.lens_explorer import LensExplorer
+from latentlang.widgets.prompt_session import Look, guess
 
 PROMPT = 'Français: "fleur" - Deutsch: "'
 
@@ -273,5 +273,5 @@ def test_the_function_keeps_its_name_when_its_modules_are_imported():
     for package in (widgets, reproduction):
         modules = {found.name for found in pkgutil.iter_modules(package.__path__)}
         assert not modules & set(package.__all__), package.__name__
-    importlib.import_module("latentlang.widgets.box")
+    importlib.import_module("latentlang.widgets.lens_explorer")
     assert callable(widgets.explorer)

@@ -1,0 +1,289 @@
+"""A lens result as lines of text: a sparkline per curve, its null beside it, and what they tell."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from latentlang.languages import language as find_language
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentlang.lens import LensResult
+
+BARS = "▁▂▃▄▅▆▇█"
+# A full bar is never less than this probability: the noise of a flat curve must not look like a mountain.
+LEAST_TOP = 0.1
+# A lead below this is called small, whatever its interval (the bar that the embedded control is held to).
+SMALL_LEAD = 0.05
+_GAP = "  "
+# Of fewer, a bootstrap interval says next to nothing: of one item it has no width at all.
+_FEWEST_ITEMS = 5
+
+
+def sparkline(values: Sequence[float], *, top: float, width: int | None = None) -> str:
+    """One bar per value, from 0 to `top`; the highest of neighbours where they are more than `width`."""
+    cells = len(values) if width is None else max(1, min(width, len(values)))
+    edges = [round(place * len(values) / cells) for place in range(cells + 1)]
+    highest = [max(values[start:stop]) for start, stop in pairwise(edges)]
+    steps = len(BARS) - 1
+    return "".join(BARS[round(steps * min(1.0, max(0.0, v / top)))] if top > 0 else BARS[0] for v in highest)
+
+
+def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
+    """Lines for a terminal of a width: per language its curves, their nulls and a sentence."""
+    # Here, not above: figures load torch, and an option that is refused should not wait for it.
+    from latentlang.figures.lens_text import is_tuned
+
+    summary, gap, copied = result.summary(), result.gap(), result.gap(role="source")
+    settings = result.provenance.settings
+    pivot, last = settings["pivot"], settings["n_layers"]
+    yield _headline(result)
+    for code in result.provenance.languages:
+        yield Text()
+        yield _language_line(result, code)
+        source = settings.get("sources", {}).get(code, settings.get("source"))
+        own = summary[summary["language"] == code]
+        yield from _curve_lines(own, target=code, pivot=pivot, source=source, width=width)
+        sentence = reading(
+            gap[gap["language"] == code], target=code, pivot=pivot, last=last, source=source,
+            copied=copied[copied["language"] == code], answers=settings.get("answers"),
+        )  # fmt: skip
+        if is_tuned(result.provenance):
+            sentence = f"Through the tuned lens: {sentence}"
+        yield from _wrapped(sentence, width, style="italic")
+        if note := settings.get("notes", {}).get(code):
+            yield from _wrapped(f"note: {note}", width, style="yellow")
+    yield Text()
+    yield Text(
+        f"bars: layers 1 to {last}, a curve and its null on one scale; value @ layer: the highest mean over "
+        "items; null: the same reading for wrong answers.",
+        style="dim",
+    )
+    if result.provenance.protocol == "as-published":
+        yield Text(
+            "as published: what begins like a word of the prompt counts as an answer all the same; the default "
+            "protocol tells the two apart.",
+            style="dim",
+        )
+    if is_tuned(result.provenance):
+        yield Text(
+            "tuned lens: trained towards the output, it may translate away a language that only passes through; read "
+            "it beside the plain lens (without --tuned).",
+            style="dim",
+        )
+
+
+def _wrapped(text: str, width: int, *, style: str) -> Iterator[Text]:
+    for line in textwrap.wrap(text, max(20, width), initial_indent=_GAP, subsequent_indent=_GAP):
+        yield Text(line, style=style)
+
+
+def _headline(result: LensResult) -> Text:
+    from latentlang.figures.lens_text import lens_words
+
+    made, settings = result.provenance, result.provenance.settings
+    line = Text.assemble((made.model, "bold"))
+    if made.adapter:
+        line.append(f" + {made.adapter}")
+    protocol = [f"protocol {made.protocol}"] if made.protocol != "corrected" else []
+    parts = [made.task, f"{settings['shots']}-shot", lens_words(made), *protocol, f"policy {made.policy}"]
+    for part in (*filter(None, parts), f"seed {made.seed}"):
+        line.append(f" · {part}")
+    return line
+
+
+def _language_line(result: LensResult, code: str) -> Text:
+    settings = result.provenance.settings
+    line = Text.assemble((f"{find_language(code).name} ({code})", "bold"))
+    source = settings.get("sources", {}).get(code, settings.get("source"))
+    if source:
+        line.append(f" from {find_language(source).name} ({source})")
+    count = result.table.loc[result.table["language"] == code, "item"].nunique()
+    return line.append(f": accuracy {settings['accuracy'][code]:.2f}, n = {count}")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One curve to draw: `values` by layer, its null or None, and what a full bar stands for."""
+
+    label: str
+    values: pd.Series
+    null: pd.Series | None
+    top: float
+    unit: str = ""
+
+
+def _rows(summary: pd.DataFrame, *, target: str, pivot: str, source: str | None) -> list[_Row]:
+    curves = {
+        str(curve): part.sort_values("layer").set_index("layer")["mean"]
+        for curve, part in summary.groupby("curve", observed=True)
+    }
+    rows = []
+    for role, code in (("target", target), ("pivot", pivot), ("source", source)):
+        if code is None:
+            continue
+        name = find_language(code).name + (" (prompt)" if role == "source" else "")
+        own = [curves[key] for key in curves if key == role or key.startswith(f"{role}_")]
+        top = max([LEAST_TOP, *(float(curve.max()) for curve in own)])
+        named = (
+            (role, name),
+            (f"{role}_any", f"{name}, any label"),
+            (f"{role}_shared", f"{name}, shared tokens"),
+        )
+        for key, label in named:
+            if key in curves:
+                null = curves.get(f"{role}_null") if key == role else None
+                rows.append(_Row(label, curves[key], null, top))
+    if "entropy" in curves:
+        rows.append(_Row("entropy", curves["entropy"], None, float(curves["entropy"].max()), " bits"))
+    return rows
+
+
+def _curve_lines(
+    summary: pd.DataFrame, *, target: str, pivot: str, source: str | None, width: int
+) -> Iterator[Text]:
+    rows = _rows(summary, target=target, pivot=pivot, source=source)
+    layers = max((len(row.values) for row in rows), default=0)
+    label_width = max((cell_len(row.label) for row in rows), default=0)
+    beside = 5 * len(_GAP) + label_width + len("null ") + 2 * (layers + len("0.00 @00")) <= width
+    room = layers
+    if not beside:  # then below
+        rows = [
+            part
+            for row in rows
+            for part in (
+                row,
+                *([] if row.null is None else [_Row(f"{row.label} null", row.null, None, row.top)]),
+            )
+        ]
+        label_width = max((cell_len(row.label) for row in rows), default=0)
+        room = width - label_width - 3 * len(_GAP) - len("0.00 @00 bits")
+    for row in rows:
+        line = Text(_GAP + set_cell_size(row.label, label_width) + _GAP)
+        line.append(
+            sparkline(list(row.values), top=row.top, width=room), style="magenta" if row.unit else "cyan"
+        )
+        line.append(f"{_GAP}{_peak(row.values)}{row.unit}")
+        if beside and row.null is not None:
+            line.append(
+                f"{_GAP}null {sparkline(list(row.null), top=row.top)}{_GAP}{_peak(row.null)}", style="dim"
+            )
+        yield line
+
+
+def _peak(curve: pd.Series) -> str:
+    return "no number" if curve.isna().all() else f"{curve.max():.2f} @{curve.idxmax()}"
+
+
+def reading(
+    gap: pd.DataFrame,
+    *,
+    target: str,
+    pivot: str,
+    last: int,
+    source: str | None = None,
+    copied: pd.DataFrame | None = None,
+    answers: str | None = None,
+) -> str:
+    """What one language's curves say about the pivot: a sentence that claims no more than its interval does.
+
+    Args:
+        gap: pivot minus null per layer, columns as of `LensResult.gap`.
+        target: language asked for.
+        pivot: pivot language.
+        last: number of the last layer, which is the model's own output.
+        source: language of the word in the prompt.
+        copied: source word minus its null per layer; None or empty where it was not read.
+        answers: answer mode of a closed task; ``en`` and ``agnostic`` ask for the same words in every language.
+    """
+    name = find_language(pivot).name
+    if gap.empty and answers == "agnostic":
+        return (
+            "The words asked for mean nothing about the task and are the same in every language: there is no pivot to "
+            "look for."
+        )
+    if gap.empty and answers == pivot:
+        return f"{name} words are what was asked for: there is no pivot to look for."
+    if target == pivot:
+        return f"{name} is what was asked for: there is no pivot to look for.{_copying(copied, source)}"
+    if source == pivot:
+        return (
+            f"{name} is the language of the prompt's own word: what is read of it may be copied, and says nothing of a "
+            "pivot."
+        )
+    if gap.empty:
+        found = f"{name} cannot be read here: its answers have no token of their own, or no null."
+        return found + _copying(copied, source)
+    gap = gap[gap["mean"].notna()]
+    if gap.empty:
+        return f"{name} cannot be judged here: no reading is a number."
+    count = int(gap["n"].max())
+    # A lead that is sure goes before a larger one that is not; what is sure and next to nothing is no lead.
+    sure = gap[(gap["low"] > 0) & (gap["mean"] >= SMALL_LEAD)]
+    few = count < _FEWEST_ITEMS
+    best = (gap if sure.empty or few else sure).sort_values("mean", ascending=False).iloc[0]
+    mean, low, high = (_rounded(float(best[column])) for column in ("mean", "low", "high"))
+    interval, layer = f"{mean} [{low}, {high}]", int(best["layer"])
+    where = f"layer {layer}" + (", the output itself" if layer == last else "")
+    if few:
+        return (
+            f"{name} is at most {mean} above its null, at {where}: of {count} item{'' if count == 1 else 's'}, too few "
+            "to say more."
+        )
+    if sure.empty:
+        little = bool((gap["low"] > 0).any())
+        size = f" by {SMALL_LEAD:g} or more" if little else ""
+        found = f"No layer reads {name} above its null{size} with confidence"
+        if little and best["mean"] < SMALL_LEAD:
+            found = f"{name} hardly leads its null"
+        return f"{found}: at most {interval}, at {where}." + _copying(copied, source)
+    asked = find_language(target).name
+    ahead = (
+        f"the {asked} answer cannot be read"
+        if math.isnan(best["lead"])
+        else f"there it is ahead of the {asked} answer in {best['lead']:.0%} of the items in which "
+        "that can be read"
+    )
+    found = f"{name} leads its null by {interval} at {where}; {ahead}."
+    return found + _copying(copied, source, layer=layer, lead=float(best["mean"]))
+
+
+def _copying(copied: pd.DataFrame | None, source: str | None, *, layer: int = 0, lead: float = 0.0) -> str:
+    """What is to be said of the prompt's own word, with a space before it; empty where it does not lead its null.
+
+    Args:
+        copied: source word minus its null per layer.
+        source: its language.
+        layer: where the pivot leads its null; 0 where it does not.
+        lead: by how much.
+    """
+    if copied is None or copied.empty or source is None or int(copied["n"].max()) < _FEWEST_ITEMS:
+        return ""
+    sure = copied[(copied["low"] > 0) & (copied["mean"] >= SMALL_LEAD)]
+    if sure.empty:
+        return ""
+    here = sure[sure["layer"] == layer]
+    more = len(here) > 0 and float(here.iloc[0]["mean"]) > lead
+    row = here.iloc[0] if more else sure.sort_values("mean", ascending=False).iloc[0]
+    size = "{} [{}, {}]".format(*(_rounded(float(row[column])) for column in ("mean", "low", "high")))
+    name = find_language(source).name
+    if more:
+        most = sure.sort_values("mean", ascending=False).iloc[0]
+        elsewhere = f", and by {_rounded(float(most['mean']))} at layer {int(most['layer'])}"
+        return f" The prompt's own {name} word leads its null by more there, {size}" + (
+            "." if int(most["layer"]) == layer else f"{elsewhere}."
+        )
+    return f" The prompt's own {name} word leads its null by {size} at layer {int(row['layer'])}."
+
+
+def _rounded(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no "-0.00"

@@ -1,0 +1,300 @@
+"""What one ``latentlang lens`` command runs, and where its result goes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from latentlang.arguments import split_names
+from latentlang.cli.exit_codes import CommandInterrupt
+from latentlang.errors import InputError
+from latentlang.languages import GROUPS, language
+from latentlang.paths import current_folder, is_folder
+from latentlang.results import save_files
+from latentlang.storage.files import prepare_folder, write_text
+from latentlang.storage.lock import FolderLock
+from latentlang.storage.output import METADATA, TABLE, check_vacant
+from latentlang.tasks import Task
+from latentlang.tasks import task as build_task
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+    from rich.console import Console
+
+    from latentlang.lens import LensResult
+    from latentlang.results import Provenance, Result
+
+OUT = Path("latentlang-out")
+# A word of the first is translated; where the first itself is asked for, a word of the second.
+SOURCES = ("fr", "de")
+_SLUG_LENGTH = 40
+# Files that are made of a result.
+_DRAWN = (".html", ".png", ".csv")
+
+
+def plan(
+    name: str,
+    asked: Sequence[str],
+    *,
+    source: str | None = None,
+    data: Path | None = None,
+    answers: str | None = None,
+    accept: Mapping[str, Sequence[str]] | None = None,
+) -> list[tuple[Task, list[str]]]:
+    """The tasks that ask for these languages: a translation has one source, which it cannot ask for.
+
+    Args:
+        name: task name.
+        asked: codes of the languages asked for.
+        source: ``--from``; None for the default.
+        data: ``--data``, the task's items; None for the embedded ones.
+        answers: ``--answers``, the answer mode of closed tasks; None for the task's own.
+        accept: ``--accept``, label to what the files call it.
+
+    Raises:
+        InputError: no such task, or a source that makes no sense.
+    """
+    options: dict[str, Any] = {} if data is None else {"data": data}
+    if answers is not None:
+        options["answers"] = answers
+    if accept is not None:
+        options["accept"] = accept
+    if name != "translation":
+        built = build_task(name, **options)
+        if source is not None:
+            raise InputError(f"--from {source} is for the translation task; {name} has no source language")
+        return [(built, list(asked))]
+    first = language(source).code if source is not None else SOURCES[0]
+    if source is not None and list(asked) == [first]:
+        raise InputError(
+            f"--from {source} and --lang {first} are the same language; choose another, or --task repetition"
+        )
+    second = SOURCES[1] if first == SOURCES[0] else SOURCES[0]
+    groups = [(first, [code for code in asked if code != first]), (second, [c for c in asked if c == first])]
+    return [(build_task(name, source=origin, **options), codes) for origin, codes in groups if codes]
+
+
+def joined(results: Sequence[LensResult], asked: Sequence[str]) -> LensResult:
+    """One result of a plan's runs, languages in the order asked for.
+
+    ``settings["sources"]`` then says what each language was translated from.
+    """
+    if len(results) == 1:
+        return results[0]
+    import pandas as pd
+
+    tables = [result.table for result in results]
+    parts = [table[table["language"] == code] for code in asked for table in tables]
+    made = [result.provenance for result in results]
+    settings = dict(made[0].settings)
+    settings["sources"] = {code: p.settings["source"] for p in made for code in p.languages}
+    for key in ("accuracy", "notes"):
+        settings[key] = {code: value for p in made for code, value in p.settings[key].items()}
+    return replace(
+        results[0],
+        table=pd.concat([part for part in parts if len(part)], ignore_index=True),
+        provenance=replace(made[0], languages=tuple(asked), settings=settings),
+    )
+
+
+def slug(text: str, *, length: int = _SLUG_LENGTH) -> str:
+    """Text for a folder's name: only ``[a-z0-9-]``, at most `length` characters, distinct where cut."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
+    if plain and len(plain) <= length:
+        return plain
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{plain[: length - 9].rstrip('-')}-{digest}".lstrip("-")
+
+
+def default_folder(
+    model: str,
+    *,
+    task: str,
+    asked: Sequence[str],
+    adapter: str | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Path:
+    """Where a run's result goes unless told: ``latentlang-out/lens-pocket-translation-ja``.
+
+    `options` that were asked for (neither None nor empty) stand in the name too, so that runs which differ in them do
+    not overwrite each other: ``...-ja-from-de-shots-2``.
+    """
+    names = split_names(asked)
+    codes = [name.casefold() if name.casefold() in GROUPS else language(name).code for name in names]
+    return run_folder("lens", [model_part(model), adapter or "", task, "-".join(codes)], options or {})
+
+
+def model_part(model: str) -> str:
+    """What of a model's name stands in a folder's name: of a folder, its own."""
+    return Path(model).resolve().name if is_folder(model) else model
+
+
+def folder_part(folder: Path) -> str:
+    """What of a folder stands in another one's name: its path from here, or from `OUT` where it lies in there."""
+    here = current_folder()
+    place = folder.resolve()
+    for base in (OUT.resolve(), here):
+        if place.is_relative_to(base):
+            return str(place.relative_to(base))
+    return str(place)
+
+
+def run_folder(command: str, parts: Sequence[str], options: Mapping[str, object]) -> Path:
+    """``latentlang-out/pca-store-pool-last``: command, what it ran on, and the options that were asked for.
+
+    Args:
+        command: its name.
+        parts: what it ran on; empty ones are left out.
+        options: name to value; None and empty ones were not asked for.
+    """
+    asked_for = [f"{name}-{value}" for name, value in options.items() if value not in (None, "")]
+    return OUT / "-".join([command, *(slug(part) for part in (*parts, *asked_for) if part)])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Files that a command is going to write.
+
+    Attributes:
+        kind: of the result that they belong to.
+        names: the files beside ``metadata.json``.
+        folder: where in the output folder they go; ``""`` for itself.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    folder: str = ""
+
+
+class OutputFolder(AbstractContextManager["OutputFolder"]):
+    """The folder a command writes to; a command that fails leaves no empty folder behind.
+
+    While the block runs no other process writes into it. An interrupt in the block ends the command with a line that
+    says what was kept.
+
+    Attributes:
+        path: the folder.
+        files: what was written, in order.
+    """
+
+    def __init__(self, path: Path, *claims: Claim) -> None:
+        """Make the folder.
+
+        Args:
+            path: of the folder.
+            claims: what will be written; refused when the block begins where it would go over something else.
+
+        Raises:
+            InputError: it cannot be made or written.
+        """
+        self.files: list[Path] = []
+        self._printed = 0
+        self._claims = claims
+        folders = [path, *path.parents, *(path / claim.folder for claim in claims)]
+        # those within others first
+        self._made = sorted(
+            {folder for folder in folders if not os.path.lexists(folder)},
+            key=lambda folder: -len(folder.parts),
+        )
+        self.path = prepare_folder(path)
+        self._lock = FolderLock(self.path, joins=True, needed=False)
+
+    def __enter__(self) -> Self:
+        """Keep other processes away, and make sure that all can be written.
+
+        Raises:
+            InputError: another process is writing into the folder, or something would be overwritten or is in the way.
+        """
+        with ExitStack() as undone:
+            undone.callback(self.leave_nothing_empty)
+            undone.enter_context(self._lock)
+            if self._claims and all(claim.folder for claim in self._claims):
+                check_vacant(self.path, None, ())
+            for claim in self._claims:
+                check_vacant(self.path / claim.folder, claim.kind, claim.names)
+                if claim.folder:
+                    prepare_folder(self.path / claim.folder)
+            undone.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.__exit__(kind, error, trace)
+        self.leave_nothing_empty()
+        if isinstance(error, KeyboardInterrupt):
+            raise CommandInterrupt(self.what_was_kept()) from None
+
+    def save(self, result: Result, folder: str = "", *, others: Sequence[str] = ()) -> None:
+        """Write a result; `others` are files of it beside ``result.parquet`` that are worth a line.
+
+        Pages of an older result are removed: none must stand beside a table that it does not show.
+
+        Raises:
+            InputError: the folder cannot be written any more.
+        """
+        own = result.save(self.path / folder)
+        self._add(own / name for name in (TABLE, *others, METADATA))
+        for claim in self._claims:
+            for name in claim.names:
+                if claim.folder == folder and Path(name).suffix in _DRAWN:
+                    (own / name).unlink(missing_ok=True)
+
+    def save_tables(self, kind: str, made: Provenance, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Write tables that are no result of the library, with where they came from.
+
+        Raises:
+            InputError: the folder cannot be written any more.
+        """
+        save_files(self.path, kind, made, tables)
+        self._add(self.path / name for name in (*tables, METADATA))
+
+    def page(self, figure: go.Figure, name: str, *, title: str) -> None:
+        """Write a figure as a page that works offline.
+
+        Raises:
+            InputError: the folder cannot be written any more.
+        """
+        from latentlang.figures.html import write_html
+
+        self._add([write_html(figure, self.path / name, title=title)])
+
+    def text(self, name: str, text: str) -> None:
+        """Write a text file.
+
+        Raises:
+            InputError: the folder cannot be written any more.
+        """
+        write_text(self.path / name, text)
+        self._add([self.path / name])
+
+    def _add(self, files: Iterable[Path]) -> None:
+        self.files += [file for file in files if file not in self.files]
+
+    def print_files(self, console: Console) -> None:
+        """Say what was written since this was said last."""
+        for path in self.files[self._printed :]:
+            # A path is for copying: never broken over two lines.
+            console.print(f"wrote {path}", soft_wrap=True)
+        self._printed = len(self.files)
+
+    def what_was_kept(self) -> str:
+        """For the line that ends an interrupted command."""
+        if not self.files:
+            return "interrupted; nothing was written"
+        names = ", ".join(str(file.relative_to(self.path)) for file in self.files)
+        return f"interrupted; kept {names} in {self.path}"
+
+    def leave_nothing_empty(self) -> None:
+        """Remove the folders this command made, as far as nothing is in them."""
+        for folder in self._made:
+            with suppress(OSError):  # not empty: it is wanted
+                folder.rmdir()

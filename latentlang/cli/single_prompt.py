@@ -1,0 +1,100 @@
+"""Two more looks of ``latentlang lens``: one prompt token by token, and all languages at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentlang.arguments import check_count
+from latentlang.cli.output_folder import OUT, Claim, OutputFolder, slug
+from latentlang.errors import InputError
+from latentlang.storage.output import TABLE
+
+if TYPE_CHECKING:
+    from latentlang.lens import ExplorerResult
+    from latentlang.lens.multilingual import LanguagesLook
+    from latentlang.tasks import Task
+
+_CELL = 14  # columns of a terminal that one candidate takes
+
+
+def explore_prompt(model: str, prompt: str, *, top: int, out: Path | None, how: Mapping[str, Any]) -> None:
+    """Read one prompt at every token and layer; print the last token's candidates, write the whole as a figure.
+
+    Raises:
+        InputError: an empty prompt or a number that makes no sense.
+    """
+    from latentlang.cli.console import output, say
+    from latentlang.models.registry import resolve
+
+    if not prompt:
+        raise InputError("--prompt is empty; give the text to look into")
+    check_count("--top", top, least=1)
+    info = resolve(model)
+    named = hashlib.sha256(prompt.encode()).hexdigest()[:8]
+    folder = OutputFolder(
+        out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}", Claim("explore", (TABLE, "prompt.html"))
+    )
+    with folder:
+        say(f"loading {info.name}")
+        from latentlang.lens import explore
+        from latentlang.models import load
+
+        result = explore(load(model, **how), prompt, top=top)
+        _print_last(result, top)
+        folder.save(result)
+        folder.page(result.figure(), "prompt.html", title=f"{info.name}: one prompt, token by token")
+        folder.print_files(output())
+
+
+def _print_last(result: ExplorerResult, top: int) -> None:
+    from rich.table import Table
+
+    from latentlang.cli.console import output
+
+    console = output()
+    table = result.table
+    last = table[table["position"] == table["position"].max()]
+    shown = max(1, min(top, (console.width - 30) // _CELL))
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("layer", "entropy", "KL to output", *(f"{rank}." for rank in range(1, shown + 1))):
+        grid.add_column(head, justify="right" if head in ("layer", "entropy", "KL to output") else "left")
+    for layer, part in last.groupby("layer"):
+        part = part.sort_values("rank")
+        cells = [f"{row.text} {row.probability:.2f}" for row in part.head(shown).itertuples()]
+        first = part.iloc[0]
+        grid.add_row(str(layer), f"{first['entropy']:.1f}", f"{first['kl']:.1f}", *cells)
+    console.print(
+        f"what each layer would say after {last.iloc[0]['token']!r} (bits; probability beside each token)"
+    )
+    console.print(grid)
+
+
+def looks_claims(runs: Sequence[tuple[Task, list[str]]]) -> list[Claim]:
+    """What `say_who_leads` will write: a folder per task."""
+    return [Claim("languages", (TABLE, "languages.html"), _name(built, runs)) for built, _codes in runs]
+
+
+def _name(task: Task, runs: Sequence[object]) -> str:
+    source = getattr(task, "source", None)
+    return f"languages-from-{source}" if len(runs) > 1 and source else "languages"
+
+
+def say_who_leads(looks: Sequence[LanguagesLook], folder: OutputFolder) -> None:
+    """Print who leads among all languages read, write result and heat map per task."""
+    from latentlang.cli.console import output
+
+    console = output()
+    for read in looks:
+        result = read.result()
+        source = getattr(read.task, "source", None)
+        console.print()
+        origin = f", from {source}" if source else ""
+        console.print(f"all languages at once, through the plain logit lens{origin}: {result.leaders()}")
+        name = _name(read.task, looks)
+        folder.save(result, name)
+        title = f"{read.model.name}: {read.task.name}, all languages at once"
+        folder.page(result.figure(), f"{name}/languages.html", title=title)
+        folder.print_files(console)

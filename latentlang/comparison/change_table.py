@@ -1,0 +1,210 @@
+"""One table of changes for whatever was measured: each language, and averages over those seen in training or not.
+
+A language or an average counts as changed only where a paired test and its interval say so; see `assessed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from latentlang.evaluation.comparison import EvaluationComparison
+from latentlang.evaluation.measures import FEWEST_LANGUAGES, crossed_mean, exchange_test
+from latentlang.evaluation.result import language_groups
+from latentlang.stats.intervals import bootstrap_means, error_probability
+from latentlang.stats.paired import holm
+from latentlang.storage.tables import Columns
+
+Floats = NDArray[np.float64]
+#: Differences no larger than this are rounding: the same numbers computed twice.
+NEGLIGIBLE = 1e-6
+#: Random exchanges of before and after in `exchange_family`.
+EXCHANGES = 2000
+_AT_ONCE = 2**22  # numbers held by a step of the exchanges
+
+#: Columns of a table of changes. One row per language (``group`` is ``language``) and per group of languages (``all``,
+#: ``seen`` and ``unseen`` in training; ``language`` is empty). ``low, high``: of the difference over items, in these
+#: languages; ``low_wide, high_wide``: of a group, over items and languages. ``p_holm``: ``p`` corrected over the
+#: languages (Holm 1979); for a group ``p`` itself. ``change``: ``up``, ``down``, or empty: no evidence of change in
+#: these languages. ``general``: the same where it can be expected of other languages of this kind too.
+COLUMNS = (
+    "part", "task", "measure", "group", "language", "seen", "languages", "n", "before", "after", "difference", "low",
+    "high", "low_wide", "high_wide", "p", "p_holm", "change", "general",
+)  # fmt: skip
+#: What they hold.
+KINDS_OF_COLUMNS: Columns = {
+    name: "text" if name in ("part", "task", "measure", "group", "language", "change", "general")
+    else "truth?" if name == "seen" else "number"
+    for name in COLUMNS
+}  # fmt: skip
+#: Those a reader looks at first.
+GLANCE = ("measure", "task", "group", "languages", "before", "after", "difference", "low", "high", "change")
+
+
+def item_changes(
+    before: Floats,
+    after: Floats,
+    *,
+    codes: Sequence[str],
+    seen: Sequence[str],
+    about: dict[str, Any],
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Changes of something that each item has in each language.
+
+    Intervals are percentile bootstrap intervals over items (for groups also over items and languages: `crossed_mean`);
+    p is that of a randomisation test which exchanges before and after (`exchange_test`).
+
+    Args:
+        before: ``[item, language]``, nan where a language lacks the item.
+        after: the same afterwards.
+        codes: of the languages.
+        seen: codes of the languages that training has seen.
+        about: ``part``, ``task`` and ``measure`` of the rows.
+        level: coverage of the intervals, and 1 less the chance of any false change among the languages.
+        seed: of the resampling.
+
+    Returns:
+        Columns `COLUMNS`; languages without a value have no row.
+    """
+    difference = after - before
+    known = ~np.isnan(difference)
+    difference = np.where(np.abs(difference) <= NEGLIGIBLE, 0.0, difference)
+    there = [place for place in range(len(codes)) if known[:, place].any()]
+    rows = []
+    for place in there:
+        kept = known[:, place]
+        low, high = bootstrap_means(difference[kept, place][:, None], level=level, seed=seed)
+        rows.append({
+            "group": "language", "language": codes[place], "languages": 1, "n": int(kept.sum()),
+            "before": before[kept, place].mean(), "after": after[kept, place].mean(),
+            "difference": difference[kept, place].mean(), "low": low[0], "high": high[0],
+            "p": exchange_test(difference[:, [place]], seed=seed),
+        })  # fmt: skip
+    groups = []
+    for group, chosen in language_groups([codes[place] for place in there], seen).items():
+        places = [codes.index(code) for code in chosen]
+        own = difference[:, places]
+        found = crossed_mean(own, level=level, seed=seed)
+        both = known[:, places]
+        counts = both.sum(0)
+        means = [
+            (np.where(both, values[:, places], 0.0).sum(0) / counts).mean() for values in (before, after)
+        ]
+        groups.append({
+            "group": group, "language": "", "languages": len(places), "n": int(both.sum()), "before": means[0],
+            "after": means[1], "difference": found.mean, "low": found.low_items, "high": found.high_items,
+            "low_wide": found.low, "high_wide": found.high, "p": exchange_test(own, seed=seed),
+        })  # fmt: skip
+    return assessed(rows, groups, seen=seen, about=about, level=level)
+
+
+def assessed(
+    rows: list[dict[str, Any]],
+    groups: list[dict[str, Any]],
+    *,
+    seen: Sequence[str],
+    about: dict[str, Any],
+    level: float,
+) -> pd.DataFrame:
+    """Rows of languages and groups with the correction over languages and the verdict of each.
+
+    A language changed where its corrected p is at most ``1 - level``; a group where its p is, and its interval over
+    items is on one side of 0; a group of one language has that language's own row, so that the two cannot disagree. As
+    for an `EvaluationComparison`, the change is general where also the interval over items and languages is on that
+    side; of fewer than `FEWEST_LANGUAGES` there is none.
+
+    Args:
+        rows: one per language: the columns of `COLUMNS` that were measured.
+        groups: one per group.
+        seen: codes of the languages that training has seen.
+        about: ``part``, ``task`` and ``measure``.
+        level: coverage of the intervals.
+    """
+    alpha = error_probability(level)
+    for row, corrected in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        side = "up" if row["difference"] > 0 else "down"
+        row |= {"p_holm": corrected, "change": side if corrected <= alpha else "", "general": ""}
+        row["seen"] = row["language"] in seen
+    of_language = {row["language"]: row for row in rows}
+    members = language_groups(list(of_language), seen)
+    for row in groups:
+        if row["languages"] < FEWEST_LANGUAGES:
+            row |= {"low_wide": np.nan, "high_wide": np.nan}
+        change = _side(row["low"], row["high"]) if row["p"] <= alpha else ""
+        wide = _side(row["low_wide"], row["high_wide"])
+        row |= {"p_holm": row["p"], "change": change, "general": wide if wide == change else ""}
+        row["seen"] = row["group"] == "seen"
+        if row["languages"] == 1:
+            alone = of_language[members[row["group"]][0]]
+            row |= {name: alone[name] for name in ("low", "high", "p", "p_holm", "change")}
+    return pd.DataFrame([about | row for row in [*rows, *groups]], columns=list(COLUMNS))
+
+
+def _side(low: float, high: float) -> str:
+    return "up" if low > 0 else "down" if high < 0 else ""
+
+
+def accuracy_changes(comparison: EvaluationComparison, *, level: float = 0.95) -> pd.DataFrame:
+    """An evaluation's own changes (exact McNemar tests, Holm, crossed intervals) as rows of `COLUMNS`."""
+    languages = comparison.summary(level).assign(group="language", languages=1, general="")
+    groups = comparison.averages(level).rename(
+        columns={"low": "low_wide", "high": "high_wide", "low_items": "low", "high_items": "high"}
+    )
+    groups = groups.assign(language="", p_holm=groups["p"], seen=groups["group"] == "seen")
+    parts = [part.assign(part="evaluation", measure="accuracy") for part in (languages, groups) if len(part)]
+    return pd.concat([part.reindex(columns=list(COLUMNS)) for part in parts], ignore_index=True)
+
+
+def exchange_family(changes: Floats, *, draws: int = EXCHANGES, seed: int = 0) -> Floats:
+    """How likely so large a change is *anywhere* in a table if training did nothing (Westfall and Young 1993, max-T).
+
+    Before and after are exchanged at random, item by item, in all series at once, which keeps how the series hang
+    together; each time the largest standardised change of the whole table is taken. A series is standardised as ``|sum
+    of its changes| / sqrt(sum of their squares)``, which exchanges leave comparable and which grows with Student's t.
+
+    Args:
+        changes: ``[item, series]`` after minus before, nan where a series lacks the item.
+        draws: random exchanges; the smallest p is one in ``draws + 1``.
+        seed: of the draws.
+
+    Returns:
+        ``[series]`` in (0, 1]; 1 where nothing changed.
+    """
+    own = np.where(np.isnan(changes), 0.0, changes)
+    size = np.sqrt((own * own).sum(0))
+    moved = size > 0
+    found = np.ones(changes.shape[1])
+    if not moved.any():
+        return found
+    unit = own[:, moved] / size[moved]
+    observed = np.abs(unit.sum(0)) * (1 - NEGLIGIBLE)
+    draw = np.random.default_rng(seed)
+    step = max(1, _AT_ONCE // max(len(unit), unit.shape[1]))
+    reached = np.zeros(len(observed))
+    for start in range(0, draws, step):
+        signs = draw.integers(0, 2, size=(min(step, draws - start), len(unit)), dtype=np.int8) * 2.0 - 1.0
+        reached += (np.abs(signs @ unit).max(1)[:, None] >= observed).sum(0)
+    found[moved] = (1 + reached) / (1 + draws)
+    return found
+
+
+def mean_over_languages(values: Floats) -> Floats:
+    """Each item's part in the mean over languages, each language counting alike, ``[item, series]``.
+
+    The mean over items of what comes out is the mean over languages of each language's mean over its own items.
+
+    Args:
+        values: ``[item, language, series]``, nan where a language lacks the item.
+    """
+    known = ~np.isnan(values)
+    counts = known.sum(0)  # [language, series]
+    there = np.maximum((counts > 0).sum(0), 1)
+    parts = np.where(known, values, 0.0) / np.maximum(counts, 1)
+    mean: Floats = parts.sum(1) / there * len(values)
+    return np.where((counts > 0).any(0), mean, np.nan)

@@ -1,0 +1,383 @@
+"""The page of a before/after comparison: what changed in words, then each part with its figures and tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from latentlang.comparison.text import (
+    GROUPS,
+    method,
+    noteworthy,
+    signed,
+    span,
+    unsigned,
+    verdict,
+    words_of,
+)
+from latentlang.evaluation.measures import FEWEST_LANGUAGES
+from latentlang.figures.accuracy import accuracy_figure
+from latentlang.figures.change_map import change_figure, comparison_maps
+from latentlang.figures.document import (
+    Block,
+    Cell,
+    Details,
+    Document,
+    Facts,
+    Figure,
+    Section,
+    Table,
+    Text,
+    write_document,
+)
+from latentlang.figures.lens import lens_figure
+from latentlang.figures.lens_change import lens_change_figure, lens_differences_figure
+from latentlang.figures.lens_text import made_with
+from latentlang.figures.pca import pca_figure
+from latentlang.figures.style import plain, plain_name, shortened
+from latentlang.geometry.measure_registry import measure as find_measure
+from latentlang.text import counted, percent
+
+if TYPE_CHECKING:
+    from latentlang.comparison import AlignmentComparison, ComparisonResult
+
+_MOST_POINTS = 40  # of a language in the PCA: twenty languages must stay light
+_LONGEST_NAME = 60
+_ITEMS = {"evaluation": "evaluation", "lens": "lens and geometry"}
+#: Measures of alignment in the table that is open on the page, as many as a screen is wide; the others are beside it.
+_FIRST = ("cka", "retrieval_ab", "centres")
+
+
+def write_comparison(result: ComparisonResult, path: str | os.PathLike[str]) -> Path:
+    """Write a comparison as one page; needs no model.
+
+    Args:
+        result: a `ComparisonResult`, new or loaded from disk.
+        path: file to write; its folder must exist.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    return write_document(comparison_document(result), path)
+
+
+def comparison_document(result: ComparisonResult) -> Document:
+    """What is on the page.
+
+    Args:
+        result: a `ComparisonResult`.
+    """
+    sections = [Section("reading", "What changed", list(_reading(result)), heading=False)]
+    if result.evaluation is not None:
+        sections.append(Section("accuracy", "Accuracy", list(_accuracy(result))))
+    if result.lens is not None:
+        sections.append(Section("lens", "What the layers would say", list(_lens(result))))
+    if result.lens is not None or result.alignment is not None:
+        sections.append(Section("map", "Language by layer", list(_map(result))))
+    if result.pca is not None:
+        sections.append(Section("components", "Principal components", list(_components(result))))
+    if result.alignment is not None:
+        sections.append(
+            Section("alignment", "Alignment with " + plain_name(result.pivot), list(_alignment(result)))
+        )
+    sections.append(Section("provenance", "Where this comes from", list(_provenance(result))))
+    return Document(_title(result), sections, made_with(result.provenance))
+
+
+def _title(result: ComparisonResult) -> str:
+    made = result.provenance
+    name = (
+        shortened(plain(Path(made.adapter).name), _LONGEST_NAME)
+        if made.adapter
+        else "nothing trained (control)"
+    )
+    return f"Before and after: {shortened(plain(made.model), _LONGEST_NAME)}, {name}"
+
+
+def _reading(result: ComparisonResult) -> Iterator[Block]:
+    who, verdict, *sentences = result.sentences()
+    yield Text(f"{who} {verdict}", kind="lead")
+    # A paragraph for each measure: all in one could not be found again in the table.
+    yield from map(Text, sentences)
+    yield Text(method(result.level), kind="about")
+    yield _averages(result)
+
+
+def _averages(result: ComparisonResult) -> Table:
+    """Every measure's averages, per group of languages."""
+    rows: list[list[Cell]] = []
+    first = []
+    for about, own in result.summary().groupby(["part", "measure"], sort=False):
+        first.append(len(rows))
+        name = Cell(words_of(str(about[0]), str(about[1]), pivot=result.pivot).row, span=len(own))
+        for place, row in enumerate(own.to_dict("records")):
+            rows.append([
+                *([name] if place == 0 else []), Cell(f"{GROUPS[row['group']]} ({row['languages']})"),
+                *_change_cells(row),
+                Cell("–" if pd.isna(row["low_wide"]) else span(row["low_wide"], row["high_wide"]), number=True),
+                _verdict_cell(row),
+            ])  # fmt: skip
+    level = percent(result.level)
+    return Table(
+        "Averages over languages, each counting alike. Two intervals: over items, for these languages; and over items "
+        f"and languages, for others of this kind, of at least {FEWEST_LANGUAGES} languages.",
+        [
+            "measure", "languages", "before", "after", "change", f"{level} interval, items",
+            f"{level} interval, items and languages", "for these languages",
+        ],
+        rows, first=first,
+    )  # fmt: skip
+
+
+def _change_cells(row: Mapping[Any, Any]) -> list[Cell]:
+    return [
+        Cell(unsigned(row["before"]), number=True), Cell(unsigned(row["after"]), number=True),
+        Cell(signed(row["difference"]), kind=_mark(row), number=True),
+        Cell(span(row["low"], row["high"]), number=True),
+    ]  # fmt: skip
+
+
+def _verdict_cell(row: Mapping[Any, Any]) -> Cell:
+    return Cell(verdict(row), kind=_mark(row))
+
+
+def _mark(row: Mapping[Any, Any]) -> str:
+    """How a change is coloured: not at all where it is too small to care for."""
+    return str(row["change"]) if noteworthy(row) else ""
+
+
+def _accuracy(result: ComparisonResult) -> Iterator[Block]:
+    comparison = result.evaluation
+    assert comparison is not None
+    changes = result.table[result.table["part"] == "evaluation"]
+    yield Figure(
+        accuracy_figure(comparison.evaluation, comparison),
+        "Accuracy per language before and after, with 95 % intervals and chance; the same numbers are in the table "
+        "below. " + comparison.sentence(result.level),
+    )
+    yield Details("Accuracy per language as a table", [_languages(result, changes)])
+    notes = [
+        note for task in comparison.evaluation.tasks for note in _notes(comparison.evaluation.notes(task))
+    ]
+    if notes:
+        yield Details("What could not be answered", [Text(note) for note in notes])
+
+
+def _notes(notes: Mapping[str, str]) -> list[str]:
+    return [f"{plain_name(code)}: {note}" for code, note in notes.items()]
+
+
+def _languages(result: ComparisonResult, changes: pd.DataFrame) -> Table:
+    """One measure per row group, all its languages."""
+    rows = []
+    for row in changes[changes["group"] == "language"].to_dict("records"):
+        corrected = "" if pd.isna(row["p_holm"]) else f"{row['p_holm']:.2g}"
+        rows.append([
+            Cell(plain_name(row["language"])), Cell("seen" if row["seen"] else ""), Cell(str(row["n"]), number=True),
+            *_change_cells(row), Cell(corrected, number=True), _verdict_cell(row),
+        ])  # fmt: skip
+    return Table(
+        "Each language on the same items before and after. p is corrected over the languages (Holm).",
+        [
+            "language", "in training", "items", "before", "after", "change", f"{percent(result.level)} interval",
+            "p (Holm)", "verdict",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+def _lens(result: ComparisonResult) -> Iterator[Block]:
+    lens = result.lens
+    assert lens is not None
+    pivot = plain_name(lens.pivot)
+    yield Figure(
+        lens_change_figure(lens),
+        f"Probability of the right word and of wrong words, in the language asked for and in {pivot}, over the layers: "
+        "before, after, and the difference with its band. The averages are in the first table of this page.",
+    )
+    yield Figure(
+        lens_differences_figure(lens),
+        "The difference of the same probabilities over the layers, one small panel for each language.",
+    )
+    for name, part in (("before", lens.base), ("after", lens.tuned)):
+        figure = lens_figure(part)
+        yield Details(
+            f"All curves of each language, {name}",
+            [Figure(figure, f"Logit lens curves of each language {name}, with nulls and entropy.")],
+        )
+    for measure, own in result.table[result.table["part"] == "lens"].groupby("measure", sort=False):
+        words = words_of("lens", str(measure), pivot=result.pivot)
+        yield Details(f"Table: {words.row}", [Text(words.meaning, kind="about"), _languages(result, own)])
+    notes = _notes(lens.base.provenance.settings.get("notes", {}))
+    if notes:
+        yield Details("What could not be read", [Text(note) for note in notes])
+
+
+def _map(result: ComparisonResult) -> Iterator[Block]:
+    maps = comparison_maps(result)
+    marked = []
+    for entry in maps:
+        changed = entry.table[entry.table["change"] != ""]
+        languages = changed["language"].astype(str).nunique()
+        marked.append(
+            f"{entry.title}: {len(changed)} of {len(entry.table)} cells more than chance, in "
+            f"{counted(languages, 'language')}"
+        )
+    yield Figure(
+        change_figure(maps, result.provenance, seen=result.seen),
+        f"Change maps, languages by layers. {'; '.join(marked)}.",
+    )
+
+
+def _components(result: ComparisonResult) -> Iterator[Block]:
+    assert result.pca is not None
+    yield Figure(
+        pca_figure(result.pca, most=_MOST_POINTS),
+        "Scatter plots of the prompts of all languages along the first two principal components, with a slider over "
+        "the layers: the base on its own axes, the tuned model on the base's axes and on its own.",
+    )
+    yield Details(
+        "Four layers at once",
+        [
+            Figure(
+                pca_figure(result.pca, grid=True, most=_MOST_POINTS),
+                "The same scatter plots at four layers, without a slider.", caption=[],
+            )
+        ],
+    )  # fmt: skip
+
+
+def _alignment(result: ComparisonResult) -> Iterator[Block]:
+    alignment = result.alignment
+    assert alignment is not None
+    pivot = plain_name(alignment.pivot)
+    first = [name for name in _FIRST if name in alignment.measures] or list(alignment.measures[: len(_FIRST)])
+    others = [name for name in alignment.measures if name not in first]
+    yield Text(
+        f"How alike each language and {pivot} lay out the same items, averaged over the layers after the embeddings. "
+        f"Prompts are represented by {_pool_words(alignment.default_pool)}. Pearson r is taken on the base's axes in "
+        "both states. Intervals and tests come from half samples of the items, the same for both states.",
+        kind="about",
+    )
+    yield _alignment_table(alignment, first, alignment.default_pool, result)
+    tables = [_alignment_table(alignment, part, alignment.default_pool, result) for part in _threes(others)]
+    if tables:
+        yield Details("Other measures", tables)
+    yield Details(
+        "Layer by layer, mean over languages",
+        [_by_layer(alignment, part) for part in (first, *_threes(others))],
+    )
+    for pool in alignment.pools:
+        if pool != alignment.default_pool:
+            tables = [_alignment_table(alignment, part, pool, result) for part in (first, *_threes(others))]
+            yield Details(f"The same with {_pool_words(pool)}", tables)
+
+
+def _threes(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[start : start + len(_FIRST)] for start in range(0, len(names), len(_FIRST))]
+
+
+def _pool_words(pool: str) -> str:
+    return {
+        "mean": "the mean over all tokens of the prompt, few-shot block included (as in the reference paper)",
+        "mean_no_bos": "the mean over all tokens but the beginning one",
+        "question": "the mean over the question's tokens alone",
+        "last": "the prompt's last token",
+    }.get(pool, f"the pool {pool}")
+
+
+def _alignment_table(
+    alignment: AlignmentComparison, measures: Sequence[str], pool: str, result: ComparisonResult
+) -> Table:
+    table = alignment.changes(pool)
+    languages = list(dict.fromkeys(table.loc[table["group"] == "language", "language"]))
+    groups = [name for name in GROUPS if (table["group"] == name).any()]
+    cells = {(row["measure"], row["group"], row["language"]): row for row in table.to_dict("records")}
+    rows = []
+    for group, code in [*(("language", code) for code in languages), *((name, "") for name in groups)]:
+        name = (
+            GROUPS[group] if group != "language" else plain_name(code) + (" ■" if code in result.seen else "")
+        )
+        row = [Cell(name)]
+        for measure in measures:
+            found = cells.get((measure, group, code))
+            row += _pair_cells(found)
+        rows.append(row)
+    head = ["language"]
+    for measure in measures:
+        short = words_of("alignment", measure, pivot=alignment.pivot).row
+        head += [f"{short}: before → after", f"change ({percent(result.level)} interval)"]
+    return Table(
+        "Alignment before and after. ■ marks languages seen in training; a change in colour is more than chance "
+        "after Holm's correction over the languages, and at least 0.01.",
+        head, rows, first=[len(languages)],
+    )  # fmt: skip
+
+
+def _pair_cells(row: Mapping[Any, Any] | None) -> list[Cell]:
+    if row is None:
+        return [Cell("not measured"), Cell("")]
+    interval = f"({span(row['low'], row['high'])})"
+    return [
+        Cell(f"{unsigned(row['before'])} → {unsigned(row['after'])}", number=True),
+        Cell(f"{signed(row['difference'])} {interval}", kind=_mark(row), number=True),
+    ]
+
+
+def _by_layer(alignment: AlignmentComparison, measures: Sequence[str]) -> Table:
+    table = alignment.table[alignment.table["pooling"] == alignment.default_pool]
+    rows = []
+    for layer, part in table.groupby("layer"):
+        row = [Cell(str(layer))]
+        for measure in measures:
+            own = part[part["measure"] == measure]
+            null = "" if not find_measure(measure).alignment else f" (null {own['null_before'].mean():.3f})"
+            up, down = ((own["change"] == name).sum() for name in ("up", "down"))
+            row += [
+                Cell(f"{own['before'].mean():.3f} → {own['after'].mean():.3f}{null}", number=True),
+                Cell(f"{signed(own['difference'].mean())}; {up} up, {down} down", number=True),
+            ]
+        rows.append(row)
+    head = ["layer"]
+    for measure in measures:
+        head += [words_of("alignment", measure, pivot=alignment.pivot).row, "change; languages"]
+    return Table(
+        "Means over languages at each layer. The null is the same measure with translations unpaired, before; "
+        "languages count as up or down where the change is more than chance, corrected over languages and layers.",
+        head, rows,
+    )  # fmt: skip
+
+
+def _provenance(result: ComparisonResult) -> Iterator[Block]:
+    made, settings = result.provenance, result.provenance.settings
+    rows = [("model", made.model), ("revision", made.revision or "not known")]
+    rows += [("adapter", made.adapter or "none")]
+    rows += [("note", str(note)) for note in settings.get("model_notes", ())]
+    rows += [(str(name), str(text)) for name, text in settings.get("training", [])]
+    names = {True: _listed(result.seen) or "none", False: "not known"}
+    rows += [
+        ("languages in training", names[bool(settings.get("trained_known"))]),
+        ("languages never seen", _listed(result.unseen) or "none, or not known"),
+        ("task", f"{made.task}, {counted(settings.get('shots'), 'shot')}"),
+        ("items a language", ", ".join(f"{_ITEMS[name]} {count}" for name, count in settings.get("items", {}).items())),
+        ("parts", ", ".join(settings.get("parts", ()))), ("choice by", str(settings.get("score"))),
+        ("lens policy", made.policy), ("alignment measures", ", ".join(settings.get("measures", ()))),
+        ("pools", ", ".join(settings.get("pools", ()))), ("layers in the model", str(settings.get("n_layers"))),
+        ("seed", str(made.seed)), ("numbers in", f"{settings.get('dtype')} on {settings.get('device')}"),
+        ("packages", ", ".join(f"{name} {version}" for name, version in made.packages.items())),
+        ("commit", made.commit or "not in a checkout"), ("made", made.created),
+    ]  # fmt: skip
+    yield Facts([(plain(name), plain(text)) for name, text in rows])
+    yield Text(
+        "The results lie beside this page and can be read with ComparisonResult.load; the page itself can be written "
+        "again from them with .report(), without a model.",
+        kind="quiet",
+    )
+
+
+def _listed(codes: Sequence[str]) -> str:
+    return ", ".join(plain_name(code) for code in codes)

@@ -1,0 +1,337 @@
+"""A comparison in plain words, which claim no more than its intervals and tests do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from latentlang.evaluation.measures import FEWEST_LANGUAGES
+from latentlang.geometry.measure_registry import measure as find_measure
+from latentlang.languages import language as find_language
+from latentlang.stats.intervals import error_probability
+from latentlang.text import counted, listed, percent
+
+#: What the paragraph speaks of first, in order: part and measure; all else that was measured follows.
+HEADLINE = (
+    ("evaluation", "accuracy"), ("lens", "target_last"), ("lens", "gap_inner"), ("alignment", "cka"),
+    ("alignment", "retrieval_ab"), ("alignment", "centres"),
+)  # fmt: skip
+GROUPS = {"all": "all languages", "seen": "seen in training", "unseen": "never seen in training"}
+#: Least change of a single language, or a cell of a map, that is pointed out (accuracies are as they are).
+LEAST = 0.01
+_VERBS = {"up": "rose", "down": "fell"}
+_NONE = "no evidence of change"
+# Languages named in a sentence; of more, how many there are and those that changed most.
+_MOST_NAMED, _FEW = 6, 3
+_SMALLEST = 1e-6  # that is written with more places than asked for
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a measure is called.
+
+    Attributes:
+        name: within a sentence: ``the English gap``.
+        row: in a table: ``English gap, layers before the last``.
+        meaning: what it is, in a sentence.
+    """
+
+    name: str
+    row: str
+    meaning: str
+
+
+def words_of(part: str, measure: str, *, pivot: str = "en") -> Words:
+    """What a row of a table of changes is about.
+
+    Args:
+        part: ``evaluation``, ``lens`` or ``alignment``.
+        measure: name of the measure.
+        pivot: code of the pivot language.
+    """
+    name = find_language(pivot).name
+    if part == "evaluation":
+        return Words(
+            "accuracy",
+            "accuracy",
+            "Accuracy: the share of items for which the right label is chosen among the labels.",
+        )
+    if part == "lens":
+        return {
+            "gap_inner": Words(
+                f"the {name} gap",
+                f"{name} gap, layers before the last",
+                f"The {name} gap: the probability of the right answer's {name} word less that of the wrong answers' "
+                f"{name} words, averaged over the layers before the last.",
+            ),
+            "target_inner": Words(
+                "the right word's probability before the last layer",
+                "right word, layers before the last",
+                "The right word's probability in the language asked for, averaged over the layers before the last.",
+            ),
+            "target_last": Words(
+                "the probability of saying the right word",
+                "right word, last layer",
+                "The probability of saying the right word: that of its tokens at the last layer, which the model says.",
+            ),
+        }[measure]
+    found = find_measure(measure)
+    if not found.alignment:
+        return Words(
+            f"the distance between the languages' centres and {name}'s",
+            f"distance of centres from {name}",
+            f"Distance of centres: how far a language's prompts lie from {name}'s as a whole, in units of their "
+            "spread.",
+        )
+    named = {
+        "cka": f"likeness to {name} in layout (linear CKA)",
+        "retrieval_ab": f"the share of translations found from {name} by cosine",
+        "retrieval_ba": f"the share of translations found in {name} by cosine",
+    }.get(measure, f"likeness to {name} by {found.words}")
+    row = {
+        "cka": f"linear CKA with {name}", "retrieval_ab": f"translations found from {name}",
+        "retrieval_ba": f"translations found in {name}",
+    }.get(measure, f"{found.words}, with {name}")  # fmt: skip
+    upper = found.words[:1].upper() + found.words[1:]
+    return Words(
+        named, row, f"{upper}: how alike a language and {name} lay out the same items; mean over layers."
+    )
+
+
+def who(made: Any, *, seen: Sequence[str], unseen: Sequence[str], known: bool, identity: bool) -> str:
+    """What is compared with what, and which languages training saw.
+
+    Args:
+        made: provenance of the comparison.
+        seen: codes of the languages in training.
+        unseen: codes of those asked for that were not.
+        known: whether that is known.
+        identity: whether nothing was trained.
+    """
+    where = "one language" if len(made.languages) == 1 else f"{len(made.languages)} languages"
+    if identity:
+        return (
+            f"The model {made.model} is compared with itself, run twice, on {made.task} in {where}: nothing was "
+            "trained, and this is the control."
+        )
+    first = (
+        f"The model {made.model} with its adapter is compared with the same model without it, on {made.task} in "
+        f"{where}."
+    )
+    if not known:
+        return (
+            f"{first} It is not known which languages the adapter was trained on (it has no training record), so that "
+            "seen and unseen languages are not told apart."
+        )
+    saw = f"Training saw {_names(seen)}" if seen else "Training saw none of these languages"
+    if not unseen:
+        return f"{first} {saw}."
+    never = _names(unseen) if len(unseen) <= _MOST_NAMED else f"the other {len(unseen)}"
+    return f"{first} {saw}; it never saw {never}."
+
+
+def findings(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[str]:
+    """What changed and what did not, of every measure in the table: a verdict, then a sentence per measure.
+
+    Measures of `HEADLINE` come first; of the others, those that did not change are named together.
+
+    Args:
+        changes: columns of `changes.COLUMNS`.
+        level: coverage of the intervals.
+        pivot: code of the pivot language.
+    """
+    measured = {
+        (str(part), str(name)): own for (part, name), own in changes.groupby(["part", "measure"], sort=False)
+    }
+    order = [key for key in HEADLINE if key in measured] + [key for key in measured if key not in HEADLINE]
+    if not order:
+        return ["Nothing was measured."]
+    words = {key: words_of(*key, pivot=pivot) for key in order}
+    moved = [key for key in order if _moved(measured[key])]
+    slight = [key for key in order if key not in moved and _slight(measured[key])]
+    if moved:
+        verdict = f"There is evidence of change in {listed([words[key].name for key in moved])}."
+    elif slight:
+        verdict = (
+            f"There is {_NONE} in anything that was measured, but for single languages by less than {LEAST:g} in "
+            f"{listed([words[key].name for key in slight])}."
+        )
+    else:
+        verdict = f"There is {_NONE} in anything that was measured."
+    # Accuracy is what most readers come for: its sentence is never cut short.
+    full = [key for key in order if key in moved or words[key].name == "accuracy"]
+    sentences = [verdict, *(_sentence(words[key], measured[key], level=level) for key in full)]
+    rest = [key for key in order if key not in full]
+    told = [_short(words[key], measured[key], level=level) for key in rest if key in HEADLINE]
+    if told:
+        sentences.append(f"There is {_NONE} in {listed(told)}.")
+    # Their numbers are in the table; as many again in the text would hide what is said.
+    others = [words[key].name for key in rest if key not in HEADLINE]
+    if others:
+        sentences.append(f"There is {_NONE} {'either ' if told else ''}in {listed(others)}.")
+    return sentences
+
+
+def _moved(rows: pd.DataFrame) -> bool:
+    """Whether an average changed, or a single language by so much that it is worth saying."""
+    return any(
+        row["change"] and (row["group"] != "language" or noteworthy(row)) for row in rows.to_dict("records")
+    )
+
+
+def _slight(rows: pd.DataFrame) -> int:
+    """How many single languages changed by less than is worth naming one by one."""
+    return sum(
+        bool(row["change"]) and not noteworthy(row)
+        for row in rows.to_dict("records")
+        if row["group"] == "language"
+    )
+
+
+def noteworthy(row: Any) -> bool:
+    """Whether a change is large enough to be named: paired readings tell apart what no reader would care for."""
+    return bool(row.get("part", "") == "evaluation" or abs(row["difference"]) >= LEAST)
+
+
+def _short(words: Words, rows: pd.DataFrame, *, level: float) -> str:
+    """Name and size of what did not change."""
+    groups = {row["group"]: row for row in rows.to_dict("records")}
+    every = groups["all"] if "all" in groups else groups["language"]
+    if every["difference"] == 0 and every["low"] == every["high"]:
+        return f"{words.name} (the same before and after)"
+    codes = [row["language"] for row in rows.to_dict("records") if row["group"] == "language"]
+    where = f"over {every['languages']} languages" if every["languages"] > 1 else ""
+    if not where:
+        where = f"in {find_language(codes[0]).name}" if len(codes) == 1 else "in one language"
+    text = f"{words.name} ({_size(every, level)} {where}"
+    if "unseen" in groups:
+        text += f"; {_size(groups['unseen'])} over those never seen"
+    if slight := _slight(rows):
+        text += f"; single languages changed by less than {LEAST:g}: {slight}"
+    return f"{text})"
+
+
+def method(level: float) -> str:
+    """How the claims are made."""
+    return (
+        f"Changes are after minus before on the same items, with {percent(level)} intervals: with other items of the "
+        "same kind they would mostly have come out within these; no evidence of change does not rule out a change "
+        "within them. A single language counts as changed only if a paired test says so after Holm's correction over "
+        "all languages: if nothing had changed, even one false claim among them would be made in at most "
+        f"{percent(error_probability(level))} of such comparisons. An average counts only if its interval lies on one "
+        "side of zero and its test agrees. Each measure is tested by itself. Changes of a language by less than "
+        f"{LEAST:g}, which paired readings can tell from chance, are counted and not named."
+    )
+
+
+def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
+    """One measure: the average, the languages never seen in training, the single languages."""
+    subject = words.name[:1].upper() + words.name[1:]
+    groups = {row["group"]: row for row in rows.to_dict("records") if row["group"] != "language"}
+    languages = [row for row in rows.to_dict("records") if row["group"] == "language"]
+    if all(row["difference"] == 0 for row in languages) and all(
+        row["low"] == row["high"] for row in groups.values()
+    ):
+        return f"{subject}: the same before and after; {_NONE}."
+    if len(languages) == 1 or "all" not in groups:
+        return " ".join(_one(subject, row, level) for row in languages)
+    every = groups["all"]
+    verb = _VERBS.get(every["change"])
+    text = f"{subject} {verb}" if verb else f"{subject}: {_NONE}"
+    text += (
+        f" on average over {every['languages']} languages ({unsigned(every['before'])} before, "
+        f"{unsigned(every['after'])} after; "
+        f"{_size(every, level)})"
+    )
+    if verb and not every["general"]:
+        text += f", but {_why_not_general(every['languages'])}"
+    claims = {
+        name: _VERBS.get(groups[name]["change"], _NONE) for name in ("unseen", "seen") if name in groups
+    }
+    told = [name for name in claims if name == "unseen" or claims[name] != claims["unseen"]]
+    for name in told:
+        claim = f"it {claims[name]}" if groups[name]["change"] else claims[name]
+        count = groups[name]["languages"]
+        text += f"; in the {count if count > 1 else 'one'} {GROUPS[name]} {claim} ({_size(groups[name])})"
+    turned = []
+    for change, did in _VERBS.items():
+        named = [row for row in languages if row["change"] == change and noteworthy(row)]
+        if named:
+            turned.append(f"{did} in {_largest(named)}")
+    if turned:
+        text += f"; taken singly, it {' and '.join(turned)}"
+    slight = _slight(rows)
+    if slight:
+        text += (
+            f"; in {counted(slight, 'language')}{' more' if turned else ''} it changed by less than {LEAST:g}"
+        )
+    return f"{text}." if turned or slight else f"{text}; {_NONE} in any single language."
+
+
+def _why_not_general(languages: int) -> str:
+    if languages < FEWEST_LANGUAGES:
+        return "these are too few languages to expect the same of others"
+    return "these languages differ too much to expect the same of others"
+
+
+def _one(subject: str, row: Any, level: float) -> str:
+    verb = _VERBS.get(row["change"])
+    claim = f"{subject} {verb}" if verb else f"{subject}: {_NONE}"
+    size = f"{unsigned(row['before'])} before, {unsigned(row['after'])} after; {_size(row, level)}"
+    size += f", {counted(int(row['n']), 'item')}"
+    return f"{claim} in {find_language(row['language']).name} ({size})."
+
+
+def _size(row: Any, level: float | None = None) -> str:
+    interval = "" if level is None else f"{percent(level)} interval "
+    return f"{signed(row['difference'])}, {interval}{span(row['low'], row['high'])}"
+
+
+def span(low: float, high: float) -> str:
+    """An interval: ``−0.010 to +0.020``; says so where there is none."""
+    return "no interval" if math.isnan(low) or math.isnan(high) else f"{signed(low)} to {signed(high)}"
+
+
+def signed(value: float, places: int = 3) -> str:
+    """``+0.012``, with a true minus sign; what would round to 0 keeps its side of it: ``−0.0004``."""
+    if math.isnan(value):
+        return "not measured"
+    if abs(value) < _SMALLEST:
+        value = 0.0
+    elif abs(value) < 0.5 * 10**-places:
+        places = -math.floor(math.log10(abs(value)))  # the first that is not 0
+    return f"{value:+.{places}f}".replace("-", "−")
+
+
+def _largest(rows: Sequence[Any]) -> str:
+    """Languages with their changes; of many only how many, and those that changed most."""
+    if len(rows) <= _MOST_NAMED:
+        return listed([_with_size(row) for row in rows])
+    most = sorted(rows, key=lambda row: -abs(row["difference"]))[:_FEW]
+    return f"{len(rows)} languages, most in {listed([_with_size(row) for row in most])}"
+
+
+def _with_size(row: Any) -> str:
+    return f"{find_language(row['language']).name} ({signed(row['difference'])})"
+
+
+def unsigned(value: float, places: int = 3) -> str:
+    """``0.123``; with a true minus sign where it is negative, and never ``-0.000``."""
+    return (
+        "not measured" if math.isnan(value) else f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
+    )
+
+
+def verdict(row: Any) -> str:
+    """What is claimed of a row of a table of changes, for a cell."""
+    if not row["change"]:
+        return _NONE
+    return _VERBS[row["change"]] + ("" if noteworthy(row) else f", by less than {LEAST:g}")
+
+
+def _names(codes: Sequence[str]) -> str:
+    return listed([find_language(code).name for code in codes])

@@ -1,0 +1,117 @@
+"""The words around alignment figures: titles, names of measures and poolings, and how a newcomer reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latentlang.figures.style import english_name, plain, safe, shortened
+from latentlang.geometry.measure_registry import measure as find_measure
+from latentlang.results import Provenance
+from latentlang.text import counted, percent
+
+_LONGEST_MODEL = 48
+_POOLS = {
+    "mean": "all tokens",
+    "mean_no_bos": "without the beginning token",
+    "question": "question only",
+    "last": "last token",
+}
+_NULLS = {
+    "items": "translations unpaired",
+    "within-label": "translations unpaired within their label",
+    "within-length": "translations unpaired among items of like length",
+}
+#: Up to so many pairs are named in full; beyond, by codes.
+MOST_NAMED = 45
+
+
+def title(made: Provenance, measures: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str:
+    """What was asked, never what was found: ``Alignment of English with 19 languages: linear CKA``."""
+    what = f": {find_measure(measures[0]).words}" if len(measures) == 1 else ""
+    firsts = {a for a, _ in pairs}
+    if len(pairs) == 1:
+        who = f"{english_name(pairs[0][0])} and {english_name(pairs[0][1])}"
+    elif len(firsts) == 1:
+        who = f"{english_name(pairs[0][0])} with {len(pairs)} languages"
+    else:
+        who = f"{len({code for pair in pairs for code in pair})} languages, {len(pairs)} pairs"
+    return f"<b>Alignment of {who}{what}</b>"
+
+
+def subtitle(made: Provenance, *, items: Sequence[int]) -> str:
+    """Model, adapter, task, items and what chance is, in one line."""
+    parts = [f"model {safe(shortened(made.model, _LONGEST_MODEL))}"]
+    parts.append(f"adapter {safe(shortened(made.adapter, _LONGEST_MODEL))}" if made.adapter else "no adapter")
+    parts.append(safe(made.task))
+    counts = sorted({int(count) for count in items})
+    if counts:
+        span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+        parts.append(f"{counted(span, 'item')} in common")
+    null, drawn = str(made.settings.get("null", "items")), made.settings.get("permutations", 0)
+    parts.append(
+        f"chance: {_NULLS.get(null, safe(null))}, {counted(drawn, 'time')}" if drawn else "chance not drawn"
+    )
+    return " · ".join(parts)
+
+
+def pool_words(pool: str) -> str:
+    """What a vector is the mean of, in a few words: ``question only``."""
+    return _POOLS.get(pool, safe(pool))
+
+
+def pair_words(pair: tuple[str, str], measure: str, *, named: bool) -> str:
+    """``English – German``, or ``en – de``; with an arrow where a measure has a direction."""
+    first, second = (english_name(code) if named else safe(code) for code in pair)
+    if measure.endswith("_ab"):
+        return f"{first} → {second}"
+    if measure.endswith("_ba"):
+        return f"{second} → {first}"
+    return f"{first} – {second}"
+
+
+_ABOUT = {
+    "pearson": "Pearson r of a component: all languages together are reduced to one number per prompt, its place "
+    "on a principal axis, and r says whether items that lie far along it in one language do so in the other.",
+    "cka": "Linear CKA: whether items that resemble each other in one language do so in the other, over all "
+    "directions; 0 for unrelated languages, 1 for the same arrangement up to rotation and size.",
+    "svcca": "SVCCA: the mean correlation of the best matching directions among the leading ones of each language; "
+    "it is well above 0 by chance, which the null shows.",
+    "procrustes": "Procrustes distance: what remains between two languages after the best rotation; 0 for the same "
+    "shape.",
+    "knn": "Nearest neighbours: the share of an item's nearest items that are the same in both languages.",
+    "retrieval": "Retrieval: how often an item's translation is the nearest of all items in the other language.",
+    "csls": "CSLS: the same, with items that are near to everything held back.",
+    "centres": "Centres: how far apart the languages lie as a whole, in units of the spread within a language; not "
+    "alignment, and it may be large while the items are perfectly aligned.",
+}
+
+
+def how_to_read(made: Provenance, measures: Sequence[str], *, marks: bool) -> list[str]:
+    """Paragraphs for someone who never saw such a figure; plain text."""
+    families = list(dict.fromkeys(find_measure(name).family for name in measures))
+    null = str(made.settings.get("null", "items"))
+    chance = {
+        "items": "translations are unpaired at random",
+        "within-label": "translations are unpaired at random within their label, so that agreeing on the class "
+        "alone is no alignment",
+        "within-length": "translations are exchanged at random among items of nearly the same length, so that "
+        "agreeing on length alone is no alignment",
+    }.get(null, null)
+    level = float(made.settings.get("level", 0.95))
+    paragraphs = [
+        "The same items are asked in several languages. Each language's own mean is taken out, and the figure "
+        "shows how alike two languages arrange the items at each layer.",
+        *(_ABOUT[family] for family in families),
+        f"Chance is what the same measure gives when {chance}. The interval says how far the value could be off "
+        f"with other items ({percent(level)}).",
+        "Prompt length can fake alignment: a mean over T tokens holds 1/T of the beginning token, and translations "
+        "have correlated lengths. So each value is also given with length (T, 1/T and log T) regressed out.",
+    ]
+    if marks:
+        paragraphs.append(
+            "A cell as plain as the page is at chance; the more it stands out in blue, the further from chance. "
+            "Grey was not measured. A cross marks what is no more than chance; a ring what is "
+            "gone, or more than half gone, once length is taken out. Compare the panels: what shows only under all "
+            "tokens is the beginning token's or the few-shot block's."
+        )
+    return [plain(text) for text in paragraphs]

@@ -1,0 +1,489 @@
+"""Heat maps: languages over layers, and the answer tokens that languages have in common."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from latentlang.errors import InputError, unknown
+from latentlang.figures.lens_text import made_with, subtitle
+from latentlang.figures.scales import bar_heading
+from latentlang.figures.style import (
+    INK,
+    MUTED,
+    PIVOT,
+    TARGET,
+    english_name,
+    font_stack,
+    own_name,
+    safe,
+    template,
+    tint,
+)
+from latentlang.stats.intervals import FEWEST_CANDIDATES
+from latentlang.text import counted, listed, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentlang.results import Provenance
+
+Floats = NDArray[np.float64]
+#: What the colour of a cell may say.
+VALUES: dict[str, str] = {
+    "score": "probability of the right word minus that of wrong ones",
+    "answer": "probability of the right word",
+    "null": "mean probability of wrong words",
+}
+# White to dark, in even steps of lightness: a grey print keeps the order.
+_HEAT = [tint(PIVOT, share) for share in (0, 0.25, 0.5, 0.75, 1)] + ["#7A3500"]
+_COOL = [tint(TARGET, share) for share in (0, 0.2, 0.4, 0.6, 0.8, 1)]
+_ROW, _TOP, _BELOW = 24, 104, 104
+_MOST_WRITTEN = 20  # layers whose cells are wide enough for a number
+_MOST_WRITTEN_LANGUAGES = 24  # the same of languages by languages
+_POOLED, _ASKED, _SOURCE = "all", "(asked)", "(source)"
+_TOGETHER = {_ASKED: "language asked for", _SOURCE: "word of the prompt"}
+_NOTE_WIDTH = 132
+
+
+class Found(Protocol):
+    """What `Leaders` has and the figure needs."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per asked-for language."""
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """One row per asked-for language, reader and layer."""
+
+    @property
+    def level(self) -> float:
+        """Coverage of the intervals."""
+
+    @property
+    def minimum(self) -> float:
+        """The least lead that counts."""
+
+
+class LanguageLens(Protocol):
+    """What a result must have to be drawn: `LanguageLensResult` has it."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Columns ``task, language, item, label, layer, reader, curve, value``."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Model, adapter, task, policy and settings."""
+
+    def leaders(self) -> Found:
+        """Who leads where."""
+
+
+def language_heatmap(
+    result: LanguageLens, *, language: str | None = None, value: str = "score", leaders: Found | None = None
+) -> go.Figure:
+    """Draw which language's word for the answer each layer holds: languages over layers, the leader framed.
+
+    Rows go from the language asked for and the source language down by the largest value. The darkest colour is the
+    largest value of a language that was neither asked for nor given, so that these can be seen beside a last layer near
+    1; what is larger is as dark.
+
+    Args:
+        result: a `LanguageLensResult`, new or loaded from disk.
+        language: the asked-for language to draw; by default the only one, or the mean over all.
+        value: what the colour says, a key of `VALUES`.
+        leaders: what ``result.leaders()`` gave, where it is at hand.
+
+    Raises:
+        InputError: an unknown value, or a language that was not asked for.
+    """
+    if value not in VALUES:
+        raise unknown("value", value, VALUES)
+    found = result.leaders() if leaders is None else leaders
+    drawn = [str(code) for code in found.table["language"]]
+    if language is not None and language not in drawn:
+        raise unknown("language asked for", language, drawn)
+    code = drawn[-1] if language is None else language
+    scores = found.scores[(found.scores["language"] == code) & (found.scores["n"] > 0)]
+    row = found.table[found.table["language"] == code].iloc[0]
+    order = _order(scores, value)
+    layers, level = sorted({int(layer) for layer in scores["layer"]}), percent(found.level)
+    grids = {
+        name: scores.pivot(index="reader", columns="layer", values=name).reindex(index=order, columns=layers)
+        for name in ("answer", "null", "score", "low", "high", "lead", "p", "n")
+    }
+    roles = _roles(scores)
+    read = {reader: int(count) for reader, count in grids["n"].max(axis=1).items()}
+    asked_items = _asked_items(result, code)
+    values = grids[value].to_numpy(float)
+    others = [place for place, reader in enumerate(order) if roles[reader] in ("candidate", "few")]
+    largest = (
+        float(np.nanmax(values[others], initial=0.0)) if others else float(np.nanmax(values, initial=0.0))
+    )
+    largest = max(largest, 0.01)
+    names = [
+        _row_name(
+            reader,
+            roles[reader],
+            leads=bool(row["is_pivot"]) and reader == row["leader"],
+            read=read[reader],
+            asked=asked_items,
+        )
+        for reader in order
+    ]
+    figure = go.Figure(
+        go.Heatmap(
+            x=layers,
+            y=list(range(len(order))),
+            z=values.tolist(),
+            customdata=np.stack(
+                [grids[n].to_numpy(float) for n in ("answer", "null", "score", "low", "high", "n")], -1
+            ),
+            text=_hover_lines(order, roles, grids, layers),
+            texttemplate="%{z:.2f}" if len(layers) <= _MOST_WRITTEN else None,
+            textfont={"size": 10.5},
+            hovertemplate=(
+                "%{text}<br>right word %{customdata[0]:.3f}, wrong words %{customdata[1]:.3f}<br>difference "
+                f"%{{customdata[2]:.3f}} [%{{customdata[3]:.3f}}, %{{customdata[4]:.3f}}] ({level} interval)"
+                "<br>n = %{customdata[5]:d}<extra></extra>"
+            ),
+            zmin=0,
+            zmax=largest,
+            colorscale=_HEAT,
+            xgap=1,
+            ygap=1,
+            colorbar=_colourbar(largest, over=bool(np.nanmax(values, initial=0.0) > largest)),
+        ),
+        layout={
+            "template": template(),
+            "shapes": _leaders_frame(row, order),
+            "annotations": [bar_heading(VALUES[value], below=_BELOW)],
+        },
+    )
+    asked = [name for name in drawn if name != _POOLED] if code == _POOLED else [code]
+    _frame(
+        figure,
+        title=_title(result.provenance, asked),
+        under=[
+            subtitle(result.provenance, asked, _items(result.table)),
+            _sentence(row),
+            _not_shown(result, code, order),
+        ],
+        rows=len(order),
+    )
+    figure.update_xaxes(
+        title="layer (residual stream after block)",
+        showgrid=False,
+        tickvals=_ticks(layers),
+        range=_around(layers),
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(order))), ticktext=names, range=[len(order) - 0.5, -0.5], showgrid=False,
+        tickfont={"size": 12, "color": INK}, title="language whose word is read",
+    )  # fmt: skip
+    figure.layout.meta = {
+        "how_to_read": _how_to_read(result.provenance, code, value=value, found=found),
+        "made_with": made_with(result.provenance),
+    }
+    return figure
+
+
+def overlap_heatmap(
+    table: pd.DataFrame, *, title: str | None = None, subtitle: str | None = None
+) -> go.Figure:
+    """Draw how many answer tokens languages have in common.
+
+    The colour is the share of the row language's tokens that the column language has too; cells of a count table
+    show the number.
+
+    Args:
+        table: what ``latentlang.answers.overlap_table`` gave, counts or shares.
+        title: plain text.
+        subtitle: plain text: which model and task.
+
+    Raises:
+        InputError: the table is empty or not square.
+    """
+    codes = [str(code) for code in table.index]
+    if not codes or codes != [str(code) for code in table.columns]:
+        raise InputError("an overlap table has the same languages in rows and columns, at least one")
+    given = table.to_numpy(float)
+    counts = all(np.issubdtype(dtype, np.integer) for dtype in table.dtypes)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = given / np.diag(given)[:, None] if counts else given
+    share = np.where(np.isfinite(share), share, np.nan)
+    hover = [
+        [_overlap_words(row, column, given[i, j], share[i, j], counts) for j, column in enumerate(codes)]
+        for i, row in enumerate(codes)
+    ]
+    # A language has all its own tokens: no news, and the darkest colour of the figure.
+    shown = np.where(np.eye(len(codes), dtype=bool), np.nan, share)
+    notes = [bar_heading("share of the row's tokens", below=_BELOW), *_written(given, shown, counts=counts)]
+    figure = go.Figure(
+        go.Heatmap(
+            x=list(range(len(codes))),
+            y=list(range(len(codes))),
+            z=shown.tolist(),
+            customdata=hover,
+            hovertemplate="%{customdata}<extra></extra>",
+            hoverongaps=True,
+            zmin=0,
+            zmax=1,
+            colorscale=_COOL,
+            xgap=1,
+            ygap=1,
+            colorbar=_colourbar(1.0, over=False, tickformat=".0%"),
+        ),
+        layout={"template": template(), "annotations": notes},
+    )
+    _frame(
+        figure,
+        title=f"<b>{safe(title or 'Answer tokens that languages have in common')}</b>",
+        under=[safe(subtitle or "")],
+        rows=len(codes),
+    )
+    figure.update_xaxes(
+        tickvals=list(range(len(codes))), ticktext=[safe(code) for code in codes], showgrid=False,
+        title="has this token too", range=[-0.5, len(codes) - 0.5],
+    )  # fmt: skip
+    figure.update_yaxes(
+        tickvals=list(range(len(codes))), ticktext=[_named(code) for code in codes], showgrid=False,
+        range=[len(codes) - 0.5, -0.5], tickfont={"size": 12, "color": INK},
+    )  # fmt: skip
+    figure.layout.meta = {
+        "how_to_read": [
+            "A token that can begin the answers of two languages says nothing about which of the two a layer holds. "
+            "Each cell counts the tokens that the row's and the column's answers have in common; its colour is their "
+            "share of the row's tokens, so the picture need not be symmetric. The diagonal is the number of a "
+            "language's own tokens.",
+        ],
+        "made_with": [],
+    }
+    return figure
+
+
+def _leaders_frame(row: Any, order: Sequence[str]) -> list[dict[str, Any]]:
+    """The frame around the layers in which the pivot leads; none where there is no pivot."""
+    if not row["is_pivot"]:
+        return []
+    place = order.index(str(row["leader"]))
+    return [{
+        "type": "rect", "x0": int(row["first"]) - 0.5, "x1": int(row["last"]) + 0.5, "y0": place - 0.5,
+        "y1": place + 0.5, "line": {"color": INK, "width": 2.5}, "layer": "above",
+    }]  # fmt: skip
+
+
+def _order(scores: pd.DataFrame, value: str) -> list[str]:
+    """Readers from top to bottom: asked for, source, then by their largest value."""
+    roles = _roles(scores)
+    best = {reader: float(scores[scores["reader"] == reader][value].max()) for reader in roles}
+    first = {"asked": 0, "source": 1}
+    return sorted(roles, key=lambda reader: (first.get(roles[reader], 2), -best[reader], reader))
+
+
+def _roles(scores: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(scores["reader"].astype(str), scores["role"].astype(str), strict=True))
+
+
+def _row_name(reader: str, role: str, *, leads: bool, read: int, asked: int) -> str:
+    """A row's name, its role, and how many of the items could be read where it is not all."""
+    name = _TOGETHER.get(reader) or _named(reader)
+    after = (
+        []
+        if reader in _TOGETHER
+        else [{"asked": "asked for", "source": "the prompt's own word"}.get(role, "")]
+    )
+    if read < asked:
+        after.append(f"{read} of {asked}")
+    elif role == "few":
+        after.append("few items")
+    if any(after):
+        name = f"{name} <span style='color:{MUTED}'>({', '.join(filter(None, after))})</span>"
+    return f"<b>{name}</b>" if leads or role == "asked" else name
+
+
+def _named(code: str) -> str:
+    """``Japanese 日本語``."""
+    english, own = english_name(code), own_name(code)
+    return english if english in own else f"{english} {own}"
+
+
+def _hover_lines(
+    order: Sequence[str], roles: Mapping[str, str], grids: Mapping[str, pd.DataFrame], layers: Sequence[int]
+) -> list[list[str]]:
+    lines = []
+    leads, chances = grids["lead"].to_numpy(float), grids["p"].to_numpy(float)
+    for row, reader in enumerate(order):
+        name = _TOGETHER.get(reader) or _named(reader)
+        line = []
+        for column, layer in enumerate(layers):
+            text = f"<b>{name}</b>, layer {layer}"
+            if roles[reader] == "candidate":
+                lead, p = leads[row, column], chances[row, column]
+                where = "ahead of" if lead >= 0 else "behind"
+                text += f"<br>{abs(lead):.3f} {where} the best other language; right against wrong words: p = {p:.3f}"
+            line.append(text)
+        lines.append(line)
+    return lines
+
+
+def _written(given: Floats, shown: Floats, *, counts: bool) -> list[dict[str, Any]]:
+    """The numbers in the cells of an overlap table, also of those without a colour; none where cells are small."""
+    if len(given) > _MOST_WRITTEN_LANGUAGES:
+        return []
+    notes = []
+    for i, line in enumerate(given):
+        for j, cell in enumerate(line):
+            dark = np.isfinite(shown[i, j]) and shown[i, j] > 0.6
+            faint = i == j or cell == 0
+            notes.append({
+                "x": j, "y": i, "showarrow": False,
+                "text": "" if not np.isfinite(cell) else f"{cell:.0f}" if counts else f"{cell:.0%}",
+                "font": {"size": 10.5, "color": "#FFFFFF" if dark else MUTED if faint else INK},
+            })  # fmt: skip
+    return notes
+
+
+def _overlap_words(row: str, column: str, given: float, share: float, counts: bool) -> str:
+    first, second = english_name(row), english_name(column)
+    if not np.isfinite(share):
+        return f"{first} has no tokens"
+    if row == column:
+        return f"{first}: {counted(round(given), 'token')}" if counts else first
+    number = f"{counted(round(given), 'token')}, " if counts else ""
+    return f"{first} and {second}: {number}{share:.0%} of {first}'s"
+
+
+def _title(made: Provenance, asked: Sequence[str]) -> str:
+    """What was asked, never what was found."""
+    sources = made.settings.get("sources")
+    source = (
+        (
+            {str(sources.get(code)) for code in asked}
+            if isinstance(sources, Mapping)
+            else {str(made.settings["source"])}
+        )
+        if made.task == "translation" and (sources or made.settings.get("source"))
+        else set()
+    )
+    target = english_name(asked[0]) if len(asked) == 1 else f"{len(asked)} languages"
+    what = (
+        f"{' or '.join(english_name(code) for code in sorted(source))} to {target}"
+        if source
+        else f"{safe(made.task)} in {target}"
+    )
+    return f"<b>Whose word each layer holds: {what}</b>"
+
+
+def _sentence(row: Any) -> str:
+    if not row["is_pivot"]:
+        return f"{'no verdict' if row['readers'] < FEWEST_CANDIDATES else 'no pivot'}: {safe(row['why'])}"
+    span = (
+        f"layer {row['first']}" if row["first"] == row["last"] else f"layers {row['first']} to {row['last']}"
+    )
+    return (
+        f"<b>{english_name(row['leader'])}</b> leads in {span} (framed), by up to {row['lead']:.2f} "
+        f"[{row['lead_low']:.2f}, {row['lead_high']:.2f}] at layer {row['peak']}; right against wrong words: "
+        f"p = {row['p']:.3f}"
+    )
+
+
+def _asked_items(result: LanguageLens, code: str) -> int:
+    """Items that were asked: of a language, or of all of them together; where none of its words can be read, too."""
+    own = result.table if code == _POOLED else result.table[result.table["language"] == code]
+    count = int(own["item"].nunique())
+    alone = len(result.provenance.languages) == 1
+    return max(count, int(result.provenance.settings.get("items", 0))) if alone else count
+
+
+def _not_shown(result: LanguageLens, code: str, drawn: Sequence[str]) -> str:
+    """Languages that were read and have no row: without a word they would be overlooked."""
+    made = result.provenance
+    wanted = [str(reader) for reader in made.settings.get("among", ())]
+    elsewhere: set[str] = set()
+    if code == _POOLED:  # those asked for are one row, the sources are left out
+        sources = made.settings.get("sources")
+        elsewhere = {*made.languages, *map(str, sources.values() if isinstance(sources, Mapping) else ())}
+        elsewhere.add(str(made.settings.get("source")))
+    lost = [reader for reader in dict.fromkeys(wanted) if reader not in drawn and reader not in elsewhere]
+    return (
+        f"not shown, since too few items can be read: {listed(list(map(english_name, lost)))}" if lost else ""
+    )
+
+
+def _items(table: pd.DataFrame) -> dict[str, int]:
+    counted = table.groupby("language", observed=True)["item"].nunique()
+    return {str(code): int(count) for code, count in counted.items()}
+
+
+def _frame(figure: go.Figure, *, title: str, under: Sequence[str], rows: int) -> None:
+    lines = [line for text in under if text for line in _wrapped(text)]
+    figure.update_layout(
+        title={
+            "text": title,
+            "subtitle": {"text": "<br>".join(lines), "font": {"size": 12.5, "color": MUTED}},
+            "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+        },
+        font={"family": font_stack()},
+        height=_TOP + 17 * max(0, len(lines) - 2) + rows * _ROW + _BELOW,
+        margin={"l": 12, "r": 18, "t": _TOP + 17 * max(0, len(lines) - 2), "b": _BELOW},
+    )  # fmt: skip
+    figure.update_yaxes(automargin=True)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _NOTE_WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _colourbar(largest: float, *, over: bool, tickformat: str = "~g") -> dict[str, Any]:
+    ticks = [0.0, largest / 2, largest]
+    texts = [f"{tick:.0%}" if tickformat == ".0%" else f"{tick:.2g}" for tick in ticks]
+    if over:
+        texts[-1] = f"≥ {texts[-1]}"
+    return {
+        "orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom", "len": 0.42,
+        "thickness": 9, "outlinewidth": 0, "ypad": 8, "xpad": 0, "tickvals": ticks, "ticktext": texts,
+        "tickfont": {"size": 11, "color": MUTED},
+    }  # fmt: skip
+
+
+def _around(layers: Sequence[int]) -> list[float]:
+    return [layers[0] - 0.5, layers[-1] + 0.5]
+
+
+def _ticks(layers: Sequence[int], most: int = 20) -> list[int]:
+    """Layers in even steps, the last among them."""
+    step = -(-len(layers) // most)
+    return list(layers[::-1][::step][::-1])
+
+
+def _how_to_read(made: Provenance, code: str, *, value: str, found: Found) -> list[str]:
+    wrong = (
+        "the words of the other labels" if made.settings.get("closed") else "other words of the same category"
+    )
+    asked = "the language asked for" if code == _POOLED else english_name(code)
+    level = percent(found.level)
+    colour = {
+        "score": f"its probability minus that of {wrong} in the same language (the null)",
+        "answer": f"its probability (hover for that of {wrong} in the same language, the null)",
+        "null": f"the probability of {wrong} in the same language (the null)",
+    }[value]
+    return [
+        "At each layer we ask: were the model to stop here, which word would it say next? A row reads the right "
+        f"answer's word in one language; the colour is {colour}, averaged over items. Only the difference of the two "
+        "is evidence: a layer may lean towards a language without knowing the answer.",
+        f"A language leads where this difference is above that of every other language, {asked} included, by at least "
+        f"{found.minimum:g}, with a {level} bootstrap interval over items above zero, and where the "
+        f"difference itself is larger than the largest anywhere in {level} of searches in which right and "
+        "wrong answers are exchanged at random: that is p, which tells right words from wrong ones, not one language "
+        "from another. The frame marks these layers. The source language, whose word stands in the prompt, can be no "
+        "leader.",
+        safe(f"Tokens: {made.settings.get('counted', made.policy)}."),
+    ]

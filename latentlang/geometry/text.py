@@ -1,0 +1,114 @@
+"""What an alignment found, in plain words that claim no more than the numbers do."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from latentlang.geometry.measure_registry import measure as find_measure
+from latentlang.stats.intervals import error_probability
+
+if TYPE_CHECKING:
+    from latentlang.geometry.alignment_result import AlignmentResult
+
+_CHANCE = {
+    "items": "translations unpaired",
+    "within-label": "translations unpaired within their label",
+    "within-length": "translations exchanged among items of like length",
+}
+
+
+def peaks(result: AlignmentResult) -> pd.DataFrame:
+    """The layer of each measure and pooling whose mean over pairs stands out most from chance.
+
+    Columns as of `AlignmentResult.summary`; ties go to the earlier layer; without a null, the most aligned layer.
+    """
+    summary = result.summary()
+    sign = summary["measure"].astype(str).map(lambda name: find_measure(name).sign).astype(float)
+    apart = sign * (summary["value"] - summary["null_mean"].fillna(0.0))
+    ordered = summary.assign(apart=apart).sort_values(
+        ["apart", "layer"], ascending=[False, True], kind="stable"
+    )
+    best = ordered.groupby(["pooling", "measure"], observed=True, sort=False).head(1)
+    return best.drop(columns="apart").sort_index(ignore_index=True)
+
+
+def finding(result: AlignmentResult, *, measure: str | None = None, pooling: str | None = None) -> str:
+    """One measure under one pooling, in a few sentences: how high, what chance gives, what length leaves.
+
+    Args:
+        result: an alignment.
+        measure: its name; by default the first of the result.
+        pooling: as of `AlignmentResult.rows`.
+
+    Raises:
+        InputError: the result has no such measure or pooling.
+    """
+    name = measure or result.measures[0]
+    pool = pooling or result.default_pool
+    rows = result.rows(name, pool)
+    kind = find_measure(name)
+    best = peaks(result)
+    own = best[(best["measure"].astype(str) == name) & (best["pooling"].astype(str) == pool)]
+    if own.empty:
+        return f"{_capital(kind.words)} could not be measured: {_reasons(rows)}."
+    row = own.iloc[0]
+    here = rows[rows["layer"] == row["layer"]]
+    count = int(row["pairs"])
+    pairs = "one pair" if count == 1 else f"{count} pairs"
+    level = float(result.provenance.settings.get("level", 0.95))
+    alpha = error_probability(level)
+    text = f"{_capital(kind.words)}: "
+    if math.isnan(row["value"]):
+        return f"{_capital(kind.words)} could not be measured: {_reasons(rows)}."
+    value = _two(row["value"])
+    if math.isnan(row["above_chance"]):
+        why = "no null was drawn" if kind.alignment else "it is no alignment and has no null"
+        return text + f"{value} at layer {row['layer']} (mean of {pairs}); {why}."
+    above = int((here["p"] <= alpha).sum())
+    chance = _CHANCE.get(str(result.provenance.settings.get("null")), "chance")
+    text += f"{value} at layer {row['layer']}, where it stands out most (mean of {pairs})"
+    text += f", against {_two(row['null_mean'])} with {chance}. "
+    if above == 0:
+        return text + ("It is not above chance there." if count == 1 else "No pair is above chance there.")
+    family = int((here["p_family"] <= alpha).sum())
+    text += "It is" if count == 1 else f"{above} of {count} pairs {'is' if above == 1 else 'are'}"
+    text += " above chance"
+    if count == 1:
+        text += " there" + (
+            ", also when all layers are searched" if family else ", not when all layers are searched"
+        )
+    else:
+        text += f" there, {family} also when all pairs and layers are searched"
+    text += "."
+    share = float(row["length_share"])
+    flagged = int(here["flag"].astype(str).str.split().map(lambda flags: "length" in flags).sum())
+    if math.isfinite(share):
+        # The share is of the pairs above chance, the mean of all pairs: said apart, or they seem to contradict.
+        explained = f"{min(share, 1.0):.0%}" if share >= 0.05 else "next to nothing"
+        whose = "that" if count == 1 else "what these pairs have above chance"
+        text += f" Prompt length explains {explained} of {whose}"
+        text += "" if count == 1 or not flagged else f" ({flagged} flagged for it)"
+        text += (
+            "."
+            if math.isnan(row["partial"])
+            else f"; with length taken out the mean is {_two(row['partial'])}."
+        )
+    return text
+
+
+def _two(value: float) -> str:
+    return f"{round(float(value), 2) + 0.0:.2f}"  # + 0.0: no "-0.00"
+
+
+def _reasons(rows: pd.DataFrame) -> str:
+    found = set(rows["flag"].astype(str))
+    if "few" in found:
+        return "too few items in common"
+    return "the vectors do not differ" if "constant" in found else "there is nothing to measure"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,169 @@
+"""Whose words can be read, and off which tokens: every language's answers to every label, for one set of prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlang.answers import AnswerSets, TokenBytes, answer_sets, counted
+from latentlang.seeding import shuffled
+from latentlang.tasks import Prompt, Task
+
+#: What makes a token count for a language when many languages are read at once; the first is the default.
+READER_POLICIES: dict[str, str] = {
+    "exclusive": "count only tokens that can begin no other language's answer, of all the languages read",
+    "against-target": "count tokens that can begin no answer of the language asked for, nor of the prompt's own",
+}
+# Wrong labels whose words make an item's null; more would cost memory and steady a mean that is steady already.
+WRONG_LABELS = 8
+
+
+@dataclass(frozen=True)
+class Readers:
+    """The token sets of all readers (the languages whose words are read) for one language's prompts.
+
+    Attributes:
+        codes: language codes of the readers, in order.
+        labels: every label whose words are read.
+        ids: ``[token]`` token ids that are needed, sorted.
+        members: ``[label, reader, longest]`` indices into `ids`, padded with ``len(ids)``.
+        readable: ``[label, reader]`` whether the reader has tokens of its own for the label.
+        choices: label to itself and the wrong labels drawn for it, those no reader can read left out; empty
+            where no reader can read the label itself.
+        whole: label to indices into `ids`: every token that can begin the asked-for language's answer.
+        lost: reader to why it cannot read its first lost label.
+    """
+
+    codes: tuple[str, ...]
+    labels: tuple[str, ...]
+    ids: NDArray[np.int64]
+    members: NDArray[np.int64]
+    readable: NDArray[np.bool_]
+    choices: Mapping[str, tuple[str, ...]]
+    whole: Mapping[str, NDArray[np.int64]]
+    lost: Mapping[str, str]
+
+    def values(self, label: str, probs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What one prompt's layers give each reader's words.
+
+        Args:
+            label: the prompt's own label.
+            probs: ``[layer, token]`` probabilities of `ids`.
+
+        Returns:
+            ``[choice, reader, layer]`` probabilities of the words of ``choices[label]``; NaN where the reader cannot
+            read one.
+        """
+        rows = [self.labels.index(name) for name in self.choices[label]]
+        padded = np.pad(probs, ((0, 0), (0, 1)))
+        summed = padded[:, self.members[rows]].sum(-1)
+        return np.where(self.readable[rows][..., None], np.moveaxis(summed, 0, -1), np.nan)
+
+    def is_right(self, task: Task, prompt: Prompt, final: NDArray[np.float64], top: int) -> bool:
+        """Whether the model's next token is right, as in `roles.Roles.is_right`.
+
+        Args:
+            task: the prompts' task.
+            prompt: the item.
+            final: ``[token]`` probabilities of `ids` at the last layer.
+            top: id of the likeliest token there.
+        """
+        if not task.closed:
+            return top in self.ids[self.whole[prompt.label]]
+        own = final[self.whole[prompt.label]].sum()
+        return all(own > final[self.whole[name]].sum() for name in task.wrong_labels(prompt.label))
+
+    def note(self, prompts: Sequence[Prompt]) -> str:
+        """How many answers each reader cannot read, and why; empty when all can be read."""
+        place = {label: index for index, label in enumerate(self.labels)}
+        rows = [place[prompt.label] for prompt in prompts]
+        missing = (~self.readable[rows]).sum(0)
+        found = [f"{code} {count}" for code, count in zip(self.codes, missing.tolist(), strict=True) if count]
+        if not found:
+            return ""
+        worst = self.codes[int(missing.argmax())]
+        return (
+            f"answers of {len(prompts)} left out because no token is the language's own, or there is no word: "
+            f"{', '.join(found)} (in {worst} e.g. {self.lost.get(worst, 'no word')})"
+        )
+
+
+def build_readers(
+    task: Task,
+    table: TokenBytes,
+    prompts: Sequence[Prompt],
+    *,
+    codes: Sequence[str],
+    policy: str,
+    source: str | None,
+    seed: int,
+) -> Readers:
+    """Settle the token sets of all readers for the prompts of one language (and so of one cue).
+
+    Args:
+        task: the prompts' task.
+        table: the vocabulary's bytes.
+        prompts: prompts in one language.
+        codes: the readers; the language asked for and the source language are among them.
+        policy: one of `READER_POLICIES`.
+        source: language of the word in the prompt; None where it is the language asked for.
+        seed: draws the wrong labels.
+    """
+    asked = prompts[0].language
+    own = tuple(dict.fromkeys(prompt.label for prompt in prompts))
+    labels = tuple(dict.fromkeys(name for label in own for name in (label, *task.wrong_labels(label))))
+    strings = {}
+    for code in codes:
+        known = task.answers(code)
+        strings[code] = {label: known[label] for label in labels if label in known}
+    # In an open task an item is a concept, and only its own words compete for a token.
+    sets = answer_sets(table, strings, cue=prompts[0].cue, scope="any" if task.closed else "same")
+    against = None if policy == "exclusive" else [code for code in (asked, source) if code is not None]
+    tokens, lost = _settle(sets, against)
+    whole = {label: sets[asked, label].ids for label in sets.labels(asked)}
+    ids = np.unique(np.concatenate([*tokens.values(), *whole.values(), np.empty(0, np.int64)]))
+    longest = max(1, *map(len, tokens.values())) if tokens else 1
+    members = np.full((len(labels), len(codes), longest), len(ids), np.int64)
+    readable = np.zeros((len(labels), len(codes)), np.bool_)
+    for row, label in enumerate(labels):
+        for column, code in enumerate(codes):
+            if (held := tokens.get((code, label))) is not None:
+                members[row, column, : len(held)] = np.searchsorted(ids, held)
+                readable[row, column] = True
+    heard = {label for label, row in zip(labels, readable, strict=True) if row.any()}
+    return Readers(
+        codes=tuple(codes),
+        labels=labels,
+        ids=ids,
+        members=members,
+        readable=readable,
+        choices={label: _choices(task, label, heard, seed) for label in own},
+        whole={label: np.searchsorted(ids, found) for label, found in whole.items()},
+        lost=lost,
+    )
+
+
+def _settle(
+    sets: AnswerSets, against: Sequence[str] | None
+) -> tuple[dict[tuple[str, str], NDArray[np.int64]], dict[str, str]]:
+    """Tokens of each language and label that has any of its own, and why the first of a language has none."""
+    tokens: dict[tuple[str, str], NDArray[np.int64]] = {}
+    lost: dict[str, str] = {}
+    for code, label in sets:
+        found = counted(sets, code, label, policy="exclusive", against=against)
+        if found.usable and len(found.ids):
+            tokens[code, label] = found.ids
+        else:
+            lost.setdefault(code, f"{sets[code, label].answers[0]!r}: {found.lost}")
+    return tokens, lost
+
+
+def _choices(task: Task, label: str, heard: Collection[str], seed: int) -> tuple[str, ...]:
+    """The label and the wrong ones drawn for it: the same ones whatever language is asked for or read."""
+    if label not in heard:
+        return ()
+    order = shuffled(sorted(task.wrong_labels(label)), "wrong labels", seed, label)
+    return (label, *[name for name in order if name in heard][:WRONG_LABELS])

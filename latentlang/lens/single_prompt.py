@@ -1,0 +1,225 @@
+"""One prompt under the lens: at every position and layer, what would come next, how surely, how far from the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from latentlang.answers import TokenBytes, token_bytes
+from latentlang.arguments import check_count
+from latentlang.errors import InputError, unknown
+from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
+from latentlang.models.batch import Reading, check_streams
+from latentlang.results import Provenance, Result, repeated
+from latentlang.storage.tables import Columns
+from latentlang.tasks import Prompt
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+EXPLORER_COLUMNS = (
+    "stream", "position", "token", "layer", "rank", "text", "probability", "entropy", "kl", "id",
+)  # fmt: skip
+# Positions whose every layer is read at once.
+_POSITIONS = 64
+
+
+@dataclass(frozen=True)
+class ExplorerResult(Result):
+    """What the lens says of one prompt.
+
+    Attributes:
+        table: one row per stream, position, layer and rank, in this order; columns ``stream`` (``resid``, ...);
+            ``position``, index of the token in the prompt; ``token``, that token, made visible; ``layer``; ``rank``,
+            1 for the likeliest next token; ``text``, the next token, made visible (``␣fleur``, ``E3 83`` for part of a
+            character), with its ``probability`` in [0, 1] and ``id``; and, the same for all ranks, ``entropy`` of the
+            whole distribution and ``kl``, its Kullback-Leibler divergence to the model's own next-token distribution at
+            that position, both in bits.
+    """
+
+    kind: ClassVar[str] = "explore"
+    columns: ClassVar[Columns] = {
+        "stream": "text", "position": "whole", "token": "text", "layer": "whole", "rank": "whole", "text": "text",
+        "probability": "number", "entropy": "number", "kl": "number", "id": "whole",
+    }  # fmt: skip
+
+    def fault(self) -> str | None:
+        """A cell that is there twice."""
+        return repeated(self.table, ["stream", "position", "layer", "rank"])
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Streams that were read, in the order asked for."""
+        return tuple(map(str, self.table["stream"].unique()))
+
+    def only(self, stream: str) -> ExplorerResult:
+        """The readings of one stream.
+
+        Raises:
+            InputError: it was not read.
+        """
+        if stream not in self.streams:
+            raise unknown("stream", stream, self.streams, hint="only those in the result can be shown")
+        part = self.table[self.table["stream"] == stream].reset_index(drop=True)
+        return replace(self, table=part)
+
+    def glance(self) -> pd.DataFrame:
+        """The likeliest next tokens at the last position, layer by layer from the last one down."""
+        part = self.only(self.streams[0]).table
+        last = part[part["position"] == part["position"].max()]
+        wide = last.pivot(index="layer", columns="rank", values="text").sort_index(ascending=False)
+        wide.columns = pd.Index([f"token {rank}" for rank in wide.columns])
+        sure = last[last["rank"] == 1].set_index("layer")["probability"].rename("probability of token 1")
+        return wide.join(sure).reset_index()
+
+    def figure(self, stream: str | None = None) -> go.Figure:
+        """Position by layer, each cell its likeliest token; of one stream, by default the first.
+
+        Raises:
+            InputError: the stream was not read.
+        """
+        from latentlang.figures import explorer_figure
+
+        return explorer_figure(self.only(stream or self.streams[0]))
+
+
+def explore(
+    model: HookedLM,
+    prompt: str | Prompt,
+    *,
+    top: int = 5,
+    positions: str | Sequence[int] = "all",
+    streams: str | Sequence[str] = "resid",
+    layers: str | Sequence[int] = "all",
+) -> ExplorerResult:
+    """Read one prompt at every position and layer.
+
+    What a stream's reading means. ``resid``, the residual stream after a block, and ``resid_mid``, between its
+    attention and its MLP, are whole streams: the final norm and the head applied to them say what the model would
+    answer if the rest of its blocks did nothing. ``attn_out`` and ``mlp_out`` are what a part of a block *adds* to the
+    stream. Norm and head applied to such an addition alone say which tokens its direction favours, **not how much it
+    matters**: the norm brings a faint addition to the same size as a strong one, takes no notice of what it is added
+    to, and adds its own bias where it has one. Their probabilities compare tokens within one cell; entropies and
+    divergences of additions are not to be compared with those of streams, and additions' readings do not add up to
+    the stream's.
+
+    Args:
+        model: the model; it is not changed.
+        prompt: the text.
+        top: next tokens kept per position and layer.
+        positions: ``"all"``, ``"last"``, or token indices, negative ones from the end.
+        streams: one or several of ``resid``, ``resid_mid``, ``attn_out``, ``mlp_out``.
+        layers: ``"all"`` (1 to L), or layer numbers, negative ones from the end; ``resid`` also has 0, the embeddings.
+
+    Raises:
+        InputError: a number that makes no sense.
+        ModelError: an empty or too long prompt; a position, layer or stream that does not exist, or that the model
+            does not have (`resid_mid` where attention and MLP run side by side).
+    """
+    check_loaded(model)
+    if not isinstance(prompt, str | Prompt):
+        raise InputError(f"the prompt must be one text, not {type(prompt).__name__}")
+    check_count("top", top, least=1)
+    token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
+    names = check_streams(streams)
+    depth = model.n_layers
+    ids = model.encode([prompt])
+    every = isinstance(layers, str) and layers == "all"
+    shown = list(range(1, depth + 1)) if every else _once(layers, depth + 1)
+    places = (
+        {"all": list(range(len(ids[0]))), "last": [-1]}.get(positions) if isinstance(positions, str) else None
+    )
+    reading = model.read(
+        ids,
+        # the last layer is what the others are compared with
+        layers=shown if isinstance(shown, str) or not shown or depth in shown else [*shown, depth],
+        positions=places or _once(positions, len(ids[0])),
+        streams=(*names, "resid"),
+        logits=False,
+    )
+    return tabulate(model, prompt, reading, ids=ids[0], layers=len(shown), streams=names, top=top)
+
+
+def tabulate(
+    model: HookedLM,
+    prompt: str | Prompt,
+    reading: Reading,
+    *,
+    ids: Sequence[int],
+    layers: int | None = None,
+    streams: Sequence[str] = ("resid",),
+    top: int = 5,
+) -> ExplorerResult:
+    """What `explore` says of a prompt that was read before; the model's blocks are not run again.
+
+    Args:
+        model: whose norm and head are used.
+        prompt: the text.
+        reading: of this prompt alone; its streams ``[1, layer, position, d_model]``, the last layer among them.
+        ids: the prompt's tokens.
+        layers: how many of the reading's layers are shown, the first ones; None for all.
+        streams: those of the reading that are shown.
+        top: next tokens kept per position and layer.
+    """
+    table = token_bytes(model.tokenizer)
+    assert reading.positions is not None
+    final = reading.resid[0, reading.layers.index(model.n_layers)]
+    kept = reading.layers[:layers]
+    where = reading.positions[0].tolist()
+    parts = []
+    for name in streams:
+        cells = _read(model, reading.streams[name][0, : len(kept)].transpose(0, 1), final, top=top)
+        index = {"stream": name, "position": where, "token": [table.render(ids[at]) for at in where]}
+        parts.append(_tidy(cells, pd.DataFrame(index), kept, table))
+    provenance = Provenance(
+        model=model.name, revision=model.revision, adapter=model.active_adapter, task="prompt", languages=(), policy="",
+        settings={
+            "prompt": str(prompt), "top": top, "streams": list(streams), "layers": list(kept),
+            "n_layers": model.n_layers, **model.noted,
+        },
+    )  # fmt: skip
+    return ExplorerResult(table=pd.concat(parts, ignore_index=True), provenance=provenance)
+
+
+def _once(numbers: str | Sequence[int], count: int) -> list[int] | str:
+    """Each number once, negative ones counted from the end; what does not exist is left for the model to refuse."""
+    if isinstance(numbers, str):
+        return numbers
+    given = [numbers] if isinstance(numbers, int | np.integer) else numbers
+    return list(dict.fromkeys(int(n) % count if -count <= n < count else int(n) for n in given))
+
+
+def _read(model: HookedLM, hidden: Tensor, final: Tensor, *, top: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Readings of ``[position, layer, d_model]``; `final` ``[position, d_model]`` is the last block's output."""
+    nothing = TokenSets([])
+    readouts = [
+        read_out(model, part, nothing, top=top, divergence=True, final=last)
+        for part, last in zip(hidden.split(_POSITIONS), final.split(_POSITIONS), strict=True)
+    ]
+    names = ("top_ids", "top_log_probs", "entropy", "kl")
+    return {name: torch.cat([getattr(found, name) for found in readouts]).cpu().numpy() for name in names}
+
+
+def _tidy(
+    cells: dict[str, np.ndarray[Any, Any]], index: pd.DataFrame, layers: Sequence[int], table: TokenBytes
+) -> pd.DataFrame:
+    """Rows of one stream: what was read, and what each position is."""
+    best = cells["top_ids"]
+    places, depth, kept = best.shape
+    rows = index.loc[index.index.repeat(depth * kept)].reset_index(drop=True)
+    found = {
+        "layer": np.tile(np.repeat(layers, kept), places),
+        "rank": np.tile(np.arange(1, kept + 1), places * depth),
+        "text": [table.render(token) for token in best.ravel().tolist()],
+        "probability": np.exp(cells["top_log_probs"].astype(np.float64)).ravel(),
+        "entropy": np.repeat(cells["entropy"].astype(np.float64).ravel(), kept),
+        "kl": np.repeat(cells["kl"].astype(np.float64).ravel(), kept),
+        "id": best.ravel(),
+    }
+    return rows.assign(**found)[list(EXPLORER_COLUMNS)]

@@ -1,0 +1,173 @@
+"""Running what is missing of a plan, and writing its figures and tables as soon as all they need is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from latentlang.arguments import check_count
+from latentlang.errors import InputError, LatentlangError
+from latentlang.models.hub import fetch
+from latentlang.models.registry import resolve
+from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.pages import Writer
+from latentlang.reproduction.planning import Plan
+from latentlang.reproduction.step_keys import cached_commit, model_keys
+from latentlang.reproduction.step_runner import Progress, Runner, run_groups
+from latentlang.storage.files import check_out, prepare_folder
+from latentlang.storage.lock import FolderLock
+from latentlang.workers import wait_for_workers
+
+#: Where figures and tables go, unless told otherwise.
+FIGURES = Path("figures")
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What a run left.
+
+    Attributes:
+        plan: what was asked.
+        folder: where figures and tables lie.
+        files: what was written there.
+        ran: names of the steps that were run; the others were there.
+        notes: what a reader should know, a sentence each (pictures that could not be drawn...).
+    """
+
+    plan: Plan
+    folder: Path
+    files: tuple[Path, ...]
+    ran: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def reproduce(
+    planned: Plan,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    formats: Sequence[str] = ("html", "png"),
+    jobs: int = 1,
+    progress: Progress | None = None,
+    told: Callable[[str], None] | None = None,
+) -> Reproduction:
+    """Run what is missing, and write every figure and table.
+
+    A run that was stopped goes on where it was: each step's outcome is kept in the cache. Figures and tables are
+    written as soon as all they need is there.
+
+    Args:
+        planned: as made by `plan`.
+        out: folder for figures and tables; by default ``figures/spontaneous/pocket``.
+        formats: of figures: ``html``, and ``png``, ``pdf``, ``svg`` where a browser is there to draw them.
+        jobs: processes at once; more than one only helps where one does not fill the machine.
+        progress: told of every step, where there is one process.
+        told: told what was just done, in a line.
+
+    Raises:
+        InputError: an option makes no sense, a folder cannot be written, or another run has the cache.
+        LatentlangError: a step cannot be run; the others are, and what they gave is written.
+    """
+    check_count("jobs", jobs, least=1)
+    if jobs > 1 and planned.bench.settings.device != "cpu":
+        raise InputError(
+            f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"
+        )
+    folder = check_out(out) if out is not None else figures_folder(planned)
+    writer = Writer(planned.suite, planned.model, planned.bench.settings, folder, formats)
+    cache = prepare_folder(planned.bench.cache)
+    with ExitStack() as locks:
+        locks.enter_context(FolderLock(cache))
+        wait_for_workers(cache)
+        if folder.resolve() != cache.resolve():
+            locks.enter_context(FolderLock(folder))
+        writer.claim([*planned.experiments, *(planned.suite.experiments[name] for name in planned.others)])
+        return _run(_fetched(planned), writer, folder, jobs=jobs, progress=progress, told=told or _nobody)
+
+
+def _nobody(_line: str) -> None:
+    """Where nobody wants to be told."""
+
+
+def _fetched(planned: Plan) -> Plan:
+    """The plan with the models of the hub on this machine, so that their commits are known before anything is keyed."""
+    missing = [
+        name for name in planned.bench.models if not resolve(name).local and not cached_commit(resolve(name))
+    ]
+    if not missing or all(planned.is_there(step) for step in planned.needed):
+        return planned
+    for name in missing:
+        fetch(resolve(name), with_code=bool(planned.bench.settings.loading.get("trust_remote_code")))
+    bench = replace(planned.bench, models=model_keys(list(planned.bench.models)))
+    return replace(planned, bench=bench)
+
+
+def _run(
+    planned: Plan,
+    writer: Writer,
+    folder: Path,
+    *,
+    jobs: int,
+    progress: Progress | None,
+    told: Callable[[str], None],
+) -> Reproduction:
+    runner = Runner(planned.bench, progress)
+    waiting = {experiment.name: experiment for experiment in planned.experiments}
+    ran: list[str] = []
+    not_run: dict[str, LatentlangError] = {}
+    not_written: dict[str, LatentlangError] = {}
+
+    def fails(failed: dict[str, LatentlangError], what: str, error: LatentlangError) -> None:
+        failed[what] = error
+        told(f"{what}: {error}")
+
+    def write() -> None:
+        """Write what has all its steps; the pictures' own steps need no model and are run here."""
+        for name, experiment in list(waiting.items()):
+            own = [step for step, names in planned.needed.items() if name in names and step.kind != "pca"]
+            if all(planned.is_there(step) for step in own):
+                del waiting[name]
+                try:
+                    writer.write(experiment, runner.run)
+                except LatentlangError as error:
+                    fails(not_written, experiment.source, error)
+                else:
+                    told(f"{experiment.source} is written")
+
+    write()
+    missing = [step for step in planned.needed if step.kind != "pca" and not planned.is_there(step)]
+    for group, done in run_groups(planned.bench, missing, jobs=jobs, progress=progress):
+        what = f"{group[0].model} {group[0].adapter.recipe}"
+        if isinstance(done, LatentlangError):
+            fails(not_run, what, done)
+        else:
+            ran += done
+            told(f"{what}: {len(group)} steps done")
+        write()
+    for name, steps in planned.others.items():
+        if all(planned.is_there(step) for step in steps):
+            try:
+                writer.write(planned.suite.experiments[name], runner.run)
+            except LatentlangError as error:
+                fails(not_written, planned.suite.experiments[name].source, error)
+    try:
+        writer.finish()
+    except LatentlangError as error:
+        fails(not_written, "the page of all", error)
+    for failed, words in (
+        (not_run, "models with their adapters could not be run"),
+        (not_written, "figures and tables could not be written"),
+    ):
+        for what, first in failed.items():
+            raise type(first)(
+                f"{len(failed)} of the {words}, first {what}: {first} (what could is kept and written into {folder})"
+            )
+    return Reproduction(planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes))
+
+
+def figures_folder(planned: Plan) -> Path:
+    """``figures/spontaneous/pocket``: the paper, then the model that stands in, or ``paper`` for its own."""
+    model = "paper" if planned.model is None else model_name(planned.model)
+    return FIGURES / planned.suite.name / model

@@ -1,0 +1,130 @@
+"""What a step's outcome depends on, as a hash: the same step is found again, and nothing else is taken for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from latentlang.models.checkpoint_files import weight_files
+from latentlang.models.registry import ModelInfo, resolve
+from latentlang.reproduction.settings import Settings
+from latentlang.reproduction.steps import Step, harvest_for
+from latentlang.results import package_versions
+from latentlang.storage.step_cache import step_key
+
+#: Raised by whoever changes what a kind of step gives for the same question: outcomes of the old code are then not
+#: taken for those of the new.
+REVISIONS = MappingProxyType({"train": 1, "evaluate": 1, "lens": 1, "harvest": 1, "align": 1, "pca": 1})
+_DIGITS = 10
+# Weights up to this size are read whole; of larger ones, some bytes and the time of the last change.
+_READ_WHOLE = 2 << 30
+_LOOKS, _LOOK_BYTES = 64, 4096
+_SMALL_FILES = ("*.json", "*.model", "*.txt", "*.tiktoken")
+
+
+class Keys:
+    """Hashes of the steps of one run; what takes time to find out (prompts, files) is found out once."""
+
+    def __init__(self, settings: Settings, models: Mapping[str, str]) -> None:
+        """Prepare for one run; `models` has the key of each model (`model_key`)."""
+        self._settings, self._models = settings, models
+        self._prompts: dict[tuple[str, str, tuple[str, ...]], str] = {}
+        self._options: dict[Step, dict[str, Any]] = {}
+
+    def options(self, step: Step, harvests: Sequence[Step] = ()) -> dict[str, Any]:
+        """Everything the outcome of a step depends on, as JSON can say it.
+
+        Args:
+            step: the step.
+            harvests: the harvests of the run, for steps that read them.
+
+        Raises:
+            InputError: its model, recipe or data cannot be found.
+        """
+        found = self._options.get(step)
+        if found is None:
+            found = self._options[step] = {
+                "kind": step.kind, "revision": REVISIONS[step.kind],
+                "version": package_versions().get("latentlang"), **self._found(step, harvests),
+            }  # fmt: skip
+        return found
+
+    def name(self, step: Step, harvests: Sequence[Step] = ()) -> str:
+        """Folder of a step below the cache: ``evaluate/zh-es-en-sentiment-1a2b3c4d5e``."""
+        about = [step.adapter.recipe.replace("+", "-"), step.task]
+        digest = step_key(self.options(step, harvests))[:_DIGITS]
+        return f"{step.kind}/{'-'.join([*about, digest])}"
+
+    def _found(self, step: Step, harvests: Sequence[Step]) -> dict[str, Any]:
+        settings = self._settings
+        if step.kind in ("align", "pca"):
+            sides = [False] if step.kind == "align" else [True, False]
+            stores = [step_key(self.options(harvest_for(step, harvests, base=side))) for side in sides]
+            size = settings.size
+            draws = [settings.seed, size.permutations, size.resamples] if step.kind == "align" else []
+            return {"stores": stores, "languages": step.languages, "layers": step.layers, "draws": draws}
+        asked: dict[str, Any] = {
+            "model": self._models[step.model], "device": settings.device, "dtype": settings.dtype,
+            "quantization": settings.loading.get("quantization"),
+        }  # fmt: skip
+        if step.kind == "train":
+            chosen = settings.recipe(step)
+            return asked | {
+                "recipe": chosen.model_dump(mode="json"), "data": settings.translations(step).digest(),
+            }  # fmt: skip
+        own = step.training
+        if own is not None:
+            asked["adapter"] = step_key(self.options(own))
+        return asked | {
+            "task": step.task, "answers": step.answers, "protocol": settings.protocol, "seed": settings.seed,
+            "languages": step.languages, "layers": step.layers, "prompts": self._digest(step),
+        }  # fmt: skip
+
+    def _digest(self, step: Step) -> str:
+        about = (step.task, step.answers, step.languages)
+        if about not in self._prompts:
+            task, digest = self._settings.task(step), hashlib.sha256()
+            for code in step.languages:
+                prompts = task.prompts(code, items=self._settings.items(step.task), seed=self._settings.seed)
+                for prompt in prompts:
+                    digest.update(json.dumps([prompt.item, prompt.text, prompt.label]).encode())
+                digest.update(repr(sorted(task.answers(code).items())).encode())
+            self._prompts[about] = digest.hexdigest()
+        return self._prompts[about]
+
+
+def model_key(info: ModelInfo) -> str:
+    """What tells a model from another of its name without loading it: a hash of its files, or its commit on the hub."""
+    if not info.local:
+        return f"{info.hub_id}@{cached_commit(info) or info.revision or 'main'}"
+    folder, digest = Path(info.hub_id), hashlib.sha256()
+    small = {path for pattern in _SMALL_FILES for path in folder.glob(pattern)}
+    for path in sorted({*small, *weight_files(folder)}):
+        found = path.stat()
+        digest.update(f"{path.name} {found.st_size} ".encode())
+        with path.open("rb") as stream:
+            if found.st_size <= _READ_WHOLE:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+                continue
+            digest.update(str(found.st_mtime_ns).encode())
+            for place in range(_LOOKS):
+                stream.seek(place * (found.st_size - _LOOK_BYTES) // (_LOOKS - 1))
+                digest.update(stream.read(_LOOK_BYTES))
+    return digest.hexdigest()
+
+
+def cached_commit(info: ModelInfo) -> str | None:
+    """The commit of a hub model that lies in the local cache; None where it does not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(info.hub_id, "config.json", revision=info.revision)
+    return Path(found).parent.name if isinstance(found, str) else None
+
+
+def model_keys(names: Sequence[str]) -> dict[str, str]:
+    """The key of each model."""
+    return {name: model_key(resolve(name)) for name in names}

@@ -1,0 +1,165 @@
+"""What the explorer knows of a prompt: read once, then asked for tokens and words at any layer and position."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from latentlang.answers import token_bytes
+from latentlang.errors import InputError
+from latentlang.lens.answer_languages import build_readers
+from latentlang.lens.single_prompt import ExplorerResult, tabulate
+from latentlang.models import HookedLM, TokenSets, read_out
+from latentlang.models.batch import Reading
+from latentlang.tasks import Prompt, Task
+
+_QUOTED = re.compile('["“„«「]([^"“”„«»「」]+)["”“»」]')
+_NOT_ITS_OWN = "each of its tokens can begin another of these languages' words too"
+WORD_COLUMNS = ("language", "word", "layer", "answer", "null", "why")
+
+
+@dataclass(frozen=True)
+class Look:
+    """One prompt, read at every position and layer.
+
+    Attributes:
+        model: what it was read with.
+        text: the prompt.
+        ids: its tokens.
+        reading: the residual streams, ``[1, layer, position, d_model]``, layers 1 to L.
+        result: the likeliest next tokens everywhere.
+    """
+
+    model: HookedLM
+    text: str
+    ids: tuple[int, ...]
+    reading: Reading = field(repr=False)
+    result: ExplorerResult = field(repr=False)
+
+    @classmethod
+    def at(cls, model: HookedLM, text: str, *, top: int) -> Look:
+        """Run the model once.
+
+        Raises:
+            InputError: an empty prompt.
+            ModelError: a prompt that is too long, or a model that cannot be read.
+        """
+        if not text.strip():
+            raise InputError("the prompt is empty; type one")
+        (ids,) = model.encode([text])
+        layers = range(1, model.n_layers + 1)
+        reading = model.read([ids], layers=tuple(layers), positions="all", logits=False)
+        result = tabulate(model, text, reading, ids=ids, top=top)
+        return cls(model, text, tuple(ids), reading, result)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layer numbers, 1 to L."""
+        return self.reading.layers
+
+    def cell(self, layer: int, position: int) -> pd.DataFrame:
+        """The likeliest next tokens at one layer and position; columns as of an `ExplorerResult`."""
+        table = self.result.table
+        return table[(table["layer"] == layer) & (table["position"] == position)]
+
+    def words(self, task: Task, label: str, codes: Sequence[str], position: int) -> pd.DataFrame:
+        """What every layer gives each language's word for a label, and its words for wrong labels, after a token.
+
+        Only tokens that can begin no other of these languages' answers count (policy ``exclusive``).
+
+        Args:
+            task: whose answers these are.
+            label: the class or concept.
+            codes: languages whose words are read.
+            position: index of the token after which the word would stand.
+
+        Returns:
+            Columns ``language``; ``word``; ``layer``; ``answer``, the probability of the word in [0, 1]; ``null``, the
+            mean probability of at most `readers.WRONG_LABELS` wrong words; NaN where no token is the language's own,
+            and ``why`` then says so.
+        """
+        known = {code: answers[label] for code in codes if label in (answers := task.answers(code))}
+        if not known:
+            return pd.DataFrame(columns=list(WORD_COLUMNS))
+        table = token_bytes(self.model.tokenizer)
+        before = table.bytes[self.ids[position]] or b""
+        prompt = Prompt(label, next(iter(known)), label, "", "", before.decode("utf-8", "replace"))
+        readers = build_readers(
+            task, table, [prompt], codes=tuple(known), policy="exclusive", source=None, seed=0
+        )
+        values = self._values(readers.ids, position)
+        found = readers.values(label, values) if readers.choices[label] else None
+        parts = []
+        for place, (code, strings) in enumerate(known.items()):
+            nothing = np.full(len(self.layers), np.nan)
+            answer = nothing if found is None else found[0, place]
+            wrong = found[1:, place] if found is not None else np.empty((0, len(self.layers)))
+            read = wrong[~np.isnan(wrong).any(1)]
+            why = "" if not np.isnan(answer).any() else _NOT_ITS_OWN
+            columns = {
+                "language": code, "word": " / ".join(strings), "layer": self.layers, "answer": answer,
+                "null": read.mean(0) if len(read) else nothing, "why": why,
+            }  # fmt: skip
+            parts.append(pd.DataFrame(columns))
+        return pd.concat(parts, ignore_index=True)[list(WORD_COLUMNS)]
+
+    def _values(self, ids: np.ndarray, position: int) -> np.ndarray:  # type: ignore[type-arg]
+        """Probabilities of single tokens after a position, ``[layer, token]``."""
+        sets = TokenSets([np.array([token]) for token in ids.tolist()])
+        readout = read_out(self.model, self.reading.resid[:, :, position], sets, top=0)
+        values: np.ndarray = readout.log_probs[0].double().exp().cpu().numpy()  # type: ignore[type-arg]
+        return values
+
+
+def labels_of(task: Task) -> tuple[str, ...]:
+    """All labels that a task has words for, in the order of its languages."""
+    return tuple(dict.fromkeys(label for code in task.languages for label in task.answers(code)))
+
+
+def guess(task: Task, text: str) -> str | None:
+    """The label that a prompt's last line names in some language; of several the last, and of these the longest.
+
+    Where something stands in quotation marks, only the last such words are looked at: what follows may name a language
+    (``Français: "fleur" - 中文: "``), which is a word as well.
+
+    Args:
+        task: an open task; of a closed one nothing can be guessed, since a prompt does not name its own label.
+        text: the prompt.
+    """
+    lines = text.rstrip().splitlines()
+    if task.closed or not lines:
+        return None
+    line = unicodedata.normalize("NFC", lines[-1])
+    quoted = _QUOTED.findall(line)
+    line = (quoted[-1] if quoted else line).casefold()
+    best: tuple[int, int] = (-1, 0)
+    found = None
+    for code in (*task.languages, *_source(task)):
+        for label, strings in task.answers(code).items():
+            for word in strings:
+                place = _end_of(unicodedata.normalize("NFC", word).casefold(), line)
+                if place >= 0 and (place, len(word)) > best:
+                    best, found = (place, len(word)), label
+    return found
+
+
+def _source(task: Task) -> tuple[str, ...]:
+    source = task.settings.get("source")
+    return (str(source),) if source else ()
+
+
+def _end_of(word: str, line: str) -> int:
+    """Where the last occurrence of a word between other characters ends; -1 where there is none."""
+    start = line.rfind(word)
+    while start >= 0:
+        end = start + len(word)
+        inside = (start > 0 and line[start - 1].isalpha()) or (end < len(line) and line[end].isalpha())
+        if not inside:
+            return end
+        start = line.rfind(word, 0, end - 1)
+    return -1

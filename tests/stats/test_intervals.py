@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentlang.errors import InputError
+from latentlang.stats.intervals import bootstrap_means, error_probability, wilson
+
+
+def test_bootstrap_equals_a_slow_resampling_loop():
+    values = np.random.default_rng(0).normal(size=(40, 3))
+    low, high = bootstrap_means(values, resamples=4000, seed=1)
+    draw = np.random.default_rng(2)
+    means = np.array([values[draw.integers(0, 40, 40)].mean(0) for _ in range(4000)])
+    slow_low, slow_high = np.quantile(means, [0.025, 0.975], axis=0)
+    width = (slow_high - slow_low).max()
+    assert np.abs(low - slow_low).max() < 0.08 * width
+    assert np.abs(high - slow_high).max() < 0.08 * width
+
+
+def test_bootstrap_covers_the_true_mean_about_as_often_as_it_says():
+    draw = np.random.default_rng(3)
+    hits = 0
+    for trial in range(200):
+        low, high = bootstrap_means(draw.normal(1.0, 1.0, size=(50, 1)), resamples=400, seed=trial)
+        hits += int(low[0] <= 1.0 <= high[0])
+    assert 178 <= hits <= 199  # 95 % of 200, with room for four standard errors
+
+
+def test_bootstrap_of_one_item_and_of_none():
+    low, high = bootstrap_means(np.array([[0.3]]))
+    assert low[0] == high[0] == 0.3
+    low, _ = bootstrap_means(np.empty((0, 2)))
+    assert np.isnan(low).all()
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilson_holds_the_share_and_stays_in_the_unit_interval(n, data):
+    successes = data.draw(st.integers(0, n))
+    low, high = wilson(successes, n)
+    assert 0 <= low <= successes / n + 1e-12
+    assert successes / n - 1e-12 <= high <= 1
+
+
+def test_wilson_of_a_textbook_case():
+    # Newcombe 1998, Table I: 81 of 263.
+    low, high = wilson(81, 263)
+    assert low == pytest.approx(0.2553, abs=5e-4)
+    assert high == pytest.approx(0.3662, abs=5e-4)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+def test_what_is_no_level_is_refused(level):
+    with pytest.raises(InputError, match=f"level must be between 0 and 1, not {level}"):
+        bootstrap_means(np.ones((3, 1)), level=level)
+    with pytest.raises(InputError, match=f"level must be between 0 and 1, not {level}"):
+        wilson(1, 2, level=level)
+
+
+def test_what_a_level_leaves_is_what_a_person_would_write():
+    assert [error_probability(level) for level in (0.8, 0.9, 0.95, 0.99)] == [0.2, 0.1, 0.05, 0.01]
