@@ -34,7 +34,7 @@ from latentlang.activations.shards import Layout
 from latentlang.activations.writer import Piece, ShardWriter, begin, rows_per_shard
 from latentlang.models import HookedLM, load
 from latentlang.models.tokenization import TokenizedPrompt
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.tasks import task
 
 POOLS = ("mean", "question", "last")

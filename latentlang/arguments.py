@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from latentlang.errors import InputError
+from latentlang.errors import InputError, unknown
 
 #: Of what is only held against what is there: items, tokens run at once.
 MOST = 2**31 - 1
@@ -127,3 +127,23 @@ def _digits(value: int) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def chosen_names(asked: str | Iterable[str], kind: str, known: Sequence[str]) -> list[str]:
+    """Resolve names that may come as one text with commas, each once.
+
+    Args:
+        asked: the names.
+        kind: what they name, for an error.
+        known: the names there are.
+
+    Raises:
+        InputError: an unknown name, or none.
+    """
+    names = split_names(asked)
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
+    if not names:
+        raise InputError(f"no {kind} was chosen; there are {', '.join(known)}")
+    return names

@@ -21,7 +21,7 @@ from latentlang.evaluation import compare_evaluations
 from latentlang.geometry import compare_pca
 from latentlang.lens import LensResult
 from latentlang.lens.result import COLUMNS
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 CODES = ("en", "zh", "de", "ja", "hi", "th")
 LAYERS, ITEMS = 5, 24

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from latentlang.evaluation import EvaluationResult
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.tasks.labels import KINDS
 
 

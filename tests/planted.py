@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from latentlang.activations import ActivationStore, write_store
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 WIDTH = 24
 

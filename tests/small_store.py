@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentlang.activations import ActivationStore, write_store
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 LABELS = ("positive", "negative")
 

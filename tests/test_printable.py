@@ -6,7 +6,8 @@ import pytest
 
 from latentlang.errors import InputError
 from latentlang.printable import printable, printable_json
-from latentlang.results import Provenance, Result
+from latentlang.provenance import Provenance
+from latentlang.results import Result
 
 ODD = {
     "\x1b[31mred": "\\x1b[31mred", "bell\x07": "bell\\x07", "over\rwritten": "over\\rwritten", "\x9b2J": "\\x9b2J",

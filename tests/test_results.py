@@ -17,7 +17,8 @@ from small_store import small_store
 
 from latentlang.errors import InputError
 from latentlang.geometry import PCAResult, pca
-from latentlang.results import Provenance, Result, _Fields
+from latentlang.provenance import Provenance, _Fields
+from latentlang.results import Result
 from latentlang.storage.files import PARTIAL
 from latentlang.storage.lock import LOCK, FolderLock
 

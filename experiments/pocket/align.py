@@ -29,7 +29,7 @@ import latentlang as ll
 from experiments.pocket.evaluate import RESULTS
 from experiments.pocket.splits import NO_REVIEWS
 from experiments.pocket.train import MODELS
-from latentlang.models.checkpoint_files import fingerprint
+from latentlang.models.fingerprint import checkpoint_fingerprint
 from latentlang.stats.intervals import wilson
 from latentlang.tasks.reviews import held_out_adjectives
 
@@ -137,7 +137,7 @@ def main() -> None:
         if name not in DESIGNS:
             parser.error(f"there is no design {name!r}; there are {', '.join(DESIGNS)}")
     # Adapters of other weights are others.
-    folder = options.folder / fingerprint(MODELS / "pocket")
+    folder = options.folder / checkpoint_fingerprint(MODELS / "pocket")
     for name in options.designs or DESIGNS:
         row = measure(name, folder)
         table = pd.DataFrame([row])

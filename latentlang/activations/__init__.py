@@ -11,9 +11,9 @@ A store is a folder of
 - ``metadata.json``: where it came from, as of every result.
 """
 
-from latentlang.activations.create import write_store
 from latentlang.activations.harvesting import harvest
 from latentlang.activations.store import ActivationStore, LayerView, open_store
 from latentlang.activations.verify import find_faults
+from latentlang.activations.writer import write_store
 
 __all__ = ["ActivationStore", "LayerView", "find_faults", "harvest", "open_store", "write_store"]

@@ -36,10 +36,10 @@ from latentlang.languages import languages as find_languages
 from latentlang.models import HookedLM, Reading, check_loaded
 from latentlang.models.batch import POOLS, STREAMS, check_layers, check_pools, check_streams
 from latentlang.models.fingerprint import model_identity
-from latentlang.models.reader import Reader
+from latentlang.models.forward import Reader
 from latentlang.models.tokenization import PromptLike
 from latentlang.paths import is_present
-from latentlang.results import Provenance, package_versions
+from latentlang.provenance import Provenance, package_versions
 from latentlang.storage.files import Progress, prepare_folder, size_words
 from latentlang.storage.lock import FolderLock
 from latentlang.tasks import Prompt, Task

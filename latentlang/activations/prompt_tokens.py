@@ -11,7 +11,7 @@ import numpy as np
 from latentlang.activations.prompts import TEXTS, ContentHash
 from latentlang.errors import InputError
 from latentlang.models import HookedLM
-from latentlang.models.reader import Reader
+from latentlang.models.forward import Reader
 from latentlang.models.tokenization import PromptLike, TokenizedPrompt, name_of
 from latentlang.tasks import Prompt
 

@@ -77,8 +77,7 @@ def align(
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
     from latentlang.geometry import alignment
-    from latentlang.geometry.alignment import chosen_pools
-    from latentlang.geometry.pca import chosen_layers
+    from latentlang.geometry.selection import chosen_layers, chosen_pools
 
     opened = open_store(store)
     chosen, pools = chosen_layers(numbers, opened.layers), chosen_pools(pool, opened.pools)

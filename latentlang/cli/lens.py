@@ -122,7 +122,7 @@ def lens(
     )
     with folder:
         say(f"loading {info.name}")
-        from latentlang.figures.lens_text import lens_words
+        from latentlang.figures.header import lens_words
         from latentlang.lens import POLICIES, TunedLens
         from latentlang.lens.logit import PairLook, prompts_of
         from latentlang.lens.looking import Look, look

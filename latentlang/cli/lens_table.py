@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from latentlang.languages import language as find_language
+from latentlang.lens.text import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 # A full bar is never less than this probability: the noise of a flat curve must not look like a mountain.
 LEAST_TOP = 0.1
-# A lead below this is called small, whatever its interval (the bar that the embedded control is held to).
-SMALL_LEAD = 0.05
 _GAP = "  "
-# Of fewer, a bootstrap interval says next to nothing: of one item it has no width at all.
-_FEWEST_ITEMS = 5
 
 
 def sparkline(values: Sequence[float], *, top: float, width: int | None = None) -> str:
@@ -41,7 +37,7 @@ def sparkline(values: Sequence[float], *, top: float, width: int | None = None) 
 def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     """Lines for a terminal of a width: per language its curves, their nulls and a sentence."""
     # Here, not above: figures load torch, and an option that is refused should not wait for it.
-    from latentlang.figures.lens_text import is_tuned
+    from latentlang.figures.header import is_tuned
 
     summary, gap, copied = result.summary(), result.gap(), result.gap(role="source")
     settings = result.provenance.settings
@@ -88,7 +84,7 @@ def _wrapped(text: str, width: int, *, style: str) -> Iterator[Text]:
 
 
 def _headline(result: LensResult) -> Text:
-    from latentlang.figures.lens_text import lens_words
+    from latentlang.figures.header import lens_words
 
     made, settings = result.provenance, result.provenance.settings
     line = Text.assemble((made.model, "bold"))
@@ -182,108 +178,3 @@ def _curve_lines(
 
 def _peak(curve: pd.Series) -> str:
     return "no number" if curve.isna().all() else f"{curve.max():.2f} @{curve.idxmax()}"
-
-
-def reading(
-    gap: pd.DataFrame,
-    *,
-    target: str,
-    pivot: str,
-    last: int,
-    source: str | None = None,
-    copied: pd.DataFrame | None = None,
-    answers: str | None = None,
-) -> str:
-    """What one language's curves say about the pivot: a sentence that claims no more than its interval does.
-
-    Args:
-        gap: pivot minus null per layer, columns as of `LensResult.gap`.
-        target: language asked for.
-        pivot: pivot language.
-        last: number of the last layer, which is the model's own output.
-        source: language of the word in the prompt.
-        copied: source word minus its null per layer; None or empty where it was not read.
-        answers: answer mode of a closed task; ``en`` and ``agnostic`` ask for the same words in every language.
-    """
-    name = find_language(pivot).name
-    if gap.empty and answers == "agnostic":
-        return (
-            "The words asked for mean nothing about the task and are the same in every language: there is no pivot to "
-            "look for."
-        )
-    if gap.empty and answers == pivot:
-        return f"{name} words are what was asked for: there is no pivot to look for."
-    if target == pivot:
-        return f"{name} is what was asked for: there is no pivot to look for.{_copying(copied, source)}"
-    if source == pivot:
-        return (
-            f"{name} is the language of the prompt's own word: what is read of it may be copied, and says nothing of a "
-            "pivot."
-        )
-    if gap.empty:
-        found = f"{name} cannot be read here: its answers have no token of their own, or no null."
-        return found + _copying(copied, source)
-    gap = gap[gap["mean"].notna()]
-    if gap.empty:
-        return f"{name} cannot be judged here: no reading is a number."
-    count = int(gap["n"].max())
-    # A lead that is sure goes before a larger one that is not; what is sure and next to nothing is no lead.
-    sure = gap[(gap["low"] > 0) & (gap["mean"] >= SMALL_LEAD)]
-    few = count < _FEWEST_ITEMS
-    best = (gap if sure.empty or few else sure).sort_values("mean", ascending=False).iloc[0]
-    mean, low, high = (_rounded(float(best[column])) for column in ("mean", "low", "high"))
-    interval, layer = f"{mean} [{low}, {high}]", int(best["layer"])
-    where = f"layer {layer}" + (", the output itself" if layer == last else "")
-    if few:
-        return (
-            f"{name} is at most {mean} above its null, at {where}: of {count} item{'' if count == 1 else 's'}, too few "
-            "to say more."
-        )
-    if sure.empty:
-        little = bool((gap["low"] > 0).any())
-        size = f" by {SMALL_LEAD:g} or more" if little else ""
-        found = f"No layer reads {name} above its null{size} with confidence"
-        if little and best["mean"] < SMALL_LEAD:
-            found = f"{name} hardly leads its null"
-        return f"{found}: at most {interval}, at {where}." + _copying(copied, source)
-    asked = find_language(target).name
-    ahead = (
-        f"the {asked} answer cannot be read"
-        if math.isnan(best["lead"])
-        else f"there it is ahead of the {asked} answer in {best['lead']:.0%} of the items in which "
-        "that can be read"
-    )
-    found = f"{name} leads its null by {interval} at {where}; {ahead}."
-    return found + _copying(copied, source, layer=layer, lead=float(best["mean"]))
-
-
-def _copying(copied: pd.DataFrame | None, source: str | None, *, layer: int = 0, lead: float = 0.0) -> str:
-    """What is to be said of the prompt's own word, with a space before it; empty where it does not lead its null.
-
-    Args:
-        copied: source word minus its null per layer.
-        source: its language.
-        layer: where the pivot leads its null; 0 where it does not.
-        lead: by how much.
-    """
-    if copied is None or copied.empty or source is None or int(copied["n"].max()) < _FEWEST_ITEMS:
-        return ""
-    sure = copied[(copied["low"] > 0) & (copied["mean"] >= SMALL_LEAD)]
-    if sure.empty:
-        return ""
-    here = sure[sure["layer"] == layer]
-    more = len(here) > 0 and float(here.iloc[0]["mean"]) > lead
-    row = here.iloc[0] if more else sure.sort_values("mean", ascending=False).iloc[0]
-    size = "{} [{}, {}]".format(*(_rounded(float(row[column])) for column in ("mean", "low", "high")))
-    name = find_language(source).name
-    if more:
-        most = sure.sort_values("mean", ascending=False).iloc[0]
-        elsewhere = f", and by {_rounded(float(most['mean']))} at layer {int(most['layer'])}"
-        return f" The prompt's own {name} word leads its null by more there, {size}" + (
-            "." if int(most["layer"]) == layer else f"{elsewhere}."
-        )
-    return f" The prompt's own {name} word leads its null by {size} at layer {int(row['layer'])}."
-
-
-def _rounded(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no "-0.00"

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from latentlang.lens import LensResult
-    from latentlang.results import Provenance, Result
+    from latentlang.provenance import Provenance
+    from latentlang.results import Result
 
 OUT = Path("latentlang-out")
 # A word of the first is translated; where the first itself is asked for, a word of the second.
@@ -263,7 +264,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         Raises:
             InputError: the folder cannot be written any more.
         """
-        from latentlang.figures.html import write_html
+        from latentlang.figures.page import write_html
 
         self._add([write_html(figure, self.path / name, title=title)])
 

@@ -79,7 +79,7 @@ def pca(
     from latentlang.figures.pca import check_colour, pca_figure
     from latentlang.geometry import compare_pca
     from latentlang.geometry import pca as run
-    from latentlang.geometry.pca import chosen_layers
+    from latentlang.geometry.selection import chosen_layers
 
     if png:
         check_pictures()

@@ -44,7 +44,7 @@ def tokens(
     from latentlang.cli.output_folder import Claim, OutputFolder
     from latentlang.languages import language, languages
     from latentlang.models.registry import resolve
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
     from latentlang.tasks import task as build_task
 
     asked = [entry.code for entry in languages(lang)]

@@ -194,7 +194,7 @@ def _written(result: TrainingResult, folder: Path) -> list[Path]:
     names = ["result.parquet", "metadata.json", "recipe.yaml"]
     if result.adapter is None:
         return [folder / name for name in names]
-    from latentlang.figures.html import write_html
+    from latentlang.figures.page import write_html
 
     title = f"{result.provenance.model}: training {result.recipe['name']}"
     page = write_html(result.figure(), folder / "loss.html", title=title)

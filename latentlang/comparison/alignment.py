@@ -15,7 +15,6 @@ from latentlang.arguments import check_count
 from latentlang.comparison.alignment_result import COLUMNS, AlignmentComparison
 from latentlang.comparison.half_samples import Cells, averaged, tabulated
 from latentlang.errors import InputError
-from latentlang.geometry.alignment import chosen_pools
 from latentlang.geometry.features import working_device
 from latentlang.geometry.layer_measurement import Job, Plan, measured
 from latentlang.geometry.layer_rows import LayerRows
@@ -24,18 +23,19 @@ from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.geometry.measures import FEWEST
 from latentlang.geometry.neighbours import NEIGHBOURS
 from latentlang.geometry.pairing import pair_up
-from latentlang.geometry.pca import (
+from latentlang.geometry.pca_fit import fit
+from latentlang.geometry.selection import (
     Languages,
     Layers,
     chosen_languages,
     chosen_layers,
     chosen_pivot,
+    chosen_pools,
     same_prompts,
 )
-from latentlang.geometry.pca_fit import fit
 from latentlang.geometry.subspaces import DIRECTIONS
 from latentlang.languages import Language
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 if TYPE_CHECKING:
     from latentlang.geometry.basis import Basis

@@ -13,18 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.evaluation.comparison import EvaluationComparison
-from latentlang.evaluation.measures import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.evaluation.result import language_groups
+from latentlang.stats.crossed import FEWEST_LANGUAGES, NEGLIGIBLE, crossed_mean, exchange_test
 from latentlang.stats.intervals import bootstrap_means, error_probability
 from latentlang.stats.paired import holm
 from latentlang.storage.tables import Columns
 
 Floats = NDArray[np.float64]
-#: Differences no larger than this are rounding: the same numbers computed twice.
-NEGLIGIBLE = 1e-6
-#: Random exchanges of before and after in `exchange_family`.
-EXCHANGES = 2000
-_AT_ONCE = 2**22  # numbers held by a step of the exchanges
 
 #: Columns of a table of changes. One row per language (``group`` is ``language``) and per group of languages (``all``,
 #: ``seen`` and ``unseen`` in training; ``language`` is empty). ``low, high``: of the difference over items, in these
@@ -159,52 +154,3 @@ def accuracy_changes(comparison: EvaluationComparison, *, level: float = 0.95) -
     groups = groups.assign(language="", p_holm=groups["p"], seen=groups["group"] == "seen")
     parts = [part.assign(part="evaluation", measure="accuracy") for part in (languages, groups) if len(part)]
     return pd.concat([part.reindex(columns=list(COLUMNS)) for part in parts], ignore_index=True)
-
-
-def exchange_family(changes: Floats, *, draws: int = EXCHANGES, seed: int = 0) -> Floats:
-    """How likely so large a change is *anywhere* in a table if training did nothing (Westfall and Young 1993, max-T).
-
-    Before and after are exchanged at random, item by item, in all series at once, which keeps how the series hang
-    together; each time the largest standardised change of the whole table is taken. A series is standardised as ``|sum
-    of its changes| / sqrt(sum of their squares)``, which exchanges leave comparable and which grows with Student's t.
-
-    Args:
-        changes: ``[item, series]`` after minus before, nan where a series lacks the item.
-        draws: random exchanges; the smallest p is one in ``draws + 1``.
-        seed: of the draws.
-
-    Returns:
-        ``[series]`` in (0, 1]; 1 where nothing changed.
-    """
-    own = np.where(np.isnan(changes), 0.0, changes)
-    size = np.sqrt((own * own).sum(0))
-    moved = size > 0
-    found = np.ones(changes.shape[1])
-    if not moved.any():
-        return found
-    unit = own[:, moved] / size[moved]
-    observed = np.abs(unit.sum(0)) * (1 - NEGLIGIBLE)
-    draw = np.random.default_rng(seed)
-    step = max(1, _AT_ONCE // max(len(unit), unit.shape[1]))
-    reached = np.zeros(len(observed))
-    for start in range(0, draws, step):
-        signs = draw.integers(0, 2, size=(min(step, draws - start), len(unit)), dtype=np.int8) * 2.0 - 1.0
-        reached += (np.abs(signs @ unit).max(1)[:, None] >= observed).sum(0)
-    found[moved] = (1 + reached) / (1 + draws)
-    return found
-
-
-def mean_over_languages(values: Floats) -> Floats:
-    """Each item's part in the mean over languages, each language counting alike, ``[item, series]``.
-
-    The mean over items of what comes out is the mean over languages of each language's mean over its own items.
-
-    Args:
-        values: ``[item, language, series]``, nan where a language lacks the item.
-    """
-    known = ~np.isnan(values)
-    counts = known.sum(0)  # [language, series]
-    there = np.maximum((counts > 0).sum(0), 1)
-    parts = np.where(known, values, 0.0) / np.maximum(counts, 1)
-    mean: Floats = parts.sum(1) / there * len(values)
-    return np.where((counts > 0).any(0), mean, np.nan)

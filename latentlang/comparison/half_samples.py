@@ -17,10 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentlang.comparison.change_table import NEGLIGIBLE, assessed
+from latentlang.comparison.change_table import assessed
 from latentlang.evaluation.result import language_groups
 from latentlang.geometry.features import Found
 from latentlang.geometry.pairing import Group
+from latentlang.stats.crossed import NEGLIGIBLE
 from latentlang.stats.intervals import error_probability
 from latentlang.stats.paired import holm
 

@@ -11,18 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from latentlang.comparison.change_table import (
-    COLUMNS,
-    GLANCE,
-    NEGLIGIBLE,
-    exchange_family,
-    item_changes,
-    mean_over_languages,
-)
+from latentlang.comparison.change_table import COLUMNS, GLANCE, item_changes
 from latentlang.errors import InputError
 from latentlang.evaluation.result import language_groups
 from latentlang.lens import LensResult
 from latentlang.results import Displayed, View
+from latentlang.stats.crossed import NEGLIGIBLE, exchange_family, mean_over_languages
 from latentlang.stats.intervals import bootstrap_means, error_probability
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from latentlang.comparison.text import (
     verdict,
     words_of,
 )
-from latentlang.evaluation.measures import FEWEST_LANGUAGES
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.change_map import change_figure, comparison_maps
 from latentlang.figures.document import (
@@ -34,12 +33,13 @@ from latentlang.figures.document import (
     Text,
     write_document,
 )
+from latentlang.figures.header import made_with
 from latentlang.figures.lens import lens_figure
 from latentlang.figures.lens_change import lens_change_figure, lens_differences_figure
-from latentlang.figures.lens_text import made_with
 from latentlang.figures.pca import pca_figure
 from latentlang.figures.style import plain, plain_name, shortened
 from latentlang.geometry.measure_registry import measure as find_measure
+from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import counted, percent
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
 from latentlang.lens import LensResult
-from latentlang.results import Provenance, Result, Settings, View
+from latentlang.provenance import Provenance
+from latentlang.results import Result, Settings, View
 from latentlang.storage.documents import reading
 from latentlang.storage.output import METADATA
 from latentlang.storage.tables import Columns

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from latentlang.activations import ActivationStore, harvest, open_store
 from latentlang.activations.manifest import MANIFEST, STORE_FILES
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, chosen_names
 from latentlang.comparison.alignment import MEASURES, PERMUTATIONS, RESAMPLES, compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.lens import compare_lenses
 from latentlang.comparison.result import FOLDERS, REPORT, ComparisonResult
 from latentlang.comparison.training_record import Trained, trained_on
-from latentlang.comparison.wanted import Wanted, chosen_names
 from latentlang.errors import InputError, unknown
 from latentlang.evaluation import (
     SCORES,
@@ -37,7 +38,7 @@ from latentlang.lens import POLICIES, LensResult, logit_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.batch import POOLS, check_layers
 from latentlang.models.fingerprint import model_identity
-from latentlang.results import Provenance, package_versions
+from latentlang.provenance import Provenance, package_versions
 from latentlang.stats.intervals import check_level
 from latentlang.storage.files import check_out
 from latentlang.storage.lock import FolderLock
@@ -401,3 +402,40 @@ def _model(
             "this model has no adapter to compare it without; load it with one: load(name, adapter=...)"
         )
     return model
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The prompts of a comparison."""
+
+    task: Task
+    codes: list[str]
+    pivot: str
+    shots: int | None
+    seed: int
+
+    @cached_property
+    def with_pivot(self) -> list[str]:
+        """The languages, the pivot among them if the task has it: alignment is with it."""
+        if self.pivot in self.codes or self.pivot not in self.task.languages:
+            return self.codes
+        return [*self.codes, self.pivot]
+
+    def available(self, items: int) -> int:
+        """So many items, or all there are."""
+        return min(items, *(len(self._prompts(code, None)) for code in self.codes))
+
+    def _prompts(self, code: str, items: int | None) -> Any:
+        return self.task.prompts(code, items=items, shots=self.shots, seed=self.seed)
+
+    def options(self, codes: Sequence[str], items: int) -> dict[str, Any]:
+        """What a step's outcome depends on, the prompts and answers themselves included."""
+        digest = hashlib.sha256()
+        for code in codes:
+            for prompt in self._prompts(code, items):
+                digest.update("\x1f".join([prompt.item, str(prompt.label), prompt.text, ""]).encode())
+            digest.update(repr(sorted(self.task.answers(code).items())).encode())
+        return {
+            "task": self.task.name, "settings": dict(self.task.settings), "languages": list(codes), "items": items,
+            "shots": self.shots, "seed": self.seed, "prompts": digest.hexdigest(),
+        }  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from latentlang.evaluation.measures import FEWEST_LANGUAGES
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.languages import language as find_language
+from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.stats.intervals import error_probability
 from latentlang.text import counted, listed, percent
 

@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latentlang.evaluation.comparison import EvaluationComparison, compare_evaluations
-    from latentlang.evaluation.measures import (
-        CALIBRATION_BINS,
-        calibration_error,
-        crossed_mean,
-        exchange_test,
-        macro_f1,
-    )
+    from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, macro_f1
     from latentlang.evaluation.result import STATES, EvaluationResult
     from latentlang.evaluation.run import evaluate
     from latentlang.evaluation.scoring import SCORES
+    from latentlang.stats.crossed import crossed_mean, exchange_test
     from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
 
 __all__ = [
@@ -45,8 +40,8 @@ _HOME = {
     "compare_evaluations": "comparison",
     "CALIBRATION_BINS": "measures",
     "calibration_error": "measures",
-    "crossed_mean": "measures",
-    "exchange_test": "measures",
+    "crossed_mean": ".stats.crossed",
+    "exchange_test": ".stats.crossed",
     "macro_f1": "measures",
     "holm": ".stats.paired",
     "mcnemar_exact": ".stats.paired",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 
 from latentlang.errors import InputError
-from latentlang.evaluation.measures import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.evaluation.result import (
     KINDS_OF_COLUMNS,
     STATES,
@@ -22,6 +21,7 @@ from latentlang.evaluation.text import reading
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.results import Result, Settings
+from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.stats.intervals import error_probability
 from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
 from latentlang.storage.tables import Columns

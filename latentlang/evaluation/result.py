@@ -14,15 +14,10 @@ from pandas.api.types import is_numeric_dtype
 from pydantic import Field
 
 from latentlang.errors import InputError, shown, unknown
-from latentlang.evaluation.measures import (
-    CALIBRATION_BINS,
-    calibration_error,
-    calibration_table,
-    crossed_mean,
-    macro_f1,
-)
+from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, calibration_table, macro_f1
 from latentlang.languages import language as find_language
 from latentlang.results import Result, Settings, repeated
+from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import wilson
 from latentlang.storage.documents import Record
 from latentlang.storage.tables import Columns

@@ -25,7 +25,7 @@ from latentlang.evaluation.scoring import (
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.models import HookedLM, check_loaded
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.tasks import CLOSED, TASKS, ChoiceTask, Prompt, Task
 from latentlang.tasks import task as build_task
 from latentlang.tasks.base import with_data_notes

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from latentlang.evaluation.measures import FEWEST_LANGUAGES
 from latentlang.languages import language as find_language
+from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import counted, percent
 
 _GROUPS = {"seen": "seen in training", "unseen": "never seen in training"}

@@ -2,9 +2,9 @@
 
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.explorer import explorer_figure
-from latentlang.figures.html import write_html
 from latentlang.figures.language_heatmap import language_heatmap, overlap_heatmap
 from latentlang.figures.lens import lens_figure
+from latentlang.figures.page import write_html
 
 __all__ = [
     "accuracy_figure",

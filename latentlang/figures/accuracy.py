@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.accuracy_text import how_to_read, subtitle
-from latentlang.figures.lens_text import made_with
+from latentlang.figures.header import made_with
 from latentlang.figures.style import (
     BASELINE,
     GRID,
@@ -34,7 +34,7 @@ from latentlang.text import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
 
 class Accuracies(Protocol):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from latentlang.evaluation.measures import FEWEST_LANGUAGES
 from latentlang.figures.style import plain, safe, shortened
+from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
 _LONGEST_MODEL = 48
 

@@ -18,15 +18,15 @@ from latentlang.figures.alignment_text import (
     subtitle,
     title,
 )
-from latentlang.figures.lens_text import made_with
-from latentlang.figures.scales import bar_heading, layer_ticks
+from latentlang.figures.header import made_with
+from latentlang.figures.layout import bar_heading, layer_ticks
 from latentlang.figures.style import GRID, INK, MUTED, TARGET, font_stack, template, tint
 from latentlang.geometry.measure_registry import measure as find_measure
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
 _SCALE = [tint(TARGET, share) for share in (0, 0.2, 0.4, 0.6, 0.8, 1)] + ["#00304D"]
 _TOP, _BELOW, _GAP = 132, 104, 0.018

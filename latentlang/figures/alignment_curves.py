@@ -13,9 +13,8 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.alignment import Alignment
 from latentlang.figures.alignment_text import how_to_read, pair_words, pool_words, subtitle, title
-from latentlang.figures.layout import Panel, grid
-from latentlang.figures.lens_text import made_with
-from latentlang.figures.scales import layer_ticks
+from latentlang.figures.header import made_with
+from latentlang.figures.layout import Panel, grid, layer_ticks
 from latentlang.figures.scatter import COLOURS
 from latentlang.figures.style import BASELINE, INK, MUTED, font_stack, template, translucent
 from latentlang.geometry.measure_registry import measure as find_measure

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.alignment_text import pair_words, pool_words
-from latentlang.figures.lens_text import made_with
-from latentlang.figures.scales import layer_ticks
+from latentlang.figures.header import made_with
+from latentlang.figures.layout import layer_ticks
 from latentlang.figures.style import (
     BASELINE,
     GRID,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from latentlang.figures.style import english_name, plain, safe, shortened
 from latentlang.geometry.measure_registry import measure as find_measure
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.text import counted, percent
 
 _LONGEST_MODEL = 48

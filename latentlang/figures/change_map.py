@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
+from latentlang.figures.header import made_with
+from latentlang.figures.layout import layer_ticks
 from latentlang.figures.lens_notes import wrapped
-from latentlang.figures.lens_text import made_with
-from latentlang.figures.scales import layer_ticks
 from latentlang.figures.style import (
     INK,
     MUTED,
@@ -32,7 +32,7 @@ from latentlang.text import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
 #: Curves and measures that `comparison_maps` shows where they were read.
 CURVES, MEASURES = ("target", "gap"), ("cka", "retrieval_ab")

@@ -7,9 +7,9 @@ from typing import Protocol
 import pandas as pd
 import plotly.graph_objects as go
 
-from latentlang.figures.lens_text import made_with
+from latentlang.figures.header import made_with
 from latentlang.figures.style import MUTED, TARGET, isolated, safe, template, tint
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 _COLUMN, _ROW = 64, 26  # pixels of a cell
 _MARGIN_LEFT, _MARGIN_TOP, _MARGIN_BOTTOM = 64, 96, 120

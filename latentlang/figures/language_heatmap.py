@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError, unknown
-from latentlang.figures.lens_text import made_with, subtitle
-from latentlang.figures.scales import bar_heading
+from latentlang.figures.header import made_with
+from latentlang.figures.layout import bar_heading
+from latentlang.figures.lens_text import subtitle
 from latentlang.figures.style import (
     INK,
     MUTED,
@@ -31,7 +32,7 @@ from latentlang.text import counted, listed, percent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
 Floats = NDArray[np.float64]
 #: What the colour of a cell may say.

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.layout import Grid, Panel, grid
+from latentlang.figures.header import made_with
+from latentlang.figures.layout import Grid, Panel, ceiling, grid, layer_ticks, step
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points, legend_columns
 from latentlang.figures.lens_notes import emptiest_corner, unread, wrapped
-from latentlang.figures.lens_text import how_to_read, made_with, subtitle, title
-from latentlang.figures.scales import ceiling, layer_ticks, step
+from latentlang.figures.lens_text import how_to_read, subtitle, title
 from latentlang.figures.style import (
     BASELINE,
     ENTROPY_SCALE,
@@ -36,7 +36,7 @@ from latentlang.figures.style import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
 
 class Lens(Protocol):

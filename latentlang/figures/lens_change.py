@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.layout import grid
+from latentlang.figures.header import is_tuned, made_with
+from latentlang.figures.layout import ceiling, grid, layer_ticks, step
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points
-from latentlang.figures.lens_text import is_tuned, made_with
-from latentlang.figures.scales import ceiling, layer_ticks, step
 from latentlang.figures.style import (
     BASELINE,
     INK,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.lens_text import made_with
+from latentlang.figures.header import made_with
 from latentlang.figures.style import (
     BASELINE,
     INK,
@@ -29,7 +29,7 @@ from latentlang.figures.style import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
 _LONGEST_NAME = 48
 _HEIGHT, _TOP, _BELOW = 470, 84, 96

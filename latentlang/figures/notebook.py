@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from latentlang.errors import LatentlangError
-from latentlang.figures.lens_text import made_with
+from latentlang.figures.header import made_with
 from latentlang.figures.page import plot
 from latentlang.figures.style import ISOLATES, font_stack, plain, shortened
 from latentlang.text import counted

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError, unknown
+from latentlang.figures.header import made_with
 from latentlang.figures.layout import columns_for
-from latentlang.figures.lens_text import made_with
 from latentlang.figures.pca_points import PCA, Clouds, View, clouds
 from latentlang.figures.pca_text import colour_names, how_to_read, subtitle, title, view_words
 from latentlang.figures.scatter import marks, share, shortly, span

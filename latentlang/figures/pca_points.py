@@ -14,7 +14,7 @@ from latentlang.errors import InputError
 from latentlang.figures.scatter import aligned_signs, drawn, hover_texts, most_drawn
 
 if TYPE_CHECKING:
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
 View = tuple[str, str]  # (state, axes)
 

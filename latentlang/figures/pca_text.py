@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from latentlang.figures.style import english_name, plain, safe, shortened
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.text import counted
 
 _LONGEST_MODEL = 48

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from latentlang.activations import ActivationStore, open_store
-from latentlang.arguments import check_count, split_names
+from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.alignment_result import AlignmentResult
 from latentlang.geometry.alignment_table import Rows
@@ -21,19 +21,20 @@ from latentlang.geometry.measure_registry import families
 from latentlang.geometry.measures import FEWEST
 from latentlang.geometry.neighbours import NEIGHBOURS, neighbours_of
 from latentlang.geometry.pairing import Pairing, pair_up
-from latentlang.geometry.pca import (
+from latentlang.geometry.pca import check_components
+from latentlang.geometry.pca_fit import fit
+from latentlang.geometry.resampling import NULLS, PERMUTATIONS, RESAMPLES
+from latentlang.geometry.selection import (
     Languages,
     Layers,
-    check_components,
     chosen_languages,
     chosen_layers,
     chosen_pivot,
+    chosen_pools,
 )
-from latentlang.geometry.pca_fit import fit
-from latentlang.geometry.resampling import NULLS, PERMUTATIONS, RESAMPLES
 from latentlang.geometry.subspaces import DIRECTIONS, directions_of
 from latentlang.languages import Language
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.stats.intervals import check_level, error_probability
 from latentlang.text import counted
 
@@ -168,23 +169,6 @@ def alignment(
         protocol=made.protocol, policy="", seed=seed, settings=settings,
     )  # fmt: skip
     return AlignmentResult(table=rows.table(), provenance=provenance)
-
-
-def chosen_pools(asked: str | Iterable[str] | None, present: Sequence[str]) -> list[str]:
-    """Resolve a choice of pools, in order and without repeats; None is all.
-
-    Raises:
-        InputError: a pool is not there, or none is chosen.
-    """
-    if asked is None:
-        return list(present)
-    wanted = split_names(asked)
-    for pool in wanted:
-        if pool not in present:
-            raise unknown("pool", pool, present, hint=f"the store has {', '.join(present)}")
-    if not wanted:
-        raise InputError(f"no pool was chosen; the store has {', '.join(present)}")
-    return wanted
 
 
 def _check_items(pairing: Pairing) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,13 @@ from latentlang.geometry.features import working_device
 from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.pca_fit import METHODS, fit, project, spread
 from latentlang.geometry.pca_result import COLUMNS, PCAResult
-from latentlang.languages import Language
-from latentlang.languages import languages as find_languages
+from latentlang.geometry.selection import Languages, Layers, chosen_languages, chosen_layers, same_prompts
 
 if TYPE_CHECKING:
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
 Progress = Callable[[int, int], None]
 Store = ActivationStore | str | os.PathLike[str]
-Layers = str | int | Iterable[int]
-Languages = str | Language | Iterable[str | Language]
 
 POOL = "mean"  # the reference paper's
 COMPONENTS = 2
@@ -37,7 +34,6 @@ COMPONENTS = 2
 _FEW_COMPONENTS = 64
 # Numbers of eight bytes that a result may hold: 8 GiB.
 _MOST_NUMBERS = 2**30
-_COMPARED = ("item", "language", "label", "text")
 STATES = ("base", "tuned")
 
 
@@ -172,81 +168,6 @@ def compare_pca(base: Store, tuned: Store, *, layers: Layers = "all", **options:
     )
 
 
-def same_prompts(base: ActivationStore, tuned: ActivationStore) -> pd.DataFrame:
-    """The prompts of two stores, which are to be compared row by row.
-
-    Raises:
-        InputError: they are not the same.
-    """
-    frame, other = base.frame(), tuned.frame()
-    if len(frame) != len(other):
-        raise InputError(
-            f"the stores hold {len(frame)} and {len(other)} prompts; harvest the same prompts in both states"
-        )
-    for name in _COMPARED:
-        differs = frame[name].astype(str).to_numpy() != other[name].astype(str).to_numpy()
-        if differs.any():
-            row = int(differs.argmax())
-            raise InputError(
-                f"the stores hold different prompts: row {row} differs in {name}; harvest the same ones"
-            )
-    return frame
-
-
-def chosen_layers(layers: Layers, present: Sequence[int]) -> list[int]:
-    """Resolve a choice of layers, in order and without repeats.
-
-    Raises:
-        InputError: a layer is not there, or none is chosen.
-    """
-    if isinstance(layers, str):
-        if layers != "all":
-            raise InputError(f"layers must be 'all' or numbers such as [0, 4, 8], not {layers!r}")
-        return list(present)
-    wanted = [int(layers)] if isinstance(layers, int | np.integer) else list(layers)
-    if not wanted:
-        raise InputError("no layer was chosen; give numbers such as [0, 4, 8], or 'all'")
-    for layer in wanted:
-        if layer not in present:
-            raise InputError(f"there is no layer {layer!r} to read; there are {ranges(present)}")
-    return sorted(set(wanted))
-
-
-def chosen_languages(languages: Languages | None, present: Iterable[str]) -> list[str]:
-    """Resolve a choice of languages among those that prompts are in; a store may have codes of its own.
-
-    Raises:
-        InputError: a language is not known, or no prompt is in it.
-    """
-    there = list(dict.fromkeys(present))
-    if languages is None:
-        return there
-    given = [languages] if isinstance(languages, str | Language) else list(languages)
-    parts = [part for value in given for part in (value.split(",") if isinstance(value, str) else [value])]
-    codes: dict[str, None] = {}
-    for part in parts:
-        if isinstance(part, str) and part.strip() in there:
-            codes[part.strip()] = None
-            continue
-        for entry in find_languages(part):
-            if entry.code not in there:
-                raise unknown("language of this store", entry.code, there)
-            codes[entry.code] = None
-    return list(codes)
-
-
-def chosen_pivot(pivot: Languages, present: Iterable[str]) -> str:
-    """Resolve one language among those that prompts are in.
-
-    Raises:
-        InputError: as `chosen_languages`, or it is several.
-    """
-    codes = chosen_languages(pivot, present)
-    if len(codes) != 1:
-        raise InputError(f"the pivot is one language, not {', '.join(codes) or 'none'}")
-    return codes[0]
-
-
 def _common_layers(store: ActivationStore, basis: PCAResult) -> list[int]:
     common = [layer for layer in basis.layers if layer in store.layers]
     if not common:
@@ -319,7 +240,7 @@ def _explained(axes: Basis, state: str, scores: NDArray[np.float64], total: floa
 
 def _made(made: Provenance, codes: Sequence[str], settings: dict[str, Any]) -> Provenance:
     """The store's provenance, of the languages used; what was computed now has this moment's versions."""
-    from latentlang.results import Provenance
+    from latentlang.provenance import Provenance
 
     return Provenance(
         model=made.model, task=made.task, languages=tuple(codes), revision=made.revision, adapter=made.adapter,

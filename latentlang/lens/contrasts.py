@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 Floats = NDArray[np.float64]
 

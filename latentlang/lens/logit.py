@@ -19,7 +19,7 @@ from latentlang.lens.looking import look
 from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.tuned import TunedLens
 from latentlang.models import HookedLM, Reading, TokenSets, check_loaded, read_out, score_answers
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import with_data_notes
 

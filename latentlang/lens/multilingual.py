@@ -21,7 +21,8 @@ from latentlang.lens.looking import look
 from latentlang.lens.pivot_test import MINIMUM_LEAD, Leaders, find_leaders
 from latentlang.lens.result import mean_curves
 from latentlang.models import HookedLM, Reading, TokenSets, check_loaded, read_out
-from latentlang.results import Provenance, Result, View, repeated
+from latentlang.provenance import Provenance
+from latentlang.results import Result, View, repeated
 from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import with_data_notes

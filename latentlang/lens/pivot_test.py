@@ -21,7 +21,8 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, Floats, Panel, own_labels, panels_of, pool
 from latentlang.lens.text import EXACT, LEADER_COLUMNS, leader_row, verdict
-from latentlang.results import Displayed, Provenance, View
+from latentlang.provenance import Provenance
+from latentlang.results import Displayed, View
 from latentlang.stats.intervals import FEWEST_CANDIDATES, RESAMPLES, check_level
 
 #: A lead below this is called no pivot, however certain it is: it could not be seen in a figure.

@@ -16,7 +16,8 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.models.batch import Reading, check_streams
-from latentlang.results import Provenance, Result, repeated
+from latentlang.provenance import Provenance
+from latentlang.results import Result, repeated
 from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt
 

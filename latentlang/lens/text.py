@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from latentlang.languages import language
+from latentlang.languages import language as find_language
 from latentlang.lens.contrasts import ASKED, FEWEST_ITEMS, POOLED, SOURCE, Panel
 from latentlang.stats.intervals import FEWEST_CANDIDATES
 from latentlang.text import counted, percent
@@ -155,3 +157,118 @@ def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
     counts = ", ".join(f"{_named(leader)} for {count}" for leader, count in each.items())
     none = len(asked) - int(each.sum())
     return f"{text}. Taken one by one: {counts}{f', none for {none}' if none else ''}."
+
+
+# A lead below this is called small, whatever its interval (the bar that the embedded control is held to).
+SMALL_LEAD = 0.05
+
+
+# Of fewer, a bootstrap interval says next to nothing: of one item it has no width at all.
+_FEWEST_ITEMS = 5
+
+
+def reading(
+    gap: pd.DataFrame,
+    *,
+    target: str,
+    pivot: str,
+    last: int,
+    source: str | None = None,
+    copied: pd.DataFrame | None = None,
+    answers: str | None = None,
+) -> str:
+    """What one language's curves say about the pivot: a sentence that claims no more than its interval does.
+
+    Args:
+        gap: pivot minus null per layer, columns as of `LensResult.gap`.
+        target: language asked for.
+        pivot: pivot language.
+        last: number of the last layer, which is the model's own output.
+        source: language of the word in the prompt.
+        copied: source word minus its null per layer; None or empty where it was not read.
+        answers: answer mode of a closed task; ``en`` and ``agnostic`` ask for the same words in every language.
+    """
+    name = find_language(pivot).name
+    if gap.empty and answers == "agnostic":
+        return (
+            "The words asked for mean nothing about the task and are the same in every language: there is no pivot to "
+            "look for."
+        )
+    if gap.empty and answers == pivot:
+        return f"{name} words are what was asked for: there is no pivot to look for."
+    if target == pivot:
+        return f"{name} is what was asked for: there is no pivot to look for.{_copied_word(copied, source)}"
+    if source == pivot:
+        return (
+            f"{name} is the language of the prompt's own word: what is read of it may be copied, and says nothing of a "
+            "pivot."
+        )
+    if gap.empty:
+        found = f"{name} cannot be read here: its answers have no token of their own, or no null."
+        return found + _copied_word(copied, source)
+    gap = gap[gap["mean"].notna()]
+    if gap.empty:
+        return f"{name} cannot be judged here: no reading is a number."
+    count = int(gap["n"].max())
+    # A lead that is sure goes before a larger one that is not; what is sure and next to nothing is no lead.
+    sure = gap[(gap["low"] > 0) & (gap["mean"] >= SMALL_LEAD)]
+    few = count < _FEWEST_ITEMS
+    best = (gap if sure.empty or few else sure).sort_values("mean", ascending=False).iloc[0]
+    mean, low, high = (_rounded(float(best[column])) for column in ("mean", "low", "high"))
+    interval, layer = f"{mean} [{low}, {high}]", int(best["layer"])
+    where = f"layer {layer}" + (", the output itself" if layer == last else "")
+    if few:
+        return (
+            f"{name} is at most {mean} above its null, at {where}: of {count} item{'' if count == 1 else 's'}, too few "
+            "to say more."
+        )
+    if sure.empty:
+        little = bool((gap["low"] > 0).any())
+        size = f" by {SMALL_LEAD:g} or more" if little else ""
+        found = f"No layer reads {name} above its null{size} with confidence"
+        if little and best["mean"] < SMALL_LEAD:
+            found = f"{name} hardly leads its null"
+        return f"{found}: at most {interval}, at {where}." + _copied_word(copied, source)
+    asked = find_language(target).name
+    ahead = (
+        f"the {asked} answer cannot be read"
+        if math.isnan(best["lead"])
+        else f"there it is ahead of the {asked} answer in {best['lead']:.0%} of the items in which "
+        "that can be read"
+    )
+    found = f"{name} leads its null by {interval} at {where}; {ahead}."
+    return found + _copied_word(copied, source, layer=layer, lead=float(best["mean"]))
+
+
+def _copied_word(
+    copied: pd.DataFrame | None, source: str | None, *, layer: int = 0, lead: float = 0.0
+) -> str:
+    """What is to be said of the prompt's own word, with a space before it; empty where it does not lead its null.
+
+    Args:
+        copied: source word minus its null per layer.
+        source: its language.
+        layer: where the pivot leads its null; 0 where it does not.
+        lead: by how much.
+    """
+    if copied is None or copied.empty or source is None or int(copied["n"].max()) < _FEWEST_ITEMS:
+        return ""
+    sure = copied[(copied["low"] > 0) & (copied["mean"] >= SMALL_LEAD)]
+    if sure.empty:
+        return ""
+    here = sure[sure["layer"] == layer]
+    more = len(here) > 0 and float(here.iloc[0]["mean"]) > lead
+    row = here.iloc[0] if more else sure.sort_values("mean", ascending=False).iloc[0]
+    size = "{} [{}, {}]".format(*(_rounded(float(row[column])) for column in ("mean", "low", "high")))
+    name = find_language(source).name
+    if more:
+        most = sure.sort_values("mean", ascending=False).iloc[0]
+        elsewhere = f", and by {_rounded(float(most['mean']))} at layer {int(most['layer'])}"
+        return f" The prompt's own {name} word leads its null by more there, {size}" + (
+            "." if int(most["layer"]) == layer else f"{elsewhere}."
+        )
+    return f" The prompt's own {name} word leads its null by {size} at layer {int(row['layer'])}."
+
+
+def _rounded(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no "-0.00"

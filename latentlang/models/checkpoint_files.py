@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,8 +21,6 @@ _TOKENIZER_FILES = (
 )  # fmt: skip
 _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "consolidated*.pth")
 _CONVERT = "from_pretrained(...) and save_pretrained(...) in a place you trust write model.safetensors"
-# Of each weight file, for its fingerprint.
-_SAMPLES, _SAMPLE_BYTES = 64, 256
 # What configs call their number of layers.
 _DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers", "decoder_layers")
 _HEAD_SUFFIXES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForVisionText2Text")
@@ -162,23 +158,3 @@ def check_tokenizer(folder: Path) -> None:
             f"{str(folder)!r} has no tokenizer (tokenizer.json, tokenizer.model, vocab.json); copy the files of the "
             "model's own tokenizer there"
         )
-
-
-def fingerprint(folder: Path) -> str:
-    """Twelve hex digits that change with a model's config, tensor names, shapes, file sizes or weights.
-
-    Of the weights a few kilobytes of each file are read, evenly spread: training again changes nearly all of them, and
-    reading 15 GB would take longer than many a look into the model.
-    """
-    config = folder / "config.json"
-    with documents.reading(config, then=_AGAIN, error=ModelError):
-        digest = hashlib.sha256(config.read_bytes())
-    for file in weight_files(folder):
-        size = file.stat().st_size
-        digest.update(f"{file.name}:{size}:".encode())
-        digest.update(json.dumps(safetensors_header(file), sort_keys=True).encode())
-        with file.open("rb") as stream:
-            for place in range(_SAMPLES):
-                stream.seek(size * place // _SAMPLES)
-                digest.update(stream.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:12]

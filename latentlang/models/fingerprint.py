@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from latentlang.errors import ModelError
 from latentlang.models import HookedLM
+from latentlang.models.checkpoint_files import _AGAIN, safetensors_header, weight_files
+from latentlang.models.registry import ModelInfo, resolve
+from latentlang.storage import documents
 
 # Numbers looked at per weight tensor, evenly spread. Any optimiser step changes some of them.
 _SAMPLES = 64
@@ -56,3 +61,70 @@ def _stored(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
         for name, buffer in module.named_buffers(recurse=False):
             if name not in module._non_persistent_buffers_set:
                 yield f"{path}.{name}", buffer
+
+
+# Of each weight file, for its fingerprint.
+_FILE_SAMPLES, _SAMPLE_BYTES = 64, 256
+
+
+def checkpoint_fingerprint(folder: Path) -> str:
+    """Twelve hex digits that change with a model's config, tensor names, shapes, file sizes or weights.
+
+    Of the weights a few kilobytes of each file are read, evenly spread: training again changes nearly all of them, and
+    reading 15 GB would take longer than many a look into the model.
+    """
+    config = folder / "config.json"
+    with documents.reading(config, then=_AGAIN, error=ModelError):
+        digest = hashlib.sha256(config.read_bytes())
+    for file in weight_files(folder):
+        size = file.stat().st_size
+        digest.update(f"{file.name}:{size}:".encode())
+        digest.update(json.dumps(safetensors_header(file), sort_keys=True).encode())
+        with file.open("rb") as stream:
+            for place in range(_FILE_SAMPLES):
+                stream.seek(size * place // _FILE_SAMPLES)
+                digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()[:12]
+
+
+# Weights up to this size are read whole; of larger ones, some bytes and the time of the last change.
+_READ_WHOLE = 2 << 30
+
+
+_LOOKS, _LOOK_BYTES = 64, 4096
+
+
+_SMALL_FILES = ("*.json", "*.model", "*.txt", "*.tiktoken")
+
+
+def model_key(info: ModelInfo) -> str:
+    """What tells a model from another of its name without loading it: a hash of its files, or its commit on the hub."""
+    if not info.local:
+        return f"{info.hub_id}@{cached_commit(info) or info.revision or 'main'}"
+    folder, digest = Path(info.hub_id), hashlib.sha256()
+    small = {path for pattern in _SMALL_FILES for path in folder.glob(pattern)}
+    for path in sorted({*small, *weight_files(folder)}):
+        found = path.stat()
+        digest.update(f"{path.name} {found.st_size} ".encode())
+        with path.open("rb") as stream:
+            if found.st_size <= _READ_WHOLE:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+                continue
+            digest.update(str(found.st_mtime_ns).encode())
+            for place in range(_LOOKS):
+                stream.seek(place * (found.st_size - _LOOK_BYTES) // (_LOOKS - 1))
+                digest.update(stream.read(_LOOK_BYTES))
+    return digest.hexdigest()
+
+
+def cached_commit(info: ModelInfo) -> str | None:
+    """The commit of a hub model that lies in the local cache; None where it does not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(info.hub_id, "config.json", revision=info.revision)
+    return Path(found).parent.name if isinstance(found, str) else None
+
+
+def model_keys(names: Sequence[str]) -> dict[str, str]:
+    """The key of each model."""
+    return {name: model_key(resolve(name)) for name in names}

@@ -9,7 +9,7 @@ Whether a model is so is tried first (`latentlang.models.conduct`); others run p
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +24,7 @@ from latentlang.models.batch import Item, Reading, Request, gather_index
 from latentlang.models.block_layout import Recipe
 from latentlang.models.hooks import Capture, Selector
 from latentlang.models.prefix_cache import Group, group_prompts, shared_cache
-from latentlang.models.rope import short_length
+from latentlang.models.tokenization import PromptLike
 
 if TYPE_CHECKING:
     from latentlang.models.conduct import Conduct
@@ -361,3 +361,52 @@ def _finish_positions(kept: dict[str, Tensor], positions: Tensor, block: Block) 
         if len(rows):
             values[rows, :, columns] = block.kept[name][0][:, slots].transpose(0, 1)
         values.masked_fill_(absent[:, None, :, None], 0.0)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A way to read prompts, made by `HookedLM.reader`.
+
+    The few-shot block run last stays for the next list, so that lists that go on with it do not run it again. What
+    comes out for a list is, to the last bit, what would come out for it alone, as long as the model and its adapter
+    stay as they are.
+
+    Attributes:
+        runner: runs prompts.
+        prepare: checks prompts and settles what is read of each.
+    """
+
+    runner: Runner
+    prepare: Callable[[Sequence[PromptLike]], list[Item]]
+
+    def stream(
+        self, prompts: Sequence[PromptLike], *, progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[Reading]:
+        """Read prompts, batch by batch, in an order that runs fast; `Reading.index` says which is which.
+
+        Raises:
+            ModelError: a prompt cannot be used, or is too much for the memory.
+        """
+        return self.runner.run(self.prepare(prompts), progress)
+
+
+def short_length(config: Any) -> int | None:
+    """Up to how many tokens a forward takes the one set of rotary frequencies, and beyond that another.
+
+    So it is with ``longrope`` (Ding et al. 2024; Phi-3 with 128k, Phi-4-mini). A padded batch, or a few-shot block that
+    is run once, would give all its prompts the frequencies of the longest. (``dynamic`` ones differ only beyond what
+    the model takes.)
+
+    Args:
+        config: of the language model, with ``rope_parameters`` (transformers 5) or ``rope_scaling``.
+
+    Returns:
+        None where length does not matter.
+    """
+    found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    kinds = list(found.values()) if all(isinstance(part, Mapping) for part in found.values()) else [found]
+    for kind in kinds:
+        if kind.get("rope_type", kind.get("type")) == "longrope":
+            own = getattr(config, "original_max_position_embeddings", None)
+            return int(kind.get("original_max_position_embeddings") or own or config.max_position_embeddings)
+    return None

@@ -27,9 +27,8 @@ from latentlang.models.anatomy import (
 from latentlang.models.batch import Reading, Request, check_layers, check_pools, check_streams, collect
 from latentlang.models.block_layout import Recipe, find_recipes
 from latentlang.models.conduct import Conduct
-from latentlang.models.forward import BATCH_TOKENS, Runner
+from latentlang.models.forward import BATCH_TOKENS, Reader, Runner
 from latentlang.models.noticing import SILENT_SHARE, Notices, silent_note
-from latentlang.models.reader import Reader
 from latentlang.models.tokenization import Encoder, PromptLike, TokenizedPrompt, prepare
 from latentlang.tasks.base import Prompt
 

@@ -15,13 +15,8 @@ from latentlang.devices import named_device
 from latentlang.errors import InputError, ModelError
 from latentlang.models.adapter_loading import CONFIG, WEIGHTS, other_base, put_on
 from latentlang.models.adapters import Base, check_effect
-from latentlang.models.checkpoint_files import (
-    check_config,
-    check_depth,
-    check_tokenizer,
-    fingerprint,
-    weight_files,
-)
+from latentlang.models.checkpoint_files import check_config, check_depth, check_tokenizer, weight_files
+from latentlang.models.fingerprint import checkpoint_fingerprint
 from latentlang.models.forward import out_of_memory
 from latentlang.models.hooked import HookedLM
 from latentlang.models.hub import fetch, fetch_adapter
@@ -139,7 +134,7 @@ def _folder(info: ModelInfo, with_code: bool, *, weights: bool = True) -> tuple[
     if not weights:
         return folder, ""
     check_config(folder)
-    return folder, fingerprint(folder)
+    return folder, checkpoint_fingerprint(folder)
 
 
 def find_device(device: str | torch.device | None) -> torch.device:

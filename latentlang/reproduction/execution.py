@@ -10,12 +10,12 @@ from pathlib import Path
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, LatentlangError
+from latentlang.models.fingerprint import cached_commit, model_keys
 from latentlang.models.hub import fetch
 from latentlang.models.registry import resolve
 from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.pages import Writer
 from latentlang.reproduction.planning import Plan
-from latentlang.reproduction.step_keys import cached_commit, model_keys
 from latentlang.reproduction.step_runner import Progress, Runner, run_groups
 from latentlang.storage.files import check_out, prepare_folder
 from latentlang.storage.lock import FolderLock

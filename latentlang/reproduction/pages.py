@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError, unknown
 from latentlang.figures.document import Block, Cell, Document, Figure, Section, Table, Text, write_document
-from latentlang.figures.html import write_html
 from latentlang.figures.image import FORMATS as PICTURES
 from latentlang.figures.image import check_pictures, write_picture
 from latentlang.figures.lens_change import lens_change_figure
+from latentlang.figures.page import write_html
 from latentlang.figures.pca import pca_figure
 from latentlang.reproduction.experiments import Experiment, Suite
 from latentlang.reproduction.model_sizes import model_name, shape

@@ -14,6 +14,7 @@ from latentlang.arguments import check_count
 from latentlang.downloads.fetch import default_folder
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.measures import FEWEST
+from latentlang.models.fingerprint import model_keys
 from latentlang.models.loading import find_device, find_dtype
 from latentlang.models.registry import POCKET_FOLDER, resolve
 from latentlang.paths import given_path, is_folder, is_present
@@ -21,7 +22,7 @@ from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiments import Experiment, Size, Suite, load_suite
 from latentlang.reproduction.model_sizes import shape
 from latentlang.reproduction.settings import Settings
-from latentlang.reproduction.step_keys import Keys, model_keys
+from latentlang.reproduction.step_keys import Keys
 from latentlang.reproduction.step_runner import Bench, is_there
 from latentlang.reproduction.steps import Step, harvest_for, merged, ordered, steps_of
 from latentlang.tasks import TASKS

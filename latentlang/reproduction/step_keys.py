@@ -5,25 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from latentlang.models.checkpoint_files import weight_files
-from latentlang.models.registry import ModelInfo, resolve
+from latentlang.provenance import package_versions
 from latentlang.reproduction.settings import Settings
 from latentlang.reproduction.steps import Step, harvest_for
-from latentlang.results import package_versions
 from latentlang.storage.step_cache import step_key
 
 #: Raised by whoever changes what a kind of step gives for the same question: outcomes of the old code are then not
 #: taken for those of the new.
 REVISIONS = MappingProxyType({"train": 1, "evaluate": 1, "lens": 1, "harvest": 1, "align": 1, "pca": 1})
 _DIGITS = 10
-# Weights up to this size are read whole; of larger ones, some bytes and the time of the last change.
-_READ_WHOLE = 2 << 30
-_LOOKS, _LOOK_BYTES = 64, 4096
-_SMALL_FILES = ("*.json", "*.model", "*.txt", "*.tiktoken")
 
 
 class Keys:
@@ -95,36 +88,3 @@ class Keys:
                 digest.update(repr(sorted(task.answers(code).items())).encode())
             self._prompts[about] = digest.hexdigest()
         return self._prompts[about]
-
-
-def model_key(info: ModelInfo) -> str:
-    """What tells a model from another of its name without loading it: a hash of its files, or its commit on the hub."""
-    if not info.local:
-        return f"{info.hub_id}@{cached_commit(info) or info.revision or 'main'}"
-    folder, digest = Path(info.hub_id), hashlib.sha256()
-    small = {path for pattern in _SMALL_FILES for path in folder.glob(pattern)}
-    for path in sorted({*small, *weight_files(folder)}):
-        found = path.stat()
-        digest.update(f"{path.name} {found.st_size} ".encode())
-        with path.open("rb") as stream:
-            if found.st_size <= _READ_WHOLE:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-                continue
-            digest.update(str(found.st_mtime_ns).encode())
-            for place in range(_LOOKS):
-                stream.seek(place * (found.st_size - _LOOK_BYTES) // (_LOOKS - 1))
-                digest.update(stream.read(_LOOK_BYTES))
-    return digest.hexdigest()
-
-
-def cached_commit(info: ModelInfo) -> str | None:
-    """The commit of a hub model that lies in the local cache; None where it does not."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(info.hub_id, "config.json", revision=info.revision)
-    return Path(found).parent.name if isinstance(found, str) else None
-
-
-def model_keys(names: Sequence[str]) -> dict[str, str]:
-    """The key of each model."""
-    return {name: model_key(resolve(name)) for name in names}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from latentlang.provenance import git_commit, package_versions
 from latentlang.reproduction.experiments import BASE, Experiment
 from latentlang.reproduction.model_sizes import model_name, same_model
 from latentlang.reproduction.settings import Settings
 from latentlang.reproduction.tables import ReproducedTable
-from latentlang.results import git_commit, package_versions
 
 
 def about_experiment(

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latentlang.training.exports import export
+    from latentlang.training.question_files import read_pairs
     from latentlang.training.questions import AlignmentData, QuestionPair
     from latentlang.training.recipes import Recipe, recipe, recipe_for, recipe_names
     from latentlang.training.result import TrainingProgress, TrainingResult, is_identity
     from latentlang.training.run import train
-    from latentlang.training.sources import alignment_data, read_pairs
+    from latentlang.training.sources import alignment_data
 
 __all__ = [
     "AlignmentData",
@@ -43,7 +44,7 @@ _HOME = {
     "alignment_data": "sources",
     "export": "exports",
     "is_identity": "result",
-    "read_pairs": "sources",
+    "read_pairs": "question_files",
     "recipe": "recipes",
     "recipe_for": "recipes",
     "recipe_names": "recipes",

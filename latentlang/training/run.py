@@ -15,7 +15,7 @@ import pandas as pd
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models.registry import REGISTRY
-from latentlang.results import Provenance, package_versions
+from latentlang.provenance import Provenance, package_versions
 from latentlang.storage.files import check_out, prepare_folder, replacing, write_text
 from latentlang.storage.full import disk_may_be_full
 from latentlang.storage.lock import FolderLock

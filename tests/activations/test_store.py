@@ -20,7 +20,7 @@ from latentlang.activations import open_store, write_store
 from latentlang.activations.manifest import MANIFEST
 from latentlang.activations.shards import Layout, map_rows, stored_dtype
 from latentlang.errors import InputError
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 

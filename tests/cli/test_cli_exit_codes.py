@@ -137,7 +137,7 @@ def test_interrupted_while_reading_nothing_is_left(tmp_path):
 
 
 def test_interrupted_while_drawing_says_what_was_kept(tmp_path):
-    ran = process("-c", _STOPPED.format(module="figures.html", name="write_html"), tmp_path / "out")
+    ran = process("-c", _STOPPED.format(module="figures.page", name="write_html"), tmp_path / "out")
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == f"latentlang: interrupted; kept result.parquet, metadata.json in {tmp_path / 'out'}\n"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metadata.json", "result.parquet"]

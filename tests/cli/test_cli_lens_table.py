@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from latentlang.cli.lens_table import BARS, lens_lines, reading, sparkline
+from latentlang.cli.lens_table import BARS, lens_lines, sparkline
 from latentlang.lens import LensResult
-from latentlang.results import Provenance
+from latentlang.lens.text import reading
+from latentlang.provenance import Provenance
 
 probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 

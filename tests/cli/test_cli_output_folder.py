@@ -11,7 +11,7 @@ from latentlang.cli.output_folder import OutputFolder, default_folder, joined, p
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS
 from latentlang.lens import LensResult
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 
 def _planned(*arguments, **options):

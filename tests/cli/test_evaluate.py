@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 import latentlang as ll
 from latentlang.cli.evaluation_table import evaluation_lines
 from latentlang.evaluation import EvaluationResult, compare_evaluations
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.training import TrainingResult
 
 WRITTEN = ["accuracy.html", "metadata.json", "result.parquet"]

@@ -323,12 +323,12 @@ def test_killed_while_it_saves_the_next_run_puts_it_right(run: Run, tmp_path: Pa
 @pytest.mark.parametrize(
     ("command", "home", "name", "kept"),
     [
-        (LENS, "latentlang.figures.html", "write_html", ["result.parquet", "metadata.json"]),
+        (LENS, "latentlang.figures.page", "write_html", ["result.parquet", "metadata.json"]),
         (LENS, "latentlang.cli.lens_table", "lens_lines", ["result.parquet", "metadata.json", "lens.html"]),
         (AMONG, "latentlang.cli.single_prompt", "say_who_leads", ["result.parquet", "metadata.json", "lens.html"]),
-        (PROMPT, "latentlang.figures.html", "write_html", ["result.parquet", "metadata.json"]),
+        (PROMPT, "latentlang.figures.page", "write_html", ["result.parquet", "metadata.json"]),
         (TUNE, "latentlang.lens", "divergence", ["tuned_lens.safetensors"]),
-        (TOKENS, "latentlang.figures.html", "write_html", ["tokens.parquet", "policies.parquet", "metadata.json"]),
+        (TOKENS, "latentlang.figures.page", "write_html", ["tokens.parquet", "policies.parquet", "metadata.json"]),
         (PCA, "latentlang.cli.pca", "_print_shares", [
             "result.parquet", "bases.safetensors", "metadata.json", "pca.html",
         ]),

@@ -158,7 +158,7 @@ def test_an_interrupt_before_the_first_checkpoint_and_after_the_last_step_is_tol
         130, "latentlang: interrupted before the first checkpoint; the same command begins again\n"
     )  # fmt: skip
     with monkeypatch.context() as patch:
-        patch.setattr("latentlang.figures.html.write_html", stop)
+        patch.setattr("latentlang.figures.page.write_html", stop)
         outcome = run(*options)
     assert (outcome.code, outcome.err) == (
         130, "latentlang: interrupted; the training was finished, and its adapter and record are in out\n"

@@ -7,13 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentlang.comparison.change_table import (
-    COLUMNS,
-    exchange_family,
-    item_changes,
-    mean_over_languages,
-)
+from latentlang.comparison.change_table import COLUMNS, item_changes
 from latentlang.evaluation import holm
+from latentlang.stats.crossed import exchange_family, mean_over_languages
 
 ABOUT = {"part": "lens", "task": "sentiment", "measure": "target_last"}
 CODES = ["en", "zh", "de", "ja"]

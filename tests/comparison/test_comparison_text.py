@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from latentlang.comparison import ComparisonResult
 from latentlang.comparison.change_table import COLUMNS
 from latentlang.comparison.text import HEADLINE, findings, method, signed, unsigned, verdict, who, words_of
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 
 def _row(

@@ -7,7 +7,7 @@ import pytest
 
 from latentlang.comparison.training_record import trained_on
 from latentlang.errors import InputError
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.training import TrainingResult, recipe
 
 

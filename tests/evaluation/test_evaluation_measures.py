@@ -8,13 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError
-from latentlang.evaluation.measures import (
-    calibration_error,
-    calibration_table,
-    crossed_mean,
-    exchange_test,
-    macro_f1,
-)
+from latentlang.evaluation.measures import calibration_error, calibration_table, macro_f1
+from latentlang.stats.crossed import crossed_mean, exchange_test
 
 NAMES = ["entailment", "neutral", "contradiction"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from latentlang.geometry import AlignmentResult
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 
 def alignment_result(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from latentlang.lens.result import COLUMNS, LensResult
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 CLOSED = ("target_any", "pivot_any")
 

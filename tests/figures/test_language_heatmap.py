@@ -10,7 +10,7 @@ from latentlang.errors import InputError
 from latentlang.figures import language_heatmap, overlap_heatmap, write_html
 from latentlang.figures.style import english_name
 from latentlang.lens.multilingual import LanguageLensResult
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 
 LAYERS = 6
 READERS = ("en", "de", "hi", "fr", "ja", "th")

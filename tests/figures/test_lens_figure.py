@@ -13,7 +13,7 @@ from lens_standin import lens_result
 
 from latentlang.errors import InputError
 from latentlang.figures import lens_figure
-from latentlang.figures.scales import ceiling, layer_ticks, step
+from latentlang.figures.layout import ceiling, layer_ticks, step
 from latentlang.languages import GROUPS, language
 from latentlang.lens.result import LensResult
 

@@ -14,7 +14,7 @@ from chromium import open_page
 from latentlang.errors import InputError
 from latentlang.figures import write_html
 from latentlang.figures.loss import loss_figure
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.training import TrainingResult, recipe
 
 BEST = 20

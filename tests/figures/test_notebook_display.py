@@ -23,7 +23,8 @@ from latentlang.errors import InputError
 from latentlang.figures.notebook import MOST_ROWS, card, small_table
 from latentlang.lens import explore, language_lens
 from latentlang.models import HookedLM
-from latentlang.results import Displayed, Provenance, Result
+from latentlang.provenance import Provenance
+from latentlang.results import Displayed, Result
 from latentlang.tasks import task
 from latentlang.training import TrainingResult, recipe
 

@@ -21,9 +21,9 @@ import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.geometry import PCAResult, compare_pca, pca
 from latentlang.geometry.layer_rows import LayerRows
-from latentlang.geometry.pca import chosen_layers, chosen_pivot
 from latentlang.geometry.pca_fit import METHODS, fit, project
 from latentlang.geometry.pca_result import COLUMNS
+from latentlang.geometry.selection import chosen_layers, chosen_pivot
 from latentlang.languages import GROUPS
 
 

@@ -12,7 +12,7 @@ from small_store import spectral
 
 from latentlang.geometry.basis import oriented
 from latentlang.geometry.eigen import leading, search, worth_searching
-from latentlang.geometry.moments import Moments, products
+from latentlang.geometry.pca_fit import Moments, products
 
 
 @given(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from known import ASKED, LANGUAGES, Known, written
 
-from latentlang.cli.lens_table import reading
 from latentlang.errors import InputError
 from latentlang.lens import explore, language_lens, logit_lens
+from latentlang.lens.text import reading
 from latentlang.models import score_answers
 from latentlang.tasks import Concept
 

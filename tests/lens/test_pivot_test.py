@@ -20,7 +20,7 @@ from latentlang.lens.multilingual import LanguageLensResult, language_lens
 from latentlang.lens.pivot_test import MINIMUM_LEAD, leads, search
 from latentlang.lens.text import leader_row
 from latentlang.models import HookedLM
-from latentlang.results import Provenance
+from latentlang.provenance import Provenance
 from latentlang.tasks import Concept
 from latentlang.tasks.words import WordTask, embedded_concepts
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models import REGISTRY, HookedLM, cached_bytes, hub, load, resolve
-from latentlang.models.checkpoint_files import fingerprint
+from latentlang.models.fingerprint import checkpoint_fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +59,11 @@ def test_a_folder_is_loaded_as_it_is(folder: Path) -> None:
 
 def test_the_revision_of_a_folder_changes_with_what_is_in_it(folder: Path) -> None:
     first = load(folder).revision
-    assert first == fingerprint(folder) == load(folder).revision
+    assert first == checkpoint_fingerprint(folder) == load(folder).revision
     assert first is not None
     assert len(first) == 12
     change_config(folder, rms_norm_eps=1e-3)
-    second = fingerprint(folder)
+    second = checkpoint_fingerprint(folder)
     assert second != first
     config, model = (folder / "config.json").read_bytes(), hf.AutoModelForCausalLM.from_pretrained(folder)
     with torch.no_grad():
@@ -73,7 +73,7 @@ def test_the_revision_of_a_folder_changes_with_what_is_in_it(folder: Path) -> No
     model.save_pretrained(folder)
     assert sizes == [path.stat().st_size for path in sorted(folder.glob("*.safetensors"))]
     (folder / "config.json").write_bytes(config)
-    assert fingerprint(folder) != second
+    assert checkpoint_fingerprint(folder) != second
 
 
 @pytest.mark.parametrize("name", ["pocket", "pocket-control"])
@@ -548,16 +548,16 @@ def test_blocks_that_only_guess_ahead_are_noted(tmp_path: Path) -> None:
 
 
 def test_the_revision_is_of_the_file_that_is_loaded(folder: Path) -> None:
-    first, plain = fingerprint(folder), load(folder).read([[5, 6]]).logits
+    first, plain = checkpoint_fingerprint(folder), load(folder).read([[5, 6]]).logits
     model = tiny.model("mistral", seed=3)
     model.save_pretrained(folder / "shards", max_shard_size="20KB")
     for file in (folder / "shards").glob("*safetensors*"):
         file.rename(folder / file.name)
     assert torch.equal(load(folder).read([[5, 6]]).logits, plain), "transformers takes the one file"
-    assert fingerprint(folder) == first
+    assert checkpoint_fingerprint(folder) == first
     (folder / "model.safetensors").unlink()
     assert not torch.equal(load(folder).read([[5, 6]]).logits, plain)
-    assert fingerprint(folder) != first
+    assert checkpoint_fingerprint(folder) != first
 
 
 def test_float16_that_was_not_asked_for_gives_way_to_float32(

@@ -6,7 +6,7 @@ import torch
 import transformers as hf
 
 from latentlang.models import HookedLM
-from latentlang.models.rope import short_length
+from latentlang.models.forward import short_length
 
 LIMIT = 24
 _LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [6.0] * 4}

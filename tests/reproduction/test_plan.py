@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError, LatentlangError
+from latentlang.models.fingerprint import model_key
 from latentlang.models.registry import resolve
 from latentlang.reproduction import load_suite, plan, planning, step_keys
 from latentlang.reproduction.model_sizes import shape
-from latentlang.reproduction.step_keys import model_key
 from latentlang.reproduction.steps import STEP_KINDS, Adapter, Step, groups, merged, ordered, steps_of
 
 

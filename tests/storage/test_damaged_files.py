@@ -27,10 +27,12 @@ from latentlang.evaluation import EvaluationComparison, EvaluationResult, compar
 from latentlang.geometry import AlignmentResult, PCAResult, alignment, pca
 from latentlang.lens import ExplorerResult, LensResult, TunedLens, explore
 from latentlang.models import HookedLM
-from latentlang.models.checkpoint_files import check_config, fingerprint, weight_files
+from latentlang.models.checkpoint_files import check_config, weight_files
+from latentlang.models.fingerprint import checkpoint_fingerprint
+from latentlang.provenance import Provenance
 from latentlang.reproduction.experiments import load_suite
 from latentlang.reproduction.published_values import published
-from latentlang.results import Provenance, Result
+from latentlang.results import Result
 from latentlang.storage.step_cache import finished_steps, is_whole
 from latentlang.training import TrainingResult, is_identity, read_pairs, recipe
 from latentlang.training.result import COLUMNS
@@ -297,7 +299,7 @@ def test_model_folders(tmp_path: Path) -> None:
     def load() -> object:
         check_config(folder)
         weight_files(folder)
-        return fingerprint(folder)
+        return checkpoint_fingerprint(folder)
 
     spoilt_json(folder / "config.json", lambda: check_config(folder))
     spoilt_json(index, load)

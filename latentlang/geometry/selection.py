@@ -1,0 +1,114 @@
+"""Which layers, languages and pools of a store are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from latentlang.activations import ActivationStore
+from latentlang.arguments import ranges, split_names
+from latentlang.errors import InputError, unknown
+from latentlang.languages import Language
+from latentlang.languages import languages as find_languages
+
+Layers = str | int | Iterable[int]
+
+
+Languages = str | Language | Iterable[str | Language]
+
+
+_COMPARED = ("item", "language", "label", "text")
+
+
+def same_prompts(base: ActivationStore, tuned: ActivationStore) -> pd.DataFrame:
+    """The prompts of two stores, which are to be compared row by row.
+
+    Raises:
+        InputError: they are not the same.
+    """
+    frame, other = base.frame(), tuned.frame()
+    if len(frame) != len(other):
+        raise InputError(
+            f"the stores hold {len(frame)} and {len(other)} prompts; harvest the same prompts in both states"
+        )
+    for name in _COMPARED:
+        differs = frame[name].astype(str).to_numpy() != other[name].astype(str).to_numpy()
+        if differs.any():
+            row = int(differs.argmax())
+            raise InputError(
+                f"the stores hold different prompts: row {row} differs in {name}; harvest the same ones"
+            )
+    return frame
+
+
+def chosen_layers(layers: Layers, present: Sequence[int]) -> list[int]:
+    """Resolve a choice of layers, in order and without repeats.
+
+    Raises:
+        InputError: a layer is not there, or none is chosen.
+    """
+    if isinstance(layers, str):
+        if layers != "all":
+            raise InputError(f"layers must be 'all' or numbers such as [0, 4, 8], not {layers!r}")
+        return list(present)
+    wanted = [int(layers)] if isinstance(layers, int | np.integer) else list(layers)
+    if not wanted:
+        raise InputError("no layer was chosen; give numbers such as [0, 4, 8], or 'all'")
+    for layer in wanted:
+        if layer not in present:
+            raise InputError(f"there is no layer {layer!r} to read; there are {ranges(present)}")
+    return sorted(set(wanted))
+
+
+def chosen_languages(languages: Languages | None, present: Iterable[str]) -> list[str]:
+    """Resolve a choice of languages among those that prompts are in; a store may have codes of its own.
+
+    Raises:
+        InputError: a language is not known, or no prompt is in it.
+    """
+    there = list(dict.fromkeys(present))
+    if languages is None:
+        return there
+    given = [languages] if isinstance(languages, str | Language) else list(languages)
+    parts = [part for value in given for part in (value.split(",") if isinstance(value, str) else [value])]
+    codes: dict[str, None] = {}
+    for part in parts:
+        if isinstance(part, str) and part.strip() in there:
+            codes[part.strip()] = None
+            continue
+        for entry in find_languages(part):
+            if entry.code not in there:
+                raise unknown("language of this store", entry.code, there)
+            codes[entry.code] = None
+    return list(codes)
+
+
+def chosen_pivot(pivot: Languages, present: Iterable[str]) -> str:
+    """Resolve one language among those that prompts are in.
+
+    Raises:
+        InputError: as `chosen_languages`, or it is several.
+    """
+    codes = chosen_languages(pivot, present)
+    if len(codes) != 1:
+        raise InputError(f"the pivot is one language, not {', '.join(codes) or 'none'}")
+    return codes[0]
+
+
+def chosen_pools(asked: str | Iterable[str] | None, present: Sequence[str]) -> list[str]:
+    """Resolve a choice of pools, in order and without repeats; None is all.
+
+    Raises:
+        InputError: a pool is not there, or none is chosen.
+    """
+    if asked is None:
+        return list(present)
+    wanted = split_names(asked)
+    for pool in wanted:
+        if pool not in present:
+            raise unknown("pool", pool, present, hint=f"the store has {', '.join(present)}")
+    if not wanted:
+        raise InputError(f"no pool was chosen; the store has {', '.join(present)}")
+    return wanted

@@ -1,0 +1,143 @@
+"""Translated questions from parallel sets on the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from latentlang.errors import InputError
+from latentlang.installing import install_command
+from latentlang.languages import language
+from latentlang.seeding import generator
+from latentlang.storage.documents import printed
+from latentlang.training.question_files import _ANSWER, _INPUT, _named, _pair
+from latentlang.training.questions import QuestionPair
+
+if TYPE_CHECKING:
+    from latentlang.training.recipes import HubSet
+
+
+# Rows of a large hub set that are looked at, as a multiple of what is wanted: some are empty or say the same.
+_HUB_RESERVE = 2
+
+
+def hub_pairs(
+    hub: HubSet, *, sources: Sequence[str], target: str, rows: int | None = None, seed: int = 0
+) -> list[QuestionPair]:
+    """Translations from a set on the Hugging Face hub, or from a folder that the datasets library can read.
+
+    Args:
+        hub: which set, and which of its columns.
+        sources: languages translated from.
+        target: language translated into.
+        rows: look at so many rows, drawn at random; None for all.
+        seed: draws them.
+
+    Raises:
+        InputError: the datasets library is missing, the set is not in the cache and there is no network, or it has no
+            columns for these languages.
+    """
+    if hub.configs is not None:
+        return _joined(hub, sources, target, rows=rows, seed=seed)
+    table = _load(hub, hub.config)
+    if rows is not None and len(table) > rows:
+        table = table.select(sorted(generator("hub rows", seed).sample(range(len(table)), rows)))
+    names = list(table.column_names)
+    if hub.columns is None and {_INPUT, _ANSWER} <= set(names):
+        found = [_pair(row, f"{hub.id}, row {number}") for number, row in enumerate(table)]
+        return [pair for pair in found if pair.source in sources and pair.target == target]
+    texts = _texts_of(hub, names, [*sources, target])
+    pairs = []
+    for row in table:
+        own = texts(row)
+        into = own.get(target, "")
+        pairs += [
+            QuestionPair(_named(into), source, target, own[source], into)
+            for source in sources
+            if own.get(source) and into
+        ]
+    return pairs
+
+
+def _joined(
+    hub: HubSet, sources: Sequence[str], target: str, *, rows: int | None, seed: int
+) -> list[QuestionPair]:
+    """Translations from a set with a configuration per language, put together by the items' names.
+
+    Raises:
+        InputError: a language has no configuration, or it lacks a column.
+    """
+    configs = {language(name).code: config for name, config in (hub.configs or {}).items()}
+    texts: dict[str, dict[str, str]] = {}
+    for code in (*sources, target):
+        if code not in configs:
+            raise InputError(f"the set {hub.id!r} has no configuration for {code!r}; say it in hub.configs")
+        table = _load(hub, configs[code])
+        for column in (hub.key, hub.text):
+            if column not in table.column_names:
+                raise InputError(
+                    f"{hub.id!r} ({configs[code]}) has no column {column!r}, only {', '.join(table.column_names)}; "
+                    "say in hub.key and hub.text which they are"
+                )
+        texts[code] = {str(row[hub.key]): str(row[hub.text] or "") for row in table}
+    names = [name for name, text in texts[target].items() if text]
+    if rows is not None and len(names) > rows:
+        names = generator("hub rows", seed).sample(names, rows)
+    return [
+        QuestionPair(_named(texts[target][name]), source, target, texts[source][name], texts[target][name])
+        for name in names
+        for source in sources
+        if texts[source].get(name)
+    ]
+
+
+def _load(hub: HubSet, config: str | None) -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError(f"sets on the hub need datasets; `{install_command('train')}`") from error
+    bars = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        return datasets.load_dataset(hub.id, config, split=hub.split, revision=hub.revision)
+    except Exception as error:
+        # The library raises about everything, from connection errors to bare ValueErrors.
+        reason = printed(str(error).strip() or type(error).__name__)
+        raise InputError(
+            f"the set {hub.id!r} cannot be read ({reason}); it must be in the local cache or the hub within reach, or "
+            "give files in the paper's layout with data="
+        ) from error
+    finally:
+        if not bars:
+            datasets.enable_progress_bars()
+
+
+def _texts_of(
+    hub: HubSet, names: Sequence[str], codes: Sequence[str]
+) -> Callable[[Mapping[str, Any]], dict[str, str]]:
+    """A function from a row to language code to text.
+
+    Raises:
+        InputError: the set has no columns for the last of the languages and one more.
+    """
+    if hub.columns is None and "translation" in names:
+        return lambda row: {
+            _code(name): str(text or "") for name, text in row["translation"].items() if _code(name) in codes
+        }
+    columns = {language(name).code: column for name, column in (hub.columns or {}).items()}
+    known = {code: columns[code] for code in codes if columns.get(code) in names}
+    if codes[-1] not in known or len(known) < 2:
+        wanted = ", ".join(code for code in codes if code not in known)
+        raise InputError(
+            f"the set {hub.id!r} has the columns {', '.join(names)}; say in hub.columns which of them is {wanted}"
+        )
+    return lambda row: {code: str(row[column] or "") for code, column in known.items()}
+
+
+@cache
+def _code(name: str) -> str:
+    try:
+        return language(name.replace("_", "-")).code
+    except InputError:
+        return name
