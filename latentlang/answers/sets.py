@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from latentlang.answers.policy import counted
 from latentlang.answers.tokenbytes import Ids, TokenBytes
 from latentlang.errors import InputError, unknown
 
@@ -135,18 +134,6 @@ class AnswerSets:
         found = [self._sets[language, name].ids for name in labels if (language, name) in self._sets]
         ids: Ids = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
         return ids
-
-    def ids(
-        self,
-        language: str,
-        label: str,
-        policy: str = "exclusive",
-        *,
-        against: Iterable[str] | None = None,
-        pivot: str | Iterable[str] = "en",
-    ) -> Ids:
-        """Ids that count for a label under a policy; empty where the label is lost. See `policy.counted`."""
-        return counted(self, language, label, policy=policy, against=against, pivot=pivot).ids
 
     def twins(self, language: str, label: str) -> tuple[str, ...]:
         """Languages whose answers to the label are the very same strings: no reading can tell these apart."""

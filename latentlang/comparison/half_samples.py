@@ -60,7 +60,7 @@ class Cells:
             before: what the measure's family gave before.
             after: the same afterwards, with the same draws.
             place: of the measure among those of its family.
-            scale: as of `geometry.catalogue.Measure`.
+            scale: as of `geometry.measure_registry.Measure`.
         """
         both = (before, after)
         values = [_numbers(found.values[place], scale) for found in both]

@@ -43,7 +43,8 @@ from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import counted, percent
 
 if TYPE_CHECKING:
-    from latentlang.comparison import AlignmentComparison, ComparisonResult
+    from latentlang.comparison.alignment_result import AlignmentComparison
+    from latentlang.comparison.result import ComparisonResult
 
 _MOST_POINTS = 40  # of a language in the PCA: twenty languages must stay light
 _LONGEST_NAME = 60

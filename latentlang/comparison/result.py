@@ -131,7 +131,7 @@ class ComparisonResult(Result):
         Raises:
             InputError: there is no folder, or the file cannot be written.
         """
-        from latentlang.report import write_comparison
+        from latentlang.comparison.report import write_comparison
 
         if path is None and self.folder is None:
             raise InputError("this comparison was not saved; say where the page goes: report(path)")

@@ -113,7 +113,7 @@ def compare(
         pivot: language whose answers might show in the middle layers, and that alignment is measured with.
         score: what the evaluation compares, see `evaluation.SCORES`.
         policy: what the lens does with tokens that languages share, see `logit_lens`.
-        measures: families of alignment measures (`geometry.catalogue.FAMILIES`), or ``"all"``.
+        measures: families of alignment measures (`geometry.measure_registry.FAMILIES`), or ``"all"``.
         layers: ``"all"`` or numbers, of the geometry; the lens always reads all.
         pools: which vectors stand for a prompt in the geometry; the first is drawn in the PCA.
         permutations: how often translations are unpaired for the nulls of the alignment.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from latentlang.figures.header import LONGEST_MODEL
 from latentlang.figures.style import plain, safe, shortened
 from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import counted
@@ -14,17 +15,15 @@ if TYPE_CHECKING:
 
     from latentlang.provenance import Provenance
 
-_LONGEST_MODEL = 48
-
 
 def subtitle(made: Provenance, summary: pd.DataFrame) -> list[str]:
     """Model, adapter, items, shots, answers and score, safe for a label."""
     settings = made.settings
-    parts = [f"model {safe(shortened(made.model, _LONGEST_MODEL))}"]
+    parts = [f"model {safe(shortened(made.model, LONGEST_MODEL))}"]
     if after := settings.get("after"):
-        parts.append(f"after: {safe(shortened(str(after), _LONGEST_MODEL))}")
+        parts.append(f"after: {safe(shortened(str(after), LONGEST_MODEL))}")
     if made.adapter:
-        parts.append(f"adapter {safe(shortened(made.adapter, _LONGEST_MODEL))}")
+        parts.append(f"adapter {safe(shortened(made.adapter, LONGEST_MODEL))}")
     counts = sorted(set(summary["n"]))
     span = counts[0] if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     parts.append(f"{counted(span, 'item')} a language")

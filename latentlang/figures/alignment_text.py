@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from latentlang.figures.header import LONGEST_MODEL
 from latentlang.figures.style import english_name, plain, safe, shortened
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.provenance import Provenance
 from latentlang.text import counted, percent
 
-_LONGEST_MODEL = 48
 _POOLS = {
     "mean": "all tokens",
     "mean_no_bos": "without the beginning token",
@@ -40,8 +40,8 @@ def title(made: Provenance, measures: Sequence[str], pairs: Sequence[tuple[str, 
 
 def subtitle(made: Provenance, *, items: Sequence[int]) -> str:
     """Model, adapter, task, items and what chance is, in one line."""
-    parts = [f"model {safe(shortened(made.model, _LONGEST_MODEL))}"]
-    parts.append(f"adapter {safe(shortened(made.adapter, _LONGEST_MODEL))}" if made.adapter else "no adapter")
+    parts = [f"model {safe(shortened(made.model, LONGEST_MODEL))}"]
+    parts.append(f"adapter {safe(shortened(made.adapter, LONGEST_MODEL))}" if made.adapter else "no adapter")
     parts.append(safe(made.task))
     counts = sorted({int(count) for count in items})
     if counts:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.header import made_with
+from latentlang.figures.header import LONGEST_MODEL, made_with
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.lens_notes import wrapped
 from latentlang.figures.style import (
@@ -48,7 +48,6 @@ _ROW, _TOP, _HEAD, _BELOW, _LEFT = 22, 84, 28, 116, 132
 _TITLE_LETTER, _TITLE_LINE = 7.6, 17  # width and height in pixels that a bold title takes
 _MOST_WRITTEN = 34  # cells in a row of the whole figure that are wide enough for a number
 _GAP = 0.018
-_LONGEST_MODEL = 48
 
 
 class LensChanges(Protocol):
@@ -308,11 +307,11 @@ class _Drawing:
     def _frame(self) -> None:
         height = len(self.codes) * _ROW
         adapter = (
-            f"adapter {safe(shortened(self.made.adapter, _LONGEST_MODEL))}"
+            f"adapter {safe(shortened(self.made.adapter, LONGEST_MODEL))}"
             if self.made.adapter
             else "no adapter"
         )
-        under = [f"model {safe(shortened(self.made.model, _LONGEST_MODEL))}", adapter, safe(self.made.task)]
+        under = [f"model {safe(shortened(self.made.model, LONGEST_MODEL))}", adapter, safe(self.made.task)]
         under.append("□ more than chance anywhere in the map")
         if self.seen:
             under.append("■ language seen in training")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from latentlang.figures.page import caption, escaped, footer, meta_of, plot, texts, write_page
+from latentlang.figures.page import caption_html, escaped, footer, meta_of, plot, texts, write_page
 
 # A figure in a closed part has no width when it is drawn; what is printed must be open.
 _SCRIPT = """<script>
@@ -201,7 +201,7 @@ def _block(block: Block, numbers: Iterator[int]) -> Iterator[str]:
         meta = meta_of(block.figure)
         words = block.caption if block.caption is not None else texts(meta, "how_to_read")
         drawn = plot(block.figure, f"figure-{number}", label=block.label, library=number == 1)
-        yield f"<figure>\n{drawn}{caption(words, heading='h3')}</figure>"
+        yield f"<figure>\n{drawn}{caption_html(words, heading='h3')}</figure>"
     elif isinstance(block, Table):
         yield _table(block)
     elif isinstance(block, Facts):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from latentlang.figures.style import plain
 from latentlang.provenance import Provenance
 
-_LONGEST_MODEL = 48
+LONGEST_MODEL = 48
 
 
 # By what a reading is named everywhere: only the plain lens reads the layer as it is.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.header import is_tuned, made_with
+from latentlang.figures.header import LONGEST_MODEL, is_tuned, made_with
 from latentlang.figures.layout import ceiling, grid, layer_ticks, step
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points
 from latentlang.figures.style import (
@@ -39,7 +39,6 @@ _TOP, _BELOW, _LEFT, _RIGHT = 92, 104, 64, 18
 _HEAD, _ROW_HEIGHT, _ROW_GAP = 46, 200, 26
 _GAPS = (0.03, 0.07)  # of the width, between the columns: the difference has an axis of its own
 _SMALL, _SMALL_HEAD = 118, 26
-_LONGEST_MODEL = 48
 _ALONE = {"all": "", "seen": ", seen in training", "unseen": ", never seen in training"}
 _GROUPS = {
     "all": "mean over {}", "seen": "mean over {} seen in training", "unseen": "mean over {} never seen in training",
@@ -314,8 +313,8 @@ class _Drawing:
         counts = sorted(set(self.asked.values()))
         items = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         under = [
-            f"model {safe(shortened(made.model, _LONGEST_MODEL))}",
-            f"adapter {safe(shortened(after, _LONGEST_MODEL))}" if after else "no adapter",
+            f"model {safe(shortened(made.model, LONGEST_MODEL))}",
+            f"adapter {safe(shortened(after, LONGEST_MODEL))}" if after else "no adapter",
             safe(made.task), f"{counted(items, 'item')} a language", f"policy {safe(made.policy)}",
         ]  # fmt: skip
         if is_tuned(made):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from latentlang.figures.header import _LONGEST_MODEL, is_tuned, lens_words
+from latentlang.figures.header import LONGEST_MODEL, is_tuned, lens_words
 from latentlang.figures.style import MUTED, english_name, own_name, plain_name, safe, shortened
 from latentlang.provenance import Provenance
 from latentlang.text import counted
@@ -38,8 +38,8 @@ def _sources(made: Provenance, codes: Sequence[str]) -> list[str]:
 
 def subtitle(made: Provenance, codes: Sequence[str], items: Mapping[str, int]) -> str:
     """Model, adapter, items, shots, policy and accuracy, in one line."""
-    parts = [f"model {safe(shortened(made.model, _LONGEST_MODEL))}"]
-    parts.append(f"adapter {safe(shortened(made.adapter, _LONGEST_MODEL))}" if made.adapter else "no adapter")
+    parts = [f"model {safe(shortened(made.model, LONGEST_MODEL))}"]
+    parts.append(f"adapter {safe(shortened(made.adapter, LONGEST_MODEL))}" if made.adapter else "no adapter")
     counts = sorted({items[code] for code in codes if code in items})
     if counts:
         each = " each" if len(codes) > 1 else ""

@@ -11,7 +11,6 @@ from typing import Any
 import plotly.graph_objects as go
 import plotly.io
 
-from latentlang.figures.page import caption as caption_html
 from latentlang.figures.style import BASELINE, GRID, INK, MUTED, PAPER, PIVOT, TARGET, font_stack, plain
 from latentlang.storage.files import write_text
 
@@ -182,7 +181,7 @@ def texts(meta: dict[str, Any], name: str) -> list[str]:
     return [str(text) for text in meta.get(name, ())]
 
 
-def caption(paragraphs: Sequence[str], *, heading: str = "h2") -> str:
+def caption_html(paragraphs: Sequence[str], *, heading: str = "h2") -> str:
     """How a figure is read, below it; nothing where there is nothing to say."""
     if not paragraphs:
         return ""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from latentlang.figures.header import LONGEST_MODEL
 from latentlang.figures.style import english_name, plain, safe, shortened
 from latentlang.provenance import Provenance
 from latentlang.text import counted
 
-_LONGEST_MODEL = 48
 _POOLS = {
     "mean": "mean over all tokens of the prompt",
     "mean_no_bos": "mean over all tokens but the beginning one",
@@ -32,10 +32,10 @@ def title(made: Provenance) -> str:
 def subtitle(made: Provenance, *, prompts: int, drawn: int) -> str:
     """Models and adapter, number of prompts (of the first view) and of those drawn, and what was pooled: one line."""
     tuned = made.settings.get("tuned")
-    adapter = safe(shortened(made.adapter, _LONGEST_MODEL)) if made.adapter else ""
-    parts = [f"{'base' if tuned else 'model'} {safe(shortened(made.model, _LONGEST_MODEL))}"]
+    adapter = safe(shortened(made.adapter, LONGEST_MODEL)) if made.adapter else ""
+    parts = [f"{'base' if tuned else 'model'} {safe(shortened(made.model, LONGEST_MODEL))}"]
     if isinstance(tuned, Mapping):
-        name = safe(shortened(str(tuned.get("model")), _LONGEST_MODEL))
+        name = safe(shortened(str(tuned.get("model")), LONGEST_MODEL))
         parts.append(f"tuned {name}{f' + adapter {adapter}' if adapter else ''}")
     else:
         parts.append(f"adapter {adapter}" if adapter else "no adapter")

@@ -97,7 +97,7 @@ def alignment(
         pivot: compare each language with this one only; by default every pair.
         layers: ``"all"``, or numbers of layers.
         pools: names of pools; by default all in the store.
-        measures: families of measures (`catalogue.FAMILIES`), or ``"all"``.
+        measures: families of measures (`measure_registry.FAMILIES`), or ``"all"``.
         items: ``"pairwise"``: all items that a pair has in common; ``"common"``: only those all languages have.
         null: ``"items"``, ``"within-label"`` or ``"within-length"``.
         components: principal components of all languages stacked for which Pearson r is taken.

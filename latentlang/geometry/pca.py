@@ -54,8 +54,8 @@ def pca(
     """Principal components of each layer over the prompts of all languages together (Zhang et al. 2024, section 6.2).
 
     Each layer is one PCA of ``[prompt, d_model]`` vectors less their mean, not scaled (Pearson 1901). The axes are
-    exact (see `latentlang.geometry.pca_fit`) and computed in float64, whatever the dtype stored; activations are read in
-    batches, so that memory does not grow with their number. Signs: the largest loading of each axis is positive.
+    exact (see `latentlang.geometry.pca_fit`) and computed in float64, whatever the dtype stored; activations are read
+    in batches, so that memory does not grow with their number. Signs: the largest loading of each axis is positive.
 
     As in the paper, the vectors are by default the mean over *all* tokens of the prompt, so that they carry the
     few-shot block, the beginning token and, through 1/T, the prompt's length; pools that leave these out are used where

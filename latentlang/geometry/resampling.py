@@ -137,7 +137,7 @@ def interval(values: Floats, halves: Floats, *, n: int, scale: str, level: float
         values: ``[pair]``.
         halves: the same for each half sample, ``[resample, pair]``.
         n: number of items.
-        scale: as of `catalogue.Measure`.
+        scale: as of `measure_registry.Measure`.
         level: coverage.
 
     Returns:

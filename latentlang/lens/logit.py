@@ -58,7 +58,7 @@ def logit_lens(
             way); ``shared`` counts like ``exclusive`` and gives the mass of the shared tokens as its own curve;
             ``sequence`` gives the probability of the whole answer up to what closes it (teacher-forced, see
             `models.score_answers`), so that answers with a common beginning are told apart; it runs every answer,
-            and for the null of an open task at most `roles.MOST_NULLS` wrong ones per item, drawn by `seed`.
+            and for the null of an open task at most `answer_curves.MOST_NULLS` wrong ones per item, drawn by `seed`.
         protocol: ``corrected``, or ``as-published``: the reference paper's own answer sets (character prefixes, single
             letters and all) with its policy, ``drop``.
         tuned: translators to read the layers through (`train_tuned_lens`); not with policy ``sequence``.

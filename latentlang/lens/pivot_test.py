@@ -109,10 +109,10 @@ def find_leaders(
     permutations: int = 1000,
     minimum: float = MINIMUM_LEAD,
 ) -> Leaders:
-    """Find the leading language; see `polyglot.LanguageLensResult.leaders`.
+    """Find the leading language; see `multilingual.LanguageLensResult.leaders`.
 
     Args:
-        table: as of `polyglot.LanguageLensResult`.
+        table: as of `multilingual.LanguageLensResult`.
         provenance: its settings name the source language; its seed draws resamples and permutations.
         level: coverage of intervals.
         permutations: number of permutations.

@@ -11,7 +11,7 @@ from latentlang.errors import ModelError, shown
 from latentlang.paths import is_present
 from latentlang.storage import documents, tensors
 
-_AGAIN = "fetch the model again"
+FETCH_AGAIN = "fetch the model again"
 _WEIGHT_FILE = re.compile(r"[\w+][\w.+-]*\.safetensors", re.ASCII)
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
@@ -32,7 +32,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: it cannot be read.
     """
-    return documents.read_json(path, kind=dict, then=_AGAIN, error=ModelError)
+    return documents.read_json(path, kind=dict, then=FETCH_AGAIN, error=ModelError)
 
 
 class _Index(documents.Record):
@@ -57,7 +57,7 @@ def weight_files(folder: Path) -> list[Path]:
         files = [folder / _SINGLE]
     elif (folder / _INDEX).exists():
         index = documents.checked(
-            _Index, read_json(folder / _INDEX), folder / _INDEX, then=_AGAIN, error=ModelError
+            _Index, read_json(folder / _INDEX), folder / _INDEX, then=FETCH_AGAIN, error=ModelError
         )
         names = sorted(set(index.weight_map.values()))
         for name in names:
@@ -65,7 +65,7 @@ def weight_files(folder: Path) -> list[Path]:
             if not _WEIGHT_FILE.fullmatch(name):
                 raise documents.damaged(
                     folder / _INDEX, f"it names {shown(name)}, which is no weight file of this folder",
-                    then=_AGAIN, error=ModelError,
+                    then=FETCH_AGAIN, error=ModelError,
                 )  # fmt: skip
         missing = [name for name in names if not (folder / name).exists()]
         if missing or not names:
@@ -97,7 +97,7 @@ def safetensors_header(file: Path) -> dict[str, Any]:
     Raises:
         ModelError: it is no safetensors file, or it ends too early.
     """
-    return tensors.safetensors_header(file, then=_AGAIN, error=ModelError)
+    return tensors.safetensors_header(file, then=FETCH_AGAIN, error=ModelError)
 
 
 def check_config(folder: Path) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def check_config(folder: Path) -> dict[str, Any]:
             )
         raise ModelError(f"{str(folder)!r} holds no model (no config.json); name the folder that has one")
     config = read_json(path)
-    documents.checked(_Config, config, path, then=_AGAIN, error=ModelError)
+    documents.checked(_Config, config, path, then=FETCH_AGAIN, error=ModelError)
     names = [str(name) for name in config.get("architectures") or ()]
     what = shown(names[0] if names else str(config.get("model_type") or "unknown"))[1:-1]
     if config.get("is_encoder_decoder"):
@@ -143,7 +143,8 @@ def check_depth(config: Mapping[str, Any], files: Iterable[Path]) -> None:
             depth = part.get(name)
             if isinstance(depth, int | float) and depth > tensors:
                 raise ModelError(
-                    f"the config says {name} {shown(depth)}, and the weights have {tensors:,} tensors in all; {_AGAIN}"
+                    f"the config says {name} {shown(depth)}, and the weights have {tensors:,} tensors in all; "
+                    f"{FETCH_AGAIN}"
                 )
 
 

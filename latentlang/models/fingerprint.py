@@ -6,18 +6,20 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from latentlang.errors import ModelError
-from latentlang.models import HookedLM
-from latentlang.models.checkpoint_files import _AGAIN, safetensors_header, weight_files
+from latentlang.models.checkpoint_files import FETCH_AGAIN, safetensors_header, weight_files
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.storage import documents
 
 # Numbers looked at per weight tensor, evenly spread. Any optimiser step changes some of them.
+if TYPE_CHECKING:
+    from latentlang.models.hooked import HookedLM
+
 _SAMPLES = 64
 
 
@@ -74,7 +76,7 @@ def checkpoint_fingerprint(folder: Path) -> str:
     reading 15 GB would take longer than many a look into the model.
     """
     config = folder / "config.json"
-    with documents.reading(config, then=_AGAIN, error=ModelError):
+    with documents.reading(config, then=FETCH_AGAIN, error=ModelError):
         digest = hashlib.sha256(config.read_bytes())
     for file in weight_files(folder):
         size = file.stat().st_size

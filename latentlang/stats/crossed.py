@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from latentlang.evaluation.measures import Floats
 from latentlang.stats.intervals import RESAMPLES
 
 #: Of fewer languages nothing is claimed about others: a bootstrap of so few says too much.
@@ -14,6 +14,7 @@ FEWEST_LANGUAGES = 5
 
 
 #: Random exchanges of a test; p-values then come in steps of 0.0001.
+Floats = NDArray[np.float64]
 EXCHANGES = 9_999
 
 

@@ -11,7 +11,7 @@ from latentlang.installing import install_command
 from latentlang.languages import language
 from latentlang.seeding import generator
 from latentlang.storage.documents import printed
-from latentlang.training.question_files import _ANSWER, _INPUT, _named, _pair
+from latentlang.training.question_files import ANSWER, INPUT, as_pair, language_named
 from latentlang.training.questions import QuestionPair
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 # Rows of a large hub set that are looked at, as a multiple of what is wanted: some are empty or say the same.
-_HUB_RESERVE = 2
+HUB_RESERVE = 2
 
 
 def hub_pairs(
@@ -44,8 +44,8 @@ def hub_pairs(
     if rows is not None and len(table) > rows:
         table = table.select(sorted(generator("hub rows", seed).sample(range(len(table)), rows)))
     names = list(table.column_names)
-    if hub.columns is None and {_INPUT, _ANSWER} <= set(names):
-        found = [_pair(row, f"{hub.id}, row {number}") for number, row in enumerate(table)]
+    if hub.columns is None and {INPUT, ANSWER} <= set(names):
+        found = [as_pair(row, f"{hub.id}, row {number}") for number, row in enumerate(table)]
         return [pair for pair in found if pair.source in sources and pair.target == target]
     texts = _texts_of(hub, names, [*sources, target])
     pairs = []
@@ -53,7 +53,7 @@ def hub_pairs(
         own = texts(row)
         into = own.get(target, "")
         pairs += [
-            QuestionPair(_named(into), source, target, own[source], into)
+            QuestionPair(language_named(into), source, target, own[source], into)
             for source in sources
             if own.get(source) and into
         ]
@@ -85,7 +85,9 @@ def _joined(
     if rows is not None and len(names) > rows:
         names = generator("hub rows", seed).sample(names, rows)
     return [
-        QuestionPair(_named(texts[target][name]), source, target, texts[source][name], texts[target][name])
+        QuestionPair(
+            language_named(texts[target][name]), source, target, texts[source][name], texts[target][name]
+        )
         for name in names
         for source in sources
         if texts[source].get(name)

@@ -12,7 +12,7 @@ from latentlang.paths import given_path, is_folder
 from latentlang.tasks.files import PathLike, read_json
 from latentlang.training.questions import QuestionPair
 
-_INPUT, _ANSWER = "input", "answer"
+INPUT, ANSWER = "input", "answer"
 
 
 _ORDER = "\nTranslate the input from "
@@ -51,16 +51,16 @@ def read_pairs(path: PathLike) -> list[QuestionPair]:
 def _records(path: Path) -> Iterator[QuestionPair]:
     records = read_json(path)
     if not isinstance(records, list) or not records:
-        raise InputError(f"{path} must hold a list of {{{_INPUT}, {_ANSWER}}}")
+        raise InputError(f"{path} must hold a list of {{{INPUT}, {ANSWER}}}")
     for number, record in enumerate(records):
-        yield _pair(record, f"{path}, item {number}")
+        yield as_pair(record, f"{path}, item {number}")
 
 
-def _pair(record: object, where: str) -> QuestionPair:
+def as_pair(record: object, where: str) -> QuestionPair:
     """One record in the paper's layout."""
-    texts = [record.get(key) for key in (_INPUT, _ANSWER)] if isinstance(record, Mapping) else []
+    texts = [record.get(key) for key in (INPUT, ANSWER)] if isinstance(record, Mapping) else []
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
-        raise InputError(f"{where}: expected an object with the texts {_INPUT!r} and {_ANSWER!r}")
+        raise InputError(f"{where}: expected an object with the texts {INPUT!r} and {ANSWER!r}")
     question, translation = map(str, texts)
     text, source, target = _ordered(question)
     if not target:
@@ -72,7 +72,7 @@ def _pair(record: object, where: str) -> QuestionPair:
         codes = [language(name).code for name in (source, target)]
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    return QuestionPair(_named(translation), codes[0], codes[1], text, translation)
+    return QuestionPair(language_named(translation), codes[0], codes[1], text, translation)
 
 
 def _ordered(text: str) -> tuple[str, str, str]:
@@ -93,5 +93,6 @@ def _ordered(text: str) -> tuple[str, str, str]:
     return (question, *names) if source and target else (text, "", "")
 
 
-def _named(translation: str) -> str:
+def language_named(translation: str) -> str:
+    """Code of the language that an order names; the name itself where it is unknown."""
     return hashlib.sha256(translation.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -18,7 +18,7 @@ from latentlang.tasks.labels import (
 )
 from latentlang.tasks.pairs import EmbeddedPairs, nli_pairs, paraphrase_pairs
 from latentlang.tasks.reviews import Review, train_reviews, write_review
-from latentlang.training.hub_pairs import _HUB_RESERVE, hub_pairs
+from latentlang.training.hub_pairs import HUB_RESERVE, hub_pairs
 from latentlang.training.leakage import check_no_answers
 from latentlang.training.question_files import read_pairs
 from latentlang.training.questions import AlignmentData, QuestionPair, choose, parallel_pairs
@@ -64,7 +64,7 @@ def alignment_data(
         )
         notes.append(f"the questions are those that the {task.name} task evaluates with")
     elif conditions.hub:
-        wanted = None if conditions.per_pair is None else conditions.per_pair * _HUB_RESERVE
+        wanted = None if conditions.per_pair is None else conditions.per_pair * HUB_RESERVE
         pairs = [
             pair
             for one in conditions.hub

@@ -9,8 +9,17 @@ from plotly.offline import get_plotlyjs
 
 from latentlang.errors import InputError
 from latentlang.figures import write_html
-from latentlang.figures.document import Cell
-from latentlang.report import Details, Document, Facts, Figure, Section, Table, Text, write_document
+from latentlang.figures.document import (
+    Cell,
+    Details,
+    Document,
+    Facts,
+    Figure,
+    Section,
+    Table,
+    Text,
+    write_document,
+)
 
 BAD = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

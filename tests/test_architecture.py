@@ -1,0 +1,119 @@
+"""The house: each room imports only rooms above it, and no two modules need each other to be imported."""
+
+import ast
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import latentlang
+
+ROOT = Path(latentlang.__file__).parent
+#: Rooms and single modules, each of which may import those before it (docs/architecture.md, README: The house).
+ORDER = (
+    "printable", "errors", "text", "arguments", "paths", "installing", "workers", "languages", "seeding", "devices",
+    "storage", "provenance", "results", "stats", "downloads", "tasks", "answers", "models", "activations", "geometry",
+    "figures", "lens", "training", "evaluation", "comparison", "widgets", "reproduction", "cli", "__main__", "__init__",
+)  # fmt: skip
+#: Pairs that know each other only when a method runs or for a type: a result draws or compares itself (the pattern of
+#: pandas' ``.plot``), a model hands out its bridge, a probe runs on the runner that asks it.
+LAZY_CIRCLES = (
+    {"comparison.report", "comparison.result"},
+    {"evaluation.comparison", "evaluation.result"},
+    {"figures.header", "figures.notebook", "provenance", "results"},
+    {"models.bridge", "models.hooked"},
+    {"models.conduct", "models.forward"},
+)
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in ROOT.rglob("*.py")}
+
+
+def _statements(body: list[ast.stmt], *, lazy: bool) -> Iterator[ast.stmt]:
+    for node in body:
+        typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if lazy or not (typing_only or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            yield node
+            for field in ("body", "orelse", "finalbody", "handlers"):
+                yield from _statements(getattr(node, field, []), lazy=lazy)
+
+
+def imported(module: str, *, lazy: bool) -> set[str]:
+    """Modules of the package that a module imports; with `lazy` also within functions and for types."""
+    found = set()
+    for node in _statements(MODULES[module].body, lazy=lazy):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "latentlang":
+            home = node.module.removeprefix("latentlang").removeprefix(".") or "__init__"
+            names = [f"{home}.{alias.name}".removeprefix("__init__.") for alias in node.names]
+            found |= {name if name in MODULES else home for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.removeprefix("latentlang.") for alias in node.names if "latentlang." in alias.name
+            }
+    return found & MODULES.keys()
+
+
+def _reached(start: str, edges: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for name in edges.get(waiting.pop(), set()) - seen:
+            seen.add(name)
+            waiting.append(name)
+    return seen
+
+
+def circles(*, lazy: bool) -> list[set[str]]:
+    edges = {name: imported(name, lazy=lazy) for name in MODULES}
+    reached = {name: _reached(name, edges) for name in MODULES}
+    groups = {frozenset(other for other in reached[name] if name in reached[other]) for name in MODULES}
+    return [set(group) for group in groups if group]
+
+
+def _room(module: str) -> str:
+    return module.split(".")[0]
+
+
+def test_every_room_has_its_place():
+    assert {_room(module) for module in MODULES} == set(ORDER)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_room_imports_only_rooms_above_it(module):
+    own = ORDER.index(_room(module))
+    below = {name for name in imported(module, lazy=False) if ORDER.index(_room(name)) > own}
+    assert not below
+
+
+def test_no_module_needs_another_that_needs_it():
+    assert not circles(lazy=False)
+
+
+def test_circles_of_methods_are_the_known_ones():
+    assert sorted(map(sorted, circles(lazy=True))) == sorted(map(sorted, LAZY_CIRCLES))
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if not name.startswith("cli.")))
+def test_no_private_name_is_imported_from_another_module(module):
+    private = [
+        f"{node.module}.{alias.name}"
+        for node in _statements(MODULES[module].body, lazy=True)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("latentlang")
+        for alias in node.names
+        if alias.name.startswith("_")
+    ]
+    assert not private
+
+
+@pytest.mark.parametrize(
+    "package", ["latentlang", *(f"latentlang.{room}" for room in ("evaluation", "models", "training"))]
+)
+def test_every_name_that_a_package_promises_is_there(package):
+    module = import_module(package)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
