@@ -71,7 +71,6 @@ _ROOMS = (
     "languages",
     "lens",
     "models",
-    "report",
     "results",
     "tasks",
     "training",

@@ -12,7 +12,6 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from latentlang.languages import language as find_language
-from latentlang.lens.text import reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +37,7 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     """Lines for a terminal of a width: per language its curves, their nulls and a sentence."""
     # Here, not above: figures load torch, and an option that is refused should not wait for it.
     from latentlang.figures.header import is_tuned
+    from latentlang.lens.text import reading
 
     summary, gap, copied = result.summary(), result.gap(), result.gap(role="source")
     settings = result.provenance.settings

@@ -163,14 +163,14 @@ def test_one_cache_has_one_run_at_a_time(done, small, mistral, tmp_path):
 
 def test_a_model_that_arrives_during_the_run_has_one_key(small, mistral, tmp_path, monkeypatch):
     """Before a hub model is there its commit is not known; what was run must be found under the same key after."""
+    from latentlang.models import fingerprint
     from latentlang.models.registry import ModelInfo
-    from latentlang.reproduction import step_keys as keys_module
     from latentlang.reproduction import step_runner as running
 
     arrived: list[str] = []
     hub = ModelInfo("org/model", "org/model")
     planned = plan(str(small), model=mistral, only=["acc"], cache=tmp_path / "cache", **QUICK)
-    for place in (execution, keys_module):
+    for place in (execution, fingerprint):
         monkeypatch.setattr(place, "resolve", lambda _name: hub)
         monkeypatch.setattr(place, "cached_commit", lambda _info: "c0ffee" if arrived else None)
     monkeypatch.setattr(execution, "fetch", lambda *_args, **_options: arrived.append("now"))

@@ -11,7 +11,7 @@ import pytest
 import tiny
 import torch
 
-from latentlang.answers import answer_sets, token_bytes
+from latentlang.answers import answer_sets, counted, token_bytes
 from latentlang.errors import InputError
 from latentlang.installing import install_command
 from latentlang.lens import explore
@@ -116,13 +116,13 @@ def test_words_equal_the_slow_reference(pocket):
     reading = pocket.read([PROMPT], positions="last")
     probabilities = pocket.unembed(reading.resid[0]).double().softmax(-1).numpy()
     for code in answers:
-        ids = sets.ids(code, "nature/flower")
+        ids = counted(sets, code, "nature/flower").ids
         for layer in range(1, pocket.n_layers + 1):
             place = reading.layers.index(layer)
             assert words.at[(code, layer), "answer"] == pytest.approx(
                 probabilities[place, ids].sum(), rel=1e-4
             )
-            wrong = [probabilities[place, sets.ids(code, name)].sum() for name in labels[1:]]
+            wrong = [probabilities[place, counted(sets, code, name).ids].sum() for name in labels[1:]]
             null = words.at[(code, layer), "null"]
             assert min(wrong) - 1e-9 <= null <= max(wrong) + 1e-9
 
