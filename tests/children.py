@@ -53,6 +53,8 @@ class Child:
 
     def _within(self, run: Callable[[Inside], object], inside: Inside) -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # transformers loads weights in threads, and a new thread asks torch for a pool that no fork keeps.
+        os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
         try:
             run(inside)
         except KeyboardInterrupt:
