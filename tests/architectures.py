@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import transformers as hf
+from tiny import widen
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -83,18 +84,6 @@ def small(default: Any) -> dict[str, Any]:
             "rope_type": "default", "rope_theta": 1e4, **rope, "mrope_section": [2, 1, 1],
         }  # fmt: skip
     return {**sizes, **_MORE.get(model_type, {})}
-
-
-def widen(built: Any) -> Any:
-    """The model with weights wide enough that what is forgotten shows, in eval mode."""
-    with torch.no_grad():
-        for name, parameter in built.named_parameters():
-            if parameter.ndim == 1:
-                parameter.add_(torch.randn_like(parameter) * 0.1)
-            else:
-                parameter.copy_(torch.randn_like(parameter) * (0.5 if "embed" in name else 0.15))
-    built.tie_weights()
-    return built.eval()
 
 
 def model(model_type: str, *, seed: int = 0) -> Any:

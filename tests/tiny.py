@@ -109,6 +109,19 @@ CONFIGS: dict[str, Callable[[], Any]] = {
 }
 
 
+def widen(built: Any) -> Any:
+    """The model with weights wide enough that what is forgotten shows, in eval mode."""
+    with torch.no_grad():
+        for name, parameter in built.named_parameters():
+            if parameter.ndim == 1:
+                # norms' weights and biases: away from 1 and 0, where a forgotten one would not show
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+            else:
+                parameter.copy_(torch.randn_like(parameter) * (0.5 if "embed" in name else 0.15))
+    built.tie_weights()
+    return built.eval()
+
+
 def model(
     architecture: str = "mistral",
     *,
@@ -131,12 +144,4 @@ def model(
     built = hf.AutoModelForCausalLM.from_config(
         config, **({} if attn is None else {"attn_implementation": attn})
     )
-    with torch.no_grad():
-        for name, parameter in built.named_parameters():
-            if parameter.ndim == 1:
-                # norms' weights and biases: away from 1 and 0, where a forgotten one would not show
-                parameter.add_(torch.randn_like(parameter) * 0.1)
-            else:
-                parameter.copy_(torch.randn_like(parameter) * (0.5 if "embed" in name else 0.15))
-    built.tie_weights()
-    return built.to(dtype).eval()
+    return widen(built).to(dtype)

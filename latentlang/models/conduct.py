@@ -1,6 +1,6 @@
 """What a model's forward allows: prompts side by side, and few-shot blocks run once. Tried on probes at first use.
 
-Nothing is looked at before it is needed: a single prompt costs no probe; a batch costs 123 tokens, a shared block 102
+Nothing is looked at before it is needed: a single prompt costs no probe; a batch costs 123 tokens, a shared block 96
 more, and prompts longer than a window that the config names about three times the window. Once per model.
 """
 
