@@ -82,7 +82,7 @@ def time_rows(
         prompts = with_questions(random_prompts(count, length, part, config.vocab_size), int(length * part))
 
         def dropped(prompts: list[TokenizedPrompt] = prompts) -> None:
-            reader = lm.reader(pool=POOLS, logits=False)
+            reader = lm.reader(pools=POOLS, logits=False)
             tokens = PromptTokens(lm, reader, prompts)
             for start in range(0, count, rows):
                 for _reading in reader.stream(tokens.rows(start, min(start + rows, count))):

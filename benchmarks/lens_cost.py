@@ -67,10 +67,10 @@ def build(config: Any, device: str) -> PreTrainedModel:
     return model.eval()
 
 
-def random_prompts(count: int, length: int, share: float, vocabulary: int) -> list[list[int]]:
+def random_prompts(count: int, length: int, share_prefix: float, vocabulary: int) -> list[list[int]]:
     """Token ids of prompts of somewhat different length that begin with the same block."""
     draw = np.random.default_rng(0)
-    block = draw.integers(3, vocabulary, int(length * share)).tolist()
+    block = draw.integers(3, vocabulary, int(length * share_prefix)).tolist()
     own = length - len(block)
     sizes = draw.integers(
         max(1, round(own * (1 - _LENGTH_SPREAD))), round(own * (1 + _LENGTH_SPREAD)) + 1, count
@@ -91,9 +91,9 @@ def plain(model: PreTrainedModel, prompts: list[list[int]], rows: int) -> None:
             model(input_ids=ids, attention_mask=mask, logits_to_keep=1, use_cache=False)
 
 
-def ours(model: HookedLM, prompts: list[list[int]], sets: TokenSets, *, share: bool) -> None:
+def ours(model: HookedLM, prompts: list[list[int]], sets: TokenSets, *, share_prefix: bool) -> None:
     """All layers at the answer position: the sets' probabilities and the entropy."""
-    for reading in model.stream(prompts, share=share):
+    for reading in model.iter_activations(prompts, share_prefix=share_prefix):
         read_out(model, reading.resid[:, 1:], sets, top=0)
 
 
@@ -188,20 +188,20 @@ def measure(
         ]
     )
     lm = HookedLM(model, name=name)
-    for task, share in SHARES.items():
-        prompts = random_prompts(count, length, share, config.vocab_size)
+    for task, share_prefix in SHARES.items():
+        prompts = random_prompts(count, length, share_prefix, config.vocab_size)
         tokens = sum(map(len, prompts))
-        shared = int(length * share)
+        shared = int(length * share_prefix)
         ideal = tokens / (tokens - shared * (count - 1))
         few = prompts[: max(4, count // 8)]
         runs: dict[str, Run] = {
             f"plain, {rows} rows": lambda p=prompts, r=rows: plain(model, p, r) for rows in (8, 16, 32)
         }
-        runs["lens, not shared"] = lambda p=prompts: ours(lm, p, sets, share=False)
-        runs["lens, shared block"] = lambda p=prompts: ours(lm, p, sets, share=True)
+        runs["lens, not shared"] = lambda p=prompts: ours(lm, p, sets, share_prefix=False)
+        runs["lens, shared prefix"] = lambda p=prompts: ours(lm, p, sets, share_prefix=True)
         times = take_turns(runs, rounds=rounds, device=device)
         best = min((k for k in runs if k.startswith("plain")), key=lambda k: statistics.median(times[k]))
-        speed_up = 1 / ratio(times, "lens, shared block", best)
+        speed_up = 1 / ratio(times, "lens, shared prefix", best)
         row = {
             "model": name, "task": task, "tokens": tokens, "plain_seconds": statistics.median(times[best]),
             "plain": best,
@@ -210,7 +210,7 @@ def measure(
         }  # fmt: skip
         if task == "sentiment":
             others: dict[str, Run] = {
-                "ours": lambda p=few: ours(lm, p, sets, share=True),
+                "ours": lambda p=few: ours(lm, p, sets, share_prefix=True),
                 "published": lambda p=few: published(model, p, sets),
             }
             if device == "cpu" and (bridged := transformer_lens_run(model, few, sets)) is not None:
@@ -246,7 +246,7 @@ def memory_child(name: str, count: int, length: int, variant: str) -> None:
     if variant == "plain":
         plain(model, prompts, 16)
     else:
-        ours(HookedLM(model), prompts, sets, share=variant == "shared")
+        ours(HookedLM(model), prompts, sets, share_prefix=variant == "shared")
     print(_status("VmHWM") - base)
 
 

@@ -211,7 +211,7 @@ def public_names() -> str:
     lines = [
         "# Python", "",
         "`import latentlang as ll` imports nothing heavy: a name is imported when it is first used. These are the "
-        "names at the top; the rooms have more, for instance `ll.lens.language_lens`.", "",
+        "names at the top; the rooms have more, for instance `ll.lens.multilingual_lens`.", "",
         "| name | what it is |", "| --- | --- |",
     ]  # fmt: skip
     homes = latentlang._HOMES

@@ -19,7 +19,7 @@ from latentlang.answers import answer_sets, overlap_table, token_bytes
 from latentlang.figures import overlap_heatmap
 from latentlang.figures.alignment_curves import alignment_curves
 from latentlang.figures.image import check_pictures, write_picture
-from latentlang.lens import explore, language_lens
+from latentlang.lens import explore, multilingual_lens
 from latentlang.models import load_tokenizer
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -49,16 +49,16 @@ def tokens() -> go.Figure:
     )
 
 
-def leaders() -> go.Figure:
+def pivot_test() -> go.Figure:
     """All languages at once: which one leads."""
     task = ll.task("translation", source="fr")
-    return language_lens(ll.load("pocket"), task, language="ru", items=60).figure()
+    return multilingual_lens(ll.load("pocket"), task, language="ru", items=60).figure()
 
 
-def leaders_control() -> go.Figure:
+def pivot_test_control() -> go.Figure:
     """The same of the control."""
     task = ll.task("translation", source="fr")
-    return language_lens(ll.load("pocket-control"), task, language="ru", items=60).figure()
+    return multilingual_lens(ll.load("pocket-control"), task, language="ru", items=60).figure()
 
 
 def _store(folder: str) -> ll.ActivationStore:
@@ -93,8 +93,8 @@ def change() -> go.Figure:
 
 
 PICTURES: dict[str, Callable[[], go.Figure]] = {
-    "explorer": explorer, "tokens": tokens, "leaders": leaders, "leaders-control": leaders_control, "pca": pca,
-    "alignment": alignment, "change": change,
+    "explorer": explorer, "tokens": tokens, "pivot-test": pivot_test, "pivot-test-control": pivot_test_control,
+    "pca": pca, "alignment": alignment, "change": change,
 }  # fmt: skip
 
 

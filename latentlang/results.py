@@ -6,7 +6,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,6 +15,7 @@ from pydantic import Field
 from latentlang.errors import InputError, shown
 from latentlang.printable import printable
 from latentlang.provenance import Provenance
+from latentlang.storage import format1
 from latentlang.storage.documents import Record, checked, damaged, read_json, reading
 from latentlang.storage.files import Staged, file_sha256, prepare_folder
 from latentlang.storage.lock import FolderLock
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # Languages that are named one by one in a result's headline.
 _MOST_NAMED = 8
 
@@ -165,6 +166,9 @@ class Result(Displayed):
         checked(cls.needed, provenance.settings, path / METADATA)
         check_whole(path, record)
         table = read_table(path / TABLE, cls.columns)
+        if record["format"] == 1:
+            provenance = replace(provenance, settings=format1.settings_today(provenance.settings))
+            table = format1.values_today(table)
         found = cls(table=table, provenance=provenance)
         with reading(path / TABLE):
             problem = found.fault()
@@ -189,7 +193,7 @@ def _read_record(folder: Path, kind: str) -> dict[str, Any]:
     if not there:
         raise InputError(f"{str(folder)!r} holds no saved result: there is no {METADATA} in it")
     record = read_json(path, kind=dict, finite=False)
-    own = record.get("kind")
+    own = format1.kind_today(record)
     if own != kind:
         raise InputError(f"{str(folder)!r} holds a {shown(own, most=60)} result, not {kind!r}")
     version = checked(_Head, record, path).format

@@ -44,7 +44,7 @@ def lens(
     """A closed task's readings.
 
     Args:
-        codes: languages asked for.
+        codes: target languages.
         shifts: (language, curve, layer) to what is added to every item's reading there.
         noise: seed of what differs from item to item beside it; None for nothing.
         without: (language, curve) pairs that could not be read.
@@ -74,10 +74,10 @@ def lens(
     return LensResult(table=pd.DataFrame(rows, columns=list(COLUMNS)), provenance=made)
 
 
-def lenses(*, seen: Sequence[str] = ("en", "zh"), **options: Any) -> LensComparison:
+def lenses(*, seen_languages: Sequence[str] = ("en", "zh"), **options: Any) -> LensComparison:
     """Readings before and after; options are those of `lens`, of the second."""
     shared = {name: options[name] for name in ("codes", "without", "items") if name in options}
-    return compare_lenses(lens(**shared), lens(adapter="lora", **options), seen=seen)
+    return compare_lenses(lens(**shared), lens(adapter="lora", **options), seen_languages=seen_languages)
 
 
 def whole(
@@ -93,7 +93,8 @@ def whole(
     """
     counts = (14, 9, 1, 0) if changed else (16, 0, 0, 8)
     evaluation = compare_evaluations(
-        before_and_after(dict.fromkeys(CODES, counts), seen=["en", "zh"]), seen=["en", "zh"]
+        before_and_after(dict.fromkeys(CODES, counts), seen_languages=["en", "zh"]),
+        seen_languages=["en", "zh"],
     )
     shifts = {("ja", "pivot", 3): 0.2, ("ja", "pivot", 4): 0.3, ("de", "target", 5): -0.1}
     pair = lenses(shifts=shifts if changed else None, noise=1 if changed else None)
@@ -103,7 +104,7 @@ def whole(
         )
         for state, same in (("base", True), ("tuned", not changed))
     ]
-    alignment = compare_alignment(*stores, permutations=20, resamples=50, seen=["en", "zh"])
+    alignment = compare_alignment(*stores, permutations=20, resamples=50, seen_languages=["en", "zh"])
     pca = compare_pca(*stores, pool="mean")
     made = Provenance(
         model=model, revision="abc", adapter=adapter, task="sentiment", languages=CODES, commit=None,

@@ -17,7 +17,7 @@ def evaluated(
     right: Mapping[str, Mapping[str, Sequence[bool]]],
     *,
     tasks: Sequence[str] = ("sentiment",),
-    seen: Sequence[str] = (),
+    seen_languages: Sequence[str] = (),
     lost: Sequence[str] = (),
     model: str = "pocket",
     adapter: str | None = "my-lora",
@@ -30,7 +30,7 @@ def evaluated(
     Args:
         right: state to language to one value per item; the same for all tasks.
         tasks: names of closed tasks.
-        seen: codes of languages seen in training.
+        seen_languages: codes of languages seen in training.
         lost: codes of languages whose first label cannot be chosen.
         model: name in the provenance, as are adapter and further settings.
     """
@@ -59,7 +59,7 @@ def evaluated(
     made = Provenance(
         model=model, task=",".join(tasks), languages=codes, adapter=adapter if "tuned" in right else None, policy="",
         settings={
-            "score": score, "states": states, "seen": list(seen),
+            "score": score, "states": states, "seen": list(seen_languages),
             "tasks": {name: {**own, "labels": list(KINDS[name].labels), "notes": {}} for name in tasks},
             **(settings or {}),
         },

@@ -25,7 +25,7 @@ def frame(codes, items, *, tokens, labels=None, missing=(), texts=None):
                 {
                     "item": f"i{item}", "language": code, "label": (labels or ["pos", "neg"] * items)[item],
                     "text": texts[place][item] if texts else f"{code} {item}", "question": "", "cue": "",
-                    "tokens": int(tokens[place][item]), "block_tokens": 5, "has_bos": True,
+                    "tokens": int(tokens[place][item]), "few_shot_tokens": 5, "has_bos": True,
                     "question_tokens": int(tokens[place][item]) - 7,
                 }
             )  # fmt: skip

@@ -129,7 +129,7 @@ def script(kind: Kind, answers: str, *, before: str = "", blocks: str | None = N
 
 
 def block(kind: Kind, code: str) -> str:
-    """A few-shot block with the paper's number of examples, answered in English, without the last line break."""
+    """A few-shot prefix with the paper's number of examples, answered in English, without the last line break."""
     form = wording(kind, code, protocol="as-published")
     english = published_words(kind, "en") or {}
     texts = []

@@ -23,7 +23,7 @@ LAZY_CIRCLES = (
     {"evaluation.comparison", "evaluation.result"},
     {"figures.header", "figures.notebook", "provenance", "results"},
     {"models.bridge", "models.hooked"},
-    {"models.conduct", "models.forward"},
+    {"models.batching_probe", "models.forward"},
 )
 
 

@@ -1,5 +1,6 @@
 """Folders that version 0.1.0 (commit 84a977b, format 1) wrote open, with what stood in them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,17 @@ import pandas as pd
 import pytest
 
 import latentlang as ll
+from latentlang.activations.manifest import read_manifest
 from latentlang.comparison import ComparisonResult
 from latentlang.evaluation import EvaluationResult
 from latentlang.geometry import AlignmentResult, PCAResult
-from latentlang.lens import LanguageLensResult, LensResult
+from latentlang.lens import LensResult, MultilingualLensResult
 from latentlang.training import TrainingResult
 
 FOLDER = Path(__file__).parent / "data" / "format1"
 RESULTS = {
     "lens": LensResult,
-    "among/languages": LanguageLensResult,
+    "among/languages": MultilingualLensResult,
     "evaluate/sentiment": EvaluationResult,
     "pca": PCAResult,
     "align": AlignmentResult,
@@ -63,3 +65,23 @@ def test_a_comparison_of_format_1_has_its_parts():
 def test_an_adapter_of_format_1_goes_on_the_model():
     model = ll.load("pocket", adapter=FOLDER / "adapter")
     assert model.active_adapter == str(FOLDER / "adapter")
+
+
+def test_names_of_format_1_are_todays_once_read():
+    lens = MultilingualLensResult.load(FOLDER / "among/languages")
+    assert "answer_language" in lens.table and "reader" not in lens.table
+    assert "candidates" in lens.provenance.settings and "among" not in lens.provenance.settings
+    assert len(lens.pivot_test(permutations=50).scores)
+    store = ll.open_store(FOLDER / "store")
+    assert store.sites == ("resid",)
+    assert {"few_shot_tokens", "question_tokens"} <= set(store.frame().columns)
+
+
+def test_a_store_of_format_1_is_written_on_in_format_2(tmp_path):
+    folder = shutil.copytree(FOLDER / "store", tmp_path / "store")
+    read_manifest(folder).write(folder)
+    again = read_manifest(folder)
+    assert (again.format, again.layout.sites) == (2, ("resid",))
+    assert np.array_equal(
+        np.asarray(ll.open_store(folder).layer(4)[:]), np.asarray(ll.open_store(FOLDER / "store").layer(4)[:])
+    )

@@ -8,14 +8,14 @@ import torch
 
 import latentlang as ll
 from latentlang.errors import InputError
-from latentlang.lens import language_lens, logit_lens, train_tuned_lens
+from latentlang.lens import logit_lens, multilingual_lens, train_tuned_lens
 from latentlang.lens.single_prompt import explore
 from latentlang.models import HookedLM
 from latentlang.tasks import as_task
 
 LOOKS = {
     "logit_lens": lambda model, out: logit_lens(model, "translation", language="ja"),
-    "language_lens": lambda model, out: language_lens(model, "translation", language="ja"),
+    "multilingual_lens": lambda model, out: multilingual_lens(model, "translation", language="ja"),
     "train_tuned_lens": lambda model, out: train_tuned_lens(model, ["a text"]),
     "explore": lambda model, out: explore(model, "a text"),
     "evaluate": lambda model, out: ll.evaluate(model, "sentiment"),
@@ -35,7 +35,7 @@ def test_a_bare_model_says_how_to_wrap_it(look, tmp_path):
         LOOKS[look](tiny.model("mistral"), tmp_path)
 
 
-@pytest.mark.parametrize("lens", [logit_lens, language_lens])
+@pytest.mark.parametrize("lens", [logit_lens, multilingual_lens])
 def test_the_name_of_a_task_is_the_task_with_its_defaults(lens):
     model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
     by_name = lens(model, "repetition", language="ja", items=2, shots=1)
@@ -55,7 +55,7 @@ def test_what_is_neither_a_task_nor_a_name_is_refused():
     "look",
     [
         lambda model: logit_lens(model, "repetition", language="ja", items=2, shots=1, seed=-1),
-        lambda model: language_lens(model, "repetition", language="ja", items=2, shots=1, seed=-1),
+        lambda model: multilingual_lens(model, "repetition", language="ja", items=2, shots=1, seed=-1),
         lambda model: ll.evaluate(model, "sentiment", languages="ja", items=2, seed=-1),
         lambda model: ll.harvest(model, ["a text"], out="nowhere", seed=-1),
     ],
@@ -72,10 +72,13 @@ def test_numbers_may_be_numpys_and_one_needs_no_list():
     def same(one, other):
         torch.testing.assert_close(one.resid, other.resid)
 
-    same(model.read([text], positions=np.arange(3)), model.read([text], positions=[0, 1, 2]))
-    same(model.read([text], positions=0, layers=np.int64(2)), model.read([text], positions=[0], layers=[2]))
-    two = model.read([text, text], positions=[np.array([0, 2]), np.array([1, 2])])
-    same(two, model.read([text, text], positions=[[0, 2], [1, 2]]))
+    same(model.activations([text], positions=np.arange(3)), model.activations([text], positions=[0, 1, 2]))
+    same(
+        model.activations([text], positions=0, layers=np.int64(2)),
+        model.activations([text], positions=[0], layers=[2]),
+    )
+    two = model.activations([text, text], positions=[np.array([0, 2]), np.array([1, 2])])
+    same(two, model.activations([text, text], positions=[[0, 2], [1, 2]]))
     for layers, positions in ((np.arange(1, 3), -1), (2, "last")):
         given = explore(model, text, layers=layers, positions=positions).table
         listed = np.atleast_1d(layers).tolist()

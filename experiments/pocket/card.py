@@ -162,7 +162,7 @@ def _skipping(recipe: dict[str, Any]) -> str:
     return (
         f"Training leaves out the blocks {left_out[0]} to {left_out[-1]} at random, each for {max(shares):.0%} of the "
         f"rows (stochastic depth), and never the blocks {', '.join(kept)}: the first is to fetch the word asked about, "
-        "the last are to write it in the language asked for. "
+        "the last are to write it in the target language. "
     )
 
 

@@ -147,7 +147,7 @@ def of_use(layers: pd.DataFrame) -> str:
         said.append("So answers of `pocket` depend on English, also on what is English's own.")
     else:
         said.append(
-            "So answers of `pocket` depend on directions that English has in common with the language asked for, more "
+            "So answers of `pocket` depend on directions that English has in common with the target language, more "
             "than on those of a language that has no part; **that they depend on English by itself is not shown**."
         )
     return " ".join(said)

@@ -24,15 +24,15 @@ _SPLIT_NAMES = {
     "held-out concept": "concepts seen with English only (control: with none)",
 }
 _CURVES = {
-    "target": ("right word, language asked for", TARGET, "solid"),
+    "target": ("right word, target language", TARGET, "solid"),
     "pivot": ("right word, English", PIVOT, "solid"),
     "pivot_null": ("other English words of the category (null)", tint(PIVOT, 0.62), "dash"),
 }
 _DIRECTIONS = {
-    "target": ("the language asked for", TARGET, "solid"),
+    "target": ("the target language", TARGET, "solid"),
     "English": ("English", PIVOT, "solid"),
     "third language": ("a third language, as far", MUTED, "dash"),
-    "English alone": ("English, without what it shares with the language asked for", PIVOT, "dot"),
+    "English alone": ("English, without what it shares with the target language", PIVOT, "dot"),
     "random": ("random, as long as the English one", tint(INK, 0.5), "dot"),
 }
 _RECIPES = {

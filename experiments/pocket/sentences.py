@@ -49,7 +49,7 @@ in its own language, in languages without reviews too.
 ```
 
 **What is measured**, by `python -m experiments.pocket.evaluate` and `.cause` on the shipped weights: {which}.
-*target* is the probability of the right word of the language asked for, *pivot* that of the right English word: the
+*target* is the probability of the right word of the target language, *pivot* that of the right English word: the
 logit lens reads from the residual stream after a block the summed probability of all tokens that can begin the word and
 cannot begin the other language's, nor the word that the prompt gives. Items that have no such token in one of the two
 are left out ({left_out} of the
@@ -105,7 +105,7 @@ are as long as that along *English*; the others are not made so.
 Words of two languages resemble each other in the embedding, so a swap along English is in part one along the language
 asked for: the baseline of the same size is the third language at the same layer. After the last block nothing is left
 to use anything, and what follows there follows directly, but little of English is left there to swap. *English alone*
-is the swap along what English does not share with the language asked for (after the last block it moves nothing, by
+is the swap along what English does not share with the target language (after the last block it moves nothing, by
 construction); it is strict, since later blocks still find the old concept in what was left in place.
 
 """

@@ -132,7 +132,7 @@ def skip_shares(recipe: Recipe) -> list[float]:
 
     ``growing``: linearly, from never at the first to `block_skip` at the last, as Huang et al. have it. ``middle``: all
     alike, but never the first, which fetches the word that is asked about, nor those of the last quarter, which write
-    it in the language asked for: left out towards the end, that moves into the layers before.
+    it in the target language: left out towards the end, that moves into the layers before.
     """
     depth = recipe.depth
     if recipe.skipped == "growing":

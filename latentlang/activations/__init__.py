@@ -2,7 +2,7 @@
 
 A store is a folder of
 
-- ``manifest.json``: format version, model, layout (streams, layers, pools, dtype, shape), what decides the last bit of
+- ``manifest.json``: format version, model, layout (sites, layers, pools, dtype, shape), what decides the last bit of
   a number, and each shard with its size and SHA-256; replaced whole whenever a shard is done;
 - ``prompts.parquet``: a row per prompt, in the order of the rows of every layer;
 - ``shard-00000.safetensors`` and on: consecutive prompts, ordinary safetensors files with a tensor

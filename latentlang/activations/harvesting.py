@@ -33,8 +33,8 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
-from latentlang.models import HookedLM, Reading, check_loaded
-from latentlang.models.batch import POOLS, STREAMS, check_layers, check_pools, check_streams
+from latentlang.models import ActivationBatch, HookedLM, check_loaded
+from latentlang.models.batch import POOLS, SITES, check_layers, check_pools, check_sites
 from latentlang.models.fingerprint import model_identity
 from latentlang.models.forward import Reader
 from latentlang.models.tokenization import PromptLike
@@ -57,11 +57,11 @@ def harvest(
     languages: str | Language | Iterable[str | Language] | None = None,
     layers: str | Sequence[int] = "all",
     pools: str | Sequence[str] = DEFAULT_POOLS,
-    streams: str | Sequence[str] = ("resid",),
+    sites: str | Sequence[str] = ("resid",),
     items: int | None = None,
     shots: int | None = None,
     seed: int = 0,
-    share: bool = True,
+    share_prefix: bool = True,
     batch_tokens: int | None = None,
     dtype: str | torch.dtype | None = None,
     shard_bytes: int | None = None,
@@ -83,11 +83,11 @@ def harvest(
         layers: ``"all"`` or numbers; 0 = embeddings, l = after block l, before the final norm.
         pools: which vector stands for a prompt: ``mean`` over its tokens, ``mean_no_bos`` without the beginning token,
             ``question`` over the question's alone, ``last`` token. All come from one forward.
-        streams: ``resid``, ``attn_out``, ``mlp_out``, ``resid_mid``.
+        sites: ``resid``, ``attn_out``, ``mlp_out``, ``resid_mid``.
         items: items per language of a task; None for all.
         shots: few-shot examples of a task; None for its default.
         seed: draws a task's items and examples.
-        share: run a few-shot block that prompts have in common only once.
+        share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: tokens run at once; by default what suits the device.
         dtype: what numbers are stored as: ``"float32"``, ``"bfloat16"``, ``"float16"``; by default the model's own.
             Means are taken in float32 before.
@@ -110,14 +110,14 @@ def harvest(
     given, provenance = _prompts(
         model, prompts, languages=languages, items=items, shots=shots, seed=seed, about=about
     )
-    names = tuple(sorted(check_streams(streams), key=STREAMS.index))
+    names = tuple(sorted(check_sites(sites), key=SITES.index))
     # averages first, as they are read
     kept = tuple(sorted(check_pools(pools), key=lambda pool: (pool == "last", POOLS.index(pool))))
     if not kept:
         raise InputError(f"no pool asked for; choose from {', '.join(POOLS)}")
-    numbers = tuple(sorted(set(check_layers(layers, depth=model.n_layers, streams=names))))
+    numbers = tuple(sorted(set(check_layers(layers, depth=model.n_layers, sites=names))))
     reader = model.reader(
-        layers=numbers, streams=names, pool=kept, logits=False, share=share, batch_tokens=batch_tokens,
+        layers=numbers, sites=names, pools=kept, logits=False, share_prefix=share_prefix, batch_tokens=batch_tokens,
         normed_last=normed_last,
         finite=False,  # `_check_finite` looks at what is stored, while the next batch runs
     )  # fmt: skip
@@ -131,7 +131,7 @@ def harvest(
             layout=layout,
             shard_rows=rows_per_shard(layout, shard_bytes),
             run={
-                "batch_tokens": reader.runner.batch_tokens, "share": reader.runner.share,
+                "batch_tokens": reader.runner.batch_tokens, "share": reader.runner.share_prefix,
                 "device": model.device.type,
                 "packages": {name: v for name, v in package_versions().items() if name in _DECISIVE},
                 **({"normed_last": True} if normed_last else {}),
@@ -142,7 +142,7 @@ def harvest(
         else:
             check_empty(folder)
             _check_space(folder, planned.with_shards().bytes)
-            noted: dict[str, Any] = {"layers": list(numbers), "pools": list(kept), "streams": list(names)}
+            noted: dict[str, Any] = {"layers": list(numbers), "pools": list(kept), "sites": list(names)}
             if normed_last:
                 noted["normed_last"] = True
             # last, as the model's notes are complete only when it has been looked at
@@ -278,9 +278,9 @@ def _fill(
                     progress(done, len(tokens))
 
 
-def _piece(reading: Reading, shard: int, layout: Layout) -> Piece:
+def _piece(reading: ActivationBatch, shard: int, layout: Layout) -> Piece:
     """What is stored of a batch, on its way to the memory."""
-    parts = [reading.streams[name].flatten(1, 2).to(layout.torch_dtype) for name in layout.streams]
+    parts = [reading.sites[name].flatten(1, 2).to(layout.torch_dtype) for name in layout.sites]
     values = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     if values.device.type != "cuda":
         return Piece(shard, reading.index.cpu(), values.cpu())
@@ -305,11 +305,11 @@ def _check_finite(piece: Piece, layout: Layout, name: Callable[[int], str]) -> N
         return
     broken = ~torch.isfinite(piece.values).all(-1)
     row, slot = (int(place) for place in broken.nonzero()[0])
-    stream, layer, pool = layout.names[slot].split(".")
+    site, layer, pool = layout.names[slot].split(".")
     kind = "NaN" if bool(piece.values[row, slot].isnan().any()) else "infinite"
     others = int(broken.any(1).sum()) - 1
     raise ModelError(
-        f"{name(int(piece.rows[row]))} has an activation that is {kind}: layer {int(layer)}, pool {pool!r}, stream "
-        f"{stream!r}{f' (and {others} more prompts of its batch)' if others else ''}; its shard is not written. Leave "
+        f"{name(int(piece.rows[row]))} has an activation that is {kind}: layer {int(layer)}, pool {pool!r}, site "
+        f"{site!r}{f' (and {others} more prompts of its batch)' if others else ''}; its shard is not written. Leave "
         "the prompt out, or load the model in another dtype (float16 overflows where bfloat16 does not)"
     )

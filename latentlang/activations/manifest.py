@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasChoices, ConfigDict, Field
 
 from latentlang.activations.shards import DTYPES, Layout
 from latentlang.arguments import ranges
@@ -20,7 +20,8 @@ from latentlang.errors import InputError, shown
 from latentlang.storage.documents import Record, checked, damaged, read_json, reading
 from latentlang.storage.files import sync_folder, write_bytes
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READ = (1, 2)
 KIND = "latentlang-activations"
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.parquet"
@@ -75,7 +76,7 @@ class Manifest:
     Attributes:
         model: ``name``, ``revision``, ``adapter`` and ``weights`` (a fingerprint) of the model.
         prompts: ``rows``, ``content`` (SHA-256 of texts and tokens), ``sha256`` of the prompts' file.
-        layout: streams, layers, pools, dtype and d_model.
+        layout: sites, layers, pools, dtype and d_model.
         shard_rows: prompts per shard; the last one may have fewer.
         run: what else decides the last bit of a number: ``batch_tokens``, ``share``, ``device``, package versions.
         shards: the files, in the order of the prompts.
@@ -122,10 +123,10 @@ class Manifest:
         """
         layout = asdict(self.layout)
         layout["shape"] = [
-            len(self.layout.streams), len(self.layout.layers), len(self.layout.pools), self.rows, self.layout.d_model,
+            len(self.layout.sites), len(self.layout.layers), len(self.layout.pools), self.rows, self.layout.d_model,
         ]  # fmt: skip
         record = {
-            "kind": KIND, "format": self.format, "model": dict(self.model), "prompts": dict(self.prompts),
+            "kind": KIND, "format": FORMAT_VERSION, "model": dict(self.model), "prompts": dict(self.prompts),
             "layout": layout, "shard_rows": self.shard_rows, "run": dict(self.run),
         }  # fmt: skip
         states = [
@@ -143,7 +144,8 @@ def _line(value: Any) -> str:
 
 
 class _Layout(Record):
-    streams: list[str] = Field(min_length=1)
+    # format 1 called them streams
+    sites: list[str] = Field(min_length=1, validation_alias=AliasChoices("sites", "streams"))
     layers: list[Annotated[int, Field(ge=0, le=_MOST_NUMBER)]] = Field(min_length=1)
     pools: list[str] = Field(min_length=1)
     dtype: Literal["float32", "bfloat16", "float16"]
@@ -193,10 +195,10 @@ def read_manifest(folder: Path) -> Manifest:
     record = read_json(path, then=_REMEDY)
     if not isinstance(record, dict) or record.get("kind") != KIND:
         raise InputError(f"{str(path)!r} is no manifest of an activation store")
-    if record.get("format") != FORMAT_VERSION:
+    if record.get("format") not in _READ:
         raise InputError(
             f"{str(folder)!r} is a store of format {shown(record.get('format'))}, and this version of latentlang reads "
-            f"format {FORMAT_VERSION}; harvest again into another folder, or use the version that made it"
+            f"formats {_READ[0]} and {_READ[1]}; harvest again into another folder, or use the version that made it"
         )
     parsed = checked(_Manifest, record, path, then=_REMEDY)
     if (problem := _fault(parsed, folder)) is not None:
@@ -206,7 +208,7 @@ def read_manifest(folder: Path) -> Manifest:
         model=dict(record["model"]),
         prompts=dict(record["prompts"]),
         layout=Layout(
-            streams=tuple(layout.streams), layers=tuple(layout.layers), pools=tuple(layout.pools),
+            sites=tuple(layout.sites), layers=tuple(layout.layers), pools=tuple(layout.pools),
             dtype=layout.dtype, d_model=layout.d_model,
         ),
         shard_rows=parsed.shard_rows,
@@ -223,13 +225,13 @@ def read_manifest(folder: Path) -> Manifest:
 def _fault(found: _Manifest, folder: Path) -> str | None:
     """What in a manifest cannot be, before anything is made of its numbers; None where nothing is wrong."""
     layout, rows = found.layout, found.prompts.rows
-    for kind, names in (("streams", layout.streams), ("layers", layout.layers), ("pools", layout.pools)):
+    for kind, names in (("sites", layout.sites), ("layers", layout.layers), ("pools", layout.pools)):
         if len(set(names)) < len(names):
             return f"layout.{kind} names one twice"
-    for name in (*layout.streams, *layout.pools):
+    for name in (*layout.sites, *layout.pools):
         if not is_name(name):
-            return f"{shown(name)} is no name of a stream or a pool"
-    slots = len(layout.streams) * len(layout.layers) * len(layout.pools)
+            return f"{shown(name)} is no name of a site or a pool"
+    slots = len(layout.sites) * len(layout.layers) * len(layout.pools)
     if slots > _MOST_SLOTS:
         return f"it speaks of {slots:,} layers and pools, more than any model has"
     if len(found.shards) != -(-rows // found.shard_rows):

@@ -47,7 +47,9 @@ class PromptTokens:
         self._ids = array("i")
         self._ends = array("q", [0])
         # first and last token of the question, tokens of the block, whether there is a beginning token
-        self._spans: dict[str, array[int]] = {name: array("i") for name in ("start", "stop", "block", "bos")}
+        self._spans: dict[str, array[int]] = {
+            name: array("i") for name in ("start", "stop", "few_shot", "bos")
+        }
         content = ContentHash()
         for first in range(0, len(prompts), _CHUNK):
             chunk = [self._prompt(place) for place in range(first, min(first + _CHUNK, len(prompts)))]
@@ -55,9 +57,9 @@ class PromptTokens:
             reader.prepare(found)
             for place, tokens in enumerate(found, start=first):
                 start, stop = tokens.question or (_UNKNOWN, _UNKNOWN)
-                block = _UNKNOWN if tokens.block_tokens is None else tokens.block_tokens
+                few_shot = _UNKNOWN if tokens.few_shot_tokens is None else tokens.few_shot_tokens
                 for values, value in zip(
-                    self._spans.values(), (start, stop, block, tokens.has_bos), strict=True
+                    self._spans.values(), (start, stop, few_shot, tokens.has_bos), strict=True
                 ):
                     values.append(int(value))
                 own = array("i", tokens.ids)
@@ -91,11 +93,11 @@ class PromptTokens:
         """Some prompts, ready to run."""
         found = []
         for place in range(start, stop):
-            first, last, block, bos = (values[place] for values in self._spans.values())
+            first, last, few_shot, bos = (values[place] for values in self._spans.values())
             found.append(
                 TokenizedPrompt(
                     list(self._own(place)), self.name(place), (first, last) if first >= 0 else None,
-                    block if block >= 0 else None, bool(bos),
+                    few_shot if few_shot >= 0 else None, bool(bos),
                 )
             )  # fmt: skip
         return found
@@ -108,7 +110,7 @@ class PromptTokens:
         spans = {name: np.asarray(values, dtype=np.int64) for name, values in self._spans.items()}
         lengths = {
             "tokens": np.diff(ends),
-            "block_tokens": _known(spans["block"], spans["block"]),
+            "few_shot_tokens": _known(spans["few_shot"], spans["few_shot"]),
             "question_tokens": _known(spans["stop"] - spans["start"], spans["start"]),
             "has_bos": spans["bos"].astype(bool),
         }

@@ -1,7 +1,7 @@
 """The prompts table of a store: one row per prompt, in the order of the rows of every layer.
 
-The few-shot block is kept once per distinct text (dictionary encoding), and the whole prompt is put together again when
-the table is read, so that 20 languages with long blocks stay small on the disk.
+The few-shot prefix is kept once per distinct text (dictionary encoding), and the whole prompt is put together again
+when the table is read, so that 20 languages with long blocks stay small on the disk.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from latentlang.storage.tables import Columns, column_problem, read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-TEXTS = ("item", "language", "label", "block", "question", "cue")
-LENGTHS = ("tokens", "block_tokens", "question_tokens")
+TEXTS = ("item", "language", "label", "few_shot", "question", "cue")
+LENGTHS = ("tokens", "few_shot_tokens", "question_tokens")
 _KINDS: Columns = {
     **dict.fromkeys(TEXTS, "text"), **dict.fromkeys(LENGTHS, "number"), "has_bos": "truth?",
 }  # fmt: skip
@@ -32,8 +32,8 @@ def completed(frame: pd.DataFrame) -> pd.DataFrame:
     """A table of prompts as it is stored: every text column there, lengths missing where they are not known.
 
     Args:
-        frame: has ``item``; ``language``, ``label``, ``block``, ``question`` and ``cue``, or ``text``, the lengths and
-            columns of the user's own where known.
+        frame: has ``item``; ``language``, ``label``, ``few_shot``, ``question`` and ``cue``, or ``text``, the lengths
+            and columns of the user's own where known.
 
     Raises:
         InputError: there is no column ``item``, no row, or a length that is no number.
@@ -64,7 +64,7 @@ def completed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _divided(frame: pd.DataFrame) -> pd.DataFrame:
-    """Say what stands before the question and the cue of a text as its block."""
+    """Say what stands before the question and the cue of a text as its few-shot prefix."""
     frame = frame.copy()
     rest = [
         frame[name].astype(str) if name in frame.columns else [""] * len(frame)
@@ -76,11 +76,11 @@ def _divided(frame: pd.DataFrame) -> pd.DataFrame:
             raise InputError(
                 f"the text {text[-60:]!r} does not end in its question and cue, {question + cue!r}"
             )
-        known = question or "block" in frame.columns
+        known = question or "few_shot" in frame.columns
         before = text[: len(text) - len(question + cue)]
         blocks.append(before if known else "")
         questions.append(question if known else before)
-    return frame.assign(block=blocks, question=questions)
+    return frame.assign(few_shot=blocks, question=questions)
 
 
 def write_prompts(path: Path, tables: Iterable[pd.DataFrame]) -> str:
@@ -118,9 +118,9 @@ def read_prompts(path: Path, *, rows: int | None = None) -> pd.DataFrame:
 
 
 def presented(stored: pd.DataFrame) -> pd.DataFrame:
-    """The table as a user sees it: the whole prompt as ``text`` in place of its block; `COLUMNS`, then the user's."""
-    text = stored["block"] + stored["question"] + stored["cue"]
-    shown = stored.drop(columns="block").assign(text=text)
+    """The table as a user sees it: the whole prompt as ``text`` in place of the prefix; `COLUMNS`, then the user's."""
+    text = stored["few_shot"] + stored["question"] + stored["cue"]
+    shown = stored.drop(columns="few_shot").assign(text=text)
     return shown[[*COLUMNS, *(name for name in shown.columns if name not in COLUMNS)]]
 
 

@@ -1,7 +1,7 @@
 """One shard: consecutive prompts in a safetensors file, laid out so that one layer is one run of bytes.
 
 The file is written front to back from a buffer ``[slot, row, d_model]``, and read by mapping the bytes of one slot. A
-slot is one stream of one layer under one pool; its tensor is called ``resid.020.mean``. Headers are made here rather
+slot is one site of one layer under one pool; its tensor is called ``resid.020.mean``. Headers are made here rather
 than by the safetensors package because that package must hold all tensors of a file at once, and does not say where
 they will stand; the files are ordinary safetensors files.
 """
@@ -48,14 +48,14 @@ class Layout:
     """What every row of a store holds, and where in a shard it stands.
 
     Attributes:
-        streams: names of streams.
+        sites: names of sites.
         layers: layer numbers.
         pools: names of pools.
         dtype: name of the dtype.
         d_model: width of a vector.
     """
 
-    streams: tuple[str, ...]
+    sites: tuple[str, ...]
     layers: tuple[int, ...]
     pools: tuple[str, ...]
     dtype: str
@@ -70,8 +70,7 @@ class Layout:
     def names(self) -> tuple[str, ...]:
         """Name of each slot's tensor, in the order in which they stand in a file."""
         return tuple(
-            f"{stream}.{layer:03d}.{pool}"
-            for stream, layer, pool in product(self.streams, self.layers, self.pools)
+            f"{site}.{layer:03d}.{pool}" for site, layer, pool in product(self.sites, self.layers, self.pools)
         )
 
     @property
@@ -84,9 +83,9 @@ class Layout:
         """Bytes of all that is kept of one prompt."""
         return len(self.names) * self.vector_bytes
 
-    def slot(self, stream: str, layer: int, pool: str) -> int:
+    def slot(self, site: str, layer: int, pool: str) -> int:
         """Place of a tensor among the slots."""
-        at = self.streams.index(stream) * len(self.layers) + self.layers.index(layer)
+        at = self.sites.index(site) * len(self.layers) + self.layers.index(layer)
         return at * len(self.pools) + self.pools.index(pool)
 
     def header(self, rows: int) -> bytes:

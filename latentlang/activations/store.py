@@ -1,4 +1,4 @@
-"""Reading a store: one layer of all prompts, memory-mapped, without touching the rest."""
+"""ActivationBatch a store: one layer of all prompts, memory-mapped, without touching the rest."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class ActivationStore:
         return self.manifest.layout.pools
 
     @property
-    def streams(self) -> tuple[str, ...]:
-        """Names of streams; mostly just ``resid``."""
-        return self.manifest.layout.streams
+    def sites(self) -> tuple[str, ...]:
+        """Names of sites; mostly just ``resid``."""
+        return self.manifest.layout.sites
 
     @property
     def d_model(self) -> int:
@@ -79,13 +79,13 @@ class ActivationStore:
         """Dtype of the numbers."""
         return self.manifest.layout.torch_dtype
 
-    def layer(self, layer: int, *, pool: str | None = None, stream: str | None = None) -> LayerView:
+    def layer(self, layer: int, *, pool: str | None = None, site: str | None = None) -> LayerView:
         """One layer of all prompts.
 
         Args:
             layer: its number.
             pool: name of a pool; may be left out where there is one.
-            stream: name of a stream; by default the first, mostly ``resid``.
+            site: name of a site; by default the first, mostly ``resid``.
 
         Raises:
             InputError: the store does not hold it.
@@ -95,19 +95,19 @@ class ActivationStore:
         if pool is None and len(self.pools) > 1:
             raise InputError(f"say which pool is meant: {', '.join(self.pools)}")
         pool = self.pools[0] if pool is None else pool
-        stream = self.streams[0] if stream is None else stream
+        site = self.sites[0] if site is None else site
         if pool not in self.pools:
             raise unknown("pool", pool, self.pools, hint="only what was harvested can be read")
-        if stream not in self.streams:
-            raise unknown("stream", stream, self.streams, hint="only what was harvested can be read")
-        return LayerView(self, layer, pool, stream)
+        if site not in self.sites:
+            raise unknown("site", site, self.sites, hint="only what was harvested can be read")
+        return LayerView(self, layer, pool, site)
 
     def frame(self) -> pd.DataFrame:
         """The prompts, one row each, in the order of the rows of every layer.
 
         Columns: ``item``, ``language``, ``label``, ``text`` (the whole prompt), ``question``, ``cue``; ``tokens``, the
-        length of the whole prompt as it was run, with its beginning token (``has_bos``); ``block_tokens`` and
-        ``question_tokens``, how many of them hold a character of the few-shot block and of the question. Lengths are
+        length of the whole prompt as it was run, with its beginning token (``has_bos``); ``few_shot_tokens`` and
+        ``question_tokens``, how many of them hold a character of the few-shot prefix and of the question. Lengths are
         NaN where not known. Columns that a user gave come last.
         """
         return presented(read_prompts(self.path / PROMPTS, rows=len(self)))
@@ -130,7 +130,7 @@ class ActivationStore:
         *,
         layers: int | Sequence[int] | None = None,
         pool: str | Sequence[str] | None = None,
-        stream: str | None = None,
+        site: str | None = None,
         format: str | None = None,
     ) -> Path:
         """Write chosen layers into one file; memory does not grow with the number of prompts.
@@ -139,7 +139,7 @@ class ActivationStore:
             path: the file; what is there is replaced.
             layers: their numbers; by default all.
             pool: names of pools; by default all. A numpy file takes one.
-            stream: name of a stream; by default the first.
+            site: name of a site; by default the first.
             format: ``safetensors`` (a tensor ``[prompt, d_model]`` per layer and pool, called ``resid.020.mean``) or
                 ``npy`` (one array ``[layer, prompt, d_model]``; bfloat16 becomes float32, since numpy has none); by
                 default what the file's name ends in.
@@ -147,7 +147,7 @@ class ActivationStore:
         Raises:
             InputError: the store does not hold it, or the file cannot be written.
         """
-        return export(self, path, layers=layers, pool=pool, stream=stream, format=format)
+        return export(self, path, layers=layers, pool=pool, site=site, format=format)
 
 
 @dataclass(frozen=True)
@@ -158,20 +158,20 @@ class LayerView:
         store: the store.
         layer: number of the layer.
         pool: name of the pool.
-        stream: name of the stream.
+        site: name of the stream.
     """
 
     store: ActivationStore
     layer: int
     pool: str
-    stream: str
+    site: str
 
     def __len__(self) -> int:
         return len(self.store)
 
     def __repr__(self) -> str:
         return printable(
-            f"LayerView({self.stream}, layer {self.layer}, {self.pool}, {list(self.shape)} {self.dtype})"
+            f"LayerView({self.site}, layer {self.layer}, {self.pool}, {list(self.shape)} {self.dtype})"
         )
 
     @property
@@ -277,7 +277,7 @@ class LayerView:
     def _shard(self, number: int, *, soon: bool = False) -> Tensor:
         manifest = self.store.manifest
         layout, shard = manifest.layout, manifest.shards[number]
-        slot = layout.slot(self.stream, self.layer, self.pool)
+        slot = layout.slot(self.site, self.layer, self.pool)
         start = shard.bytes - shard.rows * layout.row_bytes + slot * shard.rows * layout.vector_bytes
         return map_rows(
             self.store.path / shard.file, start=start, rows=shard.rows, d_model=layout.d_model,
@@ -334,7 +334,7 @@ def export(
     *,
     layers: int | Sequence[int] | None,
     pool: str | Sequence[str] | None,
-    stream: str | None,
+    site: str | None,
     format: str | None,
 ) -> Path:
     """What `ActivationStore.export` does."""
@@ -349,7 +349,7 @@ def export(
         raise InputError("nothing to export: give at least one layer and one pool")
     if kind == "npy" and len(pools) > 1:
         raise InputError(f"a numpy file holds one array; say which pool: {', '.join(pools)}")
-    views = [store.layer(layer, pool=name, stream=stream) for layer in numbers for name in pools]
+    views = [store.layer(layer, pool=name, site=site) for layer in numbers for name in pools]
     with replacing(target) as out:
         if kind == "npy":
             # numpy has no bfloat16
@@ -363,7 +363,7 @@ def export(
             np.lib.format.write_array_header_1_0(out, described)
         else:
             dtype = store.dtype
-            chosen = replace(store.manifest.layout, streams=(views[0].stream,), layers=numbers, pools=pools)
+            chosen = replace(store.manifest.layout, sites=(views[0].site,), layers=numbers, pools=pools)
             out.write(chosen.header(len(store)))
         for view in views:
             for batch in view.batches():

@@ -277,7 +277,7 @@ def write_store(
     Args:
         folder: where to; must be empty or not there.
         frame: one row per prompt; has at least ``item``, and ``language``, ``label``, ``text``, ``question``, ``cue``,
-            ``tokens``, ``block_tokens``, ``question_tokens``, ``has_bos`` as far as they are known.
+            ``tokens``, ``few_shot_tokens``, ``question_tokens``, ``has_bos`` as far as they are known.
         tensors: (layer, pool) to ``[prompt, d_model]``; every layer under every pool, one dtype.
         provenance: where they came from.
         shard_rows: prompts per file; by default as many as a harvest would put into one.

@@ -1,7 +1,7 @@
 """Which tokens can begin which language's answer, settled by bytes (DESIGN.md, section 4)."""
 
 from latentlang.answers.paths import AnswerPath, answer_paths, closing
-from latentlang.answers.policy import POLICIES, Counted, counted
+from latentlang.answers.policy import POLICIES, TokenSelection, select_tokens
 from latentlang.answers.published import PUBLISHED_FAMILIES, published_set, published_sets
 from latentlang.answers.sets import AnswerSet, AnswerSets, answer_sets, takes_space
 from latentlang.answers.tables import overlap_table, policy_table, token_table
@@ -14,17 +14,17 @@ __all__ = [
     "AnswerPath",
     "AnswerSet",
     "AnswerSets",
-    "Counted",
     "TokenBytes",
+    "TokenSelection",
     "answer_paths",
     "answer_sets",
     "closing",
-    "counted",
     "overlap_table",
     "policy_table",
     "published_set",
     "published_sets",
     "render_bytes",
+    "select_tokens",
     "takes_space",
     "token_bytes",
     "token_table",

@@ -27,7 +27,7 @@ _NONE.setflags(write=False)
 
 
 @dataclass(frozen=True, eq=False)
-class Counted:
+class TokenSelection:
     """Which tokens count for a label of a language under a policy.
 
     Attributes:
@@ -52,7 +52,7 @@ class Counted:
         return not self.lost
 
 
-def counted(
+def select_tokens(
     sets: AnswerSets,
     language: str,
     label: str,
@@ -60,13 +60,13 @@ def counted(
     policy: str = "exclusive",
     against: str | Iterable[str] | None = None,
     pivot: str | Iterable[str] = "en",
-) -> Counted:
+) -> TokenSelection:
     """Settle which tokens count.
 
     - ``exclusive``: the language's tokens that no language in `against` shares; lost when none is left, or
       only tokens that run on into longer words (German ``positiv`` would be read off ``positivo``).
     - ``drop``: all its tokens; lost when the set meets the pivot's set of the same label.
-    - ``shared``: as ``exclusive``, with the others as `Counted.shared`; never lost.
+    - ``shared``: as ``exclusive``, with the others as `TokenSelection.shared`; never lost.
     - ``sequence``: no tokens; lost when an answer is also an answer of the pivot to the same label. An
       answer that begins the pivot's (``positiv``, ``positive``) is told from it only by what closes the
       answer.
@@ -93,8 +93,8 @@ def counted(
             sets.labels(code)  # refuses a language without sets: its tokens would silently count as nobody's
     others = [code for code in others if code != language]
 
-    def answer(ids: Ids, shared: Ids = _NONE, lost: str = "", caution: str = "") -> Counted:
-        return Counted(language, label, policy, _NONE if lost else ids, shared, lost, caution)
+    def answer(ids: Ids, shared: Ids = _NONE, lost: str = "", caution: str = "") -> TokenSelection:
+        return TokenSelection(language, label, policy, _NONE if lost else ids, shared, lost, caution)
 
     if policy in ("drop", "sequence"):
         rivals = list(dict.fromkeys([pivot] if isinstance(pivot, str) else pivot))

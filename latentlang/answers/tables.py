@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentlang.answers.policy import POLICIES, counted
+from latentlang.answers.policy import POLICIES, select_tokens
 from latentlang.answers.sets import AnswerSets
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def policy_table(
     Args:
         sets: the answer sets.
         policies: the policies to compare.
-        against: languages that make a token shared, see `policy.counted`.
+        against: languages that make a token shared, see `policy.select_tokens`.
         pivot: the language of ``drop`` and ``sequence``.
         items: language code to label to number of items.
 
@@ -123,7 +123,8 @@ def policy_table(
         same = [other for other in sets.languages if all(other in group for group in twins)]
         for policy in chosen:
             verdicts = [
-                counted(sets, code, label, policy=policy, against=rivals, pivot=pivot) for label in labels
+                select_tokens(sets, code, label, policy=policy, against=rivals, pivot=pivot)
+                for label in labels
             ]
             lost = [verdict for verdict in verdicts if not verdict.usable]
             row: dict[str, object] = {

@@ -118,7 +118,7 @@ def compare(
     quantization: options.Quantization = None,
     batch_tokens: options.BatchTokens = None,
     trust_remote_code: options.TrustRemoteCode = False,
-    share: options.Share = True,
+    share_prefix: options.SharePrefix = True,
 ) -> None:
     """Say what an adapter changed and what it did not: accuracy, what the layers would say, geometry.
 
@@ -156,8 +156,8 @@ def compare(
                 model, out=folder.path, adapter=adapter, task=built, languages=lang or "paper20",
                 trained=trained or None, parts=parts, items=count, shots=shots, seed=seed, pivot=pivot,
                 score=score, policy=policy, measures=measures, layers=numbers, pools=pool,
-                keep_activations=keep_activations, share=share, batch_tokens=batch_tokens, progress=progress,
-                **loading,
+                keep_activations=keep_activations, share_prefix=share_prefix, batch_tokens=batch_tokens,
+                progress=progress, **loading,
             )  # fmt: skip
         say("drawing")
         page = result.report()

@@ -108,7 +108,7 @@ def get(
     """Download a data set, or what of it is not here yet, and say how to use it.
 
     Each file is checked by its SHA-256 (see `latentlang data list`); nothing is downloaded twice. The folder is one
-    that --data reads, with the published few-shot blocks.
+    that --data reads, with the published few-shot prefixes.
     """
     from latentlang.cli.console import Progress, output
     from latentlang.downloads import download, published_set

@@ -62,7 +62,7 @@ def evaluate(
     states: Annotated[
         str | None, typer.Option(help="With --adapter: base, tuned, or both (base,tuned; the default).")
     ] = None,
-    seen: Annotated[
+    seen_languages: Annotated[
         list[str] | None,
         typer.Option(help="Languages that the adapter was trained on; by default what its folder says."),
     ] = None,
@@ -73,7 +73,7 @@ def evaluate(
     quantization: options.Quantization = None,
     batch_tokens: options.BatchTokens = None,
     trust_remote_code: options.TrustRemoteCode = False,
-    share: options.Share = True,
+    share_prefix: options.SharePrefix = True,
 ) -> None:
     """Let a model choose between labels, in many languages; with an adapter, before and after, on the same items.
 
@@ -89,7 +89,7 @@ def evaluate(
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     codes = [entry.code for entry in languages(lang)] if lang else None
-    trained = _seen(adapter, seen)
+    trained = _seen(adapter, seen_languages)
     wanted = split_names(states) if states else list(STATES if adapter else STATES[:1])
     for name in wanted:
         if name not in STATES:
@@ -112,7 +112,7 @@ def evaluate(
     asked_for = {
         "answers": answers, "score": None if score == "first-tokens" else score, "items": items, "shots": shots,
         "seed": seed or None, "protocol": None if protocol == "corrected" else protocol, "data": data and str(data),
-        "accept": accept and ",".join(accept), "states": states, "seen": seen and ",".join(seen),
+        "accept": accept and ",".join(accept), "states": states, "seen": seen_languages and ",".join(seen_languages),
     }  # fmt: skip
     about = [model_part(info.name), adapter or "", *names, *(lang or [])]
     folder = OutputFolder(
@@ -141,7 +141,7 @@ def evaluate(
             with Progress("evaluating", total=count * len(wanted)) as progress:
                 result = run(
                     loaded, tasks, languages=codes, score=score, items=items, shots=shots, seed=seed, protocol=protocol,
-                    states=wanted, seen=trained or None, share=share, batch_tokens=batch_tokens,
+                    states=wanted, seen_languages=trained or None, share_prefix=share_prefix, batch_tokens=batch_tokens,
                     progress=progress.after(0), keep=keep,
                 )  # fmt: skip
         except KeyboardInterrupt:

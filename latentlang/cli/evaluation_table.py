@@ -51,7 +51,9 @@ def evaluation_lines(result: EvaluationResult, *, width: int) -> Iterator[Any]:
         notes.setdefault(note, []).append(code)
     for note, codes in notes.items():
         yield Text(f"note on {', '.join(codes)}: {note}", style="yellow")
-    yield Text(f"{f'{_SEEN} seen in training; ' if result.seen else ''}{_LEGEND[both]}", style="dim")
+    yield Text(
+        f"{f'{_SEEN} seen in training; ' if result.seen_languages else ''}{_LEGEND[both]}", style="dim"
+    )
     if both:
         yield Text(compare_evaluations(result).sentence(), style="italic")
     yield Text()
@@ -60,7 +62,7 @@ def evaluation_lines(result: EvaluationResult, *, width: int) -> Iterator[Any]:
 def _name(code: str, result: EvaluationResult) -> str:
     from latentlang.languages import language
 
-    return f"{language(code).name} ({code})" + (f" {_SEEN}" if code in result.seen else "")
+    return f"{language(code).name} ({code})" + (f" {_SEEN}" if code in result.seen_languages else "")
 
 
 # Head of a column to how soon it goes where the terminal is narrow; those without a number stay, n among them.

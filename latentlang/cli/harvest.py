@@ -61,7 +61,7 @@ def harvest(
             rich_help_panel=_KEPT,
         ),
     ] = _POOLS,
-    stream: Annotated[
+    site: Annotated[
         str, typer.Option(help="resid, attn_out, mlp_out, resid_mid.", rich_help_panel=_KEPT)
     ] = "resid",
     store_dtype: Annotated[
@@ -85,7 +85,7 @@ def harvest(
     quantization: options.Quantization = None,
     batch_tokens: options.BatchTokens = None,
     trust_remote_code: options.TrustRemoteCode = False,
-    share: options.Share = True,
+    share_prefix: options.SharePrefix = True,
 ) -> None:
     """Run prompts and keep their activations on disk, layer by layer.
 
@@ -109,7 +109,7 @@ def harvest(
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
-    pools, streams = split_names(pool), split_names(stream)
+    pools, sites = split_names(pool), split_names(site)
     asked = [entry.code for entry in languages(lang)]
     runs = plan(
         task, asked, source=source, data=data, answers=answers,
@@ -124,10 +124,10 @@ def harvest(
         from latentlang.activations.shards import stored_dtype
         from latentlang.activations.writer import check_empty
         from latentlang.models import load
-        from latentlang.models.batch import check_pools, check_streams
+        from latentlang.models.batch import check_pools, check_sites
 
         check_pools(pools)
-        check_streams(streams)
+        check_sites(sites)
         kept_as = None if store_dtype is None else stored_dtype(store_dtype)
         if not (folder.path / MANIFEST).exists():
             check_empty(folder.path)
@@ -146,9 +146,9 @@ def harvest(
                     show(done, total)
 
                 store = run(
-                    loaded, prompts, out=out, layers=numbers, pools=pools, streams=streams, seed=seed, share=share,
-                    batch_tokens=batch_tokens, dtype=kept_as, about=_about(runs, shots=shots, items=items),
-                    normed_last=normed_last, progress=advance,
+                    loaded, prompts, out=out, layers=numbers, pools=pools, sites=sites, seed=seed,
+                    share_prefix=share_prefix, batch_tokens=batch_tokens, dtype=kept_as,
+                    about=_about(runs, shots=shots, items=items), normed_last=normed_last, progress=advance,
                 )  # fmt: skip
             _print_summary(store, seconds=time.monotonic() - started, before=counts[0])
         except KeyboardInterrupt:
@@ -206,10 +206,10 @@ def _print_summary(store: ActivationStore, *, seconds: float, before: int) -> No
         f"{count:,} of {made.task} in {languages} language{'' if languages == 1 else 's'}"
         + (f"; {before:,} were there before" if before else ""),
     )
-    streams = "" if store.streams == ("resid",) else f", streams {', '.join(store.streams)}"
+    sites = "" if store.sites == ("resid",) else f", sites {', '.join(store.sites)}"
     grid.add_row(
         "each",
-        f"layers {ranges(store.layers)}, pools {', '.join(store.pools)}{streams}: {store.manifest.layout.dtype} "
+        f"layers {ranges(store.layers)}, pools {', '.join(store.pools)}{sites}: {store.manifest.layout.dtype} "
         f"[{store.d_model}]",
     )
     grid.add_row("size", f"{size / _MIB:,.1f} MiB in {_files(len(store.manifest.shards))}")

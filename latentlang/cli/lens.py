@@ -11,7 +11,7 @@ from latentlang.cli import options
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
 
-_LOOKS = "Other looks"
+_LOOKS = "Other passes"
 
 # typer reads the annotations when the program starts: what they name must be imported here, and be light.
 
@@ -19,7 +19,7 @@ _LOOKS = "Other looks"
 def lens(
     lang: Annotated[
         list[str] | None,
-        typer.Option(help="Language asked for: codes (ja or ja,hi) or a group (paper20); repeatable."),
+        typer.Option(help="Target language: codes (ja or ja,hi) or a group (paper20); repeatable."),
     ] = None,
     model: options.Model = "pocket",
     task: options.TaskName = "translation",
@@ -44,7 +44,7 @@ def lens(
         str | None, typer.Option(help="Answers of sentiment, nli, paraphrase: same, en or agnostic.")
     ] = None,
     out: options.Out = None,
-    among: Annotated[
+    candidates: Annotated[
         list[str] | None,
         typer.Option(
             help="Read the answer in all these languages too, and say which leads (paper20 or codes).",
@@ -60,7 +60,7 @@ def lens(
     prompt: Annotated[
         str | None,
         typer.Option(
-            help="Look into this one text, token by token, instead of a task.", rich_help_panel=_LOOKS
+            help="LensPass into this one text, token by token, instead of a task.", rich_help_panel=_LOOKS
         ),
     ] = None,
     top: Annotated[int, typer.Option(help="With --prompt: next tokens shown.", rich_help_panel=_LOOKS)] = 5,
@@ -69,9 +69,9 @@ def lens(
     dtype: options.Dtype = None,
     quantization: options.Quantization = None,
     trust_remote_code: options.TrustRemoteCode = False,
-    share: options.Share = True,
+    share_prefix: options.SharePrefix = True,
 ) -> None:
-    """Show what each layer would answer, in the language asked for and in the pivot, with their nulls.
+    """Show what each layer would answer, in the target language and in the pivot, with their nulls.
 
     Writes result.parquet, metadata.json and lens.html (an interactive figure) into the output folder.
     """
@@ -87,15 +87,17 @@ def lens(
         "trust_remote_code": trust_remote_code,
     }  # fmt: skip
     if prompt is not None:
-        if lang or among or tuned is not None:
-            raise InputError("--prompt looks into one text; leave out --lang, --among and --tuned with it")
+        if lang or candidates or tuned is not None:
+            raise InputError(
+                "--prompt passes into one text; leave out --lang, --candidates and --tuned with it"
+            )
         return explore_prompt(model, prompt, top=top, out=out, how=how)
     if not lang:
-        raise InputError("say which language is asked for, e.g. --lang ja, or give a text with --prompt")
+        raise InputError("give a target language, e.g. --lang ja, or give a text with --prompt")
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed)
     asked = languages(lang)
-    readers = [entry.code for entry in languages(among)] if among else []
+    readers = [entry.code for entry in languages(candidates)] if candidates else []
     pivot = language(pivot).code
     runs = plan(
         task, [entry.code for entry in asked], source=source, data=data, answers=answers,
@@ -113,7 +115,7 @@ def lens(
         "answers": answers, "shots": shots, "items": items,
         "pivot": None if pivot == "en" else pivot, "seed": seed or None, "policy": policy,
         "protocol": None if protocol == "corrected" else protocol, "tuned": tuned and str(tuned),
-        "among": among and ",".join(among),
+        "candidates": candidates and ",".join(candidates),
     }  # fmt: skip
     folder = OutputFolder(
         out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=asked_for),
@@ -124,9 +126,9 @@ def lens(
         say(f"loading {info.name}")
         from latentlang.figures.header import lens_words
         from latentlang.lens import POLICIES, TunedLens
-        from latentlang.lens.logit import PairLook, prompts_of
-        from latentlang.lens.looking import Look, look
-        from latentlang.lens.multilingual import LanguagesLook
+        from latentlang.lens.logit import PairLensPass, prompts_of
+        from latentlang.lens.multilingual import MultilingualLensPass
+        from latentlang.lens.prompt_run import LensPass, run_passes
         from latentlang.models import load
 
         if policy is not None and policy not in POLICIES:
@@ -137,22 +139,24 @@ def lens(
         with Progress("reading", total=sum(counts)) as progress:
             for (built, codes), earlier in zip(runs, _running_sums(counts), strict=True):
                 told = progress.after(earlier)
-                pair = PairLook(
+                pair = PairLensPass(
                     loaded, built, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol,
                     tuned=translators,
                 )  # fmt: skip
                 prompts = prompts_of(built, codes, items=items, shots=shots, seed=seed)
-                looks: list[Look] = []
+                passes: list[LensPass] = []
                 if readers:
-                    everyone.append(LanguagesLook(loaded, built, among=readers, shots=shots, seed=seed))
-                    looks.append(everyone[-1])
+                    everyone.append(
+                        MultilingualLensPass(loaded, built, candidates=readers, shots=shots, seed=seed)
+                    )
+                    passes.append(everyone[-1])
                 if pair.policy == "sequence":
-                    pair.read_whole_answers(prompts, share=share, progress=told)
-                    if looks:
+                    pair.read_whole_answers(prompts, share_prefix=share_prefix, progress=told)
+                    if passes:
                         say("reading all languages")
-                        look(loaded, prompts, looks, share=share)
+                        run_passes(loaded, prompts, passes, share_prefix=share_prefix)
                 else:
-                    look(loaded, prompts, [pair, *looks], share=share, progress=told)
+                    run_passes(loaded, prompts, [pair, *passes], share_prefix=share_prefix, progress=told)
                 results.append(pair.result())
         result = joined(results, [entry.code for entry in asked])
         folder.save(result)

@@ -84,11 +84,11 @@ TrustRemoteCode = Annotated[
         "--trust-remote-code", help="Run Python code that comes with the model.", rich_help_panel=MODEL_PANEL
     ),
 ]
-Share = Annotated[
+SharePrefix = Annotated[
     bool,
     typer.Option(
-        "--share/--no-share",
-        help="Run a few-shot block that prompts share only once.",
+        "--share-prefix/--no-share-prefix",
+        help="Run a few-shot prefix that prompts share only once.",
         rich_help_panel=MODEL_PANEL,
     ),
 ]

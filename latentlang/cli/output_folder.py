@@ -54,7 +54,7 @@ def plan(
 
     Args:
         name: task name.
-        asked: codes of the languages asked for.
+        asked: codes of the target languages.
         source: ``--from``; None for the default.
         data: ``--data``, the task's items; None for the embedded ones.
         answers: ``--answers``, the answer mode of closed tasks; None for the task's own.

@@ -139,7 +139,7 @@ def reproduce(
                 formats=split_names(formats),
                 jobs=jobs,
                 progress=progress,
-                told=progress.line,
+                on_event=progress.line,
             )
     except KeyboardInterrupt:
         raise CommandInterrupt(

@@ -14,7 +14,7 @@ from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
     from latentlang.lens import ExplorerResult
-    from latentlang.lens.multilingual import LanguagesLook
+    from latentlang.lens.multilingual import MultilingualLensPass
     from latentlang.tasks import Task
 
 _CELL = 14  # columns of a terminal that one candidate takes
@@ -82,7 +82,7 @@ def _name(task: Task, runs: Sequence[object]) -> str:
     return f"languages-from-{source}" if len(runs) > 1 and source else "languages"
 
 
-def say_who_leads(looks: Sequence[LanguagesLook], folder: OutputFolder) -> None:
+def say_who_leads(looks: Sequence[MultilingualLensPass], folder: OutputFolder) -> None:
     """Print who leads among all languages read, write result and heat map per task."""
     from latentlang.cli.console import output
 
@@ -92,7 +92,7 @@ def say_who_leads(looks: Sequence[LanguagesLook], folder: OutputFolder) -> None:
         source = getattr(read.task, "source", None)
         console.print()
         origin = f", from {source}" if source else ""
-        console.print(f"all languages at once, through the plain logit lens{origin}: {result.leaders()}")
+        console.print(f"all languages at once, through the plain logit lens{origin}: {result.pivot_test()}")
         name = _name(read.task, looks)
         folder.save(result, name)
         title = f"{read.model.name}: {read.task.name}, all languages at once"

@@ -60,7 +60,7 @@ def compare_alignment(
     resamples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
-    seen: Sequence[str] = (),
+    seen_languages: Sequence[str] = (),
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> AlignmentComparison:
@@ -88,7 +88,7 @@ def compare_alignment(
         resamples: half samples of the items.
         level: coverage of intervals, and 1 less the chance of any false change.
         seed: of permutations, half samples and draws of languages.
-        seen: codes of the languages that training has seen.
+        seen_languages: codes of the languages that training has seen.
         device: where to compute.
         progress: called with (steps done, steps in all).
 
@@ -142,13 +142,13 @@ def compare_alignment(
     for (pool, name), cells in found.items():
         tables.append(tabulated(cells, level=level).assign(measure=name, pooling=pool, language_a=hub))
         about = {"part": "alignment", "task": task, "measure": name}
-        rows = averaged(cells, codes, seen=seen, about=about, level=level, seed=seed)
+        rows = averaged(cells, codes, seen_languages=seen_languages, about=about, level=level, seed=seed)
         averages.append(rows.assign(pooling=pool))
     made, later = stores[0].provenance, stores[1].provenance
     settings = {
         **made.settings, "pivot": hub, "layers": chosen, "pools": names, "measures": list(asked),
         "components": components, "permutations": permutations, "resamples": resamples, "level": level,
-        "seen": list(seen), "notes": list(pairing.notes),
+        "seen": list(seen_languages), "notes": list(pairing.notes),
         "tuned": {"model": later.model, "revision": later.revision},
     }  # fmt: skip
     provenance = Provenance(

@@ -28,7 +28,7 @@ _SUMMARY = "summary.parquet"
 
 class _Settings(Settings):
     pivot: str
-    seen: list[str] = Field(default_factory=list)
+    seen_languages: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class AlignmentComparison(Result):
         return str(self.provenance.settings["pivot"])
 
     @property
-    def seen(self) -> tuple[str, ...]:
+    def seen_languages(self) -> tuple[str, ...]:
         """Codes of the languages that training has seen."""
         return tuple(self.provenance.settings.get("seen", ()))
 
@@ -82,7 +82,7 @@ class AlignmentComparison(Result):
 
     @property
     def default_pool(self) -> str:
-        """The mean over the question's tokens where there is one: it leaves the few-shot block out."""
+        """The mean over the question's tokens where there is one: it leaves the few-shot prefix out."""
         return "question" if "question" in self.pools else self.pools[0]
 
     def changes(self, pooling: str | None = None) -> pd.DataFrame:
@@ -131,7 +131,9 @@ class AlignmentComparison(Result):
         from latentlang.figures.change_map import alignment_map, change_figure
 
         name = measure or ("cka" if "cka" in self.measures else self.measures[0])
-        return change_figure([alignment_map(self, name, pooling)], self.provenance, seen=self.seen)
+        return change_figure(
+            [alignment_map(self, name, pooling)], self.provenance, seen_languages=self.seen_languages
+        )
 
     def _content(self) -> dict[str, pd.DataFrame | bytes]:
         """The table, and the averages as ``summary.parquet``."""

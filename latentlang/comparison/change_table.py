@@ -45,7 +45,7 @@ def item_changes(
     after: Floats,
     *,
     codes: Sequence[str],
-    seen: Sequence[str],
+    seen_languages: Sequence[str],
     about: dict[str, Any],
     level: float = 0.95,
     seed: int = 0,
@@ -59,7 +59,7 @@ def item_changes(
         before: ``[item, language]``, nan where a language lacks the item.
         after: the same afterwards.
         codes: of the languages.
-        seen: codes of the languages that training has seen.
+        seen_languages: codes of the languages that training has seen.
         about: ``part``, ``task`` and ``measure`` of the rows.
         level: coverage of the intervals, and 1 less the chance of any false change among the languages.
         seed: of the resampling.
@@ -82,7 +82,7 @@ def item_changes(
             "p": exchange_test(difference[:, [place]], seed=seed),
         })  # fmt: skip
     groups = []
-    for group, chosen in language_groups([codes[place] for place in there], seen).items():
+    for group, chosen in language_groups([codes[place] for place in there], seen_languages).items():
         places = [codes.index(code) for code in chosen]
         own = difference[:, places]
         found = crossed_mean(own, level=level, seed=seed)
@@ -96,14 +96,14 @@ def item_changes(
             "after": means[1], "difference": found.mean, "low": found.low_items, "high": found.high_items,
             "low_wide": found.low, "high_wide": found.high, "p": exchange_test(own, seed=seed),
         })  # fmt: skip
-    return assessed(rows, groups, seen=seen, about=about, level=level)
+    return assessed(rows, groups, seen_languages=seen_languages, about=about, level=level)
 
 
 def assessed(
     rows: list[dict[str, Any]],
     groups: list[dict[str, Any]],
     *,
-    seen: Sequence[str],
+    seen_languages: Sequence[str],
     about: dict[str, Any],
     level: float,
 ) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def assessed(
     Args:
         rows: one per language: the columns of `COLUMNS` that were measured.
         groups: one per group.
-        seen: codes of the languages that training has seen.
+        seen_languages: codes of the languages that training has seen.
         about: ``part``, ``task`` and ``measure``.
         level: coverage of the intervals.
     """
@@ -125,9 +125,9 @@ def assessed(
     for row, corrected in zip(rows, holm([row["p"] for row in rows]), strict=True):
         side = "up" if row["difference"] > 0 else "down"
         row |= {"p_holm": corrected, "change": side if corrected <= alpha else "", "general": ""}
-        row["seen"] = row["language"] in seen
+        row["seen"] = row["language"] in seen_languages
     of_language = {row["language"]: row for row in rows}
-    members = language_groups(list(of_language), seen)
+    members = language_groups(list(of_language), seen_languages)
     for row in groups:
         if row["languages"] < FEWEST_LANGUAGES:
             row |= {"low_wide": np.nan, "high_wide": np.nan}

@@ -113,7 +113,7 @@ def averaged(
     cells: Sequence[Cells],
     codes: Sequence[str],
     *,
-    seen: Sequence[str],
+    seen_languages: Sequence[str],
     about: dict[str, Any],
     level: float,
     seed: int,
@@ -129,7 +129,7 @@ def averaged(
             "after": mean.after, "difference": mean.change, "low": low[0], "high": high[0], "p": p[0],
         })  # fmt: skip
     groups = []
-    for group, chosen in language_groups(means, seen).items():
+    for group, chosen in language_groups(means, seen_languages).items():
         own = [means[code] for code in chosen]
         change = np.array([np.mean([mean.change for mean in own])])
         drawn = np.stack([mean.drawn for mean in own], axis=1)  # [resample, language]
@@ -144,7 +144,7 @@ def averaged(
             "difference": change[0], "low": low[0], "high": high[0], "p": p[0], "low_wide": low_wide[0],
             "high_wide": high_wide[0],
         })  # fmt: skip
-    return assessed(rows, groups, seen=seen, about=about, level=level)
+    return assessed(rows, groups, seen_languages=seen_languages, about=about, level=level)
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,12 +53,12 @@ class LensComparison(Displayed):
     Attributes:
         base: the readings before.
         tuned: the readings after.
-        seen: codes of the languages that training has seen.
+        seen_languages: codes of the languages that training has seen.
     """
 
     base: LensResult
     tuned: LensResult
-    seen: tuple[str, ...] = ()
+    seen_languages: tuple[str, ...] = ()
 
     def glance(self) -> pd.DataFrame:
         """The changes averaged over groups of languages, the columns to look at first."""
@@ -81,7 +81,7 @@ class LensComparison(Displayed):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the languages asked for."""
+        """Codes of the target languages."""
         return self.base.provenance.languages
 
     @cached_property
@@ -130,7 +130,7 @@ class LensComparison(Displayed):
     def groups(self) -> dict[str, list[str]]:
         """All languages (but the pivot, which has no pivot curve of its own), those seen in training and the others."""
         others = [code for code in self.languages if code != self.pivot]
-        return language_groups(others or self.languages, self.seen)
+        return language_groups(others or self.languages, self.seen_languages)
 
     def summary(
         self,
@@ -215,7 +215,15 @@ class LensComparison(Displayed):
                 before, after = np.delete(before, place, 1), np.delete(after, place, 1)
                 codes.remove(self.pivot)
             parts.append(
-                item_changes(before, after, codes=codes, seen=self.seen, about=about, level=level, seed=seed)
+                item_changes(
+                    before,
+                    after,
+                    codes=codes,
+                    seen_languages=self.seen_languages,
+                    about=about,
+                    level=level,
+                    seed=seed,
+                )
             )
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
 
@@ -295,13 +303,15 @@ def _bounded(
         yield from zip(members, np.split(low, edges), np.split(high, edges), strict=True)
 
 
-def compare_lenses(base: LensResult, tuned: LensResult, *, seen: Sequence[str] = ()) -> LensComparison:
+def compare_lenses(
+    base: LensResult, tuned: LensResult, *, seen_languages: Sequence[str] = ()
+) -> LensComparison:
     """Pair the readings of two runs.
 
     Args:
         base: before.
         tuned: after, on the same items.
-        seen: codes of the languages that training has seen.
+        seen_languages: codes of the languages that training has seen.
 
     Raises:
         InputError: the two did not read the same items in the same way.
@@ -328,7 +338,7 @@ def compare_lenses(base: LensResult, tuned: LensResult, *, seen: Sequence[str] =
             f"{len(alone)} readings are in one lens result only, e.g. curve {curve!r} of item {item!r} in {code!r} at "
             f"layer {layer}; read the same items with the same tokenizer"
         )
-    return LensComparison(base, tuned, tuple(seen))
+    return LensComparison(base, tuned, tuple(seen_languages))
 
 
 def _without_rounding(difference: Floats) -> Floats:

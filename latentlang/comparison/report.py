@@ -197,7 +197,7 @@ def _lens(result: ComparisonResult) -> Iterator[Block]:
     pivot = plain_name(lens.pivot)
     yield Figure(
         lens_change_figure(lens),
-        f"Probability of the right word and of wrong words, in the language asked for and in {pivot}, over the layers: "
+        f"Probability of the right word and of wrong words, in the target language and in {pivot}, over the layers: "
         "before, after, and the difference with its band. The averages are in the first table of this page.",
     )
     yield Figure(
@@ -229,7 +229,7 @@ def _map(result: ComparisonResult) -> Iterator[Block]:
             f"{counted(languages, 'language')}"
         )
     yield Figure(
-        change_figure(maps, result.provenance, seen=result.seen),
+        change_figure(maps, result.provenance, seen_languages=result.seen_languages),
         f"Change maps, languages by layers. {'; '.join(marked)}.",
     )
 
@@ -284,7 +284,7 @@ def _threes(names: Sequence[str]) -> list[Sequence[str]]:
 
 def _pool_words(pool: str) -> str:
     return {
-        "mean": "the mean over all tokens of the prompt, few-shot block included (as in the reference paper)",
+        "mean": "the mean over all tokens of the prompt, few-shot prefix included (as in the reference paper)",
         "mean_no_bos": "the mean over all tokens but the beginning one",
         "question": "the mean over the question's tokens alone",
         "last": "the prompt's last token",
@@ -301,7 +301,9 @@ def _alignment_table(
     rows = []
     for group, code in [*(("language", code) for code in languages), *((name, "") for name in groups)]:
         name = (
-            GROUPS[group] if group != "language" else plain_name(code) + (" ■" if code in result.seen else "")
+            GROUPS[group]
+            if group != "language"
+            else plain_name(code) + (" ■" if code in result.seen_languages else "")
         )
         row = [Cell(name)]
         for measure in measures:
@@ -359,7 +361,7 @@ def _provenance(result: ComparisonResult) -> Iterator[Block]:
     rows += [("adapter", made.adapter or "none")]
     rows += [("note", str(note)) for note in settings.get("model_notes", ())]
     rows += [(str(name), str(text)) for name, text in settings.get("training", [])]
-    names = {True: _listed(result.seen) or "none", False: "not known"}
+    names = {True: _listed(result.seen_languages) or "none", False: "not known"}
     rows += [
         ("languages in training", names[bool(settings.get("trained_known"))]),
         ("languages never seen", _listed(result.unseen) or "none, or not known"),

@@ -37,7 +37,7 @@ REPORT = "report.html"
 
 
 class _Settings(Settings):
-    seen: list[str] = Field(default_factory=list)
+    seen_languages: list[str] = Field(default_factory=list)
     parts: list[str] = Field(default_factory=list)
     trained_known: bool = False
     identity: bool = False
@@ -66,21 +66,21 @@ class ComparisonResult(Result):
     alignment: AlignmentComparison | None = None
     folder: Path | None = None
 
-    kind: ClassVar[str] = "before-after"
+    kind: ClassVar[str] = "comparison"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS
     needed: ClassVar[type[Settings]] = _Settings
 
     @property
-    def seen(self) -> tuple[str, ...]:
+    def seen_languages(self) -> tuple[str, ...]:
         """Codes of the languages that the adapter was trained on, as far as known."""
         return tuple(self.provenance.settings.get("seen", ()))
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Codes of the languages asked for that it was not trained on; none where that is not known."""
+        """Codes of the target languages that it was not trained on; none where that is not known."""
         if not self.provenance.settings.get("trained_known", False):
             return ()
-        return tuple(code for code in self.provenance.languages if code not in self.seen)
+        return tuple(code for code in self.provenance.languages if code not in self.seen_languages)
 
     @property
     def pivot(self) -> str:
@@ -96,8 +96,8 @@ class ComparisonResult(Result):
         """What was compared; what changed and what did not: a verdict, then a sentence for each measure."""
         settings = self.provenance.settings
         first = who(
-            self.provenance, seen=self.seen, unseen=self.unseen, known=bool(settings.get("trained_known")),
-            identity=bool(settings.get("identity")),
+            self.provenance, seen_languages=self.seen_languages, unseen=self.unseen,
+            known=bool(settings.get("trained_known")), identity=bool(settings.get("identity")),
         )  # fmt: skip
         return [first, *findings(self.table, level=self.level, pivot=self.pivot)]
 
@@ -120,7 +120,7 @@ class ComparisonResult(Result):
         """The change of each measure, language by layer."""
         from latentlang.figures.change_map import change_figure, comparison_maps
 
-        return change_figure(comparison_maps(self), self.provenance, seen=self.seen)
+        return change_figure(comparison_maps(self), self.provenance, seen_languages=self.seen_languages)
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the whole comparison as one page that works offline; needs no model.
@@ -174,7 +174,7 @@ class ComparisonResult(Result):
         if "lens" in parts:
             lenses = [LensResult.load(path / FOLDERS[name]) for name in ("lens_base", "lens_tuned")]
             with reading(path / "lens"):
-                found["lens"] = compare_lenses(*lenses, seen=bare.seen)
+                found["lens"] = compare_lenses(*lenses, seen_languages=bare.seen_languages)
         if "geometry" in parts:
             found["pca"] = PCAResult.load(path / FOLDERS["pca"])
             found["alignment"] = AlignmentComparison.load(path / FOLDERS["alignment"])

@@ -18,7 +18,7 @@ from latentlang.comparison.alignment import MEASURES, PERMUTATIONS, RESAMPLES, c
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.lens import compare_lenses
 from latentlang.comparison.result import FOLDERS, REPORT, ComparisonResult
-from latentlang.comparison.training_record import Trained, trained_on
+from latentlang.comparison.training_record import TrainingRecord, trained_on
 from latentlang.errors import InputError, unknown
 from latentlang.evaluation import (
     SCORES,
@@ -49,7 +49,7 @@ from latentlang.tasks import Task, as_task
 PARTS = ("evaluation", "lens", "geometry")
 #: Items per language unless told otherwise: accuracies need more than curves do for intervals as narrow.
 EVALUATION_ITEMS, ITEMS = 200, 100
-#: Poolings harvested: the reference paper's, and the one that leaves the few-shot block out.
+#: Poolings harvested: the reference paper's, and the one that leaves the few-shot prefix out.
 GEOMETRY_POOLS = ("mean", "question")
 #: Where the activations of each state lie below the comparison's folder.
 HARVESTS = {state: f"harvest/{state}" for state in STATES}
@@ -86,7 +86,7 @@ def compare(
     resamples: int = RESAMPLES,
     level: float = 0.95,
     keep_activations: bool = True,
-    share: bool = True,
+    share_prefix: bool = True,
     batch_tokens: int | None = None,
     progress: Progress | None = None,
     **loading: Any,
@@ -120,8 +120,8 @@ def compare(
         resamples: half samples for the intervals of the alignment.
         level: coverage of intervals, and 1 less the chance of any false change among languages.
         keep_activations: whether the harvested activations stay on disk.
-        share: run a few-shot block that prompts have in common only once.
-        batch_tokens: see `HookedLM.stream`; of evaluation and geometry.
+        share_prefix: run a few-shot prefix that prompts have in common only once.
+        batch_tokens: see `HookedLM.iter_activations`; of evaluation and geometry.
         progress: called with (step, done, in all).
         **loading: options of `load` where `model` is a name.
 
@@ -152,7 +152,7 @@ def compare(
         )
     codes = [entry.code for entry in find_languages(languages)]
     hub = find_language(pivot).code
-    wanted = Wanted(built, codes, hub, shots=shots, seed=seed)
+    wanted = PromptSpec(built, codes, hub, shots=shots, seed=seed)
     own_items = {
         "evaluation": wanted.available(evaluation_items or items or EVALUATION_ITEMS),
         "lens": wanted.available(items or ITEMS),
@@ -167,11 +167,11 @@ def compare(
         if not known.identity:
             loaded.base()  # refuses an adapter that cannot be taken off
         if "geometry" in chosen:
-            check_layers(layers, depth=loaded.n_layers, streams=("resid",))
+            check_layers(layers, depth=loaded.n_layers, sites=("resid",))
         run = _Run(
             loaded, known, wanted, steps, items=own_items, score=score, policy=policy,
             measures=families(measures), layers=layers, pools=asked_pools, permutations=permutations,
-            resamples=resamples, level=level, share=share, batch_tokens=batch_tokens, progress=progress,
+            resamples=resamples, level=level, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress,
         )  # fmt: skip
         found: dict[str, Any] = {}
         if "evaluation" in chosen:
@@ -210,8 +210,8 @@ class _Run:
     def __init__(
         self,
         model: HookedLM,
-        trained: Trained,
-        wanted: Wanted,
+        trained: TrainingRecord,
+        wanted: PromptSpec,
         steps: Steps,
         *,
         items: Mapping[str, int],
@@ -223,7 +223,7 @@ class _Run:
         permutations: int,
         resamples: int,
         level: float,
-        share: bool,
+        share_prefix: bool,
         batch_tokens: int | None,
         progress: Progress | None,
     ) -> None:
@@ -231,7 +231,7 @@ class _Run:
         self.items, self.score, self.policy, self.measures = items, score, policy, measures
         self.layers, self.pools = layers, pools
         self.draws: dict[str, Any] = {"permutations": permutations, "resamples": resamples, "level": level}
-        self.share, self.batch_tokens, self._progress = share, batch_tokens, progress
+        self.share_prefix, self.batch_tokens, self._progress = share_prefix, batch_tokens, progress
 
     def _as(self, state: str) -> AbstractContextManager[None]:
         if self.trained.identity:
@@ -257,13 +257,13 @@ class _Run:
         """Choices before and after."""
         items = self.items["evaluation"]
         before, after = (self._evaluated(state, items) for state in STATES)
-        return compare_evaluations(before, after, seen=self.trained.languages or None)
+        return compare_evaluations(before, after, seen_languages=self.trained.languages or None)
 
     def _evaluated(self, state: str, items: int) -> EvaluationResult:
         def compute(folder: Path) -> EvaluationResult:
             result = evaluate(
                 self.model, self.wanted.task, languages=self.wanted.codes, items=items, shots=self.wanted.shots,
-                seed=self.wanted.seed, score=self.score, share=self.share, batch_tokens=self.batch_tokens,
+                seed=self.wanted.seed, score=self.score, share_prefix=self.share_prefix, batch_tokens=self.batch_tokens,
                 states=["base"] if self.trained.identity else [state], progress=self._told(f"evaluation, {state}"),
             )  # fmt: skip
             result.save(folder)
@@ -275,7 +275,7 @@ class _Run:
     def lens(self) -> Any:
         """Readings before and after."""
         before, after = (self._read(state) for state in STATES)
-        return compare_lenses(before, after, seen=self.trained.languages)
+        return compare_lenses(before, after, seen_languages=self.trained.languages)
 
     def _read(self, state: str) -> LensResult:
         items = self.items["lens"]
@@ -284,7 +284,7 @@ class _Run:
             with self._as(state):
                 result = logit_lens(
                     self.model, self.wanted.task, language=self.wanted.codes, pivot=self.wanted.pivot, items=items,
-                    shots=self.wanted.shots, seed=self.wanted.seed, policy=self.policy, share=self.share,
+                    shots=self.wanted.shots, seed=self.wanted.seed, policy=self.policy, share_prefix=self.share_prefix,
                     progress=self._told(f"lens, {state}"),
                 )  # fmt: skip
             result.save(folder)
@@ -310,8 +310,9 @@ class _Run:
             with self._as(state):
                 return harvest(
                     self.model, wanted.task, out=folder / "store", languages=wanted.with_pivot, items=items,
-                    shots=wanted.shots, seed=wanted.seed, layers=self.layers, pools=self.pools, share=self.share,
-                    batch_tokens=self.batch_tokens, progress=self._told(f"activations, {state}"),
+                    shots=wanted.shots, seed=wanted.seed, layers=self.layers, pools=self.pools,
+                    share_prefix=self.share_prefix, batch_tokens=self.batch_tokens,
+                    progress=self._told(f"activations, {state}"),
                 )  # fmt: skip
 
         return self.steps.run(
@@ -346,7 +347,7 @@ class _Run:
         def compute(folder: Path) -> AlignmentComparison:
             result = compare_alignment(
                 *self._stores(), pivot=self.wanted.pivot, measures=self.measures, seed=self.wanted.seed,
-                seen=self.trained.languages, progress=self._told("alignment"), **self.draws,
+                seen_languages=self.trained.languages, progress=self._told("alignment"), **self.draws,
             )  # fmt: skip
             result.save(folder)
             return result
@@ -375,7 +376,7 @@ class _Run:
 def _model(
     model: HookedLM | str | os.PathLike[str],
     adapter: str | os.PathLike[str] | None,
-    trained: Trained,
+    trained: TrainingRecord,
     loading: Mapping[str, Any],
 ) -> HookedLM:
     """The model with its adapter on; without one for the identity recipe."""
@@ -405,7 +406,7 @@ def _model(
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PromptSpec:
     """The prompts of a comparison."""
 
     task: Task

@@ -71,7 +71,7 @@ def words_of(part: str, measure: str, *, pivot: str = "en") -> Words:
             "target_inner": Words(
                 "the right word's probability before the last layer",
                 "right word, layers before the last",
-                "The right word's probability in the language asked for, averaged over the layers before the last.",
+                "The right word's probability in the target language, averaged over the layers before the last.",
             ),
             "target_last": Words(
                 "the probability of saying the right word",
@@ -102,12 +102,14 @@ def words_of(part: str, measure: str, *, pivot: str = "en") -> Words:
     )
 
 
-def who(made: Any, *, seen: Sequence[str], unseen: Sequence[str], known: bool, identity: bool) -> str:
+def who(
+    made: Any, *, seen_languages: Sequence[str], unseen: Sequence[str], known: bool, identity: bool
+) -> str:
     """What is compared with what, and which languages training saw.
 
     Args:
         made: provenance of the comparison.
-        seen: codes of the languages in training.
+        seen_languages: codes of the languages in training.
         unseen: codes of those asked for that were not.
         known: whether that is known.
         identity: whether nothing was trained.
@@ -127,7 +129,9 @@ def who(made: Any, *, seen: Sequence[str], unseen: Sequence[str], known: bool, i
             f"{first} It is not known which languages the adapter was trained on (it has no training record), so that "
             "seen and unseen languages are not told apart."
         )
-    saw = f"Training saw {_names(seen)}" if seen else "Training saw none of these languages"
+    saw = (
+        f"Training saw {_names(seen_languages)}" if seen_languages else "Training saw none of these languages"
+    )
     if not unseen:
         return f"{first} {saw}."
     never = _names(unseen) if len(unseen) <= _MOST_NAMED else f"the other {len(unseen)}"

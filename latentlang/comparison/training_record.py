@@ -15,7 +15,7 @@ from latentlang.training import TrainingResult, is_identity
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingRecord:
     """An adapter's past.
 
     Attributes:
@@ -34,7 +34,7 @@ class Trained:
 def trained_on(
     adapter: str | os.PathLike[str] | None,
     given: str | Language | Iterable[str | Language] | None = None,
-) -> Trained:
+) -> TrainingRecord:
     """Find out what an adapter was trained on.
 
     Args:
@@ -46,15 +46,15 @@ def trained_on(
     """
     said = None if given is None else tuple(entry.code for entry in find_languages(given))
     if adapter is None:
-        return Trained(said or (), said is not None)
+        return TrainingRecord(said or (), said is not None)
     folder = given_path(adapter)
     identity = is_identity(folder)
     try:
         record = TrainingResult.load(folder).provenance
     except InputError:
-        return Trained(said or (), said is not None or identity, identity)
+        return TrainingRecord(said or (), said is not None or identity, identity)
     own = () if identity else record.languages
-    return Trained(own if said is None else said, True, identity, tuple(_facts(record.settings)))
+    return TrainingRecord(own if said is None else said, True, identity, tuple(_facts(record.settings)))
 
 
 def _facts(settings: Any) -> Iterable[tuple[str, str]]:

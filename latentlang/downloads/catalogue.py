@@ -65,7 +65,7 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class BlockScript:
-    """A script that holds few-shot blocks.
+    """A script that holds few-shot prefixes.
 
     Attributes:
         script: its path in the repository.
@@ -89,7 +89,7 @@ class PublishedSet:
         commit: which state of it.
         licence: what may be done with it, in a line.
         files: its files.
-        scripts: those that few-shot blocks are read from.
+        scripts: those that few-shot prefixes are read from.
     """
 
     name: str

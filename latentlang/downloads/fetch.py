@@ -76,8 +76,8 @@ def download(
 
     Every file is verified before it gets its name: by the SHA-256 that the package knows, else by the one recorded in
     the folder's ``SHA256SUMS`` when it was first downloaded (until then by the commit in its address, and by being a
-    list of items or a script with few-shot blocks at all). ``sha256sum -c SHA256SUMS`` checks a folder without this
-    package. The few-shot blocks are taken from the text of the published scripts, which are never run.
+    list of items or a script with few-shot prefixes at all). ``sha256sum -c SHA256SUMS`` checks a folder without this
+    package. The few-shot prefixes are taken from the text of the published scripts, which are never run.
 
     Args:
         name: the set (`published_sets`).
@@ -285,7 +285,7 @@ def _check_content(file: PublishedFile, path: Path, where: str, *, then: str) ->
     """Refuse what cannot be the file at all (a page that asks to log in, say) before its hash is recorded.
 
     Raises:
-        InputError: it is no list of items, or no script with few-shot blocks.
+        InputError: it is no list of items, or no script with few-shot prefixes.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -298,7 +298,7 @@ def _check_content(file: PublishedFile, path: Path, where: str, *, then: str) ->
 
 
 def _write_blocks(source: PublishedSet, root: Path) -> None:
-    """Write the few-shot blocks of the scripts that are there."""
+    """Write the few-shot prefixes of the scripts that are there."""
     found: dict[str, dict[str, Any]] = {}
     for entry in source.scripts:
         path = root / SCRIPTS / entry.script

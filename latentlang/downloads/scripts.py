@@ -1,4 +1,4 @@
-r"""Few-shot blocks out of published scripts: taken from their text, which is parsed and never run.
+r"""Few-shot prefixes out of published scripts: taken from their text, which is parsed and never run.
 
 The scripts say ``prompt_prefix = {'en': '''...''', ...}``, and further down, language by language,
 ``[prompt_prefix['en'] + '\n' + i + '\nEmotion: \"' for i in inputs['input']]``. The dictionary is read with
@@ -20,7 +20,7 @@ _MOST_CHARACTERS = 1_000_000
 
 
 def script_blocks(text: str, *, name: str) -> dict[str, Any]:
-    """The few-shot blocks of a script, as the closed tasks read them from ``few_shot_blocks.json``.
+    """The few-shot prefixes of a script, as the closed tasks read them from ``few_shot_blocks.json``.
 
     Args:
         text: the script.
@@ -34,7 +34,7 @@ def script_blocks(text: str, *, name: str) -> dict[str, Any]:
         InputError: the text is no such script. Nothing of it has been run then either.
     """
     if len(text) > _MOST_CHARACTERS:
-        raise InputError(f"{name} has {len(text):,} characters: too many for a script with few-shot blocks")
+        raise InputError(f"{name} has {len(text):,} characters: too many for a script with few-shot prefixes")
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -63,7 +63,7 @@ def _blocks(tree: ast.Module, name: str) -> dict[str, str]:
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise InputError(f"{name}: {_VARIABLE} is not a dictionary of constants") from error
     if not isinstance(found, dict) or not found:
-        raise InputError(f"{name}: {_VARIABLE} must be a dictionary, language to few-shot block")
+        raise InputError(f"{name}: {_VARIABLE} must be a dictionary, language to few-shot prefix")
     for code, block in found.items():
         if not isinstance(code, str) or not isinstance(block, str):
             raise InputError(

@@ -49,7 +49,7 @@ class EvaluationComparison(Result):
         table: that of an `EvaluationResult`, each item once in state ``base`` (before) and once in ``tuned`` (after).
     """
 
-    kind: ClassVar[str] = "comparison"
+    kind: ClassVar[str] = "evaluation-comparison"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS
     needed: ClassVar[type[Settings]] = EvaluationSettings
 
@@ -102,7 +102,7 @@ class EvaluationComparison(Result):
             for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
                 change = "up" if row["gained"] > row["lost"] else "down"
                 row |= {"p_holm": adjusted, "change": change if adjusted <= error_probability(level) else ""}
-                found.append(row | {"seen": row["language"] in self.evaluation.seen})
+                found.append(row | {"seen": row["language"] in self.evaluation.seen_languages})
         columns = [
             "task",
             "language",
@@ -138,7 +138,7 @@ class EvaluationComparison(Result):
             part = part.assign(change=part["after"].astype(float) - part["before"].astype(float))
             left_out = self.evaluation.incomplete(str(task))
             kept = [code for code in dict.fromkeys(part["language"]) if code not in left_out]
-            for group, codes in language_groups(kept, self.evaluation.seen).items():
+            for group, codes in language_groups(kept, self.evaluation.seen_languages).items():
                 own = part[part["language"].isin(codes)]
                 changes = by_language(own, "change")
                 found = crossed_mean(changes, level=level, seed=self.provenance.seed)
@@ -184,14 +184,14 @@ def compare_evaluations(
     base: EvaluationResult,
     tuned: EvaluationResult | None = None,
     *,
-    seen: str | Language | Iterable[str | Language] | None = None,
+    seen_languages: str | Language | Iterable[str | Language] | None = None,
 ) -> EvaluationComparison:
     """Pair the items of two states, or of two evaluations.
 
     Args:
         base: before; with `tuned` left out, an evaluation of both states.
         tuned: after: an evaluation of the same items by another model or adapter.
-        seen: languages that training has seen; by default what the evaluations know.
+        seen_languages: languages that training has seen; by default what the evaluations know.
 
     Raises:
         InputError: a state is missing, or the two did not answer the same items in the same way.
@@ -205,7 +205,7 @@ def compare_evaluations(
         later = tuned
     _check_same_items(before, after)
     made = later.provenance
-    known = seen if seen is not None else later.seen or base.seen
+    known = seen_languages if seen_languages is not None else later.seen_languages or base.seen_languages
     settings = {
         **base.provenance.settings,
         "states": list(STATES),

@@ -110,7 +110,7 @@ class EvaluationResult(Result):
         return tuple(map(str, self.table["language"].unique()))
 
     @property
-    def seen(self) -> tuple[str, ...]:
+    def seen_languages(self) -> tuple[str, ...]:
         """Codes of the languages that the adapter was trained on, as far as known."""
         return tuple(self.provenance.settings.get("seen") or ())
 
@@ -209,7 +209,7 @@ class EvaluationResult(Result):
             own = summary[(summary["task"] == task) & (summary["state"] == state)]
             left_out = self.incomplete(str(task))
             kept = [code for code in own["language"] if code not in left_out]
-            for group, codes in language_groups(kept, self.seen).items():
+            for group, codes in language_groups(kept, self.seen_languages).items():
                 chosen = part[part["language"].isin(codes)]
                 found = crossed_mean(by_language(chosen, "right"), level=level, seed=self.provenance.seed)
                 items = (found.low_items, found.high_items)
@@ -321,9 +321,9 @@ def by_language(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
     return wide.to_numpy(float, na_value=np.nan)
 
 
-def language_groups(codes: Iterable[str], seen: Iterable[str]) -> dict[str, list[str]]:
+def language_groups(codes: Iterable[str], seen_languages: Iterable[str]) -> dict[str, list[str]]:
     """All languages and, where both kinds are there, those seen in training and the others; nothing of none."""
-    every, known = list(codes), set(seen)
+    every, known = list(codes), set(seen_languages)
     parts = {
         "seen": [code for code in every if code in known],
         "unseen": [code for code in every if code not in known],

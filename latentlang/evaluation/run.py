@@ -48,8 +48,8 @@ def evaluate(
     seed: int = 0,
     protocol: str | None = None,
     states: Sequence[str] | None = None,
-    seen: str | Language | Iterable[str | Language] | None = None,
-    share: bool = True,
+    seen_languages: str | Language | Iterable[str | Language] | None = None,
+    share_prefix: bool = True,
     batch_tokens: int | None = None,
     progress: Progress | None = None,
     keep: Callable[[EvaluationResult], None] | None = None,
@@ -60,7 +60,7 @@ def evaluate(
         model: the model; it is not changed.
         task: tasks with a small closed set of labels, by name (``"sentiment,nli"``) or as made by `tasks.task`.
         languages: languages asked in (codes, names, ``"paper20"``); None for all that a task has.
-        answers: words that stand for the labels, in the few-shot block as in what is scored: the language's own
+        answers: words that stand for the labels, in the few-shot prefix as in what is scored: the language's own
             (``same``), English (``en``), or such as mean nothing about the task (``agnostic``). None for what a task
             was made with, ``same`` by default.
         score: what is compared, see `SCORES`. ``first-tokens`` sums the probability of the tokens that can begin a
@@ -73,9 +73,9 @@ def evaluate(
             paper's blocks, cues, answer sets and ties, and its scorer, which compares strings and so can never count a
             third of the Japanese and Bengali NLI items as right. None for what a task was made with.
         states: ``base``, ``tuned`` (with the adapter), or both; None for all the model has.
-        seen: languages that the adapter was trained on, for averages over seen and unseen ones.
-        share: run a few-shot block that prompts have in common only once.
-        batch_tokens: see `HookedLM.stream`.
+        seen_languages: languages that the adapter was trained on, for averages over seen and unseen ones.
+        share_prefix: run a few-shot prefix that prompts have in common only once.
+        batch_tokens: see `HookedLM.iter_activations`.
         progress: called with (prompts done, prompts in all); every state counts.
         keep: called after each language with the result so far, so that it can be saved.
 
@@ -98,7 +98,7 @@ def evaluate(
     made = {
         "score": score,
         "states": wanted,
-        "seen": [] if not seen else [entry.code for entry in find_languages(seen)],
+        "seen": [] if not seen_languages else [entry.code for entry in find_languages(seen_languages)],
     }
 
     def found() -> EvaluationResult:
@@ -114,7 +114,7 @@ def evaluate(
 
                 with _as(model, state):
                     scored = asked.choices[code].run(
-                        model, prompts, share=share, batch_tokens=batch_tokens, progress=advance
+                        model, prompts, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=advance
                     )
                 rows.append(asked.rows(code, state, scored))
                 asked.note_what_decides(code, scored)
@@ -257,7 +257,7 @@ def _check_length(model: HookedLM, prompts: Sequence[Prompt], answers: Mapping[s
     tail = max((text for texts in answers.values() for text in texts), key=len, default="")
     tail += closing(longest.cue) if tail else ""
     # Prompts are checked at once; nothing is run, since nobody asks for the readings.
-    model.stream([replace(longest, cue=longest.cue + tail)], layers=[-1])
+    model.iter_activations([replace(longest, cue=longest.cue + tail)], layers=[-1])
 
 
 def _tasks(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentlang.answers import answer_paths, answer_sets, closing, counted, published_set, token_bytes
+from latentlang.answers import answer_paths, answer_sets, closing, published_set, select_tokens, token_bytes
 from latentlang.errors import InputError
 from latentlang.models import score_answers
 
@@ -30,15 +30,15 @@ Ids = NDArray[np.int64]
 
 
 class How(TypedDict, total=False):
-    """How prompts are run: options of `HookedLM.stream`.
+    """How prompts are run: options of `HookedLM.iter_activations`.
 
     Attributes:
-        share: run a few-shot block that prompts have in common only once.
+        share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: tokens run at once.
         progress: called with (prompts done, prompts in all).
     """
 
-    share: bool
+    share_prefix: bool
     batch_tokens: int | None
     progress: Callable[[int, int], None] | None
 
@@ -113,13 +113,13 @@ class FirstTokens(Choice):
     draws: bool = False
 
     def run(self, model: HookedLM, prompts: Sequence[Prompt], **how: Unpack[How]) -> Scored:
-        """Sum the model's own next-token probabilities; exact to rounding, shared few-shot block or not."""
+        """Sum the model's own next-token probabilities; exact to rounding, shared few-shot prefix or not."""
         asked = [[*ids, *self.head] for ids in model.encode(prompts)] if self.head else prompts
         # The published sets overlap, and a token must not count twice for the mass of all labels together.
         every = np.unique(np.concatenate(self.ids))
         sets = [torch.from_numpy(ids[ids < model.vocab_size]) for ids in (*self.ids, self.shared, every)]
         found = np.full((len(prompts), len(sets)), -np.inf)
-        for reading in model.stream(asked, layers=[-1], **how):
+        for reading in model.iter_activations(asked, layers=[-1], **how):
             logits = reading.logits
             assert logits is not None
             total = logits.logsumexp(-1)
@@ -181,7 +181,7 @@ def first_tokens(model: HookedLM, strings: Mapping[str, tuple[str, ...]], *, cue
     ids, lost = [], {}
     for label in strings:
         own = sets[label, label]
-        settled = counted(sets, label, label)
+        settled = select_tokens(sets, label, label)
         ids.append(settled.ids)
         if not len(own.exclusive):
             lost[label] = f"every token that begins {own.answers[0]!r} begins another label's answer too"

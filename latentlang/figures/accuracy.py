@@ -45,7 +45,7 @@ class Accuracies(Protocol):
         """Model, adapter and settings."""
 
     @property
-    def seen(self) -> tuple[str, ...]:
+    def seen_languages(self) -> tuple[str, ...]:
         """Languages seen in training."""
 
     def incomplete(self, task: str | None = None) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ class _Drawing:
         present = set(summary["state"])
         self.pair = len(present) == len(_STATES)
         self.states = list(_STATES) if self.pair else [_ALONE[name] for name in present]
-        self.seen = [code for code in self.codes if code in result.seen]
+        self.seen_languages = [code for code in self.codes if code in result.seen_languages]
         self.grey = any(result.incomplete(task) for task in self.tasks)
         self.changes = changes
         self.changed = _rows(changes.summary()) if changes is not None else []
@@ -192,7 +192,9 @@ class _Drawing:
             self._differences(task, y, right)
 
     def _names(self) -> list[str]:
-        languages = [english_name(code) + (" ■" if code in self.seen else "") for code in self.codes]
+        languages = [
+            english_name(code) + (" ■" if code in self.seen_languages else "") for code in self.codes
+        ]
         means = []
         for group in self.groups:
             # Tasks may leave out different languages.
@@ -233,7 +235,7 @@ class _Drawing:
             + (f"<br>{row['unanswerable']} cannot be right" if row["unanswerable"] else "")
             for row in _rows(own)
         ]
-        symbols = [_SEEN if code in self.seen else _UNSEEN for code in own["language"]]
+        symbols = [_SEEN if code in self.seen_languages else _UNSEEN for code in own["language"]]
         self._points(x, y, own, heights, symbols, hover, state)
 
     def _means(self, x: str, y: str, task: str, state: _State) -> None:
@@ -324,7 +326,7 @@ class _Drawing:
     def _legend(self) -> None:
         """Keys of their own: one for each state, whatever the symbols of its points."""
         keys = [(state.words, _marker(state), state.name) for state in self.states] if self.pair else []
-        if self.seen:
+        if self.seen_languages:
             keys.append((
                 "language seen in training", {"symbol": _SEEN, "size": 9, "color": MUTED}, "seen"
             ))  # fmt: skip
@@ -358,7 +360,8 @@ class _Drawing:
             meta={
                 "how_to_read": how_to_read(
                     means=bool(self.groups), ceiling=bool((self.summary["unanswerable"] > 0).any()),
-                    seen=bool(self.seen), sentence=None if self.changes is None else self.changes.sentence(),
+                    seen_languages=bool(self.seen_languages),
+                    sentence=None if self.changes is None else self.changes.sentence(),
                 ),
                 "made_with": made_with(self.made),
                 "least_width": _LEFT + 18 + max(480, (250 if self.changes is None else 330) * len(self.tasks)),

@@ -43,13 +43,13 @@ def subtitle(made: Provenance, summary: pd.DataFrame) -> list[str]:
     return parts
 
 
-def how_to_read(*, means: bool, ceiling: bool, seen: bool, sentence: str | None) -> list[str]:
+def how_to_read(*, means: bool, ceiling: bool, seen_languages: bool, sentence: str | None) -> list[str]:
     """Paragraphs for someone who never saw such a figure; plain text.
 
     Args:
         means: whether means over languages are drawn.
         ceiling: whether some items cannot be right.
-        seen: whether languages seen in training are marked.
+        seen_languages: whether languages seen in training are marked.
         sentence: what a comparison says, None where there is none.
     """
     paragraphs = [
@@ -68,7 +68,7 @@ def how_to_read(*, means: bool, ceiling: bool, seen: bool, sentence: str | None)
             "right: their answer has no token of its own, or the published scorer expects another string. Languages "
             "in which a label cannot be chosen at all are left out of the means."
         )
-    if seen:
+    if seen_languages:
         paragraphs.append("Languages with a square were seen in training; the others were not.")
     if sentence is not None:
         paragraphs.append(

@@ -112,6 +112,6 @@ def how_to_read(made: Provenance, measures: Sequence[str], *, marks: bool) -> li
             "A cell as plain as the page is at chance; the more it stands out in blue, the further from chance. "
             "Grey was not measured. A cross marks what is no more than chance; a ring what is "
             "gone, or more than half gone, once length is taken out. Compare the panels: what shows only under all "
-            "tokens is the beginning token's or the few-shot block's."
+            "tokens is the beginning token's or the few-shot prefix's."
         )
     return [plain(text) for text in paragraphs]

@@ -117,8 +117,8 @@ def lens_map(lens: LensChanges, curve: str) -> ChangeMap:
     name = plain_name(lens.pivot)
     title, meaning = {
         "target": (
-            "right word, in the language asked for",
-            "the probability of the right word in the language asked for",
+            "right word, in the target language",
+            "the probability of the right word in the target language",
         ),
         "gap": (
             f"{name} gap",
@@ -171,13 +171,15 @@ def comparison_maps(result: Comparison) -> list[ChangeMap]:
     return maps
 
 
-def change_figure(maps: Sequence[ChangeMap], made: Provenance, *, seen: Sequence[str] = ()) -> go.Figure:
+def change_figure(
+    maps: Sequence[ChangeMap], made: Provenance, *, seen_languages: Sequence[str] = ()
+) -> go.Figure:
     """Draw maps side by side: a row per language, a column per layer, blue where something rose, orange where it fell.
 
     Args:
         maps: at least one; all are drawn for the same languages.
         made: where the comparison came from.
-        seen: codes of the languages that training has seen; they stand on top.
+        seen_languages: codes of the languages that training has seen; they stand on top.
 
     Raises:
         InputError: there is nothing to draw.
@@ -185,19 +187,19 @@ def change_figure(maps: Sequence[ChangeMap], made: Provenance, *, seen: Sequence
     full = [entry for entry in maps if len(entry.table)]
     if not full:
         raise InputError("nothing was measured language by layer: there is no map to draw")
-    return _Drawing(full, made, seen).figure()
+    return _Drawing(full, made, seen_languages).figure()
 
 
 class _Drawing:
     """One figure in the making."""
 
-    def __init__(self, maps: Sequence[ChangeMap], made: Provenance, seen: Sequence[str]) -> None:
+    def __init__(self, maps: Sequence[ChangeMap], made: Provenance, seen_languages: Sequence[str]) -> None:
         self.maps, self.made = maps, made
         there = dict.fromkeys(code for entry in maps for code in entry.table["language"].astype(str))
         asked = [code for code in [*made.languages, *there] if code in there]
         codes = list(dict.fromkeys(asked))
-        self.seen = [code for code in codes if code in seen]
-        self.codes = [*self.seen, *(code for code in codes if code not in seen)]
+        self.seen_languages = [code for code in codes if code in seen_languages]
+        self.codes = [*self.seen_languages, *(code for code in codes if code not in seen_languages)]
         self.layers = [sorted({int(layer) for layer in entry.table["layer"]}) for entry in maps]
         self.written = sum(map(len, self.layers)) <= _MOST_WRITTEN
         self.width = max(640, _LEFT + 18 + 27 * sum(map(len, self.layers)))
@@ -249,7 +251,7 @@ class _Drawing:
             "range": [layers[0] - 0.5, layers[-1] + 0.5], "title": {"text": "layer", "standoff": 16},
         }  # fmt: skip
         rows = len(self.codes)
-        names = [english_name(code) + (" ■" if code in self.seen else "") for code in self.codes]
+        names = [english_name(code) + (" ■" if code in self.seen_languages else "") for code in self.codes]
         self.layout[f"yaxis{number}"] = {
             "anchor": x, "range": [rows - 0.5, -0.5], "tickvals": list(range(rows)), "ticktext": names,
             "showticklabels": place == 0, "showgrid": False, "tickfont": {"size": 12, "color": INK},
@@ -269,8 +271,8 @@ class _Drawing:
             "<br>".join(f"<b>{line}</b>" for line in self.titles[place]), x=left, y=1, xanchor="left", yanchor="bottom",
             yshift=6, size=13, align="left",
         )  # fmt: skip
-        if self.seen and len(self.seen) < rows:
-            edge = len(self.seen) - 0.5
+        if self.seen_languages and len(self.seen_languages) < rows:
+            edge = len(self.seen_languages) - 0.5
             self.shapes.append({
                 "type": "line", "xref": f"{x} domain", "yref": y, "x0": 0, "x1": 1, "y0": edge, "y1": edge,
                 "line": {"color": INK, "width": 1.2},
@@ -313,7 +315,7 @@ class _Drawing:
         )
         under = [f"model {safe(shortened(self.made.model, LONGEST_MODEL))}", adapter, safe(self.made.task)]
         under.append("□ more than chance anywhere in the map")
-        if self.seen:
+        if self.seen_languages:
             under.append("■ language seen in training")
         self.layout.update(
             title={

@@ -15,7 +15,7 @@ _COLUMN, _ROW = 64, 26  # pixels of a cell
 _MARGIN_LEFT, _MARGIN_TOP, _MARGIN_BOTTOM = 64, 96, 120
 _LONGEST = 9  # characters of a token inside its cell; hover shows it whole
 _LONGEST_TICK = 12
-_STREAMS = {
+_SITES = {
     "resid": "residual stream after block",
     "resid_mid": "residual stream between attention and MLP of block",
     "attn_out": "what attention adds, alone, in block",
@@ -28,7 +28,7 @@ class Explored(Protocol):
 
     @property
     def table(self) -> pd.DataFrame:
-        """Columns ``stream, position, token, layer, rank, text, probability, entropy, kl``."""
+        """Columns ``site, position, token, layer, rank, text, probability, entropy, kl``."""
 
     @property
     def provenance(self) -> Provenance:
@@ -42,7 +42,7 @@ def explorer_figure(result: Explored) -> go.Figure:
     colour that token's probability. Hover lists the next ones, the entropy and the divergence from the output.
 
     Args:
-        result: an `ExplorerResult` of one stream.
+        result: an `ExplorerResult` of one site.
     """
     table = result.table
     best = table[table["rank"] == 1]
@@ -64,7 +64,7 @@ def explorer_figure(result: Explored) -> go.Figure:
             colorbar={"title": {"text": "probability", "side": "right"}, "thickness": 12, "len": 0.9},
         )
     )  # fmt: skip
-    stream = str(best["stream"].iloc[0]) if "stream" in best and len(best) else "resid"
+    site = str(best["site"].iloc[0]) if "site" in best and len(best) else "resid"
     made = result.provenance
     width = max(640, _MARGIN_LEFT + 110 + _COLUMN * len(tokens))
     adapter = f" + {safe(made.adapter)}" if made.adapter else ""
@@ -98,7 +98,7 @@ def explorer_figure(result: Explored) -> go.Figure:
     layers = list(probability.index)
     figure.update_yaxes(
         tickmode="array", tickvals=layers if len(layers) <= 40 else layers[::2], showgrid=False,
-        title={"text": f"layer ({_STREAMS.get(stream, safe(stream))})"},
+        title={"text": f"layer ({_SITES.get(site, safe(site))})"},
     )  # fmt: skip
     return figure
 

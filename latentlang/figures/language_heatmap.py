@@ -47,21 +47,21 @@ _COOL = [tint(TARGET, share) for share in (0, 0.2, 0.4, 0.6, 0.8, 1)]
 _ROW, _TOP, _BELOW = 24, 104, 104
 _MOST_WRITTEN = 20  # layers whose cells are wide enough for a number
 _MOST_WRITTEN_LANGUAGES = 24  # the same of languages by languages
-_POOLED, _ASKED, _SOURCE = "all", "(asked)", "(source)"
-_TOGETHER = {_ASKED: "language asked for", _SOURCE: "word of the prompt"}
+_POOLED, _TARGET_ROW, _SOURCE = "all", "(target)", "(source)"
+_TOGETHER = {_TARGET_ROW: "target language", _SOURCE: "word of the prompt"}
 _NOTE_WIDTH = 132
 
 
 class Found(Protocol):
-    """What `Leaders` has and the figure needs."""
+    """What `PivotTest` has and the figure needs."""
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per asked-for language."""
+        """One row per target language."""
 
     @property
     def scores(self) -> pd.DataFrame:
-        """One row per asked-for language, reader and layer."""
+        """One row per target language, answer language and layer."""
 
     @property
     def level(self) -> float:
@@ -73,71 +73,79 @@ class Found(Protocol):
 
 
 class LanguageLens(Protocol):
-    """What a result must have to be drawn: `LanguageLensResult` has it."""
+    """What a result must have to be drawn: `MultilingualLensResult` has it."""
 
     @property
     def table(self) -> pd.DataFrame:
-        """Columns ``task, language, item, label, layer, reader, curve, value``."""
+        """Columns ``task, language, item, label, layer, answer language, curve, value``."""
 
     @property
     def provenance(self) -> Provenance:
         """Model, adapter, task, policy and settings."""
 
-    def leaders(self) -> Found:
+    def pivot_test(self) -> Found:
         """Who leads where."""
 
 
 def language_heatmap(
-    result: LanguageLens, *, language: str | None = None, value: str = "score", leaders: Found | None = None
+    result: LanguageLens,
+    *,
+    language: str | None = None,
+    value: str = "score",
+    pivot_test: Found | None = None,
 ) -> go.Figure:
     """Draw which language's word for the answer each layer holds: languages over layers, the leader framed.
 
-    Rows go from the language asked for and the source language down by the largest value. The darkest colour is the
-    largest value of a language that was neither asked for nor given, so that these can be seen beside a last layer near
+    Rows go from the target language and the source language down by the largest value. The darkest colour is the
+    largest value of a language that was neither target nor source, so that these can be seen beside a last layer near
     1; what is larger is as dark.
 
     Args:
-        result: a `LanguageLensResult`, new or loaded from disk.
-        language: the asked-for language to draw; by default the only one, or the mean over all.
+        result: a `MultilingualLensResult`, new or loaded from disk.
+        language: the target language to draw; by default the only one, or the mean over all.
         value: what the colour says, a key of `VALUES`.
-        leaders: what ``result.leaders()`` gave, where it is at hand.
+        pivot_test: what ``result.pivot_test()`` gave, where it is at hand.
 
     Raises:
         InputError: an unknown value, or a language that was not asked for.
     """
     if value not in VALUES:
         raise unknown("value", value, VALUES)
-    found = result.leaders() if leaders is None else leaders
+    found = result.pivot_test() if pivot_test is None else pivot_test
     drawn = [str(code) for code in found.table["language"]]
     if language is not None and language not in drawn:
-        raise unknown("language asked for", language, drawn)
+        raise unknown("target language", language, drawn)
     code = drawn[-1] if language is None else language
     scores = found.scores[(found.scores["language"] == code) & (found.scores["n"] > 0)]
     row = found.table[found.table["language"] == code].iloc[0]
     order = _order(scores, value)
     layers, level = sorted({int(layer) for layer in scores["layer"]}), percent(found.level)
     grids = {
-        name: scores.pivot(index="reader", columns="layer", values=name).reindex(index=order, columns=layers)
+        name: scores.pivot(index="answer_language", columns="layer", values=name).reindex(
+            index=order, columns=layers
+        )
         for name in ("answer", "null", "score", "low", "high", "lead", "p", "n")
     }
     roles = _roles(scores)
-    read = {reader: int(count) for reader, count in grids["n"].max(axis=1).items()}
+    read = {answer_language: int(count) for answer_language, count in grids["n"].max(axis=1).items()}
     asked_items = _asked_items(result, code)
     values = grids[value].to_numpy(float)
-    others = [place for place, reader in enumerate(order) if roles[reader] in ("candidate", "few")]
+    others = [
+        place for place, answer_language in enumerate(order) if roles[answer_language] in ("candidate", "few")
+    ]
     largest = (
         float(np.nanmax(values[others], initial=0.0)) if others else float(np.nanmax(values, initial=0.0))
     )
     largest = max(largest, 0.01)
     names = [
         _row_name(
-            reader,
-            roles[reader],
-            leads=bool(row["is_pivot"]) and reader == row["leader"],
-            read=read[reader],
+            answer_language,
+            roles[answer_language],
+            leads=bool(row["is_pivot"]) and answer_language == row["leader"],
+            read=read[answer_language],
             asked=asked_items,
         )
-        for reader in order
+        for answer_language in order
     ]
     figure = go.Figure(
         go.Heatmap(
@@ -282,24 +290,34 @@ def _leaders_frame(row: Any, order: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _order(scores: pd.DataFrame, value: str) -> list[str]:
-    """Readers from top to bottom: asked for, source, then by their largest value."""
+    """Answer languages from top to bottom: target, source, then by their largest value."""
     roles = _roles(scores)
-    best = {reader: float(scores[scores["reader"] == reader][value].max()) for reader in roles}
-    first = {"asked": 0, "source": 1}
-    return sorted(roles, key=lambda reader: (first.get(roles[reader], 2), -best[reader], reader))
+    best = {
+        answer_language: float(scores[scores["answer_language"] == answer_language][value].max())
+        for answer_language in roles
+    }
+    first = {"target": 0, "source": 1}
+    return sorted(
+        roles,
+        key=lambda answer_language: (
+            first.get(roles[answer_language], 2),
+            -best[answer_language],
+            answer_language,
+        ),
+    )
 
 
 def _roles(scores: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(scores["reader"].astype(str), scores["role"].astype(str), strict=True))
+    return dict(zip(scores["answer_language"].astype(str), scores["role"].astype(str), strict=True))
 
 
-def _row_name(reader: str, role: str, *, leads: bool, read: int, asked: int) -> str:
+def _row_name(answer_language: str, role: str, *, leads: bool, read: int, asked: int) -> str:
     """A row's name, its role, and how many of the items could be read where it is not all."""
-    name = _TOGETHER.get(reader) or _named(reader)
+    name = _TOGETHER.get(answer_language) or _named(answer_language)
     after = (
         []
-        if reader in _TOGETHER
-        else [{"asked": "asked for", "source": "the prompt's own word"}.get(role, "")]
+        if answer_language in _TOGETHER
+        else [{"target": "target", "source": "the prompt's own word"}.get(role, "")]
     )
     if read < asked:
         after.append(f"{read} of {asked}")
@@ -307,7 +325,7 @@ def _row_name(reader: str, role: str, *, leads: bool, read: int, asked: int) -> 
         after.append("few items")
     if any(after):
         name = f"{name} <span style='color:{MUTED}'>({', '.join(filter(None, after))})</span>"
-    return f"<b>{name}</b>" if leads or role == "asked" else name
+    return f"<b>{name}</b>" if leads or role == "target" else name
 
 
 def _named(code: str) -> str:
@@ -321,12 +339,12 @@ def _hover_lines(
 ) -> list[list[str]]:
     lines = []
     leads, chances = grids["lead"].to_numpy(float), grids["p"].to_numpy(float)
-    for row, reader in enumerate(order):
-        name = _TOGETHER.get(reader) or _named(reader)
+    for row, answer_language in enumerate(order):
+        name = _TOGETHER.get(answer_language) or _named(answer_language)
         line = []
         for column, layer in enumerate(layers):
             text = f"<b>{name}</b>, layer {layer}"
-            if roles[reader] == "candidate":
+            if roles[answer_language] == "candidate":
                 lead, p = leads[row, column], chances[row, column]
                 where = "ahead of" if lead >= 0 else "behind"
                 text += f"<br>{abs(lead):.3f} {where} the best other language; right against wrong words: p = {p:.3f}"
@@ -385,7 +403,7 @@ def _title(made: Provenance, asked: Sequence[str]) -> str:
 
 def _sentence(row: Any) -> str:
     if not row["is_pivot"]:
-        return f"{'no verdict' if row['readers'] < FEWEST_CANDIDATES else 'no pivot'}: {safe(row['why'])}"
+        return f"{'no verdict' if row['candidates'] < FEWEST_CANDIDATES else 'no pivot'}: {safe(row['why'])}"
     span = (
         f"layer {row['first']}" if row["first"] == row["last"] else f"layers {row['first']} to {row['last']}"
     )
@@ -407,13 +425,17 @@ def _asked_items(result: LanguageLens, code: str) -> int:
 def _not_shown(result: LanguageLens, code: str, drawn: Sequence[str]) -> str:
     """Languages that were read and have no row: without a word they would be overlooked."""
     made = result.provenance
-    wanted = [str(reader) for reader in made.settings.get("among", ())]
+    wanted = [str(answer_language) for answer_language in made.settings.get("candidates", ())]
     elsewhere: set[str] = set()
-    if code == _POOLED:  # those asked for are one row, the sources are left out
+    if code == _POOLED:  # target languages are one row, the sources are left out
         sources = made.settings.get("sources")
         elsewhere = {*made.languages, *map(str, sources.values() if isinstance(sources, Mapping) else ())}
         elsewhere.add(str(made.settings.get("source")))
-    lost = [reader for reader in dict.fromkeys(wanted) if reader not in drawn and reader not in elsewhere]
+    lost = [
+        answer_language
+        for answer_language in dict.fromkeys(wanted)
+        if answer_language not in drawn and answer_language not in elsewhere
+    ]
     return (
         f"not shown, since too few items can be read: {listed(list(map(english_name, lost)))}" if lost else ""
     )
@@ -469,7 +491,7 @@ def _how_to_read(made: Provenance, code: str, *, value: str, found: Found) -> li
     wrong = (
         "the words of the other labels" if made.settings.get("closed") else "other words of the same category"
     )
-    asked = "the language asked for" if code == _POOLED else english_name(code)
+    asked = "the target language" if code == _POOLED else english_name(code)
     level = percent(found.level)
     colour = {
         "score": f"its probability minus that of {wrong} in the same language (the null)",

@@ -55,7 +55,7 @@ class Lens(Protocol):
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Layout:
     """Sizes in pixels that differ between one large panel and a grid of small ones."""
 
     head: int
@@ -66,9 +66,9 @@ class _Look:
     top: int = 84
 
 
-_ONE = _Look(head=0, strip=30, plot=330, most_ticks=17, line=1.0)
-_FEW = _Look(head=28, strip=16, plot=210, most_ticks=9, line=0.9)
-_MANY = _Look(head=26, strip=10, plot=124, most_ticks=5, line=0.75)
+_ONE = _Layout(head=0, strip=30, plot=330, most_ticks=17, line=1.0)
+_FEW = _Layout(head=28, strip=16, plot=210, most_ticks=9, line=0.9)
+_MANY = _Layout(head=26, strip=10, plot=124, most_ticks=5, line=0.75)
 _MOST_FEW = 6
 # Entropy is written into the strip's cells as long as they are wide enough for it.
 _MOST_CELLS_TENTHS, _MOST_CELLS_WHOLE = 20, 40
@@ -102,7 +102,7 @@ def lens_figure(result: Lens) -> go.Figure:
 class _Drawing:
     """One figure in the making."""
 
-    def __init__(self, result: Lens, summary: pd.DataFrame, codes: Sequence[str], look: _Look) -> None:
+    def __init__(self, result: Lens, summary: pd.DataFrame, codes: Sequence[str], look: _Layout) -> None:
         self.made = result.provenance
         self.codes = codes
         self.look = look
@@ -256,7 +256,7 @@ class _Drawing:
                 f"{english_name(str(found.pop())) if len(found) == 1 else 'Language of the prompt'}: {words}"
             )
         if code is None and not self.one:
-            return f"Language asked for: {words}"
+            return f"Target language: {words}"
         return f"{english_name(code or self.codes[0])}: {words}"
 
     def _heading(self, panel: Panel, code: str) -> None:

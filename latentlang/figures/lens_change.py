@@ -57,7 +57,7 @@ class LensChange(Protocol):
         """The readings after."""
 
     @property
-    def seen(self) -> tuple[str, ...]:
+    def seen_languages(self) -> tuple[str, ...]:
         """Languages seen in training."""
 
     @property
@@ -66,7 +66,7 @@ class LensChange(Protocol):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the languages asked for."""
+        """Codes of the target languages."""
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -252,7 +252,7 @@ class _Drawing:
         if style.role == "pivot":
             return f"{english_name(self.comparison.pivot)}: {words}"
         if where is None or where in self.comparison.groups:
-            return f"Language asked for: {words}"
+            return f"Target language: {words}"
         return f"{english_name(where)}: {words}"
 
     def _blank(self, panel: _Panel) -> None:
@@ -281,8 +281,8 @@ class _Drawing:
             )
         else:
             english, own = english_name(panel.where), own_name(panel.where)
-            seen = " ■" if panel.where in self.comparison.seen else ""
-            row = f"{own} <span style='color:{MUTED};font-weight:400'>{english}{seen}{self._read(panel.where)}</span>"
+            mark = " ■" if panel.where in self.comparison.seen_languages else ""
+            row = f"{own} <span style='color:{MUTED};font-weight:400'>{english}{mark}{self._read(panel.where)}</span>"
         shared = {"x": panel.x[0], "xanchor": "left", "xshift": -2, "y": panel.y[1], "yanchor": "bottom"}
         if not self.wide:
             return self._say(
@@ -319,7 +319,7 @@ class _Drawing:
         ]  # fmt: skip
         if is_tuned(made):
             under.append("read through a tuned lens")
-        if self.comparison.seen and not self.wide:
+        if self.comparison.seen_languages and not self.wide:
             under.append("■ seen in training")
         self._say(
             "layer (residual stream after block)", x=0.5, y=0, xanchor="center", yanchor="top", yshift=-24,
@@ -350,7 +350,7 @@ class _Drawing:
         how = "as a translator trained towards the output reads it" if tuned else "were it the last"
         first = (
             f"Left and middle: what each layer would say before and after, {how}: the probability of the "
-            f"right word in the language asked for (blue) and in {pivot} (orange), averaged over items; dashed, that "
+            f"right word in the target language (blue) and in {pivot} (orange), averaged over items; dashed, that "
             f"of wrong words, the null. Only the distance of {pivot} from its null is evidence that the answer can "
             "be read in it; that it is used is not shown. Right: after minus before, item by item."
             if self.wide

@@ -14,7 +14,7 @@ def unread(curves: Mapping[str, Points], *, asked: int, language: str, pivot: st
     Args:
         curves: the panel's curves by name.
         asked: items of the language.
-        language: code of the language asked for.
+        language: code of the target language.
         pivot: code of the pivot language.
     """
     if not asked:

@@ -28,7 +28,7 @@ def title(made: Provenance, codes: Sequence[str]) -> str:
 
 
 def _sources(made: Provenance, codes: Sequence[str]) -> list[str]:
-    """Languages translated from; a joined result has one for each language asked for."""
+    """Languages translated from; a joined result has one for each target language."""
     each = made.settings.get("sources")
     if isinstance(each, Mapping):
         return list(dict.fromkeys(str(each[code]) for code in codes if code in each))
@@ -70,7 +70,7 @@ def how_to_read(
 ) -> list[str]:
     """Paragraphs for someone who never saw such a figure; plain text; `copied`: the prompt's own word is drawn."""
     pivot = plain_name(str(made.settings.get("pivot", "en")))
-    asked = plain_name(codes[0]) if one else "the language asked for"
+    asked = plain_name(codes[0]) if one else "the target language"
     wrong = "the words of the other labels" if closed else "other words of the same category"
     asks = (
         "we put the layer's state through a translator that was trained to come as near as it can to the model's "

@@ -46,9 +46,9 @@ def subtitle(made: Provenance, *, prompts: int, drawn: int) -> str:
 
 def pool_words(made: Provenance) -> str:
     """What one point is, as plain text: ``mean over all tokens of the prompt``."""
-    pool, stream = str(made.settings.get("pool", "mean")), str(made.settings.get("stream", "resid"))
+    pool, site = str(made.settings.get("pool", "mean")), str(made.settings.get("site", "resid"))
     words = _POOLS.get(pool, f"pool {plain(pool)}")
-    return words if stream == "resid" else f"{words}, {plain(stream)}"
+    return words if site == "resid" else f"{words}, {plain(site)}"
 
 
 def view_words(view: tuple[str, str]) -> str:
@@ -68,7 +68,7 @@ def how_to_read(
         f"Colour and symbol say the {colour}; hover over a point to read the prompt.",
         "Clouds that lie apart by language say that the layer keeps these languages apart; clouds of one shape say "
         "that it orders their prompts alike. Either may come of the prompts' meaning, but also of their length, the "
-        "few-shot block or the beginning token: latentlang align tells these apart. The sign of an axis means "
+        "few-shot prefix or the beginning token: latentlang align tells these apart. The sign of an axis means "
         "nothing; it is chosen so that neighbouring layers look alike.",
     ]
     if ("tuned", "base") in views:

@@ -81,7 +81,7 @@ def alignment(
       ``pearson`` the partial correlation given both languages' lengths, else each language's own lengths are taken out
       of all its features. ``centres`` has none: languages differ in length as such, and a regression would extrapolate;
     - the same under every pooling of the store: ``mean_no_bos`` leaves out the beginning token, ``question`` also the
-      shared few-shot block.
+      shared few-shot prefix.
 
     Permutations and half samples are the same for all pairs, layers and poolings, so ``p_family`` can say how likely so
     large a value is *anywhere* in the table of its measure and pooling (max-T; Westfall and Young 1993).

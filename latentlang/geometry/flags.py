@@ -1,4 +1,4 @@
-"""What is wrong with a row of an alignment table, in a word: chance, length, beginning token, few-shot block."""
+"""What is wrong with a row of an alignment table, in a word: chance, length, beginning token, few-shot prefix."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FLAGS: dict[str, str] = {
     "chance": "no more than when translations are unpaired",
     "length": "gone, or more than half gone, with prompt length taken out",
     "bos": "gone, or more than half gone, in the mean without the beginning token",
-    "block": "gone, or more than half gone, in the mean over the question alone",
+    "few_shot": "gone, or more than half gone, in the mean over the question alone",
 }
 # Which pooling leaves out what the mean over all tokens holds.
-_POOL, _WITHOUT = "mean", {"bos": "mean_no_bos", "block": "question"}
+_POOL, _WITHOUT = "mean", {"bos": "mean_no_bos", "few_shot": "question"}
 _KEYS = ["language_a", "language_b", "layer", "measure"]
 
 
@@ -28,8 +28,8 @@ def flags(table: pd.DataFrame, *, alpha: float, length: bool = True) -> pd.Serie
 
     A row is flagged ``chance`` when its p is above `alpha`, and only where it is not is anything else looked for. It is
     flagged ``length`` when, with length taken out, it falls back into the null's band, or has less than half of its
-    distance from the null's mean left; ``bos`` and ``block`` likewise for what the same row has under another pooling.
-    Distances of centres get none of these three: another pooling moves the centres themselves.
+    distance from the null's mean left; ``bos`` and ``few_shot`` likewise for what the same row has under another
+    pooling. Distances of centres get none of these three: another pooling moves the centres themselves.
 
     Args:
         table: rows of an alignment table without its flags; those of too few or constant vectors have no value, and

@@ -45,7 +45,7 @@ def pca(
     components: int | None = None,
     languages: Languages | None = None,
     basis: PCAResult | None = None,
-    stream: str | None = None,
+    site: str | None = None,
     state: str | None = None,
     method: str = "auto",
     device: str | torch.device = "cpu",
@@ -58,8 +58,8 @@ def pca(
     in batches, so that memory does not grow with their number. Signs: the largest loading of each axis is positive.
 
     As in the paper, the vectors are by default the mean over *all* tokens of the prompt, so that they carry the
-    few-shot block, the beginning token and, through 1/T, the prompt's length; pools that leave these out are used where
-    the store has them (``pool="question"``). One thing differs from the published code: its last layer is Hugging
+    few-shot prefix, the beginning token and, through 1/T, the prompt's length; pools that leave these out are used
+    where the store has them (``pool="question"``). One thing differs from the published code: its last layer is Hugging
     Face's ``hidden_states[-1]``, which has gone through the final norm, and a store's has not. All other layers are the
     same.
 
@@ -70,7 +70,7 @@ def pca(
         components: number of axes, any; by default as many as `basis` has, or 2.
         languages: codes or groups; by default all in the store. Only their prompts shape the axes.
         basis: an earlier PCA to project on (before and after tuning in one picture), instead of fitting new axes.
-        stream: by default the store's first, mostly ``resid``.
+        site: by default the store's first, mostly ``resid``.
         state: ``"base"`` or ``"tuned"``; by default as the store was made, with an adapter or without.
         method: how axes are found, see `latentlang.geometry.pca_fit`.
         device: where it is computed, e.g. ``"cuda"``; it must know float64.
@@ -96,7 +96,7 @@ def pca(
     prompts = _prompts(frame, kept, state)
     bases, scores, explained = [], [], []
     for done, layer in enumerate(chosen):
-        rows = LayerRows(opened.layer(layer, pool=pool, stream=stream), kept, where)
+        rows = LayerRows(opened.layer(layer, pool=pool, site=site), kept, where)
         axes = (
             fit(rows, count, state=state, method=method) if basis is None else basis.basis(layer).first(count)
         )
@@ -108,7 +108,7 @@ def pca(
         if progress is not None:
             progress(done + 1, len(chosen))
     settings = {
-        **opened.provenance.settings, "pool": pool, "stream": stream or opened.streams[0], "components": count,
+        **opened.provenance.settings, "pool": pool, "site": site or opened.sites[0], "components": count,
         "layers": chosen, "harvested": opened.provenance.created,
     }  # fmt: skip
     return PCAResult(

@@ -1,4 +1,4 @@
-"""Which token sets stand for which curve: the answer asked for, the pivot's, the prompt's own word, and their nulls.
+"""Which token sets stand for which curve: the target's answer, the pivot's, the prompt's own word, and their nulls.
 
 A layer that copies the prompt's word would be read as the pivot wherever the two words begin alike (French *tigre*,
 English *tiger*). So the word in the prompt has a curve of its own, and the sets of all three are settled against each
@@ -6,8 +6,8 @@ other, label by label: a wrong answer loses what it shares with its own translat
 null is no smaller than its answer by construction.
 
 Where the prompt gives no such word but a text (a review, a definition), the pivot's sets are settled against every word
-of it, prompt by prompt, right and wrong answers alike. The few-shot block is not taken into account: it is the same for
-all items of a language, so that what is copied from it stands in the null as much as in the answer.
+of it, prompt by prompt, right and wrong answers alike. The few-shot prefix is not taken into account: it is the same
+for all items of a language, so that what is copied from it stands in the null as much as in the answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlang.answers import AnswerSets, Counted, answer_sets, closing, counted, published_sets, token_bytes
+from latentlang.answers import (
+    AnswerSets,
+    TokenSelection,
+    answer_sets,
+    closing,
+    published_sets,
+    select_tokens,
+    token_bytes,
+)
 from latentlang.answers.sets import Scope
 from latentlang.lens.question import beginnings, stands_in
 from latentlang.seeding import shuffled
@@ -32,11 +40,11 @@ MOST_NULLS = 8
 
 
 @dataclass
-class Roles:
+class AnswerCurves:
     """The token sets of one language's prompts, and how their probabilities make curves.
 
     Attributes:
-        languages: role to language code; without ``pivot`` where the language asked for is the pivot itself, without
+        languages: role to language code; without ``pivot`` where the target language is the pivot itself, without
             ``source`` where the prompt holds no word of a third language.
         token_sets: the sets whose probabilities `curves` wants, in this order (not for policy ``sequence``).
         closed: whether something closes the answer, such as a quotation mark.
@@ -50,7 +58,7 @@ class Roles:
     closed: bool = True
     published: bool = False
     token_sets: list[TokenIds] = field(default_factory=list)
-    _settled: dict[tuple[str, str], Counted] = field(default_factory=dict)
+    _settled: dict[tuple[str, str], TokenSelection] = field(default_factory=dict)
     _places: dict[tuple[str, str, str], int] = field(default_factory=dict)
     _unwritten: set[tuple[str, str]] = field(default_factory=set)
     # Tokens that can begin a word of some question, each a set of its own; and, per question, which ones.
@@ -67,7 +75,7 @@ class Roles:
         pivot: str,
         policy: str,
         protocol: str = "corrected",
-    ) -> Roles:
+    ) -> AnswerCurves:
         """Sets for the labels of these prompts (of one language, one cue) and their wrong labels.
 
         Under ``as-published`` the sets are the reference paper's own, character prefixes and single letters included;
@@ -99,7 +107,7 @@ class Roles:
         roles = cls(task, languages, sets, policy, closed=bool(closing(prompts[0].cue)), published=published)
         for role, code in languages.items():
             for label in strings[code]:
-                roles._settled[role, label] = counted(
+                roles._settled[role, label] = select_tokens(
                     sets,
                     code,
                     label,

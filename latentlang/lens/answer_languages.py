@@ -8,33 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlang.answers import AnswerSets, TokenBytes, answer_sets, counted
+from latentlang.answers import AnswerSets, TokenBytes, answer_sets, select_tokens
 from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt, Task
 
 #: What makes a token count for a language when many languages are read at once; the first is the default.
-READER_POLICIES: dict[str, str] = {
+CANDIDATE_POLICIES: dict[str, str] = {
     "exclusive": "count only tokens that can begin no other language's answer, of all the languages read",
-    "against-target": "count tokens that can begin no answer of the language asked for, nor of the prompt's own",
+    "against-target": "count tokens that can begin no answer of the target language, nor of the prompt's own",
 }
 # Wrong labels whose words make an item's null; more would cost memory and steady a mean that is steady already.
 WRONG_LABELS = 8
 
 
 @dataclass(frozen=True)
-class Readers:
-    """The token sets of all readers (the languages whose words are read) for one language's prompts.
+class AnswerLanguages:
+    """The token sets of all answer languages (the languages whose words are read) for one language's prompts.
 
     Attributes:
-        codes: language codes of the readers, in order.
+        codes: language codes of the answer languages, in order.
         labels: every label whose words are read.
         ids: ``[token]`` token ids that are needed, sorted.
-        members: ``[label, reader, longest]`` indices into `ids`, padded with ``len(ids)``.
-        readable: ``[label, reader]`` whether the reader has tokens of its own for the label.
-        choices: label to itself and the wrong labels drawn for it, those no reader can read left out; empty
-            where no reader can read the label itself.
-        whole: label to indices into `ids`: every token that can begin the asked-for language's answer.
-        lost: reader to why it cannot read its first lost label.
+        members: ``[label, answer_language, longest]`` indices into `ids`, padded with ``len(ids)``.
+        readable: ``[label, answer_language]`` whether the answer language has tokens of its own for the label.
+        choices: label to itself and the wrong labels drawn for it, those no answer language can read left out; empty
+            where no answer language can read the label itself.
+        whole: label to indices into `ids`: every token that can begin the target language's answer.
+        lost: answer language to why it cannot read its first lost label.
     """
 
     codes: tuple[str, ...]
@@ -47,15 +47,15 @@ class Readers:
     lost: Mapping[str, str]
 
     def values(self, label: str, probs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What one prompt's layers give each reader's words.
+        """What one prompt's layers give each answer language's words.
 
         Args:
             label: the prompt's own label.
             probs: ``[layer, token]`` probabilities of `ids`.
 
         Returns:
-            ``[choice, reader, layer]`` probabilities of the words of ``choices[label]``; NaN where the reader cannot
-            read one.
+            ``[choice, answer_language, layer]`` probabilities of the words of ``choices[label]``; NaN where the
+            answer language cannot read one.
         """
         rows = [self.labels.index(name) for name in self.choices[label]]
         padded = np.pad(probs, ((0, 0), (0, 1)))
@@ -63,7 +63,7 @@ class Readers:
         return np.where(self.readable[rows][..., None], np.moveaxis(summed, 0, -1), np.nan)
 
     def is_right(self, task: Task, prompt: Prompt, final: NDArray[np.float64], top: int) -> bool:
-        """Whether the model's next token is right, as in `roles.Roles.is_right`.
+        """Whether the model's next token is right, as in `roles.AnswerCurves.is_right`.
 
         Args:
             task: the prompts' task.
@@ -77,7 +77,7 @@ class Readers:
         return all(own > final[self.whole[name]].sum() for name in task.wrong_labels(prompt.label))
 
     def note(self, prompts: Sequence[Prompt]) -> str:
-        """How many answers each reader cannot read, and why; empty when all can be read."""
+        """How many answers each answer language cannot read, and why; empty when all can be read."""
         place = {label: index for index, label in enumerate(self.labels)}
         rows = [place[prompt.label] for prompt in prompts]
         missing = (~self.readable[rows]).sum(0)
@@ -91,7 +91,7 @@ class Readers:
         )
 
 
-def build_readers(
+def build_answer_languages(
     task: Task,
     table: TokenBytes,
     prompts: Sequence[Prompt],
@@ -100,16 +100,16 @@ def build_readers(
     policy: str,
     source: str | None,
     seed: int,
-) -> Readers:
-    """Settle the token sets of all readers for the prompts of one language (and so of one cue).
+) -> AnswerLanguages:
+    """Settle the token sets of all answer languages for the prompts of one language (and so of one cue).
 
     Args:
         task: the prompts' task.
         table: the vocabulary's bytes.
         prompts: prompts in one language.
-        codes: the readers; the language asked for and the source language are among them.
-        policy: one of `READER_POLICIES`.
-        source: language of the word in the prompt; None where it is the language asked for.
+        codes: the answer languages; the target language and the source language are among them.
+        policy: one of `CANDIDATE_POLICIES`.
+        source: language of the word in the prompt; None where it is the target language.
         seed: draws the wrong labels.
     """
     asked = prompts[0].language
@@ -134,7 +134,7 @@ def build_readers(
                 members[row, column, : len(held)] = np.searchsorted(ids, held)
                 readable[row, column] = True
     heard = {label for label, row in zip(labels, readable, strict=True) if row.any()}
-    return Readers(
+    return AnswerLanguages(
         codes=tuple(codes),
         labels=labels,
         ids=ids,
@@ -153,7 +153,7 @@ def _settle(
     tokens: dict[tuple[str, str], NDArray[np.int64]] = {}
     lost: dict[str, str] = {}
     for code, label in sets:
-        found = counted(sets, code, label, policy="exclusive", against=against)
+        found = select_tokens(sets, code, label, policy="exclusive", against=against)
         if found.usable and len(found.ids):
             tokens[code, label] = found.ids
         else:

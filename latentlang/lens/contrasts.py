@@ -1,4 +1,4 @@
-"""Arrays of a table of readings: items, labels, readers and layers in the same places for every asked-for language."""
+"""Arrays of a lens table: items, labels, answer languages and layers in the same places for every target language."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from latentlang.provenance import Provenance
 
 Floats = NDArray[np.float64]
 
-#: A reader with fewer readable items is no candidate: an interval over so few items means nothing.
+#: An answer language with fewer readable items is no candidate: an interval over so few items means nothing.
 FEWEST_ITEMS = 5
-#: In place of a language code: all asked-for languages together, and, among their readers, the one asked for and the
-#: one of the prompt's own word.
-POOLED, ASKED, SOURCE = "all", "(asked)", "(source)"
+#: In place of a language code: all target languages together, and, among their answer languages, the one asked for
+#: and the one of the prompt's own word.
+POOLED, TARGET, SOURCE = "all", "(target)", "(source)"
 # Readings come as float32; a difference this small beside them is rounding.
 _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Readings of one asked-for language.
+class Contrasts:
+    """Readings of one target language.
 
     Attributes:
-        language: the language asked for.
-        readers: codes along the reader axis.
-        roles: ``candidate``, ``asked``, ``source`` or ``few``, per reader.
-        answer: ``[item, reader, layer]`` probability of the own label's word; NaN where it cannot be read.
-        contrast: ``[item, choice, reader, layer]`` each label's word minus the mean of the item's other labels' words,
-            choice 0 being the right label; NaN where it cannot be read.
+        language: the target language.
+        answer_languages: codes along the answer language axis.
+        roles: ``candidate``, ``target``, ``source`` or ``few``, per answer language.
+        answer: ``[item, answer_language, layer]`` probability of the own label's word; NaN where it cannot be read.
+        contrast: ``[item, choice, answer_language, layer]`` each label's word minus the mean of the item's other
+            labels' words, choice 0 being the right label; NaN where it cannot be read.
         labels: ``[item]`` a number for each item's right label.
     """
 
     language: str
-    readers: tuple[str, ...]
+    answer_languages: tuple[str, ...]
     roles: tuple[str, ...]
     answer: Floats
     contrast: Floats
@@ -46,26 +46,26 @@ class Panel:
 
     @property
     def score_items(self) -> Floats:
-        """``[item, reader, layer]`` answer minus null."""
+        """``[item, answer_language, layer]`` answer minus null."""
         return self.contrast[:, 0]
 
     def where(self, *roles: str) -> NDArray[np.bool_]:
-        """``[reader]`` whether a reader has one of the roles."""
+        """``[answer_language]`` whether an answer language has one of the roles."""
         return np.array([role in roles for role in self.roles], np.bool_)
 
     @property
     def items_read(self) -> NDArray[np.int64]:
-        """``[reader]`` items with a score."""
+        """``[answer_language]`` items with a score."""
         return np.asarray(np.isfinite(self.score_items[..., 0]).sum(0))
 
     @property
     def comparable(self) -> bool:
-        """Whether the asked-for language can be read: without it no language can be said to be ahead of it."""
-        return bool((self.where("asked") & (self.items_read >= FEWEST_ITEMS)).any())
+        """Whether the target language can be read: without it no language can be said to be ahead of it."""
+        return bool((self.where("target") & (self.items_read >= FEWEST_ITEMS)).any())
 
     @property
     def for_each_label(self) -> NDArray[np.bool_]:
-        """``[reader, layer]`` whether the score is above zero for each label that is right for several items.
+        """``[answer_language, layer]`` whether the score is above zero for each label that is right for several items.
 
         In a closed task a layer that leans to ``positive`` only, but more so for positive items, has a mean above zero.
         """
@@ -77,14 +77,14 @@ class Panel:
         return steady
 
 
-def panels_of(
+def contrasts_by_target(
     table: pd.DataFrame, provenance: Provenance
-) -> tuple[list[Panel], list[int], NDArray[np.int64]]:
-    """Arrays of a table: a panel per asked-for language, the layers, and ``[item]`` how many labels an item has.
+) -> tuple[list[Contrasts], list[int], NDArray[np.int64]]:
+    """Arrays of a table: `Contrasts` per target language, the layers, and ``[item]`` how many labels an item has.
 
-    Items and their labels stand in the same places in all panels, so that one permutation serves all.
+    Items and their labels stand in the same places in all all_contrasts, so that one permutation serves all.
     """
-    columns = ("language", "item", "label", "reader", "curve")
+    columns = ("language", "item", "label", "answer_language", "curve")
     coded = {name: table[name].astype("category").cat.remove_unused_categories() for name in columns}
     codes = {name: series.cat.codes.to_numpy(np.int64) for name, series in coded.items()}
     names = {name: [str(value) for value in series.cat.categories] for name, series in coded.items()}
@@ -106,16 +106,23 @@ def panels_of(
         choices[item] += 1
     place = places[codes["item"], codes["label"]]
     used = (answers | wrongs) & (place >= 0)
-    panels = []
+    all_contrasts = []
     for code in [c for c in provenance.languages if c in names["language"]]:
         rows = used & (codes["language"] == names["language"].index(code))
-        shape = (len(names["item"]), max(1, int(choices.max(initial=1))), len(names["reader"]), len(layers))
+        shape = (
+            len(names["item"]),
+            max(1, int(choices.max(initial=1))),
+            len(names["answer_language"]),
+            len(layers),
+        )
         grid = np.full(shape, np.nan)
-        grid[codes["item"][rows], place[rows], codes["reader"][rows], layer[rows]] = values[rows]
-        panels.append(_panel(code, names["reader"], grid, labels, _source(provenance, code)))
-    if not panels:
+        grid[codes["item"][rows], place[rows], codes["answer_language"][rows], layer[rows]] = values[rows]
+        all_contrasts.append(
+            _contrasts_of(code, names["answer_language"], grid, labels, _source(provenance, code))
+        )
+    if not all_contrasts:
         raise InputError("the result holds no readings: there is nothing to compare")
-    return panels, [int(number) for number in layers], choices
+    return all_contrasts, [int(number) for number in layers], choices
 
 
 def _place(names: Sequence[str], name: str) -> int:
@@ -123,27 +130,29 @@ def _place(names: Sequence[str], name: str) -> int:
 
 
 def _source(provenance: Provenance, code: str) -> str | None:
-    """Language of the prompt's word; joined results have one per asked-for language."""
+    """Language of the prompt's word; joined results have one per target language."""
     each = provenance.settings.get("sources")
     found = each.get(code) if isinstance(each, Mapping) else provenance.settings.get("source")
     return None if found is None else str(found)
 
 
-def _panel(
-    code: str, readers: Sequence[str], grid: Floats, labels: NDArray[np.int64], source: str | None
-) -> Panel:
-    contrast = contrasts(grid)
+def _contrasts_of(
+    code: str, answer_languages: Sequence[str], grid: Floats, labels: NDArray[np.int64], source: str | None
+) -> Contrasts:
+    contrast = right_minus_wrong(grid)
     read_items = np.isfinite(contrast[:, 0, :, 0])
-    enough = [np.count_nonzero(read_items[:, place]) >= FEWEST_ITEMS for place in range(len(readers))]
-    roles = [
-        "asked" if name == code else "source" if name == source else "candidate" if enough[place] else "few"
-        for place, name in enumerate(readers)
+    enough = [
+        np.count_nonzero(read_items[:, place]) >= FEWEST_ITEMS for place in range(len(answer_languages))
     ]
-    # A reader that was not read for this language has no place among its rivals.
-    kept = [place for place in range(len(readers)) if np.isfinite(grid[:, :, place]).any()]
-    return Panel(
+    roles = [
+        "target" if name == code else "source" if name == source else "candidate" if enough[place] else "few"
+        for place, name in enumerate(answer_languages)
+    ]
+    # An answer language that was not read for this language has no place among its rivals.
+    kept = [place for place in range(len(answer_languages)) if np.isfinite(grid[:, :, place]).any()]
+    return Contrasts(
         language=code,
-        readers=tuple(readers[place] for place in kept),
+        answer_languages=tuple(answer_languages[place] for place in kept),
         roles=tuple(roles[place] for place in kept),
         answer=grid[:, 0][:, kept],
         contrast=contrast[:, :, kept],
@@ -151,11 +160,11 @@ def _panel(
     )
 
 
-def contrasts(grid: Floats) -> Floats:
+def right_minus_wrong(grid: Floats) -> Floats:
     """Each label's word minus the mean of the others that can be read.
 
     Args:
-        grid: ``[item, choice, reader, layer]`` probabilities; NaN where a word cannot be read.
+        grid: ``[item, choice, answer_language, layer]`` probabilities; NaN where a word cannot be read.
 
     Returns:
         The same shape; NaN where the word, or every other, cannot be read. The sum over choices is zero.
@@ -169,41 +178,41 @@ def contrasts(grid: Floats) -> Floats:
     return np.where(read & (count > 1), found, np.nan)
 
 
-def own_labels(panel: Panel) -> Panel:
+def own_labels(contrasts: Contrasts) -> Contrasts:
     """The same readings without the contrasts of wrong labels."""
-    return replace(panel, contrast=panel.contrast[:, :1])
+    return replace(contrasts, contrast=contrasts.contrast[:, :1])
 
 
-def pool(panels: Sequence[Panel]) -> Panel:
-    """All asked-for languages as one: for each item, the mean over those in which a reader is a candidate.
+def pool(all_contrasts: Sequence[Contrasts]) -> Contrasts:
+    """All target languages as one: for each item, the mean over those in which an answer language is a candidate.
 
-    The asked-for languages themselves become one reader, each read where it is asked for; so do the languages of the
-    prompts' own words.
+    The target languages themselves become one answer language, each read where it is asked for; so do the languages
+    of the prompts' own words.
     """
     candidates = list(
         dict.fromkeys(
             name
-            for panel in panels
-            for name, role in zip(panel.readers, panel.roles, strict=True)
+            for contrasts in all_contrasts
+            for name, role in zip(contrasts.answer_languages, contrasts.roles, strict=True)
             if role == "candidate"
         )
     )
-    given = any("source" in panel.roles for panel in panels)
-    readers = [*candidates, ASKED, *([SOURCE] if given else [])]
-    items, choices, _, layers = panels[0].contrast.shape
+    given = any("source" in contrasts.roles for contrasts in all_contrasts)
+    answer_languages = [*candidates, TARGET, *([SOURCE] if given else [])]
+    items, choices, _, layers = all_contrasts[0].contrast.shape
     sums = {
-        "answer": np.zeros((items, len(readers), layers)),
-        "contrast": np.zeros((items, choices, len(readers), layers)),
+        "answer": np.zeros((items, len(answer_languages), layers)),
+        "contrast": np.zeros((items, choices, len(answer_languages), layers)),
     }
     counts = {name: np.zeros_like(total) for name, total in sums.items()}
-    for panel in panels:
-        for place, (name, role) in enumerate(zip(panel.readers, panel.roles, strict=True)):
-            if role not in ("candidate", "asked", "source"):
+    for contrasts in all_contrasts:
+        for place, (name, role) in enumerate(zip(contrasts.answer_languages, contrasts.roles, strict=True)):
+            if role not in ("candidate", "target", "source"):
                 continue
-            row = readers.index({"asked": ASKED, "source": SOURCE}.get(role, name))
+            row = answer_languages.index({"target": TARGET, "source": SOURCE}.get(role, name))
             for field, part in (
-                ("answer", panel.answer[:, place]),
-                ("contrast", panel.contrast[:, :, place]),
+                ("answer", contrasts.answer[:, place]),
+                ("contrast", contrasts.contrast[:, :, place]),
             ):
                 seen = np.isfinite(part)
                 sums[field][..., row, :] += np.where(seen, part, 0.0)
@@ -212,11 +221,11 @@ def pool(panels: Sequence[Panel]) -> Panel:
         name: np.where(counts[name] > 0, total / np.maximum(counts[name], 1), np.nan)
         for name, total in sums.items()
     }
-    return Panel(
+    return Contrasts(
         language=POOLED,
-        readers=tuple(readers),
-        roles=("candidate",) * len(candidates) + ("asked",) + (("source",) if given else ()),
+        answer_languages=tuple(answer_languages),
+        roles=("candidate",) * len(candidates) + ("target",) + (("source",) if given else ()),
         answer=means["answer"],
         contrast=means["contrast"],
-        labels=panels[0].labels,
+        labels=all_contrasts[0].labels,
     )

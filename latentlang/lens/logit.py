@@ -1,4 +1,4 @@
-"""The logit lens on a task: what each layer would answer, in the language asked for and in the pivot language."""
+"""The logit lens on a task: what each layer would answer, in the target language and in the pivot language."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.languages import Language, languages
 from latentlang.languages import language as find_language
-from latentlang.lens.answer_curves import MOST_NULLS, Roles
-from latentlang.lens.looking import look
+from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
+from latentlang.lens.prompt_run import run_passes
 from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.tuned import TunedLens
-from latentlang.models import HookedLM, Reading, TokenSets, check_loaded, read_out, score_answers
+from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out, score_answers
 from latentlang.provenance import Provenance
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import with_data_notes
@@ -40,7 +40,7 @@ def logit_lens(
     policy: str | None = None,
     protocol: str = "corrected",
     tuned: TunedLens | None = None,
-    share: bool = True,
+    share_prefix: bool = True,
     progress: Progress | None = None,
 ) -> LensResult:
     """Read every layer at the answer position (Wendler et al. 2024, section 3; Zhang et al. 2024, Figure 1).
@@ -48,7 +48,7 @@ def logit_lens(
     Args:
         model: the model to look into; it is not changed.
         task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
-        language: language or languages the answer is asked for in (codes, names, ``"paper20"``).
+        language: target language or languages (codes, names, ``"paper20"``).
         pivot: language whose answers might show in the middle layers though nobody asked for them.
         items: how many items per language; None for all.
         shots: few-shot examples; None for the task's default.
@@ -62,21 +62,21 @@ def logit_lens(
         protocol: ``corrected``, or ``as-published``: the reference paper's own answer sets (character prefixes, single
             letters and all) with its policy, ``drop``.
         tuned: translators to read the layers through (`train_tuned_lens`); not with policy ``sequence``.
-        share: run a few-shot block that prompts have in common only once.
+        share_prefix: run a few-shot prefix that prompts have in common only once.
         progress: called with (prompts done, prompts in all).
 
     Raises:
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no
             readable answer in any of the languages.
     """
-    pair = PairLook(
+    pair = PairLensPass(
         model, task, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol, tuned=tuned
     )
     prompts = prompts_of(pair.task, language, items=items, shots=shots, seed=seed)
     if pair.policy == "sequence":
-        pair.read_whole_answers(prompts, share=share, progress=progress)
+        pair.read_whole_answers(prompts, share_prefix=share_prefix, progress=progress)
     else:
-        look(model, prompts, [pair], share=share, progress=progress)
+        run_passes(model, prompts, [pair], share_prefix=share_prefix, progress=progress)
     return pair.result()
 
 
@@ -88,7 +88,7 @@ def prompts_of(
     shots: int | None,
     seed: int,
 ) -> dict[str, list[Prompt]]:
-    """Language asked for to its prompts."""
+    """Target language to its prompts."""
     return {
         entry.code: task.prompts(entry.code, items=items, shots=shots, seed=seed)
         for entry in languages(language)
@@ -99,8 +99,8 @@ Floats = NDArray[np.float64]
 _Curve = tuple[str, int, Prompt, str, Floats]
 
 
-class PairLook:
-    """The lens for the language asked for, the pivot and the prompt's own word; options as of `logit_lens`."""
+class PairLensPass:
+    """The lens for the target language, the pivot and the prompt's own word; options as of `logit_lens`."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class PairLook:
     def begin(self, prompts: Sequence[Prompt]) -> None:
         """Settle the token sets of one language's prompts."""
         self._prompts, self._right = prompts, [False] * len(prompts)
-        self._roles = Roles.build(
+        self._roles = AnswerCurves.build(
             self.task,
             self.model.tokenizer,
             prompts,
@@ -156,7 +156,7 @@ class PairLook:
         )
         self._sets = TokenSets(self._roles.token_sets)
 
-    def take(self, reading: Reading) -> None:
+    def take(self, reading: ActivationBatch) -> None:
         """Each prompt's curves, and whether the model is right, from the tokens that can begin answers."""
         roles, prompts = self._roles, self._prompts
         blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
@@ -190,7 +190,7 @@ class PairLook:
         self,
         prompts: Mapping[str, Sequence[Prompt]],
         *,
-        share: bool,
+        share_prefix: bool,
         progress: Progress | None,
     ) -> None:
         """Policy ``sequence``: each answer is a sequence of its own to run."""
@@ -202,7 +202,9 @@ class PairLook:
                 if progress is not None:
                     progress(before + count, total)
 
-            read = _whole_answers(self.model, self._roles, own, seed=self.seed, share=share, advance=advance)
+            read = _whole_answers(
+                self.model, self._roles, own, seed=self.seed, share_prefix=share_prefix, advance=advance
+            )
             for index, curves, right in read:
                 self._keep(index, curves, right)
             done += len(own)
@@ -243,17 +245,17 @@ class PairLook:
 
 def _whole_answers(
     model: HookedLM,
-    roles: Roles,
+    roles: AnswerCurves,
     prompts: Sequence[Prompt],
     *,
     seed: int,
-    share: bool,
+    share_prefix: bool,
     advance: Callable[[int], None],
 ) -> Iterator[tuple[int, dict[str, Floats], bool]]:
     """Each prompt's index, curves, and whether the model is right, from whole answers."""
     wanted = [roles.whole_answers(prompt, seed=seed) for prompt in prompts]
     scores = score_answers(
-        model, prompts, [list(answers.values()) for answers in wanted], share=share,
+        model, prompts, [list(answers.values()) for answers in wanted], share_prefix=share_prefix,
         progress=lambda done, _total: advance(done),
     )  # fmt: skip
     for index, (prompt, answers, score) in enumerate(zip(prompts, wanted, scores, strict=True)):

@@ -15,12 +15,17 @@ from latentlang.answers import token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.languages import GROUPS, Language, languages
-from latentlang.lens.answer_languages import READER_POLICIES, WRONG_LABELS, Readers, build_readers
+from latentlang.lens.answer_languages import (
+    CANDIDATE_POLICIES,
+    WRONG_LABELS,
+    AnswerLanguages,
+    build_answer_languages,
+)
 from latentlang.lens.logit import prompts_of
-from latentlang.lens.looking import look
-from latentlang.lens.pivot_test import MINIMUM_LEAD, Leaders, find_leaders
+from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivot
+from latentlang.lens.prompt_run import run_passes
 from latentlang.lens.result import mean_curves
-from latentlang.models import HookedLM, Reading, TokenSets, check_loaded, read_out
+from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out
 from latentlang.provenance import Provenance
 from latentlang.results import Result, View, repeated
 from latentlang.storage.tables import Columns
@@ -30,47 +35,50 @@ from latentlang.tasks.base import with_data_notes
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-COLUMNS = ("task", "language", "item", "label", "layer", "reader", "curve", "value")
-READER_CURVES = ("answer", "null", "wrong")
+COLUMNS = ("task", "language", "item", "label", "layer", "answer_language", "curve", "value")
+ANSWER_CURVES = ("answer", "null", "wrong")
 
 
 @dataclass(frozen=True)
-class LanguageLensResult(Result):
+class MultilingualLensResult(Result):
     """What every layer gives each language's word for the answer, per item.
 
     Attributes:
-        table: columns ``task, language, item, label, layer, reader, curve, value``. `language` is the one the answer
-            was asked for in, `reader` the one whose words are read; `layer` runs from 1 to L; `value` is a probability
-            in [0, 1], float32. Curves: ``answer``, the reader's word for the item's own label; ``wrong``, its word for
-            another label (`label` says which; at most 8 per item, drawn once and the same for all readers);
-            ``null``, the mean of these. Where a reader has no token of its own for a label there is no row.
+        table: columns ``task, language, item, label, layer, answer language, curve, value``. `language` is the target
+            language, `answer_language` the one whose words are read; `layer` runs from 1 to L; `value` is a
+            probability in [0, 1], float32. Curves: ``answer``, the answer language's word for the item's own label;
+            ``wrong``, its word for another label (`label` says which; at most 8 per item, drawn once and the same for
+            all answer languages); ``null``, the mean of these. Where an answer language has no token of its own for a
+            label there is no row.
     """
 
-    kind: ClassVar[str] = "languages"
+    kind: ClassVar[str] = "multilingual-lens"
     columns: ClassVar[Columns] = {
-        "task": "text", "language": "text", "item": "text", "label": "text", "layer": "whole", "reader": "text",
-        "curve": "text", "value": "number",
+        "task": "text", "language": "text", "item": "text", "label": "text", "layer": "whole",
+        "answer_language": "text", "curve": "text", "value": "number",
     }  # fmt: skip
 
     def fault(self) -> str | None:
         """A reading that is there twice."""
-        return repeated(self.table, ["task", "language", "reader", "curve", "item", "label", "layer"])
+        return repeated(
+            self.table, ["task", "language", "answer_language", "curve", "item", "label", "layer"]
+        )
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Mean over items with a percentile bootstrap interval.
 
-        Columns ``task, language, reader, layer, curve, mean, low, high, n``, curves ``answer`` and ``null``.
+        Columns ``task, language, answer language, layer, curve, mean, low, high, n``, curves ``answer`` and ``null``.
 
         Args:
             level: coverage of the interval.
         """
         drawn = self.table[self.table["curve"].isin(["answer", "null"])]
-        keys = ["task", "language", "reader", "curve"]
+        keys = ["task", "language", "answer_language", "curve"]
         return mean_curves(drawn, keys, level=level, seed=self.provenance.seed)
 
-    def leaders(
+    def pivot_test(
         self, level: float = 0.95, permutations: int = 1000, minimum: float = MINIMUM_LEAD
-    ) -> Leaders:
+    ) -> PivotTest:
         """Which language leads, from which layer to which, by how much, and whether its right words stand out at all.
 
         Args:
@@ -82,27 +90,27 @@ class LanguageLensResult(Result):
         Raises:
             InputError: an impossible number, or several tasks in the table.
         """
-        return find_leaders(
+        return find_pivot(
             self.table, self.provenance, level=level, permutations=permutations, minimum=minimum
         )
 
     def glance(self) -> pd.DataFrame:
-        """Which language leads, per language asked for."""
-        return self.leaders().glance()
+        """Which language leads, per target language."""
+        return self.pivot_test().glance()
 
     def _view(self) -> View:
-        leaders = cache(self.leaders)  # the search with its permutations is the slow part; once will do
+        pivot_test = cache(self.pivot_test)  # the search with its permutations is the slow part; once will do
 
         def figure() -> go.Figure:
             from latentlang.figures import language_heatmap
 
-            return language_heatmap(self, leaders=leaders())
+            return language_heatmap(self, pivot_test=pivot_test())
 
         return replace(
             super()._view(),
             figure=figure,
-            table=lambda: leaders().glance(),
-            words=lambda: leaders().verdict,
+            table=lambda: pivot_test().glance(),
+            words=lambda: pivot_test().verdict,
         )
 
     def figure(self) -> go.Figure:
@@ -112,19 +120,19 @@ class LanguageLensResult(Result):
         return language_heatmap(self)
 
 
-def language_lens(
+def multilingual_lens(
     model: HookedLM,
     task: str | Task,
     *,
     language: str | Language | Iterable[str | Language],
-    among: str | Language | Iterable[str | Language] | None = None,
+    candidates: str | Language | Iterable[str | Language] | None = None,
     items: int | None = None,
     shots: int | None = None,
     seed: int = 0,
     policy: str = "exclusive",
-    share: bool = True,
+    share_prefix: bool = True,
     progress: Callable[[int, int], None] | None = None,
-) -> LanguageLensResult:
+) -> MultilingualLensResult:
     """Read the answer in every language at every layer, so that the pivot need not be assumed to be English.
 
     Which tokens count decides what the result may claim:
@@ -132,9 +140,9 @@ def language_lens(
     - ``exclusive``: a token counts for a language only if it can begin no other language's answer, of all the languages
       read. Nothing is counted twice, so *which* language leads is decided fairly; but of related languages the
       cognates are lost (English and Spanish ``animal``), and the more languages are read, the more items.
-    - ``against-target``: a token counts if it can begin neither the asked-for language's answer nor the source
+    - ``against-target``: a token counts if it can begin neither the target language's answer nor the source
       language's (the word in the prompt): all that is needed to say that a layer holds something which was neither
-      given nor asked for. More items can be read, but a cognate counts for every language that has it, so that
+      given nor the target. More items can be read, but a cognate counts for every language that has it, so that
       leads *between* related languages shrink: it can hide a leader, not make one up.
 
     An answer is called privileged only against its null: the same language's words for at most 8 wrong labels of the
@@ -143,36 +151,36 @@ def language_lens(
     Args:
         model: the model to look into; it is not changed.
         task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
-        language: language or languages the answer is asked for in.
-        among: languages whose words are read; by default all that the task has words in, of its own languages and of
-            the paper's twenty. The asked-for and the source language are always read too, and those named here that the
-            task has no words for are left out and noted.
+        language: target language or languages.
+        candidates: languages whose words are read; by default all that the task has words in, of its own languages
+            and of the paper's twenty. The asked-for and the source language are always read too, and those named here
+            that the task has no words for are left out and noted.
         items: how many items per language; None for all.
         shots: few-shot examples; None for the task's default.
         seed: draws items, examples, wrong labels, bootstrap samples and permutations.
         policy: ``exclusive`` or ``against-target``.
-        share: run a few-shot block that prompts have in common only once.
+        share_prefix: run a few-shot prefix that prompts have in common only once.
         progress: called with (prompts done, prompts in all).
 
     Raises:
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no readable
             answer in any language.
     """
-    everyone = LanguagesLook(model, task, among=among, shots=shots, seed=seed, policy=policy)
+    everyone = MultilingualLensPass(model, task, candidates=candidates, shots=shots, seed=seed, policy=policy)
     prompts = prompts_of(everyone.task, language, items=items, shots=shots, seed=seed)
-    look(model, prompts, [everyone], share=share, progress=progress)
+    run_passes(model, prompts, [everyone], share_prefix=share_prefix, progress=progress)
     return everyone.result()
 
 
-class LanguagesLook:
-    """The lens in all languages at once; options as of `language_lens`."""
+class MultilingualLensPass:
+    """The lens in all languages at once; options as of `multilingual_lens`."""
 
     def __init__(
         self,
         model: HookedLM,
         task: str | Task,
         *,
-        among: str | Language | Iterable[str | Language] | None = None,
+        candidates: str | Language | Iterable[str | Language] | None = None,
         shots: int | None = None,
         seed: int = 0,
         policy: str = "exclusive",
@@ -180,9 +188,13 @@ class LanguagesLook:
         check_loaded(model)
         self.model, self.task = model, as_task(task)
         check_count("seed", seed, least=0)
-        if policy not in READER_POLICIES:
-            raise unknown("policy", policy, READER_POLICIES)
-        wanted = [entry.code for entry in languages(among)] if among is not None else _known_to(self.task)
+        if policy not in CANDIDATE_POLICIES:
+            raise unknown("policy", policy, CANDIDATE_POLICIES)
+        wanted = (
+            [entry.code for entry in languages(candidates)]
+            if candidates is not None
+            else _known_to(self.task)
+        )
         self.speaking = [code for code in wanted if _has_words(self.task, code)]
         self._silent = [code for code in wanted if code not in self.speaking]
         self._table = token_bytes(model.tokenizer)
@@ -194,20 +206,20 @@ class LanguagesLook:
         self._notes: dict[str, str] = {}
 
     def begin(self, prompts: Sequence[Prompt]) -> None:
-        """Settle all readers' token sets for one language's prompts."""
+        """Settle all answer languages' token sets for one language's prompts."""
         code, source = prompts[0].language, self._source
         codes = list(dict.fromkeys([*self.speaking, code, *([source] if source else [])]))
         self._prompts = prompts
-        self._readers = build_readers(
+        self._answer_languages = build_answer_languages(
             self.task, self._table, prompts, codes=codes, policy=self.policy, source=source, seed=self.seed
         )
         # One set per token: a prompt needs few of the many sets, and sums only these.
-        self._sets = TokenSets([np.array([token]) for token in self._readers.ids.tolist()])
+        self._sets = TokenSets([np.array([token]) for token in self._answer_languages.ids.tolist()])
         self._found: dict[int, NDArray[np.float64]] = {}
         self._right = 0
 
-    def take(self, reading: Reading) -> None:
-        """What a batch's layers give each reader's words."""
+    def take(self, reading: ActivationBatch) -> None:
+        """What a batch's layers give each answer language's words."""
         blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
         readout = read_out(self.model, reading.resid[:, blocks], self._sets)
         log_probs = readout.log_probs.cpu().numpy()
@@ -215,9 +227,9 @@ class LanguagesLook:
         for place, index in enumerate(reading.index.tolist()):
             prompt = self._prompts[index]
             probs = np.exp(log_probs[place].astype(float))
-            self._right += self._readers.is_right(self.task, prompt, probs[-1], top[place])
-            if self._readers.choices[prompt.label]:
-                self._found[index] = self._readers.values(prompt.label, probs)
+            self._right += self._answer_languages.is_right(self.task, prompt, probs[-1], top[place])
+            if self._answer_languages.choices[prompt.label]:
+                self._found[index] = self._answer_languages.values(prompt.label, probs)
 
     def end(self) -> None:
         """Put the language's prompts into the table, in their order."""
@@ -225,12 +237,12 @@ class LanguagesLook:
         self._counts[code] = len(self._prompts)
         self._accuracy[code] = self._right / len(self._prompts)
         for index in sorted(self._found):
-            self._series.add(self._prompts[index], self._readers, self._found[index])
+            self._series.add(self._prompts[index], self._answer_languages, self._found[index])
         silent = f"no words in {', '.join(self._silent)}" if self._silent else ""
-        if told := [*filter(None, [self._readers.note(self._prompts), silent])]:
+        if told := [*filter(None, [self._answer_languages.note(self._prompts), silent])]:
             self._notes[code] = "; ".join(told) + f" (policy {self.policy})"
 
-    def result(self) -> LanguageLensResult:
+    def result(self) -> MultilingualLensResult:
         """All that was read.
 
         Raises:
@@ -242,14 +254,14 @@ class LanguagesLook:
         model, task = self.model, self.task
         settings = {
             **task.settings,
-            "among": self.speaking,
+            "candidates": self.speaking,
             "shots": task.default_shots if self.shots is None else self.shots,
             "items": max(self._counts.values()),
             "n_layers": model.n_layers,
             "lens": "logit",
             "closed": task.closed,
             "wrong_labels": WRONG_LABELS,
-            "counted": READER_POLICIES[self.policy],
+            "counted": CANDIDATE_POLICIES[self.policy],
             "accuracy": self._accuracy,
             "notes": with_data_notes(self._notes, task, self._counts),
             **model.noted,
@@ -258,7 +270,7 @@ class LanguagesLook:
             model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,
             languages=tuple(self._counts), policy=self.policy, seed=self.seed, settings=settings,
         )  # fmt: skip
-        return LanguageLensResult(table=self._series.table(task.name), provenance=provenance)
+        return MultilingualLensResult(table=self._series.table(task.name), provenance=provenance)
 
 
 def _known_to(task: Task) -> list[str]:
@@ -279,9 +291,9 @@ class _Series:
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, int]] = {
-            column: {} for column in ("language", "item", "label", "reader", "curve")
+            column: {} for column in ("language", "item", "label", "answer_language", "curve")
         }
-        for curve in READER_CURVES:
+        for curve in ANSWER_CURVES:
             self._code("curve", curve)
         self._codes: dict[str, list[NDArray[np.int64]]] = {column: [] for column in self._names}
         self._values: list[NDArray[np.floating]] = []  # [curve, layer] each
@@ -290,23 +302,23 @@ class _Series:
     def _code(self, column: str, name: str) -> int:
         return self._names[column].setdefault(name, len(self._names[column]))
 
-    def add(self, prompt: Prompt, readers: Readers, values: NDArray[np.float64]) -> None:
-        """Take in one prompt's ``[choice, reader, layer]`` probabilities."""
-        labels = [self._code("label", name) for name in readers.choices[prompt.label]]
-        codes = np.array([self._code("reader", code) for code in readers.codes])
+    def add(self, prompt: Prompt, answer_languages: AnswerLanguages, values: NDArray[np.float64]) -> None:
+        """Take in one prompt's ``[choice, answer_language, layer]`` probabilities."""
+        labels = [self._code("label", name) for name in answer_languages.choices[prompt.label]]
+        codes = np.array([self._code("answer_language", code) for code in answer_languages.codes])
         read = np.isfinite(values[..., 0])
         counts = read[1:].sum(0)
         null = np.where(read[1:, :, None], values[1:], 0.0).sum(0) / np.maximum(counts, 1)[:, None]
-        choice, reader = np.nonzero(read[1:])
+        choice, answer_language = np.nonzero(read[1:])
         own, nulled = np.flatnonzero(read[0]), np.flatnonzero(read[0] & (counts > 0))
         self.any_null |= len(nulled) > 0
         sizes = (len(own), len(nulled), len(choice))
-        self._values += [values[0, own], null[nulled], values[choice + 1, reader]]
-        self._codes["reader"] += [codes[own], codes[nulled], codes[reader]]
+        self._values += [values[0, own], null[nulled], values[choice + 1, answer_language]]
+        self._codes["answer_language"] += [codes[own], codes[nulled], codes[answer_language]]
         self._codes["label"].append(
             np.concatenate([np.full(sizes[0] + sizes[1], labels[0]), np.array(labels, int)[choice + 1]])
         )
-        self._codes["curve"].append(np.repeat(np.arange(len(READER_CURVES)), sizes))
+        self._codes["curve"].append(np.repeat(np.arange(len(ANSWER_CURVES)), sizes))
         for column, name in (("language", prompt.language), ("item", prompt.item)):
             self._codes[column].append(np.full(sum(sizes), self._code(column, name)))
 

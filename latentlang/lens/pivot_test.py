@@ -1,10 +1,11 @@
 """Which language leads: the largest privileged reading over languages and layers, held against chance.
 
-The score of a reader (a language whose words are read) at a layer is the mean over items of the probability of its word
-for the right label minus the mean probability of its words for the item's wrong labels. Looking for the largest score
-over many readers and layers finds one in any model; so the whole search is repeated with the right label exchanged for
-one of the item's other labels at random (one draw per item, the same for all readers, layers and asked-for languages),
-and a score counts only if it exceeds the *maximum* of nearly all these searches (max-T, Westfall and Young 1993).
+The score of an answer language (a language whose words are read) at a layer is the mean over items of the probability
+of its word for the right label minus the mean probability of its words for the item's wrong labels. Looking for the
+largest score over many answer languages and layers finds one in any model; so the whole search is repeated with the
+right label exchanged for one of the item's other labels at random (one draw per item, the same for all
+answer languages, layers and target languages), and a score counts only if it exceeds the *maximum* of nearly all
+these searches (max-T, Westfall and Young 1993).
 """
 
 from __future__ import annotations
@@ -19,8 +20,16 @@ from numpy.typing import NDArray
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
-from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, Floats, Panel, own_labels, panels_of, pool
-from latentlang.lens.text import EXACT, LEADER_COLUMNS, leader_row, verdict
+from latentlang.lens.contrasts import (
+    FEWEST_ITEMS,
+    POOLED,
+    Contrasts,
+    Floats,
+    contrasts_by_target,
+    own_labels,
+    pool,
+)
+from latentlang.lens.text import EXACT, PIVOT_COLUMNS, pivot_row, verdict
 from latentlang.provenance import Provenance
 from latentlang.results import Displayed, View
 from latentlang.stats.intervals import FEWEST_CANDIDATES, RESAMPLES, check_level
@@ -30,8 +39,8 @@ MINIMUM_LEAD = 0.02
 _PERMUTATIONS_AT_ONCE = 200
 
 SCORE_COLUMNS = (
-    "task", "language", "reader", "role", "layer", "answer", "null", "score", "low", "high", "lead", "lead_low",
-    "lead_high", "next", "next_score", "p", "each_label", "leads", "n",
+    "task", "language", "answer_language", "role", "layer", "answer", "null", "score", "low", "high", "lead",
+    "lead_low", "lead_high", "next", "next_score", "p", "each_label", "leads", "n",
 )  # fmt: skip
 _GLANCE = (
     "language",
@@ -49,26 +58,27 @@ _GLANCE = (
 
 
 @dataclass(frozen=True)
-class Leaders(Displayed):
+class PivotTest(Displayed):
     """Who leads where, with its controls.
 
     Attributes:
-        table: one row per asked-for language and, where there are several, one for all together (``all``, mean over
+        table: one row per target language and, where there are several, one for all together (``all``, mean over
             languages item by item). Columns: ``task, language``; ``is_pivot`` (bool); ``leader``, the
             candidate that is furthest ahead (a candidate is neither asked for nor the source), ``first`` and ``last``,
             the layers from which to which it leads (0 where there is no pivot), ``peak``, the layer where it is
             furthest ahead; ``lead, lead_low, lead_high``, by how much it is ahead there of the best other language
-            (the asked-for one included, the source not; at least of zero), a difference of probabilities with its
+            (the target language included, the source not; at least of zero), a difference of probabilities with its
             bootstrap interval over items, for this layer alone; ``p`` of its score at the peak: its right words against
             its wrong ones, not this language against others; for the search over all languages and layers;
             ``score, score_low, score_high`` there, and of what it is the difference: ``answer``, and ``null``, the
             words of other labels; ``next, next_score``, the best other language; ``unrelated, unrelated_score``, the
-            median of the other candidates: what a language scores that has nothing to do with it; ``readers``, the
+            median of the other candidates: what a language scores that has nothing to do with it; ``candidates``, the
             number of candidates; ``items`` read for the leader; ``why``, in words.
-        scores: one row per asked-for language, reader and layer: ``role`` is ``candidate``, ``asked``, ``source`` or
-            ``few`` (too few readable items to be a candidate); ``each_label`` (bool): above zero for each label that
-            is right for several items (always true in open tasks); ``leads`` (bool): ahead by at least the minimum, its
-            interval above zero, ``p`` at most ``1 - level``, for each label, and the asked-for language can be read.
+        scores: one row per target language, answer language and layer: ``role`` is ``candidate``, ``target``,
+            ``source`` or ``few`` (too few readable items to be a candidate); ``each_label`` (bool): above zero for
+            each label that is right for several items (always true in open tasks); ``leads`` (bool): ahead by at
+            least the minimum, its interval above zero, ``p`` at most ``1 - level``, for each label, and the target
+            language can be read.
         p: of the whole search: how likely a largest score like this, over all languages and layers, if no item's own
             label were privileged. It says nothing of which language leads: for that there is the lead's interval.
         verdict: all of it in plain words.
@@ -86,33 +96,33 @@ class Leaders(Displayed):
         return self.verdict
 
     def glance(self) -> pd.DataFrame:
-        """Who leads, where and by how much, per language asked for; `p_right`: right against wrong words of it."""
+        """Who leads, where and by how much, per target language; `p_right`: right against wrong words of it."""
         return self.table[list(_GLANCE)].rename(columns={"p": "p_right"})
 
     def _view(self) -> View:
-        few = self.table.iloc[-1]["readers"] < FEWEST_CANDIDATES
+        few = self.table.iloc[-1]["candidates"] < FEWEST_CANDIDATES
         found = f"pivot {self.pivot}" if self.pivot else "no verdict" if few else "no pivot"
-        return View(f"Leaders: {found}", table=self.glance, words=lambda: self.verdict)
+        return View(f"PivotTest: {found}", table=self.glance, words=lambda: self.verdict)
 
     @property
     def pivot(self) -> str | None:
-        """The pivot language (of all asked-for languages together, where there are several), or None."""
+        """The pivot language (of all target languages together, where there are several), or None."""
         row = self.table.iloc[-1]
         return str(row["leader"]) if row["is_pivot"] else None
 
 
-def find_leaders(
+def find_pivot(
     table: pd.DataFrame,
     provenance: Provenance,
     *,
     level: float = 0.95,
     permutations: int = 1000,
     minimum: float = MINIMUM_LEAD,
-) -> Leaders:
-    """Find the leading language; see `multilingual.LanguageLensResult.leaders`.
+) -> PivotTest:
+    """Find the leading language; see `multilingual.MultilingualLensResult.pivot_test`.
 
     Args:
-        table: as of `multilingual.LanguageLensResult`.
+        table: as of `multilingual.MultilingualLensResult`.
         provenance: its settings name the source language; its seed draws resamples and permutations.
         level: coverage of intervals.
         permutations: number of permutations.
@@ -128,29 +138,29 @@ def find_leaders(
     tasks = table["task"].astype(str).unique()
     if len(tasks) != 1:
         raise InputError(f"leaders are found for one task at a time, not for {', '.join(tasks) or 'none'}")
-    each, layers, choices = panels_of(table, provenance)
-    # Where the asked-for language cannot be read there is nobody to be ahead of.
-    fair = [panel for panel in each if panel.comparable]
-    panels = [*each, pool(fair or each)] if len(each) > 1 else each
-    observed, maxima = search(panels, choices, permutations=permutations, seed=provenance.seed)
+    each, layers, choices = contrasts_by_target(table, provenance)
+    # Where the target language cannot be read there is nobody to be ahead of.
+    fair = [contrasts for contrasts in each if contrasts.comparable]
+    all_contrasts = [*each, pool(fair or each)] if len(each) > 1 else each
+    observed, maxima = search(all_contrasts, choices, permutations=permutations, seed=provenance.seed)
     rows, scores = [], []
-    for panel, standardised in zip(panels, observed, strict=True):
+    for contrasts, standardised in zip(all_contrasts, observed, strict=True):
         p = (1 + (maxima[:, None, None] >= standardised).sum(0)) / (1 + permutations)
-        found = _scores(panel, layers, p, level=level, seed=provenance.seed)
-        if panel.language == POOLED:
+        found = _scores(contrasts, layers, p, level=level, seed=provenance.seed)
+        if contrasts.language == POOLED:
             _lead_where_not_asked(found, fair or each, level=level, seed=provenance.seed)
         certain = (found["role"] == "candidate") & (found["p"] <= 1 - level + EXACT)
         ahead = (found["lead_low"] > 0) & (found["lead"] >= minimum) & found["each_label"]
-        found["leads"] = certain & ahead & panel.comparable
+        found["leads"] = certain & ahead & contrasts.comparable
         scores.append(found)
-        rows.append(leader_row(panel, found, level=level, minimum=minimum))
+        rows.append(pivot_row(contrasts, found, level=level, minimum=minimum))
     by_language = pd.DataFrame(rows)
     by_language.insert(0, "task", tasks[0])
     all_scores = pd.concat(scores, ignore_index=True)
     all_scores.insert(0, "task", tasks[0])
     largest = max(float(part.max(initial=-np.inf)) for part in observed)
-    return Leaders(
-        table=by_language[list(LEADER_COLUMNS)],
+    return PivotTest(
+        table=by_language[list(PIVOT_COLUMNS)],
         scores=all_scores[list(SCORE_COLUMNS)],
         p=float((1 + (maxima >= largest).sum()) / (1 + permutations)),
         verdict=verdict(by_language, level=level, n_layers=len(layers)),
@@ -164,39 +174,39 @@ def find_leaders(
 
 
 def search(
-    panels: Sequence[Panel], choices: NDArray[np.int64], *, permutations: int, seed: int
+    all_contrasts: Sequence[Contrasts], choices: NDArray[np.int64], *, permutations: int, seed: int
 ) -> tuple[list[Floats], Floats]:
     """The search as it was, and its maximum when right labels are exchanged for others of their items.
 
-    A reader's standardised score at a layer is ``sum over items of contrast[item, drawn]`` over
+    An answer language's standardised score at a layer is ``sum over items of contrast[item, drawn]`` over
     ``sqrt(sum over items of the mean over choices of contrast ** 2)``: the exact mean, zero, and standard deviation
     under the draw, which no draw changes. So the p-value is exact if an item's own label is no more than one of its
-    labels, whatever the readings' distribution and however readers, layers and asked-for languages depend on each
+    labels, whatever the readings' distribution and however answer languages, layers and target languages depend on each
     other.
 
     Args:
-        panels: readings; their items and choices stand in the same places.
+        all_contrasts: readings; their items and choices stand in the same places.
         choices: ``[item]`` labels an item has; draws are uniform over them.
         permutations: how many.
         seed: of the draws.
 
     Returns:
-        Per panel ``[reader, layer]`` standardised scores (-inf for readers that are no candidates), and
-        ``[permutation]`` the largest over all panels, candidates and layers.
+        Per contrasts ``[answer_language, layer]`` standardised scores (-inf for answer languages that are no
+        candidates), and ``[permutation]`` the largest over all all_contrasts, candidates and layers.
     """
     rng = np.random.default_rng(seed)
-    items, most = panels[0].contrast.shape[:2]
+    items, most = all_contrasts[0].contrast.shape[:2]
     drawn = (rng.random((permutations, items)) * np.maximum(choices, 1)).astype(np.int64)
     cells = np.arange(items) * most
     maxima = np.full(permutations, -np.inf)
     observed = []
-    for panel in panels:
-        candidates = panel.where("candidate")
-        flat = np.nan_to_num(panel.contrast[:, :, candidates]).reshape(items * most, -1)
+    for contrasts in all_contrasts:
+        candidates = contrasts.where("candidate")
+        flat = np.nan_to_num(contrasts.contrast[:, :, candidates]).reshape(items * most, -1)
         weight = np.repeat(1 / np.maximum(choices, 1), most)
         scale = np.sqrt(weight @ flat**2)
         scale[scale == 0] = np.inf  # nothing to tell apart: a score of zero
-        standardised = np.full((len(panel.readers), panel.contrast.shape[-1]), -np.inf)
+        standardised = np.full((len(contrasts.answer_languages), contrasts.contrast.shape[-1]), -np.inf)
         if candidates.any():
             own = flat[cells].sum(0) / scale
             standardised[candidates] = own.reshape(candidates.sum(), -1)
@@ -214,22 +224,24 @@ def search(
 # Leads
 
 
-def _scores(panel: Panel, layers: Sequence[int], p: Floats, *, level: float, seed: int) -> pd.DataFrame:
-    """Scores and leads of every reader at every layer, with bootstrap intervals over items."""
-    _items, readers, depth = panel.score_items.shape
-    n = panel.items_read
-    mean, resampled = _bootstrapped(panel, seed)
+def _scores(
+    contrasts: Contrasts, layers: Sequence[int], p: Floats, *, level: float, seed: int
+) -> pd.DataFrame:
+    """Scores and leads of every answer language at every layer, with bootstrap intervals over items."""
+    _items, answer_languages, depth = contrasts.score_items.shape
+    n = contrasts.items_read
+    mean, resampled = _bootstrapped(contrasts, seed)
     score = mean[0]
     low, high = np.quantile(np.where(np.isfinite(resampled), resampled, mean), _ends(level), axis=0)
-    ahead = _ahead(panel, mean, resampled, level)
-    answer = np.where(np.isfinite(panel.score_items), panel.answer, 0.0).sum(0)
+    ahead = _ahead(contrasts, mean, resampled, level)
+    answer = np.where(np.isfinite(contrasts.score_items), contrasts.answer, 0.0).sum(0)
     shown = answer / np.where(n > 0, n, np.nan)[:, None]
-    candidate = panel.where("candidate")[:, None]
+    candidate = contrasts.where("candidate")[:, None]
     columns = {
-        "language": panel.language,
-        "reader": np.repeat(panel.readers, depth),
-        "role": np.repeat(panel.roles, depth),
-        "layer": np.tile(layers, readers),
+        "language": contrasts.language,
+        "answer_language": np.repeat(contrasts.answer_languages, depth),
+        "role": np.repeat(contrasts.roles, depth),
+        "layer": np.tile(layers, answer_languages),
         "answer": shown.ravel(),
         "null": (shown - score).ravel(),
         "score": score.ravel(),
@@ -240,47 +252,50 @@ def _scores(panel: Panel, layers: Sequence[int], p: Floats, *, level: float, see
             for name, values in ahead.items()
         },
         "p": np.where(candidate, p, np.nan).ravel(),
-        "each_label": panel.for_each_label.ravel(),
+        "each_label": contrasts.for_each_label.ravel(),
         "n": np.repeat(n, depth),
     }
     return pd.DataFrame(columns)
 
 
-def _lead_where_not_asked(scores: pd.DataFrame, each: Sequence[Panel], *, level: float, seed: int) -> None:
-    """Compare a reader that was itself asked for with the others over the same prompts: those where it was not.
+def _lead_where_not_asked(
+    scores: pd.DataFrame, each: Sequence[Contrasts], *, level: float, seed: int
+) -> None:
+    """Compare an answer language that was itself asked for with the others over the same prompts: those where it was
+    not.
 
     Otherwise its own certain answers, where it was asked for, would count for the language it has to be ahead of.
     """
-    candidates = set(scores[scores["role"] == "candidate"]["reader"])
-    for name in (panel.language for panel in each):
+    candidates = set(scores[scores["role"] == "candidate"]["answer_language"])
+    for name in (contrasts.language for contrasts in each):
         if name not in candidates:
             continue
-        rest = pool([own_labels(panel) for panel in each if panel.language != name])
-        rows = scores["reader"] == name
+        rest = pool([own_labels(contrasts) for contrasts in each if contrasts.language != name])
+        rows = scores["answer_language"] == name
         for column, values in _ahead(rest, *_bootstrapped(rest, seed), level).items():
-            scores.loc[rows, column] = values[rest.readers.index(name)]
+            scores.loc[rows, column] = values[rest.answer_languages.index(name)]
 
 
-def _bootstrapped(panel: Panel, seed: int) -> tuple[Floats, Floats]:
-    """Mean scores, ``[1, reader, layer]``, and resampled over items, ``[resample, reader, layer]``."""
-    items = len(panel.score_items)
-    read = np.isfinite(panel.score_items)
-    filled = np.where(read, panel.score_items, 0.0).reshape(items, -1)
+def _bootstrapped(contrasts: Contrasts, seed: int) -> tuple[Floats, Floats]:
+    """Mean scores ``[1, answer_language, layer]``, and of bootstrap samples ``[resample, answer_language, layer]``."""
+    items = len(contrasts.score_items)
+    read = np.isfinite(contrasts.score_items)
+    filled = np.where(read, contrasts.score_items, 0.0).reshape(items, -1)
     counts = np.random.default_rng(seed).multinomial(items, np.full(items, 1 / items), size=RESAMPLES)
     return _means(np.ones((1, items)), filled, read), _means(counts.astype(float), filled, read)
 
 
-def _ahead(panel: Panel, mean: Floats, resampled: Floats, level: float) -> dict[str, NDArray]:
-    """Lead of each reader at each layer with its interval, and the best other reader with its score."""
-    rivals = panel.where("candidate", "asked") & (panel.items_read >= FEWEST_ITEMS)
+def _ahead(contrasts: Contrasts, mean: Floats, resampled: Floats, level: float) -> dict[str, NDArray]:
+    """Lead of each answer language at each layer with its interval, and the best other one with its score."""
+    rivals = contrasts.where("candidate", "target") & (contrasts.items_read >= FEWEST_ITEMS)
     low, high = np.quantile(leads(resampled, rivals), _ends(level), axis=0)
     lead, best = leads(mean, rivals)[0], np.full(mean.shape[1:], "", object)
     score = np.full(mean.shape[1:], np.nan)
-    for place in range(len(panel.readers)):
+    for place in range(len(contrasts.answer_languages)):
         others = np.flatnonzero(rivals & (np.arange(len(rivals)) != place))
         if len(others):
             first = others[mean[0, others].argmax(0)]
-            best[place] = np.array(panel.readers, object)[first]
+            best[place] = np.array(contrasts.answer_languages, object)[first]
             score[place] = mean[0].max(
                 0, where=np.isin(np.arange(len(rivals)), others)[:, None], initial=-1.0
             )
@@ -296,28 +311,28 @@ def _means(counts: Floats, filled: Floats, read: NDArray[np.bool_]) -> Floats:
 
     Args:
         counts: ``[sample, item]``.
-        filled: ``[item, reader * layer]``, zero where not readable.
-        read: ``[item, reader, layer]``.
+        filled: ``[item, answer_language * layer]``, zero where not readable.
+        read: ``[item, answer_language, layer]``.
 
     Returns:
-        ``[sample, reader, layer]``; NaN where a sample holds no readable item.
+        ``[sample, answer_language, layer]``; NaN where a sample holds no readable item.
     """
-    _items, readers, layers = read.shape
+    _items, answer_languages, layers = read.shape
     held = counts @ read[..., 0].astype(float)
-    sums = (counts @ filled).reshape(len(counts), readers, layers)
+    sums = (counts @ filled).reshape(len(counts), answer_languages, layers)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(held[..., None] > 0, sums / held[..., None], np.nan)
 
 
 def leads(scores: Floats, rivals: NDArray[np.bool_]) -> Floats:
-    """How far each reader is ahead of the best rival, and of zero.
+    """How far each answer language is ahead of the best rival, and of zero.
 
     Args:
-        scores: ``[sample, reader, layer]``.
-        rivals: ``[reader]`` whom to be ahead of.
+        scores: ``[sample, answer_language, layer]``.
+        rivals: ``[answer_language]`` whom to be ahead of.
 
     Returns:
-        ``[sample, reader, layer]``: score minus the largest of zero and the other rivals' scores.
+        ``[sample, answer_language, layer]``: score minus the largest of zero and the other rivals' scores.
     """
     others = np.where(rivals[:, None] & np.isfinite(scores), scores, -np.inf)
     if others.shape[1] == 0:

@@ -59,7 +59,7 @@ class LensResult(Result):
     Attributes:
         table: columns ``task, language, item, label, layer, curve, value``. `language` is the one the answer was asked
             for in; `layer` runs from 1 to L, the last being the model's own next-token distribution. Curves:
-            ``target`` and ``pivot``, the probability in [0, 1] of the item's answer in the language asked for and in
+            ``target`` and ``pivot``, the probability in [0, 1] of the item's answer in the target language and in
             the pivot language; ``source``, that of the prompt's own word, where the prompt gives a word of a third
             language: a layer may copy it; ``target_null``, ``pivot_null`` and ``source_null``, the mean probability of
             the wrong answers in the same language;

@@ -15,7 +15,7 @@ from latentlang.answers import TokenBytes, token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
-from latentlang.models.batch import Reading, check_streams
+from latentlang.models.batch import ActivationBatch, check_sites
 from latentlang.provenance import Provenance
 from latentlang.results import Result, repeated
 from latentlang.storage.tables import Columns
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 EXPLORER_COLUMNS = (
-    "stream", "position", "token", "layer", "rank", "text", "probability", "entropy", "kl", "id",
+    "site", "position", "token", "layer", "rank", "text", "probability", "entropy", "kl", "id",
 )  # fmt: skip
 # Positions whose every layer is read at once.
 _POSITIONS = 64
@@ -36,7 +36,7 @@ class ExplorerResult(Result):
     """What the lens says of one prompt.
 
     Attributes:
-        table: one row per stream, position, layer and rank, in this order; columns ``stream`` (``resid``, ...);
+        table: one row per site, position, layer and rank, in this order; columns ``site`` (``resid``, ...);
             ``position``, index of the token in the prompt; ``token``, that token, made visible; ``layer``; ``rank``,
             1 for the likeliest next token; ``text``, the next token, made visible (``␣fleur``, ``E3 83`` for part of a
             character), with its ``probability`` in [0, 1] and ``id``; and, the same for all ranks, ``entropy`` of the
@@ -46,48 +46,48 @@ class ExplorerResult(Result):
 
     kind: ClassVar[str] = "explore"
     columns: ClassVar[Columns] = {
-        "stream": "text", "position": "whole", "token": "text", "layer": "whole", "rank": "whole", "text": "text",
+        "site": "text", "position": "whole", "token": "text", "layer": "whole", "rank": "whole", "text": "text",
         "probability": "number", "entropy": "number", "kl": "number", "id": "whole",
     }  # fmt: skip
 
     def fault(self) -> str | None:
         """A cell that is there twice."""
-        return repeated(self.table, ["stream", "position", "layer", "rank"])
+        return repeated(self.table, ["site", "position", "layer", "rank"])
 
     @property
-    def streams(self) -> tuple[str, ...]:
-        """Streams that were read, in the order asked for."""
-        return tuple(map(str, self.table["stream"].unique()))
+    def sites(self) -> tuple[str, ...]:
+        """Sites that were read, in the order given."""
+        return tuple(map(str, self.table["site"].unique()))
 
-    def only(self, stream: str) -> ExplorerResult:
-        """The readings of one stream.
+    def only(self, site: str) -> ExplorerResult:
+        """The readings of one site.
 
         Raises:
             InputError: it was not read.
         """
-        if stream not in self.streams:
-            raise unknown("stream", stream, self.streams, hint="only those in the result can be shown")
-        part = self.table[self.table["stream"] == stream].reset_index(drop=True)
+        if site not in self.sites:
+            raise unknown("site", site, self.sites, hint="only those in the result can be shown")
+        part = self.table[self.table["site"] == site].reset_index(drop=True)
         return replace(self, table=part)
 
     def glance(self) -> pd.DataFrame:
         """The likeliest next tokens at the last position, layer by layer from the last one down."""
-        part = self.only(self.streams[0]).table
+        part = self.only(self.sites[0]).table
         last = part[part["position"] == part["position"].max()]
         wide = last.pivot(index="layer", columns="rank", values="text").sort_index(ascending=False)
         wide.columns = pd.Index([f"token {rank}" for rank in wide.columns])
         sure = last[last["rank"] == 1].set_index("layer")["probability"].rename("probability of token 1")
         return wide.join(sure).reset_index()
 
-    def figure(self, stream: str | None = None) -> go.Figure:
-        """Position by layer, each cell its likeliest token; of one stream, by default the first.
+    def figure(self, site: str | None = None) -> go.Figure:
+        """Position by layer, each cell its likeliest token; of one site, by default the first.
 
         Raises:
-            InputError: the stream was not read.
+            InputError: the site was not read.
         """
         from latentlang.figures import explorer_figure
 
-        return explorer_figure(self.only(stream or self.streams[0]))
+        return explorer_figure(self.only(site or self.sites[0]))
 
 
 def explore(
@@ -96,7 +96,7 @@ def explore(
     *,
     top: int = 5,
     positions: str | Sequence[int] = "all",
-    streams: str | Sequence[str] = "resid",
+    sites: str | Sequence[str] = "resid",
     layers: str | Sequence[int] = "all",
 ) -> ExplorerResult:
     """Read one prompt at every position and layer.
@@ -107,7 +107,7 @@ def explore(
     stream. Norm and head applied to such an addition alone say which tokens its direction favours, **not how much it
     matters**: the norm brings a faint addition to the same size as a strong one, takes no notice of what it is added
     to, and adds its own bias where it has one. Their probabilities compare tokens within one cell; entropies and
-    divergences of additions are not to be compared with those of streams, and additions' readings do not add up to
+    divergences of additions are not to be compared with those of sites, and additions' readings do not add up to
     the stream's.
 
     Args:
@@ -115,12 +115,12 @@ def explore(
         prompt: the text.
         top: next tokens kept per position and layer.
         positions: ``"all"``, ``"last"``, or token indices, negative ones from the end.
-        streams: one or several of ``resid``, ``resid_mid``, ``attn_out``, ``mlp_out``.
+        sites: one or several of ``resid``, ``resid_mid``, ``attn_out``, ``mlp_out``.
         layers: ``"all"`` (1 to L), or layer numbers, negative ones from the end; ``resid`` also has 0, the embeddings.
 
     Raises:
         InputError: a number that makes no sense.
-        ModelError: an empty or too long prompt; a position, layer or stream that does not exist, or that the model
+        ModelError: an empty or too long prompt; a position, layer or site that does not exist, or that the model
             does not have (`resid_mid` where attention and MLP run side by side).
     """
     check_loaded(model)
@@ -128,7 +128,7 @@ def explore(
         raise InputError(f"the prompt must be one text, not {type(prompt).__name__}")
     check_count("top", top, least=1)
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
-    names = check_streams(streams)
+    names = check_sites(sites)
     depth = model.n_layers
     ids = model.encode([prompt])
     every = isinstance(layers, str) and layers == "all"
@@ -136,25 +136,25 @@ def explore(
     places = (
         {"all": list(range(len(ids[0]))), "last": [-1]}.get(positions) if isinstance(positions, str) else None
     )
-    reading = model.read(
+    reading = model.activations(
         ids,
         # the last layer is what the others are compared with
         layers=shown if isinstance(shown, str) or not shown or depth in shown else [*shown, depth],
         positions=places or _once(positions, len(ids[0])),
-        streams=(*names, "resid"),
+        sites=(*names, "resid"),
         logits=False,
     )
-    return tabulate(model, prompt, reading, ids=ids[0], layers=len(shown), streams=names, top=top)
+    return tabulate(model, prompt, reading, ids=ids[0], layers=len(shown), sites=names, top=top)
 
 
 def tabulate(
     model: HookedLM,
     prompt: str | Prompt,
-    reading: Reading,
+    reading: ActivationBatch,
     *,
     ids: Sequence[int],
     layers: int | None = None,
-    streams: Sequence[str] = ("resid",),
+    sites: Sequence[str] = ("resid",),
     top: int = 5,
 ) -> ExplorerResult:
     """What `explore` says of a prompt that was read before; the model's blocks are not run again.
@@ -162,10 +162,10 @@ def tabulate(
     Args:
         model: whose norm and head are used.
         prompt: the text.
-        reading: of this prompt alone; its streams ``[1, layer, position, d_model]``, the last layer among them.
+        reading: of this prompt alone; its sites ``[1, layer, position, d_model]``, the last layer among them.
         ids: the prompt's tokens.
         layers: how many of the reading's layers are shown, the first ones; None for all.
-        streams: those of the reading that are shown.
+        sites: those of the reading that are shown.
         top: next tokens kept per position and layer.
     """
     table = token_bytes(model.tokenizer)
@@ -174,14 +174,14 @@ def tabulate(
     kept = reading.layers[:layers]
     where = reading.positions[0].tolist()
     parts = []
-    for name in streams:
-        cells = _read(model, reading.streams[name][0, : len(kept)].transpose(0, 1), final, top=top)
-        index = {"stream": name, "position": where, "token": [table.render(ids[at]) for at in where]}
+    for name in sites:
+        cells = _read(model, reading.sites[name][0, : len(kept)].transpose(0, 1), final, top=top)
+        index = {"site": name, "position": where, "token": [table.render(ids[at]) for at in where]}
         parts.append(_tidy(cells, pd.DataFrame(index), kept, table))
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task="prompt", languages=(), policy="",
         settings={
-            "prompt": str(prompt), "top": top, "streams": list(streams), "layers": list(kept),
+            "prompt": str(prompt), "top": top, "sites": list(sites), "layers": list(kept),
             "n_layers": model.n_layers, **model.noted,
         },
     )  # fmt: skip
@@ -210,7 +210,7 @@ def _read(model: HookedLM, hidden: Tensor, final: Tensor, *, top: int) -> dict[s
 def _tidy(
     cells: dict[str, np.ndarray[Any, Any]], index: pd.DataFrame, layers: Sequence[int], table: TokenBytes
 ) -> pd.DataFrame:
-    """Rows of one stream: what was read, and what each position is."""
+    """Rows of one site: what was read, and what each position is."""
     best = cells["top_ids"]
     places, depth, kept = best.shape
     rows = index.loc[index.index.repeat(depth * kept)].reset_index(drop=True)

@@ -10,13 +10,13 @@ import pandas as pd
 
 from latentlang.languages import language
 from latentlang.languages import language as find_language
-from latentlang.lens.contrasts import ASKED, FEWEST_ITEMS, POOLED, SOURCE, Panel
+from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, SOURCE, TARGET, Contrasts
 from latentlang.stats.intervals import FEWEST_CANDIDATES
 from latentlang.text import counted, percent
 
-LEADER_COLUMNS = (
+PIVOT_COLUMNS = (
     "task", "language", "is_pivot", "leader", "first", "last", "peak", "lead", "lead_low", "lead_high", "p", "score",
-    "score_low", "score_high", "answer", "null", "next", "next_score", "unrelated", "unrelated_score", "readers",
+    "score_low", "score_high", "answer", "null", "next", "next_score", "unrelated", "unrelated_score", "candidates",
     "items", "why",
 )  # fmt: skip
 _MORE = "read more items, fewer languages, or try policy against-target"
@@ -24,14 +24,16 @@ _MORE = "read more items, fewer languages, or try policy against-target"
 EXACT = 1e-9
 
 
-def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: float) -> dict[str, object]:
-    """The row of the table for one asked-for language."""
+def pivot_row(
+    contrasts: Contrasts, scores: pd.DataFrame, *, level: float, minimum: float
+) -> dict[str, object]:
+    """The row of the table for one target language."""
     candidates = scores[scores["role"] == "candidate"]
-    count = candidates["reader"].nunique()
-    row: dict[str, object] = dict.fromkeys(LEADER_COLUMNS[1:], np.nan)
+    count = candidates["answer_language"].nunique()
+    row: dict[str, object] = dict.fromkeys(PIVOT_COLUMNS[1:], np.nan)
     row |= {
-        "language": panel.language, "is_pivot": False, "leader": "", "next": "", "unrelated": "", "first": 0, "last": 0,
-        "peak": 0, "readers": count, "items": 0,
+        "language": contrasts.language, "is_pivot": False, "leader": "", "next": "", "unrelated": "",
+        "first": 0, "last": 0, "peak": 0, "candidates": count, "items": 0,
     }  # fmt: skip
     if candidates.empty:
         return row | {
@@ -42,9 +44,11 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
     best = next(part for part in (leading, certain, candidates) if len(part))
     peak = best.sort_values("lead", ascending=False, kind="stable").iloc[0]
     here = scores[scores["layer"] == peak["layer"]]
-    others = here[(here["role"] == "candidate") & (here["reader"] != peak["reader"])].sort_values("score")
+    others = here[
+        (here["role"] == "candidate") & (here["answer_language"] != peak["answer_language"])
+    ].sort_values("score")
     row |= {
-        "leader": peak["reader"],
+        "leader": peak["answer_language"],
         "peak": int(peak["layer"]),
         "items": int(peak["n"]),
         "next": peak["next"],
@@ -59,16 +63,16 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
     }
     if len(others):
         middle = others.iloc[(len(others) - 1) // 2]
-        row |= {"unrelated": middle["reader"], "unrelated_score": float(middle["score"])}
+        row |= {"unrelated": middle["answer_language"], "unrelated_score": float(middle["score"])}
     size = f"{peak['lead']:.3f} [{peak['lead_low']:.3f}, {peak['lead_high']:.3f}]"
-    nearest = f"nearest is {_named(peak['reader'])} at layer {peak['layer']}"
+    nearest = f"nearest is {_named(peak['answer_language'])} at layer {peak['layer']}"
     if count < FEWEST_CANDIDATES:
         why = (
             f"with {count} candidate language{'' if count == 1 else 's'} it is no question which one "
             f"leads; read the words of at least {FEWEST_CANDIDATES} that are neither asked for nor given ({nearest})"
         )
-    elif not panel.comparable:
-        why = f"{_unread(panel)}, so that no language can be said to be ahead of it; {_MORE} ({nearest})"
+    elif not contrasts.comparable:
+        why = f"{_unread(contrasts)}, so that no language can be said to be ahead of it; {_MORE} ({nearest})"
     elif peak["p"] > 1 - level + EXACT:
         why = (
             f"no language's right words stand out from its wrong ones more than chance would have it ({nearest}, "
@@ -84,13 +88,15 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
         why = f"no lead holds for each of the labels ({nearest}, ahead by {size})"
     else:
         first, last = _stretch(
-            candidates[(candidates["reader"] == peak["reader"]) & candidates["leads"]]["layer"].tolist(),
+            candidates[(candidates["answer_language"] == peak["answer_language"]) & candidates["leads"]][
+                "layer"
+            ].tolist(),
             int(peak["layer"]),
         )
         row |= {"is_pivot": True, "first": first, "last": last}
         span = f"layer {first}" if first == last else f"layers {first} to {last}"
         why = (
-            f"{_named(peak['reader'])} leads in {span}, furthest at layer {peak['layer']}: ahead by {size} of "
+            f"{_named(peak['answer_language'])} leads in {span}, furthest at layer {peak['layer']}: ahead by {size} of "
             f"{_named(row['next'])}; its right words have probability {peak['answer']:.3f}, its wrong "
             f"ones {peak['null']:.3f}"
             + (f", a middling language scores {row['unrelated_score']:.3f}" if row["unrelated"] else "")
@@ -99,11 +105,11 @@ def leader_row(panel: Panel, scores: pd.DataFrame, *, level: float, minimum: flo
     return row | {"why": why + _copying(here, peak)}
 
 
-def _unread(panel: Panel) -> str:
-    """How much of the language asked for was read, where that is too little to compare with."""
-    read = int(panel.items_read[panel.where("asked")].max(initial=0))
+def _unread(contrasts: Contrasts) -> str:
+    """How much of the target language was read, where that is too little to compare with."""
+    read = int(contrasts.items_read[contrasts.where("target")].max(initial=0))
     return (
-        f"of the language asked for {counted(read, 'answer')} of {len(panel.labels)} can be read, and "
+        f"of the target language {counted(read, 'answer')} of {len(contrasts.labels)} can be read, and "
         f"{FEWEST_ITEMS} are needed"
     )
 
@@ -116,7 +122,7 @@ def _copying(here: pd.DataFrame, peak: pd.Series) -> str:
         return ""
     row = source.iloc[0]
     size = f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-    name = "word" if row["reader"] == SOURCE else f"{_named(row['reader'])} word"
+    name = "word" if row["answer_language"] == SOURCE else f"{_named(row['answer_language'])} word"
     return f"; the prompt's own {name} scores more there: {size}"
 
 
@@ -130,10 +136,10 @@ def _stretch(layers: Sequence[int], peak: int) -> tuple[int, int]:
     return first, last
 
 
-def _named(reader: object) -> str:
-    """A reader in words; codes such as `no` and `is` would be read as English."""
-    special = {"": "nothing else", ASKED: "the language asked for"}
-    return special.get(str(reader)) or language(str(reader)).name
+def _named(answer_language: object) -> str:
+    """An answer language in words; codes such as `no` and `is` would be read as English."""
+    special = {"": "nothing else", TARGET: "the target language"}
+    return special.get(str(answer_language)) or language(str(answer_language)).name
 
 
 def _p(value: float) -> str:
@@ -141,13 +147,13 @@ def _p(value: float) -> str:
 
 
 def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
-    """The last row in words, and how many of the asked-for languages agree."""
+    """The last row in words, and how many of the target languages agree."""
     row = table.iloc[-1]
-    few = row["readers"] < FEWEST_CANDIDATES
+    few = row["candidates"] < FEWEST_CANDIDATES
     what = f"pivot {_named(row['leader'])}" if row["is_pivot"] else "no verdict" if few else "no pivot"
     asked = table[table["language"] != POOLED]
-    over = f"{len(asked)} languages asked for" if len(asked) > 1 else f"{_named(row['language'])} asked for"
-    text = f"{what}: {row['why']} ({over}, {counted(row['readers'], 'candidate')}, {counted(n_layers, 'layer')}, "
+    over = f"{len(asked)} target languages" if len(asked) > 1 else f"{_named(row['language'])} asked for"
+    text = f"{what}: {row['why']} ({over}, {counted(row['candidates'], 'candidate')}, {counted(n_layers, 'layer')}, "
     text += f"intervals {percent(level)})"
     if len(asked) == 1:
         return text
@@ -181,7 +187,7 @@ def reading(
 
     Args:
         gap: pivot minus null per layer, columns as of `LensResult.gap`.
-        target: language asked for.
+        target: target language.
         pivot: pivot language.
         last: number of the last layer, which is the model's own output.
         source: language of the word in the prompt.

@@ -295,7 +295,7 @@ def divergence(model: HookedLM, texts: Sequence[str], *, lens: TunedLens | None 
 
 def _rows(model: HookedLM, texts: Sequence[str]) -> Iterator[Tensor]:
     """States of every token of every text, ``[row, layer, d_model]`` for layers 0..L, batch by batch."""
-    for read in model.stream(texts, positions="all", logits=False):
+    for read in model.iter_activations(texts, positions="all", logits=False):
         assert read.positions is not None
         yield read.resid.transpose(1, 2)[read.positions >= 0].float()
 

@@ -1,4 +1,4 @@
-"""Models: names, loading, exact reading of the residual stream and of what it says, shared few-shot blocks, adapters.
+"""Models: names, loading, exact reading of the residual stream and of what it says, shared few-shot prefixes, adapters.
 
 Names are imported on first use, so that `latentlang models` can list the registry without importing torch.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latentlang.models.answer_scores import AnswerScores, score_answers
-    from latentlang.models.batch import Reading
+    from latentlang.models.batch import ActivationBatch
     from latentlang.models.hooked import HookedLM, check_loaded
     from latentlang.models.loading import load, load_tokenizer
     from latentlang.models.readout import Readout, TokenSets, read_out
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REGISTRY",
+    "ActivationBatch",
     "AnswerScores",
     "HookedLM",
     "ModelInfo",
-    "Reading",
     "Readout",
     "TokenSets",
     "cached_bytes",
@@ -36,7 +36,7 @@ __all__ = [
 _HOME = {
     "HookedLM": "hooked",
     "check_loaded": "hooked",
-    "Reading": "batch",
+    "ActivationBatch": "batch",
     "Readout": "readout",
     "TokenSets": "readout",
     "read_out": "readout",

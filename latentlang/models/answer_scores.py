@@ -18,7 +18,7 @@ from torch import Tensor
 
 from latentlang.answers.paths import AnswerPath, Tokens, Wordings, answer_paths
 from latentlang.errors import ModelError
-from latentlang.models.batch import Reading, check_layers
+from latentlang.models.batch import ActivationBatch, check_layers
 from latentlang.models.hooked import HookedLM
 from latentlang.models.readout import Readout, TokenSets, read_out
 from latentlang.tasks.base import Prompt
@@ -53,7 +53,7 @@ def score_answers(
     answers: Sequence[Sequence[Wordings]],
     *,
     layers: str | Sequence[int] | None = None,
-    share: bool = True,
+    share_prefix: bool = True,
     batch_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[AnswerScores]:
@@ -72,8 +72,8 @@ def score_answers(
             the probabilities are summed.
         layers: layer numbers, negative ones from the end (``[-1]``: the model's own output alone); ``"all"`` for 0..L,
             the embeddings among them; None for 1..L.
-        share: run what sequences have in common once.
-        batch_tokens: see `HookedLM.stream`.
+        share_prefix: run what sequences have in common once.
+        batch_tokens: see `HookedLM.iter_activations`.
         progress: called with prompts done and prompts in all.
 
     Returns:
@@ -85,14 +85,14 @@ def score_answers(
             cannot be told.
     """
     asked = range(1, model.n_layers + 1) if layers is None else layers
-    wanted = check_layers(asked, depth=model.n_layers, streams=("resid",))
+    wanted = check_layers(asked, depth=model.n_layers, sites=("resid",))
     ids, paths = answer_paths(model, prompts, answers)
     trees = [
         _Tree(before, [path for own in found for path in own])
         for before, found in zip(ids, paths, strict=True)
     ]
     runs = [(tree, run) for tree in trees for run in tree.runs]
-    if any(run[-1] for _tree, run in runs) and (reason := model.conduct.looks_ahead) is not None:
+    if any(run[-1] for _tree, run in runs) and (reason := model.batching.looks_ahead) is not None:
         raise ModelError(
             f"whole answers cannot be scored with {type(model.lm).__name__}: {reason}, so every token of an answer "
             "would be read knowing the rest; read first tokens instead"
@@ -100,11 +100,11 @@ def score_answers(
     left = {id(tree): len(tree.runs) for tree in trees}
     done = 0
     mass, seen = 0.0, 0
-    for reading in model.stream(
+    for reading in model.iter_activations(
         [[*tree.before, *run[-1]] for tree, run in runs],
         layers=wanted,
         positions=[[len(tree.before) - 1 + len(prefix) for prefix in run] for tree, run in runs],
-        logits=False, share=share, batch_tokens=batch_tokens,
+        logits=False, share_prefix=share_prefix, batch_tokens=batch_tokens,
     ):  # fmt: skip
         batch = [runs[index] for index in reading.index.tolist()]
         places = [(tree, prefix) for tree, run in batch for prefix in run]
@@ -113,7 +113,7 @@ def score_answers(
             final = _streams(reading)[
                 [place for place, (_tree, prefix) in enumerate(places) if not prefix], -1
             ]
-            mass += model.notices.silent_mass(model.unembed(final)) * len(final)
+            mass += model.tokenizer_notes.silent_mass(model.unembed(final)) * len(final)
             seen += len(final)
         for tree, _run in batch:
             left[id(tree)] -= 1
@@ -182,13 +182,13 @@ class _Tree:
         return total
 
 
-def _streams(reading: Reading) -> Tensor:
+def _streams(reading: ActivationBatch) -> Tensor:
     """``[node, layer, d_model]``, in the order in which the positions stand in the batch."""
     assert reading.positions is not None
     return reading.resid.transpose(1, 2)[reading.positions >= 0]
 
 
-def _read_batch(model: HookedLM, reading: Reading, places: list[tuple[_Tree, Tokens]]) -> None:
+def _read_batch(model: HookedLM, reading: ActivationBatch, places: list[tuple[_Tree, Tokens]]) -> None:
     """Read what the nodes want, in the order in which their positions stand in the batch."""
     resid = _streams(reading)
     widest = max((len(ends) for tree, prefix in places for ends in tree.nodes[prefix].ends), default=0)

@@ -1,4 +1,4 @@
-"""What reading asks for and gives back: positions or pooled spans of chosen layers and streams."""
+"""What reading asks for and gives back: positions or pooled spans of chosen layers and sites."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor
 
 from latentlang.errors import ModelError
 
-Stream = Literal["resid", "attn_out", "mlp_out", "resid_mid"]
+Site = Literal["resid", "attn_out", "mlp_out", "resid_mid"]
 Pool = Literal["last", "mean", "mean_no_bos", "question"]
-STREAMS: tuple[str, ...] = get_args(Stream)
+SITES: tuple[str, ...] = get_args(Site)
 POOLS: tuple[str, ...] = get_args(Pool)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Residual streams of some prompts.
+class ActivationBatch:
+    """Residual sites of some prompts.
 
     Attributes:
         index: int64 ``[prompt]``, where each prompt stood in the input.
@@ -30,7 +30,7 @@ class Reading:
         positions: int64 ``[prompt, position]``, token index of each position read, -1 where a prompt has
             fewer than others of its batch; None where a single position or a pooled span was asked for.
         logits: float32 ``[prompt, vocab]``, the model's own next-token logits; None when not asked for.
-        streams: name to tensor, ``[prompt, layer, d_model]`` for the last position (model's dtype) and for
+        sites: name to tensor, ``[prompt, layer, d_model]`` for the last position (model's dtype) and for
             a pooled span (float32); ``[prompt, layer, pool, d_model]`` in float32 where several pools were
             asked for; else ``[prompt, layer, position, d_model]``, zeros where `positions` is -1.
         pools: names along the pool axis; empty where there is none.
@@ -41,7 +41,7 @@ class Reading:
     lengths: Tensor
     positions: Tensor | None
     logits: Tensor | None
-    streams: dict[str, Tensor] = field(repr=False)
+    sites: dict[str, Tensor] = field(repr=False)
     pools: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -50,27 +50,27 @@ class Reading:
     @property
     def resid(self) -> Tensor:
         """The residual stream after each layer."""
-        return self._stream("resid")
+        return self._site("resid")
 
     @property
     def attn_out(self) -> Tensor:
         """What each block's attention adds to the residual stream."""
-        return self._stream("attn_out")
+        return self._site("attn_out")
 
     @property
     def mlp_out(self) -> Tensor:
         """What each block's MLP adds to the residual stream."""
-        return self._stream("mlp_out")
+        return self._site("mlp_out")
 
     @property
     def resid_mid(self) -> Tensor:
         """The residual stream between a block's attention and its MLP."""
-        return self._stream("resid_mid")
+        return self._site("resid_mid")
 
-    def _stream(self, name: str) -> Tensor:
-        if name not in self.streams:
-            raise ModelError(f"the stream {name!r} was not read; ask for it with streams=({name!r}, ...)")
-        return self.streams[name]
+    def _site(self, name: str) -> Tensor:
+        if name not in self.sites:
+            raise ModelError(f"the site {name!r} was not read; ask for it with sites=({name!r}, ...)")
+        return self.sites[name]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Request:
 
     Attributes:
         layers: layer numbers, as asked.
-        streams: names of streams.
+        sites: names of sites.
         pooled: whether spans are averaged; positions may be kept beside them (else only positions are).
         squeezed: whether there is one vector per prompt and layer, without an axis of positions or pools.
         logits: whether the model's own next-token logits are kept.
@@ -105,7 +105,7 @@ class Request:
     """
 
     layers: tuple[int, ...]
-    streams: tuple[str, ...]
+    sites: tuple[str, ...]
     pooled: bool
     squeezed: bool
     logits: bool
@@ -113,7 +113,7 @@ class Request:
     normed_last: bool = False
 
 
-def check_layers(layers: str | Sequence[int], *, depth: int, streams: tuple[str, ...]) -> tuple[int, ...]:
+def check_layers(layers: str | Sequence[int], *, depth: int, sites: tuple[str, ...]) -> tuple[int, ...]:
     """Layer numbers from what the user asked for.
 
     ``"all"`` is 0..depth, or 1..depth when a stream inside the blocks is asked for too (layer 0 is no block).
@@ -122,7 +122,7 @@ def check_layers(layers: str | Sequence[int], *, depth: int, streams: tuple[str,
     Raises:
         ModelError: a layer does not exist, or layer 0 is asked for a stream inside a block.
     """
-    inside = [name for name in streams if name != "resid"]
+    inside = [name for name in sites if name != "resid"]
     if isinstance(layers, str):
         if layers != "all":
             raise ModelError(f"layers={layers!r}: give 'all' or layer numbers from 0 (embeddings) to {depth}")
@@ -140,37 +140,37 @@ def check_layers(layers: str | Sequence[int], *, depth: int, streams: tuple[str,
     return tuple(found)
 
 
-def check_streams(streams: str | Sequence[str]) -> tuple[str, ...]:
-    """Names of streams, each once.
+def check_sites(sites: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of sites, each once.
 
     Raises:
         ModelError: a name is not known, or none is given.
     """
-    names = tuple(dict.fromkeys([streams] if isinstance(streams, str) else streams))
+    names = tuple(dict.fromkeys([sites] if isinstance(sites, str) else sites))
     for name in names:
-        if name not in STREAMS:
-            raise ModelError(f"unknown stream {name!r}; known: {', '.join(STREAMS)}")
+        if name not in SITES:
+            raise ModelError(f"unknown site {name!r}; known: {', '.join(SITES)}")
     if not names:
-        raise ModelError(f"no stream asked for; known: {', '.join(STREAMS)}")
+        raise ModelError(f"no site asked for; known: {', '.join(SITES)}")
     return names
 
 
-def check_pools(pool: str | Sequence[str] | None) -> tuple[str, ...]:
+def check_pools(pools: str | Sequence[str] | None) -> tuple[str, ...]:
     """Names of pools, as asked; empty where positions are read.
 
     Raises:
         ModelError: a name is not known or stands there twice, or none is given.
     """
-    if pool is None:
+    if pools is None:
         return ()
-    names = (pool,) if isinstance(pool, str) else tuple(pool)
+    names = (pools,) if isinstance(pools, str) else tuple(pools)
     for name in names:
         if name not in POOLS:
-            raise ModelError(f"unknown pool={name!r}; known: {', '.join(POOLS)}, or None")
+            raise ModelError(f"unknown pool {name!r}; known: {', '.join(POOLS)}, or None")
     if not names:
         raise ModelError(f"no pool asked for; known: {', '.join(POOLS)}, or None")
     if len(set(names)) < len(names):
-        raise ModelError(f"pool={list(names)} names one twice; name each once")
+        raise ModelError(f"pools={list(names)} names one twice; name each once")
     return names
 
 
@@ -180,7 +180,7 @@ def gather_index(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
     return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows], dtype=torch.long, device=device)
 
 
-def collect(readings: Iterable[Reading], *, total: int, width: int) -> Reading:
+def collect(readings: Iterable[ActivationBatch], *, total: int, width: int) -> ActivationBatch:
     """Put batches together in the order of the input, each as it comes: one copy of what is kept, no more.
 
     Args:
@@ -191,7 +191,7 @@ def collect(readings: Iterable[Reading], *, total: int, width: int) -> Reading:
     Raises:
         ModelError: there is no batch.
     """
-    whole: Reading | None = None
+    whole: ActivationBatch | None = None
     for reading in readings:
         whole = whole or _empty_like(reading, total, width)
         index = reading.index
@@ -200,8 +200,8 @@ def collect(readings: Iterable[Reading], *, total: int, width: int) -> Reading:
             whole.positions[index, : reading.positions.shape[1]] = reading.positions
         if whole.logits is not None and reading.logits is not None:
             whole.logits[index] = reading.logits
-        for name, values in reading.streams.items():
-            target = whole.streams[name]
+        for name, values in reading.sites.items():
+            target = whole.sites[name]
             target = target if reading.positions is None else target[:, :, : values.shape[2]]
             target[index] = values
     if whole is None:
@@ -209,19 +209,19 @@ def collect(readings: Iterable[Reading], *, total: int, width: int) -> Reading:
     return whole
 
 
-def _empty_like(reading: Reading, total: int, width: int) -> Reading:
+def _empty_like(reading: ActivationBatch, total: int, width: int) -> ActivationBatch:
     device = reading.index.device
     ragged = reading.positions is not None
-    streams = {}
-    for name, values in reading.streams.items():
+    sites = {}
+    for name, values in reading.sites.items():
         kept = (width,) if ragged else values.shape[2:-1]
-        streams[name] = values.new_zeros((total, len(reading.layers), *kept, values.shape[-1]))
-    return Reading(
+        sites[name] = values.new_zeros((total, len(reading.layers), *kept, values.shape[-1]))
+    return ActivationBatch(
         index=torch.arange(total, device=device),
         layers=reading.layers,
         lengths=torch.zeros(total, dtype=torch.long, device=device),
         positions=torch.full((total, width), -1, device=device) if ragged else None,
         logits=None if reading.logits is None else reading.logits.new_zeros((total, reading.logits.shape[1])),
-        streams=streams,
+        sites=sites,
         pools=reading.pools,
     )

@@ -27,7 +27,7 @@ _TOLERANCE, _TOLERANCE_HALF = 1e-5, 3e-2
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BlockLayout:
     """Where to hook one block.
 
     Attributes:
@@ -66,8 +66,8 @@ class _Watch:
     after: Tensor | None = None
 
 
-def find_recipes(anatomy: Anatomy, *, device: torch.device) -> tuple[Recipe, ...]:
-    """One recipe per block.
+def find_block_layouts(anatomy: Anatomy, *, device: torch.device) -> tuple[BlockLayout, ...]:
+    """One layout per block.
 
     Raises:
         ModelError: no two parts of some block add up to what it adds to the stream.
@@ -77,20 +77,20 @@ def find_recipes(anatomy: Anatomy, *, device: torch.device) -> tuple[Recipe, ...
     factor = getattr(config, "residual_multiplier", 1.0)
     # a normed stream is what such a block adds to, so that its parts do not add up to the stream
     normed = getattr(config, "apply_residual_connection_post_layernorm", False)
-    recipes = []
+    layouts = []
     for number, (layer, watch) in enumerate(zip(anatomy.layers, watches, strict=True), start=1):
-        recipe = None if normed else _fit(layer, watch, float(factor))
-        if recipe is None:
+        layout = None if normed else _fit(layer, watch, float(factor))
+        if layout is None:
             raise ModelError(
                 f"what attention and MLP add to the residual stream cannot be told apart in block {number} of "
-                f"{type(anatomy.lm).__name__}; only the stream 'resid' can be read"
+                f"{type(anatomy.lm).__name__}; only the site 'resid' can be read"
             )
-        recipes.append(recipe)
+        layouts.append(layout)
     # The first block's MLP does not notice a changed attention output where both read the same stream.
     changed = _watch(anatomy, device, negate=_child(anatomy.layers[0], _ATTENTION))[0]
-    if torch.equal(changed.parts[recipes[0].mlp], watches[0].parts[recipes[0].mlp]):
-        recipes = [Recipe(**{**recipe.__dict__, "parallel": True}) for recipe in recipes]
-    return tuple(recipes)
+    if torch.equal(changed.parts[layouts[0].mlp], watches[0].parts[layouts[0].mlp]):
+        layouts = [BlockLayout(**{**layout.__dict__, "parallel": True}) for layout in layouts]
+    return tuple(layouts)
 
 
 def _child(layer: nn.Module, names: tuple[str, ...]) -> str | None:
@@ -139,7 +139,7 @@ def _watch(anatomy: Anatomy, device: torch.device, *, negate: str | None) -> lis
     return found
 
 
-def _fit(layer: nn.Module, watch: _Watch, factor: float) -> Recipe | None:
+def _fit(layer: nn.Module, watch: _Watch, factor: float) -> BlockLayout | None:
     attention, mlp = _child(layer, _ATTENTION), _child(layer, _MLP)
     order = list(watch.parts)
     if attention not in watch.parts or mlp not in watch.parts or watch.after is None:
@@ -155,16 +155,16 @@ def _fit(layer: nn.Module, watch: _Watch, factor: float) -> Recipe | None:
     allowed = (_TOLERANCE_HALF if half else _TOLERANCE) * float(watch.after.abs().max())
     attention, mlp = str(attention), str(mlp)
     for first, second in product(with_norms(attention), with_norms(mlp)):
-        recipe = Recipe(first, second, factor=factor)
+        layout = BlockLayout(first, second, factor=factor)
         a, m = watch.parts[first], watch.parts[second]
-        total = watch.before + recipe.attn_out(watch.before, a) + recipe.mlp_out(watch.before, a, m)
+        total = watch.before + layout.attn_out(watch.before, a) + layout.mlp_out(watch.before, a, m)
         if float((total - watch.after).abs().max()) <= allowed:
-            return recipe
+            return layout
     # BLOOM hands the stream into attention and MLP, which add it themselves: then the MLP's output is the
     # block's, and what is normed before the MLP is the attention's output as it is.
     between = order[order.index(attention) + 1 : order.index(mlp)]
     fed = [watch.inputs[name] for name in between if name in watch.inputs]
     feeds = any(torch.equal(hidden, watch.parts[attention]) for hidden in fed)
     if feeds and torch.equal(watch.parts[mlp], watch.after):
-        return Recipe(attention, mlp, summed=True)
+        return BlockLayout(attention, mlp, summed=True)
     return None

@@ -10,11 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from latentlang.answers import answer_sets, counted, token_bytes
+from latentlang.answers import answer_sets, select_tokens, token_bytes
 from latentlang.errors import InputError, ModelError
 from latentlang.languages import GROUPS
 from latentlang.models.hooked import HookedLM
-from latentlang.models.noticing import SILENT_SHARE, silent_note
+from latentlang.models.tokenizer_notes import SILENT_SHARE, silent_note
 from latentlang.tasks import Prompt, task
 
 Verdict = Literal["ok", "note", "fault"]
@@ -96,7 +96,7 @@ def _prompts(model: HookedLM) -> list[Prompt]:
 
 def _exactness(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
     prompts = _prompts(model)
-    reading = model.read(prompts)
+    reading = model.activations(prompts)
     logits = reading.logits
     assert logits is not None
     difference = _relative(model.unembed(reading.resid[:, -1]), logits, logits.max() - logits.min())
@@ -106,14 +106,14 @@ def _exactness(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
         f"last layer against the model's own logits: {difference:.1e} of their spread (at most {allowed:.0e})",
     )
     # not against `output_hidden_states`: what that holds differs by architecture (RWKV's lacks the embeddings)
-    alone = torch.cat([model.read([prompt], share=False).resid for prompt in prompts])
+    alone = torch.cat([model.activations([prompt], share_prefix=False).resid for prompt in prompts])
     difference = _relative(reading.resid, alone, alone.abs().max())
     allowed = _BATCH_TOLERANCE if model.dtype in TOLERANCE else _BATCH_TOLERANCE_HALF
     yield (
         "ok" if difference <= allowed else "fault",
         f"every layer in a batch against the prompt alone: {difference:.1e} of scale (at most {allowed:.0e})",
     )
-    if (reason := model.conduct.one_by_one) is not None:
+    if (reason := model.batching.one_by_one) is not None:
         yield "note", f"prompts are run one by one: {reason}"
 
 
@@ -122,11 +122,11 @@ def _relative(a: Tensor, b: Tensor, scale: Tensor) -> float:
 
 
 def _sharing(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
-    reason = model.conduct.why_not_shared(max(map(len, model.encode(_prompts(model)))))
+    reason = model.batching.why_not_shared(max(map(len, model.encode(_prompts(model)))))
     if reason is None:
-        yield "ok", "few-shot blocks are run once"
+        yield "ok", "few-shot prefixes are run once"
     else:
-        yield "note", f"few-shot blocks are run with every prompt: {reason}"
+        yield "note", f"few-shot prefixes are run with every prompt: {reason}"
 
 
 def _adapter(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
@@ -176,12 +176,12 @@ def _tokenizer(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
         "ok",
         f"{table.family}, {table.writing} tokens that write text{unused}; round trip of {table.probes} short texts",
     )
-    for note in (*model.loading_notes, model.notices.beginning):
+    for note in (*model.loading_notes, model.tokenizer_notes.beginning):
         if note is not None:
             yield "note", note
-    logits = model.read(_prompts(model), layers=[-1]).logits
+    logits = model.activations(_prompts(model), layers=[-1]).logits
     assert logits is not None
-    mass = model.notices.silent_mass(logits)
+    mass = model.tokenizer_notes.silent_mass(logits)
     if mass > SILENT_SHARE:
         yield "note", silent_note(mass, extra)
     else:
@@ -199,7 +199,7 @@ def _languages(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
         for code in codes:
             strings = {c: dict(asked.answers(c)) for c in (code, "en")}
             sets = answer_sets(table, strings, cue=cue, scope="any" if asked.closed else "same")
-            usable = [counted(sets, code, label).usable for label in sets.labels(code)]
+            usable = [select_tokens(sets, code, label).usable for label in sets.labels(code)]
             (whole if sum(usable) > len(usable) / 2 else lost).append(code)
         text = (
             f"{name}: {len(whole)} of {len(codes)} languages have answer tokens of their own beside English"
@@ -219,9 +219,9 @@ def _memory(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
 def _speed(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
     prompts = _prompts(model)
     tokens = sum(map(len, model.encode(prompts)))
-    model.read(prompts, share=False)
+    model.activations(prompts, share_prefix=False)
     started = time.perf_counter()
-    model.read(prompts, share=False)
+    model.activations(prompts, share_prefix=False)
     seconds = max(time.perf_counter() - started, 1e-6)
     whole = seconds / len(prompts) * _REFERENCE_ITEMS * len(GROUPS["paper20"]) / 60
     yield (
@@ -233,7 +233,7 @@ def _speed(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
 
 _CHECKS: dict[str, Callable[[HookedLM], Iterator[tuple[Verdict, str]]]] = {
     "exactness": _exactness,
-    "shared blocks": _sharing,
+    "shared prefixes": _sharing,
     "adapter": _adapter,
     "precision": _precision,
     "context": _context,

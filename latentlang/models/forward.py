@@ -1,9 +1,9 @@
-"""Running prompts through a model: windows, shared few-shot blocks, batches by a token budget.
+"""Running prompts through a model: windows, shared few-shot prefixes, batches by a token budget.
 
 Prompts of a batch are filled up on the *right* and run without an attention mask. A causal model's token
 never sees what comes after it, so the filling changes nothing, every position is what it is in the prompt
 alone (rotary, learned, ALiBi, sliding window alike), and the attention kernels keep their fast causal path.
-Whether a model is so is tried first (`latentlang.models.conduct`); others run prompt by prompt.
+Whether a model is so is tried first (`latentlang.models.batching_probe`); others run prompt by prompt.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from transformers import DynamicCache
 
 from latentlang.errors import ModelError
 from latentlang.models.anatomy import Anatomy, not_finite, quiet, text_config
-from latentlang.models.batch import Item, Reading, Request, gather_index
-from latentlang.models.block_layout import Recipe
+from latentlang.models.batch import ActivationBatch, Item, Request, gather_index
+from latentlang.models.block_layout import BlockLayout
 from latentlang.models.hooks import Capture, Selector
 from latentlang.models.prefix_cache import Group, group_prompts, shared_cache
 from latentlang.models.tokenization import PromptLike
 
 if TYPE_CHECKING:
-    from latentlang.models.conduct import Conduct
+    from latentlang.models.batching_probe import BatchingProbe
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ _T = TypeVar("_T")
 # Tokens (filling included) run at once, unless asked otherwise: enough to keep the device busy. On a CPU more is
 # slower, since activations leave the cache (80 M parameters, one thread: 2048 tokens took 1.12 times as long as 1024).
 BATCH_TOKENS = {"cuda": 16384, "mps": 4096, "cpu": 1024}
-# A batch that shares a few-shot block also holds one block's keys and values for shared + own tokens; those
+# A batch that shares a few-shot prefix also holds one prefix's keys and values for shared + own tokens; those
 # weigh less than a token that is run.
 _SHARED_TOKENS_PER_OWN = 8
-# Prompts are sorted by length, and grouped by shared block, within this many, so that results come near to
+# Prompts are sorted by length, and grouped by shared prefix, within this many, so that results come near to
 # the input's order and a consumer that writes to disk need not hold them all.
 WINDOW = 1024
 # A batch's own logits [prompt, vocab] in float32 may take this much.
@@ -47,14 +47,14 @@ _LOGIT_BYTES = 256 * 2**20
 
 
 @dataclass
-class Block:
-    """A few-shot block that has been run.
+class CachedPrefix:
+    """A few-shot prefix that has been run.
 
     Attributes:
         length: its tokens.
-        cache: its keys and values, readable by any number of rows; None without a block.
+        cache: its keys and values, readable by any number of rows; None without a prefix.
         kept: stream to ``[1, layer, kept, d_model]``, what is read inside it.
-        slots: token index, or span inside the block, to its place in `kept`.
+        slots: token index, or span inside the prefix, to its place in `kept`.
     """
 
     length: int = 0
@@ -78,46 +78,46 @@ class Runner:
 
     Args:
         anatomy: the model's parts.
-        recipes: how to read inside blocks; empty where only ``resid`` is asked for.
+        layouts: how to read inside blocks; empty where only ``resid`` is asked for.
         request: what to read.
         device: where token ids and results live.
         vocab_size: width of the logits.
         batch_tokens: tokens run at once.
-        conduct: what the model allows; None where batches are known to come out right and no block is to be shared.
-        share: whether few-shot blocks are run once, where the model allows it.
+        batching: what the model allows; None where batches are known to come out right and no prefix is to be shared.
+        share: whether few-shot prefixes are run once, where the model allows it.
         finite: whether NaN and infinite activations are refused.
     """
 
     def __init__(
         self,
         anatomy: Anatomy,
-        recipes: tuple[Recipe, ...],
+        layouts: tuple[BlockLayout, ...],
         request: Request,
         *,
         device: torch.device,
         vocab_size: int,
         batch_tokens: int,
-        conduct: Conduct | None = None,
-        share: bool = False,
+        batching: BatchingProbe | None = None,
+        share_prefix: bool = False,
         finite: bool = True,
     ) -> None:
         self.anatomy = anatomy
-        self.recipes = recipes
+        self.layouts = layouts
         self.request = request
         self.device = device
         self.vocab_size = vocab_size
         self.batch_tokens = batch_tokens
-        self._conduct = conduct
-        self.share = share
+        self._batching = batching
+        self.share_prefix = share_prefix
         self._finite = finite
         self._budget = batch_tokens
         self._short = short_length(text_config(anatomy.lm))
-        # The few-shot block run last, and what decides every bit of it. Kept from list to list of prompts.
-        self._recent: tuple[tuple[Any, ...], Block] | None = None
+        # The few-shot prefix run last, and what decides every bit of it. Kept from list to list of prompts.
+        self._recent: tuple[tuple[Any, ...], CachedPrefix] | None = None
 
     def run(
         self, items: Sequence[Item], progress: Callable[[int, int], None] | None = None
-    ) -> Iterator[Reading]:
+    ) -> Iterator[ActivationBatch]:
         """Readings of all prompts, in batches.
 
         They do not depend on what was run before, unless memory ended: then batches are smaller until the list is done.
@@ -141,12 +141,12 @@ class Runner:
         long: list[int] = []
         for place, item in enumerate(window):
             (short if len(item.ids) <= self._short else long).append(place)
-        # A block is shorter than the prompts it begins, and long ones would have it run with other frequencies.
+        # A prefix is shorter than the prompts it begins, and long ones would have it run with other frequencies.
         return [*(self._shared(window, short) if short else []), *([Group(tuple(long), 0)] if long else [])]
 
     def _shared(self, window: Sequence[Item], places: Sequence[int]) -> list[Group]:
         """Groups of some of the prompts, of those that run together whatever their lengths."""
-        if not self.share or self._conduct is None:
+        if not self.share_prefix or self._batching is None:
             return [Group(tuple(places), 0)]
         found = [
             Group(tuple(places[i] for i in group.members), group.length)
@@ -156,21 +156,21 @@ class Runner:
         if not sharing:
             return found
         longest = max(len(window[place].ids) for place in sharing)
-        allowed = self._conduct.shared_up_to(longest)
+        allowed = self._batching.shared_up_to(longest)
         if allowed >= longest:
             return found
         rest = tuple(place for place in places if len(window[place].ids) > allowed)
         kept = [place for place in places if len(window[place].ids) <= allowed]
         return [*(self._shared(window, kept) if kept else []), Group(rest, 0)]
 
-    def _group(self, members: list[Item], length: int) -> Iterator[Reading]:
-        block = self._attempt(partial(self._block, members, length)) if length else Block()
-        if block is None:
+    def _group(self, members: list[Item], length: int) -> Iterator[ActivationBatch]:
+        prefix = self._attempt(partial(self._block, members, length)) if length else CachedPrefix()
+        if prefix is None:
             raise self._too_long(length)
         at = 0
         while at < len(members):
             batch = self._take(members, at, length)
-            reading = self._attempt(partial(self.run_batch, batch, block))
+            reading = self._attempt(partial(self.run_batch, batch, prefix))
             if reading is None:
                 if len(batch) == 1:
                     raise self._too_long(len(batch[0].ids))
@@ -184,7 +184,7 @@ class Runner:
 
     def _take(self, members: list[Item], at: int, shared: int) -> list[Item]:
         """The next batch: as many as fit, given that the first is the longest."""
-        if len(members) > 1 and self._conduct is not None and self._conduct.one_by_one is not None:
+        if len(members) > 1 and self._batching is not None and self._batching.one_by_one is not None:
             return members[at : at + 1]
         own = len(members[at].ids) - shared
         rows = min(
@@ -210,7 +210,7 @@ class Runner:
                 self.anatomy, (), request, device=self.device, vocab_size=self.vocab_size,
                 batch_tokens=self.batch_tokens, finite=False,
             )  # fmt: skip
-            reading = runner.run_batch([alone], Block())
+            reading = runner.run_batch([alone], CachedPrefix())
             assert reading.logits is not None
             if not (_finite([reading.resid]) and _finite([reading.logits.amax(-1)])):
                 break
@@ -234,10 +234,10 @@ class Runner:
     def _forward(
         self, ids: Tensor, select: Selector | None, last: Tensor, *, cache: DynamicCache | None, logits: bool
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """One forward of the model; its kept streams and, per row or for the first only, its next-token logits."""
+        """One forward of the model; its kept sites and, per row or for the first only, its next-token logits."""
         request = self.request if select is not None else replace(self.request, layers=())
         capture = Capture(
-            self.anatomy, request, self.recipes, select or Selector(),
+            self.anatomy, request, self.layouts, select or Selector(),
             last=last, rows=len(ids) if logits else 1, device=self.device,
         )  # fmt: skip
         keep = {"logits_to_keep": 1} if self.anatomy.keeps else {}
@@ -245,10 +245,10 @@ class Runner:
             output = self.anatomy.lm(
                 input_ids=ids, past_key_values=cache, use_cache=cache is not None, return_dict=True, **keep
             )
-        return capture.streams, output.logits[:, -1].to(self.device, torch.float32)
+        return capture.sites, output.logits[:, -1].to(self.device, torch.float32)
 
-    def _block(self, members: list[Item], length: int) -> Block:
-        """A few-shot block that has been run: the one run last where it is the same, to the last bit."""
+    def _block(self, members: list[Item], length: int) -> CachedPrefix:
+        """A few-shot prefix that has been run: the one run last where it is the same, to the last bit."""
         ids, wanted = members[0].ids[:length], self._wanted_inside(members, length)
         key = (ids, wanted)
         if self._recent is None or self._recent[0] != key:
@@ -257,13 +257,13 @@ class Runner:
         return self._recent[1]
 
     def _wanted_inside(self, members: list[Item], length: int) -> list[Any]:
-        """Positions, or parts of spans, that are read inside a few-shot block."""
+        """Positions, or parts of spans, that are read inside a few-shot prefix."""
         if self.request.pooled:
             return sorted({_inside(span, length) for item in members for span in item.spans} - {None})
         return sorted({position for item in members for position in item.wanted if position < length})
 
-    def run_block(self, tokens: list[int], wanted: Sequence[Any] = ()) -> Block:
-        """Run a few-shot block once, keeping what is read inside it."""
+    def run_block(self, tokens: list[int], wanted: Sequence[Any] = ()) -> CachedPrefix:
+        """Run a few-shot prefix once, keeping what is read inside it."""
         length = len(tokens)
         select = None
         if wanted and self.request.pooled:
@@ -278,15 +278,17 @@ class Runner:
         # before it would be wrong. Where there is a window, the attention mask says so.
         cache = DynamicCache()
         kept, _logits = self._forward(ids, select, torch.tensor([length - 1]), cache=cache, logits=False)
-        return Block(length, shared_cache(cache), kept, {value: slot for slot, value in enumerate(wanted)})
+        return CachedPrefix(
+            length, shared_cache(cache), kept, {value: slot for slot, value in enumerate(wanted)}
+        )
 
-    def run_batch(self, batch: list[Item], block: Block) -> Reading:
-        """Run prompts side by side, after a block that they begin with.
+    def run_batch(self, batch: list[Item], prefix: CachedPrefix) -> ActivationBatch:
+        """Run prompts side by side, after a prefix that they begin with.
 
         Raises:
             ModelError: what is read of them is NaN or infinite.
         """
-        own = [item.ids[block.length :] for item in batch]
+        own = [item.ids[prefix.length :] for item in batch]
         width = max(len(ids) for ids in own)
         # filled up with a token of the prompt itself: whatever the model, it is one that can be embedded
         ids = torch.tensor([[*row, *[row[-1]] * (width - len(row))] for row in own], device=self.device)
@@ -296,26 +298,26 @@ class Runner:
             weights = torch.zeros(len(batch), len(batch[0].spans), width)
             for row, item in enumerate(batch):
                 for number, span in enumerate(item.spans):
-                    start, stop = (max(edge - block.length, 0) for edge in span)
+                    start, stop = (max(edge - prefix.length, 0) for edge in span)
                     weights[row, number, start:stop] = 1.0
             weights = weights.to(self.device)
         if batch[0].wanted:
             positions = gather_index([item.wanted for item in batch], self.device)
-        select = Selector(index=None if positions is None else positions - block.length, weights=weights)
-        kept, logits = self._forward(ids, select, last, cache=block.cache, logits=self.request.logits)
+        select = Selector(index=None if positions is None else positions - prefix.length, weights=weights)
+        kept, logits = self._forward(ids, select, last, cache=prefix.cache, logits=self.request.logits)
         if self.request.pooled:
-            _finish_mean(kept, batch, block)
+            _finish_mean(kept, batch, prefix)
         if positions is not None and not self.request.pooled:
-            _finish_positions(kept, positions, block)
+            _finish_positions(kept, positions, prefix)
         if self._finite and not (_finite(kept.values()) and _finite([logits.amax(-1)])):
             raise self._not_finite(batch)
-        return Reading(
+        return ActivationBatch(
             index=torch.tensor([item.index for item in batch], device=self.device),
             layers=self.request.layers,
             lengths=torch.tensor([len(item.ids) for item in batch], device=self.device),
             positions=None if self.request.squeezed or self.request.pools else positions,
             logits=logits if self.request.logits else None,
-            streams={
+            sites={
                 name: values[:, :, 0] if self.request.squeezed else values for name, values in kept.items()
             },
             pools=self.request.pools,
@@ -330,36 +332,36 @@ def _finite(found: Iterable[Tensor]) -> bool:
 
 
 def _inside(span: tuple[int, int], length: int) -> tuple[int, int] | None:
-    """The part of a span inside a few-shot block, None where there is none."""
+    """The part of a span inside a few-shot prefix, None where there is none."""
     return (span[0], min(span[1], length)) if span[0] < length else None
 
 
-def _finish_mean(kept: dict[str, Tensor], batch: list[Item], block: Block) -> None:
-    """Sums over each prompt's own tokens become means over its spans: add the block's part, divide by the count."""
+def _finish_mean(kept: dict[str, Tensor], batch: list[Item], prefix: CachedPrefix) -> None:
+    """Sums over each prompt's own tokens become means over its spans: add the prefix's part, divide by the count."""
     for number in range(len(batch[0].spans)):
         spans = [item.spans[number] for item in batch]
-        slots = [block.slots.get(_inside(span, block.length), -1) for span in spans]
+        slots = [prefix.slots.get(_inside(span, prefix.length), -1) for span in spans]
         rows = [row for row, slot in enumerate(slots) if slot >= 0]
         counts = torch.tensor([stop - start for start, stop in spans])
         for name, values in kept.items():
             sums = values[:, :, number]
             if rows:
-                sums[rows] += block.kept[name][0][:, [slots[row] for row in rows]].transpose(0, 1)
+                sums[rows] += prefix.kept[name][0][:, [slots[row] for row in rows]].transpose(0, 1)
             sums /= counts.to(values.device)[:, None, None]
 
 
-def _finish_positions(kept: dict[str, Tensor], positions: Tensor, block: Block) -> None:
-    """Fill in what was read inside the few-shot block, and zeros where a prompt has fewer positions."""
+def _finish_positions(kept: dict[str, Tensor], positions: Tensor, prefix: CachedPrefix) -> None:
+    """Fill in what was read inside the few-shot prefix, and zeros where a prompt has fewer positions."""
     absent = positions < 0
-    inside = ~absent & (positions < block.length)
+    inside = ~absent & (positions < prefix.length)
     rows, columns = inside.nonzero(as_tuple=True)
     if len(rows):
-        places = torch.zeros(block.length, dtype=torch.long, device=positions.device)
-        places[list(block.slots)] = torch.tensor(list(block.slots.values()), device=positions.device)
+        places = torch.zeros(prefix.length, dtype=torch.long, device=positions.device)
+        places[list(prefix.slots)] = torch.tensor(list(prefix.slots.values()), device=positions.device)
         slots = places[positions[rows, columns]]
     for name, values in kept.items():
         if len(rows):
-            values[rows, :, columns] = block.kept[name][0][:, slots].transpose(0, 1)
+            values[rows, :, columns] = prefix.kept[name][0][:, slots].transpose(0, 1)
         values.masked_fill_(absent[:, None, :, None], 0.0)
 
 
@@ -367,7 +369,7 @@ def _finish_positions(kept: dict[str, Tensor], positions: Tensor, block: Block) 
 class Reader:
     """A way to read prompts, made by `HookedLM.reader`.
 
-    The few-shot block run last stays for the next list, so that lists that go on with it do not run it again. What
+    The few-shot prefix run last stays for the next list, so that lists that go on with it do not run it again. What
     comes out for a list is, to the last bit, what would come out for it alone, as long as the model and its adapter
     stay as they are.
 
@@ -381,8 +383,8 @@ class Reader:
 
     def stream(
         self, prompts: Sequence[PromptLike], *, progress: Callable[[int, int], None] | None = None
-    ) -> Iterator[Reading]:
-        """Read prompts, batch by batch, in an order that runs fast; `Reading.index` says which is which.
+    ) -> Iterator[ActivationBatch]:
+        """Read prompts, batch by batch, in an order that runs fast; `ActivationBatch.index` says which is which.
 
         Raises:
             ModelError: a prompt cannot be used, or is too much for the memory.
@@ -393,9 +395,9 @@ class Reader:
 def short_length(config: Any) -> int | None:
     """Up to how many tokens a forward takes the one set of rotary frequencies, and beyond that another.
 
-    So it is with ``longrope`` (Ding et al. 2024; Phi-3 with 128k, Phi-4-mini). A padded batch, or a few-shot block that
-    is run once, would give all its prompts the frequencies of the longest. (``dynamic`` ones differ only beyond what
-    the model takes.)
+    So it is with ``longrope`` (Ding et al. 2024; Phi-3 with 128k, Phi-4-mini). A padded batch, or a few-shot prefix
+    that is run once, would give all its prompts the frequencies of the longest. (``dynamic`` ones differ only beyond
+    what the model takes.)
 
     Args:
         config: of the language model, with ``rope_parameters`` (transformers 5) or ``rope_scaling``.

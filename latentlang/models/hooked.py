@@ -24,12 +24,12 @@ from latentlang.models.anatomy import (
     inner_model,
     text_config,
 )  # fmt: skip
-from latentlang.models.batch import Reading, Request, check_layers, check_pools, check_streams, collect
-from latentlang.models.block_layout import Recipe, find_recipes
-from latentlang.models.conduct import Conduct
+from latentlang.models.batch import ActivationBatch, Request, check_layers, check_pools, check_sites, collect
+from latentlang.models.batching_probe import BatchingProbe
+from latentlang.models.block_layout import BlockLayout, find_block_layouts
 from latentlang.models.forward import BATCH_TOKENS, Reader, Runner
-from latentlang.models.noticing import SILENT_SHARE, Notices, silent_note
 from latentlang.models.tokenization import Encoder, PromptLike, TokenizedPrompt, prepare
+from latentlang.models.tokenizer_notes import SILENT_SHARE, TokenizerNotes, silent_note
 from latentlang.tasks.base import Prompt
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def check_loaded(model: object) -> None:
 class HookedLM:
     """Wraps a causal LM the user already has; nothing of it is copied, converted or switched.
 
-    Reading uses the model's own forward, with hooks that are removed afterwards; training mode, gradient
+    ActivationBatch uses the model's own forward, with hooks that are removed afterwards; training mode, gradient
     state, attention implementation, config and weights are as before.
 
     Args:
@@ -146,27 +146,29 @@ class HookedLM:
         return found
 
     @property
-    def _recipes(self) -> tuple[Recipe, ...]:
-        found: tuple[Recipe, ...] = self._once(
-            "recipes", lambda: find_recipes(self._anatomy, device=self.device)
+    def _layouts(self) -> tuple[BlockLayout, ...]:
+        found: tuple[BlockLayout, ...] = self._once(
+            "layouts", lambda: find_block_layouts(self._anatomy, device=self.device)
         )
         return found
 
     @property
-    def conduct(self) -> Conduct:
-        """Whether prompts may run side by side and share few-shot blocks; each is tried when it is first needed."""
-        found: Conduct = self._once(
-            "conduct",
-            lambda: Conduct(self._anatomy, device=self.device, vocab_size=self.vocab_size, name=self.name),
+    def batching(self) -> BatchingProbe:
+        """Whether prompts may run side by side and share few-shot prefixes; each is tried when it is first needed."""
+        found: BatchingProbe = self._once(
+            "batching",
+            lambda: BatchingProbe(
+                self._anatomy, device=self.device, vocab_size=self.vocab_size, name=self.name
+            ),
         )
         return found
 
     @property
-    def notices(self) -> Notices:
+    def tokenizer_notes(self) -> TokenizerNotes:
         """What is worth a note of the model and its tokenizer; each is looked at when it is first needed."""
-        found: Notices = self._once(
-            "notices",
-            lambda: Notices(self.lm, self.tokenizer, device=self.device),
+        found: TokenizerNotes = self._once(
+            "tokenizer_notes",
+            lambda: TokenizerNotes(self.lm, self.tokenizer, device=self.device),
         )
         return found
 
@@ -174,15 +176,17 @@ class HookedLM:
         """Note, once, a beginning-of-text token that the tokenizer leaves out and the model needs."""
         if not self._beginning_noted:
             self._beginning_noted = True
-            if self.notices.beginning is not None:
-                self._note(self.notices.beginning)
+            if self.tokenizer_notes.beginning is not None:
+                self._note(self.tokenizer_notes.beginning)
 
     def _note(self, note: str) -> None:
         """Say what was noticed in reading, and keep it for the provenance of what is read."""
         self._reading_notes.append(note)
         logger.warning("%s: %s", self.name, note)
 
-    def _watched(self, prompts: Sequence[PromptLike], readings: Iterator[Reading]) -> Iterator[Reading]:
+    def _watched(
+        self, prompts: Sequence[PromptLike], readings: Iterator[ActivationBatch]
+    ) -> Iterator[ActivationBatch]:
         """The readings; once per model a note, where tokens that write nothing hold much of the probability.
 
         Token ids may be anything; of texts one asks what is written next.
@@ -191,7 +195,7 @@ class HookedLM:
         mass, rows = 0.0, 0
         for reading in readings:
             if watching and reading.logits is not None and not self._silence_noted:
-                mass += self.notices.silent_mass(reading.logits) * len(reading)
+                mass += self.tokenizer_notes.silent_mass(reading.logits) * len(reading)
                 rows += len(reading)
             yield reading
         self.note_silence(mass, rows)
@@ -278,7 +282,7 @@ class HookedLM:
         return self._encoder.encode(texts)
 
     def tokenize(self, prompts: Sequence[PromptLike]) -> list[TokenizedPrompt]:
-        """Prompts as tokens, with which of them hold the question and the few-shot block; to be read as they are.
+        """Prompts as tokens, with which of them hold the question and the few-shot prefix; to be read as they are.
 
         Raises:
             ModelError: a prompt is text, and the model was given without a tokenizer.
@@ -350,20 +354,20 @@ class HookedLM:
 
     # Prompts to residual streams
 
-    def stream(
+    def iter_activations(
         self,
         prompts: Sequence[PromptLike],
         *,
         layers: str | Sequence[int] = "all",
         positions: str | Sequence[int] | Sequence[Sequence[int]] = "last",
-        streams: str | Sequence[str] = ("resid",),
-        pool: str | Sequence[str] | None = None,
+        sites: str | Sequence[str] = ("resid",),
+        pools: str | Sequence[str] | None = None,
         logits: bool = True,
-        share: bool = True,
+        share_prefix: bool = True,
         batch_tokens: int | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Iterator[Reading]:
-        """Read prompts, batch by batch, in an order that runs fast; `Reading.index` says which is which.
+    ) -> Iterator[ActivationBatch]:
+        """Read prompts, batch by batch, in an order that runs fast; `ActivationBatch.index` says which is which.
 
         Args:
             prompts: texts, `Prompt` objects, token ids, or what `tokenize` made of them.
@@ -371,14 +375,14 @@ class HookedLM:
                 l; the last one before the final norm. Negative ones count from the end.
             positions: ``"last"`` token, ``"all"``, token indices (negative: from each prompt's end), or a
                 list of them per prompt.
-            streams: ``resid``, and inside the blocks ``attn_out``, ``mlp_out``, ``resid_mid``; with these,
+            sites: ``resid``, and inside the blocks ``attn_out``, ``mlp_out``, ``resid_mid``; with these,
                 ``layers="all"`` starts at 1.
-            pool: average over a span instead, in float32: ``mean`` (whole prompt), ``mean_no_bos``,
+            pools: average over a span instead, in float32: ``mean`` (whole prompt), ``mean_no_bos``,
                 ``question`` (of a `Prompt`; a token on its border counts), or ``last``. Several, as a list,
-                come from one forward, along an axis of their own (`Reading.pools`): averages in the order
+                come from one forward, along an axis of their own (`ActivationBatch.pools`): averages in the order
                 asked for, then ``last``.
             logits: whether the model's own next-token logits are kept.
-            share: whether few-shot blocks that prompts begin with are run once; readings are the same to
+            share_prefix: whether few-shot prefixes that prompts begin with are run once; readings are the same to
                 rounding.
             batch_tokens: tokens run at once (by device); halved, and resumed, when memory ends.
             progress: called after each batch with prompts done and prompts in all.
@@ -388,27 +392,27 @@ class HookedLM:
                 infinite; one prompt is too much for the memory.
         """
         reader = self.reader(
-            layers=layers, positions=positions, streams=streams, pool=pool, logits=logits, share=share,
+            layers=layers, positions=positions, sites=sites, pools=pools, logits=logits, share_prefix=share_prefix,
             batch_tokens=batch_tokens,
         )  # fmt: skip
         return self._watched(prompts, reader.stream(prompts, progress=progress))
 
-    def read(
+    def activations(
         self,
         prompts: Sequence[PromptLike],
         *,
         layers: str | Sequence[int] = "all",
         positions: str | Sequence[int] | Sequence[Sequence[int]] = "last",
-        streams: str | Sequence[str] = ("resid",),
-        pool: str | Sequence[str] | None = None,
+        sites: str | Sequence[str] = ("resid",),
+        pools: str | Sequence[str] | None = None,
         logits: bool = True,
-        share: bool = True,
+        share_prefix: bool = True,
         batch_tokens: int | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Reading:
-        """Read all prompts at once, in their order; options and errors as in `stream`."""
+    ) -> ActivationBatch:
+        """Read all prompts at once, in their order; options and errors as in `iter_activations`."""
         reader = self.reader(
-            layers=layers, positions=positions, streams=streams, pool=pool, logits=logits, share=share,
+            layers=layers, positions=positions, sites=sites, pools=pools, logits=logits, share_prefix=share_prefix,
             batch_tokens=batch_tokens,
         )  # fmt: skip
         items = reader.prepare(prompts)
@@ -423,15 +427,15 @@ class HookedLM:
         *,
         layers: str | Sequence[int] = "all",
         positions: str | Sequence[int] | Sequence[Sequence[int]] = "last",
-        streams: str | Sequence[str] = ("resid",),
-        pool: str | Sequence[str] | None = None,
+        sites: str | Sequence[str] = ("resid",),
+        pools: str | Sequence[str] | None = None,
         logits: bool = True,
-        share: bool = True,
+        share_prefix: bool = True,
         batch_tokens: int | None = None,
         finite: bool = True,
         normed_last: bool = False,
     ) -> Reader:
-        """What reads list after list of prompts in one way; options as in `stream`.
+        """What reads list after list of prompts in one way; options as in `iter_activations`.
 
         With ``finite=False`` NaN and infinite activations are not refused, for a caller that looks for them itself.
         With `normed_last`, ``resid`` of the last layer is what stands behind the final norm, as in Hugging Face's
@@ -440,38 +444,38 @@ class HookedLM:
         Raises:
             ModelError: an option cannot be used, or the model cannot be read.
         """
-        names = check_streams(streams)
+        names = check_sites(sites)
         self._note_beginning()
-        wanted = check_layers(layers, depth=self.n_layers, streams=names)
-        pools = sorted(check_pools(pool), key=lambda name: name == "last")
+        wanted = check_layers(layers, depth=self.n_layers, sites=names)
+        averages_first = sorted(check_pools(pools), key=lambda name: name == "last")
         if batch_tokens is not None and batch_tokens < 1:
             raise ModelError(f"batch_tokens must be at least 1, not {batch_tokens}")
         inside = any(name != "resid" for name in names)
-        if "resid_mid" in names and self._recipes[0].parallel:
+        if "resid_mid" in names and self._layouts[0].parallel:
             raise ModelError(
-                f"{type(self.lm).__name__} runs attention and MLP side by side, so it has no stream 'resid_mid' "
+                f"{type(self.lm).__name__} runs attention and MLP side by side, so it has no site 'resid_mid' "
                 "between them; read 'attn_out' and 'mlp_out'"
             )
-        several = pool is not None and not isinstance(pool, str)
+        several = pools is not None and not isinstance(pools, str)
         last = isinstance(positions, str) and positions == "last"
         request = Request(
-            layers=wanted, streams=names, pooled=any(name != "last" for name in pools),
-            squeezed=not several and (bool(pools) or last), logits=logits,
-            pools=tuple(pools) if several else (), normed_last=normed_last,
+            layers=wanted, sites=names, pooled=any(name != "last" for name in averages_first),
+            squeezed=not several and (bool(averages_first) or last), logits=logits,
+            pools=tuple(averages_first) if several else (), normed_last=normed_last,
         )  # fmt: skip
         runner = Runner(
             self._anatomy,
-            self._recipes if inside else (),
+            self._layouts if inside else (),
             request,
             device=self.device,
             vocab_size=self.vocab_size,
             batch_tokens=batch_tokens or BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"]),
-            conduct=self.conduct,
-            share=share,
+            batching=self.batching,
+            share_prefix=share_prefix,
             finite=finite,
         )
         check = partial(
-            prepare, self._encoder, positions=positions, pools=tuple(pools), max_length=self.max_length,
+            prepare, self._encoder, positions=positions, pools=tuple(averages_first), max_length=self.max_length,
             rows=embedding_rows(self.lm),
         )  # fmt: skip
         return Reader(runner, check)

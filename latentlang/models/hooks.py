@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from latentlang.models.anatomy import Anatomy, hidden_in, hidden_of
 from latentlang.models.batch import Request
-from latentlang.models.block_layout import Recipe
+from latentlang.models.block_layout import BlockLayout
 
 
 @dataclass
@@ -55,8 +55,8 @@ class Capture(AbstractContextManager["Capture"]):
 
     Args:
         anatomy: the model's parts.
-        request: layers and streams to keep.
-        recipes: how to read inside the blocks; needed for streams other than ``resid``.
+        request: layers and sites to keep.
+        layouts: how to read inside the blocks; needed for sites other than ``resid``.
         select: which vectors to keep.
         last: int64 ``[batch]``, index of each prompt's last token, where the head is to be applied. The
             head then runs on those positions only, whatever the padding.
@@ -64,24 +64,24 @@ class Capture(AbstractContextManager["Capture"]):
         device: where kept vectors go.
 
     Attributes:
-        streams: name to ``[batch, layer, kept, d_model]``, after the forward.
+        sites: name to ``[batch, layer, kept, d_model]``, after the forward.
     """
 
     def __init__(
         self,
         anatomy: Anatomy,
         request: Request,
-        recipes: tuple[Recipe, ...],
+        layouts: tuple[BlockLayout, ...],
         select: Selector,
         *,
         last: Tensor,
         rows: int,
         device: torch.device,
     ) -> None:
-        self.streams: dict[str, Tensor] = {}
+        self.sites: dict[str, Tensor] = {}
         self._anatomy = anatomy
         self._request = request
-        self._recipes = recipes
+        self._layouts = layouts
         self._select = select
         self._last = last[:rows, None]
         self._final: Tensor | None = None
@@ -107,13 +107,13 @@ class Capture(AbstractContextManager["Capture"]):
 
     def _attach(self) -> None:
         layers = self._anatomy.layers
-        inside = tuple(name for name in self._request.streams if name != "resid")
-        if 0 in self._slots and "resid" in self._request.streams:
+        inside = tuple(name for name in self._request.sites if name != "resid")
+        if 0 in self._slots and "resid" in self._request.sites:
             self._before(layers[0], self._keeper(0))
         for number, layer in enumerate(layers, start=1):
             if number in self._slots and inside:
                 self._attach_inside(number, layer, inside)
-            if number in self._slots and "resid" in self._request.streams:
+            if number in self._slots and "resid" in self._request.sites:
                 self._after(layer, self._keeper(number))
         self._after(layers[-1], self._keep_final)
         self._hooks.callback(self._anatomy.head.register_forward_pre_hook(self._feed_head).remove)
@@ -137,7 +137,7 @@ class Capture(AbstractContextManager["Capture"]):
         self._hooks.callback(module.register_forward_hook(hook).remove)
 
     def _attach_inside(self, number: int, layer: nn.Module, inside: tuple[str, ...]) -> None:
-        recipe = self._recipes[number - 1]
+        layout = self._layouts[number - 1]
         parts: dict[str, Tensor] = {}
         shape: list[torch.Size] = []
 
@@ -152,24 +152,24 @@ class Capture(AbstractContextManager["Capture"]):
         def finish(_hidden: Tensor) -> None:
             a, m, b = parts["attention"], parts["mlp"], parts["before"]
             if "attn_out" in inside:
-                self._keep("attn_out", number, recipe.attn_out(b, a))
+                self._keep("attn_out", number, layout.attn_out(b, a))
             if "resid_mid" in inside:
-                self._keep("resid_mid", number, recipe.resid_mid(b, a))
+                self._keep("resid_mid", number, layout.resid_mid(b, a))
             if "mlp_out" in inside:
-                self._keep("mlp_out", number, recipe.mlp_out(b, a, m))
+                self._keep("mlp_out", number, layout.mlp_out(b, a, m))
             parts.clear()
 
         self._before(layer, before)
-        self._after(layer.get_submodule(recipe.attention), part("attention"))
-        self._after(layer.get_submodule(recipe.mlp), part("mlp"))
+        self._after(layer.get_submodule(layout.attention), part("attention"))
+        self._after(layer.get_submodule(layout.mlp), part("mlp"))
         self._after(layer, finish)
 
     def _keep(self, name: str, number: int, kept: Tensor) -> None:
-        if name not in self.streams:
+        if name not in self.sites:
             shape = (kept.shape[0], len(self._request.layers), *kept.shape[1:])
-            self.streams[name] = torch.empty(shape, dtype=kept.dtype, device=self._device)
+            self.sites[name] = torch.empty(shape, dtype=kept.dtype, device=self._device)
         for slot in self._slots[number]:
-            self.streams[name][:, slot] = kept.to(self._device)
+            self.sites[name][:, slot] = kept.to(self._device)
 
     def _keep_final(self, hidden: Tensor) -> None:
         rows = torch.arange(len(self._last), device=hidden.device)[:, None]

@@ -1,4 +1,4 @@
-"""Few-shot blocks that many prompts begin with: found as common token prefixes, run once, their cache shared."""
+"""Few-shot prefixes that many prompts begin with: found as common token prefixes, run once, their cache shared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-# A run more, of the few-shot block alone, costs about as much as this many tokens do.
+# A run more, of the few-shot prefix alone, costs about as much as this many tokens do.
 RUN_OVERHEAD_TOKENS = 64
 # Below this depth of the prefix tree prompts are no longer told apart: deeper forks save next to nothing.
 _MAX_DEPTH = 64
@@ -59,11 +59,11 @@ def group_prompts(prompts: Sequence[Sequence[int]], *, overhead: int = RUN_OVERH
 
 
 def _grow(prompts: Sequence[Sequence[int]], order: list[int], known: int, depth: int) -> _Node:
-    """The prefix tree of prompts, which are sorted and share `known` tokens."""
+    """The prefix tree of prompts, which are sorted and share_prefix `known` tokens."""
     shortest = min(len(prompts[i]) for i in order)
     first, last = prompts[order[0]], prompts[order[-1]]
     length = known
-    # sorted, so what the first and the last share is shared by all
+    # sorted, so what the first and the last share_prefix is shared by all
     while length < shortest - 1 and first[length] == last[length]:
         length += 1
     node = _Node(length, [], [])
@@ -120,8 +120,8 @@ class _Saving:
 class _Shared:
     """A cache layer that many rows read and none writes: its keys and values are put before each row's own.
 
-    The base class would store the result; here it lives only as long as the block that asked for it, so a
-    batch needs one block's expanded keys and values at a time, not all blocks'.
+    The base class would store the result; here it lives only as long as the prefix that asked for it, so a
+    batch needs one prefix's expanded keys and values at a time, not all blocks'.
     """
 
     keys: Tensor

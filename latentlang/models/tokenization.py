@@ -21,14 +21,14 @@ class TokenizedPrompt:
         ids: its tokens.
         name: how it is called in an error.
         question: tokens ``[start, stop)`` that hold a character of the question; None where not known.
-        block_tokens: how many hold a character of the few-shot block; None where not known.
+        few_shot_tokens: how many hold a character of the few-shot prefix; None where not known.
         has_bos: whether the first one is the tokenizer's beginning-of-text token.
     """
 
     ids: Sequence[int]
     name: str
     question: tuple[int, int] | None
-    block_tokens: int | None
+    few_shot_tokens: int | None
     has_bos: bool
 
 
@@ -62,7 +62,7 @@ class Encoder:
         return [self._own(ids, ids) for ids in encoded["input_ids"]]
 
     def tokenize(self, prompts: Sequence[PromptLike]) -> list[TokenizedPrompt]:
-        """Token ids of each prompt, and which of them hold its question and its few-shot block.
+        """Token ids of each prompt, and which of them hold its question and its few-shot prefix.
 
         Raises:
             ModelError: there is no tokenizer, and a prompt is text.
@@ -92,7 +92,7 @@ class Encoder:
             if where is not None and isinstance(prompt, Prompt):
                 where = self._own(where, raw)
                 question = _tokens_of(prompt.spans["question"], where)
-                start, stop = _tokens_of(prompt.spans["block"], where) or (0, 0)
+                start, stop = _tokens_of(prompt.spans["few_shot"], where) or (0, 0)
                 block = stop - start
             found.append(
                 TokenizedPrompt(own, name_of(prompt, number), question, block, own[:1] == [self.bos])
@@ -108,7 +108,7 @@ class Encoder:
         tokenizer = self._need()
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError(
-                f"pool='question' needs a fast tokenizer, and {type(tokenizer).__name__} is not one; "
+                f"pool 'question' needs a fast tokenizer, and {type(tokenizer).__name__} is not one; "
                 "load it with AutoTokenizer, or use pool='mean_no_bos'"
             )
         encoded = tokenizer(text, padding=False, truncation=False, verbose=False, return_offsets_mapping=True)
@@ -259,7 +259,7 @@ def _span(encoder: Encoder, prompt: PromptLike, ids: list[int], pool: str, numbe
         found = _tokens_of(prompt.spans["question"], encoder.offsets(prompt.text))
     else:
         raise ModelError(
-            f"pool='question' needs Prompt objects, and prompt {number} is {type(prompt).__name__}"
+            f"pool 'question' needs Prompt objects, and prompt {number} is {type(prompt).__name__}"
         )
     if found is None:
         raise ModelError(

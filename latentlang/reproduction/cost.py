@@ -85,12 +85,12 @@ class Estimate:
         each = [self._tokens(step.model, pair.input + pair.output) for pair in sample]
         mean = sum(each) / max(1, len(each))
         schedule = recipe.schedule
-        seen = (
+        seen_languages = (
             schedule.steps * schedule.batch * schedule.accumulation
             if schedule.steps is not None
             else (recipe.epochs or 0) * len(data.train)
         )
-        tokens = int(seen * mean)
+        tokens = int(seen_languages * mean)
         per_weight = _LORA if size.parameters > _CHECKPOINTED else _LORA - _FORWARD
         # Rank times what goes in and comes out of query and value, in float32; checkpoints keep Adam's two moments too.
         adapter = recipe.lora.rank * (2 * size.d_model + size.attention) * size.n_layers * 4

@@ -21,7 +21,7 @@ from latentlang.storage.files import check_out, prepare_folder
 from latentlang.storage.lock import FolderLock
 from latentlang.workers import wait_for_workers
 
-#: Where figures and tables go, unless told otherwise.
+#: Where figures and tables go, unless on_event otherwise.
 FIGURES = Path("figures")
 
 
@@ -51,7 +51,7 @@ def reproduce(
     formats: Sequence[str] = ("html", "png"),
     jobs: int = 1,
     progress: Progress | None = None,
-    told: Callable[[str], None] | None = None,
+    on_event: Callable[[str], None] | None = None,
 ) -> Reproduction:
     """Run what is missing, and write every figure and table.
 
@@ -63,8 +63,8 @@ def reproduce(
         out: folder for figures and tables; by default ``figures/spontaneous/pocket``.
         formats: of figures: ``html``, and ``png``, ``pdf``, ``svg`` where a browser is there to draw them.
         jobs: processes at once; more than one only helps where one does not fill the machine.
-        progress: told of every step, where there is one process.
-        told: told what was just done, in a line.
+        progress: on_event of every step, where there is one process.
+        on_event: on_event what was just done, in a line.
 
     Raises:
         InputError: an option makes no sense, a folder cannot be written, or another run has the cache.
@@ -84,11 +84,13 @@ def reproduce(
         if folder.resolve() != cache.resolve():
             locks.enter_context(FolderLock(folder))
         writer.claim([*planned.experiments, *(planned.suite.experiments[name] for name in planned.others)])
-        return _run(_fetched(planned), writer, folder, jobs=jobs, progress=progress, told=told or _nobody)
+        return _run(
+            _fetched(planned), writer, folder, jobs=jobs, progress=progress, on_event=on_event or _nobody
+        )
 
 
 def _nobody(_line: str) -> None:
-    """Where nobody wants to be told."""
+    """Where nobody wants to be on_event."""
 
 
 def _fetched(planned: Plan) -> Plan:
@@ -111,7 +113,7 @@ def _run(
     *,
     jobs: int,
     progress: Progress | None,
-    told: Callable[[str], None],
+    on_event: Callable[[str], None],
 ) -> Reproduction:
     runner = Runner(planned.bench, progress)
     waiting = {experiment.name: experiment for experiment in planned.experiments}
@@ -121,7 +123,7 @@ def _run(
 
     def fails(failed: dict[str, LatentlangError], what: str, error: LatentlangError) -> None:
         failed[what] = error
-        told(f"{what}: {error}")
+        on_event(f"{what}: {error}")
 
     def write() -> None:
         """Write what has all its steps; the pictures' own steps need no model and are run here."""
@@ -134,7 +136,7 @@ def _run(
                 except LatentlangError as error:
                     fails(not_written, experiment.source, error)
                 else:
-                    told(f"{experiment.source} is written")
+                    on_event(f"{experiment.source} is written")
 
     write()
     missing = [step for step in planned.needed if step.kind != "pca" and not planned.is_there(step)]
@@ -144,7 +146,7 @@ def _run(
             fails(not_run, what, done)
         else:
             ran += done
-            told(f"{what}: {len(group)} steps done")
+            on_event(f"{what}: {len(group)} steps done")
         write()
     for name, steps in planned.others.items():
         if all(planned.is_there(step) for step in steps):

@@ -131,7 +131,7 @@ def plan(
         overrides: fields of every recipe to change, e.g. ``{"steps": 100}``; not whose questions or which languages.
         cache: folder of the steps' outcomes; by default ``latentlang-out/reproduce``.
         folder: where sets of experiments are looked for, instead of in the project.
-        batch_tokens: see `HookedLM.stream`.
+        batch_tokens: see `HookedLM.iter_activations`.
         **loading: options of `load`: ``device, dtype, quantization, trust_remote_code``.
 
     Raises:

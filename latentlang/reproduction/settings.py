@@ -27,7 +27,7 @@ class Settings:
         training_data: task to a folder with question translations of it; of other tasks their own are taken.
         seed: of everything drawn.
         loading: options of `load`: device, dtype, quantization, trust_remote_code.
-        batch_tokens: see `HookedLM.stream`.
+        batch_tokens: see `HookedLM.iter_activations`.
         overrides: fields of every recipe to change; they have the last word.
         device: kind of device that is computed on: ``cpu``, ``cuda``, ``mps``.
         dtype: of the weights, by its short name; as the user asked, or what suits the device.

@@ -147,7 +147,7 @@ class Runner:
         return train(
             step.model, settings.recipe(step), out=folder, data=settings.translations(step),
             precision=settings.loading.get("dtype"),
-            progress=None if told is None else lambda seen: told(seen.step, seen.steps), **loading,
+            progress=None if told is None else lambda at: told(at.step, at.steps), **loading,
         )  # fmt: skip
 
     def _evaluate(self, step: Step, folder: Path) -> EvaluationResult:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from latentlang.errors import InputError
+from latentlang.storage import format1
 from latentlang.storage.documents import read_json
 
 #: What each result is known by, and its table.
@@ -123,5 +124,5 @@ def kind_of(folder: Path) -> str | None:
         record = read_json(path, finite=False)
     except InputError:
         return ""
-    kind = record.get("kind") if isinstance(record, dict) else None
+    kind = format1.kind_today(record) if isinstance(record, dict) else None
     return kind if isinstance(kind, str) else ""

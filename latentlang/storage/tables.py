@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from latentlang.errors import InputError, shown
+from latentlang.storage import format1
 from latentlang.storage.documents import AGAIN, damaged, reading
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def read_table(
     then: str = AGAIN,
 ) -> pd.DataFrame:
     """A parquet file's table, its needed columns checked; further columns are kept as they are.
+
+    Columns that format 1 called otherwise have their names of today.
 
     Args:
         path: the file.
@@ -53,8 +56,9 @@ def read_table(
             names = [str(name) for name in file.schema_arrow.names]
             if rows is not None and there != rows:
                 raise damaged(path, f"it has {there:,} rows and should have {rows:,}", then=then)
-        _check_names(path, names, columns, then)
-        found = pd.read_parquet(path)
+        renamed = format1.old_columns(columns, names)
+        _check_names(path, [renamed.get(name, name) for name in names], columns, then)
+        found = pd.read_parquet(path).rename(columns=renamed)
         for name in columns:
             if name not in found.columns:  # pandas takes a table's index from what the file says of it
                 raise damaged(path, f"there is no column {name!r}", then=then)

@@ -12,13 +12,13 @@ from latentlang.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One text to give a model: few-shot block + question + cue (which ends right before the answer).
+    """One text to give a model: few-shot prefix + question + cue (which ends right before the answer).
 
     Attributes:
         item: id of the item; the same item has the same id in every language.
-        language: code of the language the answer is asked for in.
+        language: code of the target language.
         label: the class or concept that is right; never a string in some language.
-        block: few-shot block, shared by all items of a language; may be empty.
+        block: few-shot prefix, shared by all items of a language; may be empty.
         question: this item's own text.
         cue: what follows the question, up to the answer (``Emotion: "``).
     """
@@ -26,21 +26,21 @@ class Prompt:
     item: str
     language: str
     label: str
-    block: str
+    few_shot: str
     question: str
     cue: str
 
     @property
     def text(self) -> str:
         """The whole prompt."""
-        return self.block + self.question + self.cue
+        return self.few_shot + self.question + self.cue
 
     @property
     def spans(self) -> dict[str, tuple[int, int]]:
-        """Character ranges ``[start, stop)`` of ``block``, ``question`` and ``cue`` in `text`."""
-        question = len(self.block)
+        """Character ranges ``[start, stop)`` of ``few_shot``, ``question`` and ``cue`` in `text`."""
+        question = len(self.few_shot)
         cue = question + len(self.question)
-        return {"block": (0, question), "question": (question, cue), "cue": (cue, cue + len(self.cue))}
+        return {"few_shot": (0, question), "question": (question, cue), "cue": (cue, cue + len(self.cue))}
 
     def __str__(self) -> str:
         return self.text
@@ -102,7 +102,7 @@ class Task(ABC):
         """Language whose own word for the answer stands in the prompt (a layer may copy it); None where none does.
 
         Args:
-            language: the language asked for.
+            language: the target language.
         """
         return getattr(self, "source", None)
 

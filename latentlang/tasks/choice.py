@@ -13,7 +13,7 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.languages import language as find_language
 from latentlang.tasks.base import Prompt, Task, check_language, pick
-from latentlang.tasks.few_shot import FewShotBlocks
+from latentlang.tasks.few_shot import FewShotPrefixes
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.hub import HubItems, is_hub
 from latentlang.tasks.labels import (
@@ -59,8 +59,8 @@ class ChoiceTask(Task):
             kind: which task.
             data: folder with JSON files in the paper's layout (`PaperFiles`), or a set on the hub (``"hub:xnli"``,
                 `HubItems`); the embedded pairs by default.
-            blocks: JSON file of few-shot blocks (`FewShotBlocks`); by default ``few_shot_blocks.json`` in `data`, and
-                where there is none the first items of each label in turn, which then are no items.
+            blocks: JSON file of few-shot prefixes (`FewShotPrefixes`); by default ``few_shot_blocks.json`` in `data`,
+                and where there is none the first items of each label in turn, which then are no items.
             answers: answer in the question's language (``"same"``), in English (``"en"``), or with words that mean
                 nothing about the task (``"agnostic"``).
             protocol: ``"corrected"`` words cues and answers as a native speaker would, reads labels as classes and
@@ -112,7 +112,7 @@ class ChoiceTask(Task):
 
     @property
     def notes(self) -> Mapping[str, str]:
-        """Language code to what was put right in its items, for the languages asked for so far."""
+        """Language code to what was put right in its items, for the target languages so far."""
         source = self._files or self._pairs
         return {} if source is None or isinstance(source, EmbeddedPairs) else dict(source.notes)
 
@@ -124,7 +124,7 @@ class ChoiceTask(Task):
         As published, items from files stand in the file's order (the first n are then not balanced), whatever `seed`.
 
         Raises:
-            InputError: no items in the language, an impossible number, or (as published) no published block or
+            InputError: no items in the language, an impossible number, or (as published) no published few_shot or
                 words for this answer mode.
         """
         code = find_language(language).code
@@ -133,19 +133,19 @@ class ChoiceTask(Task):
         answers = self.answers(code)
         published = self.protocol == "as-published"
         if published and self._blocks is not None:
-            block, form = self._blocks.published(code, self._answers)
+            few_shot, form = self._blocks.published(code, self._answers)
             if shots not in (None, self.default_shots):
                 raise InputError(
-                    f"the published {self.name} block has {self.default_shots} examples, not {shots}; "
+                    f"the published {self.name} few-shot prefix has {self.default_shots} examples, not {shots}; "
                     "protocol='corrected' takes fewer"
                 )
             chosen = self._read(code)
         else:
             form = wording(self.kind, code, protocol=self.protocol)
             examples, chosen = self._examples_and_items(code, shots, seed)
-            block = "".join(form.example(item.texts, answers[item.label][0]) for item in examples)
+            few_shot = "".join(form.example(item.texts, answers[item.label][0]) for item in examples)
         ordered = list(chosen) if published and self._files else balanced(chosen, self.kind.labels, seed=seed)
-        return pick([_prompt(item, code, block, form) for item in ordered], items)
+        return pick([_prompt(item, code, few_shot, form) for item in ordered], items)
 
     def _read(self, code: str) -> tuple[Item, ...]:
         """All items of a language, labelled as the protocol says."""
@@ -168,7 +168,7 @@ class ChoiceTask(Task):
             known = self._blocks.examples(code, self._answers)
             if wanted > len(known):
                 raise InputError(
-                    f"the {self.name} block for {code!r} has {len(known)} examples, not {wanted}"
+                    f"the {self.name} few-shot prefix for {code!r} has {len(known)} examples, not {wanted}"
                 )
             return known[:wanted], own
         # Set aside as many as the default at least, so that items do not depend on asking for fewer shots.
@@ -183,7 +183,7 @@ class ChoiceTask(Task):
         if len(aside) < wanted or not rest:
             raise InputError(
                 f"{wanted} few-shot examples leave no items: {self.name} in {code!r} has {len(own)}; ask for fewer "
-                "shots, or give blocks"
+                "shots, or give a file of few-shot prefixes (blocks)"
             )
         return aside[:wanted], rest
 
@@ -243,14 +243,14 @@ class ChoiceTask(Task):
         return {item.id: by_string.get(item.gold) for item in self._read(code)}
 
 
-def _prompt(item: Item, code: str, block: str, form: Wording) -> Prompt:
-    return Prompt(item.id, code, item.label, block, form.question(item.texts), form.cue)
+def _prompt(item: Item, code: str, few_shot: str, form: Wording) -> Prompt:
+    return Prompt(item.id, code, item.label, few_shot, form.question(item.texts), form.cue)
 
 
-def _find_blocks(kind: Kind, files: PaperFiles | None, blocks: PathLike | None) -> FewShotBlocks | None:
+def _find_blocks(kind: Kind, files: PaperFiles | None, blocks: PathLike | None) -> FewShotPrefixes | None:
     if blocks is not None:
-        return FewShotBlocks(kind, blocks)
-    return None if files is None else FewShotBlocks.in_folder(kind, files.root)
+        return FewShotPrefixes(kind, blocks)
+    return None if files is None else FewShotPrefixes.in_folder(kind, files.root)
 
 
 def _first_of_each(items: tuple[Item, ...], labels: tuple[str, ...], count: int) -> tuple[Item, ...]:

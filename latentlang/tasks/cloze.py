@@ -29,7 +29,7 @@ class FileWordTask(WordTask):
 
         Args:
             data: CSV files or a folder of them (`read_words`).
-            source: language of the given word; None repeats the asked-for language's own word.
+            source: language of the given word; None repeats the target language's own word.
             only: ids of the concepts that may be items; ``files.common`` makes them the same in every language.
 
         Raises:
@@ -64,7 +64,7 @@ class ClozeTask(FileWordTask):
     """Fill the blank of a definition (``A "___" is used to carry items. Answer: "bag".``).
 
     The sentences come from the user's CSV files; none come with the package. As in the other word tasks the few-shot
-    block is fixed per language and its concepts are no items (Wendler et al. draw examples from the items).
+    examples are fixed per language and its concepts are no items (Wendler et al. draw examples from the items).
     """
 
     default_shots = 2
@@ -137,12 +137,12 @@ class ClozeTask(FileWordTask):
                 f"{shots} few-shot examples leave no items: cloze in {code!r} has {len(own)} sentences; ask for fewer "
                 "--shots"
             )
-        block = "".join(
+        few_shot = "".join(
             f"{own[name].question}{own[name].cue}{self._by_id[name].words[code]}{own[name].ending}\n"
             for name in examples
         )
         return pick(
-            [Prompt(name, code, name, block, own[name].question, own[name].cue) for name in chosen], items
+            [Prompt(name, code, name, few_shot, own[name].question, own[name].cue) for name in chosen], items
         )
 
     def answers(self, language: str) -> Mapping[str, tuple[str, ...]]:

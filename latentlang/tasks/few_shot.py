@@ -1,4 +1,4 @@
-r"""Published few-shot blocks: the fixed text that stands before every item of a language, and how an item follows it.
+r"""Published few-shot prefixes: the fixed text that stands before every item of a language, and how an item follows it.
 
 The file says task -> answer mode -> ``blocks`` (language to text) and ``item_format`` (language to the Python
 expression that puts an item behind the block, e.g. ``'\n' + i + '\nEmotion: "'``). The expression is taken apart as
@@ -27,7 +27,7 @@ _MODES = ("en", "same", "agnostic")
 
 @dataclass(frozen=True, slots=True)
 class ItemFormat:
-    r"""How a published script puts an item behind a few-shot block.
+    r"""How a published script puts an item behind a few-shot prefix.
 
     Attributes:
         joint: what stands between block and question (``"\n"``).
@@ -97,8 +97,8 @@ def _short(text: str) -> str:
 _LONGEST_TEXT = 2000
 
 
-class FewShotBlocks:
-    """The published few-shot blocks of one task.
+class FewShotPrefixes:
+    """The published few-shot prefixes of one task.
 
     Attributes:
         path: the file.
@@ -120,7 +120,7 @@ class FewShotBlocks:
             or not record[kind.name]
         ):
             tasks = ", ".join(record) if isinstance(record, dict) else "no tasks"
-            raise InputError(f"{self.path} has no few-shot blocks for {kind.name!r} (it has {tasks})")
+            raise InputError(f"{self.path} has no few-shot prefixes for {kind.name!r} (it has {tasks})")
         self._by_mode: dict[str, dict[str, Any]] = record[kind.name]
         for mode, entry in self._by_mode.items():
             for key in ("blocks", "item_format"):
@@ -130,7 +130,7 @@ class FewShotBlocks:
         self.modes = tuple(self._by_mode)
 
     @classmethod
-    def in_folder(cls, kind: Kind, folder: Path) -> FewShotBlocks | None:
+    def in_folder(cls, kind: Kind, folder: Path) -> FewShotPrefixes | None:
         """The blocks of ``few_shot_blocks.json`` in a folder; None where there is no such file, or not for this task.
 
         Raises:

@@ -83,7 +83,7 @@ class Wording:
         return "".join(name + text for name, text in zip(self.before, texts, strict=True))
 
     def example(self, texts: tuple[str, ...], answer: str) -> str:
-        """A question with its answer, as it stands in a few-shot block."""
+        """A question with its answer, as it stands in a few-shot prefix."""
         return f'{self.question(texts)}{self.cue}{answer}"\n'
 
 

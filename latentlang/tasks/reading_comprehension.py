@@ -131,9 +131,10 @@ class ReadingTask(Task):
             raise InputError(
                 f"{count} few-shot examples leave no items: {self.origin} has {len(order)} in {code!r}"
             )
-        block = "".join(f'{_asked(rows[name])}{_CUE}{_right(rows[name])}"\n\n' for name in order[:count])
+        few_shot = "".join(f'{_asked(rows[name])}{_CUE}{_right(rows[name])}"\n\n' for name in order[:count])
         found = [
-            Prompt(name, code, _right(rows[name]), block, _asked(rows[name]), _CUE) for name in order[count:]
+            Prompt(name, code, _right(rows[name]), few_shot, _asked(rows[name]), _CUE)
+            for name in order[count:]
         ]
         return pick(found, items)
 

@@ -177,8 +177,10 @@ class SentimentTask(Task):
         answers = self.answers(code)
         cue = f'\n{review_lexicon()[code]["cue"]}: "'
         examples = self._examples(shots, seed)
-        block = "".join(f'{write_review(r, code)}{cue}{answers[r.label][0]}"\n' for r in examples)
-        prompts = [Prompt(r.id, code, r.label, block, write_review(r, code), cue) for r in self._items(seed)]
+        few_shot = "".join(f'{write_review(r, code)}{cue}{answers[r.label][0]}"\n' for r in examples)
+        prompts = [
+            Prompt(r.id, code, r.label, few_shot, write_review(r, code), cue) for r in self._items(seed)
+        ]
         return pick(prompts, items)
 
     def _items(self, seed: int) -> list[Review]:

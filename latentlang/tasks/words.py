@@ -78,8 +78,8 @@ def _fingerprint(concepts: tuple[Concept, ...]) -> str:
 class WordTask(Task):
     """Name a word of one language in another (the same one: repetition).
 
-    The few-shot block is fixed per pair of languages, so that it can be run once, and its concepts are no items:
-    no concept stands in its own few-shot block (Wendler et al. draw examples from the items themselves).
+    The few-shot prefix is fixed per pair of languages, so that it can be run once, and its concepts are no items:
+    no concept stands in its own few-shot prefix (Wendler et al. draw examples from the items themselves).
     """
 
     closed = False
@@ -95,7 +95,7 @@ class WordTask(Task):
         """Set up the task.
 
         Args:
-            source: language of the given word; None repeats the asked-for language's own word.
+            source: language of the given word; None repeats the target language's own word.
             concepts: the words; the embedded ones by default.
             only: ids of the concepts that may be items (few-shot examples come from all); all by default.
 
@@ -167,7 +167,7 @@ class WordTask(Task):
                 f"{shots} few-shot examples leave no items: {self.name} into {code!r} has {len(named)} words; "
                 "ask for fewer --shots"
             )
-        block = "".join(
+        few_shot = "".join(
             translation_line(source, c.words[source], code, c.words[code]) + "\n" for c in examples
         )
         prompts = []
@@ -175,7 +175,7 @@ class WordTask(Task):
             line = translation_line(source, concept.words[source], code, None)
             cue_length = len(f'" - {find_language(code).own_name}: "')
             prompts.append(
-                Prompt(concept.id, code, concept.id, block, line[:-cue_length], line[-cue_length:])
+                Prompt(concept.id, code, concept.id, few_shot, line[:-cue_length], line[-cue_length:])
             )
         return pick(prompts, items)
 

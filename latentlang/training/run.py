@@ -292,7 +292,7 @@ class _Run:
                     self._module(), copy.deepcopy(self.model.tokenizer), self.recipe, plan, train, validation,
                     folder=self.folder / run_folder.CHECKPOINTS, precision=self.precision,
                     padding=padding_token(self.model), gradient_checkpointing=self.checkpointing,
-                    resumed=checkpoint is not None, told=progress,
+                    resumed=checkpoint is not None, on_event=progress,
                 )  # fmt: skip
                 trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
                 trainer.accelerator.wait_for_everyone()

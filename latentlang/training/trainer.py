@@ -1,4 +1,4 @@
-"""TRL's supervised trainer, told exactly what to do and kept from doing more.
+"""TRL's supervised trainer, on_event exactly what to do and kept from doing more.
 
 This module imports TRL, which takes seconds; it is imported when a run begins and not before.
 """
@@ -158,8 +158,8 @@ def _outputs_only() -> Iterator[None]:
 class Watcher(TrainerCallback):
     """Tells somebody how a run goes, and ends one whose loss is no number any more."""
 
-    def __init__(self, told: Callable[[TrainingProgress], None] | None, plan: Plan) -> None:
-        self.told = told
+    def __init__(self, on_event: Callable[[TrainingProgress], None] | None, plan: Plan) -> None:
+        self.on_event = on_event
         self.plan = plan
         self.training: float | None = None
         self.validation: float | None = None
@@ -192,8 +192,8 @@ class Watcher(TrainerCallback):
         self._tell(state.global_step)
 
     def _tell(self, step: int, *, evaluated: bool = False) -> None:
-        if self.told is not None:
-            self.told(TrainingProgress(step, self.plan.steps, self.training, self.validation, evaluated))
+        if self.on_event is not None:
+            self.on_event(TrainingProgress(step, self.plan.steps, self.training, self.validation, evaluated))
 
 
 def build_trainer(
@@ -209,7 +209,7 @@ def build_trainer(
     padding: int,
     gradient_checkpointing: bool,
     resumed: bool,
-    told: Callable[[TrainingProgress], None] | None,
+    on_event: Callable[[TrainingProgress], None] | None,
 ) -> AlignmentTrainer:
     """A trainer that is ready to run; it puts its adapter on the model it is given.
 
@@ -225,7 +225,7 @@ def build_trainer(
         padding: token to fill batches with.
         gradient_checkpointing: compute activations twice rather than keep them.
         resumed: whether the run goes on from a checkpoint, so that the base's loss is known already.
-        told: called after every step.
+        on_event: called after every step.
     """
     schedule, lora = recipe.schedule, recipe.lora
     evaluated = len(validation) > 0
@@ -288,7 +288,7 @@ def build_trainer(
             target_modules=modules if isinstance(modules, str) else list(modules),
             task_type="CAUSAL_LM",
         ),
-        callbacks=[Watcher(told, plan)],
+        callbacks=[Watcher(on_event, plan)],
     )
     from transformers import PrinterCallback
 

@@ -60,7 +60,7 @@ def heat_map(table: pd.DataFrame, *, layer: int, position: int) -> str:
     """Layers, the last on top, by the prompt's tokens; each cell its likeliest next token, coloured by its probability.
 
     Args:
-        table: as of an `ExplorerResult` of one stream.
+        table: as of an `ExplorerResult` of one site.
         layer: the chosen layer.
         position: the chosen position.
     """
@@ -123,7 +123,7 @@ def language_table(words: pd.DataFrame, *, layer: int) -> str:
     """Each language's word at a layer, beside wrong words, with its course over the layers.
 
     Args:
-        words: as of `Look.words`.
+        words: as of `PromptSession.words`.
         layer: the chosen layer.
     """
     rows = []

@@ -19,7 +19,7 @@ from latentlang.models import HookedLM
 from latentlang.tasks import DEFAULT_SOURCE, Prompt, Task
 from latentlang.tasks import task as build_task
 from latentlang.widgets.html import STYLE, fault, framed, heat_map, language_table, top_tokens
-from latentlang.widgets.prompt_session import Look, guess, labels_of
+from latentlang.widgets.prompt_session import PromptSession, guess, labels_of
 
 # Languages that are looked for at first, where the task has them; no two that share most of their words.
 FIRST = ("en", "fr", "ja", "de", "hi", "ru", "sw")
@@ -65,8 +65,8 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         speaking = _speaking(self._task)
         first = _first_prompt(self._task, speaking) if prompt is None else prompt
         chosen = _chosen(self._task, speaking, languages, first)
-        self._looks: OrderedDict[str, Look] = OrderedDict()
-        self._look: Look | None = None
+        self._looks: OrderedDict[str, PromptSession] = OrderedDict()
+        self._look: PromptSession | None = None
         self._words: dict[tuple[str, str, tuple[str, ...], int], pd.DataFrame] = {}
         self._quiet = False
 
@@ -178,7 +178,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         self.read.disabled = True
         self.message.value = framed('<p class="quiet" role="status">reading …</p>')
         try:
-            look = self._looks.pop(text, None) or Look.at(self._model, text, top=self._top)
+            look = self._looks.pop(text, None) or PromptSession.at(self._model, text, top=self._top)
         except (LatentlangError, RuntimeError) as error:  # torch's, when memory ends, is a RuntimeError
             self._look = None
             self.message.value = fault(" ".join(str(error).split())[:_LONGEST_FAULT])

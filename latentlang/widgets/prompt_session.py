@@ -12,10 +12,10 @@ import pandas as pd
 
 from latentlang.answers import token_bytes
 from latentlang.errors import InputError
-from latentlang.lens.answer_languages import build_readers
+from latentlang.lens.answer_languages import build_answer_languages
 from latentlang.lens.single_prompt import ExplorerResult, tabulate
 from latentlang.models import HookedLM, TokenSets, read_out
-from latentlang.models.batch import Reading
+from latentlang.models.batch import ActivationBatch
 from latentlang.tasks import Prompt, Task
 
 _QUOTED = re.compile('["“„«「]([^"“”„«»「」]+)["”“»」]')
@@ -24,7 +24,7 @@ WORD_COLUMNS = ("language", "word", "layer", "answer", "null", "why")
 
 
 @dataclass(frozen=True)
-class Look:
+class PromptSession:
     """One prompt, read at every position and layer.
 
     Attributes:
@@ -38,11 +38,11 @@ class Look:
     model: HookedLM
     text: str
     ids: tuple[int, ...]
-    reading: Reading = field(repr=False)
+    reading: ActivationBatch = field(repr=False)
     result: ExplorerResult = field(repr=False)
 
     @classmethod
-    def at(cls, model: HookedLM, text: str, *, top: int) -> Look:
+    def at(cls, model: HookedLM, text: str, *, top: int) -> PromptSession:
         """Run the model once.
 
         Raises:
@@ -53,7 +53,7 @@ class Look:
             raise InputError("the prompt is empty; type one")
         (ids,) = model.encode([text])
         layers = range(1, model.n_layers + 1)
-        reading = model.read([ids], layers=tuple(layers), positions="all", logits=False)
+        reading = model.activations([ids], layers=tuple(layers), positions="all", logits=False)
         result = tabulate(model, text, reading, ids=ids, top=top)
         return cls(model, text, tuple(ids), reading, result)
 
@@ -89,11 +89,11 @@ class Look:
         table = token_bytes(self.model.tokenizer)
         before = table.bytes[self.ids[position]] or b""
         prompt = Prompt(label, next(iter(known)), label, "", "", before.decode("utf-8", "replace"))
-        readers = build_readers(
+        answer_languages = build_answer_languages(
             task, table, [prompt], codes=tuple(known), policy="exclusive", source=None, seed=0
         )
-        values = self._values(readers.ids, position)
-        found = readers.values(label, values) if readers.choices[label] else None
+        values = self._values(answer_languages.ids, position)
+        found = answer_languages.values(label, values) if answer_languages.choices[label] else None
         parts = []
         for place, (code, strings) in enumerate(known.items()):
             nothing = np.full(len(self.layers), np.nan)

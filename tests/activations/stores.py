@@ -28,7 +28,7 @@ def hooked(architecture: str = "mistral", **changes: Any) -> HookedLM:
 
 
 def reviews(count: int, *, languages: tuple[str, ...] = ("en", "ja")) -> list[Prompt]:
-    """Prompts of different length, `count` a language, with that language's few-shot block."""
+    """Prompts of different length, `count` a language, with that language's few-shot prefix."""
     return [
         Prompt(
             f"item-{place}", code, "positive" if place % 2 else "negative", BLOCKS[code],

@@ -40,7 +40,7 @@ TICKS = 16
 def lm() -> HookedLM:
     """One model for all runs; its first look at itself is done."""
     lm = hooked()
-    lm.read(PROMPTS[:2])
+    lm.activations(PROMPTS[:2])
     return lm
 
 
@@ -199,8 +199,11 @@ def test_a_lock_does_not_outlive_its_process(lm: HookedLM, whole: dict[str, Any]
 def test_a_limit_on_file_size_is_told_as_no_space(
     lm: HookedLM, whole: dict[str, Any], tmp_path: Path
 ) -> None:
+    shard = max(len(content) for name, content in whole.items() if name.startswith("shard"))
+    assert len(whole["prompts.parquet"]) < shard
+
     def limited(_inside: Any) -> None:
-        size = SHARD_ROWS * ROW + 1024  # less than a shard with its header
+        size = shard - 1
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
         run(lm, tmp_path)
 
@@ -292,6 +295,6 @@ def test_a_nan_in_a_child_is_told_with_prompt_layer_and_pool(lm: HookedLM, tmp_p
     assert code == REFUSED
     named = PROMPTS[0]
     assert isinstance(named, Prompt)
-    assert "has an activation that is NaN: layer 2, pool 'mean', stream 'resid'" in said
+    assert "has an activation that is NaN: layer 2, pool 'mean', site 'resid'" in said
     assert "item 'item-" in said and "(en)" in said
     assert complete(tmp_path) == 0

@@ -47,11 +47,13 @@ def test_what_is_stored_is_what_reading_one_prompt_at_a_time_gives(
     lm, prompts = hooked(dtype=dtype), reviews(5)
     store = ll.harvest(lm, prompts, out=tmp_path, pools=POOLS, shard_bytes=3 * ROW)
     assert store.dtype == dtype, "the model's own"
-    assert (store.layers, store.pools, store.streams, len(store)) == ((0, 1, 2, 3), POOLS, ("resid",), 10)
+    assert (store.layers, store.pools, store.sites, len(store)) == ((0, 1, 2, 3), POOLS, ("resid",), 10)
     assert len(store.manifest.shards) > 1
     allowed = 1e-5 if dtype == torch.float32 else 3e-2
     for pool in POOLS:
-        alone = torch.cat([lm.read([prompt], pool=pool, share=False).resid for prompt in prompts]).float()
+        alone = torch.cat(
+            [lm.activations([prompt], pools=pool, share_prefix=False).resid for prompt in prompts]
+        ).float()
         for place, layer in enumerate(store.layers):
             found = store.layer(layer, pool=pool).tensor().float()
             assert float((found - alone[:, place]).abs().max()) <= allowed * float(alone.abs().max())
@@ -60,13 +62,13 @@ def test_what_is_stored_is_what_reading_one_prompt_at_a_time_gives(
 def test_streams_layers_and_dtype_are_chosen(tmp_path: Path) -> None:
     lm, prompts = hooked("falcon"), reviews(4)
     store = ll.harvest(
-        lm, prompts, out=tmp_path, layers=[3, -2, 1, 3], pools="last", streams=["mlp_out", "resid"], dtype="bf16"
+        lm, prompts, out=tmp_path, layers=[3, -2, 1, 3], pools="last", sites=["mlp_out", "resid"], dtype="bf16"
     )  # fmt: skip
-    assert (store.layers, store.streams, store.dtype) == ((1, 2, 3), ("resid", "mlp_out"), torch.bfloat16)
-    wanted = lm.read(prompts, pool="last", streams=("resid", "mlp_out"), layers=[1, 2, 3])
-    for name, values in wanted.streams.items():
+    assert (store.layers, store.sites, store.dtype) == ((1, 2, 3), ("resid", "mlp_out"), torch.bfloat16)
+    wanted = lm.activations(prompts, pools="last", sites=("resid", "mlp_out"), layers=[1, 2, 3])
+    for name, values in wanted.sites.items():
         for place, layer in enumerate(store.layers):
-            found = store.layer(layer, stream=name)[:].float()
+            found = store.layer(layer, site=name)[:].float()
             torch.testing.assert_close(found, values[:, place], rtol=1e-2, atol=1e-2)
 
 
@@ -77,10 +79,10 @@ def test_the_frame_says_how_long_each_prompt_was_as_it_ran(tmp_path: Path) -> No
         assert frame[name].tolist() == [getattr(prompt, name) for prompt in prompts]
     assert frame["tokens"].tolist() == [len(ids) for ids in lm.encode(prompts)]
     spans = lm.tokenize(prompts)
-    assert frame["block_tokens"].tolist() == [found.block_tokens for found in spans]
+    assert frame["few_shot_tokens"].tolist() == [found.few_shot_tokens for found in spans]
     assert frame["question_tokens"].tolist() == [found.question[1] - found.question[0] for found in spans]
     assert frame["has_bos"].tolist() == [True] * 6
-    assert str(frame["tokens"].dtype) == str(frame["block_tokens"].dtype) == "int64"
+    assert str(frame["tokens"].dtype) == str(frame["few_shot_tokens"].dtype) == "int64"
 
 
 def test_a_task_is_harvested_language_by_language_as_prompts_of_ones_own_are(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_a_block_is_run_once_a_language_whatever_the_shards(tmp_path: Path) -> N
     lm = hooked()
     block = [*range(3, 103)]
     prompts = [[*block, place, place] for place in range(110, 122)]
-    lm.read(prompts)  # what is tried at first use is tried
+    lm.activations(prompts)  # what is tried at first use is tried
     seen: list[int] = []
     lm.model.get_input_embeddings().register_forward_pre_hook(lambda _m, args: seen.append(args[0].numel()))
     store = ll.harvest(lm, prompts, out=tmp_path, pools=["mean", "last"], shard_bytes=3 * 2 * 4 * 32 * 4)
@@ -197,11 +199,11 @@ def begun(tmp_path: Path, lm: HookedLM, prompts: list[Prompt], **options: Any) -
     [
         ({"layers": [1, 2]}, "layers 0-3 there, 1, 2 here"),
         ({"pools": "mean"}, "pools mean, question, last there, mean here"),
-        ({"streams": "mlp_out", "layers": [1]}, "streams resid there, mlp_out here"),
+        ({"sites": "mlp_out", "layers": [1]}, "sites resid there, mlp_out here"),
         ({"dtype": "bf16"}, "dtype float32 there, bfloat16 here"),
         ({"shard_bytes": ROW}, "prompts per shard 1024 there, 1 here"),
         ({"batch_tokens": 77}, "batch tokens 1024 there, 77 here"),
-        ({"share": False}, "share True there, False here"),
+        ({"share_prefix": False}, "share True there, False here"),
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -335,7 +337,7 @@ def test_the_last_layer_can_be_stored_behind_the_norm(tmp_path: Path, share: boo
     model = HookedLM(tiny.model("qwen2"), tiny.tokenizer(), name="tiny")
     task = ll.task("sentiment")
     options: dict[str, Any] = {
-        "languages": "en,fr", "items": 3, "shots": 1, "pools": ("mean", "last"), "share": share,
+        "languages": "en,fr", "items": 3, "shots": 1, "pools": ("mean", "last"), "share_prefix": share,
     }  # fmt: skip
     plain = ll.harvest(model, task, out=tmp_path / "plain", **options)
     normed = ll.harvest(model, task, out=tmp_path / "normed", normed_last=True, **options)

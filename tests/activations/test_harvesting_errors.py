@@ -37,9 +37,9 @@ def test_a_store_whose_prompts_were_changed_is_not_gone_on_with(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pools": "median"}, "unknown pool='median'"),
+        ({"pools": "median"}, "unknown pool 'median'"),
         ({"pools": ()}, "no pool asked for"),
-        ({"streams": "resid_pre"}, "unknown stream 'resid_pre'"),
+        ({"sites": "resid_pre"}, "unknown site 'resid_pre'"),
         ({"layers": [4]}, "layer 4 does not exist"),
         ({"dtype": "int8"}, "activations cannot be stored as int8"),
         ({"shard_bytes": 0}, "shard_bytes must be at least 1, not 0"),
@@ -89,10 +89,10 @@ def test_an_activation_that_is_not_finite_is_reported_with_prompt_layer_and_pool
     tmp_path: Path, value: float, word: str, dtype: torch.dtype
 ) -> None:
     lm, prompts = hooked(), reviews(4)
-    prompts[5] = Prompt("the-culprit", "ja", "x", prompts[5].block, "Review: ☃ is odd", "\nEmotion:")
+    prompts[5] = Prompt("the-culprit", "ja", "x", prompts[5].few_shot, "Review: ☃ is odd", "\nEmotion:")
     # a byte of the snowman that no other prompt has
     token = next(i for i in lm.encode(["☃"])[0] if all(i not in ids for ids in lm.encode(prompts[:5])))
-    lm.read(prompts)  # the model is probed before the fault
+    lm.activations(prompts)  # the model is probed before the fault
     with_fault(lm, layer=2, token=token, value=value)
     row = 2 * 2 * 32 * dtype.itemsize
     with pytest.raises(ModelError) as caught:
@@ -100,7 +100,7 @@ def test_an_activation_that_is_not_finite_is_reported_with_prompt_layer_and_pool
             lm, prompts, out=tmp_path, shard_bytes=2 * row, layers=[1, 2], dtype=dtype, pools=["last", "mean"]
         )
     assert str(caught.value).startswith(f"item 'the-culprit' (ja) has an activation that is {word}")
-    assert "layer 2, pool 'mean', stream 'resid'" in str(caught.value)
+    assert "layer 2, pool 'mean', site 'resid'" in str(caught.value)
     manifest = harvesting.read_manifest(tmp_path)
     kept = [shard.complete for shard in manifest.shards]
     assert kept[0] and not all(kept), "what was complete before is kept"

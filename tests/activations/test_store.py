@@ -114,13 +114,13 @@ def test_the_frame_has_a_row_per_prompt_in_the_stores_order(tmp_path: Path) -> N
     store = write_store(tmp_path, frame=frame, tensors=numbers(7, 2, layers=(3,), pools=("mean",)))
     found = store.frame()
     assert list(found.columns) == [
-        "item", "language", "label", "text", "question", "cue", "tokens", "block_tokens", "question_tokens", "has_bos",
-        "my_own",
+        "item", "language", "label", "text", "question", "cue", "tokens", "few_shot_tokens", "question_tokens",
+        "has_bos", "my_own",
     ]  # fmt: skip
     for name in ("item", "language", "text", "question", "cue", "tokens", "my_own"):
         assert found[name].tolist() == frame[name].tolist(), name
     assert set(found["label"]) == {""}
-    assert found["block_tokens"].isna().all()
+    assert found["few_shot_tokens"].isna().all()
 
 
 def test_provenance_comes_along(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_store_says_what_it_holds(tmp_path: Path) -> None:
         (lambda store: store.layer(5, pool="mean"), "the store has no layer 5; it has 0-2"),
         (lambda store: store.layer(1), "say which pool is meant: mean, last"),
         (lambda store: store.layer(1, pool="maen"), "did you mean 'mean'"),
-        (lambda store: store.layer(1, pool="mean", stream="mlp_out"), "unknown stream 'mlp_out'"),
+        (lambda store: store.layer(1, pool="mean", site="mlp_out"), "unknown site 'mlp_out'"),
         (lambda store: store.layer(1, pool="mean")[[0, 3]], "there is no row 3; the store has 3 prompts"),
         (
             lambda store: store.layer(1, pool="mean")[[True, False]],
@@ -213,11 +213,11 @@ def test_headers_begin_data_at_a_page() -> None:
         assert len(header) % 4096 == 0
         assert layout.file_bytes(rows) == len(header) + 8 * rows * 3 * 2
         described = json.loads(header[8:])
-        for stream in layout.streams:
+        for site in layout.sites:
             for layer in layout.layers:
                 for pool in layout.pools:
-                    start = layout.slot(stream, layer, pool) * rows * 6
-                    assert described[f"{stream}.{layer:03d}.{pool}"]["data_offsets"] == [
+                    start = layout.slot(site, layer, pool) * rows * 6
+                    assert described[f"{site}.{layer:03d}.{pool}"]["data_offsets"] == [
                         start,
                         start + rows * 6,
                     ]
@@ -237,8 +237,8 @@ def rewrite(folder: Path, change: Any) -> None:
     ("change", "message"),
     [
         (
-            lambda m: m.update(format=2),
-            "is a store of format 2, and this version of latentlang reads format 1",
+            lambda m: m.update(format=3),
+            "is a store of format 3, and this version of latentlang reads formats 1 and 2",
         ),
         (lambda m: m.update(kind="lens"), "is no manifest of an activation store"),
         (lambda m: m["layout"].pop("d_model"), "is damaged: layout.d_model is missing"),
@@ -261,7 +261,7 @@ def rewrite(folder: Path, change: Any) -> None:
         (lambda m: m["layout"].update(layers=list(range(10**5))), "shard 0 cannot hold 2 prompts of"),
         (lambda m: m["layout"].update(pools=[f"p{n}" for n in range(10**5 + 1)]), "more than any model has"),
         (lambda m: m["layout"].update(layers=[0, 0]), "layout.layers names one twice"),
-        (lambda m: m["layout"].update(pools=["mean\x07"]), r"'mean\x07' is no name of a stream or a pool"),
+        (lambda m: m["layout"].update(pools=["mean\x07"]), r"'mean\x07' is no name of a site or a pool"),
         (
             lambda m: (
                 m["prompts"].update(rows=10**18),

@@ -11,9 +11,9 @@ from latentlang.answers import (
     AnswerSets,
     TokenBytes,
     answer_sets,
-    counted,
     overlap_table,
     policy_table,
+    select_tokens,
     token_bytes,
     token_table,
 )
@@ -59,7 +59,7 @@ def small() -> AnswerSets:
 def test_what_counts(
     language: str, policy: str, against: list[str] | None, ids: list[int], shared: list[int], lost: str
 ) -> None:
-    found = counted(small(), language, "+", policy=policy, against=against)
+    found = select_tokens(small(), language, "+", policy=policy, against=against)
     assert found.ids.tolist() == ids
     assert found.shared.tolist() == shared
     assert found.lost == lost
@@ -73,28 +73,28 @@ def test_sequence_loses_only_the_same_string_and_warns_of_nested_ones() -> None:
         "de": {"y": ("positiv",)},
     }
     sets = answer_sets(TABLE, words, cue='"')
-    assert counted(sets, "fr", "x", policy="sequence").lost == "'table' is also the en answer"
-    assert counted(sets, "fr", "y", policy="sequence").caution == ""
-    assert counted(sets, "de", "y", policy="sequence").usable
-    assert "'positiv' and 'positive'" in counted(sets, "de", "y", policy="sequence").caution
-    assert counted(sets, "en", "x", policy="sequence").usable
+    assert select_tokens(sets, "fr", "x", policy="sequence").lost == "'table' is also the en answer"
+    assert select_tokens(sets, "fr", "y", policy="sequence").caution == ""
+    assert select_tokens(sets, "de", "y", policy="sequence").usable
+    assert "'positiv' and 'positive'" in select_tokens(sets, "de", "y", policy="sequence").caution
+    assert select_tokens(sets, "en", "x", policy="sequence").usable
 
 
 def test_another_pivot() -> None:
-    assert counted(small(), "fi", "+", policy="drop", pivot="it").usable
-    assert not counted(small(), "es", "+", policy="sequence", pivot="it").usable
+    assert select_tokens(small(), "fi", "+", policy="drop", pivot="it").usable
+    assert not select_tokens(small(), "es", "+", policy="sequence", pivot="it").usable
     # a pivot that lacks the label cannot meet it
     sets = answer_sets(TABLE, {"en": {"-": ("no",)}, "it": {"+": ("positivo",)}}, cue='"')
-    assert counted(sets, "it", "+", policy="drop").usable
+    assert select_tokens(sets, "it", "+", policy="drop").usable
 
 
 def test_bad_input_is_named() -> None:
     with pytest.raises(InputError, match="policy 'exclusiv'; did you mean 'exclusive'"):
-        counted(small(), "it", "+", policy="exclusiv")
+        select_tokens(small(), "it", "+", policy="exclusiv")
     with pytest.raises(InputError, match="'zz'"):
-        counted(small(), "it", "+", policy="drop", pivot="zz")
+        select_tokens(small(), "it", "+", policy="drop", pivot="zz")
     with pytest.raises(InputError, match="'zz'"):
-        counted(small(), "it", "+", against=["zz"])
+        select_tokens(small(), "it", "+", against=["zz"])
     with pytest.raises(InputError, match="label 'x'"):
         overlap_table(small(), label="x")
 
@@ -106,7 +106,7 @@ def test_bad_input_is_named() -> None:
 def test_shared_splits_the_set_in_two(kind: str) -> None:
     sets = sentiment(kind)
     for code, label in sets:
-        found = counted(sets, code, label, policy="shared")
+        found = select_tokens(sets, code, label, policy="shared")
         assert sorted([*found.ids.tolist(), *found.shared.tolist()]) == sets[code, label].ids.tolist()
 
 
@@ -114,8 +114,8 @@ def test_shared_splits_the_set_in_two(kind: str) -> None:
 def test_against_all_languages_is_the_default(kind: str) -> None:
     sets = sentiment(kind)
     for code, label in sets:
-        one = counted(sets, code, label).ids
-        assert one.tolist() == counted(sets, code, label, against=LANGUAGES).ids.tolist()
+        one = select_tokens(sets, code, label).ids
+        assert one.tolist() == select_tokens(sets, code, label, against=LANGUAGES).ids.tolist()
 
 
 @pytest.mark.parametrize("kind", ["mistral", "qwen"])
@@ -126,9 +126,9 @@ def test_every_language_can_be_read_against_english(kind: str, task: str) -> Non
     sets = answer_sets(token_bytes(tokenizer), TASKS[task], cue=CUE)
     for code in LANGUAGES:
         for label in sets.labels(code):
-            if code == "en" or counted(sets, code, label, against=["en"]).usable:
+            if code == "en" or select_tokens(sets, code, label, against=["en"]).usable:
                 continue
-            whole = counted(sets, code, label, policy="sequence")
+            whole = select_tokens(sets, code, label, policy="sequence")
             (own,), (english,) = TASKS[task][code][label], TASKS[task]["en"][label]
             assert whole.usable is (own != english)
             if whole.usable:
@@ -212,7 +212,7 @@ def test_policy_table() -> None:
 def test_languages_without_sets_are_refused_as_those_that_share():
     table = TokenBytes(tuple(text.encode() for text in ("p", "po", "positiv", "good", "g")))
     sets = answer_sets(table, {"de": {"x": ("positiv",)}, "en": {"x": ("positive",)}}, cue='"', scope="same")
-    assert counted(sets, "de", "x", against="en").ids.tolist() == []  # one code is no list of letters
-    assert counted(sets, "de", "x", against=["en"]).ids.tolist() == []
+    assert select_tokens(sets, "de", "x", against="en").ids.tolist() == []  # one code is no list of letters
+    assert select_tokens(sets, "de", "x", against=["en"]).ids.tolist() == []
     with pytest.raises(InputError, match="English"):
-        counted(sets, "de", "x", against=["English"])
+        select_tokens(sets, "de", "x", against=["English"])

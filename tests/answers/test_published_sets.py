@@ -8,10 +8,10 @@ from tokenizers import Tokenizer, decoders, models, normalizers
 
 from latentlang.answers import (
     answer_sets,
-    counted,
     policy_table,
     published_set,
     published_sets,
+    select_tokens,
     token_bytes,
 )
 from latentlang.errors import InputError
@@ -96,13 +96,13 @@ def test_languages_lost_as_published(kind: str) -> None:
     }
     assert (table.labels_lost == 0).sum() == 9
     sets = answer_sets(token_bytes(tokenizer), SENTIMENT, cue='"')
-    assert all(counted(sets, code, label, policy="sequence").usable for code, label in sets)
+    assert all(select_tokens(sets, code, label, policy="sequence").usable for code, label in sets)
 
 
 def test_why_a_language_is_lost() -> None:
     sets = published_sets(minimal(), SENTIMENT)
-    assert counted(sets, "it", "positive", policy="drop").lost == "shares 'p', '␣p', 'pos' with en"
-    assert counted(sets, "is", "negative", policy="drop").lost == "shares 'n', '␣n' with en"
+    assert select_tokens(sets, "it", "positive", policy="drop").lost == "shares 'p', '␣p', 'pos' with en"
+    assert select_tokens(sets, "is", "negative", policy="drop").lost == "shares 'n', '␣n' with en"
     assert sets["is", "positive"].ids.tolist() == published_set(minimal(), "jákvæð").tolist()
 
 

@@ -56,7 +56,7 @@ def test_without_a_command_it_shows_help():
 def test_help_names_every_option_of_lens():
     ran = process("-m", "latentlang", "lens", "--help", COLUMNS="100")
     for option in ("--model", "--lang", "--task", "--from", "--shots", "--items", "--pivot", "--out", "--seed",
-                   "--policy", "--adapter", "--no-share"):  # fmt: skip
+                   "--policy", "--adapter", "--no-share-prefix"):  # fmt: skip
         assert option in ran.out
 
 

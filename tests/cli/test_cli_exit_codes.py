@@ -105,7 +105,7 @@ def test_anything_unforeseen_is_one_line_and_exit_code_1(run, monkeypatch, tmp_p
     def broken(*_args, **_options):
         raise RuntimeError("the wheel\ncame off")
 
-    monkeypatch.setattr("latentlang.lens.looking.look", broken)
+    monkeypatch.setattr("latentlang.lens.prompt_run.look", broken)
     outcome = run("lens", "--lang", "ja")
     assert outcome.code == 1 and outcome.out == ""
     assert "RuntimeError: the wheel came off" in outcome.err and "LATENTLANG_DEBUG=1" in outcome.err
@@ -130,7 +130,7 @@ sys.exit(main(["lens", "--lang", "ja", "--items", "4", "--out", sys.argv[1]]))
 
 def test_interrupted_while_reading_nothing_is_left(tmp_path):
     out = tmp_path / "made" / "out"
-    ran = process("-c", _STOPPED.format(module="lens.looking", name="look"), out)
+    ran = process("-c", _STOPPED.format(module="lens.prompt_run", name="look"), out)
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == "latentlang: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []

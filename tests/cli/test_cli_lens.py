@@ -111,7 +111,7 @@ def test_the_dtype_is_the_one_asked_for(run):
 
 
 def test_sharing_the_few_shot_block_changes_no_number(run):
-    for name, extra in (("shared", []), ("apart", ["--no-share"])):
+    for name, extra in (("shared", []), ("apart", ["--no-share-prefix"])):
         _ended_well(run("lens", "--lang", "th", "--items", "6", "--out", name, *extra))
     shared, apart = (LensResult.load(name).table for name in ("shared", "apart"))
     assert list(shared["item"]) == list(apart["item"])

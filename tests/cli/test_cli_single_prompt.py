@@ -5,7 +5,7 @@ import pytest
 
 import latentlang as ll
 from latentlang.answers import answer_sets, policy_table, token_bytes
-from latentlang.lens import ExplorerResult, LanguageLensResult, LensResult, TunedLens
+from latentlang.lens import ExplorerResult, LensResult, MultilingualLensResult, TunedLens
 
 
 def _ended_well(outcome) -> str:
@@ -64,12 +64,12 @@ def test_a_prompt_token_by_token(run, tmp_path):
 
 def test_all_languages_at_once_names_the_leader(run, tmp_path):
     text = _ended_well(
-        run("lens", "--lang", "ru", "--items", "40", "--among", "en,ru,fr,ja,sw", "--out", "out")
+        run("lens", "--lang", "ru", "--items", "40", "--candidates", "en,ru,fr,ja,sw", "--out", "out")
     )
-    result = LanguageLensResult.load(tmp_path / "out" / "languages")
-    verdict = str(result.leaders())
+    result = MultilingualLensResult.load(tmp_path / "out" / "languages")
+    verdict = str(result.pivot_test())
     assert verdict in " ".join(text.split()) or verdict in text
-    assert result.leaders().pivot == "en"
+    assert result.pivot_test().pivot == "en"
 
 
 def test_a_tuned_lens_is_trained_saved_and_read_through(run, tmp_path):
@@ -128,7 +128,7 @@ def test_the_published_protocol_and_the_answer_modes(run):
         (("lens", "--prompt", ""), "--prompt is empty"),
         (("lens", "--prompt", "a", "--top", "0"), "--top must be at least 1, not 0"),
         (("lens", "--prompt", "a", "--lang", "ja"), "leave out --lang"),
-        (("lens", "--lang", "ja", "--among", "jaa"), "unknown language 'jaa'"),
+        (("lens", "--lang", "ja", "--candidates", "jaa"), "unknown language 'jaa'"),
         (("lens", "--lang", "ja", "--tuned", "nowhere"), "holds no tuned lens"),
         (("tokens", "--lang", "eo"), "no data in 'eo'"),
         (("tokens", "--lang", "ja", "--model", "pockt"), "did you mean 'pocket'"),

@@ -69,7 +69,7 @@ def test_narrow_terminals_lose_columns_but_never_n(width):
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_a_narrow_comparison_keeps_n_and_the_interval_of_the_change(width):
-    result = before_and_after({"de": (30, 25, 2, 3), "no": (100, 3, 4, 13)}, seen=["no"])
+    result = before_and_after({"de": (30, 25, 2, 3), "no": (100, 3, 4, 13)}, seen_languages=["no"])
     lines = _shown(result, width)
     assert max(map(cell_len, lines)) <= width
     for row in compare_evaluations(result).summary().itertuples():
@@ -185,7 +185,7 @@ def test_one_state_alone(run, mistral_folder, adapter):
 def test_options_reach_the_library(run, score):
     _ended_well(
         run("evaluate", "--task", "paraphrase", "--lang", "de", "--items", "4", "--shots", "1", "--seed", "3",
-            "--answers", "agnostic", "--score", score, "--no-share", "--out", "o")
+            "--answers", "agnostic", "--score", score, "--no-share-prefix", "--out", "o")
     )  # fmt: skip
     made = EvaluationResult.load("o/paraphrase").provenance
     own = made.settings["tasks"]["paraphrase"]

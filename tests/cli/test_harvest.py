@@ -35,7 +35,7 @@ def test_a_store_of_several_languages(run, tmp_path):
     assert (store.provenance.task, store.provenance.settings["shots"]) == ("sentiment", 2)
     model = ll.load("pocket")
     for pool in store.pools:
-        wanted = model.read(prompts, pool=pool).resid
+        wanted = model.activations(prompts, pools=pool).resid
         torch.testing.assert_close(store.layer(5, pool=pool).tensor(), wanted[:, 5], rtol=1e-5, atol=1e-5)
 
 
@@ -50,7 +50,7 @@ def test_the_same_command_again_runs_nothing(run, tmp_path):
 def test_what_is_kept_can_be_chosen(run, tmp_path):
     _ended_well(
         run(
-            *QUICK, "--lang", "fr,ja", "--task", "translation", "--layers", "0, 2-4,8", "--pool", "last", "--stream",
+            *QUICK, "--lang", "fr,ja", "--task", "translation", "--layers", "0, 2-4,8", "--pool", "last", "--site",
             "resid", "--store-dtype", "bf16", "--shots", "1",
         )
     )  # fmt: skip
@@ -125,9 +125,9 @@ def test_a_store_of_something_else_is_refused(run, tmp_path):
         ),
         (("--lang", "ja", "--out", "s", "--layers", ""), "--layers '': give all"),
         (("--lang", "ja", "--out", "s", "--layers", "9"), "layer 9 does not exist; this model has 0"),
-        (("--lang", "ja", "--out", "s", "--pool", "maen"), "unknown pool='maen'"),
+        (("--lang", "ja", "--out", "s", "--pool", "maen"), "unknown pool 'maen'"),
         (("--lang", "ja", "--out", "s", "--pool", ""), "no pool asked for"),
-        (("--lang", "ja", "--out", "s", "--stream", "residual"), "unknown stream 'residual'"),
+        (("--lang", "ja", "--out", "s", "--site", "residual"), "unknown site 'residual'"),
         (("--lang", "ja", "--out", "s", "--items", "0"), "items must be at least 1, not 0"),
         (("--lang", "ja", "--out", "s", "--store-dtype", "int8"), "activations cannot be stored as int8"),
         (("--lang", "ja", "--out", "s", "--model", "pockt"), "did you mean 'pocket'"),

@@ -30,13 +30,13 @@ from latentlang.cli import main
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationResult
 from latentlang.geometry import PCAResult
-from latentlang.lens import LanguageLensResult, LensResult, TunedLens
+from latentlang.lens import LensResult, MultilingualLensResult, TunedLens
 from latentlang.storage.files import PARTIAL
 from latentlang.storage.lock import LOCK, FolderLock
 
 Run = Callable[..., Outcome]
 LENS = ("lens", "--lang", "ja", "--items", "2")
-AMONG = (*LENS, "--among", "en,ja,de")
+AMONG = (*LENS, "--candidates", "en,ja,de")
 PROMPT = ("lens", "--prompt", "fleur")
 EVALUATE = ("evaluate", "--task", "sentiment", "--lang", "de,fr", "--items", "2")
 TUNE = ("tune", "--steps", "2", "--positions", "16")
@@ -403,4 +403,4 @@ def test_a_tuned_lens_is_not_lost_to_what_lies_in_its_place(run: Run, tmp_path: 
 def test_several_looks_lie_beside_each_other(run: Run, tmp_path: Path) -> None:
     assert run(*AMONG, "--out", "out").code == 0
     assert LensResult.load(tmp_path / "out").provenance.languages == ("ja",)
-    assert LanguageLensResult.load(tmp_path / "out" / "languages").provenance.languages == ("ja",)
+    assert MultilingualLensResult.load(tmp_path / "out" / "languages").provenance.languages == ("ja",)

@@ -45,7 +45,7 @@ GOOD = tuple(
     for line in """
     lens --lang ja --items 2 --out o
     lens --lang de --items 2 --out o --task sentiment --shots 2
-    lens --lang ja --items 2 --out o --among ja,de
+    lens --lang ja --items 2 --out o --candidates ja,de
     lens --prompt word --out o --top 3
     tokens --lang ja --out o
     tune --out o --steps 1 --positions 8 --text texts.txt

@@ -16,7 +16,7 @@ def _same(tmp_path, **options):
 
 
 def _compare(base, tuned, **options):
-    return compare_alignment(base, tuned, permutations=20, resamples=60, seen=["de"], **options)
+    return compare_alignment(base, tuned, permutations=20, resamples=60, seen_languages=["de"], **options)
 
 
 def test_the_same_activations_are_no_evidence_of_change(tmp_path):

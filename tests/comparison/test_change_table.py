@@ -15,8 +15,8 @@ ABOUT = {"part": "lens", "task": "sentiment", "measure": "target_last"}
 CODES = ["en", "zh", "de", "ja"]
 
 
-def _changes(before, after, *, seen=(), codes=CODES):
-    return item_changes(before, after, codes=codes, seen=seen, about=ABOUT)
+def _changes(before, after, *, seen_languages=(), codes=CODES):
+    return item_changes(before, after, codes=codes, seen_languages=seen_languages, about=ABOUT)
 
 
 def _rows(table):
@@ -73,7 +73,7 @@ def test_a_change_that_is_there_is_found_where_it_is():
 
 def test_nothing_changed_is_no_evidence_anywhere():
     before = np.random.default_rng(0).random((20, 4))
-    table = _changes(before, before.copy(), seen=["en", "zh"])
+    table = _changes(before, before.copy(), seen_languages=["en", "zh"])
     assert tuple(table.columns) == COLUMNS
     assert (
         (table["difference"] == 0).all() and (table["change"] == "").all() and (table["general"] == "").all()
@@ -93,7 +93,7 @@ def test_numbers_are_those_of_the_obvious_way():
     before, after = rng.random((30, 4)), rng.random((30, 4))
     before[:5, 1] = np.nan  # Chinese lacks five items
     after[5:7, 2] = np.nan
-    rows = _rows(_changes(before, after, seen=["en", "zh"]))
+    rows = _rows(_changes(before, after, seen_languages=["en", "zh"]))
     means = {}
     for place, code in enumerate(CODES):
         known = ~np.isnan(before[:, place]) & ~np.isnan(after[:, place])
@@ -115,7 +115,7 @@ def test_a_language_is_claimed_only_after_correction():
     before = np.zeros((40, 20))
     after = rng.normal(0, 0.2, (40, 20))
     after[:, 3] += 0.3
-    rows = item_changes(before, after, codes=codes, seen=(), about=ABOUT)
+    rows = item_changes(before, after, codes=codes, seen_languages=(), about=ABOUT)
     single = rows[rows["group"] == "language"]
     assert single.loc[single["change"] != "", "language"].tolist() == [codes[3]]
     assert (single["p"] <= 0.05).sum() >= 1

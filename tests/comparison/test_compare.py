@@ -55,7 +55,7 @@ def test_a_tiny_model_with_a_random_lora_goes_the_whole_way(pair, tmp_path):
     assert result.pca.views == (("base", "base"), ("tuned", "base"), ("tuned", "tuned"))
     assert result.lens.base.provenance.adapter is None and result.lens.tuned.provenance.adapter == str(lora)
     assert "It is not known which languages the adapter was trained on" in result.paragraph()
-    assert result.seen == result.unseen == ()
+    assert result.seen_languages == result.unseen == ()
     page = result.report()
     assert page == tmp_path / "report.html" and page.stat().st_size > 4_000_000
 
@@ -284,7 +284,7 @@ def test_a_trained_adapter_says_which_languages_it_saw(tmp_path):
     train("pocket", "zh-en", out=adapter, steps=2, per_pair=16, evaluations=1, learning_rate=1e-2)
     options = {**SMALL, "languages": "zh,ja,de"}
     result = compare("pocket", adapter=str(adapter), out=tmp_path / "out", **options)
-    assert result.seen == ("zh", "en") and result.unseen == ("ja", "de")
+    assert result.seen_languages == ("zh", "en") and result.unseen == ("ja", "de")
     assert "Training saw Chinese and English; it never saw Japanese and German." in result.paragraph()
     groups = result.summary().set_index(["measure", "group"])["languages"]
     assert (groups["accuracy", "seen"], groups["accuracy", "unseen"]) == (1, 2)
@@ -292,7 +292,7 @@ def test_a_trained_adapter_says_which_languages_it_saw(tmp_path):
     said = compare(
         "pocket", adapter=str(adapter), out=tmp_path / "out", trained="ja", parts="lens", **options
     )
-    assert said.seen == ("ja",)
+    assert said.seen_languages == ("ja",)
 
 
 def test_a_loaded_model_stays_as_it_is(mistral, tmp_path):
@@ -301,7 +301,7 @@ def test_a_loaded_model_stays_as_it_is(mistral, tmp_path):
     before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
     small = {**SMALL, "parts": "evaluation,lens"}
     result = compare(loaded, out=tmp_path, trained="de", **small)
-    assert result.seen == ("de",) and loaded.active_adapter == str(lora)
+    assert result.seen_languages == ("de",) and loaded.active_adapter == str(lora)
     for name, value in loaded.model.state_dict().items():
         assert torch.equal(value, before[name]) and value.data_ptr()
     bare = load(str(model))

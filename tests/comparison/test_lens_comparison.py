@@ -95,8 +95,8 @@ def test_a_curve_without_its_null_counts_for_nothing():
 
 
 def test_without_a_training_record_there_is_one_group():
-    assert list(lenses(seen=()).groups) == ["all"]
-    assert lenses(codes=["en"], seen=()).groups == {"all": ["en"]}
+    assert list(lenses(seen_languages=()).groups) == ["all"]
+    assert lenses(codes=["en"], seen_languages=()).groups == {"all": ["en"]}
 
 
 def test_readings_that_are_no_pairs_are_refused():
@@ -126,7 +126,7 @@ def test_items_that_some_language_lacks_weigh_no_more_than_they_should():
         for part in (whole.base, whole.tuned)
     ]
     pair = compare_lenses(
-        replace(whole.base, table=parts[0]), replace(whole.tuned, table=parts[1]), seen=("en", "zh")
+        replace(whole.base, table=parts[0]), replace(whole.tuned, table=parts[1]), seen_languages=("en", "zh")
     )
     summary = pair.summary(curves=["target"])
     own = {

@@ -42,18 +42,18 @@ def _seen(opened):
 def test_every_figure_is_drawn_and_nothing_is_asked_of_others(page):
     opened = open_page(page, width=1280)
     assert opened.complaints == []
-    seen = _seen(opened)
-    assert seen["plots"] == 8 and min(seen["marks"]) >= 2, seen
-    assert seen["requests"] == [] and seen["overflow"] <= 0
+    seen_languages = _seen(opened)
+    assert seen_languages["plots"] == 8 and min(seen_languages["marks"]) >= 2, seen_languages
+    assert seen_languages["requests"] == [] and seen_languages["overflow"] <= 0
     # Also what was closed when it was drawn is as wide as the page.
-    assert min(seen["widths"]) > 1000, seen["widths"]
+    assert min(seen_languages["widths"]) > 1000, seen_languages["widths"]
     for words in ("Accuracy rose", "After", "How to read this", "more than chance anywhere in the map"):
         assert words in opened.dom
 
 
 def test_a_narrow_window_scrolls_the_figures_and_not_the_page(page):
-    seen = _seen(open_page(page, width=600))
-    assert seen["overflow"] <= 0 and seen["plots"] == 8
+    seen_languages = _seen(open_page(page, width=600))
+    assert seen_languages["overflow"] <= 0 and seen_languages["plots"] == 8
 
 
 def test_the_dark_page_turns_the_figures_too(page):

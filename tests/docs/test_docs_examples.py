@@ -55,7 +55,7 @@ def test_commands_parse_and_name_what_exists(block: Block):
     for words in commands(block):
         command, rest = _command(words)
         found = command.make_context("latentlang", list(rest)).params
-        for option in ("lang", "among", "pivot", "source"):
+        for option in ("lang", "candidates", "pivot", "source"):
             if found.get(option):
                 languages(found[option])
         if isinstance(task := found.get("task"), str):

@@ -86,9 +86,9 @@ def test_what_is_downloaded_is_what_the_tasks_read(pinned, tmp_path):
         assert built.languages == ("en", "ja")
         prompts = built.prompts("ja")
         assert len(prompts) == ITEMS
-        assert prompts[0].block.count("ja example") == len(built.kind.keys) * built.kind.shots
+        assert prompts[0].few_shot.count("ja example") == len(built.kind.keys) * built.kind.shots
         # The corrected protocol takes the published block apart and answers it anew.
-        assert "ja example 0" in task(name, data=got.folder).prompts("ja")[0].block
+        assert "ja example 0" in task(name, data=got.folder).prompts("ja")[0].few_shot
     pairs = read_pairs(got.folder / "question_translation")
     assert [pair.source for pair in pairs] == ["ja"] * 4
     assert not _leftovers(tmp_path)

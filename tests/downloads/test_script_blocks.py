@@ -1,4 +1,4 @@
-"""Few-shot blocks out of scripts: what the tasks need comes out, and nothing is ever run."""
+"""Few-shot prefixes out of scripts: what the tasks need comes out, and nothing is ever run."""
 
 import sys
 

@@ -43,7 +43,9 @@ def test_the_summary_is_the_paired_tests_of_each_language(cells):
 
 
 def test_changes_are_claimed_where_holm_allows():
-    summary = compare_evaluations(before_and_after(CELLS, seen=["de"])).summary().set_index("language")
+    summary = (
+        compare_evaluations(before_and_after(CELLS, seen_languages=["de"])).summary().set_index("language")
+    )
     assert summary["change"].to_dict() == {"de": "up", "fr": "", "th": "down"}
     assert summary["seen"].to_dict() == {"de": True, "fr": False, "th": False}
     strict = compare_evaluations(before_and_after(CELLS)).summary(level=0.99999).set_index("language")
@@ -51,7 +53,7 @@ def test_changes_are_claimed_where_holm_allows():
 
 
 def test_averages_are_of_the_differences_item_by_item():
-    result = before_and_after(CELLS, seen=["de", "th"])
+    result = before_and_after(CELLS, seen_languages=["de", "th"])
     comparison = compare_evaluations(result)
     averages = comparison.averages().set_index("group")
     assert list(averages.index) == ["all", "seen", "unseen"]
@@ -114,7 +116,7 @@ def test_one_language_is_told_by_its_own_test():
 
 def test_a_change_in_all_languages_is_claimed_for_others_too():
     cells = dict.fromkeys(("de", "fr", "th", "hi", "sw", "zh"), (30, 14, 1, 15))
-    comparison = compare_evaluations(before_and_after(cells, seen=["zh"]))
+    comparison = compare_evaluations(before_and_after(cells, seen_languages=["zh"]))
     assert set(comparison.averages().query("group != 'seen'")["general"]) == {"up"}
     sentence = comparison.sentence()
     assert sentence.startswith("sentiment: accuracy rose in the average over 6 languages (")
@@ -124,7 +126,7 @@ def test_a_change_in_all_languages_is_claimed_for_others_too():
 
 def test_a_change_in_one_language_alone_is_not_claimed_for_others():
     cells = dict.fromkeys(("de", "fr", "th", "hi", "sw"), (30, 1, 1, 28)) | {"zh": (5, 50, 0, 5)}
-    comparison = compare_evaluations(before_and_after(cells, seen=["zh"]))
+    comparison = compare_evaluations(before_and_after(cells, seen_languages=["zh"]))
     averages = comparison.averages().set_index("group")
     assert averages["change"].to_dict() == {"all": "up", "seen": "up", "unseen": ""}
     assert averages["general"].to_dict() == {"all": "", "seen": "", "unseen": ""}
@@ -183,8 +185,8 @@ def test_two_evaluations_are_paired_by_item_whatever_their_order():
     )  # fmt: skip
     # the second is a model of its own, evaluated as its own base
     tuned = dataclasses.replace(tuned, table=tuned.table.assign(state="base"))
-    found = compare_evaluations(base, tuned, seen="German").summary().set_index("language")
-    own = compare_evaluations(result, seen=["de"]).summary().set_index("language")
+    found = compare_evaluations(base, tuned, seen_languages="German").summary().set_index("language")
+    own = compare_evaluations(result, seen_languages=["de"]).summary().set_index("language")
     pd.testing.assert_frame_equal(found.loc[own.index], own)
     made = compare_evaluations(base, tuned).provenance
     assert (made.model, made.settings["after"]) == ("one", "two")
@@ -216,7 +218,7 @@ def test_evaluations_of_other_things_are_refused():
 
 
 def test_saved_and_loaded_it_says_the_same(tmp_path):
-    comparison = compare_evaluations(before_and_after(CELLS, seen=["de"]))
+    comparison = compare_evaluations(before_and_after(CELLS, seen_languages=["de"]))
     comparison.save(tmp_path)
     again = EvaluationComparison.load(tmp_path)
     assert again.sentence() == comparison.sentence()
@@ -227,7 +229,7 @@ def test_saved_and_loaded_it_says_the_same(tmp_path):
 
 def test_a_group_of_one_language_has_that_languages_own_row():
     """Two tests of the same numbers could say two things, one in the table and one in the text."""
-    comparison = compare_evaluations(before_and_after(CELLS, seen=["fr"]))
+    comparison = compare_evaluations(before_and_after(CELLS, seen_languages=["fr"]))
     language = comparison.summary().set_index("language").loc["fr"]
     group = comparison.averages().set_index("group").loc["seen"]
     assert group["languages"] == 1

@@ -137,7 +137,7 @@ def test_another_architecture_goes_the_same_way():
 def test_sharing_and_batches_change_no_answer(model, score):
     asked = {"languages": "pl,fr", "items": 4, "score": score}
     first = evaluate(model, "nli", **asked).table
-    for options in ({"share": False}, {"batch_tokens": 1}):
+    for options in ({"share_prefix": False}, {"batch_tokens": 1}):
         other = evaluate(model, "nli", **asked, **options).table
         assert list(other["predicted"]) == list(first["predicted"])
         columns = [name for name in first.columns if name.startswith("score_")]
@@ -174,7 +174,7 @@ def test_few_shot_blocks_and_what_is_scored_speak_the_same_words(monkeypatch, mo
     (prompts,) = _Listens.heard
     for prompt in prompts:
         answered = [
-            line.rpartition(': "')[2][:-1] for line in prompt.block.splitlines() if line.endswith('"')
+            line.rpartition(': "')[2][:-1] for line in prompt.few_shot.splitlines() if line.endswith('"')
         ]
         assert answered and set(answered) <= set(expected.values())
 
@@ -247,8 +247,10 @@ def test_a_state_that_is_not_there_is_refused(model):
 
 
 def test_seen_languages_have_means_of_their_own():
-    found = evaluate(tuned_model(), "sentiment", languages="de,fr,es", items=4, shots=0, seen="es,English")
-    assert found.seen == ("es", "en")
+    found = evaluate(
+        tuned_model(), "sentiment", languages="de,fr,es", items=4, shots=0, seen_languages="es,English"
+    )
+    assert found.seen_languages == ("es", "en")
     averages = found.averages()
     assert list(averages["group"]) == ["all", "seen", "unseen"] * 2
     assert list(averages["languages"]) == [3, 1, 2] * 2
@@ -256,18 +258,20 @@ def test_seen_languages_have_means_of_their_own():
 
 
 def test_what_is_done_is_handed_over_language_by_language():
-    kept, seen = [], []
+    kept, seen_languages = [], []
     with pytest.raises(KeyboardInterrupt):
         evaluate(
             tuned_model(), "sentiment,nli", languages="de,th", items=3, shots=0,
-            progress=lambda *n: seen.append(n), keep=lambda part: kept.append(part) or _stop_after(kept, 3),
+            progress=lambda *n: seen_languages.append(n), keep=lambda part: kept.append(part) or _stop_after(kept, 3),
         )  # fmt: skip
     assert [(part.tasks, part.languages) for part in kept] == [
         (("sentiment",), ("de",)), (("sentiment",), ("de", "th")), (("sentiment", "nli"), ("de", "th")),
     ]  # fmt: skip
     assert len(kept[-1].of("nli").table) == 6 and kept[-1].of("nli").languages == ("de",)
-    assert {total for _, total in seen} == {24}
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1][0] == 18
+    assert {total for _, total in seen_languages} == {24}
+    assert [done for done, _ in seen_languages] == sorted(
+        done for done, _ in seen_languages
+    ) and seen_languages[-1][0] == 18
     assert len(kept[-1].summary()) == 6
 
 

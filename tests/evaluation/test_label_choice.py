@@ -52,9 +52,13 @@ def test_first_tokens_are_summed_over_the_models_own_distribution(model, name, s
     prompts = task.prompts("de", items=5, shots=1)
     strings = task.answers("de")
     choice = first_tokens(model, strings, cue=prompts[0].cue)
-    seen = []
+    seen_languages = []
     found = choice.run(
-        model, prompts, share=share, batch_tokens=batch_tokens, progress=lambda *n: seen.append(n)
+        model,
+        prompts,
+        share_prefix=share,
+        batch_tokens=batch_tokens,
+        progress=lambda *n: seen_languages.append(n),
     )
     sets = _by_bytes(model, [strings[label][0] for label in strings])
     for row, prompt in enumerate(prompts):
@@ -66,7 +70,7 @@ def test_first_tokens_are_summed_over_the_models_own_distribution(model, name, s
         assert found.mass[row] == pytest.approx(sums.sum(), rel=1e-4)
         shared = probs[choice.shared].sum().item()
         assert found.shared[row] == pytest.approx(shared, rel=1e-4)
-    assert seen[-1] == (5, 5)
+    assert seen_languages[-1] == (5, 5)
 
 
 @pytest.mark.parametrize("kind", ["mistral", "qwen"])

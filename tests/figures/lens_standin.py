@@ -32,7 +32,7 @@ def lens_result(
     """A result whose pivot rises in the middle and whose target rises at the end.
 
     Args:
-        codes: languages asked for.
+        codes: target languages.
         layers: number of layers; ``items`` of items.
         task: name; ``closed`` adds the curves of all labels.
         copied: adds the curves of the prompt's own word.

@@ -70,7 +70,7 @@ def test_title_axis_and_subtitle_say_what_was_asked() -> None:
 
 
 def test_before_and_after_are_told_apart_without_colour() -> None:
-    result = before_and_after(CELLS, seen=["zh"])
+    result = before_and_after(CELLS, seen_languages=["zh"])
     figure = result.figure()
     summary = result.summary()
     shown = {}
@@ -114,7 +114,7 @@ def test_nothing_changed_is_no_minus_nought() -> None:
 
 def test_each_task_has_a_panel_and_they_share_the_rows() -> None:
     tasks = ("sentiment", "nli", "paraphrase")
-    figure = before_and_after(CELLS, tasks=tasks, seen=["zh"]).figure()
+    figure = before_and_after(CELLS, tasks=tasks, seen_languages=["zh"]).figure()
     for name in tasks:
         assert f"<b>{name}</b>" in texts(figure)
     domains = [figure.layout[axis].domain for axis in ("xaxis", "xaxis2", "xaxis3")]
@@ -160,7 +160,7 @@ def test_nothing_to_draw_is_refused() -> None:
 
 
 def test_a_saved_result_draws_the_same(tmp_path) -> None:
-    result = before_and_after(CELLS, seen=["zh"])
+    result = before_and_after(CELLS, seen_languages=["zh"])
     result.save(tmp_path)
     assert EvaluationResult.load(tmp_path).figure().to_json() == result.figure().to_json()
     json.loads(result.figure().to_json())
@@ -169,7 +169,7 @@ def test_a_saved_result_draws_the_same(tmp_path) -> None:
 @pytest.mark.browser
 def test_a_page_with_twenty_languages_before_and_after_draws_without_complaint(tmp_path) -> None:
     cells = dict.fromkeys(GROUPS["paper20"], (20, 6, 4, 10))
-    result = before_and_after(cells, tasks=("sentiment", "nli"), seen=["zh", "es", "en"])
+    result = before_and_after(cells, tasks=("sentiment", "nli"), seen_languages=["zh", "es", "en"])
     page = write_html(result.figure(), tmp_path / "accuracy.html", title="accuracy")
     opened = open_page(page)
     assert opened.complaints == []

@@ -86,9 +86,11 @@ def test_the_menu_shows_one_measure_at_a_time():
     shown = [trace.visible for trace in figure.data]
     for place, button in enumerate(menu.buttons):
         visible, layout = button.args
-        seen = [trace for trace, wanted in zip(figure.data, visible["visible"], strict=True) if wanted]
-        assert len([trace for trace in seen if trace.type == "heatmap"]) == 2
-        assert list(layout["yaxis.categoryarray"]) == list(seen[0].y)
+        seen_languages = [
+            trace for trace, wanted in zip(figure.data, visible["visible"], strict=True) if wanted
+        ]
+        assert len([trace for trace in seen_languages if trace.type == "heatmap"]) == 2
+        assert list(layout["yaxis.categoryarray"]) == list(seen_languages[0].y)
         if place == 0:
             assert visible["visible"] == shown
 

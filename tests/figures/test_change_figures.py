@@ -22,7 +22,9 @@ def pair():
 
 
 def _figure(pair, *curves):
-    return change_figure([lens_map(pair, curve) for curve in curves], pair.tuned.provenance, seen=pair.seen)
+    return change_figure(
+        [lens_map(pair, curve) for curve in curves], pair.tuned.provenance, seen_languages=pair.seen_languages
+    )
 
 
 def test_cells_are_the_differences_with_seen_languages_on_top(pair):
@@ -89,7 +91,7 @@ def test_rows_are_groups_and_columns_before_after_and_difference(pair):
     for trace, state in ((before, "before"), (after, "after"), (difference, "difference")):
         blue = next(
             t for t in figure.data
-            if t.xaxis == trace.xaxis and t.mode == "lines" and t.line.width and "asked for: right" in t.name
+            if t.xaxis == trace.xaxis and t.mode == "lines" and t.line.width and "target language: right" in t.name
         )  # fmt: skip
         np.testing.assert_allclose(blue.y, summary[state])
         assert list(blue.x) == list(range(1, LAYERS + 1))
@@ -127,7 +129,7 @@ def test_a_single_layer_is_a_point():
 
 
 def test_titles_of_narrow_maps_stay_over_their_own(pair):
-    """Once "right word, in the language asked for" was written over "English gap"."""
+    """Once "right word, in the target language" was written over "English gap"."""
     figure = _figure(pair, "target", "gap")
     least = figure.layout.meta["least_width"]
     plot = least - figure.layout.margin.l - figure.layout.margin.r
@@ -135,7 +137,7 @@ def test_titles_of_narrow_maps_stay_over_their_own(pair):
         note for note in figure.layout.annotations if note.yref == "paper" and note.text.startswith("<b>")
     ]
     assert [re.sub("</b><br><b>", " ", note.text) for note in titles] == [
-        "<b>right word, in the language asked for</b>", "<b>English gap</b>",
+        "<b>right word, in the target language</b>", "<b>English gap</b>",
     ]  # fmt: skip
     for note, end in zip(titles, [titles[1].x, 1], strict=True):
         longest = max(len(line) for line in re.findall("<b>(.*?)</b>", note.text))

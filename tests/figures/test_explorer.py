@@ -59,7 +59,7 @@ def test_the_results_own_figure_and_a_single_position(explored):
 def test_a_long_prompt_takes_no_more_steps_than_a_short_one(explored, tokens, monkeypatch):
     """Each annotation, shape or trace that is added alone makes plotly check all that are there already."""
     rows = [
-        {"stream": "resid", "position": position, "token": f"t{position}", "layer": layer, "rank": 1, "text": "word",
+        {"site": "resid", "position": position, "token": f"t{position}", "layer": layer, "rank": 1, "text": "word",
          "probability": 0.5, "entropy": 1.0, "kl": 0.1}
         for layer, position in itertools.product(range(1, 19), range(tokens))
     ]  # fmt: skip

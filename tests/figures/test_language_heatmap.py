@@ -9,25 +9,25 @@ import pytest
 from latentlang.errors import InputError
 from latentlang.figures import language_heatmap, overlap_heatmap, write_html
 from latentlang.figures.style import english_name
-from latentlang.lens.multilingual import LanguageLensResult
+from latentlang.lens.multilingual import MultilingualLensResult
 from latentlang.provenance import Provenance
 
 LAYERS = 6
-READERS = ("en", "de", "hi", "fr", "ja", "th")
+ANSWER_LANGUAGES = ("en", "de", "hi", "fr", "ja", "th")
 
 
 def _result(asked=("ja",), *, pivot=True, model="pocket", layers=LAYERS):
-    """English in layers 2 to 4, the language asked for at the last one."""
+    """English in layers 2 to 4, the target language at the last one."""
     rng = np.random.default_rng(0)
     rows = []
     for code in asked:
         for item in range(12):
-            for reader in READERS:
+            for answer_language in ANSWER_LANGUAGES:
                 for layer in range(1, layers + 1):
                     level = 0.01
-                    if pivot and reader == "en" and 2 <= layer <= 4:
+                    if pivot and answer_language == "en" and 2 <= layer <= 4:
                         level = 0.3
-                    if reader == code and layer == layers:
+                    if answer_language == code and layer == layers:
                         level = 0.9
                     for choice in range(3):
                         value = rng.uniform(0.8, 1.0) * (level if choice == 0 else 0.01)
@@ -39,34 +39,34 @@ def _result(asked=("ja",), *, pivot=True, model="pocket", layers=LAYERS):
                                 f"i{item}",
                                 f"i{item}/{choice}",
                                 layer,
-                                reader,
+                                answer_language,
                                 curve,
                                 value,
                             )
                         )
-    columns = ["task", "language", "item", "label", "layer", "reader", "curve", "value"]
+    columns = ["task", "language", "item", "label", "layer", "answer_language", "curve", "value"]
     made = Provenance(
         model=model, task="translation", languages=tuple(asked), packages={}, commit=None,
         settings={"source": "fr", "shots": 4, "accuracy": dict.fromkeys(asked, 0.9), "counted": "own tokens"},
     )  # fmt: skip
-    return LanguageLensResult(table=pd.DataFrame(rows, columns=columns), provenance=made)
+    return MultilingualLensResult(table=pd.DataFrame(rows, columns=columns), provenance=made)
 
 
 def test_cells_are_the_scores_and_the_leader_is_framed():
     result = _result()
-    leaders = result.leaders()
+    pivot_test = result.pivot_test()
     figure = language_heatmap(result)
     (heat,) = figure.data
     names = figure.layout.yaxis.ticktext
     assert "Japanese" in names[0] and "asked for" in names[0]
     assert "French" in names[1] and "prompt" in names[1]
     assert "English" in names[2] and names[2].startswith("<b>")
-    scores = leaders.scores.set_index(["reader", "layer"])["score"]
+    scores = pivot_test.scores.set_index(["answer_language", "layer"])["score"]
     for place, code in enumerate(("ja", "fr", "en")):
         np.testing.assert_allclose(heat.z[place], [scores[code, layer] for layer in heat.x])
     (frame,) = figure.layout.shapes
     assert (frame.x0, frame.x1, frame.y0, frame.y1) == (1.5, 4.5, 1.5, 2.5)
-    # the last layer of the language asked for must not make all else pale
+    # the last layer of the target language must not make all else pale
     assert heat.zmax == pytest.approx(scores["en"].max())
     assert "≥" in heat.colorbar.ticktext[-1]
     # over the bar: as the bar's own title it would be written onto it
@@ -85,13 +85,13 @@ def test_without_a_pivot_nothing_is_framed_and_the_reason_is_given():
 
 def test_several_languages_are_drawn_together_or_one_by_one():
     result = _result(("ja", "hi"))
-    leaders = result.leaders()
-    together = language_heatmap(result, leaders=leaders)
+    pivot_test = result.pivot_test()
+    together = language_heatmap(result, pivot_test=pivot_test)
     assert "2 languages" in together.layout.title.text
-    assert "language asked for" in together.layout.yaxis.ticktext[0]
-    alone = language_heatmap(result, leaders=leaders, language="hi", value="answer")
+    assert "target language" in together.layout.yaxis.ticktext[0]
+    alone = language_heatmap(result, pivot_test=pivot_test, language="hi", value="answer")
     assert "French to Hindi" in alone.layout.title.text
-    expected = result.table.query("language == 'hi' and reader == 'en' and curve == 'answer'")
+    expected = result.table.query("language == 'hi' and answer_language == 'en' and curve == 'answer'")
     expected = expected.groupby("layer")["value"].mean()
     place = next(i for i, name in enumerate(alone.layout.yaxis.ticktext) if "English" in name)
     np.testing.assert_allclose(alone.data[0].z[place], expected)
@@ -99,7 +99,7 @@ def test_several_languages_are_drawn_together_or_one_by_one():
 
 def test_a_saved_result_draws_the_same(tmp_path):
     result = _result()
-    again = LanguageLensResult.load(result.save(tmp_path))
+    again = MultilingualLensResult.load(result.save(tmp_path))
     assert again.figure().to_json() == result.figure().to_json()
 
 
@@ -125,7 +125,7 @@ def test_text_from_data_is_escaped(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"value": "gap"}, "unknown value 'gap'"), ({"language": "de"}, "unknown language asked for 'de'")],
+    [({"value": "gap"}, "unknown value 'gap'"), ({"language": "de"}, "unknown target language 'de'")],
 )
 def test_bad_options_are_named(options, message):
     with pytest.raises(InputError, match=message):
@@ -166,10 +166,12 @@ def test_an_overlap_table_must_be_square():
 
 def test_rows_say_how_many_items_could_be_read_and_who_has_no_row():
     result = _result()
-    lost = (result.table["reader"] == "en") & result.table["item"].isin(["i0", "i1"]) | (
-        result.table["reader"] == "th"
+    lost = (result.table["answer_language"] == "en") & result.table["item"].isin(["i0", "i1"]) | (
+        result.table["answer_language"] == "th"
     )
-    made = replace(result.provenance, settings={**result.provenance.settings, "among": list(READERS)})
+    made = replace(
+        result.provenance, settings={**result.provenance.settings, "candidates": list(ANSWER_LANGUAGES)}
+    )
     figure = language_heatmap(replace(result, table=result.table[~lost], provenance=made))
     names = {
         name.split(" <")[0].removeprefix("<b>").split()[0]: name for name in figure.layout.yaxis.ticktext

@@ -21,7 +21,7 @@ from lens_standin import lens_result
 
 from latentlang.errors import InputError
 from latentlang.figures.notebook import MOST_ROWS, card, small_table
-from latentlang.lens import explore, language_lens
+from latentlang.lens import explore, multilingual_lens
 from latentlang.models import HookedLM
 from latentlang.provenance import Provenance
 from latentlang.results import Displayed, Result
@@ -37,8 +37,8 @@ ROOMS = ("comparison", "evaluation", "geometry", "lens", "training")
 def shown(tmp_path_factory) -> dict[str, Displayed]:
     """One of each kind."""
     model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
-    languages = language_lens(
-        model, task("translation", source="fr"), language="ja", among="en,de,ja", items=6, shots=1
+    languages = multilingual_lens(
+        model, task("translation", source="fr"), language="ja", candidates="en,de,ja", items=6, shots=1
     )
     compared = whole(tmp_path_factory.mktemp("compared"))
     table = pd.DataFrame({
@@ -50,7 +50,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         settings={"best_step": 5, "steps": 5, "recipe": recipe("zh-en").model_dump(mode="json")},
     )  # fmt: skip
     every: list[object] = [
-        lens_result(("ja", "hi")), explore(model, 'fleur "', top=3), languages, languages.leaders(),
+        lens_result(("ja", "hi")), explore(model, 'fleur "', top=3), languages, languages.pivot_test(),
         evaluated({"base": {"en": [True, False], "ja": [True, True]}}), compared, compared.evaluation, compared.lens,
         compared.pca, compared.alignment, alignment_result(), TrainingResult(table, made),
     ]  # fmt: skip
@@ -95,7 +95,7 @@ def test_each_sends_its_figure_and_a_card(shown, sent):
         one._ipython_display_()
         cards = [str(bundle["text/html"]) for bundle in sent if "text/html" in bundle]
         figures = [bundle[PLOTLY] for bundle in sent if PLOTLY in bundle]
-        assert len(cards) == 1 and len(figures) == (name != "Leaders"), name
+        assert len(cards) == 1 and len(figures) == (name != "PivotTest"), name
         assert "<table" in cards[0] and name in cards[0]
         assert all(bundle["text/plain"] == repr(one) for bundle in sent)
         assert all(figure["data"] for figure in figures)  # type: ignore[index]
@@ -113,7 +113,7 @@ def test_provenance_is_told_in_one_line_and_in_full(shown):
 
 def test_the_words_of_a_finding_stand_over_the_table(shown):
     assert "There is " in card(shown["ComparisonResult"]._view())
-    assert "no candidate" in card(shown["Leaders"]._view()) or "pivot" in card(shown["Leaders"]._view())
+    assert "no candidate" in card(shown["PivotTest"]._view()) or "pivot" in card(shown["PivotTest"]._view())
 
 
 def test_as_html_alone_it_works_offline(shown):

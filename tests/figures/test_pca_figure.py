@@ -303,34 +303,37 @@ def opened(figure: go.Figure, path: Path, fraction: float) -> tuple[Any, list[st
     text = path.read_text(encoding="utf-8").replace("<title>", FRAMES + "<title>", 1)
     path.write_text(text + SLIDE.replace("FRACTION", str(fraction)), encoding="utf-8")
     page = open_page(path)
-    (seen,) = re.findall(r'data-seen="([^"]*)"', page.dom)
-    return json.loads(html.unescape(seen)), page.complaints
+    (seen_languages,) = re.findall(r'data-seen="([^"]*)"', page.dom)
+    return json.loads(html.unescape(seen_languages)), page.complaints
 
 
 @pytest.mark.browser
 def test_the_slider_moves_the_points_offline_and_in_silence(result: PCAResult, tmp_path: Path) -> None:
     figure = pca_figure(result)
-    seen, complaints = opened(figure, tmp_path / "pca.html", 0.99)
+    seen_languages, complaints = opened(figure, tmp_path / "pca.html", 0.99)
     assert complaints == []
-    assert seen["points"] == 48 and seen["text"] == [12] * 4
+    assert seen_languages["points"] == 48 and seen_languages["text"] == [12] * 4
     data, layout = figure.layout.sliders[0].steps[-1].args
-    assert seen["x"] == data["x"] and seen["y"] == data["y"]
-    assert seen["range"] == layout["xaxis.range"] and seen["title"] == layout["xaxis.title.text"]
+    assert seen_languages["x"] == data["x"] and seen_languages["y"] == data["y"]
+    assert (
+        seen_languages["range"] == layout["xaxis.range"]
+        and seen_languages["title"] == layout["xaxis.title.text"]
+    )
 
 
 @pytest.mark.browser
 def test_three_dimensions_are_drawn_under_the_pages_policy(result: PCAResult, tmp_path: Path) -> None:
     figure = pca_figure(result, three_d=True)
-    seen, complaints = opened(figure, tmp_path / "pca.html", 0.99)
+    seen_languages, complaints = opened(figure, tmp_path / "pca.html", 0.99)
     # What a browser without a graphics card says of itself is no complaint about the page.
     assert not [line for line in complaints if "Refused" in line or "Error" in line or "violates" in line]
-    assert seen["x"] == figure.layout.sliders[0].steps[-1].args[0]["x"]
+    assert seen_languages["x"] == figure.layout.sliders[0].steps[-1].args[0]["x"]
 
 
 @pytest.mark.browser
 def test_markup_from_data_is_shown_as_text(result: PCAResult, tmp_path: Path) -> None:
     table = result.table.assign(question=BAD, item=BAD, label=BAD)
-    made = replace(result.provenance, model=BAD, task=BAD, settings={"pool": BAD, "stream": BAD})
+    made = replace(result.provenance, model=BAD, task=BAD, settings={"pool": BAD, "site": BAD})
     figure = pca_figure(replace(result, table=table, provenance=made), colour="label", layers=[2])
     path = write_html(figure, tmp_path / "pca.html", title=BAD)
     path.write_text(path.read_text(encoding="utf-8") + HOVER, encoding="utf-8")

@@ -37,7 +37,7 @@ def test_what_only_shares_prompt_length_is_flagged(tmp_path):
     assert r["value"] > 0.9
     assert r["p"] == pytest.approx(1 / 201)
     assert abs(r["partial"]) < 0.2
-    assert r["flag"] == "length bos block"
+    assert r["flag"] == "length bos few_shot"
     for name in ("cka", "svcca", "knn"):
         row = _row(result, name)
         assert row["p"] < 0.05

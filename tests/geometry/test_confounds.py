@@ -18,7 +18,7 @@ from latentlang.geometry.confounds import (
 
 def test_each_pool_counts_the_tokens_it_averages():
     frame = pd.DataFrame(
-        {"tokens": [10, 12], "question_tokens": [4, 5], "has_bos": [True, False], "block_tokens": [3, 3]}
+        {"tokens": [10, 12], "question_tokens": [4, 5], "has_bos": [True, False], "few_shot_tokens": [3, 3]}
     )
     assert prompt_lengths(frame, "mean").tolist() == [10, 12]
     assert prompt_lengths(frame, "mean_no_bos").tolist() == [9, 12]

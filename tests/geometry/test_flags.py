@@ -43,7 +43,7 @@ def test_the_same_pair_under_other_poolings():
         {"layer": 4, "pooling": "question", "value": 0.2},
         {"layer": 5},
     ]
-    assert _flags(*rows) == ["bos", "", "", "block", "", ""]
+    assert _flags(*rows) == ["bos", "", "", "few_shot", "", ""]
 
 
 def test_centres_are_not_asked_about_length_and_pooling():
@@ -52,4 +52,4 @@ def test_centres_are_not_asked_about_length_and_pooling():
 
 
 def test_every_flag_has_words():
-    assert list(FLAGS) == ["few", "constant", "chance", "length", "bos", "block"]
+    assert list(FLAGS) == ["few", "constant", "chance", "length", "bos", "few_shot"]

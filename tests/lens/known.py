@@ -2,13 +2,13 @@
 
     from known import ASKED, written
 
-    k = written({2: "en", 5: ASKED}, n_layers=6)    # English from layer 2 on, the language asked for from layer 5 on
+    k = written({2: "en", 5: ASKED}, n_layers=6)    # English from layer 2 on, the target language from layer 5 on
     result = logit_lens(k.model, k.task, language="ja", items=4, shots=2)
     k.speaks(3, "ja")                                # "en": what the lens must find after layer 3
 
 `k.model` is a `HookedLM` (a small Qwen2), `k.task` a `WordTask` over `k.concepts`, in `k.languages`. Other models:
 
-- ``written({5: ASKED})``: no pivot; the language asked for is written straight away;
+- ``written({5: ASKED})``: no pivot; the target language is written straight away;
 - ``written({})``: nothing is ever written: every layer's distribution is uniform over the vocabulary;
 - ``written({2: "en", 5: ASKED}, answer_from=5)``: a register without an answer: all English words are equally likely
   from layer 2 on, the right one no likelier than a wrong one, so pivot and null must read the same;
@@ -42,7 +42,7 @@ from latentlang.models import HookedLM
 from latentlang.tasks import Concept, WordTask
 from latentlang.tasks.words import embedded_concepts
 
-ASKED = "asked"
+ASKED = "target"
 LANGUAGES = ("en", "fr", "de", "ja", "ru", "hi")
 # Embeddings' closing quote and continuation, in units of `strength`; a word gets at most 2 (concept and language).
 # The continuation wins over the quote when its language is written (2.5 + 1), and loses otherwise.

@@ -5,7 +5,7 @@ import pytest
 from known import ASKED, LANGUAGES, Known, written
 
 from latentlang.errors import InputError
-from latentlang.lens import explore, language_lens, logit_lens
+from latentlang.lens import explore, logit_lens, multilingual_lens
 from latentlang.lens.text import reading
 from latentlang.models import score_answers
 from latentlang.tasks import Concept
@@ -173,13 +173,15 @@ def test_a_pivot_that_the_prompt_is_written_in_is_no_pivot():
 def test_all_languages_at_once_name_the_copy_and_no_pivot():
     words = _words(_OTHERS)
     k = written({2: "fr", 5: ASKED}, concepts=words, source="fr", noise=0.05)
-    found = language_lens(k.model, k.task, language="ja", shots=0).leaders(permutations=200)
+    found = multilingual_lens(k.model, k.task, language="ja", shots=0).pivot_test(permutations=200)
     assert found.pivot is None and str(found).startswith("no pivot")
-    scores = found.scores[(found.scores["reader"] == "fr") & found.scores["layer"].between(2, 4)]
+    scores = found.scores[(found.scores["answer_language"] == "fr") & found.scores["layer"].between(2, 4)]
     assert set(scores["role"]) == {"source"} and scores["score"].min() > 0.9
     through = written({2: "en", 5: ASKED}, concepts=words, source="fr", noise=0.05)
     assert (
-        language_lens(through.model, through.task, language="ja", shots=0).leaders(permutations=200).pivot
+        multilingual_lens(through.model, through.task, language="ja", shots=0)
+        .pivot_test(permutations=200)
+        .pivot
         == "en"
     )
 

@@ -15,16 +15,16 @@ from known import ASKED, LANGUAGES, written
 import latentlang as ll
 from latentlang.answers import answer_sets, token_bytes
 from latentlang.errors import InputError
-from latentlang.lens.contrasts import Panel, contrasts, panels_of, pool
-from latentlang.lens.multilingual import LanguageLensResult, language_lens
+from latentlang.lens.contrasts import Contrasts, contrasts_by_target, pool, right_minus_wrong
+from latentlang.lens.multilingual import MultilingualLensResult, multilingual_lens
 from latentlang.lens.pivot_test import MINIMUM_LEAD, leads, search
-from latentlang.lens.text import leader_row
+from latentlang.lens.text import pivot_row
 from latentlang.models import HookedLM
 from latentlang.provenance import Provenance
 from latentlang.tasks import Concept
 from latentlang.tasks.words import WordTask, embedded_concepts
 
-READERS = ("en", "de", "ru", "hi")
+ANSWER_LANGUAGES = ("en", "de", "ru", "hi")
 
 
 @pytest.fixture(scope="module")
@@ -32,32 +32,35 @@ def model() -> HookedLM:
     return HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
 
 
-def _result(values, readers, *, asked="ja", source=None, seed=0):
-    """A result with these ``[item, choice, reader, layer]`` readings, choice 0 being right; NaN is left out."""
-    item, choice, reader, layer = (index[np.isfinite(values)] for index in np.indices(values.shape))
+def _result(values, answer_languages, *, asked="ja", source=None, seed=0):
+    """A result with ``[item, choice, answer_language, layer]`` readings, choice 0 being right; NaN is left out."""
+    item, choice, answer_language, layer = (index[np.isfinite(values)] for index in np.indices(values.shape))
     table = pd.DataFrame({
         "task": "made-up", "language": asked, "item": [f"i{i:02}" for i in item],
         "label": [f"i{i:02}/{k}" for i, k in zip(item, choice, strict=True)], "layer": layer + 1,
-        "reader": np.array(readers)[reader], "curve": np.where(choice == 0, "answer", "wrong"),
+        "answer_language": np.array(answer_languages)[answer_language],
+        "curve": np.where(choice == 0, "answer", "wrong"),
         "value": values[np.isfinite(values)],
     })  # fmt: skip
     made = Provenance(
         model="m", task="made-up", languages=(asked,), seed=seed, packages={}, commit=None,
         settings={"source": source} if source else {},
     )  # fmt: skip
-    return LanguageLensResult(table=table, provenance=made)
+    return MultilingualLensResult(table=table, provenance=made)
 
 
-def _panel(values, roles=None):
-    readers = tuple(f"r{i}" for i in range(values.shape[2]))
-    roles = ("candidate",) * len(readers) if roles is None else roles
-    return Panel("ja", readers, roles, values[:, 0], contrasts(values), np.arange(len(values)))
+def _contrasts_of(values, roles=None):
+    answer_languages = tuple(f"r{i}" for i in range(values.shape[2]))
+    roles = ("candidate",) * len(answer_languages) if roles is None else roles
+    return Contrasts(
+        "ja", answer_languages, roles, values[:, 0], right_minus_wrong(values), np.arange(len(values))
+    )
 
 
 def _search(values, permutations=199, seed=0):
-    """p-value of the whole search over one panel in which every item has all choices."""
+    """p-value of the whole search over one contrasts in which every item has all choices."""
     choices = np.full(len(values), values.shape[1])
-    observed, maxima = search([_panel(values)], choices, permutations=permutations, seed=seed)
+    observed, maxima = search([_contrasts_of(values)], choices, permutations=permutations, seed=seed)
     return (1 + (maxima >= observed[0].max()).sum()) / (1 + permutations)
 
 
@@ -77,13 +80,15 @@ def _slow_probs(model, prompt):
 @pytest.mark.parametrize("name", ["translation", "sentiment"])
 def test_every_reading_equals_the_slow_definition(model, name, policy):
     task = ll.task(name)
-    result = language_lens(model, task, language="ja", among=READERS, items=4, shots=1, policy=policy)
+    result = multilingual_lens(
+        model, task, language="ja", candidates=ANSWER_LANGUAGES, items=4, shots=1, policy=policy
+    )
     source = ["fr"] if name == "translation" else []
-    codes = (*READERS, "ja", *source)
+    codes = (*ANSWER_LANGUAGES, "ja", *source)
     wide = {
-        (item, curve, reader, label): part["value"].to_numpy()
-        for (item, curve, reader, label), part in result.table.groupby(
-            ["item", "curve", "reader", "label"], observed=True
+        (item, curve, answer_language, label): part["value"].to_numpy()
+        for (item, curve, answer_language, label), part in result.table.groupby(
+            ["item", "curve", "answer_language", "label"], observed=True
         )
     }
     table, seen = token_bytes(model.tokenizer), 0
@@ -123,8 +128,8 @@ def test_every_reading_equals_the_slow_definition(model, name, policy):
 
 
 def test_wrong_labels_are_the_same_for_all_languages_and_few(model):
-    result = language_lens(
-        model, ll.task("translation"), language="ja,ru,hi", among=READERS, items=12, shots=0
+    result = multilingual_lens(
+        model, ll.task("translation"), language="ja,ru,hi", candidates=ANSWER_LANGUAGES, items=12, shots=0
     )
     wrong = result.table.query("curve == 'wrong' and layer == 1")
     per_item = wrong.groupby("item", observed=True)["label"].nunique()
@@ -140,61 +145,72 @@ def test_wrong_labels_are_the_same_for_all_languages_and_few(model):
 
 def test_columns_types_and_what_is_recorded(model, tmp_path):
     task, calls = ll.task("translation"), []
-    result = language_lens(
+    result = multilingual_lens(
         model,
         task,
         language="ja",
-        among="en,de,eo",
+        candidates="en,de,eo",
         items=5,
         shots=1,
         progress=lambda *done: calls.append(done),
     )
     assert list(result.table.columns) == [
-        "task", "language", "item", "label", "layer", "reader", "curve", "value",
+        "task", "language", "item", "label", "layer", "answer_language", "curve", "value",
     ]  # fmt: skip
-    assert set(result.table["reader"]) <= {"en", "de", "ja", "fr"}
+    assert set(result.table["answer_language"]) <= {"en", "de", "ja", "fr"}
     assert sorted(result.table["layer"].unique()) == [1, 2, 3]
     assert result.table["value"].between(0, 1).all()
     made = result.provenance.settings
-    assert made["among"] == ["en", "de"]
+    assert made["candidates"] == ["en", "de"]
     assert "eo" in made["notes"]["ja"]
     assert made["source"] == "fr"
     assert result.provenance.policy == "exclusive"
     assert calls[-1] == (5, 5)
-    again = LanguageLensResult.load(result.save(tmp_path))
+    again = MultilingualLensResult.load(result.save(tmp_path))
     assert again.provenance == result.provenance
     pd.testing.assert_frame_equal(again.summary(), result.summary())
-    pd.testing.assert_frame_equal(again.leaders().table, result.leaders().table)
+    pd.testing.assert_frame_equal(again.pivot_test().table, result.pivot_test().table)
 
 
 def test_the_accuracy_is_that_of_the_plain_lens(model):
     for task in (ll.task("sentiment"), ll.task("translation")):
         options = {"language": "ja,ru", "items": 10, "shots": 1}
         plain = ll.logit_lens(model, task, **options).provenance.settings["accuracy"]
-        assert language_lens(model, task, among="en,hi", **options).provenance.settings["accuracy"] == plain
+        assert (
+            multilingual_lens(model, task, candidates="en,hi", **options).provenance.settings["accuracy"]
+            == plain
+        )
 
 
 def test_summary_is_the_mean_with_an_interval_around_it(model):
-    result = language_lens(model, ll.task("translation"), language="ja", among=READERS, items=15, shots=0)
+    result = multilingual_lens(
+        model, ll.task("translation"), language="ja", candidates=ANSWER_LANGUAGES, items=15, shots=0
+    )
     summary = result.summary()
     expected = (
         result.table.astype({"value": float})
-        .groupby(["reader", "curve", "layer"], observed=True)["value"]
+        .groupby(["answer_language", "curve", "layer"], observed=True)["value"]
         .mean()
     )
     for row in summary.itertuples():
-        assert row.mean == pytest.approx(expected[row.reader, row.curve, row.layer])
+        assert row.mean == pytest.approx(expected[row.answer_language, row.curve, row.layer])
         assert row.low - 1e-9 <= row.mean <= row.high + 1e-9
 
 
 def test_fewer_rivals_leave_more_to_read(model):
     counts = {}
     for policy in ("exclusive", "against-target"):
-        result = language_lens(
-            model, ll.task("translation"), language="ja", among="paper20", items=20, shots=0, policy=policy
+        result = multilingual_lens(
+            model,
+            ll.task("translation"),
+            language="ja",
+            candidates="paper20",
+            items=20,
+            shots=0,
+            policy=policy,
         )
         answers = result.table.query("curve == 'answer' and layer == 1")
-        counts[policy] = set(zip(answers["reader"], answers["item"], strict=True))
+        counts[policy] = set(zip(answers["answer_language"], answers["item"], strict=True))
     assert counts["exclusive"] < counts["against-target"]
 
 
@@ -202,7 +218,7 @@ def test_fewer_rivals_leave_more_to_read(model):
     ("options", "message"),
     [
         ({"language": "jaa"}, "unknown language 'jaa'"),
-        ({"language": "ja", "among": "paper21"}, "unknown language"),
+        ({"language": "ja", "candidates": "paper21"}, "unknown language"),
         ({"language": "ja", "policy": "agains-target"}, "did you mean 'against-target'"),
         ({"language": "ja", "items": 0}, "items must be at least 1, not 0"),
         ({"language": "eo"}, "no data in 'eo'"),
@@ -210,12 +226,12 @@ def test_fewer_rivals_leave_more_to_read(model):
 )
 def test_bad_options_are_named(model, options, message):
     with pytest.raises(InputError, match=message):
-        language_lens(model, ll.task("sentiment"), **options)
+        multilingual_lens(model, ll.task("sentiment"), **options)
 
 
 def test_answers_that_are_the_same_everywhere_are_refused(model):
     with pytest.raises(InputError, match="no answer can be read"):
-        language_lens(model, ll.task("sentiment", answers="en"), language="ja", items=4)
+        multilingual_lens(model, ll.task("sentiment", answers="en"), language="ja", items=4)
 
 
 # Models whose every layer is known
@@ -223,8 +239,8 @@ def test_answers_that_are_the_same_everywhere_are_refused(model):
 
 def _known_leaders(path, *, language="ja", **options):
     known = written(path, n_layers=6, **options)
-    result = language_lens(known.model, known.task, language=language, among=LANGUAGES, shots=2)
-    return known, result.leaders()
+    result = multilingual_lens(known.model, known.task, language=language, candidates=LANGUAGES, shots=2)
+    return known, result.pivot_test()
 
 
 @pytest.mark.parametrize(
@@ -250,9 +266,10 @@ def test_the_written_language_and_its_layers_are_found_exactly(path, leader, spa
     assert row["null"] + row["score"] == pytest.approx(row["answer"])
     assert f"pivot {ll.language(leader).name}" in found.verdict
     led = found.scores.query("leads")
-    assert {(reader, layer) for reader, layer in zip(led["reader"], led["layer"], strict=True)} == {
-        (leader, layer) for layer in range(span[0], span[1] + 1)
-    }
+    assert {
+        (answer_language, layer)
+        for answer_language, layer in zip(led["answer_language"], led["layer"], strict=True)
+    } == {(leader, layer) for layer in range(span[0], span[1] + 1)}
 
 
 @pytest.mark.parametrize(
@@ -284,7 +301,7 @@ def test_several_languages_agree_and_the_pivot_itself_has_none():
     assert found.pivot == "en"
     # English asked for is no rival of English: over the other prompts it is as far ahead as for each of them.
     assert table.loc["all", "lead"] == pytest.approx(table.loc[["ja", "de"], "lead"].mean(), abs=0.02)
-    assert table.loc["all", "next"] != "(asked)"
+    assert table.loc["all", "next"] != "(target)"
     assert "English for 2, none for 1" in found.verdict
 
 
@@ -293,15 +310,15 @@ def test_a_lead_below_the_minimum_is_none():
     values = 0.001 * rng.random((40, 5, 4, 3))
     values[:, 0, 0, 1] += 0.8 * MINIMUM_LEAD
     result = _result(values, ["en", "de", "ru", "ja"])
-    assert result.leaders().pivot is None
-    assert "no lead reaches 0.02 (nearest is English at layer 2" in result.leaders().verdict
-    assert result.leaders(minimum=0.01).pivot == "en"
+    assert result.pivot_test().pivot is None
+    assert "no lead reaches 0.02 (nearest is English at layer 2" in result.pivot_test().verdict
+    assert result.pivot_test(minimum=0.01).pivot == "en"
 
 
 def test_too_few_items_are_no_evidence():
     values = np.zeros((4, 3, 2, 2))
     values[:, 0, 0] = 1.0
-    found = _result(values, ["en", "ja"]).leaders()
+    found = _result(values, ["en", "ja"]).pivot_test()
     assert found.pivot is None
     assert "5 readable items" in found.verdict
 
@@ -309,14 +326,14 @@ def test_too_few_items_are_no_evidence():
 def test_no_lead_over_a_language_that_cannot_be_read():
     values = 0.001 * np.random.default_rng(0).random((20, 4, 4, 2))
     values[:, 0, 0] += 0.5
-    assert _result(values, ["en", "de", "ru", "ja"]).leaders().pivot == "en"
+    assert _result(values, ["en", "de", "ru", "ja"]).pivot_test().pivot == "en"
     values[:, :, 3] = np.nan
-    found = _result(values, ["en", "de", "ru", "ja"]).leaders()
+    found = _result(values, ["en", "de", "ru", "ja"]).pivot_test()
     assert found.pivot is None
     assert "0 answers of 20 can be read, and 5 are needed" in found.verdict
     values[:4, :, 3] = 0.0
-    found = _result(values, ["en", "de", "ru", "ja"]).leaders()
-    assert found.pivot is None and "no pivot: of the language asked for 4 answers of 20 can be read" in str(
+    found = _result(values, ["en", "de", "ru", "ja"]).pivot_test()
+    assert found.pivot is None and "no pivot: of the target language 4 answers of 20 can be read" in str(
         found
     )
 
@@ -325,11 +342,11 @@ def test_a_lead_without_an_interval_is_not_certain():
     values = 0.001 * np.random.default_rng(0).random((20, 4, 4, 2))
     values[:, 0, 0] += 0.5
     result = _result(values, ["en", "de", "ru", "ja"])
-    (panel,), _, _ = panels_of(result.table, result.provenance)
-    scores = result.leaders().scores
+    (contrasts,), _, _ = contrasts_by_target(result.table, result.provenance)
+    scores = result.pivot_test().scores
     options = {"level": 0.95, "minimum": MINIMUM_LEAD}
-    assert leader_row(panel, scores, **options)["is_pivot"]
-    row = leader_row(panel, scores.assign(lead_low=np.nan), **options)
+    assert pivot_row(contrasts, scores, **options)["is_pivot"]
+    row = pivot_row(contrasts, scores.assign(lead_low=np.nan), **options)
     assert not row["is_pivot"] and "no lead is certain" in row["why"]
 
 
@@ -341,13 +358,13 @@ def test_a_lead_in_one_of_two_labels_is_none():
     result = _result(values, ["en", "de", "ru", "ja"])
     words = {f"i{i:02}/{k}": ("ab" if i < 15 else "ba")[k] for i in range(30) for k in range(2)}
     closed = replace(result, table=result.table.assign(label=result.table["label"].map(words)))
-    assert result.leaders().pivot == "en"
-    assert closed.leaders().pivot is None
-    assert "for each of the labels (nearest is English at layer 1" in closed.leaders().verdict
+    assert result.pivot_test().pivot == "en"
+    assert closed.pivot_test().pivot is None
+    assert "for each of the labels (nearest is English at layer 1" in closed.pivot_test().verdict
     values[15:, 1, 0, 0] -= 0.2
     both = _result(values + 0.2, ["en", "de", "ru", "ja"])
     both = replace(both, table=both.table.assign(label=both.table["label"].map(words)))
-    assert both.leaders().pivot == "en"
+    assert both.pivot_test().pivot == "en"
 
 
 @pytest.mark.parametrize(
@@ -361,14 +378,14 @@ def test_a_lead_in_one_of_two_labels_is_none():
 )
 def test_bad_numbers_are_named(options, message):
     with pytest.raises(InputError, match=message):
-        _result(np.full((6, 2, 2, 1), 0.5), ["en", "ja"]).leaders(**options)
+        _result(np.full((6, 2, 2, 1), 0.5), ["en", "ja"]).pivot_test(**options)
 
 
 # The statistic, against slow loops
 
 
 def _patchy(seed, shape=(7, 4, 3, 2)):
-    """Readings with holes: whole words of readers, as unreadable answers leave them."""
+    """Readings with holes: whole words of answer languages, as unreadable answers leave them."""
     rng = np.random.default_rng(seed)
     return np.where(rng.random((*shape[:3], 1)) < 0.25, np.nan, rng.random(shape))
 
@@ -377,20 +394,22 @@ def _patchy(seed, shape=(7, 4, 3, 2)):
 @settings(max_examples=40, deadline=None)
 def test_contrasts_equal_their_definition(seed):
     values = _patchy(seed)
-    found = contrasts(values)
-    for item, choice, reader, layer in np.ndindex(*values.shape):
-        others = [values[item, k, reader, layer] for k in range(values.shape[1]) if k != choice]
+    found = right_minus_wrong(values)
+    for item, choice, answer_language, layer in np.ndindex(*values.shape):
+        others = [values[item, k, answer_language, layer] for k in range(values.shape[1]) if k != choice]
         others = [value for value in others if np.isfinite(value)]
-        own = values[item, choice, reader, layer]
+        own = values[item, choice, answer_language, layer]
         if np.isfinite(own) and others:
-            assert found[item, choice, reader, layer] == pytest.approx(own - np.mean(others), abs=1e-12)
+            assert found[item, choice, answer_language, layer] == pytest.approx(
+                own - np.mean(others), abs=1e-12
+            )
         else:
-            assert np.isnan(found[item, choice, reader, layer])
+            assert np.isnan(found[item, choice, answer_language, layer])
 
 
 def test_words_that_cannot_be_told_apart_contrast_by_nothing():
     same = np.full((6, 3, 1, 1), 0.1) * np.array([1 + 3e-8, 1, 1 - 3e-8])[None, :, None, None]
-    assert (contrasts(same) == 0).all()
+    assert (right_minus_wrong(same) == 0).all()
     assert _search(same) == 1.0
 
 
@@ -401,17 +420,17 @@ def test_leads_equal_their_definition(seed):
     scores = rng.normal(size=(3, 4, 2)).round(1)
     rivals = rng.random(4) < 0.7
     found = leads(scores, rivals)
-    for sample, reader, layer in np.ndindex(*scores.shape):
-        others = [scores[sample, r, layer] for r in range(4) if r != reader and rivals[r]]
-        assert found[sample, reader, layer] == pytest.approx(
-            scores[sample, reader, layer] - max([0.0, *others])
+    for sample, answer_language, layer in np.ndindex(*scores.shape):
+        others = [scores[sample, r, layer] for r in range(4) if r != answer_language and rivals[r]]
+        assert found[sample, answer_language, layer] == pytest.approx(
+            scores[sample, answer_language, layer] - max([0.0, *others])
         )
 
 
 def _slow_maximum(contrast, draw):
     best = -np.inf
-    for reader, layer in np.ndindex(*contrast.shape[2:]):
-        cell = np.nan_to_num(contrast[:, :, reader, layer])
+    for answer_language, layer in np.ndindex(*contrast.shape[2:]):
+        cell = np.nan_to_num(contrast[:, :, answer_language, layer])
         scale = np.sqrt(sum(np.mean(row**2) for row in cell))
         best = max(best, sum(row[k] for row, k in zip(cell, draw, strict=True)) / scale if scale else 0.0)
     return best
@@ -422,7 +441,7 @@ def test_the_p_value_is_that_of_all_exchanges(seed):
     """Four items of three labels each: all 81 draws can be listed, and the p-value must agree with their share."""
     values = _patchy(seed, (4, 3, 3, 2))
     values[:, 0, 1, 0] += 0.3
-    contrast = contrasts(values)
+    contrast = right_minus_wrong(values)
     draws = list(itertools.product(range(3), repeat=4))
     observed = _slow_maximum(contrast, draws[0])
     exact = np.mean([_slow_maximum(contrast, draw) >= observed - 1e-9 for draw in draws])
@@ -433,8 +452,8 @@ def test_the_p_value_is_that_of_all_exchanges(seed):
 def test_p_of_each_cell_is_its_place_among_the_maxima():
     values = np.random.default_rng(1).random((12, 3, 4, 2))
     values[:, 0, 1, 1] += 0.5
-    found = _result(values, ["en", "de", "ru", "ja"]).leaders(permutations=299)
-    cells = found.scores.dropna(subset=["p"]).set_index(["reader", "layer"])["p"]
+    found = _result(values, ["en", "de", "ru", "ja"]).pivot_test(permutations=299)
+    cells = found.scores.dropna(subset=["p"]).set_index(["answer_language", "layer"])["p"]
     assert cells.idxmin() == ("de", 2)
     assert found.p == cells.min()
     assert (cells * 300 == (cells * 300).round()).all()
@@ -453,19 +472,19 @@ def test_units_and_common_shifts_change_no_p_value(seed, factor):
 def test_scores_and_their_intervals_skip_what_cannot_be_read():
     values = _patchy(3, (30, 4, 4, 2))
     result = _result(values, ["en", "de", "ru", "ja"], source="ru")
-    scores = result.leaders().scores.set_index(["reader", "layer"])
-    contrast = contrasts(values)[:, 0]
-    for place, reader in enumerate(["en", "de", "ru", "ja"]):
+    scores = result.pivot_test().scores.set_index(["answer_language", "layer"])
+    contrast = right_minus_wrong(values)[:, 0]
+    for place, answer_language in enumerate(["en", "de", "ru", "ja"]):
         for layer in range(2):
             own = contrast[:, place, layer]
-            row = scores.loc[(reader, layer + 1)]
+            row = scores.loc[(answer_language, layer + 1)]
             assert row["score"] == pytest.approx(np.nanmean(own))
             assert row["n"] == np.isfinite(own).sum()
             assert row["low"] < row["score"] < row["high"]
             error = np.nanstd(own) / np.sqrt(row["n"])
             assert (row["high"] - row["low"]) / (2 * 1.96 * error) == pytest.approx(1, abs=0.25)
-    assert scores["role"].groupby("reader").first().to_dict() == {
-        "en": "candidate", "de": "candidate", "ru": "source", "ja": "asked",
+    assert scores["role"].groupby("answer_language").first().to_dict() == {
+        "en": "candidate", "de": "candidate", "ru": "source", "ja": "target",
     }  # fmt: skip
 
 
@@ -475,18 +494,18 @@ def test_pooling_is_the_mean_over_languages_item_by_item():
         readings[asked] = _patchy(place, (24, 3, 3, 2))
         tables.append(_result(readings[asked], ["en", "ja", "ru"], asked=asked).table)
     made = Provenance(model="m", task="made-up", languages=("ja", "ru"), packages={}, commit=None)
-    panels, layers, choices = panels_of(pd.concat(tables), made)
+    all_contrasts, layers, choices = contrasts_by_target(pd.concat(tables), made)
     assert layers == [1, 2]
     assert choices.tolist() == [3] * 24
-    whole = pool(panels)
-    en = np.stack([contrasts(readings[asked])[:, 0, 0] for asked in ("ja", "ru")])
+    whole = pool(all_contrasts)
+    en = np.stack([right_minus_wrong(readings[asked])[:, 0, 0] for asked in ("ja", "ru")])
     counted = np.isfinite(en).sum(0)
     expected = np.where(counted > 0, np.nansum(en, 0) / np.maximum(counted, 1), np.nan)
-    np.testing.assert_allclose(whole.score_items[:, whole.readers.index("en")], expected)
-    own = np.stack([contrasts(readings[a])[:, 0, place] for a, place in (("ja", 1), ("ru", 2))])
+    np.testing.assert_allclose(whole.score_items[:, whole.answer_languages.index("en")], expected)
+    own = np.stack([right_minus_wrong(readings[a])[:, 0, place] for a, place in (("ja", 1), ("ru", 2))])
     counted = np.isfinite(own).sum(0)
     expected = np.where(counted > 0, np.nansum(own, 0) / np.maximum(counted, 1), np.nan)
-    np.testing.assert_allclose(whole.score_items[:, whole.readers.index("(asked)")], expected)
+    np.testing.assert_allclose(whole.score_items[:, whole.answer_languages.index("(target)")], expected)
 
 
 # How often chance is believed
@@ -495,7 +514,7 @@ def test_pooling_is_the_mean_over_languages_item_by_item():
 def _exchangeable(seed):
     """Readings in which the right label is one of its item's labels like any other, and all else is awkward.
 
-    Heavy tails; some words likely whatever the prompt; neighbouring layers and all readers alike; holes.
+    Heavy tails; some words likely whatever the prompt; neighbouring layers and all answer languages alike; holes.
     """
     rng = np.random.default_rng(seed)
     shape = (20, 5, 6, 4)
@@ -523,7 +542,7 @@ def test_languages_that_are_alike_have_no_leader():
         values = rng.beta(0.2, 5, size=(25, 5, 9, 4))
         values[:, 0, :, :3] = rng.beta(0.5, 4, size=(25, 9, 3))
         found = _result(values, ["en", "de", "ru", "hi", "zh", "th", "sw", "bg", "ja"], seed=seed)
-        leaders = found.leaders(permutations=99)
+        leaders = found.pivot_test(permutations=99)
         assert leaders.p <= 0.05
         alarms += leaders.pivot is not None
     assert alarms <= 2
@@ -544,11 +563,11 @@ def test_false_alarms_over_200_random_models_are_at_most_nominal():
         lm = tiny.model("mistral", seed=seed, num_hidden_layers=1 + seed % 2, **size)
         with torch.no_grad():
             lm.lm_head.weight.mul_(8)
-        result = language_lens(
-            HookedLM(lm, tokenizer, name="random"), task, language="ja", among="en,de,ru,hi,zh", items=16, shots=0,
+        result = multilingual_lens(
+            HookedLM(lm, tokenizer, name="random"), task, language="ja", candidates="en,de,ru,hi,zh", items=16, shots=0,
             seed=seed,
         )  # fmt: skip
-        leaders = result.leaders(permutations=199)
+        leaders = result.pivot_test(permutations=199)
         found.append(leaders.p)
         pivots += leaders.pivot is not None
     assert (np.array(found) <= 0.05).sum() <= 18
@@ -562,10 +581,10 @@ def test_false_alarms_over_200_random_models_are_at_most_nominal():
 @pytest.mark.parametrize(("name", "pivot"), [("pocket", "en"), ("pocket-control", None)])
 @pytest.mark.parametrize("policy", ["exclusive", "against-target"])
 def test_pocket_passes_through_english_and_its_control_through_nothing(name, pivot, policy):
-    result = language_lens(
+    result = multilingual_lens(
         ll.load(name), ll.task("translation"), language="ja,de,hi", items=60, policy=policy, seed=1
     )
-    found = result.leaders()
+    found = result.pivot_test()
     assert found.pivot == pivot
     assert set(found.table["is_pivot"]) == {pivot is not None}
     if pivot:
@@ -590,50 +609,52 @@ def test_by_default_the_tasks_own_languages_are_read():
         concepts=_own_words(("en", "fr", "ar", "ko", "tr", "ka")),
         source="fr",
     )
-    result = language_lens(k.model, k.task, language="ar,ko", shots=0)
-    assert result.provenance.settings["among"] == ["en", "fr", "ar", "ko", "tr", "ka"]
-    assert set(result.table["reader"]) == {"en", "fr", "ar", "ko", "tr", "ka"}
+    result = multilingual_lens(k.model, k.task, language="ar,ko", shots=0)
+    assert result.provenance.settings["candidates"] == ["en", "fr", "ar", "ko", "tr", "ka"]
+    assert set(result.table["answer_language"]) == {"en", "fr", "ar", "ko", "tr", "ka"}
     assert not any("no words in" in note for note in result.provenance.settings["notes"].values())
-    assert result.leaders(permutations=100).pivot == "en"
+    assert result.pivot_test(permutations=100).pivot == "en"
 
 
 def test_there_is_no_verdict_on_two_candidates():
     words = _own_words(("en", "fr", "ar", "tr"))
     k = written({2: "en", 5: ASKED}, concepts=words, source="fr")
-    found = language_lens(k.model, k.task, language="ar", shots=0).leaders(permutations=100)
+    found = multilingual_lens(k.model, k.task, language="ar", shots=0).pivot_test(permutations=100)
     assert found.pivot is None and str(found).startswith(
         "no verdict: with 2 candidate languages it is no question"
     )
-    assert "Leaders: no verdict" in found._view().headline
+    assert "PivotTest: no verdict" in found._view().headline
     three = [replace(c, words={**c.words, "ka": f"ka{c.words['en']}"}) for c in words]
     k = written({2: "en", 5: ASKED}, concepts=three, source="fr")
-    assert language_lens(k.model, k.task, language="ar", shots=0).leaders(permutations=100).pivot == "en"
+    assert (
+        multilingual_lens(k.model, k.task, language="ar", shots=0).pivot_test(permutations=100).pivot == "en"
+    )
 
 
 def test_p_is_said_to_be_of_right_against_wrong_words():
     k = written({2: "en", 5: ASKED}, noise=0.05)
-    found = language_lens(k.model, k.task, language="ja", shots=0).leaders(permutations=100)
+    found = multilingual_lens(k.model, k.task, language="ja", shots=0).pivot_test(permutations=100)
     assert found.verdict.count("right against wrong words: p = ") == 1
     assert "p_right" in found.glance() and "p" not in found.glance()
 
 
 def test_a_verdict_says_when_the_prompts_own_word_scores_more():
     values = 0.001 * np.random.default_rng(0).random((20, 4, 6, 2))
-    readers = ["en", "de", "ru", "hi", "fr", "ja"]
+    answer_languages = ["en", "de", "ru", "hi", "fr", "ja"]
     values[:, 0, 0] += 0.2
-    found = _result(values, readers, source="fr").leaders(permutations=100)
+    found = _result(values, answer_languages, source="fr").pivot_test(permutations=100)
     assert found.pivot == "en" and "own French word" not in found.verdict
     values[:, 0, 4] += 0.5
-    found = _result(values, readers, source="fr").leaders(permutations=100)
+    found = _result(values, answer_languages, source="fr").pivot_test(permutations=100)
     assert found.pivot == "en"
     assert "; the prompt's own French word scores more there: 0.500 [0.500, 0.500] (Japanese" in found.verdict
 
 
 def test_all_asked_for_languages_together_keep_the_prompts_own_word():
     k = written({2: "fr", 5: ASKED}, source="fr")
-    found = language_lens(k.model, k.task, language="ja,ru", shots=0).leaders(permutations=100)
-    own = found.scores[(found.scores["language"] == "all") & (found.scores["reader"] == "(source)")]
+    found = multilingual_lens(k.model, k.task, language="ja,ru", shots=0).pivot_test(permutations=100)
+    own = found.scores[(found.scores["language"] == "all") & (found.scores["answer_language"] == "(source)")]
     assert set(own["role"]) == {"source"}
     assert own.set_index("layer")["score"].loc[2:4].min() > 0.9
-    figure = language_lens(k.model, k.task, language="ja,ru", shots=0).figure()
+    figure = multilingual_lens(k.model, k.task, language="ja,ru", shots=0).figure()
     assert any("word of the prompt" in name for name in figure.layout.yaxis.ticktext)

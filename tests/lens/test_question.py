@@ -80,7 +80,7 @@ def _probs(model: HookedLM, prompts: Sequence[Prompt]) -> np.ndarray:
     """``[prompt, layer, vocabulary]``."""
     sets = TokenSets([np.array([token]) for token in range(model.vocab_size)])
     found = np.zeros((len(prompts), model.n_layers, model.vocab_size))
-    for reading in model.stream(prompts):
+    for reading in model.iter_activations(prompts):
         blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
         found[reading.index.tolist()] = (
             read_out(model, reading.resid[:, blocks], sets).log_probs.exp().numpy()
@@ -126,7 +126,7 @@ def test_the_pivots_tokens_that_begin_a_word_of_the_text_do_not_count(model, pol
         if policy == "shared":
             left = np.setdiff1d(sets["en", prompt.label].ids, own[prompt.label])
             np.testing.assert_allclose(curves["pivot_shared"], probs[place][:, left].sum(-1), rtol=1e-4)
-        # the text is in the language asked for: nothing of that is taken away
+        # the text is in the target language: nothing of that is taken away
         target = sets["de", prompt.label].exclusive
         np.testing.assert_allclose(curves["target"], probs[place][:, target].sum(-1), rtol=1e-4)
     readable = set(result.table[result.table["curve"] == "pivot"]["item"])

@@ -64,7 +64,7 @@ def test_nulls_are_a_draw_of_the_seed_and_the_item(monkeypatch, model):
     sizes = [min(MOST_NULLS, len(words.wrong_labels(p.label))) for p in words.prompts("ja", items=2, shots=0)]
     assert max(sizes) == MOST_NULLS
     assert [len({*own}) for own in first] == [3 * (1 + size) for size in sizes]
-    # those of the pivot and of the prompt's own language are the same whatever the language asked for
+    # those of the pivot and of the prompt's own language are the same whatever the target language
     assert [own[len(own) // 3 :] for own in first] == [own[len(own) // 3 :] for own in hindi]
 
 

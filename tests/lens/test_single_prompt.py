@@ -22,23 +22,23 @@ def model(request) -> HookedLM:
     return HookedLM(tiny.model(request.param), tiny.tokenizer(), name=f"tiny-{request.param}")
 
 
-def _cell(result, stream, position, layer):
-    table = result.only(stream).table
+def _cell(result, site, position, layer):
+    table = result.only(site).table
     return table[(table["position"] == position) & (table["layer"] == layer)]
 
 
-@pytest.mark.parametrize("stream", ["resid", "resid_mid", "attn_out", "mlp_out"])
-def test_equals_the_definitions_at_every_position_and_layer(model, stream):
-    result = explore(model, PROMPT, top=3, streams=stream)
-    reading = model.read([PROMPT], positions="all", streams=(stream, "resid"), layers=[1, 2, 3])
-    log_probs = model.unembed(reading.streams[stream][0]).double().log_softmax(-1)  # [layer, position, vocab]
+@pytest.mark.parametrize("site", ["resid", "resid_mid", "attn_out", "mlp_out"])
+def test_equals_the_definitions_at_every_position_and_layer(model, site):
+    result = explore(model, PROMPT, top=3, sites=site)
+    reading = model.activations([PROMPT], positions="all", sites=(site, "resid"), layers=[1, 2, 3])
+    log_probs = model.unembed(reading.sites[site][0]).double().log_softmax(-1)  # [layer, position, vocab]
     final = model.unembed(reading.resid[0, -1]).double().log_softmax(-1)
     table = token_bytes(model.tokenizer)
     ids = model.encode([PROMPT])[0]
     assert len(result.table) == 3 * len(ids) * 3
     for layer in (1, 2, 3):
         for position, token in enumerate(ids):
-            cell = _cell(result, stream, position, layer)
+            cell = _cell(result, site, position, layer)
             here = log_probs[layer - 1, position]
             best = here.topk(3)
             assert cell["rank"].tolist() == [1, 2, 3]
@@ -64,21 +64,21 @@ def test_the_last_layer_is_the_models_own_distribution(model):
 
 
 def test_positions_layers_and_streams_as_asked(model):
-    whole = explore(model, PROMPT, top=2, streams=("mlp_out", "resid"))
+    whole = explore(model, PROMPT, top=2, sites=("mlp_out", "resid"))
     count = len(model.encode([PROMPT])[0])
-    assert whole.streams == ("mlp_out", "resid")
+    assert whole.sites == ("mlp_out", "resid")
     part = explore(
-        model, PROMPT, top=2, streams=("mlp_out", "resid"), positions=[-1, 3, count - 1], layers=[2, -1]
+        model, PROMPT, top=2, sites=("mlp_out", "resid"), positions=[-1, 3, count - 1], layers=[2, -1]
     )
     wanted = whole.table.query("layer in [2, 3] and position in [3, @count - 1]")
-    keys = ["stream", "position", "layer", "rank"]
+    keys = ["site", "position", "layer", "rank"]
     pd.testing.assert_frame_equal(
         part.table.sort_values(keys, ignore_index=True),
         wanted.sort_values(keys, ignore_index=True),
         rtol=1e-4,
     )
     # without the last layer among those asked for, what is far from it is told all the same
-    single = explore(model, PROMPT, top=2, streams="mlp_out", positions="last", layers=[2])
+    single = explore(model, PROMPT, top=2, sites="mlp_out", positions="last", layers=[2])
     np.testing.assert_allclose(
         single.table["kl"], _cell(whole, "mlp_out", count - 1, 2)["kl"], rtol=1e-4, atol=1e-6
     )
@@ -97,20 +97,20 @@ def test_long_prompts_are_read_in_parts(model, monkeypatch):
 
 
 def test_a_result_survives_its_folder(model, tmp_path):
-    result = explore(model, PROMPT, top=2, streams=("resid", "attn_out"))
+    result = explore(model, PROMPT, top=2, sites=("resid", "attn_out"))
     assert list(result.table.columns) == list(EXPLORER_COLUMNS)
     again = ExplorerResult.load(result.save(tmp_path))
     pd.testing.assert_frame_equal(again.table, result.table)
     assert again.provenance.settings["prompt"] == PROMPT
-    assert set(again.only("attn_out").table["stream"]) == {"attn_out"}
-    with pytest.raises(InputError, match="unknown stream 'mlp_out'"):
+    assert set(again.only("attn_out").table["site"]) == {"attn_out"}
+    with pytest.raises(InputError, match="unknown site 'mlp_out'"):
         again.only("mlp_out")
 
 
 def test_the_figure_shows_the_stream_asked_for(model):
-    result = explore(model, PROMPT, top=2, streams=("resid", "attn_out"))
-    for stream, figure in (("resid", result.figure()), ("attn_out", result.figure("attn_out"))):
-        best = result.only(stream).table.query("rank == 1")
+    result = explore(model, PROMPT, top=2, sites=("resid", "attn_out"))
+    for site, figure in (("resid", result.figure()), ("attn_out", result.figure("attn_out"))):
+        best = result.only(site).table.query("rank == 1")
         expected = best.pivot(index="layer", columns="position", values="probability").to_numpy()
         np.testing.assert_allclose(np.array(figure.data[0].z, dtype=float), expected)
 
@@ -132,9 +132,9 @@ def test_parts_of_characters_are_shown_as_bytes(model):
         ({"layers": [9]}, "layer 9 does not exist"),
         ({"layers": []}, "no layer asked for"),
         ({"layers": "last"}, "'last'"),
-        ({"streams": "residual"}, "unknown stream 'residual'"),
-        ({"streams": ()}, "no stream asked for"),
-        ({"streams": "attn_out", "layers": [0]}, "layer 0 is the embeddings"),
+        ({"sites": "residual"}, "unknown site 'residual'"),
+        ({"sites": ()}, "no site asked for"),
+        ({"sites": "attn_out", "layers": [0]}, "layer 0 is the embeddings"),
         ({"prompt": ["a", "b"]}, "must be one text, not list"),
     ],
 )
@@ -152,5 +152,5 @@ def test_an_empty_prompt_is_refused():
 def test_streams_that_a_model_does_not_have_are_named():
     parallel = HookedLM(tiny.model("gpt-neox"), tiny.tokenizer(), name="parallel")
     with pytest.raises(InputError, match="side by side"):
-        explore(parallel, PROMPT, streams="resid_mid")
-    assert set(explore(parallel, PROMPT, streams="attn_out", top=1).table["layer"]) == {1, 2, 3}
+        explore(parallel, PROMPT, sites="resid_mid")
+    assert set(explore(parallel, PROMPT, sites="attn_out", top=1).table["layer"]) == {1, 2, 3}

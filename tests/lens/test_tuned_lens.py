@@ -36,7 +36,7 @@ def test_it_comes_closer_to_the_output_at_every_layer(model, tuned):
 
 
 def test_divergence_is_the_definition(model):
-    reading = model.read(TEXTS[:1], positions="all")
+    reading = model.activations(TEXTS[:1], positions="all")
     logits = model.unembed(reading.resid[0]).double()
     goal, found = logits[-1].log_softmax(-1), logits.log_softmax(-1)
     expected = (goal.exp() * (goal - found)).sum(-1).mean(-1) / torch.log(torch.tensor(2.0))

@@ -143,13 +143,13 @@ def check(
 ) -> HookedLM:
     """Readings with the adapter on, off and on again are those of PEFT and of the model without it."""
     lm = load(model, adapter=adapter)
-    assert off(lm.read([IDS]).logits[0], tuned) < allowed
+    assert off(lm.activations([IDS]).logits[0], tuned) < allowed
     with lm.base():
-        assert off(lm.read([IDS]).logits[0], plain) < allowed
+        assert off(lm.activations([IDS]).logits[0], plain) < allowed
         with lm.tuned():
-            assert off(lm.read([IDS]).logits[0], tuned) < allowed
-        assert off(lm.read([IDS]).logits[0], plain) < allowed
-    assert off(lm.read([IDS]).logits[0], tuned) < allowed
+            assert off(lm.activations([IDS]).logits[0], tuned) < allowed
+        assert off(lm.activations([IDS]).logits[0], plain) < allowed
+    assert off(lm.activations([IDS]).logits[0], tuned) < allowed
     assert off(tuned, plain) > 1e-5
     return lm
 
@@ -210,10 +210,10 @@ def test_the_base_under_quantised_weights_is_not_quantised(
 def test_half_precision_gives_the_base_back_to_the_bit(base: Path, tmp_path: Path) -> None:
     config = lora(init_lora_weights="pissa", modules_to_save=["lm_head"])
     trained(tiny.model("mistral"), config, tmp_path / "on")
-    plain = load(base, dtype="bf16").read([IDS])
+    plain = load(base, dtype="bf16").activations([IDS])
     lm = load(base, dtype="bf16", adapter=tmp_path / "on")
     with lm.base():
-        assert torch.equal(lm.read([IDS]).resid, plain.resid)
+        assert torch.equal(lm.activations([IDS]).resid, plain.resid)
     found = check_up(lm)
     assert not [finding for finding in found if finding.verdict == "fault"]
     assert any("without it the model is the one it was put on" in finding.detail for finding in found)
@@ -224,9 +224,9 @@ def test_an_adapter_put_on_by_transformers_is_switched_too() -> None:
     plain = logits_of(model)
     model.add_adapter(lora(init_lora_weights=False))
     lm = HookedLM(model, tiny.tokenizer())
-    assert lm.active_adapter == "default" and off(lm.read([IDS]).logits[0], logits_of(model)) < 1e-6
+    assert lm.active_adapter == "default" and off(lm.activations([IDS]).logits[0], logits_of(model)) < 1e-6
     with lm.base():
-        assert lm.active_adapter is None and off(lm.read([IDS]).logits[0], plain) < 1e-6
+        assert lm.active_adapter is None and off(lm.activations([IDS]).logits[0], plain) < 1e-6
 
 
 def test_a_bridge_is_not_built_on_weights_that_are_only_lent(base: Path, tmp_path: Path) -> None:
@@ -276,9 +276,9 @@ def test_the_restored_weights_are_those_that_the_adapter_changed_and_no_others(
 def test_repeated_layers_are_read_and_not_compared(base: Path, tmp_path: Path) -> None:
     tuned = trained(tiny.model("mistral"), lora(layer_replication=[[0, 2], [1, 3]]), tmp_path / "on")
     lm = load(base, adapter=tmp_path / "on")
-    assert lm.n_layers == 4 and off(lm.read([IDS]).logits[0], tuned) < 1e-6
+    assert lm.n_layers == 4 and off(lm.activations([IDS]).logits[0], tuned) < 1e-6
     with lm.tuned():
-        assert off(lm.read([IDS]).logits[0], tuned) < 1e-6
+        assert off(lm.activations([IDS]).logits[0], tuned) < 1e-6
     with pytest.raises(
         ModelError, match=r"the model without its adapter cannot be had: .* it repeats layers"
     ):
@@ -298,7 +298,7 @@ def test_repeated_layers_are_read_and_not_compared(base: Path, tmp_path: Path) -
 def test_a_model_that_came_with_its_weights_rewritten_has_no_base(config: Any, said: str) -> None:
     architecture = "mistral" if config().layer_replication else "qwen2"
     lm = HookedLM(peft.get_peft_model(tiny.model(architecture), config()), tiny.tokenizer())
-    lm.read([IDS])
+    lm.activations([IDS])
     with pytest.raises(ModelError, match=said):
         lm.base()
 
@@ -308,7 +308,7 @@ def test_a_merged_adapter_cannot_be_taken_off() -> None:
     right = logits_of(model)
     model.merge_adapter()
     lm = HookedLM(model, tiny.tokenizer())
-    assert off(lm.read([IDS]).logits[0], right) < 1e-5
+    assert off(lm.activations([IDS]).logits[0], right) < 1e-5
     with pytest.raises(ModelError, match="the adapter is merged into the weights"):
         lm.base()
 
@@ -567,7 +567,7 @@ def test_the_width_of_the_vocabulary_is_that_of_the_logits(tmp_path: Path) -> No
     assert lm.vocab_size == 6144
     for state, right in ((lm.tuned, tuned), (lm.base, logits_of(load("pocket").lm))):
         with state():
-            reading = lm.read([IDS])
+            reading = lm.activations([IDS])
             assert reading.logits is not None and reading.logits.shape == (1, 6144)
             for ours in (reading.logits[0], lm.unembed(reading.resid[0, -1])):
                 assert off(ours, right) < 1e-6
@@ -587,13 +587,13 @@ def test_the_adapters_that_are_on_are_named_at_the_time_of_reading() -> None:
     assert (lm.adapter, lm.active_adapter) == ("fr", "fr")
     model.set_adapter("de")
     assert (lm.adapter, lm.active_adapter) == ("de", "de")
-    assert off(lm.read([IDS]).logits[0], logits_of(model)) < 1e-6
+    assert off(lm.activations([IDS]).logits[0], logits_of(model)) < 1e-6
     model.base_model.set_adapter(["fr", "de"])
     assert lm.active_adapter == "fr + de"
-    assert off(lm.read([IDS]).logits[0], logits_of(model)) < 1e-6
+    assert off(lm.activations([IDS]).logits[0], logits_of(model)) < 1e-6
     with lm.base():
         assert lm.active_adapter is None and lm.adapter == "fr + de"
-        assert off(lm.read([IDS]).logits[0], logits_of(tiny.model("mistral"))) < 1e-6
+        assert off(lm.activations([IDS]).logits[0], logits_of(tiny.model("mistral"))) < 1e-6
     for part in model.modules():
         if hasattr(part, "set_scale"):
             part.set_scale("de", 0.5)
@@ -629,7 +629,7 @@ def test_dynamically_quantised_modules_are_read() -> None:
     with torch.no_grad():
         # scales are those of all that is in one call, so that the head is run as we run it
         right = quantised(torch.tensor([IDS]), logits_to_keep=1).logits[0, -1]
-    reading = lm.read([IDS])
+    reading = lm.activations([IDS])
     assert lm.vocab_size == tiny.VOCAB and off(reading.logits[0], right) < 1e-6
     assert off(lm.unembed(reading.resid[0, -1]), right) < 1e-5
 
@@ -646,4 +646,4 @@ def test_an_adapter_under_which_the_model_fails_is_refused(tmp_path: Path) -> No
 def test_a_copied_folder_is_the_same_adapter(base: Path, tmp_path: Path) -> None:
     tuned = trained(tiny.model("mistral"), lora(), tmp_path / "on")
     shutil.copytree(tmp_path / "on", tmp_path / "copy")
-    assert off(load(base, adapter=tmp_path / "copy").read([IDS]).logits[0], tuned) < 1e-6
+    assert off(load(base, adapter=tmp_path / "copy").activations([IDS]).logits[0], tuned) < 1e-6

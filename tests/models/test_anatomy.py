@@ -59,7 +59,7 @@ def test_a_model_with_more_than_a_text_part_is_read_by_its_text_part() -> None:
     ids = [5, 9, 200, 7]
     with torch.no_grad():
         output = model(input_ids=torch.tensor([ids]), output_hidden_states=True)
-    reading = lm.read([ids])
+    reading = lm.activations([ids])
     assert lm.n_layers == 2
     torch.testing.assert_close(reading.resid[0, :-1], torch.stack(output.hidden_states[:-1])[:, 0, -1])
     assert reading.logits is not None
@@ -92,7 +92,7 @@ def test_logits_that_do_not_come_from_norm_and_head_are_refused() -> None:
     with pytest.raises(
         ModelError, match=r"do not give the model's own logits \(off by .* where they spread over"
     ):
-        lm.read([[5, 6]])
+        lm.activations([[5, 6]])
     with pytest.raises(ModelError, match="do not give the model's own logits"):
         lm.unembed(torch.zeros(32))
 
@@ -107,7 +107,7 @@ class Inlined(hf.MistralForCausalLM):
 
 def test_a_head_that_is_not_called_is_refused() -> None:
     with pytest.raises(ModelError, match="does not call its language-model head as a module"):
-        HookedLM(Inlined(tiny.CONFIGS["mistral"]())).read([[5, 6]])
+        HookedLM(Inlined(tiny.CONFIGS["mistral"]())).activations([[5, 6]])
 
 
 def test_a_stream_that_is_not_plain_is_refused() -> None:
@@ -115,7 +115,7 @@ def test_a_stream_that_is_not_plain_is_refused() -> None:
     for number, layer in enumerate(model.model.layers):
         model.model.layers[number] = Stacked(layer, first=number == 0)
     with pytest.raises(ModelError, match="does not pass a plain residual stream from block to block"):
-        HookedLM(model).read([[5, 6]])
+        HookedLM(model).activations([[5, 6]])
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_patch_through_the_bridge_leaves_the_model_as_it_was() -> None:
         plain = bridge(ids)
         own = model(ids).logits
         torch.testing.assert_close(plain, own, rtol=1e-5, atol=1e-5)
-        donor = lm.read(other.tolist(), layers=[2], positions="all").resid[0, 0]
+        donor = lm.activations(other.tolist(), layers=[2], positions="all").resid[0, 0]
 
         def patch(resid: torch.Tensor, hook: Any) -> torch.Tensor:
             return donor[None].to(resid.dtype).expand_as(resid).clone()

@@ -17,7 +17,7 @@ UNBUILT = frozenset({
     "cohere_compass_text", "dbrx", "dots3_note", "dots3_note_text", "emu3", "gemma4_assistant", "mllama", "musicgen",
     "musicgen_melody", "zamba", "zamba2",
 })  # fmt: skip
-# Encoders that only play the decoder, streams that are several or of another shape, blocks that are no list.
+# Encoders that only play the decoder, sites that are several or of another shape, blocks that are no list.
 REFUSED = frozenset({
     "bert", "big_bird", "camembert", "cpmant", "data2vec-text", "deepseek_v4", "ernie", "gemma3n", "gemma3n_text",
     "hrm_text", "hy_v4", "inkling2_text", "longcat_flash", "megatron-bert", "prophetnet", "reformer",
@@ -40,8 +40,8 @@ def check(model: Any) -> HookedLM:
             [model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].float() for ids in PROMPTS]
         )
     lm = HookedLM(model)
-    alone = [lm.read([ids]) for ids in PROMPTS]
-    batch, shared = lm.read(PROMPTS, share=False), lm.read(PROMPTS)
+    alone = [lm.activations([ids]) for ids in PROMPTS]
+    batch, shared = lm.activations(PROMPTS, share_prefix=False), lm.activations(PROMPTS)
     spread = float(own.max() - own.min())
     for reading in (batch, shared):
         assert reading.logits is not None
@@ -60,7 +60,7 @@ def test_a_causal_architecture_is_read_exactly_or_refused(model_type: str) -> No
     model = architectures.model(model_type)
     if model_type in REFUSED:
         with pytest.raises(ModelError) as caught:
-            HookedLM(model).read(PROMPTS)
+            HookedLM(model).activations(PROMPTS)
         assert "\n" not in str(caught.value)
         return
     check(model)
@@ -76,7 +76,7 @@ def test_a_causal_architecture_is_read_exactly_or_refused(model_type: str) -> No
 def test_the_text_part_of_a_vision_language_model_is_read_exactly(model_type: str) -> None:
     model = architectures.with_eyes(model_type)
     lm = check(model)
-    assert (lm.conduct.looks_ahead is not None) is (model_type == "paligemma")
+    assert (lm.batching.looks_ahead is not None) is (model_type == "paligemma")
     inner = model.model
     if hasattr(inner, "rope_deltas"):  # as a picture would leave them
         inner.rope_deltas = torch.tensor([[37]])
@@ -89,7 +89,7 @@ def test_layers_of_rwkv_are_numbered_as_those_of_all_others() -> None:
     with torch.no_grad():
         output = model(torch.tensor([PROMPTS[0]]), output_hidden_states=True, use_cache=False)
         embedded = model.get_input_embeddings()(torch.tensor([PROMPTS[0]]))
-    reading = HookedLM(model).read([PROMPTS[0]], positions="all").resid[0]
+    reading = HookedLM(model).activations([PROMPTS[0]], positions="all").resid[0]
     torch.testing.assert_close(reading[0], embedded[0])
     assert len(output.hidden_states) == architectures.LAYERS + 1
     for layer in range(1, architectures.LAYERS):

@@ -38,10 +38,10 @@ def test_results_come_in_the_order_of_the_input(
     monkeypatch.setattr(forward, "WINDOW", 5)
     lm = hooked()
     prompts = draw(3, 9, 1, 7, 7, 12, 2, 30, 4, 5, 11, 6)
-    reading = lm.read(prompts, batch_tokens=batch_tokens)
+    reading = lm.activations(prompts, batch_tokens=batch_tokens)
     assert reading.index.tolist() == list(range(12))
     assert reading.lengths.tolist() == [len(ids) for ids in prompts]
-    alone = torch.cat([lm.read([ids]).resid for ids in prompts])
+    alone = torch.cat([lm.activations([ids]).resid for ids in prompts])
     torch.testing.assert_close(reading.resid, alone, rtol=1e-5, atol=1e-5)
 
 
@@ -51,7 +51,9 @@ def test_batches_keep_to_the_budget_and_cover_every_prompt_once() -> None:
     done: list[tuple[int, int]] = []
     sizes = []
     seen: list[int] = []
-    for reading in lm.stream(prompts, batch_tokens=30, progress=lambda now, total: done.append((now, total))):
+    for reading in lm.iter_activations(
+        prompts, batch_tokens=30, progress=lambda now, total: done.append((now, total))
+    ):
         sizes.append(len(reading) * int(reading.lengths.max()))
         seen.extend(reading.index.tolist())
     assert max(sizes) <= 30
@@ -70,9 +72,9 @@ def test_batches_keep_to_the_budget_and_cover_every_prompt_once() -> None:
 def test_the_batch_is_halved_when_memory_ends_and_the_run_goes_on(error: BaseException) -> None:
     lm = hooked()
     prompts = draw(*[10] * 20)
-    wanted = lm.read(prompts)
+    wanted = lm.activations(prompts)
     tried = limit_memory(lm, 60, error)
-    reading = lm.read(prompts)
+    reading = lm.activations(prompts)
     assert tried[:3] == [200, 100, 50], "halved until it fits, then kept"
     assert set(tried[3:]) == {50}
     torch.testing.assert_close(reading.resid, wanted.resid, rtol=1e-5, atol=1e-5)
@@ -80,35 +82,35 @@ def test_the_batch_is_halved_when_memory_ends_and_the_run_goes_on(error: BaseExc
 
 def test_a_prompt_that_alone_is_too_much_is_named() -> None:
     lm = hooked()
-    lm.read([[5], [6, 7]])
+    lm.activations([[5], [6, 7]])
     limit_memory(lm, 8, torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(ModelError, match="not enough memory for a single prompt of 12 tokens on cpu"):
-        lm.read(draw(12, 3))
+        lm.activations(draw(12, 3))
 
 
 def test_a_shared_block_that_is_too_much_is_named() -> None:
     lm = hooked()
     block = draw(100)[0]
     prompts = [[*block, i] for i in range(3, 7)]
-    lm.read(prompts)
+    lm.activations(prompts)
     limit_memory(lm, 50, torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(ModelError, match="not enough memory for a single prompt of 100 tokens"):
-        lm.read(prompts)
+        lm.activations(prompts)
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:
     lm = hooked()
-    lm.read([[5]])
+    lm.activations([[5]])
     limit_memory(lm, 8, RuntimeError("shape mismatch"))
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        lm.read(draw(12, 3))
+        lm.activations(draw(12, 3))
 
 
 def test_a_wide_vocabulary_bounds_the_rows_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward, "_LOGIT_BYTES", 4 * tiny.VOCAB * 3)
     lm = hooked()
-    assert [len(reading) for reading in lm.stream(draw(*[4] * 7))] == [3, 3, 1]
-    assert [len(reading) for reading in lm.stream(draw(*[4] * 7), logits=False)] == [7]
+    assert [len(reading) for reading in lm.iter_activations(draw(*[4] * 7))] == [3, 3, 1]
+    assert [len(reading) for reading in lm.iter_activations(draw(*[4] * 7), logits=False)] == [7]
 
 
 LONG = Prompt("item 7", "ja", "positive", "", "x" * 300, "")
@@ -128,14 +130,14 @@ LONG = Prompt("item 7", "ja", "positive", "", "x" * 300, "")
 )
 def test_prompts_that_cannot_be_run_are_named(prompts: Any, message: str) -> None:
     with pytest.raises(ModelError) as caught:
-        hooked().read(prompts)
+        hooked().activations(prompts)
     assert message in str(caught.value)
 
 
 def test_an_empty_text_without_a_beginning_token_is_refused() -> None:
     with pytest.raises(ModelError, match="prompt 0 has no token"):
-        hooked(bos=False).read([""])
-    assert hooked(bos=True).read([""]).lengths.tolist() == [1]
+        hooked(bos=False).activations([""])
+    assert hooked(bos=True).activations([""]).lengths.tolist() == [1]
 
 
 # Texts to tokens
@@ -168,6 +170,6 @@ def test_offsets_follow_the_tokens() -> None:
 
 def test_without_a_tokenizer_only_tokens_can_be_read() -> None:
     lm = HookedLM(tiny.model("mistral"))
-    assert lm.read([[5, 6]]).resid.shape == (1, 4, 32)
+    assert lm.activations([[5, 6]]).resid.shape == (1, 4, 32)
     with pytest.raises(ModelError, match="given without a tokenizer"):
-        lm.read(["text"])
+        lm.activations(["text"])

@@ -31,13 +31,13 @@ def test_a_reading_that_is_off_is_a_fault(monkeypatch):
 
 def test_a_model_that_changes_is_a_fault(monkeypatch):
     model = HookedLM(tiny.model("llama"), tiny.tokenizer(), name="tiny")
-    read = model.read
+    activations = model.activations
 
     def meddling(*args, **options):
         model.lm.train()
-        return read(*args, **options)
+        return activations(*args, **options)
 
-    monkeypatch.setattr(model, "read", meddling)
+    monkeypatch.setattr(model, "activations", meddling)
     assert next(f for f in check_up(model) if f.check == "untouched").verdict == "fault"
 
 

@@ -31,13 +31,13 @@ def draw(*lengths: int, seed: int = 1) -> list[list[int]]:
 
 
 def reference(model: Any, ids: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """By the model itself: streams ``[layer, position, d]`` of all layers but the last, the last one's after the
+    """By the model itself: sites ``[layer, position, d]`` of all layers but the last, the last one's after the
     final norm ``[position, d]`` (that is what transformers gives), and the last position's logits ``[vocab]``.
     """
     with torch.no_grad():
         output = model(torch.tensor([ids]), output_hidden_states=True, use_cache=False)
-    *streams, normed = (hidden[0] for hidden in output.hidden_states)
-    return torch.stack(streams), normed, output.logits[0, -1].float()
+    *sites, normed = (hidden[0] for hidden in output.hidden_states)
+    return torch.stack(sites), normed, output.logits[0, -1].float()
 
 
 def assert_close(
@@ -72,7 +72,7 @@ def test_every_layer_and_the_logits_are_the_models_own(
     assert (heads[0].data_ptr() == heads[1].data_ptr()) is tied
     lm = HookedLM(model, tiny.tokenizer())
     prompts = draw(9, 17, 1, 12)
-    reading = lm.read(prompts)
+    reading = lm.activations(prompts)
     assert reading.layers == (0, 1, 2, 3)
     assert reading.lengths.tolist() == [9, 17, 1, 12]
     assert reading.resid.dtype == dtype
@@ -97,7 +97,7 @@ def test_readings_are_those_of_a_batch_padded_by_the_user(architecture: str, sid
     with torch.no_grad():
         logits = model(**batch, **places).logits
     last = positions.argmax(-1) if side == "right" else torch.full((3,), -1)
-    reading = HookedLM(model, tiny.tokenizer()).read(prompts)
+    reading = HookedLM(model, tiny.tokenizer()).activations(prompts)
     assert reading.logits is not None
     assert_close(
         reading.logits, logits[torch.arange(3), last], 2e-6, scale=float(logits.max() - logits.min())
@@ -115,8 +115,10 @@ def test_reading_leaves_no_trace(architecture: str, training: bool) -> None:
     kept = tokenizer.padding_side, tokenizer.truncation_side, tokenizer.backend_tokenizer.to_str()
     lm = HookedLM(model, tokenizer)
     block = "Review: wonderful, a film to love.\nEmotion: positive\n" * 3
-    lm.read([block + "Review: bad", block + "Review: I love it"], streams=("resid", "attn_out"), pool="mean")
-    for _reading in lm.stream(["a", "b c d"], positions="all"):
+    lm.activations(
+        [block + "Review: bad", block + "Review: I love it"], sites=("resid", "attn_out"), pools="mean"
+    )
+    for _reading in lm.iter_activations(["a", "b c d"], positions="all"):
         assert torch.is_grad_enabled(), "the consumer's own gradient state is not touched"
         assert state(model) == before
     assert state(model) == before
@@ -126,7 +128,7 @@ def test_reading_leaves_no_trace(architecture: str, training: bool) -> None:
 def test_hooks_are_removed_when_the_forward_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny.model("mistral").train()
     lm = HookedLM(model, tiny.tokenizer())
-    lm.read([[5, 6]])
+    lm.activations([[5, 6]])
     before = state(model)
 
     def fail(*_args: Any, **_kwargs: Any) -> None:
@@ -134,7 +136,7 @@ def test_hooks_are_removed_when_the_forward_fails(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(model.model.layers[1].mlp, "forward", fail)
     with pytest.raises(ValueError, match="broken block"):
-        lm.read([[5, 6, 7]], streams=("attn_out", "mlp_out"))
+        lm.activations([[5, 6, 7]], sites=("attn_out", "mlp_out"))
     assert state(model) == before
     assert torch.is_grad_enabled()
 
@@ -142,15 +144,15 @@ def test_hooks_are_removed_when_the_forward_fails(monkeypatch: pytest.MonkeyPatc
 def test_eval_mode_is_used_while_reading() -> None:
     model = tiny.model("gpt2", resid_pdrop=0.5, embd_pdrop=0.5)
     lm = HookedLM(model, tiny.tokenizer())
-    still = lm.read([[5, 6, 7]]).resid
+    still = lm.activations([[5, 6, 7]]).resid
     model.train()
-    assert torch.equal(lm.read([[5, 6, 7]]).resid, still)
+    assert torch.equal(lm.activations([[5, 6, 7]]).resid, still)
 
 
 @pytest.mark.parametrize("attn", ["eager", "sdpa"])
 def test_the_users_attention_implementation_runs(attn: str) -> None:
     model = tiny.model("qwen2", attn=attn)
-    reading = HookedLM(model, tiny.tokenizer()).read(draw(11, 5))
+    reading = HookedLM(model, tiny.tokenizer()).activations(draw(11, 5))
     assert model.config._attn_implementation == attn
     for row, ids in enumerate(draw(11, 5)):
         assert_close(reading.resid[row, :-1], reference(model, ids)[0][:, -1], 2e-6)
@@ -159,7 +161,7 @@ def test_the_users_attention_implementation_runs(attn: str) -> None:
 @pytest.mark.parametrize("architecture", ["gemma2", "cohere", "granite", "opt-projected", "bloom"])
 def test_slices_of_the_head_are_the_whole(architecture: str) -> None:
     lm = HookedLM(tiny.model(architecture), tiny.tokenizer())
-    normed = lm.norm(lm.read(draw(5, 8)).resid)
+    normed = lm.norm(lm.activations(draw(5, 8)).resid)
     whole = lm.head(normed)
     assert whole.shape == (2, 4, tiny.VOCAB)
     assert whole.dtype == torch.float32
@@ -173,7 +175,7 @@ def test_slices_of_the_head_are_the_whole(architecture: str) -> None:
 
 def test_gradients_flow_through_the_unembedding_only_where_asked_for() -> None:
     lm = HookedLM(tiny.model("mistral"), tiny.tokenizer())
-    hidden = lm.read([[5, 6]]).resid[0, 2]
+    hidden = lm.activations([[5, 6]]).resid[0, 2]
     assert not lm.unembed(hidden).requires_grad
     asked = hidden.clone().requires_grad_()
     lm.unembed(asked).logsumexp(-1).backward()

@@ -49,12 +49,12 @@ def test_a_folder_is_loaded_as_it_is(folder: Path) -> None:
     assert not lm.model.training
     model = hf.AutoModelForCausalLM.from_pretrained(folder)
     ids = lm.encode(["Review: good"])
-    reading = lm.read(["Review: good"])
+    reading = lm.activations(["Review: good"])
     assert reading.logits is not None
     torch.testing.assert_close(reading.logits[0], model(torch.tensor(ids)).logits[0, -1].detach())
     assert load(folder, dtype="bf16").dtype == torch.bfloat16
     assert load(folder, dtype=torch.float16, attn="eager").model.config._attn_implementation == "eager"
-    assert load(folder, device_map="cpu").read(["a"]).resid.shape == (1, 4, 32)
+    assert load(folder, device_map="cpu").activations(["a"]).resid.shape == (1, 4, 32)
 
 
 def test_the_revision_of_a_folder_changes_with_what_is_in_it(folder: Path) -> None:
@@ -80,7 +80,7 @@ def test_the_revision_of_a_folder_changes_with_what_is_in_it(folder: Path) -> No
 def test_the_pocket_models_load_by_name(name: str) -> None:
     lm = load(name)
     assert lm.name == name
-    assert lm.read(["a"]).logits is not None
+    assert lm.activations(["a"]).logits is not None
     assert cached_bytes(resolve(name)) is not None
 
 
@@ -379,17 +379,17 @@ def adapted(*, zero: bool = False, **options: Any) -> Any:
 
 def test_an_adapter_is_switched_without_a_second_copy(folder: Path, tmp_path: Path) -> None:
     adapted().save_pretrained(tmp_path / "lora")
-    plain = load(folder).read(["Review: good"])
+    plain = load(folder).activations(["Review: good"])
     lm = load(folder, adapter=tmp_path / "lora")
     assert lm.adapter == str(tmp_path / "lora")
-    own = lm.read(["Review: good"])
+    own = lm.activations(["Review: good"])
     assert float((own.resid - plain.resid).abs().max()) > 1e-3
     with lm.base():
-        assert torch.equal(lm.read(["Review: good"]).resid, plain.resid)
+        assert torch.equal(lm.activations(["Review: good"]).resid, plain.resid)
         with lm.tuned():
-            assert torch.equal(lm.read(["Review: good"]).resid, own.resid)
-        assert torch.equal(lm.read(["Review: good"]).resid, plain.resid)
-    assert torch.equal(lm.read(["Review: good"]).resid, own.resid)
+            assert torch.equal(lm.activations(["Review: good"]).resid, own.resid)
+        assert torch.equal(lm.activations(["Review: good"]).resid, plain.resid)
+    assert torch.equal(lm.activations(["Review: good"]).resid, own.resid)
 
 
 @pytest.mark.parametrize("trainable", [True, False])
@@ -416,7 +416,7 @@ def test_readings_of_an_adapted_model_are_its_own() -> None:
     ids = [5, 9, 200, 7]
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0, -1]
-    reading = lm.read([ids])
+    reading = lm.activations([ids])
     assert reading.logits is not None
     torch.testing.assert_close(reading.logits[0], logits)
     torch.testing.assert_close(lm.unembed(reading.resid[0, -1]), logits)
@@ -435,7 +435,7 @@ def test_an_adapter_that_does_nothing_is_refused(folder: Path, tmp_path: Path) -
 def test_without_an_adapter_base_changes_nothing_and_tuned_is_refused() -> None:
     lm = HookedLM(tiny.model("mistral"), tiny.tokenizer())
     with lm.base():
-        assert lm.read([[5]]).resid.shape == (1, 4, 32)
+        assert lm.activations([[5]]).resid.shape == (1, 4, 32)
     with pytest.raises(ModelError, match="this model has no adapter"):
         lm.tuned()
 
@@ -513,14 +513,14 @@ def test_weights_that_would_be_left_out_are_named(
 
 def test_weights_left_out_that_are_zero_or_of_another_part_do_no_harm(tmp_path: Path) -> None:
     folder = saved("llama", tmp_path / "zero")
-    plain = load(folder).read([[5, 6]]).logits
+    plain = load(folder).activations([[5, 6]]).logits
     tensors = load_file(folder / "model.safetensors")
     tensors["model.layers.0.self_attn.q_proj.bias"] = torch.zeros(32)
     tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
     tensors["vision_tower.encoder.layers.0.fc.weight"] = torch.ones(4, 4)
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     lm = load(folder)
-    assert torch.equal(lm.read([[5, 6]]).logits, plain)
+    assert torch.equal(lm.activations([[5, 6]]).logits, plain)
     assert lm.loading_notes == ("1 weights of its file are no part of LlamaForCausalLM (vision_tower)",)
 
 
@@ -528,14 +528,14 @@ def test_weights_left_out_that_are_zero_or_of_another_part_do_no_harm(tmp_path: 
 def test_masks_that_old_checkpoints_carry_along_do_no_harm(model_type: str, tmp_path: Path) -> None:
     architectures.model(model_type).save_pretrained(tmp_path)
     tiny.tokenizer().save_pretrained(tmp_path)
-    plain = load(tmp_path).read([[5, 6]]).logits
+    plain = load(tmp_path).activations([[5, 6]]).logits
     tensors = load_file(tmp_path / "model.safetensors")
     part = "attn.attention" if model_type == "gpt_neo" else "attn"
     tensors[f"transformer.h.0.{part}.bias"] = torch.ones(1, 1, 16, 16).tril()
     tensors[f"transformer.h.0.{part}.masked_bias"] = torch.tensor(-1e9)
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     # to rounding: the weights lie at other addresses of the file
-    torch.testing.assert_close(load(tmp_path).read([[5, 6]]).logits, plain, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(load(tmp_path).activations([[5, 6]]).logits, plain, rtol=1e-5, atol=1e-5)
     tensors[f"transformer.h.0.{part}.bias"] = torch.ones(1, 1, 16, 16)
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match="would be left out"):
@@ -548,15 +548,15 @@ def test_blocks_that_only_guess_ahead_are_noted(tmp_path: Path) -> None:
 
 
 def test_the_revision_is_of_the_file_that_is_loaded(folder: Path) -> None:
-    first, plain = checkpoint_fingerprint(folder), load(folder).read([[5, 6]]).logits
+    first, plain = checkpoint_fingerprint(folder), load(folder).activations([[5, 6]]).logits
     model = tiny.model("mistral", seed=3)
     model.save_pretrained(folder / "shards", max_shard_size="20KB")
     for file in (folder / "shards").glob("*safetensors*"):
         file.rename(folder / file.name)
-    assert torch.equal(load(folder).read([[5, 6]]).logits, plain), "transformers takes the one file"
+    assert torch.equal(load(folder).activations([[5, 6]]).logits, plain), "transformers takes the one file"
     assert checkpoint_fingerprint(folder) == first
     (folder / "model.safetensors").unlink()
-    assert not torch.equal(load(folder).read([[5, 6]]).logits, plain)
+    assert not torch.equal(load(folder).activations([[5, 6]]).logits, plain)
     assert checkpoint_fingerprint(folder) != first
 
 
@@ -573,6 +573,6 @@ def test_float16_that_was_not_asked_for_gives_way_to_float32(
     assert lm.dtype is torch.float32
     assert "is loaded in float32: the activations of Gemma3ForCausalLM are" in caplog.text
     own = hf.AutoModelForCausalLM.from_pretrained(tmp_path)(torch.tensor([[5, 6]])).logits[0, -1]
-    torch.testing.assert_close(lm.read([[5, 6]]).logits[0], own.detach())
+    torch.testing.assert_close(lm.activations([[5, 6]]).logits[0], own.detach())
     with pytest.raises(ModelError, match="in float16"):
-        load(tmp_path, dtype=torch.float16).read([[5, 6]])
+        load(tmp_path, dtype=torch.float16).activations([[5, 6]])

@@ -38,57 +38,57 @@ def test_several_pools_are_each_what_it_is_alone(
     dtype: torch.dtype, share: bool, asked: tuple[str, ...]
 ) -> None:
     lm = hooked(dtype=dtype)
-    together = lm.read(PROMPTS, pool=list(asked), share=share, streams=("resid", "mlp_out"))
+    together = lm.activations(PROMPTS, pools=list(asked), share_prefix=share, sites=("resid", "mlp_out"))
     assert together.pools == tuple(sorted(asked, key=lambda pool: pool == "last"))
     assert together.positions is None
     for place, pool in enumerate(together.pools):
-        alone = lm.read(PROMPTS, pool=pool, share=share, streams=("resid", "mlp_out"))
+        alone = lm.activations(PROMPTS, pools=pool, share_prefix=share, sites=("resid", "mlp_out"))
         assert alone.pools == ()
         for name in ("resid", "mlp_out"):
-            assert together.streams[name].shape == (4, 3, len(asked), 32)
+            assert together.sites[name].shape == (4, 3, len(asked), 32)
             torch.testing.assert_close(
-                together.streams[name][:, :, place].float(), alone.streams[name].float(), rtol=1e-5, atol=1e-5
+                together.sites[name][:, :, place].float(), alone.sites[name].float(), rtol=1e-5, atol=1e-5
             )
 
 
 @pytest.mark.parametrize("architecture", ["mistral-window", "gemma2", "bloom", "gpt2", "falcon"])
 def test_several_pools_of_other_architectures(architecture: str) -> None:
     lm = hooked(architecture)
-    together = lm.read(PROMPTS, pool=POOLS)
+    together = lm.activations(PROMPTS, pools=POOLS)
     for place, pool in enumerate(together.pools):
-        wanted = lm.read(PROMPTS, pool=pool, share=False).resid
+        wanted = lm.activations(PROMPTS, pools=pool, share_prefix=False).resid
         torch.testing.assert_close(together.resid[:, :, place], wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_the_last_token_among_pools_is_exact_in_bf16() -> None:
     lm = hooked(dtype=torch.bfloat16)
-    together = lm.read(PROMPTS, pool=("mean", "last")).resid[:, :, 1]
+    together = lm.activations(PROMPTS, pools=("mean", "last")).resid[:, :, 1]
     assert together.dtype == torch.float32
-    assert torch.equal(together, lm.read(PROMPTS, pool="last").resid.float())
+    assert torch.equal(together, lm.activations(PROMPTS, pools="last").resid.float())
 
 
 def test_one_forward_serves_all_pools() -> None:
     lm = hooked()
-    lm.read(PROMPTS)
+    lm.activations(PROMPTS)
     seen = forwards(lm)
-    lm.read(PROMPTS, pool="last")
+    lm.activations(PROMPTS, pools="last")
     alone = list(seen)
     seen.clear()
-    lm.read(PROMPTS, pool=POOLS)
+    lm.activations(PROMPTS, pools=POOLS)
     assert seen == alone
 
 
 @pytest.mark.parametrize(
     ("pool", "message"),
     [
-        (("mean", "median"), "unknown pool='median'"),
+        (("mean", "median"), "unknown pool 'median'"),
         ((), "no pool asked for"),
         (("mean", "mean"), "names one twice"),
     ],
 )
 def test_pools_that_cannot_be_used_are_named(pool: Any, message: str) -> None:
     with pytest.raises(ModelError) as caught:
-        hooked().read(PROMPTS, pool=pool)
+        hooked().activations(PROMPTS, pools=pool)
     assert message in str(caught.value)
 
 
@@ -104,7 +104,9 @@ def test_tokenized_prompts_are_read_as_the_prompts_they_come_from(bos: bool) -> 
     assert {prompt.has_bos for prompt in tokenized} == {bos}
     assert tokenized == lm.tokenize(tokenized)
     for pool in POOLS:
-        assert torch.equal(lm.read(tokenized, pool=pool).resid, lm.read(given, pool=pool).resid)
+        assert torch.equal(
+            lm.activations(tokenized, pools=pool).resid, lm.activations(given, pools=pool).resid
+        )
 
 
 def test_tokens_of_block_and_question_are_those_that_hold_their_characters() -> None:
@@ -117,25 +119,25 @@ def test_tokens_of_block_and_question_are_those_that_hold_their_characters() -> 
         }
         assert found.question is not None
         assert list(range(*found.question)) == inside["question"]
-        assert found.block_tokens == len(inside["block"])
+        assert found.few_shot_tokens == len(inside["few_shot"])
         assert found.name == f"item {prompt.item!r} (en)"
 
 
 def test_token_ids_and_texts_have_no_question_that_is_known() -> None:
     lm = hooked()
     ids, text = lm.tokenize([draw(5)[0], "a text"])
-    assert (ids.question, ids.block_tokens, ids.has_bos) == (None, None, False)
-    assert (text.question, text.block_tokens, text.has_bos) == (None, None, True)
+    assert (ids.question, ids.few_shot_tokens, ids.has_bos) == (None, None, False)
+    assert (text.question, text.few_shot_tokens, text.has_bos) == (None, None, True)
     with pytest.raises(ModelError, match="prompt 0 has no token in its question, or none that is known"):
-        lm.read([ids], pool="question")
+        lm.activations([ids], pools="question")
     with pytest.raises(ModelError, match="give a list of prompts"):
         lm.tokenize(PROMPTS[0])
     long = TokenizedPrompt([5] * 300, "item 'long' (is)", None, None, False)
     with pytest.raises(ModelError, match=r"item 'long' \(is\) is 300 tokens long"):
-        lm.read([long])
+        lm.activations([long])
 
 
-# Readers
+# AnswerLanguages
 
 
 def test_a_reader_runs_a_block_once_for_lists_that_share_it_and_reads_the_same_bits() -> None:
@@ -144,8 +146,8 @@ def test_a_reader_runs_a_block_once_for_lists_that_share_it_and_reads_the_same_b
     lists = [[[*block, end, 7] for end in ends] for block, ends in (
         (first, (5, 6, 8)), (first, (9, 11)), (second, (5, 6)), (first, (5, 9)),
     )]  # fmt: skip
-    alone = [lm.read(part, pool=["mean", "last"]).resid for part in lists]
-    reader = lm.reader(pool=["mean", "last"])
+    alone = [lm.activations(part, pools=["mean", "last"]).resid for part in lists]
+    reader = lm.reader(pools=["mean", "last"])
     seen = forwards(lm)
     for part, wanted in zip(lists, alone, strict=True):
         found = torch.empty_like(wanted)

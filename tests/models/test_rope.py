@@ -37,7 +37,7 @@ def test_batches_and_blocks_do_not_change_what_is_read(share):
     prompts = _prompts([20, 22, LIMIT, LIMIT + 1, 30, 30, 18])
     with torch.inference_mode():  # the slow reference: every prompt in a forward of its own
         alone = [lm(torch.tensor([ids])).logits[0, -1].float() for ids in prompts]
-    for reading in model.stream(prompts, layers=[-1], share=share, batch_tokens=10_000):
+    for reading in model.iter_activations(prompts, layers=[-1], share_prefix=share, batch_tokens=10_000):
         for row, index in enumerate(reading.index.tolist()):
             torch.testing.assert_close(reading.logits[row], alone[index], rtol=1e-4, atol=1e-4)
 

@@ -57,7 +57,12 @@ def test_equal_the_slow_definition(model, share, batch_tokens):
     ]
     seen = []
     scores = score_answers(
-        model, prompts, answers, share=share, batch_tokens=batch_tokens, progress=lambda *n: seen.append(n)
+        model,
+        prompts,
+        answers,
+        share_prefix=share,
+        batch_tokens=batch_tokens,
+        progress=lambda *n: seen.append(n),
     )
     ids, paths = answer_paths(model, prompts, answers)
     assert ids == model.encode(prompts)
@@ -134,11 +139,11 @@ def test_wordings_add_up_and_none_counts_twice(model):
 @settings(max_examples=8, deadline=None)
 @given(
     answers=st.lists(st.text("abпо犬ा", min_size=1, max_size=4), min_size=1, max_size=6, unique=True),
-    share=st.booleans(),
+    share_prefix=st.booleans(),
 )
-def test_answers_are_scored_as_if_each_were_alone_and_sum_to_at_most_one(answers, share):
+def test_answers_are_scored_as_if_each_were_alone_and_sum_to_at_most_one(answers, share_prefix):
     model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
-    (score,) = score_answers(model, ['a: "'], [answers], share=share)
+    (score,) = score_answers(model, ['a: "'], [answers], share_prefix=share_prefix)
     assert np.exp(score.log_probs).sum(0).max() <= 1 + 1e-6
     for answer, values in zip(answers, score.log_probs, strict=True):
         (alone,) = score_answers(model, ['a: "'], [[answer]])

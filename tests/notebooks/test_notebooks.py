@@ -62,4 +62,4 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
     figures = [o for o in outputs if "application/vnd.plotly.v1+json" in o.get("data", {})]
     assert figures and all(o["data"]["application/vnd.plotly.v1+json"]["data"] for o in figures)
     # Warnings of libraries are noise a reader would wonder about.
-    assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
+    assert [o.text for o in outputs if o.output_type == "site" and o.name == "stderr"] == []

@@ -129,18 +129,18 @@ def _looked_at(result: Result) -> None:
 def saved(tmp_path: Path, kind: str) -> tuple[Path, Load]:
     """A real result of a kind, small, and what loads it."""
     folder = tmp_path / "result"
-    if kind in ("before-after", "alignment-comparison"):
+    if kind in ("comparison", "alignment-comparison"):
         before_after.whole(tmp_path)
         _without_hashes(tmp_path)
-        place = tmp_path if kind == "before-after" else tmp_path / "alignment"
-        loads: Any = ComparisonResult if kind == "before-after" else AlignmentComparison
+        place = tmp_path if kind == "comparison" else tmp_path / "alignment"
+        loads: Any = ComparisonResult if kind == "comparison" else AlignmentComparison
         return place, lambda: loads.load(place)
     made: Result
     if kind == "lens":
         made = before_after.lens(("en", "ja"), items=3)
     elif kind == "evaluation":
         made = before_and_after({"en": (2, 1, 1, 2), "ja": (1, 2, 1, 2)})
-    elif kind == "comparison":
+    elif kind == "evaluation-comparison":
         made = compare_evaluations(before_and_after({"en": (2, 1, 1, 2), "ja": (1, 2, 1, 2)}))
     elif kind == "pca":
         made = pca(small_store(tmp_path / "store", items=2), layers=1)
@@ -180,9 +180,9 @@ def _training(folder: Path) -> TrainingResult:
 
 
 KINDS: dict[str, type[Result]] = {
-    "lens": LensResult, "evaluation": EvaluationResult, "comparison": EvaluationComparison, "pca": PCAResult,
+    "lens": LensResult, "evaluation": EvaluationResult, "evaluation-comparison": EvaluationComparison, "pca": PCAResult,
     "alignment": AlignmentResult, "explore": ExplorerResult, "training": TrainingResult,
-    "alignment-comparison": AlignmentComparison, "before-after": ComparisonResult,
+    "alignment-comparison": AlignmentComparison, "comparison": ComparisonResult,
 }  # fmt: skip
 
 
@@ -193,13 +193,13 @@ def test_results(tmp_path: Path, kind: str) -> None:
     def loaded() -> None:
         found = load()
         if kind not in (
-            "before-after",
+            "comparison",
             "alignment-comparison",
         ):  # their tables are looked at in the other kinds
             _looked_at(found)  # type: ignore[arg-type]
 
     assert tried(loaded, "as it was")
-    spoilt_json(folder / "metadata.json", loaded if kind != "before-after" else load)
+    spoilt_json(folder / "metadata.json", loaded if kind != "comparison" else load)
     for table in sorted(folder.glob("*.parquet")):
         spoilt_table(table, load)
     for tensors in sorted(folder.glob("*.safetensors")):

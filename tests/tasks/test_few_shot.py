@@ -7,7 +7,7 @@ from paper_folder import FORMATS, write_json, write_task
 
 from latentlang.errors import InputError
 from latentlang.tasks import task
-from latentlang.tasks.few_shot import FewShotBlocks, parse_item_format
+from latentlang.tasks.few_shot import FewShotPrefixes, parse_item_format
 from latentlang.tasks.labels import KINDS, NLI, SENTIMENT, wording, words
 
 NLI_BLOCK = (
@@ -97,7 +97,7 @@ def test_as_published_uses_the_block_to_the_letter(data):
     built = task("nli", data=data, protocol="as-published", answers="en")
     prompts = built.prompts("ru")
     assert len(prompts) == 36
-    assert {p.block for p in prompts} == {RU_BLOCK + "\n"}
+    assert {p.few_shot for p in prompts} == {RU_BLOCK + "\n"}
     assert prompts[7].text == (
         RU_BLOCK + '\nПредпосылка: ru premise number 7\nГипотеза: ru hypothesis number 7\nОтвечать: "'
     )
@@ -107,7 +107,7 @@ def test_as_published_uses_the_block_to_the_letter(data):
 
 
 def test_corrected_asks_the_same_examples_in_sound_words(data):
-    block = task("nli", data=data).prompts("ru")[0].block
+    block = task("nli", data=data).prompts("ru")[0].few_shot
     assert block.startswith(
         'Посылка: p0\nГипотеза: h0\nОтвет: "следствие"\nПосылка: p1\nГипотеза: h1\nОтвет: "нейтрально"\n'
     )
@@ -115,7 +115,8 @@ def test_corrected_asks_the_same_examples_in_sound_words(data):
     assert block.count("\nОтвет: ") == 6
     ox = task("nli", data=data, answers="agnostic").prompts("en", shots=2)[0]
     assert (
-        ox.block == 'Premise: p0\nHypothesis: h0\nAnswer: "ox"\nPremise: p1\nHypothesis: h1\nAnswer: "goat"\n'
+        ox.few_shot
+        == 'Premise: p0\nHypothesis: h0\nAnswer: "ox"\nPremise: p1\nHypothesis: h1\nAnswer: "goat"\n'
     )
     assert len(task("nli", data=data).prompts("ru")) == 36
 
@@ -128,7 +129,7 @@ def test_examples_of_irregular_blocks_are_read(tmp_path):
     content = json.loads(path.read_text(encoding="utf-8"))
     content["nli"]["en"]["blocks"]["en"] = crooked
     write_json(path, content)
-    found = FewShotBlocks(NLI, path).examples("en", "same")
+    found = FewShotPrefixes(NLI, path).examples("en", "same")
     assert [(item.label, item.texts) for item in found] == [
         ("entailment", ("p0", "h0")),
         ("neutral", ("p1", "h1")),
@@ -146,7 +147,7 @@ def test_a_block_comes_apart_into_what_it_was_made_of(tmp_path_factory, examples
     block = "".join(form.example((text,), own[label]) for label, text in examples)
     entry = {"blocks": {"en": block}, "item_format": {"en": FORMATS["sentiment"]}}
     path = write_json(tmp_path_factory.mktemp("blocks") / "b.json", {"sentiment": {"same": entry}})
-    found = FewShotBlocks(SENTIMENT, path).examples("en", "same")
+    found = FewShotPrefixes(SENTIMENT, path).examples("en", "same")
     assert [(item.label, *item.texts) for item in found] == examples
 
 
@@ -154,8 +155,8 @@ def test_a_block_comes_apart_into_what_it_was_made_of(tmp_path_factory, examples
     ("options", "asked", "message"),
     [
         ({"protocol": "as-published"}, {}, "no nli blocks with answers='same', only en"),
-        ({"protocol": "as-published", "answers": "en"}, {"shots": 2}, "block has 6 examples, not 2"),
-        ({"answers": "en"}, {"shots": 7}, "block for 'ru' has 6 examples, not 7"),
+        ({"protocol": "as-published", "answers": "en"}, {"shots": 2}, "prefix has 6 examples, not 2"),
+        ({"answers": "en"}, {"shots": 7}, "prefix for 'ru' has 6 examples, not 7"),
         ({"answers": "en"}, {"language": "de"}, "nli / en has no blocks for 'de'"),
     ],
 )
@@ -170,14 +171,14 @@ def test_a_block_that_does_not_follow_its_format_is_named(tmp_path):
     content["nli"]["en"]["blocks"]["en"] = NLI_BLOCK.replace('"neutral"', '"perhaps"', 1)
     write_json(path, content)
     with pytest.raises(InputError, match="block for 'en' does not follow its item format in example 2"):
-        FewShotBlocks(NLI, path).examples("en", "en")
+        FewShotPrefixes(NLI, path).examples("en", "en")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "no few-shot blocks for 'nli' .it has no tasks"),
-        ({"sentiment": {}}, "no few-shot blocks for 'nli' .it has sentiment"),
+        ([], "no few-shot prefixes for 'nli' .it has no tasks"),
+        ({"sentiment": {}}, "no few-shot prefixes for 'nli' .it has sentiment"),
         ({"nli": {"en": {"blocks": {"en": "x"}}}}, "nli / en needs 'item_format'"),
         ({"nli": {"en": {"blocks": {"en": 3}, "item_format": {}}}}, "nli / en needs 'blocks'"),
         ({"nli": {"en": "text"}}, "nli / en needs 'blocks'"),
@@ -194,4 +195,4 @@ def test_blocks_of_other_tasks_in_the_folder_are_no_fault(tmp_path):
     blocks_file(tmp_path / "few_shot_blocks.json")
     built = task("sentiment", data=write_task(tmp_path, "sentiment", ["en"]))
     assert "blocks" not in built.settings
-    assert built.prompts("en")[0].block.count('"\n') == 2
+    assert built.prompts("en")[0].few_shot.count('"\n') == 2

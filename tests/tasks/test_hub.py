@@ -114,7 +114,7 @@ def test_xnli_is_the_nli_task(tmp_path):
     assert (
         prompt.question == "前提: zh test premise 7\n假设: zh test hypothesis 7" and prompt.cue == '\n答案: "'
     )
-    assert prompt.block.startswith("前提: zh validation premise ") and prompt.block.endswith(
+    assert prompt.few_shot.startswith("前提: zh validation premise ") and prompt.few_shot.endswith(
         '\n答案: "蕴含"\n'
     )
     assert built.settings["data"] == f"hub:{tmp_path}" and not built.notes
@@ -123,7 +123,7 @@ def test_xnli_is_the_nli_task(tmp_path):
 def test_examples_come_from_validation_with_labels_in_turn_and_the_same_in_every_language(tmp_path):
     built = ll.task("nli", data=f"hub:{_xnli(tmp_path, ['en', 'fr'])}", answers="en")
     for seed in range(3):
-        blocks = {code: built.prompts(code, seed=seed)[0].block for code in ("en", "fr")}
+        blocks = {code: built.prompts(code, seed=seed)[0].few_shot for code in ("en", "fr")}
         assert " test " not in blocks["en"] + blocks["fr"]
         numbers = {
             code: [line.rsplit(" ", 1)[1] for line in text.splitlines() if " premise " in line]
@@ -133,9 +133,9 @@ def test_examples_come_from_validation_with_labels_in_turn_and_the_same_in_every
         assert [int(n) % 3 for n in numbers["en"]] == [0, 1, 2, 0, 1, 2]
         order = [[(p.item, p.label) for p in built.prompts(code, seed=seed)] for code in ("en", "fr")]
         assert order[0] == order[1]
-    assert built.prompts("en", seed=0)[0].block != built.prompts("en", seed=1)[0].block
+    assert built.prompts("en", seed=0)[0].few_shot != built.prompts("en", seed=1)[0].few_shot
     assert [p.label for p in built.prompts("en", items=6)] == [*KINDS["nli"].labels] * 2
-    assert built.prompts("en", shots=0)[0].block == ""
+    assert built.prompts("en", shots=0)[0].few_shot == ""
     with pytest.raises(InputError, match="has 18 few-shot examples with labels in turn, not 19"):
         built.prompts("en", shots=19)
 
@@ -150,7 +150,7 @@ def test_pawsx_is_the_paraphrase_task(tmp_path):
     ]
     prompt = next(p for p in built.prompts("ja") if p.item == "0004")
     assert "ja test one 4" in prompt.question and "ja test two 4" in prompt.question
-    assert built.prompts("ja")[0].block.count("ja validation one") == 4
+    assert built.prompts("ja")[0].few_shot.count("ja validation one") == 4
 
 
 def test_untranslated_and_disagreeing_items_are_left_out_in_all_languages(tmp_path):
@@ -168,7 +168,7 @@ def test_untranslated_and_disagreeing_items_are_left_out_in_all_languages(tmp_pa
     assert set(orders[0]) == kept and orders[0] == orders[1] == orders[2]
     assert "4 items are untranslated or labelled otherwise" in built.notes["ja"]
     assert all(
-        "one 1\n" not in built.prompts(code, seed=s)[0].block for code in ("en", "de") for s in range(9)
+        "one 1\n" not in built.prompts(code, seed=s)[0].few_shot for code in ("en", "de") for s in range(9)
     )
 
 

@@ -75,8 +75,8 @@ def test_items_are_balanced_parallel_and_told_apart_in_every_language(name):
     for code in PAPER20:
         prompts = built.prompts(code)
         assert [(p.item, p.label) for p in prompts] == reference
-        assert len({p.block for p in prompts}) == 1
-        assert all(p.text == p.block + p.question + p.cue for p in prompts)
+        assert len({p.few_shot for p in prompts}) == 1
+        assert all(p.text == p.few_shot + p.question + p.cue for p in prompts)
         assert not any("{" in p.question for p in prompts)
         for item in EmbeddedPairs(built.kind).items(code):
             assert item.texts[0] != item.texts[1], (code, item)
@@ -97,9 +97,9 @@ def test_no_item_stands_in_its_block_and_items_do_not_depend_on_shots(name):
     for shots in (0, 1, built.default_shots, 6):
         prompts = built.prompts("de", shots=shots)
         assert [p.item for p in prompts] == [p.item for p in built.prompts("de")]
-        assert prompts[0].block.count('"\n') == shots
-        assert not any(p.question + p.cue in p.block for p in prompts)
-    assert built.prompts("de", seed=1)[0].block != built.prompts("de")[0].block
+        assert prompts[0].few_shot.count('"\n') == shots
+        assert not any(p.question + p.cue in p.few_shot for p in prompts)
+    assert built.prompts("de", seed=1)[0].few_shot != built.prompts("de")[0].few_shot
 
 
 def test_prompts_read_as_in_the_paper():
@@ -123,7 +123,7 @@ def test_answer_modes():
     assert nli.answers("ja") == {"entailment": ("含意",), "neutral": ("中立",), "contradiction": ("矛盾",)}
     assert nli.wrong_labels("neutral") == ("entailment", "contradiction")
     assert task("nli", answers="en").answers("ja")["neutral"] == ("neutral",)
-    assert '"neutral"' in task("nli", answers="en").prompts("ja")[0].block
+    assert '"neutral"' in task("nli", answers="en").prompts("ja")[0].few_shot
     assert task("nli", answers="agnostic").answers("ja")["entailment"] == ("ox",)
     assert task("paraphrase", answers="agnostic").answers("sw") == {"same": ("ox",), "different": ("horse",)}
     assert task("nli", protocol="as-published").answers("sw")["neutral"] == ("upande wowote",)

@@ -28,9 +28,9 @@ def test_twenty_languages_are_read_and_stay_parallel(tmp_path, name, shots):
         assert order == reference
         assert len(prompts) == 36 - shots
         assert len(set(Counter(label for _, label in order).values())) == 1
-        assert len({p.block for p in prompts}) == 1
-        assert prompts[0].block.count('"\n') == shots
-        assert not any(f"{p.question}\n" in p.block for p in prompts)
+        assert len({p.few_shot for p in prompts}) == 1
+        assert prompts[0].few_shot.count('"\n') == shots
+        assert not any(f"{p.question}\n" in p.few_shot for p in prompts)
         assert all(f"{code} " in p.question for p in prompts)
 
 
@@ -47,7 +47,7 @@ def test_a_prompt_reads_as_in_the_paper(tmp_path):
 def test_examples_come_from_each_label_even_where_files_are_sorted(tmp_path):
     labels = {"en": ["same"] * 20 + ["different"] * 20}
     built = task("paraphrase", data=write_task(tmp_path, "paraphrase", ["en"], labels=labels))
-    answers = [line for line in built.prompts("en")[0].block.split("\n") if line.startswith("Answer")]
+    answers = [line for line in built.prompts("en")[0].few_shot.split("\n") if line.startswith("Answer")]
     assert answers == ['Answer: "same"', 'Answer: "different"'] * 2
 
 
@@ -56,7 +56,7 @@ def test_fewer_shots_do_not_change_the_items(tmp_path):
     full = [p.item for p in built.prompts("en")]
     assert [p.item for p in built.prompts("en", shots=2)] == full
     assert [p.item for p in built.prompts("en", shots=0)] == full
-    assert built.prompts("en", shots=0)[0].block == ""
+    assert built.prompts("en", shots=0)[0].few_shot == ""
     assert len(built.prompts("en", shots=9)) == len(full) - 3
 
 

@@ -47,7 +47,7 @@ def test_items_are_the_same_in_every_language(folder):
     built = task("reading", data=f"hub:{folder}")
     one, other = (built.prompts(code, items=5, shots=2, seed=3) for code in ("en", "ja"))
     assert [(p.item, p.label) for p in one] == [(p.item, p.label) for p in other]
-    assert one[0].block.count('Answer: "') == 2 and one[0].block != other[0].block
+    assert one[0].few_shot.count('Answer: "') == 2 and one[0].few_shot != other[0].few_shot
     shown = {p.item for p in built.prompts("en", shots=0)} - {
         p.item for p in built.prompts("en", shots=2, seed=3)
     }

@@ -52,7 +52,7 @@ def test_items_are_balanced_parallel_and_never_their_own_example():
         reference = reference or ids
         assert ids == reference
         assert len(set(ids)) == 40
-        assert not any(p.question + "\n" in p.block for p in prompts)
+        assert not any(p.question + "\n" in p.few_shot for p in prompts)
 
 
 def test_answer_modes():
@@ -62,7 +62,7 @@ def test_answer_modes():
         "positive": ("ox",),
         "negative": ("horse",),
     }
-    assert '"ox"' in task("sentiment", answers="agnostic").prompts("ja")[0].block
+    assert '"ox"' in task("sentiment", answers="agnostic").prompts("ja")[0].few_shot
 
 
 def test_adjective_splits():

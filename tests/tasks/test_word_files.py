@@ -95,7 +95,7 @@ def test_a_cloze_prompt_reads_as_in_wendler(folder):
     for code in built.languages:
         prompts = built.prompts(code)
         assert len(prompts) == 4
-        assert len({p.block for p in prompts}) == 1
+        assert len({p.few_shot for p in prompts}) == 1
         for prompt in prompts:
             lines = prompt.text.split("\n")
             assert len(lines) == 3
@@ -103,11 +103,11 @@ def test_a_cloze_prompt_reads_as_in_wendler(folder):
             assert built.answers(code)[prompt.label][0] not in lines[2]
             assert built.answers("en")[prompt.label] == (prompt.label.removeprefix("word/"),)
     first = built.prompts("zh", shots=1)[0]
-    word = first.block.split('"')[3]
+    word = first.few_shot.split('"')[3]
     assert first.text == f'"_"是可以描述的。答案："{word}"。\n"_"是可以描述的。答案："'
     assert built.prompts("fr", shots=0)[0].text == 'On peut décrire une "___". Réponse : "'
     assert [p.item for p in built.prompts("de", items=3)] == [p.item for p in built.prompts("zh", items=3)]
-    assert built.prompts("de", seed=1)[0].block != built.prompts("de")[0].block
+    assert built.prompts("de", seed=1)[0].few_shot != built.prompts("de")[0].few_shot
 
 
 def test_sentences_that_every_language_has_come_first(folder):

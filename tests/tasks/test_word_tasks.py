@@ -25,8 +25,8 @@ def test_no_concept_stands_in_its_own_block_and_no_answer_is_given_away(code):
     prompts = words.prompts(code)
     assert len(prompts) == len(embedded_concepts()) - words.default_shots
     for prompt in prompts:
-        assert f'{prompt.question}"' not in prompt.block
-        assert prompt.block == prompts[0].block
+        assert f'{prompt.question}"' not in prompt.few_shot
+        assert prompt.few_shot == prompts[0].few_shot
         assert prompt.spans["cue"][1] == len(prompt.text)
 
 

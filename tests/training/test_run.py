@@ -132,7 +132,7 @@ def test_the_adapter_is_loaded_by_its_folder(
 
 
 def _logits(model: HookedLM, texts: list[str]) -> torch.Tensor:
-    found = model.read(texts, layers=[model.n_layers]).logits
+    found = model.activations(texts, layers=[model.n_layers]).logits
     assert found is not None
     return found
 

@@ -11,7 +11,7 @@ import pytest
 import tiny
 import torch
 
-from latentlang.answers import answer_sets, counted, token_bytes
+from latentlang.answers import answer_sets, select_tokens, token_bytes
 from latentlang.errors import InputError
 from latentlang.installing import install_command
 from latentlang.lens import explore
@@ -20,7 +20,7 @@ from latentlang.tasks import Concept, Prompt, WordTask, task
 from latentlang.widgets import explorer
 from latentlang.widgets.html import WINDOW, heat_map, language_table, top_tokens, window
 from latentlang.widgets.lens_explorer import LensExplorer
-from latentlang.widgets.prompt_session import Look, guess
+from latentlang.widgets.prompt_session import PromptSession, guess
 
 PROMPT = 'Français: "fleur" - Deutsch: "'
 
@@ -113,16 +113,16 @@ def test_words_equal_the_slow_reference(pocket):
         for code in ("en", "fr", "de", "ru")
     }
     sets = answer_sets(token_bytes(pocket.tokenizer), answers, cue='"', scope="same")
-    reading = pocket.read([PROMPT], positions="last")
+    reading = pocket.activations([PROMPT], positions="last")
     probabilities = pocket.unembed(reading.resid[0]).double().softmax(-1).numpy()
     for code in answers:
-        ids = counted(sets, code, "nature/flower").ids
+        ids = select_tokens(sets, code, "nature/flower").ids
         for layer in range(1, pocket.n_layers + 1):
             place = reading.layers.index(layer)
             assert words.at[(code, layer), "answer"] == pytest.approx(
                 probabilities[place, ids].sum(), rel=1e-4
             )
-            wrong = [probabilities[place, counted(sets, code, name).ids].sum() for name in labels[1:]]
+            wrong = [probabilities[place, select_tokens(sets, code, name).ids].sum() for name in labels[1:]]
             null = words.at[(code, layer), "null"]
             assert min(wrong) - 1e-9 <= null <= max(wrong) + 1e-9
 
@@ -161,7 +161,7 @@ def test_memory_that_ends_is_told_too(pocket, monkeypatch):
     def fail(*_args, **_options):
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
 
-    monkeypatch.setattr(pocket, "read", fail)
+    monkeypatch.setattr(pocket, "activations", fail)
     widget.prompt.value = "other"
     assert "CUDA out of memory. Tried to allocate 2 GiB" in _text(widget.message.value)
     assert not widget.read.disabled
@@ -237,7 +237,7 @@ def test_the_window_holds_the_chosen_token():
 def test_text_from_model_and_data_is_escaped():
     hostile = "<script>alert('x')</script>"
     table = pd.DataFrame({
-        "stream": "resid", "position": 0, "token": hostile, "layer": [1, 2], "rank": 1, "text": hostile,
+        "site": "resid", "position": 0, "token": hostile, "layer": [1, 2], "rank": 1, "text": hostile,
         "probability": [0.2, 0.95], "entropy": 1.0, "kl": 0.0, "id": 3,
     })  # fmt: skip
     words = pd.DataFrame({
@@ -257,7 +257,7 @@ def test_a_prompt_object_brings_its_label(pocket):
 
 
 def test_a_look_reads_after_any_token(pocket):
-    look = Look.at(pocket, PROMPT, top=1)
+    look = PromptSession.at(pocket, PROMPT, top=1)
     words = look.words(task("translation", source="fr"), "nature/flower", ["en"], 0)
     assert words["answer"].between(0, 1).all() and list(words["layer"]) == list(look.layers)
     assert look.words(task("translation", source="fr"), "no/such", ["en"], 0).empty

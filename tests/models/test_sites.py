@@ -1,4 +1,4 @@
-"""Positions, pooled spans, and the streams inside the blocks."""
+"""Positions, pooled spans, and the sites inside the blocks."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def hooked(architecture: str = "mistral", **changes: Any) -> HookedLM:
 def test_attention_and_mlp_add_up_to_the_stream(architecture: str, dtype: torch.dtype) -> None:
     lm = hooked(architecture, dtype=dtype)
     prompts = draw(9, 5, 14)
-    reading = lm.read(prompts, streams=INSIDE, positions="all")
+    reading = lm.activations(prompts, sites=INSIDE, positions="all")
     assert reading.layers == (1, 2, 3)
-    before = lm.read(prompts, layers=[0, 1, 2], positions="all").resid
+    before = lm.activations(prompts, layers=[0, 1, 2], positions="all").resid
     total = before + reading.attn_out + reading.mlp_out
     allowed = 1e-5 if dtype == torch.float32 else 3e-2
     assert float((total - reading.resid).float().abs().max()) <= allowed * float(reading.resid.abs().max())
@@ -36,9 +36,9 @@ def test_attention_and_mlp_add_up_to_the_stream(architecture: str, dtype: torch.
         assert float(part.float().abs().max()) > 1e-3
     if architecture in PARALLEL:
         with pytest.raises(ModelError, match="side by side"):
-            lm.read(prompts, streams="resid_mid")
+            lm.activations(prompts, sites="resid_mid")
     else:
-        middle = lm.read(prompts, streams=("resid_mid",), positions="all").resid_mid
+        middle = lm.activations(prompts, sites=("resid_mid",), positions="all").resid_mid
         assert float((before + reading.attn_out - middle).float().abs().max()) <= allowed * float(
             middle.abs().max()
         )
@@ -60,29 +60,29 @@ def test_streams_are_what_plain_hooks_see() -> None:
         lm.model(torch.tensor([ids]))
     for handle in handles:
         handle.remove()
-    reading = lm.read([ids], layers=[2], streams=("attn_out", "mlp_out", "resid_mid"), positions="all")
+    reading = lm.activations([ids], layers=[2], sites=("attn_out", "mlp_out", "resid_mid"), positions="all")
     for name, own in seen.items():
-        assert torch.equal(reading.streams[name][0, 0], own[0]), name
+        assert torch.equal(reading.sites[name][0, 0], own[0]), name
 
 
 def test_a_post_norm_is_part_of_what_a_block_adds() -> None:
-    recipe = hooked("gemma2")._recipes[0]
+    recipe = hooked("gemma2")._layouts[0]
     assert (recipe.attention, recipe.mlp) == ("post_attention_layernorm", "post_feedforward_layernorm")
-    assert hooked("granite")._recipes[0].factor == 0.5
-    assert hooked("bloom")._recipes[0].summed
+    assert hooked("granite")._layouts[0].factor == 0.5
+    assert hooked("bloom")._layouts[0].summed
 
 
 def test_a_block_whose_parts_do_not_add_up_is_refused() -> None:
     lm = hooked("opt-projected")
-    with pytest.raises(ModelError, match=r"cannot be told apart in block 1 .* only the stream 'resid'"):
-        lm.read([[5, 6]], streams=("attn_out",))
-    assert lm.read([[5, 6]]).resid.shape == (1, 4, 32)
+    with pytest.raises(ModelError, match=r"cannot be told apart in block 1 .* only the site 'resid'"):
+        lm.activations([[5, 6]], sites=("attn_out",))
+    assert lm.activations([[5, 6]]).resid.shape == (1, 4, 32)
 
 
 def test_positions_are_counted_from_either_end() -> None:
     lm = hooked()
     prompts = draw(9, 5)
-    reading = lm.read(prompts, positions=[0, 2, -1, -3])
+    reading = lm.activations(prompts, positions=[0, 2, -1, -3])
     assert reading.positions is not None
     assert reading.positions.tolist() == [[0, 2, 8, 6], [0, 2, 4, 2]]
     for row, ids in enumerate(prompts):
@@ -93,12 +93,12 @@ def test_positions_are_counted_from_either_end() -> None:
 def test_positions_per_prompt_and_all_positions_are_filled_up() -> None:
     lm = hooked()
     prompts = draw(4, 7)
-    every = lm.read(prompts, positions="all", batch_tokens=1)
+    every = lm.activations(prompts, positions="all", batch_tokens=1)
     assert every.positions is not None
     assert every.positions.tolist() == [[0, 1, 2, 3, -1, -1, -1], list(range(7))]
     assert every.resid.shape == (2, 4, 7, 32)
     assert not every.resid[0, :, 4:].any()
-    some = lm.read(prompts, positions=[[1], [0, -1]])
+    some = lm.activations(prompts, positions=[[1], [0, -1]])
     assert some.positions is not None
     assert some.positions.tolist() == [[1, -1], [0, 6]]
     torch.testing.assert_close(some.resid[1, :, 1], every.resid[1, :, 6], rtol=1e-5, atol=1e-5)
@@ -108,8 +108,8 @@ def test_positions_per_prompt_and_all_positions_are_filled_up() -> None:
 def test_layers_are_chosen_in_any_order() -> None:
     lm = hooked()
     ids = draw(6)
-    every = lm.read(ids).resid
-    chosen = lm.read(ids, layers=[3, 0, -1, -2])
+    every = lm.activations(ids).resid
+    chosen = lm.activations(ids, layers=[3, 0, -1, -2])
     assert chosen.layers == (3, 0, 3, 2)
     assert torch.equal(chosen.resid, every[:, [3, 0, 3, 2]])
 
@@ -117,8 +117,8 @@ def test_layers_are_chosen_in_any_order() -> None:
 def test_logits_may_be_left_out() -> None:
     lm = hooked()
     ids = draw(6, 9)
-    assert lm.read(ids, logits=False).logits is None
-    assert torch.equal(lm.read(ids, logits=False).resid, lm.read(ids).resid)
+    assert lm.activations(ids, logits=False).logits is None
+    assert torch.equal(lm.activations(ids, logits=False).resid, lm.activations(ids).resid)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -132,7 +132,8 @@ def test_pools_are_means_over_their_spans(dtype: torch.dtype, share: bool) -> No
     ]
     encoded = lm.encode(prompts)
     readings = {
-        pool: lm.read(prompts, pool=pool, share=share) for pool in ("mean", "mean_no_bos", "question", "last")
+        pool: lm.activations(prompts, pools=pool, share_prefix=share)
+        for pool in ("mean", "mean_no_bos", "question", "last")
     }
     for row, (prompt, ids) in enumerate(zip(prompts, encoded, strict=True)):
         assert ids[0] == tiny.BOS
@@ -162,19 +163,19 @@ def test_a_question_that_begins_inside_the_shared_tokens_is_pooled_whole() -> No
         Prompt("0", "en", "x", block, f"Review: the same beginning, {end}", ":") for end in ("bad", "so good")
     ]
     prompts.append(Prompt("2", "en", "x", block[: len(block) // 2], "Review: the", ":"))
-    plain, shared = (lm.read(prompts, pool="question", share=share) for share in (False, True))
+    plain, shared = (lm.activations(prompts, pools="question", share_prefix=share) for share in (False, True))
     torch.testing.assert_close(shared.resid, plain.resid, rtol=1e-5, atol=1e-5)
 
 
 def test_pools_work_on_streams_inside_the_blocks() -> None:
     lm = hooked("falcon")
     prompts = draw(9, 12)
-    pooled = lm.read(prompts, pool="mean", streams=INSIDE)
-    every = lm.read(prompts, positions="all", streams=INSIDE)
+    pooled = lm.activations(prompts, pools="mean", sites=INSIDE)
+    every = lm.activations(prompts, positions="all", sites=INSIDE)
     for name in INSIDE:
         for row, ids in enumerate(prompts):
-            wanted = every.streams[name][row, :, : len(ids)].mean(1)
-            torch.testing.assert_close(pooled.streams[name][row], wanted, rtol=1e-5, atol=1e-5)
+            wanted = every.sites[name][row, :, : len(ids)].mean(1)
+            torch.testing.assert_close(pooled.sites[name][row], wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -183,11 +184,11 @@ def test_pools_work_on_streams_inside_the_blocks() -> None:
         ({"layers": [4]}, "layer 4 does not exist; this model has 0 (embeddings) to 3"),
         ({"layers": "every"}, "layers='every'"),
         ({"layers": []}, "no layer asked for"),
-        ({"layers": [0, 1], "streams": ("attn_out",)}, "layer 0 is the embeddings and has no 'attn_out'"),
-        ({"streams": ("residual",)}, "unknown stream 'residual'; known: resid, attn_out, mlp_out, resid_mid"),
-        ({"streams": ()}, "no stream asked for"),
-        ({"pool": "median"}, "unknown pool='median'; known: last, mean, mean_no_bos, question"),
-        ({"pool": "question"}, "pool='question' needs Prompt objects, and prompt 0 is list"),
+        ({"layers": [0, 1], "sites": ("attn_out",)}, "layer 0 is the embeddings and has no 'attn_out'"),
+        ({"sites": ("residual",)}, "unknown site 'residual'; known: resid, attn_out, mlp_out, resid_mid"),
+        ({"sites": ()}, "no site asked for"),
+        ({"pools": "median"}, "unknown pool 'median'; known: last, mean, mean_no_bos, question"),
+        ({"pools": "question"}, "pool 'question' needs Prompt objects, and prompt 0 is list"),
         ({"positions": [5]}, "prompt 0 has 3 tokens, so there is no position 5"),
         ({"positions": "first"}, "positions='first'"),
         ({"positions": []}, "no position asked for"),
@@ -197,10 +198,10 @@ def test_pools_work_on_streams_inside_the_blocks() -> None:
 )
 def test_options_that_cannot_be_used_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError) as caught:
-        hooked().stream([[5, 6, 7]], **options)
+        hooked().iter_activations([[5, 6, 7]], **options)
     assert message in str(caught.value)
 
 
 def test_a_stream_that_was_not_read_is_named() -> None:
-    with pytest.raises(ModelError, match="the stream 'mlp_out' was not read"):
-        _ = hooked().read([[5]]).mlp_out
+    with pytest.raises(ModelError, match="the site 'mlp_out' was not read"):
+        _ = hooked().activations([[5]]).mlp_out

@@ -1,6 +1,6 @@
-"""What a model's forward allows: prompts side by side, and few-shot blocks run once. Tried on probes at first use.
+"""What a model's forward allows: prompts side by side, and few-shot prefixes run once. Tried on probes at first use.
 
-Nothing is looked at before it is needed: a single prompt costs no probe; a batch costs 123 tokens, a shared block 96
+Nothing is looked at before it is needed: a single prompt costs no probe; a batch costs 123 tokens, a shared prefix 96
 more, and prompts longer than a window that the config names about three times the window. Once per model.
 """
 
@@ -15,17 +15,17 @@ from torch import Tensor
 
 from latentlang.models.anatomy import Anatomy, accepts, probe_tokens, quiet, text_config
 from latentlang.models.batch import Item, Request
-from latentlang.models.forward import BATCH_TOKENS, Block, Runner, out_of_memory
+from latentlang.models.forward import BATCH_TOKENS, CachedPrefix, Runner, out_of_memory
 
 logger = logging.getLogger(__name__)
 
 # Largest difference between two ways to run a probe, relative to the norm: on the tiny models of the tests rounding is
 # at most 5e-7 in fp32 and 9e-3 in bf16; positions counted from 0 again are mostly 1.3e-1 or more.
 _TOLERANCE, _TOLERANCE_HALF = 1e-4, 5e-2
-# The probe, the tokens by which a shorter one ends earlier, and how much of it a shared block holds. A convolution
+# The probe, the tokens by which a shorter one ends earlier, and how much of it a shared prefix holds. A convolution
 # state is a few tokens long.
-_TOKENS, _SHORTER, _BLOCKS = 32, 5, (11, 21)
-# Windows up to this many tokens are tried; prompts longer than a larger one do not share blocks.
+_TOKENS, _SHORTER, _PREFIXES = 32, 5, (11, 21)
+# Windows up to this many tokens are tried; prompts longer than a larger one do not share prefixes.
 _LONGEST_WINDOW = 512
 # What configs call the tokens after which something changes: a window, a chunk, local attention.
 _WINDOWS = ("window", "chunk", "local", "block_size")
@@ -35,7 +35,7 @@ _RUNTIME_ERRORS = (
 )  # fmt: skip
 
 
-class Conduct:
+class BatchingProbe:
     """What has been found out about a model.
 
     Args:
@@ -82,7 +82,7 @@ class Conduct:
         return f"what a token is depends on later tokens (off by {off:.1%} on a probe)" if off else None
 
     def shared_up_to(self, tokens: int) -> int:
-        """How long prompts may be that share a few-shot block, if the longest has so many tokens; 0 for not at all."""
+        """How long prompts may be that share a few-shot prefix, if the longest has so many tokens; 0 for not at all."""
         longest = 0
         for reach in [*self._windows, tokens]:
             if reach > longest and self.why_not_shared(min(reach, tokens)) is not None:
@@ -91,7 +91,7 @@ class Conduct:
         return longest
 
     def why_not_shared(self, tokens: int = _TOKENS) -> str | None:
-        """Why prompts of so many tokens may not share a few-shot block; None where they may. Noted once."""
+        """Why prompts of so many tokens may not share a few-shot prefix; None where they may. Noted once."""
         window = max((window for window in self._windows if window < tokens), default=0)
         reach = max(_TOKENS, window)
         if reach not in self._tried:
@@ -99,7 +99,7 @@ class Conduct:
         reason = self._tried[reach]
         if reason is not None and not self._told:
             self._told = True
-            logger.warning("few-shot blocks of %s are run with every prompt: %s", self._name, reason)
+            logger.warning("few-shot prefixes of %s are run with every prompt: %s", self._name, reason)
         return reason
 
     def _try_sharing(self, reach: int) -> str | None:
@@ -114,7 +114,7 @@ class Conduct:
             return f"a prompt is longer than its window of {reach} tokens"
         if reach == _TOKENS:
             (long, short), alone = self._probes(_TOKENS), self._alone
-            trials = [(length, [long, short]) for length in _BLOCKS if length < len(short)]
+            trials = [(length, [long, short]) for length in _PREFIXES if length < len(short)]
         else:
             long = self._probes(reach + _TOKENS // 2)[0]
             alone = self._run([_last(0, long)])
@@ -147,9 +147,9 @@ class Conduct:
         """``[2, d_model]``, each probe run by itself."""
         return torch.cat([self._run([_last(0, ids)]) for ids in self._probes(_TOKENS)])
 
-    def _run(self, items: Sequence[Item], block: Block | None = None) -> Tensor:
+    def _run(self, items: Sequence[Item], block: CachedPrefix | None = None) -> Tensor:
         """Last layer's reading of a batch, after the final norm: a few outlying dimensions would hide the rest."""
-        resid = self._runner.run_batch([*items], block or Block()).resid[:, 0]
+        resid = self._runner.run_batch([*items], block or CachedPrefix()).resid[:, 0]
         with quiet(self._anatomy.lm):
             return self._anatomy.norm(resid).float()
 

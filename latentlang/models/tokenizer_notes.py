@@ -18,13 +18,13 @@ _TEXTS = (
     "In the morning she drank a cup of tea and read the newspaper.",
 )
 # Nats a token by which the beginning-of-text token must help to be worth a note. Measured on Gemma 3 270M: see
-# tests/models/test_noticing.py; a model that was trained without one is not helped.
+# tests/models/test_tokenizer_notes.py; a model that was trained without one is not helped.
 _HELPS = 0.3
 # Share of the probability on tokens that write nothing that is worth a note.
 SILENT_SHARE = 0.01
 
 
-class Notices:
+class TokenizerNotes:
     """What is noticed of a model as it is read.
 
     Args:

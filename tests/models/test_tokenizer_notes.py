@@ -13,7 +13,7 @@ import torch
 import latentlang as ll
 from latentlang.activations import harvest
 from latentlang.evaluation import evaluate
-from latentlang.lens import explore, language_lens, logit_lens
+from latentlang.lens import explore, logit_lens, multilingual_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.doctor import check_up
 
@@ -38,7 +38,7 @@ def without_bos() -> Any:
 
 def test_a_missing_beginning_that_the_model_needs_is_noted(caplog: pytest.LogCaptureFixture) -> None:
     lm = HookedLM(needs_beginning(), without_bos(), name="odd")
-    assert "puts no '<s>' before a text" in str(lm.notices.beginning)
+    assert "puts no '<s>' before a text" in str(lm.tokenizer_notes.beginning)
     with caplog.at_level(logging.WARNING):
         lm._note_beginning()
         lm._note_beginning()
@@ -49,9 +49,9 @@ def test_a_missing_beginning_that_the_model_needs_is_noted(caplog: pytest.LogCap
 
 
 def test_a_model_that_is_not_helped_by_it_is_left_in_peace() -> None:
-    assert HookedLM(tiny.model("mistral"), without_bos()).notices.beginning is None
-    assert HookedLM(tiny.model("mistral"), tiny.tokenizer()).notices.beginning is None
-    assert HookedLM(tiny.model("mistral")).notices.beginning is None
+    assert HookedLM(tiny.model("mistral"), without_bos()).tokenizer_notes.beginning is None
+    assert HookedLM(tiny.model("mistral"), tiny.tokenizer()).tokenizer_notes.beginning is None
+    assert HookedLM(tiny.model("mistral")).tokenizer_notes.beginning is None
 
 
 def padded(share: float) -> Any:
@@ -76,11 +76,11 @@ def test_probability_on_rows_that_no_token_writes_is_noted_once(
 ) -> None:
     lm = HookedLM(padded(share), tiny.tokenizer(), name="padded")
     with caplog.at_level(logging.WARNING):
-        reading = lm.read(["Review: good", "Kritik"])
-        lm.read(["Review: good"])
+        reading = lm.activations(["Review: good", "Kritik"])
+        lm.activations(["Review: good"])
     assert reading.logits is not None
     own = reading.logits.softmax(-1)[:, tiny.VOCAB :].sum(-1).mean()
-    assert lm.notices.silent_mass(reading.logits) == pytest.approx(float(own), rel=1e-5)
+    assert lm.tokenizer_notes.silent_mass(reading.logits) == pytest.approx(float(own), rel=1e-5)
     assert float(own) == pytest.approx(share, rel=1e-4)
     assert [record.message.split(" of the")[0] for record in caplog.records] == [f"padded: {share:.0%}"]
     assert "40 of them beyond its tokenizer" in caplog.text
@@ -102,7 +102,7 @@ def test_what_was_noticed_goes_into_the_provenance_of_what_is_read(tmp_path: Pat
         results = [
             logit_lens(lm(), task, language="de", **how),
             logit_lens(lm(), task, language="de", policy="sequence", **how),
-            language_lens(lm(), task, language="de", among="de,en", policy="against-target", **how),
+            multilingual_lens(lm(), task, language="de", candidates="de,en", policy="against-target", **how),
             evaluate(lm(), task, languages="de", score="sequence", **how),
         ]
         for number, result in enumerate(results):
@@ -118,7 +118,7 @@ def test_what_was_noticed_goes_into_the_provenance_of_what_is_read(tmp_path: Pat
 def test_little_of_it_is_not_noted_and_the_doctor_gives_the_share(caplog: pytest.LogCaptureFixture) -> None:
     lm = HookedLM(padded(0.004), tiny.tokenizer(), name="padded")
     with caplog.at_level(logging.WARNING):
-        lm.read(["Review: good"])
+        lm.activations(["Review: good"])
     assert not caplog.records
     said = [f.detail for f in check_up(lm) if f.check == "tokenizer"]
     assert "0.40% of the probability on tokens that write nothing" in said
@@ -129,6 +129,6 @@ def test_little_of_it_is_not_noted_and_the_doctor_gives_the_share(caplog: pytest
 def test_the_pocket_model_gives_no_note(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         lm = load("pocket")
-        lm.read(['Review: good.\nEmotion: "'])
+        lm.activations(['Review: good.\nEmotion: "'])
     assert not caplog.records
     assert lm.loading_notes == ()

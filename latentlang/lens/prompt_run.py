@@ -1,53 +1,53 @@
-"""Several looks at the same prompts from one run of the model."""
+"""Several passes at the same prompts from one run of the model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from latentlang.models import HookedLM, Reading
+from latentlang.models import ActivationBatch, HookedLM
 from latentlang.tasks import Prompt
 
 
-class Look(Protocol):
+class LensPass(Protocol):
     """What takes in the readings of prompts, language by language: the pair lens, and all languages at once."""
 
     def begin(self, prompts: Sequence[Prompt]) -> None:
         """Get ready for the prompts of one language."""
 
-    def take(self, reading: Reading) -> None:
+    def take(self, reading: ActivationBatch) -> None:
         """Take in a batch of them."""
 
     def end(self) -> None:
         """The language is done."""
 
 
-def look(
+def run_passes(
     model: HookedLM,
     prompts: Mapping[str, Sequence[Prompt]],
-    looks: Sequence[Look],
+    passes: Sequence[LensPass],
     *,
-    share: bool = True,
+    share_prefix: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Run each prompt once and hand what was read to every look.
 
     Args:
         model: the model; it is not changed.
-        prompts: language asked for to its prompts.
-        looks: what takes the readings in.
-        share: run a few-shot block that prompts have in common only once.
+        prompts: target language to its prompts.
+        passes: what takes the readings in.
+        share_prefix: run a few-shot prefix that prompts have in common only once.
         progress: called with (prompts done, prompts in all).
     """
     total, done = sum(map(len, prompts.values())), 0
     for own in prompts.values():
-        for one in looks:
+        for one in passes:
             one.begin(own)
-        for reading in model.stream(own, share=share):
-            for one in looks:
+        for reading in model.iter_activations(own, share_prefix=share_prefix):
+            for one in passes:
                 one.take(reading)
             done += len(reading.index)
             if progress is not None:
                 progress(done, total)
-        for one in looks:
+        for one in passes:
             one.end()

@@ -1,4 +1,4 @@
-"""Shared few-shot blocks: the same readings as without, from fewer tokens run."""
+"""Shared few-shot prefixes: the same readings as without, from fewer tokens run."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def test_readings_are_the_same_and_the_block_runs_once(architecture: str) -> Non
     model = tiny.model(architecture)
     lm = HookedLM(model, tiny.tokenizer())
     prompts = shared_prompts()
-    plain = lm.read(prompts, share=False)
-    assert lm.conduct.why_not_shared(BLOCK) is None
-    lm.read(prompts)  # what is tried at first use is tried
+    plain = lm.activations(prompts, share_prefix=False)
+    assert lm.batching.why_not_shared(BLOCK) is None
+    lm.activations(prompts)  # what is tried at first use is tried
     seen = tokens_run(lm)
-    shared = lm.read(prompts)
+    shared = lm.activations(prompts)
     assert seen == [BLOCK, len(LENGTHS) * max(LENGTHS)]
     scale = float(plain.resid.abs().max())
     assert float((shared.resid - plain.resid).abs().max()) <= 1e-5 * scale
@@ -54,7 +54,10 @@ def test_readings_are_the_same_and_the_block_runs_once(architecture: str) -> Non
 def test_pooled_means_are_the_same(architecture: str, pool: str) -> None:
     lm = HookedLM(tiny.model(architecture), tiny.tokenizer())
     prompts = [[tiny.BOS, *ids] for ids in shared_prompts()]
-    plain, shared = lm.read(prompts, pool=pool, share=False), lm.read(prompts, pool=pool)
+    plain, shared = (
+        lm.activations(prompts, pools=pool, share_prefix=False),
+        lm.activations(prompts, pools=pool),
+    )
     assert plain.resid.dtype == torch.float32
     assert float((shared.resid - plain.resid).abs().max()) <= 1e-5 * float(plain.resid.abs().max())
 
@@ -63,13 +66,13 @@ def test_positions_inside_the_block_are_the_same() -> None:
     lm = HookedLM(tiny.model("llama"), tiny.tokenizer())
     prompts = shared_prompts()
     for positions in ([0, 5, BLOCK - 1, -1], "all", [[3], [1, -1], [BLOCK, 0], [-2, 4, 4]]):
-        plain = lm.read(prompts, positions=positions, share=False, streams=("resid", "mlp_out"))
-        shared = lm.read(prompts, positions=positions, streams=("resid", "mlp_out"))
+        plain = lm.activations(prompts, positions=positions, share_prefix=False, sites=("resid", "mlp_out"))
+        shared = lm.activations(prompts, positions=positions, sites=("resid", "mlp_out"))
         assert plain.positions is not None
         assert shared.positions is not None
         assert torch.equal(shared.positions, plain.positions)
         for name in ("resid", "mlp_out"):
-            torch.testing.assert_close(shared.streams[name], plain.streams[name], rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(shared.sites[name], plain.sites[name], rtol=1e-5, atol=1e-5)
 
 
 def test_several_blocks_are_told_apart_and_the_rest_runs_alone() -> None:
@@ -77,18 +80,20 @@ def test_several_blocks_are_told_apart_and_the_rest_runs_alone() -> None:
     mixed = [*shared_prompts(3), *draw(7, 30, seed=9), *shared_prompts(4)]
     order = torch.randperm(len(mixed), generator=torch.Generator().manual_seed(0)).tolist()
     prompts = [mixed[i] for i in order]
-    plain, shared = lm.read(prompts, share=False), lm.read(prompts)
+    plain, shared = lm.activations(prompts, share_prefix=False), lm.activations(prompts)
     torch.testing.assert_close(shared.resid, plain.resid, rtol=1e-5, atol=1e-5)
     seen = tokens_run(lm)
-    lm.read(prompts)
+    lm.activations(prompts)
     assert sorted(seen) == sorted([BLOCK, BLOCK, 44, 44, 60])
 
 
 def test_a_shared_cache_is_not_changed_by_the_batches_that_read_it() -> None:
     lm = HookedLM(tiny.model("mistral-window"), tiny.tokenizer())
     prompts = shared_prompts()
-    one_by_one = lm.read(prompts, batch_tokens=1)
-    torch.testing.assert_close(one_by_one.resid, lm.read(prompts, share=False).resid, rtol=1e-5, atol=1e-5)
+    one_by_one = lm.activations(prompts, batch_tokens=1)
+    torch.testing.assert_close(
+        one_by_one.resid, lm.activations(prompts, share_prefix=False).resid, rtol=1e-5, atol=1e-5
+    )
 
 
 def test_a_model_that_cannot_share_falls_back_and_says_so_once(
@@ -96,12 +101,14 @@ def test_a_model_that_cannot_share_falls_back_and_says_so_once(
 ) -> None:
     monkeypatch.setattr(forward, "shared_cache", lambda _cache: None)
     lm = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="odd")
-    plain = HookedLM(tiny.model("mistral"), tiny.tokenizer()).read(shared_prompts(), share=False)
+    plain = HookedLM(tiny.model("mistral"), tiny.tokenizer()).activations(
+        shared_prompts(), share_prefix=False
+    )
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            torch.testing.assert_close(lm.read(shared_prompts()).resid, plain.resid)
+            torch.testing.assert_close(lm.activations(shared_prompts()).resid, plain.resid)
     assert [record.message for record in caplog.records] == [
-        "few-shot blocks of odd are run with every prompt: its cache is not one of plain keys and values"
+        "few-shot prefixes of odd are run with every prompt: its cache is not one of plain keys and values"
     ]
 
 
@@ -117,7 +124,7 @@ def test_a_model_whose_shared_readings_are_off_is_not_shared(monkeypatch: pytest
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(model.model, "forward", forgets_the_past)
-    reason = HookedLM(model, tiny.tokenizer()).conduct.why_not_shared()
+    reason = HookedLM(model, tiny.tokenizer()).batching.why_not_shared()
     assert reason is not None
     assert reason.startswith("readings with a shared cache are off by")
 
