@@ -14,7 +14,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types figures docs docs-serve clean pocket sweep
+.PHONY: help demo test lint types figures docs docs-serve wheel clean pocket sweep
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make lint    ruff and mypy only"
 	@echo "make figures the reference paper's figures and tables on the embedded model, into figures/spontaneous/pocket"
 	@echo "make docs    build the documentation into site/ (docs-serve: look at it while writing)"
+	@echo "make wheel   build a wheel and an sdist into dist/"
 	@echo "make pocket  train the embedded models again (hours) and measure them"
 	@echo "make sweep   short runs of every variant of their recipe (hours)"
 	@echo "make clean   remove .venv, caches and latentlang-out"
@@ -47,6 +48,11 @@ docs: $(VENV)/.dev
 
 docs-serve: $(VENV)/.dev
 	@$(MKDOCS) serve --livereload --no-strict --watch latentlang --watch README.md
+
+# The sdist first, and the wheel from it: what the sdist lacks would be missing here (tests/packaging installs it).
+wheel: $(VENV)/.dev
+	@$(BIN)/python -m build --no-isolation --outdir dist > /dev/null
+	@echo "The packages: $$(ls -d $(CURDIR)/dist/latentlang-* | tr '\n' ' ')"
 
 # One process for each core: one alone does not fill the machine with so small a model.
 figures: $(VENV)/.dev
