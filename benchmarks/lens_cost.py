@@ -2,7 +2,8 @@
 
 Random models of real shapes: on a CPU a Mistral of 80 M parameters and a Qwen2 with a vocabulary of 152,000; on a GPU
 also a 7B-shaped Mistral in bf16. Prompts are random tokens with a common block of the reference paper's share of the
-prompt (sentiment 33 %, paraphrase 78 %, NLI 86 %; ANCHORS.md fact 7). Prints a table and writes `lens_cost.json`.
+prompt (sentiment 33 %, paraphrase 78 %, NLI 86 %: bytes of the published prompts, mean of 20 languages). Prints a table
+and writes `lens_cost.json`.
 """
 
 from __future__ import annotations

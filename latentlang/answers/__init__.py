@@ -1,4 +1,4 @@
-"""Which tokens can begin which language's answer, settled by bytes (DESIGN.md, section 4)."""
+"""Which tokens can begin which language's answer, settled by the bytes of the tokenizer's vocabulary."""
 
 from latentlang.answers.paths import AnswerPath, answer_paths, closing
 from latentlang.answers.policy import POLICIES, TokenSelection, select_tokens

@@ -1,6 +1,6 @@
 """Answer sets as the reference paper's code builds them (``protocol="as-published"``), single letters too.
 
-The rule (DESIGN.md, section 3; Zhang et al. 2024, after Wendler et al. 2024): every vocabulary entry equal
+The rule (of the code published with Zhang et al. 2024, after Wendler et al. 2024): every vocabulary entry equal
 to a non-empty character prefix of the word, with or without the ``▁`` mark, plus the fallback token of the
 word's first UTF-8 byte. For Qwen the code adds the first token of each prefix tokenized on its own. It
 compares strings, so on a byte-level vocabulary it finds ASCII prefixes without a space and, by accident,

@@ -158,7 +158,7 @@ def answer_sets(
 ) -> AnswerSets:
     """Build the sets of tokens that can begin each language's answers.
 
-    One rule (DESIGN.md, section 4): a token begins an answer when its bytes are a non-empty prefix of the
+    One rule: a token begins an answer when its bytes are a non-empty prefix of the
     answer's bytes, or the answer is a prefix of the token's bytes; the same for space + answer, unless the
     cue ends in white space or a quotation mark.
 

@@ -167,7 +167,7 @@ class WholeAnswers(Choice):
 
 
 def first_tokens(model: HookedLM, strings: Mapping[str, tuple[str, ...]], *, cue: str) -> FirstTokens:
-    """Tokens by bytes (DESIGN.md, section 4); one that can begin the answers of two labels counts for neither.
+    """Tokens by bytes, see `answer_sets`; one that can begin the answers of two labels counts for neither.
 
     Args:
         model: whose tokenizer is used.

@@ -1,7 +1,7 @@
 """From residual streams to readings: the vocabulary in chunks, for all layers and prompts at once.
 
-The lens is the model's final norm with the layer's own statistics, then its head (definition (a) of DESIGN.md
-section 3; nostalgebraist 2020, Wendler et al. 2024). Nothing of size ``[layer, prompt, vocabulary]`` is ever held.
+The lens is the model's final norm with the layer's own statistics, then its head (nostalgebraist 2020, Wendler et al.
+2024; docs/concepts/lens.md names other definitions). Nothing of size ``[layer, prompt, vocabulary]`` is ever held.
 """
 
 from __future__ import annotations

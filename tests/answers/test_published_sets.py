@@ -36,7 +36,7 @@ def minimal() -> object:
 
 
 def slow_published(tokenizer: object, word: str, *, qwen: bool) -> set[int]:
-    """DESIGN.md section 3, word for word, by a look at every vocabulary entry."""
+    """The published rule (`latentlang.answers.published`), word for word, by a look at every vocabulary entry."""
     found = set()
     prefixes = {word[:n] for n in range(1, len(word) + 1)}
     for name, i in tokenizer.get_vocab().items():  # type: ignore[attr-defined]

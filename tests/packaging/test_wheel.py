@@ -1,7 +1,7 @@
 """The wheel and the sdist, built and installed where no checkout is: what they hold, and that they run.
 
-The environment is new and empty. What latentlang needs is read from where the tests run, so that nothing is downloaded;
-latentlang itself is not, since the editable install of the tests is a ``.pth`` file, which counts only in its own folder.
+The environment is new and empty. What latentlang needs is read from where the tests run, so that nothing is
+downloaded; latentlang itself is not, since their editable install is a ``.pth`` file, which counts only in its folder.
 """
 
 from __future__ import annotations
