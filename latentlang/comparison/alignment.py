@@ -68,7 +68,7 @@ def compare_alignment(
 
     Measures and nulls are those of `latentlang.geometry.alignment`. Both states are measured on the same half samples
     of items, so that the spread of ``after - before`` over these (the delete-d jackknife with d = n/2: Shao and Wu
-    1989; see `resampling.interval`) holds what the two have in common; the interval is the difference plus and minus
+    1989; see `geometry.resampling`) holds what the two have in common; the interval is the difference plus and minus
     its normal quantile, p that of a two-sided normal test. Where the two states give the same numbers the difference is
     0, with an interval of no width. Groups of languages draw languages too, with replacement, for each half sample.
 

@@ -42,7 +42,7 @@ class AlignmentComparison(Result):
             items; ``p`` that there is none, ``p_holm`` corrected over the languages and layers of the measure and
             pooling; ``change``, ``up`` or ``down`` where that is at most ``1 - level``; ``n``, items.
         averages: the same averaged over the layers after the embeddings, per language and per group of languages:
-            columns of `changes.COLUMNS` and ``pooling``.
+            columns of `change_table.COLUMNS` and ``pooling``.
     """
 
     averages: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -86,7 +86,7 @@ class AlignmentComparison(Result):
         return "question" if "question" in self.pools else self.pools[0]
 
     def changes(self, pooling: str | None = None) -> pd.DataFrame:
-        """The averages over layers of one pooling; columns of `changes.COLUMNS`.
+        """The averages over layers of one pooling; columns of `change_table.COLUMNS`.
 
         Args:
             pooling: its name; by default `default_pool`.

@@ -193,7 +193,7 @@ class LensComparison(Displayed):
         return self.languages.index(code)
 
     def changes(self, level: float = 0.95) -> pd.DataFrame:
-        """What changed, in a few numbers that were chosen beforehand; columns of `changes.COLUMNS`.
+        """What changed, in a few numbers that were chosen beforehand; columns of `change_table.COLUMNS`.
 
         ``gap_inner``: pivot minus its null, averaged over the layers before the last; ``target_inner``: the right
         word's probability there; ``target_last``: the same at the last layer, where it is what the model says.

@@ -52,7 +52,7 @@ class ComparisonResult(Result):
     """What an adapter changed, with what was measured before and after.
 
     Attributes:
-        table: the changes of all parts; columns of `changes.COLUMNS`.
+        table: the changes of all parts; columns of `change_table.COLUMNS`.
         evaluation: every item's choice before and after; None where the part was left out, as for the others.
         lens: every item's readings before and after.
         pca: both states on the base's principal axes, and the tuned one on its own.
@@ -113,7 +113,7 @@ class ComparisonResult(Result):
         return replace(super()._view(), words=self.paragraph)
 
     def summary(self) -> pd.DataFrame:
-        """The averages over groups of languages; columns of `changes.COLUMNS`."""
+        """The averages over groups of languages; columns of `change_table.COLUMNS`."""
         return self.table[self.table["group"] != "language"].reset_index(drop=True)
 
     def figure(self) -> go.Figure:

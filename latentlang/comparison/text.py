@@ -144,7 +144,7 @@ def findings(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[
     Measures of `HEADLINE` come first; of the others, those that did not change are named together.
 
     Args:
-        changes: columns of `changes.COLUMNS`.
+        changes: columns of `change_table.COLUMNS`.
         level: coverage of the intervals.
         pivot: code of the pivot language.
     """

@@ -34,7 +34,7 @@ class AlignmentResult(Result):
 
     Attributes:
         table: one row per pair, layer, measure and pooling. ``language_a, language_b``; ``layer`` (0 = embeddings);
-            ``measure``, a name of `catalogue`; ``pooling``, a pool of the store; ``value``; ``low, high``, its interval
+            ``measure``, of `measure_registry`; ``pooling``, a pool of the store; ``value``; ``low, high``, its interval
             over items; ``null_mean, null_low, null_high``, mean and band of the same with translations unpaired; ``p``,
             how likely a value at least as far out would then be, and ``p_family``, how likely *anywhere* among pairs
             and layers of this measure and pooling; ``n``, items in common; ``partial``, the value with prompt length

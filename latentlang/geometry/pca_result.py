@@ -111,7 +111,7 @@ class PCAResult(Result):
         """Scatter per layer with a layer slider (Zhang et al. 2024, Figures 2 and 4).
 
         Args:
-            **how: options of `latentlang.figures.pca_figure`: ``colour``, ``layers``, ``grid``, ``three_d`` ...
+            **how: options of `latentlang.figures.pca.pca_figure`: ``colour``, ``layers``, ``grid``, ``three_d`` ...
         """
         from latentlang.figures.pca import pca_figure
 

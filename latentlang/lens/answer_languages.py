@@ -63,7 +63,7 @@ class AnswerLanguages:
         return np.where(self.readable[rows][..., None], np.moveaxis(summed, 0, -1), np.nan)
 
     def is_right(self, task: Task, prompt: Prompt, final: NDArray[np.float64], top: int) -> bool:
-        """Whether the model's next token is right, as in `roles.AnswerCurves.is_right`.
+        """Whether the model's next token is right, as in `answer_curves.AnswerCurves.is_right`.
 
         Args:
             task: the prompts' task.

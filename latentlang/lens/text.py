@@ -137,7 +137,7 @@ def _stretch(layers: Sequence[int], peak: int) -> tuple[int, int]:
 
 
 def _named(answer_language: object) -> str:
-    """An answer language in words; codes such as `no` and `is` would be read as English."""
+    """An answer language in words; codes such as ``no`` and ``is`` would be read as English."""
     special = {"": "nothing else", TARGET: "the target language"}
     return special.get(str(answer_language)) or language(str(answer_language)).name
 

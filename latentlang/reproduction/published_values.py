@@ -1,7 +1,7 @@
 """The numbers that the reference paper printed, as tables: read, checked, ready to be laid beside ours.
 
-They stand in ``experiments/spontaneous/published/tableN.csv`` (its README says what each table is and where the paper
-contradicts itself). Accuracies are in percent and Pearson coefficients in [-1, 1], as printed.
+They stand in ``experiments/spontaneous/published``, a CSV file each (its README says what each table is and where the
+paper contradicts itself). Accuracies are in percent and Pearson coefficients in [-1, 1], as printed.
 """
 
 from __future__ import annotations

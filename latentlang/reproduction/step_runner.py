@@ -48,7 +48,7 @@ class Bench:
         settings: how they are run.
         cache: folder of all steps.
         harvests: the harvests of the whole set of experiments.
-        models: name of each model to what tells its weights from others (`keys.model_key`).
+        models: name of each model to what tells its weights from others (`models.fingerprint.model_key`).
     """
 
     settings: Settings

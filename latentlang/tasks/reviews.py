@@ -72,7 +72,7 @@ def review_lexicon() -> dict[str, Any]:
 
 
 def held_out_adjectives() -> frozenset[str]:
-    """Adjectives that stand in no training review of the embedded models but in English ones of `pocket`."""
+    """Adjectives that stand in no training review of the embedded models but in English ones of ``pocket``."""
     return frozenset(adjective for adjectives in _HELD_OUT.values() for adjective in adjectives)
 
 
@@ -107,7 +107,7 @@ def _is_test(review: Review) -> bool:
 
 @cache
 def untested_reviews() -> tuple[Review, ...]:
-    """All other reviews, those with held-out adjectives too; the embedded `pocket` saw them in English."""
+    """All other reviews, those with held-out adjectives too; the embedded ``pocket`` saw them in English."""
     return tuple(review for review in all_reviews() if not _is_test(review))
 
 

@@ -123,7 +123,7 @@ def language_table(words: pd.DataFrame, *, layer: int) -> str:
     """Each language's word at a layer, beside wrong words, with its course over the layers.
 
     Args:
-        words: as of `PromptSession.words`.
+        words: as of `prompt_session.PromptSession.words`.
         layer: the chosen layer.
     """
     rows = []

@@ -146,7 +146,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
 
     @property
     def words(self) -> pd.DataFrame:
-        """The languages' words at the chosen position, every layer; columns of `looking.WORD_COLUMNS`.
+        """The languages' words at the chosen position, every layer; columns of `prompt_session.WORD_COLUMNS`.
 
         Raises:
             InputError: the prompt could not be read, or no answer or language is chosen.

@@ -80,7 +80,7 @@ class PromptSession:
 
         Returns:
             Columns ``language``; ``word``; ``layer``; ``answer``, the probability of the word in [0, 1]; ``null``, the
-            mean probability of at most `answer_languages.WRONG_LABELS` wrong words; NaN where no token is the
+            mean probability of at most `lens.answer_languages.WRONG_LABELS` wrong words; NaN where no token is the
             language's own, and ``why`` then says so.
         """
         known = {code: answers[label] for code in codes if label in (answers := task.answers(code))}
