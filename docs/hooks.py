@@ -1,7 +1,7 @@
 """What MkDocs runs while it builds the site: pages that are made from the code, and texts that are said only once.
 
 The command-line reference comes from the commands themselves and the Python reference from each room's ``__all__``, so
-neither can go stale. ``<!-- README.md: Performance -->`` in a page stands for that section of the README, and
+neither can go stale. ``<!-- README.md: Beside other tools -->`` in a page stands for that section of the README, and
 ``pictures/NAME.png`` may be a file of ``figures/``.
 """
 

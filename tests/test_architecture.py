@@ -1,6 +1,7 @@
-"""The house: each room imports only rooms above it, and no two modules need each other to be imported."""
+"""The rooms: each imports only rooms above it, and no two modules need each other to be imported."""
 
 import ast
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import latentlang
 
 ROOT = Path(latentlang.__file__).parent
-#: Rooms and single modules, each of which may import those before it (docs/architecture.md, README: The house).
+#: Rooms and single modules, each of which may import those before it (docs/architecture.md, "The rooms").
 ORDER = (
     "printable", "errors", "text", "arguments", "paths", "installing", "workers", "languages", "seeding", "devices",
     "storage", "provenance", "results", "stats", "downloads", "tasks", "answers", "models", "activations", "geometry",
@@ -81,6 +82,14 @@ def _room(module: str) -> str:
 
 def test_every_room_has_its_place():
     assert {_room(module) for module in MODULES} == set(ORDER)
+
+
+def test_the_page_of_the_architecture_has_the_rooms_in_their_order():
+    page = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("\n| --- | --- |\n")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines() for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    rooms = [name.removeprefix("latentlang/").removesuffix("/").removesuffix(".py") for name in named]
+    assert rooms == [name for name in ORDER if not name.startswith("__")]
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -118,9 +118,16 @@ def test_every_public_name_is_in_the_reference(pages: dict[Path, Page], site: Pa
 
 
 def test_sections_of_the_readme_stand_where_pages_ask_for_them(site: Path):
-    text = (site / "performance.html").read_text(encoding="utf-8")
-    assert "benchmarks.lens_cost" in text and "arithmetic floor" in text
+    text = (site / "index.html").read_text(encoding="utf-8")
+    assert "TransformerLens 4.3" in text and "Jacobian lens" in text
     assert "<!-- README" not in text and "&lt;!-- try" not in text
+
+
+def test_pages_hold_what_was_measured_and_the_table_of_rooms(site: Path):
+    measured = (site / "performance.html").read_text(encoding="utf-8")
+    assert "benchmarks.lens_cost" in measured and "arithmetic floor" in measured
+    rooms = (site / "architecture.html").read_text(encoding="utf-8")
+    assert "latentlang/storage/" in rooms and "experiments/spontaneous/" in rooms
 
 
 def test_the_model_card_has_its_pictures_under_their_headings(site: Path):
