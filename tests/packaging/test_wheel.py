@@ -124,7 +124,15 @@ def test_the_sdist_holds_what_the_tests_read(sdist: Path):
     for folder in ("benchmarks", "docs", "experiments", "figures", "latentlang", "notebooks", "tests"):
         missing = {name for name in _files(ROOT / folder, below=ROOT) - names if not name.endswith(".html")}
         assert not missing
-    assert {"pyproject.toml", "constraints.txt", "Makefile", "mkdocs.yml", ".ci/run", "README.md"} <= names
+    whole = {
+        "pyproject.toml",
+        "constraints.txt",
+        "Makefile",
+        "mkdocs.yml",
+        ".ci/run",
+        ".github/workflows/ci.yml",
+    }
+    assert whole | {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "NOTICE"} <= names
     assert not {name for name in names if name.startswith((".venv", ".git/"))}
 
 
