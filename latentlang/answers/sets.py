@@ -1,4 +1,4 @@
-"""Answer sets: per language and label, the tokens that can begin an answer, and whose else they can begin."""
+"""Answer tokens in sets: per language and label, what can begin an answer, and whose else it can begin."""
 
 from __future__ import annotations
 

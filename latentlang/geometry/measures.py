@@ -1,4 +1,4 @@
-"""Measures on item-by-item and centre level: Pearson r of components, linear CKA, distance of centres.
+"""Measures of items and of centroids: Pearson r of components, linear CKA, distance of centroids.
 
 Functions on `Features` measure all pairs of languages at once, with every permutation and half sample; `linear_cka` and
 `centre_distance` are the same for two matrices.

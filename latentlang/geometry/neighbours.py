@@ -25,9 +25,9 @@ def knn(features: Features, pairs: Pairs, draws: Draws, *, neighbours: int = NEI
     """Overlap of mutual nearest neighbours (Huh et al. 2024, appendix A).
 
     ``mean over items i of |N_a(i) ∩ N_b(i)| / k``, where N_a(i) are the k other items nearest to item i within language
-    a, by cosine of the vectors less their language's centre. By chance ``k / (n - 1)``. Among items that are equally
-    near at the edge of a neighbourhood (duplicates) none is preferred: each counts by its share of the places left,
-    which is what random choice would give on average.
+    a, by cosine similarity of the vectors less their language's centroid. By chance ``k / (n - 1)``. Among items that
+    are equally near at the edge of a neighbourhood (duplicates) none is preferred: each counts by its share of the
+    places left, which is what random choice would give on average.
 
     A half sample has half the neighbours, so that a neighbourhood stays the same share of all items.
     """

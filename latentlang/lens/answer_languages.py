@@ -1,4 +1,4 @@
-"""Whose words can be read, and off which tokens: every language's answers to every label, for one set of prompts."""
+"""The answer languages of a set of prompts: whose words can be read, and off which tokens, for every label."""
 
 from __future__ import annotations
 

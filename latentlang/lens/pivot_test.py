@@ -1,11 +1,11 @@
-"""Which language leads: the largest privileged reading over languages and layers, held against chance.
+"""Which language leads: a permutation test of the largest reading of right words over languages and layers.
 
 The score of an answer language (a language whose words are read) at a layer is the mean over items of the probability
 of its word for the right label minus the mean probability of its words for the item's wrong labels. Looking for the
 largest score over many answer languages and layers finds one in any model; so the whole search is repeated with the
 right label exchanged for one of the item's other labels at random (one draw per item, the same for all
 answer languages, layers and target languages), and a score counts only if it exceeds the *maximum* of nearly all
-these searches (max-T, Westfall and Young 1993).
+these searches (max-T, Westfall and Young 1993), which holds the family-wise error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What reading asks for and gives back: positions or pooled spans of chosen layers and sites."""
+"""What reading asks for and gives back: positions or pooled spans of chosen layers and hook sites."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Few-shot prefixes that many prompts begin with: found as common token prefixes, run once, their cache shared."""
+"""The prefix cache: few-shot examples that many prompts begin with, found as common tokens, run once, shared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of a long run, each in a folder of its own with a note of what it was asked: what is done stays done."""
+"""The step cache of a long run: a folder for each step, with a note of what it was asked; what is done stays done."""
 
 from __future__ import annotations
 

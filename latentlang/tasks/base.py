@@ -16,7 +16,7 @@ class Prompt:
 
     Attributes:
         item: id of the item; the same item has the same id in every language.
-        language: code of the target language.
+        language: code of the target language, in which the answer is wanted.
         label: the class or concept that is right; never a string in some language.
         block: few-shot prefix, shared by all items of a language; may be empty.
         question: this item's own text.

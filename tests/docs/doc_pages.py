@@ -1,15 +1,25 @@
-"""What the documentation says: its pages, the blocks of code in them, and the commands in these."""
+"""What the documentation says: pages, blocks of code and commands in them; docstrings and comments of the code."""
 
 from __future__ import annotations
 
+import ast
+import io
 import re
 import shlex
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
+FOLDERS = ("benchmarks", "docs", "experiments", "latentlang", "notebooks", "tests")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+PACKAGE = [path for path in SOURCES if path.is_relative_to(ROOT / "latentlang")]
 
 # A block may be told to be run: `<!-- try -->` stands on the line before it.
 _BLOCK = re.compile(
@@ -57,3 +67,23 @@ def commands(block: Block) -> Iterator[list[str]]:
             words = words[3:]
         if words[:1] == ["latentlang"]:
             yield words[1:]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The syntax of a module."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """Those of a module and of all that it defines."""
+    for node in ast.walk(tree(path)):
+        defines = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if defines and (text := ast.get_docstring(node)):
+            yield text
+
+
+def comments(path: Path) -> Iterator[str]:
+    """The comments of a module."""
+    lines = io.StringIO(path.read_text(encoding="utf-8")).readline
+    yield from (token.string for token in tokenize.generate_tokens(lines) if token.type == tokenize.COMMENT)

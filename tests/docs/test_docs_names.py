@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-import io
 import re
-import tokenize
-from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,12 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doc_pages import PAGES, ROOT, spans
-
-FOLDERS = ("benchmarks", "docs", "experiments", "latentlang", "notebooks", "tests")
-SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-PACKAGE = [path for path in SOURCES if path.is_relative_to(ROOT / "latentlang")]
-_DEFINED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+from doc_pages import FOLDERS, PACKAGE, PAGES, ROOT, SOURCES, comments, docstrings, spans, tree
 
 _PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)}|figures)/[\w./-]*\w")
 _FILE = re.compile(r"(?<![\w./*-])[\w./-]*\w\.(?:py|md)\b")
@@ -35,24 +27,6 @@ _NAME = re.compile(r"(?<!`)`(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)`(?!`)")
 
 def _id(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def docstrings(path: Path) -> Iterator[str]:
-    """Of a module and all that it defines."""
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, _DEFINED) and (text := ast.get_docstring(node)):
-            yield text
-
-
-def comments(path: Path) -> Iterator[str]:
-    """The comments of a module."""
-    lines = io.StringIO(path.read_text(encoding="utf-8")).readline
-    yield from (token.string for token in tokenize.generate_tokens(lines) if token.type == tokenize.COMMENT)
 
 
 @cache
@@ -119,7 +93,7 @@ def _public() -> frozenset[str]:
     return frozenset(
         node.name
         for path in PACKAGE
-        for node in ast.walk(_tree(path))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     )
 
@@ -128,7 +102,7 @@ def _public() -> frozenset[str]:
 def _written(path: Path) -> frozenset[str]:
     """Names in a module's code: parameters, variables, attributes, and its short strings, which name columns."""
     found = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Name):
             found.add(node.id)
         elif isinstance(node, ast.arg):
