@@ -51,7 +51,7 @@ docs-serve: $(VENV)/.dev
 
 # The sdist first, and the wheel from it: what the sdist lacks would be missing here (tests/packaging installs it).
 wheel: $(VENV)/.dev
-	@$(BIN)/python -m build --no-isolation --outdir dist > /dev/null
+	@$(BIN)/python -m build --no-isolation --quiet --outdir dist
 	@echo "The packages: $$(ls -d $(CURDIR)/dist/latentlang-* | tr '\n' ' ')"
 
 # One process for each core: one alone does not fill the machine with so small a model.

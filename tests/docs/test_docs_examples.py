@@ -158,8 +158,12 @@ def test_marked_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
                 assert main(words) == 0, f"{block}: latentlang {' '.join(words)}"
 
 
-@pytest.mark.parametrize(
-    "link", re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-)
-def test_links_of_the_readme_lead_somewhere(link: str):
+def _front_links() -> Iterator[tuple[str, str]]:
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        yield from ((name, link) for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text))
+
+
+@pytest.mark.parametrize(("page", "link"), list(_front_links()))
+def test_links_of_the_front_pages_lead_somewhere(page: str, link: str):
     assert "://" in link or (ROOT / link).exists()

@@ -25,7 +25,6 @@ import latentlang as ll
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-_LEFT_OUT = {"__pycache__"}
 
 
 def _run(*words: object, cwd: Path) -> str:
@@ -39,10 +38,10 @@ def _run(*words: object, cwd: Path) -> str:
 
 
 def _files(folder: Path, *, below: Path) -> set[str]:
+    """Paths of the files in a folder, without what Python and tools leave there."""
+    paths = {path.relative_to(below) for path in folder.rglob("*") if path.is_file()}
     return {
-        path.relative_to(below).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and not _LEFT_OUT & set(path.parts)
+        path.as_posix() for path in paths if not any(part.startswith((".", "__")) for part in path.parts[:-1])
     }
 
 
