@@ -153,7 +153,7 @@ class Document:
 
 
 def write_document(document: Document, path: str | os.PathLike[str]) -> Path:
-    """Write a page; whole or not at all.
+    """Write a page, by an atomic write.
 
     Args:
         document: what is in it.

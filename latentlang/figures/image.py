@@ -32,7 +32,7 @@ def check_pictures() -> None:
 def write_picture(
     figure: go.Figure, path: str | os.PathLike[str], *, width: int | None = None, scale: float = _SCALE
 ) -> Path:
-    """Write a figure as PNG, PDF or SVG, as the file's name ends; whole or not at all.
+    """Write a figure as PNG, PDF or SVG, as the file's name ends, by an atomic write.
 
     Args:
         figure: what to draw.

@@ -118,7 +118,7 @@ _PLOT = """<div class="plot" tabindex="0" role="group" aria-label="{label}" styl
 
 
 def write_page(path: str | os.PathLike[str], *, title: str, body: str, lang: str = "en") -> Path:
-    """Write a page; whole or not at all.
+    """Write a page, by an atomic write.
 
     Args:
         path: file to write; its folder must exist.
@@ -209,7 +209,7 @@ def write_html(
     lang: str = "en",
     caption: Sequence[str] | None = None,
 ) -> Path:
-    """Write a figure as one page with plotly inside; whole or not at all.
+    """Write a figure as one page with plotly inside, by an atomic write.
 
     Args:
         figure: what to show. Where its ``layout.meta`` has ``how_to_read`` and ``made_with`` (lists of plain text, as

@@ -1,4 +1,4 @@
-"""Putting a PEFT adapter on a model: whole or not at all, and with the way back to the model it was put on."""
+"""Putting a PEFT adapter on a model: atomic, and with the way back to the model it was put on."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ class _TrainerState(Record):
 
 
 def keep_adapter(folder: Path, step: int, *, base: str) -> None:
-    """Copy a checkpoint's adapter into the run's folder, each file whole or not at all.
+    """Copy a checkpoint's adapter into the run's folder, each by an atomic write.
 
     Args:
         folder: the run's.

@@ -17,12 +17,11 @@ _ROW = re.compile(
 ROWS = [found.groupdict() for found in _ROW.finditer(GLOSSARY.read_text(encoding="utf-8"))]
 
 TARGET = r"(?:query|output) language|languages? (?:you )?asked for|asked[-]for languages?"
-ATOMIC = r"whole or not (?:at all|there)"
 #: What is not to be said, and what is said instead. Another synonym needs a line here and nothing else. Brackets keep a
 #: search for a synonym over the whole tree from finding it here.
 BANNED = {
     TARGET: "target language",
-    ATOMIC: "atomic",
+    r"whole or not (?:at all|there)": "atomic",
     r"poly[g]lot": "multilingual",
     r"hook points?": "hook site",
     r"few-shot demonstrations?|in-context examples?": "few-shot examples",
@@ -30,7 +29,7 @@ BANNED = {
     r"activation caches?": "activation store",
 }
 #: Of these the docstrings are not rid yet; pages are.
-LEFT_IN_CODE = {TARGET, ATOMIC}
+LEFT_IN_CODE = {TARGET}
 
 
 def _plain(text: str) -> str:
