@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from latentlang.training.exports import export
-    from latentlang.training.question_files import read_pairs
-    from latentlang.training.questions import AlignmentData, QuestionPair
+    from latentlang.training.data.exports import export
+    from latentlang.training.data.question_alignment import alignment_data
+    from latentlang.training.data.question_files import read_pairs
+    from latentlang.training.data.questions import AlignmentData, QuestionPair
     from latentlang.training.recipes import Recipe, recipe, recipe_for, recipe_names
     from latentlang.training.result import TrainingProgress, TrainingResult, is_identity
     from latentlang.training.run import train
-    from latentlang.training.sources import alignment_data
 
 __all__ = [
     "AlignmentData",
@@ -36,15 +36,15 @@ __all__ = [
 ]
 
 _HOME = {
-    "AlignmentData": "questions",
-    "QuestionPair": "questions",
+    "AlignmentData": "data.questions",
+    "QuestionPair": "data.questions",
     "Recipe": "recipes",
     "TrainingProgress": "result",
     "TrainingResult": "result",
-    "alignment_data": "sources",
-    "export": "exports",
+    "alignment_data": "data.question_alignment",
+    "export": "data.exports",
     "is_identity": "result",
-    "read_pairs": "question_files",
+    "read_pairs": "data.question_files",
     "recipe": "recipes",
     "recipe_for": "recipes",
     "recipe_names": "recipes",

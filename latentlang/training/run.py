@@ -23,14 +23,14 @@ from latentlang.storage.output import check_vacant
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.training import devices, run_folder
-from latentlang.training.questions import AlignmentData, QuestionPair
+from latentlang.training.data.question_alignment import alignment_data
+from latentlang.training.data.questions import AlignmentData, QuestionPair
 from latentlang.training.recipes import ALL_LINEAR, Recipe, recipe_for
 from latentlang.training.result import (
     COLUMNS,
     TrainingProgress,
     TrainingResult,
 )
-from latentlang.training.sources import alignment_data
 from latentlang.training.tokenization import TokenizedPairs, end_token, padding_token, tokenize_pairs
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError
-from latentlang.training.questions import QuestionPair
+from latentlang.training.data.questions import QuestionPair
 
 if TYPE_CHECKING:
     from latentlang.models import HookedLM

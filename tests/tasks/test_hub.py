@@ -20,7 +20,7 @@ from latentlang.tasks import task
 from latentlang.tasks.hub import HUB_SETS, is_hub
 from latentlang.tasks.labels import KINDS, languages_of
 from latentlang.training import recipe
-from latentlang.training.hub_pairs import hub_pairs
+from latentlang.training.data.hub_pairs import hub_pairs
 
 XNLI = datasets.Features(
     {

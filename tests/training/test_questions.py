@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from latentlang.errors import InputError
 from latentlang.training import AlignmentData, QuestionPair, Recipe, alignment_data, recipe
-from latentlang.training.questions import choose, parallel_pairs
+from latentlang.training.data.questions import choose, parallel_pairs
 
 
 def _pairs(count: int, *sources: str, target: str = "en") -> list[QuestionPair]:

@@ -20,9 +20,9 @@ from latentlang.tasks.pairs import EmbeddedPairs
 from latentlang.tasks.reviews import test_reviews as reviews_for_testing
 from latentlang.tasks.reviews import train_reviews, write_review
 from latentlang.training import QuestionPair, alignment_data, read_pairs, recipe
-from latentlang.training.hub_pairs import hub_pairs
-from latentlang.training.leakage import answer_in, check_no_answers
-from latentlang.training.sources import embedded_questions
+from latentlang.training.data.hub_pairs import hub_pairs
+from latentlang.training.data.leakage import answer_in, check_no_answers
+from latentlang.training.data.question_alignment import embedded_questions
 
 PAPER20 = GROUPS["paper20"]
 

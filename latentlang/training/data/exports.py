@@ -10,7 +10,7 @@ from latentlang.storage.documents import read_json
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.labels import KINDS
-from latentlang.training.questions import AlignmentData, QuestionPair
+from latentlang.training.data.questions import AlignmentData, QuestionPair
 
 LAYOUTS = ("paper", "llama-factory")
 _INDEX = "dataset_info.json"

@@ -16,7 +16,7 @@ from latentlang.tasks.labels import (
     wording,
     words,
 )
-from latentlang.training.questions import QuestionPair
+from latentlang.training.data.questions import QuestionPair
 
 
 def check_no_answers(pairs: Iterable[QuestionPair]) -> None:

@@ -10,7 +10,7 @@ from latentlang.errors import InputError
 from latentlang.languages import language
 from latentlang.paths import given_path, is_folder
 from latentlang.tasks.files import PathLike, read_json
-from latentlang.training.questions import QuestionPair
+from latentlang.training.data.questions import QuestionPair
 
 INPUT, ANSWER = "input", "answer"
 

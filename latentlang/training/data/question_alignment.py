@@ -18,10 +18,10 @@ from latentlang.tasks.labels import (
 )
 from latentlang.tasks.pairs import EmbeddedPairs, nli_pairs, paraphrase_pairs
 from latentlang.tasks.reviews import Review, train_reviews, write_review
-from latentlang.training.hub_pairs import HUB_RESERVE, hub_pairs
-from latentlang.training.leakage import check_no_answers
-from latentlang.training.question_files import read_pairs
-from latentlang.training.questions import AlignmentData, QuestionPair, choose, parallel_pairs
+from latentlang.training.data.hub_pairs import HUB_RESERVE, hub_pairs
+from latentlang.training.data.leakage import check_no_answers
+from latentlang.training.data.question_files import read_pairs
+from latentlang.training.data.questions import AlignmentData, QuestionPair, choose, parallel_pairs
 
 if TYPE_CHECKING:
     from latentlang.training.recipes import Recipe
@@ -129,12 +129,3 @@ def task_questions(task: Task, codes: Sequence[str]) -> dict[str, dict[str, str]
         code: {prompt.item: prompt.question + prompt.cue for prompt in task.prompts(code, shots=0)}
         for code in codes
     }
-
-
-# Files
-
-
-# Sets on a hub
-
-
-# No answers

@@ -11,8 +11,8 @@ from latentlang.installing import install_command
 from latentlang.languages import language
 from latentlang.seeding import generator
 from latentlang.storage.documents import printed
-from latentlang.training.question_files import ANSWER, INPUT, as_pair, language_named
-from latentlang.training.questions import QuestionPair
+from latentlang.training.data.question_files import ANSWER, INPUT, as_pair, language_named
+from latentlang.training.data.questions import QuestionPair
 
 if TYPE_CHECKING:
     from latentlang.training.recipes import HubSet
