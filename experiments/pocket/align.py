@@ -24,6 +24,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from latentlang.training.data.question_settings import question_settings
 
 import latentlang as ll
 from experiments.pocket.evaluate import RESULTS
@@ -96,7 +97,8 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
             if group in own.index:
                 for column in ("before", "difference", "low", "high"):
                     row[f"{measured}_{group}_{column}"] = own.loc[group, column]
-    return row | _to_gain(folder / f"{name}-compared", ll.training.recipe(design.recipe).data.sources)
+    sources = question_settings(ll.training.recipe(design.recipe)).sources
+    return row | _to_gain(folder / f"{name}-compared", sources)
 
 
 def _to_gain(folder: Path, trained_on: Collection[str]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def recipes(
             (
                 entry.name,
                 entry.about,
-                "" if entry.is_identity else f"{len(entry.data.sources)} x {entry.data.per_pair:,}",
+                "" if entry.is_identity else entry.data.amount,
                 "" if entry.is_identity else f"{entry.schedule.learning_rate:g}",
             )
             for entry in known

@@ -1,4 +1,4 @@
-"""``latentlang train``: a question-alignment adapter from a recipe."""
+"""``latentlang train``: an adapter from a recipe, on question translations or other training data."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ def train(
     out: Annotated[Path | None, options.folder("Folder for the adapter and its record.")] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Translations of your own: JSON in the paper's layout, a file or a folder."),
+        typer.Option(
+            help="Data of your own: translations as JSON in the paper's layout, or files of the recipe's kind."
+        ),
     ] = None,
     export: Annotated[
         Path | None,
-        options.folder("Write the translations here in LLaMA-Factory's layout, and train nothing."),
+        options.folder("Write the training data here in LLaMA-Factory's layout, and train nothing."),
     ] = None,
     task: Annotated[
         str | None,
@@ -53,10 +55,10 @@ def train(
         int | None, typer.Option(help="Optimiser steps, instead of epochs.", rich_help_panel=_SCHEDULE)
     ] = None,
     epochs: Annotated[
-        float | None, typer.Option(help="Passes over the translations.", rich_help_panel=_SCHEDULE)
+        float | None, typer.Option(help="Passes over the training data.", rich_help_panel=_SCHEDULE)
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Translations per step.", rich_help_panel=_SCHEDULE)
+        int | None, typer.Option(help="Batch size: examples per step.", rich_help_panel=_SCHEDULE)
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="At the end of the warm-up.", rich_help_panel=_SCHEDULE)
@@ -109,15 +111,16 @@ def train(
 ) -> None:
     """Train a LoRA on translated questions, without any answers, so that languages come closer together.
 
-    A run that was stopped goes on when the same command is given again. On several GPUs: accelerate launch -m
-    latentlang train ... Writes the adapter, result.parquet, metadata.json, recipe.yaml, data.parquet and loss.html.
+    Or on other training data, such as instructions, by a recipe whose data.kind says so. A run that was stopped goes on
+    when the same command is given again. On several GPUs: accelerate launch -m latentlang train ... Writes the adapter,
+    result.parquet, metadata.json, recipe.yaml, data.parquet and loss.html.
     """
     from rich.console import Console
 
     from latentlang.cli.console import output, passing, say
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.models.registry import resolve
-    from latentlang.training import alignment_data, recipe_for
+    from latentlang.training import recipe_for, training_data
     from latentlang.training.devices import check_precision, check_quantization, processes
 
     changes: dict[str, Any] = {
@@ -137,7 +140,7 @@ def train(
     check_precision(precision)
     check_quantization(quantization)
     is_main = processes().is_main
-    pairs = None if chosen.is_identity else alignment_data(chosen, data=data)
+    examples = None if chosen.is_identity else training_data(chosen, data=data)
     folder = OutputFolder(out)
     if is_main:
         say(f"loading {info.name}")
@@ -149,7 +152,7 @@ def train(
     try:
         with LossDisplay(f"training {chosen.name}", console=screen) as display:
             result = run_training(
-                model, chosen, out=out, data=pairs, resume=resume, precision=precision, quantization=quantization,
+                model, chosen, out=out, data=examples, resume=resume, precision=precision, quantization=quantization,
                 gradient_checkpointing=gradient_checkpointing, keep_checkpoints=keep_checkpoints, device=device,
                 trust_remote_code=trust_remote_code, progress=display,
             )  # fmt: skip
@@ -175,8 +178,9 @@ def summary_lines(result: TrainingResult) -> list[str]:
     if result.adapter is None:
         return [f"{made.model}: {name} trains nothing; the record says so to whatever compares it"]
     learnt, held = (sum(counts[place] for counts in settings["pairs"].values()) for place in (0, 1))
+    words = result.words
     lines = [
-        f"{made.model}: {name}, {made.task} questions: {learnt:,} translations to learn from, {held:,} held out; "
+        f"{made.model}: {name}, {words.about}: {learnt:,} {words.noun} to learn from, {held:,} held out; "
         f"{settings['trainable']:,} weights trained beside {settings['parameters']:,}"
     ]
     base, best = result.base_loss, result.best_loss
@@ -217,12 +221,11 @@ def _kept(folder: Path) -> str:
 
 def _export(chosen: Recipe, folder: Path, data: Path | None) -> None:
     from latentlang.cli.console import output
-    from latentlang.training import alignment_data
-    from latentlang.training import export as write
+    from latentlang.training import training_data
 
-    pairs = alignment_data(chosen, data=data)
+    examples = training_data(chosen, data=data)
     console = output()
-    for note in pairs.notes:
+    for note in examples.notes:
         console.print(f"note: {note}")
-    for path in write(pairs, folder, task=chosen.data.task, layout="llama-factory"):
+    for path in chosen.data.export(examples, folder, layout="llama-factory"):
         console.print(f"wrote {path}", soft_wrap=True)

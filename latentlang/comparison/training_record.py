@@ -50,14 +50,15 @@ def trained_on(
     folder = given_path(adapter)
     identity = is_identity(folder)
     try:
-        record = TrainingResult.load(folder).provenance
+        result = TrainingResult.load(folder)
     except InputError:
         return TrainingRecord(said or (), said is not None or identity, identity)
-    own = () if identity else record.languages
-    return TrainingRecord(own if said is None else said, True, identity, tuple(_facts(record.settings)))
+    own = () if identity else result.provenance.languages
+    return TrainingRecord(own if said is None else said, True, identity, tuple(_facts(result)))
 
 
-def _facts(settings: Any) -> Iterable[tuple[str, str]]:
+def _facts(result: TrainingResult) -> Iterable[tuple[str, str]]:
+    settings: Any = result.provenance.settings
     recipe = settings.get("recipe", {})
     data, lora, schedule = (recipe.get(name, {}) for name in ("data", "lora", "schedule"))
     yield "recipe", str(recipe.get("name", "not known"))
@@ -65,10 +66,10 @@ def _facts(settings: Any) -> Iterable[tuple[str, str]]:
         yield "training", "none: the identity recipe, a control"
         return
     if data:
-        sources = ", ".join(data.get("sources", ()))
-        yield "trained on", f"{data.get('task')} questions, {sources} into {data.get('target')}"
-    if data.get("wrong_pairs"):
-        yield "control", "wrong pairs: every question got another item's translation"
+        words = result.words
+        yield "trained on", words.trained_on
+        if words.control is not None:
+            yield "control", f"{words.control.name}: {words.control.about}"
     if lora:
         modules = lora.get("target_modules")
         named = modules if isinstance(modules, str) else ", ".join(modules or ())

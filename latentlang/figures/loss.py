@@ -17,9 +17,7 @@ from latentlang.figures.style import (
     PAPER,
     PIVOT,
     TARGET,
-    english_name,
     own_name,
-    plain_name,
     safe,
     shortened,
     template,
@@ -35,6 +33,54 @@ _LONGEST_NAME = 48
 _HEIGHT, _TOP, _BELOW = 470, 84, 96
 
 
+class ControlWords(Protocol):
+    """What is said of data that make a run a control, as plain text."""
+
+    @property
+    def name(self) -> str:
+        """Of the control."""
+
+    @property
+    def how_to_read(self) -> str:
+        """A paragraph."""
+
+
+class DataWords(Protocol):
+    """What is said of training data, as plain text: `latentlang.training.data.DataWords` has it."""
+
+    @property
+    def title(self) -> str:
+        """What is trained on."""
+
+    @property
+    def own_names(self) -> Sequence[Sequence[str]]:
+        """Codes of the languages beside the title, in lists that arrows part."""
+
+    @property
+    def about(self) -> str:
+        """Whose texts."""
+
+    @property
+    def noun(self) -> str:
+        """What an example is called, in the plural."""
+
+    @property
+    def output(self) -> str:
+        """What an output is called, in the singular."""
+
+    @property
+    def how_to_read(self) -> str:
+        """What the model is given and trained to write, a sentence without its full stop."""
+
+    @property
+    def after(self) -> Sequence[str]:
+        """Further paragraphs."""
+
+    @property
+    def control(self) -> ControlWords | None:
+        """What makes the run a control."""
+
+
 class Training(Protocol):
     """What a result must have to be drawn: `TrainingResult` has it."""
 
@@ -45,6 +91,10 @@ class Training(Protocol):
     @property
     def provenance(self) -> Provenance:
         """Model and settings; ``settings["recipe"]`` holds the recipe."""
+
+    @property
+    def words(self) -> DataWords:
+        """What is said of the data that were trained on."""
 
     @property
     def best_step(self) -> int | None:
@@ -66,17 +116,18 @@ def loss_figure(result: Training) -> go.Figure:
         split: result.table[result.table["split"] == split].sort_values("step")
         for split in ("train", "validation")
     }
+    words = result.words
     traces = [
         _trace(curves["train"], "training: mean since the point before", tint(TARGET, 0.75), markers=False),
-        _trace(curves["validation"], "validation: translations never trained on", PIVOT, markers=True),
+        _trace(curves["validation"], f"validation: {safe(words.noun)} never trained on", PIVOT, markers=True),
     ]
     made, best = result.provenance, result.best_step
     annotations, shapes = _marks(curves["validation"], best)
     layout: dict[str, Any] = {
         "template": template(),
         "title": {
-            "text": _title(made),
-            "subtitle": {"text": _subtitle(made), "font": {"size": 12.5, "color": MUTED}},
+            "text": _title(words),
+            "subtitle": {"text": _subtitle(made, words), "font": {"size": 12.5, "color": MUTED}},
             "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
         },
         "height": _HEIGHT,
@@ -93,7 +144,7 @@ def loss_figure(result: Training) -> go.Figure:
         },
         "annotations": annotations,
         "shapes": shapes,
-        "meta": {"how_to_read": _how_to_read(made), "made_with": made_with(made), "least_width": 640},
+        "meta": {"how_to_read": _how_to_read(words), "made_with": made_with(made), "least_width": 640},
     }  # fmt: skip
     return go.Figure(data=[trace for trace in traces if trace["x"]], layout=layout)
 
@@ -135,19 +186,14 @@ def _marks(rows: pd.DataFrame, best: int | None) -> tuple[list[dict[str, Any]], 
     return annotations, shapes
 
 
-def _title(made: Provenance) -> str:
+def _title(words: DataWords) -> str:
     """What was trained on, never what came of it."""
-    data = _recipe(made)["data"]
-    sources = [str(code) for code in data["sources"]]
-    names = [english_name(code) for code in sources]
-    named = " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-    what = f"Question translation: {named} to {english_name(str(data['target']))}"
-    own = f"{', '.join(own_name(code) for code in sources)} → {own_name(str(data['target']))}"
-    wrong = ", wrong pairs (control)" if data.get("wrong_pairs") else ""
-    return f"<b>{what}{wrong}</b>  <span style='color:{MUTED};font-size:0.85em'>{own}</span>"
+    own = " → ".join(", ".join(own_name(code) for code in codes) for codes in words.own_names)
+    control = f", {safe(words.control.name)} (control)" if words.control is not None else ""
+    return f"<b>{safe(words.title)}{control}</b>  <span style='color:{MUTED};font-size:0.85em'>{own}</span>"
 
 
-def _subtitle(made: Provenance) -> str:
+def _subtitle(made: Provenance, words: DataWords) -> str:
     recipe = _recipe(made)
     lora, schedule = recipe["lora"], recipe["schedule"]
     counts: Sequence[Sequence[int]] = list(dict(made.settings.get("pairs", {})).values())
@@ -156,8 +202,8 @@ def _subtitle(made: Provenance) -> str:
     where = modules if isinstance(modules, str) else ", ".join(modules)
     parts = [
         f"model {safe(shortened(made.model, _LONGEST_NAME))}",
-        f"{safe(made.task)} questions",
-        f"{trained:,} translations, {held:,} held out",
+        safe(words.about),
+        f"{trained:,} {safe(words.noun)}, {held:,} held out",
         f"LoRA rank {lora['rank']} on {safe(shortened(where, _LONGEST_NAME))}",
         f"learning rate {schedule['learning_rate']:g}",
         f"batch {schedule['batch']}",
@@ -166,27 +212,18 @@ def _subtitle(made: Provenance) -> str:
     return " · ".join(parts)
 
 
-def _how_to_read(made: Provenance) -> list[str]:
-    data = _recipe(made)["data"]
-    into = plain_name(str(data["target"]))
+def _how_to_read(words: DataWords) -> list[str]:
     paragraphs = [
-        "The model is given a question in one language and trained to write the same question in "
-        f"{into}; only small added weights (LoRA) change. The loss says how surprised it is, on average, by each token "
-        "of the right translation: lower is better, and a loss falls by 0.7 when the right token becomes twice as "
-        "probable.",
-        "The orange line is measured on translations of items that were never trained on; the step where it is lowest "
+        f"{words.how_to_read}; only small added weights (LoRA) change. The loss says how surprised it is, on average, "
+        f"by each token of the right {words.output}: lower is better, and a loss falls by 0.7 when the right token "
+        "becomes twice as probable.",
+        f"The orange line is measured on {words.noun} of items that were never trained on; the step where it is lowest "
         "is the one that is kept. Where it rises while the blue line goes on falling, the model learns its training "
         "items by heart. The dashed line is the model before training.",
-        "The first fall is mostly form: which kind of sentence comes, and with which words. How far form alone goes is "
-        "seen in a run with wrong pairs (wrong_pairs in the recipe); only what lies below that is translation. And "
-        "whether the model then does the task better, and in which languages, is for an evaluation to say.",
+        *words.after,
     ]
-    if data.get("wrong_pairs"):
-        paragraphs.insert(
-            1,
-            "Here every question was given the translation of another one: the negative control. Its loss can only "
-            "fall as far as form goes: which kind of sentence comes, and with which words.",
-        )
+    if words.control is not None:
+        paragraphs.insert(1, words.control.how_to_read)
     return paragraphs
 
 

@@ -26,7 +26,7 @@ _FORWARD, _LORA = 2, 6
 _CHECKPOINTED = 1_000_000_000
 # Tokens per character where the tokenizer is not at hand: Latin script has about 0.3, others up to 1.
 _TOKENS_PER_CHARACTER = 0.5
-_SAMPLE, _PAIRS = 4, 32
+_SAMPLE, _EXAMPLES = 4, 32
 _BYTES_PER_NUMBER, _POOLS = 2, 2
 _PROBE_SIZE, _PROBE_SECONDS = 1024, 0.2
 
@@ -78,11 +78,11 @@ class Estimate:
         )
 
     def _training(self, step: Step, size: Shape) -> Cost:
-        recipe, data = self._settings.recipe(step), self._settings.translations(step)
+        recipe, data = self._settings.recipe(step), self._settings.training_examples(step)
         if recipe.is_identity:
             return Cost(0.0, 0, 0)
-        sample = data.train[:: max(1, len(data.train) // _PAIRS)]
-        each = [self._tokens(step.model, pair.input + pair.output) for pair in sample]
+        sample = data.train[:: max(1, len(data.train) // _EXAMPLES)]
+        each = [self._tokens(step.model, example.input + example.output) for example in sample]
         mean = sum(each) / max(1, len(each))
         schedule = recipe.schedule
         seen_languages = (

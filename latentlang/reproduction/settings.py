@@ -12,7 +12,7 @@ from latentlang.reproduction.steps import Step
 from latentlang.tasks import Task
 from latentlang.tasks import task as build_task
 from latentlang.tasks.labels import Protocol
-from latentlang.training import AlignmentData, Recipe, alignment_data, recipe_for
+from latentlang.training import Recipe, TrainingData, recipe_for, training_data
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class Settings:
         # One after the other: the user's steps take the experiments' epochs back.
         return recipe_for(step.model, step.adapter.recipe, changes).changed(**self.overrides)
 
-    def translations(self, step: Step) -> AlignmentData:
+    def training_examples(self, step: Step) -> TrainingData[Any]:
         """What a training trains on.
 
         Raises:
-            InputError: there are no such translations.
+            InputError: there are no such data.
         """
         chosen = self.recipe(step)
-        return alignment_data(chosen, data=self.training_data.get(step.task))
+        return training_data(chosen, data=self.training_data.get(step.task))

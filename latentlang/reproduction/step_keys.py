@@ -67,7 +67,7 @@ class Keys:
         if step.kind == "train":
             chosen = settings.recipe(step)
             return asked | {
-                "recipe": chosen.model_dump(mode="json"), "data": settings.translations(step).digest(),
+                "recipe": chosen.model_dump(mode="json"), "data": settings.training_examples(step).digest(),
             }  # fmt: skip
         own = step.training
         if own is not None:

@@ -145,7 +145,7 @@ class Runner:
             if settings.loading.get(name)
         }
         return train(
-            step.model, settings.recipe(step), out=folder, data=settings.translations(step),
+            step.model, settings.recipe(step), out=folder, data=settings.training_examples(step),
             precision=settings.loading.get("dtype"),
             progress=None if told is None else lambda at: told(at.step, at.steps), **loading,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Recipes: which translations, which LoRA, which schedule; read from YAML, a name, or made of Python values.
+"""Recipes: which training data, which LoRA, which schedule; read from YAML, a name, or made of Python values.
 
 The defaults are the reference paper's (Zhang et al. 2024, section 3, "Implementations", and the settings of its
 LLaMA-Factory commands): the conditions in ``recipes.yaml`` say only which languages they train on.
@@ -7,15 +7,14 @@ LLaMA-Factory commands): the conditions in ``recipes.yaml`` say only which langu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from latentlang.arguments import MOST, MOST_ALPHA, MOST_EPOCHS, MOST_RATE, most, split_names
 from latentlang.errors import InputError, shown, unknown
@@ -23,120 +22,24 @@ from latentlang.languages import language
 from latentlang.models.registry import REGISTRY
 from latentlang.paths import given_path
 from latentlang.storage.documents import read_yaml
+from latentlang.training.data import DEFAULT_KIND, DataSettings, Part, data_kind
+from latentlang.training.data.base import kind_of
+from latentlang.training.data.question_settings import question_name
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+    from latentlang.tasks import Task
+    from latentlang.tasks.files import PathLike
+    from latentlang.training.data import TrainingData
+    from latentlang.training.data.base import Example
+
 ALL_LINEAR = "all-linear"
 IDENTITY = "identity"
-# "3 epochs (1 epoch for PAWS to mitigate overfitting)"
-_EPOCHS, _EPOCHS_OF_TASK = 3.0, MappingProxyType({"paraphrase": 1.0})
 _YAML_SUFFIXES = (".yaml", ".yml")
 
 
-class _Part(BaseModel):
-    """What all parts of a recipe have in common: fixed once made, and no unknown field."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class HubSet(_Part):
-    """A set of translations on the Hugging Face hub (or a local folder that the datasets library can read).
-
-    Attributes:
-        id: its name there, ``org/name``.
-        config: its configuration, e.g. ``en-zh``; None for the only one.
-        split: which part of it.
-        revision: branch, tag or commit; None for the newest.
-        columns: language code to the column with its text; None where there is one column ``translation`` with a text
-            per language (as OPUS and WMT have), or ``input`` and ``answer`` (the paper's layout).
-        configs: language code to the configuration that holds its texts, where each language has one of its own
-            (FLORES: ``{"zh": "cmn_Hans", "en": "eng_Latn"}``); rows are then put together by `key`.
-        text: the column with the text, with `configs`.
-        key: the column that names an item in every language, with `configs`.
-    """
-
-    id: str = Field(min_length=1)
-    config: str | None = None
-    split: str = "train"
-    revision: str | None = None
-    columns: dict[str, str] | None = None
-    configs: dict[str, str] | None = None
-    text: str = "text"
-    key: str = "id"
-
-    @model_validator(mode="after")
-    def _one_layout(self) -> HubSet:
-        if self.configs is not None and (self.config is not None or self.columns is not None):
-            raise ValueError("configs says where each language's texts are; leave config and columns out")
-        return self
-
-
-class Conditions(_Part):
-    """Which question translations are trained on.
-
-    Attributes:
-        sources: codes of the languages translated from.
-        target: code of the language translated into.
-        task: whose questions are translated: sentiment, nli or paraphrase; any name where they come from files or a
-            hub set.
-        per_pair: translations of each language pair, training and validation together; None for all there are.
-        mixing: ``parallel``: every pair has the same items, as in the paper; ``disjoint``: no item is in two pairs.
-        end: whether the end-of-text token follows a translation and is learnt; a model that never saw one in
-            pre-training cannot learn it by LoRA, and most of its loss would be that token.
-        wrong_pairs: the negative control: every question gets the translation of another item.
-        hub: sets on the Hugging Face hub to take the translations from; none for the task's own questions.
-    """
-
-    sources: tuple[str, ...] = ()
-    target: str = "en"
-    task: str = Field(default="sentiment", pattern=r"^[A-Za-z0-9_-]{1,40}$")
-    per_pair: int | None = Field(default=10_000, ge=2, le=MOST)
-    mixing: Literal["parallel", "disjoint"] = "parallel"
-    end: bool = True
-    wrong_pairs: bool = False
-    hub: tuple[HubSet, ...] = ()
-
-    @field_validator("hub", mode="before")
-    @classmethod
-    def _one_or_more(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, Mapping | HubSet) else value or ()
-
-    @field_validator("sources", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        """Accept one language, ``zh,es`` and lists."""
-        value = _norwegian(value)
-        if isinstance(value, str):
-            return split_names(value)
-        return [_norwegian(part) for part in value] if isinstance(value, list | tuple) else value
-
-    @field_validator("sources")
-    @classmethod
-    def _codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        codes = tuple(language(name).code for name in value)
-        if len(set(codes)) < len(codes):
-            raise ValueError("each language may be named once")
-        return codes
-
-    @field_validator("target", mode="before")
-    @classmethod
-    def _written(cls, value: Any) -> Any:
-        return _norwegian(value)
-
-    @field_validator("target")
-    @classmethod
-    def _code(cls, value: str) -> str:
-        return language(value).code
-
-    @model_validator(mode="after")
-    def _apart(self) -> Conditions:
-        if self.target in self.sources:
-            raise ValueError(f"{self.target!r} is both a source and the target")
-        return self
-
-
-class Lora(_Part):
+class Lora(Part):
     """The adapter (Hu et al. 2021): weights ``W + alpha / rank * B A`` beside the frozen ``W``.
 
     Attributes:
@@ -161,14 +64,15 @@ class Lora(_Part):
         return value
 
 
-class Schedule(_Part):
+class Schedule(Part):
     """How long and how fast.
 
     Attributes:
-        epochs: passes over the training translations; None for the paper's (3, and 1 for paraphrase).
+        epochs: passes over the training examples; None for the kind's own (question alignment: the paper's, 3, and 1
+            for paraphrase).
         steps: optimiser steps instead of epochs; 0 for no training at all.
-        batch: translations per optimiser step, over all passes and devices.
-        accumulation: forward passes a step is made of on one device; more devices need fewer.
+        batch: the batch size: examples per optimiser step, over all passes (gradient accumulation) and devices.
+        accumulation: gradient accumulation: forward passes a step is made of on one device; more devices need fewer.
         learning_rate: at the end of the warm-up.
         scheduler: what the learning rate does after it.
         warmup: share of the steps in which the learning rate rises from 0.
@@ -205,27 +109,36 @@ class Schedule(_Part):
         return self
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """What one adapter is made of.
 
     Attributes:
         name: what it is called (``zh+es-en``).
         about: what it is for, in a sentence.
-        data: which translations.
+        data: which texts; its field `kind` says what sort of training data it asks for, ``question-alignment`` where
+            it is left out (`latentlang.training.data`).
         lora: which adapter.
         schedule: how long and how fast.
     """
 
     name: str = Field(min_length=1, max_length=80)
     about: str = ""
-    data: Conditions = Conditions()
+    data: SerializeAsAny[DataSettings] = Field(default_factory=lambda: data_kind(DEFAULT_KIND)())
     lora: Lora = Lora()
     schedule: Schedule = Schedule()
 
+    @field_validator("data", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any) -> Any:
+        """The settings of the kind that is named, so that each kind has its own fields."""
+        if isinstance(value, DataSettings):
+            return value
+        return data_kind(kind_of(value) if isinstance(value, Mapping) else DEFAULT_KIND).model_validate(value)
+
     @model_validator(mode="after")
     def _complete(self) -> Recipe:
-        if not self.data.sources and not self.is_identity:
-            raise ValueError("data.sources names no language to translate from")
+        if not self.is_identity:
+            self.data.check_complete()
         return self
 
     @property
@@ -235,10 +148,10 @@ class Recipe(_Part):
 
     @property
     def epochs(self) -> float | None:
-        """Passes over the data, the paper's where the recipe does not say; None where steps are counted."""
+        """Passes over the data, the kind's own where the recipe does not say; None where steps are counted."""
         if self.schedule.steps is not None:
             return None
-        return self.schedule.epochs or _EPOCHS_OF_TASK.get(self.data.task, _EPOCHS)
+        return self.schedule.epochs or self.data.default_epochs
 
     def changed(self, **overrides: Any) -> Recipe:
         """The same recipe with some fields changed, e.g. ``per_pair=500, learning_rate=1e-4``.
@@ -249,7 +162,7 @@ class Recipe(_Part):
             InputError: no such field, or a value that it cannot have.
         """
         record = self.model_dump()
-        homes = _homes()
+        homes = _homes(type(self.data))
         for field, value in overrides.items():
             if field not in homes:
                 raise unknown("recipe field", field, homes)
@@ -259,11 +172,11 @@ class Recipe(_Part):
             if other is not None and value is not None and overrides.get(other) is None:
                 record["schedule"][other] = None
         found = _checked(record, where=f"recipe {self.name!r}")
-        before, now = ((one.data.sources, one.data.target) for one in (self, found))
+        before, now = self.data.default_name, found.data.default_name
         # A name that says the languages must not go on saying those that were changed.
-        if now != before and self.name == _named(*before):
-            told = {"name": _named(*now), "about": _about(*now)}
-            return found.model_copy(update={key: text for key, text in told.items() if key not in overrides})
+        if before is not None and now is not None and now != before and self.name == before[0]:
+            named = {"name": now[0], "about": now[1]}
+            return found.model_copy(update={key: text for key, text in named.items() if key not in overrides})
         return found
 
     def yaml(self) -> str:
@@ -313,6 +226,26 @@ def recipe_for(
     return found.changed(**overrides) if overrides else found
 
 
+def training_data(
+    recipe: Recipe,
+    *,
+    task: Task | None = None,
+    data: PathLike | TrainingData[Any] | Iterable[Example] | None = None,
+) -> TrainingData[Any]:
+    """The examples that a recipe asks for, of whatever kind, checked for what is evaluated.
+
+    Args:
+        recipe: whose.
+        task: take this task's own items, for kinds that can (question alignment).
+        data: take these instead of what the recipe names: files of its kind, or examples; `TrainingData` are taken as
+            they are.
+
+    Raises:
+        InputError: no such data, too few, or data with what is evaluated among them.
+    """
+    return recipe.data.load(recipe, task=task, data=data)
+
+
 def recipe_names() -> tuple[str, ...]:
     """Names of the shipped recipes: the paper's conditions, and the control."""
     return tuple(_shipped()["recipes"])
@@ -334,33 +267,15 @@ def _find(source: str | Path | Mapping[str, Any]) -> Recipe:
         raise unknown("recipe", name, shipped, hint=hint)
     sources, target = pair
     # Read through the aliases: Chinese+es-English is zh+es-en.
-    plain = _named(sources, target)
+    plain, about = question_name(sources, target)
     if plain in shipped:
         return _find(plain)
     record = {
         "name": plain,
-        "about": _about(sources, target),
+        "about": about,
         "data": {"sources": sources, "target": target},
     }
     return _checked(record, where=f"recipe {name!r}")
-
-
-def _named(sources: Sequence[str], target: str) -> str:
-    return f"{'+'.join(sources)}-{target}"
-
-
-def _about(sources: Sequence[str], target: str) -> str:
-    return f"{listed([language(code).name for code in sources])} questions into {language(target).name}"
-
-
-def _norwegian(code: Any) -> Any:
-    """YAML 1.1 reads the code of Norwegian, ``no``, as false."""
-    return "no" if code is False else code
-
-
-def listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _parse(name: str) -> tuple[list[str], str] | None:
@@ -385,17 +300,17 @@ def _checked(record: Mapping[str, Any], *, where: str) -> Recipe:
     try:
         return Recipe.model_validate(record)
     except ValidationError as error:
-        _refuse(error.errors(), where)
+        _refuse(error.errors(), where, record)
 
 
-def _refuse(problems: list[ErrorDetails], where: str) -> NoReturn:
+def _refuse(problems: list[ErrorDetails], where: str, record: Mapping[str, Any]) -> NoReturn:
     """One sentence for what pydantic found: the first problem, and how many more there are."""
     first = problems[0]
     field = ".".join(str(part) for part in first["loc"])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         part, name = first["loc"][:-1], str(first["loc"][-1])
-        known = _fields(Recipe if not part else Recipe.model_fields[str(part[0])].annotation)
+        known = _fields(_part_of(record, str(part[0])) if part else Recipe)
         error = unknown(f"field of {where}", field if not part else name, known)
         raise InputError(f"{error}{more}") from None
     reason = first["msg"].removeprefix("Value error, ")
@@ -406,16 +321,23 @@ def _refuse(problems: list[ErrorDetails], where: str) -> NoReturn:
     raise InputError(f"{where}: {field + ': ' if field else ''}{reason}{given}{more}") from None
 
 
+def _part_of(record: Mapping[str, Any], name: str) -> Any:
+    """The class of a part of a recipe."""
+    if name == "data":
+        return data_kind(kind_of(record["data"]))
+    return Recipe.model_fields[name].annotation
+
+
 def _fields(part: Any) -> tuple[str, ...]:
     return tuple(getattr(part, "model_fields", {}))
 
 
 @cache
-def _homes() -> dict[str, str | None]:
-    """Field to the part it is in; None for the recipe's own."""
+def _homes(data: type[DataSettings]) -> dict[str, str | None]:
+    """Field to the part it is in, with data of a kind; None for the recipe's own."""
     found: dict[str, str | None] = {"name": None, "about": None}
-    for part, model in (("data", Conditions), ("lora", Lora), ("schedule", Schedule)):
-        found |= dict.fromkeys(model.model_fields, part)
+    for part, model in (("data", data), ("lora", Lora), ("schedule", Schedule)):
+        found |= dict.fromkeys((name for name in model.model_fields if name != "kind"), part)
     return found
 
 

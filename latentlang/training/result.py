@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from latentlang.errors import InputError
 from latentlang.results import Result, Settings
 from latentlang.storage.documents import Record, read_json
 from latentlang.storage.tables import Columns
+from latentlang.training.data import DataWords
+from latentlang.training.data.base import check_saved, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +27,6 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 #: What was asked for, written before the first step; tells whether a folder holds the same run.
 RUN_FILE = "run.json"
 COLUMNS = ("step", "epoch", "split", "loss", "learning_rate")
-
-
-class _Data(Record):
-    sources: list[str]
-    target: str
 
 
 class _Lora(Record):
@@ -48,7 +45,7 @@ class _Schedule(Record):
 
 class _Recipe(Record):
     name: str
-    data: _Data
+    data: Annotated[dict[str, Any], BeforeValidator(check_saved)]
     lora: _Lora
     schedule: _Schedule
 
@@ -88,7 +85,7 @@ class TrainingResult(Result):
 
     Attributes:
         table: columns ``step, epoch, split, loss, learning_rate``. `split` is ``train`` (mean over the steps since the
-            row before) or ``validation`` (all validation translations after that step; step 0: before training).
+            row before) or ``validation`` (all validation examples after that step; step 0: before training).
             `loss` is the mean cross-entropy of the output's tokens and the end token, in nats.
     """
 
@@ -108,6 +105,12 @@ class TrainingResult(Result):
         """The recipe's fields, in its three parts."""
         found: Mapping[str, Any] = self.provenance.settings["recipe"]
         return found
+
+    @property
+    def words(self) -> DataWords:
+        """What is said of the data that were trained on, in the words of their kind."""
+        made = self.provenance
+        return words_of(self.recipe["data"], languages=made.languages, task=made.task)
 
     @property
     def best_step(self) -> int | None:

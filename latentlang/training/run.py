@@ -23,15 +23,15 @@ from latentlang.storage.output import check_vacant
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.training import devices, run_folder
-from latentlang.training.data.question_alignment import alignment_data
-from latentlang.training.data.questions import AlignmentData, QuestionPair
-from latentlang.training.recipes import ALL_LINEAR, Recipe, recipe_for
+from latentlang.training.data import TrainingData
+from latentlang.training.data.base import Example, words_of
+from latentlang.training.recipes import ALL_LINEAR, Recipe, recipe_for, training_data
 from latentlang.training.result import (
     COLUMNS,
     TrainingProgress,
     TrainingResult,
 )
-from latentlang.training.tokenization import TokenizedPairs, end_token, padding_token, tokenize_pairs
+from latentlang.training.tokenization import TokenizedExamples, end_token, padding_token, tokenize_examples
 
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
@@ -49,7 +49,7 @@ def train(
     *,
     out: PathLike,
     task: Task | str | None = None,
-    data: PathLike | AlignmentData | Iterable[QuestionPair] | None = None,
+    data: PathLike | TrainingData[Any] | Iterable[Example] | None = None,
     resume: bool = True,
     precision: str | None = None,
     quantization: str | None = None,
@@ -60,7 +60,7 @@ def train(
     progress: Progress | None = None,
     **overrides: Any,
 ) -> TrainingResult:
-    """Train a question-alignment LoRA (Zhang et al. 2024, section 3; Hu et al. 2021).
+    """Train a LoRA (Hu et al. 2021) on question translations (Zhang et al. 2024, section 3) or other training data.
 
     The model's weights do not change, and a model object that is given stays as it is: `TrainingResult.on` puts the
     adapter on it, ``load(name, adapter=out)`` loads both. The same seed gives the same adapter on a CPU. A run that was
@@ -68,12 +68,13 @@ def train(
 
     Args:
         model: a model, or its name as for `load`.
-        recipe: a shipped name, any ``zh+es-en``, a YAML file, or a `Recipe`. For an embedded model a recipe that is
-            *named* is taken with what ``recipes.yaml`` says for these.
+        recipe: a shipped name, any ``zh+es-en``, a YAML file, or a `Recipe`; its ``data.kind`` says what is trained
+            on. For an embedded model a recipe that is *named* is taken with what ``recipes.yaml`` says for these.
         out: folder for the adapter, the result and the checkpoints.
         task: whose questions, by name (as the recipe's field); or a task, whose own items are then taken (see
             `alignment_data`).
-        data: take these translations instead: files in the paper's layout, or pairs.
+        data: take these examples instead: files of the recipe's kind (translations in the paper's layout,
+            instructions), or examples.
         resume: go on with the same run where `out` has one; False starts anew.
         precision: ``fp32``, ``bf16`` or ``fp16`` for the computation; by default the weights' own.
         quantization: ``8bit`` or ``4bit`` weights (bitsandbytes); for a model that is named.
@@ -97,8 +98,8 @@ def train(
     if isinstance(task, str):
         overrides["task"], task = task, None
     chosen = recipe_for(model, Path(recipe) if isinstance(recipe, os.PathLike) else recipe, overrides)
-    pairs = None if chosen.is_identity else alignment_data(chosen, task=task, data=data)
-    if pairs is not None:
+    examples = None if chosen.is_identity else training_data(chosen, task=task, data=data)
+    if examples is not None:
         devices.check_packages()
     check_vacant(check_out(out), TrainingResult.kind)
     run_folder.check_folder(Path(out))
@@ -106,7 +107,7 @@ def train(
     # Of several processes of one run one writes.
     lock: AbstractContextManager[Any] = FolderLock(folder) if found.is_main else nullcontext()
     with lock:
-        if pairs is None:
+        if examples is None:
             return _identity(model, chosen, folder, resume=resume, found=found)
         if isinstance(model, HookedLM):
             if quantization is not None or device is not None:
@@ -130,7 +131,7 @@ def train(
             )
         with disk_may_be_full(folder):
             return _Run(
-                lm, chosen, pairs, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
+                lm, chosen, examples, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
                 gradient_checkpointing=gradient_checkpointing, found=found,
             ).go(resume=resume, keep=keep_checkpoints, progress=progress)  # fmt: skip
 
@@ -182,7 +183,7 @@ def _identity(
     ):
         return done
     provenance = Provenance(
-        model=name, revision=revision, task=recipe.data.task, languages=(), policy="", seed=recipe.schedule.seed,
+        model=name, revision=revision, task=recipe.data.task_name, languages=(), policy="", seed=recipe.schedule.seed,
         settings={"recipe": wanted["recipe"], "pairs": {}, "best_step": None, "notes": []},
     )  # fmt: skip
     result = TrainingResult(table=pd.DataFrame(columns=list(COLUMNS)), provenance=provenance)
@@ -200,7 +201,7 @@ class _Run:
         self,
         model: HookedLM,
         recipe: Recipe,
-        data: AlignmentData,
+        data: TrainingData[Any],
         folder: Path,
         *,
         given: bool,
@@ -212,6 +213,10 @@ class _Run:
         self.model, self.recipe, self.data, self.folder = model, recipe, data, folder
         self.given, self.quantization, self.found = given, quantization, found
         self.notes = list(data.notes)
+        self.languages = recipe.data.languages_of(data)
+        self.words = words_of(
+            recipe.data.model_dump(mode="json"), languages=self.languages, task=recipe.data.task_name
+        )
         # transformers counts 4-bit weights, which are packed in bytes, as the weights that they are
         self.size = int(model.lm.num_parameters())
         self.checkpointing = self.size >= _LARGE if gradient_checkpointing is None else gradient_checkpointing
@@ -255,19 +260,19 @@ class _Run:
             "processes": self.found.count,
         }
 
-    def _tokens(self) -> tuple[TokenizedPairs, TokenizedPairs]:
-        cutoff = self.recipe.schedule.cutoff
+    def _tokens(self) -> tuple[TokenizedExamples, TokenizedExamples]:
+        cutoff, noun = self.recipe.schedule.cutoff, self.words.noun
         train, validation = (
-            tokenize_pairs(self.model, part, cutoff=cutoff, end=self.recipe.data.end)
+            tokenize_examples(self.model, part, cutoff=cutoff, end=self.recipe.data.end)
             for part in (self.data.train, self.data.validation)
         )
         left_out = train.left_out + validation.left_out
         if left_out:
             longest = min(cutoff, self.model.max_length or cutoff)
-            self.notes.append(f"{left_out:,} translations are longer than {longest} tokens and left out")
+            self.notes.append(f"{left_out:,} {noun} are longer than {longest} tokens and left out")
         if not len(train) or (self.data.validation and not len(validation)):
             raise InputError(
-                f"no {'validation' if len(train) else 'training'} translation is short enough for a cutoff of {cutoff} "
+                f"no {'validation' if len(train) else 'training'} {noun[:-1]} is short enough for a cutoff of {cutoff} "
                 f"tokens and this model's {self.model.max_length}; raise the cutoff, or give shorter texts"
             )
         if self.recipe.data.end and end_token(self.model) is None:
@@ -276,8 +281,8 @@ class _Run:
 
     def _train(
         self,
-        train: TokenizedPairs,
-        validation: TokenizedPairs,
+        train: TokenizedExamples,
+        validation: TokenizedExamples,
         checkpoint: Path | None,
         progress: Progress | None,
     ) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -350,8 +355,8 @@ class _Run:
         }
         versions = package_versions() | {name: metadata.version(name) for name in _PACKAGES}
         provenance = Provenance(
-            model=self.model.name, revision=self.model.revision, task=recipe.data.task,
-            languages=(*recipe.data.sources, recipe.data.target), adapter=str(self.folder), policy="",
+            model=self.model.name, revision=self.model.revision, task=recipe.data.task_name,
+            languages=self.languages, adapter=str(self.folder), policy="",
             seed=recipe.schedule.seed, settings=settings, packages=versions,
         )  # fmt: skip
         return TrainingResult(table=table, provenance=provenance)
@@ -379,7 +384,7 @@ def _check_model(model: HookedLM, recipe: Recipe) -> None:
             f"the model has an adapter on it ({model.adapter!r}); train on the model itself, loaded without one"
         )
     if model.tokenizer is None:
-        raise InputError("this model was given without a tokenizer, which turns translations into tokens")
+        raise InputError("this model was given without a tokenizer, which turns texts into tokens")
     devices.check_device(model.device)
     devices.check_choices(model.device, four_bit=getattr(model.lm, "is_loaded_in_4bit", False))
     wanted = recipe.lora.target_modules

@@ -21,6 +21,7 @@ from latentlang.storage.documents import Record, checked, read_json
 from latentlang.storage.files import is_temporary, remove_leftovers, replacing, write_text
 from latentlang.storage.output import check_free, remove_files
 from latentlang.storage.seals import is_unchanged, sealed
+from latentlang.training.data.base import kind_of
 from latentlang.training.result import CONFIG, RUN_FILE, WEIGHTS, TrainingResult
 
 CHECKPOINTS = "checkpoints"
@@ -300,7 +301,12 @@ def _record(folder: Path) -> dict[str, Any] | None:
 
 
 def _asked(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name != _FILES}
+    """What a run was asked for; of a run from before there were kinds of training data, its kind too."""
+    asked = {name: value for name, value in record.items() if name != _FILES}
+    recipe = asked["recipe"]
+    if isinstance(recipe, Mapping) and isinstance(recipe.get("data"), Mapping):
+        asked["recipe"] = {**recipe, "data": {"kind": kind_of(recipe["data"]), **recipe["data"]}}
+    return asked
 
 
 def _difference(known: Any, wanted: Any, where: str = "") -> str:

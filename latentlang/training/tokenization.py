@@ -1,4 +1,4 @@
-"""Question translations as tokens: what the model is given, what it is trained to write, and where one ends.
+"""Training examples as tokens: what the model is given, what it is trained to write, and where one ends.
 
 The rule: the input's tokens are those that the tokenizer makes of the input alone, beginning token once, because that
 is what the model is given when it is asked. The output's tokens are those that the tokenizer writes on after it. Where
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError
-from latentlang.training.data.questions import QuestionPair
+from latentlang.training.data.base import Example
 
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
@@ -24,13 +24,13 @@ IGNORED = -100
 
 
 @dataclass(frozen=True)
-class TokenizedPairs:
-    """Pairs as tokens, in their order.
+class TokenizedExamples:
+    """Examples as tokens, in their order.
 
     Attributes:
-        input_ids: per pair, the tokens of input, output and end.
-        labels: per pair, as many: the token itself where the loss counts it, else `IGNORED`.
-        left_out: how many pairs were longer than allowed.
+        input_ids: per example, the tokens of input, output and end.
+        labels: per example, as many: the token itself where the loss counts it, else `IGNORED`.
+        left_out: how many examples were longer than allowed.
     """
 
     input_ids: list[list[int]]
@@ -46,16 +46,16 @@ class TokenizedPairs:
         return sum(label != IGNORED for labels in self.labels for label in labels)
 
 
-def tokenize_pairs(
-    model: HookedLM, pairs: Sequence[QuestionPair], *, cutoff: int, end: bool = True
-) -> TokenizedPairs:
-    """Tokens of pairs, by the rule above.
+def tokenize_examples(
+    model: HookedLM, examples: Sequence[Example], *, cutoff: int, end: bool = True
+) -> TokenizedExamples:
+    """Tokens of examples, by the rule above.
 
     Args:
         model: whose tokenizer is used, and whose context is the limit.
-        pairs: the pairs.
-        cutoff: longest input, output and end together, in tokens; longer pairs are left out, never cut, since a
-            translation that stops anywhere teaches to stop anywhere.
+        examples: inputs and outputs.
+        cutoff: longest input, output and end together, in tokens; longer examples are left out, never cut, since
+            an output that stops anywhere teaches to stop anywhere.
         end: whether the end-of-text token follows, where there is one.
 
     Raises:
@@ -64,14 +64,14 @@ def tokenize_pairs(
     """
     longest = min(cutoff, model.max_length or cutoff)
     last = end_token(model) if end else None
-    inputs = model.encode([pair.input for pair in pairs])
-    wholes = model.encode([pair.input + pair.output for pair in pairs])
+    inputs = model.encode([example.input for example in examples])
+    wholes = model.encode([example.input + example.output for example in examples])
     outputs = [
         whole[len(before) :] if whole[: len(before)] == before else []
         for before, whole in zip(inputs, wholes, strict=True)
     ]
-    _spell(model, pairs, outputs)
-    found = TokenizedPairs([], [])
+    _spell(model, examples, outputs)
+    found = TokenizedExamples([], [])
     left_out = 0
     for before, after in zip(inputs, outputs, strict=True):
         closed = [*after, *([] if last is None else [last])]
@@ -80,7 +80,7 @@ def tokenize_pairs(
             continue
         found.input_ids.append([*before, *closed])
         found.labels.append([*[IGNORED] * len(before), *closed])
-    return TokenizedPairs(found.input_ids, found.labels, left_out)
+    return TokenizedExamples(found.input_ids, found.labels, left_out)
 
 
 def end_token(model: HookedLM) -> int | None:
@@ -106,7 +106,7 @@ def padding_token(model: HookedLM) -> int:
     return 0 if own is None or own >= embedding_rows(model.lm) else int(own)
 
 
-def _spell(model: HookedLM, pairs: Sequence[QuestionPair], outputs: list[list[int]]) -> None:
+def _spell(model: HookedLM, examples: Sequence[Example], outputs: list[list[int]]) -> None:
     """Fill in the outputs that the tokenizer does not write on after the input, in place."""
     missing = [place for place, tokens in enumerate(outputs) if not tokens]
     if not missing:
@@ -114,12 +114,12 @@ def _spell(model: HookedLM, pairs: Sequence[QuestionPair], outputs: list[list[in
     from latentlang.answers import answer_paths
 
     _, paths = answer_paths(
-        model, [pairs[place].input for place in missing], [[pairs[place].output] for place in missing]
+        model, [examples[place].input for place in missing], [[examples[place].output] for place in missing]
     )
     for place, ((variants),) in zip(missing, paths, strict=True):
         if not variants:
             raise InputError(
-                f"the tokenizer of {model.name!r} cannot write {pairs[place].output[:40]!r} after its input: it has no "
-                "token for part of it"
+                f"the tokenizer of {model.name!r} cannot write {examples[place].output[:40]!r} after its input: it has "
+                "no token for part of it"
             )
         outputs[place] = list(variants[0].tokens)

@@ -30,7 +30,7 @@ from latentlang.training import run_folder
 from latentlang.training.devices import Processes
 from latentlang.training.recipes import Recipe
 from latentlang.training.result import TrainingProgress
-from latentlang.training.tokenization import IGNORED, TokenizedPairs
+from latentlang.training.tokenization import IGNORED, TokenizedExamples
 
 #: Rows of the loss table that a whole run leaves for its training loss.
 _ROWS = 200
@@ -43,7 +43,7 @@ class Plan:
 
     Attributes:
         steps: optimiser steps.
-        per_pass: translations in one forward pass on one device.
+        per_pass: examples in one forward pass on one device.
         passes: forward passes per step and device.
         every: steps between evaluations, which are also checkpoints.
     """
@@ -54,7 +54,7 @@ class Plan:
     every: int
 
 
-def plan_steps(recipe: Recipe, pairs: int, found: Processes) -> Plan:
+def plan_steps(recipe: Recipe, examples: int, found: Processes) -> Plan:
     """How many steps, of how many passes, a recipe takes.
 
     Raises:
@@ -68,7 +68,7 @@ def plan_steps(recipe: Recipe, pairs: int, found: Processes) -> Plan:
             f"a batch of {schedule.batch} cannot be shared out evenly among {found.count} processes in {passes} "
             f"passes; make it a multiple of {passes * found.count}"
         )
-    per_epoch = math.ceil(pairs / schedule.batch)
+    per_epoch = math.ceil(examples / schedule.batch)
     epochs = recipe.epochs
     steps = schedule.steps if epochs is None else max(1, math.ceil(epochs * per_epoch))
     assert steps is not None
@@ -76,7 +76,7 @@ def plan_steps(recipe: Recipe, pairs: int, found: Processes) -> Plan:
     return Plan(steps, schedule.batch // (passes * found.count), passes, every)
 
 
-class AlignmentTrainer(SFTTrainer):
+class AdapterTrainer(SFTTrainer):
     """`SFTTrainer` with an exact validation loss, checkpoints without pickled settings, and no word to anybody."""
 
     def _send_telemetry(self) -> None:
@@ -116,19 +116,19 @@ class AlignmentTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """TRL's loss; in evaluation weighted, so that the mean over pairs is the mean over tokens."""
+        """TRL's loss; in evaluation weighted, so that the mean over examples is the mean over tokens."""
         with _outputs_only():
             found = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         if self.model.training:
             return found
-        # The evaluation loop averages the batches' means with their numbers of pairs; what we want is sum / count.
+        # The evaluation loop averages the batches' means with their numbers of examples; what we want is sum / count.
         labels = inputs["labels"]
         counted = (labels[:, 1:] != IGNORED).sum()
-        weight = counted / len(labels) / self._counted_per_pair()
+        weight = counted / len(labels) / self._counted_per_example()
         return (found[0] * weight, found[1]) if return_outputs else found * weight
 
-    def _counted_per_pair(self) -> float:
-        """Mean number of validation tokens that the loss counts in a pair."""
+    def _counted_per_example(self) -> float:
+        """Mean number of validation tokens that the loss counts in an example."""
         data: Any = self.eval_dataset
         if not hasattr(self, "_mean_counted"):
             self._mean_counted = sum(
@@ -201,8 +201,8 @@ def build_trainer(
     tokenizer: Any,
     recipe: Recipe,
     plan: Plan,
-    train: TokenizedPairs,
-    validation: TokenizedPairs,
+    train: TokenizedExamples,
+    validation: TokenizedExamples,
     *,
     folder: Path,
     precision: str,
@@ -210,7 +210,7 @@ def build_trainer(
     gradient_checkpointing: bool,
     resumed: bool,
     on_event: Callable[[TrainingProgress], None] | None,
-) -> AlignmentTrainer:
+) -> AdapterTrainer:
     """A trainer that is ready to run; it puts its adapter on the model it is given.
 
     Args:
@@ -274,7 +274,7 @@ def build_trainer(
         # Several visible GPUs and no launcher: use the first, where the model is, rather than nn.DataParallel.
         settings._n_gpu = 1
     modules = lora.target_modules
-    trainer = AlignmentTrainer(
+    trainer = AdapterTrainer(
         model=model,
         args=settings,
         data_collator=DataCollatorForLanguageModeling(pad_token_id=padding),
@@ -301,10 +301,10 @@ def _has_experts(model: Any) -> bool:
     return any("experts" in name for name in vars(model.config.get_text_config()))
 
 
-def _dataset(pairs: TokenizedPairs) -> Any:
+def _dataset(examples: TokenizedExamples) -> Any:
     from datasets import Dataset
 
-    return Dataset.from_dict({"input_ids": pairs.input_ids, "labels": pairs.labels})
+    return Dataset.from_dict({"input_ids": examples.input_ids, "labels": examples.labels})
 
 
 def save_adapter(model: Any, folder: Path, *, state_dict: dict[str, Any] | None = None) -> None:

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS
 from latentlang.training import Recipe, recipe, recipe_for, recipe_names
-from latentlang.training.recipes import Conditions, Lora, Schedule
+from latentlang.training.data import data_kind, data_kinds
+from latentlang.training.recipes import Lora, Schedule
 
 PAPER = ("zh-en", "sw-en", "zh+es-en", "zh+de-en", "zh+it-en", "sw+hi-en", "sw+th-en", "zh+es+ru-en", "zh+de+it-en",
          "ja+it-zh", "sw+hi-zh", "en+ja-zh")  # fmt: skip
@@ -112,8 +113,9 @@ def test_steps_and_epochs_take_each_other_back() -> None:
         recipe("zh-en", epochs=2, steps=7)
 
 
-def test_fields_have_names_of_their_own() -> None:
-    names = [*Conditions.model_fields, *Lora.model_fields, *Schedule.model_fields, "name", "about"]
+@pytest.mark.parametrize("kind", data_kinds())
+def test_fields_have_names_of_their_own(kind: str) -> None:
+    names = [*data_kind(kind).model_fields, *Lora.model_fields, *Schedule.model_fields, "name", "about"]
     assert len(names) == len(set(names))
 
 

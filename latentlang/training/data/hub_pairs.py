@@ -11,11 +11,11 @@ from latentlang.installing import install_command
 from latentlang.languages import language
 from latentlang.seeding import generator
 from latentlang.storage.documents import printed
-from latentlang.training.data.question_files import ANSWER, INPUT, as_pair, language_named
+from latentlang.training.data.question_files import ANSWER, INPUT, as_pair, translation_id
 from latentlang.training.data.questions import QuestionPair
 
 if TYPE_CHECKING:
-    from latentlang.training.recipes import HubSet
+    from latentlang.training.data.question_settings import HubSet
 
 
 # Rows of a large hub set that are looked at, as a multiple of what is wanted: some are empty or say the same.
@@ -53,7 +53,7 @@ def hub_pairs(
         own = texts(row)
         into = own.get(target, "")
         pairs += [
-            QuestionPair(language_named(into), source, target, own[source], into)
+            QuestionPair(translation_id(into), source, target, own[source], into)
             for source in sources
             if own.get(source) and into
         ]
@@ -86,7 +86,7 @@ def _joined(
         names = generator("hub rows", seed).sample(names, rows)
     return [
         QuestionPair(
-            language_named(texts[target][name]), source, target, texts[source][name], texts[target][name]
+            translation_id(texts[target][name]), source, target, texts[source][name], texts[target][name]
         )
         for name in names
         for source in sources

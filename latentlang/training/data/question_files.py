@@ -72,7 +72,7 @@ def as_pair(record: object, where: str) -> QuestionPair:
         codes = [language(name).code for name in (source, target)]
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    return QuestionPair(language_named(translation), codes[0], codes[1], text, translation)
+    return QuestionPair(translation_id(translation), codes[0], codes[1], text, translation)
 
 
 def _ordered(text: str) -> tuple[str, str, str]:
@@ -93,6 +93,6 @@ def _ordered(text: str) -> tuple[str, str, str]:
     return (question, *names) if source and target else (text, "", "")
 
 
-def language_named(translation: str) -> str:
-    """Code of the language that an order names; the name itself where it is unknown."""
+def translation_id(translation: str) -> str:
+    """Names an item by its translation, so that files of one task in several languages are known to be parallel."""
     return hashlib.sha256(translation.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -6,8 +6,6 @@ translate, and the same question with its cue in the other language. There are n
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,11 +13,13 @@ from typing import TYPE_CHECKING
 from latentlang.errors import InputError
 from latentlang.languages import language
 from latentlang.seeding import generator
+from latentlang.training.data.base import TrainingData, digest_of
+from latentlang.training.data.question_settings import QuestionSettings, question_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentlang.training.recipes import Conditions, Recipe
+    from latentlang.training.data.base import RecipeParts
 
 #: What stands between a question and its translation in the published files.
 INSTRUCTION = "\nTranslate the input from {source} to {target}:\n"
@@ -44,6 +44,21 @@ class QuestionPair:
     translation: str
 
     @property
+    def id(self) -> str:
+        """The item."""
+        return self.item
+
+    @property
+    def language(self) -> str:
+        """The language that is written: the target."""
+        return self.target
+
+    @property
+    def group(self) -> str:
+        """What it is counted under: the language pair, ``zh-en``."""
+        return f"{self.source}-{self.target}"
+
+    @property
     def input(self) -> str:
         r"""What the model is given: ``QUESTION-WITH-CUE\nTranslate the input from Chinese to English:\n``."""
         names = {"source": language(self.source).name, "target": language(self.target).name}
@@ -56,36 +71,17 @@ class QuestionPair:
 
 
 @dataclass(frozen=True)
-class AlignmentData:
-    """What an adapter is trained on.
-
-    Attributes:
-        train: the training pairs, pair by pair in the order of the recipe's languages.
-        validation: the pairs that choose the best checkpoint; none of their items is trained on.
-        notes: what a reader should know, a sentence each (fewer items than asked for...).
-    """
-
-    train: tuple[QuestionPair, ...]
-    validation: tuple[QuestionPair, ...]
-    notes: tuple[str, ...] = ()
-
-    def counts(self) -> dict[str, tuple[int, int]]:
-        """Language pair (``zh-en``) to its numbers of training and validation pairs."""
-        numbers = [
-            Counter(f"{pair.source}-{pair.target}" for pair in part) for part in (self.train, self.validation)
-        ]
-        names = dict.fromkeys([*numbers[0], *numbers[1]])
-        return {name: (numbers[0][name], numbers[1][name]) for name in names}
+class AlignmentData(TrainingData[QuestionPair]):
+    """Question translations, pair by pair in the order of the recipe's languages."""
 
     def digest(self) -> str:
         """Twelve hex digits that change with any text, language, item or order of the pairs."""
-        found = hashlib.sha256()
-        for part in (self.train, self.validation):
-            for pair in part:
-                fields = (pair.item, pair.source, pair.target, pair.question, pair.translation)
-                found.update("\x1f".join(fields).encode("utf-8", "surrogatepass") + b"\x1e")
-            found.update(b"\x1d")
-        return found.hexdigest()[:12]
+        return digest_of(
+            [
+                [(pair.item, pair.source, pair.target, pair.question, pair.translation) for pair in part]
+                for part in (self.train, self.validation)
+            ]
+        )
 
     def table(self) -> pd.DataFrame:
         """One row per pair: ``split`` (train or validation), ``source, target, item, input, output``."""
@@ -118,7 +114,7 @@ def parallel_pairs(
     ]
 
 
-def choose(pairs: Iterable[QuestionPair], recipe: Recipe, *, notes: Sequence[str] = ()) -> AlignmentData:
+def choose(pairs: Iterable[QuestionPair], recipe: RecipeParts, *, notes: Sequence[str] = ()) -> AlignmentData:
     """Choose as many pairs as a recipe wants, set some items aside for validation, and permute where it says so.
 
     The choice depends on the seed and the items' names alone, so that adding a language leaves the others' items as
@@ -132,7 +128,7 @@ def choose(pairs: Iterable[QuestionPair], recipe: Recipe, *, notes: Sequence[str
     Raises:
         InputError: a language has no pair, or there are too few to set any aside.
     """
-    data, schedule = recipe.data, recipe.schedule
+    data, schedule = question_settings(recipe), recipe.schedule
     found = list(notes)
     by_source: dict[str, list[QuestionPair]] = {source: [] for source in data.sources}
     for pair in pairs:
@@ -176,7 +172,7 @@ def _once_each(pairs: Iterable[QuestionPair]) -> list[QuestionPair]:
     return list({(pair.question, pair.translation): pair for pair in reversed(list(pairs))}.values())[::-1]
 
 
-def _too_few(data: Conditions, own: Sequence[QuestionPair]) -> list[str]:
+def _too_few(data: QuestionSettings, own: Sequence[QuestionPair]) -> list[str]:
     if data.per_pair is None or len(own) >= data.per_pair:
         return []
     name = f"{own[0].source}-{own[0].target}" if own else "a pair"
