@@ -10,6 +10,7 @@ import typer
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     from latentlang.training import TrainingResult
@@ -180,7 +181,7 @@ def summary_lines(result: TrainingResult) -> list[str]:
     learnt, held = (sum(counts[place] for counts in settings["pairs"].values()) for place in (0, 1))
     words = result.words
     lines = [
-        f"{made.model}: {name}, {words.about}: {learnt:,} {words.noun} to learn from, {held:,} held out; "
+        f"{made.model}: {name}, {words.about}: {counted(learnt, words.noun)} to learn from, {held:,} held out; "
         f"{settings['trainable']:,} weights trained beside {settings['parameters']:,}"
     ]
     base, best = result.base_loss, result.best_loss

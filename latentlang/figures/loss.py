@@ -23,6 +23,7 @@ from latentlang.figures.style import (
     template,
     tint,
 )
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ class DataWords(Protocol):
 
     @property
     def noun(self) -> str:
-        """What an example is called, in the plural."""
+        """What an example is called, in the singular."""
 
     @property
     def output(self) -> str:
@@ -119,7 +120,9 @@ def loss_figure(result: Training) -> go.Figure:
     words = result.words
     traces = [
         _trace(curves["train"], "training: mean since the point before", tint(TARGET, 0.75), markers=False),
-        _trace(curves["validation"], f"validation: {safe(words.noun)} never trained on", PIVOT, markers=True),
+        _trace(
+            curves["validation"], f"validation: {safe(words.noun)}s never trained on", PIVOT, markers=True
+        ),
     ]
     made, best = result.provenance, result.best_step
     annotations, shapes = _marks(curves["validation"], best)
@@ -203,7 +206,7 @@ def _subtitle(made: Provenance, words: DataWords) -> str:
     parts = [
         f"model {safe(shortened(made.model, _LONGEST_NAME))}",
         safe(words.about),
-        f"{trained:,} {safe(words.noun)}, {held:,} held out",
+        f"{safe(counted(trained, words.noun))}, {held:,} held out",
         f"LoRA rank {lora['rank']} on {safe(shortened(where, _LONGEST_NAME))}",
         f"learning rate {schedule['learning_rate']:g}",
         f"batch {schedule['batch']}",
@@ -217,9 +220,9 @@ def _how_to_read(words: DataWords) -> list[str]:
         f"{words.how_to_read}; only small added weights (LoRA) change. The loss says how surprised it is, on average, "
         f"by each token of the right {words.output}: lower is better, and a loss falls by 0.7 when the right token "
         "becomes twice as probable.",
-        f"The orange line is measured on {words.noun} of items that were never trained on; the step where it is lowest "
-        "is the one that is kept. Where it rises while the blue line goes on falling, the model learns its training "
-        "items by heart. The dashed line is the model before training.",
+        f"The orange line is measured on {words.noun}s of items that were never trained on; the step where it is "
+        "lowest is the one that is kept. Where it rises while the blue line goes on falling, the model learns its "
+        "training items by heart. The dashed line is the model before training.",
         *words.after,
     ]
     if words.control is not None:

@@ -22,6 +22,7 @@ from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
+from latentlang.text import counted
 from latentlang.training import devices, run_folder
 from latentlang.training.data import TrainingData
 from latentlang.training.data.base import Example, words_of
@@ -269,10 +270,11 @@ class _Run:
         left_out = train.left_out + validation.left_out
         if left_out:
             longest = min(cutoff, self.model.max_length or cutoff)
-            self.notes.append(f"{left_out:,} {noun} are longer than {longest} tokens and left out")
+            are = "is" if left_out == 1 else "are"
+            self.notes.append(f"{counted(left_out, noun)} {are} longer than {longest} tokens and left out")
         if not len(train) or (self.data.validation and not len(validation)):
             raise InputError(
-                f"no {'validation' if len(train) else 'training'} {noun[:-1]} is short enough for a cutoff of {cutoff} "
+                f"no {'validation' if len(train) else 'training'} {noun} is short enough for a cutoff of {cutoff} "
                 f"tokens and this model's {self.model.max_length}; raise the cutoff, or give shorter texts"
             )
         if self.recipe.data.end and end_token(self.model) is None:

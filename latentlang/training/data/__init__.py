@@ -14,6 +14,7 @@ from latentlang.training.data.base import (
     data_kinds,
     register,
 )
+from latentlang.training.data.instructions import Instructions
 from latentlang.training.data.question_alignment import QuestionAlignment
 
 __all__ = [
@@ -28,5 +29,5 @@ __all__ = [
     "register",
 ]
 
-for _kind in (QuestionAlignment,):
+for _kind in (QuestionAlignment, Instructions):
     register(_kind)

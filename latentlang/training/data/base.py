@@ -199,7 +199,7 @@ class DataWords:
         own_names: codes of the languages that stand beside the title by their names in themselves: one list, or those
             translated from and those translated into.
         about: whose texts, for a subtitle (``sentiment questions``).
-        noun: what an example is called, in the plural.
+        noun: what an example is called, in the singular; its plural has an s.
         output: what an output is called, in the singular.
         trained_on: for a record: whose texts, and their languages.
         how_to_read: what the model is given and trained to write, a sentence without its full stop.
@@ -358,7 +358,7 @@ class DataSettings(Part):
             title=f"{what[:1].upper()}{what[1:]}: {named(languages)}",
             own_names=(tuple(languages),),
             about=task,
-            noun="examples",
+            noun="example",
             output="output",
             trained_on=f"{task}, in {', '.join(languages)}",
             how_to_read="The model is given an input and trained to write the output that belongs to it",

@@ -60,6 +60,8 @@ class QuestionAlignment(QuestionSettings):
         """As `alignment_data`."""
         if isinstance(data, AlignmentData):
             return data
+        if isinstance(data, TrainingData):
+            raise InputError(f"question alignment takes AlignmentData, not {type(data).__name__}")
         if task is not None and data is not None:
             raise InputError("give a task or data to take questions from, not both")
         codes = list(dict.fromkeys([*self.sources, self.target]))
@@ -109,7 +111,7 @@ class QuestionAlignment(QuestionSettings):
             title=f"Question translation: {listed([english_name(code) for code in sources])} to {into}",
             own_names=(tuple(sources), (target,)),
             about=f"{task} questions",
-            noun="translations",
+            noun="translation",
             output="translation",
             trained_on=f"{record.get('task')} questions, {', '.join(sources)} into {target}",
             how_to_read="The model is given a question in one language and trained to write the same question in "
