@@ -86,7 +86,7 @@ class Estimate:
         mean = sum(each) / max(1, len(each))
         schedule = recipe.schedule
         seen_languages = (
-            schedule.steps * schedule.batch * schedule.accumulation
+            schedule.steps * schedule.batch  # the batch of a step is over all its passes
             if schedule.steps is not None
             else (recipe.epochs or 0) * len(data.train)
         )

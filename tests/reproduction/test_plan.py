@@ -188,6 +188,12 @@ def test_a_plan_estimates_what_is_missing(asked):
     assert not any(line.cached for line in steps)
     by_kind = {line.step.kind: line.cost for line in steps}
     assert by_kind["train"].tokens > 0 and by_kind["train"].seconds > 0
+    counted = asked(overrides={"steps": 6, "batch": 8, "accumulation": 4}).steps()
+    more = asked(overrides={"steps": 12, "batch": 8, "accumulation": 1}).steps()
+    few, many = (
+        next(line.cost.tokens for line in lines if line.step.kind == "train") for lines in (counted, more)
+    )
+    assert abs(2 * few - many) <= 1  # a step takes its batch, in however many passes
     harvest = next(line for line in steps if line.step.kind == "harvest")
     n, stored = 10 * len(harvest.step.languages), 2 * 2
     assert harvest.cost.bytes == n * len(harvest.step.layers) * shape(harvest.step.model).d_model * stored
