@@ -68,6 +68,8 @@ def _facts(result: TrainingResult) -> Iterable[tuple[str, str]]:
     if data:
         words = result.words
         yield "trained on", words.trained_on
+        if settings.get("downloads"):
+            yield "downloaded", ", ".join(map(str, settings["downloads"]))
         if words.control is not None:
             yield "control", f"{words.control.name}: {words.control.about}"
     if lora:

@@ -347,6 +347,7 @@ class _Run:
             "recipe": recipe.model_dump(mode="json"),
             "pairs": {name: list(counts) for name, counts in self.data.counts().items()},
             "data": self.data.digest(),
+            "downloads": list(self.data.downloads),
             "precision": self.precision,
             "quantization": self.quantization,
             "gradient_checkpointing": self.checkpointing,

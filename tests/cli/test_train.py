@@ -49,6 +49,36 @@ def test_a_model_in_a_folder_is_trained(run, request, folder: str, tmp_path: Pat
     assert ll.load(model, adapter=tmp_path / "out").adapter
 
 
+def test_instructions_are_trained_on_by_a_recipe_of_their_kind(run, tmp_path: Path) -> None:
+    rows = [f"n{n},{code},say {n},{n}" for code in ("de", "en") for n in range(12)]
+    (tmp_path / "mine.csv").write_text("\n".join(["id,language,instruction,output", *rows]), encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(
+        "data: {kind: instructions, languages: [de, en]}\nlora: {target_modules: all-linear}\n",
+        encoding="utf-8",
+    )
+    options = ("train", "--recipe", "mine.yaml", "--data", "mine.csv")
+    quick = ("--set", "per_language=8", *QUICK[2:])
+    text = _ended_well(run(*options, "--out", "out", *quick))
+    assert "pocket: mine, template plain: 12 instructions to learn from, 4 held out" in text
+    assert "Instructions in German and English" in (tmp_path / "out" / "loss.html").read_text(
+        encoding="utf-8"
+    )
+    result = TrainingResult.load(tmp_path / "out")
+    assert result.provenance.languages == ("de", "en") and result.recipe["data"]["kind"] == "instructions"
+    assert ll.load("pocket", adapter=tmp_path / "out").adapter
+    # The same command again finds it finished.
+    before = (tmp_path / "out" / "metadata.json").read_bytes()
+    _ended_well(run(*options, "--out", "out", *quick))
+    assert (tmp_path / "out" / "metadata.json").read_bytes() == before
+    for more, message in (
+        (("--export", "sets"), "training data of kind 'instructions' cannot be exported"),
+        (("--out", "o", "--per-pair", 3), "unknown recipe field 'per_pair'"),
+    ):
+        outcome = run(*options, *more)
+        assert outcome.code == 2 and message in outcome.err and outcome.err.count("\n") == 1
+    assert not (tmp_path / "sets").exists() and not (tmp_path / "o").exists()
+
+
 def test_options_change_the_recipe(run, tmp_path: Path) -> None:
     _ended_well(
         run("train", "--recipe", "de-en", "--out", "out", *QUICK, "--learning-rate", "0.01", "--seed", 3,

@@ -17,7 +17,7 @@ def _record(folder, *, name="zh+es-en", **changes):
     languages = tuple(data["sources"]) + ((data["target"],) if data["sources"] else ())
     made = Provenance(
         model="pocket", task="sentiment", languages=languages, packages={}, commit=None,
-        settings={"recipe": chosen, "steps": 40, "notes": ["a note"]},
+        settings={"recipe": chosen, "steps": 40, "notes": ["a note"], "downloads": ["org/set (en-zh)"]},
     )  # fmt: skip
     table = pd.DataFrame(columns=["step", "epoch", "split", "loss", "learning_rate"])
     TrainingResult(table=table, provenance=made).save(folder)
@@ -30,6 +30,7 @@ def test_languages_are_those_of_the_record(tmp_path):
     assert found.languages == ("zh", "es", "en") and found.known and not found.identity
     facts = dict(found.facts)
     assert facts["recipe"] == "zh+es-en" and facts["trained on"] == "sentiment questions, zh, es into en"
+    assert facts["downloaded"] == "org/set (en-zh)"
     assert facts["LoRA"] == "rank 8, alpha 16, on q_proj, v_proj"
     assert facts["note"] == "a note" and "learning rate 5e-05" in facts["steps"]
 

@@ -236,6 +236,10 @@ def test_a_recipe_takes_its_hub_set(tmp_path: Path) -> None:
     data = alignment_data(recipe("zh-en", hub=hub.model_dump(), validation=0, task="nli"))
     assert {pair.question for pair in data.train} == {pair.question for pair in pairs}
     assert data.notes == ("zh-en: 6 translations, fewer than the 10,000 asked for",)
+    assert data.downloads == (hub.id,)
+    assert alignment_data(recipe("zh-en", hub=hub.model_dump(), validation=0), data=pairs).downloads == ()
+    named = hub.model_copy(update={"config": "en-zh", "revision": "1a2b"})
+    assert named.label == f"{hub.id} (en-zh) at 1a2b"
 
 
 def test_a_hub_set_out_of_reach_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

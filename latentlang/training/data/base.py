@@ -125,11 +125,13 @@ class TrainingData(Generic[AnyExample]):
         train: the examples that are learnt from.
         validation: the examples that choose the best checkpoint; none of their items is trained on.
         notes: what a person should know, a sentence each (fewer examples than asked for...).
+        downloads: what was taken from elsewhere: sets on the Hugging Face hub, with configuration and revision.
     """
 
     train: tuple[AnyExample, ...]
     validation: tuple[AnyExample, ...]
     notes: tuple[str, ...] = ()
+    downloads: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """Language, or language pair (``zh-en``), to its numbers of training and validation examples."""
@@ -319,11 +321,6 @@ class DataSettings(Part):
     def amount(self) -> str:
         """How much is trained on, for a list of recipes."""
         return ""
-
-    @property
-    def downloads(self) -> tuple[str, ...]:
-        """What `load` takes from elsewhere, e.g. names of sets on the Hugging Face hub."""
-        return ()
 
     @property
     def default_name(self) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ They come from a task's own questions, from files in the paper's layout, or from
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,6 +67,7 @@ class QuestionAlignment(QuestionSettings):
             raise InputError("give a task or data to take questions from, not both")
         codes = list(dict.fromkeys([*self.sources, self.target]))
         notes: list[str] = []
+        downloads: tuple[str, ...] = ()
         if isinstance(data, str | Path):
             pairs = read_pairs(data)
         elif data is not None:
@@ -74,6 +76,7 @@ class QuestionAlignment(QuestionSettings):
             pairs = parallel_pairs(task_questions(task, codes), sources=self.sources, target=self.target)
             notes.append(f"the questions are those that the {task.name} task evaluates with")
         elif self.hub:
+            downloads = tuple(one.label for one in self.hub)
             rows = None if self.per_pair is None else self.per_pair * HUB_RESERVE
             pairs = [
                 pair
@@ -86,7 +89,7 @@ class QuestionAlignment(QuestionSettings):
             texts = embedded_questions(self.task, codes)
             pairs = parallel_pairs(texts, sources=self.sources, target=self.target)
         self.check_leakage(pairs)
-        return choose(pairs, recipe, notes=notes)
+        return replace(choose(pairs, recipe, notes=notes), downloads=downloads)
 
     def check_leakage(self, examples: Iterable[QuestionPair]) -> None:
         """Refuse translations in which a known cue is followed by one of its answers."""

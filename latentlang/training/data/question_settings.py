@@ -50,6 +50,12 @@ class HubSet(Part):
     text: str = "text"
     key: str = "id"
 
+    @property
+    def label(self) -> str:
+        """The set with its configuration and revision, for a record: ``org/name (en-zh) at 1a2b3c``."""
+        config = f" ({self.config})" if self.config is not None else ""
+        return f"{self.id}{config}{'' if self.revision is None else f' at {self.revision}'}"
+
     @model_validator(mode="after")
     def _one_layout(self) -> HubSet:
         if self.configs is not None and (self.config is not None or self.columns is not None):
@@ -128,11 +134,6 @@ class QuestionSettings(DataSettings):
     def amount(self) -> str:
         """Language pairs, and translations of each."""
         return f"{len(self.sources)} x {'all' if self.per_pair is None else f'{self.per_pair:,}'}"
-
-    @property
-    def downloads(self) -> tuple[str, ...]:
-        """The sets on the hub."""
-        return tuple(one.id for one in self.hub)
 
     @property
     def default_name(self) -> tuple[str, str]:
