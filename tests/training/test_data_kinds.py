@@ -111,6 +111,19 @@ def test_a_kind_may_say_what_a_saved_record_must_have(
         del echo.saved
 
 
+def test_a_record_of_instructions_that_was_damaged_is_one_error(model: HookedLM, tmp_path: Path) -> None:
+    examples = [TrainingExample(f"{n}", "de", f"say {n}\n", f"{n}") for n in range(8)]
+    told = recipe({"data": {"kind": "instructions"}}, **SCHEDULE)
+    result = train(model, told, out=tmp_path, data=examples)
+    assert result.provenance.settings["pairs"] == {"de": [6, 2]}
+    path = tmp_path / "metadata.json"
+    record = json.loads(path.read_text())
+    record["provenance"]["settings"]["recipe"]["data"]["template"] = []
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"recipe\.data\.template is \[\] and should be"):
+        TrainingResult.load(tmp_path)
+
+
 def test_a_kind_needs_a_name_of_its_own(echo: type[Echo]) -> None:
     class Nameless(DataSettings):
         def load(self, recipe: Any, **_: Any) -> TrainingData[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,6 +17,7 @@ from latentlang.arguments import MOST
 from latentlang.errors import InputError, unknown
 from latentlang.languages import language
 from latentlang.seeding import generator
+from latentlang.storage.documents import Record
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.text import counted
@@ -50,6 +51,10 @@ _EVALUATED = "en"
 _TINY = 1e-9
 
 
+class _Saved(Record):
+    template: str = "plain"
+
+
 class Instructions(DataSettings):
     """Instructions with their outputs.
 
@@ -74,6 +79,8 @@ class Instructions(DataSettings):
     weights: dict[str, float] = Field(default_factory=dict)
     total: int | None = Field(default=None, ge=1, le=MOST)
     template: str = "plain"
+
+    saved: ClassVar[type[Record]] = _Saved
 
     @field_validator("files", mode="before")
     @classmethod
@@ -224,17 +231,17 @@ class Instructions(DataSettings):
         """The examples of each language that is wanted, each once."""
         once = list({(e.language, e.input, e.output): e for e in reversed(list(examples))}.values())[::-1]
         wanted = tuple(self.weights) or self.languages or tuple(dict.fromkeys(e.language for e in once))
-        found: dict[str, list[TrainingExample]] = {code: [] for code in wanted}
+        groups: dict[str, list[TrainingExample]] = {code: [] for code in wanted}
         others: dict[str, int] = {}
         for example in once:
-            if example.language in found:
-                found[example.language].append(example)
+            if example.language in groups:
+                groups[example.language].append(example)
             else:
                 others[example.language] = others.get(example.language, 0) + 1
         if not once:
             raise InputError(f"recipe {name!r}: no instruction has an output; give others")
-        for code, own in found.items():
-            if not own:
+        for code, group in groups.items():
+            if not group:
                 has = ", ".join(dict.fromkeys(example.language for example in once))
                 raise InputError(
                     f"recipe {name!r} wants instructions in {language(code).name}, and the data have none, only {has}"
@@ -242,15 +249,15 @@ class Instructions(DataSettings):
         if others:
             listed = ", ".join(f"{code} ({count:,})" for code, count in others.items())
             notes.append(f"languages that the recipe does not name are left out: {listed}")
-        return found
+        return groups
 
     def _mix(
         self, available: Mapping[str, list[TrainingExample]], seed: int, notes: list[str]
     ) -> dict[str, list[TrainingExample]]:
         """As many examples of each language as the recipe wants, chosen by the seed and the items' names alone."""
         ordered = {
-            code: sorted(own, key=lambda example: _draw("choice", seed, example.id))[: self.per_language]
-            for code, own in available.items()
+            code: sorted(group, key=lambda example: _draw("choice", seed, example.id))[: self.per_language]
+            for code, group in available.items()
         }
         if not self.weights:
             return ordered
@@ -288,12 +295,14 @@ def _split(
     share, seed = recipe.schedule.validation, recipe.schedule.seed
     held: set[str] = set()
     if share:
-        for own in chosen.values():
-            items = sorted({example.id for example in own}, key=lambda item: _draw("validation", seed, item))
+        for group in chosen.values():
+            items = sorted(
+                {example.id for example in group}, key=lambda item: _draw("validation", seed, item)
+            )
             number = max(round(share * len(items)), 1 if len(items) > 1 else 0)
             missing = number - len(held.intersection(items))
             held.update([item for item in items if item not in held][: max(0, missing)])
-    examples = [example for own in chosen.values() for example in own]
+    examples = [example for group in chosen.values() for example in group]
     train = tuple(example for example in examples if example.id not in held)
     validation = tuple(example for example in examples if example.id in held)
     if share and not (train and validation):
