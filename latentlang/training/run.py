@@ -32,7 +32,7 @@ from latentlang.training.result import (
     TrainingProgress,
     TrainingResult,
 )
-from latentlang.training.tokenization import TokenizedExamples, end_token, padding_token, tokenize_examples
+from latentlang.training.tokenization import TokenizedExamples, end_token, padding_token
 
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
@@ -264,7 +264,7 @@ class _Run:
     def _tokens(self) -> tuple[TokenizedExamples, TokenizedExamples]:
         cutoff, noun = self.recipe.schedule.cutoff, self.words.noun
         train, validation = (
-            tokenize_examples(self.model, part, cutoff=cutoff, end=self.recipe.data.end)
+            self.recipe.data.tokenize(self.model, part, cutoff=cutoff)
             for part in (self.data.train, self.data.validation)
         )
         left_out = train.left_out + validation.left_out

@@ -11,16 +11,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from latentlang.errors import InputError
-from latentlang.training.data.base import Example
 
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
 
 #: What PyTorch's cross-entropy leaves out.
 IGNORED = -100
+
+
+class InputAndOutput(Protocol):
+    """What is turned into tokens of an example."""
+
+    @property
+    def input(self) -> str:
+        """What the model is given."""
+
+    @property
+    def output(self) -> str:
+        """What it is trained to write."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class TokenizedExamples:
 
 
 def tokenize_examples(
-    model: HookedLM, examples: Sequence[Example], *, cutoff: int, end: bool = True
+    model: HookedLM, examples: Sequence[InputAndOutput], *, cutoff: int, end: bool = True
 ) -> TokenizedExamples:
     """Tokens of examples, by the rule above.
 
@@ -106,7 +117,7 @@ def padding_token(model: HookedLM) -> int:
     return 0 if own is None or own >= embedding_rows(model.lm) else int(own)
 
 
-def _spell(model: HookedLM, examples: Sequence[Example], outputs: list[list[int]]) -> None:
+def _spell(model: HookedLM, examples: Sequence[InputAndOutput], outputs: list[list[int]]) -> None:
     """Fill in the outputs that the tokenizer does not write on after the input, in place."""
     missing = [place for place, tokens in enumerate(outputs) if not tokens]
     if not missing:

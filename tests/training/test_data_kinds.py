@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ from latentlang.training import (
 )
 from latentlang.training.data import base, data_kinds, register
 from latentlang.training.data.questions import choose
+from latentlang.training.tokenization import TokenizedExamples
 
 SCHEDULE = {
     "batch": 4, "accumulation": 1, "learning_rate": 2e-2, "steps": 2, "evaluations": 1, "validation": 0.25,
@@ -75,6 +76,25 @@ def test_one_class_and_one_registration_train_an_adapter(
         "tiny qwen2: say it again, echo: 6 examples to learn from, 2 held out"
     )
     assert dict(trained_on(tmp_path / "out").facts)["trained on"] == "echo, in de"
+
+
+def test_a_kind_may_say_what_the_loss_counts(echo: type[Echo], model: HookedLM, tmp_path: Path) -> None:
+    class Everything(Echo):
+        kind: Literal["everything"] = "everything"
+
+        def tokenize(self, model: HookedLM, examples: Sequence[Any], *, cutoff: int) -> TokenizedExamples:
+            """The loss counts the input too."""
+            tokens = super().tokenize(model, examples, cutoff=cutoff)
+            return TokenizedExamples(tokens.input_ids, tokens.input_ids)
+
+    register(Everything)
+    counts = {}
+    for kind in ("echo", "everything"):
+        result = train(model, recipe({"data": {"kind": kind}}, **SCHEDULE), out=tmp_path / kind)
+        counts[kind] = result.provenance.settings["tokens"]["train"]
+    words = [Echo().words_to_repeat[n] for n in range(2, 8)]
+    prompts = sum(map(len, model.encode([f"{word} → " for word in words])))
+    assert counts["everything"] == counts["echo"] + prompts
 
 
 def test_a_record_of_a_kind_that_is_not_known_any_more_opens(

@@ -27,7 +27,9 @@ from latentlang.text import listed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentlang.models import HookedLM
     from latentlang.tasks import Task
+    from latentlang.training.tokenization import TokenizedExamples
 
 #: The kind of recipes and records that do not say theirs: those written before there were others.
 DEFAULT_KIND: Literal["question-alignment"] = "question-alignment"
@@ -299,6 +301,23 @@ class DataSettings(Part):
         Raises:
             InputError: naming the first one.
         """
+
+    def tokenize(self, model: HookedLM, examples: Sequence[Any], *, cutoff: int) -> TokenizedExamples:
+        """Examples as tokens, with the labels that the loss counts: by default the output's and the end-of-text token.
+
+        A kind whose examples have more than one answer, or whose prompts the tokenizer writes, has its own.
+
+        Args:
+            model: whose tokenizer is used.
+            examples: those of `load`.
+            cutoff: the recipe's longest input and output together, in tokens.
+
+        Raises:
+            InputError: the tokenizer cannot write an output.
+        """
+        from latentlang.training.tokenization import tokenize_examples
+
+        return tokenize_examples(model, examples, cutoff=cutoff, end=self.end)
 
     def check_complete(self) -> None:
         """Refuse settings that name nothing to train on; not asked where nothing is trained.
