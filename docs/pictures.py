@@ -52,13 +52,13 @@ def tokens() -> go.Figure:
 def pivot_test() -> go.Figure:
     """All languages at once: which one leads."""
     task = ll.task("translation", source="fr")
-    return multilingual_lens(ll.load("pocket"), task, language="ru", items=60).figure()
+    return multilingual_lens(ll.load("pocket"), task, languages="ru", items=60).figure()
 
 
 def pivot_test_control() -> go.Figure:
     """The same of the control."""
     task = ll.task("translation", source="fr")
-    return multilingual_lens(ll.load("pocket-control"), task, language="ru", items=60).figure()
+    return multilingual_lens(ll.load("pocket-control"), task, languages="ru", items=60).figure()
 
 
 def _store(folder: str) -> ll.ActivationStore:

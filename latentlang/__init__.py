@@ -3,7 +3,7 @@
     import latentlang as ll
 
     model = ll.load("pocket")
-    result = ll.logit_lens(model, ll.task("translation", source="fr"), language="ja")
+    result = ll.logit_lens(model, ll.task("translation", source="fr"), languages="ja")
     result.figure()
 
 Names are imported when first used, so that ``import latentlang`` is quick and needs no torch.

@@ -14,8 +14,8 @@ from latentlang.models import HookedLM
 from latentlang.tasks import as_task
 
 LOOKS = {
-    "logit_lens": lambda model, out: logit_lens(model, "translation", language="ja"),
-    "multilingual_lens": lambda model, out: multilingual_lens(model, "translation", language="ja"),
+    "logit_lens": lambda model, out: logit_lens(model, "translation", languages="ja"),
+    "multilingual_lens": lambda model, out: multilingual_lens(model, "translation", languages="ja"),
     "train_tuned_lens": lambda model, out: train_tuned_lens(model, ["a text"]),
     "explore": lambda model, out: explore(model, "a text"),
     "evaluate": lambda model, out: ll.evaluate(model, "sentiment"),
@@ -38,8 +38,8 @@ def test_a_bare_model_says_how_to_wrap_it(look, tmp_path):
 @pytest.mark.parametrize("lens", [logit_lens, multilingual_lens])
 def test_the_name_of_a_task_is_the_task_with_its_defaults(lens):
     model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
-    by_name = lens(model, "repetition", language="ja", items=2, shots=1)
-    made = lens(model, ll.task("repetition"), language="ja", items=2, shots=1)
+    by_name = lens(model, "repetition", languages="ja", items=2, shots=1)
+    made = lens(model, ll.task("repetition"), languages="ja", items=2, shots=1)
     pd.testing.assert_frame_equal(by_name.table, made.table)
     assert by_name.provenance == made.provenance
 
@@ -54,8 +54,8 @@ def test_what_is_neither_a_task_nor_a_name_is_refused():
 @pytest.mark.parametrize(
     "look",
     [
-        lambda model: logit_lens(model, "repetition", language="ja", items=2, shots=1, seed=-1),
-        lambda model: multilingual_lens(model, "repetition", language="ja", items=2, shots=1, seed=-1),
+        lambda model: logit_lens(model, "repetition", languages="ja", items=2, shots=1, seed=-1),
+        lambda model: multilingual_lens(model, "repetition", languages="ja", items=2, shots=1, seed=-1),
         lambda model: ll.evaluate(model, "sentiment", languages="ja", items=2, seed=-1),
         lambda model: ll.harvest(model, ["a text"], out="nowhere", seed=-1),
     ],

@@ -112,7 +112,7 @@ def _curves(
 ) -> pd.DataFrame:
     """Mean curves per layer, with the gap (the pivot minus its null), the lead and the items read, as columns."""
     try:
-        result = ll.logit_lens(model, task, language=target, pivot=pivot, items=items)
+        result = ll.logit_lens(model, task, languages=target, pivot=pivot, items=items)
     except ll.InputError:
         return pd.DataFrame()
     wide = result.summary().pivot(index="layer", columns="curve", values="mean")

@@ -283,7 +283,7 @@ class _Run:
         def compute(folder: Path) -> LensResult:
             with self._as(state):
                 result = logit_lens(
-                    self.model, self.wanted.task, language=self.wanted.codes, pivot=self.wanted.pivot, items=items,
+                    self.model, self.wanted.task, languages=self.wanted.codes, pivot=self.wanted.pivot, items=items,
                     shots=self.wanted.shots, seed=self.wanted.seed, policy=self.policy, share_prefix=self.share_prefix,
                     progress=self._told(f"lens, {state}"),
                 )  # fmt: skip

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from latentlang.answers import token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
-from latentlang.languages import Language, languages
+from latentlang.languages import Language
 from latentlang.languages import language as find_language
+from latentlang.languages import languages as find_languages
 from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
 from latentlang.lens.prompt_run import run_passes
 from latentlang.lens.result import COLUMNS, LensResult
@@ -32,7 +33,7 @@ def logit_lens(
     model: HookedLM,
     task: str | Task,
     *,
-    language: str | Language | Iterable[str | Language],
+    languages: str | Language | Iterable[str | Language],
     pivot: str | Language = "en",
     items: int | None = None,
     shots: int | None = None,
@@ -48,7 +49,7 @@ def logit_lens(
     Args:
         model: the model to look into; it is not changed.
         task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
-        language: target language or languages (codes, names, ``"paper20"``).
+        languages: target languages: codes, names, groups (``"fr,ja"``, ``"paper20"``), one or several.
         pivot: language whose answers might show in the middle layers though nobody asked for them.
         items: how many items per language; None for all.
         shots: few-shot examples; None for the task's default.
@@ -72,7 +73,7 @@ def logit_lens(
     pair = PairLensPass(
         model, task, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol, tuned=tuned
     )
-    prompts = prompts_of(pair.task, language, items=items, shots=shots, seed=seed)
+    prompts = prompts_of(pair.task, languages, items=items, shots=shots, seed=seed)
     if pair.policy == "sequence":
         pair.read_whole_answers(prompts, share_prefix=share_prefix, progress=progress)
     else:
@@ -82,7 +83,7 @@ def logit_lens(
 
 def prompts_of(
     task: Task,
-    language: str | Language | Iterable[str | Language],
+    languages: str | Language | Iterable[str | Language],
     *,
     items: int | None,
     shots: int | None,
@@ -91,7 +92,7 @@ def prompts_of(
     """Target language to its prompts."""
     return {
         entry.code: task.prompts(entry.code, items=items, shots=shots, seed=seed)
-        for entry in languages(language)
+        for entry in find_languages(languages)
     }
 
 

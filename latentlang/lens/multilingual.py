@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from latentlang.answers import token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
-from latentlang.languages import GROUPS, Language, languages
+from latentlang.languages import GROUPS, Language
+from latentlang.languages import languages as find_languages
 from latentlang.lens.answer_languages import (
     CANDIDATE_POLICIES,
     WRONG_LABELS,
@@ -124,7 +125,7 @@ def multilingual_lens(
     model: HookedLM,
     task: str | Task,
     *,
-    language: str | Language | Iterable[str | Language],
+    languages: str | Language | Iterable[str | Language],
     candidates: str | Language | Iterable[str | Language] | None = None,
     items: int | None = None,
     shots: int | None = None,
@@ -151,9 +152,9 @@ def multilingual_lens(
     Args:
         model: the model to look into; it is not changed.
         task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
-        language: target language or languages.
+        languages: target languages; one or several, as in `logit_lens`.
         candidates: languages whose words are read; by default all that the task has words in, of its own languages
-            and of the paper's twenty. The asked-for and the source language are always read too, and those named here
+            and of the paper's twenty. The target and the source language are always read too, and those named here
             that the task has no words for are left out and noted.
         items: how many items per language; None for all.
         shots: few-shot examples; None for the task's default.
@@ -167,7 +168,7 @@ def multilingual_lens(
             answer in any language.
     """
     everyone = MultilingualLensPass(model, task, candidates=candidates, shots=shots, seed=seed, policy=policy)
-    prompts = prompts_of(everyone.task, language, items=items, shots=shots, seed=seed)
+    prompts = prompts_of(everyone.task, languages, items=items, shots=shots, seed=seed)
     run_passes(model, prompts, [everyone], share_prefix=share_prefix, progress=progress)
     return everyone.result()
 
@@ -191,7 +192,7 @@ class MultilingualLensPass:
         if policy not in CANDIDATE_POLICIES:
             raise unknown("policy", policy, CANDIDATE_POLICIES)
         wanted = (
-            [entry.code for entry in languages(candidates)]
+            [entry.code for entry in find_languages(candidates)]
             if candidates is not None
             else _known_to(self.task)
         )

@@ -162,7 +162,7 @@ class Runner:
     def _lens(self, step: Step, folder: Path) -> LensResult:
         settings = self._settings
         result = logit_lens(
-            self._loaded(step), settings.task(step), language=step.languages, items=settings.items(step.task),
+            self._loaded(step), settings.task(step), languages=step.languages, items=settings.items(step.task),
             seed=settings.seed, protocol=settings.protocol, policy=_CURVE_POLICIES[settings.protocol],
             progress=self._told(step),
         )  # fmt: skip

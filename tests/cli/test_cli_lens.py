@@ -37,7 +37,7 @@ def test_the_result_on_disk_is_the_librarys(run, tmp_path):
     assert sorted(wrote) == [str(folder.relative_to(tmp_path) / name) for name in WRITTEN]
 
     saved = LensResult.load(folder)
-    own = ll.logit_lens(ll.load("pocket"), ll.task("translation", source="fr"), language="ja", items=12)
+    own = ll.logit_lens(ll.load("pocket"), ll.task("translation", source="fr"), languages="ja", items=12)
     columns = [name for name in own.table.columns if name != "value"]
     assert saved.table[columns].astype(str).equals(own.table[columns].astype(str))
     torch.testing.assert_close(torch.tensor(saved.table["value"]), torch.tensor(own.table["value"]))

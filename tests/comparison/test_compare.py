@@ -64,7 +64,7 @@ def test_each_part_is_what_the_library_says_of_that_state(compared, mistral):
     model, lora = mistral
     loaded = load(str(model), adapter=str(lora))
     with loaded.base():
-        lens = logit_lens(loaded, task("sentiment"), language=["ja", "de", "hi"], items=12)
+        lens = logit_lens(loaded, task("sentiment"), languages=["ja", "de", "hi"], items=12)
     _same(compared.lens.base, lens)
     wanted = evaluate(loaded, "sentiment", languages="ja,de,hi", items=12)
     both = compared.evaluation.table.merge(

@@ -148,7 +148,7 @@ def test_the_embedded_model_chooses_as_the_lens_says_it_does():
     pocket = ll.load("pocket")
     task = ll.task("sentiment")
     found = evaluate(pocket, task, languages="ja,de", items=20)
-    lens = logit_lens(pocket, task, language="ja,de", items=20)
+    lens = logit_lens(pocket, task, languages="ja,de", items=20)
     accuracy = dict(zip(found.summary()["language"], found.summary()["accuracy"], strict=True))
     assert accuracy == pytest.approx(lens.provenance.settings["accuracy"])
     assert min(accuracy.values()) > 0.5

@@ -40,7 +40,7 @@ def test_a_pair_measured_again_gives_the_cards_numbers(name, place, tables):
 
     right = evaluate.written_right(model, task.prompts(target), task)
     assert sum(right) / len(right) == pytest.approx(row("accuracy")["accuracy"].item(), abs=0.011)
-    gap = ll.logit_lens(model, task, language=target).gap().set_index("layer")["mean"]
+    gap = ll.logit_lens(model, task, languages=target).gap().set_index("layer")["mean"]
     card = row("curves").set_index("layer")["gap"]
     assert (gap - card).abs().max() < 5e-3
 

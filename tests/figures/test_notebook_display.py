@@ -38,7 +38,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
     """One of each kind."""
     model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
     languages = multilingual_lens(
-        model, task("translation", source="fr"), language="ja", candidates="en,de,ja", items=6, shots=1
+        model, task("translation", source="fr"), languages="ja", candidates="en,de,ja", items=6, shots=1
     )
     compared = whole(tmp_path_factory.mktemp("compared"))
     table = pd.DataFrame({

@@ -3,7 +3,7 @@
     from known import ASKED, written
 
     k = written({2: "en", 5: ASKED}, n_layers=6)    # English from layer 2 on, the target language from layer 5 on
-    result = logit_lens(k.model, k.task, language="ja", items=4, shots=2)
+    result = logit_lens(k.model, k.task, languages="ja", items=4, shots=2)
     k.speaks(3, "ja")                                # "en": what the lens must find after layer 3
 
 `k.model` is a `HookedLM` (a small Qwen2), `k.task` a `WordTask` over `k.concepts`, in `k.languages`. Other models:

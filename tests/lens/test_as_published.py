@@ -83,7 +83,7 @@ def test_curves_are_those_of_the_script(model, name, answers):
     task = ll.task(name, **options)
     shots = 1 if name == "translation" else None
     asked = [code for code in ASKED if code in task.languages and (answers != "same" or task.answers(code))]
-    result = logit_lens(model, task, language=asked, items=3, shots=shots, protocol="as-published")
+    result = logit_lens(model, task, languages=asked, items=3, shots=shots, protocol="as-published")
     read = 0
     for code in asked:
         expected = _by_the_script(model, task, code, 3)
@@ -103,7 +103,7 @@ def test_curves_are_those_of_the_script(model, name, answers):
 def test_all_labels_are_all_labels_though_one_was_dropped(model):
     """Icelandic ``neikvætt`` shares ``n`` with English: its items go, its word stays in the sum."""
     task = ll.task("sentiment", protocol="as-published")
-    result = logit_lens(model, task, language="is", items=6, protocol="as-published")
+    result = logit_lens(model, task, languages="is", items=6, protocol="as-published")
     wide = result.table.pivot(index=["item", "layer"], columns="curve", values="value").dropna()
     assert 0 < wide.index.get_level_values("item").nunique() < 6
     assert (wide["target_any"] > wide["target"]).all() and (wide["pivot_any"] > wide["pivot"]).all()

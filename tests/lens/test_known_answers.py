@@ -25,7 +25,9 @@ def test_layers_and_languages_are_those_that_were_written(path, policy):
     k = written(path, n_layers=6)
     for asked in ("ja", "de"):
         for pivot in ("en", "ru"):
-            result = logit_lens(k.model, k.task, language=asked, pivot=pivot, items=4, shots=2, policy=policy)
+            result = logit_lens(
+                k.model, k.task, languages=asked, pivot=pivot, items=4, shots=2, policy=policy
+            )
             means = result.summary().pivot(index="layer", columns="curve", values="mean")
             for layer, row in means.iterrows():
                 for role, language in (("target", asked), ("pivot", pivot)):
@@ -44,7 +46,7 @@ def test_layers_and_languages_are_those_that_were_written(path, policy):
 @pytest.mark.parametrize("policy", ["exclusive", "sequence"])
 def test_nothing_written_reads_as_nothing(policy):
     k = written({})
-    result = logit_lens(k.model, k.task, language="ja", shots=0, policy=policy)
+    result = logit_lens(k.model, k.task, languages="ja", shots=0, policy=policy)
     wide = result.table.pivot(index=["item", "layer"], columns="curve", values="value")
     np.testing.assert_allclose(wide["entropy"], np.log2(k.model.vocab_size), rtol=1e-5)
     # Some answers have more tokens of their own than others; each is right once and wrong as often as all the others.
@@ -59,7 +61,7 @@ def test_nothing_written_reads_as_nothing(policy):
 @pytest.mark.parametrize("policy", ["exclusive", "sequence"])
 def test_a_register_without_an_answer_is_as_high_in_the_null(policy):
     k = written({2: "en", 5: ASKED}, answer_from=5)
-    result = logit_lens(k.model, k.task, language="ja", items=4, shots=1, policy=policy)
+    result = logit_lens(k.model, k.task, languages="ja", items=4, shots=1, policy=policy)
     means = result.summary().pivot(index="layer", columns="curve", values="mean")
     assert k.register(3, "ja") == "en"
     np.testing.assert_allclose(means["pivot"].loc[2:4], 1 / len(k.concepts), rtol=0.01)
@@ -104,9 +106,9 @@ def test_a_model_that_copies_the_source_has_a_source_and_no_pivot(policy, pairs)
     k = written({2: "fr", 5: ASKED}, concepts=_words(pairs), source="fr")
     if pairs == _COGNATES and policy == "drop":
         with pytest.raises(InputError, match=r"shares .* with fr"):
-            logit_lens(k.model, k.task, language="ja", shots=0, policy=policy)
+            logit_lens(k.model, k.task, languages="ja", shots=0, policy=policy)
         return
-    result = logit_lens(k.model, k.task, language="ja", shots=0, policy=policy)
+    result = logit_lens(k.model, k.task, languages="ja", shots=0, policy=policy)
     means = result.summary().pivot(index="layer", columns="curve", values="mean")
     if "pivot" in means:
         assert means["pivot"].max() < 0.01
@@ -138,7 +140,7 @@ def test_a_model_that_copies_the_source_has_a_source_and_no_pivot(policy, pairs)
 @pytest.mark.parametrize("pairs", [_OTHERS, _OTHERS + _COGNATES], ids=["apart", "both"])
 def test_a_model_that_goes_through_english_has_a_pivot_and_copies_nothing(policy, pairs):
     k = written({2: "en", 5: ASKED}, concepts=_words(pairs), source="fr")
-    result = logit_lens(k.model, k.task, language="ja", shots=0, policy=policy)
+    result = logit_lens(k.model, k.task, languages="ja", shots=0, policy=policy)
     means = result.summary().pivot(index="layer", columns="curve", values="mean")
     assert (means["pivot"].loc[2:4] > 0.99).all() and (means["pivot_null"] < 0.01).all()
     assert means["source"].max() < 0.01
@@ -153,7 +155,7 @@ def test_a_model_that_goes_through_english_has_a_pivot_and_copies_nothing(policy
 def test_as_published_a_copied_cognate_still_counts_as_english():
     """The paper's way, which the default puts right: nothing settles the sets against the prompt's own word."""
     k = written({2: "fr", 5: ASKED}, concepts=_words(_COGNATES), source="fr")
-    result = logit_lens(k.model, k.task, language="ja", shots=0, protocol="as-published")
+    result = logit_lens(k.model, k.task, languages="ja", shots=0, protocol="as-published")
     means = result.summary().pivot(index="layer", columns="curve", values="mean")
     assert not {"source", "source_null"} & set(means)
     assert (means["pivot"].loc[2:4] > 0.99).all()
@@ -161,7 +163,7 @@ def test_as_published_a_copied_cognate_still_counts_as_english():
 
 def test_a_pivot_that_the_prompt_is_written_in_is_no_pivot():
     k = written({2: "en", 5: ASKED}, concepts=_words(_OTHERS), source="en")
-    result = logit_lens(k.model, k.task, language="ja", pivot="en", shots=0)
+    result = logit_lens(k.model, k.task, languages="ja", pivot="en", shots=0)
     assert "source" not in set(result.table["curve"])
     said = reading(result.gap(), target="ja", pivot="en", last=6, source="en")
     assert said == (
@@ -173,13 +175,13 @@ def test_a_pivot_that_the_prompt_is_written_in_is_no_pivot():
 def test_all_languages_at_once_name_the_copy_and_no_pivot():
     words = _words(_OTHERS)
     k = written({2: "fr", 5: ASKED}, concepts=words, source="fr", noise=0.05)
-    found = multilingual_lens(k.model, k.task, language="ja", shots=0).pivot_test(permutations=200)
+    found = multilingual_lens(k.model, k.task, languages="ja", shots=0).pivot_test(permutations=200)
     assert found.pivot is None and str(found).startswith("no pivot")
     scores = found.scores[(found.scores["answer_language"] == "fr") & found.scores["layer"].between(2, 4)]
     assert set(scores["role"]) == {"source"} and scores["score"].min() > 0.9
     through = written({2: "en", 5: ASKED}, concepts=words, source="fr", noise=0.05)
     assert (
-        multilingual_lens(through.model, through.task, language="ja", shots=0)
+        multilingual_lens(through.model, through.task, languages="ja", shots=0)
         .pivot_test(permutations=200)
         .pivot
         == "en"
@@ -198,7 +200,7 @@ def _endings() -> Known:
 
 def test_answers_that_share_every_first_token_are_told_apart_by_how_they_go_on():
     k = _endings()
-    whole = logit_lens(k.model, k.task, language="de", shots=0, policy="sequence")
+    whole = logit_lens(k.model, k.task, languages="de", shots=0, policy="sequence")
     assert not whole.provenance.settings["notes"]
     means = whole.summary().pivot(index="layer", columns="curve", values="mean")
     assert (means["pivot"].loc[2:4] > 0.99).all()
@@ -206,7 +208,7 @@ def test_answers_that_share_every_first_token_are_told_apart_by_how_they_go_on()
     assert (means["target"].loc[5:] > 0.99).all()
     assert (means["pivot"].loc[5:] < 0.01).all()
     # their first tokens alone say nothing of the language
-    first = logit_lens(k.model, k.task, language="de", shots=0, policy="shared")
+    first = logit_lens(k.model, k.task, languages="de", shots=0, policy="shared")
     part = first.table[first.table["item"].isin(["word/positive", "word/negative"])]
     part = part[~part["curve"].str.startswith("source")]
     assert set(part["curve"]) == {"target_shared", "pivot_shared", "entropy"}
@@ -230,11 +232,11 @@ def test_the_known_model_is_what_its_helper_says():
     assert [k.speaks(layer, "ja") for layer in range(1, 7)] == [None, "en", "en", None, "ja", "ja"]
     same = written({2: "en", 4: None, 5: ASKED}, noise=0.3, strength=6.0)
     a, b = (
-        logit_lens(m.model, m.task, language="ja", items=5, shots=0).table["value"].to_numpy()
+        logit_lens(m.model, m.task, languages="ja", items=5, shots=0).table["value"].to_numpy()
         for m in (k, same)
     )
     np.testing.assert_array_equal(a, b)
-    part = logit_lens(k.model, k.task, language="ja", items=5, shots=0).table
+    part = logit_lens(k.model, k.task, languages="ja", items=5, shots=0).table
     values = part.query("curve == 'target' and layer == 6")["value"]
     assert values.between(0.05, 0.999).all()
     assert values.std() > 1e-3

@@ -40,7 +40,7 @@ def _slow_probs(model, prompt):
 
 def test_curves_equal_the_slow_definition(model):
     words = ll.task("translation", source="fr")
-    result = logit_lens(model, words, language="ja", items=6, shots=1)
+    result = logit_lens(model, words, languages="ja", items=6, shots=1)
     table = token_bytes(model.tokenizer)
     prompts = words.prompts("ja", items=6, shots=1)
     for prompt in prompts:
@@ -68,7 +68,7 @@ def test_curves_equal_the_slow_definition(model):
 
 def test_the_last_layer_is_the_models_own_distribution(model):
     words = ll.task("translation", source="de")
-    result = logit_lens(model, words, language="hi", items=4, shots=0)
+    result = logit_lens(model, words, languages="hi", items=4, shots=0)
     for prompt in words.prompts("hi", items=4, shots=0):
         ids = torch.tensor(model.encode([prompt.text]))
         with torch.inference_mode():
@@ -78,7 +78,7 @@ def test_the_last_layer_is_the_models_own_distribution(model):
 
 
 def test_closed_tasks_have_the_papers_four_curves_with_their_nulls(model):
-    result = logit_lens(model, ll.task("sentiment"), language="ja", items=4)
+    result = logit_lens(model, ll.task("sentiment"), languages="ja", items=4)
     assert set(result.table["curve"]) == {
         "target", "target_null", "target_any", "pivot", "pivot_null", "pivot_any", "entropy",
     }  # fmt: skip
@@ -88,7 +88,7 @@ def test_closed_tasks_have_the_papers_four_curves_with_their_nulls(model):
 
 
 def test_table_columns_types_and_layers(model):
-    result = logit_lens(model, ll.task("sentiment"), language="ja,ru", items=3, shots=1)
+    result = logit_lens(model, ll.task("sentiment"), languages="ja,ru", items=3, shots=1)
     assert list(result.table.columns) == ["task", "language", "item", "label", "layer", "curve", "value"]
     assert sorted(result.table["layer"].unique()) == list(range(1, model.n_layers + 1))
     probabilities = result.table[result.table["curve"] != "entropy"]["value"]
@@ -98,7 +98,7 @@ def test_table_columns_types_and_layers(model):
 
 
 def test_summary_is_the_mean_with_an_interval_around_it(model):
-    result = logit_lens(model, ll.task("translation", source="fr"), language="sw", items=20, shots=1)
+    result = logit_lens(model, ll.task("translation", source="fr"), languages="sw", items=20, shots=1)
     summary = result.summary()
     assert list(summary.columns) == ["task", "language", "layer", "curve", "mean", "low", "high", "n"]
     assert (summary["low"] <= summary["mean"] + 1e-12).all()
@@ -113,7 +113,7 @@ def test_summary_is_the_mean_with_an_interval_around_it(model):
 
 
 def test_the_lead_is_among_items_whose_target_can_be_read(model):
-    result = logit_lens(model, ll.task("translation", source="fr"), language="sw", items=20, shots=1)
+    result = logit_lens(model, ll.task("translation", source="fr"), languages="sw", items=20, shots=1)
     table = result.table
     some = set(sorted(set(table["item"]))[::2])
     unread = table[(table["curve"] != "target") | table["item"].isin(some)]
@@ -129,7 +129,7 @@ def test_the_lead_is_among_items_whose_target_can_be_read(model):
 
 
 def test_a_result_survives_its_folder(model, tmp_path):
-    result = logit_lens(model, ll.task("sentiment"), language="ja", items=2)
+    result = logit_lens(model, ll.task("sentiment"), languages="ja", items=2)
     again = LensResult.load(result.save(tmp_path))
     pd.testing.assert_frame_equal(again.table, result.table)
     pd.testing.assert_frame_equal(again.summary(), result.summary())
@@ -137,21 +137,21 @@ def test_a_result_survives_its_folder(model, tmp_path):
 
 
 def test_asking_for_the_pivot_itself_draws_no_pivot_curve(model):
-    result = logit_lens(model, ll.task("sentiment"), language="en", items=2)
+    result = logit_lens(model, ll.task("sentiment"), languages="en", items=2)
     assert not {"pivot", "pivot_null"} & set(result.table["curve"])
     assert result.gap().empty
 
 
 @pytest.mark.parametrize("mode", ["en", "agnostic"])
 def test_answers_in_the_pivots_own_words_are_the_target(model, mode):
-    result = logit_lens(model, ll.task("sentiment", answers=mode), language="ja", items=2)
+    result = logit_lens(model, ll.task("sentiment", answers=mode), languages="ja", items=2)
     assert set(result.table["curve"]) == {"target", "target_null", "target_any", "entropy"}
 
 
 def test_policies_differ_as_they_say(model):
     words = ll.task("translation", source="fr")
     exclusive, dropped, shared = (
-        logit_lens(model, words, language="de", items=30, shots=1, policy=policy)
+        logit_lens(model, words, languages="de", items=30, shots=1, policy=policy)
         for policy in ("exclusive", "drop", "shared")
     )
     prompts = words.prompts("de", items=30, shots=1)
@@ -174,7 +174,7 @@ def test_policies_differ_as_they_say(model):
 
 def test_the_published_protocol_reads_the_papers_sets(model):
     words = ll.task("sentiment")
-    result = logit_lens(model, words, language="ja,it", items=4, protocol="as-published")
+    result = logit_lens(model, words, languages="ja,it", items=4, protocol="as-published")
     assert result.provenance.protocol == "as-published"
     assert result.provenance.policy == "drop"
     strings = {code: dict(words.answers(code)) for code in ("ja", "en")}
@@ -186,7 +186,7 @@ def test_the_published_protocol_reads_the_papers_sets(model):
     np.testing.assert_allclose(found["value"], expected, rtol=2e-4, atol=1e-7)
     assert "it" in result.provenance.settings["notes"]
     with pytest.raises(InputError, match="has no policy 'exclusive'"):
-        logit_lens(model, words, language="ja", protocol="as-published", policy="exclusive")
+        logit_lens(model, words, languages="ja", protocol="as-published", policy="exclusive")
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -196,7 +196,7 @@ def test_the_users_padding_side_does_not_matter(side):
         logit_lens(
             HookedLM(plain, tiny.tokenizer(padding_side=s), name="t"),
             ll.task("sentiment"),
-            language="ru",
+            languages="ru",
             items=6,
             shots=1,
         )
@@ -208,14 +208,14 @@ def test_the_users_padding_side_does_not_matter(side):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"language": "jaa"}, "unknown language 'jaa'"),
-        ({"language": "ja", "pivot": "xx-unknown"}, "unknown language"),
-        ({"language": "ja", "items": 0}, "items must be at least 1, not 0"),
-        ({"language": "ja", "items": 2**63}, "items must be at most 2,147,483,647"),
-        ({"language": "ja", "seed": 2**63}, "seed must be at most 4,294,967,295"),
-        ({"language": "ja", "policy": "exklusive"}, "did you mean 'exclusive'"),
-        ({"language": "ja", "protocol": "published"}, "did you mean 'as-published'"),
-        ({"language": "eo"}, "no data in 'eo'"),
+        ({"languages": "jaa"}, "unknown language 'jaa'"),
+        ({"languages": "ja", "pivot": "xx-unknown"}, "unknown language"),
+        ({"languages": "ja", "items": 0}, "items must be at least 1, not 0"),
+        ({"languages": "ja", "items": 2**63}, "items must be at most 2,147,483,647"),
+        ({"languages": "ja", "seed": 2**63}, "seed must be at most 4,294,967,295"),
+        ({"languages": "ja", "policy": "exklusive"}, "did you mean 'exclusive'"),
+        ({"languages": "ja", "protocol": "published"}, "did you mean 'as-published'"),
+        ({"languages": "eo"}, "no data in 'eo'"),
     ],
 )
 def test_bad_options_are_named(model, options, message):
@@ -226,7 +226,7 @@ def test_bad_options_are_named(model, options, message):
 def test_a_prompt_longer_than_the_context_is_refused():
     short = HookedLM(tiny.model("mistral", max_position_embeddings=16), tiny.tokenizer(), name="short")
     with pytest.raises(InputError, match="16"):
-        logit_lens(short, ll.task("sentiment"), language="ja", items=2)
+        logit_lens(short, ll.task("sentiment"), languages="ja", items=2)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_prompt_longer_than_the_context_is_refused():
 def test_a_dropped_item_is_read_by_nobody(policy, protocol):
     """Dutch has words of English (ladder): to count these as English would find English in right Dutch answers."""
     lm = ll.load("pocket")
-    result = logit_lens(lm, "translation", language="nl", items=60, policy=policy, protocol=protocol)
+    result = logit_lens(lm, "translation", languages="nl", items=60, policy=policy, protocol=protocol)
     table = result.table
     read = {curve: {*part["item"]} for curve, part in table.groupby("curve")}
     assert 0 < len(read["target"]) < 60
@@ -253,4 +253,4 @@ def test_labels_that_the_pivot_shares_are_out_of_its_curves_too():
     lm = ll.load("pocket")
     reviews = ll.task("sentiment", protocol="as-published")
     with pytest.raises(InputError, match="no answer can be read"):
-        logit_lens(lm, reviews, language="it", items=10, protocol="as-published")
+        logit_lens(lm, reviews, languages="it", items=10, protocol="as-published")

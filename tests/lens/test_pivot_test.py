@@ -81,7 +81,7 @@ def _slow_probs(model, prompt):
 def test_every_reading_equals_the_slow_definition(model, name, policy):
     task = ll.task(name)
     result = multilingual_lens(
-        model, task, language="ja", candidates=ANSWER_LANGUAGES, items=4, shots=1, policy=policy
+        model, task, languages="ja", candidates=ANSWER_LANGUAGES, items=4, shots=1, policy=policy
     )
     source = ["fr"] if name == "translation" else []
     codes = (*ANSWER_LANGUAGES, "ja", *source)
@@ -129,7 +129,7 @@ def test_every_reading_equals_the_slow_definition(model, name, policy):
 
 def test_wrong_labels_are_the_same_for_all_languages_and_few(model):
     result = multilingual_lens(
-        model, ll.task("translation"), language="ja,ru,hi", candidates=ANSWER_LANGUAGES, items=12, shots=0
+        model, ll.task("translation"), languages="ja,ru,hi", candidates=ANSWER_LANGUAGES, items=12, shots=0
     )
     wrong = result.table.query("curve == 'wrong' and layer == 1")
     per_item = wrong.groupby("item", observed=True)["label"].nunique()
@@ -148,7 +148,7 @@ def test_columns_types_and_what_is_recorded(model, tmp_path):
     result = multilingual_lens(
         model,
         task,
-        language="ja",
+        languages="ja",
         candidates="en,de,eo",
         items=5,
         shots=1,
@@ -174,7 +174,7 @@ def test_columns_types_and_what_is_recorded(model, tmp_path):
 
 def test_the_accuracy_is_that_of_the_plain_lens(model):
     for task in (ll.task("sentiment"), ll.task("translation")):
-        options = {"language": "ja,ru", "items": 10, "shots": 1}
+        options = {"languages": "ja,ru", "items": 10, "shots": 1}
         plain = ll.logit_lens(model, task, **options).provenance.settings["accuracy"]
         assert (
             multilingual_lens(model, task, candidates="en,hi", **options).provenance.settings["accuracy"]
@@ -184,7 +184,7 @@ def test_the_accuracy_is_that_of_the_plain_lens(model):
 
 def test_summary_is_the_mean_with_an_interval_around_it(model):
     result = multilingual_lens(
-        model, ll.task("translation"), language="ja", candidates=ANSWER_LANGUAGES, items=15, shots=0
+        model, ll.task("translation"), languages="ja", candidates=ANSWER_LANGUAGES, items=15, shots=0
     )
     summary = result.summary()
     expected = (
@@ -203,7 +203,7 @@ def test_fewer_rivals_leave_more_to_read(model):
         result = multilingual_lens(
             model,
             ll.task("translation"),
-            language="ja",
+            languages="ja",
             candidates="paper20",
             items=20,
             shots=0,
@@ -217,11 +217,11 @@ def test_fewer_rivals_leave_more_to_read(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"language": "jaa"}, "unknown language 'jaa'"),
-        ({"language": "ja", "candidates": "paper21"}, "unknown language"),
-        ({"language": "ja", "policy": "agains-target"}, "did you mean 'against-target'"),
-        ({"language": "ja", "items": 0}, "items must be at least 1, not 0"),
-        ({"language": "eo"}, "no data in 'eo'"),
+        ({"languages": "jaa"}, "unknown language 'jaa'"),
+        ({"languages": "ja", "candidates": "paper21"}, "unknown language"),
+        ({"languages": "ja", "policy": "agains-target"}, "did you mean 'against-target'"),
+        ({"languages": "ja", "items": 0}, "items must be at least 1, not 0"),
+        ({"languages": "eo"}, "no data in 'eo'"),
     ],
 )
 def test_bad_options_are_named(model, options, message):
@@ -231,7 +231,7 @@ def test_bad_options_are_named(model, options, message):
 
 def test_answers_that_are_the_same_everywhere_are_refused(model):
     with pytest.raises(InputError, match="no answer can be read"):
-        multilingual_lens(model, ll.task("sentiment", answers="en"), language="ja", items=4)
+        multilingual_lens(model, ll.task("sentiment", answers="en"), languages="ja", items=4)
 
 
 # Models whose every layer is known
@@ -239,7 +239,7 @@ def test_answers_that_are_the_same_everywhere_are_refused(model):
 
 def _known_leaders(path, *, language="ja", **options):
     known = written(path, n_layers=6, **options)
-    result = multilingual_lens(known.model, known.task, language=language, candidates=LANGUAGES, shots=2)
+    result = multilingual_lens(known.model, known.task, languages=language, candidates=LANGUAGES, shots=2)
     return known, result.pivot_test()
 
 
@@ -564,7 +564,7 @@ def test_false_alarms_over_200_random_models_are_at_most_nominal():
         with torch.no_grad():
             lm.lm_head.weight.mul_(8)
         result = multilingual_lens(
-            HookedLM(lm, tokenizer, name="random"), task, language="ja", candidates="en,de,ru,hi,zh", items=16, shots=0,
+            HookedLM(lm, tokenizer, name="random"), task, languages="ja", candidates="en,de,ru,hi,zh", items=16, shots=0,
             seed=seed,
         )  # fmt: skip
         leaders = result.pivot_test(permutations=199)
@@ -582,7 +582,7 @@ def test_false_alarms_over_200_random_models_are_at_most_nominal():
 @pytest.mark.parametrize("policy", ["exclusive", "against-target"])
 def test_pocket_passes_through_english_and_its_control_through_nothing(name, pivot, policy):
     result = multilingual_lens(
-        ll.load(name), ll.task("translation"), language="ja,de,hi", items=60, policy=policy, seed=1
+        ll.load(name), ll.task("translation"), languages="ja,de,hi", items=60, policy=policy, seed=1
     )
     found = result.pivot_test()
     assert found.pivot == pivot
@@ -609,7 +609,7 @@ def test_by_default_the_tasks_own_languages_are_read():
         concepts=_own_words(("en", "fr", "ar", "ko", "tr", "ka")),
         source="fr",
     )
-    result = multilingual_lens(k.model, k.task, language="ar,ko", shots=0)
+    result = multilingual_lens(k.model, k.task, languages="ar,ko", shots=0)
     assert result.provenance.settings["candidates"] == ["en", "fr", "ar", "ko", "tr", "ka"]
     assert set(result.table["answer_language"]) == {"en", "fr", "ar", "ko", "tr", "ka"}
     assert not any("no words in" in note for note in result.provenance.settings["notes"].values())
@@ -619,7 +619,7 @@ def test_by_default_the_tasks_own_languages_are_read():
 def test_there_is_no_verdict_on_two_candidates():
     words = _own_words(("en", "fr", "ar", "tr"))
     k = written({2: "en", 5: ASKED}, concepts=words, source="fr")
-    found = multilingual_lens(k.model, k.task, language="ar", shots=0).pivot_test(permutations=100)
+    found = multilingual_lens(k.model, k.task, languages="ar", shots=0).pivot_test(permutations=100)
     assert found.pivot is None and str(found).startswith(
         "no verdict: with 2 candidate languages it is no question"
     )
@@ -627,13 +627,13 @@ def test_there_is_no_verdict_on_two_candidates():
     three = [replace(c, words={**c.words, "ka": f"ka{c.words['en']}"}) for c in words]
     k = written({2: "en", 5: ASKED}, concepts=three, source="fr")
     assert (
-        multilingual_lens(k.model, k.task, language="ar", shots=0).pivot_test(permutations=100).pivot == "en"
+        multilingual_lens(k.model, k.task, languages="ar", shots=0).pivot_test(permutations=100).pivot == "en"
     )
 
 
 def test_p_is_said_to_be_of_right_against_wrong_words():
     k = written({2: "en", 5: ASKED}, noise=0.05)
-    found = multilingual_lens(k.model, k.task, language="ja", shots=0).pivot_test(permutations=100)
+    found = multilingual_lens(k.model, k.task, languages="ja", shots=0).pivot_test(permutations=100)
     assert found.verdict.count("right against wrong words: p = ") == 1
     assert "p_right" in found.glance() and "p" not in found.glance()
 
@@ -652,9 +652,9 @@ def test_a_verdict_says_when_the_prompts_own_word_scores_more():
 
 def test_all_asked_for_languages_together_keep_the_prompts_own_word():
     k = written({2: "fr", 5: ASKED}, source="fr")
-    found = multilingual_lens(k.model, k.task, language="ja,ru", shots=0).pivot_test(permutations=100)
+    found = multilingual_lens(k.model, k.task, languages="ja,ru", shots=0).pivot_test(permutations=100)
     own = found.scores[(found.scores["language"] == "all") & (found.scores["answer_language"] == "(source)")]
     assert set(own["role"]) == {"source"}
     assert own.set_index("layer")["score"].loc[2:4].min() > 0.9
-    figure = multilingual_lens(k.model, k.task, language="ja,ru", shots=0).figure()
+    figure = multilingual_lens(k.model, k.task, languages="ja,ru", shots=0).figure()
     assert any("word of the prompt" in name for name in figure.layout.yaxis.ticktext)

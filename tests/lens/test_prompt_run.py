@@ -26,20 +26,20 @@ def test_both_looks_read_what_each_reads_alone(model):
         PairLensPass(model, task, **options),
         MultilingualLensPass(model, task, candidates="en,de,hi", **options),
     )
-    logit_lens(model, task, language="ja,ru", items=6, **options)  # the model is probed at its first use
+    logit_lens(model, task, languages="ja,ru", items=6, **options)  # the model is probed at its first use
     counted: list[int] = []
     told: list[tuple[int, int]] = []
     hook = model.model.model.layers[0].register_forward_hook(lambda *_: counted.append(1))
     try:
         run_passes(model, prompts, [pair, everyone], progress=lambda *done: told.append(done))
         together = len(counted)
-        alone = logit_lens(model, task, language="ja,ru", items=6, **options)
+        alone = logit_lens(model, task, languages="ja,ru", items=6, **options)
         assert len(counted) == 2 * together > 0
     finally:
         hook.remove()
     assert told[-1] == (12, 12)
     pd.testing.assert_frame_equal(pair.result().table, alone.table)
-    both = multilingual_lens(model, task, language="ja,ru", candidates="en,de,hi", items=6, **options)
+    both = multilingual_lens(model, task, languages="ja,ru", candidates="en,de,hi", items=6, **options)
     pd.testing.assert_frame_equal(everyone.result().table, both.table)
     assert pair.result().provenance.settings == alone.provenance.settings
     assert everyone.result().provenance.settings == both.provenance.settings

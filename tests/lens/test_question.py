@@ -98,7 +98,7 @@ def model() -> HookedLM:
 def test_the_pivots_tokens_that_begin_a_word_of_the_text_do_not_count(model, policy):
     reviews = Reviews()
     prompts = reviews.prompts("de")
-    result = logit_lens(model, reviews, language="de", policy=policy)
+    result = logit_lens(model, reviews, languages="de", policy=policy)
     table, probs = token_bytes(model.tokenizer), _probs(model, prompts)
     sets = answer_sets(table, {c: dict(reviews.answers(c)) for c in ("de", "en")}, cue=prompts[0].cue)
     for place, prompt in enumerate(prompts):
@@ -139,14 +139,14 @@ def test_the_pivots_tokens_that_begin_a_word_of_the_text_do_not_count(model, pol
 
 @pytest.mark.parametrize("policy", ["drop", "sequence"])
 def test_an_item_whose_text_holds_the_pivots_answer_has_no_pivot(model, policy):
-    result = logit_lens(model, Reviews(), language="de", policy=policy)
+    result = logit_lens(model, Reviews(), languages="de", policy=policy)
     read = {str(c): set(part["item"]) for c, part in result.table.groupby("curve", observed=True)}
     assert read["pivot"] == {"1", "2"} and read["target"] == {"0", "1", "2"}
     assert "'positive': it stands in the question" in result.provenance.settings["notes"]["de"]
 
 
 def test_as_published_the_text_is_not_looked_at(model):
-    result = logit_lens(model, Reviews(), language="de", protocol="as-published")
+    result = logit_lens(model, Reviews(), languages="de", protocol="as-published")
     assert set(result.table[result.table["curve"] == "pivot"]["item"]) == {"0", "1", "2"}
 
 
@@ -155,4 +155,4 @@ def test_which_tasks_give_a_word(model):
     assert task("repetition").given("ja") == "ja"
     assert task("sentiment").given("ja") is None
     with pytest.raises(InputError, match="unknown role"):
-        logit_lens(model, Reviews(), language="de").gap(role="target")
+        logit_lens(model, Reviews(), languages="de").gap(role="target")

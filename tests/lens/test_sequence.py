@@ -27,7 +27,7 @@ def model(request) -> HookedLM:
 
 def test_curves_are_the_probabilities_of_whole_answers(model):
     words = ll.task("translation", source="fr")
-    result = logit_lens(model, words, language="ja", items=3, shots=1, policy="sequence", seed=3)
+    result = logit_lens(model, words, languages="ja", items=3, shots=1, policy="sequence", seed=3)
     assert result.provenance.policy == "sequence"
     for prompt in words.prompts("ja", items=3, shots=1, seed=3):
         wide = result.table.query("item == @prompt.item").pivot(
@@ -58,7 +58,7 @@ def test_nulls_are_a_draw_of_the_seed_and_the_item(monkeypatch, model):
     monkeypatch.setattr("latentlang.lens.logit.score_answers", watched)
     words = ll.task("translation", source="fr")
     for language, seed in (("ja", 0), ("ja", 0), ("hi", 0), ("ja", 1)):
-        logit_lens(model, words, language=language, items=2, shots=0, policy="sequence", seed=seed)
+        logit_lens(model, words, languages=language, items=2, shots=0, policy="sequence", seed=seed)
     first, again, hindi, other = asked
     assert first == again != other
     sizes = [min(MOST_NULLS, len(words.wrong_labels(p.label))) for p in words.prompts("ja", items=2, shots=0)]
@@ -69,7 +69,7 @@ def test_nulls_are_a_draw_of_the_seed_and_the_item(monkeypatch, model):
 
 
 def test_closed_tasks_sum_over_all_labels(model):
-    result = logit_lens(model, ll.task("sentiment"), language="de", items=4, shots=1, policy="sequence")
+    result = logit_lens(model, ll.task("sentiment"), languages="de", items=4, shots=1, policy="sequence")
     assert result.table.groupby("curve", observed=True)["item"].nunique().eq(4).all()
     wide = result.table.pivot(index=["item", "layer"], columns="curve", values="value")
     for role in ("target", "pivot"):
@@ -83,13 +83,13 @@ def test_all_twenty_languages_are_usable(kind):
     model = _lm(trained(kind), num_hidden_layers=2)
     for task in (ll.task("sentiment"), ll.task("repetition")):
         codes = [code for code in PAPER20 if code in task.languages]
-        result = logit_lens(model, task, language=",".join(codes), items=2, shots=0, policy="sequence")
+        result = logit_lens(model, task, languages=",".join(codes), items=2, shots=0, policy="sequence")
         counts = result.table.groupby(["language", "curve"], observed=True)["item"].nunique().unstack()
         assert len(codes) == (counts["target"] >= 1).sum() == 20
         assert (counts["pivot"] >= 1).sum() == 19  # English has no pivot but itself
         if task.name == "sentiment":
             assert (counts["target"] == 2).all()
-            dropped = logit_lens(model, task, language=",".join(codes), items=2, shots=0, policy="drop")
+            dropped = logit_lens(model, task, languages=",".join(codes), items=2, shots=0, policy="drop")
             assert dropped.table.query("curve == 'target'")["language"].nunique() < 20
 
 
@@ -97,7 +97,7 @@ def test_answers_that_no_reading_tells_apart_are_noted():
     texts = [("hotel", "hotel"), ("positiv", "positive"), ("katze", "cat"), ("hund", "dog")]
     concepts = [Concept(f"w/{en}", "w", {"en": en, "de": de, "fr": f"le {de}o"}) for de, en in texts]
     k = written({1: "en", 2: ASKED}, n_layers=3, concepts=concepts)
-    result = logit_lens(k.model, k.task, language="de", shots=0, policy="sequence")
+    result = logit_lens(k.model, k.task, languages="de", shots=0, policy="sequence")
     assert (
         "1 of 4 items are dropped for their answer in de, e.g. 'hotel': 'hotel' is also the en answer"
         in (result.provenance.settings["notes"]["de"])

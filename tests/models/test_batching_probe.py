@@ -232,9 +232,9 @@ def test_a_head_that_rules_tokens_out_is_read() -> None:
 @pytest.mark.parametrize(
     "look",
     [
-        lambda lm, _out: ll.logit_lens(lm, ll.task("sentiment"), language="de", items=4, shots=1),
+        lambda lm, _out: ll.logit_lens(lm, ll.task("sentiment"), languages="de", items=4, shots=1),
         lambda lm, _out: ll.logit_lens(
-            lm, ll.task("sentiment"), language="de", items=4, shots=1, policy="sequence"
+            lm, ll.task("sentiment"), languages="de", items=4, shots=1, policy="sequence"
         ),
         lambda lm, _out: ll.evaluate(lm, ll.task("sentiment"), languages="de", items=4, shots=1),
         lambda lm, _out: explore(lm, "Review: good"),

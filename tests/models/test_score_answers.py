@@ -71,7 +71,7 @@ def test_equal_the_slow_definition(model, share, batch_tokens):
         for values, (path,) in zip(score.log_probs, found, strict=True):
             np.testing.assert_allclose(values, _slow(model, before, path), rtol=2e-5)
     assert seen[-1] == (3, 3)
-    first = logit_lens(model, words, language="ja", items=3, shots=2)
+    first = logit_lens(model, words, languages="ja", items=3, shots=2)
     entropy = first.table.query("curve == 'entropy'")["value"].to_numpy().reshape(3, -1)
     np.testing.assert_allclose([score.entropy for score in scores], entropy, rtol=1e-4)
 

@@ -100,9 +100,9 @@ def test_what_was_noticed_goes_into_the_provenance_of_what_is_read(tmp_path: Pat
     beginning = "the tokenizer puts no '<s>' before a text"
     for lm, said in ((padding, silent), (headless, beginning)):
         results = [
-            logit_lens(lm(), task, language="de", **how),
-            logit_lens(lm(), task, language="de", policy="sequence", **how),
-            multilingual_lens(lm(), task, language="de", candidates="de,en", policy="against-target", **how),
+            logit_lens(lm(), task, languages="de", **how),
+            logit_lens(lm(), task, languages="de", policy="sequence", **how),
+            multilingual_lens(lm(), task, languages="de", candidates="de,en", policy="against-target", **how),
             evaluate(lm(), task, languages="de", score="sequence", **how),
         ]
         for number, result in enumerate(results):
