@@ -6,8 +6,11 @@ The limits are far above what makes sense and far below what a machine cannot ta
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar, cast
 
 from latentlang.errors import InputError, unknown
+
+T = TypeVar("T")
 
 #: Of what is only held against what is there: items, tokens run at once.
 MOST = 2**31 - 1
@@ -77,11 +80,19 @@ def parse_count(name: str, text: str, *, least: int, instead: str = "") -> int:
     return found
 
 
+def split_given(given: str | T | Iterable[str | T]) -> list[str | T]:
+    """Names from ``"ja,hi"``, one thing, or a sequence of both, in order; empty names are left out."""
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    values: list[str | T] = list(cast("Iterable[str | T]", given)) if several else [cast("str | T", given)]
+    parts: list[str | T] = []
+    for value in values:
+        parts += filter(None, map(str.strip, value.split(","))) if isinstance(value, str) else [value]
+    return parts
+
+
 def split_names(given: str | Iterable[str]) -> list[str]:
     """Names from ``"mean,last"`` or a sequence of such texts, in order and each once; empty ones are left out."""
-    values = [given] if isinstance(given, str) else given
-    names = (name.strip() for value in values for name in value.split(","))
-    return list(dict.fromkeys(filter(None, names)))
+    return list(dict.fromkeys(map(str, split_given(given))))
 
 
 def parse_layers(text: str) -> list[int]:

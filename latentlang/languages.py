@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from latentlang.arguments import split_given
 from latentlang.errors import InputError, unknown
 
 # ISO 639-1 (or -3 where there is no two-letter code) and FLORES-200 code, whose suffix is the ISO 15924 script.
@@ -189,14 +190,9 @@ def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language
     Raises:
         InputError: a name is not known, or nothing is named.
     """
-    parts: list[str | Language] = []
-    for value in [spec] if isinstance(spec, str | Language) else spec:
-        parts.extend(value.split(",") if isinstance(value, str) else [value])
     found: dict[str, Language] = {}
-    for part in parts:
-        if isinstance(part, str) and not part.strip():
-            continue
-        group = GROUPS.get(part.strip().casefold()) if isinstance(part, str) else None
+    for part in split_given(spec):
+        group = GROUPS.get(part.casefold()) if isinstance(part, str) else None
         for entry in (language(code) for code in group) if group else (language(part),):
             found.setdefault(entry.code, entry)
     if not found:

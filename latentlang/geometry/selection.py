@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from latentlang.activations import ActivationStore
-from latentlang.arguments import ranges, split_names
+from latentlang.arguments import ranges, split_given, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
@@ -71,12 +71,13 @@ def chosen_languages(languages: Languages | None, present: Iterable[str]) -> lis
     there = list(dict.fromkeys(present))
     if languages is None:
         return there
-    given = [languages] if isinstance(languages, str | Language) else list(languages)
-    parts = [part for value in given for part in (value.split(",") if isinstance(value, str) else [value])]
+    parts = split_given(languages)
+    if languages and not parts:
+        find_languages(languages)  # says that no language is named
     codes: dict[str, None] = {}
     for part in parts:
-        if isinstance(part, str) and part.strip() in there:
-            codes[part.strip()] = None
+        if isinstance(part, str) and part in there:
+            codes[part] = None
             continue
         for entry in find_languages(part):
             if entry.code not in there:
