@@ -62,6 +62,21 @@ class Provenance:
         found = checked(_Made, record, where).provenance
         return cls(**found.model_dump() | {"languages": tuple(found.languages)})
 
+    def source_of(self, language: str) -> str | None:
+        """Language that was translated from where the answer was asked for in `language`; None where none was.
+
+        Args:
+            language: code of the target language.
+        """
+        each = self.settings.get("sources")
+        found = each.get(language) if isinstance(each, Mapping) else self.settings.get("source")
+        return None if found is None else str(found)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The languages that were translated from, each once."""
+        return tuple(dict.fromkeys(filter(None, map(self.source_of, self.languages))))
+
     def _repr_html_(self) -> str:
         """What a notebook shows: names and values, one a line."""
         from latentlang.figures.notebook import facts

@@ -3,7 +3,7 @@
 import pytest
 
 from latentlang import arguments
-from latentlang.arguments import check_count, parse_count, parse_layers, ranges, split_names
+from latentlang.arguments import check_count, parse_count, parse_layers, ranges, split_given, split_names
 from latentlang.errors import InputError
 
 
@@ -85,3 +85,12 @@ def test_layers_that_are_none(text, said):
 def test_every_limit_can_be_held():
     """No limit is above what the narrowest reader of its number takes: numpy's seeds, 32-bit counts."""
     assert all(0 < limit <= arguments.MOST_SEED for limit in arguments._LIMITS.values())
+
+
+def test_names_are_split_and_things_left_as_they_are():
+    thing = object()
+    assert split_given("ja, hi,,") == ["ja", "hi"] and split_given(" ") == []
+    assert split_given(thing) == [thing]
+    assert split_given(["a,b", thing, "a"]) == ["a", "b", thing, "a"]
+    assert split_given(name for name in ("a,b", "c")) == ["a", "b", "c"]
+    assert split_names(["a,b", "a"]) == ["a", "b"]

@@ -42,7 +42,8 @@ from latentlang.paths import is_present
 from latentlang.provenance import Provenance, package_versions
 from latentlang.storage.files import Progress, prepare_folder, size_words
 from latentlang.storage.lock import FolderLock
-from latentlang.tasks import Prompt, Task
+from latentlang.tasks import TASKS, Prompt, Task, as_task
+from latentlang.tasks.base import settings_for
 
 DEFAULT_POOLS = ("mean", "question", "last")
 # Packages whose version decides the last bit of a number.
@@ -51,7 +52,7 @@ _DECISIVE = ("torch", "transformers", "tokenizers")
 
 def harvest(
     model: HookedLM,
-    prompts: Task | Sequence[PromptLike],
+    prompts: str | Task | Sequence[PromptLike],
     *,
     out: str | os.PathLike[str],
     languages: str | Language | Iterable[str | Language] | None = None,
@@ -77,7 +78,7 @@ def harvest(
 
     Args:
         model: the model; it is not changed.
-        prompts: a task, or prompts of your own: `Prompt` objects, texts (all question), token ids.
+        prompts: a task or the name of one, or prompts of your own: `Prompt` objects, texts (all question), token ids.
         out: the store's folder; made if missing.
         languages: which languages of a task; by default all it has.
         layers: ``"all"`` or numbers; 0 = embeddings, l = after block l, before the final norm.
@@ -154,7 +155,7 @@ def harvest(
 
 def _prompts(
     model: HookedLM,
-    prompts: Task | Sequence[PromptLike],
+    prompts: str | Task | Sequence[PromptLike],
     *,
     languages: str | Language | Iterable[str | Language] | None,
     items: int | None,
@@ -164,6 +165,8 @@ def _prompts(
 ) -> tuple[Sequence[PromptLike], Provenance]:
     """The prompts in the order of the store, and where they come from."""
     noted = dict(about or {})
+    if isinstance(prompts, str) and prompts in TASKS:
+        prompts = as_task(prompts)
     if isinstance(prompts, Task):
         asked = (
             prompts.languages if languages is None else [entry.code for entry in find_languages(languages)]
@@ -173,7 +176,7 @@ def _prompts(
         ]
         name = prompts.name
         settings = {
-            **prompts.settings,
+            **settings_for(prompts, asked),
             "shots": prompts.default_shots if shots is None else shots,
             "items": items,
         }

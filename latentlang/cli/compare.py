@@ -11,7 +11,7 @@ import typer
 from latentlang.arguments import MOST, parse_count
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -132,16 +132,11 @@ def compare(
     from latentlang.cli.console import output, say
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.models.registry import resolve
-    from latentlang.tasks import TASKS
-    from latentlang.tasks import task as build_task
 
     count = _count(items)
     options.check_counts(items=None, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
-    given = {"data": data, "answers": answers, "accept": options.accepted(accept, data)}
-    if task not in TASKS:
-        raise unknown("task", task, TASKS, hint="`latentlang tasks` lists them")
-    built = build_task(task, **{name: value for name, value in given.items() if value is not None})
+    built = options.built_task(task, (), source=None, data=data, answers=answers, accept=accept)
     info = resolve(model)
     folder = OutputFolder(out)
     loading: dict[str, Any] = {

@@ -39,24 +39,19 @@ def list_sets(as_json: AsJson = False) -> None:
     is recorded when it is first downloaded and checked ever after.
     """
     from latentlang.downloads import published_sets
-    from latentlang.tasks.hub import HUB_SETS
-    from latentlang.tasks.reading_comprehension import ReadingTask
+    from latentlang.tasks import TASKS
 
     rows = [_row(source, group) for source in published_sets() for group in source.groups]
     hub: list[dict[str, Any]] = [
         {
-            "name": f"hub:{entry.name}",
-            "task": entry.task,
-            "hub_id": entry.hub_id,
-            "languages": list(entry.languages),
+            "name": f"hub:{dataset.name}",
+            "task": record.name,
+            "hub_id": dataset.hub_id,
+            "languages": list(dataset.languages),
         }
-        for entry in HUB_SETS
+        for record in TASKS.values()
+        for dataset in record.hub_datasets
     ]
-    reading = ReadingTask(data="hub:belebele")
-    hub.append({
-        "name": "hub:belebele", "task": reading.name, "hub_id": reading.origin.removeprefix("hub:"),
-        "languages": list(reading.languages),
-    })  # fmt: skip
     if as_json:
         return print_json([*rows, *hub])
     for source in published_sets():
@@ -143,6 +138,8 @@ def _row(source: PublishedSet, group: str) -> dict[str, Any]:
 
 def _lines(source: PublishedSet, got: Download) -> list[str]:
     """What was done, and what to do with it."""
+    from latentlang.tasks import closed_tasks
+
     lines = [f"{len(got.fetched)} files downloaded, {len(got.kept)} were here and are whole: {got.folder}"]
     if got.recorded:
         lines.append(
@@ -151,7 +148,7 @@ def _lines(source: PublishedSet, got: Download) -> list[str]:
         )
     lines.append(f"licence of {source.name}: {source.licence}")
     folders = {place.partition("/")[0] for place in (*got.fetched, *got.kept)}
-    for task in ("sentiment", "nli", "paraphrase"):
+    for task in closed_tasks():
         if task in folders:
             lines.append(f"latentlang evaluate --task {task} --lang paper20 --data {_quoted(got.folder)}")
             break

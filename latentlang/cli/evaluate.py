@@ -14,6 +14,7 @@ from latentlang.cli.evaluation_table import evaluation_lines, evaluation_record
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
+from latentlang.tasks import TASKS, closed_tasks
 
 if TYPE_CHECKING:
     from latentlang.cli.output_folder import OutputFolder
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 def evaluate(
     task: Annotated[
-        str, typer.Option(help="Tasks with labels to choose between: sentiment, nli, paraphrase, or several.")
+        str,
+        typer.Option(
+            help=f"Tasks with labels to choose between, one or several: {', '.join(closed_tasks())}."
+        ),
     ] = "sentiment",
     lang: Annotated[
         list[str] | None,
@@ -96,7 +100,8 @@ def evaluate(
             raise unknown("state", name, STATES)
     if "tuned" in wanted and adapter is None:
         raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
-    how: dict[str, Any] = {"protocol": protocol}
+    # a task need not have a protocol to choose
+    how: dict[str, Any] = {} if protocol == "corrected" else {"protocol": protocol}
     how |= {key: value for key, value in (("data", data), ("answers", answers)) if value is not None}
     if (called := options.accepted(accept, data)) is not None:
         how["accept"] = called
@@ -171,17 +176,17 @@ def _seen(adapter: str | None, given: Sequence[str] | None) -> list[str]:
 
 
 def _check_closed(names: Sequence[str]) -> None:
-    from latentlang.tasks import CLOSED, TASKS
-
+    closed = closed_tasks()
     if not names:
-        raise InputError(f"no task named; give --task {','.join(CLOSED)}")
+        raise InputError(f"no task named; give --task {','.join(closed)}")
     for name in names:
-        if name not in CLOSED:
-            if name in TASKS:
-                raise InputError(
-                    f"the {name} task has no labels to choose between; --task takes {', '.join(CLOSED)}"
-                )
-            raise unknown("task", name, CLOSED, hint="`latentlang tasks` lists them")
+        if name in closed:
+            continue
+        if name in TASKS:
+            raise InputError(
+                f"the {name} task has no labels to choose between; --task takes {', '.join(closed)}"
+            )
+        raise unknown("task", name, closed, hint="`latentlang tasks` lists them")
 
 
 def _what_was_kept(folder: OutputFolder, kept: Sequence[EvaluationResult]) -> str:

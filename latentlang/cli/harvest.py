@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,6 @@ from latentlang.errors import InputError
 
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore
-    from latentlang.tasks import Prompt, Task
 
 _KEPT = "What is kept"
 _POOLS = "mean,question,last"
@@ -102,7 +101,7 @@ def harvest(
     if out is None:
         raise InputError("say where the store goes, e.g. --out activations")
     from latentlang.cli.console import Progress, say
-    from latentlang.cli.output_folder import OutputFolder, plan
+    from latentlang.cli.output_folder import OutputFolder
     from latentlang.languages import languages
     from latentlang.models.registry import resolve
 
@@ -111,11 +110,8 @@ def harvest(
     numbers = options.layer_numbers(layers)
     pools, sites = split_names(pool), split_names(site)
     asked = [entry.code for entry in languages(lang)]
-    runs = plan(
-        task, asked, source=source, data=data, answers=answers,
-        accept=options.accepted(accept, data),
-    )  # fmt: skip
-    prompts = _prompts(runs, asked, items=items, shots=shots, seed=seed)
+    built = options.built_task(task, asked, source=source, data=data, answers=answers, accept=accept)
+    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in asked)
     info = resolve(model)
     counts: list[int] = []
     with OutputFolder(out) as folder:
@@ -138,7 +134,7 @@ def harvest(
                 trust_remote_code=trust_remote_code,
             )  # fmt: skip
             started = time.monotonic()
-            with Progress("harvesting", total=len(prompts), rate="prompts") as progress:
+            with Progress("harvesting", total=count, rate="prompts") as progress:
                 show = progress.after(0)
 
                 def advance(done: int, total: int) -> None:
@@ -146,35 +142,13 @@ def harvest(
                     show(done, total)
 
                 store = run(
-                    loaded, prompts, out=out, layers=numbers, pools=pools, sites=sites, seed=seed,
-                    share_prefix=share_prefix, batch_tokens=batch_tokens, dtype=kept_as,
-                    about=_about(runs, shots=shots, items=items), normed_last=normed_last, progress=advance,
+                    loaded, built, out=out, languages=asked, layers=numbers, pools=pools, sites=sites, items=items,
+                    shots=shots, seed=seed, share_prefix=share_prefix, batch_tokens=batch_tokens, dtype=kept_as,
+                    normed_last=normed_last, progress=advance,
                 )  # fmt: skip
             _print_summary(store, seconds=time.monotonic() - started, before=counts[0])
         except KeyboardInterrupt:
             raise CommandInterrupt(_what_was_kept(out)) from None
-
-
-def _about(runs: list[tuple[Task, list[str]]], *, shots: int | None, items: int | None) -> dict[str, Any]:
-    """What the store notes of its prompts."""
-    built = runs[0][0]
-    noted = {"task": built.name, **built.settings, "items": items}
-    noted["shots"] = built.default_shots if shots is None else shots
-    if len(runs) > 1:
-        noted["sources"] = {code: getattr(task, "source", None) for task, codes in runs for code in codes}
-    return noted
-
-
-def _prompts(
-    runs: list[tuple[Task, list[str]]], asked: list[str], *, items: int | None, shots: int | None, seed: int
-) -> list[Prompt]:
-    """Prompts of all runs, languages in the order asked for."""
-    task_of = {code: built for built, codes in runs for code in codes}
-    return [
-        prompt
-        for code in asked
-        for prompt in task_of[code].prompts(code, items=items, shots=shots, seed=seed)
-    ]
 
 
 def _what_was_kept(out: Path) -> str:

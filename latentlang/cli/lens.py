@@ -77,8 +77,8 @@ def lens(
     """
     from latentlang.cli.console import Progress, output, say
     from latentlang.cli.lens_table import lens_lines
-    from latentlang.cli.output_folder import Claim, OutputFolder, default_folder, joined, plan
-    from latentlang.cli.single_prompt import explore_prompt, looks_claims, say_who_leads
+    from latentlang.cli.output_folder import Claim, OutputFolder, default_folder
+    from latentlang.cli.single_prompt import LANGUAGES, explore_prompt, say_who_leads
     from latentlang.languages import language, languages
     from latentlang.models.registry import resolve
 
@@ -96,19 +96,13 @@ def lens(
         raise InputError("give a target language, e.g. --lang ja, or give a text with --prompt")
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed)
-    asked = languages(lang)
+    asked = [entry.code for entry in languages(lang)]
     readers = [entry.code for entry in languages(candidates)] if candidates else []
     pivot = language(pivot).code
-    runs = plan(
-        task, [entry.code for entry in asked], source=source, data=data, answers=answers,
-        accept=options.accepted(accept, data),
-    )  # fmt: skip
-    if not runs[0][0].answers(pivot):
+    built = options.built_task(task, asked, source=source, data=data, answers=answers, accept=accept)
+    if not built.answers(pivot):
         raise InputError(f"the {task} task has no answers in the pivot language {pivot!r}")
-    counts = [
-        sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in codes)
-        for built, codes in runs
-    ]
+    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in asked)
     info = resolve(model)
     asked_for = {
         "from": source, "data": data and str(data), "accept": accept and ",".join(accept),
@@ -120,7 +114,7 @@ def lens(
     folder = OutputFolder(
         out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=asked_for),
         Claim("lens", (TABLE, "lens.html")),
-        *(looks_claims(runs) if readers else ()),
+        *([LANGUAGES] if readers else []),
     )
     with folder:
         say(f"loading {info.name}")
@@ -128,37 +122,31 @@ def lens(
         from latentlang.lens import POLICIES, TunedLens
         from latentlang.lens.logit import PairLensPass, prompts_of
         from latentlang.lens.multilingual import MultilingualLensPass
-        from latentlang.lens.prompt_run import LensPass, run_passes
         from latentlang.models import load
 
         if policy is not None and policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
         loaded = load(model, **how)
         translators = None if tuned is None else TunedLens.load(tuned, loaded)
-        results, everyone = [], []
-        with Progress("reading", total=sum(counts)) as progress:
-            for (built, codes), earlier in zip(runs, _running_sums(counts), strict=True):
-                told = progress.after(earlier)
-                pair = PairLensPass(
-                    loaded, built, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol,
-                    tuned=translators,
-                )  # fmt: skip
-                prompts = prompts_of(built, codes, items=items, shots=shots, seed=seed)
-                passes: list[LensPass] = []
-                if readers:
-                    everyone.append(
-                        MultilingualLensPass(loaded, built, candidates=readers, shots=shots, seed=seed)
-                    )
-                    passes.append(everyone[-1])
-                if pair.policy == "sequence":
-                    pair.read_whole_answers(prompts, share_prefix=share_prefix, progress=told)
-                    if passes:
-                        say("reading all languages")
-                        run_passes(loaded, prompts, passes, share_prefix=share_prefix)
-                else:
-                    run_passes(loaded, prompts, [pair, *passes], share_prefix=share_prefix, progress=told)
-                results.append(pair.result())
-        result = joined(results, [entry.code for entry in asked])
+        pair = PairLensPass(
+            loaded,
+            built,
+            pivot=pivot,
+            shots=shots,
+            seed=seed,
+            policy=policy,
+            protocol=protocol,
+            tuned=translators,
+        )
+        everyone = (
+            [MultilingualLensPass(loaded, built, candidates=readers, shots=shots, seed=seed)]
+            if readers
+            else []
+        )
+        prompts = prompts_of(built, asked, items=items, shots=shots, seed=seed)
+        with Progress("reading", total=count) as progress:
+            pair.read(prompts, beside=everyone, share_prefix=share_prefix, progress=progress.after(0))
+        result = pair.result()
         folder.save(result)
         made = result.provenance
         names = ", ".join(language(code).name for code in made.languages)
@@ -168,9 +156,5 @@ def lens(
         for line in lens_lines(result, width=console.width):
             console.print(line)
         folder.print_files(console)
-        if everyone:
-            say_who_leads(everyone, folder)
-
-
-def _running_sums(counts: list[int]) -> list[int]:
-    return [sum(counts[:place]) for place in range(len(counts))]
+        for read in everyone:
+            say_who_leads(read.result(), folder)

@@ -46,7 +46,7 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     for code in result.provenance.languages:
         yield Text()
         yield _language_line(result, code)
-        source = settings.get("sources", {}).get(code, settings.get("source"))
+        source = result.provenance.source_of(code)
         own = summary[summary["language"] == code]
         yield from _curve_lines(own, target=code, pivot=pivot, source=source, width=width)
         sentence = reading(
@@ -100,7 +100,7 @@ def _headline(result: LensResult) -> Text:
 def _language_line(result: LensResult, code: str) -> Text:
     settings = result.provenance.settings
     line = Text.assemble((f"{find_language(code).name} ({code})", "bold"))
-    source = settings.get("sources", {}).get(code, settings.get("source"))
+    source = result.provenance.source_of(code)
     if source:
         line.append(f" from {find_language(source).name} ({source})")
     count = result.table.loc[result.table["language"] == code, "item"].nunique()

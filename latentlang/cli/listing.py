@@ -83,16 +83,14 @@ def tasks(as_json: AsJson = False) -> None:
     from latentlang.tasks import TASKS, task
 
     rows: list[dict[str, Any]] = []
-    for name, description in TASKS.items():
+    for name, record in TASKS.items():
         built = task(name)
-        # Translation leaves its source language out, which can be asked for from another source.
-        codes = dict.fromkeys([*built.languages, *filter(None, [getattr(built, "source", None)])])
         rows.append(
             {
                 "name": name,
-                "description": description,
+                "description": record.about,
                 "default_shots": built.default_shots,
-                "languages": sorted(codes),
+                "languages": sorted(built.languages),
             }
         )
     if as_json:

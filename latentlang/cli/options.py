@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from latentlang.arguments import check_count, parse_layers
 from latentlang.errors import InputError, shown
 from latentlang.storage.documents import parse_yaml
+
+if TYPE_CHECKING:
+    from latentlang.tasks import Task
 
 MODEL_PANEL = "How the model is run"
 
@@ -134,6 +137,44 @@ def accepted(given: Sequence[str] | None, data: Path | None) -> dict[str, list[s
             )
         found.setdefault(label.strip(), []).append(name)
     return found
+
+
+def built_task(
+    name: str,
+    asked: Sequence[str],
+    *,
+    source: str | None,
+    data: Path | None,
+    answers: str | None,
+    accept: Sequence[str] | None,
+) -> Task:
+    """The task that a command asks, with the options that were given.
+
+    Args:
+        name: task name.
+        asked: codes of the target languages.
+        source: ``--from``; where it is a target itself, that one is translated from a default source.
+        data: ``--data``.
+        answers: ``--answers``.
+        accept: ``--accept``, as given.
+
+    Raises:
+        InputError: no such task, an option that it does not have, or a source that makes no sense.
+    """
+    from latentlang.languages import language
+    from latentlang.tasks import DEFAULT_SOURCES, task, task_record
+
+    given: dict[str, Any] = {"data": data, "answers": answers, "accept": accepted(accept, data)}
+    if source is not None:
+        if "source" not in task_record(name).options:
+            raise InputError(f"--from {source} is for the translation task; {name} has no source language")
+        first = language(source).code
+        if list(asked) == [first]:
+            raise InputError(
+                f"--from {source} and --lang {first} are the same language; choose another, or --task repetition"
+            )
+        given["source"] = tuple(dict.fromkeys((first, *DEFAULT_SOURCES)))
+    return task(name, **{option: value for option, value in given.items() if value is not None})
 
 
 def assigned(changes: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What one ``latentlang lens`` command runs, and where its result goes."""
+"""Where the result of a command goes."""
 
 from __future__ import annotations
 
@@ -7,103 +7,32 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from latentlang.arguments import split_names
 from latentlang.cli.exit_codes import CommandInterrupt
-from latentlang.errors import InputError
 from latentlang.languages import GROUPS, language
 from latentlang.paths import current_folder, is_folder
 from latentlang.results import save_files
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import METADATA, TABLE, check_vacant
-from latentlang.tasks import Task
-from latentlang.tasks import task as build_task
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
     from rich.console import Console
 
-    from latentlang.lens import LensResult
     from latentlang.provenance import Provenance
     from latentlang.results import Result
 
 OUT = Path("latentlang-out")
-# A word of the first is translated; where the first itself is asked for, a word of the second.
-SOURCES = ("fr", "de")
 _SLUG_LENGTH = 40
 # Files that are made of a result.
 _DRAWN = (".html", ".png", ".csv")
-
-
-def plan(
-    name: str,
-    asked: Sequence[str],
-    *,
-    source: str | None = None,
-    data: Path | None = None,
-    answers: str | None = None,
-    accept: Mapping[str, Sequence[str]] | None = None,
-) -> list[tuple[Task, list[str]]]:
-    """The tasks that ask for these languages: a translation has one source, which it cannot ask for.
-
-    Args:
-        name: task name.
-        asked: codes of the target languages.
-        source: ``--from``; None for the default.
-        data: ``--data``, the task's items; None for the embedded ones.
-        answers: ``--answers``, the answer mode of closed tasks; None for the task's own.
-        accept: ``--accept``, label to what the files call it.
-
-    Raises:
-        InputError: no such task, or a source that makes no sense.
-    """
-    options: dict[str, Any] = {} if data is None else {"data": data}
-    if answers is not None:
-        options["answers"] = answers
-    if accept is not None:
-        options["accept"] = accept
-    if name != "translation":
-        built = build_task(name, **options)
-        if source is not None:
-            raise InputError(f"--from {source} is for the translation task; {name} has no source language")
-        return [(built, list(asked))]
-    first = language(source).code if source is not None else SOURCES[0]
-    if source is not None and list(asked) == [first]:
-        raise InputError(
-            f"--from {source} and --lang {first} are the same language; choose another, or --task repetition"
-        )
-    second = SOURCES[1] if first == SOURCES[0] else SOURCES[0]
-    groups = [(first, [code for code in asked if code != first]), (second, [c for c in asked if c == first])]
-    return [(build_task(name, source=origin, **options), codes) for origin, codes in groups if codes]
-
-
-def joined(results: Sequence[LensResult], asked: Sequence[str]) -> LensResult:
-    """One result of a plan's runs, languages in the order asked for.
-
-    ``settings["sources"]`` then says what each language was translated from.
-    """
-    if len(results) == 1:
-        return results[0]
-    import pandas as pd
-
-    tables = [result.table for result in results]
-    parts = [table[table["language"] == code] for code in asked for table in tables]
-    made = [result.provenance for result in results]
-    settings = dict(made[0].settings)
-    settings["sources"] = {code: p.settings["source"] for p in made for code in p.languages}
-    for key in ("accuracy", "notes"):
-        settings[key] = {code: value for p in made for code, value in p.settings[key].items()}
-    return replace(
-        results[0],
-        table=pd.concat([part for part in parts if len(part)], ignore_index=True),
-        provenance=replace(made[0], languages=tuple(asked), settings=settings),
-    )
 
 
 def slug(text: str, *, length: int = _SLUG_LENGTH) -> str:

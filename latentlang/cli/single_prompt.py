@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
-    from latentlang.lens import ExplorerResult
-    from latentlang.lens.multilingual import MultilingualLensPass
-    from latentlang.tasks import Task
+    from latentlang.lens import ExplorerResult, MultilingualLensResult
 
+#: What `say_who_leads` writes.
+LANGUAGES = Claim("languages", (TABLE, "languages.html"), "languages")
 _CELL = 14  # columns of a terminal that one candidate takes
 
 
@@ -72,29 +72,15 @@ def _print_last(result: ExplorerResult, top: int) -> None:
     console.print(grid)
 
 
-def looks_claims(runs: Sequence[tuple[Task, list[str]]]) -> list[Claim]:
-    """What `say_who_leads` will write: a folder per task."""
-    return [Claim("languages", (TABLE, "languages.html"), _name(built, runs)) for built, _codes in runs]
-
-
-def _name(task: Task, runs: Sequence[object]) -> str:
-    source = getattr(task, "source", None)
-    return f"languages-from-{source}" if len(runs) > 1 and source else "languages"
-
-
-def say_who_leads(looks: Sequence[MultilingualLensPass], folder: OutputFolder) -> None:
-    """Print who leads among all languages read, write result and heat map per task."""
+def say_who_leads(result: MultilingualLensResult, folder: OutputFolder) -> None:
+    """Print who leads among all languages read, write result and heat map."""
     from latentlang.cli.console import output
 
-    console = output()
-    for read in looks:
-        result = read.result()
-        source = getattr(read.task, "source", None)
-        console.print()
-        origin = f", from {source}" if source else ""
-        console.print(f"all languages at once, through the plain logit lens{origin}: {result.pivot_test()}")
-        name = _name(read.task, looks)
-        folder.save(result, name)
-        title = f"{read.model.name}: {read.task.name}, all languages at once"
-        folder.page(result.figure(), f"{name}/languages.html", title=title)
-        folder.print_files(console)
+    console, made = output(), result.provenance
+    console.print()
+    origin = f", from {' or '.join(made.sources)}" if made.sources else ""
+    console.print(f"all languages at once, through the plain logit lens{origin}: {result.pivot_test()}")
+    folder.save(result, LANGUAGES.folder)
+    title = f"{made.model}: {made.task}, all languages at once"
+    folder.page(result.figure(), f"{LANGUAGES.folder}/languages.html", title=title)
+    folder.print_files(console)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from latentlang.answers import closing, token_bytes
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, split_given
 from latentlang.errors import InputError, unknown
 from latentlang.evaluation.result import COLUMNS, SCORE, STATES, EvaluationResult
 from latentlang.evaluation.scoring import (
@@ -26,9 +26,9 @@ from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.models import HookedLM, check_loaded
 from latentlang.provenance import Provenance
-from latentlang.tasks import CLOSED, TASKS, ChoiceTask, Prompt, Task
+from latentlang.tasks import ChoiceTask, Prompt, Task, as_task, closed_tasks, task_record
 from latentlang.tasks import task as build_task
-from latentlang.tasks.base import with_data_notes
+from latentlang.tasks.base import settings_for, with_data_notes
 from latentlang.tasks.labels import check_protocol
 
 Progress = Callable[[int, int], None]
@@ -238,7 +238,7 @@ class _Asked:
         """What the result says of the task."""
         first = next(iter(self.choices.values()))
         return {
-            **self.task.settings,
+            **settings_for(self.task, self.prompts),
             "protocol": self.protocol,
             "labels": list(first.labels),
             "shots": self.task.default_shots if shots is None else shots,
@@ -270,19 +270,15 @@ def _tasks(
     """
     if protocol is not None:
         check_protocol(protocol)
-    parts = (
-        given.split(",") if isinstance(given, str) else [given] if isinstance(given, Task) else list(given)
-    )
     found: dict[str, tuple[Task, str]] = {}
-    for part in parts:
+    for part in split_given(given):
         if isinstance(part, str):
-            name = part.strip()
-            if name in TASKS and name not in CLOSED:
-                raise _open(name)
+            if not task_record(part).closed:
+                raise _open(part)
             options = {"answers": answers, "protocol": protocol}
-            task = build_task(name, **{key: value for key, value in options.items() if value is not None})
+            task = build_task(part, **{key: value for key, value in options.items() if value is not None})
         else:
-            task = part
+            task = as_task(part)
             for option, value in (("answers", answers), ("protocol", protocol)):
                 own = task.settings.get(option, value)
                 if value is not None and own != value:
@@ -306,8 +302,8 @@ def _tasks(
 
 def _open(name: str) -> InputError:
     return InputError(
-        f"the {name} task is open: it has no labels to choose between; evaluate takes {', '.join(CLOSED)}, or a closed "
-        "task of yours"
+        f"the {name} task is open: it has no labels to choose between; evaluate takes {', '.join(closed_tasks())}, or "
+        "a closed task of yours"
     )
 
 

@@ -382,16 +382,7 @@ def _overlap_words(row: str, column: str, given: float, share: float, counts: bo
 
 def _title(made: Provenance, asked: Sequence[str]) -> str:
     """What was asked, never what was found."""
-    sources = made.settings.get("sources")
-    source = (
-        (
-            {str(sources.get(code)) for code in asked}
-            if isinstance(sources, Mapping)
-            else {str(made.settings["source"])}
-        )
-        if made.task == "translation" and (sources or made.settings.get("source"))
-        else set()
-    )
+    source = set(filter(None, map(made.source_of, asked))) if made.task == "translation" else set()
     target = english_name(asked[0]) if len(asked) == 1 else f"{len(asked)} languages"
     what = (
         f"{' or '.join(english_name(code) for code in sorted(source))} to {target}"
@@ -428,9 +419,7 @@ def _not_shown(result: LanguageLens, code: str, drawn: Sequence[str]) -> str:
     wanted = [str(answer_language) for answer_language in made.settings.get("candidates", ())]
     elsewhere: set[str] = set()
     if code == _POOLED:  # target languages are one row, the sources are left out
-        sources = made.settings.get("sources")
-        elsewhere = {*made.languages, *map(str, sources.values() if isinstance(sources, Mapping) else ())}
-        elsewhere.add(str(made.settings.get("source")))
+        elsewhere = {*made.languages, *made.sources}
     lost = [
         answer_language
         for answer_language in dict.fromkeys(wanted)

@@ -116,8 +116,7 @@ class _Drawing:
         self.closed = any(curve.endswith("_any") for _, curve in self.curves)
         self.layers = sorted({int(layer) for layer in summary["layer"]})
         self.pivot = str(self.made.settings.get("pivot", "en"))
-        sources = _mapping(self.made.settings.get("sources"))
-        self.sources = {code: sources.get(code, self.made.settings.get("source")) for code in codes}
+        self.sources = {code: self.made.source_of(code) for code in codes}
         counted = result.table.groupby("language", observed=True)["item"].nunique()
         self.items = {str(code): int(count) for code, count in counted.items()}
         probabilities = summary[summary["curve"].astype(str) != "entropy"][["mean", "high"]]

@@ -12,7 +12,7 @@ from latentlang.text import counted
 
 def title(made: Provenance, codes: Sequence[str]) -> str:
     """What was asked, never what was found: ``What each layer would say: French to Japanese``."""
-    sources = _sources(made, codes)
+    sources = list(dict.fromkeys(filter(None, map(made.source_of, codes))))
     one = codes[0] if len(codes) == 1 else None
     asked = english_name(one) if one else f"{len(codes)} languages"
     own = own_name(one) if one else ""
@@ -25,15 +25,6 @@ def title(made: Provenance, codes: Sequence[str]) -> str:
     after = f"  <span style='color:{MUTED};font-size:0.85em'>{own}</span>" if own else ""
     through = ", through a tuned lens" if is_tuned(made) else ""
     return f"<b>What each layer would say{through}: {what}</b>{after}"
-
-
-def _sources(made: Provenance, codes: Sequence[str]) -> list[str]:
-    """Languages translated from; a joined result has one for each target language."""
-    each = made.settings.get("sources")
-    if isinstance(each, Mapping):
-        return list(dict.fromkeys(str(each[code]) for code in codes if code in each))
-    source = made.settings.get("source")
-    return [str(source)] if source else []
 
 
 def subtitle(made: Provenance, codes: Sequence[str], items: Mapping[str, int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -118,7 +118,7 @@ def contrasts_by_target(
         grid = np.full(shape, np.nan)
         grid[codes["item"][rows], place[rows], codes["answer_language"][rows], layer[rows]] = values[rows]
         all_contrasts.append(
-            _contrasts_of(code, names["answer_language"], grid, labels, _source(provenance, code))
+            _contrasts_of(code, names["answer_language"], grid, labels, provenance.source_of(code))
         )
     if not all_contrasts:
         raise InputError("the result holds no readings: there is nothing to compare")
@@ -127,13 +127,6 @@ def contrasts_by_target(
 
 def _place(names: Sequence[str], name: str) -> int:
     return names.index(name) if name in names else -1
-
-
-def _source(provenance: Provenance, code: str) -> str | None:
-    """Language of the prompt's word; joined results have one per target language."""
-    each = provenance.settings.get("sources")
-    found = each.get(code) if isinstance(each, Mapping) else provenance.settings.get("source")
-    return None if found is None else str(found)
 
 
 def _contrasts_of(

@@ -16,13 +16,13 @@ from latentlang.languages import Language
 from latentlang.languages import language as find_language
 from latentlang.languages import languages as find_languages
 from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
-from latentlang.lens.prompt_run import run_passes
+from latentlang.lens.prompt_run import LensPass, run_passes
 from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.tuned import TunedLens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out, score_answers
 from latentlang.provenance import Provenance
 from latentlang.tasks import Prompt, Task, as_task
-from latentlang.tasks.base import with_data_notes
+from latentlang.tasks.base import settings_for, with_data_notes
 
 POLICIES = ("exclusive", "drop", "shared", "sequence")
 PROTOCOLS = ("corrected", "as-published")
@@ -49,7 +49,8 @@ def logit_lens(
     Args:
         model: the model to look into; it is not changed.
         task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
-        languages: target languages: codes, names, groups (``"fr,ja"``, ``"paper20"``), one or several.
+        languages: target languages: codes, names, groups (``"fr,ja"``, ``"paper20"``), one or several. A translation is
+            from its source, and where that is the target itself from its next source.
         pivot: language whose answers might show in the middle layers though nobody asked for them.
         items: how many items per language; None for all.
         shots: few-shot examples; None for the task's default.
@@ -74,10 +75,7 @@ def logit_lens(
         model, task, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol, tuned=tuned
     )
     prompts = prompts_of(pair.task, languages, items=items, shots=shots, seed=seed)
-    if pair.policy == "sequence":
-        pair.read_whole_answers(prompts, share_prefix=share_prefix, progress=progress)
-    else:
-        run_passes(model, prompts, [pair], share_prefix=share_prefix, progress=progress)
+    pair.read(prompts, share_prefix=share_prefix, progress=progress)
     return pair.result()
 
 
@@ -187,7 +185,30 @@ class PairLensPass:
         if note := self._roles.note(self._prompts):
             self._notes[code] = note
 
-    def read_whole_answers(
+    def read(
+        self,
+        prompts: Mapping[str, Sequence[Prompt]],
+        *,
+        beside: Sequence[LensPass] = (),
+        share_prefix: bool,
+        progress: Progress | None,
+    ) -> None:
+        """Run the prompts, once for all looks where the policy reads the next token.
+
+        Args:
+            prompts: target language to its prompts.
+            beside: other looks at the same prompts.
+            share_prefix: run a few-shot prefix that prompts have in common only once.
+            progress: called with (prompts done, prompts in all).
+        """
+        if self.policy != "sequence":
+            run_passes(self.model, prompts, [self, *beside], share_prefix=share_prefix, progress=progress)
+            return
+        self._read_whole_answers(prompts, share_prefix=share_prefix, progress=progress)
+        if beside:
+            run_passes(self.model, prompts, beside, share_prefix=share_prefix)
+
+    def _read_whole_answers(
         self,
         prompts: Mapping[str, Sequence[Prompt]],
         *,
@@ -224,7 +245,7 @@ class PairLensPass:
             )
         model, task = self.model, self.task
         settings = {
-            **task.settings,
+            **settings_for(task, self._counts),
             "pivot": self.pivot,
             "shots": task.default_shots if self.shots is None else self.shots,
             "items": max(self._counts.values()),

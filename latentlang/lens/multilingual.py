@@ -31,7 +31,7 @@ from latentlang.provenance import Provenance
 from latentlang.results import Result, View, repeated
 from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt, Task, as_task
-from latentlang.tasks.base import with_data_notes
+from latentlang.tasks.base import settings_for, with_data_notes
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -199,7 +199,6 @@ class MultilingualLensPass:
         self.speaking = [code for code in wanted if _has_words(self.task, code)]
         self._silent = [code for code in wanted if code not in self.speaking]
         self._table = token_bytes(model.tokenizer)
-        self._source = getattr(self.task, "source", None)
         self.shots, self.seed, self.policy = shots, seed, policy
         self._series = _Series()
         self._counts: dict[str, int] = {}
@@ -208,7 +207,8 @@ class MultilingualLensPass:
 
     def begin(self, prompts: Sequence[Prompt]) -> None:
         """Settle all answer languages' token sets for one language's prompts."""
-        code, source = prompts[0].language, self._source
+        code = prompts[0].language
+        source = self.task.source_of(code)
         codes = list(dict.fromkeys([*self.speaking, code, *([source] if source else [])]))
         self._prompts = prompts
         self._answer_languages = build_answer_languages(
@@ -254,7 +254,7 @@ class MultilingualLensPass:
             raise InputError(f"no answer can be read: {why}; try another policy or fewer languages")
         model, task = self.model, self.task
         settings = {
-            **task.settings,
+            **settings_for(task, self._counts),
             "candidates": self.speaking,
             "shots": task.default_shots if self.shots is None else self.shots,
             "items": max(self._counts.values()),

@@ -98,13 +98,41 @@ class Task(ABC):
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """Labels whose answers are the null for an item of `label` (other labels; other concepts of its category)."""
 
+    def source_of(self, language: str) -> str | None:
+        """Language that is translated from where the answer is asked for in `language`; None in tasks without a source.
+
+        Args:
+            language: the target language.
+        """
+        return None
+
     def given(self, language: str) -> str | None:
         """Language whose own word for the answer stands in the prompt (a layer may copy it); None where none does.
 
         Args:
             language: the target language.
         """
-        return getattr(self, "source", None)
+        return self.source_of(language)
+
+
+def sources_of(task: Task, languages: Iterable[str]) -> tuple[str, ...]:
+    """The languages that are translated from for these target languages; empty in tasks without a source."""
+    return tuple(dict.fromkeys(filter(None, (task.source_of(code) for code in languages))))
+
+
+def settings_for(task: Task, languages: Iterable[str]) -> dict[str, object]:
+    """A task's own options as a result of these languages notes them; `Provenance.source_of` reads the sources.
+
+    Args:
+        task: the task.
+        languages: codes of the target languages.
+    """
+    codes, settings = list(languages), dict(task.settings)
+    if sources := sources_of(task, codes):
+        settings["source"] = sources[0]
+    if len(sources) > 1:
+        settings["sources"] = {code: task.source_of(code) for code in codes}
+    return settings
 
 
 def with_data_notes(notes: Mapping[str, str], task: Task, languages: Iterable[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from latentlang.seeding import shuffled
 from latentlang.tasks.base import Prompt, check_language, pick
 from latentlang.tasks.files import Paths
 from latentlang.tasks.word_files import WordFiles, read_words
-from latentlang.tasks.words import WordTask
+from latentlang.tasks.words import Sources, WordTask
 
 
 class FileWordTask(WordTask):
@@ -24,12 +24,12 @@ class FileWordTask(WordTask):
         files: what was read, with what was skipped (`WordFiles.skipped`).
     """
 
-    def __init__(self, *, data: Paths, source: str | None = None, only: Iterable[str] | None = None) -> None:
+    def __init__(self, *, data: Paths, source: Sources = None, only: Iterable[str] | None = None) -> None:
         """Set up the task.
 
         Args:
             data: CSV files or a folder of them (`read_words`).
-            source: language of the given word; None repeats the target language's own word.
+            source: language of the given word, or several, as in `WordTask`.
             only: ids of the concepts that may be items; ``files.common`` makes them the same in every language.
 
         Raises:
@@ -82,7 +82,7 @@ class ClozeTask(FileWordTask):
         """
         self._has_data = data is not None
         if data is None:
-            self.name, self.settings, self.source = "cloze", {}, None
+            self.name, self.settings, self.sources = "cloze", {}, ()
             return
         super().__init__(data=data, only=only)
         self.name = "cloze"

@@ -20,6 +20,7 @@ from latentlang.seeding import shuffled
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.labels import Kind, languages_of
 from latentlang.tasks.paper_files import Item
+from latentlang.tasks.registry import TASKS, HubDataset
 
 PREFIX = "hub:"
 _ITEMS, _EXAMPLES = "test", "validation"
@@ -28,41 +29,38 @@ _UNTRANSLATED = frozenset({"", "NS"})
 
 
 @dataclass(frozen=True, slots=True)
-class ChoiceSet:
-    """A parallel set for a closed task, one folder of Parquet files per language.
+class ChoiceDataset(HubDataset):
+    """A parallel set for a closed task, one folder of Parquet files per language: ``{code}/{part}-*.parquet``.
+
+    Its languages without a wording in this package are left out.
 
     Attributes:
-        name: short name, after ``hub:``.
-        task: whose items it has.
-        hub_id: its name on the hub.
-        languages: codes of its languages, for the folders ``{code}/{part}-*.parquet``; those without a wording in this
-            package are left out.
         labels: the classes, by the number in its column ``label``.
     """
 
-    name: str
-    task: str
-    hub_id: str
-    languages: tuple[str, ...]
     labels: tuple[str, ...]
 
 
-HUB_SETS = (
-    ChoiceSet(
-        "xnli",
-        "nli",
-        "facebook/xnli",
-        ("en", "bg", "de", "es", "fr", "hi", "ru", "sw", "th", "zh"),
-        ("entailment", "neutral", "contradiction"),
-    ),
-    ChoiceSet(
-        "paws-x",
-        "paraphrase",
-        "google-research-datasets/paws-x",
-        ("en", "de", "es", "fr", "ja", "zh"),
-        ("different", "same"),
-    ),
+XNLI = ChoiceDataset(
+    "xnli",
+    "facebook/xnli",
+    ("en", "bg", "de", "es", "fr", "hi", "ru", "sw", "th", "zh"),
+    ("entailment", "neutral", "contradiction"),
 )
+PAWS_X = ChoiceDataset(
+    "paws-x",
+    "google-research-datasets/paws-x",
+    ("en", "de", "es", "fr", "ja", "zh"),
+    ("different", "same"),
+)
+
+
+def choice_datasets() -> Iterator[tuple[str, ChoiceDataset]]:
+    """Each parallel set of a closed task, with the name of the task."""
+    for record in TASKS.values():
+        for dataset in record.hub_datasets:
+            if isinstance(dataset, ChoiceDataset):
+                yield record.name, dataset
 
 
 def is_hub(data: PathLike | None) -> bool:
@@ -133,17 +131,18 @@ class HubItems:
         """
         self.kind = kind
         wanted = str(data).removeprefix(PREFIX)
-        known = {entry.name: entry for entry in HUB_SETS}
-        own = next((entry for entry in HUB_SETS if entry.task == kind.name), None)
+        # short name to the task that reads the set
+        known = {dataset.name: name for name, dataset in choice_datasets()}
+        own = next((dataset for name, dataset in choice_datasets() if name == kind.name), None)
         if own is None:
             raise InputError(
                 f"there is no hub set for the {kind.name} task; {', '.join(known)} are for "
-                f"{', '.join(entry.task for entry in HUB_SETS)}"
+                f"{', '.join(known.values())}"
             )
         short = wanted.partition("@")[0]
-        if short in known and known[short] is not own:
+        if known.get(short, kind.name) != kind.name:
             raise InputError(
-                f"{PREFIX}{short} is for the {known[short].task} task; {kind.name} has {PREFIX}{own.name}"
+                f"{PREFIX}{short} is for the {known[short]} task; {kind.name} has {PREFIX}{own.name}"
             )
         place = find_place(wanted, {own.name: own.hub_id})
         if place is None:

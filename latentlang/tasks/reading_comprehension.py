@@ -20,9 +20,10 @@ from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.hub import PREFIX, find_place, load_part
 from latentlang.tasks.labels import Protocol, check_protocol
+from latentlang.tasks.registry import HubDataset
 
 LETTERS = ("A", "B", "C", "D")
-_HUB = "facebook/belebele"
+BELEBELE = HubDataset("belebele", "facebook/belebele", GROUPS["flores101"])
 _CUE = '\nAnswer: "'
 _COLUMNS = ("flores_passage", "question", *(f"mc_answer{n}" for n in range(1, 5)), "correct_answer_num")
 
@@ -62,14 +63,13 @@ class ReadingTask(Task):
             )
         self.origin, self._place = "", ""
         self._revision: str | None = None
-        known = [entry for entry in find_languages(GROUPS["flores101"]) if entry.flores]
-        self._flores = {entry.code: entry.flores for entry in known}
+        self._flores = {entry.code: entry.flores for entry in find_languages(BELEBELE.languages)}
         if data is not None:
             self._choose(str(data).removeprefix(PREFIX))
         self.settings = {"answers": "letters", "protocol": "corrected", "data": self.origin}
 
     def _choose(self, wanted: str) -> None:
-        place = find_place(wanted, {"belebele": _HUB})
+        place = find_place(wanted, {BELEBELE.name: BELEBELE.hub_id})
         if place is None:
             raise InputError(
                 f"unknown set {wanted!r} for the reading task; give hub:belebele, a hub id or a folder"

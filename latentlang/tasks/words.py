@@ -13,10 +13,15 @@ from unicodedata import normalize
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
+from latentlang.languages import Language
 from latentlang.languages import language as find_language
+from latentlang.languages import languages as find_languages
 from latentlang.seeding import shuffled
 from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.cleaning import CONTROL, why_unusable, without_marks
+
+#: Languages to translate from: the first that is not the target; None for no translation.
+Sources = str | Language | Iterable[str | Language] | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,9 @@ class WordTask(Task):
 
     The few-shot prefix is fixed per pair of languages, so that it can be run once, and its concepts are no items:
     no concept stands in its own few-shot prefix (Wendler et al. draw examples from the items themselves).
+
+    Attributes:
+        sources: codes of the languages translated from, in the order in which `source_of` chooses among them.
     """
 
     closed = False
@@ -88,14 +96,15 @@ class WordTask(Task):
     def __init__(
         self,
         *,
-        source: str | None = None,
+        source: Sources = None,
         concepts: Iterable[Concept] | None = None,
         only: Iterable[str] | None = None,
     ) -> None:
         """Set up the task.
 
         Args:
-            source: language of the given word; None repeats the target language's own word.
+            source: language of the given word; of several the first that is not the target (those after the first only
+                as far as there are words in them). None repeats the target language's own word.
             concepts: the words; the embedded ones by default.
             only: ids of the concepts that may be items (few-shot examples come from all); all by default.
 
@@ -118,13 +127,15 @@ class WordTask(Task):
         for name in self._only or ():
             if name not in self._by_id:
                 raise unknown("concept", name, self._by_id)
-        self.source = None if source is None else find_language(source).code
-        if self.source is not None and self.source not in self._codes:
+        asked = () if source is None else tuple(entry.code for entry in find_languages(source))
+        if asked and asked[0] not in self._codes:
             raise InputError(
-                f"no words in the source language {self.source!r}; there are: {', '.join(self._codes)}"
+                f"no words in the source language {asked[0]!r}; there are: {', '.join(self._codes)}"
             )
-        self.name = "repetition" if self.source is None else "translation"
-        self.settings: dict[str, object] = {} if self.source is None else {"source": self.source}
+        self.sources = tuple(code for code in asked if code in self._codes)
+        self.name = "translation" if self.sources else "repetition"
+        # what a result notes of several: `settings_for`
+        self.settings: dict[str, object] = {"source": self.sources[0]} if self.sources else {}
         if concepts is not None:
             self.settings["concepts"] = _fingerprint(self._concepts)
         if self._only is not None:
@@ -136,8 +147,13 @@ class WordTask(Task):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Languages that have words, except the source."""
-        return tuple(code for code in self._codes if code != self.source)
+        """Languages that have words, except a single source."""
+        return tuple(code for code in self._codes if self.sources != (code,))
+
+    def source_of(self, language: str) -> str | None:
+        """The first of the sources that is not the language itself; None where its own word is repeated."""
+        code = find_language(language).code
+        return next((source for source in self.sources if source != code), None)
 
     def prompts(
         self, language: str, *, items: int | None = None, shots: int | None = None, seed: int = 0
@@ -148,7 +164,7 @@ class WordTask(Task):
         check_count("items", items, least=1)
         shots = self.default_shots if shots is None else shots
         check_count("shots", shots, least=0)
-        source = self.source or code
+        source = self.source_of(code) or code
         order = shuffled([c.id for c in self._concepts], "words", seed)
         named = [
             self._by_id[i] for i in order if source in self._by_id[i].words and code in self._by_id[i].words
@@ -185,8 +201,8 @@ class WordTask(Task):
         return {c.id: (c.words[code],) for c in self._concepts if code in c.words}
 
     def given(self, language: str) -> str | None:
-        """The source language; the one asked for where its word is repeated."""
-        return self.source or find_language(language).code
+        """The source language; the target language where its own word is repeated."""
+        return self.source_of(language) or find_language(language).code
 
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """The other concepts of the same category."""

@@ -16,8 +16,8 @@ from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.lens.single_prompt import ExplorerResult
 from latentlang.models import HookedLM
-from latentlang.tasks import DEFAULT_SOURCE, Prompt, Task
-from latentlang.tasks import task as build_task
+from latentlang.tasks import Prompt, Task, as_task
+from latentlang.tasks.base import sources_of
 from latentlang.widgets.html import STYLE, fault, framed, heat_map, language_table, top_tokens
 from latentlang.widgets.prompt_session import PromptSession, guess, labels_of
 
@@ -60,7 +60,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         top: int = 5,
     ) -> None:
         self._model, self._top = model, top
-        self._task = build_task("translation", source=DEFAULT_SOURCE) if task is None else task
+        self._task = as_task("translation" if task is None else task)
         labels = labels_of(self._task)
         speaking = _speaking(self._task)
         first = _first_prompt(self._task, speaking) if prompt is None else prompt
@@ -232,9 +232,8 @@ def _style() -> dict[str, str]:
 
 def _speaking(task: Task) -> tuple[str, ...]:
     """Languages the task has words in, the one it translates from included."""
-    source = str(task.settings.get("source", ""))
     found = []
-    for code in dict.fromkeys((*task.languages, *([source] if source else []))):
+    for code in dict.fromkeys((*task.languages, *sources_of(task, task.languages))):
         with suppress(InputError):
             if task.answers(code):
                 found.append(code)

@@ -17,6 +17,7 @@ from latentlang.lens.single_prompt import ExplorerResult, tabulate
 from latentlang.models import HookedLM, TokenSets, read_out
 from latentlang.models.batch import ActivationBatch
 from latentlang.tasks import Prompt, Task
+from latentlang.tasks.base import sources_of
 
 _QUOTED = re.compile('["“„«「]([^"“”„«»「」]+)["”“»」]')
 _NOT_ITS_OWN = "each of its tokens can begin another of these languages' words too"
@@ -139,18 +140,13 @@ def guess(task: Task, text: str) -> str | None:
     line = (quoted[-1] if quoted else line).casefold()
     best: tuple[int, int] = (-1, 0)
     found = None
-    for code in (*task.languages, *_source(task)):
+    for code in dict.fromkeys((*task.languages, *sources_of(task, task.languages))):
         for label, strings in task.answers(code).items():
             for word in strings:
                 place = _end_of(unicodedata.normalize("NFC", word).casefold(), line)
                 if place >= 0 and (place, len(word)) > best:
                     best, found = (place, len(word)), label
     return found
-
-
-def _source(task: Task) -> tuple[str, ...]:
-    source = task.settings.get("source")
-    return (str(source),) if source else ()
 
 
 def _end_of(word: str, line: str) -> int:

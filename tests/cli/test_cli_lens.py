@@ -79,6 +79,11 @@ def test_french_among_the_languages_is_translated_from_german(run):
     assert list(dict.fromkeys(result.table["language"])) == ["ja", "fr", "en"]
     assert result.provenance.settings["sources"] == {"ja": "fr", "fr": "de", "en": "fr"}
     assert "English is what was asked for" in text
+    own = ll.logit_lens(ll.load("pocket"), "translation", languages=["ja", "fr", "en"], items=4)
+    torch.testing.assert_close(torch.tensor(result.table["value"]), torch.tensor(own.table["value"]))
+    names = [name for name in own.table.columns if name != "value"]
+    assert result.table[names].astype(str).equals(own.table[names].astype(str))
+    assert result.provenance.settings == own.provenance.settings
 
 
 def test_sentiment_draws_the_sums_over_labels(run):

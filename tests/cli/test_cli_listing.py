@@ -52,11 +52,11 @@ def test_tasks_count_every_language_that_can_be_asked_for():
     rows = {row["name"]: row for row in json.loads(_listed("tasks", "--json"))}
     assert list(rows) == list(TASKS)
     # French is the default source of translation; asked for, it is translated from German.
-    assert "fr" in rows["translation"]["languages"] and "fr" not in task("translation").languages
+    assert "fr" in rows["translation"]["languages"] and task("translation").source_of("fr") == "de"
     assert rows["sentiment"]["default_shots"] == 2
     assert rows["cloze"]["languages"] == []  # it needs files
-    for name, description in TASKS.items():
-        assert rows[name]["description"] == description
+    for name, record in TASKS.items():
+        assert rows[name]["description"] == record.about
         assert len(rows[name]["languages"]) in (0, 20)
 
 

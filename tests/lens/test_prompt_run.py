@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 import tiny
@@ -64,5 +66,28 @@ def test_the_command_runs_each_prompt_once(tmp_path, monkeypatch):
     assert ended.exit_code == 0, ended.output
     assert streamed == [4, 4]
     assert LensResult.load(out).provenance.languages == ("ja", "fr")
-    for name, code in (("languages-from-fr", "ja"), ("languages-from-de", "fr")):
-        assert MultilingualLensResult.load(out / name).provenance.languages == (code,)
+    made = MultilingualLensResult.load(out / "languages").provenance
+    assert made.languages == ("ja", "fr") and made.settings["sources"] == {"ja": "fr", "fr": "de"}
+
+
+@pytest.mark.parametrize("lens", [logit_lens, multilingual_lens])
+def test_several_sources_in_one_run_read_what_each_reads_alone(model, lens):
+    options: dict[str, Any] = {"items": 4, "shots": 1, "seed": 3}
+    if lens is multilingual_lens:
+        options["candidates"] = "en,de,hi"
+    result = lens(model, "translation", languages=["fr", "ja"], **options)
+    assert result.provenance.settings["sources"] == {"fr": "de", "ja": "fr"}
+    pd.testing.assert_frame_equal(
+        result.table, lens(model, "translation", languages="fr,ja", **options).table
+    )
+    for code, source in (("fr", "de"), ("ja", "fr")):
+        alone = lens(model, ll.task("translation", source=source), languages=code, **options)
+        part = result.table[result.table["language"] == code].reset_index(drop=True)
+        pd.testing.assert_frame_equal(part.astype({"value": float}), alone.table.astype({"value": float}),
+                                      check_categorical=False, check_dtype=False)  # fmt: skip
+        assert alone.provenance.settings["source"] == source
+        for name in ("accuracy", "notes"):
+            own = alone.provenance.settings[name]
+            assert own == {
+                key: value for key, value in result.provenance.settings[name].items() if key == code
+            }

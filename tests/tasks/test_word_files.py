@@ -66,7 +66,8 @@ def test_the_published_folder_layout_is_read_too(tmp_path):
 
 
 def test_translation_and_repetition_use_the_words(folder):
-    built = task("translation", data=folder)
+    assert set(task("translation", data=folder).languages) == {"en", "de", "fr", "zh"}
+    built = task("translation", data=folder, source="fr")
     assert set(built.languages) == {"en", "de", "zh"}
     prompt = built.prompts("zh", shots=2)[0]
     assert prompt.question.startswith('Français: "')

@@ -1,8 +1,12 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
+from latentlang.languages import GROUPS, language
+from latentlang.provenance import Provenance
 from latentlang.tasks import Concept, WordTask, task
+from latentlang.tasks.base import settings_for
 from latentlang.tasks.words import embedded_concepts
 
 PAPER20 = GROUPS["paper20"]
@@ -124,3 +128,60 @@ def test_words_of_ones_own_are_told_apart_in_provenance():
     other = [*words[:1], Concept("a/cat", "a", {"en": "cat", "de": "Kater"})]
     assert WordTask(source="en", concepts=other).settings["concepts"] != one
     assert "concepts" not in WordTask(source="en").settings
+
+
+# Several sources
+
+
+def test_translation_is_from_french_and_french_from_german():
+    words = task("translation")
+    assert words.sources == ("fr", "de") and words.settings == {"source": "fr"}
+    assert {code: words.source_of(code) for code in ("ja", "de", "fr")} == {
+        "ja": "fr",
+        "de": "fr",
+        "fr": "de",
+    }
+    assert set(words.languages) == set(PAPER20)
+    for code, source in (("ja", "fr"), ("fr", "de")):
+        alone = task("translation", source=source)
+        assert words.prompts(code, items=5) == alone.prompts(code, items=5)
+        assert words.given(code) == alone.given(code) == source
+
+
+@given(
+    st.lists(st.sampled_from(PAPER20), min_size=2, unique=True),
+    st.sampled_from(PAPER20),
+    st.sampled_from([",", None]),
+)
+def test_a_language_is_never_translated_from_itself(sources, target, comma):
+    words = WordTask(source=sources if comma is None else comma.join(sources))
+    assert words.source_of(target) == next(code for code in sources if code != target)
+    assert words.prompts(target, items=1)[0].question.startswith(
+        f"{language(words.source_of(target)).own_name}: "
+    )
+
+
+def test_a_single_source_is_no_target():
+    words = task("translation", source="French")
+    assert words.sources == ("fr",) and "fr" not in words.languages and words.settings == {"source": "fr"}
+    assert task("repetition").source_of("ja") is None and task("sentiment").source_of("ja") is None
+
+
+def test_sources_without_words_are_passed_over_but_not_the_first():
+    own = [Concept(f"a/{n}", "a", {"fr": f"f{n}", "ja": f"j{n}"}) for n in range(5)]
+    assert WordTask(source="fr,de", concepts=own).languages == ("ja",)
+    with pytest.raises(InputError, match="no words in the source language 'de'; there are: fr, ja"):
+        WordTask(source="de,fr", concepts=own)
+
+
+def test_a_result_notes_the_source_of_its_languages():
+    words = task("translation")
+    assert settings_for(words, ["ja", "hi"]) == {"source": "fr"}
+    assert settings_for(words, ["fr"]) == {"source": "de"}
+    assert settings_for(words, ["fr", "ja"]) == {"source": "de", "sources": {"fr": "de", "ja": "fr"}}
+    assert settings_for(task("repetition"), ["ja"]) == {}
+    for codes, sources in ((["fr", "ja"], ("de", "fr")), (["ja"], ("fr",))):
+        made = Provenance("m", "translation", tuple(codes), settings=settings_for(words, codes))
+        assert [made.source_of(code) for code in codes] == [words.source_of(code) for code in codes]
+        assert made.sources == sources
+    assert Provenance("m", "sentiment", ("ja",)).source_of("ja") is None
