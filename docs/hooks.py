@@ -211,10 +211,10 @@ def public_names() -> str:
     lines = [
         "# Python", "",
         "`import latentlang as ll` imports nothing heavy: a name is imported when it is first used. These are the "
-        "names at the top; the rooms have more, for instance `ll.lens.multilingual_lens`.", "",
+        "names at the top; the rooms have more, for instance `ll.tasks.register`.", "",
         "| name | what it is |", "| --- | --- |",
     ]  # fmt: skip
-    homes = latentlang._HOMES
+    homes = {name: module for module, names in latentlang._HOMES.items() for name in names}
     for name in sorted(homes, key=lambda name: (name[0].isupper(), name.casefold())):
         home = homes[name].removeprefix("latentlang.")
         first = _docstring(f"{home}.{name}").partition("\n")[0]

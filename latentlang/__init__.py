@@ -11,9 +11,10 @@ Names are imported when first used, so that ``import latentlang`` is quick and n
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore, harvest, open_store
@@ -22,48 +23,91 @@ if TYPE_CHECKING:
     from latentlang.evaluation import EvaluationResult, evaluate
     from latentlang.geometry import AlignmentResult, PCAResult, alignment, pca
     from latentlang.languages import Language, language
-    from latentlang.lens import LensResult, logit_lens
+    from latentlang.lens import (
+        ExplorerResult,
+        LensResult,
+        MultilingualLensResult,
+        TunedLens,
+        explore,
+        logit_lens,
+        multilingual_lens,
+        train_tuned_lens,
+    )
     from latentlang.models import HookedLM, load
+    from latentlang.reproduction import reproduce
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
     from latentlang.widgets import explorer
 
-_HOMES = {
-    "ActivationStore": "latentlang.activations",
-    "AlignmentResult": "latentlang.geometry",
-    "ComparisonResult": "latentlang.comparison",
-    "EvaluationResult": "latentlang.evaluation",
-    "HookedLM": "latentlang.models",
-    "InputError": "latentlang.errors",
-    "Language": "latentlang.languages",
-    "LatentlangError": "latentlang.errors",
-    "LensResult": "latentlang.lens",
-    "ModelError": "latentlang.errors",
-    "PCAResult": "latentlang.geometry",
-    "Prompt": "latentlang.tasks",
-    "Recipe": "latentlang.training",
-    "Task": "latentlang.tasks",
-    "TrainingResult": "latentlang.training",
-    "alignment": "latentlang.geometry",
-    "compare": "latentlang.comparison",
-    "evaluate": "latentlang.evaluation",
-    "explorer": "latentlang.widgets",
-    "harvest": "latentlang.activations",
-    "language": "latentlang.languages",
-    "load": "latentlang.models",
-    "logit_lens": "latentlang.lens",
-    "open_store": "latentlang.activations",
-    "pca": "latentlang.geometry",
-    "recipe": "latentlang.training",
-    "task": "latentlang.tasks",
-    "train": "latentlang.training",
-}
+__all__ = [
+    "ActivationStore",
+    "AlignmentResult",
+    "ComparisonResult",
+    "EvaluationResult",
+    "ExplorerResult",
+    "HookedLM",
+    "InputError",
+    "Language",
+    "MultilingualLensResult",
+    "LatentlangError",
+    "LensResult",
+    "ModelError",
+    "PCAResult",
+    "Prompt",
+    "Recipe",
+    "Task",
+    "TrainingResult",
+    "TunedLens",
+    "__version__",
+    "alignment",
+    "compare",
+    "evaluate",
+    "explore",
+    "explorer",
+    "harvest",
+    "language",
+    "multilingual_lens",
+    "languages",
+    "load",
+    "logit_lens",
+    "open_store",
+    "pca",
+    "recipe",
+    "reproduce",
+    "task",
+    "train",
+    "train_tuned_lens",
+]
 
-# Rooms that are useful by name: ``ll.languages.GROUPS``, ``ll.figures.lens_figure``.
+_HOMES = {
+    "latentlang.activations": ("ActivationStore", "harvest", "open_store"),
+    "latentlang.comparison": ("ComparisonResult", "compare"),
+    "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
+    "latentlang.evaluation": ("EvaluationResult", "evaluate"),
+    "latentlang.geometry": ("AlignmentResult", "PCAResult", "alignment", "pca"),
+    "latentlang.languages": ("Language", "language"),
+    "latentlang.lens": (
+        "ExplorerResult",
+        "MultilingualLensResult",
+        "LensResult",
+        "TunedLens",
+        "explore",
+        "multilingual_lens",
+        "logit_lens",
+        "train_tuned_lens",
+    ),
+    "latentlang.models": ("HookedLM", "load"),
+    "latentlang.reproduction": ("reproduce",),
+    "latentlang.tasks": ("Prompt", "Task", "task"),
+    "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),
+    "latentlang.widgets": ("explorer",),
+}
+# Useful by name: ``ll.tasks.register``, ``ll.figures.lens_figure``.
 _ROOMS = (
     "activations",
     "answers",
     "comparison",
+    "downloads",
     "errors",
     "evaluation",
     "figures",
@@ -71,35 +115,19 @@ _ROOMS = (
     "languages",
     "lens",
     "models",
+    "reproduction",
     "results",
     "tasks",
     "training",
     "widgets",
 )
-
-__all__ = [
-    "ActivationStore", "AlignmentResult", "ComparisonResult", "EvaluationResult", "HookedLM", "InputError", "Language",
-    "LatentlangError", "LensResult", "ModelError", "PCAResult", "Prompt", "Recipe", "Task", "TrainingResult",
-    "__version__", "alignment", "compare", "evaluate", "explorer", "harvest", "language", "languages", "load",
-    "logit_lens", "open_store", "pca", "recipe", "task", "train",
-]  # fmt: skip
+_find, __dir__ = lazy_names(__name__, _HOMES, rooms=_ROOMS)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        try:
-            return version("latentlang")
-        except PackageNotFoundError:
-            return "0+unknown"
-    if name in _ROOMS:
-        return import_module(f"latentlang.{name}")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'latentlang' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_ROOMS})
+    if name != "__version__":
+        return _find(name)
+    try:
+        return version("latentlang")
+    except PackageNotFoundError:
+        return "0+unknown"

@@ -13,6 +13,7 @@ import latentlang
 ROOT = Path(latentlang.__file__).parent
 #: Rooms and single modules, each of which may import those before it (docs/architecture.md, "The rooms").
 ORDER = (
+    "_lazy",
     "printable", "errors", "text", "arguments", "paths", "installing", "workers", "languages", "seeding", "devices",
     "storage", "provenance", "results", "stats", "downloads", "tasks", "answers", "models", "activations", "geometry",
     "figures", "lens", "training", "evaluation", "comparison", "widgets", "reproduction", "cli", "__main__", "__init__",
@@ -126,3 +127,28 @@ def test_every_name_that_a_package_promises_is_there(package):
     module = import_module(package)
     for name in module.__all__:
         assert getattr(module, name) is not None
+
+
+@pytest.mark.parametrize(
+    "package", ["latentlang", *(f"latentlang.{room}" for room in ("evaluation", "models", "training"))]
+)
+def test_a_package_lists_its_public_names_and_nothing_else(package):
+    module = import_module(package)
+    rooms = set(latentlang._ROOMS) if module is latentlang else set()
+    listed = {name for name in dir(module) if not name.startswith("__")}
+    assert listed == {name for name in module.__all__ if not name.startswith("__")} | rooms
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_names_that_a_notebook_would_guess_are_at_the_top():
+    names = (
+        "explore",
+        "multilingual_lens",
+        "TunedLens",
+        "train_tuned_lens",
+        "reproduce",
+        "reproduction",
+        "tasks",
+    )
+    assert all(name in dir(latentlang) and getattr(latentlang, name) is not None for name in names)

@@ -5,8 +5,9 @@ Names are imported on first use: a saved evaluation can be read, compared and dr
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
     from latentlang.evaluation.comparison import EvaluationComparison, compare_evaluations
@@ -34,29 +35,15 @@ __all__ = [
     "paired_difference",
 ]
 
-_HOME = {
-    "SCORES": "scoring",
-    "EvaluationComparison": "comparison",
-    "compare_evaluations": "comparison",
-    "CALIBRATION_BINS": "measures",
-    "calibration_error": "measures",
-    "crossed_mean": ".stats.crossed",
-    "exchange_test": ".stats.crossed",
-    "macro_f1": "measures",
-    "holm": ".stats.paired",
-    "mcnemar_exact": ".stats.paired",
-    "paired_difference": ".stats.paired",
-    "STATES": "result",
-    "EvaluationResult": "result",
-    "evaluate": "run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "latentlang.evaluation.comparison": ("EvaluationComparison", "compare_evaluations"),
+        "latentlang.evaluation.measures": ("CALIBRATION_BINS", "calibration_error", "macro_f1"),
+        "latentlang.evaluation.result": ("STATES", "EvaluationResult"),
+        "latentlang.evaluation.run": ("evaluate",),
+        "latentlang.evaluation.scoring": ("SCORES",),
+        "latentlang.stats.crossed": ("crossed_mean", "exchange_test"),
+        "latentlang.stats.paired": ("holm", "mcnemar_exact", "paired_difference"),
+    },
+)

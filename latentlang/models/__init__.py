@@ -5,8 +5,9 @@ Names are imported on first use, so that `latentlang models` can list the regist
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
     from latentlang.models.answer_scores import AnswerScores, score_answers
@@ -33,29 +34,14 @@ __all__ = [
     "score_answers",
 ]
 
-_HOME = {
-    "HookedLM": "hooked",
-    "check_loaded": "hooked",
-    "ActivationBatch": "batch",
-    "Readout": "readout",
-    "TokenSets": "readout",
-    "read_out": "readout",
-    "AnswerScores": "answer_scores",
-    "score_answers": "answer_scores",
-    "load": "loading",
-    "load_tokenizer": "loading",
-    "REGISTRY": "registry",
-    "ModelInfo": "registry",
-    "cached_bytes": "registry",
-    "resolve": "registry",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "latentlang.models.answer_scores": ("AnswerScores", "score_answers"),
+        "latentlang.models.batch": ("ActivationBatch",),
+        "latentlang.models.hooked": ("HookedLM", "check_loaded"),
+        "latentlang.models.loading": ("load", "load_tokenizer"),
+        "latentlang.models.readout": ("Readout", "TokenSets", "read_out"),
+        "latentlang.models.registry": ("REGISTRY", "ModelInfo", "cached_bytes", "resolve"),
+    },
+)

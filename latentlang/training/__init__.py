@@ -9,8 +9,9 @@ Names are imported on first use: a recipe can be read without torch, and TRL is 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
     from latentlang.training.data.base import DataSettings, TrainingData, TrainingExample
@@ -42,32 +43,16 @@ __all__ = [
     "training_data",
 ]
 
-_HOME = {
-    "AlignmentData": "data.questions",
-    "QuestionPair": "data.questions",
-    "DataSettings": "data.base",
-    "Recipe": "recipes",
-    "TrainingData": "data.base",
-    "TrainingExample": "data.base",
-    "TrainingProgress": "result",
-    "TrainingResult": "result",
-    "alignment_data": "data.question_alignment",
-    "export": "data.exports",
-    "is_identity": "result",
-    "read_pairs": "data.question_files",
-    "recipe": "recipes",
-    "recipe_for": "recipes",
-    "recipe_names": "recipes",
-    "train": "run",
-    "training_data": "recipes",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "latentlang.training.data.base": ("DataSettings", "TrainingData", "TrainingExample"),
+        "latentlang.training.data.exports": ("export",),
+        "latentlang.training.data.question_alignment": ("alignment_data",),
+        "latentlang.training.data.question_files": ("read_pairs",),
+        "latentlang.training.data.questions": ("AlignmentData", "QuestionPair"),
+        "latentlang.training.recipes": ("Recipe", "recipe", "recipe_for", "recipe_names", "training_data"),
+        "latentlang.training.result": ("TrainingProgress", "TrainingResult", "is_identity"),
+        "latentlang.training.run": ("train",),
+    },
+)
