@@ -93,7 +93,7 @@ def get(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Only these groups: sentiment, nli, paraphrase, questions; repeatable."),
+        typer.Option(help="Only these groups (`latentlang data list` names them); repeatable."),
     ] = None,
     mirror: Annotated[
         str | None,

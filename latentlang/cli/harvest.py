@@ -40,7 +40,7 @@ def harvest(
     seed: Annotated[int, typer.Option(help="Seed of the items' order and the examples.")] = 0,
     answers: Annotated[
         str | None,
-        typer.Option(help="Answers in the examples of sentiment, nli, paraphrase: same, en or agnostic."),
+        typer.Option(help="Words for the labels in the examples of closed tasks: same, en or agnostic."),
     ] = None,
     verify: Annotated[
         Path | None,

@@ -41,7 +41,7 @@ def lens(
         str, typer.Option(help="corrected, or as-published: the reference paper's own answer sets.")
     ] = "corrected",
     answers: Annotated[
-        str | None, typer.Option(help="Answers of sentiment, nli, paraphrase: same, en or agnostic.")
+        str | None, typer.Option(help="Words for the labels of closed tasks: same, en or agnostic.")
     ] = None,
     out: options.Out = None,
     candidates: Annotated[

@@ -38,7 +38,7 @@ Model = Annotated[
 TaskName = Annotated[str, typer.Option(help="Task (`latentlang tasks`).")]
 Source = Annotated[
     str | None,
-    typer.Option("--from", help="Language to translate from; by default fr, and de for fr."),
+    typer.Option("--from", help="Language to translate from; by default fr, and de for fr itself."),
 ]
 Data = Annotated[
     Path | None,
