@@ -23,7 +23,7 @@ def explorer(
     model: HookedLM,
     prompt: str | Prompt | None = None,
     *,
-    task: Task | None = None,
+    task: str | Task | None = None,
     languages: str | Language | Iterable[str | Language] | None = None,
     top: int = 5,
 ) -> LensExplorer:
@@ -35,7 +35,7 @@ def explorer(
     Args:
         model: the model; it is not changed.
         prompt: what to begin with; by default one of the task's own.
-        task: whose answers can be looked for; by default translation of the embedded words from French.
+        task: a task or the name of one, whose answers can be looked for; by default translation of the embedded words.
         languages: those whose words are looked for at first; by default up to eight that the task has.
         top: next tokens shown.
 

@@ -55,7 +55,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         model: HookedLM,
         prompt: str | Prompt | None = None,
         *,
-        task: Task | None = None,
+        task: str | Task | None = None,
         languages: str | Language | Iterable[str | Language] | None = None,
         top: int = 5,
     ) -> None:

@@ -107,6 +107,8 @@ def test_readings_that_are_no_pairs_are_refused():
         compare_lenses(base, lens(without=[("ja", "target_null")]))
     with pytest.raises(InputError, match=r"differ in shots: 2 and 4"):
         compare_lenses(base, lens(shots=4))
+    with pytest.raises(InputError, match=r"differ in sources: \{'fr': 'de'\} and \{'fr': 'ru'\}"):
+        compare_lenses(lens(sources={"fr": "de"}), lens(sources={"fr": "ru"}))
     with pytest.raises(InputError, match=r"differ in policy"):
         compare_lenses(base, replace(base, provenance=replace(base.provenance, policy="drop")))
 

@@ -190,7 +190,7 @@ def test_own_words_closed_tasks_and_other_architectures():
     assert widget.answer.value == "thing/dog"
     assert set(widget.languages.value) == {"x-mine", "en"}
     assert "Mine" in widget.shares.value
-    closed = explorer(model, "so good", task=task("sentiment"), languages="en,ja")
+    closed = explorer(model, "so good", task="sentiment", languages="en,ja")
     assert closed.answer.value == ""
     closed.answer.value = "positive"
     assert "positive" in _text(closed.shares.value)
