@@ -81,6 +81,7 @@ def lens(
     from latentlang.cli.single_prompt import LANGUAGES, explore_prompt, say_who_leads
     from latentlang.languages import language, languages
     from latentlang.models.registry import resolve
+    from latentlang.tasks.base import check_pivot
 
     how: dict[str, Any] = {
         "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization,
@@ -100,8 +101,7 @@ def lens(
     readers = [entry.code for entry in languages(candidates)] if candidates else []
     pivot = language(pivot).code
     built = options.built_task(task, asked, source=source, data=data, answers=answers, accept=accept)
-    if not built.answers(pivot):
-        raise InputError(f"the {task} task has no answers in the pivot language {pivot!r}")
+    check_pivot(built, pivot)
     count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in asked)
     info = resolve(model)
     asked_for = {

@@ -22,7 +22,7 @@ from latentlang.lens.tuned import TunedLens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out, score_answers
 from latentlang.provenance import Provenance
 from latentlang.tasks import Prompt, Task, as_task
-from latentlang.tasks.base import settings_for, with_data_notes
+from latentlang.tasks.base import check_pivot, settings_for, with_data_notes
 
 POLICIES = ("exclusive", "drop", "shared", "sequence")
 PROTOCOLS = ("corrected", "as-published")
@@ -134,8 +134,7 @@ class PairLensPass:
             tuned.check(model)
         self.pivot = find_language(pivot).code
         self.shots, self.seed, self.policy, self.protocol = shots, seed, policy, protocol
-        if not self.task.answers(self.pivot):
-            raise InputError(f"the {self.task.name} task has no answers in the pivot language {self.pivot!r}")
+        check_pivot(self.task, self.pivot)
         token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
         self._found: list[_Curve] = []
         self._counts: dict[str, int] = {}

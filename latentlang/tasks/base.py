@@ -162,6 +162,16 @@ def check_language(task: Task, language: str) -> None:
         )
 
 
+def check_pivot(task: Task, language: str) -> None:
+    """Refuse a pivot language in which the task has no answers.
+
+    Raises:
+        InputError: naming both.
+    """
+    if not task.answers(language):
+        raise InputError(f"the {task.name} task has no answers in the pivot language {language!r}")
+
+
 def pick(prompts: Sequence[Prompt], items: int | None) -> list[Prompt]:
     """The first `items` prompts, all when None."""
     check_count("items", items, least=1)
