@@ -6,7 +6,7 @@ from latentlang.errors import InputError
 from latentlang.languages import GROUPS, language
 from latentlang.provenance import Provenance
 from latentlang.tasks import Concept, WordTask, task
-from latentlang.tasks.base import settings_for
+from latentlang.tasks.base import check_pivot, settings_for
 from latentlang.tasks.words import embedded_concepts
 
 PAPER20 = GROUPS["paper20"]
@@ -185,3 +185,9 @@ def test_a_result_notes_the_source_of_its_languages():
         assert [made.source_of(code) for code in codes] == [words.source_of(code) for code in codes]
         assert made.sources == sources
     assert Provenance("m", "sentiment", ("ja",)).source_of("ja") is None
+
+
+def test_a_pivot_without_words_is_refused():
+    check_pivot(task("translation"), "en")
+    with pytest.raises(InputError, match="the translation task has no answers in the pivot language 'eo'"):
+        check_pivot(task("translation"), "eo")
