@@ -91,3 +91,15 @@ def test_several_sources_in_one_run_read_what_each_reads_alone(model, lens):
             assert own == {
                 key: value for key, value in result.provenance.settings[name].items() if key == code
             }
+
+
+def test_whole_answers_are_read_beside_all_languages(model):
+    task, options = ll.task("repetition"), {"shots": 1, "seed": 3}
+    prompts = prompts_of(task, "ja", items=3, **options)
+    pair = PairLensPass(model, task, policy="sequence", **options)
+    everyone = MultilingualLensPass(model, task, candidates="en,de", **options)
+    pair.read(prompts, beside=[everyone], share_prefix=True, progress=None)
+    alone = logit_lens(model, task, languages="ja", items=3, policy="sequence", **options)
+    pd.testing.assert_frame_equal(pair.result().table, alone.table)
+    both = multilingual_lens(model, task, languages="ja", candidates="en,de", items=3, **options)
+    pd.testing.assert_frame_equal(everyone.result().table, both.table)
