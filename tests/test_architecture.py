@@ -121,7 +121,8 @@ def test_no_private_name_is_imported_from_another_module(module):
 
 
 @pytest.mark.parametrize(
-    "package", ["latentlang", *(f"latentlang.{room}" for room in ("evaluation", "models", "training"))]
+    "package",
+    ["latentlang", *(f"latentlang.{room}" for room in ("evaluation", "geometry", "models", "training"))],
 )
 def test_every_name_that_a_package_promises_is_there(package):
     module = import_module(package)

@@ -1,13 +1,22 @@
-"""Geometry of activations: layerwise PCA, and how far the layers of two languages agree."""
+"""Geometry of activations: layerwise PCA, and how far the layers of two languages agree.
 
-from latentlang.geometry.alignment import alignment
-from latentlang.geometry.alignment_result import AlignmentResult, by_language, paper_table
-from latentlang.geometry.basis import Basis
-from latentlang.geometry.measures import centre_distance, linear_cka
-from latentlang.geometry.neighbours import neighbour_overlap, translation_retrieval
-from latentlang.geometry.pca import compare_pca, pca
-from latentlang.geometry.pca_result import PCAResult
-from latentlang.geometry.subspaces import procrustes_distance, svcca
+Names are imported on first use: a saved result can be read and drawn, and a measure looked up, without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from latentlang.geometry.alignment_result import AlignmentResult, by_language, paper_table
+    from latentlang.geometry.alignment_run import alignment
+    from latentlang.geometry.basis import Basis
+    from latentlang.geometry.measures import centre_distance, linear_cka
+    from latentlang.geometry.neighbours import neighbour_overlap, translation_retrieval
+    from latentlang.geometry.pca_result import PCAResult
+    from latentlang.geometry.pca_run import compare_pca, pca
+    from latentlang.geometry.subspaces import procrustes_distance, svcca
 
 __all__ = [
     "AlignmentResult",
@@ -25,3 +34,30 @@ __all__ = [
     "svcca",
     "translation_retrieval",
 ]
+
+_HOME = {
+    "AlignmentResult": "alignment_result",
+    "Basis": "basis",
+    "PCAResult": "pca_result",
+    "alignment": "alignment_run",
+    "by_language": "alignment_result",
+    "centre_distance": "measures",
+    "compare_pca": "pca_run",
+    "linear_cka": "measures",
+    "neighbour_overlap": "neighbours",
+    "paper_table": "alignment_result",
+    "pca": "pca_run",
+    "procrustes_distance": "subspaces",
+    "svcca": "subspaces",
+    "translation_retrieval": "neighbours",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

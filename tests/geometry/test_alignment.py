@@ -389,7 +389,7 @@ def test_more_components_than_can_be_are_refused(tmp_path, monkeypatch):
             InputError, match="components must be at most 100, not 1000: activations of width 100"
         ):
             ask(store, components=1000)
-    monkeypatch.setattr(sys.modules["latentlang.geometry.pca"], "_MOST_NUMBERS", 10_000)
+    monkeypatch.setattr(sys.modules["latentlang.geometry.pca_run"], "_MOST_NUMBERS", 10_000)
     with pytest.raises(InputError, match=r"100 components would take .* ask for fewer components or layers"):
         pca(store, components=100)
     with pytest.raises(InputError, match=r"100 components would take .* ask for fewer components or layers"):

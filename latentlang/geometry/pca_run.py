@@ -96,7 +96,7 @@ def pca(
     prompts = _prompts(frame, kept, state)
     bases, scores, explained = [], [], []
     for done, layer in enumerate(chosen):
-        rows = LayerRows(opened.layer(layer, pool=pool, site=site), kept, where)
+        rows = LayerRows(opened.layer(layer, pool=pool, site=stream), kept, where)
         axes = (
             fit(rows, count, state=state, method=method) if basis is None else basis.basis(layer).first(count)
         )
@@ -108,7 +108,7 @@ def pca(
         if progress is not None:
             progress(done + 1, len(chosen))
     settings = {
-        **opened.provenance.settings, "pool": pool, "site": site or opened.sites[0], "components": count,
+        **opened.provenance.settings, "pool": pool, "site": stream or opened.sites[0], "components": count,
         "layers": chosen, "harvested": opened.provenance.created,
     }  # fmt: skip
     return PCAResult(

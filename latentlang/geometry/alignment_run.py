@@ -21,8 +21,8 @@ from latentlang.geometry.measure_registry import families
 from latentlang.geometry.measures import FEWEST
 from latentlang.geometry.neighbours import NEIGHBOURS, neighbours_of
 from latentlang.geometry.pairing import Pairing, pair_up
-from latentlang.geometry.pca import check_components
 from latentlang.geometry.pca_fit import fit
+from latentlang.geometry.pca_run import check_components
 from latentlang.geometry.resampling import NULLS, PERMUTATIONS, RESAMPLES
 from latentlang.geometry.selection import (
     Languages,
