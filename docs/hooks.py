@@ -1,8 +1,8 @@
 """What MkDocs runs while it builds the site: pages that are made from the code, and texts that are said only once.
 
 The command-line reference comes from the commands themselves and the Python reference from each room's ``__all__``, so
-neither can go stale. ``<!-- README.md: Beside other tools -->`` in a page stands for that section of the README, and
-``pictures/NAME.png`` may be a file of ``figures/``.
+neither can go stale. ``<!-- README.md: Beside other tools -->`` in a page stands for that section of the README,
+``<!-- measures -->`` for the table of the measures of alignment, and ``pictures/NAME.png`` may be a file of ``figures/``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 _SECTION = re.compile(r"^<!-- (?P<file>[\w./]+\.md): (?P<heading>.+?) -->$", re.MULTILINE)
+_MEASURES = "<!-- measures -->"
 #: What tells the tests to run the block that follows (tests/docs).
 _TRIED = re.compile(r"^<!-- try -->\n", re.MULTILINE)
 #: Pages that are other files of the repository as they are.
@@ -79,6 +80,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
             if above not in markdown:
                 raise PluginError(f"the model card has no section {heading!r} for its picture")
             markdown = markdown.replace(above, f"{above}\n![{words}](pictures/pocket-{name}.png)\n")
+    markdown = markdown.replace(_MEASURES, measure_table())
     return _SECTION.sub(lambda found: section(found["file"], found["heading"]), _TRIED.sub("", markdown))
 
 
@@ -94,6 +96,16 @@ def section(path: str, heading: str) -> str:
     if found is None:
         raise PluginError(f"{path} has no section {heading!r}, which a page of the documentation shows")
     return found[1].strip()
+
+
+def measure_table() -> str:
+    """The measures of alignment as a Markdown table, from their records."""
+    from latentlang.geometry.measure_registry import registered
+
+    rows = [
+        f"| `{entry.name}` | {entry.compares or entry.words} | {entry.source} |" for entry in registered()
+    ]
+    return "\n".join(["| measure | what it compares | source |", "| --- | --- | --- |", *rows])
 
 
 # The command line

@@ -36,7 +36,7 @@ from latentlang.tasks.reviews import held_out_adjectives
 
 TABLE = RESULTS / "alignment.csv"
 _PARTS = ("evaluation", "geometry")
-_MEASURES = (("evaluation", "accuracy"), ("alignment", "cka"), ("alignment", "centres"))
+_MEASURES = (("evaluation", "accuracy"), ("alignment", "cka"), ("alignment", "centroid_distance"))
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def by_design(table: pd.DataFrame) -> pd.DataFrame:
         "accuracy, unseen": [_change(row, "accuracy_unseen") for row in records],
         "CKA, trained": [_change(row, "cka_seen") for row in records],
         "CKA, unseen": [_change(row, "cka_unseen") for row in records],
-        "distance, unseen": [_change(row, "centres_unseen") for row in records],
+        "distance, unseen": [_change(row, "centroid_distance_unseen") for row in records],
         "new": [_right_of_two(row, "new", "tuned") for row in records],
         "untaught": [_right_of_two(row, "untaught", "tuned") for row in records],
         "English, new": table["new_english_tuned"].round(2),
@@ -40,7 +40,7 @@ def compared(table: pd.DataFrame) -> dict[str, Any]:
     (base,) = named.loc[["default"]].to_dict("records")
     return {
         "default_steps": named["steps"]["default"], "wrong_steps": named["steps"]["wrong-pairs"],
-        **{name: f"{base[f'{name}_unseen_before']:.2f}" for name in ("accuracy", "cka", "centres")},
+        **{name: f"{base[f'{name}_unseen_before']:.2f}" for name in ("accuracy", "cka", "centroid_distance")},
     }  # fmt: skip
 
 
@@ -60,9 +60,10 @@ def found(table: pd.DataFrame) -> str:
         f"fell with {_down(trained, 'accuracy_seen')}.",
         f"- Of the {len(learnt)} that brought the loss under {_LEARNT:g}, CKA with English rose with "
         f"{_up(learnt, 'cka_unseen')} in languages not trained on and with {_up(learnt, 'cka_seen')} in those trained "
-        f"on; the centres of languages not trained on came nearer with {_down(learnt, 'centres_unseen')} and went "
-        f"further with {_up(learnt, 'centres_unseen')}. Wrong pairs moved CKA by {_change(wrong, 'cka_unseen')} and "
-        f"the distance by {_change(wrong, 'centres_unseen')}.",
+        "on; the centres of languages not trained on came nearer with "
+        f"{_down(learnt, 'centroid_distance_unseen')} and went further with "
+        f"{_up(learnt, 'centroid_distance_unseen')}. Wrong pairs moved CKA by {_change(wrong, 'cka_unseen')} and "
+        f"the distance by {_change(wrong, 'centroid_distance_unseen')}.",
         *(f"- {_to_gain(trained, wrong, name)}" for name in ("new", "untaught")),
         "",
         _verdict(trained, wrong),

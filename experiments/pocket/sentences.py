@@ -173,9 +173,9 @@ without it on sentiment in 20 languages (`experiments/pocket/align.py`, `results
 here if the model prefers the right one *of the two* labels, so that 0.5 is chance (above, the whole word must be
 written). Changes are means over the languages that training saw (*trained*) or never saw (*unseen*), with 95 %
 intervals over items; before, in unseen languages, accuracy is {accuracy}, CKA with English {cka} and the distance of
-the centres from English {centres} (in units of the spread). *Loss* is that on held-out translations. English is right
-in two places where others are not, though the model knows the words, so that there is something to gain, as shares
-right of two: *new*, adjectives that stood in English reviews only, in the other languages with reviews; and *untaught*,
+the centres from English {centroid_distance} (in units of the spread). *Loss* is that on held-out translations. English
+is right in two places where others are not, though the model knows the words, so that there is something to gain, as
+shares right of two: *new*, adjectives that stood in English reviews only, in the other languages with reviews; and *untaught*,
 other adjectives in the languages without a review in pre-training. Languages that an adapter was trained on are left
 out of both. `wrong-pairs` trains on translations exchanged between items, about as long as `default` ({wrong_steps} and
 {default_steps} steps); `identity` trains nothing.

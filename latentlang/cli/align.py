@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.cli import options
+from latentlang.geometry.measure_registry import measure_names
 from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def align(
     layers: options.StoreLayers = "all",
     measures: Annotated[
         str,
-        typer.Option(help="all, or of pearson, cka, svcca, procrustes, knn, retrieval, csls, centres."),
+        typer.Option(help=f"all, or of {', '.join(measure_names())}."),
     ] = "all",
     pool: Annotated[
         str | None,

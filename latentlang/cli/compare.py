@@ -12,6 +12,7 @@ from latentlang.arguments import MOST, parse_count
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
+from latentlang.geometry.measure_registry import measure_names
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,10 +58,10 @@ def compare(
     measures: Annotated[
         str,
         typer.Option(
-            help="Of alignment: pearson, cka, svcca, procrustes, knn, retrieval, csls, centres, or all.",
+            help=f"Of alignment: {', '.join(measure_names())}, or all.",
             rich_help_panel=_RUN,
         ),
-    ] = "pearson,cka,retrieval,centres",
+    ] = "pearson,cka,retrieval,centroid_distance",
     layers: Annotated[
         str, typer.Option(help="Of the geometry: all, or numbers and ranges: 0,4,8-12.", rich_help_panel=_RUN)
     ] = "all",

@@ -13,12 +13,12 @@ import torch
 from latentlang.activations import ActivationStore, open_store
 from latentlang.arguments import check_count
 from latentlang.comparison.alignment_result import COLUMNS, AlignmentComparison
-from latentlang.comparison.half_samples import Cells, averaged, tabulated
+from latentlang.comparison.half_samples import HalfSamples, averaged, tabulated
 from latentlang.errors import InputError
 from latentlang.geometry.features import working_device
-from latentlang.geometry.layer_measurement import Job, Plan, measured
+from latentlang.geometry.layer_measurement import Job, Plan, measure_layer
 from latentlang.geometry.layer_rows import LayerRows
-from latentlang.geometry.measure_registry import families
+from latentlang.geometry.measure_registry import chosen_measures
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.geometry.measures import FEWEST
 from latentlang.geometry.neighbours import NEIGHBOURS
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from latentlang.geometry.basis import Basis
 
 Store = ActivationStore | str | os.PathLike[str]
-#: Families measured unless told otherwise: quick, and each says something the others do not.
-MEASURES = ("pearson", "cka", "retrieval", "centres")
+#: Measured unless told otherwise: quick, and each says something the others do not.
+MEASURES = ("pearson", "cka", "retrieval", "centroid_distance")
 PERMUTATIONS, RESAMPLES = 50, 200
 
 
@@ -82,7 +82,7 @@ def compare_alignment(
         languages: codes or groups; by default all in the stores.
         layers: ``"all"`` (that both have), or numbers.
         pools: names of pools; by default all that both have.
-        measures: families of measures, or ``"all"``.
+        measures: names of measures, or ``"all"``.
         components: principal components for which Pearson r is taken.
         permutations: how often translations are unpaired for the null's mean.
         resamples: half samples of the items.
@@ -99,7 +99,7 @@ def compare_alignment(
     check_count("permutations", permutations, least=0)
     stores = [store if isinstance(store, ActivationStore) else open_store(store) for store in (base, tuned)]
     frame = same_prompts(*stores)
-    asked = families(measures)
+    asked = chosen_measures(measures)
     codes = chosen_languages(languages, frame["language"].astype(str))
     hub = chosen_pivot(pivot, codes)
     chosen = chosen_layers(layers, [layer for layer in stores[0].layers if layer in stores[1].layers])
@@ -120,29 +120,31 @@ def compare_alignment(
         raise InputError(
             f"no language has {FEWEST} items in common with {hub!r}; harvest more items, in each language the same"
         )
-    found: dict[tuple[str, str], list[Cells]] = {}
+    found: dict[tuple[str, str], list[HalfSamples]] = {}
     total, done = len(chosen) * len(names) * len(jobs), 0
     for pool in names:
         for layer in chosen:
             views = [store.layer(layer, pool=pool) for store in stores]
             axes: Basis | None = None
-            if "pearson" in asked:
+            if plan.needs_axes:
                 axes = fit(LayerRows(views[0], pairing.kept, where), components, state="base")
             for job in jobs:
-                before, after = (measured(view, job, plan, axes) for view in views)
+                before, after = (measure_layer(view, job, plan, axes) for view in views)
                 for (one, _), (other, _) in zip(before, after, strict=True):
                     for place, name in enumerate(one.names):
-                        own = Cells.of(layer, job.group, one, other, place, scale=find_measure(name).scale)
+                        own = HalfSamples.of(
+                            layer, job.group, one, other, place, scale=find_measure(name).scale
+                        )
                         found.setdefault((pool, name), []).append(own)
                 done += 1
                 if progress is not None:
                     progress(done, total)
     task = stores[0].provenance.task
     tables, averages = [], []
-    for (pool, name), cells in found.items():
-        tables.append(tabulated(cells, level=level).assign(measure=name, pooling=pool, language_a=hub))
+    for (pool, name), samples in found.items():
+        tables.append(tabulated(samples, level=level).assign(measure=name, pooling=pool, language_a=hub))
         about = {"part": "alignment", "task": task, "measure": name}
-        rows = averaged(cells, codes, seen_languages=seen_languages, about=about, level=level, seed=seed)
+        rows = averaged(samples, codes, seen_languages=seen_languages, about=about, level=level, seed=seed)
         averages.append(rows.assign(pooling=pool))
     made, later = stores[0].provenance, stores[1].provenance
     settings = {

@@ -13,6 +13,7 @@ from pydantic import Field
 from latentlang.comparison.change_table import COLUMNS as CHANGES
 from latentlang.comparison.change_table import GLANCE, KINDS_OF_COLUMNS
 from latentlang.errors import unknown
+from latentlang.geometry.measure_registry import with_current_names
 from latentlang.results import Result, Settings, repeated
 from latentlang.storage.tables import Columns, read_table
 
@@ -148,4 +149,7 @@ class AlignmentComparison(Result):
         """
         bare = super().load(folder)
         averages = read_table(Path(folder) / _SUMMARY, {**KINDS_OF_COLUMNS, "pooling": "text"})
-        return cls(table=bare.table, provenance=bare.provenance, averages=averages)
+        return cls(
+            table=with_current_names(bare.table), provenance=bare.provenance,
+            averages=with_current_names(averages),
+        )  # fmt: skip

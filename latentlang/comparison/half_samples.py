@@ -19,7 +19,7 @@ from torch import Tensor
 
 from latentlang.comparison.change_table import assessed
 from latentlang.evaluation.result import language_groups
-from latentlang.geometry.features import Found
+from latentlang.geometry.features import Measured
 from latentlang.geometry.pairing import Group
 from latentlang.stats.crossed import NEGLIGIBLE
 from latentlang.stats.intervals import error_probability
@@ -31,7 +31,7 @@ _LANGUAGE_DRAWS = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class HalfSamples:
     """One measure at one layer, for the pairs of one group.
 
     Attributes:
@@ -51,8 +51,10 @@ class Cells:
     drawn: Floats
 
     @classmethod
-    def of(cls, layer: int, group: Group, before: Found, after: Found, place: int, *, scale: str) -> Cells:
-        """The cells of one measure.
+    def of(
+        cls, layer: int, group: Group, before: Measured, after: Measured, place: int, *, scale: str
+    ) -> HalfSamples:
+        """Those of one measure.
 
         Args:
             layer: its number.
@@ -88,10 +90,10 @@ def _numbers(values: Tensor, scale: str) -> Floats:
     return np.clip(found, 0.0, 1.0) if scale in ("share", "distance") else found
 
 
-def tabulated(cells: Sequence[Cells], *, level: float) -> pd.DataFrame:
+def tabulated(samples: Sequence[HalfSamples], *, level: float) -> pd.DataFrame:
     """One row per language and layer; p corrected over all of them."""
     parts = []
-    for own in cells:
+    for own in samples:
         low, high, p = _normal(own.difference, own.drawn.std(0, ddof=1), level)
         parts.append(
             pd.DataFrame({
@@ -110,7 +112,7 @@ def tabulated(cells: Sequence[Cells], *, level: float) -> pd.DataFrame:
 
 
 def averaged(
-    cells: Sequence[Cells],
+    samples: Sequence[HalfSamples],
     codes: Sequence[str],
     *,
     seen_languages: Sequence[str],
@@ -119,7 +121,7 @@ def averaged(
     seed: int,
 ) -> pd.DataFrame:
     """Averages over the layers after the embeddings, per language and group of languages."""
-    inside = [own for own in cells if own.layer > 0] or list(cells)
+    inside = [own for own in samples if own.layer > 0] or list(samples)
     means = {code: found for code in codes if (found := _Mean.over_layers(inside, code)) is not None}
     rows = []
     for code, mean in means.items():
@@ -164,9 +166,9 @@ class _Mean:
     n: int
 
     @classmethod
-    def over_layers(cls, cells: Sequence[Cells], code: str) -> _Mean | None:
+    def over_layers(cls, samples: Sequence[HalfSamples], code: str) -> _Mean | None:
         """The mean of one language; None where it was nowhere measured."""
-        found = [(own, own.codes.index(code)) for own in cells if code in own.codes]
+        found = [(own, own.codes.index(code)) for own in samples if code in own.codes]
         kept = [(own, place) for own, place in found if np.isfinite(own.difference[place])]
         if not kept:
             return None

@@ -50,7 +50,7 @@ _MOST_POINTS = 40  # of a language in the PCA: twenty languages must stay light
 _LONGEST_NAME = 60
 _ITEMS = {"evaluation": "evaluation", "lens": "lens and geometry"}
 #: Measures of alignment in the table that is open on the page, as many as a screen is wide; the others are beside it.
-_FIRST = ("cka", "retrieval_ab", "centres")
+_FIRST = ("cka", "retrieval_ab", "centroid_distance")
 
 
 def write_comparison(result: ComparisonResult, path: str | os.PathLike[str]) -> Path:

@@ -18,6 +18,7 @@ from latentlang.comparison.text import findings, who
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
+from latentlang.geometry.measure_registry import with_current_names
 from latentlang.lens import LensResult
 from latentlang.provenance import Provenance
 from latentlang.results import Result, Settings, View
@@ -178,7 +179,7 @@ class ComparisonResult(Result):
         if "geometry" in parts:
             found["pca"] = PCAResult.load(path / FOLDERS["pca"])
             found["alignment"] = AlignmentComparison.load(path / FOLDERS["alignment"])
-        return replace(bare, folder=path, **found)
+        return replace(bare, table=with_current_names(bare.table), folder=path, **found)
 
     @classmethod
     def of(

@@ -29,7 +29,7 @@ from latentlang.evaluation import (
 )
 from latentlang.evaluation.result import STATES
 from latentlang.geometry import PCAResult, compare_pca
-from latentlang.geometry.measure_registry import families
+from latentlang.geometry.measure_registry import chosen_measures
 from latentlang.geometry.measures import FEWEST
 from latentlang.languages import Language
 from latentlang.languages import language as find_language
@@ -113,7 +113,7 @@ def compare(
         pivot: language whose answers might show in the middle layers, and that alignment is measured with.
         score: what the evaluation compares, see `evaluation.SCORES`.
         policy: what the lens does with tokens that languages share, see `logit_lens`.
-        measures: families of alignment measures (`geometry.measure_registry.FAMILIES`), or ``"all"``.
+        measures: names of alignment measures (`geometry.measure_registry.measure_names`), or ``"all"``.
         layers: ``"all"`` or numbers, of the geometry; the lens always reads all.
         pools: which vectors stand for a prompt in the geometry; the first is drawn in the PCA.
         permutations: how often translations are unpaired for the nulls of the alignment.
@@ -136,7 +136,7 @@ def compare(
         raise unknown("score", score, SCORES)
     if policy not in POLICIES:
         raise unknown("policy", policy, POLICIES)
-    families(measures)
+    chosen_measures(measures)
     asked_pools = chosen_names(pools, "pool", POOLS)
     counts = {
         "items": (items, 1), "evaluation_items": (evaluation_items, 1), "seed": (seed, 0), "resamples": (resamples, 2),
@@ -170,7 +170,7 @@ def compare(
             check_layers(layers, depth=loaded.n_layers, sites=("resid",))
         run = _Run(
             loaded, known, wanted, steps, items=own_items, score=score, policy=policy,
-            measures=families(measures), layers=layers, pools=asked_pools, permutations=permutations,
+            measures=chosen_measures(measures), layers=layers, pools=asked_pools, permutations=permutations,
             resamples=resamples, level=level, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress,
         )  # fmt: skip
         found: dict[str, Any] = {}

@@ -18,7 +18,7 @@ from latentlang.text import counted, listed, percent
 #: What the paragraph speaks of first, in order: part and measure; all else that was measured follows.
 HEADLINE = (
     ("evaluation", "accuracy"), ("lens", "target_last"), ("lens", "gap_inner"), ("alignment", "cka"),
-    ("alignment", "retrieval_ab"), ("alignment", "centres"),
+    ("alignment", "retrieval_ab"), ("alignment", "centroid_distance"),
 )  # fmt: skip
 GROUPS = {"all": "all languages", "seen": "seen in training", "unseen": "never seen in training"}
 #: Least change of a single language, or a cell of a map, that is pointed out (accuracies are as they are).
@@ -82,9 +82,9 @@ def words_of(part: str, measure: str, *, pivot: str = "en") -> Words:
     found = find_measure(measure)
     if not found.alignment:
         return Words(
-            f"the distance between the languages' centres and {name}'s",
-            f"distance of centres from {name}",
-            f"Distance of centres: how far a language's prompts lie from {name}'s as a whole, in units of their "
+            f"the distance between the languages' centroids and {name}'s",
+            f"distance of centroids from {name}",
+            f"Distance of centroids: how far a language's prompts lie from {name}'s as a whole, in units of their "
             "spread.",
         )
     named = {

@@ -69,26 +69,9 @@ def pair_words(pair: tuple[str, str], measure: str, *, named: bool) -> str:
     return f"{first} – {second}"
 
 
-_ABOUT = {
-    "pearson": "Pearson r of a component: all languages together are reduced to one number per prompt, its place "
-    "on a principal axis, and r says whether items that lie far along it in one language do so in the other.",
-    "cka": "Linear CKA: whether items that resemble each other in one language do so in the other, over all "
-    "directions; 0 for unrelated languages, 1 for the same arrangement up to rotation and size.",
-    "svcca": "SVCCA: the mean correlation of the best matching directions among the leading ones of each language; "
-    "it is well above 0 by chance, which the null shows.",
-    "procrustes": "Procrustes distance: what remains between two languages after the best rotation; 0 for the same "
-    "shape.",
-    "knn": "Nearest neighbours: the share of an item's nearest items that are the same in both languages.",
-    "retrieval": "Retrieval: how often an item's translation is the nearest of all items in the other language.",
-    "csls": "CSLS: the same, with items that are near to everything held back.",
-    "centres": "Centres: how far apart the languages lie as a whole, in units of the spread within a language; not "
-    "alignment, and it may be large while the items are perfectly aligned.",
-}
-
-
 def how_to_read(made: Provenance, measures: Sequence[str], *, marks: bool) -> list[str]:
     """Paragraphs for someone who never saw such a figure; plain text."""
-    families = list(dict.fromkeys(find_measure(name).family for name in measures))
+    shown = [find_measure(name) for name in measures]
     null = str(made.settings.get("null", "items"))
     chance = {
         "items": "translations are unpaired at random",
@@ -101,7 +84,7 @@ def how_to_read(made: Provenance, measures: Sequence[str], *, marks: bool) -> li
     paragraphs = [
         "The same items are asked in several languages. Each language's own mean is taken out, and the figure "
         "shows how alike two languages arrange the items at each layer.",
-        *(_ABOUT[family] for family in families),
+        *dict.fromkeys(entry.about for entry in shown),
         f"Chance is what the same measure gives when {chance}. The interval says how far the value could be off "
         f"with other items ({percent(level)}).",
         "Prompt length can fake alignment: a mean over T tokens holds 1/T of the beginning token, and translations "

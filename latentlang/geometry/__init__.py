@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from latentlang.geometry.alignment_result import AlignmentResult, by_language, paper_table
     from latentlang.geometry.alignment_run import alignment
     from latentlang.geometry.basis import Basis
-    from latentlang.geometry.measures import centre_distance, linear_cka
+    from latentlang.geometry.measures import centroid_distance, linear_cka
     from latentlang.geometry.neighbours import neighbour_overlap, translation_retrieval
     from latentlang.geometry.pca_result import PCAResult
     from latentlang.geometry.pca_run import compare_pca, pca
@@ -24,7 +24,7 @@ __all__ = [
     "PCAResult",
     "alignment",
     "by_language",
-    "centre_distance",
+    "centroid_distance",
     "compare_pca",
     "linear_cka",
     "neighbour_overlap",
@@ -41,7 +41,7 @@ _HOME = {
     "PCAResult": "pca_result",
     "alignment": "alignment_run",
     "by_language": "alignment_result",
-    "centre_distance": "measures",
+    "centroid_distance": "measures",
     "compare_pca": "pca_run",
     "linear_cka": "measures",
     "neighbour_overlap": "neighbours",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
 from pydantic import Field
 
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.measure_registry import measure as find_measure
+from latentlang.geometry.measure_registry import with_current_names
 from latentlang.results import Result, Settings, repeated
 from latentlang.stats.intervals import error_probability
 from latentlang.storage.tables import Columns
@@ -34,11 +36,12 @@ class AlignmentResult(Result):
 
     Attributes:
         table: one row per pair, layer, measure and pooling. ``language_a, language_b``; ``layer`` (0 = embeddings);
-            ``measure``, of `measure_registry`; ``pooling``, a pool of the store; ``value``; ``low, high``, its interval
-            over items; ``null_mean, null_low, null_high``, mean and band of the same with translations unpaired; ``p``,
-            how likely a value at least as far out would then be, and ``p_family``, how likely *anywhere* among pairs
-            and layers of this measure and pooling; ``n``, items in common; ``partial``, the value with prompt length
-            taken out; ``flag``, names of `flags.FLAGS`, empty where nothing is wrong. What cannot be computed is NaN.
+            ``measure``, a name that `measure_registry.measure` knows; ``pooling``, a pool of the store; ``value``;
+            ``low, high``, its interval over items; ``null_mean, null_low, null_high``, mean and band of the same with
+            translations unpaired; ``p`` of the permutation test, how likely a value at least as far out would then be,
+            and ``p_family``, how likely *anywhere* among pairs and layers of this measure and pooling; ``n``, items in
+            common; ``partial``, the value with prompt length taken out; ``flag``, names of `flags.FLAGS`, empty where
+            nothing is wrong. What cannot be computed is NaN.
     """
 
     kind: ClassVar[str] = "alignment"
@@ -53,6 +56,16 @@ class AlignmentResult(Result):
     def fault(self) -> str | None:
         """A value that is there twice."""
         return repeated(self.table, ["language_a", "language_b", "layer", "measure", "pooling"])
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; measures are called as they are today.
+
+        Raises:
+            InputError: the folder holds no such result.
+        """
+        result = super().load(folder)
+        return replace(result, table=with_current_names(result.table))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ from latentlang.geometry.alignment_result import AlignmentResult
 from latentlang.geometry.alignment_table import Rows
 from latentlang.geometry.confounds import TERMS
 from latentlang.geometry.features import working_device
-from latentlang.geometry.layer_measurement import Job, Plan, measured
+from latentlang.geometry.layer_measurement import Job, Plan, measure_layer
 from latentlang.geometry.layer_rows import LayerRows
-from latentlang.geometry.measure_registry import families
+from latentlang.geometry.measure_registry import chosen_measures, measure_of
 from latentlang.geometry.measures import FEWEST
 from latentlang.geometry.neighbours import NEIGHBOURS, neighbours_of
 from latentlang.geometry.pairing import Pairing, pair_up
@@ -64,27 +64,30 @@ def alignment(
 ) -> AlignmentResult:
     """Measure how alike two languages lay out the same items, for every pair, layer and pooling.
 
-    Each language's own centre is taken out before anything is compared, so that what is measured is how the *items* lie
-    to each other; how far the languages lie apart is a measure of its own (``centres``). Formulas and sources stand at
-    each measure: ``pearson`` and its components, ``cka``, ``centres`` in `latentlang.geometry.measures`; ``svcca``,
-    ``procrustes`` in `subspaces`; ``knn``, ``retrieval``, ``csls`` in `neighbours`.
+    Each language's own centroid is taken out before anything is compared, so that what is measured is how the *items*
+    lie to each other; how far the languages lie apart is a measure of its own (``centroid_distance``). All measures are
+    records of `measure_registry`; formulas and sources stand at the functions that these name, in
+    `latentlang.geometry.measures`, `subspaces` and `neighbours`.
 
     Every value comes with what tells it from its look-alikes:
 
-    - its null: translations unpaired, by permuting the items of the second language (Fisher 1935, section 21; Good
-      2005), with p exact and at least ``1 / (permutations + 1)``. With ``null="within-label"`` items are exchanged only
-      within their label, so that two languages which merely agree on the *class* of an item are at chance; with
-      ``"within-length"`` only with items of nearly the same length (strata of four), which takes out whatever length
-      does, also what no regression finds, such as vectors of long prompts lying closer to their centre;
+    - its null, a permutation test: translations unpaired, by permuting the items of the second language (Fisher 1935,
+      section 21; Good 2005), with p exact and at least ``1 / (permutations + 1)``. With ``null="within-label"`` items
+      are exchanged only within their label, so that two languages which merely agree on the *class* of an item are at
+      chance; with ``"within-length"`` only with items of nearly the same length (strata of four), which takes out
+      whatever length does, also what no regression finds, such as vectors of long prompts lying closer to their
+      centroid;
     - an interval over items from half samples (`resampling.interval` says why no ordinary bootstrap);
     - ``partial``: the value once the number of tokens the pool averages over is regressed out, as T, 1/T and log T: for
       ``pearson`` the partial correlation given both languages' lengths, else each language's own lengths are taken out
-      of all its features. ``centres`` has none: languages differ in length as such, and a regression would extrapolate;
+      of all its features. ``centroid_distance`` has none: languages differ in length as such, and a regression would
+      extrapolate;
     - the same under every pooling of the store: ``mean_no_bos`` leaves out the beginning token, ``question`` also the
       shared few-shot prefix.
 
     Permutations and half samples are the same for all pairs, layers and poolings, so ``p_family`` can say how likely so
-    large a value is *anywhere* in the table of its measure and pooling (max-T; Westfall and Young 1993).
+    large a value is *anywhere* in the table of its measure and pooling: p with family-wise correction (max-T; Westfall
+    and Young 1993).
 
     Memory: one layer of the languages in float32, ``languages * items * d_model * 4`` bytes, about five times (as
     stored, centred, without length, and both at length one), and a few hundred MiB beside it. Time grows with pairs
@@ -97,7 +100,7 @@ def alignment(
         pivot: compare each language with this one only; by default every pair.
         layers: ``"all"``, or numbers of layers.
         pools: names of pools; by default all in the store.
-        measures: families of measures (`measure_registry.FAMILIES`), or ``"all"``.
+        measures: names of measures (`measure_registry.measure_names`), or ``"all"``.
         items: ``"pairwise"``: all items that a pair has in common; ``"common"``: only those all languages have.
         null: ``"items"``, ``"within-label"`` or ``"within-length"``.
         components: principal components of all languages stacked for which Pearson r is taken.
@@ -123,7 +126,7 @@ def alignment(
     check_level(level)
     if null not in NULLS:
         raise unknown("null", null, NULLS)
-    asked = families(measures)
+    asked = chosen_measures(measures)
     opened = store if isinstance(store, ActivationStore) else open_store(store)
     frame = opened.frame()
     codes = chosen_languages(languages, frame["language"].astype(str))
@@ -141,7 +144,7 @@ def alignment(
         )
         for group in pairing.groups
     ]  # fmt: skip
-    if "pearson" in asked:
+    if plan.needs_axes:
         most = max(len(job.pairs) for job in jobs)
         check_components(components, opened.d_model, held=most * (permutations + resamples + 1))
     rows = Rows(components=components, level=level, null=null)
@@ -150,9 +153,11 @@ def alignment(
         for pool in poolings:
             view = opened.layer(layer, pool=pool)
             kept = LayerRows(view, pairing.kept, where)
-            axes = fit(kept, components, state="base") if "pearson" in asked else None
+            axes = fit(kept, components, state="base") if plan.needs_axes else None
             for job in jobs:
-                rows.add(job.group, measured(view, job, plan, axes), layer=layer, pool=pool, families=asked)
+                rows.add(
+                    job.group, measure_layer(view, job, plan, axes), layer=layer, pool=pool, measures=asked
+                )
             done += 1
             if progress is not None:
                 progress(done, total)
@@ -190,14 +195,15 @@ def _notes(jobs: Sequence[Job], plan: Plan, *, permutations: int, level: float) 
             f"{counted(few, 'pair has', 'pairs have')} fewer than {FEWEST} items in common and no values"
         )
     least = min(len(job.group.items) for job in jobs if job.enough)
-    if "svcca" in plan.families or "procrustes" in plan.families:
+    options = {option for name in plan.measures for option in measure_of(name).options}
+    if "directions" in options:
         fewer = directions_of(least, plan.directions)
         if fewer < plan.directions:
             notes.append(
                 f"with {least} items, SVCCA and Procrustes use at most {counted(fewer, 'direction')}, not "
                 f"{plan.directions}"
             )
-    if {"knn", "csls"} & set(plan.families):
+    if "neighbours" in options:
         fewer = neighbours_of(least, plan.neighbours)
         if fewer < plan.neighbours:
             near = counted(fewer, "nearest neighbour counts", "nearest neighbours count")

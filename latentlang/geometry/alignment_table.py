@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentlang.geometry.alignment_result import COLUMNS
-from latentlang.geometry.features import Found
+from latentlang.geometry.features import Measured
 from latentlang.geometry.flags import flags
-from latentlang.geometry.measure_registry import Measure, measure, names_of
+from latentlang.geometry.measure_registry import Measure, measure, measure_of
 from latentlang.geometry.pairing import Group
 from latentlang.geometry.resampling import EXACT, interval, p_values, standardised
 from latentlang.stats.intervals import error_probability
@@ -36,11 +36,11 @@ class Rows:
     def add(
         self,
         group: Group,
-        results: Sequence[tuple[Found, Tensor | None]],
+        results: Sequence[tuple[Measured, Tensor | None]],
         *,
         layer: int,
         pool: str,
-        families: Sequence[str],
+        measures: Sequence[str],
     ) -> None:
         """Take in what was measured on one group at one layer; rows without values where nothing was."""
         for found, partials in results:
@@ -52,13 +52,14 @@ class Rows:
                 self._append(group, name, layer, pool, numbers, "constant")
         if not results:
             nothing = dict.fromkeys(_NUMBERS, np.full(len(group.pairs), np.nan))
-            for family in families:
-                for name in names_of(family, components=self._components):
+            for asked in measures:
+                for name in measure_of(asked).columns(components=self._components):
                     self._append(group, name, layer, pool, nothing, "few")
 
     def table(self) -> pd.DataFrame:
         """All rows, by pooling, measure, pair and layer."""
         table = pd.concat(self._parts, ignore_index=True)
+        # Family-wise: how many permutations have, anywhere among pairs and layers, a value as far out (max-T).
         family = np.full(len(table), np.nan)
         for (name, pool), maxima in self._maxima.items():
             rows = np.flatnonzero((table["measure"] == name) & (table["pooling"] == pool))

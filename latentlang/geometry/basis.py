@@ -38,7 +38,7 @@ class Basis:
         variance: variance along each (n - 1 in the denominator), ``[component]``.
         total: variance of all features together.
         prompts: how many it was fitted on.
-        method: how it was found: ``"gram"``, ``"covariance"`` or ``"passes"``; ``"none"`` where nothing varies.
+        method: how it was found: ``"gram"``, ``"covariance"`` or ``"krylov"``; ``"none"`` where nothing varies.
     """
 
     state: str
@@ -100,6 +100,15 @@ def oriented(components: Tensor) -> Tensor:
     return components * torch.where(signs == 0, 1.0, signs)
 
 
+#: What methods were called in results of format 1.
+_FORMAT_1 = {"passes": "krylov"}
+
+
+def current_method(name: str) -> str:
+    """How a method that a saved result names is called today."""
+    return _FORMAT_1.get(name, name)
+
+
 def bases_file(bases: Iterable[Basis]) -> bytes:
     """The content of ``bases.safetensors``."""
     tensors: dict[str, Tensor] = {}
@@ -152,7 +161,8 @@ def _basis(record: _Record, tensors: Mapping[str, Tensor], path: Path) -> Basis:
     count, width = parts["components"].shape
     if not count or count != len(parts["variance"]) or width != len(parts["mean"]):
         raise damaged(path, f"the parts of {name} do not fit together")
-    return Basis(**record.model_dump(), **parts)
+    about = record.model_dump()
+    return Basis(**about | {"method": current_method(record.method)}, **parts)
 
 
 class _Record(Record):

@@ -22,21 +22,21 @@ CHUNK = 2**22
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Vectors of the same items in several languages, each language's own centre taken out.
+    """Vectors of the same items in several languages, each language's own centroid taken out.
 
     Numbers so large or small that their products leave float32 are all brought near 1 by one power of two, which no
     measure sees.
 
     Attributes:
         rows: ``[language, item, d]``, float32.
-        centres: what was taken out, less the mean of all centres, ``[language, d]``, float64.
-        energy: mean square of the vectors before the centre was taken out, ``[language]``.
-        removed: orthonormal columns that were regressed out beside the centre, ``[language, item, c]``; columns of
+        centroids: what was taken out, less the mean of all centroids, ``[language, d]``, float64.
+        energy: mean square of the vectors before the centroid was taken out, ``[language]``.
+        removed: orthonormal columns that were regressed out beside the centroid, ``[language, item, c]``; columns of
             zeros where there are fewer.
     """
 
     rows: Tensor
-    centres: Tensor
+    centroids: Tensor
     energy: Tensor
     removed: Tensor | None = None
 
@@ -46,14 +46,14 @@ class Features:
         count, width = languages[0].shape
         scale = _scale(languages)
         rows = torch.empty(len(languages), count, width, device=device)
-        centres = torch.empty(len(languages), width, dtype=torch.float64, device=device)
+        centroids = torch.empty(len(languages), width, dtype=torch.float64, device=device)
         energy = torch.empty(len(languages), dtype=torch.float64, device=device)
         for place, given in enumerate(languages):
             exact = given.to(device=device, dtype=torch.float64) * scale
-            centres[place] = exact.mean(0)
+            centroids[place] = exact.mean(0)
             energy[place] = exact.square().sum() / count
-            rows[place] = exact - centres[place]
-        return cls(rows, centres - centres.mean(0), energy)
+            rows[place] = exact - centroids[place]
+        return cls(rows, centroids - centroids.mean(0), energy)
 
     @property
     def items(self) -> int:
@@ -67,7 +67,7 @@ class Features:
 
     @cached_property
     def squares(self) -> Tensor:
-        """Squared distance of each item from its language's centre, ``[language, item]``, float64."""
+        """Squared distance of each item from its language's centroid, ``[language, item]``, float64."""
         return torch.stack([language.double().square().sum(1) for language in self.rows])
 
     @cached_property
@@ -86,7 +86,7 @@ class Features:
 
     @cached_property
     def units(self) -> Tensor:
-        """The rows at length one, float32; a row in the centre itself stays zero."""
+        """The rows at length one, float32; a row at the centroid itself stays zero."""
         return torch.nn.functional.normalize(self.rows, dim=-1)
 
     def without(self, columns: Tensor) -> Features:
@@ -95,7 +95,7 @@ class Features:
         for place, language in enumerate(self.rows):
             exact, own = language.double(), columns[place]
             rows[place] = exact - own @ (own.T @ exact)
-        return Features(rows, self.centres, self.energy, columns)
+        return Features(rows, self.centroids, self.energy, columns)
 
 
 def _scale(languages: Sequence[Tensor]) -> float:
@@ -136,7 +136,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Found:
+class Measured:
     """What some measures gave.
 
     Attributes:

@@ -29,7 +29,7 @@ def flags(table: pd.DataFrame, *, alpha: float, length: bool = True) -> pd.Serie
     A row is flagged ``chance`` when its p is above `alpha`, and only where it is not is anything else looked for. It is
     flagged ``length`` when, with length taken out, it falls back into the null's band, or has less than half of its
     distance from the null's mean left; ``bos`` and ``few_shot`` likewise for what the same row has under another
-    pooling. Distances of centres get none of these three: another pooling moves the centres themselves.
+    pooling. Distances of centroids get none of these three: another pooling moves the centroids themselves.
 
     Args:
         table: rows of an alignment table without its flags; those of too few or constant vectors have no value, and

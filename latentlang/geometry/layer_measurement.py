@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,12 @@ from torch import Tensor
 from latentlang.errors import InputError
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.confounds import length_columns, length_strata, prompt_lengths
-from latentlang.geometry.features import Features, Found, Pairs
+from latentlang.geometry.features import Features, Measured, Pairs
 from latentlang.geometry.layer_rows import LayerRows
-from latentlang.geometry.measures import FEWEST, centres, cka, partial_pearson, pearson
-from latentlang.geometry.neighbours import knn, retrieval
+from latentlang.geometry.measure_registry import Measure, measure_of, resolved, together
+from latentlang.geometry.measures import FEWEST
 from latentlang.geometry.pairing import Group
 from latentlang.geometry.resampling import Draws, draw
-from latentlang.geometry.subspaces import spectral
 
 if TYPE_CHECKING:
     from latentlang.activations import LayerView
@@ -35,14 +34,27 @@ class Plan:
     """What is measured.
 
     Attributes:
-        families: of measures.
+        measures: names of measures, in the order of the registry.
         neighbours: how many nearest neighbours.
         directions: most directions of a language.
     """
 
-    families: tuple[str, ...]
+    measures: tuple[str, ...]
     neighbours: int
     directions: int
+
+    @property
+    def needs_axes(self) -> bool:
+        """Whether a measure takes scores on the principal axes of all languages."""
+        return any(measure_of(name).takes == "scores" for name in self.measures)
+
+    def options_of(self, measures: Sequence[Measure]) -> dict[str, Any]:
+        """What the function of some measures that are computed together is told."""
+        known = {
+            "neighbours": self.neighbours, "directions": self.directions,
+            "wanted": tuple(entry.name for entry in measures),
+        }  # fmt: skip
+        return {name: known[name] for entry in measures for name in entry.options}
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,17 +136,19 @@ def _strata(group: Group, frame: pd.DataFrame, null: str) -> NDArray[np.int64] |
     return None
 
 
-def measured(view: LayerView, job: Job, plan: Plan, axes: Basis | None) -> list[tuple[Found, Tensor | None]]:
+def measure_layer(
+    view: LayerView, job: Job, plan: Plan, axes: Basis | None
+) -> list[tuple[Measured, Tensor | None]]:
     """Measure all pairs of a group.
 
     Args:
         view: the layer under its pooling.
         job: the group.
         plan: what is measured.
-        axes: principal axes of all languages stacked; None where r is not asked for.
+        axes: principal axes of all languages stacked; None where no measure takes scores on them.
 
     Returns:
-        What each family found, and its values with length taken out ``[measure, pair]`` or None where there are none.
+        What each function gave, and its values with length taken out ``[measure, pair]`` or None where there are none.
         All values of a pair are NaN where the vectors of one of its languages are all the same. Empty with too few
         items.
 
@@ -151,54 +165,55 @@ def measured(view: LayerView, job: Job, plan: Plan, axes: Basis | None) -> list[
 
 def _measured(
     view: LayerView, job: Job, plan: Plan, axes: Basis | None, kept: LayerRows
-) -> list[tuple[Found, Tensor | None]]:
+) -> list[tuple[Measured, Tensor | None]]:
     pairs, lengths = job.pairs, job.lengths[view.pool]
     device = pairs.first.device
     given = [view[torch.from_numpy(rows)] for rows in job.group.rows]
-    results: list[tuple[Found, Tensor | None]] = []
+    results: list[tuple[Measured, Tensor | None]] = []
     if axes is not None:
         scores = torch.stack([axes.project(rows.to(device, torch.float64)) for rows in given])
-        left = None if lengths is None else partial_pearson(scores, pairs, lengths)
-        results.append((pearson(scores, pairs, job.draws), left))
+        results += _of_scores(scores, lengths, job, plan)
     features = Features.of(given, device=device)
     del given
     if not torch.isfinite(features.energy).all():
         raise kept.not_finite()
-    found = _families(features, job.draws, pairs, plan)
-    partials: list[Tensor | None] = [None] * len(found)
-    if lengths is not None and found:
+    groups = list(together(plan.measures, takes="features"))
+    measured = [_computed(features, pairs, job.draws, group, plan) for group in groups]
+    partials: list[Tensor | None] = [None] * len(groups)
+    if lengths is not None and groups:
         rest = features.without(lengths)
         nothing = rest.variance <= _NOTHING_LEFT * features.variance
         gone = nothing[pairs.first] | nothing[pairs.second]
-        again = {after.names: after for after in _families(rest, job.draws.without(), pairs, plan)}
-        for place, before in enumerate(found):
-            if before.names in again:
+        for place, (group, before) in enumerate(zip(groups, measured, strict=True)):
+            if all(entry.without_length for entry in group):
+                after = _computed(rest, pairs, job.draws.without(), group, plan)
                 # Where length explains everything, nothing is left that could be more alike than chance.
                 chance = (
                     before.null.mean(0) if len(before.null) else torch.full_like(before.values, torch.nan)
                 )
-                partials[place] = torch.where(gone, chance, again[before.names].values)
+                partials[place] = torch.where(gone, chance, after.values)
     flat = ~(features.varies[pairs.first] & features.varies[pairs.second])
-    for one in found:
+    for one in measured:
         one.values[:, flat] = torch.nan
-    results += zip(found, partials, strict=True)
+    results += zip(measured, partials, strict=True)
     return results
 
 
-def _families(features: Features, draws: Draws, pairs: Pairs, plan: Plan) -> list[Found]:
-    """All but the components, in the order of the catalogue."""
-    asked = plan.families
-    found = []
-    if "cka" in asked:
-        found.append(cka(features, pairs, draws))
-    both = tuple(name for name in ("svcca", "procrustes") if name in asked)
-    if both:
-        found.append(spectral(features, pairs, draws, directions=plan.directions, wanted=both))
-    if "knn" in asked:
-        found.append(knn(features, pairs, draws, neighbours=plan.neighbours))
-    if "retrieval" in asked or "csls" in asked:
-        wanted = tuple(name for name in ("retrieval", "csls") if name in asked)
-        found.append(retrieval(features, pairs, draws, neighbours=plan.neighbours, wanted=wanted))
-    if "centres" in asked and features.removed is None:
-        found.append(centres(features, pairs, draws))
-    return found
+def _of_scores(
+    scores: Tensor, lengths: Tensor | None, job: Job, plan: Plan
+) -> list[tuple[Measured, Tensor | None]]:
+    """What measures of scores ``[language, item, component]`` give, and the same with length taken out."""
+    results = []
+    for group in together(plan.measures, takes="scores"):
+        partial = group[0].partial
+        left = None if lengths is None or partial is None else resolved(partial)(scores, job.pairs, lengths)
+        results.append((_computed(scores, job.pairs, job.draws, group, plan), left))
+    return results
+
+
+def _computed(
+    taken: Features | Tensor, pairs: Pairs, draws: Draws, group: Sequence[Measure], plan: Plan
+) -> Measured:
+    """Measures that one function computes together."""
+    measured: Measured = resolved(group[0].function)(taken, pairs, draws, **plan.options_of(group))
+    return measured

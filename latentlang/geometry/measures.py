@@ -1,7 +1,7 @@
 """Measures of items and of centroids: Pearson r of components, linear CKA, distance of centroids.
 
 Functions on `Features` measure all pairs of languages at once, with every permutation and half sample; `linear_cka` and
-`centre_distance` are the same for two matrices.
+`centroid_distance` are the same for two matrices.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from latentlang.errors import InputError
 from latentlang.geometry.confounds import residual_scores
-from latentlang.geometry.features import CHUNK, Features, Found, Pairs
-from latentlang.geometry.measure_registry import pearson_names
+from latentlang.geometry.features import CHUNK, Features, Measured, Pairs
+from latentlang.geometry.measure_registry import component_names
 from latentlang.geometry.resampling import Draws, draw
 
 #: Fewest items on which two languages are compared.
@@ -23,7 +23,7 @@ FEWEST = 10
 _LEAST = 1e-30  # what nothing is divided by
 
 
-def pearson(scores: Tensor, pairs: Pairs, draws: Draws) -> Found:
+def pearson(scores: Tensor, pairs: Pairs, draws: Draws) -> Measured:
     """Pearson r of each component's scores between two languages over items (Zhang et al. 2024, Appendix C).
 
     ``r = sum_i (a_i - mean a)(b_i - mean b) / (n s_a s_b)``, where a_i and b_i are the scores of item i on one
@@ -56,7 +56,7 @@ def pearson(scores: Tensor, pairs: Pairs, draws: Draws) -> Found:
         part = part - part.mean(1, keepdim=True)
         part = part / part.norm(dim=1, keepdim=True).clamp_min(_LEAST)
         halves[row] = between(part[pairs.lefts].permute(2, 0, 1) @ part[pairs.rights].permute(2, 1, 0))
-    return Found(pearson_names(scores.shape[2]), values, null, halves)
+    return Measured(component_names("pearson", scores.shape[2]), values, null, halves)
 
 
 def partial_pearson(scores: Tensor, pairs: Pairs, lengths: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ def partial_pearson(scores: Tensor, pairs: Pairs, lengths: Tensor) -> Tensor:
     return torch.cat(found).T
 
 
-def cka(features: Features, pairs: Pairs, draws: Draws) -> Found:
+def cka(features: Features, pairs: Pairs, draws: Draws) -> Measured:
     """Linear CKA, debiased (Kornblith et al. 2019, eq. 4; Nguyen et al. 2021, eq. 3, after Song et al. 2012).
 
     ``CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L))`` of the inner products ``K = X X^T`` and ``L = Y Y^T`` of items
@@ -112,23 +112,23 @@ def cka(features: Features, pairs: Pairs, draws: Draws) -> Found:
         part = _u_centred(part).flatten(1)
         part = part / part.norm(dim=1, keepdim=True).clamp_min(_LEAST)
         halves[row, 0] = pairs.pick(part[pairs.lefts] @ part[pairs.rights].T)
-    return Found(("cka",), values[None], null, halves)
+    return Measured(("cka",), values[None], null, halves)
 
 
-def centres(features: Features, pairs: Pairs, draws: Draws) -> Found:
-    """Distance of two languages' centres in units of the spread within a language.
+def centroid_distances(features: Features, pairs: Pairs, draws: Draws) -> Measured:
+    """Distance of two languages' centroids in units of the spread within a language.
 
     ``sqrt(max(0, |mean x - mean y|^2 - tr cov(x - y) / n)) / s``, with ``s^2 = (tr cov(x) + tr cov(y)) / 2``: the root
     of a standardised squared distance (Cohen 1988, eq. 2.2.1, in d dimensions) from which is taken what n items would
-    give on average were the centres the same. 1 means: as far apart as an item typically is from its centre.
+    give on average were the centroids the same. 1 means: as far apart as an item typically is from its centroid.
 
-    Unpairing translations does not move a centre. The null is therefore another one: within each item the two
-    languages change places at random (a sign flip of x - y; Fisher 1935, section 21).
+    Unpairing translations does not move a centroid. The permutation test is therefore another one: within each item
+    the two languages change places at random (a sign flip of x - y; Fisher 1935, section 21).
     """
     count = features.items
     first, second = pairs.first, pairs.second
-    apart = features.centres[first] - features.centres[second]
-    between = apart.square().sum(1)  # squared distance of the centres, [pair]
+    apart = features.centroids[first] - features.centroids[second]
+    between = apart.square().sum(1)  # squared distance of the centroids, [pair]
     # Squared length of x_i - y_i, [pair, item].
     each = torch.stack(
         [
@@ -141,7 +141,7 @@ def centres(features: Features, pairs: Pairs, draws: Draws) -> Found:
     flipped = torch.cat(
         [_squared_distances(means, pairs) for means, _ in _means(features, draws.signs / count)]
     )
-    # What the centres of the exchanged languages lose of their distance, the spread within them gains.
+    # What the centroids of the exchanged languages lose of their distance, the spread within them gains.
     wider = spread + count * (between - flipped) / (4 * (count - 1))
     null = _standard_distance(flipped, each.sum(1), wider, count)
     size = int(draws.halves.shape[1])
@@ -153,7 +153,32 @@ def centres(features: Features, pairs: Pairs, draws: Draws) -> Found:
         sums = masks[sum(len(part) for part in parts) :][: len(means)] @ each.T
         parts.append(_standard_distance(_squared_distances(means, pairs), sums, spread, size))
     halves = torch.cat(parts)
-    return Found(("centres",), values[None], null[:, None], halves[:, None])
+    return Measured(("centroid_distance",), values[None], null[:, None], halves[:, None])
+
+
+def each_pair(name: str, value: Callable[[Tensor, Tensor], float]) -> Callable[..., Measured]:
+    """A measure's function from one of two matrices: pair by pair, with each permutation and half sample.
+
+    The simplest way to a measure of one's own, ``register(Measure(name=..., function=each_pair(...), ...))``; it takes
+    ``permutations + resamples + 1`` calls for each pair and layer.
+
+    Args:
+        name: of the measure.
+        value: gives the measure of two ``[item, d]`` matrices, float32, whose rows are the same items; each language's
+            own centroid (of all items) is taken out.
+    """
+
+    def function(features: Features, pairs: Pairs, draws: Draws) -> Measured:
+        both = [(features.rows[a], features.rows[b]) for a, b in zip(pairs.first, pairs.second, strict=True)]
+        values = [value(x, y) for x, y in both]
+        null = [[value(x, y[moved]) for x, y in both] for moved in draws.permutations]
+        halves = [[value(x[half], y[half]) for x, y in both] for half in draws.halves]
+        exact = features.rows.new_tensor([values, *null, *halves], dtype=torch.float64)[
+            :, None
+        ]  # [draw, 1, pair]
+        return Measured((name,), exact[0], exact[1 : 1 + len(null)], exact[1 + len(null) :])
+
+    return function
 
 
 def linear_cka(first: Tensor, second: Tensor) -> float:
@@ -161,13 +186,13 @@ def linear_cka(first: Tensor, second: Tensor) -> float:
     return one_value(cka, same_width(first, second))
 
 
-def centre_distance(first: Tensor, second: Tensor) -> float:
-    """Distance of the centres of two ``[item, d]`` matrices in units of their spread; see `centres`."""
-    return one_value(centres, [first, second])
+def centroid_distance(first: Tensor, second: Tensor) -> float:
+    """Distance of the centroids of two ``[item, d]`` matrices in units of their spread; see `centroid_distances`."""
+    return one_value(centroid_distances, [first, second])
 
 
 def one_value(
-    family: Callable[[Features, Pairs, Draws], Found], both: Sequence[Tensor], place: int = 0
+    family: Callable[[Features, Pairs, Draws], Measured], both: Sequence[Tensor], place: int = 0
 ) -> float:
     """What a family gives for two matrices whose rows are the same items, nothing drawn.
 
@@ -218,11 +243,11 @@ def _means(features: Features, weights: Tensor) -> Iterator[tuple[Tensor, Tensor
         Sums ``[draw, language, d]``, and for weights that sum to 1 the variance (n in the denominator) within each
         language ``[draw, language]``.
     """
-    size = max(1, CHUNK // (2 * features.centres.numel()))
+    size = max(1, CHUNK // (2 * features.centroids.numel()))
     for some in weights.split(size):
         own = torch.stack([some @ rows.double() for rows in features.rows], 1)
         within = some @ features.squares.T - own.square().sum(2)
-        yield own + some.sum(1)[:, None, None] * features.centres, within
+        yield own + some.sum(1)[:, None, None] * features.centroids, within
 
 
 def _squared_distances(points: Tensor, pairs: Pairs) -> Tensor:

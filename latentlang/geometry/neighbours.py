@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from latentlang.geometry.features import Features, Found, Pairs
+from latentlang.geometry.features import Features, Measured, Pairs
 from latentlang.geometry.measures import one_value, same_width
 from latentlang.geometry.resampling import EXACT, Draws
 
@@ -21,7 +21,7 @@ def neighbours_of(items: int, neighbours: int) -> int:
     return max(1, min(neighbours, int((items - 1) * _MOST_NEIGHBOURS)))
 
 
-def knn(features: Features, pairs: Pairs, draws: Draws, *, neighbours: int = NEIGHBOURS) -> Found:
+def mutual_knn(features: Features, pairs: Pairs, draws: Draws, *, neighbours: int = NEIGHBOURS) -> Measured:
     """Overlap of mutual nearest neighbours (Huh et al. 2024, appendix A).
 
     ``mean over items i of |N_a(i) ∩ N_b(i)| / k``, where N_a(i) are the k other items nearest to item i within language
@@ -48,7 +48,7 @@ def knn(features: Features, pairs: Pairs, draws: Draws, *, neighbours: int = NEI
         fewer = max(1, round(near * len(half) / count))
         part = _membership(cosines[:, half[:, None], half], fewer).flatten(1)
         halves[row, 0] = pairs.pick(part[pairs.lefts] @ part[pairs.rights].T) / (len(half) * fewer)
-    return Found(("knn",), values[None], null, halves)
+    return Measured(("mutual_knn",), values[None], null, halves)
 
 
 def retrieval(
@@ -58,11 +58,12 @@ def retrieval(
     *,
     neighbours: int = NEIGHBOURS,
     wanted: tuple[str, ...] = ("retrieval", "csls"),
-) -> Found:
+) -> Measured:
     """Share of items whose translation is the nearest of all items of the other language (precision at 1), both ways.
 
-    By cosine of the vectors less their language's centre (``retrieval``; the similarity search of Artetxe and Schwenk
-    2019 and Libovický et al. 2020, who take the centre out as well), and by CSLS (Conneau et al. 2018, section 2.3):
+    By cosine similarity of the vectors less their language's centroid (``retrieval``; the similarity search of Artetxe
+    and Schwenk 2019 and Libovický et al. 2020, who take the centroid out as well), and by CSLS (Conneau et al. 2018,
+    section 2.3):
     ``2 cos(x, y) - r(x) - r(y)``, r being the mean cosine to the k nearest of the other language, so that an item which
     is near to everything is not everybody's translation. By chance ``1 / n``. Where several are equally near, each is
     found with equal probability.
@@ -86,12 +87,12 @@ def retrieval(
         torch.stack([torch.cat([table[row][kind] for table in tables], -1) for row in range(len(names))], -2)
         for kind in range(3)
     )
-    return Found(names, values, null, halves)
+    return Measured(names, values, null, halves)
 
 
 def neighbour_overlap(first: Tensor, second: Tensor, *, neighbours: int = NEIGHBOURS) -> float:
-    """Overlap of nearest neighbours of two ``[item, d]`` matrices (their widths may differ); see `knn`."""
-    return one_value(partial(knn, neighbours=neighbours), same_width(first, second))
+    """Overlap of nearest neighbours of two ``[item, d]`` matrices (their widths may differ); see `mutual_knn`."""
+    return one_value(partial(mutual_knn, neighbours=neighbours), same_width(first, second))
 
 
 def translation_retrieval(

@@ -13,7 +13,7 @@ from latentlang.geometry.basis import Basis, oriented
 from latentlang.geometry.eigen import leading, search, worth_searching
 from latentlang.geometry.layer_rows import LayerRows
 
-METHODS = ("auto", "passes", "gram", "covariance")
+METHODS = ("auto", "krylov", "gram", "covariance")
 # A layer up to this size stays in the page cache, so that reading it again costs little; of a larger one, one pass.
 _CACHED_LAYER = 2**30
 # Widest matrix that is made of its own accord: 2 GiB in float64. Of wider layers the store is read several times.
@@ -30,10 +30,10 @@ def fit(rows: LayerRows, components: int, *, state: str, method: str = "auto") -
       largest eigenvectors. Memory ``2 d^2``.
     - ``gram``: for fewer prompts than features, the ``[n, n]`` inner products of the centred rows (Turk and Pentland
       1991, eq. 6). Holds the rows: memory ``n d + 2 n^2``, which with n <= d is no more than that of ``covariance``.
-    - ``passes``: block Krylov iteration on the store itself (Musco and Musco 2015), some 5 to 12 passes, memory of a
+    - ``krylov``: block Krylov iteration on the store itself (Musco and Musco 2015), some 5 to 12 passes, memory of a
       few hundred vectors of length d. It goes on until a bound on the error says that it is exact; where the spectrum
       is too flat for that, the smaller of the two matrices is made after all.
-    - ``auto``: ``passes`` where few of many components are wanted and the layer stays in the page cache (up to 1 GiB)
+    - ``auto``: ``krylov`` where few of many components are wanted and the layer stays in the page cache (up to 1 GiB)
       or is wider than 16,384; else the smaller matrix.
 
     Args:
@@ -58,8 +58,8 @@ def _fit(rows: LayerRows, components: int, *, state: str, method: str) -> Basis:
     found: tuple[Tensor, Tensor] | None = None
     if moments.total == 0:
         chosen, found = "none", (mean[:0], mean.new_zeros(rows.width, 0))
-    elif chosen == "passes":
-        found = _by_passes(rows, mean, components)
+    elif chosen == "krylov":
+        found = _by_krylov(rows, mean, components)
         if found is None:
             chosen = _matrix(rows)
             moments = _moments(rows, scatter=True) if chosen == "covariance" else moments
@@ -105,7 +105,7 @@ def spread(rows: LayerRows) -> float:
 def _automatic(rows: LayerRows, components: int) -> str:
     repeatable = rows.bytes <= _CACHED_LAYER or min(rows.count, rows.width) > _WIDEST
     if repeatable and worth_searching(min(rows.count, rows.width), components):
-        return "passes"
+        return "krylov"
     return _matrix(rows)
 
 
@@ -120,7 +120,7 @@ def _moments(rows: LayerRows, *, scatter: bool) -> Moments:
     return moments
 
 
-def _by_passes(rows: LayerRows, mean: Tensor, components: int) -> tuple[Tensor, Tensor] | None:
+def _by_krylov(rows: LayerRows, mean: Tensor, components: int) -> tuple[Tensor, Tensor] | None:
     def scatter_times(block: Tensor) -> Tensor:
         image = torch.zeros_like(block)
         for piece in rows.centred(mean):

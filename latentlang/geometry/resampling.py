@@ -1,4 +1,7 @@
-"""What chance would do and how far a value may be off: permutations of items, half samples, p-values and intervals."""
+"""Permutation tests and intervals over items: permutations, half samples (in place of a bootstrap), p-values.
+
+p-values of single values, and the standardised ones from which p with family-wise correction (max-T) is made.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +93,7 @@ def draw(
 
 
 def p_values(values: Floats, null: Floats, *, sign: int) -> Floats:
-    """How likely a value at least as far out would be if items were exchangeable (Phipson and Smyth 2010).
+    """P of a permutation test: how likely so far a value would be were items exchangeable (Phipson and Smyth 2010).
 
     ``(1 + number of permutations that reach the value) / (1 + permutations)``: exact, never zero, at least
     ``1 / (1 + permutations)``. One-sided: towards more alignment.
@@ -107,7 +110,8 @@ def p_values(values: Floats, null: Floats, *, sign: int) -> Floats:
 def standardised(values: Floats, null: Floats, *, sign: int) -> tuple[Floats, Floats]:
     """Values and permutations in standard deviations of their pair's null, ``[pair]`` and ``[permutation, pair]``.
 
-    Pairs and layers can then be compared, and the largest of each permutation taken (Westfall and Young 1993, max-T).
+    Pairs and layers can then be compared, and the largest of each permutation taken, for p with family-wise correction
+    (max-T; Westfall and Young 1993).
     A null that does not vary makes everything that exceeds it equally large.
     """
     if not len(null):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentlang.geometry.eigen import leading
-from latentlang.geometry.features import Features, Found, Pairs
+from latentlang.geometry.features import Features, Measured, Pairs
 from latentlang.geometry.measures import one_value, same_width
 from latentlang.geometry.resampling import Draws
 
@@ -69,7 +69,7 @@ def spectral(
     *,
     directions: int = DIRECTIONS,
     wanted: tuple[str, ...] = ("svcca", "procrustes"),
-) -> Found:
+) -> Measured:
     """SVCCA and orthogonal Procrustes distance, both between the leading directions of two languages.
 
     Let X and Y be the items' scores ``[n, p]`` and ``[n, q]`` on the leading principal directions of each language
@@ -98,7 +98,7 @@ def spectral(
     for row, half in enumerate(draws.halves):
         part = _half(scores[:, half], rest[:, half].sum(1), most)
         halves[row] = _measured(part, part.units, pairs, names)
-    return Found(names, observed.double(), null.double(), halves.double())
+    return Measured(names, observed.double(), null.double(), halves.double())
 
 
 def svcca(first: Tensor, second: Tensor, *, directions: int = DIRECTIONS) -> float:

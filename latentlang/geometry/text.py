@@ -69,6 +69,8 @@ def finding(result: AlignmentResult, *, measure: str | None = None, pooling: str
         return text + f"{value} at layer {row['layer']} (mean of {pairs}); {why}."
     above = int((here["p"] <= alpha).sum())
     chance = _CHANCE.get(str(result.provenance.settings.get("null")), "chance")
+    if kind.null == "exchanged":
+        chance = "languages exchanged within items"
     text += f"{value} at layer {row['layer']}, where it stands out most (mean of {pairs})"
     text += f", against {_two(row['null_mean'])} with {chance}. "
     if above == 0:

@@ -31,7 +31,12 @@ def test_a_store_becomes_figures_tables_and_a_sentence(run, store, tmp_path):
     assert len(result.table) == 3 * 3 * 3 * 12
     assert "planted · sentiment · 3 languages, 3 pairs, layers 0 to 2" in text
     assert finding(result) in " ".join(text.split())
-    for words in ("Pearson r of component 1", "linear CKA, debiased", "question only", "distance of centres"):
+    for words in (
+        "Pearson r of component 1",
+        "linear CKA, debiased",
+        "question only",
+        "distance of centroids",
+    ):
         assert words in text
     for note in result.notes:
         assert note in text
@@ -51,14 +56,14 @@ def test_a_store_becomes_figures_tables_and_a_sentence(run, store, tmp_path):
 def test_what_was_asked_for_is_what_is_measured(run, store, tmp_path):
     _ended_well(
         run(
-            "align", "acts", "--lang", "en,hi,de", "--pivot", "hi", "--layers", "1-2", "--measures", "cka,knn",
+            "align", "acts", "--lang", "en,hi,de", "--pivot", "hi", "--layers", "1-2", "--measures", "cka,mutual_knn",
             "--pool", "question", "--null", "within-label", "--seed", "3", "--out", "out", *QUICK,
         )
     )  # fmt: skip
     result = AlignmentResult.load(tmp_path / "out")
     assert result.pairs == (("hi", "en"), ("hi", "de"))
     assert result.layers == (1, 2)
-    assert result.measures == ("cka", "knn")
+    assert result.measures == ("cka", "mutual_knn")
     assert result.pools == ("question",)
     settings = result.provenance.settings
     assert (settings["null"], settings["permutations"], settings["resamples"]) == ("within-label", 39, 10)

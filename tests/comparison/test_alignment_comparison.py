@@ -32,10 +32,11 @@ def test_the_same_activations_are_no_evidence_of_change(tmp_path):
 def test_values_and_nulls_are_those_of_the_alignment(tmp_path):
     base = _same(tmp_path)
     tuned = store(tmp_path / "tuned", CODES, items=40, layers=(0, 1, 2), shared=2.0)
-    result = _compare(base, tuned, measures="cka,retrieval,centres,knn", seed=3)
+    result = _compare(base, tuned, measures="cka,retrieval,centroid_distance,mutual_knn", seed=3)
     for state, opened in (("before", base), ("after", tuned)):
         own = alignment(
-            opened, pivot="en", measures="cka,retrieval,centres,knn", permutations=20, resamples=0, seed=3
+            opened, pivot="en", measures="cka,retrieval,centroid_distance,mutual_knn", permutations=20,
+            resamples=0, seed=3,
         )  # fmt: skip
         keys = ["language_a", "language_b", "layer", "measure", "pooling"]
         text = dict.fromkeys(("language_a", "language_b", "measure", "pooling"), str)

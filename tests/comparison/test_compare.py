@@ -205,7 +205,9 @@ def test_one_folder_has_one_comparison_at_a_time(mistral, tmp_path, monkeypatch)
         compare("no model is looked for", adapter=str(lora), out="", **SMALL)
 
 
-@pytest.mark.parametrize("measures", ["pearson", "svcca", "procrustes", "knn", "csls", "centres"])
+@pytest.mark.parametrize(
+    "measures", ["pearson", "svcca", "procrustes", "mutual_knn", "csls", "centroid_distance"]
+)
 def test_every_measure_alone_has_its_table_and_page(mistral, tmp_path, measures):
     model, lora = mistral
     options = {**SMALL, "parts": "geometry", "measures": measures}

@@ -184,15 +184,20 @@ def _measures(**changes):
 
 
 def test_the_text_names_every_change_that_the_table_marks():
-    """Once the text named the centres alone, and the table marked three."""
+    """Once the text named the centroids alone, and the table marked three."""
     table = _measures(
         lens__gap_inner="", lens__target_inner="down", lens__target_last="", alignment__cka="",
-        alignment__pearson_pc1="up", alignment__centres="up", alignment__svcca="", alignment__procrustes="",
+        alignment__pearson_pc1="up", alignment__centroid_distance="up", alignment__svcca="",
+        alignment__procrustes="",
     )  # fmt: skip
     text = findings(table, level=0.95)
     moved = [
         words_of(*key).name
-        for key in (("alignment", "centres"), ("lens", "target_inner"), ("alignment", "pearson_pc1"))
+        for key in (
+            ("alignment", "centroid_distance"),
+            ("lens", "target_inner"),
+            ("alignment", "pearson_pc1"),
+        )
     ]
     assert text[0] == f"There is evidence of change in {moved[0]}, {moved[1]} and {moved[2]}."
     sentences = " ".join(text[1:])
@@ -210,7 +215,7 @@ def test_the_text_names_every_change_that_the_table_marks():
 @given(st.lists(st.sampled_from(["", "up", "down"]), min_size=8, max_size=8))
 def test_text_and_table_agree_whatever_changed(changes):
     keys = ["evaluation__accuracy", "lens__gap_inner", "lens__target_inner", "lens__target_last", "alignment__cka",
-            "alignment__pearson_pc1", "alignment__svcca", "alignment__centres"]  # fmt: skip
+            "alignment__pearson_pc1", "alignment__svcca", "alignment__centroid_distance"]  # fmt: skip
     table = _measures(**dict(zip(keys, changes, strict=True)))
     first, *rest = findings(table, level=0.95)
     for key, change in zip(keys, changes, strict=True):

@@ -120,7 +120,7 @@ def test_default_or_stage_follows_from_the_runs(columns, expected):
 
 def _adapter(design, *, new, english=1.0, loss=0.1, change=(-0.05, -0.02)):
     row = {"design": design, "steps": 100, "validation_loss": loss}
-    for measure in ("accuracy", "cka", "centres"):
+    for measure in ("accuracy", "cka", "centroid_distance"):
         for group in ("seen", "unseen"):
             low, high = change
             row |= {

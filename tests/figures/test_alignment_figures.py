@@ -223,13 +223,13 @@ def test_text_from_data_is_escaped(tmp_path):
 @pytest.mark.parametrize(
     ("draw", "options", "message"),
     [
-        (alignment_heatmap, {"measure": "knn"}, "unknown measure of this result 'knn'"),
+        (alignment_heatmap, {"measure": "mutual_knn"}, "unknown measure of this result 'mutual_knn'"),
         (alignment_heatmap, {"pools": ["last"]}, "unknown pooling of this result 'last'"),
         (alignment_heatmap, {"pools": []}, "no alignment to draw"),
         (alignment_curves, {"pairs": [("en", "ja")]}, "no pair 'en-ja'"),
         (alignment_curves, {"pooling": "last"}, "unknown pooling of this result 'last'"),
         (alignment_table, {"layers": [9]}, "no layer 9"),
-        (alignment_table, {"measure": "knn"}, "unknown measure of this result 'knn'"),
+        (alignment_table, {"measure": "mutual_knn"}, "unknown measure of this result 'mutual_knn'"),
     ],
 )
 def test_bad_options_are_named(draw, options, message):

@@ -18,8 +18,8 @@ from latentlang.geometry.alignment_result import COLUMNS
 from latentlang.geometry.measures import linear_cka
 
 ALL = (
-    "pearson_pc1", "pearson_pc2", "pearson_pc3", "cka", "svcca", "procrustes", "knn", "retrieval_ab", "retrieval_ba",
-    "csls_ab", "csls_ba", "centres",
+    "pearson_pc1", "pearson_pc2", "pearson_pc3", "cka", "svcca", "procrustes", "mutual_knn", "retrieval_ab",
+    "retrieval_ba", "csls_ab", "csls_ba", "centroid_distance",
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_what_only_shares_prompt_length_is_flagged(tmp_path):
     assert r["p"] == pytest.approx(1 / 201)
     assert abs(r["partial"]) < 0.2
     assert r["flag"] == "length bos few_shot"
-    for name in ("cka", "svcca", "knn"):
+    for name in ("cka", "svcca", "mutual_knn"):
         row = _row(result, name)
         assert row["p"] < 0.05
         assert row["partial"] <= row["null_high"] + 0.05
@@ -52,7 +52,7 @@ def test_what_only_shares_prompt_length_is_flagged(tmp_path):
 
 def test_what_shares_a_meaning_survives_every_control(tmp_path):
     result = alignment(planted.store(tmp_path / "s", shared=1, bos=4, alike=False))
-    table = result.table[result.table["measure"] != "centres"]
+    table = result.table[result.table["measure"] != "centroid_distance"]
     assert (table["p"] == table["p"].min()).all()
     assert (table["flag"] == "").all()
     top = table[table["measure"].isin(["pearson_pc1", "cka", "svcca"])]
@@ -73,7 +73,7 @@ def test_a_shared_class_is_alignment_of_items_only_until_items_change_places_wit
     opened = planted.store(tmp_path / "s", shared=0, bos=0, of_label=2, alike=False)
     between = alignment(opened, pools="mean")
     within = alignment(opened, pools="mean", null="within-label")
-    for name in ("pearson_pc1", "cka", "knn"):
+    for name in ("pearson_pc1", "cka", "mutual_knn"):
         assert _row(between, name)["p"] < 0.01
         row = _row(within, name)
         assert row["p"] > 0.05
@@ -86,12 +86,12 @@ def test_a_shared_class_is_alignment_of_items_only_until_items_change_places_wit
 def test_items_that_change_places_only_with_others_of_their_length_keep_what_is_lengths(tmp_path):
     options = {"pools": "mean", "null": "within-length"}
     lengthy = alignment(planted.store(tmp_path / "s", shared=0, bos=400), **options)
-    for name in ("pearson_pc1", "cka", "svcca", "procrustes", "knn"):
+    for name in ("pearson_pc1", "cka", "svcca", "procrustes", "mutual_knn"):
         row = _row(lengthy, name)
         assert row["p"] > 0.05
         assert row["flag"] == "chance"
     meant = alignment(planted.store(tmp_path / "u", shared=1, bos=100), **options)
-    assert (meant.table[meant.table["measure"] != "centres"]["p"] < 0.01).all()
+    assert (meant.table[meant.table["measure"] != "centroid_distance"]["p"] < 0.01).all()
     assert set(meant.table["flag"]) == {""}
     assert meant.summary()["length_share"].isna().all()
 
@@ -122,7 +122,9 @@ def test_values_are_those_of_the_stores_vectors(tmp_path):
             assert row["n"] == 60
             rest = [slow.without_length(own[code].numpy(), tokens[code]) for code in (a, b)]
             partial = slow.neighbour_overlap(*rest, k=10)
-            assert _row(result, "knn", "question", **where)["partial"] == pytest.approx(partial, abs=1e-5)
+            assert _row(result, "mutual_knn", "question", **where)["partial"] == pytest.approx(
+                partial, abs=1e-5
+            )
             for component in (1, 2):
                 x, y = (scores[code][f"pc{component}"].to_numpy() for code in (a, b))
                 row = _row(result, f"pearson_pc{component}", "question", **where)
@@ -357,7 +359,7 @@ def test_very_large_and_very_small_numbers_give_the_same_values(tmp_path, factor
     options = {
         "permutations": 9,
         "resamples": 4,
-        "measures": "cka,svcca,procrustes,knn,retrieval,csls,centres",
+        "measures": "cka,svcca,procrustes,mutual_knn,retrieval,csls,centroid_distance",
     }
     plain, scaled = (
         alignment(small_store(tmp_path / name, {0: rows * size}, items=40, width=40), **options).table

@@ -33,7 +33,7 @@ def test_the_summary_is_the_mean_over_pairs(result):
     assert row["length_share"] == pytest.approx(1 - left)
     assert row["above_chance"] == np.mean(rows["p"] <= 0.05)
     assert row["flagged"] == np.mean((rows["p"] <= 0.05) & (rows["flag"] != ""))
-    centres = summary[summary["measure"] == "centres"]
+    centres = summary[summary["measure"] == "centroid_distance"]
     assert centres["length_share"].isna().all()
 
 

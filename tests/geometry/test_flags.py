@@ -47,7 +47,7 @@ def test_the_same_pair_under_other_poolings():
 
 
 def test_centres_are_not_asked_about_length_and_pooling():
-    apart = {"measure": "centres", "partial": 0.0}
+    apart = {"measure": "centroid_distance", "partial": 0.0}
     assert _flags(apart, apart | {"pooling": "question", "value": 0.0}) == ["", ""]
 
 

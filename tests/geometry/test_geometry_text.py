@@ -90,5 +90,5 @@ def test_made_up_numbers_are_said_as_they_are(lengthy):
 
 
 def test_what_is_no_alignment_has_no_null_to_be_drawn(lengthy):
-    result = _made_up(lengthy, measure="centres", null_mean=np.nan, p=np.nan, p_family=np.nan)
-    assert finding(result, measure="centres").endswith("it is no alignment and has no null.")
+    result = _made_up(lengthy, measure="centroid_distance", null_mean=np.nan, p=np.nan, p_family=np.nan)
+    assert finding(result, measure="centroid_distance").endswith("it is no alignment and has no null.")

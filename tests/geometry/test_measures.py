@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 from latentlang.errors import InputError
 from latentlang.geometry.confounds import length_columns
 from latentlang.geometry.features import Features, Pairs
-from latentlang.geometry.measures import centre_distance, centres, cka, linear_cka, partial_pearson, pearson
+from latentlang.geometry.measures import (
+    centroid_distance,
+    centroid_distances,
+    cka,
+    linear_cka,
+    partial_pearson,
+    pearson,
+)
 from latentlang.geometry.neighbours import (
-    knn,
+    mutual_knn,
     neighbour_overlap,
     neighbours_of,
     retrieval,
@@ -52,10 +59,10 @@ HALF_NEAR = round(NEAR / 2)
 # Name, family, the same slowly for all items, and for half of them where that differs.
 FAMILIES = [
     ("cka", cka, slow.cka, None),
-    ("centres", centres, slow.centre_distance, None),
+    ("centroid_distance", centroid_distances, slow.centre_distance, None),
     (
-        "knn",
-        knn,
+        "mutual_knn",
+        mutual_knn,
         partial(slow.neighbour_overlap, k=NEAR),
         partial(slow.neighbour_overlap, k=HALF_NEAR),
     ),
@@ -89,7 +96,7 @@ def test_the_null_is_the_measure_of_unpaired_items(name, family, slowly, _):
         for place, (a, b) in enumerate(pairs):
             x, y = languages[a], languages[b]
             order = draws.permutations[row].numpy()
-            if name == "centres":  # its null exchanges languages within items
+            if name == "centroid_distance":  # its null exchanges languages within items
                 swap = draws.signs[row].numpy()[:, None] < 0
                 x, y = np.where(swap, y, x), np.where(swap, x, y)
             elif name.endswith("_ba"):  # the same permutation, read from the other side
@@ -114,13 +121,13 @@ def test_a_half_sample_is_the_measure_of_half_of_the_items(name, family, slowly,
             x, y = languages[a][half], languages[b][half]
             expected = (half_slowly or slowly)(x, y)
             if "retrieval" in name or "csls" in name:
-                # as in the docstring: centres, and the mean cosines of CSLS, stay those of all items
+                # as in the docstring: centroids, and the mean cosines of CSLS, stay those of all items
                 similar = slow.cosines(languages[a], languages[b])
                 if "csls" in name:
                     similar = slow.csls(languages[a], languages[b], NEAR)
                 similar = similar[np.ix_(half, half)]
                 expected = slow.precision(similar if name.endswith("_ab") else similar.T)
-            if name == "knn":
+            if name == "mutual_knn":
                 similar = [slow.cosines(languages[p], languages[p])[np.ix_(half, half)] for p in (a, b)]
                 expected = (
                     np.mean(
@@ -237,14 +244,16 @@ def test_centres_one_spread_apart():
     shift = torch.randn(8, generator=generator, dtype=torch.float64)
     spread = x.var(0).sum().sqrt()
     # x - y is the same for all items: no noise is taken off
-    assert centre_distance(x, x + shift * spread / shift.norm()) == pytest.approx(1, abs=1e-6)
-    assert centre_distance(x, x) == 0
+    assert centroid_distance(x, x + shift * spread / shift.norm()) == pytest.approx(1, abs=1e-6)
+    assert centroid_distance(x, x) == 0
 
 
 def test_independent_samples_of_one_cloud_have_no_distance_on_average():
     generator = torch.Generator().manual_seed(1)
     rows = [torch.randn(30, 20, generator=generator) for _ in range(80)]
-    found = centres(Features.of(rows), Pairs([(2 * p, 2 * p + 1) for p in range(40)]), _draws(30).without())
+    found = centroid_distances(
+        Features.of(rows), Pairs([(2 * p, 2 * p + 1) for p in range(40)]), _draws(30).without()
+    )
     biased = [float((rows[2 * p].mean(0) - rows[2 * p + 1].mean(0)).norm() / 20**0.5) for p in range(40)]
     assert np.mean(biased) > 0.24
     assert float(found.values.square().mean()) < 0.01
@@ -252,13 +261,13 @@ def test_independent_samples_of_one_cloud_have_no_distance_on_average():
 
 def test_far_from_zero_costs_no_digits():
     x, y = (torch.from_numpy(part) for part in _languages(2))
-    for measure in (linear_cka, svcca, procrustes_distance, neighbour_overlap, centre_distance):
+    for measure in (linear_cka, svcca, procrustes_distance, neighbour_overlap, centroid_distance):
         assert measure(x + 1e4, y + 1e4) == pytest.approx(measure(x, y), abs=1e-4)
 
 
 def test_vectors_that_do_not_vary_have_no_alignment():
     x = torch.randn(ITEMS, 4)
-    for measure in (linear_cka, svcca, procrustes_distance, neighbour_overlap, centre_distance):
+    for measure in (linear_cka, svcca, procrustes_distance, neighbour_overlap, centroid_distance):
         assert np.isnan(measure(x, torch.full((ITEMS, 4), 0.1)))
 
 
@@ -266,6 +275,6 @@ def test_rows_that_cannot_be_the_same_items_are_refused():
     with pytest.raises(InputError, match="these have 12 and 13"):
         linear_cka(torch.randn(12, 3), torch.randn(13, 3))
     with pytest.raises(InputError, match="width 3 and 4 do not lie in one space"):
-        centre_distance(torch.randn(12, 3), torch.randn(12, 4))
+        centroid_distance(torch.randn(12, 3), torch.randn(12, 4))
     with pytest.raises(InputError, match="at least 10; these have 9 and 9"):
         translation_retrieval(torch.randn(9, 3), torch.randn(9, 3))

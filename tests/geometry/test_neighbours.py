@@ -7,7 +7,7 @@ import torch
 
 from latentlang.geometry.features import Features, Pairs
 from latentlang.geometry.neighbours import (
-    knn,
+    mutual_knn,
     neighbour_overlap,
     neighbours_of,
     retrieval,
@@ -100,4 +100,4 @@ def test_pairs_in_many_chunks_are_the_same(monkeypatch):
     parts = retrieval(Features.of(rows), pairs, draws)
     for kind in ("values", "null", "halves"):
         torch.testing.assert_close(getattr(whole, kind), getattr(parts, kind))
-    assert knn(Features.of(rows), pairs, draws).values.shape == (1, 15)
+    assert mutual_knn(Features.of(rows), pairs, draws).values.shape == (1, 15)

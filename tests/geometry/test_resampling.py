@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from latentlang.geometry.features import Features, Pairs
 from latentlang.geometry.measure_registry import measure
-from latentlang.geometry.measures import centres, cka, pearson
-from latentlang.geometry.neighbours import knn, retrieval
+from latentlang.geometry.measures import centroid_distances, cka, pearson
+from latentlang.geometry.neighbours import mutual_knn, retrieval
 from latentlang.geometry.resampling import draw, interval, p_values, standardised
 from latentlang.geometry.subspaces import spectral
 from latentlang.stats.intervals import wilson
@@ -58,7 +58,7 @@ def test_p_is_right_as_often_as_it_says_when_there_is_no_alignment():
     draws = draw(24, permutations=99, resamples=0, seed=0)
     for start in (0, 100):
         part = Pairs([(2 * p, 2 * p + 1) for p in range(start, start + 100)])
-        for family in (cka, knn, spectral):
+        for family in (cka, mutual_knn, spectral):
             found = family(features, part, draws)
             for place, name in enumerate(found.names):
                 kind = measure(name)
@@ -125,11 +125,18 @@ def test_intervals_cover_what_they_should(items):
     def components(part, pairs, drawn):
         return pearson(part.rows.double() @ axes, pairs, drawn)
 
-    for family in (components, cka, centres, knn, retrieval, partial(spectral, directions=5)):
+    for family in (
+        components,
+        cka,
+        centroid_distances,
+        mutual_knn,
+        retrieval,
+        partial(spectral, directions=5),
+    ):
         values, halves, names = [], [], ()
         for start in range(0, SIMULATED, 25):  # a table over all languages of all data sets would be wasted
             own = slice(2 * start, 2 * start + 50)
-            part = Features(features.rows[own], features.centres[own], features.energy[own])
+            part = Features(features.rows[own], features.centroids[own], features.energy[own])
             found = family(part, Pairs([(2 * p, 2 * p + 1) for p in range(25)]), draws)
             values.append(found.values)
             halves.append(found.halves)
