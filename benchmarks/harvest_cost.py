@@ -178,7 +178,7 @@ def touch(values: Tensor) -> Tensor:
 def read_rows(folder: Path, *, rounds: int) -> Iterator[dict[str, Any]]:
     """One layer of all prompts, from the store that `write_row` left, against a raw memory map."""
     store = open_store(folder)
-    view = store.layer(5, pool="mean")
+    view = store.layer(5, pools="mean")
     raw = folder.parent / "raw"
     with raw.open("wb") as file:
         for batch in view.batches():

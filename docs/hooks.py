@@ -2,7 +2,8 @@
 
 The command-line reference comes from the commands themselves and the Python reference from each room's ``__all__``, so
 neither can go stale. ``<!-- README.md: Beside other tools -->`` in a page stands for that section of the README,
-``<!-- measures -->`` for the table of the measures of alignment, and ``pictures/NAME.png`` may be a file of ``figures/``.
+``<!-- measures -->`` for the table of the measures of alignment, and ``pictures/NAME.png`` may be a file of
+``figures/``.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _store(folder: str) -> ll.ActivationStore:
 def pca() -> go.Figure:
     """Prompts of four languages along the first two principal components."""
     with tempfile.TemporaryDirectory() as folder:
-        return ll.pca(_store(folder), pool="mean").figure(layers=[1, 4, 8], grid=True)
+        return ll.pca(_store(folder), pools="mean").figure(layers=[1, 4, 8], grid=True)
 
 
 def alignment() -> go.Figure:

@@ -158,3 +158,19 @@ def chosen_names(asked: str | Iterable[str], kind: str, known: Sequence[str]) ->
     if not names:
         raise InputError(f"no {kind} was chosen; there are {', '.join(known)}")
     return names
+
+
+def one_name(given: str | Iterable[str], kind: str) -> str:
+    """The one name that is given, where several are no use; it may come alone in a list.
+
+    Args:
+        given: the name.
+        kind: what it names, for an error.
+
+    Raises:
+        InputError: it is none, or several.
+    """
+    names = split_names(given)
+    if len(names) != 1:
+        raise InputError(f"one {kind} is needed here, not {', '.join(names) or 'none'}; name one")
+    return names[0]

@@ -105,7 +105,7 @@ def whole(
         for state, same in (("base", True), ("tuned", not changed))
     ]
     alignment = compare_alignment(*stores, permutations=20, resamples=50, seen_languages=["en", "zh"])
-    pca = compare_pca(*stores, pool="mean")
+    pca = compare_pca(*stores, pools="mean")
     made = Provenance(
         model=model, revision="abc", adapter=adapter, task="sentiment", languages=CODES, commit=None,
         settings={

@@ -175,7 +175,8 @@ written). Changes are means over the languages that training saw (*trained*) or 
 intervals over items; before, in unseen languages, accuracy is {accuracy}, CKA with English {cka} and the distance of
 the centres from English {centroid_distance} (in units of the spread). *Loss* is that on held-out translations. English
 is right in two places where others are not, though the model knows the words, so that there is something to gain, as
-shares right of two: *new*, adjectives that stood in English reviews only, in the other languages with reviews; and *untaught*,
+shares right of two: *new*, adjectives that stood in English reviews only, in the other languages with reviews; and
+*untaught*,
 other adjectives in the languages without a review in pre-training. Languages that an adapter was trained on are left
 out of both. `wrong-pairs` trains on translations exchanged between items, about as long as `default` ({wrong_steps} and
 {default_steps} steps); `identity` trains nothing.

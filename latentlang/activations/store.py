@@ -18,7 +18,7 @@ from latentlang.activations.manifest import METADATA, PROMPTS, Manifest, read_ma
 from latentlang.activations.prompts import presented, read_prompts
 from latentlang.activations.shards import map_rows
 from latentlang.activations.verify import find_faults, quick_faults
-from latentlang.arguments import ranges
+from latentlang.arguments import one_name, ranges
 from latentlang.errors import InputError, MissingRowError, unknown
 from latentlang.printable import printable
 from latentlang.provenance import Provenance
@@ -79,12 +79,14 @@ class ActivationStore:
         """Dtype of the numbers."""
         return self.manifest.layout.torch_dtype
 
-    def layer(self, layer: int, *, pool: str | None = None, site: str | None = None) -> LayerView:
+    def layer(
+        self, layer: int, *, pools: str | Sequence[str] | None = None, site: str | None = None
+    ) -> LayerView:
         """One layer of all prompts.
 
         Args:
             layer: its number.
-            pool: name of a pool; may be left out where there is one.
+            pools: name of one pool; may be left out where there is only one.
             site: name of a site; by default the first, mostly ``resid``.
 
         Raises:
@@ -92,9 +94,9 @@ class ActivationStore:
         """
         if layer not in self.layers:
             raise InputError(f"the store has no layer {layer}; it has {ranges(self.layers)}")
-        if pool is None and len(self.pools) > 1:
+        if pools is None and len(self.pools) > 1:
             raise InputError(f"say which pool is meant: {', '.join(self.pools)}")
-        pool = self.pools[0] if pool is None else pool
+        pool = self.pools[0] if pools is None else one_name(pools, "pool")
         site = self.sites[0] if site is None else site
         if pool not in self.pools:
             raise unknown("pool", pool, self.pools, hint="only what was harvested can be read")
@@ -129,7 +131,7 @@ class ActivationStore:
         path: str | os.PathLike[str],
         *,
         layers: int | Sequence[int] | None = None,
-        pool: str | Sequence[str] | None = None,
+        pools: str | Sequence[str] | None = None,
         site: str | None = None,
         format: str | None = None,
     ) -> Path:
@@ -138,7 +140,7 @@ class ActivationStore:
         Args:
             path: the file; what is there is replaced.
             layers: their numbers; by default all.
-            pool: names of pools; by default all. A numpy file takes one.
+            pools: names of pools; by default all. A numpy file takes one.
             site: name of a site; by default the first.
             format: ``safetensors`` (a tensor ``[prompt, d_model]`` per layer and pool, called ``resid.020.mean``) or
                 ``npy`` (one array ``[layer, prompt, d_model]``; bfloat16 becomes float32, since numpy has none); by
@@ -147,7 +149,7 @@ class ActivationStore:
         Raises:
             InputError: the store does not hold it, or the file cannot be written.
         """
-        return export(self, path, layers=layers, pool=pool, site=site, format=format)
+        return export(self, path, layers=layers, pools=pools, site=site, format=format)
 
 
 @dataclass(frozen=True)
@@ -333,7 +335,7 @@ def export(
     path: str | os.PathLike[str],
     *,
     layers: int | Sequence[int] | None,
-    pool: str | Sequence[str] | None,
+    pools: str | Sequence[str] | None,
     site: str | None,
     format: str | None,
 ) -> Path:
@@ -342,14 +344,14 @@ def export(
     kind = format or target.suffix.removeprefix(".")
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS, hint="give format=, or a file name that ends in one of them")
-    asked, named = store.layers if layers is None else layers, store.pools if pool is None else pool
+    asked, named = store.layers if layers is None else layers, store.pools if pools is None else pools
     numbers = tuple(dict.fromkeys([int(asked)] if isinstance(asked, int | np.integer) else asked))
-    pools = tuple(dict.fromkeys([named] if isinstance(named, str) else named))
-    if not numbers or not pools:
+    names = tuple(dict.fromkeys([named] if isinstance(named, str) else named))
+    if not numbers or not names:
         raise InputError("nothing to export: give at least one layer and one pool")
-    if kind == "npy" and len(pools) > 1:
-        raise InputError(f"a numpy file holds one array; say which pool: {', '.join(pools)}")
-    views = [store.layer(layer, pool=name, site=site) for layer in numbers for name in pools]
+    if kind == "npy" and len(names) > 1:
+        raise InputError(f"a numpy file holds one array; say which pool: {', '.join(names)}")
+    views = [store.layer(layer, pools=name, site=site) for layer in numbers for name in names]
     with replacing(target) as out:
         if kind == "npy":
             # numpy has no bfloat16
@@ -363,7 +365,7 @@ def export(
             np.lib.format.write_array_header_1_0(out, described)
         else:
             dtype = store.dtype
-            chosen = replace(store.manifest.layout, sites=(views[0].site,), layers=numbers, pools=pools)
+            chosen = replace(store.manifest.layout, sites=(views[0].site,), layers=numbers, pools=names)
             out.write(chosen.header(len(store)))
         for view in views:
             for batch in view.batches():

@@ -87,7 +87,7 @@ def pca(
     check_colour(colour, stores[-1].frame()["label"])
     chosen = chosen_layers(numbers, [layer for layer in stores[0].layers if layer in stores[-1].layers])
     how: dict[str, Any] = {
-        "layers": chosen, "pool": pool, "components": max(components, least), "languages": lang, "device": device,
+        "layers": chosen, "pools": pool, "components": max(components, least), "languages": lang, "device": device,
     }  # fmt: skip
     asked_for = {
         "base": base and folder_part(base), "lang": lang and ",".join(lang),

@@ -124,7 +124,7 @@ def compare_alignment(
     total, done = len(chosen) * len(names) * len(jobs), 0
     for pool in names:
         for layer in chosen:
-            views = [store.layer(layer, pool=pool) for store in stores]
+            views = [store.layer(layer, pools=pool) for store in stores]
             axes: Basis | None = None
             if plan.needs_axes:
                 axes = fit(LayerRows(views[0], pairing.kept, where), components, state="base")

@@ -86,31 +86,31 @@ class AlignmentComparison(Result):
         """The mean over the question's tokens where there is one: it leaves the few-shot prefix out."""
         return "question" if "question" in self.pools else self.pools[0]
 
-    def changes(self, pooling: str | None = None) -> pd.DataFrame:
+    def changes(self, pools: str | None = None) -> pd.DataFrame:
         """The averages over layers of one pooling; columns of `change_table.COLUMNS`.
 
         Args:
-            pooling: its name; by default `default_pool`.
+            pools: name of one; by default `default_pool`.
 
         Raises:
             InputError: there is none of this name.
         """
-        pooling = pooling or self.default_pool
-        if pooling not in self.pools:
-            raise unknown("pooling of this result", pooling, self.pools)
-        return self.averages.loc[self.averages["pooling"] == pooling, list(CHANGES)].reset_index(drop=True)
+        pool = pools or self.default_pool
+        if pool not in self.pools:
+            raise unknown("pooling of this result", pool, self.pools)
+        return self.averages.loc[self.averages["pooling"] == pool, list(CHANGES)].reset_index(drop=True)
 
     def glance(self) -> pd.DataFrame:
         """The averages over layers and groups of languages."""
         changes = self.changes()
         return changes.loc[changes["group"] != "language", list(GLANCE)].reset_index(drop=True)
 
-    def map(self, measure: str, pooling: str | None = None) -> pd.DataFrame:
+    def map(self, measure: str, pools: str | None = None) -> pd.DataFrame:
         """The change of one measure, language by layer: columns as of `LensComparison.map`, with ``p_holm``.
 
         Args:
             measure: its name.
-            pooling: its name; by default `default_pool`.
+            pools: name of one; by default `default_pool`.
 
         Raises:
             InputError: there is none of this name.
@@ -118,22 +118,22 @@ class AlignmentComparison(Result):
         if measure not in self.measures:
             raise unknown("measure of this result", measure, self.measures)
         table = self.table[self.table["measure"] == measure]
-        table = table[table["pooling"] == (pooling or self.default_pool)]
+        table = table[table["pooling"] == (pools or self.default_pool)]
         kept = ["language", "layer", "before", "after", "difference", "low", "high", "n", "p_holm", "change"]
         return table.rename(columns={"language_b": "language"})[kept].reset_index(drop=True)
 
-    def figure(self, measure: str | None = None, pooling: str | None = None) -> go.Figure:
+    def figure(self, measure: str | None = None, pools: str | None = None) -> go.Figure:
         """The change of one measure, language by layer.
 
         Args:
             measure: its name; by default linear CKA, or the first there is.
-            pooling: its name; by default `default_pool`.
+            pools: name of one; by default `default_pool`.
         """
         from latentlang.figures.change_map import alignment_map, change_figure
 
         name = measure or ("cka" if "cka" in self.measures else self.measures[0])
         return change_figure(
-            [alignment_map(self, name, pooling)], self.provenance, seen_languages=self.seen_languages
+            [alignment_map(self, name, pools)], self.provenance, seen_languages=self.seen_languages
         )
 
     def _content(self) -> dict[str, pd.DataFrame | bytes]:

@@ -328,7 +328,7 @@ class _Run:
 
         def compute(folder: Path) -> PCAResult:
             result = compare_pca(
-                *self._stores(), pool=self.pools[0], progress=self._told("principal components")
+                *self._stores(), pools=self.pools[0], progress=self._told("principal components")
             )
             result.save(folder)
             return result

@@ -73,7 +73,7 @@ class Alignment(Protocol):
     def default_pool(self) -> str:
         """The pooling that is shown first."""
 
-    def rows(self, measure: str, pooling: str | None = None) -> pd.DataFrame:
+    def rows(self, measure: str, pools: str | None = None) -> pd.DataFrame:
         """The rows of one measure under one pooling."""
 
 

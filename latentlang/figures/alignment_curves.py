@@ -40,7 +40,7 @@ def alignment_curves(
     *,
     measure: str | None = None,
     pairs: Sequence[tuple[str, str]] | None = None,
-    pooling: str | None = None,
+    pools: str | None = None,
 ) -> go.Figure:
     """Draw alignment over layers, a panel for each pair, or for each measure where there is one pair.
 
@@ -52,13 +52,13 @@ def alignment_curves(
         measure: its name; by default the first, or all where one pair is drawn.
         pairs: which pairs; by default all, or the first `MOST_PANELS` where there are more (those with the pivot or
             with English first).
-        pooling: the one drawn with its bands; by default ``"mean"``.
+        pools: the one drawn with its bands; by default ``"mean"``.
 
     Raises:
         InputError: no such pair, measure or pooling, or nothing to draw.
     """
     chosen = _pairs(result, pairs)
-    pool = pooling or result.default_pool
+    pool = pools or result.default_pool
     measures = (
         [measure]
         if measure is not None

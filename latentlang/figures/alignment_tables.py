@@ -34,7 +34,7 @@ def alignment_table(
     results: AlignmentResult | Mapping[str, AlignmentResult],
     *,
     measure: str = "pearson_pc1",
-    pooling: str | None = None,
+    pools: str | None = None,
     layers: Sequence[int] | None = None,
 ) -> go.Figure:
     """Write pairs and layers as a table of numbers, with what prompt length leaves of each.
@@ -42,14 +42,14 @@ def alignment_table(
     Args:
         results: an alignment, or several by name (``{"base": ..., "tuned": ...}``), which stand side by side.
         measure: its name.
-        pooling: by default ``"mean"``, the paper's.
+        pools: by default ``"mean"``, the paper's.
         layers: which; by default up to eight in even steps.
 
     Raises:
         InputError: no such measure, pooling or layer.
     """
     named = dict(results) if isinstance(results, Mapping) else {"": results}
-    table = paper_table(results, measure=measure, pooling=pooling)
+    table = paper_table(results, measure=measure, pools=pools)
     there = sorted({int(layer) for layer in table["layer"]})
     chosen = list(layers) if layers is not None else layer_ticks(there, _MOST_LAYERS)
     chosen = [layer for layer in chosen if layer in there] if layers is None else chosen
@@ -72,7 +72,7 @@ def alignment_table(
             cells.append([_cell(*row) for row in numbers])
             colours.append([MUTED if "chance" in own else INK for own in flags])
     models = dict.fromkeys(safe(shortened(result.provenance.model, 48)) for result in named.values())
-    pool = pooling or first.default_pool
+    pool = pools or first.default_pool
     figure = go.Figure(
         go.Table(
             columnwidth=[2.4, *([1.0] * (len(header) - 1))],

@@ -76,7 +76,7 @@ class AlignmentChanges(Protocol):
     def pivot(self) -> str:
         """Code of the pivot language."""
 
-    def map(self, measure: str, pooling: str | None = None) -> pd.DataFrame:
+    def map(self, measure: str, pools: str | None = None) -> pd.DataFrame:
         """The same columns."""
 
 
@@ -128,13 +128,13 @@ def lens_map(lens: LensChanges, curve: str) -> ChangeMap:
     return ChangeMap(title, meaning, lens.map(curve))
 
 
-def alignment_map(alignment: AlignmentChanges, measure: str, pooling: str | None = None) -> ChangeMap:
+def alignment_map(alignment: AlignmentChanges, measure: str, pools: str | None = None) -> ChangeMap:
     """The change of a measure of alignment with the pivot language.
 
     Args:
         alignment: an `AlignmentComparison`.
         measure: its name.
-        pooling: by default the comparison's own.
+        pools: by default the comparison's own.
     """
     name = plain_name(alignment.pivot)
     title, meaning = {
@@ -150,7 +150,7 @@ def alignment_map(alignment: AlignmentChanges, measure: str, pooling: str | None
         f"{name}: {find_measure(measure).words}",
         f"{find_measure(measure).words}, with {name}",
     )
-    return ChangeMap(title, meaning, alignment.map(measure, pooling))
+    return ChangeMap(title, meaning, alignment.map(measure, pools))
 
 
 def comparison_maps(result: Comparison) -> list[ChangeMap]:

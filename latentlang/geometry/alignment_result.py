@@ -93,23 +93,23 @@ class AlignmentResult(Result):
         named = self.table[["language_a", "language_b"]].drop_duplicates()
         return tuple((str(a), str(b)) for a, b in named.itertuples(index=False))
 
-    def rows(self, measure: str, pooling: str | None = None) -> pd.DataFrame:
+    def rows(self, measure: str, pools: str | None = None) -> pd.DataFrame:
         """The rows of one measure under one pooling.
 
         Args:
             measure: its name.
-            pooling: by default ``"mean"`` (the reference paper's) where the table has it, else the first.
+            pools: by default ``"mean"`` (the reference paper's) where the table has it, else the first.
 
         Raises:
             InputError: the table has no such measure or pooling.
         """
         if measure not in self.measures:
             raise unknown("measure of this result", measure, self.measures)
-        pooling = pooling or self.default_pool
-        if pooling not in self.pools:
-            raise unknown("pooling of this result", pooling, self.pools)
+        pool = pools or self.default_pool
+        if pool not in self.pools:
+            raise unknown("pooling of this result", pool, self.pools)
         table = self.table
-        return table[(table["measure"] == measure) & (table["pooling"] == pooling)]
+        return table[(table["measure"] == measure) & (table["pooling"] == pool)]
 
     @property
     def default_pool(self) -> str:
@@ -173,16 +173,16 @@ class AlignmentResult(Result):
 
 
 def by_language(
-    result: AlignmentResult, *, measure: str = "pearson_pc1", pooling: str | None = None
+    result: AlignmentResult, *, measure: str = "pearson_pc1", pools: str | None = None
 ) -> pd.DataFrame:
     """Languages by languages, the mean over layers; NaN on the diagonal and where a pair was not measured.
 
     Args:
         result: an alignment.
         measure: its name. What is measured one way and back (``retrieval_ab``) is read from row to column.
-        pooling: as of `AlignmentResult.rows`.
+        pools: as of `AlignmentResult.rows`.
     """
-    rows = result.rows(measure, pooling)
+    rows = result.rows(measure, pools)
     there = set(rows["language_a"].astype(str)) | set(rows["language_b"].astype(str))
     codes = pd.Index([code for code in result.provenance.languages if code in there])
     table = pd.DataFrame(float("nan"), index=codes, columns=codes)
@@ -190,7 +190,7 @@ def by_language(
     for name, returning in ((measure, False), (back, True)):
         if name not in result.measures:
             continue
-        own = result.rows(name, pooling)
+        own = result.rows(name, pools)
         mean = (
             own.groupby(["language_a", "language_b"], observed=True, sort=False)["value"].mean().reset_index()
         )
@@ -210,7 +210,7 @@ def paper_table(
     results: AlignmentResult | Mapping[str, AlignmentResult],
     *,
     measure: str = "pearson_pc1",
-    pooling: str | None = None,
+    pools: str | None = None,
 ) -> pd.DataFrame:
     """Pairs and layers side by side, as in Tables 8 to 11 of Zhang et al. 2024.
 
@@ -218,7 +218,7 @@ def paper_table(
         results: an alignment, or several by name (``{"base": ..., "tuned": ...}``), which then stand in columns of
             their own.
         measure: its name.
-        pooling: as of `AlignmentResult.rows`.
+        pools: as of `AlignmentResult.rows`.
 
     Returns:
         Columns ``layer, pair`` (``en-de``), then per result its value under its name (``value`` where there is one
@@ -236,7 +236,7 @@ def paper_table(
     joined: pd.DataFrame | None = None
     order: dict[str, int] = {}
     for name, result in named.items():
-        rows = result.rows(measure, pooling)
+        rows = result.rows(measure, pools)
         pairs = rows["language_a"].astype(str) + "-" + rows["language_b"].astype(str)
         for pair in pairs:
             order.setdefault(pair, len(order))

@@ -151,7 +151,7 @@ def alignment(
     total, done = len(chosen) * len(poolings), 0
     for layer in chosen:
         for pool in poolings:
-            view = opened.layer(layer, pool=pool)
+            view = opened.layer(layer, pools=pool)
             kept = LayerRows(view, pairing.kept, where)
             axes = fit(kept, components, state="base") if plan.needs_axes else None
             for job in jobs:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlang.activations import ActivationStore, open_store
-from latentlang.arguments import check_count, ranges
+from latentlang.arguments import check_count, one_name, ranges
 from latentlang.errors import InputError, shown, unknown
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.features import working_device
@@ -41,7 +41,7 @@ def pca(
     store: Store,
     *,
     layers: Layers = "all",
-    pool: str | None = None,
+    pools: str | Sequence[str] | None = None,
     components: int | None = None,
     languages: Languages | None = None,
     basis: PCAResult | None = None,
@@ -59,14 +59,14 @@ def pca(
 
     As in the paper, the vectors are by default the mean over *all* tokens of the prompt, so that they carry the
     few-shot prefix, the beginning token and, through 1/T, the prompt's length; pools that leave these out are used
-    where the store has them (``pool="question"``). One thing differs from the published code: its last layer is Hugging
+    where the store has them (``pools="question"``). One thing differs from the published code: its last layer is Hugging
     Face's ``hidden_states[-1]``, which has gone through the final norm, and a store's has not. All other layers are the
     same.
 
     Args:
         store: an open store, or its folder.
         layers: ``"all"``, or numbers of layers.
-        pool: by default that of `basis`, or ``"mean"``.
+        pools: name of one pool; by default that of `basis`, or ``"mean"``.
         components: number of axes, any; by default as many as `basis` has, or 2.
         languages: codes or groups; by default all in the store. Only their prompts shape the axes.
         basis: an earlier PCA to project on (before and after tuning in one picture), instead of fitting new axes.
@@ -88,7 +88,7 @@ def pca(
     chosen = chosen_layers(layers, opened.layers if basis is None else _common_layers(opened, basis))
     count = _components(components, basis)
     check_components(count, opened.d_model, held=len(opened) * len(chosen))
-    pool = _pool(pool, basis)
+    pool = _pool(None if pools is None else one_name(pools, "pool"), basis)
     where = working_device(device)
     frame = opened.frame()
     codes = chosen_languages(languages, frame["language"])
@@ -96,7 +96,7 @@ def pca(
     prompts = _prompts(frame, kept, state)
     bases, scores, explained = [], [], []
     for done, layer in enumerate(chosen):
-        rows = LayerRows(opened.layer(layer, pool=pool, site=stream), kept, where)
+        rows = LayerRows(opened.layer(layer, pools=pool, site=stream), kept, where)
         axes = (
             fit(rows, count, state=state, method=method) if basis is None else basis.basis(layer).first(count)
         )

@@ -35,19 +35,19 @@ def peaks(result: AlignmentResult) -> pd.DataFrame:
     return best.drop(columns="apart").sort_index(ignore_index=True)
 
 
-def finding(result: AlignmentResult, *, measure: str | None = None, pooling: str | None = None) -> str:
+def finding(result: AlignmentResult, *, measure: str | None = None, pools: str | None = None) -> str:
     """One measure under one pooling, in a few sentences: how high, what chance gives, what length leaves.
 
     Args:
         result: an alignment.
         measure: its name; by default the first of the result.
-        pooling: as of `AlignmentResult.rows`.
+        pools: as of `AlignmentResult.rows`.
 
     Raises:
         InputError: the result has no such measure or pooling.
     """
     name = measure or result.measures[0]
-    pool = pooling or result.default_pool
+    pool = pools or result.default_pool
     rows = result.rows(name, pool)
     kind = find_measure(name)
     best = peaks(result)

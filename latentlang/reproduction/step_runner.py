@@ -191,7 +191,7 @@ class Runner:
             self.run(harvest_for(step, self._bench.harvests, base=base)) for base in (True, False)
         )
         result = compare_pca(
-            before, after, layers=step.layers, languages=step.languages, pool=POOL, progress=self._told(step)
+            before, after, layers=step.layers, languages=step.languages, pools=POOL, progress=self._told(step)
         )
         return _saved(result, step, folder)
 

@@ -29,7 +29,7 @@ def test_safetensors_holds_a_tensor_per_layer_and_pool(tmp_path: Path, dtype: to
     assert set(everything) == {f"resid.{layer:03d}.{pool}" for layer in LAYERS for pool in POOLS}
     for (layer, pool), wanted in kept.items():
         assert torch.equal(everything[f"resid.{layer:03d}.{pool}"], wanted)
-    some = load_file(store.export(str(tmp_path / "some"), layers=[7, 0], pool="last", format="safetensors"))
+    some = load_file(store.export(str(tmp_path / "some"), layers=[7, 0], pools="last", format="safetensors"))
     assert set(some) == {"resid.000.last", "resid.007.last"}
     assert torch.equal(some["resid.007.last"], kept[7, "last"])
 
@@ -37,12 +37,12 @@ def test_safetensors_holds_a_tensor_per_layer_and_pool(tmp_path: Path, dtype: to
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_numpy_holds_one_array(tmp_path: Path, dtype: torch.dtype) -> None:
     store, kept = stored(tmp_path, dtype)
-    found = np.load(store.export(tmp_path / "some.npy", layers=(0, 7), pool="mean"), allow_pickle=False)
+    found = np.load(store.export(tmp_path / "some.npy", layers=(0, 7), pools="mean"), allow_pickle=False)
     wanted = torch.stack([kept[0, "mean"], kept[7, "mean"]])
     wanted = wanted.float() if dtype == torch.bfloat16 else wanted
     assert found.dtype == wanted.numpy().dtype
     assert np.array_equal(found, wanted.numpy())
-    one = np.load(store.export(tmp_path / "one.npy", layers=3, pool="last"))
+    one = np.load(store.export(tmp_path / "one.npy", layers=3, pools="last"))
     assert one.shape == (1, 11, 5)
 
 
@@ -51,9 +51,9 @@ def test_numpy_holds_one_array(tmp_path: Path, dtype: torch.dtype) -> None:
     [
         ("a.npy", {}, "a numpy file holds one array; say which pool: mean, last"),
         ("a.csv", {}, "unknown format 'csv'"),
-        ("a.npy", {"layers": [1], "pool": "mean"}, "the store has no layer 1; it has 0, 3, 7"),
-        ("a.npy", {"layers": [], "pool": "mean"}, "nothing to export"),
-        ("a.safetensors", {"pool": "question"}, "unknown pool 'question'"),
+        ("a.npy", {"layers": [1], "pools": "mean"}, "the store has no layer 1; it has 0, 3, 7"),
+        ("a.npy", {"layers": [], "pools": "mean"}, "nothing to export"),
+        ("a.safetensors", {"pools": "question"}, "unknown pool 'question'"),
         ("no/such/a.safetensors", {}, "cannot write"),
     ],
 )

@@ -55,7 +55,7 @@ def test_what_is_stored_is_what_reading_one_prompt_at_a_time_gives(
             [lm.activations([prompt], pools=pool, share_prefix=False).resid for prompt in prompts]
         ).float()
         for place, layer in enumerate(store.layers):
-            found = store.layer(layer, pool=pool).tensor().float()
+            found = store.layer(layer, pools=pool).tensor().float()
             assert float((found - alone[:, place]).abs().max()) <= allowed * float(alone.abs().max())
 
 
@@ -262,8 +262,8 @@ def test_the_adapter_on_and_off_are_two_models(tmp_path: Path) -> None:
         ll.harvest(lm, prompts, out=tmp_path / "base")
     tuned = ll.harvest(lm, prompts, out=tmp_path / "tuned")
     assert tuned.provenance.adapter == "default"
-    assert not torch.equal(tuned.layer(3, pool="mean")[:], base.layer(3, pool="mean")[:])
-    assert torch.equal(tuned.layer(0, pool="mean")[:], base.layer(0, pool="mean")[:])
+    assert not torch.equal(tuned.layer(3, pools="mean")[:], base.layer(3, pools="mean")[:])
+    assert torch.equal(tuned.layer(0, pools="mean")[:], base.layer(0, pools="mean")[:])
 
 
 def test_which_adapters_are_on_and_how_strongly_makes_another_model(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_which_adapters_are_on_and_how_strongly_makes_another_model(tmp_path: Pa
         ll.harvest(lm, prompts, out=tmp_path / "fr")
     both = ll.harvest(lm, prompts, out=tmp_path / "both")
     assert both.provenance.adapter == "fr + de"
-    assert not torch.equal(first.layer(3, pool="mean")[:], both.layer(3, pool="mean")[:])
+    assert not torch.equal(first.layer(3, pools="mean")[:], both.layer(3, pools="mean")[:])
     model.set_adapter("fr")
     ll.harvest(lm, prompts, out=tmp_path / "fr")
     for part in model.modules():
@@ -347,11 +347,11 @@ def test_the_last_layer_can_be_stored_behind_the_norm(tmp_path: Path, share: boo
         with torch.inference_mode():
             states = model.model(ids, output_hidden_states=True).hidden_states[-1][0]
         for pool, expected in (("mean", states.mean(0)), ("last", states[-1])):
-            torch.testing.assert_close(normed.layer(depth, pool=pool)[row], expected, rtol=1e-4, atol=1e-5)
-            assert not torch.allclose(plain.layer(depth, pool=pool)[row], expected, atol=1e-2)
+            torch.testing.assert_close(normed.layer(depth, pools=pool)[row], expected, rtol=1e-4, atol=1e-5)
+            assert not torch.allclose(plain.layer(depth, pools=pool)[row], expected, atol=1e-2)
     for layer in range(depth):
         for pool in ("mean", "last"):
-            assert torch.equal(plain.layer(layer, pool=pool)[:], normed.layer(layer, pool=pool)[:])
+            assert torch.equal(plain.layer(layer, pools=pool)[:], normed.layer(layer, pools=pool)[:])
     assert normed.provenance.settings["normed_last"] is True
     with pytest.raises(InputError, match="normed last True there, none here"):
         ll.harvest(model, task, out=tmp_path / "normed", **options)

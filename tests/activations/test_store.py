@@ -41,7 +41,7 @@ def test_what_is_read_is_what_was_written(
         assert store.layers == tuple(sorted(layers))
         store.verify()
         for (layer, pool), wanted in kept.items():
-            view = store.layer(layer, pool=pool)
+            view = store.layer(layer, pools=pool)
             assert view.shape == (rows, d_model) == (len(view), store.d_model)
             assert view.dtype == dtype
             assert torch.equal(view.tensor(), wanted)
@@ -136,22 +136,22 @@ def test_a_store_says_what_it_holds(tmp_path: Path) -> None:
         tmp_path, frame=table(3), tensors=numbers(3, 2, layers=(0, 1, 2), pools=("mean", "last"))
     )
     assert "3 prompts, layers 0-2, pools mean, last, float32 [2]" in repr(store)
-    assert "resid, layer 1, last, [3, 2]" in repr(store.layer(1, pool="last"))
+    assert "resid, layer 1, last, [3, 2]" in repr(store.layer(1, pools="last"))
 
 
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda store: store.layer(5, pool="mean"), "the store has no layer 5; it has 0-2"),
+        (lambda store: store.layer(5, pools="mean"), "the store has no layer 5; it has 0-2"),
         (lambda store: store.layer(1), "say which pool is meant: mean, last"),
-        (lambda store: store.layer(1, pool="maen"), "did you mean 'mean'"),
-        (lambda store: store.layer(1, pool="mean", site="mlp_out"), "unknown site 'mlp_out'"),
-        (lambda store: store.layer(1, pool="mean")[[0, 3]], "there is no row 3; the store has 3 prompts"),
+        (lambda store: store.layer(1, pools="maen"), "did you mean 'mean'"),
+        (lambda store: store.layer(1, pools="mean", site="mlp_out"), "unknown site 'mlp_out'"),
+        (lambda store: store.layer(1, pools="mean")[[0, 3]], "there is no row 3; the store has 3 prompts"),
         (
-            lambda store: store.layer(1, pool="mean")[[True, False]],
+            lambda store: store.layer(1, pools="mean")[[True, False]],
             "a mask of 2 rows was given for 3 prompts",
         ),
-        (lambda store: next(store.layer(1, pool="mean").batches(0)), "size must be at least 1, not 0"),
+        (lambda store: next(store.layer(1, pools="mean").batches(0)), "size must be at least 1, not 0"),
     ],
 )
 def test_what_the_store_does_not_hold_is_said(tmp_path: Path, ask: Any, message: str) -> None:
@@ -343,3 +343,12 @@ def test_lengths_of_a_table_are_numbers(tmp_path: Path) -> None:
             tmp_path / f"{name} {value}", frame=table(3).assign(**{name: value}), tensors=GOOD
         )
         assert len(store.frame()) == 3
+
+
+def test_one_pool_may_come_in_a_list_and_several_are_refused(tmp_path: Path) -> None:
+    store = write_store(tmp_path, frame=table(3), tensors=numbers(3, 2, layers=(1,), pools=("mean", "last")))
+    assert torch.equal(store.layer(1, pools=["mean"])[:], store.layer(1, pools="mean")[:])
+    with pytest.raises(InputError, match="one pool is needed here, not mean, last"):
+        store.layer(1, pools=["mean", "last"])
+    with pytest.raises(InputError, match="one pool is needed here, not none"):
+        store.layer(1, pools=[])

@@ -36,7 +36,7 @@ def test_a_store_of_several_languages(run, tmp_path):
     model = ll.load("pocket")
     for pool in store.pools:
         wanted = model.activations(prompts, pools=pool).resid
-        torch.testing.assert_close(store.layer(5, pool=pool).tensor(), wanted[:, 5], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(store.layer(5, pools=pool).tensor(), wanted[:, 5], rtol=1e-5, atol=1e-5)
 
 
 def test_the_same_command_again_runs_nothing(run, tmp_path):

@@ -227,7 +227,7 @@ def test_text_from_data_is_escaped(tmp_path):
         (alignment_heatmap, {"pools": ["last"]}, "unknown pooling of this result 'last'"),
         (alignment_heatmap, {"pools": []}, "no alignment to draw"),
         (alignment_curves, {"pairs": [("en", "ja")]}, "no pair 'en-ja'"),
-        (alignment_curves, {"pooling": "last"}, "unknown pooling of this result 'last'"),
+        (alignment_curves, {"pools": "last"}, "unknown pooling of this result 'last'"),
         (alignment_table, {"layers": [9]}, "no layer 9"),
         (alignment_table, {"measure": "mutual_knn"}, "unknown measure of this result 'mutual_knn'"),
     ],

@@ -106,9 +106,9 @@ def test_values_are_those_of_the_stores_vectors(tmp_path):
     assert result.layers == (0, 3)
     assert result.pools == ("mean", "mean_no_bos", "question")
     frame = opened.frame()
-    axes = pca(opened, pool="question", components=2).table
+    axes = pca(opened, pools="question", components=2).table
     for layer in (0, 3):
-        rows = opened.layer(layer, pool="question").tensor()
+        rows = opened.layer(layer, pools="question").tensor()
         own = {
             code: rows[(frame["language"] == code).to_numpy().nonzero()[0].tolist()].double()
             for code in codes
@@ -200,7 +200,7 @@ def test_prompts_that_are_the_same_count_once(tmp_path):
 def test_vectors_that_do_not_vary_are_flagged_and_spoil_nothing_else(tmp_path):
     opened = planted.store(tmp_path / "s", ("en", "de", "hi"), items=30, shared=1)
     frame = opened.frame()
-    rows = opened.layer(1, pool="mean").tensor().clone()
+    rows = opened.layer(1, pools="mean").tensor().clone()
     rows[frame.index[frame["language"] == "hi"].tolist()] = 0.3
     flat = write_store(tmp_path / "flat", frame=frame, tensors={(0, "mean"): rows})
     result = alignment(flat, permutations=9, resamples=4)

@@ -38,7 +38,7 @@ def test_the_summary_is_the_mean_over_pairs(result):
 
 
 def test_languages_by_languages_is_the_mean_over_layers(result):
-    table = by_language(result, measure="cka", pooling="question")
+    table = by_language(result, measure="cka", pools="question")
     assert list(table.index) == list(table.columns) == ["en", "de", "hi"]
     rows = result.rows("cka", "question")
     mean = rows[(rows["language_a"] == "en") & (rows["language_b"] == "hi")]["value"].mean()
@@ -55,7 +55,7 @@ def test_the_papers_table_has_base_and_tuned_side_by_side(result):
     assert list(alone.columns[:3]) == ["layer", "pair", "value"]
     assert alone["pair"].tolist() == ["en-de", "en-hi", "de-hi"] * 2
     assert alone["layer"].tolist() == [0] * 3 + [2] * 3
-    both = paper_table({"base": result, "tuned": result}, measure="cka", pooling="question")
+    both = paper_table({"base": result, "tuned": result}, measure="cka", pools="question")
     pd.testing.assert_series_equal(both["base"], both["tuned"], check_names=False)
     assert "tuned p" in both.columns
     assert len(both) == 6

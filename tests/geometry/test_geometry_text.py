@@ -28,7 +28,7 @@ def test_length_that_explains_all_is_said(lengthy):
 
 
 def test_chance_is_called_chance(lengthy):
-    text = finding(lengthy, measure="cka", pooling="question")
+    text = finding(lengthy, measure="cka", pools="question")
     assert (
         text.endswith("No pair is above chance there.") or "of 3 pairs are above chance there, 0 also" in text
     )

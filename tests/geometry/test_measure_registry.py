@@ -63,7 +63,7 @@ def test_a_measure_of_ones_own_is_computed_with_null_interval_and_length(paired_
     result = ll.alignment(store, measures="paired_cosine,cka", **QUICK)
     assert result.measures == ("cka", "paired_cosine")
     rows = result.rows("paired_cosine")
-    frame, view = store.frame(), store.layer(1, pool="mean")
+    frame, view = store.frame(), store.layer(1, pools="mean")
     vectors = {
         code: view[np.flatnonzero(frame["language"].astype(str) == code)].double() for code in ("en", "de")
     }

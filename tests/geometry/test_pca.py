@@ -201,7 +201,7 @@ def test_only_the_languages_asked_for_shape_the_axes(tmp_path):
 
 def test_layers_and_pools_are_those_asked_for(tmp_path):
     store = small_store(tmp_path / "s", pools=("mean", "last"))
-    result = pca(store, layers=[2, 0, 2], pool="last")
+    result = pca(store, layers=[2, 0, 2], pools="last")
     assert result.layers == (0, 2) and set(result.table["layer"]) == {0, 2}
     assert pca(store, layers=1).layers == (1,)
     assert result.provenance.settings["pool"] == "last"
@@ -383,7 +383,7 @@ def test_a_number_that_is_not_finite_is_named_with_its_row(tmp_path, bad, method
         ({"layers": [7]}, "there is no layer 7 to read; there are 0-2"),
         ({"layers": []}, "no layer was chosen"),
         ({"layers": "some"}, "layers must be 'all' or numbers"),
-        ({"pool": "max"}, "unknown pool 'max'"),
+        ({"pools": "max"}, "unknown pool 'max'"),
         ({"languages": "ja"}, "unknown language of this store 'ja'; known: de, en"),
         ({"languages": "klingonish"}, "unknown language 'klingonish'"),
         ({"components": 0}, "components must be at least 1, not 0"),
@@ -404,7 +404,7 @@ def test_axes_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InputError, match="width 6, not 5; they belong to another model"):
         pca(small_store(tmp_path / "narrow", width=5), basis=first)
     with pytest.raises(InputError, match="fitted on pool 'mean'; 'last' cannot"):
-        pca(tmp_path / "s", basis=first, pool="last")
+        pca(tmp_path / "s", basis=first, pools="last")
     with pytest.raises(InputError, match="the basis has 2 components; 3 were asked for"):
         pca(tmp_path / "s", basis=first, components=3)
     with pytest.raises(InputError, match="the basis is of layers 0-2"):

@@ -129,7 +129,7 @@ def test_the_correlations_are_those_of_one_pca_over_all_languages(done):
     table = pd.read_csv(done.folder / "pear.csv")
     for state, opened in stores.items():
         layer = int(table.layer.iloc[0])
-        values = opened.layer(layer, pool="mean").tensor().double().numpy()
+        values = opened.layer(layer, pools="mean").tensor().double().numpy()
         codes = opened.frame()["language"].to_numpy()
         kept = np.isin(codes, ["en", "de", "sw"])
         centred = values[kept] - values[kept].mean(0)

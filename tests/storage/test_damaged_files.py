@@ -237,7 +237,7 @@ def test_stores(tmp_path: Path) -> None:
     def load() -> object:
         found = open_store(folder)
         found.frame()
-        return found.layer(found.layers[0], pool=found.pools[0]).tensor()
+        return found.layer(found.layers[0], pools=found.pools[0]).tensor()
 
     spoilt_json(folder / "manifest.json", load)
     spoilt_json(folder / "metadata.json", load)
