@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from einops import rearrange
 
 from latentlang.activations.manifest import MANIFEST, PROMPTS, Manifest, differences, read_manifest
 from latentlang.activations.prompt_tokens import PromptTokens
@@ -283,7 +284,10 @@ def _fill(
 
 def _piece(reading: ActivationBatch, shard: int, layout: Layout) -> Piece:
     """What is stored of a batch, on its way to the memory."""
-    parts = [reading.sites[name].flatten(1, 2).to(layout.torch_dtype) for name in layout.sites]
+    parts = [
+        rearrange(reading.sites[name], "batch layer pool d -> batch (layer pool) d").to(layout.torch_dtype)
+        for name in layout.sites
+    ]
     values = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     if values.device.type != "cuda":
         return Piece(shard, reading.index.cpu(), values.cpu())

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from latentlang.errors import InputError
@@ -39,13 +40,19 @@ def pearson(scores: Tensor, pairs: Pairs, draws: Draws) -> Measured:
     sizes = centred.norm(dim=1, keepdim=True)
     flat = sizes <= 1e-9 * scores.norm(dim=1, keepdim=True)
     unit = torch.where(flat, torch.nan, centred / sizes.clamp_min(_LEAST))
-    left = unit[pairs.lefts].permute(2, 0, 1)  # [component, left, item]
-    right = unit[pairs.rights].permute(2, 1, 0)  # [component, item, right]
+
+    def sides(units: Tensor) -> tuple[Tensor, Tensor]:
+        """Those that are first and those that are second, as factors of a product over items."""
+        return (
+            rearrange(units[pairs.lefts], "left item component -> component left item"),
+            rearrange(units[pairs.rights], "right item component -> component item right"),
+        )
 
     def between(product: Tensor) -> Tensor:
         """``[component, left, right]`` to ``[component, pair]``."""
-        return pairs.pick(product.permute(1, 2, 0)).T
+        return pairs.pick(rearrange(product, "component left right -> left right component")).T
 
+    left, right = sides(unit)
     values = between(left @ right)
     null = values.new_empty(len(draws.permutations), *values.shape)
     for row, permutation in enumerate(draws.permutations):
@@ -55,7 +62,8 @@ def pearson(scores: Tensor, pairs: Pairs, draws: Draws) -> Measured:
         part = unit[:, half]
         part = part - part.mean(1, keepdim=True)
         part = part / part.norm(dim=1, keepdim=True).clamp_min(_LEAST)
-        halves[row] = between(part[pairs.lefts].permute(2, 0, 1) @ part[pairs.rights].permute(2, 1, 0))
+        first, second = sides(part)
+        halves[row] = between(first @ second)
     return Measured(component_names("pearson", scores.shape[2]), values, null, halves)
 
 
@@ -91,25 +99,30 @@ def cka(features: Features, pairs: Pairs, draws: Draws) -> Measured:
     first. With nothing regressed out this changes nothing.
     """
     centred = _u_centred(_grams(features))
-    sizes = centred.flatten(1).double().norm(dim=1)
+    sizes = rearrange(centred, "language i j -> language (i j)").double().norm(dim=1)
     # Each item pair is in the matrix twice.
-    unit = centred / (sizes / 2**0.5).clamp_min(_LEAST)[:, None, None]
+    unit = centred / _of_each((sizes / 2**0.5).clamp_min(_LEAST))
     count = features.items
     upper, lower = torch.triu_indices(count, count, 1, device=unit.device)
-    flat = unit.flatten(1)
+    flat = rearrange(unit, "language i j -> language (i j)")
     left = flat[pairs.lefts][:, upper * count + lower]
-    right = flat[pairs.rights].T.contiguous()  # [cell, right]
+    right = rearrange(flat[pairs.rights], "right cell -> cell right").contiguous()
     values = pairs.pick(left.double() @ right[upper * count + lower].double())
     null = values.new_empty(len(draws.permutations), 1, len(pairs))
     for row, moved in enumerate(draws.permutations):
         cells = moved[upper] * count + moved[lower]
         null[row, 0] = pairs.pick(left @ right.index_select(0, cells))
     halves = values.new_empty(len(draws.halves), 1, len(pairs))
-    grams = _grams(features).flatten(1).T.contiguous() if len(draws.halves) else flat
+    # Cells first, so that those of a half sample are whole rows.
+    grams = (
+        rearrange(_grams(features), "language i j -> (i j) language").contiguous()
+        if len(draws.halves)
+        else flat
+    )
     for row, half in enumerate(draws.halves):
         cells = (half[:, None] * count + half).flatten()
-        part = grams.index_select(0, cells).T.reshape(-1, len(half), len(half))
-        part = _u_centred(part).flatten(1)
+        part = rearrange(grams.index_select(0, cells), "(i j) language -> language i j", i=len(half))
+        part = rearrange(_u_centred(part), "language i j -> language (i j)")
         part = part / part.norm(dim=1, keepdim=True).clamp_min(_LEAST)
         halves[row, 0] = pairs.pick(part[pairs.lefts] @ part[pairs.rights].T)
     return Measured(("cka",), values[None], null, halves)
@@ -247,7 +260,7 @@ def _means(features: Features, weights: Tensor) -> Iterator[tuple[Tensor, Tensor
     for some in weights.split(size):
         own = torch.stack([some @ rows.double() for rows in features.rows], 1)
         within = some @ features.squares.T - own.square().sum(2)
-        yield own + some.sum(1)[:, None, None] * features.centroids, within
+        yield own + rearrange(some.sum(1), "draw -> draw 1 1") * features.centroids, within
 
 
 def _squared_distances(points: Tensor, pairs: Pairs) -> Tensor:
@@ -271,8 +284,13 @@ def _grams(features: Features) -> Tensor:
         columns = features.removed
         freedom = features.items - 1 - (columns.square().sum(1) > 0.5).sum(1)
         # tr(K) M / m with M = I - 1 1'/n - Q Q'; U-centring ignores the first two terms.
-        gram = gram + (traces / freedom)[:, None, None] * (columns @ columns.mT)
-    return (gram / (traces / features.items).clamp_min(_LEAST)[:, None, None]).float()
+        gram = gram + _of_each(traces / freedom) * (columns @ columns.mT)
+    return (gram / _of_each((traces / features.items).clamp_min(_LEAST))).float()
+
+
+def _of_each(numbers: Tensor) -> Tensor:
+    """One number of each language, beside its matrix."""
+    return rearrange(numbers, "language -> language 1 1")
 
 
 def _u_centred(grams: Tensor) -> Tensor:

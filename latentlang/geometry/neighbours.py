@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
+from einops import einsum, rearrange, reduce
 from torch import Tensor
 
 from latentlang.geometry.features import Features, Measured, Pairs
@@ -33,11 +34,11 @@ def mutual_knn(features: Features, pairs: Pairs, draws: Draws, *, neighbours: in
     """
     count = features.items
     near = neighbours_of(count, neighbours)
-    cosines = features.units @ features.units.mT
+    cosines = einsum(features.units, features.units, "language i d, language j d -> language i j")
     cosines.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
     weights = _membership(cosines, near)
-    flat = weights.flatten(1)
-    left, right = flat[pairs.lefts], flat[pairs.rights].T.contiguous()
+    flat = rearrange(weights, "language i j -> language (i j)")
+    left, right = flat[pairs.lefts], rearrange(flat[pairs.rights], "right cell -> cell right").contiguous()
     values = pairs.pick(left @ right).double() / (count * near)
     null = values.new_empty(len(draws.permutations), 1, len(pairs))
     for row, moved in enumerate(draws.permutations):
@@ -46,7 +47,8 @@ def mutual_knn(features: Features, pairs: Pairs, draws: Draws, *, neighbours: in
     halves = values.new_empty(len(draws.halves), 1, len(pairs))
     for row, half in enumerate(draws.halves):
         fewer = max(1, round(near * len(half) / count))
-        part = _membership(cosines[:, half[:, None], half], fewer).flatten(1)
+        part = _membership(cosines[:, half[:, None], half], fewer)
+        part = rearrange(part, "language i j -> language (i j)")
         halves[row, 0] = pairs.pick(part[pairs.lefts] @ part[pairs.rights].T) / (len(half) * fewer)
     return Measured(("mutual_knn",), values[None], null, halves)
 
@@ -75,7 +77,10 @@ def retrieval(
     for part in pairs.chunks(
         features.items * (4 * features.items + len(draws.permutations) + len(draws.halves))
     ):
-        cosines = features.units[pairs.first[part]] @ features.units[pairs.second[part]].mT
+        units = features.units
+        cosines = einsum(
+            units[pairs.first[part]], units[pairs.second[part]], "pair i d, pair j d -> pair i j"
+        )
         found = _found_both_ways(cosines, draws) if "retrieval" in wanted else []
         if "csls" in wanted:
             own = cosines.topk(near, dim=2, sorted=False).values.mean(2)
@@ -132,7 +137,8 @@ def _precision(nearness: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
         null = (nearest[:, None, :, 0] == draws.permutations).float().mean(2)
     else:
         cells = torch.arange(count, device=nearness.device) * count + draws.permutations
-        null = (top / ties[..., None]).flatten(1)[:, cells.flatten()].view(pairs, -1, count).mean(2)
+        found = rearrange(top / ties[..., None], "pair i j -> pair (i j)")[:, cells.flatten()]
+        null = reduce(found, "pair (draw item) -> pair draw", "mean", item=count)
     # An item is found in a half sample if no candidate that beats its translation is in it.
     masks = draws.masks.to(nearness.dtype).T
     beaten = (nearness > right + EXACT).to(nearness.dtype) @ masks  # [pair, item, draw]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from einops import rearrange
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError, unknown
@@ -155,7 +156,7 @@ def _groups(
     for mask, members in together.items():
         shared = np.frombuffer(mask, bool)
         used = sorted({place for pair in members for place in pair})
-        own = rows[shared][:, used].T
+        own = rearrange(rows[shared][:, used], "item language -> language item")
         groups.append(
             Group(
                 languages=tuple(codes[place] for place in used),

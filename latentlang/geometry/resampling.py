@@ -10,6 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 import torch
+from einops import repeat
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -73,17 +74,18 @@ def draw(
         device: where the draws are put.
     """
     order = np.random.default_rng((seed, 0))
+    drawn = repeat(np.arange(items), "item -> draw item", draw=permutations)
     if strata is None:
-        drawn = order.permuted(np.tile(np.arange(items), (permutations, 1)), axis=1)
+        drawn = order.permuted(drawn, axis=1)
     else:
-        drawn = np.tile(np.arange(items), (permutations, 1))
         for stratum in np.unique(strata):
             members = np.flatnonzero(strata == stratum)
             drawn[:, members] = order.permuted(drawn[:, members], axis=1)
     signs = np.random.default_rng((seed, 1)).choice([-1.0, 1.0], size=(permutations, items))
     half = np.random.default_rng((seed, 2))
     size = items // 2
-    halves = np.sort(half.permuted(np.tile(np.arange(items), (resamples, 1)), axis=1)[:, :size], axis=1)
+    everything = repeat(np.arange(items), "item -> draw item", draw=resamples)
+    halves = np.sort(half.permuted(everything, axis=1)[:, :size], axis=1)
     return Draws(
         permutations=torch.from_numpy(drawn).to(device),
         signs=torch.from_numpy(signs).to(device),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from einops import einsum, rearrange
 from torch import Tensor
 
 from latentlang.geometry.eigen import leading
@@ -137,15 +138,16 @@ def _half(scores: Tensor, rest: Tensor, most: int) -> Subspaces:
 def _measured(space: Subspaces, partners: Tensor, pairs: Pairs, names: tuple[str, ...]) -> Tensor:
     """The measures ``[measure, pair]`` of each language with another's units, whose items may have been permuted."""
     left, right = space.units[pairs.lefts], partners[pairs.rights]
-    wide = left.permute(0, 2, 1).flatten(0, 1) @ right.permute(1, 0, 2).flatten(1)
-    table = wide.view(len(left), left.shape[2], len(right), right.shape[2])
-    cross = pairs.pick(table.permute(0, 2, 1, 3))  # X^T Y of unit columns, [pair, p, q]
+    table = einsum(left, right, "left item p, right item q -> left right p q")
+    cross = pairs.pick(table)  # X^T Y of unit columns, [pair, p, q]
     found = []
     if "svcca" in names:
         fewest = torch.minimum(space.counts[pairs.first], space.counts[pairs.second])
         found.append(_nuclear(cross) / fewest)
     if "procrustes" in names:
-        weighted = space.sizes[pairs.first][:, :, None] * cross * space.sizes[pairs.second][:, None, :]
+        rows = rearrange(space.sizes[pairs.first], "pair p -> pair p 1")
+        columns = rearrange(space.sizes[pairs.second], "pair q -> pair 1 q")
+        weighted = rows * cross * columns
         found.append(1 - _nuclear(weighted))
     return torch.stack(found)
 

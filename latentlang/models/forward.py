@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -346,8 +347,9 @@ def _finish_mean(kept: dict[str, Tensor], batch: list[Item], prefix: CachedPrefi
         for name, values in kept.items():
             sums = values[:, :, number]
             if rows:
-                sums[rows] += prefix.kept[name][0][:, [slots[row] for row in rows]].transpose(0, 1)
-            sums /= counts.to(values.device)[:, None, None]
+                shared = prefix.kept[name][0][:, [slots[row] for row in rows]]
+                sums[rows] += rearrange(shared, "layer prompt d -> prompt layer d")
+            sums /= rearrange(counts.to(values.device), "prompt -> prompt 1 1")
 
 
 def _finish_positions(kept: dict[str, Tensor], positions: Tensor, prefix: CachedPrefix) -> None:
@@ -361,8 +363,10 @@ def _finish_positions(kept: dict[str, Tensor], positions: Tensor, prefix: Cached
         slots = places[positions[rows, columns]]
     for name, values in kept.items():
         if len(rows):
-            values[rows, :, columns] = prefix.kept[name][0][:, slots].transpose(0, 1)
-        values.masked_fill_(absent[:, None, :, None], 0.0)
+            values[rows, :, columns] = rearrange(
+                prefix.kept[name][0][:, slots], "layer kept d -> kept layer d"
+            )
+        values.masked_fill_(rearrange(absent, "prompt kept -> prompt 1 kept 1"), 0.0)
 
 
 @dataclass(frozen=True)

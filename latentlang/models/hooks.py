@@ -33,6 +33,8 @@ class Selector:
     def __call__(self, hidden: Tensor) -> Tensor:
         """The vectors kept of ``[batch, position, d_model]``."""
         weights, index = self._on(hidden.device)
+        # einops.einsum("batch kept position, batch position d -> batch kept d") costs 1.6 times as much on small
+        # batches (benchmarks/einops_cost.py), and this runs in every block of every forward.
         sums = None if weights is None else torch.bmm(weights, hidden.float())
         if index is None:
             assert sums is not None, "a selector keeps positions, sums or both"

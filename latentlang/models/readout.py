@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from einops import rearrange, repeat
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -116,7 +117,7 @@ def read_out(
     if divergence and final is not None:
         resid = torch.cat([resid, final[:, None].to(resid)], dim=1)
     batch, layers, _ = resid.shape
-    normed = model.norm(resid.flatten(0, 1))
+    normed = model.norm(rearrange(resid, "batch layer d -> (batch layer) d"))
     wanted = None if targets is None else _per_row(targets, layers, model.vocab_size).to(normed.device)
     chunks = _Chunks(model, normed)
     one = _First(chunks, sets, wanted, top)
@@ -126,10 +127,10 @@ def read_out(
             f"the logits that {type(model.lm).__name__} gives its residual stream are NaN or infinite in {kind}; load "
             "it with dtype='bf16' or 'fp32'"
         )
-    shape, kept = (batch, layers), layers - int(divergence and final is not None)
+    kept = layers - int(divergence and final is not None)
 
     def shaped(values: Tensor) -> Tensor:
-        return values.unflatten(0, shape)[:, :kept]
+        return rearrange(values, "(batch layer) ... -> batch layer ...", batch=batch, layer=layers)[:, :kept]
 
     found = Readout(
         log_probs=shaped(_sum_sets(one.inside - one.log_total[:, None], sets.members.to(normed.device))),
@@ -156,7 +157,7 @@ def _per_row(targets: Tensor, layers: int, vocabulary: int) -> Tensor:
         if low < 0 or high >= vocabulary:
             bad = low if low < 0 else high
             raise InputError(f"there is no token {bad}; this model has tokens 0 to {vocabulary - 1}")
-    return targets.repeat_interleave(layers, dim=0)
+    return repeat(targets, "batch target -> (batch layer) target", layer=layers)
 
 
 class _Chunks:
@@ -254,11 +255,13 @@ class _Second:
                 for place, own in enumerate(one.target_logits.unbind(1)):
                     self.ranks[:, place] += (logits > own[:, None]).sum(-1)
             if self.kl is not None and self.js is not None:
-                log_p = (logits - one.log_total[:, None]).unflatten(0, (-1, layers))
+                log_p = logits - one.log_total[:, None]
+                log_p = rearrange(log_p, "(batch layer) token -> batch layer token", layer=layers)
                 log_q = log_p[:, -1:]
                 log_m = torch.logaddexp(log_p, log_q) - math.log(2)
-                self.kl += _expected(log_p, log_q).flatten()
-                self.js += (_expected(log_p, log_m) + _expected(log_q, log_m)).flatten() / 2
+                kl, js = _expected(log_p, log_q), (_expected(log_p, log_m) + _expected(log_q, log_m)) / 2
+                self.kl += rearrange(kl, "batch layer -> (batch layer)")
+                self.js += rearrange(js, "batch layer -> (batch layer)")
 
 
 def _expected(log_p: Tensor, log_q: Tensor) -> Tensor:
