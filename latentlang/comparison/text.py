@@ -79,27 +79,8 @@ def words_of(part: str, measure: str, *, pivot: str = "en") -> Words:
                 "The probability of saying the right word: that of its tokens at the last layer, which the model says.",
             ),
         }[measure]
-    found = find_measure(measure)
-    if not found.alignment:
-        return Words(
-            f"the distance between the languages' centroids and {name}'s",
-            f"distance of centroids from {name}",
-            f"Distance of centroids: how far a language's prompts lie from {name}'s as a whole, in units of their "
-            "spread.",
-        )
-    named = {
-        "cka": f"likeness to {name} in layout (linear CKA)",
-        "retrieval_ab": f"the share of translations found from {name} by cosine",
-        "retrieval_ba": f"the share of translations found in {name} by cosine",
-    }.get(measure, f"likeness to {name} by {found.words}")
-    row = {
-        "cka": f"linear CKA with {name}", "retrieval_ab": f"translations found from {name}",
-        "retrieval_ba": f"translations found in {name}",
-    }.get(measure, f"{found.words}, with {name}")  # fmt: skip
-    upper = found.words[:1].upper() + found.words[1:]
-    return Words(
-        named, row, f"{upper}: how alike a language and {name} lay out the same items; mean over layers."
-    )
+    texts = find_measure(measure).compared_with(name)
+    return Words(texts.name, texts.row, texts.sentence)
 
 
 def who(

@@ -104,7 +104,7 @@ def alignment_heatmap(
             raise unknown("pooling of this result", pool, result.pools)
     figure = go.Figure(layout={"template": template()})
     grids = _Grids(result)
-    groups = [_Measured(result, grids, name, shown) for name in measures]
+    groups = [_MeasureGrids(result, grids, name, shown) for name in measures]
     traces: list[dict[str, Any]] = []
     owners: list[int] = []
     for place, group in enumerate(groups):
@@ -146,7 +146,7 @@ class _Grids:
         return found
 
 
-class _Measured:
+class _MeasureGrids:
     """One measure: its grids by pooling, pairs sorted."""
 
     def __init__(self, result: Alignment, grids: _Grids, measure: str, pools: Sequence[str]) -> None:
@@ -248,7 +248,7 @@ def _row(pairs: int) -> tuple[float, float]:
     return _SMALLEST_ROW, _SMALLEST_NAME
 
 
-def _axes(figure: go.Figure, group: _Measured, layers: Sequence[int], pools: Sequence[str]) -> None:
+def _axes(figure: go.Figure, group: _MeasureGrids, layers: Sequence[int], pools: Sequence[str]) -> None:
     width = (1 - _GAP * (len(pools) - 1)) / len(pools)
     headings: list[dict[str, Any]] = []
     for place, pool in enumerate(pools):
@@ -276,7 +276,7 @@ def _frame(
     figure: go.Figure,
     result: Alignment,
     measures: Sequence[str],
-    groups: Sequence[_Measured],
+    groups: Sequence[_MeasureGrids],
     owners: Sequence[int],
 ) -> None:
     height, _ = _row(len(groups[0].names))

@@ -137,20 +137,8 @@ def alignment_map(alignment: AlignmentChanges, measure: str, pools: str | None =
         pools: by default the comparison's own.
     """
     name = plain_name(alignment.pivot)
-    title, meaning = {
-        "cka": (
-            f"likeness to {name} (CKA)",
-            f"linear CKA with {name}: how alike both languages lay out the same items, 1 being alike",
-        ),
-        "retrieval_ab": (
-            f"translations found from {name}",
-            f"the share of items whose translation is the nearest neighbour of the {name} item by cosine",
-        ),
-    }.get(measure) or (
-        f"{name}: {find_measure(measure).words}",
-        f"{find_measure(measure).words}, with {name}",
-    )
-    return ChangeMap(title, meaning, alignment.map(measure, pools))
+    words = find_measure(measure).compared_with(name)
+    return ChangeMap(words.title, words.meaning, alignment.map(measure, pools))
 
 
 def comparison_maps(result: Comparison) -> list[ChangeMap]:

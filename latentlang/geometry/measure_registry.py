@@ -27,6 +27,27 @@ WAYS = {"ab": "first to second", "ba": "second to first"}
 _COMPONENT = "pc"
 
 
+@dataclass(frozen=True)
+class Comparing:
+    """How alignment with the pivot language is spoken of where two states of a model are compared.
+
+    Each may hold ``{pivot}``, the pivot's name, and of a measure with directions ``{way}``: from or in.
+
+    Attributes:
+        name: within a sentence.
+        row: in a table.
+        title: of a map of changes.
+        meaning: what the map shows, for its caption.
+        sentence: what the measure is, for the report.
+    """
+
+    name: str
+    row: str
+    title: str
+    meaning: str
+    sentence: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """One measure of alignment.
@@ -40,6 +61,7 @@ class Measure:
         about: the same in a sentence or two, for someone who never saw it.
         compares: what is compared, for a table of all measures; empty: `words`.
         source: where it was first described.
+        comparing: words for a comparison of two states; None: made of `words`.
         sign: 1 where larger values are more aligned, -1 where smaller ones are.
         scale: on which its interval is made: ``correlation`` (at most 1), ``share`` (of items, in [0, 1]),
             ``distance`` (in [0, 1]) or ``ratio`` (not negative).
@@ -63,6 +85,7 @@ class Measure:
     about: str
     compares: str = ""
     source: str = ""
+    comparing: Comparing | None = None
     sign: Literal[1, -1] = 1
     scale: str = "correlation"
     null: Literal["unpaired", "exchanged"] = "unpaired"
@@ -94,6 +117,27 @@ class Measure:
         if last.startswith(_COMPONENT) and number.isdecimal() and int(number[:9]) > 0:
             return replace(self, name=column, words=self.words.format(number=number))
         return None
+
+    def compared_with(self, pivot: str) -> Comparing:
+        """Its words for a comparison.
+
+        Args:
+            pivot: name of the pivot language.
+        """
+        kind = "how alike a language and {pivot} lay out the same items" if self.alignment else "with {pivot}"
+        texts = self.comparing or Comparing(
+            name=f"likeness to {{pivot}} by {self.words}"
+            if self.alignment
+            else f"{self.words}, with {{pivot}}",
+            row=f"{self.words}, with {{pivot}}",
+            title=f"{{pivot}}: {self.words}",
+            meaning=f"{self.words}, with {{pivot}}",
+            sentence=f"{self.words[:1].upper()}{self.words[1:]}: {kind}; mean over layers.",
+        )
+        way = "in" if self.name.endswith("_ba") else "from"
+        return Comparing(**{
+            name: text.replace("{way}", way).replace("{pivot}", pivot) for name, text in vars(texts).items()
+        })  # fmt: skip
 
 
 _MEASURES: dict[str, Measure] = {}
@@ -235,6 +279,13 @@ register(
         "directions; 0 for unrelated languages, 1 for the same arrangement up to rotation and size.",
         compares="similarities of all pairs of items (linear, debiased)",
         source="Kornblith et al. 2019",
+        comparing=Comparing(
+            name="likeness to {pivot} in layout (linear CKA)",
+            row="linear CKA with {pivot}",
+            title="likeness to {pivot} (CKA)",
+            meaning="linear CKA with {pivot}: how alike both languages lay out the same items, 1 being alike",
+            sentence="Linear CKA, debiased: how alike a language and {pivot} lay out the same items; mean over layers.",
+        ),
     )
 )
 register(
@@ -285,6 +336,14 @@ register(
         scale="share",
         compares="whether an item finds its translation by cosine similarity",
         source="Artetxe and Schwenk 2019",
+        comparing=Comparing(
+            name="the share of translations found {way} {pivot} by cosine",
+            row="translations found {way} {pivot}",
+            title="translations found {way} {pivot}",
+            meaning="the share of items whose translation is the nearest neighbour by cosine, found {way} {pivot}",
+            sentence="Retrieval by cosine, {way} {pivot}: how alike a language and {pivot} lay out the same items; "
+            "mean over layers.",
+        ),
     )
 )
 register(
@@ -313,5 +372,13 @@ register(
         alignment=False,
         compares="distance between the centroids of the two clouds, in units of their spread",
         source="Cohen 1988",
+        comparing=Comparing(
+            name="the distance between the languages' centroids and {pivot}'s",
+            row="distance of centroids from {pivot}",
+            title="{pivot}: distance of centroids in units of the spread",
+            meaning="distance of centroids in units of the spread, with {pivot}",
+            sentence="Distance of centroids: how far a language's prompts lie from {pivot}'s as a whole, in units of "
+            "their spread.",
+        ),
     )
 )

@@ -15,6 +15,8 @@ import pytest
 from chromium import open_page
 from doc_pages import ROOT
 
+from latentlang.geometry.measure_registry import registered
+
 _RESOURCES = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 
 
@@ -129,6 +131,13 @@ def test_pages_hold_what_was_measured_and_the_table_of_rooms(site: Path):
     assert "benchmarks.lens_cost" in measured and "arithmetic floor" in measured
     rooms = (site / "architecture.html").read_text(encoding="utf-8")
     assert "latentlang/storage/" in rooms and "experiments/spontaneous/" in rooms
+
+
+def test_the_page_on_alignment_has_every_measure(site: Path):
+    html = (site / "concepts" / "alignment.html").read_text(encoding="utf-8")
+    for entry in registered():
+        assert f"<code>{entry.name}</code>" in html
+        assert entry.source in html
 
 
 def test_the_model_card_has_its_pictures_under_their_headings(site: Path):

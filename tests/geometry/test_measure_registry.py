@@ -120,6 +120,19 @@ def test_every_record_is_whole():
     assert measure("pearson_pc12").words == "Pearson r of component 12"
 
 
+def test_a_comparison_speaks_of_each_way_and_of_the_pivot():
+    assert measure("retrieval_ab").compared_with("English").row == "translations found from English"
+    assert measure("retrieval_ba").compared_with("Hindi").row == "translations found in Hindi"
+    texts = measure("pearson_pc2").compared_with("English")
+    assert texts.name == "likeness to English by Pearson r of component 2"
+    assert texts.sentence == (
+        "Pearson r of component 2: how alike a language and English lay out the same items; mean over layers."
+    )
+    for entry in registered():
+        for column in entry.columns(components=1):
+            assert not any("{" in text for text in vars(measure(column).compared_with("English")).values())
+
+
 def test_measures_of_one_function_are_computed_in_one_call():
     names = [[entry.name for entry in group] for group in together(measure_names(), takes="features")]
     assert ["svcca", "procrustes"] in names and ["retrieval", "csls"] in names
