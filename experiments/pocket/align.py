@@ -24,7 +24,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from latentlang.training.data.question_settings import question_settings
 
 import latentlang as ll
 from experiments.pocket.evaluate import RESULTS
@@ -33,6 +32,7 @@ from experiments.pocket.train import MODELS
 from latentlang.models.fingerprint import checkpoint_fingerprint
 from latentlang.stats.intervals import wilson
 from latentlang.tasks.reviews import held_out_adjectives
+from latentlang.training.data.question_settings import question_settings
 
 TABLE = RESULTS / "alignment.csv"
 _PARTS = ("evaluation", "geometry")

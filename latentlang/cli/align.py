@@ -141,9 +141,9 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
         f"{result.layers[0]} to {result.layers[-1]}"
     )
     console.print(line)
-    found = peaks(result)
-    own = found["pooling"].astype(str) == result.default_pool
-    first = found["measure"].astype(str) == result.measures[0]
+    best = peaks(result)
+    own = best["pooling"].astype(str) == result.default_pool
+    first = best["measure"].astype(str) == result.measures[0]
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("measure")
     grid.add_column("pooling")
@@ -151,7 +151,7 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
     for head in heads:
         grid.add_column(head, justify="right")
     # The first measure under the other poolings comes last.
-    for row in pd.concat([found[own], found[first & ~own]]).itertuples():
+    for row in pd.concat([best[own], best[first & ~own]]).itertuples():
         grid.add_row(
             find_measure(str(row.measure)).words, pool_words(str(row.pooling)), str(row.layer),
             *(_number(value, ".2f") for value in (row.value, row.null_mean, row.partial)),

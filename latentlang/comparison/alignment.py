@@ -120,7 +120,7 @@ def compare_alignment(
         raise InputError(
             f"no language has {FEWEST} items in common with {hub!r}; harvest more items, in each language the same"
         )
-    found: dict[tuple[str, str], list[HalfSamples]] = {}
+    by_measure: dict[tuple[str, str], list[HalfSamples]] = {}
     total, done = len(chosen) * len(names) * len(jobs), 0
     for pool in names:
         for layer in chosen:
@@ -135,13 +135,13 @@ def compare_alignment(
                         own = HalfSamples.of(
                             layer, job.group, one, other, place, scale=find_measure(name).scale
                         )
-                        found.setdefault((pool, name), []).append(own)
+                        by_measure.setdefault((pool, name), []).append(own)
                 done += 1
                 if progress is not None:
                     progress(done, total)
     task = stores[0].provenance.task
     tables, averages = [], []
-    for (pool, name), samples in found.items():
+    for (pool, name), samples in by_measure.items():
         tables.append(tabulated(samples, level=level).assign(measure=name, pooling=pool, language_a=hub))
         about = {"part": "alignment", "task": task, "measure": name}
         rows = averaged(samples, codes, seen_languages=seen_languages, about=about, level=level, seed=seed)

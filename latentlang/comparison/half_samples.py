@@ -65,9 +65,9 @@ class HalfSamples:
             scale: as of `geometry.measure_registry.Measure`.
         """
         both = (before, after)
-        values = [_numbers(found.values[place], scale) for found in both]
-        nulls = [_numbers(found.null[:, place], scale) for found in both]
-        halves = [_numbers(found.halves[:, place], scale) for found in both]
+        values = [_numbers(state.values[place], scale) for state in both]
+        nulls = [_numbers(state.null[:, place], scale) for state in both]
+        halves = [_numbers(state.halves[:, place], scale) for state in both]
         nothing = np.full(len(group.pairs), np.nan)
         means = [null.mean(0) if len(null) else nothing for null in nulls]
         codes = tuple(group.languages[second] for _, second in group.pairs)
@@ -85,9 +85,9 @@ class HalfSamples:
 
 
 def _numbers(values: Tensor, scale: str) -> Floats:
-    found: Floats = values.cpu().numpy().astype(float)
+    numbers: Floats = values.cpu().numpy().astype(float)
     # float32 sums of what is equal may come out a hair above 1
-    return np.clip(found, 0.0, 1.0) if scale in ("share", "distance") else found
+    return np.clip(numbers, 0.0, 1.0) if scale in ("share", "distance") else numbers
 
 
 def tabulated(samples: Sequence[HalfSamples], *, level: float) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def averaged(
 ) -> pd.DataFrame:
     """Averages over the layers after the embeddings, per language and group of languages."""
     inside = [own for own in samples if own.layer > 0] or list(samples)
-    means = {code: found for code in codes if (found := _Mean.over_layers(inside, code)) is not None}
+    means = {code: mean for code in codes if (mean := _Mean.over_layers(inside, code)) is not None}
     rows = []
     for code, mean in means.items():
         low, high, p = _normal(np.array([mean.change]), mean.drawn.std(ddof=1, keepdims=True), level)
@@ -168,8 +168,8 @@ class _Mean:
     @classmethod
     def over_layers(cls, samples: Sequence[HalfSamples], code: str) -> _Mean | None:
         """The mean of one language; None where it was nowhere measured."""
-        found = [(own, own.codes.index(code)) for own in samples if code in own.codes]
-        kept = [(own, place) for own, place in found if np.isfinite(own.difference[place])]
+        there = [(own, own.codes.index(code)) for own in samples if code in own.codes]
+        kept = [(own, place) for own, place in there if np.isfinite(own.difference[place])]
         if not kept:
             return None
         return cls(
@@ -186,8 +186,8 @@ def _with_languages(values: Floats, *, seed: int) -> Floats:
     count = values.shape[1]
     draw = np.random.default_rng(seed)
     weights = draw.multinomial(count, np.full(count, 1 / count), size=(_LANGUAGE_DRAWS, len(values))) / count
-    found: Floats = (weights * values).sum(2).ravel()
-    return found
+    means: Floats = (weights * values).sum(2).ravel()
+    return means
 
 
 def _normal(change: Floats, spread: Floats, level: float) -> tuple[Floats, Floats, Floats]:

@@ -43,10 +43,10 @@ class Rows:
         measures: Sequence[str],
     ) -> None:
         """Take in what was measured on one group at one layer; rows without values where nothing was."""
-        for found, partials in results:
-            for place, name in enumerate(found.names):
+        for measured, partials in results:
+            for place, name in enumerate(measured.names):
                 numbers = self._assessed(
-                    measure(name), found.values[place], found.null[:, place], found.halves[:, place],
+                    measure(name), measured.values[place], measured.null[:, place], measured.halves[:, place],
                     None if partials is None else partials[place], n=len(group.items), pool=pool,
                 )  # fmt: skip
                 self._append(group, name, layer, pool, numbers, "constant")

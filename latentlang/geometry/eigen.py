@@ -35,9 +35,9 @@ def leading(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
     size = len(matrix)
     count = min(count, size)
     if worth_searching(size, count):
-        found = search(lambda block: matrix @ block, size, count, device=matrix.device)
-        if found is not None:
-            return found
+        solution = search(lambda block: matrix @ block, size, count, device=matrix.device)
+        if solution is not None:
+            return solution
     values, vectors = torch.linalg.eigh(matrix)
     return values.flip(0)[:count].clamp_min(0), vectors.flip(1)[:, :count]
 
@@ -45,12 +45,12 @@ def leading(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def search(
     apply: Apply, size: int, count: int, *, device: torch.device | str, rounds: int = _ROUNDS
 ) -> tuple[Tensor, Tensor] | None:
-    """The same for a matrix that is only known by what it does to a block of vectors; None where it does not converge.
+    """Leading eigenpairs of an implicit matrix, known only by its product with a block of vectors (matvec).
 
-    Block Krylov iteration from a random start with a fixed seed (Musco and Musco 2015, algorithm 2), orthogonalised
-    in full, with Rayleigh-Ritz vectors. It ends when the residual bounds the error of each vector's scores: the angle
-    to the true vector is at most residual / gap (Davis and Kahan 1970), and what it mixes in of a larger component
-    weighs by the ratio of their sizes. Memory: ``2 * rounds * (count + 10) * size`` numbers.
+    None where it does not converge. Block Krylov iteration from a random start with a fixed seed (Musco and Musco 2015,
+    algorithm 2), orthogonalised in full, with Rayleigh-Ritz vectors. It ends when the residual bounds the error of each
+    vector's scores: the angle to the true vector is at most residual / gap (Davis and Kahan 1970), and what it mixes in
+    of a larger component weighs by the ratio of their sizes. Memory: ``2 * rounds * (count + 10) * size`` numbers.
 
     Args:
         apply: the matrix times ``[m, b]``, float64.

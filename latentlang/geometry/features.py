@@ -78,11 +78,11 @@ class Features:
     @cached_property
     def gram(self) -> Tensor:
         """Inner products of items within each language, ``[language, item, item]``, float64."""
-        found = self.rows.new_empty(len(self.rows), self.items, self.items, dtype=torch.float64)
+        gram = self.rows.new_empty(len(self.rows), self.items, self.items, dtype=torch.float64)
         for place, language in enumerate(self.rows):
             exact = language.double()
-            torch.mm(exact, exact.T, out=found[place])
-        return found
+            torch.mm(exact, exact.T, out=gram[place])
+        return gram
 
     @cached_property
     def units(self) -> Tensor:

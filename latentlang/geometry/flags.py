@@ -37,7 +37,7 @@ def flags(table: pd.DataFrame, *, alpha: float, length: bool = True) -> pd.Serie
         alpha: error probability.
         length: whether to look for length; not where the null itself holds length fixed.
     """
-    found = table["flag"].astype(str).to_numpy(dtype=object)
+    names = table["flag"].astype(str).to_numpy(dtype=object)
     sign = table["measure"].astype(str).map(lambda name: measure(name).sign).to_numpy(float)
     alike = table["measure"].astype(str).map(lambda name: measure(name).alignment).to_numpy(bool)
     values, mean = table["value"].to_numpy(float), table["null_mean"].to_numpy(float)
@@ -52,19 +52,19 @@ def flags(table: pd.DataFrame, *, alpha: float, length: bool = True) -> pd.Serie
         back = (left <= above) & (excess > above)
         return real & np.isfinite(left) & (back | (left < LENGTH_SHARE * excess))
 
-    _add(found, chance & np.isfinite(values), "chance")
+    _add(names, chance & np.isfinite(values), "chance")
     if length:
-        _add(found, gone(sign * (table["partial"].to_numpy(float) - mean), sign * (edge - mean)), "length")
+        _add(names, gone(sign * (table["partial"].to_numpy(float) - mean), sign * (edge - mean)), "length")
     whole = table["pooling"].astype(str).to_numpy() == _POOL
     for flag, pool in _WITHOUT.items():
         other = _other_pool(table, pool)
-        _add(found, whole & gone(sign * other[:, 0], sign * other[:, 1]), flag)
-    return pd.Series(found, index=table.index).astype(str)
+        _add(names, whole & gone(sign * other[:, 0], sign * other[:, 1]), flag)
+    return pd.Series(names, index=table.index).astype(str)
 
 
-def _add(found: NDArray[np.object_], rows: NDArray[np.bool_], flag: str) -> None:
+def _add(names: NDArray[np.object_], rows: NDArray[np.bool_], flag: str) -> None:
     for place in np.flatnonzero(rows):
-        found[place] = f"{found[place]} {flag}".strip()
+        names[place] = f"{names[place]} {flag}".strip()
 
 
 def _other_pool(table: pd.DataFrame, pool: str) -> NDArray[np.float64]:

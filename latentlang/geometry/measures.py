@@ -78,11 +78,11 @@ def partial_pearson(scores: Tensor, pairs: Pairs, lengths: Tensor) -> Tensor:
         pairs: which are compared.
         lengths: orthonormal columns ``[language, item, c]``, as of `confounds.length_columns`.
     """
-    found = []
+    correlations = []
     for part in pairs.chunks(scores.shape[1] * (4 * lengths.shape[2] + 4 * scores.shape[2])):
         first, second = residual_scores(scores, lengths, pairs.first[part], pairs.second[part])
-        found.append((first * second).sum(1))
-    return torch.cat(found).T
+        correlations.append((first * second).sum(1))
+    return torch.cat(correlations).T
 
 
 def cka(features: Features, pairs: Pairs, draws: Draws) -> Measured:

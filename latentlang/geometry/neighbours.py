@@ -81,12 +81,12 @@ def retrieval(
         cosines = einsum(
             units[pairs.first[part]], units[pairs.second[part]], "pair i d, pair j d -> pair i j"
         )
-        found = _found_both_ways(cosines, draws) if "retrieval" in wanted else []
+        tables_of_part = _found_both_ways(cosines, draws) if "retrieval" in wanted else []
         if "csls" in wanted:
             own = cosines.topk(near, dim=2, sorted=False).values.mean(2)
             other = cosines.topk(near, dim=1, sorted=False).values.mean(1)
-            found += _found_both_ways(2 * cosines - own[:, :, None] - other[:, None, :], draws)
-        tables.append(found)
+            tables_of_part += _found_both_ways(2 * cosines - own[:, :, None] - other[:, None, :], draws)
+        tables.append(tables_of_part)
     names = tuple(f"{name}_{way}" for name in ("retrieval", "csls") if name in wanted for way in ("ab", "ba"))
     values, null, halves = (
         torch.stack([torch.cat([table[row][kind] for table in tables], -1) for row in range(len(names))], -2)
@@ -137,8 +137,8 @@ def _precision(nearness: Tensor, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
         null = (nearest[:, None, :, 0] == draws.permutations).float().mean(2)
     else:
         cells = torch.arange(count, device=nearness.device) * count + draws.permutations
-        found = rearrange(top / ties[..., None], "pair i j -> pair (i j)")[:, cells.flatten()]
-        null = reduce(found, "pair (draw item) -> pair draw", "mean", item=count)
+        hits_of_draws = rearrange(top / ties[..., None], "pair i j -> pair (i j)")[:, cells.flatten()]
+        null = reduce(hits_of_draws, "pair (draw item) -> pair draw", "mean", item=count)
     # An item is found in a half sample if no candidate that beats its translation is in it.
     masks = draws.masks.to(nearness.dtype).T
     beaten = (nearness > right + EXACT).to(nearness.dtype) @ masks  # [pair, item, draw]

@@ -55,21 +55,21 @@ def _fit(rows: LayerRows, components: int, *, state: str, method: str) -> Basis:
     if not math.isfinite(moments.total):
         raise rows.not_finite()
     mean = moments.mean
-    found: tuple[Tensor, Tensor] | None = None
+    solution: tuple[Tensor, Tensor] | None = None
     if moments.total == 0:
-        chosen, found = "none", (mean[:0], mean.new_zeros(rows.width, 0))
+        chosen, solution = "none", (mean[:0], mean.new_zeros(rows.width, 0))
     elif chosen == "krylov":
-        found = _by_krylov(rows, mean, components)
-        if found is None:
+        solution = _by_krylov(rows, mean, components)
+        if solution is None:
             chosen = _matrix(rows)
             moments = _moments(rows, scatter=True) if chosen == "covariance" else moments
-    if found is None:
-        found = (
+    if solution is None:
+        solution = (
             leading(moments.scatter(), components)
             if chosen == "covariance"
             else _by_gram(rows, mean, components)
         )
-    values, axes = _existing(*found, components, size=max(rows.count, rows.width))
+    values, axes = _existing(*solution, components, size=max(rows.count, rows.width))
     freedom = max(1, rows.count - 1)
     return Basis(
         state=state, layer=rows.view.layer, mean=mean.cpu(), components=oriented(axes.T.cpu()).contiguous(),
@@ -211,9 +211,9 @@ class Moments:
 
 def products(rows: Tensor) -> Tensor:
     """``rows.T @ rows`` for ``[row, d]``, exactly symmetric."""
-    found = rows.new_zeros(rows.shape[1], rows.shape[1])
-    _add_products(found, rows)
-    return _mirrored(found)
+    gram = rows.new_zeros(rows.shape[1], rows.shape[1])
+    _add_products(gram, rows)
+    return _mirrored(gram)
 
 
 def _add_products(into: Tensor, rows: Tensor) -> None:

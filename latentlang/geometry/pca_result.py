@@ -91,14 +91,14 @@ class PCAResult(Result):
         Raises:
             InputError: there are none.
         """
-        found = {basis.state: basis for basis in self.bases if basis.layer == layer}
-        if not found:
+        bases = {basis.state: basis for basis in self.bases if basis.layer == layer}
+        if not bases:
             raise InputError(f"this PCA has no layer {layer}; it has {ranges(self.layers)}")
         if state is None:
-            return found.get("base", next(iter(found.values())))
-        if state not in found:
-            raise InputError(f"this PCA has no axes fitted on {state!r} prompts; it has {', '.join(found)}")
-        return found[state]
+            return bases.get("base", next(iter(bases.values())))
+        if state not in bases:
+            raise InputError(f"this PCA has no axes fitted on {state!r} prompts; it has {', '.join(bases)}")
+        return bases[state]
 
     def glance(self) -> pd.DataFrame:
         """Share of the variance on each component, one row per layer."""

@@ -59,8 +59,8 @@ def pca(
 
     As in the paper, the vectors are by default the mean over *all* tokens of the prompt, so that they carry the
     few-shot prefix, the beginning token and, through 1/T, the prompt's length; pools that leave these out are used
-    where the store has them (``pools="question"``). One thing differs from the published code: its last layer is Hugging
-    Face's ``hidden_states[-1]``, which has gone through the final norm, and a store's has not. All other layers are the
+    where the store has them (``pools="question"``). One thing differs from the published code: its last layer is
+    Hugging Face's ``hidden_states[-1]``, which has gone through the final norm, and a store's has not. All other layers are the
     same.
 
     Args:
@@ -96,19 +96,19 @@ def pca(
     prompts = _prompts(frame, kept, state)
     bases, scores, explained = [], [], []
     for done, layer in enumerate(chosen):
-        rows = LayerRows(opened.layer(layer, pools=pool, site=stream), kept, where)
+        rows = LayerRows(opened.layer(layer, pools=pool, site=site), kept, where)
         axes = (
             fit(rows, count, state=state, method=method) if basis is None else basis.basis(layer).first(count)
         )
         bases.append(axes)
-        found = project(rows, axes)
-        scores.append(_scores(prompts, found, layer=layer, axes=axes.state))
+        layer_scores = project(rows, axes)
+        scores.append(_scores(prompts, layer_scores, layer=layer, axes=axes.state))
         total = axes.total if basis is None else spread(rows)
-        explained.append(_explained(axes, state, found, total))
+        explained.append(_explained(axes, state, layer_scores, total))
         if progress is not None:
             progress(done + 1, len(chosen))
     settings = {
-        **opened.provenance.settings, "pool": pool, "site": stream or opened.sites[0], "components": count,
+        **opened.provenance.settings, "pool": pool, "site": site or opened.sites[0], "components": count,
         "layers": chosen, "harvested": opened.provenance.created,
     }  # fmt: skip
     return PCAResult(

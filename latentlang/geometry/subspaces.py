@@ -116,8 +116,10 @@ def procrustes_distance(first: Tensor, second: Tensor, *, directions: int = DIRE
 
 def _wide(features: Features, count: int) -> tuple[Tensor, Tensor]:
     """Largest eigenvalues of each language's inner products and their vectors, ``[language, count]`` and by item."""
-    found = [leading(gram, count) for gram in features.gram]
-    return torch.stack([values for values, _ in found]), torch.stack([vectors for _, vectors in found])
+    solutions = [leading(gram, count) for gram in features.gram]
+    return torch.stack([values for values, _ in solutions]), torch.stack(
+        [vectors for _, vectors in solutions]
+    )
 
 
 def _half(scores: Tensor, rest: Tensor, most: int) -> Subspaces:
@@ -140,16 +142,16 @@ def _measured(space: Subspaces, partners: Tensor, pairs: Pairs, names: tuple[str
     left, right = space.units[pairs.lefts], partners[pairs.rights]
     table = einsum(left, right, "left item p, right item q -> left right p q")
     cross = pairs.pick(table)  # X^T Y of unit columns, [pair, p, q]
-    found = []
+    values = []
     if "svcca" in names:
         fewest = torch.minimum(space.counts[pairs.first], space.counts[pairs.second])
-        found.append(_nuclear(cross) / fewest)
+        values.append(_nuclear(cross) / fewest)
     if "procrustes" in names:
         rows = rearrange(space.sizes[pairs.first], "pair p -> pair p 1")
         columns = rearrange(space.sizes[pairs.second], "pair q -> pair 1 q")
         weighted = rows * cross * columns
-        found.append(1 - _nuclear(weighted))
-    return torch.stack(found)
+        values.append(1 - _nuclear(weighted))
+    return torch.stack(values)
 
 
 def _nuclear(matrices: Tensor) -> Tensor:

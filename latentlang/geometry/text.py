@@ -106,10 +106,10 @@ def _two(value: float) -> str:
 
 
 def _reasons(rows: pd.DataFrame) -> str:
-    found = set(rows["flag"].astype(str))
-    if "few" in found:
+    flags = set(rows["flag"].astype(str))
+    if "few" in flags:
         return "too few items in common"
-    return "the vectors do not differ" if "constant" in found else "there is nothing to measure"
+    return "the vectors do not differ" if "constant" in flags else "there is nothing to measure"
 
 
 def _capital(text: str) -> str:

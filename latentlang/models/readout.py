@@ -132,7 +132,7 @@ def read_out(
     def shaped(values: Tensor) -> Tensor:
         return rearrange(values, "(batch layer) ... -> batch layer ...", batch=batch, layer=layers)[:, :kept]
 
-    found = Readout(
+    readout = Readout(
         log_probs=shaped(_sum_sets(one.inside - one.log_total[:, None], sets.members.to(normed.device))),
         entropy=shaped(((one.log_total - one.mean_logit) / _NATS_PER_BIT).clamp_min(0)),
         top_ids=shaped(one.best_ids),
@@ -140,10 +140,10 @@ def read_out(
         target_log_probs=None if wanted is None else shaped(one.target_logits - one.log_total[:, None]),
     )
     if not (ranks or divergence):
-        return found
+        return readout
     two = _Second(chunks, one, layers, ranks=ranks, divergence=divergence)
     return replace(
-        found,
+        readout,
         ranks=None if two.ranks is None else shaped(two.ranks),
         kl=None if two.kl is None else shaped((two.kl / _NATS_PER_BIT).clamp_min(0)),
         js=None if two.js is None else shaped((two.js / _NATS_PER_BIT).clamp(0, 1)),

@@ -564,8 +564,8 @@ def test_false_alarms_over_200_random_models_are_at_most_nominal():
         with torch.no_grad():
             lm.lm_head.weight.mul_(8)
         result = multilingual_lens(
-            HookedLM(lm, tokenizer, name="random"), task, languages="ja", candidates="en,de,ru,hi,zh", items=16, shots=0,
-            seed=seed,
+            HookedLM(lm, tokenizer, name="random"), task, languages="ja", candidates="en,de,ru,hi,zh", items=16,
+            shots=0, seed=seed,
         )  # fmt: skip
         leaders = result.pivot_test(permutations=199)
         found.append(leaders.p)
