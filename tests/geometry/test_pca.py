@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -441,3 +442,15 @@ def test_a_pivot_is_one_language():
     with pytest.raises(InputError, match="the pivot is one language, not de, en"):
         chosen_pivot("de,en", ["en", "de"])
     assert chosen_layers(np.int64(2), [1, 2, 3]) == [2]
+
+
+def test_a_method_of_format_1_is_called_as_it_is_today(tmp_path):
+    result = pca(small_store(tmp_path / "s"))
+    old = replace(
+        result,
+        bases=tuple(replace(basis, method="passes") for basis in result.bases),
+        explained=result.explained.assign(method="passes"),
+    )
+    old.save(tmp_path / "old")
+    opened = PCAResult.load(tmp_path / "old")
+    assert {basis.method for basis in opened.bases} == set(opened.explained["method"]) == {"krylov"}
