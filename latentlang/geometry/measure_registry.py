@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -160,6 +161,7 @@ def register(measure: Measure) -> Measure:
     if measure.scale not in SCALES:
         raise unknown("scale", measure.scale, SCALES)
     _MEASURES[measure.name] = measure
+    _forget()
     return measure
 
 
@@ -172,6 +174,12 @@ def unregister(name: str) -> None:
     if name not in _MEASURES:
         raise unknown("measure", name, _MEASURES)
     del _MEASURES[name]
+    _forget()
+
+
+def _forget() -> None:
+    """Let `measure` look again: it is asked for every row of a table, and remembers what it found."""
+    measure.cache_clear()
 
 
 def registered() -> tuple[Measure, ...]:
@@ -204,6 +212,7 @@ def measure_of(name: str) -> Measure:
     return _MEASURES[name]
 
 
+@lru_cache(maxsize=1024)
 def measure(column: str) -> Measure:
     """Find a measure by the name it has in a table: ``cka``, ``retrieval_ab``, ``pearson_pc1``.
 

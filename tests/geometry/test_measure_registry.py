@@ -189,3 +189,15 @@ def test_results_with_names_of_format_1_open(store, tmp_path):
     loaded = AlignmentComparison.load(tmp_path / "both")
     assert loaded.measures == ("centroid_distance",)
     assert set(loaded.averages["measure"]) == {"centroid_distance"}
+
+
+def test_a_lookup_follows_what_is_registered():
+    with pytest.raises(InputError):
+        measure("paired_cosine")
+    register(PAIRED)
+    try:
+        assert measure("paired_cosine") is PAIRED
+    finally:
+        unregister("paired_cosine")
+    with pytest.raises(InputError):
+        measure("paired_cosine")
