@@ -25,3 +25,8 @@ def percent(share: float) -> str:
 def listed(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``; empty for nothing."""
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def lens_name(lens: object) -> str:
+    """What a lens is called everywhere: ``logit lens``, ``tuned lens``."""
+    return f"{lens} lens"

@@ -88,11 +88,9 @@ def lens(
         "trust_remote_code": trust_remote_code,
     }  # fmt: skip
     if prompt is not None:
-        if lang or candidates or tuned is not None:
-            raise InputError(
-                "--prompt passes into one text; leave out --lang, --candidates and --tuned with it"
-            )
-        return explore_prompt(model, prompt, top=top, out=out, how=how)
+        if lang or candidates:
+            raise InputError("--prompt passes into one text; leave out --lang and --candidates with it")
+        return explore_prompt(model, prompt, top=top, lens=tuned, out=out, how=how)
     if not lang:
         raise InputError("give a target language, e.g. --lang ja, or give a text with --prompt")
     # Everything that can be wrong and is cheap to see comes before the model.
@@ -119,15 +117,16 @@ def lens(
     with folder:
         say(f"loading {info.name}")
         from latentlang.figures.header import lens_words
-        from latentlang.lens import POLICIES, TunedLens
+        from latentlang.lens import POLICIES
         from latentlang.lens.logit import PairLensPass, prompts_of
         from latentlang.lens.multilingual import MultilingualLensPass
+        from latentlang.lens.tuned import as_lens
         from latentlang.models import load
 
         if policy is not None and policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
         loaded = load(model, **how)
-        translators = None if tuned is None else TunedLens.load(tuned, loaded)
+        chosen = as_lens(tuned, loaded)
         pair = PairLensPass(
             loaded,
             built,
@@ -136,10 +135,10 @@ def lens(
             seed=seed,
             policy=policy,
             protocol=protocol,
-            tuned=translators,
+            lens=chosen,
         )
         everyone = (
-            [MultilingualLensPass(loaded, built, candidates=readers, shots=shots, seed=seed)]
+            [MultilingualLensPass(loaded, built, candidates=readers, shots=shots, seed=seed, lens=chosen)]
             if readers
             else []
         )

@@ -36,7 +36,7 @@ def sparkline(values: Sequence[float], *, top: float, width: int | None = None) 
 def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     """Lines for a terminal of a width: per language its curves, their nulls and a sentence."""
     # Here, not above: figures load torch, and an option that is refused should not wait for it.
-    from latentlang.figures.header import is_tuned
+    from latentlang.figures.header import is_plain, is_tuned, lens_words
     from latentlang.lens.text import reading
 
     summary, gap, copied = result.summary(), result.gap(), result.gap(role="source")
@@ -53,8 +53,8 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
             gap[gap["language"] == code], target=code, pivot=pivot, last=last, source=source,
             copied=copied[copied["language"] == code], answers=settings.get("answers"),
         )  # fmt: skip
-        if is_tuned(result.provenance):
-            sentence = f"Through the tuned lens: {sentence}"
+        if not is_plain(result.provenance):
+            sentence = f"Through the {lens_words(result.provenance)}: {sentence}"
         yield from _wrapped(sentence, width, style="italic")
         if note := settings.get("notes", {}).get(code):
             yield from _wrapped(f"note: {note}", width, style="yellow")

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from latentlang.lens import ExplorerResult, MultilingualLensResult
 
 #: What `say_who_leads` writes.
-LANGUAGES = Claim("languages", (TABLE, "languages.html"), "languages")
+LANGUAGES = Claim("multilingual-lens", (TABLE, "languages.html"), "languages")
 _CELL = 14  # columns of a terminal that one candidate takes
 
 
-def explore_prompt(model: str, prompt: str, *, top: int, out: Path | None, how: Mapping[str, Any]) -> None:
+def explore_prompt(
+    model: str, prompt: str, *, top: int, lens: Path | None, out: Path | None, how: Mapping[str, Any]
+) -> None:
     """Read one prompt at every token and layer; print the last token's candidates, write the whole as a figure.
 
     Raises:
@@ -34,15 +36,17 @@ def explore_prompt(model: str, prompt: str, *, top: int, out: Path | None, how: 
     check_count("--top", top, least=1)
     info = resolve(model)
     named = hashlib.sha256(prompt.encode()).hexdigest()[:8]
+    through = f"-tuned-{slug(lens.name)}" if lens is not None else ""
     folder = OutputFolder(
-        out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}", Claim("explore", (TABLE, "prompt.html"))
+        out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}{through}",
+        Claim("explore", (TABLE, "prompt.html")),
     )
     with folder:
         say(f"loading {info.name}")
         from latentlang.lens import explore
         from latentlang.models import load
 
-        result = explore(load(model, **how), prompt, top=top)
+        result = explore(load(model, **how), prompt, top=top, lens=lens)
         _print_last(result, top)
         folder.save(result)
         folder.page(result.figure(), "prompt.html", title=f"{info.name}: one prompt, token by token")
@@ -53,9 +57,11 @@ def _print_last(result: ExplorerResult, top: int) -> None:
     from rich.table import Table
 
     from latentlang.cli.console import output
+    from latentlang.figures.header import through_words
 
     console = output()
     table = result.table
+    through = f" {words}" if (words := through_words(result.provenance)) else ""
     last = table[table["position"] == table["position"].max()]
     shown = max(1, min(top, (console.width - 30) // _CELL))
     grid = Table(box=None, pad_edge=False, header_style="bold")
@@ -67,7 +73,7 @@ def _print_last(result: ExplorerResult, top: int) -> None:
         first = part.iloc[0]
         grid.add_row(str(layer), f"{first['entropy']:.1f}", f"{first['kl']:.1f}", *cells)
     console.print(
-        f"what each layer would say after {last.iloc[0]['token']!r} (bits; probability beside each token)"
+        f"what each layer would say{through} after {last.iloc[0]['token']!r} (bits; probability beside each token)"
     )
     console.print(grid)
 
@@ -75,11 +81,13 @@ def _print_last(result: ExplorerResult, top: int) -> None:
 def say_who_leads(result: MultilingualLensResult, folder: OutputFolder) -> None:
     """Print who leads among all languages read, write result and heat map."""
     from latentlang.cli.console import output
+    from latentlang.figures.header import through_words
 
     console, made = output(), result.provenance
     console.print()
     origin = f", from {' or '.join(made.sources)}" if made.sources else ""
-    console.print(f"all languages at once, through the plain logit lens{origin}: {result.pivot_test()}")
+    through = through_words(made) or "through the plain logit lens"
+    console.print(f"all languages at once, {through}{origin}: {result.pivot_test()}")
     folder.save(result, LANGUAGES.folder)
     title = f"{made.model}: {made.task}, all languages at once"
     folder.page(result.figure(), f"{LANGUAGES.folder}/languages.html", title=title)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from latentlang.figures.header import LONGEST_MODEL
-from latentlang.figures.style import plain, safe, shortened
+from latentlang.figures.header import adapter_words, model_words
+from latentlang.figures.style import plain, safe
 from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import counted
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def subtitle(made: Provenance, summary: pd.DataFrame) -> list[str]:
     """Model, adapter, items, shots, answers and score, safe for a label."""
     settings = made.settings
-    parts = [f"model {safe(shortened(made.model, LONGEST_MODEL))}"]
+    parts = [model_words(made.model)]
     if after := settings.get("after"):
-        parts.append(f"after: {safe(shortened(str(after), LONGEST_MODEL))}")
+        parts.append(model_words(str(after), role="after:"))
     if made.adapter:
-        parts.append(f"adapter {safe(shortened(made.adapter, LONGEST_MODEL))}")
+        parts.append(adapter_words(made.adapter))
     counts = sorted(set(summary["n"]))
     span = counts[0] if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     parts.append(f"{counted(span, 'item')} a language")

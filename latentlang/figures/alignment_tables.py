@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.alignment_text import pair_words, pool_words
-from latentlang.figures.header import made_with
+from latentlang.figures.header import LONGEST_MODEL, made_with
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.style import (
     BASELINE,
@@ -71,7 +71,9 @@ def alignment_table(
             numbers = zip(part[name or "value"], part[f"{prefix}partial"], flags, strict=True)
             cells.append([_cell(*row) for row in numbers])
             colours.append([MUTED if "chance" in own else INK for own in flags])
-    models = dict.fromkeys(safe(shortened(result.provenance.model, 48)) for result in named.values())
+    models = dict.fromkeys(
+        safe(shortened(result.provenance.model, LONGEST_MODEL)) for result in named.values()
+    )
     pool = pools or first.default_pool
     figure = go.Figure(
         go.Table(

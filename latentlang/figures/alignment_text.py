@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latentlang.figures.header import LONGEST_MODEL
-from latentlang.figures.style import english_name, plain, safe, shortened
+from latentlang.figures.header import source_words
+from latentlang.figures.style import english_name, plain, safe
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.provenance import Provenance
 from latentlang.text import counted, percent
@@ -40,9 +40,7 @@ def title(made: Provenance, measures: Sequence[str], pairs: Sequence[tuple[str, 
 
 def subtitle(made: Provenance, *, items: Sequence[int]) -> str:
     """Model, adapter, task, items and what chance is, in one line."""
-    parts = [f"model {safe(shortened(made.model, LONGEST_MODEL))}"]
-    parts.append(f"adapter {safe(shortened(made.adapter, LONGEST_MODEL))}" if made.adapter else "no adapter")
-    parts.append(safe(made.task))
+    parts = [*source_words(made), safe(made.task)]
     counts = sorted({int(count) for count in items})
     if counts:
         span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"

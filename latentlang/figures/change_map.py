@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.header import LONGEST_MODEL, made_with
+from latentlang.figures.header import made_with, source_words
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.lens_notes import wrapped
 from latentlang.figures.style import (
@@ -22,7 +22,6 @@ from latentlang.figures.style import (
     own_name,
     plain_name,
     safe,
-    shortened,
     template,
     tint,
 )
@@ -296,12 +295,7 @@ class _Drawing:
 
     def _frame(self) -> None:
         height = len(self.codes) * _ROW
-        adapter = (
-            f"adapter {safe(shortened(self.made.adapter, LONGEST_MODEL))}"
-            if self.made.adapter
-            else "no adapter"
-        )
-        under = [f"model {safe(shortened(self.made.model, LONGEST_MODEL))}", adapter, safe(self.made.task)]
+        under = [*source_words(self.made), safe(self.made.task)]
         under.append("□ more than chance anywhere in the map")
         if self.seen_languages:
             under.append("■ language seen in training")

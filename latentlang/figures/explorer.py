@@ -7,7 +7,7 @@ from typing import Protocol
 import pandas as pd
 import plotly.graph_objects as go
 
-from latentlang.figures.header import made_with
+from latentlang.figures.header import is_plain, lens_words, made_with
 from latentlang.figures.style import MUTED, TARGET, isolated, safe, template, tint
 from latentlang.provenance import Provenance
 
@@ -66,6 +66,8 @@ def explorer_figure(result: Explored) -> go.Figure:
     )  # fmt: skip
     site = str(best["site"].iloc[0]) if "site" in best and len(best) else "resid"
     made = result.provenance
+    lens = lens_words(made) or "logit lens"
+    how = "if it were the last" if is_plain(made) else f"through the {lens}"
     width = max(640, _MARGIN_LEFT + 110 + _COLUMN * len(tokens))
     adapter = f" + {safe(made.adapter)}" if made.adapter else ""
     figure.update_layout(
@@ -77,12 +79,12 @@ def explorer_figure(result: Explored) -> go.Figure:
             "x": 0,
             "xref": "paper",
             "text": "<b>What each layer would say next, at every token of the prompt</b>"
-            f"<br><span style='font-size:13px;color:{MUTED}'>{safe(made.model)}{adapter} · logit lens</span>",
+            f"<br><span style='font-size:13px;color:{MUTED}'>{safe(made.model)}{adapter} · {safe(lens)}</span>",
         },
         meta={
             "how_to_read": [
                 "Each column is a token of the prompt, each row a layer (on top the last, the model's own output). "
-                "A cell shows the token that layer would say next if it were the last, coloured by its probability; "
+                f"A cell shows the token that layer would say next {how}, coloured by its probability; "
                 "hover shows the next candidates, the entropy and how far (KL) the layer still is from the output.",
                 "␣ marks a leading space; two-digit pairs such as E3 83 are bytes of a character that needs several "
                 "tokens: by themselves they are no sign of a language.",

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError, unknown
-from latentlang.figures.header import made_with
+from latentlang.figures.header import is_plain, lens_words, made_with
 from latentlang.figures.layout import bar_heading
 from latentlang.figures.lens_text import subtitle
 from latentlang.figures.style import (
@@ -487,8 +487,11 @@ def _how_to_read(made: Provenance, code: str, *, value: str, found: Found) -> li
         "answer": f"its probability (hover for that of {wrong} in the same language, the null)",
         "null": f"the probability of {wrong} in the same language (the null)",
     }[value]
+    asks = "were the model to stop here"
+    if not is_plain(made):
+        asks = f"with the layer's state put through the {lens_words(made)}"
     return [
-        "At each layer we ask: were the model to stop here, which word would it say next? A row reads the right "
+        f"At each layer we ask: {asks}, which word would it say next? A row reads the right "
         f"answer's word in one language; the colour is {colour}, averaged over items. Only the difference of the two "
         "is evidence: a layer may lean towards a language without knowing the answer.",
         f"A language leads where this difference is above that of every other language, {asked} included, by at least "

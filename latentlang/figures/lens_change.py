@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.header import LONGEST_MODEL, is_tuned, made_with
+from latentlang.figures.header import (
+    adapter_words,
+    is_plain,
+    is_tuned,
+    lens_words,
+    made_with,
+    model_words,
+    through_words,
+)
 from latentlang.figures.layout import ceiling, grid, layer_ticks, step
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points
 from latentlang.figures.style import (
@@ -21,7 +29,6 @@ from latentlang.figures.style import (
     own_name,
     plain_name,
     safe,
-    shortened,
     template,
     translucent,
 )
@@ -313,12 +320,11 @@ class _Drawing:
         counts = sorted(set(self.asked.values()))
         items = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         under = [
-            f"model {safe(shortened(made.model, LONGEST_MODEL))}",
-            f"adapter {safe(shortened(after, LONGEST_MODEL))}" if after else "no adapter",
-            safe(made.task), f"{counted(items, 'item')} a language", f"policy {safe(made.policy)}",
+            model_words(made.model), adapter_words(after), safe(made.task),
+            f"{counted(items, 'item')} a language", f"policy {safe(made.policy)}",
         ]  # fmt: skip
-        if is_tuned(made):
-            under.append("read through a tuned lens")
+        if through := through_words(made):
+            under.append(f"read {through}")
         if self.comparison.seen_languages and not self.wide:
             under.append("■ seen in training")
         self._say(
@@ -346,8 +352,9 @@ class _Drawing:
 
     def _how_to_read(self) -> list[str]:
         pivot = plain_name(self.comparison.pivot)
-        tuned = is_tuned(self.comparison.base.provenance)
-        how = "as a translator trained towards the output reads it" if tuned else "were it the last"
+        made = self.comparison.base.provenance
+        how = "were it the last" if is_plain(made) else f"as the {lens_words(made)} reads it"
+        how = "as a translator trained towards the output reads it" if is_tuned(made) else how
         first = (
             f"Left and middle: what each layer would say before and after, {how}: the probability of the "
             f"right word in the target language (blue) and in {pivot} (orange), averaged over items; dashed, that "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from latentlang.figures.header import LONGEST_MODEL, is_tuned, lens_words
-from latentlang.figures.style import MUTED, english_name, own_name, plain_name, safe, shortened
+from latentlang.figures.header import is_plain, is_tuned, lens_words, source_words, through_words
+from latentlang.figures.style import MUTED, english_name, own_name, plain_name, safe
 from latentlang.provenance import Provenance
 from latentlang.text import counted
 
@@ -23,14 +23,13 @@ def title(made: Provenance, codes: Sequence[str]) -> str:
     else:
         what = f"{safe(made.task)} in {asked}"
     after = f"  <span style='color:{MUTED};font-size:0.85em'>{own}</span>" if own else ""
-    through = ", through a tuned lens" if is_tuned(made) else ""
-    return f"<b>What each layer would say{through}: {what}</b>{after}"
+    through = through_words(made)
+    return f"<b>What each layer would say{f', {through}' if through else ''}: {what}</b>{after}"
 
 
 def subtitle(made: Provenance, codes: Sequence[str], items: Mapping[str, int]) -> str:
     """Model, adapter, items, shots, policy and accuracy, in one line."""
-    parts = [f"model {safe(shortened(made.model, LONGEST_MODEL))}"]
-    parts.append(f"adapter {safe(shortened(made.adapter, LONGEST_MODEL))}" if made.adapter else "no adapter")
+    parts = source_words(made)
     counts = sorted({items[code] for code in codes if code in items})
     if counts:
         each = " each" if len(codes) > 1 else ""
@@ -63,12 +62,17 @@ def how_to_read(
     pivot = plain_name(str(made.settings.get("pivot", "en")))
     asked = plain_name(codes[0]) if one else "the target language"
     wrong = "the words of the other labels" if closed else "other words of the same category"
-    asks = (
-        "we put the layer's state through a translator that was trained to come as near as it can to the model's "
-        "output, and ask: which word does it say next?"
-        if is_tuned(made)
-        else "we ask: were the model to stop here, which word would it say next?"
-    )
+    if is_plain(made):
+        asks = "we ask: were the model to stop here, which word would it say next?"
+    elif is_tuned(made):
+        asks = (
+            "we put the layer's state through a translator that was trained to come as near as it can to the model's "
+            "output, and ask: which word does it say next?"
+        )
+    else:
+        asks = (
+            f"we put the layer's state through the {lens_words(made)}, and ask: which word does it say next?"
+        )
     paragraphs = [
         f"A language model works layer by layer. At each layer {asks} A solid line is the probability, averaged over "
         f"the items that can be read, that this word is the right answer in {asked} (blue) or in {pivot} (orange). "
@@ -86,6 +90,11 @@ def how_to_read(
             "This is a tuned lens: it was trained towards the output, so that a language which only passes through the "
             "middle layers may be translated away, and an answer may be read before the layer holds it. Read it beside "
             "the plain logit lens, never instead of it."
+        )
+    elif not is_plain(made):
+        paragraphs.append(
+            f"These layers were read through the {lens_words(made)}: what it adds cannot be told from what the layer "
+            "holds. Read it beside the plain logit lens."
         )
     if closed:
         paragraphs[1] += (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.header import made_with
+from latentlang.figures.header import LONGEST_MODEL, made_with, model_words
 from latentlang.figures.style import (
     BASELINE,
     INK,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from latentlang.provenance import Provenance
 
-_LONGEST_NAME = 48
 _HEIGHT, _TOP, _BELOW = 470, 84, 96
 
 
@@ -204,10 +203,10 @@ def _subtitle(made: Provenance, words: DataWords) -> str:
     modules = lora["target_modules"]
     where = modules if isinstance(modules, str) else ", ".join(modules)
     parts = [
-        f"model {safe(shortened(made.model, _LONGEST_NAME))}",
+        model_words(made.model),
         safe(words.about),
         f"{safe(counted(trained, words.noun))}, {held:,} held out",
-        f"LoRA rank {lora['rank']} on {safe(shortened(where, _LONGEST_NAME))}",
+        f"LoRA rank {lora['rank']} on {safe(shortened(where, LONGEST_MODEL))}",
         f"learning rate {schedule['learning_rate']:g}",
         f"batch {schedule['batch']}",
         f"seed {schedule['seed']}",

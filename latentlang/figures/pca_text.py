@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from latentlang.figures.header import LONGEST_MODEL
-from latentlang.figures.style import english_name, plain, safe, shortened
+from latentlang.figures.header import adapter_words, model_words
+from latentlang.figures.style import english_name, plain, safe
 from latentlang.provenance import Provenance
 from latentlang.text import counted
 
@@ -32,13 +32,12 @@ def title(made: Provenance) -> str:
 def subtitle(made: Provenance, *, prompts: int, drawn: int) -> str:
     """Models and adapter, number of prompts (of the first view) and of those drawn, and what was pooled: one line."""
     tuned = made.settings.get("tuned")
-    adapter = safe(shortened(made.adapter, LONGEST_MODEL)) if made.adapter else ""
-    parts = [f"{'base' if tuned else 'model'} {safe(shortened(made.model, LONGEST_MODEL))}"]
+    parts = [model_words(made.model, role="base" if tuned else "model")]
     if isinstance(tuned, Mapping):
-        name = safe(shortened(str(tuned.get("model")), LONGEST_MODEL))
-        parts.append(f"tuned {name}{f' + adapter {adapter}' if adapter else ''}")
+        after = [model_words(str(tuned.get("model")), role="tuned"), adapter_words(made.adapter, none="")]
+        parts.append(" + ".join(filter(None, after)))
     else:
-        parts.append(f"adapter {adapter}" if adapter else "no adapter")
+        parts.append(adapter_words(made.adapter))
     parts.append(counted(prompts, "prompt") + (f", {drawn:,} of them drawn" if drawn < prompts else ""))
     parts.append(safe(pool_words(made)))
     return " · ".join(parts)

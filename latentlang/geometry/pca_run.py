@@ -60,8 +60,8 @@ def pca(
     As in the paper, the vectors are by default the mean over *all* tokens of the prompt, so that they carry the
     few-shot prefix, the beginning token and, through 1/T, the prompt's length; pools that leave these out are used
     where the store has them (``pools="question"``). One thing differs from the published code: its last layer is
-    Hugging Face's ``hidden_states[-1]``, which has gone through the final norm, and a store's has not. All other layers are the
-    same.
+    Hugging Face's ``hidden_states[-1]``, which has gone through the final norm, and a store's has not. All other
+    layers are the same.
 
     Args:
         store: an open store, or its folder.

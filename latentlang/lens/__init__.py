@@ -1,6 +1,7 @@
 """Lenses: what a layer would say if it were the last."""
 
 from latentlang.lens.answer_languages import CANDIDATE_POLICIES
+from latentlang.lens.base import FittedLens, Lens, LogitLens
 from latentlang.lens.logit import POLICIES, logit_lens
 from latentlang.lens.multilingual import MultilingualLensResult, multilingual_lens
 from latentlang.lens.pivot_test import PivotTest
@@ -12,7 +13,10 @@ __all__ = [
     "CANDIDATE_POLICIES",
     "POLICIES",
     "ExplorerResult",
+    "FittedLens",
+    "Lens",
     "LensResult",
+    "LogitLens",
     "MultilingualLensResult",
     "PivotTest",
     "TunedLens",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,9 +17,10 @@ from latentlang.languages import Language
 from latentlang.languages import language as find_language
 from latentlang.languages import languages as find_languages
 from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
+from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.prompt_run import LensPass, run_passes
 from latentlang.lens.result import COLUMNS, LensResult
-from latentlang.lens.tuned import TunedLens
+from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out, score_answers
 from latentlang.provenance import Provenance
 from latentlang.tasks import Prompt, Task, as_task
@@ -40,7 +42,7 @@ def logit_lens(
     seed: int = 0,
     policy: str | None = None,
     protocol: str = "corrected",
-    tuned: TunedLens | None = None,
+    lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     progress: Progress | None = None,
 ) -> LensResult:
@@ -63,7 +65,7 @@ def logit_lens(
             and for the null of an open task at most `answer_curves.MOST_NULLS` wrong ones per item, drawn by `seed`.
         protocol: ``corrected``, or ``as-published``: the reference paper's own answer sets (character prefixes, single
             letters and all) with its policy, ``drop``.
-        tuned: translators to read the layers through (`train_tuned_lens`); not with policy ``sequence``.
+        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         progress: called with (prompts done, prompts in all).
 
@@ -72,7 +74,7 @@ def logit_lens(
             readable answer in any of the languages.
     """
     pair = PairLensPass(
-        model, task, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol, tuned=tuned
+        model, task, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol, lens=lens
     )
     prompts = prompts_of(pair.task, languages, items=items, shots=shots, seed=seed)
     pair.read(prompts, share_prefix=share_prefix, progress=progress)
@@ -111,10 +113,10 @@ class PairLensPass:
         seed: int = 0,
         policy: str | None = None,
         protocol: str = "corrected",
-        tuned: TunedLens | None = None,
+        lens: Lens | str | os.PathLike[str] | None = None,
     ) -> None:
         check_loaded(model)
-        self.model, self.task, self.tuned = model, as_task(task), tuned
+        self.model, self.task = model, as_task(task)
         check_count("seed", seed, least=0)
         if protocol not in PROTOCOLS:
             raise unknown("protocol", protocol, PROTOCOLS)
@@ -126,12 +128,7 @@ class PairLensPass:
             )
         if policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
-        if tuned is not None:
-            if policy == "sequence":
-                raise InputError(
-                    "the tuned lens reads first tokens; choose another policy than 'sequence' with it"
-                )
-            tuned.check(model)
+        self.lens = as_lens(lens, model)
         self.pivot = find_language(pivot).code
         self.shots, self.seed, self.policy, self.protocol = shots, seed, policy, protocol
         check_pivot(self.task, self.pivot)
@@ -158,10 +155,14 @@ class PairLensPass:
         """Each prompt's curves, and whether the model is right, from the tokens that can begin answers."""
         roles, prompts = self._roles, self._prompts
         blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
-        resid = reading.resid[:, blocks]
-        if self.tuned is not None:
-            resid = self.tuned.translate(resid, [reading.layers[place] for place in blocks])
-        readout = read_out(self.model, resid, self._sets, top=0)
+        readout = read_out(
+            self.model,
+            reading.resid[:, blocks],
+            self._sets,
+            top=0,
+            lens=self.lens,
+            layers=[reading.layers[place] for place in blocks],
+        )
         probs = readout.log_probs.double().exp().cpu().numpy()
         entropy = readout.entropy.double().cpu().numpy()
         assert reading.logits is not None
@@ -224,7 +225,13 @@ class PairLensPass:
                     progress(before + count, total)
 
             read = _whole_answers(
-                self.model, self._roles, own, seed=self.seed, share_prefix=share_prefix, advance=advance
+                self.model,
+                self._roles,
+                own,
+                seed=self.seed,
+                share_prefix=share_prefix,
+                advance=advance,
+                lens=self.lens,
             )
             for index, curves, right in read:
                 self._keep(index, curves, right)
@@ -249,8 +256,7 @@ class PairLensPass:
             "shots": task.default_shots if self.shots is None else self.shots,
             "items": max(self._counts.values()),
             "n_layers": model.n_layers,
-            "lens": "logit" if self.tuned is None else "tuned",
-            **({} if self.tuned is None else {"translators": dict(self.tuned.settings)}),
+            **lens_settings(self.lens),
             "accuracy": self._accuracy,
             "notes": with_data_notes(self._notes, task, self._counts),
             **model.noted,
@@ -272,11 +278,12 @@ def _whole_answers(
     seed: int,
     share_prefix: bool,
     advance: Callable[[int], None],
+    lens: Lens,
 ) -> Iterator[tuple[int, dict[str, Floats], bool]]:
     """Each prompt's index, curves, and whether the model is right, from whole answers."""
     wanted = [roles.whole_answers(prompt, seed=seed) for prompt in prompts]
     scores = score_answers(
-        model, prompts, [list(answers.values()) for answers in wanted], share_prefix=share_prefix,
+        model, prompts, [list(answers.values()) for answers in wanted], share_prefix=share_prefix, lens=lens,
         progress=lambda done, _total: advance(done),
     )  # fmt: skip
     for index, (prompt, answers, score) in enumerate(zip(prompts, wanted, scores, strict=True)):

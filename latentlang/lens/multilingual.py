@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,10 +23,12 @@ from latentlang.lens.answer_languages import (
     AnswerLanguages,
     build_answer_languages,
 )
+from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.logit import prompts_of
 from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivot
 from latentlang.lens.prompt_run import run_passes
-from latentlang.lens.result import mean_curves
+from latentlang.lens.result import mean_curves, named_lens
+from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out
 from latentlang.provenance import Provenance
 from latentlang.results import Result, View, repeated
@@ -108,7 +111,7 @@ class MultilingualLensResult(Result):
             return language_heatmap(self, pivot_test=pivot_test())
 
         return replace(
-            super()._view(),
+            named_lens(super()._view()),
             figure=figure,
             table=lambda: pivot_test().glance(),
             words=lambda: pivot_test().verdict,
@@ -131,6 +134,7 @@ def multilingual_lens(
     shots: int | None = None,
     seed: int = 0,
     policy: str = "exclusive",
+    lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> MultilingualLensResult:
@@ -160,6 +164,7 @@ def multilingual_lens(
         shots: few-shot examples; None for the task's default.
         seed: draws items, examples, wrong labels, bootstrap samples and permutations.
         policy: ``exclusive`` or ``against-target``.
+        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         progress: called with (prompts done, prompts in all).
 
@@ -167,7 +172,9 @@ def multilingual_lens(
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no readable
             answer in any language.
     """
-    everyone = MultilingualLensPass(model, task, candidates=candidates, shots=shots, seed=seed, policy=policy)
+    everyone = MultilingualLensPass(
+        model, task, candidates=candidates, shots=shots, seed=seed, policy=policy, lens=lens
+    )
     prompts = prompts_of(everyone.task, languages, items=items, shots=shots, seed=seed)
     run_passes(model, prompts, [everyone], share_prefix=share_prefix, progress=progress)
     return everyone.result()
@@ -185,12 +192,14 @@ class MultilingualLensPass:
         shots: int | None = None,
         seed: int = 0,
         policy: str = "exclusive",
+        lens: Lens | str | os.PathLike[str] | None = None,
     ) -> None:
         check_loaded(model)
         self.model, self.task = model, as_task(task)
         check_count("seed", seed, least=0)
         if policy not in CANDIDATE_POLICIES:
             raise unknown("policy", policy, CANDIDATE_POLICIES)
+        self.lens = as_lens(lens, model)
         wanted = (
             [entry.code for entry in find_languages(candidates)]
             if candidates is not None
@@ -222,7 +231,13 @@ class MultilingualLensPass:
     def take(self, reading: ActivationBatch) -> None:
         """What a batch's layers give each answer language's words."""
         blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
-        readout = read_out(self.model, reading.resid[:, blocks], self._sets)
+        readout = read_out(
+            self.model,
+            reading.resid[:, blocks],
+            self._sets,
+            lens=self.lens,
+            layers=[reading.layers[place] for place in blocks],
+        )
         log_probs = readout.log_probs.cpu().numpy()
         top = readout.top_ids[:, -1, 0].tolist()
         for place, index in enumerate(reading.index.tolist()):
@@ -259,7 +274,7 @@ class MultilingualLensPass:
             "shots": task.default_shots if self.shots is None else self.shots,
             "items": max(self._counts.values()),
             "n_layers": model.n_layers,
-            "lens": "logit",
+            **lens_settings(self.lens),
             "closed": task.closed,
             "wrong_labels": WRONG_LABELS,
             "counted": CANDIDATE_POLICIES[self.policy],

@@ -11,6 +11,7 @@ from latentlang.errors import unknown
 from latentlang.results import Result, View, repeated
 from latentlang.stats.intervals import bootstrap_means
 from latentlang.storage.tables import Columns
+from latentlang.text import lens_name
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -50,6 +51,12 @@ def mean_curves(table: pd.DataFrame, keys: list[str], *, level: float, seed: int
         rows.append(pd.DataFrame(named | found))
     columns = [*keys[:-1], "layer", keys[-1], "mean", "low", "high", "n"]
     return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+
+def named_lens(view: View) -> View:
+    """What is shown of a result, its headline with the lens where that is another than the logit lens."""
+    lens = view.made.settings.get("lens", "logit") if view.made else "logit"
+    return view if lens == "logit" else replace(view, headline=f"{view.headline}, {lens_name(lens)}")
 
 
 @dataclass(frozen=True)
@@ -132,9 +139,7 @@ class LensResult(Result):
 
     def _view(self) -> View:
         """The headline names the lens: a tuned one must never pass for the plain one."""
-        shown = super()._view()
-        lens = str(self.provenance.settings.get("lens", "logit"))
-        return shown if lens == "logit" else replace(shown, headline=f"{shown.headline}, {lens} lens")
+        return named_lens(super()._view())
 
     def glance(self) -> pd.DataFrame:
         """Per language, the layer where the pivot's answer stands highest above its null; columns as of `gap`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,10 +15,13 @@ from torch import Tensor
 from latentlang.answers import TokenBytes, token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
+from latentlang.lens.base import Lens, LogitLens, lens_settings
+from latentlang.lens.result import named_lens
+from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.models.batch import ActivationBatch, check_sites
 from latentlang.provenance import Provenance
-from latentlang.results import Result, repeated
+from latentlang.results import Result, View, repeated
 from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt
 
@@ -70,6 +74,9 @@ class ExplorerResult(Result):
         part = self.table[self.table["site"] == site].reset_index(drop=True)
         return replace(self, table=part)
 
+    def _view(self) -> View:
+        return named_lens(super()._view())
+
     def glance(self) -> pd.DataFrame:
         """The likeliest next tokens at the last position, layer by layer from the last one down."""
         part = self.only(self.sites[0]).table
@@ -98,6 +105,7 @@ def explore(
     positions: str | Sequence[int] = "all",
     sites: str | Sequence[str] = "resid",
     layers: str | Sequence[int] = "all",
+    lens: Lens | str | os.PathLike[str] | None = None,
 ) -> ExplorerResult:
     """Read one prompt at every position and layer.
 
@@ -117,9 +125,11 @@ def explore(
         positions: ``"all"``, ``"last"``, or token indices, negative ones from the end.
         sites: one or several of ``resid``, ``resid_mid``, ``attn_out``, ``mlp_out``.
         layers: ``"all"`` (1 to L), or layer numbers, negative ones from the end; ``resid`` also has 0, the embeddings.
+        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+            Another than the logit lens translates the stream after a block and nothing else.
 
     Raises:
-        InputError: a number that makes no sense.
+        InputError: a number that makes no sense, or a lens and another site than ``resid``.
         ModelError: an empty or too long prompt; a position, layer or site that does not exist, or that the model
             does not have (`resid_mid` where attention and MLP run side by side).
     """
@@ -129,6 +139,12 @@ def explore(
     check_count("top", top, least=1)
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
     names = check_sites(sites)
+    through = as_lens(lens, model)
+    if not isinstance(through, LogitLens) and (others := [name for name in names if name != "resid"]):
+        raise InputError(
+            f"the {through.name} lens translates the stream after a block; read {', '.join(map(repr, others))} "
+            "without a lens"
+        )
     depth = model.n_layers
     ids = model.encode([prompt])
     every = isinstance(layers, str) and layers == "all"
@@ -144,7 +160,7 @@ def explore(
         sites=(*names, "resid"),
         logits=False,
     )
-    return tabulate(model, prompt, reading, ids=ids[0], layers=len(shown), sites=names, top=top)
+    return tabulate(model, prompt, reading, ids=ids[0], layers=len(shown), sites=names, top=top, lens=through)
 
 
 def tabulate(
@@ -156,6 +172,7 @@ def tabulate(
     layers: int | None = None,
     sites: Sequence[str] = ("resid",),
     top: int = 5,
+    lens: Lens | None = None,
 ) -> ExplorerResult:
     """What `explore` says of a prompt that was read before; the model's blocks are not run again.
 
@@ -167,7 +184,9 @@ def tabulate(
         layers: how many of the reading's layers are shown, the first ones; None for all.
         sites: those of the reading that are shown.
         top: next tokens kept per position and layer.
+        lens: what the layers are read through, fit for the model; None for the logit lens.
     """
+    through = lens or LogitLens()
     table = token_bytes(model.tokenizer)
     assert reading.positions is not None
     final = reading.resid[0, reading.layers.index(model.n_layers)]
@@ -175,14 +194,15 @@ def tabulate(
     where = reading.positions[0].tolist()
     parts = []
     for name in sites:
-        cells = _read(model, reading.sites[name][0, : len(kept)].transpose(0, 1), final, top=top)
+        hidden = reading.sites[name][0, : len(kept)].transpose(0, 1)
+        cells = _read(model, hidden, final, top=top, lens=through, layers=kept)
         index = {"site": name, "position": where, "token": [table.render(ids[at]) for at in where]}
         parts.append(_tidy(cells, pd.DataFrame(index), kept, table))
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task="prompt", languages=(), policy="",
         settings={
             "prompt": str(prompt), "top": top, "sites": list(sites), "layers": list(kept),
-            "n_layers": model.n_layers, **model.noted,
+            "n_layers": model.n_layers, **lens_settings(through), **model.noted,
         },
     )  # fmt: skip
     return ExplorerResult(table=pd.concat(parts, ignore_index=True), provenance=provenance)
@@ -196,11 +216,13 @@ def _once(numbers: str | Sequence[int], count: int) -> list[int] | str:
     return list(dict.fromkeys(int(n) % count if -count <= n < count else int(n) for n in given))
 
 
-def _read(model: HookedLM, hidden: Tensor, final: Tensor, *, top: int) -> dict[str, np.ndarray[Any, Any]]:
+def _read(
+    model: HookedLM, hidden: Tensor, final: Tensor, *, top: int, lens: Lens, layers: Sequence[int]
+) -> dict[str, np.ndarray[Any, Any]]:
     """Readings of ``[position, layer, d_model]``; `final` ``[position, d_model]`` is the last block's output."""
     nothing = TokenSets([])
     readouts = [
-        read_out(model, part, nothing, top=top, divergence=True, final=last)
+        read_out(model, part, nothing, top=top, divergence=True, final=last, lens=lens, layers=layers)
         for part, last in zip(hidden.split(_POSITIONS), final.split(_POSITIONS), strict=True)
     ]
     names = ("top_ids", "top_log_probs", "entropy", "kl")

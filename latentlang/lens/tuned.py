@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
+from latentlang.lens.base import FittedLens, Lens, LogitLens
 from latentlang.models import HookedLM, check_loaded
 from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
 from latentlang.storage.files import prepare_folder, replacing_name
@@ -55,6 +57,19 @@ class TunedLens:
     unembedding: str
     losses: tuple[float, ...] = ()
     settings: dict[str, float | int | str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """``tuned``."""
+        return "tuned"
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of the translators and of the unembedding that they were trained on."""
+        digest = hashlib.sha256(self.unembedding.encode())
+        for part in (self.weight, self.bias):
+            digest.update(part.detach().cpu().contiguous().numpy().data)
+        return digest.hexdigest()
 
     def check(self, model: HookedLM) -> None:
         """Refuse a model it was not trained on.
@@ -268,26 +283,50 @@ def train_tuned_lens(
     )  # fmt: skip
 
 
-def divergence(model: HookedLM, texts: Sequence[str], *, lens: TunedLens | None = None) -> Tensor:
+def as_lens(lens: Lens | str | os.PathLike[str] | None, model: HookedLM) -> Lens:
+    """A lens as users give it, fit for a model: itself, a saved tuned lens by its folder, or None for the logit lens.
+
+    Raises:
+        InputError: a folder without a tuned lens, or no lens at all.
+        ModelError: it belongs to another model.
+    """
+    if lens is None:
+        return LogitLens()
+    if isinstance(lens, str | os.PathLike):
+        return TunedLens.load(lens, model)
+    if isinstance(lens, type) or not isinstance(lens, Lens):
+        raise InputError(
+            f"lens={lens!r} is no lens: give an object with a name, an identity and translate(resid, layers), as "
+            "latentlang.lens.Lens says, or the folder of a tuned lens (`latentlang tune`)"
+        )
+    if isinstance(lens, FittedLens):
+        lens.check(model)
+    return lens
+
+
+def divergence(
+    model: HookedLM, texts: Sequence[str], *, lens: Lens | str | os.PathLike[str] | None = None
+) -> Tensor:
     """Mean KL of each layer's reading from the model's output over all positions, bits, ``[layer]`` for 0..L.
 
     Args:
         model: the model.
         texts: where it is read.
-        lens: a tuned lens; None for the plain one.
+        lens: a lens, or the folder of a tuned one; None for the logit lens.
 
     Raises:
         ModelError: the lens belongs to another model.
     """
-    if lens is not None:
-        lens.check(model)
+    through = as_lens(lens, model)
+    depth = model.n_layers
     total, count = torch.zeros(model.n_layers + 1, dtype=torch.float64), 0
     with torch.inference_mode():
         for rows in _rows(model, texts):
             goal = model.unembed(rows[:, -1]).log_softmax(-1)
-            read = rows if lens is None else lens.translate(rows, range(model.n_layers + 1))
-            for layer in range(model.n_layers + 1):
-                found = model.unembed(read[:, layer]).log_softmax(-1)
+            # the last layer is the output, which no lens translates
+            translated = [*through.translate(rows[:, :depth], range(depth)).unbind(1), rows[:, depth]]
+            for layer, states in enumerate(translated):
+                found = model.unembed(states).log_softmax(-1)
                 total[layer] += (goal.exp() * (goal - found)).sum().double().cpu()
             count += len(rows)
     return total / max(count, 1) / _NATS_PER_BIT

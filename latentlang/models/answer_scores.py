@@ -1,7 +1,7 @@
 """Whole answers: their teacher-forced probability at chosen layers, so that a shared first token hides no language.
 
 An answer is the path of tokens that the tokenizer itself writes after the prompt, and what ends it (`answer_paths`).
-At each layer every token of the path is read by the logit lens at the position before it, given the *true* tokens so
+At each layer every token of the path is read by the lens at the position before it, given the *true* tokens so
 far, and their log-probabilities are summed; at the last layer that is the model's own probability of the answer. What
 paths have in common is run once, and each distribution is read once.
 """
@@ -20,7 +20,7 @@ from latentlang.answers.paths import AnswerPath, Tokens, Wordings, answer_paths
 from latentlang.errors import ModelError
 from latentlang.models.batch import ActivationBatch, check_layers
 from latentlang.models.hooked import HookedLM
-from latentlang.models.readout import Readout, TokenSets, read_out
+from latentlang.models.readout import Readout, TokenSets, Translator, read_out
 from latentlang.tasks.base import Prompt
 
 Floats = NDArray[np.float64]
@@ -53,11 +53,12 @@ def score_answers(
     answers: Sequence[Sequence[Wordings]],
     *,
     layers: str | Sequence[int] | None = None,
+    lens: Translator | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[AnswerScores]:
-    """Log-probability of whole answers at every layer, or some, by the logit lens under teacher forcing.
+    """Log-probability of whole answers at every layer, or some, by a lens under teacher forcing.
 
     ``log p_l(answer) = sum_j log p_l(token_j | prompt, token_1 .. token_(j-1))``, where ``p_l(. | ...)`` is what layer
     l says at the position before token j. At the last layer that is the model's own probability of the answer; at
@@ -72,6 +73,7 @@ def score_answers(
             the probabilities are summed.
         layers: layer numbers, negative ones from the end (``[-1]``: the model's own output alone); ``"all"`` for 0..L,
             the embeddings among them; None for 1..L.
+        lens: what translates all layers but the last before they are read; None for the logit lens.
         share_prefix: run what sequences have in common once.
         batch_tokens: see `HookedLM.iter_activations`.
         progress: called with prompts done and prompts in all.
@@ -108,7 +110,7 @@ def score_answers(
     ):  # fmt: skip
         batch = [runs[index] for index in reading.index.tolist()]
         places = [(tree, prefix) for tree, run in batch for prefix in run]
-        _read_batch(model, reading, places)
+        _read_batch(model, reading, places, lens=lens)
         if wanted[-1] == model.n_layers:
             final = _streams(reading)[
                 [place for place, (_tree, prefix) in enumerate(places) if not prefix], -1
@@ -188,7 +190,9 @@ def _streams(reading: ActivationBatch) -> Tensor:
     return reading.resid.transpose(1, 2)[reading.positions >= 0]
 
 
-def _read_batch(model: HookedLM, reading: ActivationBatch, places: list[tuple[_Tree, Tokens]]) -> None:
+def _read_batch(
+    model: HookedLM, reading: ActivationBatch, places: list[tuple[_Tree, Tokens]], *, lens: Translator | None
+) -> None:
     """Read what the nodes want, in the order in which their positions stand in the batch."""
     resid = _streams(reading)
     widest = max((len(ends) for tree, prefix in places for ends in tree.nodes[prefix].ends), default=0)
@@ -204,7 +208,7 @@ def _read_batch(model: HookedLM, reading: ActivationBatch, places: list[tuple[_T
         ).view(len(nodes), width)
         readout = read_out(
             model, resid[start : start + step], TokenSets([np.array(ends, dtype=np.int64) for ends in sets]),
-            targets=targets,
+            targets=targets, lens=lens, layers=reading.layers,
         )  # fmt: skip
         _keep(readout, part, {ends: place for place, ends in enumerate(sets)})
 

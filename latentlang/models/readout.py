@@ -1,7 +1,8 @@
 """From residual streams to readings: the vocabulary in chunks, for all layers and prompts at once.
 
 The lens is the model's final norm with the layer's own statistics, then its head (nostalgebraist 2020, Wendler et al.
-2024; docs/concepts/lens.md names other definitions). Nothing of size ``[layer, prompt, vocabulary]`` is ever held.
+2024; docs/concepts/lens.md names other definitions). Another lens translates the layer first, here and nowhere else.
+Nothing of size ``[layer, prompt, vocabulary]`` is ever held.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +26,17 @@ _NATS_PER_BIT = math.log(2)
 CHUNK_ELEMENTS = 1 << 24
 # On a CPU a chunk (1 MiB) stays in the cache while it is gone over several times.
 CPU_CHUNK_ELEMENTS = 1 << 18
+
+
+class Translator(Protocol):
+    """What a lens does to layers before norm and head; see `latentlang.lens.Lens`."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def translate(self, resid: Tensor, layers: Sequence[int]) -> Tensor:
+        """Residual streams ``[..., layer, d_model]`` of these layers, as the final norm is to see them."""
 
 
 class TokenSets:
@@ -91,6 +104,8 @@ def read_out(
     ranks: bool = False,
     divergence: bool = False,
     final: Tensor | None = None,
+    lens: Translator | None = None,
+    layers: Sequence[int] | None = None,
 ) -> Readout:
     """Read residual streams through the model's own head.
 
@@ -107,18 +122,23 @@ def read_out(
         divergence: also measure each layer's distance to the final layer.
         final: ``[batch, d_model]`` residual stream after the last block, for `divergence`; by default the last of
             `resid`'s layers.
+        lens: what translates all layers but the model's last before they are read; None for the logit lens.
+        layers: the layer numbers of `resid`, which a lens must know.
 
     Raises:
-        InputError: ranks without targets, or a target that is no token id.
+        InputError: ranks without targets, a target that is no token id, or a lens that is not told the layers or does
+            not keep the shape.
         ModelError: the logits of a layer are NaN or infinite.
     """
     if ranks and targets is None:
         raise InputError("ranks are those of target tokens; give targets=[batch, target]")
+    if lens is not None:
+        resid = _translated(lens, resid, layers, depth=model.n_layers)
     if divergence and final is not None:
         resid = torch.cat([resid, final[:, None].to(resid)], dim=1)
-    batch, layers, _ = resid.shape
+    batch, count, _ = resid.shape
     normed = model.norm(rearrange(resid, "batch layer d -> (batch layer) d"))
-    wanted = None if targets is None else _per_row(targets, layers, model.vocab_size).to(normed.device)
+    wanted = None if targets is None else _per_row(targets, count, model.vocab_size).to(normed.device)
     chunks = _Chunks(model, normed)
     one = _First(chunks, sets, wanted, top)
     if not bool(one.log_total.isfinite().all()):
@@ -127,10 +147,10 @@ def read_out(
             f"the logits that {type(model.lm).__name__} gives its residual stream are NaN or infinite in {kind}; load "
             "it with dtype='bf16' or 'fp32'"
         )
-    kept = layers - int(divergence and final is not None)
+    kept = count - int(divergence and final is not None)
 
     def shaped(values: Tensor) -> Tensor:
-        return rearrange(values, "(batch layer) ... -> batch layer ...", batch=batch, layer=layers)[:, :kept]
+        return rearrange(values, "(batch layer) ... -> batch layer ...", batch=batch, layer=count)[:, :kept]
 
     readout = Readout(
         log_probs=shaped(_sum_sets(one.inside - one.log_total[:, None], sets.members.to(normed.device))),
@@ -141,13 +161,40 @@ def read_out(
     )
     if not (ranks or divergence):
         return readout
-    two = _Second(chunks, one, layers, ranks=ranks, divergence=divergence)
+    two = _Second(chunks, one, count, ranks=ranks, divergence=divergence)
     return replace(
         readout,
         ranks=None if two.ranks is None else shaped(two.ranks),
         kl=None if two.kl is None else shaped((two.kl / _NATS_PER_BIT).clamp_min(0)),
         js=None if two.js is None else shaped((two.js / _NATS_PER_BIT).clamp(0, 1)),
     )
+
+
+def _translated(lens: Translator, resid: Tensor, layers: Sequence[int] | None, *, depth: int) -> Tensor:
+    """The streams as a lens hands them to the norm, ``[..., layer, d_model]``; the last layer is the output, as it is.
+
+    Raises:
+        InputError: the layers are not given, or the lens does not keep the shape.
+    """
+    if layers is None or len(layers) != resid.shape[-2]:
+        raise InputError(f"to read through the {lens.name} lens, give the {resid.shape[-2]} layers' numbers")
+    inner = [place for place, layer in enumerate(layers) if layer != depth]
+    if not inner:
+        return resid
+    given = resid if len(inner) == len(layers) else resid[..., inner, :]
+    translated = lens.translate(given, [layers[place] for place in inner])
+    if translated.shape != given.shape:
+        raise InputError(
+            f"the {lens.name} lens gave {list(translated.shape)} for {list(given.shape)}; translate() must keep the "
+            "shape"
+        )
+    if translated is given:  # the logit lens
+        return resid
+    if given is resid:
+        return translated
+    whole = resid.to(translated.dtype, copy=True)
+    whole[..., inner, :] = translated
+    return whole
 
 
 def _per_row(targets: Tensor, layers: int, vocabulary: int) -> Tensor:

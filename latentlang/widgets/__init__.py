@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from latentlang.models import HookedLM, check_loaded
 from latentlang.tasks import Prompt, Task
 
 if TYPE_CHECKING:
+    from latentlang.lens import Lens
     from latentlang.widgets.lens_explorer import LensExplorer
 
 __all__ = ["explorer"]
@@ -26,6 +28,7 @@ def explorer(
     task: str | Task | None = None,
     languages: str | Language | Iterable[str | Language] | None = None,
     top: int = 5,
+    lens: Lens | str | os.PathLike[str] | None = None,
 ) -> LensExplorer:
     """Try the lens by hand in a notebook: type a prompt, move through layers and positions, see who is speaking.
 
@@ -38,6 +41,7 @@ def explorer(
         task: a task or the name of one, whose answers can be looked for; by default translation of the embedded words.
         languages: those whose words are looked for at first; by default up to eight that the task has.
         top: next tokens shown.
+        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
 
     Returns:
         An ipywidgets box; its ``result`` is an `ExplorerResult` of the prompt, its ``words`` the table of languages.
@@ -52,6 +56,7 @@ def explorer(
         )
     check_loaded(model)
     check_count("top", top, least=1)
+    from latentlang.lens.tuned import as_lens
     from latentlang.widgets.lens_explorer import LensExplorer
 
-    return LensExplorer(model, prompt, task=task, languages=languages, top=top)
+    return LensExplorer(model, prompt, task=task, languages=languages, top=top, lens=as_lens(lens, model))

@@ -14,6 +14,7 @@ from latentlang.errors import InputError, LatentlangError
 from latentlang.figures.style import plain_name, shortened
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
+from latentlang.lens.base import Lens
 from latentlang.lens.single_prompt import ExplorerResult
 from latentlang.models import HookedLM
 from latentlang.tasks import Prompt, Task, as_task
@@ -58,8 +59,9 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         task: str | Task | None = None,
         languages: str | Language | Iterable[str | Language] | None = None,
         top: int = 5,
+        lens: Lens | None = None,
     ) -> None:
-        self._model, self._top = model, top
+        self._model, self._top, self._lens = model, top, lens
         self._task = as_task("translation" if task is None else task)
         labels = labels_of(self._task)
         speaking = _speaking(self._task)
@@ -178,7 +180,9 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         self.read.disabled = True
         self.message.value = framed('<p class="quiet" role="status">reading …</p>')
         try:
-            look = self._looks.pop(text, None) or PromptSession.at(self._model, text, top=self._top)
+            look = self._looks.pop(text, None) or PromptSession.at(
+                self._model, text, top=self._top, lens=self._lens
+            )
         except (LatentlangError, RuntimeError) as error:  # torch's, when memory ends, is a RuntimeError
             self._look = None
             self.message.value = fault(" ".join(str(error).split())[:_LONGEST_FAULT])

@@ -13,6 +13,7 @@ import pandas as pd
 from latentlang.answers import token_bytes
 from latentlang.errors import InputError
 from latentlang.lens.answer_languages import build_answer_languages
+from latentlang.lens.base import Lens, LogitLens
 from latentlang.lens.single_prompt import ExplorerResult, tabulate
 from latentlang.models import HookedLM, TokenSets, read_out
 from latentlang.models.batch import ActivationBatch
@@ -34,6 +35,7 @@ class PromptSession:
         ids: its tokens.
         reading: the residual streams, ``[1, layer, position, d_model]``, layers 1 to L.
         result: the likeliest next tokens everywhere.
+        lens: what the layers are read through.
     """
 
     model: HookedLM
@@ -41,9 +43,10 @@ class PromptSession:
     ids: tuple[int, ...]
     reading: ActivationBatch = field(repr=False)
     result: ExplorerResult = field(repr=False)
+    lens: Lens = field(default_factory=LogitLens)
 
     @classmethod
-    def at(cls, model: HookedLM, text: str, *, top: int) -> PromptSession:
+    def at(cls, model: HookedLM, text: str, *, top: int, lens: Lens | None = None) -> PromptSession:
         """Run the model once.
 
         Raises:
@@ -55,8 +58,9 @@ class PromptSession:
         (ids,) = model.encode([text])
         layers = range(1, model.n_layers + 1)
         reading = model.activations([ids], layers=tuple(layers), positions="all", logits=False)
-        result = tabulate(model, text, reading, ids=ids, top=top)
-        return cls(model, text, tuple(ids), reading, result)
+        through = lens or LogitLens()
+        result = tabulate(model, text, reading, ids=ids, top=top, lens=through)
+        return cls(model, text, tuple(ids), reading, result, through)
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -112,7 +116,9 @@ class PromptSession:
     def _values(self, ids: np.ndarray, position: int) -> np.ndarray:  # type: ignore[type-arg]
         """Probabilities of single tokens after a position, ``[layer, token]``."""
         sets = TokenSets([np.array([token]) for token in ids.tolist()])
-        readout = read_out(self.model, self.reading.resid[:, :, position], sets, top=0)
+        readout = read_out(
+            self.model, self.reading.resid[:, :, position], sets, top=0, lens=self.lens, layers=self.layers
+        )
         values: np.ndarray = readout.log_probs[0].double().exp().cpu().numpy()  # type: ignore[type-arg]
         return values
 
