@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -24,6 +25,30 @@ POLICIES: dict[str, str] = {
 
 _NONE: Ids = np.empty(0, dtype=np.int64)
 _NONE.setflags(write=False)
+# Tokens that a reason names.
+_MOST_SHOWN = 3
+
+
+Code = Literal["all-shared", "longer-words", "meets", "same-answer", "nested-answer"]
+#: What makes a label unreadable; any other reason is something to mind in reading it.
+UNREADABLE: frozenset[Code] = frozenset({"all-shared", "longer-words", "meets", "same-answer"})
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a label cannot be read, or what to mind where it can; in words: `answers.text.reason_text`.
+
+    Attributes:
+        code: ``all-shared``, every token is shared with another language; ``longer-words``, only tokens of longer words
+            are left; ``meets``, the set meets the other language's; ``same-answer``, an answer is the other language's
+            too; ``nested-answer``, an answer begins the other language's, or the other way round.
+        examples: what it is seen by: tokens, made visible, or answers.
+        other: code of the other language; ``""`` where it is not one alone.
+    """
+
+    code: Code
+    examples: tuple[str, ...] = ()
+    other: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +56,10 @@ class TokenSelection:
     """Which tokens count for a label of a language under a policy.
 
     Attributes:
-        ids: tokens whose probability is summed, ``[token]``; empty where the label is lost, and for
+        ids: tokens whose probability is summed, ``[token]``; empty where the label cannot be read, and for
             ``sequence``.
         shared: tokens with a curve of their own (``shared`` only), ``[token]``.
-        lost: why items of this label cannot be read; ``""`` where they can.
-        caution: what to mind in reading them; mostly ``""``.
+        reason: why items of this label cannot be read, or what to mind in reading them; mostly None.
     """
 
     language: str
@@ -43,13 +67,12 @@ class TokenSelection:
     policy: str
     ids: Ids
     shared: Ids
-    lost: str = ""
-    caution: str = ""
+    reason: Reason | None = None
 
     @property
     def usable(self) -> bool:
         """Whether items of this label can be read."""
-        return not self.lost
+        return self.reason is None or self.reason.code not in UNREADABLE
 
 
 def select_tokens(
@@ -63,11 +86,11 @@ def select_tokens(
 ) -> TokenSelection:
     """Settle which tokens count.
 
-    - ``exclusive``: the language's tokens that no language in `against` shares; lost when none is left, or
+    - ``exclusive``: the language's tokens that no language in `against` shares; unreadable when none is left, or
       only tokens that run on into longer words (German ``positiv`` would be read off ``positivo``).
-    - ``drop``: all its tokens; lost when the set meets the pivot's set of the same label.
-    - ``shared``: as ``exclusive``, with the others as `TokenSelection.shared`; never lost.
-    - ``sequence``: no tokens; lost when an answer is also an answer of the pivot to the same label. An
+    - ``drop``: all its tokens; unreadable when the set meets the pivot's set of the same label.
+    - ``shared``: as ``exclusive``, with the others as `TokenSelection.shared`; always readable.
+    - ``sequence``: no tokens; unreadable when an answer is also an answer of the pivot to the same label. An
       answer that begins the pivot's (``positiv``, ``positive``) is told from it only by what closes the
       answer.
 
@@ -79,71 +102,101 @@ def select_tokens(
         against: languages that make a token shared; None for all others in `sets`. To tell a language from
             English alone, give ``["en"]``: Spanish and Italian share all their words, and lose nothing to
             each other then.
-        pivot: the language of ``drop`` and ``sequence``, or several; with none nothing is lost.
+        pivot: the language of ``drop`` and ``sequence``, or several; with none everything can be read.
 
     Raises:
         InputError: an unknown policy, language, label or pivot.
     """
     if policy not in POLICIES:
         raise unknown("policy", policy, POLICIES)
-    own = sets[language, label]
-    others = [*(sets.languages if against is None else [against] if isinstance(against, str) else against)]
-    if against is not None:
-        for code in others:
-            sets.labels(code)  # refuses a language without sets: its tokens would silently count as nobody's
-    others = [code for code in others if code != language]
-
-    def answer(ids: Ids, shared: Ids = _NONE, lost: str = "", caution: str = "") -> TokenSelection:
-        return TokenSelection(language, label, policy, _NONE if lost else ids, shared, lost, caution)
-
-    if policy in ("drop", "sequence"):
-        rivals = list(dict.fromkeys([pivot] if isinstance(pivot, str) else pivot))
-        for code in rivals:
-            sets.labels(code)  # refuses a pivot without sets
-        rivals = [code for code in rivals if code != language and (code, label) in sets]
-        if policy == "drop":
-            return answer(own.ids, lost=next(filter(None, (_meets(sets, own, code) for code in rivals)), ""))
-        written = [_whole(sets, own, code) for code in rivals]
-        lost, caution = (next(filter(None, column), "") for column in zip(("", ""), *written, strict=True))
-        return answer(_NONE, lost=lost, caution="" if lost else caution)
-
-    group = label if sets.scope == "same" else None
-    if against is None:
-        exclusive, common = own.exclusive, own.shared
-    else:
-        taken = np.concatenate([_NONE, *(sets.union(code, group) for code in others)])
-        held = np.isin(own.ids, taken)
-        exclusive, common = own.ids[~held], own.ids[held]
-    if policy == "shared":
-        return answer(exclusive, common)
-    if not len(exclusive):
-        return answer(exclusive, lost="every token is shared with another language")
-    if np.isin(exclusive, own.running_on, assume_unique=True).all():
-        text = sets.table.render(int(exclusive[0]))
-        return answer(exclusive, lost=f"only tokens of longer words are left, such as {text!r}")
-    return answer(exclusive)
+    case = _Case(sets, sets[language, label], None if against is None else _codes(against), _codes(pivot))
+    for code in case.against or ():
+        sets.labels(code)  # refuses a language without sets: its tokens would silently count as nobody's
+    ids, shared, reason = _RULES[policy](case)
+    found = TokenSelection(language, label, policy, ids, shared, reason)
+    return found if found.usable else replace(found, ids=_NONE)
 
 
-def _meets(sets: AnswerSets, own: AnswerSet, other: str) -> str:
-    """What a set has in common with another language's of the same label, in words; empty for nothing."""
-    common = np.intersect1d(own.ids, sets[other, own.label].ids, assume_unique=True)
-    shown = dict.fromkeys(sets.table.render(i) for i in common.tolist())
-    tokens = ", ".join(repr(text) for text in list(shown)[:3])
-    return f"shares {tokens} with {other}" if len(common) else ""
+def _codes(given: str | Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
 
 
-def _whole(sets: AnswerSets, own: AnswerSet, other: str) -> tuple[str, str]:
-    """Why whole answers cannot be told from another language's, and what to mind where they can."""
+@dataclass(frozen=True)
+class _Case:
+    """What a policy decides on: one language's set for a label, and what it is settled against."""
+
+    sets: AnswerSets
+    own: AnswerSet
+    against: tuple[str, ...] | None
+    pivots: tuple[str, ...]
+
+    def split(self) -> tuple[Ids, Ids]:
+        """The tokens that are the language's own, and those that another one shares."""
+        if self.against is None:
+            return self.own.exclusive, self.own.shared
+        group = self.own.label if self.sets.scope == "same" else None
+        others = [code for code in self.against if code != self.own.language]
+        held = np.isin(
+            self.own.ids, np.concatenate([_NONE, *(self.sets.union(code, group) for code in others)])
+        )
+        return self.own.ids[~held], self.own.ids[held]
+
+    def rivals(self) -> list[AnswerSet]:
+        """The pivots' sets of the same label.
+
+        Raises:
+            InputError: a pivot has no sets at all.
+        """
+        for code in self.pivots:
+            self.sets.labels(code)
+        keys = [(code, self.own.label) for code in self.pivots if code != self.own.language]
+        return [self.sets[key] for key in keys if key in self.sets]
+
+
+_Settled = tuple[Ids, Ids, Reason | None]
+
+
+def _exclusive(case: _Case) -> _Settled:
+    ids, _ = case.split()
+    if not len(ids):
+        return ids, _NONE, Reason("all-shared")
+    if np.isin(ids, case.own.running_on, assume_unique=True).all():
+        return ids, _NONE, Reason("longer-words", (case.sets.table.render(int(ids[0])),))
+    return ids, _NONE, None
+
+
+def _shared(case: _Case) -> _Settled:
+    return *case.split(), None
+
+
+def _drop(case: _Case) -> _Settled:
+    for rival in case.rivals():
+        common = np.intersect1d(case.own.ids, rival.ids, assume_unique=True)
+        if len(common):
+            shown = dict.fromkeys(case.sets.table.render(token) for token in common.tolist())
+            return case.own.ids, _NONE, Reason("meets", tuple(shown)[:_MOST_SHOWN], rival.language)
+    return case.own.ids, _NONE, None
+
+
+def _sequence(case: _Case) -> _Settled:
+    written = case.sets.table.answer_bytes
     pairs = [
-        (text, theirs, sets.table.answer_bytes(text), sets.table.answer_bytes(theirs))
-        for text in own.answers
-        for theirs in sets[other, own.label].answers
+        (own, theirs, rival.language, written(own), written(theirs))
+        for rival in case.rivals()
+        for own, theirs in product(case.own.answers, rival.answers)
     ]
-    same = [text for text, _, a, b in pairs if a == b]
-    nested = [
-        f"{text!r} and {theirs!r}" for text, theirs, a, b in pairs if a.startswith(b) or b.startswith(a)
-    ]
-    return (
-        f"{same[0]!r} is also the {other} answer" if same else "",
-        f"only what closes the answer tells {nested[0]} apart" if nested else "",
-    )
+    for own, _theirs, code, a, b in pairs:
+        if a == b:
+            return _NONE, _NONE, Reason("same-answer", (own,), code)
+    for own, theirs, code, a, b in pairs:
+        if a.startswith(b) or b.startswith(a):
+            return _NONE, _NONE, Reason("nested-answer", (own, theirs), code)
+    return _NONE, _NONE, None
+
+
+_RULES: dict[str, Callable[[_Case], _Settled]] = {
+    "exclusive": _exclusive,
+    "drop": _drop,
+    "shared": _shared,
+    "sequence": _sequence,
+}

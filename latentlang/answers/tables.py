@@ -9,6 +9,7 @@ import numpy as np
 
 from latentlang.answers.policy import POLICIES, select_tokens
 from latentlang.answers.sets import AnswerSets
+from latentlang.answers.text import reason_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,10 +98,10 @@ def policy_table(
     """What each policy costs each language: one row per language and policy.
 
     Columns: ``language``, ``policy``, ``labels`` (how many it has), ``labels_lost``, ``lost`` (their names,
-    joined by commas), ``why`` (of the first), ``caution`` (of the first that has one), ``tokens`` (in its
-    sets, summed over labels), ``tokens_kept`` (missing for ``sequence``, which counts none),
-    ``same_words_as`` (languages whose every answer is the same string, joined by commas), and with `items`
-    also ``items`` and ``items_lost``.
+    joined by commas), ``reason`` (code of the first, see `policy.Reason`), ``why`` (the same in words), ``caution``
+    (of the first that has one), ``tokens`` (in its sets, summed over labels), ``tokens_kept`` (missing for
+    ``sequence``, which counts none), ``same_words_as`` (languages whose every answer is the same string, joined by
+    commas), and with `items` also ``items`` and ``items_lost``.
 
     Args:
         sets: the answer sets.
@@ -133,8 +134,9 @@ def policy_table(
                 "labels": len(labels),
                 "labels_lost": len(lost),
                 "lost": ",".join(verdict.label for verdict in lost),
-                "why": lost[0].lost if lost else "",
-                "caution": next((verdict.caution for verdict in verdicts if verdict.caution), ""),
+                "reason": lost[0].reason.code if lost and lost[0].reason else "",
+                "why": reason_text(lost[0].reason) if lost else "",
+                "caution": next((reason_text(v.reason) for v in verdicts if v.usable and v.reason), ""),
                 "tokens": sum(len(sets[code, label]) for label in labels),
                 "tokens_kept": None if policy == "sequence" else sum(len(v.ids) for v in verdicts),
                 "same_words_as": ",".join(same),

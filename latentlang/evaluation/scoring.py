@@ -17,7 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latentlang.answers import answer_paths, answer_sets, closing, published_set, select_tokens, token_bytes
+from latentlang.answers import (
+    answer_paths,
+    answer_sets,
+    closing,
+    published_set,
+    reason_text,
+    select_tokens,
+    token_bytes,
+)
 from latentlang.errors import InputError
 from latentlang.models import score_answers
 
@@ -186,7 +194,7 @@ def first_tokens(model: HookedLM, strings: Mapping[str, tuple[str, ...]], *, cue
         if not len(own.exclusive):
             lost[label] = f"every token that begins {own.answers[0]!r} begins another label's answer too"
         elif not settled.usable:
-            lost[label] = f"of the tokens that begin {own.answers[0]!r} {settled.lost}"
+            lost[label] = f"of the tokens that begin {own.answers[0]!r} {reason_text(settled.reason)}"
     shared = [sets[label, label].shared for label in strings]
     return FirstTokens(tuple(strings), lost, tuple(ids), np.unique(np.concatenate(shared)))
 

@@ -12,15 +12,16 @@ for all items of a language, so that what is copied from it stands in the null a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latentlang.answers import (
     AnswerSets,
+    Reason,
     TokenSelection,
     answer_sets,
     closing,
@@ -37,6 +38,61 @@ TokenIds = NDArray[np.int64]
 Floats = NDArray[np.float64]
 #: Most wrong answers per item that policy ``sequence`` scores for the null; each is a sequence of its own to run.
 MOST_NULLS = 8
+
+
+#: Why an answer that a policy can read is not read in a prompt: there is no word for it; it stands in the question; the
+#: tokenizer cannot write it; a word of the question begins like it; no token is left.
+PromptCode = Literal["no-word", "quoted", "unwritable", "copied", "no-token"]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Answers in one language that cannot be read.
+
+    Attributes:
+        language: its code.
+        dropped: whether the policy drops these items, so that they are read in no language.
+        count: how many answers.
+        total: of how many.
+        answer: the first of them; ``""`` where there is no word.
+        reason: why it cannot be read.
+    """
+
+    language: str
+    dropped: bool
+    count: int
+    total: int
+    answer: str
+    reason: Reason | PromptCode | None
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Answers in `language` that begin like the prompt's word in `source`: `count` of `total`, such as `answer`."""
+
+    language: str
+    source: str
+    count: int
+    total: int
+    answer: str
+    word: str
+
+
+@dataclass(frozen=True)
+class CurveNotes:
+    """What is to be said of one language's answers; in words: `lens.text.curve_notes`.
+
+    Attributes:
+        policy: what decided.
+        unread: answers that cannot be read, role by role.
+        alike: answers that begin like the prompt's own word.
+        unclosed: what to mind where nothing closes the answer but the end of a word; None where something does.
+    """
+
+    policy: str
+    unread: tuple[Unread, ...] = ()
+    alike: tuple[Alike, ...] = ()
+    unclosed: Reason | None = None
 
 
 @dataclass
@@ -187,7 +243,7 @@ class AnswerCurves:
         if self.policy not in ("drop", "sequence"):
             return False
         settled = [self._settled.get((role, label)) for role in self.languages]
-        return any(found is not None and found.lost for found in settled)
+        return any(found is not None and not found.usable for found in settled)
 
     def curves(self, prompt: Prompt, probs: Floats) -> dict[str, Floats]:
         """Curve name to ``[layer]`` probabilities; a curve with no token of its own is left out.
@@ -301,63 +357,55 @@ class AnswerCurves:
         wrong = [final[name] for name in self.task.wrong_labels(prompt.label) if name in final]
         return prompt.label in final and all(bool(final[prompt.label] > other) for other in wrong)
 
-    def note(self, prompts: Sequence[Prompt]) -> str:
+    def notes(self, prompts: Sequence[Prompt]) -> CurveNotes:
         """What cannot be read, and why for the first, and how many answers begin like the prompt's word."""
-        parts = []
-        for role, code in self.languages.items():
+        unread = []
+        for role in self.languages:
             dropped = [prompt for prompt in prompts if self._to_blame(prompt.label) == role]
-            unread = [
+            left_out = [
                 prompt
                 for prompt in prompts
                 if not self._dropped(prompt.label) and not self._readable(role, prompt.label, prompt)
             ]
-            # An item that the policy drops is read in no language, not only in the one that it is dropped for.
-            for lost, what in (
-                (dropped, f"items are dropped for their answer in {code}"),
-                (unread, f"answers in {code} cannot be read"),
-            ):
-                if lost:
-                    parts.append(f"{len(lost)} of {len(prompts)} {what}{self._example(role, lost[0])}")
-        parts += self._like_the_source(prompts)
+            unread += [
+                self._unread(role, items, len(prompts), dropped=items is dropped)
+                for items in (dropped, left_out)
+                if items
+            ]
+        cautions: list[Reason] = []
         if not self.closed:
             labels = dict.fromkeys(prompt.label for prompt in prompts)
-            cautions = [self._settled[key].caution for n in labels if (key := ("target", n)) in self._settled]
-            parts += [
-                f"nothing closes the answer but the end of a word, and {caution}"
-                for caution in cautions
-                if caution
-            ][:1]
-        return "; ".join(parts) + (f" (policy {self.policy})" if parts else "")
+            settled = [self._settled[key] for n in labels if (key := ("target", n)) in self._settled]
+            cautions = [one.reason for one in settled if one.usable and one.reason is not None]
+        return CurveNotes(
+            self.policy, tuple(unread), tuple(self._like_the_source(prompts)), next(iter(cautions), None)
+        )
 
-    def _example(self, role: str, prompt: Prompt) -> str:
-        """One answer that is lost, and why."""
-        settled = self._settled.get((role, prompt.label))
+    def _unread(self, role: str, items: Sequence[Prompt], total: int, *, dropped: bool) -> Unread:
+        """Answers of a role that cannot be read, the first as the example."""
+        language, label = self.languages[role], items[0].label
+        settled = self._settled.get((role, label))
         if settled is None:
-            return ": no word"
-        answer = self.answers[self.languages[role], prompt.label].answers[0]
-        return f", e.g. {answer!r}: {settled.lost or self._why_empty(role, prompt)}"
+            return Unread(language, dropped, len(items), total, "", "no-word")
+        answer = self.answers[language, label].answers[0]
+        reason = self._why_empty(role, items[0]) if settled.usable else settled.reason
+        return Unread(language, dropped, len(items), total, answer, reason)
 
     def _to_blame(self, label: str) -> str:
         """The first role for which the policy drops items of a label; empty where it drops none."""
         if not self._dropped(label):
             return ""
         lost = [role for role in self.languages if (role, label) not in self._settled]
-        return next(role for role in self.languages if role in lost or self._settled[role, label].lost)
+        return next(role for role in self.languages if role in lost or not self._settled[role, label].usable)
 
-    def _like_the_source(self, prompts: Sequence[Prompt]) -> list[str]:
+    def _like_the_source(self, prompts: Sequence[Prompt]) -> Iterator[Alike]:
         """How many answers of each role begin like the prompt's word: what there was to settle."""
         if "source" not in self.languages or self.policy not in ("exclusive", "shared"):
-            return []
-        parts = []
+            return
         for role, code in self.languages.items():
             alike = [pair for prompt in prompts if (pair := self._alike(role, prompt.label)) is not None]
             if alike:
-                parts.append(
-                    f"{len(alike)} of {len(prompts)} answers in {code} begin like the prompt's word in "
-                    f"{self.languages['source']}, e.g. {alike[0][0]!r} like {alike[0][1]!r}: a token that begins "
-                    "both counts for neither"
-                )
-        return parts
+                yield Alike(code, self.languages["source"], len(alike), len(prompts), *alike[0])
 
     def _alike(self, role: str, label: str) -> tuple[str, str] | None:
         """An answer and the prompt's word, where they have their first letter in common."""
@@ -366,11 +414,9 @@ class AnswerCurves:
         own, words = (self.answers[self.languages[r], label].answers for r in (role, "source"))
         return next(((text, word) for text in own for word in words if text[:1] == word[:1]), None)
 
-    def _why_empty(self, role: str, prompt: Prompt) -> str:
+    def _why_empty(self, role: str, prompt: Prompt) -> PromptCode:
         if self._quoted(role, prompt.label, prompt):
-            return "it stands in the question"
+            return "quoted"
         if self.policy == "sequence":
-            return "the tokenizer cannot write it"
-        return (
-            "a word of the question begins like it" if self._copied(role, prompt) else "every token is shared"
-        )
+            return "unwritable"
+        return "copied" if self._copied(role, prompt) else "no-token"

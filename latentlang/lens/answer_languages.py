@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlang.answers import AnswerSets, TokenBytes, answer_sets, select_tokens
+from latentlang.answers import AnswerSets, Reason, TokenBytes, answer_sets, select_tokens
 from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt, Task
 
@@ -19,6 +19,28 @@ CANDIDATE_POLICIES: dict[str, str] = {
 }
 # Wrong labels whose words make an item's null; more would cost memory and steady a mean that is steady already.
 WRONG_LABELS = 8
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Answers that answer_languages cannot read; in words: `lens.text.left_out`.
+
+    Attributes:
+        total: prompts.
+        counts: answer_language to how many of their answers it cannot read, where it is any.
+        answer: an answer of the answer_language that loses most; ``""`` where it has no word.
+        reason: why that one is lost.
+    """
+
+    total: int
+    counts: Mapping[str, int]
+    answer: str
+    reason: Reason | None
+
+    @property
+    def worst(self) -> str:
+        """The answer_language that loses most, the first of equals."""
+        return max(self.counts, key=self.counts.__getitem__)
 
 
 @dataclass(frozen=True)
@@ -34,7 +56,7 @@ class AnswerLanguages:
         choices: label to itself and the wrong labels drawn for it, those no answer language can read left out; empty
             where no answer language can read the label itself.
         whole: label to indices into `ids`: every token that can begin the target language's answer.
-        lost: answer language to why it cannot read its first lost label.
+        lost: answer language to its answer to the first label that it cannot read, and why.
     """
 
     codes: tuple[str, ...]
@@ -44,7 +66,7 @@ class AnswerLanguages:
     readable: NDArray[np.bool_]
     choices: Mapping[str, tuple[str, ...]]
     whole: Mapping[str, NDArray[np.int64]]
-    lost: Mapping[str, str]
+    lost: Mapping[str, tuple[str, Reason | None]]
 
     def values(self, label: str, probs: NDArray[np.float64]) -> NDArray[np.float64]:
         """What one prompt's layers give each answer language's words.
@@ -76,19 +98,15 @@ class AnswerLanguages:
         own = final[self.whole[prompt.label]].sum()
         return all(own > final[self.whole[name]].sum() for name in task.wrong_labels(prompt.label))
 
-    def note(self, prompts: Sequence[Prompt]) -> str:
-        """How many answers each answer language cannot read, and why; empty when all can be read."""
+    def left_out(self, prompts: Sequence[Prompt]) -> LeftOut | None:
+        """How many answers each answer language cannot read, and why; None when all can be read."""
         place = {label: index for index, label in enumerate(self.labels)}
         rows = [place[prompt.label] for prompt in prompts]
         missing = (~self.readable[rows]).sum(0)
-        found = [f"{code} {count}" for code, count in zip(self.codes, missing.tolist(), strict=True) if count]
-        if not found:
-            return ""
-        worst = self.codes[int(missing.argmax())]
-        return (
-            f"answers of {len(prompts)} left out because no token is the language's own, or there is no word: "
-            f"{', '.join(found)} (in {worst} e.g. {self.lost.get(worst, 'no word')})"
-        )
+        if not missing.any():
+            return None
+        counts = {code: count for code, count in zip(self.codes, missing.tolist(), strict=True) if count}
+        return LeftOut(len(prompts), counts, *self.lost.get(self.codes[int(missing.argmax())], ("", None)))
 
 
 def build_answer_languages(
@@ -148,16 +166,16 @@ def build_answer_languages(
 
 def _settle(
     sets: AnswerSets, against: Sequence[str] | None
-) -> tuple[dict[tuple[str, str], NDArray[np.int64]], dict[str, str]]:
+) -> tuple[dict[tuple[str, str], NDArray[np.int64]], dict[str, tuple[str, Reason | None]]]:
     """Tokens of each language and label that has any of its own, and why the first of a language has none."""
     tokens: dict[tuple[str, str], NDArray[np.int64]] = {}
-    lost: dict[str, str] = {}
+    lost: dict[str, tuple[str, Reason | None]] = {}
     for code, label in sets:
         found = select_tokens(sets, code, label, policy="exclusive", against=against)
         if found.usable and len(found.ids):
             tokens[code, label] = found.ids
         else:
-            lost.setdefault(code, f"{sets[code, label].answers[0]!r}: {found.lost}")
+            lost.setdefault(code, (sets[code, label].answers[0], found.reason))
     return tokens, lost
 
 

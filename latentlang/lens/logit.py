@@ -20,6 +20,7 @@ from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
 from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.prompt_run import LensPass, run_passes
 from latentlang.lens.result import COLUMNS, LensResult
+from latentlang.lens.text import curve_notes
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out, score_answers
 from latentlang.provenance import Provenance
@@ -182,7 +183,7 @@ class PairLensPass:
         code = self._prompts[0].language
         self._counts[code] = len(self._prompts)
         self._accuracy[code] = float(np.mean(self._right))
-        if note := self._roles.note(self._prompts):
+        if note := curve_notes(self._roles.notes(self._prompts)):
             self._notes[code] = note
 
     def read(

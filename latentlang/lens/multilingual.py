@@ -28,6 +28,7 @@ from latentlang.lens.logit import prompts_of
 from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivot
 from latentlang.lens.prompt_run import run_passes
 from latentlang.lens.result import mean_curves, named_lens
+from latentlang.lens.text import left_out
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out
 from latentlang.provenance import Provenance
@@ -255,7 +256,7 @@ class MultilingualLensPass:
         for index in sorted(self._found):
             self._series.add(self._prompts[index], self._answer_languages, self._found[index])
         silent = f"no words in {', '.join(self._silent)}" if self._silent else ""
-        if told := [*filter(None, [self._answer_languages.note(self._prompts), silent])]:
+        if told := [*filter(None, [left_out(self._answer_languages.left_out(self._prompts)), silent])]:
             self._notes[code] = "; ".join(told) + f" (policy {self.policy})"
 
     def result(self) -> MultilingualLensResult:

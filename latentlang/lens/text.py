@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from latentlang.answers import reason_text
 from latentlang.languages import language
 from latentlang.languages import language as find_language
+from latentlang.lens.answer_curves import CurveNotes, PromptCode, Unread
+from latentlang.lens.answer_languages import LeftOut
 from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, SOURCE, TARGET, Contrasts
 from latentlang.stats.intervals import FEWEST_CANDIDATES
 from latentlang.text import counted, percent
@@ -274,6 +277,52 @@ def _copied_word(
             "." if int(most["layer"]) == layer else f"{elsewhere}."
         )
     return f" The prompt's own {name} word leads its null by {size} at layer {int(row['layer'])}."
+
+
+_UNREAD: dict[PromptCode, str] = {
+    "no-word": "no word",
+    "quoted": "it stands in the question",
+    "unwritable": "the tokenizer cannot write it",
+    "copied": "a word of the question begins like it",
+    "no-token": "every token is shared",
+}
+
+
+def curve_notes(notes: CurveNotes) -> str:
+    """What could not be read of one language, and what to mind, for the provenance; empty where there is nothing."""
+    parts = [_unread_answers(one) for one in notes.unread]
+    parts += [
+        f"{one.count} of {one.total} answers in {one.language} begin like the prompt's word in {one.source}, e.g. "
+        f"{one.answer!r} like {one.word!r}: a token that begins both counts for neither"
+        for one in notes.alike
+    ]
+    if notes.unclosed is not None:
+        parts.append(f"nothing closes the answer but the end of a word, and {reason_text(notes.unclosed)}")
+    return "; ".join(parts) + (f" (policy {notes.policy})" if parts else "")
+
+
+def _unread_answers(unread: Unread) -> str:
+    # An item that the policy drops is read in no language, not only in the one that it is dropped for.
+    what = (
+        f"items are dropped for their answer in {unread.language}"
+        if unread.dropped
+        else f"answers in {unread.language} cannot be read"
+    )
+    why = _UNREAD[unread.reason] if isinstance(unread.reason, str) else reason_text(unread.reason)
+    example = f", e.g. {unread.answer!r}: {why}" if unread.answer else f": {why}"
+    return f"{unread.count} of {unread.total} {what}{example}"
+
+
+def left_out(answers: LeftOut | None) -> str:
+    """How many answers of each language could not be read, and why; empty where all could."""
+    if answers is None:
+        return ""
+    counts = ", ".join(f"{code} {count}" for code, count in answers.counts.items())
+    why = f"{answers.answer!r}: {reason_text(answers.reason)}" if answers.answer else _UNREAD["no-word"]
+    return (
+        f"answers of {answers.total} left out because no token is the language's own, or there is no word: {counts} "
+        f"(in {answers.worst} e.g. {why})"
+    )
 
 
 def _rounded(value: float) -> str:

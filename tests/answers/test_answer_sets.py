@@ -25,7 +25,15 @@ from answer_corpus import LANGUAGES, MAKERS, SENTENCES, SENTIMENT, TASKS, traine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentlang.answers import AnswerSets, TokenBytes, answer_sets, select_tokens, takes_space, token_bytes
+from latentlang.answers import (
+    AnswerSets,
+    TokenBytes,
+    answer_sets,
+    reason_text,
+    select_tokens,
+    takes_space,
+    token_bytes,
+)
 from latentlang.errors import InputError
 
 CUES = ('\nAnswer: "', '\n"', "\nAnswer: ", "\nAnswer:")
@@ -327,4 +335,7 @@ def test_a_longer_word_after_a_space_runs_on_too():
     assert quoted["de", "+"].ids.tolist() == [1, 3] and quoted["de", "+"].running_on.tolist() == [1]
     # left with what runs on after a space alone, the answer cannot be read
     alone = answer_sets(TokenBytes((b" positivo", b"q")), {"de": {"+": ("positiv",)}}, cue="Stimmung:")
-    assert select_tokens(alone, "de", "+").lost == "only tokens of longer words are left, such as '␣positivo'"
+    assert (
+        reason_text(select_tokens(alone, "de", "+").reason)
+        == "only tokens of longer words are left, such as '␣positivo'"
+    )

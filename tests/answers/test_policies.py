@@ -9,10 +9,12 @@ from answer_corpus import LANGUAGES, MAKERS, SENTIMENT, TASKS, trained
 from latentlang.answers import (
     POLICIES,
     AnswerSets,
+    Reason,
     TokenBytes,
     answer_sets,
     overlap_table,
     policy_table,
+    reason_text,
     select_tokens,
     token_bytes,
     token_table,
@@ -62,7 +64,7 @@ def test_what_counts(
     found = select_tokens(small(), language, "+", policy=policy, against=against)
     assert found.ids.tolist() == ids
     assert found.shared.tolist() == shared
-    assert found.lost == lost
+    assert reason_text(found.reason) == lost
     assert found.usable is not bool(lost)
 
 
@@ -73,10 +75,14 @@ def test_sequence_loses_only_the_same_string_and_warns_of_nested_ones() -> None:
         "de": {"y": ("positiv",)},
     }
     sets = answer_sets(TABLE, words, cue='"')
-    assert select_tokens(sets, "fr", "x", policy="sequence").lost == "'table' is also the en answer"
-    assert select_tokens(sets, "fr", "y", policy="sequence").caution == ""
+    same = select_tokens(sets, "fr", "x", policy="sequence").reason
+    assert same == Reason("same-answer", ("table",), "en")
+    assert reason_text(same) == "'table' is also the en answer"
+    assert select_tokens(sets, "fr", "y", policy="sequence").reason is None
     assert select_tokens(sets, "de", "y", policy="sequence").usable
-    assert "'positiv' and 'positive'" in select_tokens(sets, "de", "y", policy="sequence").caution
+    nested = select_tokens(sets, "de", "y", policy="sequence").reason
+    assert nested == Reason("nested-answer", ("positiv", "positive"), "en")
+    assert "'positiv' and 'positive'" in reason_text(nested)
     assert select_tokens(sets, "en", "x", policy="sequence").usable
 
 
@@ -203,6 +209,7 @@ def test_policy_table() -> None:
     assert (row.labels, row.labels_lost, row.lost, row.tokens, row.tokens_kept) == (1, 1, "+", 4, 0)
     assert (row["items"], row.items_lost, row.same_words_as) == (250, 250, "es")
     assert row.why == "every token is shared with another language"
+    assert row.reason == "all-shared" and table.loc[("it", "drop"), "reason"] == "meets"
     row = table.loc[("fi", "exclusive")]
     assert (row.labels_lost, row.tokens_kept, row["items"], row.items_lost) == (0, 2, 7, 0)
     assert np.all(table.xs("sequence", level="policy").tokens_kept.isna())

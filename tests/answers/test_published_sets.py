@@ -11,6 +11,7 @@ from latentlang.answers import (
     policy_table,
     published_set,
     published_sets,
+    reason_text,
     select_tokens,
     token_bytes,
 )
@@ -101,8 +102,13 @@ def test_languages_lost_as_published(kind: str) -> None:
 
 def test_why_a_language_is_lost() -> None:
     sets = published_sets(minimal(), SENTIMENT)
-    assert select_tokens(sets, "it", "positive", policy="drop").lost == "shares 'p', '␣p', 'pos' with en"
-    assert select_tokens(sets, "is", "negative", policy="drop").lost == "shares 'n', '␣n' with en"
+    assert (
+        reason_text(select_tokens(sets, "it", "positive", policy="drop").reason)
+        == "shares 'p', '␣p', 'pos' with en"
+    )
+    assert (
+        reason_text(select_tokens(sets, "is", "negative", policy="drop").reason) == "shares 'n', '␣n' with en"
+    )
     assert sets["is", "positive"].ids.tolist() == published_set(minimal(), "jákvæð").tolist()
 
 
