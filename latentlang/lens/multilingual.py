@@ -115,7 +115,7 @@ class MultilingualLensResult(Result):
             named_lens(super()._view()),
             figure=figure,
             table=lambda: pivot_test().glance(),
-            words=lambda: pivot_test().verdict,
+            words=lambda: pivot_test().describe(),
         )
 
     def figure(self) -> go.Figure:

@@ -29,7 +29,7 @@ from latentlang.lens.contrasts import (
     own_labels,
     pool,
 )
-from latentlang.lens.text import EXACT, PIVOT_COLUMNS, pivot_row, verdict
+from latentlang.lens.text import pivot_reason, verdict
 from latentlang.provenance import Provenance
 from latentlang.results import Displayed, View
 from latentlang.stats.intervals import FEWEST_CANDIDATES, RESAMPLES, check_level
@@ -37,6 +37,15 @@ from latentlang.stats.intervals import FEWEST_CANDIDATES, RESAMPLES, check_level
 #: A lead below this is called no pivot, however certain it is: it could not be seen in a figure.
 MINIMUM_LEAD = 0.02
 _PERMUTATIONS_AT_ONCE = 200
+#: What sums and p-values may differ by from their exact values.
+EXACT = 1e-9
+
+PIVOT_COLUMNS = (
+    "task", "language", "is_pivot", "reason", "leader", "first", "last", "peak", "lead", "lead_low", "lead_high", "p",
+    "score", "score_low", "score_high", "answer", "null", "next", "next_score", "unrelated", "unrelated_score",
+    "source_word", "source_score", "source_low", "source_high", "candidates", "items", "target_read", "target_items",
+    "why",
+)  # fmt: skip
 
 SCORE_COLUMNS = (
     "task", "language", "answer_language", "role", "layer", "answer", "null", "score", "low", "high", "lead",
@@ -73,7 +82,12 @@ class PivotTest(Displayed):
             ``score, score_low, score_high`` there, and of what it is the difference: ``answer``, and ``null``, the
             words of other labels; ``next, next_score``, the best other language; ``unrelated, unrelated_score``, the
             median of the other candidates: what a language scores that has nothing to do with it; ``candidates``, the
-            number of candidates; ``items`` read for the leader; ``why``, in words.
+            number of candidates; ``items`` read for the leader; ``target_read`` of ``target_items``, answers that can
+            be read in the target language; ``source_word, source_score, source_low, source_high``, the prompt's own
+            word where it scores more at the peak than the leader, with certainty above zero, else empty;
+            ``reason``, a code: ``leads``, or why there is no pivot: ``no-candidate``, ``few-candidates``,
+            ``target-unread``, ``chance`` (p too large), ``none-ahead``, ``uncertain`` (an interval that holds zero),
+            ``small`` (below the minimum), ``one-label`` (not for each label); ``why``, the same in words.
         scores: one row per target language, answer language and layer: ``role`` is ``candidate``, ``target``,
             ``source`` or ``few`` (too few readable items to be a candidate); ``each_label`` (bool): above zero for
             each label that is right for several items (always true in open tasks); ``leads`` (bool): ahead by at
@@ -81,19 +95,21 @@ class PivotTest(Displayed):
             language can be read.
         p: of the whole search: how likely a largest score like this, over all languages and layers, if no item's own
             label were privileged. It says nothing of which language leads: for that there is the lead's interval.
-        verdict: all of it in plain words.
     """
 
     table: pd.DataFrame
     scores: pd.DataFrame
     p: float
-    verdict: str
     level: float
     permutations: int
     minimum: float
 
     def __str__(self) -> str:
-        return self.verdict
+        return self.describe()
+
+    def describe(self) -> str:
+        """Which language leads, where and by how much, or why none does: all of it in plain words."""
+        return verdict(self.table, level=self.level, n_layers=self.scores["layer"].nunique())
 
     def glance(self) -> pd.DataFrame:
         """Who leads, where and by how much, per target language; `p_right`: right against wrong words of it."""
@@ -102,7 +118,7 @@ class PivotTest(Displayed):
     def _view(self) -> View:
         few = self.table.iloc[-1]["candidates"] < FEWEST_CANDIDATES
         found = f"pivot {self.pivot}" if self.pivot else "no verdict" if few else "no pivot"
-        return View(f"PivotTest: {found}", table=self.glance, words=lambda: self.verdict)
+        return View(f"PivotTest: {found}", table=self.glance, words=self.describe)
 
     @property
     def pivot(self) -> str | None:
@@ -155,6 +171,7 @@ def find_pivot(
         scores.append(found)
         rows.append(pivot_row(contrasts, found, level=level, minimum=minimum))
     by_language = pd.DataFrame(rows)
+    by_language["why"] = [pivot_reason(row, minimum=minimum) for row in by_language.to_dict("records")]
     by_language.insert(0, "task", tasks[0])
     all_scores = pd.concat(scores, ignore_index=True)
     all_scores.insert(0, "task", tasks[0])
@@ -163,7 +180,6 @@ def find_pivot(
         table=by_language[list(PIVOT_COLUMNS)],
         scores=all_scores[list(SCORE_COLUMNS)],
         p=float((1 + (maxima >= largest).sum()) / (1 + permutations)),
-        verdict=verdict(by_language, level=level, n_layers=len(layers)),
         level=level,
         permutations=permutations,
         minimum=minimum,
@@ -342,3 +358,89 @@ def leads(scores: Floats, rivals: NDArray[np.bool_]) -> Floats:
     best = others.max(1, keepdims=True)
     second = np.where(first, -np.inf, others).max(1, keepdims=True)
     return np.nan_to_num(scores) - np.maximum(np.where(first, second, best), 0.0)
+
+
+# The row of a language
+
+
+def pivot_row(
+    contrasts: Contrasts, scores: pd.DataFrame, *, level: float, minimum: float
+) -> dict[str, object]:
+    """The row of the table for one target language; all columns but ``task`` and ``why``.
+
+    Args:
+        contrasts: its readings.
+        scores: their scores, columns of `SCORE_COLUMNS` but ``task``.
+        level: coverage of the intervals.
+        minimum: the least lead that counts.
+    """
+    candidates = scores[scores["role"] == "candidate"]
+    row: dict[str, object] = dict.fromkeys(PIVOT_COLUMNS[1:-1], np.nan)
+    row |= {
+        "language": contrasts.language, "is_pivot": False, "reason": "no-candidate", "leader": "", "next": "",
+        "unrelated": "", "source_word": "", "first": 0, "last": 0, "peak": 0, "items": 0,
+        "candidates": candidates["answer_language"].nunique(),
+        "target_read": int(contrasts.items_read[contrasts.where("target")].max(initial=0)), "target_items": len(contrasts.labels),
+    }  # fmt: skip
+    if candidates.empty:
+        return row
+    certain = candidates[candidates["p"] <= 1 - level + EXACT]
+    leading = candidates[candidates["leads"]]
+    best = next(part for part in (leading, certain, candidates) if len(part))
+    peak = best.sort_values("lead", ascending=False, kind="stable").iloc[0]
+    here = scores[scores["layer"] == peak["layer"]]
+    row |= {
+        "leader": peak["answer_language"],
+        "peak": int(peak["layer"]),
+        "items": int(peak["n"]),
+        "next": peak["next"],
+        **{name: float(peak[name]) for name in ("lead", "lead_low", "lead_high", "p", "answer", "null")},
+        **{name: float(peak[name]) for name in ("score", "next_score")},
+        "score_low": float(peak["low"]),
+        "score_high": float(peak["high"]),
+    }
+    others = here[
+        (here["role"] == "candidate") & (here["answer_language"] != peak["answer_language"])
+    ].sort_values("score")
+    if len(others):
+        middle = others.iloc[(len(others) - 1) // 2]
+        row |= {"unrelated": middle["answer_language"], "unrelated_score": float(middle["score"])}
+    copied = (here["role"] == "source") & (here["n"] >= FEWEST_ITEMS) & (here["low"] > 0)
+    source = here[copied & (here["score"] > peak["score"])]
+    if len(source):
+        own = source.iloc[0]
+        row |= {"source_word": own["answer_language"], "source_score": float(own["score"])}
+        row |= {"source_low": float(own["low"]), "source_high": float(own["high"])}
+    reason = _reason(contrasts, peak, candidates["answer_language"].nunique(), level=level, minimum=minimum)
+    row["reason"] = reason
+    if reason == "leads":
+        layers = candidates[(candidates["answer_language"] == peak["answer_language"]) & candidates["leads"]][
+            "layer"
+        ].tolist()
+        first, last = _stretch(layers, int(peak["layer"]))
+        row |= {"is_pivot": True, "first": first, "last": last}
+    return row
+
+
+def _reason(contrasts: Contrasts, peak: pd.Series, candidates: int, *, level: float, minimum: float) -> str:
+    """``leads``, or the first thing that the candidate furthest ahead lacks to be the pivot."""
+    lacks = {
+        "few-candidates": candidates < FEWEST_CANDIDATES,
+        "target-unread": not contrasts.comparable,
+        "chance": peak["p"] > 1 - level + EXACT,
+        "none-ahead": peak["lead"] <= 0,
+        "uncertain": not peak["lead_low"] > 0,  # nor where it is no number
+        "small": peak["lead"] < minimum,
+        "one-label": not peak["each_label"],
+    }
+    return next((reason for reason, lacking in lacks.items() if lacking), "leads")
+
+
+def _stretch(layers: Sequence[int], peak: int) -> tuple[int, int]:
+    """First and last of the layers in a row that hold the peak."""
+    first = last = peak
+    while first - 1 in layers:
+        first -= 1
+    while last + 1 in layers:
+        last += 1
+    return first, last

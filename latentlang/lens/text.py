@@ -1,11 +1,11 @@
-"""Who leads, in a row and in words."""
+"""What the lens found, in words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from latentlang.answers import reason_text
@@ -13,130 +13,90 @@ from latentlang.languages import language
 from latentlang.languages import language as find_language
 from latentlang.lens.answer_curves import CurveNotes, PromptCode, Unread
 from latentlang.lens.answer_languages import LeftOut
-from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, SOURCE, TARGET, Contrasts
+from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, SOURCE, TARGET
 from latentlang.stats.intervals import FEWEST_CANDIDATES
 from latentlang.text import counted, percent
 
-PIVOT_COLUMNS = (
-    "task", "language", "is_pivot", "leader", "first", "last", "peak", "lead", "lead_low", "lead_high", "p", "score",
-    "score_low", "score_high", "answer", "null", "next", "next_score", "unrelated", "unrelated_score", "candidates",
-    "items", "why",
-)  # fmt: skip
 _MORE = "read more items, fewer languages, or try policy against-target"
-#: What sums and p-values may differ by from their exact values.
-EXACT = 1e-9
 
 
-def pivot_row(
-    contrasts: Contrasts, scores: pd.DataFrame, *, level: float, minimum: float
-) -> dict[str, object]:
-    """The row of the table for one target language."""
-    candidates = scores[scores["role"] == "candidate"]
-    count = candidates["answer_language"].nunique()
-    row: dict[str, object] = dict.fromkeys(PIVOT_COLUMNS[1:], np.nan)
-    row |= {
-        "language": contrasts.language, "is_pivot": False, "leader": "", "next": "", "unrelated": "",
-        "first": 0, "last": 0, "peak": 0, "candidates": count, "items": 0,
-    }  # fmt: skip
-    if candidates.empty:
-        return row | {
-            "why": f"no candidate language has {FEWEST_ITEMS} readable items; read more items or languages"
-        }
-    certain = candidates[candidates["p"] <= 1 - level + EXACT]
-    leading = candidates[candidates["leads"]]
-    best = next(part for part in (leading, certain, candidates) if len(part))
-    peak = best.sort_values("lead", ascending=False, kind="stable").iloc[0]
-    here = scores[scores["layer"] == peak["layer"]]
-    others = here[
-        (here["role"] == "candidate") & (here["answer_language"] != peak["answer_language"])
-    ].sort_values("score")
-    row |= {
-        "leader": peak["answer_language"],
-        "peak": int(peak["layer"]),
-        "items": int(peak["n"]),
-        "next": peak["next"],
-    }
-    row |= {
-        name: float(peak[name]) for name in ("lead", "lead_low", "lead_high", "p", "answer", "null", "score")
-    }
-    row |= {
-        "score_low": float(peak["low"]),
-        "score_high": float(peak["high"]),
-        "next_score": float(peak["next_score"]),
-    }
-    if len(others):
-        middle = others.iloc[(len(others) - 1) // 2]
-        row |= {"unrelated": middle["answer_language"], "unrelated_score": float(middle["score"])}
-    size = f"{peak['lead']:.3f} [{peak['lead_low']:.3f}, {peak['lead_high']:.3f}]"
-    nearest = f"nearest is {_named(peak['answer_language'])} at layer {peak['layer']}"
-    if count < FEWEST_CANDIDATES:
-        why = (
-            f"with {count} candidate language{'' if count == 1 else 's'} it is no question which one "
-            f"leads; read the words of at least {FEWEST_CANDIDATES} that are neither asked for nor given ({nearest})"
-        )
-    elif not contrasts.comparable:
-        why = f"{_unread(contrasts)}, so that no language can be said to be ahead of it; {_MORE} ({nearest})"
-    elif peak["p"] > 1 - level + EXACT:
-        why = (
-            f"no language's right words stand out from its wrong ones more than chance would have it ({nearest}, "
-            f"p = {_p(peak['p'])})"
-        )
-    elif peak["lead"] <= 0:
-        why = f"no language is ahead of all the others at any layer ({nearest}, {-peak['lead']:.3f} behind)"
-    elif not peak["lead_low"] > 0:  # nor where it is no number
-        why = f"no lead is certain ({nearest}, ahead by {size})"
-    elif peak["lead"] < minimum:
-        why = f"no lead reaches {minimum:g} ({nearest}, ahead by {size})"
-    elif not peak["each_label"]:
-        why = f"no lead holds for each of the labels ({nearest}, ahead by {size})"
-    else:
-        first, last = _stretch(
-            candidates[(candidates["answer_language"] == peak["answer_language"]) & candidates["leads"]][
-                "layer"
-            ].tolist(),
-            int(peak["layer"]),
-        )
-        row |= {"is_pivot": True, "first": first, "last": last}
-        span = f"layer {first}" if first == last else f"layers {first} to {last}"
-        why = (
-            f"{_named(peak['answer_language'])} leads in {span}, furthest at layer {peak['layer']}: ahead by {size} of "
-            f"{_named(row['next'])}; its right words have probability {peak['answer']:.3f}, its wrong "
-            f"ones {peak['null']:.3f}"
-            + (f", a middling language scores {row['unrelated_score']:.3f}" if row["unrelated"] else "")
-            + f"; right against wrong words: p = {_p(peak['p'])}"
-        )
-    return row | {"why": why + _copying(here, peak)}
+def pivot_reason(row: Any, *, minimum: float) -> str:
+    """Why a language is the pivot, or none is: a row of `PivotTest.table` in words.
+
+    Args:
+        row: its columns but ``why``.
+        minimum: a lead smaller than this is called no pivot.
+    """
+    if row["reason"] == "no-candidate":
+        return f"no candidate language has {FEWEST_ITEMS} readable items; read more items or languages"
+    said = _SAID[row["reason"]](row, minimum)
+    if not row["source_word"]:
+        return said
+    word = "word" if row["source_word"] == SOURCE else f"{_named(row['source_word'])} word"
+    size = _sized(row, "source_score", "source_low", "source_high")
+    return f"{said}; the prompt's own {word} scores more there: {size}"
 
 
-def _unread(contrasts: Contrasts) -> str:
-    """How much of the target language was read, where that is too little to compare with."""
-    read = int(contrasts.items_read[contrasts.where("target")].max(initial=0))
+def _leads(row: Any, _minimum: float) -> str:
+    first, last = row["first"], row["last"]
+    span = f"layer {first}" if first == last else f"layers {first} to {last}"
     return (
-        f"of the target language {counted(read, 'answer')} of {len(contrasts.labels)} can be read, and "
-        f"{FEWEST_ITEMS} are needed"
+        f"{_named(row['leader'])} leads in {span}, furthest at layer {row['peak']}: ahead by {_lead(row)} of "
+        f"{_named(row['next'])}; its right words have probability {row['answer']:.3f}, its wrong "
+        f"ones {row['null']:.3f}"
+        + (f", a middling language scores {row['unrelated_score']:.3f}" if row["unrelated"] else "")
+        + f"; right against wrong words: p = {_p(row['p'])}"
     )
 
 
-def _copying(here: pd.DataFrame, peak: pd.Series) -> str:
-    """Whether the prompt's own word scores more at the peak than the candidate there, with certainty above zero."""
-    enough = (here["role"] == "source") & (here["n"] >= FEWEST_ITEMS)
-    source = here[enough & (here["low"] > 0) & (here["score"] > peak["score"])]
-    if source.empty:
-        return ""
-    row = source.iloc[0]
-    size = f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-    name = "word" if row["answer_language"] == SOURCE else f"{_named(row['answer_language'])} word"
-    return f"; the prompt's own {name} scores more there: {size}"
+def _few_candidates(row: Any, _minimum: float) -> str:
+    count = row["candidates"]
+    return (
+        f"with {count} candidate language{'' if count == 1 else 's'} it is no question which one "
+        f"leads; read the words of at least {FEWEST_CANDIDATES} that are neither asked for nor given ({_nearest(row)})"
+    )
 
 
-def _stretch(layers: Sequence[int], peak: int) -> tuple[int, int]:
-    """First and last of the layers in a row that hold the peak."""
-    first = last = peak
-    while first - 1 in layers:
-        first -= 1
-    while last + 1 in layers:
-        last += 1
-    return first, last
+def _target_unread(row: Any, _minimum: float) -> str:
+    return (
+        f"of the target language {counted(row['target_read'], 'answer')} of {row['target_items']} can be read, and "
+        f"{FEWEST_ITEMS} are needed, so that no language can be said to be ahead of it; {_MORE} ({_nearest(row)})"
+    )
+
+
+def _chance(row: Any, _minimum: float) -> str:
+    return (
+        f"no language's right words stand out from its wrong ones more than chance would have it ({_nearest(row)}, "
+        f"p = {_p(row['p'])})"
+    )
+
+
+_SAID: dict[str, Callable[[Any, float], str]] = {
+    "leads": _leads,
+    "few-candidates": _few_candidates,
+    "target-unread": _target_unread,
+    "chance": _chance,
+    "none-ahead": lambda row, _minimum: (
+        f"no language is ahead of all the others at any layer ({_nearest(row)}, {-row['lead']:.3f} behind)"
+    ),
+    "uncertain": lambda row, _minimum: f"no lead is certain ({_nearest(row)}, ahead by {_lead(row)})",
+    "small": lambda row, minimum: f"no lead reaches {minimum:g} ({_nearest(row)}, ahead by {_lead(row)})",
+    "one-label": lambda row, _minimum: (
+        f"no lead holds for each of the labels ({_nearest(row)}, ahead by {_lead(row)})"
+    ),
+}
+
+
+def _nearest(row: Any) -> str:
+    return f"nearest is {_named(row['leader'])} at layer {row['peak']}"
+
+
+def _lead(row: Any) -> str:
+    return _sized(row, "lead", "lead_low", "lead_high")
+
+
+def _sized(row: Any, *columns: str) -> str:
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*(row[column] for column in columns))
 
 
 def _named(answer_language: object) -> str:

@@ -17,8 +17,8 @@ from latentlang.answers import answer_sets, token_bytes
 from latentlang.errors import InputError
 from latentlang.lens.contrasts import Contrasts, contrasts_by_target, pool, right_minus_wrong
 from latentlang.lens.multilingual import MultilingualLensResult, multilingual_lens
-from latentlang.lens.pivot_test import MINIMUM_LEAD, leads, search
-from latentlang.lens.text import pivot_row
+from latentlang.lens.pivot_test import MINIMUM_LEAD, leads, pivot_row, search
+from latentlang.lens.text import pivot_reason
 from latentlang.models import HookedLM
 from latentlang.provenance import Provenance
 from latentlang.tasks import Concept
@@ -264,7 +264,7 @@ def test_the_written_language_and_its_layers_are_found_exactly(path, leader, spa
     assert row["lead_low"] > 0.3
     assert row["lead_low"] <= row["lead"] <= row["lead_high"]
     assert row["null"] + row["score"] == pytest.approx(row["answer"])
-    assert f"pivot {ll.language(leader).name}" in found.verdict
+    assert f"pivot {ll.language(leader).name}" in found.describe()
     led = found.scores.query("leads")
     assert {
         (answer_language, layer)
@@ -287,11 +287,13 @@ def test_the_written_language_and_its_layers_are_found_exactly(path, leader, spa
 def test_no_pivot_is_found_where_none_was_written(path, options, why, more):
     _, found = _known_leaders(path, **options, **more)
     assert found.pivot is None
-    assert found.verdict.startswith("no pivot")
-    assert not found.scores["leads"].any()
+    assert found.describe().startswith("no pivot")
+    assert not found.scores["leads"].any() and not set(found.table["reason"]) & {"leads"}
     assert (found.table[["first", "last"]] == 0).all(axis=None)
     if not more:
-        assert why in found.verdict
+        assert why in found.describe()
+        code = {"ahead of all the others": "none-ahead", "stand out": "chance"}
+        assert found.table.iloc[-1]["reason"] == code.get(why, "none-ahead")
 
 
 def test_several_languages_agree_and_the_pivot_itself_has_none():
@@ -302,7 +304,7 @@ def test_several_languages_agree_and_the_pivot_itself_has_none():
     # English asked for is no rival of English: over the other prompts it is as far ahead as for each of them.
     assert table.loc["all", "lead"] == pytest.approx(table.loc[["ja", "de"], "lead"].mean(), abs=0.02)
     assert table.loc["all", "next"] != "(target)"
-    assert "English for 2, none for 1" in found.verdict
+    assert "English for 2, none for 1" in found.describe()
 
 
 def test_a_lead_below_the_minimum_is_none():
@@ -311,7 +313,7 @@ def test_a_lead_below_the_minimum_is_none():
     values[:, 0, 0, 1] += 0.8 * MINIMUM_LEAD
     result = _result(values, ["en", "de", "ru", "ja"])
     assert result.pivot_test().pivot is None
-    assert "no lead reaches 0.02 (nearest is English at layer 2" in result.pivot_test().verdict
+    assert "no lead reaches 0.02 (nearest is English at layer 2" in result.pivot_test().describe()
     assert result.pivot_test(minimum=0.01).pivot == "en"
 
 
@@ -320,7 +322,8 @@ def test_too_few_items_are_no_evidence():
     values[:, 0, 0] = 1.0
     found = _result(values, ["en", "ja"]).pivot_test()
     assert found.pivot is None
-    assert "5 readable items" in found.verdict
+    assert "5 readable items" in found.describe()
+    assert found.table.iloc[-1]["reason"] == "no-candidate"
 
 
 def test_no_lead_over_a_language_that_cannot_be_read():
@@ -330,7 +333,7 @@ def test_no_lead_over_a_language_that_cannot_be_read():
     values[:, :, 3] = np.nan
     found = _result(values, ["en", "de", "ru", "ja"]).pivot_test()
     assert found.pivot is None
-    assert "0 answers of 20 can be read, and 5 are needed" in found.verdict
+    assert "0 answers of 20 can be read, and 5 are needed" in found.describe()
     values[:4, :, 3] = 0.0
     found = _result(values, ["en", "de", "ru", "ja"]).pivot_test()
     assert found.pivot is None and "no pivot: of the target language 4 answers of 20 can be read" in str(
@@ -347,7 +350,8 @@ def test_a_lead_without_an_interval_is_not_certain():
     options = {"level": 0.95, "minimum": MINIMUM_LEAD}
     assert pivot_row(contrasts, scores, **options)["is_pivot"]
     row = pivot_row(contrasts, scores.assign(lead_low=np.nan), **options)
-    assert not row["is_pivot"] and "no lead is certain" in row["why"]
+    assert not row["is_pivot"] and row["reason"] == "uncertain"
+    assert "no lead is certain" in pivot_reason(row, minimum=MINIMUM_LEAD)
 
 
 def test_a_lead_in_one_of_two_labels_is_none():
@@ -360,7 +364,7 @@ def test_a_lead_in_one_of_two_labels_is_none():
     closed = replace(result, table=result.table.assign(label=result.table["label"].map(words)))
     assert result.pivot_test().pivot == "en"
     assert closed.pivot_test().pivot is None
-    assert "for each of the labels (nearest is English at layer 1" in closed.pivot_test().verdict
+    assert "for each of the labels (nearest is English at layer 1" in closed.pivot_test().describe()
     values[15:, 1, 0, 0] -= 0.2
     both = _result(values + 0.2, ["en", "de", "ru", "ja"])
     both = replace(both, table=both.table.assign(label=both.table["label"].map(words)))
@@ -634,7 +638,7 @@ def test_there_is_no_verdict_on_two_candidates():
 def test_p_is_said_to_be_of_right_against_wrong_words():
     k = written({2: "en", 5: ASKED}, noise=0.05)
     found = multilingual_lens(k.model, k.task, languages="ja", shots=0).pivot_test(permutations=100)
-    assert found.verdict.count("right against wrong words: p = ") == 1
+    assert found.describe().count("right against wrong words: p = ") == 1
     assert "p_right" in found.glance() and "p" not in found.glance()
 
 
@@ -643,11 +647,13 @@ def test_a_verdict_says_when_the_prompts_own_word_scores_more():
     answer_languages = ["en", "de", "ru", "hi", "fr", "ja"]
     values[:, 0, 0] += 0.2
     found = _result(values, answer_languages, source="fr").pivot_test(permutations=100)
-    assert found.pivot == "en" and "own French word" not in found.verdict
+    assert found.pivot == "en" and "own French word" not in found.describe()
     values[:, 0, 4] += 0.5
     found = _result(values, answer_languages, source="fr").pivot_test(permutations=100)
     assert found.pivot == "en"
-    assert "; the prompt's own French word scores more there: 0.500 [0.500, 0.500] (Japanese" in found.verdict
+    assert (
+        "; the prompt's own French word scores more there: 0.500 [0.500, 0.500] (Japanese" in found.describe()
+    )
 
 
 def test_all_asked_for_languages_together_keep_the_prompts_own_word():
