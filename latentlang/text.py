@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 def counted(count: object, noun: str, plural: str | None = None) -> str:
@@ -30,3 +32,90 @@ def listed(names: Sequence[str]) -> str:
 def lens_name(lens: object) -> str:
     """What a lens is called everywhere: ``logit lens``, ``tuned lens``."""
     return f"{lens} lens"
+
+
+def capital(text: str) -> str:
+    """A sentence's beginning: the first letter a capital, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+#: What a change that is no chance is called, by its code.
+VERBS = {"up": "rose", "down": "fell"}
+#: Groups of languages, by what training has seen.
+GROUPS = {"all": "all languages", "seen": "seen in training", "unseen": "never seen in training"}
+#: What chance is, by the name of the null of alignment.
+CHANCE = {
+    "items": "translations unpaired",
+    "within-label": "translations unpaired within their label",
+    "within-length": "translations unpaired among items of like length",
+}
+_SMALLEST = 1e-6  # that is written with more places than requested
+
+
+def signed(value: float, places: int = 3, *, keep_side: bool = True) -> str:
+    """``+0.012`` and ``−0.012``, with a true minus sign; ``not measured`` for what is no number.
+
+    Args:
+        value: a difference.
+        places: after the point.
+        keep_side: what would round to 0 keeps its side of it, ``−0.0004``; otherwise it is ``+0.000``.
+    """
+    if math.isnan(value):
+        return "not measured"
+    if not keep_side:
+        value = round(value, places) + 0.0  # no "-0.000"
+    elif abs(value) < _SMALLEST:
+        value = 0.0
+    elif abs(value) < 0.5 * 10**-places:
+        places = -math.floor(math.log10(abs(value)))  # the first that is not 0
+    return f"{value:+.{places}f}".replace("-", "−")
+
+
+def unsigned(value: float, places: int = 3) -> str:
+    """``0.123``; with a true minus sign where it is negative, and never ``-0.000``."""
+    if math.isnan(value):
+        return "not measured"
+    return f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
+
+
+def span(low: float, high: float) -> str:
+    """An interval: ``−0.010 to +0.020``; says so where there is none."""
+    return "no interval" if math.isnan(low) or math.isnan(high) else f"{signed(low)} to {signed(high)}"
+
+
+@dataclass(frozen=True)
+class PoolName:
+    """What a vector pooled over tokens is called.
+
+    Attributes:
+        short: in a table.
+        point: of a point in a figure.
+        phrase: in a sentence.
+    """
+
+    short: str
+    point: str
+    phrase: str
+
+
+_POOLS = {
+    "mean": PoolName(
+        "all tokens",
+        "mean over all tokens of the prompt",
+        "the mean over all tokens of the prompt, few-shot prefix included (as in the reference paper)",
+    ),
+    "mean_no_bos": PoolName(
+        "without the beginning token",
+        "mean over all tokens but the beginning one",
+        "the mean over all tokens but the beginning one",
+    ),
+    "question": PoolName(
+        "question only", "mean over the question's tokens", "the mean over the question's tokens alone"
+    ),
+    "last": PoolName("last token", "the prompt's last token", "the prompt's last token"),
+}
+
+
+def pool_name(pool: str) -> PoolName:
+    """What a pooling is called; one that is not known by its own name."""
+    return _POOLS.get(pool) or PoolName(pool, f"pool {pool}", f"the pool {pool}")

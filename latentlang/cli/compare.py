@@ -174,8 +174,8 @@ def summary_table(result: ComparisonResult) -> Table:
     """The averages over groups of languages, a row each."""
     from rich.table import Table
 
-    from latentlang.comparison.text import GROUPS, signed, span, unsigned, verdict, words_of
-    from latentlang.text import percent
+    from latentlang.comparison.text import verdict, words_of
+    from latentlang.text import GROUPS, percent, signed, span, unsigned
 
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("measure")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from latentlang.evaluation.comparison import EvaluationComparison
 from latentlang.evaluation.result import language_groups
 from latentlang.stats.crossed import FEWEST_LANGUAGES, NEGLIGIBLE, crossed_mean, exchange_test
-from latentlang.stats.intervals import bootstrap_means, error_probability
+from latentlang.stats.intervals import bootstrap_means, error_probability, side
 from latentlang.stats.paired import holm
 from latentlang.storage.tables import Columns
 
@@ -123,26 +123,22 @@ def assessed(
     """
     alpha = error_probability(level)
     for row, corrected in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        side = "up" if row["difference"] > 0 else "down"
-        row |= {"p_holm": corrected, "change": side if corrected <= alpha else "", "general": ""}
+        direction = "up" if row["difference"] > 0 else "down"
+        row |= {"p_holm": corrected, "change": direction if corrected <= alpha else "", "general": ""}
         row["seen"] = row["language"] in seen_languages
     of_language = {row["language"]: row for row in rows}
     members = language_groups(list(of_language), seen_languages)
     for row in groups:
         if row["languages"] < FEWEST_LANGUAGES:
             row |= {"low_wide": np.nan, "high_wide": np.nan}
-        change = _side(row["low"], row["high"]) if row["p"] <= alpha else ""
-        wide = _side(row["low_wide"], row["high_wide"])
+        change = side(row["low"], row["high"]) if row["p"] <= alpha else ""
+        wide = side(row["low_wide"], row["high_wide"])
         row |= {"p_holm": row["p"], "change": change, "general": wide if wide == change else ""}
         row["seen"] = row["group"] == "seen"
         if row["languages"] == 1:
             alone = of_language[members[row["group"]][0]]
             row |= {name: alone[name] for name in ("low", "high", "p", "p_holm", "change")}
     return pd.DataFrame([about | row for row in [*rows, *groups]], columns=list(COLUMNS))
-
-
-def _side(low: float, high: float) -> str:
-    return "up" if low > 0 else "down" if high < 0 else ""
 
 
 def accuracy_changes(comparison: EvaluationComparison, *, level: float = 0.95) -> pd.DataFrame:

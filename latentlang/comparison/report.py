@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentlang.comparison.text import (
-    GROUPS,
-    method,
-    noteworthy,
-    signed,
-    span,
-    unsigned,
-    verdict,
-    words_of,
-)
+from latentlang.comparison.text import method, noteworthy, verdict, words_of
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.change_map import change_figure, comparison_maps
 from latentlang.figures.document import (
@@ -40,7 +31,7 @@ from latentlang.figures.pca import pca_figure
 from latentlang.figures.style import plain, plain_name, shortened
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.stats.crossed import FEWEST_LANGUAGES
-from latentlang.text import counted, percent
+from latentlang.text import GROUPS, counted, percent, pool_name, signed, span, unsigned
 
 if TYPE_CHECKING:
     from latentlang.comparison.alignment_result import AlignmentComparison
@@ -256,11 +247,12 @@ def _alignment(result: ComparisonResult) -> Iterator[Block]:
     alignment = result.alignment
     assert alignment is not None
     pivot = plain_name(alignment.pivot)
-    first = [name for name in _FIRST if name in alignment.measures] or list(alignment.measures[: len(_FIRST)])
-    others = [name for name in alignment.measures if name not in first]
+    first = [one for one in _FIRST if one in alignment.measures] or list(alignment.measures[: len(_FIRST)])
+    others = [one for one in alignment.measures if one not in first]
+    name = pool_name(alignment.default_pool)
     yield Text(
         f"How alike each language and {pivot} lay out the same items, averaged over the layers after the embeddings. "
-        f"Prompts are represented by {_pool_words(alignment.default_pool)}. Pearson r is taken on the base's axes in "
+        f"Prompts are represented by {name.phrase}. Pearson r is taken on the base's axes in "
         "both states. Intervals and tests come from half samples of the items, the same for both states.",
         kind="about",
     )
@@ -275,20 +267,11 @@ def _alignment(result: ComparisonResult) -> Iterator[Block]:
     for pool in alignment.pools:
         if pool != alignment.default_pool:
             tables = [_alignment_table(alignment, part, pool, result) for part in (first, *_threes(others))]
-            yield Details(f"The same with {_pool_words(pool)}", tables)
+            yield Details(f"The same with {pool_name(pool).phrase}", tables)
 
 
 def _threes(names: Sequence[str]) -> list[Sequence[str]]:
     return [names[start : start + len(_FIRST)] for start in range(0, len(names), len(_FIRST))]
-
-
-def _pool_words(pool: str) -> str:
-    return {
-        "mean": "the mean over all tokens of the prompt, few-shot prefix included (as in the reference paper)",
-        "mean_no_bos": "the mean over all tokens but the beginning one",
-        "question": "the mean over the question's tokens alone",
-        "last": "the prompt's last token",
-    }.get(pool, f"the pool {pool}")
 
 
 def _alignment_table(

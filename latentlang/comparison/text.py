@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +12,18 @@ from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.languages import language as find_language
 from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.stats.intervals import error_probability
-from latentlang.text import counted, listed, percent
+from latentlang.text import GROUPS, VERBS, capital, counted, listed, percent, signed, span, unsigned
 
 #: What the paragraph speaks of first, in order: part and measure; all else that was measured follows.
 HEADLINE = (
     ("evaluation", "accuracy"), ("lens", "target_last"), ("lens", "gap_inner"), ("alignment", "cka"),
     ("alignment", "retrieval_ab"), ("alignment", "centroid_distance"),
 )  # fmt: skip
-GROUPS = {"all": "all languages", "seen": "seen in training", "unseen": "never seen in training"}
 #: Least change of a single language, or a cell of a map, that is pointed out (accuracies are as they are).
 LEAST = 0.01
-_VERBS = {"up": "rose", "down": "fell"}
 _NONE = "no evidence of change"
 # Languages named in a sentence; of more, how many there are and those that changed most.
 _MOST_NAMED, _FEW = 6, 3
-_SMALLEST = 1e-6  # that is written with more places than asked for
 
 
 @dataclass(frozen=True)
@@ -215,7 +211,7 @@ def method(level: float) -> str:
 
 def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     """One measure: the average, the languages never seen in training, the single languages."""
-    subject = words.name[:1].upper() + words.name[1:]
+    subject = capital(words.name)
     groups = {row["group"]: row for row in rows.to_dict("records") if row["group"] != "language"}
     languages = [row for row in rows.to_dict("records") if row["group"] == "language"]
     if all(row["difference"] == 0 for row in languages) and all(
@@ -225,7 +221,7 @@ def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     if len(languages) == 1 or "all" not in groups:
         return " ".join(_one(subject, row, level) for row in languages)
     every = groups["all"]
-    verb = _VERBS.get(every["change"])
+    verb = VERBS.get(every["change"])
     text = f"{subject} {verb}" if verb else f"{subject}: {_NONE}"
     text += (
         f" on average over {every['languages']} languages ({unsigned(every['before'])} before, "
@@ -234,16 +230,14 @@ def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     )
     if verb and not every["general"]:
         text += f", but {_why_not_general(every['languages'])}"
-    claims = {
-        name: _VERBS.get(groups[name]["change"], _NONE) for name in ("unseen", "seen") if name in groups
-    }
+    claims = {name: VERBS.get(groups[name]["change"], _NONE) for name in ("unseen", "seen") if name in groups}
     told = [name for name in claims if name == "unseen" or claims[name] != claims["unseen"]]
     for name in told:
         claim = f"it {claims[name]}" if groups[name]["change"] else claims[name]
         count = groups[name]["languages"]
         text += f"; in the {count if count > 1 else 'one'} {GROUPS[name]} {claim} ({_size(groups[name])})"
     turned = []
-    for change, did in _VERBS.items():
+    for change, did in VERBS.items():
         named = [row for row in languages if row["change"] == change and noteworthy(row)]
         if named:
             turned.append(f"{did} in {_largest(named)}")
@@ -264,7 +258,7 @@ def _why_not_general(languages: int) -> str:
 
 
 def _one(subject: str, row: Any, level: float) -> str:
-    verb = _VERBS.get(row["change"])
+    verb = VERBS.get(row["change"])
     claim = f"{subject} {verb}" if verb else f"{subject}: {_NONE}"
     size = f"{unsigned(row['before'])} before, {unsigned(row['after'])} after; {_size(row, level)}"
     size += f", {counted(int(row['n']), 'item')}"
@@ -274,22 +268,6 @@ def _one(subject: str, row: Any, level: float) -> str:
 def _size(row: Any, level: float | None = None) -> str:
     interval = "" if level is None else f"{percent(level)} interval "
     return f"{signed(row['difference'])}, {interval}{span(row['low'], row['high'])}"
-
-
-def span(low: float, high: float) -> str:
-    """An interval: ``−0.010 to +0.020``; says so where there is none."""
-    return "no interval" if math.isnan(low) or math.isnan(high) else f"{signed(low)} to {signed(high)}"
-
-
-def signed(value: float, places: int = 3) -> str:
-    """``+0.012``, with a true minus sign; what would round to 0 keeps its side of it: ``−0.0004``."""
-    if math.isnan(value):
-        return "not measured"
-    if abs(value) < _SMALLEST:
-        value = 0.0
-    elif abs(value) < 0.5 * 10**-places:
-        places = -math.floor(math.log10(abs(value)))  # the first that is not 0
-    return f"{value:+.{places}f}".replace("-", "−")
 
 
 def _largest(rows: Sequence[Any]) -> str:
@@ -304,18 +282,11 @@ def _with_size(row: Any) -> str:
     return f"{find_language(row['language']).name} ({signed(row['difference'])})"
 
 
-def unsigned(value: float, places: int = 3) -> str:
-    """``0.123``; with a true minus sign where it is negative, and never ``-0.000``."""
-    return (
-        "not measured" if math.isnan(value) else f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
-    )
-
-
 def verdict(row: Any) -> str:
     """What is claimed of a row of a table of changes, for a cell."""
     if not row["change"]:
         return _NONE
-    return _VERBS[row["change"]] + ("" if noteworthy(row) else f", by less than {LEAST:g}")
+    return VERBS[row["change"]] + ("" if noteworthy(row) else f", by less than {LEAST:g}")
 
 
 def _names(codes: Sequence[str]) -> str:

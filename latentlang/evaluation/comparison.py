@@ -22,7 +22,7 @@ from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
 from latentlang.results import Result, Settings
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
-from latentlang.stats.intervals import error_probability
+from latentlang.stats.intervals import error_probability, side
 from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
 from latentlang.storage.tables import Columns
 
@@ -143,8 +143,8 @@ class EvaluationComparison(Result):
                 changes = by_language(own, "change")
                 found = crossed_mean(changes, level=level, seed=self.provenance.seed)
                 p = exchange_test(changes, seed=self.provenance.seed)
-                change = _side(found.low_items, found.high_items) if p <= error_probability(level) else ""
-                general = _side(found.low, found.high) if len(codes) >= FEWEST_LANGUAGES else ""
+                change = side(found.low_items, found.high_items) if p <= error_probability(level) else ""
+                general = side(found.low, found.high) if len(codes) >= FEWEST_LANGUAGES else ""
                 means = own.groupby("language")[["before", "after"]].mean().mean()
                 row = {
                     "task": task, "group": group, "languages": len(codes), "n": len(own), "before": means["before"],
@@ -228,10 +228,6 @@ def _row(task: str, code: str, own: pd.DataFrame, level: float) -> dict[str, Any
         "difference": difference, "low": low, "high": high, "gained": gained, "lost": lost,
         "p": mcnemar_exact(gained, lost),
     }  # fmt: skip
-
-
-def _side(low: float, high: float) -> str:
-    return "up" if low > 0 else "down" if high < 0 else ""
 
 
 def _state(result: EvaluationResult, state: str) -> pd.DataFrame:

@@ -10,10 +10,7 @@ import pandas as pd
 
 from latentlang.languages import language as find_language
 from latentlang.stats.crossed import FEWEST_LANGUAGES
-from latentlang.text import counted, percent
-
-_GROUPS = {"seen": "seen in training", "unseen": "never seen in training"}
-_VERBS = {"up": "rose", "down": "fell"}
+from latentlang.text import GROUPS, VERBS, counted, percent, signed
 
 
 def reading(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> str:
@@ -40,12 +37,12 @@ def reading(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> s
     test = f"exact McNemar test, Holm correction over {counted(len(languages), 'language')}"
     single = {
         verb: [row["language"] for row in languages if row["change"] == change]
-        for change, verb in _VERBS.items()
+        for change, verb in VERBS.items()
     }
     turned = " and ".join(f"{verb} in {_listed(codes)}" for verb, codes in single.items() if codes)
     parts = []
     every = groups.get("all")
-    verdict = _VERBS.get(every["change"]) if every else None
+    verdict = VERBS.get(every["change"]) if every else None
     if every:
         parts.append(_average(every, level))
     if turned:
@@ -55,17 +52,17 @@ def reading(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> s
         parts.append(f"no evidence of change in any single language ({test}; smallest p {least:.2g})")
     if every and not verdict and not turned:
         parts.append("changes within these intervals, either way, are not ruled out")
-    for name, words in _GROUPS.items():
+    for name in ("seen", "unseen"):
         if name in groups:
             own = groups[name]
             claim = "" if own["change"] else ", no evidence of change"
-            parts.append(f"{words} ({own['languages']}): {_sizes(own, level)}{claim}")
+            parts.append(f"{GROUPS[name]} ({own['languages']}): {_sizes(own, level)}{claim}")
     return f"{task}: {'; '.join(parts)}."
 
 
 def _average(every: dict[str, Any], level: float) -> str:
     """What the average over all languages did, here and, as far as can be said, elsewhere."""
-    count, verb = int(every["languages"]), _VERBS.get(every["change"])
+    count, verb = int(every["languages"]), VERBS.get(every["change"])
     size = f"({every['before']:.3f} before, {every['after']:.3f} after, difference {_sizes(every, level)})"
     if count == 1:
         where = "in the one language in which all labels can be chosen"
@@ -86,7 +83,7 @@ def _average(every: dict[str, Any], level: float) -> str:
 
 def _one_language(row: dict[str, Any], level: float) -> str:
     name = find_language(row["language"]).name
-    verb = _VERBS.get(row["change"])
+    verb = VERBS.get(row["change"])
     return (
         f"{f'accuracy {verb}' if verb else 'no evidence of change'} in {name} ({row['before']:.3f} before, "
         f"{row['after']:.3f} after, difference {_size(row, level)}, n = {row['n']}; "
@@ -110,7 +107,7 @@ def _sizes(row: dict[str, Any], level: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{round(value, 3) + 0.0:+.3f}"  # + 0.0: no "-0.000"
+    return signed(value, keep_side=False)
 
 
 def _listed(codes: Sequence[str]) -> str:

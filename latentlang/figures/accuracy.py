@@ -29,7 +29,7 @@ from latentlang.figures.style import (
     safe,
     template,
 )
-from latentlang.text import counted
+from latentlang.text import counted, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -391,4 +391,4 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−") if round(value, 2) else "0.00"
+    return signed(value, 2, keep_side=False) if round(value, 2) else "0.00"

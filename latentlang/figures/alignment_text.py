@@ -8,19 +8,8 @@ from latentlang.figures.header import source_words
 from latentlang.figures.style import english_name, plain, safe
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.provenance import Provenance
-from latentlang.text import counted, percent
+from latentlang.text import CHANCE, counted, percent, pool_name
 
-_POOLS = {
-    "mean": "all tokens",
-    "mean_no_bos": "without the beginning token",
-    "question": "question only",
-    "last": "last token",
-}
-_NULLS = {
-    "items": "translations unpaired",
-    "within-label": "translations unpaired within their label",
-    "within-length": "translations unpaired among items of like length",
-}
 #: Up to so many pairs are named in full; beyond, by codes.
 MOST_NAMED = 45
 
@@ -47,14 +36,14 @@ def subtitle(made: Provenance, *, items: Sequence[int]) -> str:
         parts.append(f"{counted(span, 'item')} in common")
     null, drawn = str(made.settings.get("null", "items")), made.settings.get("permutations", 0)
     parts.append(
-        f"chance: {_NULLS.get(null, safe(null))}, {counted(drawn, 'time')}" if drawn else "chance not drawn"
+        f"chance: {CHANCE.get(null, safe(null))}, {counted(drawn, 'time')}" if drawn else "chance not drawn"
     )
     return " · ".join(parts)
 
 
 def pool_words(pool: str) -> str:
     """What a vector is the mean of, in a few words: ``question only``."""
-    return _POOLS.get(pool, safe(pool))
+    return safe(pool_name(pool).short)
 
 
 def pair_words(pair: tuple[str, str], measure: str, *, named: bool) -> str:

@@ -26,7 +26,7 @@ from latentlang.figures.style import (
     tint,
 )
 from latentlang.geometry.measure_registry import measure as find_measure
-from latentlang.text import counted
+from latentlang.text import counted, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -344,5 +344,5 @@ def _hover(row: Mapping[Any, Any]) -> str:
 
 
 def _signed(value: float, places: int = 3, *, short: bool = False) -> str:
-    text = f"{round(value, places) + 0.0:+.{places}f}".replace("-", "−")  # + 0.0: no "-0.00"
+    text = signed(value, places, keep_side=False)
     return text.replace("0.", ".", 1) if short else text

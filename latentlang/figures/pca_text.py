@@ -7,14 +7,8 @@ from collections.abc import Mapping, Sequence
 from latentlang.figures.header import adapter_words, model_words
 from latentlang.figures.style import english_name, plain, safe
 from latentlang.provenance import Provenance
-from latentlang.text import counted
+from latentlang.text import counted, pool_name
 
-_POOLS = {
-    "mean": "mean over all tokens of the prompt",
-    "mean_no_bos": "mean over all tokens but the beginning one",
-    "question": "mean over the question's tokens",
-    "last": "the prompt's last token",
-}
 _VIEWS = {
     ("base", "base"): "base",
     ("tuned", "base"): "tuned, on the base's axes",
@@ -46,7 +40,7 @@ def subtitle(made: Provenance, *, prompts: int, drawn: int) -> str:
 def pool_words(made: Provenance) -> str:
     """What one point is, as plain text: ``mean over all tokens of the prompt``."""
     pool, site = str(made.settings.get("pool", "mean")), str(made.settings.get("site", "resid"))
-    words = _POOLS.get(pool, f"pool {plain(pool)}")
+    words = plain(pool_name(pool).point)
     return words if site == "resid" else f"{words}, {plain(site)}"
 
 

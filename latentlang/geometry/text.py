@@ -9,15 +9,10 @@ import pandas as pd
 
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.stats.intervals import error_probability
+from latentlang.text import CHANCE, capital
 
 if TYPE_CHECKING:
     from latentlang.geometry.alignment_result import AlignmentResult
-
-_CHANCE = {
-    "items": "translations unpaired",
-    "within-label": "translations unpaired within their label",
-    "within-length": "translations exchanged among items of like length",
-}
 
 
 def peaks(result: AlignmentResult) -> pd.DataFrame:
@@ -53,22 +48,22 @@ def finding(result: AlignmentResult, *, measure: str | None = None, pools: str |
     best = peaks(result)
     own = best[(best["measure"].astype(str) == name) & (best["pooling"].astype(str) == pool)]
     if own.empty:
-        return f"{_capital(kind.words)} could not be measured: {_reasons(rows)}."
+        return f"{capital(kind.words)} could not be measured: {_reasons(rows)}."
     row = own.iloc[0]
     here = rows[rows["layer"] == row["layer"]]
     count = int(row["pairs"])
     pairs = "one pair" if count == 1 else f"{count} pairs"
     level = float(result.provenance.settings.get("level", 0.95))
     alpha = error_probability(level)
-    text = f"{_capital(kind.words)}: "
+    text = f"{capital(kind.words)}: "
     if math.isnan(row["value"]):
-        return f"{_capital(kind.words)} could not be measured: {_reasons(rows)}."
+        return f"{capital(kind.words)} could not be measured: {_reasons(rows)}."
     value = _two(row["value"])
     if math.isnan(row["above_chance"]):
         why = "no null was drawn" if kind.alignment else "it is no alignment and has no null"
         return text + f"{value} at layer {row['layer']} (mean of {pairs}); {why}."
     above = int((here["p"] <= alpha).sum())
-    chance = _CHANCE.get(str(result.provenance.settings.get("null")), "chance")
+    chance = CHANCE.get(str(result.provenance.settings.get("null")), "chance")
     if kind.null == "exchanged":
         chance = "languages exchanged within items"
     text += f"{value} at layer {row['layer']}, where it stands out most (mean of {pairs})"
@@ -111,6 +106,3 @@ def _reasons(rows: pd.DataFrame) -> str:
         return "too few items in common"
     return "the vectors do not differ" if "constant" in flags else "there is nothing to measure"
 
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -380,7 +380,8 @@ def pivot_row(
         "language": contrasts.language, "is_pivot": False, "reason": "no-candidate", "leader": "", "next": "",
         "unrelated": "", "source_word": "", "first": 0, "last": 0, "peak": 0, "items": 0,
         "candidates": candidates["answer_language"].nunique(),
-        "target_read": int(contrasts.items_read[contrasts.where("target")].max(initial=0)), "target_items": len(contrasts.labels),
+        "target_read": int(contrasts.items_read[contrasts.where("target")].max(initial=0)),
+        "target_items": len(contrasts.labels),
     }  # fmt: skip
     if candidates.empty:
         return row

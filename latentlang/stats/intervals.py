@@ -71,3 +71,8 @@ def wilson(successes: float, n: float, *, level: float = 0.95) -> tuple[float, f
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def side(low: float, high: float) -> str:
+    """Where an interval of a difference lies: ``up``, ``down``, or ``""`` where it holds zero or is none."""
+    return "up" if low > 0 else "down" if high < 0 else ""

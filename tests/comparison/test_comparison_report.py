@@ -9,8 +9,9 @@ from plotly.offline import get_plotlyjs
 
 from latentlang.comparison import ComparisonResult
 from latentlang.comparison.report import comparison_document
-from latentlang.comparison.text import signed, unsigned, verdict, words_of
+from latentlang.comparison.text import verdict, words_of
 from latentlang.figures.document import Details, Figure, Table
+from latentlang.text import signed, unsigned
 
 BAD = "<script>alert(1)</script>"
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from latentlang.comparison import ComparisonResult
 from latentlang.comparison.change_table import COLUMNS
-from latentlang.comparison.text import HEADLINE, findings, method, signed, unsigned, verdict, who, words_of
+from latentlang.comparison.text import HEADLINE, findings, method, verdict, who, words_of
 from latentlang.provenance import Provenance
+from latentlang.text import signed, unsigned
 
 
 def _row(
