@@ -124,6 +124,10 @@ class Result(Displayed):
             made=made,
         )
 
+    def describe(self) -> str:
+        """What was found, in plain sentences that claim no more than the numbers do."""
+        raise TypeError(f"a {type(self).__name__} has no description of its own")
+
     def figure(self) -> go.Figure:
         """Draw the result; needs no model."""
         raise TypeError(f"a {type(self).__name__} has no figure of its own")

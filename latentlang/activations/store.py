@@ -24,6 +24,7 @@ from latentlang.printable import printable
 from latentlang.provenance import Provenance
 from latentlang.storage.documents import read_json
 from latentlang.storage.files import Progress, replacing
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +104,21 @@ class ActivationStore:
         if site not in self.sites:
             raise unknown("site", site, self.sites, hint="only what was harvested can be read")
         return LayerView(self, layer, pool, site)
+
+    def describe(self) -> str:
+        """What it holds: prompts, languages, layers, pools, and of which model."""
+        made = self.provenance
+        adapter = f" with the adapter {made.adapter}" if made.adapter else ""
+        prompts = f"{counted(len(self), 'prompt')} in {counted(len(made.languages), 'language')}"
+        layers = f"{'layer' if len(self.layers) == 1 else 'layers'} {ranges(self.layers)}"
+        sites, pools = (
+            f"{counted(len(names), noun)} ({', '.join(names)})"
+            for names, noun in ((self.sites, "site"), (self.pools, "pool"))
+        )
+        return (
+            f"{prompts}, read by {made.model}{adapter}: {layers}, {sites}, {pools}; vectors of "
+            f"{self.d_model} numbers in {self.manifest.layout.dtype}."
+        )
 
     def frame(self) -> pd.DataFrame:
         """The prompts, one row each, in the order of the rows of every layer.

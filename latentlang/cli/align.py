@@ -131,7 +131,7 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
 
     from latentlang.figures.alignment_text import pool_words
     from latentlang.geometry.measure_registry import measure as find_measure
-    from latentlang.geometry.text import finding, peaks
+    from latentlang.geometry.text import peaks
 
     made = result.provenance
     line = Text.assemble((made.model, "bold"), f" + {made.adapter}" if made.adapter else "")
@@ -159,7 +159,10 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
         )  # fmt: skip
     console.print("each measure at the layer where it stands out most from chance; mean and share of pairs")
     console.print(grid)
-    for text, style in [(finding(result), "italic"), *((f"note: {note}", "yellow") for note in result.notes)]:
+    for text, style in [
+        (result.describe(), "italic"),
+        *((f"note: {note}", "yellow") for note in result.notes),
+    ]:
         for part in textwrap.wrap(text, max(20, console.width)):
             console.print(Text(part, style=style))
 

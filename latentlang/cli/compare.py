@@ -164,7 +164,7 @@ def compare(
     console = output()
     console.print(summary_table(result))
     console.print()
-    console.print(result.paragraph())
+    console.print(result.describe())
     console.print()
     for path in (folder.path / "result.parquet", folder.path / "metadata.json", page):
         console.print(f"wrote {path}", soft_wrap=True)

@@ -55,7 +55,7 @@ def evaluation_lines(result: EvaluationResult, *, width: int) -> Iterator[Any]:
         f"{f'{_SEEN} seen in training; ' if result.seen_languages else ''}{_LEGEND[both]}", style="dim"
     )
     if both:
-        yield Text(compare_evaluations(result).sentence(), style="italic")
+        yield Text(compare_evaluations(result).describe(), style="italic")
     yield Text()
 
 
@@ -176,7 +176,7 @@ def evaluation_record(result: EvaluationResult) -> dict[str, Any]:
         comparison = compare_evaluations(result)
         found |= {
             "changes": _plain(comparison.summary()), "mean_changes": _plain(comparison.averages()),
-            "sentence": comparison.sentence(),
+            "sentence": comparison.describe(),
         }  # fmt: skip
     return found
 

@@ -36,10 +36,11 @@ def sparkline(values: Sequence[float], *, top: float, width: int | None = None) 
 def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     """Lines for a terminal of a width: per language its curves, their nulls and a sentence."""
     # Here, not above: figures load torch, and an option that is refused should not wait for it.
-    from latentlang.figures.header import is_plain, is_tuned, lens_words
-    from latentlang.lens.text import reading
+    from latentlang.figures.header import is_tuned
+    from latentlang.lens.text import pivot_sentences
 
-    summary, gap, copied = result.summary(), result.gap(), result.gap(role="source")
+    summary = result.summary()
+    sentences = pivot_sentences(result.gap(), result.provenance, copied=result.gap(role="source"))
     settings = result.provenance.settings
     pivot, last = settings["pivot"], settings["n_layers"]
     yield _headline(result)
@@ -49,13 +50,7 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
         source = result.provenance.source_of(code)
         own = summary[summary["language"] == code]
         yield from _curve_lines(own, target=code, pivot=pivot, source=source, width=width)
-        sentence = reading(
-            gap[gap["language"] == code], target=code, pivot=pivot, last=last, source=source,
-            copied=copied[copied["language"] == code], answers=settings.get("answers"),
-        )  # fmt: skip
-        if not is_plain(result.provenance):
-            sentence = f"Through the {lens_words(result.provenance)}: {sentence}"
-        yield from _wrapped(sentence, width, style="italic")
+        yield from _wrapped(sentences[code], width, style="italic")
         if note := settings.get("notes", {}).get(code):
             yield from _wrapped(f"note: {note}", width, style="yellow")
     yield Text()

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from latentlang.comparison.change_table import COLUMNS as CHANGES
 from latentlang.comparison.change_table import GLANCE, KINDS_OF_COLUMNS
+from latentlang.comparison.text import findings
 from latentlang.errors import unknown
 from latentlang.geometry.measure_registry import with_current_names
 from latentlang.results import Result, Settings, repeated
@@ -99,6 +100,11 @@ class AlignmentComparison(Result):
         if pool not in self.pools:
             raise unknown("pooling of this result", pool, self.pools)
         return self.averages.loc[self.averages["pooling"] == pool, list(CHANGES)].reset_index(drop=True)
+
+    def describe(self) -> str:
+        """What changed, averaged over layers, and what did not."""
+        level = float(self.provenance.settings.get("level", 0.95))
+        return " ".join(findings(self.changes(), level=level, pivot=self.pivot))
 
     def glance(self) -> pd.DataFrame:
         """The averages over layers and groups of languages."""

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.comparison.change_table import COLUMNS, GLANCE, item_changes
+from latentlang.comparison.text import findings
 from latentlang.errors import InputError
 from latentlang.evaluation.result import language_groups
 from latentlang.lens import LensResult
@@ -59,6 +60,14 @@ class LensComparison(Displayed):
     base: LensResult
     tuned: LensResult
     seen_languages: tuple[str, ...] = ()
+
+    def describe(self, level: float = 0.95) -> str:
+        """What changed in the readings, and what did not.
+
+        Args:
+            level: coverage of the intervals.
+        """
+        return " ".join(findings(self.changes(level), level=level, pivot=self.pivot))
 
     def glance(self) -> pd.DataFrame:
         """The changes averaged over groups of languages, the columns to look at first."""

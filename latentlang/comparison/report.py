@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentlang.comparison.text import method, noteworthy, verdict, words_of
+from latentlang.comparison.text import sentences as comparison_sentences
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.change_map import change_figure, comparison_maps
 from latentlang.figures.document import (
@@ -91,7 +92,14 @@ def _title(result: ComparisonResult) -> str:
 
 
 def _reading(result: ComparisonResult) -> Iterator[Block]:
-    who, verdict, *sentences = result.sentences()
+    who, verdict, *sentences = comparison_sentences(
+        result.provenance,
+        result.table,
+        seen_languages=result.seen_languages,
+        unseen=result.unseen,
+        pivot=result.pivot,
+        level=result.level,
+    )
     yield Text(f"{who} {verdict}", kind="lead")
     # A paragraph for each measure: all in one could not be found again in the table.
     yield from map(Text, sentences)
@@ -149,7 +157,7 @@ def _accuracy(result: ComparisonResult) -> Iterator[Block]:
     yield Figure(
         accuracy_figure(comparison.evaluation, comparison),
         "Accuracy per language before and after, with 95 % intervals and chance; the same numbers are in the table "
-        "below. " + comparison.sentence(result.level),
+        "below. " + comparison.describe(result.level),
     )
     yield Details("Accuracy per language as a table", [_languages(result, changes)])
     notes = [

@@ -14,7 +14,7 @@ from pydantic import Field
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.change_table import COLUMNS, GLANCE, KINDS_OF_COLUMNS, accuracy_changes
 from latentlang.comparison.lens import LensComparison, compare_lenses
-from latentlang.comparison.text import findings, who
+from latentlang.comparison.text import sentences
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
@@ -93,25 +93,25 @@ class ComparisonResult(Result):
         """Coverage of the intervals."""
         return float(self.provenance.settings.get("level", 0.95))
 
-    def sentences(self) -> list[str]:
+    def describe(self) -> str:
         """What was compared; what changed and what did not: a verdict, then a sentence for each measure."""
-        settings = self.provenance.settings
-        first = who(
-            self.provenance, seen_languages=self.seen_languages, unseen=self.unseen,
-            known=bool(settings.get("trained_known")), identity=bool(settings.get("identity")),
-        )  # fmt: skip
-        return [first, *findings(self.table, level=self.level, pivot=self.pivot)]
-
-    def paragraph(self) -> str:
-        """The same in one paragraph."""
-        return " ".join(self.sentences())
+        return " ".join(
+            sentences(
+                self.provenance,
+                self.table,
+                seen_languages=self.seen_languages,
+                unseen=self.unseen,
+                pivot=self.pivot,
+                level=self.level,
+            )
+        )
 
     def glance(self) -> pd.DataFrame:
         """The averages over groups of languages, the columns to look at first."""
         return self.summary()[list(GLANCE)]
 
     def _view(self) -> View:
-        return replace(super()._view(), words=self.paragraph)
+        return replace(super()._view(), words=self.describe)
 
     def summary(self) -> pd.DataFrame:
         """The averages over groups of languages; columns of `change_table.COLUMNS`."""

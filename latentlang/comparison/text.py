@@ -10,6 +10,7 @@ import pandas as pd
 
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.languages import language as find_language
+from latentlang.provenance import Provenance
 from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.stats.intervals import error_probability
 from latentlang.text import GROUPS, VERBS, capital, counted, listed, percent, signed, span, unsigned
@@ -113,6 +114,30 @@ def who(
         return f"{first} {saw}."
     never = _names(unseen) if len(unseen) <= _MOST_NAMED else f"the other {len(unseen)}"
     return f"{first} {saw}; it never saw {never}."
+
+
+def sentences(
+    made: Provenance,
+    changes: pd.DataFrame,
+    *,
+    seen_languages: Sequence[str],
+    unseen: Sequence[str],
+    pivot: str,
+    level: float,
+) -> list[str]:
+    """A whole comparison: what was compared, then `findings`.
+
+    Args:
+        made: provenance of the comparison.
+        changes: columns of `changes.COLUMNS`.
+        seen_languages: codes of the languages in training.
+        unseen: codes of those asked for that were not.
+        pivot: code of the pivot language.
+        level: coverage of the intervals.
+    """
+    known, identity = (bool(made.settings.get(name)) for name in ("trained_known", "identity"))
+    first = who(made, seen_languages=seen_languages, unseen=unseen, known=known, identity=identity)
+    return [first, *findings(changes, level=level, pivot=pivot)]
 
 
 def findings(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[str]:

@@ -161,7 +161,7 @@ class EvaluationComparison(Result):
                 rows.append(row)
         return pd.DataFrame(rows, columns=list(_AVERAGES))
 
-    def sentence(self, level: float = 0.95) -> str:
+    def describe(self, level: float = 0.95) -> str:
         """What changed and what did not, claiming no more than the intervals do; one line per task.
 
         Args:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from latentlang.errors import InputError, shown, unknown
 from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, calibration_table, macro_f1
+from latentlang.evaluation.text import accuracies
 from latentlang.languages import language as find_language
 from latentlang.results import Result, Settings, repeated
 from latentlang.stats.crossed import crossed_mean
@@ -158,6 +159,14 @@ class EvaluationResult(Result):
         never = np.isneginf(own[[SCORE + label for label in self.labels(name)]].to_numpy(float))
         lost = pd.DataFrame(never).groupby(own["language"].to_numpy(), sort=False).all().any(axis=1)
         return tuple(str(code) for code in lost.index[lost])
+
+    def describe(self, level: float = 0.95) -> str:
+        """How often the model was right, a line per task and state.
+
+        Args:
+            level: coverage of the intervals.
+        """
+        return accuracies(self.summary(level), self.averages(level), level=level)
 
     def glance(self) -> pd.DataFrame:
         """Accuracy with its interval per task, state and language."""

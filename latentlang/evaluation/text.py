@@ -10,7 +10,50 @@ import pandas as pd
 
 from latentlang.languages import language as find_language
 from latentlang.stats.crossed import FEWEST_LANGUAGES
-from latentlang.text import GROUPS, VERBS, counted, percent, signed
+from latentlang.text import GROUPS, VERBS, counted, percent, signed, unsigned
+
+_STATES = {"base": "before", "tuned": "after"}
+
+
+def accuracies(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> str:
+    """How often a model was right: a line per task and state.
+
+    Args:
+        summary: as of `EvaluationResult.summary`.
+        averages: as of `EvaluationResult.averages`.
+        level: coverage of the intervals.
+    """
+    several = summary["state"].nunique() > 1
+    return "\n".join(
+        _accuracy(own, averages[(averages["task"] == task) & (averages["state"] == state)], several, level)
+        for (task, state), own in summary.groupby(["task", "state"], sort=False, observed=True)
+    )
+
+
+def _accuracy(languages: pd.DataFrame, averages: pd.DataFrame, several: bool, level: float) -> str:
+    """One task in one state; `several`: the state is said."""
+    first = languages.iloc[0]
+    state = f" {_STATES[str(first['state'])]}" if several else ""
+    every = averages[averages["group"] == "all"]
+    if len(languages) == 1:
+        where, row, ends = f"in {find_language(first['language']).name}", first, ("low", "high")
+    elif every.empty:
+        return f"{first['task']}{state}: there is no language in which all labels can be chosen."
+    else:
+        row, ends = every.iloc[0], ("low_items", "high_items")
+        where = f"in the average over {counted(int(row['languages']), 'language')}"
+    low, high = (unsigned(row[end]) for end in ends)
+    text = (
+        f"{first['task']}{state}: accuracy {unsigned(row['accuracy'])} {where} ({percent(level)} interval {low} to "
+        f"{high} over items, chance {row['chance']:.2f}, n = {int(row['n'])})"
+    )
+    if languages["accuracy"].nunique() > 1:
+        order = languages.sort_values("accuracy", kind="stable")
+        text += "; from " + " to ".join(
+            f"{unsigned(float(row['accuracy']))} in {find_language(str(row['language'])).name}"
+            for row in (order.iloc[0], order.iloc[-1])
+        )
+    return f"{text}."
 
 
 def reading(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> str:

@@ -67,7 +67,7 @@ class Changes(Protocol):
     def averages(self) -> pd.DataFrame:
         """Columns ``task, group, difference, low_items, high_items, p, change``."""
 
-    def sentence(self) -> str:
+    def describe(self) -> str:
         """What changed, in words."""
 
 
@@ -361,7 +361,7 @@ class _Drawing:
                 "how_to_read": how_to_read(
                     means=bool(self.groups), ceiling=bool((self.summary["unanswerable"] > 0).any()),
                     seen_languages=bool(self.seen_languages),
-                    sentence=None if self.changes is None else self.changes.sentence(),
+                    sentence=None if self.changes is None else self.changes.describe(),
                 ),
                 "made_with": made_with(self.made),
                 "least_width": _LEFT + 18 + max(480, (250 if self.changes is None else 330) * len(self.tasks)),

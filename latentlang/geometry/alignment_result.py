@@ -13,6 +13,7 @@ from pydantic import Field
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.geometry.measure_registry import with_current_names
+from latentlang.geometry.text import finding
 from latentlang.results import Result, Settings, repeated
 from latentlang.stats.intervals import error_probability
 from latentlang.storage.tables import Columns
@@ -115,6 +116,18 @@ class AlignmentResult(Result):
     def default_pool(self) -> str:
         """``"mean"``, or the first pooling where there is none."""
         return "mean" if "mean" in self.pools else self.pools[0]
+
+    def describe(self, *, measure: str | None = None, pooling: str | None = None) -> str:
+        """How high one measure is, what chance gives, and what prompt length leaves.
+
+        Args:
+            measure: its name; by default the first of the result.
+            pooling: as of `rows`.
+
+        Raises:
+            InputError: the result has no such measure or pooling.
+        """
+        return finding(self, measure=measure, pooling=pooling)
 
     def summary(self) -> pd.DataFrame:
         """Mean over pairs, by pooling, measure and layer.

@@ -14,6 +14,7 @@ from latentlang.arguments import ranges
 from latentlang.errors import InputError
 from latentlang.geometry.basis import FILE as BASES
 from latentlang.geometry.basis import Basis, bases_file, current_method, load_bases
+from latentlang.geometry.text import components
 from latentlang.results import Result, repeated
 from latentlang.storage.documents import damaged, reading
 from latentlang.storage.output import TABLE
@@ -106,6 +107,10 @@ class PCAResult(Result):
         wide = self.explained.pivot(index=keys, columns="component", values="ratio")
         wide.columns = pd.Index([f"share of pc{component}" for component in wide.columns])
         return wide.reset_index()
+
+    def describe(self) -> str:
+        """How much of the variance the components hold, and at which layer most."""
+        return components(self.explained)
 
     def figure(self, **how: Any) -> go.Figure:
         """Scatter per layer with a layer slider (Zhang et al. 2024, Figures 2 and 4).

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import pandas as pd
 
 from latentlang.geometry.measure_registry import measure as find_measure
+from latentlang.provenance import Provenance
 from latentlang.stats.intervals import error_probability
 from latentlang.text import CHANCE, capital
 
-if TYPE_CHECKING:
-    from latentlang.geometry.alignment_result import AlignmentResult
+
+class Aligned(Protocol):
+    """What the words need of an `AlignmentResult`."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where it came from."""
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the measures."""
+
+    @property
+    def default_pool(self) -> str:
+        """The pooling that is meant where none is named."""
+
+    def rows(self, measure: str, pooling: str | None = None) -> pd.DataFrame:
+        """The rows of one measure under one pooling."""
+
+    def summary(self) -> pd.DataFrame:
+        """Mean over pairs, by pooling, measure and layer."""
 
 
-def peaks(result: AlignmentResult) -> pd.DataFrame:
+def peaks(result: Aligned) -> pd.DataFrame:
     """The layer of each measure and pooling whose mean over pairs stands out most from chance.
 
     Columns as of `AlignmentResult.summary`; ties go to the earlier layer; without a null, the most aligned layer.
@@ -30,7 +50,7 @@ def peaks(result: AlignmentResult) -> pd.DataFrame:
     return best.drop(columns="apart").sort_index(ignore_index=True)
 
 
-def finding(result: AlignmentResult, *, measure: str | None = None, pools: str | None = None) -> str:
+def finding(result: Aligned, *, measure: str | None = None, pools: str | None = None) -> str:
     """One measure under one pooling, in a few sentences: how high, what chance gives, what length leaves.
 
     Args:
@@ -106,3 +126,30 @@ def _reasons(rows: pd.DataFrame) -> str:
         return "too few items in common"
     return "the vectors do not differ" if "constant" in flags else "there is nothing to measure"
 
+
+def components(explained: pd.DataFrame) -> str:
+    """How much of the variance the first principal components of each layer hold, a line per choice of axes.
+
+    Args:
+        explained: columns ``state, axes, layer, component, ratio``, as of a `PCAResult`.
+    """
+    views = explained.groupby(["state", "axes"], sort=False, observed=True)
+    return "\n".join(
+        _components(own, "" if len(views) == 1 else f"{state} on the {axes}'s axes: ")
+        for (state, axes), own in views
+    )
+
+
+def _components(explained: pd.DataFrame, whose: str) -> str:
+    count = explained["component"].nunique()
+    held = {int(str(layer)): float(own["ratio"].sum()) for layer, own in explained.groupby("layer")}
+    most, last = max(held, key=held.__getitem__), max(held)
+    what = (
+        "the first principal component holds"
+        if count == 1
+        else f"the first {count} principal components hold"
+    )
+    text = f"{what} {held[most]:.0%} of the variance at layer {most}"
+    if most != last:
+        text += f", where it is most, and {held[last]:.0%} at layer {last}, the last one"
+    return capital(f"{whose}{text}.")

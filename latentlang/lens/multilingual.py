@@ -99,6 +99,10 @@ class MultilingualLensResult(Result):
             self.table, self.provenance, level=level, permutations=permutations, minimum=minimum
         )
 
+    def describe(self) -> str:
+        """Which language leads, from which layer to which and by how much, or why none does."""
+        return self.pivot_test().describe()
+
     def glance(self) -> pd.DataFrame:
         """Which language leads, per target language."""
         return self.pivot_test().glance()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from latentlang.errors import unknown
+from latentlang.languages import language as find_language
+from latentlang.lens.text import pivot_sentences
 from latentlang.results import Result, View, repeated
 from latentlang.stats.intervals import bootstrap_means
 from latentlang.storage.tables import Columns
@@ -156,6 +158,15 @@ class LensResult(Result):
         return (
             found if copied.empty else found.merge(copied[[*keys, "source_minus_null"]], how="left", on=keys)
         )
+
+    def describe(self, level: float = 0.95) -> str:
+        """What the curves say of the pivot, a line per language.
+
+        Args:
+            level: coverage of the intervals.
+        """
+        sentences = pivot_sentences(self.gap(level), self.provenance, copied=self.gap(level, role="source"))
+        return "\n".join(f"{find_language(code).name}: {said}" for code, said in sentences.items())
 
     def figure(self) -> go.Figure:
         """The curves with their bands and nulls, and the entropy strip above (Zhang et al. 2024, Figure 1)."""

@@ -17,6 +17,7 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.lens.base import Lens, LogitLens, lens_settings
 from latentlang.lens.result import named_lens
+from latentlang.lens.text import prompt_sentences
 from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.models.batch import ActivationBatch, check_sites
@@ -85,6 +86,12 @@ class ExplorerResult(Result):
         wide.columns = pd.Index([f"token {rank}" for rank in wide.columns])
         sure = last[last["rank"] == 1].set_index("layer")["probability"].rename("probability of token 1")
         return wide.join(sure).reset_index()
+
+    def describe(self) -> str:
+        """What the layers would say after the last token that was read, in the first stream."""
+        part = self.only(self.sites[0]).table
+        last = part[(part["position"] == part["position"].max()) & (part["rank"] == 1)]
+        return prompt_sentences(last, self.provenance)
 
     def figure(self, site: str | None = None) -> go.Figure:
         """Position by layer, each cell its likeliest token; of one site, by default the first.

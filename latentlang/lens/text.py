@@ -14,8 +14,9 @@ from latentlang.languages import language as find_language
 from latentlang.lens.answer_curves import CurveNotes, PromptCode, Unread
 from latentlang.lens.answer_languages import LeftOut
 from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, SOURCE, TARGET
+from latentlang.provenance import Provenance
 from latentlang.stats.intervals import FEWEST_CANDIDATES
-from latentlang.text import counted, percent
+from latentlang.text import counted, lens_name, percent
 
 _MORE = "read more items, fewer languages, or try policy against-target"
 
@@ -134,6 +135,59 @@ SMALL_LEAD = 0.05
 
 # Of fewer, a bootstrap interval says next to nothing: of one item it has no width at all.
 _FEWEST_ITEMS = 5
+
+
+def pivot_sentences(gap: pd.DataFrame, made: Provenance, *, copied: pd.DataFrame) -> dict[str, str]:
+    """What each language's curves say of the pivot, and through which lens where it is not the logit lens.
+
+    Args:
+        gap: as of `LensResult.gap`.
+        made: the result's provenance.
+        copied: the same of the prompt's own word.
+    """
+    settings = made.settings
+    lens = settings.get("lens", "logit")
+    through = "" if lens == "logit" else f"Through the {lens_name(lens)}: "
+    return {
+        code: through
+        + reading(
+            gap[gap["language"] == code],
+            target=code,
+            pivot=settings["pivot"],
+            last=settings["n_layers"],
+            source=settings.get("sources", {}).get(code, settings.get("source")),
+            copied=copied[copied["language"] == code],
+            answers=settings.get("answers"),
+        )
+        for code in made.languages
+    }
+
+
+def prompt_sentences(cells: pd.DataFrame, made: Provenance) -> str:
+    """What the layers would say after the last token of one prompt.
+
+    Args:
+        cells: the likeliest next token of each layer there, ``rank`` 1 of an `ExplorerResult` of one stream.
+        made: its provenance.
+    """
+    cells = cells.sort_values("layer")
+    final, first = cells.iloc[-1], cells.iloc[0]
+    lens = lens_name(made.settings.get("lens", "logit"))
+    output = ", the model's own output," if final["layer"] == made.settings["n_layers"] else ""
+    text = (
+        f"After {final['token']!r} layer {final['layer']}{output} would say {final['text']!r} (probability "
+    )
+    text += f"{final['probability']:.2f})"
+    if len(cells) == 1:
+        return f"{text}, read by the {lens}."
+    same = (cells["id"] == final["id"])[::-1].cumprod()[::-1].astype(bool)  # from there on without a break
+    since = int(cells.loc[same, "layer"].iloc[0])
+    if since == first["layer"]:
+        return f"{text}, and so would every layer from {first['layer']} on, read by the {lens}."
+    return (
+        f"{text}; read by the {lens}, that token is the likeliest from layer {since} on, and layer {first['layer']} "
+        f"would say {first['text']!r} ({first['probability']:.2f})."
+    )
 
 
 def reading(

@@ -16,6 +16,7 @@ from latentlang.storage.documents import Record, read_json
 from latentlang.storage.tables import Columns
 from latentlang.training.data import DataWords
 from latentlang.training.data.base import check_saved, words_of
+from latentlang.training.text import course
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,6 +182,16 @@ class TrainingResult(Result):
         }  # fmt: skip
         known = {name: value for name, value in values.items() if value is not None}
         return pd.DataFrame([known or {"adapter": "none: the identity recipe trains nothing"}])
+
+    def describe(self) -> str:
+        """How far the loss fell, and which weights the adapter has."""
+        return course(
+            str(self.recipe["name"]),
+            base_loss=self.base_loss,
+            best_loss=self.best_loss,
+            best_step=self.best_step,
+            steps=self.provenance.settings.get("steps"),
+        )
 
     def figure(self) -> go.Figure:
         """The losses over the steps, the base's loss and the best step marked."""

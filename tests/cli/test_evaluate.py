@@ -139,7 +139,7 @@ def test_with_an_adapter_both_states_are_compared(run, mistral_folder, adapter):
         (line,) = [line for line in text.splitlines() if f"({row.language})" in line]
         assert f"{row.before:.3f}" in line and f"{row.after:.3f}" in line and f"{row.difference:+.3f}" in line
         assert ("■" in line) == (row.language == "es")
-    assert comparison.sentence() in " ".join(text.split())
+    assert comparison.describe() in " ".join(text.split())
     assert "mean of 1 seen" in text and "mean of 2 unseen" in text
     record = json.loads(
         _ended_well(

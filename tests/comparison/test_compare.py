@@ -54,7 +54,7 @@ def test_a_tiny_model_with_a_random_lora_goes_the_whole_way(pair, tmp_path):
     assert (result.alignment.table["difference"] != 0).any()
     assert result.pca.views == (("base", "base"), ("tuned", "base"), ("tuned", "tuned"))
     assert result.lens.base.provenance.adapter is None and result.lens.tuned.provenance.adapter == str(lora)
-    assert "It is not known which languages the adapter was trained on" in result.paragraph()
+    assert "It is not known which languages the adapter was trained on" in result.describe()
     assert result.seen_languages == result.unseen == ()
     page = result.report()
     assert page == tmp_path / "report.html" and page.stat().st_size > 4_000_000
@@ -84,7 +84,7 @@ def test_each_part_is_what_the_library_says_of_that_state(compared, mistral):
 def test_it_is_read_back_and_drawn_without_a_model(compared, tmp_path):
     folder = shutil.copytree(compared.folder, tmp_path / "moved")
     again = ComparisonResult.load(folder)
-    assert again.provenance == compared.provenance and again.paragraph() == compared.paragraph()
+    assert again.provenance == compared.provenance and again.describe() == compared.describe()
     _same(again, compared)
     assert again.report().parent == folder
     saved = again.save(tmp_path / "elsewhere")
@@ -212,8 +212,8 @@ def test_every_measure_alone_has_its_table_and_page(mistral, tmp_path, measures)
     model, lora = mistral
     options = {**SMALL, "parts": "geometry", "measures": measures}
     result = compare(str(model), adapter=str(lora), out=tmp_path, **options)
-    assert len(result.summary()) and result.paragraph() and result.figure().data
-    assert result.report().exists() and ComparisonResult.load(tmp_path).paragraph() == result.paragraph()
+    assert len(result.summary()) and result.describe() and result.figure().data
+    assert result.report().exists() and ComparisonResult.load(tmp_path).describe() == result.describe()
 
 
 def test_another_adapter_is_another_comparison(compared, mistral, tmp_path):
@@ -269,8 +269,8 @@ def test_nothing_trained_is_no_evidence_of_change_anywhere(tmp_path):
     train("pocket", "identity", out=tmp_path / "identity")
     result = compare("pocket", adapter=tmp_path / "identity", out=tmp_path / "out", **SMALL)
     assert (result.table["difference"] == 0).all() and (result.table["change"] == "").all()
-    assert "There is no evidence of change in anything that was measured." in result.paragraph()
-    assert "compared with itself, run twice" in result.paragraph()
+    assert "There is no evidence of change in anything that was measured." in result.describe()
+    assert "compared with itself, run twice" in result.describe()
     assert (result.alignment.table["change"] == "").all()
     for curve in ("gap", "target"):
         assert (result.lens.map(curve)["change"] == "").all()
@@ -287,7 +287,7 @@ def test_a_trained_adapter_says_which_languages_it_saw(tmp_path):
     options = {**SMALL, "languages": "zh,ja,de"}
     result = compare("pocket", adapter=str(adapter), out=tmp_path / "out", **options)
     assert result.seen_languages == ("zh", "en") and result.unseen == ("ja", "de")
-    assert "Training saw Chinese and English; it never saw Japanese and German." in result.paragraph()
+    assert "Training saw Chinese and English; it never saw Japanese and German." in result.describe()
     groups = result.summary().set_index(["measure", "group"])["languages"]
     assert (groups["accuracy", "seen"], groups["accuracy", "unseen"]) == (1, 2)
     assert dict(result.provenance.settings["training"])["recipe"] == "zh-en"
@@ -360,5 +360,5 @@ def test_open_tasks_have_lens_and_geometry(mistral, tmp_path):
     small = {**SMALL, "parts": "lens,geometry"}
     result = compare(str(model), adapter=str(lora), out=tmp_path, task="repetition", **small)
     assert result.evaluation is None and set(result.table["part"]) == {"lens", "alignment"}
-    assert "accuracy" not in result.paragraph().lower()
+    assert "accuracy" not in result.describe().lower()
     assert Path(result.report()).exists()

@@ -9,7 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from latentlang.comparison import ComparisonResult
 from latentlang.comparison.report import comparison_document
-from latentlang.comparison.text import verdict, words_of
+from latentlang.comparison.text import sentences, verdict, words_of
 from latentlang.figures.document import Details, Figure, Table
 from latentlang.text import signed, unsigned
 
@@ -19,6 +19,17 @@ BAD = "<script>alert(1)</script>"
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     return whole(tmp_path_factory.mktemp("whole"))
+
+
+def _sentences(result):
+    return sentences(
+        result.provenance,
+        result.table,
+        seen_languages=result.seen_languages,
+        unseen=result.unseen,
+        pivot=result.pivot,
+        level=result.level,
+    )
 
 
 def _blocks(document, kind):
@@ -48,7 +59,7 @@ def test_every_part_has_a_section_with_figures(result):
 
 def test_the_page_says_what_changed_in_words_and_in_numbers(result):
     page = result.report().read_text(encoding="utf-8").replace(get_plotlyjs(), "")
-    assert result.sentences()[0] in page and "Accuracy rose on average over 6 languages" in page
+    assert _sentences(result)[0] in page and "Accuracy rose on average over 6 languages" in page
     assert "never seen in training" in page and "Training saw Chinese and English" in page
     (averages, *_) = _blocks(comparison_document(result), Table)
     summary = result.summary()
@@ -121,8 +132,8 @@ def test_the_map_has_a_row_for_each_language(result):
 
 
 def test_the_text_of_the_page_names_each_measure_that_its_first_table_marks(result):
-    text = " ".join(result.sentences())
-    verdict = result.sentences()[1]
+    text = result.describe()
+    verdict = _sentences(result)[1]
     for (part, measure), own in result.summary().groupby(["part", "measure"], sort=False):
         name = words_of(part, measure, pivot=result.pivot).name
         assert name.casefold() in text.casefold()

@@ -141,20 +141,20 @@ def test_every_measure_has_words():
 
 def test_a_whole_comparison_speaks_of_all_its_parts(tmp_path):
     result = whole(tmp_path)
-    text = result.paragraph()
+    text = result.describe()
     assert "Training saw Chinese and English; it never saw German, Japanese, Hindi and Thai." in text
     assert "Accuracy rose on average over 6 languages" in text and "the English gap" in text
     assert "ikeness to English in layout" in text
     again = ComparisonResult.load(tmp_path)
-    assert again.paragraph() == text and again.summary().equals(result.summary())
+    assert again.describe() == text and again.summary().equals(result.summary())
     assert again.unseen == ("de", "ja", "hi", "th")
 
 
 def test_nothing_changed_is_said_of_a_whole_comparison(tmp_path):
     result = whole(tmp_path, changed=False)
-    assert "There is no evidence of change in anything that was measured." in result.paragraph()
+    assert "There is no evidence of change in anything that was measured." in result.describe()
     assert (result.table["change"] == "").all()
-    assert "Accuracy: the same before and after; no evidence of change." in result.paragraph()
+    assert "Accuracy: the same before and after; no evidence of change." in result.describe()
 
 
 def test_of_many_languages_only_those_that_changed_most_are_named():

@@ -85,15 +85,15 @@ def test_a_language_without_a_label_is_left_out_of_the_averages():
 
 
 def test_no_change_at_all_is_said_in_counts():
-    sentence = compare_evaluations(before_and_after({"de": (5, 0, 0, 5), "fr": (6, 0, 0, 4)})).sentence()
+    sentence = compare_evaluations(before_and_after({"de": (5, 0, 0, 5), "fr": (6, 0, 0, 4)})).describe()
     assert sentence == "sentiment: no change: none of 20 items in 2 languages turned right or wrong."
-    one = compare_evaluations(before_and_after({"de": (5, 0, 0, 5)})).sentence()
+    one = compare_evaluations(before_and_after({"de": (5, 0, 0, 5)})).describe()
     assert one == "sentiment: no change: none of 10 items in German turned right or wrong."
 
 
 def test_no_evidence_is_said_and_is_no_evidence_of_nothing():
     cells = dict.fromkeys(("de", "fr", "th", "hi", "sw"), (30, 3, 3, 24))
-    sentence = compare_evaluations(before_and_after(cells)).sentence()
+    sentence = compare_evaluations(before_and_after(cells)).describe()
     assert sentence.startswith(
         "sentiment: no evidence of change in the average over 5 languages (0.550 before, "
     )
@@ -105,12 +105,12 @@ def test_no_evidence_is_said_and_is_no_evidence_of_nothing():
 
 
 def test_one_language_is_told_by_its_own_test():
-    up = compare_evaluations(before_and_after({"de": (30, 25, 2, 3)})).sentence()
+    up = compare_evaluations(before_and_after({"de": (30, 25, 2, 3)})).describe()
     assert up.startswith(
         "sentiment: accuracy rose in German (0.533 before, 0.917 after, difference +0.383, 95%"
     )
     assert "25 items turned right, 2 wrong, exact McNemar p" in up and "n = 60" in up
-    flat = compare_evaluations(before_and_after({"de": (30, 5, 2, 23)})).sentence()
+    flat = compare_evaluations(before_and_after({"de": (30, 5, 2, 23)})).describe()
     assert flat.startswith("sentiment: no evidence of change in German (")
 
 
@@ -118,7 +118,7 @@ def test_a_change_in_all_languages_is_claimed_for_others_too():
     cells = dict.fromkeys(("de", "fr", "th", "hi", "sw", "zh"), (30, 14, 1, 15))
     comparison = compare_evaluations(before_and_after(cells, seen_languages=["zh"]))
     assert set(comparison.averages().query("group != 'seen'")["general"]) == {"up"}
-    sentence = comparison.sentence()
+    sentence = comparison.describe()
     assert sentence.startswith("sentiment: accuracy rose in the average over 6 languages (")
     assert "rose in 6 languages (de, fr, th, hi, sw, zh)" in sentence
     assert "seen in training (1): +0.217" in sentence and "never seen in training (5): +0.217" in sentence
@@ -130,25 +130,25 @@ def test_a_change_in_one_language_alone_is_not_claimed_for_others():
     averages = comparison.averages().set_index("group")
     assert averages["change"].to_dict() == {"all": "up", "seen": "up", "unseen": ""}
     assert averages["general"].to_dict() == {"all": "", "seen": "", "unseen": ""}
-    sentence = comparison.sentence()
+    sentence = comparison.describe()
     assert "in the average over these 6 languages" in sentence
     assert "they differ too much to expect the same of others" in sentence
     assert "rose in 1 language (zh)" in sentence
     assert sentence.endswith("over languages too, no evidence of change.")
-    few = compare_evaluations(before_and_after({"de": (30, 20, 0, 10), "fr": (30, 20, 0, 10)})).sentence()
+    few = compare_evaluations(before_and_after({"de": (30, 20, 0, 10), "fr": (30, 20, 0, 10)})).describe()
     assert "too few to expect the same of others" in few
 
 
 def test_what_fell_is_said_to_have_fallen():
     cells = dict.fromkeys(("de", "fr", "th", "hi", "sw"), (10, 0, 20, 30))
-    sentence = compare_evaluations(before_and_after(cells)).sentence()
+    sentence = compare_evaluations(before_and_after(cells)).describe()
     assert sentence.startswith("sentiment: accuracy fell in the average over 5 languages")
     assert "fell in 5 languages" in sentence and "rose" not in sentence
 
 
 def test_each_task_has_its_line():
     comparison = compare_evaluations(before_and_after(CELLS, tasks=("sentiment", "nli")))
-    lines = comparison.sentence().splitlines()
+    lines = comparison.describe().splitlines()
     assert [line.partition(":")[0] for line in lines] == ["sentiment", "nli"]
     assert list(comparison.summary()["task"]) == ["sentiment"] * 3 + ["nli"] * 3
 
@@ -221,7 +221,7 @@ def test_saved_and_loaded_it_says_the_same(tmp_path):
     comparison = compare_evaluations(before_and_after(CELLS, seen_languages=["de"]))
     comparison.save(tmp_path)
     again = EvaluationComparison.load(tmp_path)
-    assert again.sentence() == comparison.sentence()
+    assert again.describe() == comparison.describe()
     pd.testing.assert_frame_equal(again.summary(), comparison.summary())
     assert again.figure().to_json() == comparison.figure().to_json()
     assert again.evaluation.states == ("base", "tuned")
@@ -242,24 +242,24 @@ def test_a_group_of_one_language_has_that_languages_own_row():
 
 def test_an_interval_over_languages_is_said_of_five_at_least():
     cells = dict.fromkeys(("de", "fr", "th", "hi"), (30, 14, 1, 15))
-    said = compare_evaluations(before_and_after(cells)).sentence()
+    said = compare_evaluations(before_and_after(cells)).describe()
     assert "over items" in said and "over languages too" not in said and "nan" not in said
-    said = compare_evaluations(before_and_after(cells | {"sw": (30, 14, 1, 15)})).sentence()
+    said = compare_evaluations(before_and_after(cells | {"sw": (30, 14, 1, 15)})).describe()
     assert "over languages too" in said
 
 
 def test_one_language_that_is_left_is_no_average():
     said = compare_evaluations(
         before_and_after({"de": (30, 20, 0, 10), "th": (30, 20, 0, 10)}, lost=["th"])
-    ).sentence()
+    ).describe()
     assert "average over" not in said and "1 languages" not in said
     assert "in the one language in which all labels can be chosen" in said
 
 
 def test_a_level_other_than_95_is_written_to_its_last_digit():
     comparison = compare_evaluations(before_and_after(CELLS))
-    assert "97.5% interval" in comparison.sentence(0.975) and "98%" not in comparison.sentence(0.975)
-    assert "99.9% interval" in comparison.sentence(0.999)
+    assert "97.5% interval" in comparison.describe(0.975) and "98%" not in comparison.describe(0.975)
+    assert "99.9% interval" in comparison.describe(0.999)
 
 
 @settings(max_examples=25, deadline=None)
@@ -272,7 +272,7 @@ def test_no_table_makes_a_sentence_that_is_not_so(cells, lost, level):
     codes = ("de", "fr", "th", "hi", "sw", "zh")[: len(cells)]
     given_cells = dict(zip(codes, cells, strict=True))
     comparison = compare_evaluations(before_and_after(given_cells, lost=codes[:lost]))
-    said = comparison.sentence(level)
+    said = comparison.describe(level)
     assert not re.search(r"\bnan\b|\b1 (languages|items)\b|\b98%", said)
     changed = (comparison.summary(level)["change"] != "").any() or (
         comparison.averages(level)["change"] != ""

@@ -102,7 +102,7 @@ def test_changes_are_written_beside_and_bold_where_they_are_more_than_chance() -
         assert ("<b>" in notes[place].text) == bool(row.change)
     assert "<b>" in notes[0].text and "<b>" not in notes[1].text
     caption = " ".join(accuracy_figure(result, comparison).layout.meta["how_to_read"])
-    assert comparison.sentence() in caption
+    assert comparison.describe() in caption
     assert "change" in texts(accuracy_figure(result, comparison))
     assert "change" not in texts(accuracy_figure(evaluated({"base": BASE})))
 
