@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,6 +14,9 @@ from latentlang.provenance import Provenance
 from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.stats.intervals import error_probability
 from latentlang.text import GROUPS, VERBS, capital, counted, listed, percent, signed, span, unsigned
+
+if TYPE_CHECKING:
+    from latentlang.training import TrainingResult
 
 #: What the paragraph speaks of first, in order: part and measure; all else that was measured follows.
 HEADLINE = (
@@ -316,3 +319,30 @@ def verdict(row: Any) -> str:
 
 def _names(codes: Sequence[str]) -> str:
     return listed([find_language(code).name for code in codes])
+
+
+def training_facts(result: TrainingResult) -> Iterator[tuple[str, str]]:
+    """What an adapter's training record says, fact by fact: its name, and the fact as plain text."""
+    settings: Any = result.provenance.settings
+    recipe = settings.get("recipe", {})
+    data, lora, schedule = (recipe.get(name, {}) for name in ("data", "lora", "schedule"))
+    yield "recipe", str(recipe.get("name", "not known"))
+    if schedule.get("steps") == 0:
+        yield "training", "none: the identity recipe, a control"
+        return
+    if data:
+        words = result.words
+        yield "trained on", words.trained_on
+        if settings.get("downloads"):
+            yield "downloaded", ", ".join(map(str, settings["downloads"]))
+        if words.control is not None:
+            yield "control", f"{words.control.name}: {words.control.about}"
+    if lora:
+        modules = lora.get("target_modules")
+        named = modules if isinstance(modules, str) else ", ".join(modules or ())
+        yield "LoRA", f"rank {lora.get('rank')}, alpha {lora.get('alpha'):g}, on {named}"
+    if settings.get("steps") is not None:
+        rate = f"learning rate {schedule.get('learning_rate'):g}"
+        yield "steps", f"{settings['steps']}, batch {schedule.get('batch')}, {rate}"
+    for note in settings.get("notes", ()):
+        yield "note", str(note)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from latentlang.comparison.text import training_facts
 from latentlang.errors import InputError
 from latentlang.languages import Language
 from latentlang.languages import languages as find_languages
@@ -54,30 +54,4 @@ def trained_on(
     except InputError:
         return TrainingRecord(said or (), said is not None or identity, identity)
     own = () if identity else result.provenance.languages
-    return TrainingRecord(own if said is None else said, True, identity, tuple(_facts(result)))
-
-
-def _facts(result: TrainingResult) -> Iterable[tuple[str, str]]:
-    settings: Any = result.provenance.settings
-    recipe = settings.get("recipe", {})
-    data, lora, schedule = (recipe.get(name, {}) for name in ("data", "lora", "schedule"))
-    yield "recipe", str(recipe.get("name", "not known"))
-    if schedule.get("steps") == 0:
-        yield "training", "none: the identity recipe, a control"
-        return
-    if data:
-        words = result.words
-        yield "trained on", words.trained_on
-        if settings.get("downloads"):
-            yield "downloaded", ", ".join(map(str, settings["downloads"]))
-        if words.control is not None:
-            yield "control", f"{words.control.name}: {words.control.about}"
-    if lora:
-        modules = lora.get("target_modules")
-        named = modules if isinstance(modules, str) else ", ".join(modules or ())
-        yield "LoRA", f"rank {lora.get('rank')}, alpha {lora.get('alpha'):g}, on {named}"
-    if settings.get("steps") is not None:
-        rate = f"learning rate {schedule.get('learning_rate'):g}"
-        yield "steps", f"{settings['steps']}, batch {schedule.get('batch')}, {rate}"
-    for note in settings.get("notes", ()):
-        yield "note", str(note)
+    return TrainingRecord(own if said is None else said, True, identity, tuple(training_facts(result)))

@@ -192,7 +192,7 @@ def find_pivot(
 def search(
     all_contrasts: Sequence[Contrasts], choices: NDArray[np.int64], *, permutations: int, seed: int
 ) -> tuple[list[Floats], Floats]:
-    """The search as it was, and its maximum when right labels are exchanged for others of their items.
+    """The search as it was, and its null distribution: its maximum when right labels are exchanged for others.
 
     An answer language's standardised score at a layer is ``sum over items of contrast[item, drawn]`` over
     ``sqrt(sum over items of the mean over choices of contrast ** 2)``: the exact mean, zero, and standard deviation

@@ -1,8 +1,8 @@
 """From residual streams to readings: the vocabulary in chunks, for all layers and prompts at once.
 
-The lens is the model's final norm with the layer's own statistics, then its head (nostalgebraist 2020, Wendler et al.
-2024; docs/concepts/lens.md names other definitions). Another lens translates the layer first, here and nowhere else.
-Nothing of size ``[layer, prompt, vocabulary]`` is ever held.
+The logit lens is the model's final norm with the layer's own statistics, then its unembedding, the head
+(nostalgebraist 2020, Wendler et al. 2024; docs/concepts/lens.md names other definitions). Another lens translates the
+layer first, here and nowhere else. Nothing of size ``[layer, prompt, vocabulary]`` is ever held.
 """
 
 from __future__ import annotations

@@ -278,7 +278,6 @@ def _find(source: str | Path | Mapping[str, Any]) -> Recipe:
     return _checked(record, where=f"recipe {name!r}")
 
 
-
 def _parse(name: str) -> tuple[list[str], str] | None:
     """The languages of ``zh+es-en``; a code may have a hyphen of its own, as ``zh-Hant``."""
     for cut in [match.start() for match in re.finditer("-", name)][::-1]:
