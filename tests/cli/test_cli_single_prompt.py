@@ -93,6 +93,29 @@ def test_a_tuned_lens_is_trained_saved_and_read_through(run, tmp_path):
     assert "This is a tuned lens" in outside and "· tuned lens ·" in outside
     _ended_well(run("lens", "--lang", "ja", "--items", "2", "--tuned", "tuned"))
     assert (tmp_path / "latentlang-out" / "lens-pocket-translation-ja-items-2-tuned-tuned").is_dir()
+    text = _ended_well(
+        run(
+            "lens",
+            "--lang",
+            "ja",
+            "--items",
+            "6",
+            "--candidates",
+            "en,ru,hi",
+            "--tuned",
+            "tuned",
+            "--out",
+            "many",
+        )
+    )
+    assert "all languages at once, through a tuned lens" in " ".join(text.split())
+    languages = MultilingualLensResult.load(tmp_path / "many" / "languages")
+    assert languages.provenance.settings["lens_sha256"] == result.provenance.settings["lens_sha256"]
+    text = _ended_well(run("lens", "--prompt", "fleur", "--top", "1", "--tuned", "tuned", "--out", "one"))
+    assert "would say through a tuned lens after" in " ".join(text.split())
+    prompt = ExplorerResult.load(tmp_path / "one")
+    lens = TunedLens.load(tmp_path / "tuned", ll.load("pocket"))
+    assert prompt.provenance.settings["lens_sha256"] == lens.identity
 
 
 def test_the_published_protocol_and_the_answer_modes(run):

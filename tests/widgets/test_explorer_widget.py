@@ -275,3 +275,25 @@ def test_the_function_keeps_its_name_when_its_modules_are_imported():
         assert not modules & set(package.__all__), package.__name__
     importlib.import_module("latentlang.widgets.lens_explorer")
     assert callable(widgets.explorer)
+
+
+def test_a_lens_is_read_through(pocket):
+    """A lens that gives every layer the same state makes all inner layers say the same, and the output what it says."""
+
+    class Constant:
+        name, identity = "constant", "1"
+
+        def translate(self, resid, layers):
+            return torch.ones_like(resid)
+
+    plain, widget = (explorer(pocket, PROMPT, lens=lens) for lens in (None, Constant()))
+    assert widget.result.provenance.settings["lens"] == "constant"
+    best = widget.result.table.query("rank == 1")
+    inner = best[best["layer"] < pocket.n_layers]
+    assert inner["id"].nunique() == 1 and inner["probability"].nunique() == 1
+    last, plain_last = (
+        one.result.table[one.result.table["layer"] == pocket.n_layers].reset_index(drop=True)
+        for one in (widget, plain)
+    )
+    assert last["id"].equals(plain_last["id"])
+    np.testing.assert_allclose(last["probability"], plain_last["probability"], rtol=1e-5)
