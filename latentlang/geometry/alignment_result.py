@@ -117,17 +117,17 @@ class AlignmentResult(Result):
         """``"mean"``, or the first pooling where there is none."""
         return "mean" if "mean" in self.pools else self.pools[0]
 
-    def describe(self, *, measure: str | None = None, pooling: str | None = None) -> str:
+    def describe(self, *, measure: str | None = None, pools: str | None = None) -> str:
         """How high one measure is, what chance gives, and what prompt length leaves.
 
         Args:
             measure: its name; by default the first of the result.
-            pooling: as of `rows`.
+            pools: as of `rows`.
 
         Raises:
             InputError: the result has no such measure or pooling.
         """
-        return finding(self, measure=measure, pooling=pooling)
+        return finding(self, measure=measure, pools=pools)
 
     def summary(self) -> pd.DataFrame:
         """Mean over pairs, by pooling, measure and layer.
