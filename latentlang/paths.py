@@ -92,6 +92,18 @@ def current_folder() -> Path:
         ) from None
 
 
+def user_cache() -> Path:
+    """Where this package keeps what it can make again: ``LATENTLANG_CACHE``, or a folder of its own in the user's cache.
+
+    Raises:
+        InputError: the variable names no path.
+    """
+    if given := os.environ.get("LATENTLANG_CACHE"):
+        return given_path(given)
+    shared = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(shared) if shared else Path.home() / ".cache") / "latentlang"
+
+
 def _mode(path: PathLike) -> int | None:
     try:
         return Path(path).stat().st_mode

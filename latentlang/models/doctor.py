@@ -156,6 +156,8 @@ def _precision(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
     quantised = getattr(model.lm.config, "quantization_config", None)
     attention = getattr(model.lm.config, "_attn_implementation", "?")
     kind = str(model.dtype).removeprefix("torch.") + (", quantised" if quantised else "")
+    if model.quantization is not None:
+        kind += f" ({model.quantization})" if quantised else f", dequantised from {model.quantization}"
     yield "ok", f"{kind} on {model.device}, attention {attention}"
 
 

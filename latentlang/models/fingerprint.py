@@ -15,6 +15,7 @@ from latentlang.errors import ModelError
 from latentlang.models.checkpoint_files import FETCH_AGAIN, safetensors_header, weight_files
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.storage import documents
+from latentlang.storage.files import file_sha256
 
 # Numbers looked at per weight tensor, evenly spread. Any optimiser step changes some of them.
 if TYPE_CHECKING:
@@ -102,7 +103,10 @@ _SMALL_FILES = ("*.json", "*.model", "*.txt", "*.tiktoken")
 def model_key(info: ModelInfo) -> str:
     """What tells a model from another of its name without loading it: a hash of its files, or its commit on the hub."""
     if not info.local:
-        return f"{info.hub_id}@{cached_commit(info) or info.revision or 'main'}"
+        file = "" if info.gguf is None else f":{info.gguf}"
+        return f"{info.hub_id}@{cached_commit(info) or info.revision or 'main'}{file}"
+    if info.gguf is not None:
+        return file_sha256(Path(info.hub_id))
     folder, digest = Path(info.hub_id), hashlib.sha256()
     small = {path for pattern in _SMALL_FILES for path in folder.glob(pattern)}
     for path in sorted({*small, *weight_files(folder)}):
@@ -123,8 +127,10 @@ def cached_commit(info: ModelInfo) -> str | None:
     """The commit of a hub model that lies in the local cache; None where it does not."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(info.hub_id, "config.json", revision=info.revision)
-    return Path(found).parent.name if isinstance(found, str) else None
+    found = try_to_load_from_cache(info.hub_id, info.gguf or "config.json", revision=info.revision)
+    if not isinstance(found, str):
+        return None
+    return Path(found).parents[(info.gguf or "").count("/")].name
 
 
 def model_keys(names: Sequence[str]) -> dict[str, str]:

@@ -71,6 +71,7 @@ class HookedLM:
         adapter: name of the adapter on it; found out where not given.
         notes: what was noticed when it was loaded.
         base: what was known of the model before the adapter was put on, as `load` has it; None where it came with it.
+        quantization: how its weights were packed (``"Q4_K_M"`` of a GGUF file, ``"4bit"``), where they were.
 
     Attributes:
         model: the object given.
@@ -79,6 +80,7 @@ class HookedLM:
         name: name for provenance.
         revision: revision for provenance, or None.
         loading_notes: what was noticed when it was loaded.
+        quantization: how its weights were packed, or None.
 
     Raises:
         ModelError: the model has no blocks or no head that could be found, or an adapter that is no change of its
@@ -95,12 +97,14 @@ class HookedLM:
         adapter: str | None = None,
         notes: Sequence[str] = (),
         base: adapters.Base | None = None,
+        quantization: str | None = None,
     ) -> None:
         if not isinstance(model, nn.Module):
             raise ModelError(f"a model object is needed, not {type(model).__name__}; load(...) takes a name")
         self.model = model
         self.tokenizer = tokenizer
         self.revision = revision
+        self.quantization = quantization
         for config in adapters.configs_of(model).values():
             adapters.check_kind(config)
         self.loading_notes = tuple(notes)

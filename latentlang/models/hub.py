@@ -9,7 +9,8 @@ from pathlib import Path
 
 from latentlang.errors import ModelError
 from latentlang.models.checkpoint_files import weight_files
-from latentlang.models.registry import REGISTRY, ModelInfo
+from latentlang.models.registry import REGISTRY, ModelInfo, gguf_models, several_gguf
+from latentlang.storage.files import size_words
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,14 @@ _CONNECTION_ERRORS = frozenset(
 _NOT_NEEDED = ("original/*", "consolidated*", "onnx/*", "*.gguf", "*.bin", "*.pth", "*.msgpack", "*.h5")
 
 
+class OnlyGGUFError(ModelError):
+    """A repository that holds GGUF files and no safetensors; `files` are their names."""
+
+    def __init__(self, name: str, files: list[str]) -> None:
+        super().__init__(several_gguf(name, files))
+        self.files = files
+
+
 def offline() -> bool:
     """Whether the user asked for no network."""
     from huggingface_hub import constants
@@ -52,19 +61,58 @@ def fetch(info: ModelInfo, *, with_code: bool = False, weights: bool = True) -> 
     Raises:
         ModelError: not cached and no network; no such model or revision; a licence to accept first; only
             pickles.
+        OnlyGGUFError: it holds GGUF files only.
     """
+    if info.gguf is not None:
+        path, commit = fetch_gguf(info)
+        return path.parent, commit
     patterns = [*_SMALL_FILES, *([_WEIGHTS] if weights else []), *(["*.py"] if with_code else [])]
     cached = _snapshot(info, patterns, local_files_only=True)
     if cached is not None and (_whole(cached) if weights else (cached / "tokenizer_config.json").exists()):
         return cached, cached.name
+    if cached is not None and (files := _cached_gguf(cached)):
+        raise OnlyGGUFError(info.hub_id, files)
     if offline():
         raise _unreachable(info, "HF_HUB_OFFLINE is set", cached)
     _check_remote(info, cached)
-    logger.info("fetching %s from the Hugging Face hub", info.hub_id)
+    logger.info("fetching %s from the Hugging Face hub%s", info.hub_id, _about(info))
     folder = _snapshot(info, patterns, local_files_only=False)
     if folder is None:
         raise _unreachable(info, "the download found nothing", cached)
     return folder, folder.name
+
+
+def fetch_gguf(info: ModelInfo) -> tuple[Path, str]:
+    """A GGUF file of a hub repository and its commit, from the cache or, where it is not there, from the network.
+
+    Raises:
+        ModelError: as `fetch`; or the repository has no such file.
+    """
+    assert info.gguf is not None
+    cached = _snapshot(info, [info.gguf], local_files_only=True, gguf=True)
+    if cached is not None and (cached / info.gguf).exists():
+        return cached / info.gguf, cached.name
+    if offline():
+        raise _unreachable(info, "HF_HUB_OFFLINE is set", None, kind="file")
+    _check_remote(info, None, kind="file")
+    logger.info("fetching %s of %s from the Hugging Face hub", info.gguf, info.hub_id)
+    folder = _snapshot(info, [info.gguf], local_files_only=False, gguf=True)
+    if folder is None or not (folder / info.gguf).exists():
+        raise _unreachable(info, "the download found nothing", None, kind="file")
+    return folder / info.gguf, folder.name
+
+
+def _cached_gguf(folder: Path) -> list[str]:
+    """GGUF files in a snapshot that has no weights in another format."""
+    if (folder / "config.json").exists():
+        return []
+    return gguf_models(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def _about(info: ModelInfo) -> str:
+    """What a download will take, where it is known."""
+    size = info.download_bytes
+    return "" if size is None or info.gguf is not None else f" (about {size_words(size)})"
 
 
 def fetch_adapter(adapter: str) -> Path:
@@ -94,7 +142,9 @@ def _whole(folder: Path) -> bool:
     return True
 
 
-def _snapshot(info: ModelInfo, patterns: list[str], *, local_files_only: bool) -> Path | None:
+def _snapshot(
+    info: ModelInfo, patterns: list[str], *, local_files_only: bool, gguf: bool = False
+) -> Path | None:
     """The hub's snapshot folder; None where the cache has none."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -102,7 +152,7 @@ def _snapshot(info: ModelInfo, patterns: list[str], *, local_files_only: bool) -
     try:
         return Path(
             snapshot_download(
-                info.hub_id, revision=info.revision, allow_patterns=patterns, ignore_patterns=list(_NOT_NEEDED),
+                info.hub_id, revision=info.revision, allow_patterns=patterns, ignore_patterns=None if gguf else list(_NOT_NEEDED),
                 local_files_only=local_files_only, etag_timeout=_PATIENCE,
             )
         )  # fmt: skip
@@ -125,6 +175,14 @@ def _check_remote(info: ModelInfo, cached: Path | None, *, kind: str = "model") 
             raise _unreachable(info, "the Hugging Face hub does not answer", cached, kind=kind) from error
         raise _explain(info, error) from error
     names = [file.rfilename for file in remote.siblings or ()]
+    files = gguf_models(names)
+    if info.gguf is not None:
+        if info.gguf not in names:
+            has = ", ".join(files) if files else "no GGUF file"
+            raise ModelError(f"{info.hub_id!r} has no file {info.gguf!r}; it has {has}")
+        return
+    if files and kind == "model" and not any(name.endswith(".safetensors") for name in names):
+        raise OnlyGGUFError(info.hub_id, files)
     if not any(name.endswith(".safetensors") for name in names):
         pickled = any(name.endswith((".bin", ".pt", ".pth")) for name in names)
         has = "its weights only as pickles, which can run code" if pickled else "no weights"
@@ -149,7 +207,7 @@ def _explain(info: ModelInfo, error: BaseException) -> ModelError:
     names = {kind.__name__ for kind in type(error).__mro__}
     if "GatedRepoError" in names:
         return ModelError(
-            f"{info.hub_id!r} is behind a licence: accept it at https://huggingface.co/{info.hub_id} and run "
+            f"{info.hub_id!r}{_about(info)} is behind a licence: accept it at https://huggingface.co/{info.hub_id} and run "
             "`hf auth login`; meanwhile `--model pocket` needs neither"
         )
     if "RevisionNotFoundError" in names:
@@ -174,9 +232,11 @@ def _unreachable(info: ModelInfo, why: str, cached: Path | None, *, kind: str = 
     state = "only half in the local cache" if cached is not None else "not in the local cache"
     tag = f" --revision {info.revision}" if info.revision else ""
     short = f" (short name {info.name!r})" if info.name in REGISTRY else ""
+    what = info.hub_id if info.gguf is None else f"{info.hub_id}:{info.gguf}"
+    file = "" if info.gguf is None else f" {info.gguf}"
     return ModelError(
-        f"the {kind} {info.hub_id!r}{short} is {state} and {why}; where there is a network run "
-        f"`hf download {info.hub_id}{tag}`, give a folder, or use `--model pocket`, which comes with this package"
+        f"the {kind} {what!r}{short} is {state} and {why}; where there is a network run "
+        f"`hf download {info.hub_id}{file}{tag}`{_about(info)}, give a folder, or use `--model pocket`, which comes with this package"
     )
 
 

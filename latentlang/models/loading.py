@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from latentlang.errors import InputError, ModelError
 from latentlang.models.adapter_loading import CONFIG, WEIGHTS, other_base, put_on
 from latentlang.models.adapters import Base, check_effect
 from latentlang.models.checkpoint_files import check_config, check_depth, check_tokenizer, weight_files
+from latentlang.models.data_package import assembled, data_package, package_hint
 from latentlang.models.fingerprint import checkpoint_fingerprint
 from latentlang.models.forward import out_of_memory
+from latentlang.models.gguf import Dequantised, cached_entry, dequantised
 from latentlang.models.hooked import HookedLM
-from latentlang.models.hub import fetch, fetch_adapter
+from latentlang.models.hub import OnlyGGUFError, fetch, fetch_adapter, fetch_gguf
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.models.tokenizer_loading import load_tokenizer_of
 from latentlang.models.weights import check_weights
@@ -52,8 +55,8 @@ def load(
     """Load a causal LM with its tokenizer.
 
     Args:
-        name: short name (``latentlang models`` lists them), hub id (``org/name`` or ``org/name@revision``)
-            or folder.
+        name: short name (``latentlang models`` lists them), hub id (``org/name``, ``org/name@revision``,
+            ``org/name:file.gguf``), folder or GGUF file.
         dtype: of the weights (``"bf16"``...); by default bfloat16 on a GPU that has it, float32 on a CPU.
         device: where the model goes (``"cuda:1"``); by default a GPU where there is one.
         device_map: spread over devices as accelerate does (``"auto"``); instead of `device`.
@@ -79,19 +82,21 @@ def load(
             f"unknown quantization={quantization!r}; known: {', '.join(_QUANTIZATIONS)}, or None"
         )
     kind = find_dtype(dtype, where or find_device(None))
-    folder, commit = _folder(info, trust_remote_code)
+    found = _found(info, trust_remote_code, dtype=_kept_dtype(kind))
+    folder, commit = found.folder, found.revision
     config = check_config(folder)
     if "auto_map" in config and not trust_remote_code and not _known_type(config.get("model_type")):
         raise ModelError(
             f"{info.hub_id!r} brings Python code of its own, which is not run; if you trust it, say "
             "trust_remote_code=True"
         )
-    check_depth(config, weight_files(folder))
+    if found.model is None:
+        check_depth(config, weight_files(folder))
     check_tokenizer(folder)
     tokenizer, words = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
     how: dict[str, Any] = {
         "device": where, "device_map": device_map, "quantization": quantization, "attn": attn,
-        "trust_remote_code": trust_remote_code,
+        "trust_remote_code": trust_remote_code, "ready": found.model,
     }  # fmt: skip
     model, notes = _load_weights(folder, info, dtype=kind, **how)
     if dtype is None and kind is torch.float16 and (reason := _not_readable(model)) is not None:
@@ -103,8 +108,10 @@ def load(
     if label is not None:
         model, base = _load_adapter(model, label, info, commit)
     lm = HookedLM(
-        model, tokenizer, name=info.name, revision=commit, adapter=label, notes=(*words, *notes), base=base
-    )
+        model, tokenizer, name=info.name, revision=commit, adapter=label,
+        notes=(*found.notes, *words, *notes), base=base,
+        quantization=", ".join(filter(None, (found.quantization, quantization))) or None,
+    )  # fmt: skip
     for note in lm.notes:
         logger.warning("%s: %s", lm.name, note)
     if label is not None and base is not None:
@@ -117,7 +124,7 @@ def load_tokenizer(
 ) -> Any:
     """Load only the tokenizer of a model; options and errors as in `load`, and no weights are fetched."""
     info = resolve(name, revision=revision)
-    folder, _ = _folder(info, trust_remote_code, weights=False)
+    folder = _found(info, trust_remote_code, weights=False).folder
     check_tokenizer(folder)
     tokenizer, notes = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
     for note in notes:
@@ -125,9 +132,63 @@ def load_tokenizer(
     return tokenizer
 
 
-def _folder(info: ModelInfo, with_code: bool, *, weights: bool = True) -> tuple[Path, str]:
-    if not info.local:
-        return fetch(info, with_code=with_code, weights=weights)
+@dataclass(frozen=True)
+class _Found:
+    """Where a model lies: its folder and revision; of a GGUF file its quantisation, notes and perhaps the model."""
+
+    folder: Path
+    revision: str
+    quantization: str | None = None
+    notes: tuple[str, ...] = ()
+    model: Any = None
+
+    @classmethod
+    def of(cls, made: Dequantised, revision: str = "") -> _Found:
+        return cls(made.folder, revision or made.sha256[:12], made.quantization, made.notes, made.model)
+
+
+def _found(info: ModelInfo, with_code: bool, *, dtype: str = "float32", weights: bool = True) -> _Found:
+    if info.local and info.gguf is not None:
+        return _Found.of(dequantised(Path(info.hub_id), name=info.name, dtype=dtype))
+    if info.local:
+        return _Found(*_local_folder(info, weights=weights))
+    if info.gguf is None:
+        try:
+            return _Found(*fetch(info, with_code=with_code, weights=weights))
+        except OnlyGGUFError as error:
+            if len(error.files) > 1:
+                raise
+            info = replace(info, gguf=error.files[0])
+        except ModelError as error:
+            return _packaged(info, error, dtype=dtype)
+    path, commit = fetch_gguf(info)
+    return _Found.of(dequantised(path, name=info.name, dtype=dtype), commit)
+
+
+def _packaged(info: ModelInfo, error: ModelError, *, dtype: str) -> _Found:
+    """A model from an installed data package, where the hub did not give it.
+
+    Raises:
+        ModelError: the hub's error, where no package has the model.
+    """
+    package = data_package(info)
+    if package is None:
+        raise error
+    if not package.installed:
+        raise ModelError(f"{error}; or {package_hint(package)}") from error
+    for kind in dict.fromkeys((dtype, "float32")):
+        if (entry := cached_entry(package.sha256, kind)) is not None:
+            return _Found.of(entry)
+    logger.warning("%s is not taken from the hub (%s)", info.name, _line(error))
+    with assembled(package) as path:
+        return _Found.of(dequantised(path, name=info.name, dtype=dtype, sha256=package.sha256))
+
+
+def _kept_dtype(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _local_folder(info: ModelInfo, *, weights: bool) -> tuple[Path, str]:
     folder = Path(info.hub_id)
     if not folder.is_dir():
         raise ModelError(f"the folder of {info.name!r}, {str(folder)!r}, is not there; reinstall latentlang")
@@ -195,8 +256,18 @@ def _load_weights(
     quantization: str | None,
     attn: str | None,
     trust_remote_code: bool,
+    ready: Any = None,
 ) -> tuple[Any, tuple[str, ...]]:
-    """The model, in eval mode, and notes on it."""
+    """The model, in eval mode, and notes on it; `ready` where there is one already."""
+    if ready is not None:
+        if device_map is not None or quantization is not None:
+            raise ModelError(
+                f"there is no room in the cache for the weights of {info.name!r}, which device_map and quantization need "
+                "there; make room, or name another folder by LATENTLANG_CACHE"
+            )
+        if attn is not None:
+            ready.set_attn_implementation(attn)
+        return ready.to(device=device, dtype=dtype).eval(), ()
     options: dict[str, Any] = {"dtype": dtype}
     if attn is not None:
         options["attn_implementation"] = attn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,14 @@ from latentlang.errors import ModelError, unknown
 from latentlang.paths import given_path, is_file, is_folder
 
 POCKET_FOLDER = Path(__file__).parent / "pocket"
-_HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_GGUF = ".gguf"
+# Bytes of a weight; and the models whose files have all of them (most are published in half precision).
+_HALF, _FLOAT32 = 2, 4
+_STORED_WHOLE = ("openai-community/gpt2", "allenai/OLMo-2-1124-7B")
+_HUB_ID = re.compile(
+    r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<gguf>[\w.+-]+(?:/[\w.+-]+)*\.gguf))?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -20,12 +28,14 @@ class ModelInfo:
 
     Attributes:
         name: short name (``"mistral"``), or what the user gave.
-        hub_id: id on the Hugging Face hub (``"mistralai/Mistral-7B-v0.1"``), or a folder's path.
+        hub_id: id on the Hugging Face hub (``"mistralai/Mistral-7B-v0.1"``), or the path of a folder or GGUF file.
         family: architecture family (``"mistral"``); empty where not known before loading.
         english_centric: whether mostly English text was seen in pre-training; None where not known.
         gated: whether the hub asks to accept a licence first (the hub has the last word).
         revision: branch, tag or commit asked for; None for the default.
-        local: whether `hub_id` is a folder on this machine.
+        local: whether `hub_id` is a folder, or a GGUF file, on this machine.
+        gguf: the GGUF file's name; None for safetensors, or where a hub repository has to be asked.
+        parameters: about how many weights it has, as published; None where not known.
     """
 
     name: str
@@ -35,47 +45,68 @@ class ModelInfo:
     gated: bool = False
     revision: str | None = None
     local: bool = False
+    gguf: str | None = None
+    parameters: int | None = None
+
+    @property
+    def download_bytes(self) -> int | None:
+        """About how much its weights take on the hub; None where not known."""
+        if self.parameters is None or self.local:
+            return None
+        return self.parameters * (_FLOAT32 if self.hub_id in _STORED_WHOLE else _HALF)
 
 
-# name, hub id, family, English-centric, gated
-_ROWS: tuple[tuple[str, str, str, bool, bool], ...] = (
-    ("mistral", "mistralai/Mistral-7B-v0.1", "mistral", True, False),
-    ("mistral-v0.3", "mistralai/Mistral-7B-v0.3", "mistral", True, False),
-    ("llama2-7b", "meta-llama/Llama-2-7b-hf", "llama", True, True),
-    ("llama2-13b", "meta-llama/Llama-2-13b-hf", "llama", True, True),
-    ("llama3-8b", "meta-llama/Meta-Llama-3-8B", "llama", True, True),
-    ("llama3.1-8b", "meta-llama/Llama-3.1-8B", "llama", True, True),
-    ("llama3.2-1b", "meta-llama/Llama-3.2-1B", "llama", True, True),
-    ("llama3.2-3b", "meta-llama/Llama-3.2-3B", "llama", True, True),
-    ("qwen1.5-0.5b", "Qwen/Qwen1.5-0.5B", "qwen2", False, False),
-    ("qwen1.5-1.8b", "Qwen/Qwen1.5-1.8B", "qwen2", False, False),
-    ("qwen1.5-4b", "Qwen/Qwen1.5-4B", "qwen2", False, False),
-    ("qwen1.5-14b", "Qwen/Qwen1.5-14B", "qwen2", False, False),
-    ("qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B", "qwen2", False, False),
-    ("qwen2.5-1.5b", "Qwen/Qwen2.5-1.5B", "qwen2", False, False),
-    ("qwen2.5-7b", "Qwen/Qwen2.5-7B", "qwen2", False, False),
-    ("qwen2.5-14b", "Qwen/Qwen2.5-14B", "qwen2", False, False),
-    ("qwen3-0.6b", "Qwen/Qwen3-0.6B-Base", "qwen3", False, False),
-    ("qwen3-1.7b", "Qwen/Qwen3-1.7B-Base", "qwen3", False, False),
-    ("qwen3-8b", "Qwen/Qwen3-8B-Base", "qwen3", False, False),
-    ("qwen3-14b", "Qwen/Qwen3-14B-Base", "qwen3", False, False),
-    ("gemma-2b", "google/gemma-2b", "gemma", True, True),
-    ("gemma-7b", "google/gemma-7b", "gemma", True, True),
-    ("gemma2-2b", "google/gemma-2-2b", "gemma2", True, True),
-    ("gemma2-9b", "google/gemma-2-9b", "gemma2", True, True),
-    ("gemma3-1b", "google/gemma-3-1b-pt", "gemma3_text", True, True),
-    ("gemma3-4b", "google/gemma-3-4b-pt", "gemma3", False, True),
-    ("gemma3-12b", "google/gemma-3-12b-pt", "gemma3", False, True),
-    ("aya-expanse-8b", "CohereLabs/aya-expanse-8b", "cohere", False, True),
-    ("eurollm-1.7b", "utter-project/EuroLLM-1.7B", "llama", False, False),
-    ("eurollm-9b", "utter-project/EuroLLM-9B", "llama", False, True),
-    ("bloom-560m", "bigscience/bloom-560m", "bloom", False, False),
-    ("bloom-7b1", "bigscience/bloom-7b1", "bloom", False, False),
-    ("bloomz-560m", "bigscience/bloomz-560m", "bloom", False, False),
-    ("bloomz-7b1", "bigscience/bloomz-7b1", "bloom", False, False),
-    ("olmo2-7b", "allenai/OLMo-2-1124-7B", "olmo2", True, False),
-    ("phi3-mini", "microsoft/Phi-3-mini-4k-instruct", "phi3", True, False),
-    ("gpt2", "openai-community/gpt2", "gpt2", True, False),
+# name, hub id, family, English-centric, gated, millions of weights (about, as published)
+_ROWS: tuple[tuple[str, str, str, bool, bool, int], ...] = (
+    ("mistral", "mistralai/Mistral-7B-v0.1", "mistral", True, False, 7242),
+    ("mistral-v0.3", "mistralai/Mistral-7B-v0.3", "mistral", True, False, 7248),
+    ("llama2-7b", "meta-llama/Llama-2-7b-hf", "llama", True, True, 6738),
+    ("llama2-13b", "meta-llama/Llama-2-13b-hf", "llama", True, True, 13016),
+    ("llama3-8b", "meta-llama/Meta-Llama-3-8B", "llama", True, True, 8030),
+    ("llama3.1-8b", "meta-llama/Llama-3.1-8B", "llama", True, True, 8030),
+    ("llama3.2-1b", "meta-llama/Llama-3.2-1B", "llama", True, True, 1236),
+    ("llama3.2-3b", "meta-llama/Llama-3.2-3B", "llama", True, True, 3213),
+    ("qwen1.5-0.5b", "Qwen/Qwen1.5-0.5B", "qwen2", False, False, 620),
+    ("qwen1.5-1.8b", "Qwen/Qwen1.5-1.8B", "qwen2", False, False, 1837),
+    ("qwen1.5-4b", "Qwen/Qwen1.5-4B", "qwen2", False, False, 3950),
+    ("qwen1.5-7b", "Qwen/Qwen1.5-7B", "qwen2", False, False, 7721),
+    ("qwen1.5-14b", "Qwen/Qwen1.5-14B", "qwen2", False, False, 14167),
+    ("qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B", "qwen2", False, False, 494),
+    ("qwen2.5-1.5b", "Qwen/Qwen2.5-1.5B", "qwen2", False, False, 1544),
+    ("qwen2.5-7b", "Qwen/Qwen2.5-7B", "qwen2", False, False, 7616),
+    ("qwen2.5-14b", "Qwen/Qwen2.5-14B", "qwen2", False, False, 14770),
+    ("qwen3-0.6b", "Qwen/Qwen3-0.6B-Base", "qwen3", False, False, 596),
+    ("qwen3-1.7b", "Qwen/Qwen3-1.7B-Base", "qwen3", False, False, 1721),
+    ("qwen3-4b", "Qwen/Qwen3-4B-Base", "qwen3", False, False, 4022),
+    ("qwen3-8b", "Qwen/Qwen3-8B-Base", "qwen3", False, False, 8191),
+    ("qwen3-14b", "Qwen/Qwen3-14B-Base", "qwen3", False, False, 14768),
+    ("gemma-2b", "google/gemma-2b", "gemma", True, True, 2506),
+    ("gemma-7b", "google/gemma-7b", "gemma", True, True, 8538),
+    ("gemma2-2b", "google/gemma-2-2b", "gemma2", True, True, 2614),
+    ("gemma2-9b", "google/gemma-2-9b", "gemma2", True, True, 9242),
+    ("gemma3-270m", "google/gemma-3-270m", "gemma3_text", False, True, 268),
+    ("gemma3-1b", "google/gemma-3-1b-pt", "gemma3_text", True, True, 1000),
+    ("gemma3-4b", "google/gemma-3-4b-pt", "gemma3", False, True, 4300),
+    ("gemma3-12b", "google/gemma-3-12b-pt", "gemma3", False, True, 12187),
+    ("aya-expanse-8b", "CohereLabs/aya-expanse-8b", "cohere", False, True, 8028),
+    ("eurollm-1.7b", "utter-project/EuroLLM-1.7B", "llama", False, False, 1657),
+    ("eurollm-9b", "utter-project/EuroLLM-9B", "llama", False, True, 9154),
+    ("salamandra-2b", "BSC-LT/salamandra-2b", "llama", False, False, 2253),
+    ("salamandra-7b", "BSC-LT/salamandra-7b", "llama", False, False, 7768),
+    ("bloom-560m", "bigscience/bloom-560m", "bloom", False, False, 559),
+    ("bloom-1b1", "bigscience/bloom-1b1", "bloom", False, False, 1065),
+    ("bloom-1b7", "bigscience/bloom-1b7", "bloom", False, False, 1722),
+    ("bloom-3b", "bigscience/bloom-3b", "bloom", False, False, 3003),
+    ("bloom-7b1", "bigscience/bloom-7b1", "bloom", False, False, 7069),
+    ("bloomz-560m", "bigscience/bloomz-560m", "bloom", False, False, 559),
+    ("bloomz-7b1", "bigscience/bloomz-7b1", "bloom", False, False, 7069),
+    ("olmo2-7b", "allenai/OLMo-2-1124-7B", "olmo2", True, False, 7299),
+    ("phi3-mini", "microsoft/Phi-3-mini-4k-instruct", "phi3", True, False, 3821),
+    ("smollm2-135m", "HuggingFaceTB/SmolLM2-135M", "llama", True, False, 135),
+    ("smollm2-360m", "HuggingFaceTB/SmolLM2-360M", "llama", True, False, 362),
+    ("smollm2-1.7b", "HuggingFaceTB/SmolLM2-1.7B", "llama", True, False, 1711),
+    ("smollm3-3b", "HuggingFaceTB/SmolLM3-3B-Base", "smollm3", True, False, 3075),
+    ("gpt2", "openai-community/gpt2", "gpt2", True, False, 124),
 )
 _POCKET = tuple(
     ModelInfo(name, str(POCKET_FOLDER / name), "mistral", english, local=True)
@@ -84,15 +115,15 @@ _POCKET = tuple(
 
 REGISTRY: dict[str, ModelInfo] = {
     **{info.name: info for info in _POCKET},
-    **{row[0]: ModelInfo(*row) for row in _ROWS},
+    **{row[0]: ModelInfo(*row[:-1], parameters=row[-1] * 10**6) for row in _ROWS},
 }
 
 
 def resolve(name: str | os.PathLike[str], *, revision: str | None = None) -> ModelInfo:
-    """Find what a name stands for: a short name, a folder, or a hub id (``org/name`` or ``org/name@revision``).
+    """Find what a name stands for: a short name, a folder, a GGUF file, or a hub id (``org/name@revision:file.gguf``).
 
     Args:
-        name: short name, folder or hub id.
+        name: short name, folder, GGUF file or hub id.
         revision: branch, tag or commit on the hub; the same as ``@revision``.
 
     Raises:
@@ -113,10 +144,18 @@ def resolve(name: str | os.PathLike[str], *, revision: str | None = None) -> Mod
         if revision:
             raise ModelError(f"{text!r} is a folder and has no revisions; leave revision={revision!r} out")
         known = {info.hub_id: info for info in REGISTRY.values()}.get(str(path))
-        return known or ModelInfo(text, str(path), local=True)
+        return known or _folder_info(text, path)
+    if (file := _gguf_file(text, path)) is not None:
+        if revision:
+            raise ModelError(f"{text!r} is a file and has no revisions; leave revision={revision!r} out")
+        return ModelInfo(text, str(file), local=True, gguf=file.name)
     if is_file(path):
-        raise ModelError(f"{text!r} is a file; name the folder that holds config.json and *.safetensors")
+        raise ModelError(
+            f"{text!r} is a file; name the folder that holds config.json and *.safetensors, or a *{_GGUF} file"
+        )
     match = _HUB_ID.fullmatch(text)
+    if text.casefold().endswith(_GGUF) and (match is None or match["gguf"] is None):
+        raise ModelError(f"the file {text!r} does not exist")
     if text.startswith((".", "/", "~")) or "\\" in text or (text.count("/") > 1 and match is None):
         raise ModelError(f"the model folder {text!r} does not exist")
     if match is None:
@@ -125,10 +164,70 @@ def resolve(name: str | os.PathLike[str], *, revision: str | None = None) -> Mod
         )
         raise ModelError(str(near))
     wanted = _one_revision(text, match["revision"], revision)
+    name = match["id"] if match["gguf"] is None else f"{match['id']}:{match['gguf']}"
     same = next((entry for entry in REGISTRY.values() if entry.hub_id == match["id"]), None)
     if same is not None:
-        return ModelInfo(**{**same.__dict__, "name": match["id"], "revision": wanted})
-    return ModelInfo(match["id"], match["id"], revision=wanted)
+        return ModelInfo(**{**same.__dict__, "name": name, "revision": wanted, "gguf": match["gguf"]})
+    return ModelInfo(name, match["id"], revision=wanted, gguf=match["gguf"])
+
+
+def _folder_info(text: str, folder: Path) -> ModelInfo:
+    """What a folder stands for: the model in it, or its only GGUF file.
+
+    Raises:
+        ModelError: it has no safetensors and several GGUF files.
+    """
+    if (folder / "config.json").exists() or not (
+        files := gguf_models(path.name for path in folder.glob("*"))
+    ):
+        return ModelInfo(text, str(folder), local=True)
+    if len(files) > 1:
+        raise ModelError(several_gguf(text, files))
+    return ModelInfo(text, str(folder / files[0]), local=True, gguf=files[0])
+
+
+def _gguf_file(text: str, path: Path) -> Path | None:
+    """A GGUF file that was named, as ``path/model.gguf`` or ``folder:model.gguf``; None where none was.
+
+    Raises:
+        ModelError: the folder has no such file.
+    """
+    if is_file(path):
+        return path if path.suffix.casefold() == _GGUF or _begins_as_gguf(path) else None
+    folder, colon, file = text.rpartition(":")
+    if not colon or not file.casefold().endswith(_GGUF) or not is_folder(parent := given_path(folder)):
+        return None
+    if not is_file(parent / file):
+        files = gguf_models(entry.name for entry in parent.glob("*"))
+        has = ", ".join(files) if files else "no GGUF file"
+        raise ModelError(f"the folder {folder!r} has no file {file!r}; it has {has}")
+    return parent / file
+
+
+def _begins_as_gguf(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"GGUF"
+    except OSError:
+        return False
+
+
+def gguf_models(names: Iterable[str]) -> list[str]:
+    """The GGUF files among some that hold a language model: not what a model sees with (``mmproj``)."""
+    return sorted(
+        name
+        for name in names
+        if name.casefold().endswith(_GGUF) and "mmproj" not in name.casefold() and not name.startswith(".")
+    )
+
+
+def several_gguf(name: str, files: Sequence[str], *, most: int = 40) -> str:
+    """The error for a name that stands for several GGUF files."""
+    more = f" and {len(files) - most} more" if len(files) > most else ""
+    return (
+        f"{name!r} has several GGUF files: {', '.join(files[:most])}{more}; name one as "
+        f"--model {name}:{files[0]}"
+    )
 
 
 def _one_revision(text: str, tag: str | None, revision: str | None) -> str | None:
@@ -144,6 +243,9 @@ def cached_bytes(info: ModelInfo) -> int | None:
 
     Touches no network and imports no torch.
     """
+    if info.local and info.gguf is not None:
+        path = Path(info.hub_id)
+        return path.stat().st_size if path.is_file() else None
     if info.local:
         folders = [Path(info.hub_id)]
     else:
@@ -151,5 +253,8 @@ def cached_bytes(info: ModelInfo) -> int | None:
 
         snapshots = Path(HF_HUB_CACHE) / ("models--" + info.hub_id.replace("/", "--")) / "snapshots"
         folders = sorted(snapshots.glob("*"))
+        if info.gguf is not None:
+            files = [folder / info.gguf for folder in folders]
+            return max((file.stat().st_size for file in files if file.exists()), default=None)
     sizes = [sum(file.stat().st_size for file in folder.glob("*.safetensors")) for folder in folders]
     return max(sizes, default=0) or None
