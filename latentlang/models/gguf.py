@@ -225,7 +225,8 @@ def _made(path: Path, place: Path, sha256: str, dtype: str, *, name: str) -> Deq
         free = shutil.disk_usage(aside).free
         if free < need + _ROOM // (1 if need > _ROOM else 16):
             raise _FullError(f"{size_words(free)} free")
-        _save(model, tokenizer, aside, weights=True)
+        with _bar(shown=False):
+            _save(model, tokenizer, aside, weights=True)
         names = sorted(file.name for file in aside.iterdir())
         record = {
             "format": _FORMAT, "sha256": sha256, "quantization": header.quantization, "dtype": dtype,

@@ -24,6 +24,8 @@ _LIKE_GPT2 = frozenset(
 )
 # Those that cut every digit off first, and then like GPT-2.
 _DIGITS_APART = frozenset(("smollm", "starcoder", "refact", "command-r", "codeshell", "granite"))
+# Those of models whose own tokenizers put a letter and its accent together first.
+_COMPOSED = frozenset(("qwen2", "deepseek-r1-qwen", "qwen35"))
 _BLOOM = frozenset(("bloom", "poro-chat", "gpt3-finnish"))
 _BLOOM_WORDS = r" ?[^(\s|[.,!?…。，、।۔،])]+"
 
@@ -91,10 +93,12 @@ def _check_tokens(tokenizer: Any, tokens: Sequence[str], name: str) -> None:
 
 def _cut_words(tokenizer: Any, rule: str) -> str | None:
     """Cut text into words as the file's rule says; a note where the rule is not known."""
-    from tokenizers import Regex, pre_tokenizers
+    from tokenizers import Regex, normalizers, pre_tokenizers
     from transformers.integrations import gguf as known
 
     splits = getattr(known, "gguf_tokenizer_mapping", None)
+    if rule in _COMPOSED:
+        tokenizer.backend_tokenizer.normalizer = normalizers.NFC()
     if rule in _LIKE_GPT2 or rule in getattr(splits, "GGUF_PRE_TOKENIZER_SPLITS", ()):
         return None
     if rule in _DIGITS_APART:

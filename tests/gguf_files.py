@@ -1,0 +1,177 @@
+"""Tiny GGUF files of tiny random models, written with the `gguf` package, and the models that should come out of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import tiny
+import torch
+import transformers as hf
+from torch import Tensor
+
+KINDS = {
+    "F32": gguf.GGMLQuantizationType.F32,
+    "F16": gguf.GGMLQuantizationType.F16,
+    "Q8_0": gguf.GGMLQuantizationType.Q8_0,
+    "Q4_0": gguf.GGMLQuantizationType.Q4_0,
+}
+_FILE_TYPES = {
+    "F32": gguf.LlamaFileType.ALL_F32, "F16": gguf.LlamaFileType.MOSTLY_F16,
+    "Q8_0": gguf.LlamaFileType.MOSTLY_Q8_0, "Q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
+}  # fmt: skip
+_SIZE: dict[str, Any] = {
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 256, "tie_word_embeddings": False,
+}  # fmt: skip
+
+
+def byte_level() -> dict[str, Any]:
+    """Tokens and merges of the byte-level tokenizer that the tests use, as a file has them."""
+    backend = tiny.tokenizer(bos=False)
+    vocabulary = backend.get_vocab()
+    merges = json.loads(backend.backend_tokenizer.to_str())["model"]["merges"]
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    types = [gguf.TokenType.CONTROL if place < 3 else gguf.TokenType.NORMAL for place in range(len(tokens))]
+    return {
+        "model": "gpt2", "pre": "qwen2", "tokens": tokens, "types": types,
+        "merges": [merge if isinstance(merge, str) else " ".join(merge) for merge in merges],
+    }  # fmt: skip
+
+
+def pieces() -> dict[str, Any]:
+    """A SentencePiece-like vocabulary: control tokens, bytes, letters and a few longer pieces, the likelier first."""
+    control = ["<unk>", "<s>", "</s>"]
+    raw = [f"<0x{byte:02X}>" for byte in range(256)]
+    longer = ["▁t", "he", "▁the", "at", "▁c", "▁cat", "▁▁", "in", "▁s", "▁sat", "er", "on"]
+    letters = sorted({*"▁abcdefghijklmnopqrstuvwxyzéü", *"".join(longer)})
+    tokens = [*control, *raw, *longer, *letters]
+    kinds = gguf.TokenType
+    types = [kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *[kinds.BYTE] * 256]
+    types += [kinds.NORMAL] * (len(tokens) - len(types))
+    scores = [0.0] * 259 + [-float(rank) for rank in range(len(tokens) - 259)]
+    return {"model": "llama", "pre": "default", "tokens": tokens, "types": types, "scores": scores}
+
+
+def tiny_model(architecture: str, vocabulary: dict[str, Any], **changes: Any) -> Any:
+    """A tiny random model, its weights wide enough that every one counts."""
+    size = {**_SIZE, "vocab_size": len(vocabulary["tokens"]), **changes}
+    if architecture == "llama":
+        config: Any = hf.LlamaConfig(**size)
+    elif architecture == "qwen2":
+        config = hf.Qwen2Config(**size)
+    elif architecture == "gemma3":
+        config = hf.Gemma3TextConfig(
+            **{**size, "tie_word_embeddings": True, "num_hidden_layers": 7}, head_dim=8, sliding_window=5
+        )
+    else:
+        raise AssertionError(architecture)
+    torch.manual_seed(0)
+    model = hf.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(0.0, 0.3)
+    return model
+
+
+def _packed(weight: Tensor, kind: Any) -> tuple[np.ndarray, Any]:
+    array = weight.detach().float().numpy()
+    if array.ndim == 1:
+        kind = gguf.GGMLQuantizationType.F32
+    return gguf.quants.quantize(array, kind), kind
+
+
+def write(
+    path: Path,
+    model: Any,
+    architecture: str,
+    vocabulary: dict[str, Any],
+    *,
+    packing: str = "F32",
+    metadata: dict[str, Any] | None = None,
+    tensors: dict[str, np.ndarray] | None = None,
+) -> Any:
+    """Write a model as llama.cpp's converter does; returns the model that the file should give.
+
+    Args:
+        path: the file.
+        model: is changed into what the file holds.
+        architecture: as the file calls it.
+        vocabulary: of `byte_level` or `pieces`.
+        packing: of the matrices; vectors are float32.
+        metadata: further fields, or others.
+        tensors: further tensors.
+    """
+    config, writer = model.config, gguf.GGUFWriter(path, architecture)
+    writer.add_file_type(_FILE_TYPES[packing])
+    writer.add_name("Tiny")
+    rotary = config.rope_parameters
+    base = rotary.get("full_attention", rotary)["rope_theta"]
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    own: dict[str, Any] = {
+        "context_length": config.max_position_embeddings, "embedding_length": config.hidden_size,
+        "block_count": config.num_hidden_layers, "feed_forward_length": config.intermediate_size,
+        "attention.head_count": heads, "attention.head_count_kv": config.num_key_value_heads,
+        "attention.layer_norm_rms_epsilon": config.rms_norm_eps, "rope.freq_base": float(base),
+        "rope.dimension_count": width,
+    }  # fmt: skip
+    if architecture == "gemma3":
+        own |= {"attention.key_length": width, "attention.value_length": width, "attention.sliding_window": 5}
+    fields = {f"{architecture}.{key}": value for key, value in own.items()}
+    for key, value in {**fields, **(metadata or {})}.items():
+        if value is None:
+            continue
+        add = {
+            bool: writer.add_bool,
+            int: writer.add_uint32,
+            float: writer.add_float32,
+            str: writer.add_string,
+        }
+        add[type(value)](key, value)
+    writer.add_tokenizer_model(vocabulary["model"])
+    writer.add_tokenizer_pre(vocabulary["pre"])
+    writer.add_token_list(vocabulary["tokens"])
+    writer.add_token_types(vocabulary["types"])
+    if "merges" in vocabulary:
+        writer.add_token_merges(vocabulary["merges"])
+        specials = (0, 1, None)
+    else:
+        writer.add_token_scores(vocabulary["scores"])
+        specials = (1, 2, 0)
+    writer.add_bos_token_id(specials[0])
+    writer.add_eos_token_id(specials[1])
+    if specials[2] is not None:
+        writer.add_unk_token_id(specials[2])
+    names = gguf.get_tensor_name_map(
+        next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture),
+        config.num_hidden_layers,
+    )
+    kind, state = KINDS[packing], model.state_dict()
+    for name, weight in state.items():
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        stem, suffix = name.rsplit(".", 1)
+        place, stored = names.get_name(stem), weight
+        assert place is not None, name
+        if architecture == "llama" and ("q_proj" in name or "k_proj" in name):
+            count = heads if "q_proj" in name else config.num_key_value_heads
+            stored = (
+                weight.reshape(count, 2, width // 2, -1).swapaxes(1, 2).reshape(weight.shape)
+            )  # fmt: skip
+        shifted = architecture == "gemma3" and name.endswith("norm.weight")
+        array, packed = _packed(stored + 1 if shifted else stored, kind)
+        writer.add_tensor(f"{place}.{suffix}", array, raw_dtype=packed)
+        # what the file holds, in the order that the model has it
+        kept = torch.from_numpy(gguf.quants.dequantize(_packed(weight, kind)[0], packed).copy())
+        weight.copy_(((weight + 1) - 1) if shifted else kept.reshape(weight.shape))
+    for name, array in (tensors or {}).items():
+        writer.add_tensor(name, array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return model
