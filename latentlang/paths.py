@@ -93,7 +93,7 @@ def current_folder() -> Path:
 
 
 def user_cache() -> Path:
-    """Where this package keeps what it can make again: ``LATENTLANG_CACHE``, or a folder of its own in the user's cache.
+    """Where this package keeps what it can make again: ``LATENTLANG_CACHE``, or a folder in the user's cache.
 
     Raises:
         InputError: the variable names no path.

@@ -1,4 +1,4 @@
-"""Tiny GGUF files of tiny random models, written with the `gguf` package, and the models that should come out of them."""
+"""Tiny GGUF files of tiny random models, written with the `gguf` package, and the models that should come out."""
 
 from __future__ import annotations
 

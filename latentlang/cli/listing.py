@@ -13,13 +13,26 @@ from latentlang.storage.files import size_words
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def models(as_json: AsJson = False) -> None:
-    """List the short names of models, and which of them are on this machine."""
+def models(
+    as_json: AsJson = False,
+    clean: Annotated[
+        bool,
+        typer.Option("--clean", help="Remove the weights that were dequantised from GGUF files, and stop."),
+    ] = False,
+) -> None:
+    """List the short names of models: which can be run right now, from where, and what the others take."""
+    from latentlang.models.availability import availability, memory_of_machine
+    from latentlang.models.gguf import cache_entries, cache_folder
     from latentlang.models.registry import REGISTRY, cached_bytes
+    from latentlang.text import counted
 
+    kept = cache_entries()
+    taken = f"{counted(len(kept), 'dequantised GGUF file')}, {size_words(sum(size for _, size in kept))}"
+    if clean:
+        return _clean(taken, str(cache_folder()), found=bool(kept))
     rows: list[dict[str, Any]] = []
     for info in REGISTRY.values():
-        size = cached_bytes(info)
+        size, here = cached_bytes(info), availability(info)
         rows.append(
             {
                 "name": info.name,
@@ -29,12 +42,27 @@ def models(as_json: AsJson = False) -> None:
                 "gated": info.gated,
                 "cached": size is not None,
                 "bytes": size,
+                "source": here.source,
+                "runnable": here.source is not None,
+                "size": here.bytes,
+                "memory": here.memory_bytes,
+                "fits": here.fits,
+                "command": here.command,
             }
         )
     if as_json:
         return print_json(rows)
     print_table(
-        ("name", "hub id", "family", "English-centric", "licence to accept", "on this machine"),
+        (
+            "name",
+            "hub id",
+            "family",
+            "English-centric",
+            "licence to accept",
+            "on this machine",
+            "size",
+            "memory",
+        ),
         [
             (
                 row["name"],
@@ -42,12 +70,36 @@ def models(as_json: AsJson = False) -> None:
                 row["family"],
                 {True: "yes", False: "no"}.get(row["english_centric"], "?"),
                 "yes" if row["gated"] else "",
-                "" if row["bytes"] is None else size_words(row["bytes"]),
+                row["source"] or "",
+                "?" if row["size"] is None else ("" if row["source"] else "about ") + size_words(row["size"]),
+                "?"
+                if row["memory"] is None
+                else size_words(row["memory"]) + ("" if row["fits"] else ": too much"),
             )
             for row in rows
         ],
     )
-    typer.echo("\nAny Hugging Face causal LM works too: --model org/name, or --model path/to/folder.")
+    total = memory_of_machine()
+    machine = "" if total is None else f" This machine has {size_words(total)}."
+    typer.echo(
+        "\nWhat is on this machine can be run right now; the others are fetched at first use, of the size given. "
+        f"Memory is for a CPU, with weights in float32.{machine}\n"
+        "Any Hugging Face causal LM works too: --model org/name, or --model path/to/folder; and GGUF files: "
+        "--model path/model.gguf, or --model org/name:file.gguf."
+    )
+    if kept:
+        typer.echo(f"{taken} in {cache_folder()}; `latentlang models --clean` removes them.")
+
+
+def _clean(taken: str, folder: str, *, found: bool) -> None:
+    """Say how much is removed, and remove it."""
+    from latentlang.models.gguf import clean_cache
+
+    if not found:
+        typer.echo(printable(f"nothing is kept in {folder}"))
+        return
+    typer.echo(printable(f"removing {taken}, from {folder}"))
+    clean_cache()
 
 
 def languages(as_json: AsJson = False) -> None:

@@ -348,7 +348,7 @@ def _by_layer(alignment: AlignmentComparison, measures: Sequence[str]) -> Table:
 
 def _provenance(result: ComparisonResult) -> Iterator[Block]:
     made, settings = result.provenance, result.provenance.settings
-    rows = [("model", made.model), ("revision", made.revision or "not known")]
+    rows = [("model", model_name(made)), ("revision", made.revision or "not known")]
     rows += [("adapter", made.adapter or "none")]
     rows += [("note", str(note)) for note in settings.get("model_notes", ())]
     rows += [(str(name), str(text)) for name, text in settings.get("training", [])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from latentlang.figures.header import adapter_words, model_words
+from latentlang.figures.header import adapter_words, model_words, named
 from latentlang.figures.style import plain, safe
 from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import counted
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def subtitle(made: Provenance, summary: pd.DataFrame) -> list[str]:
     """Model, adapter, items, shots, answers and score, safe for a label."""
     settings = made.settings
-    parts = [model_words(made.model)]
+    parts = [model_words(made)]
     if after := settings.get("after"):
-        parts.append(model_words(str(after), role="after:"))
+        parts.append(named("after:", str(after)))
     if made.adapter:
         parts.append(adapter_words(made.adapter))
     counts = sorted(set(summary["n"]))

@@ -20,7 +20,6 @@ from latentlang.figures.style import (
     font_stack,
     plain,
     safe,
-    shortened,
     template,
 )
 from latentlang.geometry.alignment_result import AlignmentResult, paper_table

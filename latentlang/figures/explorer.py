@@ -7,7 +7,7 @@ from typing import Protocol
 import pandas as pd
 import plotly.graph_objects as go
 
-from latentlang.figures.header import is_plain, lens_words, made_with
+from latentlang.figures.header import is_plain, lens_words, made_with, model_name
 from latentlang.figures.style import MUTED, TARGET, isolated, safe, template, tint
 from latentlang.provenance import Provenance
 
@@ -69,6 +69,7 @@ def explorer_figure(result: Explored) -> go.Figure:
     lens = lens_words(made) or "logit lens"
     how = "if it were the last" if is_plain(made) else f"through the {lens}"
     width = max(640, _MARGIN_LEFT + 110 + _COLUMN * len(tokens))
+    model = safe(model_name(made))
     adapter = f" + {safe(made.adapter)}" if made.adapter else ""
     figure.update_layout(
         template=template(),
@@ -79,7 +80,7 @@ def explorer_figure(result: Explored) -> go.Figure:
             "x": 0,
             "xref": "paper",
             "text": "<b>What each layer would say next, at every token of the prompt</b>"
-            f"<br><span style='font-size:13px;color:{MUTED}'>{safe(made.model)}{adapter} · {safe(lens)}</span>",
+            f"<br><span style='font-size:13px;color:{MUTED}'>{model}{adapter} · {safe(lens)}</span>",
         },
         meta={
             "how_to_read": [

@@ -9,24 +9,36 @@ from latentlang.text import lens_name
 LONGEST_MODEL = 48
 
 
-def model_words(model: str, *, role: str = "model") -> str:
-    """``model org/name``, safe for a label; of a long path the end.
+def named(role: str, name: str) -> str:
+    """``adapter NAME``: what something is in the figure and its name, safe for a label; of a long path the end."""
+    return f"{role} {safe(shortened(name, LONGEST_MODEL))}"
+
+
+def model_name(made: Provenance) -> str:
+    """The model's name, and how its weights were packed where they were: ``gemma3-270m (Q4_K_M)``; plain text."""
+    packed = made.settings.get("model_quantization")
+    return plain(f"{made.model} ({packed})" if packed else made.model)
+
+
+def model_words(made: Provenance, *, role: str = "model") -> str:
+    """``model org/name (Q4_K_M)``, safe for a label; of a long path the end.
 
     Args:
-        model: its name.
-        role: what it is in the figure: ``model``, ``base``, ``after``.
+        made: of the result.
+        role: what the model is in the figure: ``model``, ``base``.
     """
-    return f"{role} {safe(shortened(model, LONGEST_MODEL))}"
+    packed = made.settings.get("model_quantization")
+    return named(role, made.model) + (f" ({safe(str(packed))})" if packed else "")
 
 
 def adapter_words(adapter: str | None, *, none: str = "no adapter") -> str:
-    """``adapter NAME`` as `model_words`; `none` where there is none."""
-    return model_words(adapter, role="adapter") if adapter else none
+    """``adapter NAME`` as `named`; `none` where there is none."""
+    return named("adapter", adapter) if adapter else none
 
 
 def source_words(made: Provenance) -> list[str]:
     """Model and adapter, the first parts of a header's line."""
-    return [model_words(made.model), adapter_words(made.adapter)]
+    return [model_words(made), adapter_words(made.adapter)]
 
 
 def lens_words(made: Provenance) -> str:
@@ -54,7 +66,7 @@ def through_words(made: Provenance) -> str:
 
 def made_with(made: Provenance) -> list[str]:
     """What one needs to ask for the same again; plain text."""
-    parts = [f"model {plain(made.model)}" + (f" ({plain(made.revision)})" if made.revision else "")]
+    parts = [f"model {model_name(made)}" + (f" ({plain(made.revision)})" if made.revision else "")]
     if made.adapter:
         parts.append(f"adapter {plain(made.adapter)}")
     parts += [

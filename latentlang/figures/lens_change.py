@@ -320,7 +320,7 @@ class _Drawing:
         counts = sorted(set(self.asked.values()))
         items = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         under = [
-            model_words(made.model), adapter_words(after), safe(made.task),
+            model_words(made), adapter_words(after), safe(made.task),
             f"{counted(items, 'item')} a language", f"policy {safe(made.policy)}",
         ]  # fmt: skip
         if through := through_words(made):

@@ -203,7 +203,7 @@ def _subtitle(made: Provenance, words: DataWords) -> str:
     modules = lora["target_modules"]
     where = modules if isinstance(modules, str) else ", ".join(modules)
     parts = [
-        model_words(made.model),
+        model_words(made),
         safe(words.about),
         f"{safe(counted(trained, words.noun))}, {held:,} held out",
         f"LoRA rank {lora['rank']} on {safe(shortened(where, LONGEST_MODEL))}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from latentlang.figures.header import adapter_words, model_words
+from latentlang.figures.header import adapter_words, model_words, named
 from latentlang.figures.style import english_name, plain, safe
 from latentlang.provenance import Provenance
 from latentlang.text import counted, pool_name
@@ -26,9 +26,9 @@ def title(made: Provenance) -> str:
 def subtitle(made: Provenance, *, prompts: int, drawn: int) -> str:
     """Models and adapter, number of prompts (of the first view) and of those drawn, and what was pooled: one line."""
     tuned = made.settings.get("tuned")
-    parts = [model_words(made.model, role="base" if tuned else "model")]
+    parts = [model_words(made, role="base" if tuned else "model")]
     if isinstance(tuned, Mapping):
-        after = [model_words(str(tuned.get("model")), role="tuned"), adapter_words(made.adapter, none="")]
+        after = [named("tuned", str(tuned.get("model"))), adapter_words(made.adapter, none="")]
         parts.append(" + ".join(filter(None, after)))
     else:
         parts.append(adapter_words(made.adapter))

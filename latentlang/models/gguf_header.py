@@ -1,7 +1,8 @@
-"""What a GGUF file says of itself: its metadata and tensor table, held against its length before anything is made of it.
+"""What a GGUF file says of itself: its metadata and tensor table, held against its length before anything is made.
 
 The reader of the `gguf` package keeps an object for each of a vocabulary's strings (twelve seconds for 262,144 tokens)
-and fails on damaged files in as many ways as there are bytes; what is needed here are a few numbers, and one clear error.
+and fails on damaged files in as many ways as there are bytes; what is needed here are a few numbers, and one clear
+error.
 """
 
 from __future__ import annotations

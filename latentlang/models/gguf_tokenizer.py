@@ -102,13 +102,15 @@ def _cut_words(tokenizer: Any, rule: str) -> str | None:
     if rule in _LIKE_GPT2 or rule in getattr(splits, "GGUF_PRE_TOKENIZER_SPLITS", ()):
         return None
     if rule in _DIGITS_APART:
-        first, regex = pre_tokenizers.Digits(individual_digits=True), True
+        first: Any = pre_tokenizers.Digits(individual_digits=True)
+        regex = True
     elif rule in _BLOOM:
-        first, regex = pre_tokenizers.Split(Regex(_BLOOM_WORDS), behavior="isolated"), False
+        first = pre_tokenizers.Split(Regex(_BLOOM_WORDS), behavior="isolated")
+        regex = False
     else:
         return (
-            f"the GGUF file cuts words by the rule {shown(rule)}, which is not known here; GPT-2's is used, and text may "
-            "be cut otherwise than in training"
+            f"the GGUF file cuts words by the rule {shown(rule)}, which is not known here; GPT-2's is used, and text "
+            "may be cut otherwise than in training"
         )
     last = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=regex)
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([first, last])

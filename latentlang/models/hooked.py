@@ -264,9 +264,12 @@ class HookedLM:
         return (*self.loading_notes, *self._base.notes, *self._reading_notes)
 
     @property
-    def noted(self) -> dict[str, list[str]]:
-        """`notes` as a setting for a result's provenance; nothing where there are none."""
-        return {"model_notes": list(self.notes)} if self.notes else {}
+    def noted(self) -> dict[str, Any]:
+        """`notes` and `quantization` as settings for a result's provenance; nothing where there are none."""
+        return {
+            **({"model_notes": list(self.notes)} if self.notes else {}),
+            **({"model_quantization": self.quantization} if self.quantization else {}),
+        }
 
     @property
     def adapter_state(self) -> dict[str, Any] | None:

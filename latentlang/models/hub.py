@@ -68,7 +68,9 @@ def fetch(info: ModelInfo, *, with_code: bool = False, weights: bool = True) -> 
         return path.parent, commit
     patterns = [*_SMALL_FILES, *([_WEIGHTS] if weights else []), *(["*.py"] if with_code else [])]
     cached = _snapshot(info, patterns, local_files_only=True)
-    if cached is not None and (_whole(cached) if weights else (cached / "tokenizer_config.json").exists()):
+    if cached is not None and (
+        is_whole_snapshot(cached) if weights else (cached / "tokenizer_config.json").exists()
+    ):
         return cached, cached.name
     if cached is not None and (files := _cached_gguf(cached)):
         raise OnlyGGUFError(info.hub_id, files)
@@ -132,7 +134,8 @@ def fetch_adapter(adapter: str) -> Path:
     return folder
 
 
-def _whole(folder: Path) -> bool:
+def is_whole_snapshot(folder: Path) -> bool:
+    """Whether a folder of the cache has a config and all of its weights."""
     if not (folder / "config.json").exists():
         return False
     try:
@@ -152,7 +155,8 @@ def _snapshot(
     try:
         return Path(
             snapshot_download(
-                info.hub_id, revision=info.revision, allow_patterns=patterns, ignore_patterns=None if gguf else list(_NOT_NEEDED),
+                info.hub_id, revision=info.revision, allow_patterns=patterns,
+                ignore_patterns=None if gguf else list(_NOT_NEEDED),
                 local_files_only=local_files_only, etag_timeout=_PATIENCE,
             )
         )  # fmt: skip
@@ -207,8 +211,8 @@ def _explain(info: ModelInfo, error: BaseException) -> ModelError:
     names = {kind.__name__ for kind in type(error).__mro__}
     if "GatedRepoError" in names:
         return ModelError(
-            f"{info.hub_id!r}{_about(info)} is behind a licence: accept it at https://huggingface.co/{info.hub_id} and run "
-            "`hf auth login`; meanwhile `--model pocket` needs neither"
+            f"{info.hub_id!r}{_about(info)} is behind a licence: accept it at https://huggingface.co/{info.hub_id} and "
+            "run `hf auth login`; meanwhile `--model pocket` needs neither"
         )
     if "RevisionNotFoundError" in names:
         return ModelError(
@@ -236,7 +240,8 @@ def _unreachable(info: ModelInfo, why: str, cached: Path | None, *, kind: str = 
     file = "" if info.gguf is None else f" {info.gguf}"
     return ModelError(
         f"the {kind} {what!r}{short} is {state} and {why}; where there is a network run "
-        f"`hf download {info.hub_id}{file}{tag}`{_about(info)}, give a folder, or use `--model pocket`, which comes with this package"
+        f"`hf download {info.hub_id}{file}{tag}`{_about(info)}, give a folder, or use "
+        "`--model pocket`, which comes with this package"
     )
 
 

@@ -262,8 +262,8 @@ def _load_weights(
     if ready is not None:
         if device_map is not None or quantization is not None:
             raise ModelError(
-                f"there is no room in the cache for the weights of {info.name!r}, which device_map and quantization need "
-                "there; make room, or name another folder by LATENTLANG_CACHE"
+                f"there is no room in the cache for the weights of {info.name!r}, which device_map and quantization "
+                "need there; make room, or name another folder by LATENTLANG_CACHE"
             )
         if attn is not None:
             ready.set_attn_implementation(attn)

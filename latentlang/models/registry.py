@@ -238,6 +238,14 @@ def _one_revision(text: str, tag: str | None, revision: str | None) -> str | Non
     return tag or revision
 
 
+def cached_snapshots(info: ModelInfo) -> list[Path]:
+    """What of a hub model lies in the hub's cache: a folder for each commit, whole or not."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    snapshots = Path(HF_HUB_CACHE) / ("models--" + info.hub_id.replace("/", "--")) / "snapshots"
+    return sorted(snapshots.glob("*"))
+
+
 def cached_bytes(info: ModelInfo) -> int | None:
     """Size of a model's weights on this machine (folder or hub cache), None where they are not there.
 
@@ -249,10 +257,7 @@ def cached_bytes(info: ModelInfo) -> int | None:
     if info.local:
         folders = [Path(info.hub_id)]
     else:
-        from huggingface_hub.constants import HF_HUB_CACHE
-
-        snapshots = Path(HF_HUB_CACHE) / ("models--" + info.hub_id.replace("/", "--")) / "snapshots"
-        folders = sorted(snapshots.glob("*"))
+        folders = cached_snapshots(info)
         if info.gguf is not None:
             files = [folder / info.gguf for folder in folders]
             return max((file.stat().st_size for file in files if file.exists()), default=None)

@@ -170,6 +170,7 @@ class TrainingResult(Result):
             revision=model.revision,
             adapter=str(self.adapter),
             base=base,
+            quantization=model.quantization,
         )
 
     def glance(self) -> pd.DataFrame:

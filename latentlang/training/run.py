@@ -354,6 +354,7 @@ class _Run:
             "device": str(self.model.device),
             "processes": self.found.count,
             "notes": [*self.notes, *_verdict(table, facts["best_step"])],
+            **({"model_quantization": packed} if (packed := self.model.quantization) else {}),
             **facts,
         }
         versions = package_versions() | {name: metadata.version(name) for name in _PACKAGES}

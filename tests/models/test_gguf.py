@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
-import logging
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -22,12 +14,8 @@ if find_spec("gguf") is None:
     pytest.skip("the gguf package is not installed", allow_module_level=True)
 
 import gguf_files
-from disks import mounted
 
-from latentlang.errors import ModelError
-from latentlang.models import gguf as conversion
-from latentlang.models import hub, load, load_tokenizer, resolve
-from latentlang.models.gguf_header import read_header
+from latentlang.models import load
 
 TEXTS = ["Review: good.\nEmotion: 12", "the cat  sat on the mat", "नमस्ते über été", "a"]
 
