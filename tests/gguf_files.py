@@ -63,6 +63,12 @@ def tiny_model(architecture: str, vocabulary: dict[str, Any], **changes: Any) ->
         config: Any = hf.LlamaConfig(**size)
     elif architecture == "qwen2":
         config = hf.Qwen2Config(**size)
+    elif architecture == "qwen3":
+        config = hf.Qwen3Config(**size, head_dim=16)
+    elif architecture == "phi3":
+        config = hf.Phi3Config(**size, sliding_window=5, pad_token_id=0)
+    elif architecture == "gemma2":
+        config = hf.Gemma2Config(**{**size, "tie_word_embeddings": True}, head_dim=8, sliding_window=5)
     elif architecture == "gemma3":
         config = hf.Gemma3TextConfig(
             **{**size, "tie_word_embeddings": True, "num_hidden_layers": 7}, head_dim=8, sliding_window=5
@@ -119,8 +125,13 @@ def write(
         "attention.layer_norm_rms_epsilon": config.rms_norm_eps, "rope.freq_base": float(base),
         "rope.dimension_count": width,
     }  # fmt: skip
-    if architecture == "gemma3":
-        own |= {"attention.key_length": width, "attention.value_length": width, "attention.sliding_window": 5}
+    if architecture in ("gemma2", "gemma3", "qwen3"):
+        own |= {"attention.key_length": width, "attention.value_length": width}
+    if getattr(config, "sliding_window", None):
+        own["attention.sliding_window"] = config.sliding_window
+    for cap in ("attn_logit_softcapping", "final_logit_softcapping"):
+        if getattr(config, cap, None):
+            own[cap] = config.__dict__[cap]
     fields = {f"{architecture}.{key}": value for key, value in own.items()}
     for key, value in {**fields, **(metadata or {})}.items():
         if value is None:
@@ -162,7 +173,7 @@ def write(
             stored = (
                 weight.reshape(count, 2, width // 2, -1).swapaxes(1, 2).reshape(weight.shape)
             )  # fmt: skip
-        shifted = architecture == "gemma3" and name.endswith("norm.weight")
+        shifted = architecture in ("gemma2", "gemma3") and name.endswith("norm.weight")
         array, packed = _packed(stored + 1 if shifted else stored, kind)
         writer.add_tensor(f"{place}.{suffix}", array, raw_dtype=packed)
         # what the file holds, in the order that the model has it

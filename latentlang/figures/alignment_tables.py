@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.alignment_text import pair_words, pool_words
-from latentlang.figures.header import LONGEST_MODEL, made_with
+from latentlang.figures.header import LONGEST_MODEL, made_with, model_name
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.style import (
     BASELINE,
@@ -20,6 +20,7 @@ from latentlang.figures.style import (
     font_stack,
     plain,
     safe,
+    shortened,
     template,
 )
 from latentlang.geometry.alignment_result import AlignmentResult, paper_table
@@ -71,7 +72,7 @@ def alignment_table(
             cells.append([_cell(*row) for row in numbers])
             colours.append([MUTED if "chance" in own else INK for own in flags])
     models = dict.fromkeys(
-        safe(shortened(result.provenance.model, LONGEST_MODEL)) for result in named.values()
+        safe(shortened(model_name(result.provenance), LONGEST_MODEL)) for result in named.values()
     )
     pool = pools or first.default_pool
     figure = go.Figure(

@@ -27,6 +27,7 @@ from latentlang.installing import install_command
 from latentlang.models.gguf_config import ROPE_FACTORS, mend_config
 from latentlang.models.gguf_header import GGUFHeader, gguf_package, read_header
 from latentlang.models.gguf_tokenizer import TOKENS, checked_tokenizer
+from latentlang.models.quiet import quiet
 from latentlang.paths import is_folder, user_cache
 from latentlang.storage.documents import Record, checked, printed, read_json
 from latentlang.storage.files import file_sha256, size_words, write_text
@@ -486,17 +487,12 @@ def _plain(tokenizer: Any) -> Any:
 def _bar(*, shown: bool) -> Iterator[None]:
     """Keep the progress bar of dequantising off where nobody would see it move."""
     from transformers import modeling_gguf_pytorch_utils as reader
-    from transformers.utils import logging as hf_logging
 
-    if shown:
-        yield
-        return
-    bars, bar = hf_logging.is_progress_bar_enabled(), reader.tqdm
-    hf_logging.disable_progress_bar()
-    reader.tqdm = lambda things, **_: things
+    bar = reader.tqdm
+    if not shown:
+        reader.tqdm = lambda things, **_: things
     try:
-        yield
+        with quiet(progress=shown):
+            yield
     finally:
         reader.tqdm = bar
-        if bars:
-            hf_logging.enable_progress_bar()

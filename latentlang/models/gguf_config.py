@@ -19,6 +19,8 @@ ROPE_FACTORS = "rope_freqs.weight"
 _LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
 _RELATIVE = 1e-4
 _GLOBAL, _LOCAL = "full_attention", "sliding_attention"
+# Whose heads may have a width of their own, which transformers guesses.
+_HEADS_APART = ("llama", "nemotron", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "starcoder2")
 # Sizes whose attention is scaled otherwise than by the head's width: layers of the model to the number in its config.
 _ATTENTION_SCALES = {"gemma2": {46: 144}, "gemma3": {62: 168}}
 
@@ -34,6 +36,9 @@ def mend_config(config: Any, header: GGUFHeader, factors: Sequence[float] | None
     Raises:
         ModelError: the file says something that cannot be taken over.
     """
+    width = header.value("attention.key_length")
+    if header.architecture in _HEADS_APART and width is not None and hasattr(config, "head_dim"):
+        config.head_dim = width
     _mend_rotary(config, header, factors)
     for key, field in (
         ("attention.sliding_window", "sliding_window"),
@@ -43,6 +48,10 @@ def mend_config(config: Any, header: GGUFHeader, factors: Sequence[float] | None
         value = header.value(key)
         if value is not None and hasattr(config, field) and header.architecture not in ("qwen2", "qwen3"):
             setattr(config, field, value)
+    for role in ("pad_token_id", "bos_token_id", "eos_token_id"):
+        # a token of the config class's own, which this vocabulary has not
+        if isinstance(place := getattr(config, role, None), int) and place >= config.vocab_size:
+            setattr(config, role, None)
     scale = _ATTENTION_SCALES.get(header.architecture, {}).get(config.num_hidden_layers)
     if scale is not None:
         config.query_pre_attn_scalar = scale

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from latentlang.models.forward import out_of_memory
 from latentlang.models.gguf import Dequantised, cached_entry, dequantised
 from latentlang.models.hooked import HookedLM
 from latentlang.models.hub import OnlyGGUFError, fetch, fetch_adapter, fetch_gguf
+from latentlang.models.quiet import quiet
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.models.tokenizer_loading import load_tokenizer_of
 from latentlang.models.weights import check_weights
@@ -280,7 +279,7 @@ def _load_weights(
     small = sum(file.stat().st_size for file in weight_files(folder)) < _SMALL_BYTES
     kind = _model_class(check_config(folder), info.hub_id, trust_remote_code=trust_remote_code)
     try:
-        with _quiet(progress=not small):
+        with quiet(progress=not small):
             model, report = kind.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=trust_remote_code,
                 # a shape that does not fit is told by `check_weights`, which names it
@@ -330,28 +329,6 @@ def _not_readable(model: Any) -> str | None:
     except ModelError as error:
         return str(error)
     return None
-
-
-@contextmanager
-def _quiet(*, progress: bool) -> Iterator[None]:
-    """Keep back transformers' table of missing weights, which are told in one line, and progress bars not wanted."""
-    from transformers.utils import logging as hf_logging
-
-    told = logging.getLogger("transformers.modeling_utils")
-    bars = hf_logging.is_progress_bar_enabled()
-
-    def without_report(record: logging.LogRecord) -> bool:
-        return "LOAD REPORT" not in record.getMessage()
-
-    told.addFilter(without_report)
-    if not progress:
-        hf_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        told.removeFilter(without_report)
-        if bars:
-            hf_logging.enable_progress_bar()
 
 
 def _quantization(kind: str, dtype: torch.dtype) -> Any:
