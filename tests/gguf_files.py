@@ -59,6 +59,9 @@ def pieces() -> dict[str, Any]:
 def tiny_model(architecture: str, vocabulary: dict[str, Any], **changes: Any) -> Any:
     """A tiny random model, its weights wide enough that every one counts."""
     size = {**_SIZE, "vocab_size": len(vocabulary["tokens"]), **changes}
+    if architecture != "gemma3":  # none of the config classes' own
+        partial = {"partial_rotary_factor": 0.75} if architecture in ("nemotron", "stablelm") else {}
+        size.setdefault("rope_parameters", {"rope_type": "default", "rope_theta": 12345.0, **partial})
     if architecture == "llama":
         config: Any = hf.LlamaConfig(**size)
     elif architecture == "qwen2":
@@ -69,6 +72,12 @@ def tiny_model(architecture: str, vocabulary: dict[str, Any], **changes: Any) ->
         config = hf.Phi3Config(**size, sliding_window=5, pad_token_id=0)
     elif architecture == "gemma2":
         config = hf.Gemma2Config(**{**size, "tie_word_embeddings": True}, head_dim=8, sliding_window=5)
+    elif architecture == "nemotron":
+        config = hf.NemotronConfig(**size)
+    elif architecture == "stablelm":
+        config = hf.StableLmConfig(**size)
+    elif architecture == "starcoder2":
+        config = hf.Starcoder2Config(**size, sliding_window=5)
     elif architecture == "gemma3":
         config = hf.Gemma3TextConfig(
             **{**size, "tie_word_embeddings": True, "num_hidden_layers": 7}, head_dim=8, sliding_window=5
@@ -122,9 +131,16 @@ def write(
         "context_length": config.max_position_embeddings, "embedding_length": config.hidden_size,
         "block_count": config.num_hidden_layers, "feed_forward_length": config.intermediate_size,
         "attention.head_count": heads, "attention.head_count_kv": config.num_key_value_heads,
-        "attention.layer_norm_rms_epsilon": config.rms_norm_eps, "rope.freq_base": float(base),
-        "rope.dimension_count": width,
+        "rope.freq_base": float(base), "rope.dimension_count": int(width * rotary.get("partial_rotary_factor", 1)),
     }  # fmt: skip
+    if (epsilon := getattr(config, "rms_norm_eps", None)) is not None:
+        own["attention.layer_norm_rms_epsilon"] = epsilon
+    else:
+        own["attention.layer_norm_epsilon"] = next(
+            value
+            for key in ("norm_eps", "layer_norm_eps", "norm_epsilon")
+            if (value := getattr(config, key, None))
+        )
     if architecture in ("gemma2", "gemma3", "qwen3"):
         own |= {"attention.key_length": width, "attention.value_length": width}
     if getattr(config, "sliding_window", None):
@@ -173,7 +189,7 @@ def write(
             stored = (
                 weight.reshape(count, 2, width // 2, -1).swapaxes(1, 2).reshape(weight.shape)
             )  # fmt: skip
-        shifted = architecture in ("gemma2", "gemma3") and name.endswith("norm.weight")
+        shifted = architecture in ("gemma2", "gemma3", "nemotron") and name.endswith("norm.weight")
         array, packed = _packed(stored + 1 if shifted else stored, kind)
         writer.add_tensor(f"{place}.{suffix}", array, raw_dtype=packed)
         # what the file holds, in the order that the model has it
