@@ -10,7 +10,9 @@ _MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "fault": ("FAULT", 
 
 
 def doctor(
-    model: Annotated[str, typer.Option(help="Short name (`latentlang models`), Hugging Face id or folder.")],
+    model: Annotated[
+        str, typer.Option(help="Short name (`latentlang models`), Hugging Face id, folder or GGUF file.")
+    ],
     adapter: Annotated[str | None, typer.Option(help="LoRA adapter to put on the model.")] = None,
     device: Annotated[str | None, typer.Option(help="Where to run, e.g. cuda or cpu.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,

@@ -33,7 +33,7 @@ def _folder_named(text: str) -> Path:
 
 
 Model = Annotated[
-    str, typer.Option(help="Short name (`latentlang models`), Hugging Face id or folder of a causal LM.")
+    str, typer.Option(help="Short name (`latentlang models`), Hugging Face id, folder or GGUF file.")
 ]
 TaskName = Annotated[str, typer.Option(help="Task (`latentlang tasks`).")]
 Source = Annotated[

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from latentlang.arguments import split_names
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.languages import GROUPS, language
-from latentlang.paths import current_folder, is_folder
+from latentlang.paths import current_folder, is_file, is_folder
 from latentlang.results import save_files
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.lock import FolderLock
@@ -64,7 +64,7 @@ def default_folder(
 
 def model_part(model: str) -> str:
     """What of a model's name stands in a folder's name: of a folder, its own."""
-    return Path(model).resolve().name if is_folder(model) else model
+    return Path(model).resolve().name if is_folder(model) or is_file(model) else model
 
 
 def folder_part(folder: Path) -> str:

@@ -67,6 +67,12 @@ def data_package(info: ModelInfo) -> DataPackage | None:
     return DATA_PACKAGES.get(info.hub_id)
 
 
+def is_packaged(info: ModelInfo) -> bool:
+    """Whether a model can be taken from an installed package."""
+    package = data_package(info)
+    return package is not None and package.installed
+
+
 def package_hint(package: DataPackage) -> str:
     """The command that gets a model without the hub, and what it costs."""
     command = install_command(package.extra)

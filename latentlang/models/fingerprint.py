@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from latentlang.errors import ModelError
 from latentlang.models.checkpoint_files import FETCH_AGAIN, safetensors_header, weight_files
+from latentlang.models.data_package import data_package
+from latentlang.models.gguf import known_sha256
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.storage import documents
-from latentlang.storage.files import file_sha256
 
 # Numbers looked at per weight tensor, evenly spread. Any optimiser step changes some of them.
 if TYPE_CHECKING:
@@ -104,9 +105,12 @@ def model_key(info: ModelInfo) -> str:
     """What tells a model from another of its name without loading it: a hash of its files, or its commit on the hub."""
     if not info.local:
         file = "" if info.gguf is None else f":{info.gguf}"
-        return f"{info.hub_id}@{cached_commit(info) or info.revision or 'main'}{file}"
+        commit = cached_commit(info)
+        if commit is None and (package := data_package(info)) is not None and package.installed:
+            return package.sha256
+        return f"{info.hub_id}@{commit or info.revision or 'main'}{file}"
     if info.gguf is not None:
-        return file_sha256(Path(info.hub_id))
+        return known_sha256(Path(info.hub_id))
     folder, digest = Path(info.hub_id), hashlib.sha256()
     small = {path for pattern in _SMALL_FILES for path in folder.glob(pattern)}
     for path in sorted({*small, *weight_files(folder)}):

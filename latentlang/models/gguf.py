@@ -98,7 +98,7 @@ def dequantised(path: Path, *, name: str, dtype: str, sha256: str | None = None)
         ModelError: the file is damaged, of an architecture that transformers does not read, or `gguf` or `accelerate`
             is not installed.
     """
-    digest = sha256 or _known_sha256(path)
+    digest = sha256 or known_sha256(path)
     kept = dtype if dtype in _BYTES else "float32"
     for kind in dict.fromkeys((kept, "float32")):
         if (entry := _entry(digest, kind)) is not None:
@@ -298,7 +298,7 @@ def _save(model: Any, tokenizer: Any, folder: Path, *, weights: bool) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _known_sha256(path: Path) -> str:
+def known_sha256(path: Path) -> str:
     """The hash of a file, from a note of the cache where size, inode and times are as they were.
 
     Raises:

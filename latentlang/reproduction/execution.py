@@ -10,6 +10,7 @@ from pathlib import Path
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, LatentlangError
+from latentlang.models.data_package import is_packaged
 from latentlang.models.fingerprint import cached_commit, model_keys
 from latentlang.models.hub import fetch
 from latentlang.models.registry import resolve
@@ -96,7 +97,9 @@ def _nobody(_line: str) -> None:
 def _fetched(planned: Plan) -> Plan:
     """The plan with the models of the hub on this machine, so that their commits are known before anything is keyed."""
     missing = [
-        name for name in planned.bench.models if not resolve(name).local and not cached_commit(resolve(name))
+        name
+        for name in planned.bench.models
+        if not (info := resolve(name)).local and not cached_commit(info) and not is_packaged(info)
     ]
     if not missing or all(planned.is_there(step) for step in planned.needed):
         return planned

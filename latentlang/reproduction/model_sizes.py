@@ -31,11 +31,13 @@ class Shape:
     here: bool = True
 
 
-# The reference paper's models, for a plan on a machine that has none of them (from their published configurations).
+# The reference paper's models, and one that may come from a data package, for a plan on a machine that has none of them
+# (from their published configurations).
 _PUBLISHED = {
     "mistral": Shape(32, 4096, 7_241_732_096, 32_000, 4096 + 1024, here=False),
     "qwen1.5-1.8b": Shape(24, 2048, 1_836_828_672, 151_936, 2 * 2048, here=False),
     "qwen1.5-4b": Shape(40, 2560, 3_950_369_280, 151_936, 2 * 2560, here=False),
+    "gemma3-270m": Shape(18, 640, 268_098_176, 262_144, 4 * 256 + 256, here=False),
     "qwen1.5-14b": Shape(40, 5120, 14_167_290_880, 152_064, 2 * 5120, here=False),
 }
 
@@ -66,11 +68,11 @@ def shape(name: str) -> Shape:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     info = resolve(name)
-    folder: Path | None = Path(info.hub_id)
+    path: Path | None = Path(info.hub_id) if info.gguf is not None else Path(info.hub_id) / "config.json"
     if not info.local:
-        found = try_to_load_from_cache(info.hub_id, "config.json", revision=info.revision)
-        folder = Path(found).parent if isinstance(found, str) else None
-    if folder is None:
+        found = try_to_load_from_cache(info.hub_id, info.gguf or "config.json", revision=info.revision)
+        path = Path(found) if isinstance(found, str) else None
+    if path is None:
         if info.name in _PUBLISHED:
             return _PUBLISHED[info.name]
         raise ModelError(
@@ -78,11 +80,12 @@ def shape(name: str) -> Shape:
             f"(latentlang doctor --model {name})"
         )
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        how = {} if info.gguf is None else {"gguf_file": path.name}
+        config = AutoConfig.from_pretrained(path.parent, local_files_only=True, **how)
         with torch.device("meta"):
             built = AutoModelForCausalLM.from_config(config)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{str(folder)!r} has no configuration that can be read: {error}") from error
+        raise ModelError(f"{str(path.parent)!r} has no configuration that can be read: {error}") from error
     text = config.get_text_config()
     heads = int(text.num_attention_heads)
     width = int(getattr(text, "head_dim", None) or text.hidden_size // heads)
