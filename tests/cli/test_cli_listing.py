@@ -68,3 +68,29 @@ def test_tables_fit_narrow_terminals(width, monkeypatch):
         table = _listed(name).split("\n\n")[0]
         assert max(map(len, table.splitlines())) <= int(width)
         assert "pocket-control" in table or "repetition" in table
+
+
+def test_models_say_from_where_they_run_and_what_they_take():
+    rows = {row["name"]: row for row in json.loads(_listed("models", "--json"))}
+    pocket, mistral = rows["pocket"], rows["mistral"]
+    assert (
+        pocket["source"] == "embedded" and pocket["runnable"] and pocket["fits"] and pocket["command"] is None
+    )
+    assert mistral["memory"] == round(1.2 * 4 * 7_242_000_000)
+    if not mistral["runnable"]:
+        assert mistral["size"] == 2 * 7_242_000_000
+        assert mistral["command"] == "hf download mistralai/Mistral-7B-v0.1"
+    for name in ("gemma3-270m", "smollm2-135m", "smollm2-360m", "qwen1.5-7b"):
+        assert rows[name]["hub_id"]
+
+
+def test_dequantised_weights_are_removed_after_saying_how_much(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENTLANG_CACHE", str(tmp_path))
+    assert _listed("models", "--clean") == f"nothing is kept in {tmp_path}/gguf\n"
+    entry = tmp_path / "gguf" / f"{'0' * 64}-float32"
+    entry.mkdir(parents=True)
+    (entry / "model.safetensors").write_bytes(bytes(1_500_000))
+    assert f"1 dequantised GGUF file, 1.5 MB in {tmp_path}/gguf" in _listed("models")
+    said = _listed("models", "--clean")
+    assert said == f"removing 1 dequantised GGUF file, 1.5 MB, from {tmp_path}/gguf\n"
+    assert not entry.exists()
