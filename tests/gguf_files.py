@@ -68,6 +68,9 @@ def tiny_model(architecture: str, vocabulary: dict[str, Any], **changes: Any) ->
         config = hf.Qwen2Config(**size)
     elif architecture == "qwen3":
         config = hf.Qwen3Config(**size, head_dim=16)
+    elif architecture == "qwen3moe":
+        experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+        config = hf.Qwen3MoeConfig(**size, **experts, head_dim=16, norm_topk_prob=True)
     elif architecture == "phi3":
         config = hf.Phi3Config(**size, sliding_window=5, pad_token_id=0)
     elif architecture == "gemma2":
@@ -141,7 +144,12 @@ def write(
             for key in ("norm_eps", "layer_norm_eps", "norm_epsilon")
             if (value := getattr(config, key, None))
         )
-    if architecture in ("gemma2", "gemma3", "qwen3"):
+    if architecture == "qwen3moe":
+        own |= {
+            "expert_count": config.num_experts, "expert_used_count": config.num_experts_per_tok,
+            "expert_feed_forward_length": config.moe_intermediate_size,
+        }  # fmt: skip
+    if architecture in ("gemma2", "gemma3", "qwen3", "qwen3moe"):
         own |= {"attention.key_length": width, "attention.value_length": width}
     if getattr(config, "sliding_window", None):
         own["attention.sliding_window"] = config.sliding_window
@@ -180,6 +188,15 @@ def write(
     kind, state = KINDS[packing], model.state_dict()
     for name, weight in state.items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        if ".experts." in name:
+            block = name.split(".")[2]
+            parts = {"gate": weight.chunk(2, 1)[0], "up": weight.chunk(2, 1)[1]}
+            parts = parts if name.endswith("gate_up_proj") else {"down": weight}
+            for part, stored in parts.items():
+                array, packed = _packed(stored, kind)
+                writer.add_tensor(f"blk.{block}.ffn_{part}_exps.weight", array, raw_dtype=packed)
+                stored.copy_(torch.from_numpy(gguf.quants.dequantize(array, packed).copy()))
             continue
         stem, suffix = name.rsplit(".", 1)
         place, stored = names.get_name(stem), weight

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from latentlang.errors import ModelError
 from latentlang.installing import install_command
+from latentlang.models.gguf import ASSEMBLED, cache_folder
 from latentlang.models.gguf_header import SUFFIX
 from latentlang.models.registry import ModelInfo
-from latentlang.paths import user_cache
 from latentlang.storage.files import file_sha256, size_words
 from latentlang.storage.full import is_full
 
@@ -86,13 +86,13 @@ def assembled(package: DataPackage) -> Iterator[Path]:
     Raises:
         ModelError: it cannot be put together, or is not the file that is known.
     """
-    folder = user_cache() / "gguf"
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         folder = Path(tempfile.gettempdir())
     again = f"install it again: `{install_command(package.extra)}`"
-    with tempfile.TemporaryDirectory(dir=_roomy(folder), prefix="latentlang-") as kept:
+    with tempfile.TemporaryDirectory(dir=_roomy(folder), prefix=ASSEMBLED) as kept:
         path = Path(kept) / f"{package.module}{SUFFIX}"
         try:
             import_module(package.module).assemble(path)

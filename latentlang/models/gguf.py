@@ -46,6 +46,9 @@ _PARTIAL, _LOCK, _SUM = ".partial", ".lock", ".sha256.json"
 _RACY_NS = 2 * 10**9
 # What a tokenizer, a config and a file system's own notes may take beside the weights.
 _ROOM = 256 * 2**20
+_LEFT_SECONDS = 24 * 3600
+#: How folders begin in which a file lies while it is dequantised.
+ASSEMBLED = "latentlang-"
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -59,6 +62,7 @@ class Dequantised:
         quantization: how its weights are packed (``"Q4_K_M"``).
         notes: what was noticed on the way.
         model: the model itself where there was no room for its weights in the folder; None where they are there.
+        held: what keeps a temporary folder there.
     """
 
     folder: Path
@@ -66,6 +70,7 @@ class Dequantised:
     quantization: str
     notes: tuple[str, ...] = ()
     model: Any = None
+    held: Any = None
 
 
 class _Record(Record):
@@ -156,6 +161,10 @@ def clean_cache() -> None:
                 raise InputError(f"cannot remove {str(entry)!r}: {error.strerror or error}") from error
     for note in cache_folder().glob(f"*{_SUM}"):
         note.unlink(missing_ok=True)
+    for left in cache_folder().glob(f"{ASSEMBLED}*"):
+        with suppress(OSError):  # of a run that was killed; a running one needs it for minutes
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                shutil.rmtree(left)
 
 
 # The cache
@@ -266,24 +275,19 @@ def _in_memory(path: Path, sha256: str, dtype: str, *, name: str) -> Dequantised
     return _with_model(model, tokenizer, header, sha256, notes, name=name)
 
 
-# Folders of models whose weights found no room; they go when the process does.
-_temporary: list[tempfile.TemporaryDirectory[str]] = []
-
-
 def _with_model(
     model: Any, tokenizer: Any, header: GGUFHeader, sha256: str, notes: tuple[str, ...], *, name: str
 ) -> Dequantised:
     """A model in memory, and a temporary folder with its config and tokenizer."""
     try:
         kept = tempfile.TemporaryDirectory(prefix="latentlang-")
-        _temporary.append(kept)
         _save(model, tokenizer, Path(kept.name), weights=False)
     except OSError as error:
         raise ModelError(
             f"no room for the tokenizer of {name!r} in {tempfile.gettempdir()!r} ({error.strerror or error}); make "
             "room, or name other folders by TMPDIR and LATENTLANG_CACHE"
         ) from error
-    return Dequantised(Path(kept.name), sha256, header.quantization, notes, model)
+    return Dequantised(Path(kept.name), sha256, header.quantization, notes, model, kept)
 
 
 def _save(model: Any, tokenizer: Any, folder: Path, *, weights: bool) -> None:
@@ -368,7 +372,9 @@ def _converted(path: Path, dtype: str, *, name: str) -> tuple[GGUFHeader, Any, A
     except metadata.PackageNotFoundError as error:
         raise ModelError(f"GGUF files need accelerate; `{install_command('gguf')}`") from error
     logger.info("dequantising %s (%s)", name, header.quantization)
-    where: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True}
+    where: dict[str, Any] = {
+        "gguf_file": path.name, "local_files_only": True, "trust_remote_code": False,
+    }  # fmt: skip
     folder = str(path.parent.absolute())
     try:
         with _bar(shown=header.parameters > 2**27 and sys.stderr.isatty()):
@@ -440,7 +446,12 @@ def _not_read(model: Any, header: GGUFHeader) -> list[str]:
     places = set(get_gguf_hf_weights_map(model, processor))
     # a head of its own, which that reader puts in its place apart from the others
     places |= {ROPE_FACTORS, "output.weight"}
-    return sorted(tensor.name for tensor in header.tensors if tensor.name not in places)
+    # experts that lie in one tensor have no suffix there
+    return sorted(
+        tensor.name
+        for tensor in header.tensors
+        if tensor.name not in places and tensor.name.removesuffix(".weight") not in places
+    )
 
 
 def _rope_factors(header: GGUFHeader) -> list[float] | None:

@@ -42,6 +42,8 @@ def mend_config(config: Any, header: GGUFHeader, factors: Sequence[float] | None
     _mend_rotary(config, header, factors)
     for key, field in (
         ("attention.sliding_window", "sliding_window"),
+        ("expert_feed_forward_length", "moe_intermediate_size"),
+        ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
         ("attn_logit_softcapping", "attn_logit_softcapping"),
         ("final_logit_softcapping", "final_logit_softcapping"),
     ):

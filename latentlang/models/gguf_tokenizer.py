@@ -6,7 +6,7 @@ token begins a text, whether a space is put before it, and the name of the rule 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from latentlang.errors import ModelError, shown
@@ -94,12 +94,10 @@ def _check_tokens(tokenizer: Any, tokens: Sequence[str], name: str) -> None:
 def _cut_words(tokenizer: Any, rule: str) -> str | None:
     """Cut text into words as the file's rule says; a note where the rule is not known."""
     from tokenizers import Regex, normalizers, pre_tokenizers
-    from transformers.integrations import gguf as known
 
-    splits = getattr(known, "gguf_tokenizer_mapping", None)
     if rule in _COMPOSED:
         tokenizer.backend_tokenizer.normalizer = normalizers.NFC()
-    if rule in _LIKE_GPT2 or rule in getattr(splits, "GGUF_PRE_TOKENIZER_SPLITS", ()):
+    if rule in _LIKE_GPT2 or rule in _rules_of_transformers():
         return None
     if rule in _DIGITS_APART:
         first: Any = pre_tokenizers.Digits(individual_digits=True)
@@ -115,6 +113,16 @@ def _cut_words(tokenizer: Any, rule: str) -> str | None:
     last = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=regex)
     tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([first, last])
     return None
+
+
+def _rules_of_transformers() -> Collection[str]:
+    """Rules for words that transformers knows itself, from a version on."""
+    try:
+        from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+    except ImportError:
+        return ()
+    found: Collection[str] = GGUF_PRE_TOKENIZER_SPLITS
+    return found
 
 
 def _set_space_before(tokenizer: Any, *, wanted: bool) -> None:

@@ -81,7 +81,11 @@ def load(
             f"unknown quantization={quantization!r}; known: {', '.join(_QUANTIZATIONS)}, or None"
         )
     kind = find_dtype(dtype, where or find_device(None))
-    found = _found(info, trust_remote_code, dtype=_kept_dtype(kind))
+    # float16 that was not asked for may turn out not to do, and float32 is then taken
+    whole = kind is torch.float16 and dtype is None
+    found = _found(info, trust_remote_code, dtype=_kept_dtype(torch.float32 if whole else kind))
+    if whole and found.model is not None:
+        kind = torch.float32
     folder, commit = found.folder, found.revision
     config = check_config(folder)
     if "auto_map" in config and not trust_remote_code and not _known_type(config.get("model_type")):
@@ -123,7 +127,8 @@ def load_tokenizer(
 ) -> Any:
     """Load only the tokenizer of a model; options and errors as in `load`, and no weights are fetched."""
     info = resolve(name, revision=revision)
-    folder = _found(info, trust_remote_code, weights=False).folder
+    found = _found(info, trust_remote_code, weights=False)
+    folder = found.folder
     check_tokenizer(folder)
     tokenizer, notes = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
     for note in notes:
@@ -140,10 +145,13 @@ class _Found:
     quantization: str | None = None
     notes: tuple[str, ...] = ()
     model: Any = None
+    held: Any = None
 
     @classmethod
     def of(cls, made: Dequantised, revision: str = "") -> _Found:
-        return cls(made.folder, revision or made.sha256[:12], made.quantization, made.notes, made.model)
+        return cls(
+            made.folder, revision or made.sha256[:12], made.quantization, made.notes, made.model, made.held
+        )
 
 
 def _found(info: ModelInfo, with_code: bool, *, dtype: str = "float32", weights: bool = True) -> _Found:

@@ -82,7 +82,7 @@ def same_logits(lm: Any, model: Any, texts: list[str] = TEXTS) -> bool:
 @pytest.mark.parametrize("packing", ["F32", "F16", "Q8_0", "Q4_0"])
 @pytest.mark.parametrize(
     "architecture",
-    ["llama", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "nemotron", "stablelm", "starcoder2"],
+    ["llama", "qwen2", "qwen3", "phi3", "gemma2", "gemma3", "nemotron", "stablelm", "starcoder2", "qwen3moe"],
 )
 def test_the_model_is_the_one_whose_weights_the_file_holds(
     architecture: str, packing: str, tmp_path: Path
