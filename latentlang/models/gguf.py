@@ -36,6 +36,7 @@ from latentlang.storage.seals import is_unchanged, sealed
 
 logger = logging.getLogger(__name__)
 
+# One more whenever what comes of a file changes here: entries of before are then made again.
 _FORMAT = 1
 _RECORD = "latentlang.json"
 _WEIGHTS = "model.safetensors"

@@ -126,17 +126,19 @@ def _rules_of_transformers() -> Collection[str]:
 
 
 def _set_space_before(tokenizer: Any, *, wanted: bool) -> None:
-    """Put a space before a text, or leave it, as the file says."""
-    from tokenizers import decoders, normalizers, pre_tokenizers
+    """Put a space before a text, or leave it, as the file says: one more, where the text begins with one."""
+    from tokenizers import decoders, normalizers
 
-    first = tokenizer.convert_ids_to_tokens(tokenizer.encode("a", add_special_tokens=False))[:1]
-    if not first or first[0].startswith(_SPACE) == wanted:
+    def written(text: str) -> str:
+        return "".join(tokenizer.convert_ids_to_tokens(tokenizer.encode(text, add_special_tokens=False)))
+
+    before = _SPACE if wanted else ""
+    if written("a") == f"{before}a" and written(" a") == f"{before}{_SPACE}a":
         return
     backend = tokenizer.backend_tokenizer
-    backend.normalizer = normalizers.Replace(" ", _SPACE)
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(
-        _SPACE, prepend_scheme="first" if wanted else "never", split=False
-    )
+    replaced = normalizers.Replace(" ", _SPACE)
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend(_SPACE), replaced]) if wanted else replaced
+    backend.pre_tokenizer = None
     steps = [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     backend.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if wanted else steps)
 

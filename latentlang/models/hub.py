@@ -77,7 +77,7 @@ def fetch(info: ModelInfo, *, with_code: bool = False, weights: bool = True) -> 
     if offline():
         raise _unreachable(info, "HF_HUB_OFFLINE is set", cached)
     _check_remote(info, cached)
-    logger.info("fetching %s from the Hugging Face hub%s", info.hub_id, _about(info))
+    logger.warning("fetching %s from the Hugging Face hub%s", info.hub_id, _about(info))
     folder = _snapshot(info, patterns, local_files_only=False)
     if folder is None:
         raise _unreachable(info, "the download found nothing", cached)
@@ -97,7 +97,7 @@ def fetch_gguf(info: ModelInfo) -> tuple[Path, str]:
     if offline():
         raise _unreachable(info, "HF_HUB_OFFLINE is set", None, kind="file")
     _check_remote(info, None, kind="file")
-    logger.info("fetching %s of %s from the Hugging Face hub", info.gguf, info.hub_id)
+    logger.warning("fetching %s of %s from the Hugging Face hub", info.gguf, info.hub_id)
     folder = _snapshot(info, [info.gguf], local_files_only=False, gguf=True)
     if folder is None or not (folder / info.gguf).exists():
         raise _unreachable(info, "the download found nothing", None, kind="file")

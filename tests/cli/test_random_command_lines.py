@@ -332,7 +332,8 @@ def test_some_in_processes_of_their_own(prepared: Path, tmp_path: Path, seed: in
         [sys.executable, "-m", "latentlang", *map(os.fsencode, line)], capture_output=True, cwd=place,
         stdin=subprocess.DEVNULL, timeout=300, check=False,
         env=environment(
-            HOME=str(tmp_path), LATENTLANG_CACHE=str(tmp_path / "cache"), PYTHONPATH=str(ROOT), HF_HUB_OFFLINE="1", LC_ALL=draw.choice(("C", "C.UTF-8"))
+            HOME=str(tmp_path), LATENTLANG_CACHE=str(tmp_path / "cache"), PYTHONPATH=str(ROOT), HF_HUB_OFFLINE="1",
+            LC_ALL=draw.choice(("C", "C.UTF-8")),
         ),
     )  # fmt: skip
     out, err = (stream.decode(errors="surrogateescape") for stream in (ran.stdout, ran.stderr))

@@ -288,7 +288,7 @@ def test_sentencepiece_files_are_cut_by_their_scores(before: bool | None, tmp_pa
     metadata = {} if before is None else {"tokenizer.ggml.add_space_prefix": before}
     written(path, "llama", vocabulary=vocabulary, metadata=metadata)
     tokenizer = load_tokenizer(path)
-    for text in ["the cat sat", "theater on  sat", "über नम", "hehehat"]:
+    for text in ["the cat sat", "theater on  sat", "über नम", "hehehat", " the cat", "  a", "on\nthe cat "]:
         ids = tokenizer.encode(text, add_special_tokens=False)
         wanted = best_pieces(text, vocabulary, before="" if before is False else "▁")
         assert tokenizer.convert_ids_to_tokens(ids) == wanted, text
