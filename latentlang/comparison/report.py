@@ -25,7 +25,7 @@ from latentlang.figures.document import (
     Text,
     write_document,
 )
-from latentlang.figures.header import made_with
+from latentlang.figures.header import made_with, model_name
 from latentlang.figures.lens import lens_figure
 from latentlang.figures.lens_change import lens_change_figure, lens_differences_figure
 from latentlang.figures.pca import pca_figure

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,6 +28,7 @@ if find_spec("gguf") is None:
 
 import gguf
 import gguf_files
+from disks import mounted
 
 from latentlang.errors import ModelError
 from latentlang.figures.header import made_with
