@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,10 +197,10 @@ def measure(
         ideal = tokens / (tokens - shared * (count - 1))
         few = prompts[: max(4, count // 8)]
         runs: dict[str, Run] = {
-            f"plain, {rows} rows": lambda p=prompts, r=rows: plain(model, p, r) for rows in (8, 16, 32)
+            f"plain, {rows} rows": partial(plain, model, prompts, rows) for rows in (8, 16, 32)
         }
-        runs["lens, not shared"] = lambda p=prompts: ours(lm, p, sets, share_prefix=False)
-        runs["lens, shared prefix"] = lambda p=prompts: ours(lm, p, sets, share_prefix=True)
+        runs["lens, not shared"] = partial(ours, lm, prompts, sets, share_prefix=False)
+        runs["lens, shared prefix"] = partial(ours, lm, prompts, sets, share_prefix=True)
         times = take_turns(runs, rounds=rounds, device=device)
         best = min((k for k in runs if k.startswith("plain")), key=lambda k: statistics.median(times[k]))
         speed_up = 1 / ratio(times, "lens, shared prefix", best)
@@ -211,8 +212,8 @@ def measure(
         }  # fmt: skip
         if task == "sentiment":
             others: dict[str, Run] = {
-                "ours": lambda p=few: ours(lm, p, sets, share_prefix=True),
-                "published": lambda p=few: published(model, p, sets),
+                "ours": partial(ours, lm, few, sets, share_prefix=True),
+                "published": partial(published, model, few, sets),
             }
             if device == "cpu" and (bridged := transformer_lens_run(model, few, sets)) is not None:
                 others["transformer-lens"] = bridged

@@ -29,7 +29,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.lens_cost import machine, ratio, take_turns
+from benchmarks.lens_cost import Run, machine, ratio, take_turns
 from latentlang.activations import ActivationStore, open_store, write_store
 from latentlang.geometry import pca
 
@@ -114,7 +114,7 @@ def measure(name: str, shape: Shape, *, rounds: int) -> dict[str, Any]:
         store = write(Path(folder) / "store", shape)
         found: dict[str, list[NDArray[Any]]] = {}
 
-        def kept(name: str, scores: Callable[[], list[NDArray[Any]]]) -> Callable[[], None]:
+        def kept(name: str, scores: Callable[[], list[NDArray[Any]]]) -> Run:
             return lambda: found.update({name: scores()})
 
         runs = {

@@ -153,3 +153,15 @@ def test_names_that_a_notebook_would_guess_are_at_the_top():
         "tasks",
     )
     assert all(name in dir(latentlang) and getattr(latentlang, name) is not None for name in names)
+
+
+def test_what_tests_share_is_in_one_package():
+    tests = ROOT.parent / "tests"
+    elsewhere = [
+        path.relative_to(tests).as_posix()
+        for path in tests.rglob("*.py")
+        if not path.name.startswith("test_")
+        and path.name not in ("__init__.py", "conftest.py")
+        and path.relative_to(tests).parts[0] != "support"
+    ]
+    assert not elsewhere

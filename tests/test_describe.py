@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import tiny
 
 import latentlang as ll
 from latentlang.comparison import ComparisonResult
@@ -15,6 +14,7 @@ from latentlang.lens import LensResult, explore
 from latentlang.models import HookedLM
 from latentlang.results import Result
 from latentlang.training import TrainingResult
+from tests.support import tiny
 
 FOLDER = Path(__file__).parent / "data" / "format1"
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 import torch
 
 import latentlang as ll
@@ -12,6 +11,7 @@ from latentlang.lens import logit_lens, multilingual_lens, train_tuned_lens
 from latentlang.lens.single_prompt import explore
 from latentlang.models import HookedLM
 from latentlang.tasks import as_task
+from tests.support import tiny
 
 LOOKS = {
     "logit_lens": lambda model, out: logit_lens(model, "translation", languages="ja"),

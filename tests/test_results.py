@@ -12,8 +12,6 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from children import REFUSED, Child, Inside
-from small_store import small_store
 
 from latentlang.errors import InputError
 from latentlang.geometry import PCAResult, pca
@@ -21,6 +19,8 @@ from latentlang.provenance import Provenance, _Fields
 from latentlang.results import Result
 from latentlang.storage.files import PARTIAL
 from latentlang.storage.lock import LOCK, FolderLock
+from tests.support.children import REFUSED, Child, Inside
+from tests.support.small_store import small_store
 
 
 @dataclass(frozen=True)

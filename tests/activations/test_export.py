@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from stores import numbers, table
 
 from latentlang.activations import ActivationStore, write_store
 from latentlang.errors import InputError
+from tests.support.stores import numbers, table
 
 LAYERS, POOLS = (0, 3, 7), ("mean", "last")
 

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from children import INTERRUPTED, REFUSED, Child, Inside
-from disks import mounted
-from stores import contents, hooked, reviews
 
 import latentlang as ll
 from latentlang.activations import ActivationStore, find_faults, writer
@@ -26,6 +23,9 @@ from latentlang.storage import files
 from latentlang.storage.files import PARTIAL
 from latentlang.storage.lock import LOCK
 from latentlang.tasks import Prompt
+from tests.support.children import INTERRUPTED, REFUSED, Child, Inside
+from tests.support.disks import mounted
+from tests.support.stores import contents, hooked, reviews
 
 Progress = Callable[[int, int], None]
 PROMPTS = reviews(30)

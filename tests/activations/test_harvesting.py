@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stores import contents, hooked, reviews
 
 import latentlang as ll
 from latentlang.activations import harvesting
@@ -22,6 +20,8 @@ from latentlang.models import HookedLM
 from latentlang.models.fingerprint import fingerprint
 from latentlang.storage.lock import LOCK
 from latentlang.tasks import Prompt
+from tests.support import tiny
+from tests.support.stores import contents, hooked, reviews
 
 POOLS = ("mean", "mean_no_bos", "question", "last")
 # Bytes of a prompt with all four layers of the tiny model under the default pools in float32.

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from stores import hooked, reviews
 
 import latentlang as ll
 from latentlang.activations import harvesting, writer
@@ -15,6 +14,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM
 from latentlang.storage.lock import LOCK, FolderLock
 from latentlang.tasks import Prompt
+from tests.support.stores import hooked, reviews
 
 # Bytes of a prompt with all four layers of the tiny model under the default pools in float32.
 ROW = 4 * 3 * 32 * 4

@@ -13,7 +13,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
-from stores import numbers, table
 
 import latentlang as ll
 from latentlang.activations import open_store, write_store
@@ -21,6 +20,7 @@ from latentlang.activations.manifest import MANIFEST
 from latentlang.activations.shards import Layout, map_rows, stored_dtype
 from latentlang.errors import InputError
 from latentlang.provenance import Provenance
+from tests.support.stores import numbers, table
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores import numbers, table
 
 from latentlang.activations import find_faults, open_store, write_store
 from latentlang.errors import InputError
+from tests.support.stores import numbers, table
 
 SECOND = "shard-00001.safetensors"
 

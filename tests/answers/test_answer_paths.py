@@ -1,11 +1,11 @@
 """How tokenizers write whole answers, and what ends them."""
 
 import pytest
-import tiny
-from answer_corpus import TASKS, trained
 
 from latentlang.answers import answer_paths, closing, token_bytes
 from latentlang.models import HookedLM
+from tests.support import tiny
+from tests.support.answer_corpus import TASKS, trained
 
 FAMILIES = ("mistral", "metaspace", "gemma", "gpt2", "qwen", "llama3", "unigram")
 

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from answer_corpus import LANGUAGES, MAKERS, SENTENCES, SENTIMENT, TASKS, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +34,7 @@ from latentlang.answers import (
     token_bytes,
 )
 from latentlang.errors import InputError
+from tests.support.answer_corpus import LANGUAGES, MAKERS, SENTENCES, SENTIMENT, TASKS, trained
 
 CUES = ('\nAnswer: "', '\n"', "\nAnswer: ", "\nAnswer:")
 CASES = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from answer_corpus import LANGUAGES, MAKERS, SENTIMENT, TASKS, trained
 
 from latentlang.answers import (
     POLICIES,
@@ -20,6 +19,7 @@ from latentlang.answers import (
     token_table,
 )
 from latentlang.errors import InputError
+from tests.support.answer_corpus import LANGUAGES, MAKERS, SENTIMENT, TASKS, trained
 
 CUE = '\nEmotion: "'
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from answer_corpus import LANGUAGES, SENTIMENT, TASKS, trained, wrapped
 from tokenizers import Tokenizer, decoders, models, normalizers
 
 from latentlang.answers import (
@@ -16,6 +15,7 @@ from latentlang.answers import (
     token_bytes,
 )
 from latentlang.errors import InputError
+from tests.support.answer_corpus import LANGUAGES, SENTIMENT, TASKS, trained, wrapped
 
 # Languages that share their first letters with English in both labels. The published script draws six of them;
 # de, fr, nl and pl, which the paper evaluates but the script does not draw, fare alike.

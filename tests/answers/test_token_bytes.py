@@ -8,8 +8,6 @@ import weakref
 
 import numpy as np
 import pytest
-import tiny
-from answer_corpus import LANGUAGES, MAKERS, SENTENCES, TASKS, trained, wrapped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -18,6 +16,8 @@ from transformers import PreTrainedTokenizer
 from latentlang.answers import TokenBytes, render_bytes, token_bytes
 from latentlang.answers.tokenbytes import NORMALIZATIONS, normalize
 from latentlang.errors import InputError, ModelError
+from tests.support import tiny
+from tests.support.answer_corpus import LANGUAGES, MAKERS, SENTENCES, TASKS, trained, wrapped
 
 FAMILY = {
     "mistral": "sentencepiece", "metaspace": "sentencepiece", "gemma": "sentencepiece", "gpt2": "byte-level",

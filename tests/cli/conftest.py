@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny
-from command_line import Outcome
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from latentlang.cli import main
 from latentlang.tasks.words import embedded_concepts
+from tests.support import tiny
+from tests.support.command_line import Outcome
 
 
 @pytest.fixture

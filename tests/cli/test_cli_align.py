@@ -1,11 +1,11 @@
 """`latentlang align`: from a store to tables and figures, without a model."""
 
 import pandas as pd
-import planted
 import pytest
 
 from latentlang.geometry import AlignmentResult, by_language, paper_table
 from latentlang.geometry.text import finding
+from tests.support import planted
 
 QUICK = ("--permutations", "39", "--resamples", "10")
 

@@ -4,10 +4,10 @@ import json
 import sys
 
 import pytest
-from command_line import process
 
 from latentlang.comparison import ComparisonResult
 from latentlang.training import train
+from tests.support.command_line import process
 
 SMALL = ("--lang", "ja,hi", "--items", "10", "--measures", "cka")
 

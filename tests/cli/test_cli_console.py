@@ -3,11 +3,11 @@
 import json
 
 import pytest
-import small_store
 from rich.table import Table
 from rich.text import Text
 
 from latentlang.cli.console import echo_json, note, output
+from tests.support import small_store
 
 ODD = "a\x1b[2Jb\x07c\x9b31md\re\u202ef\udce9"
 SHOWN = "a\\x1b[2Jb\\x07c\\x9b31md\\re\\u202ef\\udce9"

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from command_line import ROOT, environment, process
 
 import latentlang
+from tests.support.command_line import ROOT, environment, process
 
 HEAVY = {"torch", "transformers", "pandas", "plotly", "pyarrow", "numpy"}
 

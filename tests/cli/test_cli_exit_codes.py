@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import process
 
 from latentlang.cli.exit_codes import CommandInterrupt, guarded
 from latentlang.errors import InputError
+from tests.support.command_line import process
 
 
 def _refused(outcome, *parts: str) -> str:

@@ -7,11 +7,11 @@ import pandas as pd
 import peft
 import pytest
 import torch
-from command_line import process
 from transformers import AutoModelForCausalLM
 
 import latentlang as ll
 from latentlang.lens import LensResult
+from tests.support.command_line import process
 
 WRITTEN = ["lens.html", "metadata.json", "result.parquet"]
 

@@ -6,13 +6,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from command_line import process
-from small_store import small_store, spectral
 
 from latentlang.activations import open_store
 from latentlang.figures import image
 from latentlang.geometry import PCAResult, pca
 from latentlang.installing import install_command
+from tests.support.command_line import process
+from tests.support.small_store import small_store, spectral
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_experiments import write_suite
 
 from latentlang.installing import install_command
+from tests.support.small_experiments import write_suite
 
 QUICK = ("--set", "steps=1", "--set", "per_pair=40", "--format", "html")
 

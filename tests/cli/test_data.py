@@ -7,12 +7,12 @@ import shlex
 import sys
 
 import pytest
-from published_files import content, serving, small_set
 
 from latentlang.downloads import catalogue, download
 from latentlang.installing import install_command
 from latentlang.tasks import task
 from latentlang.training import read_pairs
+from tests.support.published_files import content, serving, small_set
 
 
 @pytest.fixture

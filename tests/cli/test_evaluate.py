@@ -7,8 +7,6 @@ import re
 import pandas as pd
 import peft
 import pytest
-from command_line import process
-from evaluated import before_and_after, evaluated
 from rich.cells import cell_len
 from rich.console import Console
 from transformers import AutoModelForCausalLM
@@ -18,6 +16,8 @@ from latentlang.cli.evaluation_table import evaluation_lines
 from latentlang.evaluation import EvaluationResult, compare_evaluations
 from latentlang.provenance import Provenance
 from latentlang.training import TrainingResult
+from tests.support.command_line import process
+from tests.support.evaluated import before_and_after, evaluated
 
 WRITTEN = ["accuracy.html", "metadata.json", "result.parquet"]
 # peft still asks transformers by an attribute it has renamed.

@@ -7,12 +7,12 @@ import re
 
 import pytest
 import torch
-from command_line import process
 
 import latentlang as ll
 from latentlang.activations import harvesting
 from latentlang.cli import options
 from latentlang.errors import InputError
+from tests.support.command_line import process
 
 QUICK = ("harvest", "--items", "3", "--out", "store")
 

@@ -16,9 +16,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from children import Child, Inside
-from command_line import Outcome
-from small_store import small_store, spectral
 
 import latentlang.activations
 import latentlang.answers
@@ -33,6 +30,9 @@ from latentlang.geometry import PCAResult
 from latentlang.lens import LensResult, MultilingualLensResult, TunedLens
 from latentlang.storage.files import PARTIAL
 from latentlang.storage.lock import LOCK, FolderLock
+from tests.support.children import Child, Inside
+from tests.support.command_line import Outcome
+from tests.support.small_store import small_store, spectral
 
 Run = Callable[..., Outcome]
 LENS = ("lens", "--lang", "ja", "--items", "2")

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
-import small_store
-from command_line import ROOT, environment
 from typer.models import OptionInfo
 
 from latentlang import cli
+from tests.support import small_store
+from tests.support.command_line import ROOT, environment
 
 pytestmark = pytest.mark.slow
 

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import process
 from rich.console import Console
 
 import latentlang as ll
 from latentlang.cli.loss_display import LossDisplay, loss_chart
 from latentlang.training import TrainingProgress, TrainingResult, is_identity, read_pairs, recipe
+from tests.support.command_line import process
 
 QUICK = ("--per-pair", 12, "--steps", 2, "--batch", 4, "--set", "validation=0.25", "--set", "evaluations=1")
 WRITTEN = (

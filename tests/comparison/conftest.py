@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
-from before_after import SMALL
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -15,6 +13,8 @@ from transformers import PreTrainedTokenizerFast
 from latentlang.comparison import ComparisonResult, compare
 from latentlang.models import load
 from latentlang.tasks import task
+from tests.support import tiny
+from tests.support.before_after import SMALL
 
 
 def _byte_level() -> PreTrainedTokenizerFast:

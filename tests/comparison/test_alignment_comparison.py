@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from planted import store
 
 from latentlang.comparison import AlignmentComparison, compare_alignment
 from latentlang.errors import InputError
 from latentlang.geometry import alignment
+from tests.support.planted import store
 
 CODES = ("en", "de", "ja", "hi")
 

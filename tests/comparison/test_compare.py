@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from before_after import SMALL
 
 from latentlang.comparison import ComparisonResult, compare
 from latentlang.errors import InputError, ModelError
@@ -21,6 +20,7 @@ from latentlang.storage.lock import FolderLock
 from latentlang.storage.step_cache import STEP_FILE, finished_steps
 from latentlang.tasks import task
 from latentlang.training import train
+from tests.support.before_after import SMALL
 
 STEPS = [
     "alignment", "evaluation/base", "evaluation/tuned", "harvest/base", "harvest/tuned", "lens/base", "lens/tuned",

@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 
 import pytest
-from before_after import CODES, whole
 from plotly.offline import get_plotlyjs
 
 from latentlang.comparison import ComparisonResult
@@ -12,6 +11,7 @@ from latentlang.comparison.report import comparison_document
 from latentlang.comparison.text import sentences, verdict, words_of
 from latentlang.figures.document import Details, Figure, Table
 from latentlang.text import signed, unsigned
+from tests.support.before_after import CODES, whole
 
 BAD = "<script>alert(1)</script>"
 

@@ -2,7 +2,6 @@
 
 import pandas as pd
 import pytest
-from before_after import whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from latentlang.comparison.change_table import COLUMNS
 from latentlang.comparison.text import HEADLINE, findings, method, verdict, who, words_of
 from latentlang.provenance import Provenance
 from latentlang.text import signed, unsigned
+from tests.support.before_after import whole
 
 
 def _row(

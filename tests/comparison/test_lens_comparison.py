@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from before_after import CODES, ITEMS, LAYERS, lens, lenses
 
 from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError
+from tests.support.before_after import CODES, ITEMS, LAYERS, lens, lenses
 
 
 def _reading(result, code, curve, layer):

@@ -5,8 +5,9 @@ import json
 import re
 
 import pytest
-from before_after import whole
-from chromium import open_page
+
+from tests.support.before_after import whole
+from tests.support.chromium import open_page
 
 pytestmark = pytest.mark.browser
 

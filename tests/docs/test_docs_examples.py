@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import typer
-from doc_pages import PAGES, ROOT, Block, blocks, commands, spans
 
 from latentlang.cli import app, main
 from latentlang.languages import languages
 from latentlang.models.registry import REGISTRY
 from latentlang.tasks import TASKS
 from latentlang.training import recipe
+from tests.support.doc_pages import PAGES, ROOT, Block, blocks, commands, spans
 
 ALL_BLOCKS = [block for page in PAGES for block in blocks(page)]
 SHELL = [block for block in ALL_BLOCKS if block.language == "sh"]

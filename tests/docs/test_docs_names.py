@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doc_pages import FOLDERS, PACKAGE, PAGES, ROOT, SOURCES, comments, docstrings, spans, tree
+
+from tests.support.doc_pages import FOLDERS, PACKAGE, PAGES, ROOT, SOURCES, comments, docstrings, spans, tree
 
 _PATH = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)}|figures)/[\w./-]*\w")
 _FILE = re.compile(r"(?<![\w./*-])[\w./-]*\w\.(?:py|md)\b")

@@ -12,10 +12,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from chromium import open_page
-from doc_pages import ROOT
 
 from latentlang.geometry.measure_registry import registered
+from tests.support.chromium import open_page
+from tests.support.doc_pages import ROOT
 
 _RESOURCES = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 

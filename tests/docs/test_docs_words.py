@@ -7,7 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pytest
-from doc_pages import PACKAGE, PAGES, ROOT, comments, docstrings
+
+from tests.support.doc_pages import PACKAGE, PAGES, ROOT, comments, docstrings
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
 _ROW = re.compile(

@@ -13,8 +13,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from children import Child, Inside
-from published_files import COMMIT, ITEMS, content, script, serving, small_set
 
 from latentlang.downloads import catalogue, download
 from latentlang.downloads.fetch import default_folder
@@ -24,6 +22,8 @@ from latentlang.storage.lock import FolderLock
 from latentlang.tasks import task
 from latentlang.tasks.labels import SENTIMENT
 from latentlang.training import read_pairs
+from tests.support.children import Child, Inside
+from tests.support.published_files import COMMIT, ITEMS, content, script, serving, small_set
 
 SENTIMENT_JA = "data/ap_emotion/emotion_ja36_test.json"
 

@@ -5,12 +5,12 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from published_files import CODES, block, script
 
 from latentlang.downloads import script_blocks
 from latentlang.errors import InputError
 from latentlang.tasks.few_shot import parse_item_format
 from latentlang.tasks.labels import NLI, SENTIMENT, wording
+from tests.support.published_files import CODES, block, script
 
 
 @pytest.mark.parametrize("kind", [SENTIMENT, NLI])

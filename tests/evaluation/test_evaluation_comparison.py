@@ -6,7 +6,6 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from evaluated import before_and_after, evaluated, pattern
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from latentlang.evaluation import (
     mcnemar_exact,
     paired_difference,
 )
+from tests.support.evaluated import before_and_after, evaluated, pattern
 
 CELLS = {"de": (30, 25, 2, 3), "fr": (40, 3, 4, 13), "th": (10, 0, 20, 30)}
 

@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 import peft
 import pytest
-import tiny
 import torch
-from paper_folder import FORMATS, write_json, write_task
 
 import latentlang as ll
 from latentlang.errors import InputError, ModelError
@@ -19,6 +17,8 @@ from latentlang.lens import logit_lens
 from latentlang.models import HookedLM
 from latentlang.stats.intervals import wilson
 from latentlang.tasks.labels import KINDS, published_words, words
+from tests.support import tiny
+from tests.support.paper_folder import FORMATS, write_json, write_task
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 TASKS = ("sentiment", "nli", "paraphrase")

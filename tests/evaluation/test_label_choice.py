@@ -4,15 +4,15 @@ import random
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from answer_corpus import trained
 
 import latentlang as ll
 from latentlang.answers import answer_paths, published_set, token_bytes
 from latentlang.errors import InputError
 from latentlang.evaluation.scoring import FirstTokens, WholeAnswers, first_tokens, published, whole_answers
 from latentlang.models import HookedLM
+from tests.support import tiny
+from tests.support.answer_corpus import trained
 
 CUE = '\nEmotion: "'
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import tiny
 
 import latentlang as ll
 from latentlang.evaluation import evaluate
 from latentlang.models import HookedLM
+from tests.support import tiny
 
 pytest.importorskip("lm_eval", reason="lm-eval is optional: pip install 'latentlang[eval]'")
 pytestmark = pytest.mark.filterwarnings("ignore")

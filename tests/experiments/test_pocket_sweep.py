@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from killed import assert_all_end, wait_for_files
 
 from experiments.pocket import seeds, sweep
 from experiments.pocket.criteria import tokens_of
 from latentlang.errors import InputError
 from latentlang.storage.lock import FolderLock
 from latentlang.workers import wait_for_workers
+from tests.support.killed import assert_all_end, wait_for_files
 
 
 def _row(job):

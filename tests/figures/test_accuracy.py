@@ -9,13 +9,13 @@ from itertools import pairwise
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from chromium import open_page
-from evaluated import before_and_after, evaluated
 
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationResult, compare_evaluations
 from latentlang.figures import accuracy_figure, write_html
 from latentlang.languages import GROUPS, language
+from tests.support.chromium import open_page
+from tests.support.evaluated import before_and_after, evaluated
 
 CELLS = {"de": (30, 25, 2, 3), "zh": (40, 3, 4, 13), "th": (10, 0, 20, 30)}
 BASE = {code: [n % 3 > 0 for n in range(12)] for code in ("de", "zh", "th")}

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from alignment_standin import alignment_result, without
 
 from latentlang.errors import InputError
 from latentlang.figures import write_html
@@ -10,6 +9,7 @@ from latentlang.figures.alignment import alignment_heatmap
 from latentlang.figures.alignment_curves import MOST_PANELS, alignment_curves
 from latentlang.figures.alignment_tables import alignment_table
 from latentlang.geometry import AlignmentResult
+from tests.support.alignment_standin import alignment_result, without
 
 
 def _maps(figure):

@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from alignment_standin import alignment_result
-from lens_standin import lens_result
 
 import latentlang
 from latentlang.figures import lens_figure
 from latentlang.figures.alignment import alignment_heatmap
+from tests.support.alignment_standin import alignment_result
+from tests.support.lens_standin import lens_result
 
 ROOT = Path(latentlang.__file__).parent
 # On a dark page figures are inverted: what was dark is light there.

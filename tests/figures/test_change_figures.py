@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from before_after import CODES, LAYERS, lens, lenses, whole
 
 from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError
 from latentlang.figures.change_map import ChangeMap, change_figure, comparison_maps, lens_map
 from latentlang.figures.lens_change import lens_change_figure, lens_differences_figure
+from tests.support.before_after import CODES, LAYERS, lens, lenses, whole
 
 BAD = "<b>x</b><script>alert(1)</script>"
 

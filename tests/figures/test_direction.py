@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from alignment_standin import alignment_result
-from evaluated import evaluated
-from lens_standin import lens_result
 from plotly.utils import PlotlyJSONEncoder
 
 from latentlang.figures import write_html
 from latentlang.figures.document import Cell, Document, Section, Table, Text, write_document
+from tests.support.alignment_standin import alignment_result
+from tests.support.evaluated import evaluated
+from tests.support.lens_standin import lens_result
 
 TURNED = "model\u202eexe.gnp\u2066x\u200f"
 CONTROLS = set(

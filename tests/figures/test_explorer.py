@@ -3,11 +3,11 @@ import itertools
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-import tiny
 
 from latentlang.figures import explorer_figure, write_html
 from latentlang.lens import explore
 from latentlang.models import HookedLM
+from tests.support import tiny
 
 TEXT = 'Français: "fleur" - 中文: "'
 

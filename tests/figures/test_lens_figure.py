@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from lens_standin import lens_result
 
 from latentlang.errors import InputError
 from latentlang.figures import lens_figure
 from latentlang.figures.layout import ceiling, layer_ticks, step
 from latentlang.languages import GROUPS, language
 from latentlang.lens.result import LensResult
+from tests.support.lens_standin import lens_result
 
 MISSING = "no token begins only this language's answer"
 

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from chromium import open_page
 
 from latentlang.errors import InputError
 from latentlang.figures import write_html
 from latentlang.figures.loss import loss_figure
 from latentlang.provenance import Provenance
 from latentlang.training import TrainingResult, recipe
+from tests.support.chromium import open_page
 
 BEST = 20
 

@@ -12,12 +12,6 @@ import numpy as np
 import pandas as pd
 import plotly.io
 import pytest
-import tiny
-from alignment_standin import alignment_result
-from before_after import whole
-from chromium import open_page
-from evaluated import evaluated
-from lens_standin import lens_result
 
 from latentlang.errors import InputError
 from latentlang.figures.notebook import MOST_ROWS, card, small_table
@@ -27,6 +21,12 @@ from latentlang.provenance import Provenance
 from latentlang.results import Displayed, Result
 from latentlang.tasks import task
 from latentlang.training import TrainingResult, recipe
+from tests.support import tiny
+from tests.support.alignment_standin import alignment_result
+from tests.support.before_after import whole
+from tests.support.chromium import open_page
+from tests.support.evaluated import evaluated
+from tests.support.lens_standin import lens_result
 
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<script>alert('x')</script>"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
-from lens_standin import lens_result
 from plotly.offline import get_plotlyjs
 
 from latentlang.errors import InputError
 from latentlang.figures import lens_figure, write_html
+from tests.support.lens_standin import lens_result
 
 BAD = "<script>alert(1)</script>"
 

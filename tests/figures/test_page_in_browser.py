@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 
 import pytest
-from chromium import open_page
-from lens_standin import lens_result
 
 from latentlang.figures import lens_figure, write_html
 from latentlang.languages import GROUPS, language
+from tests.support.chromium import open_page
+from tests.support.lens_standin import lens_result
 
 pytestmark = pytest.mark.browser
 

@@ -14,11 +14,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 import torch
-from chromium import open_page
 from hypothesis import given
 from hypothesis import strategies as st
-from small_store import small_store, spectral
-from test_style import lightness
 
 from latentlang.errors import InputError
 from latentlang.figures import write_html
@@ -34,6 +31,9 @@ from latentlang.figures.scatter import (
     span,
 )
 from latentlang.geometry import PCAResult, compare_pca, pca
+from tests.support.chromium import open_page
+from tests.support.colours import lightness
+from tests.support.small_store import small_store, spectral
 
 CODES = ("en", "ja", "hi", "ar")
 BAD = "<script>console.error('pwned')</script><img src=x onerror=console.error('pwned')> %{x}"

@@ -12,16 +12,7 @@ from latentlang.figures import style
 from latentlang.figures.layout import columns_for, grid
 from latentlang.figures.lens_curves import STYLES, legend_columns
 from latentlang.lens.result import CURVES
-
-
-def lightness(colour: str) -> float:
-    """CIE L* of ``#RRGGBB``, 0 to 100."""
-    linear = [
-        v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
-        for v in (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    ]
-    y = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return 116 * y ** (1 / 3) - 16 if y > 0.008856 else 903.3 * y
+from tests.support.colours import lightness
 
 
 def test_every_curve_of_a_result_has_a_style_of_its_own() -> None:

@@ -7,7 +7,6 @@ so it is the reference here and no dependency of the package.
 import numpy as np
 import pytest
 import torch
-from small_store import small_store, spectral
 
 from latentlang.geometry import neighbour_overlap, pca, procrustes_distance, svcca, translation_retrieval
 from latentlang.geometry.confounds import length_columns
@@ -15,6 +14,7 @@ from latentlang.geometry.features import Features, Pairs
 from latentlang.geometry.measures import partial_pearson
 from latentlang.geometry.neighbours import neighbours_of
 from latentlang.geometry.subspaces import directions_of
+from tests.support.small_store import small_store, spectral
 
 pytest.importorskip("sklearn")
 

@@ -4,11 +4,8 @@ import sys
 
 import numpy as np
 import pandas as pd
-import planted
 import pytest
-import slow_measures as slow
 import torch
-from small_store import small_store, spectral
 
 import latentlang as ll
 from latentlang.activations import write_store
@@ -16,6 +13,9 @@ from latentlang.errors import InputError
 from latentlang.geometry import AlignmentResult, alignment, pca
 from latentlang.geometry.alignment_result import COLUMNS
 from latentlang.geometry.measures import linear_cka
+from tests.support import planted
+from tests.support import slow_measures as slow
+from tests.support.small_store import small_store, spectral
 
 ALL = (
     "pearson_pc1", "pearson_pc2", "pearson_pc3", "cka", "svcca", "procrustes", "mutual_knn", "retrieval_ab",

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pandas as pd
-import planted
 import pytest
 
 from latentlang.errors import InputError
 from latentlang.geometry import alignment, by_language, paper_table
+from tests.support import planted
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """The sentence about a result says what its numbers say."""
 
 import numpy as np
-import planted
 import pytest
 
 from latentlang.geometry import AlignmentResult, alignment
 from latentlang.geometry.text import finding, peaks
+from tests.support import planted
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pandas as pd
-import planted
 import pytest
 import torch
 
@@ -31,6 +30,7 @@ from latentlang.geometry.measure_registry import (
     with_current_names,
 )
 from latentlang.geometry.measures import each_pair
+from tests.support import planted
 
 QUICK = {"permutations": 39, "resamples": 10, "pools": "mean"}
 

@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-import slow_measures as slow
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +28,7 @@ from latentlang.geometry.neighbours import (
 )
 from latentlang.geometry.resampling import draw
 from latentlang.geometry.subspaces import directions_of, procrustes_distance, spectral, svcca
+from tests.support import slow_measures as slow
 
 ITEMS, WIDTH = 44, 9
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import slow_measures as slow
 import torch
 
 from latentlang.geometry.features import Features, Pairs
@@ -14,6 +13,7 @@ from latentlang.geometry.neighbours import (
     translation_retrieval,
 )
 from latentlang.geometry.resampling import draw
+from tests.support import slow_measures as slow
 
 
 def _ordered(similar, k, rng):

@@ -16,7 +16,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from small_store import prompts, small_store, spectral
 
 import latentlang as ll
 from latentlang.errors import InputError
@@ -26,6 +25,7 @@ from latentlang.geometry.pca_fit import METHODS, fit, project
 from latentlang.geometry.pca_result import COLUMNS
 from latentlang.geometry.selection import chosen_layers, chosen_pivot
 from latentlang.languages import GROUPS
+from tests.support.small_store import prompts, small_store, spectral
 
 
 def by_svd(rows: torch.Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:

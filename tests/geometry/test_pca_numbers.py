@@ -8,11 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_store import spectral
 
 from latentlang.geometry.basis import oriented
 from latentlang.geometry.eigen import leading, search, worth_searching
 from latentlang.geometry.pca_fit import Moments, products
+from tests.support.small_store import spectral
 
 
 @given(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from answer_corpus import trained
 
 import latentlang as ll
 from latentlang.lens import logit_lens
 from latentlang.models import HookedLM
+from tests.support import tiny
+from tests.support.answer_corpus import trained
 
 # Of these, Icelandic loses its negatives to English, and German both labels of sentiment.
 ASKED = ("ja", "is", "de", "en")

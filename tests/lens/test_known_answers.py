@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from known import ASKED, LANGUAGES, Known, written
 
 from latentlang.errors import InputError
 from latentlang.lens import explore, logit_lens, multilingual_lens
 from latentlang.lens.text import reading
 from latentlang.models import score_answers
 from latentlang.tasks import Concept
+from tests.support.known import ASKED, LANGUAGES, Known, written
 
 PATHS = [
     {2: "en", 5: ASKED},

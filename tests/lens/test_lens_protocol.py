@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
 import latentlang as ll
@@ -16,6 +15,7 @@ from latentlang.lens import LogitLens, TunedLens, divergence, explore, logit_len
 from latentlang.lens.tuned import as_lens, unembedding_hash
 from latentlang.models import HookedLM, TokenSets, read_out, score_answers
 from latentlang.widgets.prompt_session import LensPass
+from tests.support import tiny
 
 
 @dataclass(frozen=True, eq=False)

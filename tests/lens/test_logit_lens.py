@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 import torch
 
 import latentlang as ll
@@ -15,6 +14,7 @@ from latentlang.answers import answer_sets, published_sets, token_bytes
 from latentlang.errors import InputError
 from latentlang.lens import LensResult, logit_lens
 from latentlang.models import HookedLM
+from tests.support import tiny
 
 
 @pytest.fixture(scope="module", params=["mistral", "qwen2"])

@@ -6,11 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known import ASKED, LANGUAGES, written
 
 import latentlang as ll
 from latentlang.answers import answer_sets, token_bytes
@@ -23,6 +21,8 @@ from latentlang.models import HookedLM
 from latentlang.provenance import Provenance
 from latentlang.tasks import Concept
 from latentlang.tasks.words import WordTask, embedded_concepts
+from tests.support import tiny
+from tests.support.known import ASKED, LANGUAGES, written
 
 ANSWER_LANGUAGES = ("en", "de", "ru", "hi")
 

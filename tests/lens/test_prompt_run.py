@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import tiny
 
 import latentlang as ll
 from latentlang.lens import LensResult, logit_lens, multilingual_lens
@@ -14,6 +13,7 @@ from latentlang.lens.logit import PairLensPass, prompts_of
 from latentlang.lens.multilingual import MultilingualLensPass, MultilingualLensResult
 from latentlang.lens.prompt_run import run_passes
 from latentlang.models import HookedLM
+from tests.support import tiny
 
 
 @pytest.fixture(scope="module")

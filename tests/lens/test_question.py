@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-import tiny
-from answer_corpus import trained
 
 from latentlang.answers import TokenBytes, answer_sets, token_bytes
 from latentlang.errors import InputError
@@ -16,6 +14,8 @@ from latentlang.lens.question import beginnings, stands_in, word_starts
 from latentlang.models import HookedLM, read_out
 from latentlang.models.readout import TokenSets
 from latentlang.tasks import Prompt, Task, task
+from tests.support import tiny
+from tests.support.answer_corpus import trained
 
 
 def test_a_word_begins_after_what_is_no_letter_and_anywhere_where_no_spaces_are_written():

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-import tiny
-from answer_corpus import trained
-from known import ASKED, written
 
 import latentlang as ll
 from latentlang.lens import logit_lens
 from latentlang.lens.answer_curves import MOST_NULLS
 from latentlang.models import HookedLM, score_answers
 from latentlang.tasks import Concept
+from tests.support import tiny
+from tests.support.answer_corpus import trained
+from tests.support.known import ASKED, written
 
 PAPER20 = ll.languages.GROUPS["paper20"]
 

@@ -5,7 +5,6 @@ from importlib import import_module
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 import torch
 
 from latentlang.answers import token_bytes
@@ -13,6 +12,7 @@ from latentlang.errors import InputError
 from latentlang.lens import ExplorerResult, explore
 from latentlang.lens.single_prompt import EXPLORER_COLUMNS
 from latentlang.models import HookedLM
+from tests.support import tiny
 
 PROMPT = 'Kritik: "fleur" - 中文: "'
 

@@ -1,13 +1,13 @@
 from dataclasses import replace
 
 import pytest
-import tiny
 import torch
 
 import latentlang as ll
 from latentlang.errors import InputError, ModelError
 from latentlang.lens.tuned import TunedLens, divergence, train_tuned_lens, unembedding_hash
 from latentlang.models import HookedLM
+from tests.support import tiny
 
 TEXTS = [
     "The film is good.",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
-import tiny
 import torch
 
 from latentlang.errors import ModelError
@@ -17,6 +16,7 @@ from latentlang.models import HookedLM, load
 from latentlang.models.adapter_loading import other_base
 from latentlang.models.adapters import _UNREADABLE, kind_of
 from latentlang.models.doctor import check_up
+from tests.support import tiny
 
 peft = pytest.importorskip("peft")
 from safetensors.torch import load_file, save_file  # noqa: E402

@@ -7,10 +7,8 @@ import re
 from typing import Any
 
 import pytest
-import tiny
 import torch
 import transformers as hf
-from test_exactness import state
 from torch import nn
 
 from latentlang.errors import ModelError
@@ -18,6 +16,8 @@ from latentlang.installing import install_command
 from latentlang.models import HookedLM
 from latentlang.models.anatomy import find_layers
 from latentlang.models.bridge import twin
+from tests.support import tiny
+from tests.support.forward_reference import state
 
 
 def test_the_tail_is_what_runs_between_the_last_block_and_the_head() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import architectures
 import pytest
 import torch
-from test_exactness import draw
 
 from latentlang.errors import ModelError
 from latentlang.models import HookedLM
+from tests.support import architectures
+from tests.support.forward_reference import draw
 
 # Those that the options of `architectures` do not make small, or that need more than options.
 UNBUILT = frozenset({

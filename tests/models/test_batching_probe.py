@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
 import transformers as hf
-from test_exactness import draw, reference
-from test_prefix_sharing import tokens_run
 
 import latentlang as ll
 from latentlang.errors import ModelError
 from latentlang.lens import explore
 from latentlang.models import HookedLM, score_answers
 from latentlang.models.batching_probe import BatchingProbe
+from tests.support import tiny
+from tests.support.forward_reference import draw, reference, tokens_run
 
 
 def own_logits(model: Any, prompts: list[list[int]]) -> torch.Tensor:

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from latentlang.errors import InputError
 from latentlang.models import HookedLM, readout
 from latentlang.models.readout import TokenSets, read_out
+from tests.support import tiny
 
 NOTHING = TokenSets([])
 

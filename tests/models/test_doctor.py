@@ -1,9 +1,9 @@
 import pytest
-import tiny
 import torch
 
 from latentlang.models import HookedLM
 from latentlang.models.doctor import check_up
+from tests.support import tiny
 
 
 @pytest.mark.parametrize(

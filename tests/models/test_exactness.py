@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import tiny
 import torch
 
 from latentlang.models import HookedLM
 from latentlang.models.anatomy import accepts
+from tests.support import tiny
+from tests.support.forward_reference import draw, reference, state
 
 # fp32: rounding of another batch shape. bf16 has 8 bits: 2^-8 = 4e-3 a step, a few steps through the blocks.
 LOGITS = {torch.float32: 2e-6, torch.bfloat16: 1e-2}
@@ -24,43 +25,12 @@ CASES = [
 ]
 
 
-def draw(*lengths: int, seed: int = 1) -> list[list[int]]:
-    """Prompts of random tokens."""
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randint(3, tiny.VOCAB, (length,), generator=generator).tolist() for length in lengths]
-
-
-def reference(model: Any, ids: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """By the model itself: sites ``[layer, position, d]`` of all layers but the last, the last one's after the
-    final norm ``[position, d]`` (that is what transformers gives), and the last position's logits ``[vocab]``.
-    """
-    with torch.no_grad():
-        output = model(torch.tensor([ids]), output_hidden_states=True, use_cache=False)
-    *sites, normed = (hidden[0] for hidden in output.hidden_states)
-    return torch.stack(sites), normed, output.logits[0, -1].float()
-
-
 def assert_close(
     ours: torch.Tensor, own: torch.Tensor, allowed: float, *, scale: float | None = None
 ) -> None:
     scale = float(own.float().abs().max()) if scale is None else scale
     assert ours.shape == own.shape
     assert float((ours.float() - own.float()).abs().max()) <= allowed * scale
-
-
-def state(model: Any) -> dict[str, Any]:
-    """Everything about a model that reading must not change."""
-    return {
-        "weights": {key: (value.data_ptr(), value._version) for key, value in model.state_dict().items()},
-        "buffers": {key: (id(value), value._version) for key, value in model.named_buffers()},
-        "gradients": {
-            key: (value.requires_grad, value.grad is None) for key, value in model.named_parameters()
-        },
-        "modules": [(name, type(module), module.training) for name, module in model.named_modules()],
-        "hooks": [(len(module._forward_hooks), len(module._forward_pre_hooks)) for module in model.modules()],
-        "attention": model.config._attn_implementation,
-        "config": model.config.to_dict(),
-    }
 
 
 @pytest.mark.parametrize(("architecture", "dtype", "tied"), CASES)

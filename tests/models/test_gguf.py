@@ -27,8 +27,6 @@ if find_spec("gguf") is None:
     pytest.skip("the gguf package is not installed", allow_module_level=True)
 
 import gguf
-import gguf_files
-from disks import mounted
 
 from latentlang.errors import ModelError
 from latentlang.figures.header import made_with
@@ -41,6 +39,8 @@ from latentlang.models.doctor import check_up
 from latentlang.models.fingerprint import cached_commit
 from latentlang.models.gguf_header import read_header
 from latentlang.storage.files import file_sha256
+from tests.support import gguf_files
+from tests.support.disks import mounted
 
 TEXTS = ["Review: good.\nEmotion: 12", "the cat  sat on the mat", "नमस्ते über été", "a"]
 

@@ -8,9 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import architectures
 import pytest
-import tiny
 import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
@@ -18,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from latentlang.errors import InputError, ModelError
 from latentlang.models import REGISTRY, HookedLM, cached_bytes, hub, load, resolve
 from latentlang.models.fingerprint import checkpoint_fingerprint
+from tests.support import architectures, tiny
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import tiny
 import torch
-from test_exactness import draw
 
 from latentlang.errors import ModelError
 from latentlang.models import HookedLM
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.tasks.base import Prompt
+from tests.support import tiny
+from tests.support.forward_reference import draw
 
 BLOCK = "Review: a wonderful film.\nEmotion: positive\n" * 3
 QUESTIONS = ("Review: I hate it", "評価：素晴らしい", "Review: I love this film and its music", "Review:")

@@ -6,14 +6,14 @@ import logging
 from itertools import combinations
 
 import pytest
-import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_exactness import draw
 
 from latentlang.models import HookedLM, forward
 from latentlang.models.prefix_cache import Group, group_prompts
+from tests.support import tiny
+from tests.support.forward_reference import draw, tokens_run
 
 BLOCK, LENGTHS = 40, (6, 1, 11, 4)
 
@@ -21,14 +21,6 @@ BLOCK, LENGTHS = 40, (6, 1, 11, 4)
 def shared_prompts(seed: int = 2) -> list[list[int]]:
     block, *rests = draw(BLOCK, *LENGTHS, seed=seed)
     return [block + rest for rest in rests]
-
-
-def tokens_run(lm: HookedLM) -> list[int]:
-    """Tokens of each forward from now on."""
-    seen: list[int] = []
-    embeddings = lm.model.get_input_embeddings()
-    embeddings.register_forward_pre_hook(lambda _module, args: seen.append(args[0].numel()))
-    return seen
 
 
 @pytest.mark.parametrize("architecture", tiny.CONFIGS)

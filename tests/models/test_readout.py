@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
 from latentlang.models import HookedLM, readout
 from latentlang.models.readout import TokenSets, read_out
+from tests.support import tiny
 
 
 @pytest.fixture(scope="module")

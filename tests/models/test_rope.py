@@ -1,12 +1,12 @@
 """Models whose rotary frequencies depend on the length of the forward: what runs together must not change a reading."""
 
 import pytest
-import tiny
 import torch
 import transformers as hf
 
 from latentlang.models import HookedLM
 from latentlang.models.forward import short_length
+from tests.support import tiny
 
 LIMIT = 24
 _LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [6.0] * 4}

@@ -4,9 +4,7 @@ from unicodedata import category
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from answer_corpus import SENTIMENT, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -17,6 +15,8 @@ from latentlang.answers import answer_paths, token_bytes
 from latentlang.errors import InputError
 from latentlang.lens import logit_lens
 from latentlang.models import HookedLM, score_answers
+from tests.support import tiny
+from tests.support.answer_corpus import SENTIMENT, trained
 
 
 def _lm(tokenizer, architecture="mistral", **changes):

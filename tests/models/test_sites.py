@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import tiny
 import torch
-from test_exactness import draw, reference
 
 from latentlang.errors import ModelError
 from latentlang.models import HookedLM
 from latentlang.tasks.base import Prompt
+from tests.support import tiny
+from tests.support.forward_reference import draw, reference
 
 PARALLEL = {"gpt-neox", "falcon", "cohere", "cohere2"}
 INSIDE = ("resid", "attn_out", "mlp_out")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from latentlang.errors import ModelError
 from latentlang.models import load, load_tokenizer
 from latentlang.models.tokenizer_loading import load_tokenizer_of
+from tests.support import tiny
 
 TEXTS = [
     "a\n\nb\n\n\nc",

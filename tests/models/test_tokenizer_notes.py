@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import torch
 
 import latentlang as ll
@@ -16,6 +15,7 @@ from latentlang.evaluation import evaluate
 from latentlang.lens import explore, logit_lens, multilingual_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.doctor import check_up
+from tests.support import tiny
 
 
 def needs_beginning() -> Any:

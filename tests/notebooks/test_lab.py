@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from devtools import Page, chromium
-from lab import ROOT, jupyter_lab
+
+from tests.support.devtools import Page, chromium
+from tests.support.lab import ROOT, jupyter_lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import tiny
-from small_experiments import write_suite
 
 from latentlang.models import load
+from tests.support import tiny
+from tests.support.small_experiments import write_suite
 
 
 @pytest.fixture(scope="session")

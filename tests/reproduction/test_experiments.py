@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_experiments import SPONTANEOUS, write_suite
 
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS
 from latentlang.reproduction import PUBLISHED_TABLES, load_suite, published
 from latentlang.reproduction.experiments import Experiment, Size, experiments_folder
 from latentlang.training import recipe
+from tests.support.small_experiments import SPONTANEOUS, write_suite
 
 TABLES = [
     name

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from killed import assert_all_end, children_of, wait_for_files
-from small_experiments import SPONTANEOUS, write_suite
 
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationResult
@@ -25,6 +23,8 @@ from latentlang.reproduction import pages as pages_module
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.step_cache import finished_steps
 from latentlang.workers import wait_for_workers
+from tests.support.killed import assert_all_end, children_of, wait_for_files
+from tests.support.small_experiments import SPONTANEOUS, write_suite
 
 QUICK = {"overrides": {"steps": 2, "per_pair": 40}}
 FILES = {

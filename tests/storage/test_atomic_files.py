@@ -15,8 +15,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from children import REFUSED, Child, Inside
-from disks import mounted
 from safetensors.torch import save_file
 
 from latentlang.errors import InputError
@@ -33,6 +31,8 @@ from latentlang.storage.files import (
     write_table,
     write_text,
 )
+from tests.support.children import REFUSED, Child, Inside
+from tests.support.disks import mounted
 
 BLOCK = bytes(range(256)) * 4096  # 1 MiB
 

@@ -8,16 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import before_after
-import mutations
 import pandas as pd
 import pytest
-import small_experiments
-import tiny
 import yaml
-from evaluated import before_and_after
 from safetensors.torch import save_file
-from small_store import small_store
 
 from latentlang.activations import open_store
 from latentlang.comparison import AlignmentComparison, ComparisonResult
@@ -37,6 +31,9 @@ from latentlang.storage.step_cache import finished_steps, is_whole
 from latentlang.training import TrainingResult, is_identity, read_pairs, recipe
 from latentlang.training.result import COLUMNS
 from latentlang.training.run_folder import last_checkpoint, settle
+from tests.support import before_after, mutations, small_experiments, tiny
+from tests.support.evaluated import before_and_after
+from tests.support.small_store import small_store
 
 Load = Callable[[], object]
 

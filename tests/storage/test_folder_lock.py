@@ -10,11 +10,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from children import REFUSED, Child, Inside
 
 from latentlang.errors import InputError
 from latentlang.storage.files import PARTIAL
 from latentlang.storage.lock import LOCK, FolderLock
+from tests.support.children import REFUSED, Child, Inside
 
 
 def test_a_second_process_is_refused_by_name_until_the_first_is_done(tmp_path: Path) -> None:

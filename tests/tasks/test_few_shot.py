@@ -3,12 +3,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paper_folder import FORMATS, write_json, write_task
 
 from latentlang.errors import InputError
 from latentlang.tasks import task
 from latentlang.tasks.few_shot import FewShotPrefixes, parse_item_format
 from latentlang.tasks.labels import KINDS, NLI, SENTIMENT, wording, words
+from tests.support.paper_folder import FORMATS, write_json, write_task
 
 NLI_BLOCK = (
     'Premise: p0\nHypothesis: h0\nAnswer: "entailment"    \n'

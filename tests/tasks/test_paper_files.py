@@ -4,13 +4,13 @@ from itertools import permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paper_folder import records, write_json, write_task
 
 from latentlang.errors import InputError
 from latentlang.languages import GROUPS
 from latentlang.tasks import task
 from latentlang.tasks.labels import NLI, PARAPHRASE, SENTIMENT, scorer_words, words
 from latentlang.tasks.paper_files import Item, PaperFiles, _exchanged
+from tests.support.paper_folder import records, write_json, write_task
 
 PAPER20 = GROUPS["paper20"]
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
-import tiny
 from typer.testing import CliRunner
 
 import latentlang as ll
@@ -17,6 +16,7 @@ from latentlang.evaluation import EvaluationResult
 from latentlang.lens import LensResult
 from latentlang.models import HookedLM
 from latentlang.tasks import TASKS, Prompt, Task, closed_tasks, register, task, task_record
+from tests.support import tiny
 
 
 class Colours(Task):

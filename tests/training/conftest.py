@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny_aligned import KINDS, SMALL
 
 from latentlang.models import HookedLM
 from latentlang.training import AlignmentData, Recipe, alignment_data, recipe
+from tests.support.tiny_aligned import KINDS, SMALL
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from killed import wait_for_files
 from safetensors.torch import load_file
 
 from latentlang.errors import InputError
@@ -23,15 +22,16 @@ from latentlang.models import HookedLM
 from latentlang.storage.lock import FolderLock
 from latentlang.training import Recipe, TrainingProgress, TrainingResult, train
 from latentlang.training.run_folder import last_checkpoint, step_of
+from tests.support.killed import wait_for_files
 
 ROOT = Path(__file__).parents[2]
 _LAST, _KILLED_AT = 6, 5
 _CHILD = f"""
 import os, signal, sys
-sys.path[:0] = [{str(ROOT / "tests" / "training")!r}, {str(ROOT / "tests")!r}]
+sys.path.insert(0, {str(ROOT)!r})
 import torch
 torch.set_num_threads(1)
-from tiny_aligned import SMALL, KINDS
+from tests.support.tiny_aligned import SMALL, KINDS
 from latentlang.training import train
 
 def stop(progress):

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 import torch
 from safetensors.torch import load_file
-from tiny_aligned import SMALL, byte_level, hooked
 
 import latentlang as ll
 from latentlang.errors import InputError, ModelError
@@ -34,6 +32,8 @@ from latentlang.training import (
     recipe,
     train,
 )
+from tests.support import tiny
+from tests.support.tiny_aligned import SMALL, byte_level, hooked
 
 
 def loss_by_hand(model: HookedLM, pairs: tuple[QuestionPair, ...]) -> float:

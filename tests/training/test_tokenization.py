@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tiny_aligned import byte_fallback, byte_level, hooked, merging
 
 from latentlang.answers import token_bytes
 from latentlang.models import HookedLM
@@ -15,6 +14,7 @@ from latentlang.training.tokenization import (
     padding_token,
     tokenize_examples,
 )
+from tests.support.tiny_aligned import byte_fallback, byte_level, hooked, merging
 
 
 def _parts(found: TokenizedExamples, place: int = 0) -> tuple[list[int], list[int]]:

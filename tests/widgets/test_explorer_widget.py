@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-import tiny
 import torch
 
 from latentlang.answers import answer_sets, select_tokens, token_bytes
@@ -21,6 +20,7 @@ from latentlang.widgets import explorer
 from latentlang.widgets.html import WINDOW, heat_map, language_table, top_tokens, window
 from latentlang.widgets.lens_explorer import LensExplorer
 from latentlang.widgets.prompt_session import PromptSession, guess
+from tests.support import tiny
 
 PROMPT = 'Français: "fleur" - Deutsch: "'
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import tiny
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from latentlang.models import HookedLM
 from latentlang.training import alignment_data, recipe
+from tests.support import tiny
 
 #: Enough to train and to hold some out, and a batch that is not a divisor of it.
 SMALL = {

@@ -94,8 +94,8 @@ class Child:
 
     def kill(self, *, ticks: int, seconds: float) -> bool:
         """`kill -9` so long after so many ticks, unless it ends before; whether it was killed."""
-        while ticks and (seen := os.read(self._told, ticks)):
-            ticks -= len(seen)
+        while ticks and (seen_languages := os.read(self._told, ticks)):
+            ticks -= len(seen_languages)
         select.select([self._told], [], [], seconds)
         self.send(signal.SIGKILL)
         self.end()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from latentlang.activations import ActivationStore, write_store
 from latentlang.provenance import Provenance
@@ -14,7 +16,10 @@ from latentlang.provenance import Provenance
 WIDTH = 24
 
 
-def frame(codes, items, *, tokens, labels=None, missing=(), texts=None):
+def frame(
+    codes: Sequence[str], items: int, *, tokens: NDArray[np.float64], labels: Sequence[str] | None = None,
+    missing: Collection[tuple[str, int]] = (), texts: Sequence[Sequence[str]] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """The table of prompts; `tokens` is ``[language, item]``, `missing` names (language, item) that have no prompt."""
     rows = []
     for place, code in enumerate(codes):
@@ -32,7 +37,7 @@ def frame(codes, items, *, tokens, labels=None, missing=(), texts=None):
     return pd.DataFrame(rows)
 
 
-def lengths(codes, items, *, seed=0, alike=True):
+def lengths(codes: Sequence[str], items: int, *, seed: int = 0, alike: bool = True) -> NDArray[np.float64]:
     """Tokens of each prompt; long items are long in all languages where `alike`."""
     rng = np.random.default_rng(seed)
     base = rng.integers(12, 60, items)
@@ -43,7 +48,14 @@ def lengths(codes, items, *, seed=0, alike=True):
     return np.array(rows).round()
 
 
-def averaged_tokens(tokens, shared, *, bos, noise, seed):
+def averaged_tokens(
+    tokens: NDArray[np.float64],
+    shared: NDArray[np.float64] | float,
+    *,
+    bos: NDArray[np.float64],
+    noise: float,
+    seed: Sequence[int],
+) -> NDArray[np.float64]:
     """What a mean over T tokens looks like: the beginning token's share b / T, the item's own meaning, and noise."""
     rng = np.random.default_rng(seed)
     return (
@@ -54,8 +66,10 @@ def averaged_tokens(tokens, shared, *, bos, noise, seed):
 
 
 def store(
-    folder: Path, codes=("en", "de"), *, items=120, layers=(1,), shared=0.0, bos=400.0, noise=3.0, alike=True,
-    labels=None, missing=(), texts=None, of_label=0.0, seed=0,
+    folder: Path, codes: Sequence[str] = ("en", "de"), *, items: int = 120, layers: Sequence[int] = (1,),
+    shared: float = 0.0, bos: float = 400.0, noise: float = 3.0, alike: bool = True,
+    labels: Sequence[str] | None = None, missing: Collection[tuple[str, int]] = (),
+    texts: Sequence[Sequence[str]] | None = None, of_label: float = 0.0, seed: int = 0,
 ) -> ActivationStore:  # fmt: skip
     """Languages that have in common: prompt length (`alike`, `bos`), items (`shared`), the class (`of_label`).
 

@@ -1,6 +1,6 @@
 """Transformers whose weights are set by hand, so that what every layer says, and in which language, is known.
 
-    from known import ASKED, written
+    from tests.support.known import ASKED, written
 
     k = written({2: "en", 5: ASKED}, n_layers=6)    # English from layer 2 on, the target language from layer 5 on
     result = logit_lens(k.model, k.task, languages="ja", items=4, shots=2)
@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import transformers as hf
@@ -94,12 +95,12 @@ def pick_concepts(
         if all(code in concept.words for code in codes):
             found.setdefault(concept.category, []).append(concept)
     chosen: list[Concept] = []
-    seen: set[tuple[str, str]] = set()
+    seen_languages: set[tuple[str, str]] = set()
     for members in [m for m in found.values() if len(m) >= per_category][:categories]:
         for concept in members[:per_category]:
             words = {(code, concept.words[code]) for code in codes}
-            if not words & seen:
-                seen |= words
+            if not words & seen_languages:
+                seen_languages |= words
                 chosen.append(Concept(concept.id, concept.category, {c: concept.words[c] for c in codes}))
     return tuple(chosen)
 
@@ -253,7 +254,7 @@ class _Builder:
                 weight[self.token(rest), at["continued", word]] = strength
                 weight[self.token(rest), at["out", code]] = strength
 
-    def _look(self, attention: torch.nn.Module) -> None:
+    def _look(self, attention: Any) -> None:
         """Head 0 at the latest word, head 1 at the latest name; what they carry is the code found there."""
         at, size = self.dims, self.head_dim
         slowest = size // 2 - 1

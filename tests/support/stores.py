@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import tiny
 import torch
 
 from latentlang.activations.manifest import METADATA
 from latentlang.models import HookedLM
 from latentlang.tasks import Prompt
+from tests.support import tiny
 
 BLOCKS = {
     "en": "Review: I love this film, it is wonderful.\nEmotion: positive\nReview: I hate it.\nEmotion: negative\n",

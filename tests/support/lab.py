@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from devtools import wait_for
+from tests.support.devtools import wait_for
 
 ROOT = Path(__file__).parents[2]
 _TOKEN = "of-a-test"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -10,14 +12,14 @@ from latentlang.provenance import Provenance
 
 
 def alignment_result(
-    codes=("en", "de", "hi"),
+    codes: Sequence[str] = ("en", "de", "hi"),
     *,
-    layers=(0, 1, 2, 3),
-    measures=("pearson_pc1", "cka", "procrustes", "retrieval_ab"),
-    pools=("mean", "question"),
-    model="planted",
-    pivot=None,
-    flags=None,
+    layers: Sequence[int] = (0, 1, 2, 3),
+    measures: Sequence[str] = ("pearson_pc1", "cka", "procrustes", "retrieval_ab"),
+    pools: Sequence[str] = ("mean", "question"),
+    model: str = "planted",
+    pivot: str | None = None,
+    flags: Mapping[tuple[tuple[str, str], int, str, str], str] | None = None,
 ) -> AlignmentResult:
     """Values grow with layer and pair; `flags` gives the flag of a row by (pair, layer, measure, pool)."""
     pairs = [(a, b) for place, a in enumerate(codes) for b in codes[place + 1 :] if pivot in (None, a, b)]

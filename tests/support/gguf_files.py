@@ -8,10 +8,11 @@ from typing import Any
 
 import gguf
 import numpy as np
-import tiny
 import torch
 import transformers as hf
 from torch import Tensor
+
+from tests.support import tiny
 
 KINDS = {
     "F32": gguf.GGMLQuantizationType.F32,

@@ -87,7 +87,7 @@ LANGUAGES = tuple(SENTENCES)
 
 
 def _words(labels: tuple[str, ...], rows: str) -> dict[str, dict[str, tuple[str, ...]]]:
-    found = {}
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
     for row in rows.strip().splitlines():
         code, words = row.strip().split(" ", 1)
         found[code] = {label: (word.strip(),) for label, word in zip(labels, words.split("/"), strict=True)}

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import planted
-from evaluated import before_and_after
 
 from latentlang.comparison import (
     ComparisonResult,
@@ -22,6 +20,8 @@ from latentlang.geometry import compare_pca
 from latentlang.lens import LensResult
 from latentlang.lens.result import COLUMNS
 from latentlang.provenance import Provenance
+from tests.support import planted
+from tests.support.evaluated import before_and_after
 
 CODES = ("en", "zh", "de", "ja", "hi", "th")
 LAYERS, ITEMS = 5, 24
@@ -115,7 +115,8 @@ def whole(
             "dtype": "bfloat16", "device": "cpu", "level": 0.95,
         },
     )  # fmt: skip
-    parts = {"evaluation": evaluation, "lens": pair, "pca": pca, "alignment": alignment}
-    result = ComparisonResult.of(made, folder=folder, **parts)
+    result = ComparisonResult.of(
+        made, folder=folder, evaluation=evaluation, lens=pair, pca=pca, alignment=alignment
+    )
     result.save(folder)
     return result

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.request import urlopen
 
 import websocket
-from chromium import find_chromium
+
+from tests.support.chromium import find_chromium
 
 SECONDS = 300  # long, for a machine that trains models beside
 _PAUSE = 0.1  # between two looks at a condition

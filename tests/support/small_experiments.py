@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 #: The folder of the reference paper's experiments.
-SPONTANEOUS = Path(__file__).parents[1] / "experiments" / "spontaneous"
+SPONTANEOUS = Path(__file__).parents[2] / "experiments" / "spontaneous"
 
 _SUITE = """
 title: A small paper

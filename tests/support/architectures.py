@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 import transformers as hf
-from tiny import widen
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+from tests.support.tiny import widen
 
 VOCAB, LAYERS, WINDOW = 300, 3, 7
 # Of the eyes that some have: they are not read, and only have to be there.
@@ -102,12 +103,12 @@ _EYES = {
 
 def with_eyes(model_type: str, *, seed: int = 0) -> Any:
     """A random vision-language model of a type."""
-    kind = CONFIG_MAPPING[model_type]
+    kind: Any = CONFIG_MAPPING[model_type]
     whole = kind()
     text = whole.get_text_config(decoder=True)
     parts: dict[str, Any] = {}
     for name in kind.sub_configs:
-        own = getattr(whole, name, None)
+        own: Any = getattr(whole, name, None)
         if own is text:
             parts[name] = type(text)(**small(text))
         elif own is not None:

@@ -1,0 +1,1 @@
+"""What the tests share: tiny models, stores with a known truth, slow references, and ways to run and stop programs."""
