@@ -96,6 +96,25 @@ def test_a_stopped_step_begins_anew_unless_it_can_go_on(tmp_path):
         assert not folder.exists()
 
 
+def test_what_a_killed_step_left_is_no_part_of_the_same_step_done_again(tmp_path):
+    folder = tmp_path / "part/base"
+    with pytest.raises(KeyboardInterrupt):
+        Work(fails=True).run(Steps(tmp_path), {"a": 1})
+    (folder / ".unfinished").mkdir()  # a process that is killed removes nothing
+    (folder / ".unfinished" / "half").write_text("x")
+    Work().run(Steps(tmp_path), {"a": 1})
+    assert {path.name for path in folder.iterdir()} == {"begun", "value", STEP_FILE}
+
+
+def test_a_step_that_goes_on_removes_what_it_made_and_not_what_is_named_alike(tmp_path):
+    resumes = ("begun", "value", "part-*")
+    Work(extra="part-1").run(Steps(tmp_path), {"a": 1}, resumes=resumes)
+    folder = tmp_path / "part/base"
+    (folder / "part-mine").write_text("x")
+    Work(extra="part-2").run(Steps(tmp_path), {"a": 2}, resumes=resumes)
+    assert {path.name for path in folder.glob("part-*")} == {"part-2", "part-mine"}
+
+
 def test_a_step_killed_while_its_files_get_their_places_begins_anew(tmp_path, monkeypatch):
     replace = Path.replace
 
