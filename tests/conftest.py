@@ -9,10 +9,14 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import hypothesis
 import pytest
 import torch
 
 torch.set_num_threads(1)
+# No test measures time, and none is tried less because the machine is busy.
+hypothesis.settings.register_profile("latentlang", deadline=None)
+hypothesis.settings.load_profile("latentlang")
 
 
 @pytest.fixture(autouse=True)

@@ -67,12 +67,12 @@ def test_a_closed_pipe_is_quiet():
         for command in ("languages", "models"):
             ran = subprocess.run(
                 [sys.executable, "-m", "latentlang", command],
-                stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(), timeout=60, check=False,
+                stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(), timeout=300, check=False,
             )  # fmt: skip
             assert ran.stderr == ""
         ran = subprocess.run(
             [sys.executable, "-m", "latentlang", "languages", "--json"],
-            stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(), timeout=60, check=False,
+            stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(), timeout=300, check=False,
         )  # fmt: skip
         assert ran.stderr == ""
     finally:
@@ -103,7 +103,7 @@ def _on_a_terminal(*arguments: str, **changes: str) -> tuple[str, int]:
             break
         shown += part
     os.close(ours)
-    return shown.decode(errors="replace"), child.wait(timeout=60)
+    return shown.decode(errors="replace"), child.wait(timeout=300)
 
 
 def test_a_terminal_gets_a_progress_bar_and_colours(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -126,6 +127,15 @@ def stop(*args, **options):
 place.{name} = stop
 sys.exit(main(["lens", "--lang", "ja", "--items", "4", "--out", sys.argv[1]]))
 """
+
+
+def test_a_child_hears_ctrl_c_also_where_the_tests_run_in_the_background():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ran = process("-c", "import signal; print(signal.getsignal(signal.SIGINT).__name__)")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ran.out == "default_int_handler\n", ran.err
 
 
 def test_interrupted_while_reading_nothing_is_left(tmp_path):

@@ -25,7 +25,7 @@ REFUSED = frozenset({
     "xlnet", "xmod",
 })  # fmt: skip
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.slow
 
 BLOCK = draw(70, seed=1)[0]
 PROMPTS = [[*BLOCK, *rest] for rest in draw(6, 1, 11, 4, seed=2)]

@@ -7,11 +7,12 @@ import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 _PATIENCE = 240.0
 
 
-def wait_for_files(folder: Path, pattern: str, *, count: int, parent: subprocess.Popen[bytes]) -> list[Path]:
+def wait_for_files(folder: Path, pattern: str, *, count: int, parent: subprocess.Popen[Any]) -> list[Path]:
     """Wait until processes have left so many files, which their parent must live to see."""
     last = time.monotonic() + _PATIENCE
     while time.monotonic() < last:
