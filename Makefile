@@ -34,8 +34,9 @@ demo: $(VENV)/.installed
 	@echo "The figure: $(CURDIR)/$(OUT)/lens.html (open it in a browser; it works offline)"
 
 # tests/docs builds the documentation with warnings as errors, follows its links and tries its commands.
+# One process for each core, and one thread in each; browsers all run in one (tests/support/several_processes.py).
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

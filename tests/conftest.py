@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the children too
 
 import hypothesis
 import pytest
@@ -17,6 +19,16 @@ torch.set_num_threads(1)
 # No test measures time, and none is tried less because the machine is busy.
 hypothesis.settings.register_profile("latentlang", deadline=None)
 hypothesis.settings.load_profile("latentlang")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``-n`` alone, work is shared out in the tests' own way; not where another ``--dist`` is asked for."""
+    if config.getvalue("dist") != "load":
+        return None
+    from tests.support.several_processes import Scheduling
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)
