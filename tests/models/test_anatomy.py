@@ -157,7 +157,6 @@ def test_a_twin_has_modules_of_its_own_and_the_same_tensors() -> None:
 
 
 def test_a_patch_through_the_bridge_leaves_the_model_as_it_was() -> None:
-    pytest.importorskip("transformer_lens")
     level = logging.getLogger("transformers").level
     model = tiny.model("mistral")
     before = state(model)
@@ -186,7 +185,6 @@ def test_a_patch_through_the_bridge_leaves_the_model_as_it_was() -> None:
 
 
 def test_an_adapter_comes_along_into_the_bridge() -> None:
-    pytest.importorskip("transformer_lens")
     peft = pytest.importorskip("peft")
     lora = peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False)
     model = peft.get_peft_model(tiny.model("mistral"), lora)
