@@ -251,9 +251,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_adapter_on_and_off_are_two_models(tmp_path: Path) -> None:
-    peft = pytest.importorskip("peft")
-    config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
-    lm = HookedLM(peft.get_peft_model(tiny.model("llama"), config), tiny.tokenizer())
+    lm = HookedLM(tiny.adapted(tiny.model("llama"), modules=["q_proj"], r=2), tiny.tokenizer())
     prompts = reviews(2)
     with lm.base():
         base = ll.harvest(lm, prompts, out=tmp_path / "base")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from latentlang.cli import main
 from latentlang.tasks.words import embedded_concepts
@@ -77,6 +77,14 @@ def mistral_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Mistral with a SentencePiece-like tokenizer."""
     folder = tmp_path_factory.mktemp("models") / "Tiny Mistral"
     return _save(folder, "mistral", _byte_fallback(), bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
+@pytest.fixture(scope="session")
+def mistral_lora(mistral_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random LoRA for it."""
+    folder = tmp_path_factory.mktemp("adapters") / "lora"
+    tiny.adapted(AutoModelForCausalLM.from_pretrained(mistral_folder)).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,11 @@
 
 import json
 import re
+import shutil
 
 import pandas as pd
-import peft
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
 
 import latentlang as ll
 from latentlang.lens import LensResult
@@ -138,10 +137,8 @@ def test_any_model_folder_works(run, request, which):
 
 # peft still asks transformers by an attribute it has renamed.
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
-def test_an_adapter_is_put_on_and_named(run, mistral_folder, tmp_path):
-    base = AutoModelForCausalLM.from_pretrained(mistral_folder)
-    lora = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
-    peft.get_peft_model(base, lora).save_pretrained(tmp_path / "lora")
+def test_an_adapter_is_put_on_and_named(run, mistral_folder, mistral_lora, tmp_path):
+    shutil.copytree(mistral_lora, tmp_path / "lora")
     for name, extra in (("base", []), ("tuned", ["--adapter", "./lora"])):
         _ended_well(
             run("lens", "--model", mistral_folder, "--lang", "ja", "--items", "4", "--out", name, *extra)

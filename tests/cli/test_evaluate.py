@@ -3,13 +3,12 @@
 import io
 import json
 import re
+import shutil
 
 import pandas as pd
-import peft
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from transformers import AutoModelForCausalLM
 
 import latentlang as ll
 from latentlang.cli.evaluation_table import evaluation_lines
@@ -31,11 +30,9 @@ def _ended_well(outcome) -> str:
 
 
 @pytest.fixture
-def adapter(mistral_folder, tmp_path):
+def adapter(mistral_lora, tmp_path):
     """A random adapter for the tiny Mistral."""
-    base = AutoModelForCausalLM.from_pretrained(mistral_folder)
-    lora = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
-    peft.get_peft_model(base, lora).save_pretrained(tmp_path / "lora")
+    shutil.copytree(mistral_lora, tmp_path / "lora")
     return "./lora"
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -40,14 +39,7 @@ def save_pair(folder: Path, architecture: str) -> tuple[Path, Path]:
     model.save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     torch.manual_seed(1)
-    lora = LoraConfig(
-        r=4,
-        lora_alpha=64,
-        target_modules=["q_proj", "v_proj"],
-        init_lora_weights=False,
-        task_type="CAUSAL_LM",
-    )
-    get_peft_model(model, lora).save_pretrained(folder / "lora")
+    tiny.adapted(model, lora_alpha=64, task_type="CAUSAL_LM").save_pretrained(folder / "lora")
     return folder / "model", folder / "lora"
 
 

@@ -26,9 +26,8 @@ TASKS = ("sentiment", "nli", "paraphrase")
 
 def tuned_model(architecture: str = "mistral", **settings) -> HookedLM:
     """A tiny model with a random adapter."""
-    lora = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     plain = tiny.model(architecture, max_position_embeddings=2048)
-    return HookedLM(peft.get_peft_model(plain, lora).eval(), tiny.tokenizer(), name="tiny", **settings)
+    return HookedLM(tiny.adapted(plain).eval(), tiny.tokenizer(), name="tiny", **settings)
 
 
 @pytest.fixture(scope="module")

@@ -185,9 +185,7 @@ def test_a_patch_through_the_bridge_leaves_the_model_as_it_was() -> None:
 
 
 def test_an_adapter_comes_along_into_the_bridge() -> None:
-    peft = pytest.importorskip("peft")
-    lora = peft.LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights=False)
-    model = peft.get_peft_model(tiny.model("mistral"), lora)
+    model = tiny.adapted(tiny.model("mistral"), modules=["q_proj"])
     ids = torch.tensor([[5, 9, 200, 7, 33]])
     bridge = HookedLM(model, tiny.tokenizer(), name="local/tiny").bridge()
     with torch.no_grad():

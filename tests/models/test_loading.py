@@ -371,9 +371,8 @@ peft = pytest.importorskip("peft")
 
 
 def adapted(*, zero: bool = False, **options: Any) -> Any:
-    lora = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=zero, **options)
     torch.manual_seed(5)
-    return peft.get_peft_model(tiny.model("mistral"), lora)
+    return tiny.adapted(tiny.model("mistral"), zero=zero, **options)
 
 
 def test_an_adapter_is_switched_without_a_second_copy(folder: Path, tmp_path: Path) -> None:

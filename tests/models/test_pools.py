@@ -176,9 +176,7 @@ def test_a_list_does_not_depend_on_memory_that_ended_in_the_one_before() -> None
 
 
 def test_the_adapter_that_is_on_is_named() -> None:
-    peft = pytest.importorskip("peft")
-    config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
-    lm = HookedLM(peft.get_peft_model(tiny.model("llama"), config), tiny.tokenizer())
+    lm = HookedLM(tiny.adapted(tiny.model("llama"), modules=["q_proj"], r=2), tiny.tokenizer())
     assert lm.active_adapter == "default"
     with lm.base():
         assert lm.active_adapter is None

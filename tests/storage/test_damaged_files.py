@@ -326,7 +326,6 @@ def test_an_index_names_files_of_its_folder_only(tmp_path: Path, name: str) -> N
                                   "model.safetensors", "adapter_model.safetensors"])  # fmt: skip
 def test_models_and_adapters_as_they_are_loaded(tmp_path: Path, name: str) -> None:
     import torch
-    from peft import LoraConfig, get_peft_model
 
     from latentlang.models import load
 
@@ -334,7 +333,7 @@ def test_models_and_adapters_as_they_are_loaded(tmp_path: Path, name: str) -> No
     base = tiny.model("mistral")
     base.save_pretrained(folder)
     tiny.tokenizer().save_pretrained(folder)
-    tuned = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
+    tuned = tiny.adapted(base, zero=True, r=2)
     for own, weight in tuned.named_parameters():
         if "lora_B" in own:
             torch.nn.init.normal_(weight)

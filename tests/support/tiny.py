@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -145,3 +145,20 @@ def model(
         config, **({} if attn is None else {"attn_implementation": attn})
     )
     return widen(built).to(dtype)
+
+
+def adapted(
+    base: Any, *, modules: Sequence[str] = ("q_proj", "v_proj"), zero: bool = False, **options: Any
+) -> Any:
+    """A model with a LoRA on it, whose weights are random, or such that it changes nothing yet (`zero`).
+
+    Args:
+        base: the model.
+        modules: which of its modules are adapted.
+        zero: whether the LoRA begins as training begins it.
+        **options: of peft's ``LoraConfig``.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(**{"r": 4, "target_modules": list(modules), "init_lora_weights": zero, **options})
+    return get_peft_model(base, config)
