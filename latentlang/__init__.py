@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate
     from latentlang.geometry import AlignmentResult, PCAResult, alignment, pca
-    from latentlang.languages import Language, language
+    from latentlang.language_names import Language, language, languages
     from latentlang.lens import (
         ExplorerResult,
         LensResult,
@@ -85,7 +85,7 @@ _HOMES = {
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.evaluation": ("EvaluationResult", "evaluate"),
     "latentlang.geometry": ("AlignmentResult", "PCAResult", "alignment", "pca"),
-    "latentlang.languages": ("Language", "language"),
+    "latentlang.language_names": ("Language", "language", "languages"),
     "latentlang.lens": (
         "ExplorerResult",
         "MultilingualLensResult",
@@ -112,7 +112,7 @@ _ROOMS = (
     "evaluation",
     "figures",
     "geometry",
-    "languages",
+    "language_names",
     "lens",
     "models",
     "reproduction",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.seeding import bucket, generator
 from latentlang.tasks.words import Concept, embedded_concepts
 

@@ -18,7 +18,7 @@ import yaml
 from babel import Locale
 from babel.dates import get_day_names, get_month_names
 
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 
 LEXICON = Path(__file__).parent / "lexicon"
 DATA = Path(__file__).parents[2] / "latentlang" / "tasks" / "data"

@@ -32,8 +32,8 @@ from latentlang.activations.writer import (
 )
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
-from latentlang.languages import Language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import Language
+from latentlang.language_names import languages as find_languages
 from latentlang.models import ActivationBatch, HookedLM, check_loaded
 from latentlang.models.batch import POOLS, SITES, check_layers, check_pools, check_sites
 from latentlang.models.fingerprint import model_identity

@@ -86,7 +86,7 @@ def evaluate(
     from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.evaluation import STATES
-    from latentlang.languages import languages
+    from latentlang.language_names import languages
     from latentlang.models.registry import resolve
     from latentlang.tasks import task as build_task
 

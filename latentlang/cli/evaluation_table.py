@@ -60,7 +60,7 @@ def evaluation_lines(result: EvaluationResult, *, width: int) -> Iterator[Any]:
 
 
 def _name(code: str, result: EvaluationResult) -> str:
-    from latentlang.languages import language
+    from latentlang.language_names import language
 
     return f"{language(code).name} ({code})" + (f" {_SEEN}" if code in result.seen_languages else "")
 

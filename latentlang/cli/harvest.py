@@ -102,7 +102,7 @@ def harvest(
         raise InputError("say where the store goes, e.g. --out activations")
     from latentlang.cli.console import Progress, say
     from latentlang.cli.output_folder import OutputFolder
-    from latentlang.languages import languages
+    from latentlang.language_names import languages
     from latentlang.models.registry import resolve
 
     # Everything that can be wrong and is cheap to see comes before the model.

@@ -79,7 +79,7 @@ def lens(
     from latentlang.cli.lens_table import lens_lines
     from latentlang.cli.output_folder import Claim, OutputFolder, default_folder
     from latentlang.cli.single_prompt import LANGUAGES, explore_prompt, say_who_leads
-    from latentlang.languages import language, languages
+    from latentlang.language_names import language, languages
     from latentlang.models.registry import resolve
     from latentlang.tasks.base import check_pivot
 

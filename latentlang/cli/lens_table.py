@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 
 if TYPE_CHECKING:
     import pandas as pd

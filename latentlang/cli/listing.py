@@ -104,8 +104,8 @@ def _clean(taken: str, folder: str, *, found: bool) -> None:
 
 def languages(as_json: AsJson = False) -> None:
     """List the languages, their codes and groups."""
-    from latentlang.languages import GROUPS
-    from latentlang.languages import languages as find_languages
+    from latentlang.language_names import GROUPS
+    from latentlang.language_names import languages as find_languages
 
     rows: list[dict[str, Any]] = [
         {

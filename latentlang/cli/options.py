@@ -161,7 +161,7 @@ def built_task(
     Raises:
         InputError: no such task, an option that it does not have, or a source that makes no sense.
     """
-    from latentlang.languages import language
+    from latentlang.language_names import language
     from latentlang.tasks import DEFAULT_SOURCES, task, task_record
 
     given: dict[str, Any] = {"data": data, "answers": answers, "accept": accepted(accept, data)}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from latentlang.arguments import split_names
 from latentlang.cli.exit_codes import CommandInterrupt
-from latentlang.languages import GROUPS, language
+from latentlang.language_names import GROUPS, language
 from latentlang.paths import current_folder, is_file, is_folder
 from latentlang.results import save_files
 from latentlang.storage.files import prepare_folder, write_text

@@ -42,7 +42,7 @@ def tokens(
     """
     from latentlang.cli.console import output, say
     from latentlang.cli.output_folder import Claim, OutputFolder
-    from latentlang.languages import language, languages
+    from latentlang.language_names import language, languages
     from latentlang.models.registry import resolve
     from latentlang.provenance import Provenance
     from latentlang.tasks import task as build_task

@@ -34,7 +34,7 @@ from latentlang.geometry.selection import (
     same_prompts,
 )
 from latentlang.geometry.subspaces import DIRECTIONS
-from latentlang.languages import Language
+from latentlang.language_names import Language
 from latentlang.provenance import Provenance
 
 if TYPE_CHECKING:

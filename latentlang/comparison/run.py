@@ -31,9 +31,9 @@ from latentlang.evaluation.result import STATES
 from latentlang.geometry import PCAResult, compare_pca
 from latentlang.geometry.measure_registry import chosen_measures
 from latentlang.geometry.measures import FEWEST
-from latentlang.languages import Language
-from latentlang.languages import language as find_language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import Language
+from latentlang.language_names import language as find_language
+from latentlang.language_names import languages as find_languages
 from latentlang.lens import POLICIES, LensResult, logit_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.batch import POOLS, check_layers

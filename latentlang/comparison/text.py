@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentlang.geometry.measure_registry import measure as find_measure
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.provenance import Provenance
 from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.stats.intervals import error_probability

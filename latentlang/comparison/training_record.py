@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from latentlang.comparison.text import training_facts
 from latentlang.errors import InputError
-from latentlang.languages import Language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import Language
+from latentlang.language_names import languages as find_languages
 from latentlang.paths import given_path
 from latentlang.training import TrainingResult, is_identity
 

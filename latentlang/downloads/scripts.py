@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from latentlang.errors import InputError
-from latentlang.languages import language
+from latentlang.language_names import language
 
 _VARIABLE = "prompt_prefix"
 # The published scripts have 20 to 35 kB; what is far larger is something else.

@@ -18,8 +18,8 @@ from latentlang.evaluation.result import (
     language_groups,
 )
 from latentlang.evaluation.text import reading
-from latentlang.languages import Language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import Language
+from latentlang.language_names import languages as find_languages
 from latentlang.results import Result, Settings
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.stats.intervals import error_probability, side

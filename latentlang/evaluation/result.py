@@ -16,7 +16,7 @@ from pydantic import Field
 from latentlang.errors import InputError, shown, unknown
 from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, calibration_table, macro_f1
 from latentlang.evaluation.text import accuracies
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.results import Result, Settings, repeated
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import wilson

@@ -22,8 +22,8 @@ from latentlang.evaluation.scoring import (
     published,
     whole_answers,
 )
-from latentlang.languages import Language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import Language
+from latentlang.language_names import languages as find_languages
 from latentlang.models import HookedLM, check_loaded
 from latentlang.provenance import Provenance
 from latentlang.tasks import ChoiceTask, Prompt, Task, as_task, closed_tasks, task_record

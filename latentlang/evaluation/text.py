@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import GROUPS, VERBS, counted, percent, signed, unsigned
 

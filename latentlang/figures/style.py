@@ -9,7 +9,7 @@ import unicodedata
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.languages import language
+from latentlang.language_names import language
 
 # Okabe and Ito's blue and vermilion: told apart with every common colour blindness, and by their
 # lightness in a grey print.

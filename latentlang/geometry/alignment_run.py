@@ -33,7 +33,7 @@ from latentlang.geometry.selection import (
     chosen_pools,
 )
 from latentlang.geometry.subspaces import DIRECTIONS, directions_of
-from latentlang.languages import Language
+from latentlang.language_names import Language
 from latentlang.provenance import Provenance
 from latentlang.stats.intervals import check_level, error_probability
 from latentlang.text import counted

@@ -10,8 +10,8 @@ import pandas as pd
 from latentlang.activations import ActivationStore
 from latentlang.arguments import ranges, split_given, split_names
 from latentlang.errors import InputError, unknown
-from latentlang.languages import Language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import Language
+from latentlang.language_names import languages as find_languages
 
 Layers = str | int | Iterable[int]
 

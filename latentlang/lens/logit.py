@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from latentlang.answers import token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
-from latentlang.languages import Language
-from latentlang.languages import language as find_language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import Language
+from latentlang.language_names import language as find_language
+from latentlang.language_names import languages as find_languages
 from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
 from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.prompt_run import LensPass, run_passes

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from latentlang.answers import token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
-from latentlang.languages import GROUPS, Language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import GROUPS, Language
+from latentlang.language_names import languages as find_languages
 from latentlang.lens.answer_languages import (
     CANDIDATE_POLICIES,
     WRONG_LABELS,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from latentlang.errors import unknown
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.lens.text import pivot_sentences
 from latentlang.results import Result, View, repeated
 from latentlang.stats.intervals import bootstrap_means

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from latentlang.answers import reason_text
-from latentlang.languages import language
-from latentlang.languages import language as find_language
+from latentlang.language_names import language
+from latentlang.language_names import language as find_language
 from latentlang.lens.answer_curves import CurveNotes, PromptCode, Unread
 from latentlang.lens.answer_languages import LeftOut
 from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, SOURCE, TARGET

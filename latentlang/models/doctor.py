@@ -12,7 +12,7 @@ from torch import Tensor
 
 from latentlang.answers import answer_sets, select_tokens, token_bytes
 from latentlang.errors import InputError, ModelError
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.models.hooked import HookedLM
 from latentlang.models.tokenizer_notes import SILENT_SHARE, silent_note
 from latentlang.tasks import Prompt, task

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from latentlang.errors import InputError, shown, unknown
-from latentlang.languages import languages
+from latentlang.language_names import languages
 from latentlang.paths import given_path, is_file
 from latentlang.storage.documents import read_yaml, said
 from latentlang.tasks import TASKS

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError, shown, unknown
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.reproduction.experiments import BASE
 from latentlang.storage.documents import printed
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.few_shot import FewShotPrefixes
 from latentlang.tasks.files import PathLike

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.seeding import shuffled
 from latentlang.tasks.base import Prompt, check_language, pick
 from latentlang.tasks.files import Paths

@@ -15,7 +15,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from latentlang.errors import InputError
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.tasks.cleaning import without_marks
 from latentlang.tasks.files import PathLike, folder, read_json
 from latentlang.tasks.labels import ENGLISH, Kind, gold_words, languages_of

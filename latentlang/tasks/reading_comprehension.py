@@ -12,9 +12,9 @@ from typing import Any
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
-from latentlang.languages import language as find_language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import GROUPS
+from latentlang.language_names import language as find_language
+from latentlang.language_names import languages as find_languages
 from latentlang.seeding import shuffled
 from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.files import PathLike

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.seeding import bucket, generator, shuffled
 from latentlang.tasks.base import Prompt, Task, check_language, pick
 

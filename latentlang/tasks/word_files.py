@@ -18,7 +18,7 @@ from typing import Any
 from unicodedata import normalize
 
 from latentlang.errors import InputError
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.paths import given_path, is_file, is_folder
 from latentlang.tasks.cleaning import CONTROL, FULL_WIDTH, clean_word, why_unusable, without_marks
 from latentlang.tasks.files import Paths, read_text

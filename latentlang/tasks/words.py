@@ -13,9 +13,9 @@ from unicodedata import normalize
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
-from latentlang.languages import Language
-from latentlang.languages import language as find_language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import Language
+from latentlang.language_names import language as find_language
+from latentlang.language_names import languages as find_languages
 from latentlang.seeding import shuffled
 from latentlang.tasks.base import Prompt, Task, check_language, pick
 from latentlang.tasks.cleaning import CONTROL, why_unusable, without_marks

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_va
 
 from latentlang.arguments import MOST, MOST_ALPHA, MOST_EPOCHS, MOST_RATE, most, split_names
 from latentlang.errors import InputError, shown, unknown
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.models.registry import REGISTRY
 from latentlang.paths import given_path
 from latentlang.storage.documents import read_yaml

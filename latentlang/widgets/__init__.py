@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.installing import install_command
-from latentlang.languages import Language
+from latentlang.language_names import Language
 from latentlang.models import HookedLM, check_loaded
 from latentlang.tasks import Prompt, Task
 

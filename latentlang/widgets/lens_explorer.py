@@ -12,8 +12,8 @@ import pandas as pd
 
 from latentlang.errors import InputError, LatentlangError
 from latentlang.figures.style import plain_name, shortened
-from latentlang.languages import Language
-from latentlang.languages import languages as find_languages
+from latentlang.language_names import Language
+from latentlang.language_names import languages as find_languages
 from latentlang.lens.base import Lens
 from latentlang.lens.single_prompt import ExplorerResult
 from latentlang.models import HookedLM

@@ -24,7 +24,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.work import instructions
 
 from latentlang.answers import (
     AnswerSets,
@@ -37,6 +36,7 @@ from latentlang.answers import (
 )
 from latentlang.errors import InputError
 from tests.support.answer_corpus import LANGUAGES, MAKERS, SENTENCES, SENTIMENT, TASKS, trained
+from tests.support.work import instructions
 
 CUES = ('\nAnswer: "', '\n"', "\nAnswer: ", "\nAnswer:")
 CASES = [

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.work import instructions
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizer
 
@@ -18,6 +17,7 @@ from latentlang.answers.tokenbytes import NORMALIZATIONS, normalize
 from latentlang.errors import InputError, ModelError
 from tests.support import tiny
 from tests.support.answer_corpus import LANGUAGES, MAKERS, SENTENCES, TASKS, trained, wrapped
+from tests.support.work import instructions
 
 FAMILY = {
     "mistral": "sentencepiece", "metaspace": "sentencepiece", "gemma": "sentencepiece", "gpt2": "byte-level",

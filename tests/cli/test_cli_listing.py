@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from latentlang.cli import app
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.models.registry import REGISTRY
 from latentlang.tasks import TASKS, task
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentlang.cli.output_folder import OutputFolder, default_folder, slug
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 
 
 @given(st.text(max_size=200))

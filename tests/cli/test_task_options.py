@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from latentlang.cli.options import built_task
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 
 
 def _built(name, asked, *, source=None):

@@ -15,7 +15,7 @@ import pytest
 import typer
 
 from latentlang.cli import app, main
-from latentlang.languages import languages
+from latentlang.language_names import languages
 from latentlang.models.registry import REGISTRY
 from latentlang.tasks import TASKS
 from latentlang.training import recipe

@@ -12,7 +12,7 @@ from latentlang.downloads import published_set, published_sets
 from latentlang.downloads.catalogue import is_sha256
 from latentlang.downloads.fetch import BLOCKS_FILE
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.tasks import few_shot
 from latentlang.tasks.labels import KINDS
 

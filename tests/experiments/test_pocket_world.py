@@ -11,8 +11,8 @@ from experiments.pocket.card import _documents
 from experiments.pocket.corpus import Corpus
 from experiments.pocket.splits import NO_REVIEWS, SPLITS, concepts_of, held_out_concepts, paired_concepts
 from experiments.pocket.train import Recipe, variant, variants
-from latentlang.languages import GROUPS
-from latentlang.languages import language as find_language
+from latentlang.language_names import GROUPS
+from latentlang.language_names import language as find_language
 from latentlang.tasks.reviews import review_lexicon, train_reviews, untested_reviews, write_review
 from latentlang.tasks.reviews import test_reviews as reviews_for_testing
 from latentlang.tasks.words import embedded_concepts

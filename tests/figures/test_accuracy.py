@@ -13,7 +13,7 @@ import pytest
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationResult, compare_evaluations
 from latentlang.figures import accuracy_figure, write_html
-from latentlang.languages import GROUPS, language
+from latentlang.language_names import GROUPS, language
 from tests.support.chromium import open_page
 from tests.support.evaluated import before_and_after, evaluated
 

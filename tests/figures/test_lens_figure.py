@@ -13,7 +13,7 @@ import pytest
 from latentlang.errors import InputError
 from latentlang.figures import lens_figure
 from latentlang.figures.layout import ceiling, layer_ticks, step
-from latentlang.languages import GROUPS, language
+from latentlang.language_names import GROUPS, language
 from latentlang.lens.result import LensResult
 from tests.support.lens_standin import lens_result
 

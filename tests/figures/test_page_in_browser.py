@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from latentlang.figures import lens_figure, write_html
-from latentlang.languages import GROUPS, language
+from latentlang.language_names import GROUPS, language
 from tests.support.chromium import open_page
 from tests.support.lens_standin import lens_result
 

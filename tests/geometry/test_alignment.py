@@ -246,7 +246,7 @@ def test_what_length_explains_whole_is_at_chance(tmp_path):
 
 
 def test_a_hundred_languages(tmp_path):
-    from latentlang.languages import GROUPS
+    from latentlang.language_names import GROUPS
 
     codes = GROUPS["flores101"][:100]
     opened = planted.store(tmp_path / "s", codes, items=20, shared=1)

@@ -24,7 +24,7 @@ from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.pca_fit import METHODS, fit, project
 from latentlang.geometry.pca_result import COLUMNS
 from latentlang.geometry.selection import chosen_layers, chosen_pivot
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from tests.support.small_store import prompts, small_store, spectral
 
 

@@ -12,7 +12,7 @@ from tests.support import tiny
 from tests.support.answer_corpus import trained
 from tests.support.known import ASKED, written
 
-PAPER20 = ll.languages.GROUPS["paper20"]
+PAPER20 = ll.language_names.GROUPS["paper20"]
 
 
 def _lm(tokenizer, architecture="mistral", **changes):

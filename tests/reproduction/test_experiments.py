@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.reproduction import PUBLISHED_TABLES, load_suite, published
 from latentlang.reproduction.experiments import Experiment, Size, experiments_folder
 from latentlang.training import recipe

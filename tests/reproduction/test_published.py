@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.models.registry import REGISTRY
 from latentlang.reproduction.published_values import (
     ACCURACY_TABLES,

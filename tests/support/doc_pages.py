@@ -78,8 +78,8 @@ def tree(path: Path) -> ast.Module:
 def docstrings(path: Path) -> Iterator[str]:
     """Those of a module and of all that it defines."""
     for node in ast.walk(tree(path)):
-        defines = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if defines and (text := ast.get_docstring(node)):
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, documented) and (text := ast.get_docstring(node)):
             yield text
 
 

@@ -174,7 +174,7 @@ def write(
     writer.add_token_types(vocabulary["types"])
     if "merges" in vocabulary:
         writer.add_token_merges(vocabulary["merges"])
-        specials = (0, 1, None)
+        specials: tuple[int, int, int | None] = (0, 1, None)
     else:
         writer.add_token_scores(vocabulary["scores"])
         specials = (1, 2, 0)

@@ -38,7 +38,7 @@ import transformers as hf
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from latentlang.languages import language as find_language
+from latentlang.language_names import language as find_language
 from latentlang.models import HookedLM
 from latentlang.tasks import Concept, WordTask
 from latentlang.tasks.words import embedded_concepts

@@ -15,7 +15,7 @@ import pytest
 import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.installing import install_command
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.tasks import task
 from latentlang.tasks.hub import choice_datasets, is_hub
 from latentlang.tasks.labels import KINDS, languages_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import latentlang
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.tasks.labels import (
     KINDS,
     NLI,

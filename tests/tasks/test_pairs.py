@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.tasks import task
 from latentlang.tasks.labels import NLI, PARAPHRASE, SENTIMENT
 from latentlang.tasks.pairs import EmbeddedPairs, balanced, nli_pairs, paraphrase_pairs

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.tasks import task
 from latentlang.tasks.labels import NLI, PARAPHRASE, SENTIMENT, scorer_words, words
 from latentlang.tasks.paper_files import Item, PaperFiles, _exchanged

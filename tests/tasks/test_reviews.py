@@ -1,7 +1,7 @@
 import pytest
 
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.tasks import task
 from latentlang.tasks.reviews import (
     all_reviews,

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS, language
+from latentlang.language_names import GROUPS, language
 from latentlang.provenance import Provenance
 from latentlang.tasks import Concept, WordTask, task
 from latentlang.tasks.base import check_pivot, settings_for

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS
+from latentlang.language_names import GROUPS
 from latentlang.training import Recipe, recipe, recipe_for, recipe_names
 from latentlang.training.data import data_kind, data_kinds
 from latentlang.training.recipes import Lora, Schedule

@@ -13,7 +13,7 @@ import pytest
 
 from latentlang.errors import InputError
 from latentlang.installing import install_command
-from latentlang.languages import GROUPS, language
+from latentlang.language_names import GROUPS, language
 from latentlang.tasks import task
 from latentlang.tasks.labels import KINDS, languages_of, words
 from latentlang.tasks.pairs import EmbeddedPairs

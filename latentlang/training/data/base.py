@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.storage.documents import Record
 from latentlang.text import listed
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError
 from latentlang.installing import install_command
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.seeding import generator
 from latentlang.storage.documents import printed
 from latentlang.training.data.question_files import ANSWER, INPUT, as_pair, translation_id

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError, shown
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.paths import given_path, is_folder
 from latentlang.storage.documents import parse_json
 from latentlang.tasks.files import PathLike, read_json, read_text

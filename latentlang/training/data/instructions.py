@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from latentlang.arguments import MOST
 from latentlang.errors import InputError, unknown
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.seeding import generator
 from latentlang.storage.documents import Record
 from latentlang.tasks import Task

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from latentlang.errors import InputError
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.paths import given_path, is_folder
 from latentlang.tasks.files import PathLike, read_json
 from latentlang.training.data.questions import QuestionPair

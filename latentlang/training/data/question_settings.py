@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from latentlang.arguments import MOST
 from latentlang.errors import InputError
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.text import listed
 from latentlang.training.data.base import (
     DEFAULT_KIND,

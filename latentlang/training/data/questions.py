@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError
-from latentlang.languages import language
+from latentlang.language_names import language
 from latentlang.seeding import generator
 from latentlang.training.data.base import TrainingData, digest_of
 from latentlang.training.data.question_settings import QuestionSettings, question_settings

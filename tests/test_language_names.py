@@ -4,7 +4,7 @@ import pytest
 from babel.localedata import locale_identifiers
 
 from latentlang.errors import InputError
-from latentlang.languages import GROUPS, Language, language, languages
+from latentlang.language_names import GROUPS, Language, language, languages
 from latentlang.tasks import task
 
 
