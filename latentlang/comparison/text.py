@@ -132,7 +132,7 @@ def sentences(
 
     Args:
         made: provenance of the comparison.
-        changes: columns of `changes.COLUMNS`.
+        changes: columns of `change_table.COLUMNS`.
         seen_languages: codes of the languages in training.
         unseen: codes of those asked for that were not.
         pivot: code of the pivot language.

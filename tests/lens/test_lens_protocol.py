@@ -14,7 +14,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.lens import LogitLens, TunedLens, divergence, explore, logit_lens, multilingual_lens
 from latentlang.lens.tuned import as_lens, unembedding_hash
 from latentlang.models import HookedLM, TokenSets, read_out, score_answers
-from latentlang.widgets.prompt_session import LensPass
+from latentlang.widgets.prompt_session import PromptSession
 from tests.support import tiny
 
 
@@ -123,7 +123,7 @@ def test_the_lens_in_all_languages_reads_through_it(model, lens):
 def test_a_single_prompt_is_read_through_it_at_every_position_and_layer(model, lens):
     text = "日本 is in Asia"
     result = explore(model, text, top=3, lens=lens)
-    session = LensPass.at(model, text, top=3, lens=lens)
+    session = PromptSession.at(model, text, top=3, lens=lens)
     assert session.result.table.equals(result.table)
     ids = model.encode([text])[0]
     for position in range(len(ids)):
@@ -142,7 +142,7 @@ def test_a_single_prompt_is_read_through_it_at_every_position_and_layer(model, l
 def test_the_words_of_a_session_are_read_through_it(model, lens):
     task = ll.task("translation", source="fr")
     prompt = task.prompts("ja", items=1, shots=0)[0]
-    session = LensPass.at(model, prompt.text, top=1, lens=lens)
+    session = PromptSession.at(model, prompt.text, top=1, lens=lens)
     position = len(session.ids) - 1
     words = session.words(task, prompt.label, ("ja", "hi"), position)
     probs = np.exp(_slow(model, lens, list(session.ids)))

@@ -15,7 +15,7 @@ _SLOW_ROOMS = frozenset({"cli", "comparison", "experiments", "notebooks", "repro
 
 @cache
 def unit(file: str) -> str | None:
-    """What runs in one process with the tests of a file (``tests/lens/test_x.py``); None: each of them for itself."""
+    """What runs in one process with the tests of a file (by its path); None: each of them for itself."""
     path = _TESTS.parent / file
     if "mark.browser" in path.read_text(encoding="utf-8"):
         return _BROWSERS  # several at a time would starve each other

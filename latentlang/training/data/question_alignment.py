@@ -100,7 +100,7 @@ class QuestionAlignment(QuestionSettings):
         return (*self.sources, self.target)
 
     def export(self, data: TrainingData[Any], folder: PathLike, *, layout: str) -> list[Path]:
-        """Write the translations as files for another trainer, see `exports.export`."""
+        """Write the translations as files for another trainer, see `data.exports.export`."""
         if not isinstance(data, AlignmentData):
             raise InputError(f"question translations are exported, not {type(data).__name__}")
         return export(data, folder, task=self.task, layout=layout)
