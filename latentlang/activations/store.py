@@ -1,4 +1,4 @@
-"""ActivationBatch an activation store: one layer of all prompts, memory-mapped, without touching the rest."""
+"""Reading an activation store: one layer of all prompts, memory-mapped, without touching the rest."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _with_paths(command: Callable[..., Any]) -> Callable[..., Any]:
 
 app = typer.Typer(
     name="latentlang",
-    help="In which language does a language model think? LensPass into it layer by layer.",
+    help="In which language does a language model think? Look into it layer by layer.",
     epilog="Start with: latentlang lens --model pocket --lang ja",
     add_completion=False,
     pretty_exceptions_enable=False,

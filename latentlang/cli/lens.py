@@ -60,7 +60,7 @@ def lens(
     prompt: Annotated[
         str | None,
         typer.Option(
-            help="LensPass into this one text, token by token, instead of a task.", rich_help_panel=_LOOKS
+            help="Look into this one text, token by token, instead of a task.", rich_help_panel=_LOOKS
         ),
     ] = None,
     top: Annotated[int, typer.Option(help="With --prompt: next tokens shown.", rich_help_panel=_LOOKS)] = 5,

@@ -361,8 +361,8 @@ class _Drawing:
             f"of wrong words, the null. Only the distance of {pivot} from its null is evidence that the answer can "
             "be read in it; that it is used is not shown. Right: after minus before, item by item."
             if self.wide
-            else "After minus before, layer by layer: the change of the probability of the right word in the language "
-            f"asked for (blue) and in {pivot} (orange), averaged over items; dashed, that of wrong words, the null."
+            else "After minus before, layer by layer: the change of the probability of the right word in the target "
+            f"language (blue) and in {pivot} (orange), averaged over items; dashed, that of wrong words, the null."
         )
         return [
             first,

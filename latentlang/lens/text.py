@@ -54,7 +54,7 @@ def _few_candidates(row: Any, _minimum: float) -> str:
     count = row["candidates"]
     return (
         f"with {count} candidate language{'' if count == 1 else 's'} it is no question which one "
-        f"leads; read the words of at least {FEWEST_CANDIDATES} that are neither asked for nor given ({_nearest(row)})"
+        f"leads; read the words of at least {FEWEST_CANDIDATES} that are neither target nor source ({_nearest(row)})"
     )
 
 
@@ -116,7 +116,9 @@ def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
     few = row["candidates"] < FEWEST_CANDIDATES
     what = f"pivot {_named(row['leader'])}" if row["is_pivot"] else "no verdict" if few else "no pivot"
     asked = table[table["language"] != POOLED]
-    over = f"{len(asked)} target languages" if len(asked) > 1 else f"{_named(row['language'])} asked for"
+    over = (
+        f"{len(asked)} target languages" if len(asked) > 1 else f"target language {_named(row['language'])}"
+    )
     text = f"{what}: {row['why']} ({over}, {counted(row['candidates'], 'candidate')}, {counted(n_layers, 'layer')}, "
     text += f"intervals {percent(level)})"
     if len(asked) == 1:
@@ -214,13 +216,13 @@ def reading(
     name = find_language(pivot).name
     if gap.empty and answers == "agnostic":
         return (
-            "The words asked for mean nothing about the task and are the same in every language: there is no pivot to "
+            "The answer words mean nothing about the task and are the same in every language: there is no pivot to "
             "look for."
         )
     if gap.empty and answers == pivot:
-        return f"{name} words are what was asked for: there is no pivot to look for."
+        return f"{name} words are the target: there is no pivot to look for."
     if target == pivot:
-        return f"{name} is what was asked for: there is no pivot to look for.{_copied_word(copied, source)}"
+        return f"{name} is the target language: there is no pivot to look for.{_copied_word(copied, source)}"
     if source == pivot:
         return (
             f"{name} is the language of the prompt's own word: what is read of it may be copied, and says nothing of a "

@@ -60,7 +60,7 @@ def check_loaded(model: object) -> None:
 class HookedLM:
     """Wraps a causal LM the user already has; nothing of it is copied, converted or switched.
 
-    ActivationBatch uses the model's own forward, with hooks that are removed afterwards; training mode, gradient
+    Reading uses the model's own forward, with hooks that are removed afterwards; training mode, gradient
     state, attention implementation, config and weights are as before.
 
     Args:

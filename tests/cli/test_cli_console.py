@@ -21,7 +21,11 @@ def _table() -> Table:
     return table
 
 
-@pytest.mark.parametrize("thing", [ODD, Text(ODD), Text.assemble("so: ", (ODD, "bold")), _table()], ids=("text", "styled", "assembled", "table"))
+@pytest.mark.parametrize(
+    "thing",
+    [ODD, Text(ODD), Text.assemble("so: ", (ODD, "bold")), _table()],
+    ids=("text", "styled", "assembled", "table"),
+)
 def test_nothing_that_is_printed_steers_the_terminal(capsys, thing):
     output().print(thing)
     shown = capsys.readouterr().out

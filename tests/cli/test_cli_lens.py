@@ -77,7 +77,7 @@ def test_french_among_the_languages_is_translated_from_german(run):
     result = LensResult.load("out")
     assert list(dict.fromkeys(result.table["language"])) == ["ja", "fr", "en"]
     assert result.provenance.settings["sources"] == {"ja": "fr", "fr": "de", "en": "fr"}
-    assert "English is what was asked for" in text
+    assert "English is the target language" in text
     own = ll.logit_lens(ll.load("pocket"), "translation", languages=["ja", "fr", "en"], items=4)
     torch.testing.assert_close(torch.tensor(result.table["value"]), torch.tensor(own.table["value"]))
     names = [name for name in own.table.columns if name != "value"]

@@ -153,7 +153,7 @@ def test_readings_claim_no_more_than_the_interval():
         "No layer reads English above its null by 0.05 or more with confidence: at most 0.30 [-0.01, 0.70], at layer 2."
     )
     assert "layer 3, the output itself" in say((3, 0.5, 0.4, 0.6, 1.0))
-    assert say(target="en") == "English is what was asked for: there is no pivot to look for."
+    assert say(target="en") == "English is the target language: there is no pivot to look for."
     assert say() == "English cannot be read here: its answers have no token of their own, or no null."
 
 
@@ -260,8 +260,8 @@ def test_a_negative_gap_is_no_lead():
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        ("en", "English words are what was asked for: there is no pivot to look for."),
-        ("agnostic", "The words asked for mean nothing about the task and are the same in every language"),
+        ("en", "English words are the target: there is no pivot to look for."),
+        ("agnostic", "The answer words mean nothing about the task and are the same in every language"),
         ("same", "English cannot be read here"),
     ],
 )

@@ -144,7 +144,7 @@ def test_the_published_protocol_and_the_answer_modes(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("lens",), "say which language is asked for"),
+        (("lens",), "give a target language"),
         (("lens", "--lang", "ja", "--protocol", "published"), "did you mean 'as-published'"),
         (("lens", "--lang", "ja", "--task", "sentiment", "--answers", "latin"), "answers must be one of"),
         (("lens", "--lang", "ja", "--answers", "en"), "does not take these options"),

@@ -58,7 +58,7 @@ def test_cells_are_the_scores_and_the_leader_is_framed():
     figure = language_heatmap(result)
     (heat,) = figure.data
     names = figure.layout.yaxis.ticktext
-    assert "Japanese" in names[0] and "asked for" in names[0]
+    assert "Japanese" in names[0] and "target" in names[0]
     assert "French" in names[1] and "prompt" in names[1]
     assert "English" in names[2] and names[2].startswith("<b>")
     scores = pivot_test.scores.set_index(["answer_language", "layer"])["score"]

@@ -137,7 +137,7 @@ def test_token_ids_and_texts_have_no_question_that_is_known() -> None:
         lm.activations([long])
 
 
-# AnswerLanguages
+# Readers
 
 
 def test_a_reader_runs_a_block_once_for_lists_that_share_it_and_reads_the_same_bits() -> None:
