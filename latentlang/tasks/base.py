@@ -121,7 +121,7 @@ def sources_of(task: Task, languages: Iterable[str]) -> tuple[str, ...]:
 
 
 def settings_for(task: Task, languages: Iterable[str]) -> dict[str, object]:
-    """A task's own options as a result of these languages notes them; `provenance.Provenance.source_of` reads the sources.
+    """A task's own options as a result notes them; `provenance.Provenance.source_of` reads the sources.
 
     Args:
         task: the task.
