@@ -24,7 +24,7 @@ def _table() -> Table:
 @pytest.mark.parametrize(
     "thing",
     [ODD, Text(ODD), Text.assemble("so: ", (ODD, "bold")), _table()],
-    ids=("text", "styled", "assembled", "table"),
+    ids=("str", "text", "parts", "table"),
 )
 def test_nothing_that_is_printed_steers_the_terminal(capsys, thing):
     output().print(thing)
