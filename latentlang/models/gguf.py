@@ -91,7 +91,9 @@ def cache_folder() -> Path:
     return user_cache() / "gguf"
 
 
-def dequantised(path: Path, *, name: str, dtype: str, sha256: str | None = None) -> Dequantised:
+def dequantised(
+    path: Path, *, name: str, dtype: str, sha256: str | None = None, weights: bool = True
+) -> Dequantised:
     """A GGUF file as a folder of the cache, made now if it is not there.
 
     Args:
@@ -99,6 +101,7 @@ def dequantised(path: Path, *, name: str, dtype: str, sha256: str | None = None)
         name: the model's name, for what is said.
         dtype: of the weights that are wanted (``"float32"``); an entry in float32 does for every other.
         sha256: of the file, where it is known.
+        weights: False where only the tokenizer is wanted, for which an entry of any dtype will do.
 
     Raises:
         ModelError: the file is damaged, of an architecture that transformers does not read, or `gguf` or `accelerate`
@@ -106,9 +109,8 @@ def dequantised(path: Path, *, name: str, dtype: str, sha256: str | None = None)
     """
     digest = sha256 or known_sha256(path)
     kept = dtype if dtype in _BYTES else "float32"
-    for kind in dict.fromkeys((kept, "float32")):
-        if (entry := _entry(digest, kind)) is not None:
-            return entry
+    if (entry := cached_entry(digest, dtype, weights=weights)) is not None:
+        return entry
     place = cache_folder() / f"{digest}-{kept}"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -125,9 +127,12 @@ def dequantised(path: Path, *, name: str, dtype: str, sha256: str | None = None)
         return _in_memory(path, digest, kept, name=name)
 
 
-def cached_entry(sha256: str, dtype: str = "float32") -> Dequantised | None:
-    """The entry of a file of which only the hash is known; None where there is no whole one."""
-    return _entry(sha256, dtype)
+def cached_entry(sha256: str, dtype: str, *, weights: bool = True) -> Dequantised | None:
+    """The entry of a file that does for a dtype, by the file's hash; None where there is no whole one."""
+    for kind in (dtype, "float32") if weights else _BYTES:
+        if kind in _BYTES and (entry := _entry(sha256, kind)) is not None:
+            return entry
+    return None
 
 
 def cache_entries() -> list[tuple[Path, int]]:

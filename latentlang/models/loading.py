@@ -156,7 +156,7 @@ class _Found:
 
 def _found(info: ModelInfo, with_code: bool, *, dtype: str = "float32", weights: bool = True) -> _Found:
     if info.local and info.gguf is not None:
-        return _Found.of(dequantised(Path(info.hub_id), name=info.name, dtype=dtype))
+        return _Found.of(dequantised(Path(info.hub_id), name=info.name, dtype=dtype, weights=weights))
     if info.local:
         return _Found(*_local_folder(info, weights=weights))
     if info.gguf is None:
@@ -167,12 +167,12 @@ def _found(info: ModelInfo, with_code: bool, *, dtype: str = "float32", weights:
                 raise
             info = replace(info, gguf=error.files[0])
         except ModelError as error:
-            return _packaged(info, error, dtype=dtype)
+            return _packaged(info, error, dtype=dtype, weights=weights)
     path, commit = fetch_gguf(info)
-    return _Found.of(dequantised(path, name=info.name, dtype=dtype), commit)
+    return _Found.of(dequantised(path, name=info.name, dtype=dtype, weights=weights), commit)
 
 
-def _packaged(info: ModelInfo, error: ModelError, *, dtype: str) -> _Found:
+def _packaged(info: ModelInfo, error: ModelError, *, dtype: str, weights: bool) -> _Found:
     """A model from an installed data package, where the hub did not give it.
 
     Raises:
@@ -183,9 +183,8 @@ def _packaged(info: ModelInfo, error: ModelError, *, dtype: str) -> _Found:
         raise error
     if not package.installed:
         raise ModelError(f"{error}; or {package_hint(package)}") from error
-    for kind in dict.fromkeys((dtype, "float32")):
-        if (entry := cached_entry(package.sha256, kind)) is not None:
-            return _Found.of(entry)
+    if (entry := cached_entry(package.sha256, dtype, weights=weights)) is not None:
+        return _Found.of(entry)
     logger.warning("%s is not taken from the hub (%s)", info.name, _line(error))
     with assembled(package) as path:
         return _Found.of(dequantised(path, name=info.name, dtype=dtype, sha256=package.sha256))
