@@ -7,10 +7,11 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from latentlang.errors import InputError, shown
 from latentlang.printable import printable
@@ -37,12 +38,68 @@ class _Head(Record):
     format: int = Field(ge=0)
 
 
-class Settings(Record):
-    """What is read of ``provenance.settings``; each kind of result says in a subclass what it needs beside this."""
+def _as_in_a_file(value: object) -> object:
+    """A value as JSON gives it back: numpy's numbers and arrays as Python's, every sequence a list."""
+    import numpy as np
 
-    pivot: str | None = None
-    level: float = Field(default=0.95, gt=0, lt=1)
-    seen: list[str] | None = None
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: _as_in_a_file(inner) for name, inner in value.items()}
+    return [_as_in_a_file(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _text(value: object) -> object:
+    return value if value is None else str(value)
+
+
+#: A setting that a task gives: tasks of users may put anything there.
+TaskText = Annotated[str | None, BeforeValidator(_text)]
+
+
+class ResultSettings(Record):
+    """The settings of a result, typed; each kind of result has a subclass in its room.
+
+    Stored flat in ``provenance.settings``, among keys of the task, of the model and of other versions, which are
+    ignored here and stay there. The default of a field is what a result means that does not say.
+    """
+
+    #: How the model's weights were packed, where they were.
+    model_quantization: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_values(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        names = [field.alias or name for name, field in cls.model_fields.items()]
+        return {name: _as_in_a_file(values[name]) for name in names if name in values}
+
+    @classmethod
+    def of(cls, provenance: Provenance, where: Path | str = "the record of a result's settings") -> Self:
+        """What a provenance says.
+
+        Args:
+            provenance: of a result.
+            where: the file it was read from, for the error.
+
+        Raises:
+            InputError: a setting is missing or of another kind.
+        """
+        return checked(cls, provenance.settings, where)
+
+    def stored(self) -> dict[str, Any]:
+        """The settings that were given, for ``provenance.settings``, in the order of the fields."""
+        return self.model_dump(exclude_unset=True, by_alias=True)
+
+
+class TaskSettings(ResultSettings):
+    """Settings that a task gives: what its prompts are made of."""
+
+    source: TaskText = None
+    #: Target language to the language of the prompt's word, where several runs were joined.
+    sources: dict[str, str] | None = None
+    answers: TaskText = None
 
 
 @dataclass(frozen=True)
@@ -102,8 +159,13 @@ class Result(Displayed):
     kind: ClassVar[str] = "result"
     #: Columns that a saved table must have, and what they hold.
     columns: ClassVar[Columns] = {}
-    #: What ``provenance.settings`` must have.
-    needed: ClassVar[type[Settings]] = Settings
+    #: What ``provenance.settings`` holds; `settings` is one of these.
+    settings_type: ClassVar[type[ResultSettings]] = ResultSettings
+
+    @cached_property
+    def settings(self) -> ResultSettings:
+        """The settings of the run, typed; ``provenance.settings`` holds them as they are stored."""
+        return self.settings_type.of(self.provenance)
 
     def glance(self) -> pd.DataFrame:
         """What was found in a few rows, as a notebook shows it below the figure: the summary, where there is one."""
@@ -167,11 +229,12 @@ class Result(Displayed):
         path = Path(folder)
         record = _read_record(path, cls.kind)
         provenance = Provenance.of(record, path / METADATA)
-        checked(cls.needed, provenance.settings, path / METADATA)
+        if record["format"] == 1:
+            provenance = replace(provenance, settings=format1.settings_today(provenance.settings))
+        cls.settings_type.of(provenance, path / METADATA)
         check_whole(path, record)
         table = read_table(path / TABLE, cls.columns)
         if record["format"] == 1:
-            provenance = replace(provenance, settings=format1.settings_today(provenance.settings))
             table = format1.values_today(table)
         found = cls(table=table, provenance=provenance)
         with reading(path / TABLE):

@@ -32,12 +32,12 @@ def evaluation_lines(result: EvaluationResult, *, width: int) -> Iterator[Any]:
     from latentlang.evaluation import STATES, compare_evaluations
 
     made = result.provenance
-    own = made.settings["tasks"][made.task]
+    own = result.settings.tasks[made.task]
     head = Text.assemble((made.model, "bold"))
     if made.adapter:
         head.append(f" + {made.adapter}")
-    parts = [made.task, f"{own['shots']}-shot", f"answers {own.get('answers', 'same')}"]
-    parts += [f"score {made.settings['score']}", f"seed {made.seed}"]
+    parts = [made.task, f"{own.shots}-shot", f"answers {own.answers or 'same'}"]
+    parts += [f"score {result.settings.score}", f"seed {made.seed}"]
     parts += [f"protocol {made.protocol}"] * (made.protocol != "corrected")
     parts.append(f"chance {1 / len(result.labels()):.2f}")
     yield head.append("".join(f" · {part}" for part in parts))
@@ -169,7 +169,7 @@ def evaluation_record(result: EvaluationResult) -> dict[str, Any]:
     made = result.provenance
     found: dict[str, Any] = {
         "model": made.model, "adapter": made.adapter, "task": made.task, "protocol": made.protocol,
-        "score": made.settings["score"], "languages": _plain(result.summary()), "means": _plain(result.averages()),
+        "score": result.settings.score, "languages": _plain(result.summary()), "means": _plain(result.averages()),
         "notes": result.notes(),
     }  # fmt: skip
     if result.states == STATES:

@@ -41,8 +41,8 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
 
     summary = result.summary()
     sentences = pivot_sentences(result.gap(), result.provenance, copied=result.gap(role="source"))
-    settings = result.provenance.settings
-    pivot, last = settings["pivot"], settings["n_layers"]
+    settings = result.settings
+    pivot, last = settings.pivot, settings.n_layers or int(summary["layer"].max())
     yield _headline(result)
     for code in result.provenance.languages:
         yield Text()
@@ -51,7 +51,7 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
         own = summary[summary["language"] == code]
         yield from _curve_lines(own, target=code, pivot=pivot, source=source, width=width)
         yield from _wrapped(sentences[code], width, style="italic")
-        if note := settings.get("notes", {}).get(code):
+        if note := settings.notes.get(code):
             yield from _wrapped(f"note: {note}", width, style="yellow")
     yield Text()
     yield Text(
@@ -81,25 +81,24 @@ def _wrapped(text: str, width: int, *, style: str) -> Iterator[Text]:
 def _headline(result: LensResult) -> Text:
     from latentlang.figures.header import lens_words
 
-    made, settings = result.provenance, result.provenance.settings
+    made = result.provenance
     line = Text.assemble((made.model, "bold"))
     if made.adapter:
         line.append(f" + {made.adapter}")
     protocol = [f"protocol {made.protocol}"] if made.protocol != "corrected" else []
-    parts = [made.task, f"{settings['shots']}-shot", lens_words(made), *protocol, f"policy {made.policy}"]
+    parts = [made.task, f"{result.settings.shots}-shot", lens_words(made), *protocol, f"policy {made.policy}"]
     for part in (*filter(None, parts), f"seed {made.seed}"):
         line.append(f" · {part}")
     return line
 
 
 def _language_line(result: LensResult, code: str) -> Text:
-    settings = result.provenance.settings
     line = Text.assemble((f"{find_language(code).name} ({code})", "bold"))
     source = result.provenance.source_of(code)
     if source:
         line.append(f" from {find_language(source).name} ({source})")
     count = result.table.loc[result.table["language"] == code, "item"].nunique()
-    return line.append(f": accuracy {settings['accuracy'][code]:.2f}, n = {count}")
+    return line.append(f": accuracy {result.settings.accuracy[code]:.2f}, n = {count}")
 
 
 @dataclass(frozen=True)

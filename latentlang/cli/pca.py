@@ -131,11 +131,11 @@ def _print_shares(result: PCAResult, console: Console) -> None:
     made, explained = result.provenance, result.explained
     count = int(explained["prompts"].iloc[0])
     languages = len(made.languages)
-    tuned = made.settings.get("tuned")
-    line = Text.assemble((made.model, "bold"), f" and {tuned['model']}" if tuned else "")
+    tuned = result.settings.tuned
+    line = Text.assemble((made.model, "bold"), f" and {tuned.model}" if tuned else "")
     line.append(f" + {made.adapter}" if made.adapter else "")
     line.append(f" · {made.task} · {count:,} prompts in {languages} language{'' if languages == 1 else 's'}")
-    console.print(line.append(f" · {pool_words(made)}"))
+    console.print(line.append(f" · {pool_words(result.settings)}"))
     shown = max(1, min(result.components, (console.width - 10) // _CELL // len(result.views)))
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("layer", justify="right")

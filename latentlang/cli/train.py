@@ -174,24 +174,24 @@ def train(
 
 def summary_lines(result: TrainingResult) -> list[str]:
     """What a run came to, in a few lines."""
-    made, settings = result.provenance, result.provenance.settings
+    made, settings = result.provenance, result.settings
     name = result.recipe["name"]
     if result.adapter is None:
         return [f"{made.model}: {name} trains nothing; the record says so to whatever compares it"]
-    learnt, held = (sum(counts[place] for counts in settings["pairs"].values()) for place in (0, 1))
+    learnt, held = (sum(counts[place] for counts in settings.pairs.values()) for place in (0, 1))
     words = result.words
     lines = [
         f"{made.model}: {name}, {words.about}: {counted(learnt, words.noun)} to learn from, {held:,} held out; "
-        f"{settings['trainable']:,} weights trained beside {settings['parameters']:,}"
+        f"{settings.trainable:,} weights trained beside {settings.parameters:,}"
     ]
     base, best = result.base_loss, result.best_loss
     if best is not None:
         before = "" if base is None else f"{base:.3f} before training, "
         lines.append(
-            f"validation loss (nats per token): {before}{best:.3f} at step {result.best_step} of {settings['steps']}, "
+            f"validation loss (nats per token): {before}{best:.3f} at step {result.best_step} of {settings.steps}, "
             "which is kept"
         )
-    lines.append(f"time: {settings['seconds']:.0f} s")
+    lines.append(f"time: {settings.seconds:.0f} s")
     return [*lines, *(f"note: {note}" for note in result.notes)]
 
 

@@ -13,9 +13,11 @@ import torch
 from latentlang.activations import ActivationStore, open_store
 from latentlang.arguments import check_count
 from latentlang.comparison.alignment_result import COLUMNS, AlignmentComparison
+from latentlang.comparison.comparison_settings import AlignmentComparisonSettings
 from latentlang.comparison.half_samples import HalfSamples, averaged, tabulated
 from latentlang.errors import InputError
 from latentlang.geometry.features import working_device
+from latentlang.geometry.geometry_settings import TunedModel
 from latentlang.geometry.layer_measurement import Job, Plan, measure_layer
 from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.measure_registry import chosen_measures
@@ -147,15 +149,16 @@ def compare_alignment(
         rows = averaged(samples, codes, seen_languages=seen_languages, about=about, level=level, seed=seed)
         averages.append(rows.assign(pooling=pool))
     made, later = stores[0].provenance, stores[1].provenance
-    settings = {
-        **made.settings, "pivot": hub, "layers": chosen, "pools": names, "measures": list(asked),
-        "components": components, "permutations": permutations, "resamples": resamples, "level": level,
-        "seen": list(seen_languages), "notes": list(pairing.notes),
-        "tuned": {"model": later.model, "revision": later.revision},
-    }  # fmt: skip
+    settings = AlignmentComparisonSettings(
+        pivot=hub, layers=chosen, pools=names, measures=list(asked), components=components,
+        permutations=permutations, resamples=resamples, level=level, seen=list(seen_languages),
+        notes=list(pairing.notes),
+        tuned=TunedModel(model=later.model, revision=later.revision),
+    )  # fmt: skip
     provenance = Provenance(
         model=made.model, task=made.task, languages=tuple(codes), revision=made.revision, adapter=later.adapter,
-        protocol=made.protocol, policy="", seed=seed, settings=settings,
+        protocol=made.protocol, policy="", seed=seed,
+        settings={**made.settings, **settings.stored()},
     )  # fmt: skip
     table = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
     return AlignmentComparison(

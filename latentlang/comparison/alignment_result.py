@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import pandas as pd
-from pydantic import Field
 
 from latentlang.comparison.change_table import COLUMNS as CHANGES
 from latentlang.comparison.change_table import GLANCE, KINDS_OF_COLUMNS
+from latentlang.comparison.comparison_settings import AlignmentComparisonSettings
 from latentlang.comparison.text import findings
 from latentlang.errors import unknown
 from latentlang.geometry.measure_registry import with_current_names
-from latentlang.results import Result, Settings, repeated
+from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.tables import Columns, read_table
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ COLUMNS = (
     "difference", "low", "high", "p", "p_holm", "change", "n",
 )  # fmt: skip
 _SUMMARY = "summary.parquet"
-
-
-class _Settings(Settings):
-    pivot: str
-    seen_languages: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,12 @@ class AlignmentComparison(Result):
         "difference": "number", "low": "number", "high": "number", "p": "number", "p_holm": "number",
         "change": "text", "n": "whole",
     }  # fmt: skip
-    needed: ClassVar[type[Settings]] = _Settings
+    settings_type: ClassVar[type[ResultSettings]] = AlignmentComparisonSettings
+
+    @cached_property
+    def settings(self) -> AlignmentComparisonSettings:
+        """The settings of the run, typed."""
+        return AlignmentComparisonSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A value that is there twice."""
@@ -65,12 +66,12 @@ class AlignmentComparison(Result):
     @property
     def pivot(self) -> str:
         """Code of the language that all others are compared with."""
-        return str(self.provenance.settings["pivot"])
+        return self.settings.pivot
 
     @property
     def seen_languages(self) -> tuple[str, ...]:
         """Codes of the languages that training has seen."""
-        return tuple(self.provenance.settings.get("seen", ()))
+        return tuple(self.settings.seen_languages)
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -103,8 +104,7 @@ class AlignmentComparison(Result):
 
     def describe(self) -> str:
         """What changed, averaged over layers, and what did not."""
-        level = float(self.provenance.settings.get("level", 0.95))
-        return " ".join(findings(self.changes(), level=level, pivot=self.pivot))
+        return " ".join(findings(self.changes(), level=self.settings.level, pivot=self.pivot))
 
     def glance(self) -> pd.DataFrame:
         """The averages over layers and groups of languages."""

@@ -86,7 +86,7 @@ class LensComparison(Displayed):
     @property
     def pivot(self) -> str:
         """Code of the pivot language."""
-        return str(self.base.provenance.settings.get("pivot", "en"))
+        return self.base.settings.pivot
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -326,8 +326,8 @@ def compare_lenses(
         InputError: the two did not read the same items in the same way.
     """
     pairs = [(name, getattr(base.provenance, name), getattr(tuned.provenance, name)) for name in _SAME]
-    one, other = base.provenance.settings, tuned.provenance.settings
-    pairs += [(name, one.get(name), other.get(name)) for name in _SAME_SETTINGS]
+    one, other = base.settings, tuned.settings
+    pairs += [(name, getattr(one, name), getattr(other, name)) for name in _SAME_SETTINGS]
     pairs.append(("languages", base.provenance.languages, tuned.provenance.languages))
     for name, before, after in pairs:
         if before != after:

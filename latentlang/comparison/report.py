@@ -212,7 +212,7 @@ def _lens(result: ComparisonResult) -> Iterator[Block]:
     for measure, own in result.table[result.table["part"] == "lens"].groupby("measure", sort=False):
         words = words_of("lens", str(measure), pivot=result.pivot)
         yield Details(f"Table: {words.row}", [Text(words.meaning, kind="about"), _languages(result, own)])
-    notes = _notes(lens.base.provenance.settings.get("notes", {}))
+    notes = _notes(lens.base.settings.notes)
     if notes:
         yield Details("What could not be read", [Text(note) for note in notes])
 
@@ -347,21 +347,21 @@ def _by_layer(alignment: AlignmentComparison, measures: Sequence[str]) -> Table:
 
 
 def _provenance(result: ComparisonResult) -> Iterator[Block]:
-    made, settings = result.provenance, result.provenance.settings
+    made, settings = result.provenance, result.settings
     rows = [("model", model_name(made)), ("revision", made.revision or "not known")]
     rows += [("adapter", made.adapter or "none")]
-    rows += [("note", str(note)) for note in settings.get("model_notes", ())]
-    rows += [(str(name), str(text)) for name, text in settings.get("training", [])]
+    rows += [("note", note) for note in settings.model_notes]
+    rows += [(name, text) for name, text in settings.training]
     names = {True: _listed(result.seen_languages) or "none", False: "not known"}
     rows += [
-        ("languages in training", names[bool(settings.get("trained_known"))]),
+        ("languages in training", names[settings.trained_known]),
         ("languages never seen", _listed(result.unseen) or "none, or not known"),
-        ("task", f"{made.task}, {counted(settings.get('shots'), 'shot')}"),
-        ("items a language", ", ".join(f"{_ITEMS[name]} {count}" for name, count in settings.get("items", {}).items())),
-        ("parts", ", ".join(settings.get("parts", ()))), ("choice by", str(settings.get("score"))),
-        ("lens policy", made.policy), ("alignment measures", ", ".join(settings.get("measures", ()))),
-        ("pools", ", ".join(settings.get("pools", ()))), ("layers in the model", str(settings.get("n_layers"))),
-        ("seed", str(made.seed)), ("numbers in", f"{settings.get('dtype')} on {settings.get('device')}"),
+        ("task", f"{made.task}, {counted(settings.shots, 'shot')}"),
+        ("items a language", ", ".join(f"{_ITEMS[name]} {count}" for name, count in settings.items.items())),
+        ("parts", ", ".join(settings.parts)), ("choice by", str(settings.score)),
+        ("lens policy", made.policy), ("alignment measures", ", ".join(settings.measures)),
+        ("pools", ", ".join(settings.pools)), ("layers in the model", str(settings.n_layers)),
+        ("seed", str(made.seed)), ("numbers in", f"{settings.dtype} on {settings.device}"),
         ("packages", ", ".join(f"{name} {version}" for name, version in made.packages.items())),
         ("commit", made.commit or "not in a checkout"), ("made", made.created),
     ]  # fmt: skip

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
-from pydantic import Field
 
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.change_table import COLUMNS, GLANCE, KINDS_OF_COLUMNS, accuracy_changes
+from latentlang.comparison.comparison_settings import ComparisonSettings
 from latentlang.comparison.lens import LensComparison, compare_lenses
 from latentlang.comparison.text import sentences
 from latentlang.errors import InputError
@@ -21,7 +22,7 @@ from latentlang.geometry import PCAResult
 from latentlang.geometry.measure_registry import with_current_names
 from latentlang.lens import LensResult
 from latentlang.provenance import Provenance
-from latentlang.results import Result, Settings, View
+from latentlang.results import Result, ResultSettings, View
 from latentlang.storage.documents import reading
 from latentlang.storage.output import METADATA
 from latentlang.storage.tables import Columns
@@ -35,17 +36,6 @@ FOLDERS = {
     "alignment": "alignment",
 }  # fmt: skip
 REPORT = "report.html"
-
-
-class _Settings(Settings):
-    seen_languages: list[str] = Field(default_factory=list)
-    parts: list[str] = Field(default_factory=list)
-    trained_known: bool = False
-    identity: bool = False
-    training: list[list[str]] = Field(default_factory=list)
-    items: dict[str, int] = Field(default_factory=dict)
-    measures: list[str] = Field(default_factory=list)
-    pools: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -69,29 +59,34 @@ class ComparisonResult(Result):
 
     kind: ClassVar[str] = "comparison"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS
-    needed: ClassVar[type[Settings]] = _Settings
+    settings_type: ClassVar[type[ResultSettings]] = ComparisonSettings
+
+    @cached_property
+    def settings(self) -> ComparisonSettings:
+        """The settings of the run, typed."""
+        return ComparisonSettings.of(self.provenance)
 
     @property
     def seen_languages(self) -> tuple[str, ...]:
         """Codes of the languages that the adapter was trained on, as far as known."""
-        return tuple(self.provenance.settings.get("seen", ()))
+        return tuple(self.settings.seen_languages)
 
     @property
     def unseen(self) -> tuple[str, ...]:
         """Codes of the target languages that it was not trained on; none where that is not known."""
-        if not self.provenance.settings.get("trained_known", False):
+        if not self.settings.trained_known:
             return ()
         return tuple(code for code in self.provenance.languages if code not in self.seen_languages)
 
     @property
     def pivot(self) -> str:
         """Code of the language that might show in the middle layers, and that alignment is measured with."""
-        return str(self.provenance.settings.get("pivot", "en"))
+        return self.settings.pivot
 
     @property
     def level(self) -> float:
         """Coverage of the intervals."""
-        return float(self.provenance.settings.get("level", 0.95))
+        return self.settings.level
 
     def describe(self) -> str:
         """What was compared; what changed and what did not: a verdict, then a sentence for each measure."""
@@ -168,7 +163,7 @@ class ComparisonResult(Result):
         """
         bare = super().load(folder)
         path = Path(folder)
-        parts = bare.provenance.settings.get("parts", [])
+        parts = bare.settings.parts
         found: dict[str, Any] = {}
         if "evaluation" in parts:
             found["evaluation"] = EvaluationComparison.load(path / FOLDERS["evaluation"])
@@ -192,8 +187,8 @@ class ComparisonResult(Result):
         alignment: AlignmentComparison | None = None,
         folder: Path | None = None,
     ) -> Self:
-        """Put parts together, and their changes in one table; the coverage is ``provenance.settings["level"]``."""
-        level = float(provenance.settings.get("level", 0.95))
+        """Put parts together, and their changes in one table; the coverage is the settings' ``level``."""
+        level = ComparisonSettings.of(provenance).level
         tables = []
         if evaluation is not None:
             tables.append(accuracy_changes(evaluation, level=level))

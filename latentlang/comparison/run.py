@@ -16,6 +16,7 @@ from latentlang.activations.manifest import MANIFEST, STORE_FILES
 from latentlang.arguments import check_count, chosen_names
 from latentlang.comparison.alignment import MEASURES, PERMUTATIONS, RESAMPLES, compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
+from latentlang.comparison.comparison_settings import ComparisonSettings
 from latentlang.comparison.lens import compare_lenses
 from latentlang.comparison.result import FOLDERS, REPORT, ComparisonResult
 from latentlang.comparison.training_record import TrainingRecord, trained_on
@@ -358,18 +359,18 @@ class _Run:
     def provenance(self, parts: Sequence[str]) -> Provenance:
         """Where the whole comparison came from."""
         task, model = self.wanted.task, self.model
-        settings = {
-            **task.settings, "parts": list(parts), "items": dict(self.items), "pivot": self.wanted.pivot,
-            "shots": task.default_shots if self.wanted.shots is None else self.wanted.shots, "score": self.score,
-            "measures": list(self.measures), "pools": list(self.pools), "n_layers": model.n_layers,
-            "seen": list(self.trained.languages), "trained_known": self.trained.known,
-            "identity": self.trained.identity, "training": [list(fact) for fact in self.trained.facts],
-            "dtype": str(model.dtype).removeprefix("torch."), "device": str(model.device), **self.draws,
-            **model.noted,
-        }  # fmt: skip
+        settings = ComparisonSettings(
+            parts=list(parts), items=dict(self.items), pivot=self.wanted.pivot,
+            shots=task.default_shots if self.wanted.shots is None else self.wanted.shots, score=self.score,
+            measures=list(self.measures), pools=list(self.pools), n_layers=model.n_layers,
+            seen=list(self.trained.languages), trained_known=self.trained.known, identity=self.trained.identity,
+            training=[list(fact) for fact in self.trained.facts],
+            dtype=str(model.dtype).removeprefix("torch."), device=str(model.device), **self.draws,
+        )  # fmt: skip
         return Provenance(
             model=model.name, revision=model.revision, adapter=model.adapter, task=task.name,
-            languages=tuple(self.wanted.codes), policy=self.policy, seed=self.wanted.seed, settings=settings,
+            languages=tuple(self.wanted.codes), policy=self.policy, seed=self.wanted.seed,
+            settings={**task.settings, **settings.stored(), **model.noted},
         )  # fmt: skip
 
 

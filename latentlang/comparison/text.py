@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentlang.comparison.comparison_settings import ComparisonSettings
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.language_names import language as find_language
 from latentlang.provenance import Provenance
@@ -138,7 +139,8 @@ def sentences(
         pivot: code of the pivot language.
         level: coverage of the intervals.
     """
-    known, identity = (bool(made.settings.get(name)) for name in ("trained_known", "identity"))
+    settings = ComparisonSettings.of(made)
+    known, identity = settings.trained_known, settings.identity
     first = who(made, seen_languages=seen_languages, unseen=unseen, known=known, identity=identity)
     return [first, *findings(changes, level=level, pivot=pivot)]
 
@@ -323,8 +325,7 @@ def _names(codes: Sequence[str]) -> str:
 
 def training_facts(result: TrainingResult) -> Iterator[tuple[str, str]]:
     """What an adapter's training record says, fact by fact: its name, and the fact as plain text."""
-    settings: Any = result.provenance.settings
-    recipe = settings.get("recipe", {})
+    settings, recipe = result.settings, result.recipe
     data, lora, schedule = (recipe.get(name, {}) for name in ("data", "lora", "schedule"))
     yield "recipe", str(recipe.get("name", "not known"))
     if schedule.get("steps") == 0:
@@ -333,16 +334,16 @@ def training_facts(result: TrainingResult) -> Iterator[tuple[str, str]]:
     if data:
         words = result.words
         yield "trained on", words.trained_on
-        if settings.get("downloads"):
-            yield "downloaded", ", ".join(map(str, settings["downloads"]))
+        if settings.downloads:
+            yield "downloaded", ", ".join(settings.downloads)
         if words.control is not None:
             yield "control", f"{words.control.name}: {words.control.about}"
     if lora:
         modules = lora.get("target_modules")
         named = modules if isinstance(modules, str) else ", ".join(modules or ())
         yield "LoRA", f"rank {lora.get('rank')}, alpha {lora.get('alpha'):g}, on {named}"
-    if settings.get("steps") is not None:
+    if settings.steps is not None:
         rate = f"learning rate {schedule.get('learning_rate'):g}"
-        yield "steps", f"{settings['steps']}, batch {schedule.get('batch')}, {rate}"
-    for note in settings.get("notes", ()):
-        yield "note", str(note)
+        yield "steps", f"{settings.steps}, batch {schedule.get('batch')}, {rate}"
+    for note in settings.notes:
+        yield "note", note

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 
 from latentlang.errors import InputError
+from latentlang.evaluation.evaluation_settings import EvaluationSettings
 from latentlang.evaluation.result import (
     KINDS_OF_COLUMNS,
     STATES,
     EvaluationResult,
-    EvaluationSettings,
     by_language,
     language_groups,
 )
 from latentlang.evaluation.text import reading
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
-from latentlang.results import Result, Settings
+from latentlang.results import Result, ResultSettings
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.stats.intervals import error_probability, side
 from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
@@ -51,7 +51,12 @@ class EvaluationComparison(Result):
 
     kind: ClassVar[str] = "evaluation-comparison"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS
-    needed: ClassVar[type[Settings]] = EvaluationSettings
+    settings_type: ClassVar[type[ResultSettings]] = EvaluationSettings
+
+    @cached_property
+    def settings(self) -> EvaluationSettings:
+        """The settings of the runs, typed."""
+        return EvaluationSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """What is wrong with it as an evaluation, or an item that is not there before and after."""
@@ -245,14 +250,14 @@ def _only(result: EvaluationResult, preferred: str) -> pd.DataFrame:
 
 
 def _check_same_way(base: EvaluationResult, tuned: EvaluationResult) -> None:
-    pairs = [("score", base.provenance.settings["score"], tuned.provenance.settings["score"])]
+    pairs = [("score", base.settings.score, tuned.settings.score)]
     if {*base.tasks} != {*tuned.tasks}:
         raise InputError(
             f"the evaluations are of different tasks: {', '.join(base.tasks)} and {', '.join(tuned.tasks)}"
         )
     for task in base.tasks:
-        before, after = (result.provenance.settings["tasks"][task] for result in (base, tuned))
-        pairs += [(f"{task} {key}", before.get(key), after.get(key)) for key in _SAME_TASK]
+        before, after = (result.settings.tasks[task] for result in (base, tuned))
+        pairs += [(f"{task} {key}", getattr(before, key), getattr(after, key)) for key in _SAME_TASK]
     for name, one, other in pairs:
         if one != other:
             raise InputError(

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
-from pydantic import Field
 
 from latentlang.errors import InputError, shown, unknown
+from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings, EvaluationSettings
 from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, calibration_table, macro_f1
 from latentlang.evaluation.text import accuracies
 from latentlang.language_names import language as find_language
-from latentlang.results import Result, Settings, repeated
+from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import wilson
-from latentlang.storage.documents import Record
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -41,21 +40,6 @@ _AVERAGES = (
 )  # fmt: skip
 
 
-class TaskSettings(Record):
-    """What ``provenance.settings["tasks"]`` says of each task."""
-
-    labels: list[str] = Field(min_length=1)
-    notes: dict[str, str]
-    protocol: str
-
-
-class EvaluationSettings(Settings):
-    """What the settings of an evaluation must have."""
-
-    tasks: dict[str, TaskSettings]
-    score: str
-
-
 #: Columns of a saved evaluation, beside its scores.
 KINDS_OF_COLUMNS: Columns = {
     "task": "text", "state": "text", "language": "text", "item": "text", "label": "text", "predicted": "text?",
@@ -74,13 +58,18 @@ class EvaluationResult(Result):
             where the scorer expects a string that no answer can be. `confidence` in [0, 1] is the softmax over the
             labels' scores at the largest one; `mass` the probability of all labels' answers together; `shared` that of
             tokens that begin several labels' answers and count for none. ``score_LABEL``: what was compared, a natural
-            log; nan for labels of other tasks. ``provenance.settings["tasks"]`` holds each task's own settings: its
+            log; nan for labels of other tasks. ``settings.tasks`` holds each task's own settings: its
             ``labels``, ``shots``, ``items`` and ``notes`` (language to what cannot be answered, or hardly).
     """
 
     kind: ClassVar[str] = "evaluation"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS
-    needed: ClassVar[type[Settings]] = EvaluationSettings
+    settings_type: ClassVar[type[ResultSettings]] = EvaluationSettings
+
+    @cached_property
+    def settings(self) -> EvaluationSettings:
+        """The settings of the run, typed."""
+        return EvaluationSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """An answer that is there twice, a state there is not, a task without its settings or scores."""
@@ -88,7 +77,7 @@ class EvaluationResult(Result):
             if state not in STATES:
                 return f"there is no state {shown(state)}, only {', '.join(STATES)}"
         for name in self.tasks:
-            if name not in self.provenance.settings["tasks"]:
+            if name not in self.settings.tasks:
                 return f"its settings do not know the task {shown(name)}"
             for column in (SCORE + label for label in self.labels(name)):
                 if column not in self.table or not is_numeric_dtype(self.table[column].dtype):
@@ -113,7 +102,7 @@ class EvaluationResult(Result):
     @property
     def seen_languages(self) -> tuple[str, ...]:
         """Codes of the languages that the adapter was trained on, as far as known."""
-        return tuple(self.provenance.settings.get("seen") or ())
+        return tuple(self.settings.seen_languages or ())
 
     def labels(self, task: str | None = None) -> tuple[str, ...]:
         """The classes of a task, in its order.
@@ -121,7 +110,7 @@ class EvaluationResult(Result):
         Raises:
             InputError: no such task, or several and none is named.
         """
-        return tuple(self._settings(task)["labels"])
+        return tuple(self._task(task).labels)
 
     def notes(self, task: str | None = None) -> dict[str, str]:
         """Language code to what cannot be answered, or hardly, in it.
@@ -129,7 +118,7 @@ class EvaluationResult(Result):
         Raises:
             InputError: no such task, or several and none is named.
         """
-        return dict(self._settings(task)["notes"])
+        return dict(self._task(task).notes)
 
     def of(self, task: str) -> EvaluationResult:
         """The part of one task, as if it had been evaluated alone.
@@ -137,14 +126,15 @@ class EvaluationResult(Result):
         Raises:
             InputError: no such task.
         """
-        own = self._settings(task)
-        settings = {**self.provenance.settings, "tasks": {task: own}}
+        protocol = self._task(task).protocol
+        stored = self.provenance.settings
+        settings = {**stored, "tasks": {task: stored["tasks"][task]}}
         table = self.table[self.table["task"] == task].reset_index(drop=True)
         codes = tuple(map(str, table["language"].unique()))
         return EvaluationResult(
             table=table[[*COLUMNS, *(SCORE + label for label in self.labels(task))]],
             provenance=replace(
-                self.provenance, task=task, languages=codes, protocol=own["protocol"], settings=settings
+                self.provenance, task=task, languages=codes, protocol=protocol, settings=settings
             ),
         )
 
@@ -294,9 +284,8 @@ class EvaluationResult(Result):
             raise InputError(f"no items in {code!r} of the {chosen['task']} task, state {chosen['state']}")
         return part
 
-    def _settings(self, task: str | None) -> dict[str, Any]:
-        found: dict[str, Any] = self.provenance.settings["tasks"][_one("task", task, self.tasks)]
-        return found
+    def _task(self, name: str | None) -> EvaluatedTaskSettings:
+        return self.settings.tasks[_one("task", name, self.tasks)]
 
 
 def _one(kind: str, name: str | None, known: tuple[str, ...]) -> str:

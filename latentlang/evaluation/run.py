@@ -12,6 +12,7 @@ import pandas as pd
 from latentlang.answers import closing, token_bytes
 from latentlang.arguments import check_count, split_given
 from latentlang.errors import InputError, unknown
+from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings
 from latentlang.evaluation.result import COLUMNS, SCORE, STATES, EvaluationResult
 from latentlang.evaluation.scoring import (
     SCORES,
@@ -237,14 +238,14 @@ class _Asked:
     def settings(self, shots: int | None) -> dict[str, Any]:
         """What the result says of the task."""
         first = next(iter(self.choices.values()))
-        return {
-            **settings_for(self.task, self.prompts),
-            "protocol": self.protocol,
-            "labels": list(first.labels),
-            "shots": self.task.default_shots if shots is None else shots,
-            "items": max(map(len, self.prompts.values())),
-            "notes": with_data_notes(self.notes, self.task, self.prompts),
-        }
+        settings = EvaluatedTaskSettings(
+            protocol=self.protocol,
+            labels=list(first.labels),
+            shots=self.task.default_shots if shots is None else shots,
+            items=max(map(len, self.prompts.values())),
+            notes=with_data_notes(self.notes, self.task, self.prompts),
+        )
+        return {**settings_for(self.task, self.prompts), **settings.stored()}
 
 
 def _check_length(model: HookedLM, prompts: Sequence[Prompt], answers: Mapping[str, tuple[str, ...]]) -> None:

@@ -34,6 +34,7 @@ from latentlang.text import counted, signed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentlang.evaluation.evaluation_settings import EvaluationSettings
     from latentlang.provenance import Provenance
 
 
@@ -42,7 +43,11 @@ class Accuracies(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Model, adapter and settings."""
+        """Model and adapter."""
+
+    @property
+    def settings(self) -> EvaluationSettings:
+        """The settings of the run."""
 
     @property
     def seen_languages(self) -> tuple[str, ...]:
@@ -121,7 +126,7 @@ class _Drawing:
     """One figure in the making."""
 
     def __init__(self, result: Accuracies, summary: pd.DataFrame, changes: Changes | None) -> None:
-        self.made = result.provenance
+        self.made, self.settings = result.provenance, result.settings
         self.summary = summary
         self.averages = result.averages()
         self.tasks = list(dict.fromkeys(summary["task"]))
@@ -348,7 +353,8 @@ class _Drawing:
             title={
                 "text": f"<b>Accuracy: {what} {where}</b>",
                 "subtitle": {
-                    "text": " · ".join(subtitle(self.made, self.summary)), "font": {"size": 12.5, "color": MUTED}
+                    "text": " · ".join(subtitle(self.made, self.settings, self.summary)),
+                    "font": {"size": 12.5, "color": MUTED},
                 },
                 "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
             },

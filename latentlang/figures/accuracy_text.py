@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentlang.figures.header import adapter_words, model_words, named
 from latentlang.figures.style import plain, safe
@@ -13,31 +12,28 @@ from latentlang.text import counted
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentlang.evaluation.evaluation_settings import EvaluationSettings
     from latentlang.provenance import Provenance
 
 
-def subtitle(made: Provenance, summary: pd.DataFrame) -> list[str]:
+def subtitle(made: Provenance, settings: EvaluationSettings, summary: pd.DataFrame) -> list[str]:
     """Model, adapter, items, shots, answers and score, safe for a label."""
-    settings = made.settings
     parts = [model_words(made)]
-    if after := settings.get("after"):
-        parts.append(named("after:", str(after)))
+    if settings.after:
+        parts.append(named("after:", settings.after))
     if made.adapter:
         parts.append(adapter_words(made.adapter))
     counts = sorted(set(summary["n"]))
     span = counts[0] if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     parts.append(f"{counted(span, 'item')} a language")
-    tasks: Mapping[str, Mapping[str, Any]] = settings.get("tasks", {})
-    shots, answers = (
-        "/".join(dict.fromkeys(str(own[key]) for own in tasks.values() if key in own))
-        for key in ("shots", "answers")
-    )
+    tasks = settings.tasks.values()
+    shots = "/".join(dict.fromkeys(str(task.shots) for task in tasks if task.shots is not None))
+    answers = "/".join(dict.fromkeys(task.answers for task in tasks if task.answers is not None))
     if shots:
-        parts.append(counted(safe(shots), "shot"))
+        parts.append(counted(shots, "shot"))
     if answers:
         parts.append(f"answers {safe(answers)}")
-    if "score" in settings:
-        parts.append(f"score {safe(settings['score'])}")
+    parts.append(f"score {safe(settings.score)}")
     if made.protocol != "corrected":
         parts.append(f"protocol {safe(made.protocol)}")
     return parts

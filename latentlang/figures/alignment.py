@@ -21,6 +21,7 @@ from latentlang.figures.alignment_text import (
 from latentlang.figures.header import made_with
 from latentlang.figures.layout import bar_heading, layer_ticks
 from latentlang.figures.style import GRID, INK, MUTED, TARGET, font_stack, template, tint
+from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.geometry.measure_registry import measure as find_measure
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ class Alignment(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Model, adapter, task and settings."""
+        """Model, adapter and task."""
+
+    @property
+    def settings(self) -> AlignmentSettings:
+        """The settings of the run."""
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -285,7 +290,7 @@ def _frame(
         title={
             "text": groups[0].heading,
             "subtitle": {
-                "text": subtitle(made, items=result.table["n"].unique().tolist()),
+                "text": subtitle(made, result.settings, items=result.table["n"].unique().tolist()),
                 "font": {"size": 12.5, "color": MUTED},
             },
             "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
@@ -299,7 +304,7 @@ def _frame(
             "groupclick": "toggleitem", "maxheight": 60, "entrywidthmode": "fraction", "entrywidth": 0.52,
             "itemsizing": "constant",
         },
-        meta={"how_to_read": how_to_read(made, measures, marks=True), "made_with": made_with(made),
+        meta={"how_to_read": how_to_read(result.settings, measures, marks=True), "made_with": made_with(made),
               "least_width": 820 if len(groups[0].pools) > 1 else 640},
     )  # fmt: skip
     if len(groups) > 1:

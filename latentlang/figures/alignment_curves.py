@@ -18,6 +18,7 @@ from latentlang.figures.layout import Panel, grid, layer_ticks
 from latentlang.figures.scatter import COLOURS
 from latentlang.figures.style import BASELINE, INK, MUTED, font_stack, template, translucent
 from latentlang.geometry.measure_registry import measure as find_measure
+from latentlang.language_names import DEFAULT_PIVOT
 from latentlang.text import counted
 
 #: More panels than this cannot be told apart on a screen.
@@ -100,7 +101,9 @@ def alignment_curves(
         title={
             "text": title(result.provenance, measures, chosen),
             "subtitle": {
-                "text": subtitle(result.provenance, items=result.table["n"].unique().tolist()),
+                "text": subtitle(
+                    result.provenance, result.settings, items=result.table["n"].unique().tolist()
+                ),
                 "font": {"size": 12.5, "color": MUTED},
             },
             "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
@@ -115,7 +118,7 @@ def alignment_curves(
         },
         meta={
             "how_to_read": [
-                *how_to_read(result.provenance, measures, marks=False),
+                *how_to_read(result.settings, measures, marks=False),
                 *_left_out(result, chosen, pairs),
             ],
             "made_with": made_with(result.provenance),
@@ -140,7 +143,7 @@ def _pairs(result: Alignment, asked: Sequence[tuple[str, str]] | None) -> list[t
                     f"it has {len(result.pairs)}"
                 )
         return [there[frozenset(pair)] for pair in asked]
-    hub = str(result.provenance.settings.get("pivot") or "en")
+    hub = result.settings.pivot or DEFAULT_PIVOT
     return sorted(result.pairs, key=lambda pair: hub not in pair)[:MOST_PANELS]
 
 

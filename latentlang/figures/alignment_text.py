@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from latentlang.figures.header import source_words
 from latentlang.figures.style import english_name, plain, safe
+from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.provenance import Provenance
 from latentlang.text import CHANCE, counted, percent, pool_name
@@ -27,14 +28,14 @@ def title(made: Provenance, measures: Sequence[str], pairs: Sequence[tuple[str, 
     return f"<b>Alignment of {who}{what}</b>"
 
 
-def subtitle(made: Provenance, *, items: Sequence[int]) -> str:
+def subtitle(made: Provenance, settings: AlignmentSettings, *, items: Sequence[int]) -> str:
     """Model, adapter, task, items and what chance is, in one line."""
     parts = [*source_words(made), safe(made.task)]
     counts = sorted({int(count) for count in items})
     if counts:
         span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         parts.append(f"{counted(span, 'item')} in common")
-    null, drawn = str(made.settings.get("null", "items")), made.settings.get("permutations", 0)
+    null, drawn = settings.null, settings.permutations
     parts.append(
         f"chance: {CHANCE.get(null, safe(null))}, {counted(drawn, 'time')}" if drawn else "chance not drawn"
     )
@@ -56,24 +57,22 @@ def pair_words(pair: tuple[str, str], measure: str, *, named: bool) -> str:
     return f"{first} – {second}"
 
 
-def how_to_read(made: Provenance, measures: Sequence[str], *, marks: bool) -> list[str]:
+def how_to_read(settings: AlignmentSettings, measures: Sequence[str], *, marks: bool) -> list[str]:
     """Paragraphs for someone who never saw such a figure; plain text."""
     shown = [find_measure(name) for name in measures]
-    null = str(made.settings.get("null", "items"))
     chance = {
         "items": "translations are unpaired at random",
         "within-label": "translations are unpaired at random within their label, so that agreeing on the class "
         "alone is no alignment",
         "within-length": "translations are exchanged at random among items of nearly the same length, so that "
         "agreeing on length alone is no alignment",
-    }.get(null, null)
-    level = float(made.settings.get("level", 0.95))
+    }.get(settings.null, settings.null)
     paragraphs = [
         "The same items are asked in several languages. Each language's own mean is taken out, and the figure "
         "shows how alike two languages arrange the items at each layer.",
         *dict.fromkeys(entry.about for entry in shown),
         f"Chance is what the same measure gives when {chance}. The interval says how far the value could be off "
-        f"with other items ({percent(level)}).",
+        f"with other items ({percent(settings.level)}).",
         "Prompt length can fake alignment: a mean over T tokens holds 1/T of the beginning token, and translations "
         "have correlated lengths. So each value is also given with length (T, 1/T and log T) regressed out.",
     ]

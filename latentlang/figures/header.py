@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from latentlang.figures.style import plain, safe, shortened
 from latentlang.provenance import Provenance
+from latentlang.results import ResultSettings
 from latentlang.text import lens_name
 
 LONGEST_MODEL = 48
+
+
+class _HeaderSettings(ResultSettings):
+    lens: str | None = None
 
 
 def named(role: str, name: str) -> str:
@@ -16,7 +21,7 @@ def named(role: str, name: str) -> str:
 
 def model_name(made: Provenance) -> str:
     """The model's name, and how its weights were packed where they were: ``gemma3-270m (Q4_K_M)``; plain text."""
-    packed = made.settings.get("model_quantization")
+    packed = _HeaderSettings.of(made).model_quantization
     return plain(f"{made.model} ({packed})" if packed else made.model)
 
 
@@ -27,7 +32,7 @@ def model_words(made: Provenance, *, role: str = "model") -> str:
         made: of the result.
         role: what the model is in the figure: ``model``, ``base``.
     """
-    packed = made.settings.get("model_quantization")
+    packed = _HeaderSettings.of(made).model_quantization
     return named(role, made.model) + (f" ({safe(str(packed))})" if packed else "")
 
 
@@ -43,18 +48,18 @@ def source_words(made: Provenance) -> list[str]:
 
 def lens_words(made: Provenance) -> str:
     """The lens that was read through, ``logit lens`` or ``tuned lens``, plain text; empty where none was."""
-    lens = made.settings.get("lens")
+    lens = _HeaderSettings.of(made).lens
     return plain(lens_name(lens)) if lens else ""
 
 
 def is_plain(made: Provenance) -> bool:
     """Whether layers were read as they are: by the logit lens, or by none."""
-    return made.settings.get("lens", "logit") == "logit"
+    return (_HeaderSettings.of(made).lens or "logit") == "logit"
 
 
 def is_tuned(made: Provenance) -> bool:
     """Whether layers were read through translators that were trained towards the output."""
-    return made.settings.get("lens") == "tuned"
+    return _HeaderSettings.of(made).lens == "tuned"
 
 
 def through_words(made: Provenance) -> str:

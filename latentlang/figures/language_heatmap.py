@@ -32,6 +32,7 @@ from latentlang.text import counted, listed, percent
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentlang.lens.lens_settings import MultilingualLensSettings
     from latentlang.provenance import Provenance
 
 Floats = NDArray[np.float64]
@@ -81,7 +82,11 @@ class LanguageLens(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Model, adapter, task, policy and settings."""
+        """Model, adapter, task and policy."""
+
+    @property
+    def settings(self) -> MultilingualLensSettings:
+        """The settings of the run."""
 
     def pivot_test(self) -> Found:
         """Who leads where."""
@@ -179,9 +184,9 @@ def language_heatmap(
     asked = [name for name in drawn if name != _POOLED] if code == _POOLED else [code]
     _frame(
         figure,
-        title=_title(result.provenance, asked),
+        title=_title(result, asked),
         under=[
-            subtitle(result.provenance, asked, _items(result.table)),
+            subtitle(result.provenance, result.settings, asked, _items(result.table)),
             _sentence(row),
             _not_shown(result, code, order),
         ],
@@ -198,7 +203,7 @@ def language_heatmap(
         tickfont={"size": 12, "color": INK}, title="language whose word is read",
     )  # fmt: skip
     figure.layout.meta = {
-        "how_to_read": _how_to_read(result.provenance, code, value=value, found=found),
+        "how_to_read": _how_to_read(result, code, value=value, found=found),
         "made_with": made_with(result.provenance),
     }
     return figure
@@ -380,8 +385,9 @@ def _overlap_words(row: str, column: str, given: float, share: float, counts: bo
     return f"{first} and {second}: {number}{share:.0%} of {first}'s"
 
 
-def _title(made: Provenance, asked: Sequence[str]) -> str:
+def _title(result: LanguageLens, asked: Sequence[str]) -> str:
     """What was asked, never what was found."""
+    made = result.provenance
     source = set(filter(None, map(made.source_of, asked))) if made.task == "translation" else set()
     target = english_name(asked[0]) if len(asked) == 1 else f"{len(asked)} languages"
     what = (
@@ -410,19 +416,18 @@ def _asked_items(result: LanguageLens, code: str) -> int:
     own = result.table if code == _POOLED else result.table[result.table["language"] == code]
     count = int(own["item"].nunique())
     alone = len(result.provenance.languages) == 1
-    return max(count, int(result.provenance.settings.get("items", 0))) if alone else count
+    return max(count, result.settings.items) if alone else count
 
 
 def _not_shown(result: LanguageLens, code: str, drawn: Sequence[str]) -> str:
     """Languages that were read and have no row: without a word they would be overlooked."""
     made = result.provenance
-    wanted = [str(answer_language) for answer_language in made.settings.get("candidates", ())]
     elsewhere: set[str] = set()
     if code == _POOLED:  # target languages are one row, the sources are left out
         elsewhere = {*made.languages, *made.sources}
     lost = [
         answer_language
-        for answer_language in dict.fromkeys(wanted)
+        for answer_language in dict.fromkeys(result.settings.candidates)
         if answer_language not in drawn and answer_language not in elsewhere
     ]
     return (
@@ -476,10 +481,9 @@ def _ticks(layers: Sequence[int], most: int = 20) -> list[int]:
     return list(layers[::-1][::step][::-1])
 
 
-def _how_to_read(made: Provenance, code: str, *, value: str, found: Found) -> list[str]:
-    wrong = (
-        "the words of the other labels" if made.settings.get("closed") else "other words of the same category"
-    )
+def _how_to_read(result: LanguageLens, code: str, *, value: str, found: Found) -> list[str]:
+    made = result.provenance
+    wrong = "the words of the other labels" if result.settings.closed else "other words of the same category"
     asked = "the target language" if code == _POOLED else english_name(code)
     level = percent(found.level)
     colour = {
@@ -500,5 +504,5 @@ def _how_to_read(made: Provenance, code: str, *, value: str, found: Found) -> li
         "wrong answers are exchanged at random: that is p, which tells right words from wrong ones, not one language "
         "from another. The frame marks these layers. The source language, whose word stands in the prompt, can be no "
         "leader.",
-        safe(f"Tokens: {made.settings.get('counted', made.policy)}."),
+        safe(f"Tokens: {result.settings.counted or made.policy}."),
     ]

@@ -6,7 +6,7 @@ After Figures 1 and 3 of Zhang et al. 2024 and Figure 2 of Wendler et al. 2024.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,6 +36,7 @@ from latentlang.figures.style import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentlang.lens.lens_settings import LensSettings
     from latentlang.provenance import Provenance
 
 
@@ -48,7 +49,11 @@ class Lens(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Model, adapter, task, policy and settings."""
+        """Model, adapter, task and policy."""
+
+    @property
+    def settings(self) -> LensSettings:
+        """The settings of the run."""
 
     def summary(self) -> pd.DataFrame:
         """Columns ``task, language, layer, curve, mean, low, high, n``: 95 % intervals over items."""
@@ -103,7 +108,7 @@ class _Drawing:
     """One figure in the making."""
 
     def __init__(self, result: Lens, summary: pd.DataFrame, codes: Sequence[str], look: _Layout) -> None:
-        self.made = result.provenance
+        self.made, self.settings = result.provenance, result.settings
         self.codes = codes
         self.look = look
         self.one = len(codes) == 1
@@ -115,7 +120,7 @@ class _Drawing:
         self.drawn = [s for s in STYLES if any(curve == s.curve for _, curve in self.curves)]
         self.closed = any(curve.endswith("_any") for _, curve in self.curves)
         self.layers = sorted({int(layer) for layer in summary["layer"]})
-        self.pivot = str(self.made.settings.get("pivot", "en"))
+        self.pivot = self.settings.pivot
         self.sources = {code: self.made.source_of(code) for code in codes}
         counted = result.table.groupby("language", observed=True)["item"].nunique()
         self.items = {str(code): int(count) for code, count in counted.items()}
@@ -270,10 +275,10 @@ class _Drawing:
         )
         font = {"family": font_stack(code), "size": 13 if self.look is _MANY else 15}
         self._say(text, x=panel.x[0], xanchor="left", xshift=-2, font=font, **shared)
-        accuracy = _mapping(self.made.settings.get("accuracy")).get(code)
+        accuracy = self.settings.accuracy.get(code)
         if accuracy is not None:
             self._say(
-                f"accuracy {float(accuracy):.2f}", x=panel.x[1], xanchor="right", xshift=2,
+                f"accuracy {accuracy:.2f}", x=panel.x[1], xanchor="right", xshift=2,
                 font={"size": 10 if self.look is _MANY else 12, "color": MUTED}, **shared,
             )  # fmt: skip
 
@@ -283,13 +288,13 @@ class _Drawing:
         line = unread(own, asked=self.items.get(code, 0), language=code, pivot=self.pivot)
         if not line:
             return
-        why = _mapping(self.made.settings.get("notes")).get(code)
+        why = self.settings.notes.get(code)
         width = _LONGEST_NOTE_MANY if self.look is _MANY else _LONGEST_NOTE
         right, low = emptiest_corner(own, self.layers, self.ceiling)
         (left_end, right_end), (bottom, top) = panel.x, panel.plot
         # In the paper's coordinates: an axis that plotly dropped would send the note to another panel.
         self._say(
-            "<br>".join(wrapped(line, width)), hovertext=safe(shortened(str(why), 300)) if why else None,
+            "<br>".join(wrapped(line, width)), hovertext=safe(shortened(why, 300)) if why else None,
             x=right_end if right else left_end, xanchor="right" if right else "left", xshift=-8 if right else 8,
             y=bottom + (0.5 if low else 0.97) * (top - bottom), yanchor="top", align="right" if right else "left",
             font={"size": 10.5 if self.look is _MANY else 12, "color": MUTED},
@@ -311,7 +316,8 @@ class _Drawing:
             title={
                 "text": title(self.made, self.codes),
                 "subtitle": {
-                    "text": subtitle(self.made, self.codes, self.items), "font": {"size": 12.5, "color": MUTED}
+                    "text": subtitle(self.made, self.settings, self.codes, self.items),
+                    "font": {"size": 12.5, "color": MUTED}
                 },
                 "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
             },
@@ -334,7 +340,7 @@ class _Drawing:
             },
             meta={
                 "how_to_read": how_to_read(
-                    self.made, self.codes, closed=self.closed, one=self.one,
+                    self.made, self.settings, self.codes, closed=self.closed, one=self.one,
                     copied=any(style.role == "source" for style in self.drawn),
                 ),
                 "made_with": made_with(self.made),
@@ -362,7 +368,3 @@ def _hover(axis: str, digits: str, *, name: str) -> str:
 
 def _layout_key(axis: str) -> str:
     return f"{axis[0]}axis{axis[1:]}"
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from latentlang.figures.header import is_plain, is_tuned, lens_words, source_words, through_words
 from latentlang.figures.style import MUTED, english_name, own_name, plain_name, safe
 from latentlang.provenance import Provenance
 from latentlang.text import counted
+
+if TYPE_CHECKING:
+    from latentlang.lens.lens_settings import LensSettings, MultilingualLensSettings
 
 
 def title(made: Provenance, codes: Sequence[str]) -> str:
@@ -27,26 +31,28 @@ def title(made: Provenance, codes: Sequence[str]) -> str:
     return f"<b>What each layer would say{f', {through}' if through else ''}: {what}</b>{after}"
 
 
-def subtitle(made: Provenance, codes: Sequence[str], items: Mapping[str, int]) -> str:
+def subtitle(
+    made: Provenance,
+    settings: LensSettings | MultilingualLensSettings,
+    codes: Sequence[str],
+    items: Mapping[str, int],
+) -> str:
     """Model, adapter, items, shots, policy and accuracy, in one line."""
     parts = source_words(made)
     counts = sorted({items[code] for code in codes if code in items})
     if counts:
         each = " each" if len(codes) > 1 else ""
         parts.append(f"{counted(_span([str(count) for count in counts]), 'item')}{each}")
-    shots = made.settings.get("shots")
-    if shots is not None:
-        parts.append(counted(safe(shots), "shot"))
+    if settings.shots is not None:
+        parts.append(counted(settings.shots, "shot"))
     if lens := lens_words(made):
         parts.append(safe(lens))
     if made.protocol != "corrected":
         parts.append(f"protocol {safe(made.protocol)}")
     parts.append(f"policy {safe(made.policy)}")
-    found = made.settings.get("accuracy")
-    if isinstance(found, Mapping):
-        accuracy = sorted(float(found[code]) for code in codes if found.get(code) is not None)
-        if accuracy:
-            parts.append(f"accuracy {_span([f'{value:.2f}' for value in accuracy])}")
+    accuracy = sorted(settings.accuracy[code] for code in codes if code in settings.accuracy)
+    if accuracy:
+        parts.append(f"accuracy {_span([f'{value:.2f}' for value in accuracy])}")
     return " · ".join(parts)
 
 
@@ -56,10 +62,16 @@ def _span(values: Sequence[str]) -> str:
 
 
 def how_to_read(
-    made: Provenance, codes: Sequence[str], *, closed: bool, one: bool, copied: bool = False
+    made: Provenance,
+    settings: LensSettings,
+    codes: Sequence[str],
+    *,
+    closed: bool,
+    one: bool,
+    copied: bool = False,
 ) -> list[str]:
     """Paragraphs for someone who never saw such a figure; plain text; `copied`: the prompt's own word is drawn."""
-    pivot = plain_name(str(made.settings.get("pivot", "en")))
+    pivot = plain_name(settings.pivot)
     asked = plain_name(codes[0]) if one else "the target language"
     wrong = "the words of the other labels" if closed else "other words of the same category"
     if is_plain(made):

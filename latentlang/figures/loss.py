@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import plotly.graph_objects as go
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from latentlang.provenance import Provenance
+    from latentlang.training.training_settings import TrainingSettings
 
 _HEIGHT, _TOP, _BELOW = 470, 84, 96
 
@@ -90,7 +91,11 @@ class Training(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Model and settings; ``settings["recipe"]`` holds the recipe."""
+        """The model."""
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """The settings of the run."""
 
     @property
     def words(self) -> DataWords:
@@ -129,7 +134,7 @@ def loss_figure(result: Training) -> go.Figure:
         "template": template(),
         "title": {
             "text": _title(words),
-            "subtitle": {"text": _subtitle(made, words), "font": {"size": 12.5, "color": MUTED}},
+            "subtitle": {"text": _subtitle(result, words), "font": {"size": 12.5, "color": MUTED}},
             "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
         },
         "height": _HEIGHT,
@@ -195,21 +200,20 @@ def _title(words: DataWords) -> str:
     return f"<b>{safe(words.title)}{control}</b>  <span style='color:{MUTED};font-size:0.85em'>{own}</span>"
 
 
-def _subtitle(made: Provenance, words: DataWords) -> str:
-    recipe = _recipe(made)
-    lora, schedule = recipe["lora"], recipe["schedule"]
-    counts: Sequence[Sequence[int]] = list(dict(made.settings.get("pairs", {})).values())
+def _subtitle(result: Training, words: DataWords) -> str:
+    lora, schedule = result.settings.recipe.lora, result.settings.recipe.schedule
+    counts = result.settings.pairs.values()
     trained, held = (sum(count[place] for count in counts) for place in (0, 1))
-    modules = lora["target_modules"]
+    modules = lora.target_modules
     where = modules if isinstance(modules, str) else ", ".join(modules)
     parts = [
-        model_words(made),
+        model_words(result.provenance),
         safe(words.about),
         f"{safe(counted(trained, words.noun))}, {held:,} held out",
-        f"LoRA rank {lora['rank']} on {safe(shortened(where, LONGEST_MODEL))}",
-        f"learning rate {schedule['learning_rate']:g}",
-        f"batch {schedule['batch']}",
-        f"seed {schedule['seed']}",
+        f"LoRA rank {lora.rank} on {safe(shortened(where, LONGEST_MODEL))}",
+        f"learning rate {schedule.learning_rate:g}",
+        f"batch {schedule.batch}",
+        f"seed {schedule.seed}",
     ]
     return " · ".join(parts)
 
@@ -227,8 +231,3 @@ def _how_to_read(words: DataWords) -> list[str]:
     if words.control is not None:
         paragraphs.insert(1, words.control.how_to_read)
     return paragraphs
-
-
-def _recipe(made: Provenance) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = made.settings["recipe"]
-    return found

@@ -133,7 +133,7 @@ class _Drawing:
     """One figure in the making."""
 
     def __init__(self, result: PCA, points: Clouds, *, colour: str, grid: bool, three_d: bool) -> None:
-        self.made = result.provenance
+        self.made, self.settings = result.provenance, result.settings
         self.points = points
         self.colour = colour
         self.three_d = three_d
@@ -292,7 +292,9 @@ class _Drawing:
             "title": {
                 "text": title(self.made),
                 "subtitle": {
-                    "text": subtitle(self.made, prompts=self.points.prompts, drawn=self.points.shown),
+                    "text": subtitle(
+                        self.made, self.settings, prompts=self.points.prompts, drawn=self.points.shown
+                    ),
                     "font": {"size": 12.5, "color": MUTED},
                 },
                 "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
@@ -307,7 +309,7 @@ class _Drawing:
             "annotations": [note for cell in self.cells for note in self._headings(cell)],
             "meta": {
                 "how_to_read": how_to_read(
-                    self.made, views=self.points.views, colour=self.colour, prompts=self.points.prompts,
+                    self.settings, views=self.points.views, colour=self.colour, prompts=self.points.prompts,
                     drawn=self.points.shown, most=self.points.most,
                 ),
                 "made_with": made_with(self.made),

@@ -14,6 +14,7 @@ from latentlang.errors import InputError
 from latentlang.figures.scatter import aligned_signs, drawn, hover_texts, most_drawn
 
 if TYPE_CHECKING:
+    from latentlang.geometry.geometry_settings import PCASettings
     from latentlang.provenance import Provenance
 
 View = tuple[str, str]  # (state, axes)
@@ -32,7 +33,11 @@ class PCA(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """Model, adapter, task, languages, and what was pooled."""
+        """Model, adapter, task and languages."""
+
+    @property
+    def settings(self) -> PCASettings:
+        """The settings of the run; they say what was pooled."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from latentlang.figures.header import adapter_words, model_words, named
 from latentlang.figures.style import english_name, plain, safe
+from latentlang.geometry.geometry_settings import PCASettings
 from latentlang.provenance import Provenance
 from latentlang.text import counted, pool_name
 
@@ -23,25 +24,24 @@ def title(made: Provenance) -> str:
     return f"<b>Principal components of each layer: {safe(made.task)} in {where}</b>"
 
 
-def subtitle(made: Provenance, *, prompts: int, drawn: int) -> str:
+def subtitle(made: Provenance, settings: PCASettings, *, prompts: int, drawn: int) -> str:
     """Models and adapter, number of prompts (of the first view) and of those drawn, and what was pooled: one line."""
-    tuned = made.settings.get("tuned")
+    tuned = settings.tuned
     parts = [model_words(made, role="base" if tuned else "model")]
-    if isinstance(tuned, Mapping):
-        after = [named("tuned", str(tuned.get("model"))), adapter_words(made.adapter, none="")]
+    if tuned is not None:
+        after = [named("tuned", tuned.model), adapter_words(made.adapter, none="")]
         parts.append(" + ".join(filter(None, after)))
     else:
         parts.append(adapter_words(made.adapter))
     parts.append(counted(prompts, "prompt") + (f", {drawn:,} of them drawn" if drawn < prompts else ""))
-    parts.append(safe(pool_words(made)))
+    parts.append(safe(pool_words(settings)))
     return " · ".join(parts)
 
 
-def pool_words(made: Provenance) -> str:
+def pool_words(settings: PCASettings) -> str:
     """What one point is, as plain text: ``mean over all tokens of the prompt``."""
-    pool, site = str(made.settings.get("pool", "mean")), str(made.settings.get("site", "resid"))
-    words = plain(pool_name(pool).point)
-    return words if site == "resid" else f"{words}, {plain(site)}"
+    words = plain(pool_name(settings.pool).point)
+    return words if settings.site == "resid" else f"{words}, {plain(settings.site)}"
 
 
 def view_words(view: tuple[str, str]) -> str:
@@ -50,10 +50,16 @@ def view_words(view: tuple[str, str]) -> str:
 
 
 def how_to_read(
-    made: Provenance, *, views: Sequence[tuple[str, str]], colour: str, prompts: int, drawn: int, most: int
+    settings: PCASettings,
+    *,
+    views: Sequence[tuple[str, str]],
+    colour: str,
+    prompts: int,
+    drawn: int,
+    most: int,
 ) -> list[str]:
     """Paragraphs for someone who never saw such a figure; plain text."""
-    pool = pool_words(made)
+    pool = pool_words(settings)
     paragraphs = [
         f"Each point is one prompt: its activations at the layer ({pool}), a long list of numbers, seen from the few "
         "directions in which the prompts of all languages together differ most. In brackets: the share of all their "

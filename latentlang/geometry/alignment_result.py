@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
-from pydantic import Field
 
 from latentlang.errors import InputError, unknown
+from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.geometry.measure_registry import with_current_names
 from latentlang.geometry.text import finding
-from latentlang.results import Result, Settings, repeated
+from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.intervals import error_probability
 from latentlang.storage.tables import Columns
 
@@ -25,10 +26,6 @@ COLUMNS = (
     "language_a", "language_b", "layer", "measure", "pooling", "value", "low", "high", "null_mean", "null_low",
     "null_high", "p", "p_family", "n", "partial", "flag",
 )  # fmt: skip
-
-
-class _Settings(Settings):
-    notes: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,12 @@ class AlignmentResult(Result):
         "null_high": "number", "p": "number", "p_family": "number", "n": "whole", "partial": "number",
         "flag": "text",
     }  # fmt: skip
-    needed: ClassVar[type[Settings]] = _Settings
+    settings_type: ClassVar[type[ResultSettings]] = AlignmentSettings
+
+    @cached_property
+    def settings(self) -> AlignmentSettings:
+        """The settings of the run, typed."""
+        return AlignmentSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A value that is there twice."""
@@ -71,7 +73,7 @@ class AlignmentResult(Result):
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out or made smaller, in words."""
-        return tuple(self.provenance.settings.get("notes", ()))
+        return tuple(self.settings.notes)
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -138,7 +140,7 @@ class AlignmentResult(Result):
         ``1 - level``, and ``above_chance_family`` with p_family at most that; ``flagged``, the share that is above
         chance and flagged for something else; ``pairs``.
         """
-        alpha = error_probability(float(self.provenance.settings.get("level", 0.95)))
+        alpha = error_probability(self.settings.level)
         table = self.table[self.table["value"].notna()]
         above = table["p"] <= alpha
         both = above & table["partial"].notna()
@@ -154,7 +156,7 @@ class AlignmentResult(Result):
         summary = grouped[means].mean()
         summary["pairs"] = grouped.size()
         summary["length_share"] = 1 - summary["left"] / summary["excess"]
-        if self.provenance.settings.get("null") == "within-length":
+        if self.settings.null == "within-length":
             summary["length_share"] = float("nan")
         kept = [
             "value", "null_mean", "partial", "length_share", "above_chance", "above_chance_family", "flagged",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import torch
 
@@ -15,6 +14,7 @@ from latentlang.geometry.alignment_result import AlignmentResult
 from latentlang.geometry.alignment_table import Rows
 from latentlang.geometry.confounds import TERMS
 from latentlang.geometry.features import working_device
+from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.geometry.layer_measurement import Job, Plan, measure_layer
 from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.measure_registry import chosen_measures, measure_of
@@ -162,16 +162,16 @@ def alignment(
             if progress is not None:
                 progress(done, total)
     made = opened.provenance
-    settings: dict[str, Any] = {
-        **made.settings, "prompts_seed": made.seed, "pivot": hub, "layers": chosen, "pools": poolings,
-        "measures": list(asked), "items_of_pairs": items, "null": null, "components": components,
-        "neighbours": neighbours, "directions": directions, "permutations": permutations, "resamples": resamples,
-        "level": level, "length_terms": list(TERMS),
-        "notes": [*pairing.notes, *_notes(jobs, plan, permutations=permutations, level=level)],
-    }  # fmt: skip
+    settings = AlignmentSettings(
+        prompts_seed=made.seed, pivot=hub, layers=chosen, pools=poolings, measures=list(asked),
+        items_of_pairs=items, null=null, components=components, neighbours=neighbours, directions=directions,
+        permutations=permutations, resamples=resamples, level=level, length_terms=list(TERMS),
+        notes=[*pairing.notes, *_notes(jobs, plan, permutations=permutations, level=level)],
+    )  # fmt: skip
     provenance = Provenance(
         model=made.model, task=made.task, languages=pairing.languages, revision=made.revision, adapter=made.adapter,
-        protocol=made.protocol, policy="", seed=seed, settings=settings,
+        protocol=made.protocol, policy="", seed=seed,
+        settings={**made.settings, **settings.stored()},
     )  # fmt: skip
     return AlignmentResult(table=rows.table(), provenance=provenance)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,8 +15,9 @@ from latentlang.arguments import ranges
 from latentlang.errors import InputError
 from latentlang.geometry.basis import FILE as BASES
 from latentlang.geometry.basis import Basis, bases_file, current_method, load_bases
+from latentlang.geometry.geometry_settings import PCASettings
 from latentlang.geometry.text import components
-from latentlang.results import Result, repeated
+from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.documents import damaged, reading
 from latentlang.storage.output import TABLE
 from latentlang.storage.tables import Columns, read_table
@@ -58,6 +60,12 @@ class PCAResult(Result):
         "state": "text", "axes": "text", "layer": "whole", "row": "whole", "item": "text", "language": "text",
         "label": "text", "pc1": "number",
     }  # fmt: skip
+    settings_type: ClassVar[type[ResultSettings]] = PCASettings
+
+    @cached_property
+    def settings(self) -> PCASettings:
+        """The settings of the run, typed."""
+        return PCASettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A score that is there twice, or that is no number."""

@@ -17,6 +17,7 @@ from latentlang.arguments import check_count, one_name, ranges
 from latentlang.errors import InputError, shown, unknown
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.features import working_device
+from latentlang.geometry.geometry_settings import POOL, PCASettings
 from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.pca_fit import METHODS, fit, project, spread
 from latentlang.geometry.pca_result import COLUMNS, PCAResult
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 Store = ActivationStore | str | os.PathLike[str]
 
-POOL = "mean"  # the reference paper's
 COMPONENTS = 2
 # More than there can be are zeros; so many are given all the same.
 _FEW_COMPONENTS = 64
@@ -107,13 +107,13 @@ def pca(
         explained.append(_explained(axes, state, layer_scores, total))
         if progress is not None:
             progress(done + 1, len(chosen))
-    settings = {
-        **opened.provenance.settings, "pool": pool, "site": site or opened.sites[0], "components": count,
-        "layers": chosen, "harvested": opened.provenance.created,
-    }  # fmt: skip
+    settings = PCASettings(
+        pool=pool, site=site or opened.sites[0], components=count, layers=chosen,
+        harvested=opened.provenance.created,
+    )  # fmt: skip
     return PCAResult(
         table=pd.concat(scores, ignore_index=True),
-        provenance=_made(opened.provenance, codes, settings),
+        provenance=_made(opened.provenance, codes, {**opened.provenance.settings, **settings.stored()}),
         bases=tuple(bases),
         explained=pd.concat(explained, ignore_index=True),
     )
@@ -209,7 +209,7 @@ def check_components(count: int, width: int, *, held: int) -> None:
 
 
 def _pool(given: str | None, basis: PCAResult | None) -> str:
-    fitted = None if basis is None else basis.provenance.settings.get("pool")
+    fitted = None if basis is None else basis.settings.pool
     if given is not None and fitted is not None and given != fitted:
         raise InputError(f"the basis was fitted on pool {fitted!r}; {given!r} cannot be projected on it")
     return given or fitted or POOL

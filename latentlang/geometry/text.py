@@ -7,8 +7,8 @@ from typing import Protocol
 
 import pandas as pd
 
+from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.geometry.measure_registry import measure as find_measure
-from latentlang.provenance import Provenance
 from latentlang.stats.intervals import error_probability
 from latentlang.text import CHANCE, capital
 
@@ -17,8 +17,8 @@ class Aligned(Protocol):
     """What the words need of an `AlignmentResult`."""
 
     @property
-    def provenance(self) -> Provenance:
-        """Where it came from."""
+    def settings(self) -> AlignmentSettings:
+        """The settings of the run."""
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def finding(result: Aligned, *, measure: str | None = None, pools: str | None = 
     here = rows[rows["layer"] == row["layer"]]
     count = int(row["pairs"])
     pairs = "one pair" if count == 1 else f"{count} pairs"
-    level = float(result.provenance.settings.get("level", 0.95))
+    level = result.settings.level
     alpha = error_probability(level)
     text = f"{capital(kind.words)}: "
     if math.isnan(row["value"]):
@@ -83,7 +83,7 @@ def finding(result: Aligned, *, measure: str | None = None, pools: str | None = 
         why = "no null was drawn" if kind.alignment else "it is no alignment and has no null"
         return text + f"{value} at layer {row['layer']} (mean of {pairs}); {why}."
     above = int((here["p"] <= alpha).sum())
-    chance = CHANCE.get(str(result.provenance.settings.get("null")), "chance")
+    chance = CHANCE.get(result.settings.null, "chance")
     if kind.null == "exchanged":
         chance = "languages exchanged within items"
     text += f"{value} at layer {row['layer']}, where it stands out most (mean of {pairs})"

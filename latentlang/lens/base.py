@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -83,7 +83,7 @@ class LogitLens:
         return resid
 
 
-def lens_settings(lens: Lens) -> dict[str, object]:
+def lens_settings(lens: Lens) -> dict[str, Any]:
     """What a result's provenance says of its lens: its name, and, where there are such, identity and settings."""
     return {
         "lens": lens.name,

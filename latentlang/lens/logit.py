@@ -18,6 +18,7 @@ from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
 from latentlang.lens.base import Lens, lens_settings
+from latentlang.lens.lens_settings import LensSettings
 from latentlang.lens.prompt_run import LensPass, run_passes
 from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.text import curve_notes
@@ -251,22 +252,22 @@ class PairLensPass:
                 "pivot"
             )
         model, task = self.model, self.task
-        settings = {
-            **settings_for(task, self._counts),
-            "pivot": self.pivot,
-            "shots": task.default_shots if self.shots is None else self.shots,
-            "items": max(self._counts.values()),
-            "n_layers": model.n_layers,
+        settings = LensSettings(
+            pivot=self.pivot,
+            shots=task.default_shots if self.shots is None else self.shots,
+            items=max(self._counts.values()),
+            n_layers=model.n_layers,
             **lens_settings(self.lens),
-            "accuracy": self._accuracy,
-            "notes": with_data_notes(self._notes, task, self._counts),
-            **model.noted,
-            **({"nulls": MOST_NULLS} if self.policy == "sequence" else {}),
-        }
+            accuracy=self._accuracy,
+            notes=with_data_notes(self._notes, task, self._counts),
+        )
+        nulls = LensSettings(nulls=MOST_NULLS) if self.policy == "sequence" else LensSettings()
         provenance = Provenance(
             model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,
             languages=tuple(self._counts), policy=self.policy, protocol=self.protocol, seed=self.seed,
-            settings=settings,
+            settings={
+                **settings_for(task, self._counts), **settings.stored(), **model.noted, **nulls.stored(),
+            },
         )  # fmt: skip
         return LensResult(table=_tidy(task, self._found), provenance=provenance)
 

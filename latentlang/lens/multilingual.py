@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -24,6 +24,7 @@ from latentlang.lens.answer_languages import (
     build_answer_languages,
 )
 from latentlang.lens.base import Lens, lens_settings
+from latentlang.lens.lens_settings import MultilingualLensSettings
 from latentlang.lens.logit import prompts_of
 from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivot
 from latentlang.lens.prompt_run import run_passes
@@ -32,7 +33,7 @@ from latentlang.lens.text import left_out
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out
 from latentlang.provenance import Provenance
-from latentlang.results import Result, View, repeated
+from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import settings_for, with_data_notes
@@ -62,6 +63,12 @@ class MultilingualLensResult(Result):
         "task": "text", "language": "text", "item": "text", "label": "text", "layer": "whole",
         "answer_language": "text", "curve": "text", "value": "number",
     }  # fmt: skip
+    settings_type: ClassVar[type[ResultSettings]] = MultilingualLensSettings
+
+    @cached_property
+    def settings(self) -> MultilingualLensSettings:
+        """The settings of the run, typed."""
+        return MultilingualLensSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A reading that is there twice."""
@@ -273,23 +280,22 @@ class MultilingualLensPass:
             why = next(iter(self._notes.values()), "no sets")
             raise InputError(f"no answer can be read: {why}; try another policy or fewer languages")
         model, task = self.model, self.task
-        settings = {
-            **settings_for(task, self._counts),
-            "candidates": self.speaking,
-            "shots": task.default_shots if self.shots is None else self.shots,
-            "items": max(self._counts.values()),
-            "n_layers": model.n_layers,
+        settings = MultilingualLensSettings(
+            candidates=self.speaking,
+            shots=task.default_shots if self.shots is None else self.shots,
+            items=max(self._counts.values()),
+            n_layers=model.n_layers,
             **lens_settings(self.lens),
-            "closed": task.closed,
-            "wrong_labels": WRONG_LABELS,
-            "counted": CANDIDATE_POLICIES[self.policy],
-            "accuracy": self._accuracy,
-            "notes": with_data_notes(self._notes, task, self._counts),
-            **model.noted,
-        }
+            closed=task.closed,
+            wrong_labels=WRONG_LABELS,
+            counted=CANDIDATE_POLICIES[self.policy],
+            accuracy=self._accuracy,
+            notes=with_data_notes(self._notes, task, self._counts),
+        )
         provenance = Provenance(
             model=model.name, revision=model.revision, adapter=model.active_adapter, task=task.name,
-            languages=tuple(self._counts), policy=self.policy, seed=self.seed, settings=settings,
+            languages=tuple(self._counts), policy=self.policy, seed=self.seed,
+            settings={**settings_for(task, self._counts), **settings.stored(), **model.noted},
         )  # fmt: skip
         return MultilingualLensResult(table=self._series.table(task.name), provenance=provenance)
 

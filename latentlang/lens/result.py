@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
 from latentlang.errors import unknown
 from latentlang.language_names import language as find_language
+from latentlang.lens.lens_settings import LensSettings, LensUsed
 from latentlang.lens.text import pivot_sentences
-from latentlang.results import Result, View, repeated
+from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.stats.intervals import bootstrap_means
 from latentlang.storage.tables import Columns
 from latentlang.text import lens_name
@@ -57,7 +59,7 @@ def mean_curves(table: pd.DataFrame, keys: list[str], *, level: float, seed: int
 
 def named_lens(view: View) -> View:
     """What is shown of a result, its headline with the lens where that is another than the logit lens."""
-    lens = view.made.settings.get("lens", "logit") if view.made else "logit"
+    lens = LensUsed.of(view.made).lens if view.made else "logit"
     return view if lens == "logit" else replace(view, headline=f"{view.headline}, {lens_name(lens)}")
 
 
@@ -83,6 +85,12 @@ class LensResult(Result):
         "task": "text", "language": "text", "item": "text", "label": "text", "layer": "whole", "curve": "text",
         "value": "number",
     }  # fmt: skip
+    settings_type: ClassVar[type[ResultSettings]] = LensSettings
+
+    @cached_property
+    def settings(self) -> LensSettings:
+        """The settings of the run, typed."""
+        return LensSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A reading that is there twice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,13 +17,14 @@ from latentlang.answers import TokenBytes, token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
 from latentlang.lens.base import Lens, LogitLens, lens_settings
+from latentlang.lens.lens_settings import ExplorerSettings
 from latentlang.lens.result import named_lens
 from latentlang.lens.text import prompt_sentences
 from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
 from latentlang.models.batch import ActivationBatch, check_sites
 from latentlang.provenance import Provenance
-from latentlang.results import Result, View, repeated
+from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt
 
@@ -54,6 +56,12 @@ class ExplorerResult(Result):
         "site": "text", "position": "whole", "token": "text", "layer": "whole", "rank": "whole", "text": "text",
         "probability": "number", "entropy": "number", "kl": "number", "id": "whole",
     }  # fmt: skip
+    settings_type: ClassVar[type[ResultSettings]] = ExplorerSettings
+
+    @cached_property
+    def settings(self) -> ExplorerSettings:
+        """The settings of the run, typed."""
+        return ExplorerSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A cell that is there twice."""
@@ -208,8 +216,11 @@ def tabulate(
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task="prompt", languages=(), policy="",
         settings={
-            "prompt": str(prompt), "top": top, "sites": list(sites), "layers": list(kept),
-            "n_layers": model.n_layers, **lens_settings(through), **model.noted,
+            **ExplorerSettings(
+                prompt=str(prompt), top=top, sites=list(sites), layers=list(kept), n_layers=model.n_layers,
+                **lens_settings(through),
+            ).stored(),
+            **model.noted,
         },
     )  # fmt: skip
     return ExplorerResult(table=pd.concat(parts, ignore_index=True), provenance=provenance)

@@ -14,6 +14,7 @@ from latentlang.language_names import language as find_language
 from latentlang.lens.answer_curves import CurveNotes, PromptCode, Unread
 from latentlang.lens.answer_languages import LeftOut
 from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, SOURCE, TARGET
+from latentlang.lens.lens_settings import ExplorerSettings, LensSettings
 from latentlang.provenance import Provenance
 from latentlang.stats.intervals import FEWEST_CANDIDATES
 from latentlang.text import counted, lens_name, percent
@@ -147,19 +148,20 @@ def pivot_sentences(gap: pd.DataFrame, made: Provenance, *, copied: pd.DataFrame
         made: the result's provenance.
         copied: the same of the prompt's own word.
     """
-    settings = made.settings
-    lens = settings.get("lens", "logit")
+    settings = LensSettings.of(made)
+    lens = settings.lens
     through = "" if lens == "logit" else f"Through the {lens_name(lens)}: "
+    last = settings.n_layers or int(gap["layer"].max())
     return {
         code: through
         + reading(
             gap[gap["language"] == code],
             target=code,
-            pivot=settings["pivot"],
-            last=settings["n_layers"],
-            source=settings.get("sources", {}).get(code, settings.get("source")),
+            pivot=settings.pivot,
+            last=last,
+            source=made.source_of(code),
             copied=copied[copied["language"] == code],
-            answers=settings.get("answers"),
+            answers=settings.answers,
         )
         for code in made.languages
     }
@@ -174,8 +176,9 @@ def prompt_sentences(cells: pd.DataFrame, made: Provenance) -> str:
     """
     cells = cells.sort_values("layer")
     final, first = cells.iloc[-1], cells.iloc[0]
-    lens = lens_name(made.settings.get("lens", "logit"))
-    output = ", the model's own output," if final["layer"] == made.settings["n_layers"] else ""
+    settings = ExplorerSettings.of(made)
+    lens = lens_name(settings.lens)
+    output = ", the model's own output," if final["layer"] == settings.n_layers else ""
     text = (
         f"After {final['token']!r} layer {final['layer']}{output} would say {final['text']!r} (probability "
     )

@@ -13,7 +13,7 @@ import torch
 from latentlang.errors import LatentlangError
 from latentlang.models.loading import find_device, load_tokenizer
 from latentlang.reproduction.model_sizes import Shape, shape
-from latentlang.reproduction.settings import Settings
+from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.steps import Step
 from latentlang.tasks import Prompt
 
@@ -49,7 +49,7 @@ class Cost:
 class Estimate:
     """Estimates of steps, on one device."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ReproductionSettings) -> None:
         """Measure how fast the device multiplies matrices (a fifth of a second)."""
         self._settings = settings
         self.device = find_device(settings.loading.get("device"))

@@ -18,7 +18,7 @@ from latentlang.figures.page import write_html
 from latentlang.figures.pca import pca_figure
 from latentlang.reproduction.experiments import Experiment, Suite
 from latentlang.reproduction.model_sizes import model_name, shape
-from latentlang.reproduction.settings import Settings
+from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.steps import Adapter, Step, adapter_of
 from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
 from latentlang.reproduction.text import about_experiment, command_of, made_with
@@ -42,7 +42,12 @@ class Writer:
     """
 
     def __init__(
-        self, suite: Suite, standin: str | None, settings: Settings, folder: Path, formats: Sequence[str]
+        self,
+        suite: Suite,
+        standin: str | None,
+        settings: ReproductionSettings,
+        folder: Path,
+        formats: Sequence[str],
     ) -> None:
         """Make the folder.
 

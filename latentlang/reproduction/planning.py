@@ -21,7 +21,7 @@ from latentlang.paths import given_path, is_folder, is_present
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiments import Experiment, Size, Suite, load_suite
 from latentlang.reproduction.model_sizes import shape
-from latentlang.reproduction.settings import Settings
+from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.step_keys import Keys
 from latentlang.reproduction.step_runner import Bench, is_there
 from latentlang.reproduction.steps import Step, harvest_for, merged, ordered, steps_of
@@ -154,7 +154,7 @@ def plan(
     for name_of_field in set(overrides or {}) & _FIXED:
         raise InputError(f"{name_of_field} is said by each experiment and cannot be changed for all of them")
     device = find_device(loading.get("device"))
-    settings = Settings(
+    settings = ReproductionSettings(
         size=size, protocol=protocol, data=_data(suite, data, embedded=embedded),
         training_data=_training_data(training_data or {}), seed=seed,
         loading={key: value for key, value in loading.items() if value not in (None, False)},

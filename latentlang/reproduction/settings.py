@@ -16,7 +16,7 @@ from latentlang.training import Recipe, TrainingData, recipe_for, training_data
 
 
 @dataclass(frozen=True)
-class Settings:
+class ReproductionSettings:
     """Everything a run depends on besides the experiments.
 
     Attributes:

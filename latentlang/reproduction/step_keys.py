@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from latentlang.provenance import package_versions
-from latentlang.reproduction.settings import Settings
+from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.steps import Step, harvest_for
 from latentlang.storage.step_cache import step_key
 
@@ -22,7 +22,7 @@ _DIGITS = 10
 class Keys:
     """Hashes of the steps of one run; what takes time to find out (prompts, files) is found out once."""
 
-    def __init__(self, settings: Settings, models: Mapping[str, str]) -> None:
+    def __init__(self, settings: ReproductionSettings, models: Mapping[str, str]) -> None:
         """Prepare for one run; `models` has the key of each model (`model_key`)."""
         self._settings, self._models = settings, models
         self._prompts: dict[tuple[str, str, tuple[str, ...]], str] = {}

@@ -22,7 +22,7 @@ from latentlang.evaluation import EvaluationResult, evaluate
 from latentlang.geometry import AlignmentResult, PCAResult, alignment, compare_pca
 from latentlang.lens import LensResult, logit_lens
 from latentlang.models import HookedLM, load
-from latentlang.reproduction.settings import Settings
+from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.step_keys import Keys
 from latentlang.reproduction.steps import Step, groups, harvest_for
 from latentlang.results import Result
@@ -51,7 +51,7 @@ class Bench:
         models: name of each model to what tells its weights from others (`models.fingerprint.model_key`).
     """
 
-    settings: Settings
+    settings: ReproductionSettings
     cache: Path
     harvests: tuple[Step, ...]
     models: Mapping[str, str]

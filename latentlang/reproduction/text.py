@@ -8,12 +8,16 @@ from typing import Any
 from latentlang.provenance import git_commit, package_versions
 from latentlang.reproduction.experiments import BASE, Experiment
 from latentlang.reproduction.model_sizes import model_name, same_model
-from latentlang.reproduction.settings import Settings
+from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.tables import ReproducedTable
 
 
 def about_experiment(
-    experiment: Experiment, settings: Settings, *, standin: str | None, table: ReproducedTable | None = None
+    experiment: Experiment,
+    settings: ReproductionSettings,
+    *,
+    standin: str | None,
+    table: ReproducedTable | None = None,
 ) -> str:
     """What a table or figure shows and how it was made, in a few sentences.
 
@@ -47,7 +51,7 @@ def about_experiment(
     return " ".join([*found, experiment.note]).strip()
 
 
-def _items(experiment: Experiment, settings: Settings, table: ReproducedTable | None) -> str:
+def _items(experiment: Experiment, settings: ReproductionSettings, table: ReproducedTable | None) -> str:
     counts: dict[str, int] = {}
     if table is not None and experiment.kind == "accuracy":
         own = table.table[table.table["language"] != "mean"]
@@ -61,14 +65,14 @@ def _items(experiment: Experiment, settings: Settings, table: ReproducedTable | 
     return f"{', '.join(named) or 'all'}, {whose}"
 
 
-def _questions(experiment: Experiment, settings: Settings) -> str:
+def _questions(experiment: Experiment, settings: ReproductionSettings) -> str:
     tasks = dict.fromkeys(map(experiment.adapter_task, experiment.tasks))
     return ", ".join(
         f"{'published' if task in settings.training_data else 'embedded'} {task}" for task in tasks
     )
 
 
-def command_of(suite: str, standin: str | None, settings: Settings) -> str:
+def command_of(suite: str, standin: str | None, settings: ReproductionSettings) -> str:
     """The command that asks for the same again (its folders are left out)."""
     parts = ["latentlang reproduce", suite, *([f"--model {model_name(standin)}"] if standin else [])]
     parts += [f"--set {name}={_plain(value)}" for name, value in settings.overrides.items()]
@@ -83,7 +87,7 @@ def _plain(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def made_with(settings: Settings) -> list[str]:
+def made_with(settings: ReproductionSettings) -> list[str]:
     """Versions, commit, device: for the last line of a page."""
     parts = [f"latentlang {package_versions().get('latentlang', '')}".strip()]
     commit = git_commit()

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
-
-from pydantic import BeforeValidator, Field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from latentlang.errors import InputError
-from latentlang.results import Result, Settings
-from latentlang.storage.documents import Record, read_json
+from latentlang.results import Result, ResultSettings
+from latentlang.storage.documents import read_json
 from latentlang.storage.tables import Columns
 from latentlang.training.data import DataWords
-from latentlang.training.data.base import check_saved, words_of
+from latentlang.training.data.base import words_of
 from latentlang.training.text import course
+from latentlang.training.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,37 +28,6 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 #: What was asked for, written before the first step; tells whether a folder holds the same run.
 RUN_FILE = "run.json"
 COLUMNS = ("step", "epoch", "split", "loss", "learning_rate")
-
-
-class _Lora(Record):
-    rank: int = Field(ge=1)
-    alpha: float
-    target_modules: str | list[str]
-
-
-class _Schedule(Record):
-    learning_rate: float
-    batch: int = Field(ge=1)
-    seed: int
-    steps: int | None = None
-    epochs: float | None = None
-
-
-class _Recipe(Record):
-    name: str
-    data: Annotated[dict[str, Any], BeforeValidator(check_saved)]
-    lora: _Lora
-    schedule: _Schedule
-
-
-class _Settings(Settings):
-    """What a training's record must have."""
-
-    recipe: _Recipe
-    best_step: int | None = None
-    notes: list[str] = Field(default_factory=list)
-    pairs: dict[str, Annotated[list[int], Field(min_length=2, max_length=2)]] = Field(default_factory=dict)
-    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +63,12 @@ class TrainingResult(Result):
     columns: ClassVar[Columns] = {
         "step": "whole", "epoch": "number", "split": "text", "loss": "number", "learning_rate": "number",
     }  # fmt: skip
-    needed: ClassVar[type[Settings]] = _Settings
+    settings_type: ClassVar[type[ResultSettings]] = TrainingSettings
+
+    @cached_property
+    def settings(self) -> TrainingSettings:
+        """The settings of the run, typed."""
+        return TrainingSettings.of(self.provenance)
 
     @property
     def adapter(self) -> Path | None:
@@ -119,7 +93,7 @@ class TrainingResult(Result):
 
         None for the identity recipe.
         """
-        return self.provenance.settings.get("best_step")
+        return self.settings.best_step
 
     @property
     def base_loss(self) -> float | None:
@@ -134,7 +108,7 @@ class TrainingResult(Result):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know, a sentence each."""
-        return tuple(self.provenance.settings.get("notes", ()))
+        return tuple(self.settings.notes)
 
     def _validation_at(self, step: int) -> float | None:
         rows = self.table[(self.table["split"] == "validation") & (self.table["step"] == step)]
@@ -191,7 +165,7 @@ class TrainingResult(Result):
             base_loss=self.base_loss,
             best_loss=self.best_loss,
             best_step=self.best_step,
-            steps=self.provenance.settings.get("steps"),
+            steps=self.settings.steps,
         )
 
     def figure(self) -> go.Figure:

@@ -108,7 +108,7 @@ def finished(folder: Path) -> TrainingResult | None:
             read_json(folder / CONFIG)
     except (InputError, ModelError, OSError, ValueError):
         return None
-    seals = result.provenance.settings.get("files")
+    seals = result.settings.files
     return result if seals is None or is_unchanged(folder, seals) else None
 
 

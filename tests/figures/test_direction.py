@@ -19,7 +19,7 @@ CONTROLS = set(
 
 
 def _hostile(result):
-    settings = {**result.provenance.settings, "shots": TURNED}
+    settings = {**result.provenance.settings, "lens": TURNED}
     made = replace(result.provenance, model=TURNED, adapter=TURNED, revision=TURNED, settings=settings)
     return replace(result, provenance=made)
 

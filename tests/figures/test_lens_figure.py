@@ -300,7 +300,11 @@ def test_nothing_to_draw_and_two_tasks_are_refused_in_words() -> None:
 def test_text_from_data_cannot_be_markup_or_a_variable() -> None:
     bad = '<script>alert(1)</script><a href="x">%{y}'
     result = lens_result(
-        ["ja", "ar"], model=bad, adapter=bad, task=bad, settings={"shots": bad, "notes": {"ja": bad}}
+        ["ja", "ar"],
+        model=bad,
+        adapter=bad,
+        task=bad,
+        settings={"source": bad, "lens": bad, "notes": {"ja": bad}},
     )
     table = result.table[~result.table["curve"].isin(["target"])]
     figure = lens_figure(LensResult(table=table, provenance=result.provenance))

@@ -76,7 +76,7 @@ def test_markup_from_data_is_shown_as_text(tmp_path: Path) -> None:
     bad = "<script>console.error('pwned')</script><img src=x onerror=console.error('pwned')>"
     gone = [("ja", "target"), ("ja", "target_null")]
     result = lens_result(
-        ["ja"], items=4, model=bad, without=gone, settings={"shots": bad, "notes": {"ja": bad}}
+        ["ja"], items=4, model=bad, without=gone, settings={"source": bad, "lens": bad, "notes": {"ja": bad}}
     )
     page = open_page(write_html(lens_figure(result), tmp_path / "lens.html", title=bad))
     assert page.complaints == []

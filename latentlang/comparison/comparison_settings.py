@@ -1,0 +1,53 @@
+"""Settings of comparisons of two states of a model, as their results store them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from latentlang.geometry.geometry_settings import TunedModel
+from latentlang.language_names import DEFAULT_PIVOT
+from latentlang.results import ResultSettings, TaskSettings
+from latentlang.stats.intervals import LEVEL
+
+
+class ComparisonSettings(TaskSettings):
+    """Settings of `compare`."""
+
+    parts: list[str] = Field(default_factory=list)
+    #: Part to its number of items a language.
+    items: dict[str, int] = Field(default_factory=dict)
+    pivot: str = DEFAULT_PIVOT
+    shots: int | None = None
+    score: str | None = None
+    measures: list[str] = Field(default_factory=list)
+    pools: list[str] = Field(default_factory=list)
+    n_layers: int | None = None
+    #: Codes of the languages that the adapter was trained on, as far as known.
+    seen_languages: list[str] = Field(default_factory=list, alias="seen")
+    trained_known: bool = False
+    #: Whether nothing was trained: tuned is base.
+    identity: bool = False
+    #: What the training's record says, name and text.
+    training: list[list[str]] = Field(default_factory=list)
+    dtype: str | None = None
+    device: str | None = None
+    permutations: int | None = None
+    resamples: int | None = None
+    level: float = Field(default=LEVEL, gt=0, lt=1)
+    model_notes: list[str] = Field(default_factory=list)
+
+
+class AlignmentComparisonSettings(ResultSettings):
+    """Settings of `compare_alignment`."""
+
+    pivot: str
+    layers: list[int] = Field(default_factory=list)
+    pools: list[str] = Field(default_factory=list)
+    measures: list[str] = Field(default_factory=list)
+    components: int | None = None
+    permutations: int | None = None
+    resamples: int | None = None
+    level: float = Field(default=LEVEL, gt=0, lt=1)
+    seen_languages: list[str] = Field(default_factory=list, alias="seen")
+    notes: list[str] = Field(default_factory=list)
+    tuned: TunedModel | None = None

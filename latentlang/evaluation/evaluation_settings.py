@@ -1,0 +1,30 @@
+"""Settings of an evaluation, as its result stores them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from latentlang.results import ResultSettings, TaskSettings
+
+
+class EvaluatedTaskSettings(TaskSettings):
+    """What an evaluation says of each of its tasks."""
+
+    protocol: str
+    labels: list[str] = Field(min_length=1)
+    shots: int | None = None
+    items: int | None = None
+    notes: dict[str, str]
+
+
+class EvaluationSettings(ResultSettings):
+    """Settings of `evaluate` and `compare_evaluations`."""
+
+    #: How labels were scored.
+    score: str
+    states: list[str] = Field(default_factory=list)
+    #: Codes of the languages that training has seen.
+    seen_languages: list[str] | None = Field(default=None, alias="seen")
+    tasks: dict[str, EvaluatedTaskSettings]
+    #: The model of the second evaluation, where it is another.
+    after: str | None = None

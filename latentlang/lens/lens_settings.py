@@ -1,0 +1,73 @@
+"""Settings of lens runs, as their results store them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from latentlang.language_names import DEFAULT_PIVOT
+from latentlang.results import ResultSettings, TaskSettings
+
+
+class LensUsed(ResultSettings):
+    """What the layers were read through."""
+
+    lens: str = "logit"
+
+
+class LensSettings(TaskSettings):
+    """Settings of `logit_lens`."""
+
+    pivot: str = DEFAULT_PIVOT
+    #: Few-shot examples.
+    shots: int | None = None
+    #: Most items of a language.
+    items: int = 0
+    n_layers: int | None = None
+    lens: str = "logit"
+    #: Of what the lens has learnt, where it has.
+    lens_sha256: str | None = None
+    #: How it was trained, where it was.
+    translators: dict[str, Any] | None = None
+    #: Language to the share of items that the model itself answers rightly.
+    accuracy: dict[str, float] = Field(default_factory=dict)
+    #: Language to what could not be read, and why.
+    notes: dict[str, str] = Field(default_factory=dict)
+    #: At most so many wrong answers an item make the null.
+    nulls: int | None = None
+
+
+class MultilingualLensSettings(TaskSettings):
+    """Settings of the multilingual lens."""
+
+    #: Codes of the languages whose words were looked for.
+    candidates: list[str] = Field(default_factory=list)
+    shots: int | None = None
+    items: int = 0
+    n_layers: int | None = None
+    lens: str = "logit"
+    lens_sha256: str | None = None
+    translators: dict[str, Any] | None = None
+    #: Whether the task has a small set of labels.
+    closed: bool = False
+    #: At most so many wrong labels an item make the null.
+    wrong_labels: int | None = None
+    #: Which tokens count, in words.
+    counted: str | None = None
+    accuracy: dict[str, float] = Field(default_factory=dict)
+    notes: dict[str, str] = Field(default_factory=dict)
+
+
+class ExplorerSettings(ResultSettings):
+    """Settings of `explore`."""
+
+    prompt: str = ""
+    #: Next tokens kept per position and layer.
+    top: int | None = None
+    sites: list[str] = Field(default_factory=list)
+    layers: list[int] = Field(default_factory=list)
+    n_layers: int | None = None
+    lens: str = "logit"
+    lens_sha256: str | None = None
+    translators: dict[str, Any] | None = None

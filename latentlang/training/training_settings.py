@@ -1,0 +1,68 @@
+"""Settings of a training run, as its result stores them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from latentlang.results import ResultSettings
+from latentlang.storage.documents import Record
+from latentlang.training.data.base import check_saved
+
+
+class RecordedLora(Record):
+    """What a recipe says of the adapter."""
+
+    rank: int = Field(ge=1)
+    alpha: float
+    target_modules: str | list[str]
+
+
+class RecordedSchedule(Record):
+    """What a recipe says of the optimisation."""
+
+    learning_rate: float
+    batch: int = Field(ge=1)
+    seed: int
+    steps: int | None = None
+    epochs: float | None = None
+
+
+class RecordedRecipe(Record):
+    """A recipe as a result stores it; `TrainingResult.recipe` has all its fields."""
+
+    name: str
+    #: What its kind of data says; checked by that kind.
+    data: Annotated[dict[str, Any], BeforeValidator(check_saved)]
+    lora: RecordedLora
+    schedule: RecordedSchedule
+
+
+class TrainingSettings(ResultSettings):
+    """Settings of `train`, and what the run came to."""
+
+    recipe: RecordedRecipe
+    #: Language pair to the number of translations that were learnt from and held out.
+    pairs: dict[str, Annotated[list[int], Field(min_length=2, max_length=2)]] = Field(default_factory=dict)
+    data: str | None = None
+    #: What of it was downloaded.
+    downloads: list[str] = Field(default_factory=list)
+    precision: str | None = None
+    quantization: str | None = None
+    gradient_checkpointing: bool | None = None
+    device: str | None = None
+    processes: int | None = None
+    notes: list[str] = Field(default_factory=list)
+    steps: int | None = None
+    best_step: int | None = None
+    #: Number of weights that were trained, and of the model's own.
+    trainable: int | None = None
+    parameters: int | None = None
+    passes: float | None = None
+    #: Split to its number of output tokens.
+    tokens: dict[str, int] = Field(default_factory=dict)
+    resumed_from: int | None = None
+    #: File of the adapter to what it is known by.
+    files: dict[str, list[Any]] | None = None
+    seconds: float | None = None

@@ -1,0 +1,105 @@
+"""Typed settings: what a result's record says, read by attribute."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentlang.comparison import AlignmentComparison, ComparisonResult
+from latentlang.comparison.comparison_settings import AlignmentComparisonSettings
+from latentlang.errors import InputError
+from latentlang.evaluation import EvaluationComparison, EvaluationResult
+from latentlang.evaluation.evaluation_settings import EvaluationSettings
+from latentlang.geometry import AlignmentResult, PCAResult
+from latentlang.geometry.geometry_settings import AlignmentSettings
+from latentlang.lens import ExplorerResult, LensResult, MultilingualLensResult
+from latentlang.lens.lens_settings import LensSettings
+from latentlang.provenance import Provenance
+from latentlang.results import ResultSettings
+from latentlang.storage import format1
+from latentlang.training import TrainingResult
+
+FORMAT1 = Path(__file__).parent / "data" / "format1"
+KINDS = (
+    LensResult, MultilingualLensResult, ExplorerResult, PCAResult, AlignmentResult, EvaluationResult,
+    EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult,
+)  # fmt: skip
+OF_KIND = {kind.kind: kind for kind in KINDS}
+
+
+def made(**settings):
+    return Provenance(model="m", task="t", languages=("ja",), settings=settings, packages={}, commit=None)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(FORMAT1.rglob("metadata.json")), ids=lambda path: str(path.parent.relative_to(FORMAT1))
+)
+def test_every_setting_of_a_saved_result_is_read_as_it_was_stored(path):
+    record = json.loads(path.read_text())
+    kind = format1.kind_today(record)
+    if kind not in OF_KIND:
+        pytest.skip("an activation store has no typed settings")
+    stored = format1.settings_today(record["provenance"]["settings"])
+    settings = OF_KIND[kind].settings_type.of(replace(Provenance.of(record), settings=stored))
+    dumped = settings.model_dump(by_alias=True)
+    common = dumped.keys() & stored.keys()
+    assert len(common) >= min(len(stored), 4)
+    for name in common - {"recipe", "tasks"}:
+        assert dumped[name] == stored[name], name
+    for task, own in stored.get("tasks", {}).items():
+        assert (settings.tasks[task].labels, settings.tasks[task].shots) == (own["labels"], own["shots"])
+    if "recipe" in stored:
+        assert settings.recipe.data["sources"] == stored["recipe"]["data"]["sources"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_kind_of_result_has_settings_of_its_own(kind):
+    assert kind.settings_type is not ResultSettings
+    assert kind.settings.func.__annotations__["return"] == kind.settings_type.__name__
+
+
+def test_what_is_not_said_has_its_default_and_what_is_unknown_stays_where_it_is():
+    result = LensResult(pd.DataFrame({"value": [0.5]}), made(of_another_version=[1], shots=2))
+    assert (result.settings.pivot, result.settings.lens, result.settings.shots) == ("en", "logit", 2)
+    assert not hasattr(result.settings, "of_another_version")
+    assert result.provenance.settings["of_another_version"] == [1]
+    alignment = AlignmentSettings.of(made())
+    assert (alignment.level, alignment.null, alignment.permutations) == (0.95, "items", 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("shots", "<b>"), ("accuracy", [1]), ("notes", {"ja": 1}), ("pivot", None)]
+)
+def test_a_setting_of_another_kind_is_refused_by_name(name, value):
+    with pytest.raises(InputError, match=name):
+        LensSettings.of(made(**{name: value}))
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, float("nan")])
+def test_a_level_that_is_none_is_refused(level):
+    with pytest.raises(InputError, match="level"):
+        AlignmentSettings.of(made(level=level))
+
+
+def test_numbers_of_numpy_and_tuples_are_read_as_a_file_would_hold_them():
+    settings = AlignmentSettings(
+        layers=np.array([1, 2]), pools=("mean",), permutations=np.int64(7), level=np.float64(0.9), pivot=None
+    )
+    stored = settings.stored()
+    assert stored == {"pivot": None, "layers": [1, 2], "pools": ["mean"], "permutations": 7, "level": 0.9}
+    assert AlignmentSettings.of(made(**json.loads(json.dumps(stored)))) == settings
+
+
+def test_languages_that_training_has_seen_keep_their_stored_name():
+    settings = AlignmentComparisonSettings(pivot="en", seen=["ja"])
+    assert settings.seen_languages == ["ja"]
+    assert settings.stored() == {"pivot": "en", "seen": ["ja"]}
+    assert EvaluationSettings.of(made(score="first", tasks={}, seen=["th"])).seen_languages == ["th"]
+
+
+def test_a_task_may_give_a_source_and_answers_of_any_kind():
+    settings = LensSettings.of(made(source=5, answers=["a", "b"]))
+    assert (settings.source, settings.answers) == ("5", "['a', 'b']")
