@@ -114,8 +114,6 @@ def _own_names() -> dict[str, str]:
     return names
 
 
-#: Language whose words might show in the middle layers, unless another is asked about.
-DEFAULT_PIVOT = "en"
 GROUPS: dict[str, tuple[str, ...]] = {
     "paper20": tuple(_PAPER20.split()),
     "flores101": tuple(_table()),  # 101 languages, Chinese in both scripts

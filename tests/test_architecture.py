@@ -14,8 +14,8 @@ ROOT = Path(latentlang.__file__).parent
 #: Rooms and single modules, each of which may import those before it (docs/architecture.md, "The rooms").
 ORDER = (
     "_lazy",
-    "printable", "errors", "text", "arguments", "paths", "installing", "workers", "language_names", "seeding",
-    "devices",
+    "printable", "errors", "text", "arguments", "paths", "installing", "workers", "defaults", "language_names",
+    "seeding", "devices",
     "storage", "provenance", "results", "stats", "downloads", "tasks", "answers", "models", "activations", "geometry",
     "figures", "lens", "training", "evaluation", "comparison", "widgets", "reproduction", "cli", "__main__", "__init__",
 )  # fmt: skip

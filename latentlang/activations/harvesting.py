@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from einops import rearrange
 
+from latentlang import defaults
 from latentlang.activations.manifest import MANIFEST, PROMPTS, Manifest, differences, read_manifest
 from latentlang.activations.prompt_tokens import PromptTokens
 from latentlang.activations.prompts import TEXTS, read_prompts
@@ -46,7 +47,6 @@ from latentlang.storage.lock import FolderLock
 from latentlang.tasks import TASKS, Prompt, Task, as_task
 from latentlang.tasks.base import settings_for
 
-DEFAULT_POOLS = ("mean", "question", "last")
 # Packages whose version decides the last bit of a number.
 _DECISIVE = ("torch", "transformers", "tokenizers")
 
@@ -58,8 +58,8 @@ def harvest(
     out: str | os.PathLike[str],
     languages: str | Language | Iterable[str | Language] | None = None,
     layers: str | Sequence[int] = "all",
-    pools: str | Sequence[str] = DEFAULT_POOLS,
-    sites: str | Sequence[str] = ("resid",),
+    pools: str | Sequence[str] = defaults.HARVESTED_POOLS,
+    sites: str | Sequence[str] = (defaults.SITE,),
     items: int | None = None,
     shots: int | None = None,
     seed: int = 0,

@@ -23,6 +23,7 @@ from latentlang.cli.exit_codes import check_text, guarded
 from latentlang.cli.harvest import harvest
 from latentlang.cli.lens import lens
 from latentlang.cli.listing import languages, models, recipes, tasks
+from latentlang.cli.options import with_load_options
 from latentlang.cli.pca import pca
 from latentlang.cli.reproduce import reproduce
 from latentlang.cli.tokens import tokens
@@ -73,7 +74,7 @@ for command in (
     tasks,
     recipes,
 ):
-    app.command()(_with_paths(command))
+    app.command()(_with_paths(with_load_options(command)))
 app.add_typer(data)
 
 

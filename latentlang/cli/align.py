@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang import defaults
 from latentlang.cli import options
 from latentlang.geometry.measure_registry import measure_names
 from latentlang.storage.output import TABLE
@@ -23,17 +24,18 @@ _CHANCE = "Chance and intervals"
 
 
 def align(
+    context: typer.Context,
     store: Annotated[Path, typer.Argument(help="Folder of activations (`latentlang harvest`).")],
     lang: options.StoreLanguages = None,
     pivot: Annotated[
         str | None,
         typer.Option(help="Compare every language with this one only; by default all pairs."),
     ] = None,
-    layers: options.StoreLayers = "all",
+    layers: options.StoreLayers = defaults.LAYERS,
     measures: Annotated[
         str,
         typer.Option(help=f"all, or of {', '.join(measure_names())}."),
-    ] = "all",
+    ] = defaults.MEASURES,
     pool: Annotated[
         str | None,
         typer.Option(help="What stands for a prompt: mean, mean_no_bos, question, last; by default all."),
@@ -41,8 +43,10 @@ def align(
     items: Annotated[
         str,
         typer.Option(help="pairwise: all items a pair has in common; common: only those all languages have."),
-    ] = "pairwise",
-    components: Annotated[int, typer.Option(help="Principal components to take Pearson r of.")] = 3,
+    ] = defaults.PAIRED_ITEMS,
+    components: Annotated[
+        int, typer.Option(help="Principal components to take Pearson r of.")
+    ] = defaults.COMPONENTS,
     null: Annotated[
         str,
         typer.Option(
@@ -50,20 +54,20 @@ def align(
             "of the same class, or of like length).",
             rich_help_panel=_CHANCE,
         ),
-    ] = "items",
+    ] = defaults.NULL,
     permutations: Annotated[
         int,
         typer.Option(
             help="How often translations are unpaired; p is at least 1 / (this + 1).", rich_help_panel=_CHANCE
         ),
-    ] = 200,
+    ] = defaults.PERMUTATIONS,
     resamples: Annotated[
         int, typer.Option(help="Half samples for the intervals; 0 for none.", rich_help_panel=_CHANCE)
-    ] = 100,
+    ] = defaults.RESAMPLES,
     seed: Annotated[
         int, typer.Option(help="Seed of permutations and half samples.", rich_help_panel=_CHANCE)
-    ] = 0,
-    device: options.Compute = "cpu",
+    ] = defaults.SEED,
+    device: options.Compute = defaults.DEVICE,
     out: options.Out = None,
 ) -> None:
     """Measure how closely languages are aligned at each layer, against chance and with prompt length taken out.
@@ -82,13 +86,10 @@ def align(
 
     opened = open_store(store)
     chosen, pools = chosen_layers(numbers, opened.layers), chosen_pools(pool, opened.pools)
-    asked_for = {
-        "lang": lang and ",".join(lang), "pivot": pivot, "layers": None if layers == "all" else layers,
-        "measures": None if measures == "all" else measures, "pool": pool, "null": None if null == "items" else null,
-        "items": None if items == "pairwise" else items, "components": None if components == 3 else components,
-        "permutations": None if permutations == 200 else permutations,
-        "resamples": None if resamples == 100 else resamples, "seed": seed or None,
-    }  # fmt: skip
+    asked_for = options.asked_for(
+        context, lang=lang, pivot=pivot, layers=layers, measures=measures, pool=pool, null=null, items=items,
+        components=components, permutations=permutations, resamples=resamples, seed=seed,
+    )  # fmt: skip
     files = (TABLE, "align.html", "curves.html", "table.html", "summary.csv", "pairs.csv", "languages.csv")
     folder = OutputFolder(
         out or run_folder("align", [folder_part(store)], asked_for), Claim("alignment", files)

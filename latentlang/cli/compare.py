@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from latentlang import defaults
 from latentlang.arguments import MOST, parse_count
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
@@ -35,11 +36,14 @@ def compare(
         Path | None,
         options.folder("Folder for the results and report.html. A run that was stopped goes on in it."),
     ] = None,
-    model: options.Model = "pocket",
-    task: options.TaskName = "sentiment",
+    model: options.Model = defaults.MODEL,
+    task: options.TaskName = defaults.TASK,
     lang: Annotated[
         list[str] | None,
-        typer.Option(help="Languages: codes (ja or ja,hi) or a group; repeatable; by default paper20."),
+        typer.Option(
+            help="Languages: codes (ja or ja,hi) or a group; repeatable; by default "
+            f"{defaults.COMPARED_LANGUAGES}."
+        ),
     ] = None,
     trained: Annotated[
         list[str] | None,
@@ -47,11 +51,12 @@ def compare(
     ] = None,
     parts: Annotated[
         str, typer.Option(help="Which parts: evaluation, lens, geometry.", rich_help_panel=_RUN)
-    ] = "evaluation,lens,geometry",
+    ] = ",".join(defaults.PARTS),
     items: Annotated[
         str | None,
         typer.Option(
-            help="Items per language, or all; by default 200 for the evaluation, 100 for lens and geometry.",
+            help="Items per language, or all; by default "
+            f"{defaults.EVALUATION_ITEMS} for the evaluation, {defaults.COMPARED_ITEMS} for lens and geometry.",
             rich_help_panel=_RUN,
         ),
     ] = None,
@@ -61,34 +66,34 @@ def compare(
             help=f"Of alignment: {', '.join(measure_names())}, or all.",
             rich_help_panel=_RUN,
         ),
-    ] = "pearson,cka,retrieval,centroid_distance",
+    ] = ",".join(defaults.COMPARED_MEASURES),
     layers: Annotated[
         str, typer.Option(help="Of the geometry: all, or numbers and ranges: 0,4,8-12.", rich_help_panel=_RUN)
-    ] = "all",
+    ] = defaults.LAYERS,
     pool: Annotated[
         str,
         typer.Option(
             help="What stands for a prompt in the geometry: mean, mean_no_bos, question, last.",
             rich_help_panel=_RUN,
         ),
-    ] = "mean,question",
+    ] = ",".join(defaults.COMPARED_POOLS),
     score: Annotated[
         str,
         typer.Option(
             help="What the evaluation compares: first-tokens, sequence or sequence-per-byte.",
             rich_help_panel=_RUN,
         ),
-    ] = "first-tokens",
+    ] = defaults.SCORE,
     policy: Annotated[
         str,
         typer.Option(
             help="The lens and tokens of several languages: exclusive, drop, shared or sequence.",
             rich_help_panel=_RUN,
         ),
-    ] = "exclusive",
+    ] = defaults.POLICY,
     pivot: Annotated[
         str, typer.Option(help="Language that might show in the middle layers.", rich_help_panel=_RUN)
-    ] = "en",
+    ] = defaults.PIVOT,
     answers: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +110,7 @@ def compare(
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed of the items' order, examples and intervals.", rich_help_panel=_RUN)
-    ] = 0,
+    ] = defaults.SEED,
     keep_activations: Annotated[
         bool,
         typer.Option(
@@ -114,11 +119,8 @@ def compare(
             rich_help_panel=_RUN,
         ),
     ] = True,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    quantization: options.Quantization = None,
     batch_tokens: options.BatchTokens = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
 ) -> None:
     """Say what an adapter changed and what it did not: accuracy, what the layers would say, geometry.
@@ -140,20 +142,17 @@ def compare(
     built = options.built_task(task, (), source=None, data=data, answers=answers, accept=accept)
     info = resolve(model)
     folder = OutputFolder(out)
-    loading: dict[str, Any] = {
-        "device": device, "dtype": dtype, "quantization": quantization, "trust_remote_code": trust_remote_code,
-    }  # fmt: skip
     say(f"loading {info.name}")
     from latentlang.comparison import compare as run
 
     try:
         with _Progress() as progress:
             result = run(
-                model, out=folder.path, adapter=adapter, task=built, languages=lang or "paper20",
+                model, out=folder.path, adapter=adapter, task=built, languages=lang or defaults.COMPARED_LANGUAGES,
                 trained=trained or None, parts=parts, items=count, shots=shots, seed=seed, pivot=pivot,
                 score=score, policy=policy, measures=measures, layers=numbers, pools=pool,
                 keep_activations=keep_activations, share_prefix=share_prefix, batch_tokens=batch_tokens,
-                progress=progress, **loading,
+                progress=progress, **loading.named(),
             )  # fmt: skip
         say("drawing")
         page = result.report()

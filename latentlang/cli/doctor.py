@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from latentlang.cli import options
+
 _MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "fault": ("FAULT", "bold red")}
 
 
@@ -14,12 +16,7 @@ def doctor(
         str, typer.Option(help="Short name (`latentlang models`), Hugging Face id, folder or GGUF file.")
     ],
     adapter: Annotated[str | None, typer.Option(help="LoRA adapter to put on the model.")] = None,
-    device: Annotated[str | None, typer.Option(help="Where to run, e.g. cuda or cpu.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16.")] = None,
-    quantization: Annotated[str | None, typer.Option(help="8bit or 4bit.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that the model's folder brings along.")
-    ] = False,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
 ) -> None:
     """Check a model: is it read exactly, which languages can be read on it, what will it cost?
 
@@ -30,14 +27,10 @@ def doctor(
     from latentlang.cli.console import output, say
 
     say(f"loading {model}")
-    from latentlang.models import load
     from latentlang.models.doctor import check_up
     from latentlang.text import counted
 
-    loaded = load(
-        model, adapter=adapter, device=device, dtype=dtype, quantization=quantization,
-        trust_remote_code=trust_remote_code,
-    )  # fmt: skip
+    loaded = loading.load(model, adapter=adapter)
     findings = check_up(loaded, progress=lambda name: say(f"checking {name}"))
     console = output()
     width = max(len(finding.check) for finding in findings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang import defaults
 from latentlang.arguments import split_names
 from latentlang.cli import options
 from latentlang.cli.evaluation_table import evaluation_lines, evaluation_record
@@ -22,19 +23,20 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     task: Annotated[
         str,
         typer.Option(
             help=f"Tasks with labels to choose between, one or several: {', '.join(closed_tasks())}."
         ),
-    ] = "sentiment",
+    ] = defaults.TASK,
     lang: Annotated[
         list[str] | None,
         typer.Option(
             help="Languages: codes (ja or ja,hi) or a group (paper20); repeatable; by default all a task has."
         ),
     ] = None,
-    model: options.Model = "pocket",
+    model: options.Model = defaults.MODEL,
     adapter: Annotated[
         str | None, typer.Option(help="LoRA adapter: evaluates the model without it and with it.")
     ] = None,
@@ -49,16 +51,16 @@ def evaluate(
         typer.Option(
             help="What is compared: first-tokens (as in the paper), sequence (whole answers), or sequence-per-byte."
         ),
-    ] = "first-tokens",
+    ] = defaults.SCORE,
     items: options.Items = None,
     shots: options.Shots = None,
-    seed: options.Seed = 0,
+    seed: options.Seed = defaults.SEED,
     protocol: Annotated[
         str,
         typer.Option(
             help="corrected, or as-published: the reference paper's sets and scorer, faults and all."
         ),
-    ] = "corrected",
+    ] = defaults.PROTOCOL,
     data: Annotated[
         Path | None, typer.Option(help="Items of your own: folder of JSON files in the paper's layout.")
     ] = None,
@@ -72,11 +74,8 @@ def evaluate(
     ] = None,
     out: options.Out = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    quantization: options.Quantization = None,
     batch_tokens: options.BatchTokens = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
 ) -> None:
     """Let a model choose between labels, in many languages; with an adapter, before and after, on the same items.
@@ -114,11 +113,10 @@ def evaluate(
         for code in codes or built.languages
     )
     info = resolve(model)
-    asked_for = {
-        "answers": answers, "score": None if score == "first-tokens" else score, "items": items, "shots": shots,
-        "seed": seed or None, "protocol": None if protocol == "corrected" else protocol, "data": data and str(data),
-        "accept": accept and ",".join(accept), "states": states, "seen": seen_languages and ",".join(seen_languages),
-    }  # fmt: skip
+    asked_for = options.asked_for(
+        context, answers=answers, score=score, items=items, shots=shots, seed=seed, protocol=protocol, data=data,
+        accept=accept, states=states, seen_languages=seen_languages,
+    )  # fmt: skip
     about = [model_part(info.name), adapter or "", *names, *(lang or [])]
     folder = OutputFolder(
         out or run_folder("evaluate", about, asked_for),
@@ -128,14 +126,10 @@ def evaluate(
         say(f"loading {info.name}")
         from latentlang.evaluation import SCORES
         from latentlang.evaluation import evaluate as run
-        from latentlang.models import load
 
         if score not in SCORES:
             raise unknown("score", score, SCORES)
-        loaded = load(
-            model, adapter=adapter, device=device, dtype=dtype, quantization=quantization,
-            trust_remote_code=trust_remote_code,
-        )  # fmt: skip
+        loaded = loading.load(model, adapter=adapter)
         kept: list[EvaluationResult] = []
 
         def keep(result: EvaluationResult) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latentlang import defaults
 from latentlang.arguments import split_names
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from latentlang.activations import ActivationStore
 
 _KEPT = "What is kept"
-_POOLS = "mean,question,last"
 _MIB = 2**20
 
 
@@ -30,14 +30,14 @@ def harvest(
         Path | None,
         options.folder("Folder of the store. A run that was stopped goes on when it is given again."),
     ] = None,
-    model: options.Model = "pocket",
-    task: options.TaskName = "sentiment",
+    model: options.Model = defaults.MODEL,
+    task: options.TaskName = defaults.TASK,
     source: options.Source = None,
     data: options.Data = None,
     accept: options.Accept = None,
     shots: options.Shots = None,
     items: options.Items = None,
-    seed: Annotated[int, typer.Option(help="Seed of the items' order and the examples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the items' order and the examples.")] = defaults.SEED,
     answers: Annotated[
         str | None,
         typer.Option(help="Words for the labels in the examples of closed tasks: same, en or agnostic."),
@@ -52,17 +52,17 @@ def harvest(
             help="all, or numbers and ranges: 0,4,8-12 (0 = embeddings, l = after block l).",
             rich_help_panel=_KEPT,
         ),
-    ] = "all",
+    ] = defaults.LAYERS,
     pool: Annotated[
         str,
         typer.Option(
             help="What stands for a prompt: mean over its tokens, mean_no_bos, question (its tokens alone), last.",
             rich_help_panel=_KEPT,
         ),
-    ] = _POOLS,
+    ] = ",".join(defaults.HARVESTED_POOLS),
     site: Annotated[
         str, typer.Option(help="resid, attn_out, mlp_out, resid_mid.", rich_help_panel=_KEPT)
-    ] = "resid",
+    ] = defaults.SITE,
     store_dtype: Annotated[
         str | None,
         typer.Option(
@@ -79,11 +79,8 @@ def harvest(
         ),
     ] = False,
     adapter: options.Adapter = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    quantization: options.Quantization = None,
     batch_tokens: options.BatchTokens = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
 ) -> None:
     """Run prompts and keep their activations on disk, layer by layer.
@@ -119,7 +116,6 @@ def harvest(
         from latentlang.activations.manifest import MANIFEST
         from latentlang.activations.shards import stored_dtype
         from latentlang.activations.writer import check_empty
-        from latentlang.models import load
         from latentlang.models.batch import check_pools, check_sites
 
         check_pools(pools)
@@ -129,10 +125,7 @@ def harvest(
             check_empty(folder.path)
         say(f"loading {info.name}")
         try:
-            loaded = load(
-                model, adapter=adapter, device=device, dtype=dtype, quantization=quantization,
-                trust_remote_code=trust_remote_code,
-            )  # fmt: skip
+            loaded = loading.load(model, adapter=adapter)
             started = time.monotonic()
             with Progress("harvesting", total=count, rate="prompts") as progress:
                 show = progress.after(0)

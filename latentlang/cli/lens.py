@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from latentlang import defaults
 from latentlang.cli import options
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
@@ -17,19 +18,22 @@ _LOOKS = "Other passes"
 
 
 def lens(
+    context: typer.Context,
     lang: Annotated[
         list[str] | None,
         typer.Option(help="Target language: codes (ja or ja,hi) or a group (paper20); repeatable."),
     ] = None,
-    model: options.Model = "pocket",
-    task: options.TaskName = "translation",
+    model: options.Model = defaults.MODEL,
+    task: options.TaskName = defaults.LENS_TASK,
     source: options.Source = None,
     data: options.Data = None,
     accept: options.Accept = None,
-    pivot: Annotated[str, typer.Option(help="Language that might show in the middle layers.")] = "en",
+    pivot: Annotated[
+        str, typer.Option(help="Language that might show in the middle layers.")
+    ] = defaults.PIVOT,
     shots: options.Shots = None,
     items: options.Items = None,
-    seed: options.Seed = 0,
+    seed: options.Seed = defaults.SEED,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +43,7 @@ def lens(
     ] = None,
     protocol: Annotated[
         str, typer.Option(help="corrected, or as-published: the reference paper's own answer sets.")
-    ] = "corrected",
+    ] = defaults.PROTOCOL,
     answers: Annotated[
         str | None, typer.Option(help="Words for the labels of closed tasks: same, en or agnostic.")
     ] = None,
@@ -63,12 +67,11 @@ def lens(
             help="Look into this one text, token by token, instead of a task.", rich_help_panel=_LOOKS
         ),
     ] = None,
-    top: Annotated[int, typer.Option(help="With --prompt: next tokens shown.", rich_help_panel=_LOOKS)] = 5,
+    top: Annotated[
+        int, typer.Option(help="With --prompt: next tokens shown.", rich_help_panel=_LOOKS)
+    ] = defaults.TOP,
     adapter: options.Adapter = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    quantization: options.Quantization = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
 ) -> None:
     """Show what each layer would answer, in the target language and in the pivot, with their nulls.
@@ -83,14 +86,10 @@ def lens(
     from latentlang.models.registry import resolve
     from latentlang.tasks.base import check_pivot
 
-    how: dict[str, Any] = {
-        "adapter": adapter, "device": device, "dtype": dtype, "quantization": quantization,
-        "trust_remote_code": trust_remote_code,
-    }  # fmt: skip
     if prompt is not None:
         if lang or candidates:
             raise InputError("--prompt passes into one text; leave out --lang and --candidates with it")
-        return explore_prompt(model, prompt, top=top, lens=tuned, out=out, how=how)
+        return explore_prompt(model, prompt, top=top, lens=tuned, out=out, adapter=adapter, loading=loading)
     if not lang:
         raise InputError("give a target language, e.g. --lang ja, or give a text with --prompt")
     # Everything that can be wrong and is cheap to see comes before the model.
@@ -102,13 +101,10 @@ def lens(
     check_pivot(built, pivot)
     count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in asked)
     info = resolve(model)
-    asked_for = {
-        "from": source, "data": data and str(data), "accept": accept and ",".join(accept),
-        "answers": answers, "shots": shots, "items": items,
-        "pivot": None if pivot == "en" else pivot, "seed": seed or None, "policy": policy,
-        "protocol": None if protocol == "corrected" else protocol, "tuned": tuned and str(tuned),
-        "candidates": candidates and ",".join(candidates),
-    }  # fmt: skip
+    asked_for = options.asked_for(
+        context, source=source, data=data, accept=accept, answers=answers, shots=shots, items=items, pivot=pivot,
+        seed=seed, policy=policy, protocol=protocol, tuned=tuned, candidates=candidates,
+    )  # fmt: skip
     folder = OutputFolder(
         out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=asked_for),
         Claim("lens", (TABLE, "lens.html")),
@@ -121,11 +117,10 @@ def lens(
         from latentlang.lens.logit import PairLensPass, prompts_of
         from latentlang.lens.multilingual import MultilingualLensPass
         from latentlang.lens.tuned import as_lens
-        from latentlang.models import load
 
         if policy is not None and policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
-        loaded = load(model, **how)
+        loaded = loading.load(model, adapter=adapter)
         chosen = as_lens(tuned, loaded)
         pair = PairLensPass(
             loaded,

@@ -5,9 +5,12 @@ Also what their values are read as, where that is the same too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -16,6 +19,7 @@ from latentlang.errors import InputError, shown
 from latentlang.storage.documents import parse_yaml
 
 if TYPE_CHECKING:
+    from latentlang.models import HookedLM
     from latentlang.tasks import Task
 
 MODEL_PANEL = "How the model is run"
@@ -95,6 +99,83 @@ SharePrefix = Annotated[
         rich_help_panel=MODEL_PANEL,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """Options of `models.load` that every command has which runs a model.
+
+    A command takes them as one parameter ``loading``, which `with_load_options` spells out for the command line.
+    """
+
+    device: Device = None
+    dtype: Dtype = None
+    quantization: Quantization = None
+    trust_remote_code: TrustRemoteCode = False
+
+    def named(self) -> dict[str, Any]:
+        """Name of each to its value."""
+        return asdict(self)
+
+    def load(self, model: str, *, adapter: str | None = None) -> HookedLM:
+        """Load a model.
+
+        Args:
+            model: its name.
+            adapter: to put on it.
+
+        Raises:
+            InputError: no such model, or an option that cannot be used.
+            ModelError: it cannot be loaded.
+        """
+        from latentlang.models import load
+
+        return load(model, adapter=adapter, **self.named())
+
+
+def with_load_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command whose parameter ``loading``, where it has one, is an option for each field of `LoadOptions`."""
+    hints = get_type_hints(command, include_extras=True)
+    if "loading" not in hints:
+        return command
+    own = get_type_hints(LoadOptions, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(field.name, keyword, default=field.default, annotation=own[field.name])
+        for field in fields(LoadOptions)
+    ]
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        whole = parameter.replace(annotation=hints[name], kind=keyword)
+        parameters += options if name == "loading" else [whole]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> Any:
+        chosen = {option.name: values.pop(option.name) for option in options}
+        return command(**values, loading=LoadOptions(**chosen))
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def asked_for(context: typer.Context, **values: object) -> dict[str, str]:
+    """The options that were given and say something else than without them: name to text, for a folder's name.
+
+    Args:
+        context: of the command.
+        **values: parameters of the command, as they are used; in the order of the name.
+    """
+    options = {option.name: option for option in context.command.params}
+    asked = {}
+    for name, value in values.items():
+        source = context.get_parameter_source(name)
+        default = options[name].default
+        if source is None or source.name == "DEFAULT" or value in (None, [], "", default):
+            continue
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        asked[max(options[name].opts, key=len).lstrip("-")] = text
+    return asked
 
 
 def check_counts(*, items: int | None, shots: int | None, seed: int, batch_tokens: int | None = None) -> None:

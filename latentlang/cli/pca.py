@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang import defaults
 from latentlang.arguments import check_count
 from latentlang.cli import options
 from latentlang.errors import InputError
@@ -23,28 +24,29 @@ _CELL = 9  # columns of a terminal that one share takes
 
 
 def pca(
+    context: typer.Context,
     store: Annotated[Path, typer.Argument(help="Folder of activations (`latentlang harvest`).")],
     lang: options.StoreLanguages = None,
-    layers: options.StoreLayers = "all",
+    layers: options.StoreLayers = defaults.LAYERS,
     pool: Annotated[
         str,
         typer.Option(help="What stands for a prompt: mean (as in the paper), mean_no_bos, question, last."),
-    ] = "mean",
-    components: Annotated[int, typer.Option(help="Number of components.")] = 2,
+    ] = defaults.PCA_POOL,
+    components: Annotated[int, typer.Option(help="Number of components.")] = defaults.PCA_COMPONENTS,
     base: Annotated[
         Path | None,
         typer.Option(
             help="Store of the base model, where STORE is of the tuned one: both on its axes, and each on its own."
         ),
     ] = None,
-    device: options.Compute = "cpu",
+    device: options.Compute = defaults.DEVICE,
     out: options.Out = None,
     colour: Annotated[
         str,
         typer.Option(
             "--colour", "--color", help="What colours say: language or label.", rich_help_panel=_PICTURE
         ),
-    ] = "language",
+    ] = defaults.PCA_COLOUR,
     three_d: Annotated[
         bool, typer.Option("--3d", help="Three dimensions.", rich_help_panel=_PICTURE)
     ] = False,
@@ -89,12 +91,10 @@ def pca(
     how: dict[str, Any] = {
         "layers": chosen, "pools": pool, "components": max(components, least), "languages": lang, "device": device,
     }  # fmt: skip
-    asked_for = {
-        "base": base and folder_part(base), "lang": lang and ",".join(lang),
-        "layers": None if layers == "all" else layers, "pool": None if pool == "mean" else pool,
-        "components": None if components == 2 else components, "3d": "view" if three_d else None,
-        "colour": None if colour == "language" else colour, "points": points,
-    }  # fmt: skip
+    asked_for = options.asked_for(
+        context, base=base and folder_part(base), lang=lang, layers=layers, pool=pool, components=components,
+        three_d="view" if three_d else None, colour=colour, points=points,
+    )  # fmt: skip
     files = (
         TABLE,
         "prompts.parquet",
@@ -113,7 +113,7 @@ def pca(
         title = f"{result.provenance.model}: principal components, {result.provenance.task}"
         folder.page(pca_figure(result, **looks), "pca.html", title=title)
         if png:
-            few = chosen if len(chosen) <= _MOST_PICTURED and layers != "all" else None
+            few = chosen if len(chosen) <= _MOST_PICTURED and layers != defaults.LAYERS else None
             picture = pca_figure(result, grid=True, layers=few, **looks)
             folder.files.append(write_picture(picture, folder.path / "pca.png"))
         console = output()

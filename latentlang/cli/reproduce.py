@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from latentlang import defaults
 from latentlang.arguments import check_count, split_names
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
@@ -33,7 +34,7 @@ def reproduce(
         typer.Argument(
             help="Set of experiments (spontaneous: Zhang et al. 2024), or a folder of such files."
         ),
-    ] = "spontaneous",
+    ] = defaults.PAPER,
     only: Annotated[
         list[str] | None, typer.Option(help="Figures and tables: fig1,table8; repeatable; by default all.")
     ] = None,
@@ -65,12 +66,12 @@ def reproduce(
         typer.Option(
             help="corrected, or as-published: the paper's own sets and scorer.", rich_help_panel=_RUN
         ),
-    ] = "corrected",
+    ] = defaults.PROTOCOL,
     items: Annotated[
         int | None,
         typer.Option(help="Items per language; by default what the experiments say.", rich_help_panel=_RUN),
     ] = None,
-    seed: options.Seed = 0,
+    seed: options.Seed = defaults.SEED,
     change: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,12 +93,9 @@ def reproduce(
     formats: Annotated[
         str,
         typer.Option("--format", help="Of figures: html, png, pdf, svg.", rich_help_panel=_OUTPUT),
-    ] = "html,png",
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    quantization: options.Quantization = None,
+    ] = ",".join(defaults.FIGURE_FORMATS),
     batch_tokens: options.BatchTokens = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
 ) -> None:
     """Run a paper's experiments and write its figures and tables, with the values it printed beside ours.
 
@@ -124,8 +122,8 @@ def reproduce(
     planned = plan(
         paper, only=asked or None, model=model, protocol=protocol, data=data,  # type: ignore[arg-type]
         training_data=_folders(training_data or []), items=items, seed=seed,
-        overrides=options.assigned(change or []), cache=cache, device=device, dtype=dtype,
-        quantization=quantization, batch_tokens=batch_tokens, trust_remote_code=trust_remote_code,
+        overrides=options.assigned(change or []), cache=cache, batch_tokens=batch_tokens,
+        **loading.named(),
     )  # fmt: skip
     console = output()
     if dry_run:

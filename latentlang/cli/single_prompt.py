@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentlang.arguments import check_count
 from latentlang.cli.output_folder import OUT, Claim, OutputFolder, slug
@@ -13,6 +12,7 @@ from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
+    from latentlang.cli.options import LoadOptions
     from latentlang.lens import ExplorerResult, MultilingualLensResult
 
 #: What `say_who_leads` writes.
@@ -21,7 +21,14 @@ _CELL = 14  # columns of a terminal that one candidate takes
 
 
 def explore_prompt(
-    model: str, prompt: str, *, top: int, lens: Path | None, out: Path | None, how: Mapping[str, Any]
+    model: str,
+    prompt: str,
+    *,
+    top: int,
+    lens: Path | None,
+    out: Path | None,
+    adapter: str | None,
+    loading: LoadOptions,
 ) -> None:
     """Read one prompt at every token and layer; print the last token's candidates, write the whole as a figure.
 
@@ -44,9 +51,8 @@ def explore_prompt(
     with folder:
         say(f"loading {info.name}")
         from latentlang.lens import explore
-        from latentlang.models import load
 
-        result = explore(load(model, **how), prompt, top=top, lens=lens)
+        result = explore(loading.load(model, adapter=adapter), prompt, top=top, lens=lens)
         _print_last(result, top)
         folder.save(result)
         folder.page(result.figure(), "prompt.html", title=f"{info.name}: one prompt, token by token")

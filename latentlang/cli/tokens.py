@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latentlang import defaults
 from latentlang.cli import options
 from latentlang.errors import InputError
 
@@ -28,9 +29,9 @@ def tokens(
         typer.Option(
             help="Short name (`latentlang models`), Hugging Face id or folder; its tokenizer is used."
         ),
-    ] = "pocket",
-    task: Annotated[str, typer.Option(help="Task (`latentlang tasks`).")] = "sentiment",
-    pivot: Annotated[str, typer.Option(help="Language that the others are told from.")] = "en",
+    ] = defaults.MODEL,
+    task: options.TaskName = defaults.TASK,
+    pivot: Annotated[str, typer.Option(help="Language that the others are told from.")] = defaults.PIVOT,
     full: Annotated[bool, typer.Option("--full", help="Every token and label, not the first few.")] = False,
     out: Annotated[
         Path | None, options.folder("Folder for tokens.parquet, policies.parquet and overlap.html.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from latentlang import defaults
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
@@ -21,11 +22,11 @@ _MACHINE = options.MODEL_PANEL
 
 
 def train(
-    model: options.Model = "pocket",
+    model: options.Model = defaults.MODEL,
     recipe: Annotated[
         str,
         typer.Option(help="Recipe (`latentlang recipes`), languages such as zh+es-en, or a YAML file."),
-    ] = "zh+es-en",
+    ] = defaults.RECIPE,
     out: Annotated[Path | None, options.folder("Folder for the adapter and its record.")] = None,
     data: Annotated[
         Path | None,

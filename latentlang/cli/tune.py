@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from latentlang import defaults
 from latentlang.cli import options
 from latentlang.errors import InputError
 
@@ -15,16 +16,16 @@ _DEFAULT_ITEMS = 25  # reviews per language when no text is given
 
 def tune(
     out: Annotated[Path, options.folder("Folder for tuned_lens.safetensors.")],
-    model: options.Model = "pocket",
+    model: options.Model = defaults.MODEL,
     text: Annotated[
         Path | None,
         typer.Option(
             help="UTF-8 file, one text a line; by default short reviews in the paper's 20 languages."
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 250,
-    positions: Annotated[int, typer.Option(help="Tokens per step.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the order of texts.")] = 0,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = defaults.TUNING_STEPS,
+    positions: Annotated[int, typer.Option(help="Tokens per step.")] = defaults.TUNING_POSITIONS,
+    seed: Annotated[int, typer.Option(help="Seed of the order of texts.")] = defaults.SEED,
 ) -> None:
     """Train a tuned lens: translators that bring each layer's reading close to the model's output.
 

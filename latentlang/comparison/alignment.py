@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
+from latentlang import defaults
 from latentlang.activations import ActivationStore, open_store
 from latentlang.arguments import check_count
 from latentlang.comparison.alignment_result import COLUMNS, AlignmentComparison
@@ -43,24 +44,21 @@ if TYPE_CHECKING:
     from latentlang.geometry.basis import Basis
 
 Store = ActivationStore | str | os.PathLike[str]
-#: Measured unless told otherwise: quick, and each says something the others do not.
-MEASURES = ("pearson", "cka", "retrieval", "centroid_distance")
-PERMUTATIONS, RESAMPLES = 50, 200
 
 
 def compare_alignment(
     base: Store,
     tuned: Store,
     *,
-    pivot: str | Language = "en",
+    pivot: str | Language = defaults.PIVOT,
     languages: Languages | None = None,
     layers: Layers = "all",
     pools: str | Iterable[str] | None = None,
-    measures: str | Iterable[str] = MEASURES,
-    components: int = 1,
-    permutations: int = PERMUTATIONS,
-    resamples: int = RESAMPLES,
-    level: float = 0.95,
+    measures: str | Iterable[str] = defaults.COMPARED_MEASURES,
+    components: int = defaults.COMPARED_COMPONENTS,
+    permutations: int = defaults.COMPARED_PERMUTATIONS,
+    resamples: int = defaults.COMPARED_RESAMPLES,
+    level: float = defaults.LEVEL,
     seed: int = 0,
     seen_languages: Sequence[str] = (),
     device: str | torch.device = "cpu",
@@ -68,7 +66,7 @@ def compare_alignment(
 ) -> AlignmentComparison:
     """Measure alignment with the pivot in both states of a model, and how sure the difference is.
 
-    Measures and nulls are those of `latentlang.geometry.alignment`. Both states are measured on the same half samples
+    Measures and nulls are those of `latentlang.alignment`. Both states are measured on the same half samples
     of items, so that the spread of ``after - before`` over these (the delete-d jackknife with d = n/2: Shao and Wu
     1989; see `geometry.resampling`) holds what the two have in common; the interval is the difference plus and minus
     its normal quantile, p that of a two-sided normal test. Where the two states give the same numbers the difference is

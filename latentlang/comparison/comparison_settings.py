@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from latentlang import defaults
 from latentlang.geometry.geometry_settings import TunedModel
-from latentlang.language_names import DEFAULT_PIVOT
 from latentlang.results import ResultSettings, TaskSettings
-from latentlang.stats.intervals import LEVEL
 
 
 class ComparisonSettings(TaskSettings):
@@ -16,7 +15,7 @@ class ComparisonSettings(TaskSettings):
     parts: list[str] = Field(default_factory=list)
     #: Part to its number of items a language.
     items: dict[str, int] = Field(default_factory=dict)
-    pivot: str = DEFAULT_PIVOT
+    pivot: str = defaults.PIVOT
     shots: int | None = None
     score: str | None = None
     measures: list[str] = Field(default_factory=list)
@@ -33,7 +32,7 @@ class ComparisonSettings(TaskSettings):
     device: str | None = None
     permutations: int | None = None
     resamples: int | None = None
-    level: float = Field(default=LEVEL, gt=0, lt=1)
+    level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     model_notes: list[str] = Field(default_factory=list)
 
 
@@ -47,7 +46,7 @@ class AlignmentComparisonSettings(ResultSettings):
     components: int | None = None
     permutations: int | None = None
     resamples: int | None = None
-    level: float = Field(default=LEVEL, gt=0, lt=1)
+    level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     seen_languages: list[str] = Field(default_factory=list, alias="seen")
     notes: list[str] = Field(default_factory=list)
     tuned: TunedModel | None = None

@@ -11,10 +11,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from latentlang import defaults
 from latentlang.activations import ActivationStore, harvest, open_store
 from latentlang.activations.manifest import MANIFEST, STORE_FILES
 from latentlang.arguments import check_count, chosen_names
-from latentlang.comparison.alignment import MEASURES, PERMUTATIONS, RESAMPLES, compare_alignment
+from latentlang.comparison.alignment import compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.comparison_settings import ComparisonSettings
 from latentlang.comparison.lens import compare_lenses
@@ -47,11 +48,7 @@ from latentlang.storage.output import check_free, check_vacant, kind_of
 from latentlang.storage.step_cache import Steps, has_steps, step_key
 from latentlang.tasks import Task, as_task
 
-PARTS = ("evaluation", "lens", "geometry")
-#: Items per language unless told otherwise: accuracies need more than curves do for intervals as narrow.
-EVALUATION_ITEMS, ITEMS = 200, 100
-#: Poolings harvested: the reference paper's, and the one that leaves the few-shot prefix out.
-GEOMETRY_POOLS = ("mean", "question")
+PARTS = defaults.PARTS
 #: Where the activations of each state lie below the comparison's folder.
 HARVESTS = {state: f"harvest/{state}" for state in STATES}
 _STEPS = (*(f"evaluation/{state}" for state in STATES), *FOLDERS.values(), *HARVESTS.values())
@@ -69,23 +66,23 @@ def compare(
     *,
     out: str | os.PathLike[str],
     adapter: str | os.PathLike[str] | None = None,
-    task: str | Task = "sentiment",
-    languages: str | Language | Iterable[str | Language] = "paper20",
+    task: str | Task = defaults.TASK,
+    languages: str | Language | Iterable[str | Language] = defaults.COMPARED_LANGUAGES,
     trained: str | Language | Iterable[str | Language] | None = None,
     parts: str | Iterable[str] = PARTS,
     items: int | None = None,
     evaluation_items: int | None = None,
     shots: int | None = None,
     seed: int = 0,
-    pivot: str | Language = "en",
-    score: str = "first-tokens",
-    policy: str = "exclusive",
-    measures: str | Iterable[str] = MEASURES,
+    pivot: str | Language = defaults.PIVOT,
+    score: str = defaults.SCORE,
+    policy: str = defaults.POLICY,
+    measures: str | Iterable[str] = defaults.COMPARED_MEASURES,
     layers: str | Sequence[int] = "all",
-    pools: str | Iterable[str] = GEOMETRY_POOLS,
-    permutations: int = PERMUTATIONS,
-    resamples: int = RESAMPLES,
-    level: float = 0.95,
+    pools: str | Iterable[str] = defaults.COMPARED_POOLS,
+    permutations: int = defaults.COMPARED_PERMUTATIONS,
+    resamples: int = defaults.COMPARED_RESAMPLES,
+    level: float = defaults.LEVEL,
     keep_activations: bool = True,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
@@ -107,7 +104,7 @@ def compare(
         trained: languages that the adapter was trained on; by default what its training record says.
         parts: of `PARTS`, which are run.
         items: items per language of lens and geometry, and of the evaluation where it has no number of its own; by
-            default `ITEMS` and `EVALUATION_ITEMS`, or all there are.
+            default `defaults.COMPARED_ITEMS` and `defaults.EVALUATION_ITEMS`, or all there are.
         evaluation_items: items per language of the evaluation.
         shots: few-shot examples; None for the task's default.
         seed: of everything drawn.
@@ -155,8 +152,8 @@ def compare(
     hub = find_language(pivot).code
     wanted = PromptSpec(built, codes, hub, shots=shots, seed=seed)
     own_items = {
-        "evaluation": wanted.available(evaluation_items or items or EVALUATION_ITEMS),
-        "lens": wanted.available(items or ITEMS),
+        "evaluation": wanted.available(evaluation_items or items or defaults.EVALUATION_ITEMS),
+        "lens": wanted.available(items or defaults.COMPARED_ITEMS),
     }
     if "geometry" in chosen and own_items["lens"] < FEWEST:
         raise InputError(f"geometry needs at least {FEWEST} items per language, not {own_items['lens']}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from latentlang import defaults
 from latentlang.answers import closing, token_bytes
 from latentlang.arguments import check_count, split_given
 from latentlang.errors import InputError, unknown
@@ -43,7 +44,7 @@ def evaluate(
     *,
     languages: str | Language | Iterable[str | Language] | None = None,
     answers: str | None = None,
-    score: str = "first-tokens",
+    score: str = defaults.SCORE,
     items: int | None = None,
     shots: int | None = None,
     seed: int = 0,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from latentlang import defaults
 from latentlang.errors import InputError
 from latentlang.figures.alignment import Alignment
 from latentlang.figures.alignment_text import how_to_read, pair_words, pool_words, subtitle, title
@@ -18,7 +19,6 @@ from latentlang.figures.layout import Panel, grid, layer_ticks
 from latentlang.figures.scatter import COLOURS
 from latentlang.figures.style import BASELINE, INK, MUTED, font_stack, template, translucent
 from latentlang.geometry.measure_registry import measure as find_measure
-from latentlang.language_names import DEFAULT_PIVOT
 from latentlang.text import counted
 
 #: More panels than this cannot be told apart on a screen.
@@ -143,7 +143,7 @@ def _pairs(result: Alignment, asked: Sequence[tuple[str, str]] | None) -> list[t
                     f"it has {len(result.pairs)}"
                 )
         return [there[frozenset(pair)] for pair in asked]
-    hub = result.settings.pivot or DEFAULT_PIVOT
+    hub = result.settings.pivot or defaults.PIVOT
     return sorted(result.pairs, key=lambda pair: hub not in pair)[:MOST_PANELS]
 
 

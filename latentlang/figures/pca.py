@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from latentlang import defaults
 from latentlang.errors import InputError, unknown
 from latentlang.figures.header import made_with
 from latentlang.figures.layout import columns_for
@@ -53,7 +54,7 @@ class _Cell:
 def pca_figure(
     result: PCA,
     *,
-    colour: str = "language",
+    colour: str = defaults.PCA_COLOUR,
     layers: Sequence[int] | None = None,
     grid: bool = False,
     three_d: bool = False,

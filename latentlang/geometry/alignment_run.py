@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
+from latentlang import defaults
 from latentlang.activations import ActivationStore, open_store
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
@@ -23,7 +24,7 @@ from latentlang.geometry.neighbours import NEIGHBOURS, neighbours_of
 from latentlang.geometry.pairing import Pairing, pair_up
 from latentlang.geometry.pca_fit import fit
 from latentlang.geometry.pca_run import check_components
-from latentlang.geometry.resampling import NULLS, PERMUTATIONS, RESAMPLES
+from latentlang.geometry.resampling import NULLS
 from latentlang.geometry.selection import (
     Languages,
     Layers,
@@ -38,7 +39,6 @@ from latentlang.provenance import Provenance
 from latentlang.stats.intervals import check_level, error_probability
 from latentlang.text import counted
 
-COMPONENTS = 3
 Store = ActivationStore | str | os.PathLike[str]
 
 
@@ -47,19 +47,19 @@ def alignment(
     *,
     languages: Languages | None = None,
     pivot: str | Language | None = None,
-    layers: Layers = "all",
+    layers: Layers = defaults.LAYERS,
     pools: str | Iterable[str] | None = None,
-    measures: str | Iterable[str] = "all",
-    items: str = "pairwise",
-    null: str = "items",
-    components: int = COMPONENTS,
+    measures: str | Iterable[str] = defaults.MEASURES,
+    items: str = defaults.PAIRED_ITEMS,
+    null: str = defaults.NULL,
+    components: int = defaults.COMPONENTS,
     neighbours: int = NEIGHBOURS,
     directions: int = DIRECTIONS,
-    permutations: int = PERMUTATIONS,
-    resamples: int = RESAMPLES,
-    level: float = 0.95,
+    permutations: int = defaults.PERMUTATIONS,
+    resamples: int = defaults.RESAMPLES,
+    level: float = defaults.LEVEL,
     seed: int = 0,
-    device: str | torch.device = "cpu",
+    device: str | torch.device = defaults.DEVICE,
     progress: Callable[[int, int], None] | None = None,
 ) -> AlignmentResult:
     """Measure how alike two languages lay out the same items, for every pair, layer and pooling.

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from latentlang.geometry.resampling import NULLS
+from latentlang import defaults
 from latentlang.results import ResultSettings
-from latentlang.stats.intervals import LEVEL
 from latentlang.storage.documents import Record
-
-POOL = "mean"  # the reference paper's
 
 
 class TunedModel(Record):
@@ -22,8 +19,8 @@ class TunedModel(Record):
 class PCASettings(ResultSettings):
     """Settings of `pca` and `compare_pca`."""
 
-    pool: str = POOL
-    site: str = "resid"
+    pool: str = defaults.PCA_POOL
+    site: str = defaults.SITE
     components: int | None = None
     layers: list[int] = Field(default_factory=list)
     #: When the activations were harvested.
@@ -42,13 +39,13 @@ class AlignmentSettings(ResultSettings):
     #: Whether pairs of languages share all their items.
     items_of_pairs: str | None = None
     #: How translations were unpaired for the null.
-    null: str = NULLS[0]
+    null: str = defaults.NULL
     components: int | None = None
     neighbours: int | None = None
     directions: int | None = None
     permutations: int = 0
     resamples: int | None = None
-    level: float = Field(default=LEVEL, gt=0, lt=1)
+    level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     #: Functions of the prompt's length T that were regressed out.
     length_terms: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)

@@ -12,12 +12,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from latentlang import defaults
 from latentlang.activations import ActivationStore, open_store
 from latentlang.arguments import check_count, one_name, ranges
 from latentlang.errors import InputError, shown, unknown
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.features import working_device
-from latentlang.geometry.geometry_settings import POOL, PCASettings
+from latentlang.geometry.geometry_settings import PCASettings
 from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.pca_fit import METHODS, fit, project, spread
 from latentlang.geometry.pca_result import COLUMNS, PCAResult
@@ -212,7 +213,7 @@ def _pool(given: str | None, basis: PCAResult | None) -> str:
     fitted = None if basis is None else basis.settings.pool
     if given is not None and fitted is not None and given != fitted:
         raise InputError(f"the basis was fitted on pool {fitted!r}; {given!r} cannot be projected on it")
-    return given or fitted or POOL
+    return given or fitted or defaults.PCA_POOL
 
 
 def _prompts(frame: pd.DataFrame, kept: NDArray[np.bool_], state: str) -> pd.DataFrame:

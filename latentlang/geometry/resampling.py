@@ -19,8 +19,6 @@ from latentlang.stats.intervals import wilson
 Floats = NDArray[np.float64]
 
 NULLS = ("items", "within-label", "within-length")
-PERMUTATIONS = 200
-RESAMPLES = 100
 #: Values that differ by no more than this are equal: draws are computed in float32.
 EXACT = 1e-6
 # Correlations nearer to 1 than this have no more digits on Fisher's scale.

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from latentlang.language_names import DEFAULT_PIVOT
+from latentlang import defaults
 from latentlang.results import ResultSettings, TaskSettings
 
 
@@ -19,7 +19,7 @@ class LensUsed(ResultSettings):
 class LensSettings(TaskSettings):
     """Settings of `logit_lens`."""
 
-    pivot: str = DEFAULT_PIVOT
+    pivot: str = defaults.PIVOT
     #: Few-shot examples.
     shots: int | None = None
     #: Most items of a language.

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from latentlang import defaults
 from latentlang.answers import token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
@@ -38,7 +39,7 @@ def logit_lens(
     task: str | Task,
     *,
     languages: str | Language | Iterable[str | Language],
-    pivot: str | Language = "en",
+    pivot: str | Language = defaults.PIVOT,
     items: int | None = None,
     shots: int | None = None,
     seed: int = 0,
@@ -110,7 +111,7 @@ class PairLensPass:
         model: HookedLM,
         task: str | Task,
         *,
-        pivot: str | Language = "en",
+        pivot: str | Language = defaults.PIVOT,
         shots: int | None = None,
         seed: int = 0,
         policy: str | None = None,

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentlang import defaults
 from latentlang.answers import TokenBytes, token_bytes
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, unknown
@@ -116,7 +117,7 @@ def explore(
     model: HookedLM,
     prompt: str | Prompt,
     *,
-    top: int = 5,
+    top: int = defaults.TOP,
     positions: str | Sequence[int] = "all",
     sites: str | Sequence[str] = "resid",
     layers: str | Sequence[int] = "all",

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from latentlang import defaults
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.lens.base import FittedLens, Lens, LogitLens
@@ -204,8 +205,8 @@ def train_tuned_lens(
     model: HookedLM,
     texts: Sequence[str],
     *,
-    steps: int = 250,
-    positions: int = 256,
+    steps: int = defaults.TUNING_STEPS,
+    positions: int = defaults.TUNING_POSITIONS,
     learning_rate: float = 1e-2,
     weight_decay: float = 1e-3,
     seed: int = 0,

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from latentlang import defaults
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, LatentlangError
 from latentlang.models.data_package import is_packaged
@@ -49,7 +50,7 @@ def reproduce(
     planned: Plan,
     *,
     out: str | os.PathLike[str] | None = None,
-    formats: Sequence[str] = ("html", "png"),
+    formats: Sequence[str] = defaults.FIGURE_FORMATS,
     jobs: int = 1,
     progress: Progress | None = None,
     on_event: Callable[[str], None] | None = None,

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from latentlang.errors import InputError
 
 RESAMPLES = 1000
-#: Coverage of intervals, unless another is asked for.
-LEVEL = 0.95
 #: Of fewer candidates it is no question which one leads.
 FEWEST_CANDIDATES = 3
 

@@ -26,6 +26,7 @@ import pytest
 from typer.models import OptionInfo
 
 from latentlang import cli
+from latentlang.cli.options import with_load_options
 from tests.support import small_store
 from tests.support.command_line import ROOT, environment
 
@@ -123,10 +124,10 @@ Generator = Callable[[random.Random, Path], Line]
 def _options(name: str) -> dict[str, tuple[str, Any]]:
     """Options of a command: how they are written, and of which type; flags have bool."""
     found: dict[str, tuple[str, Any]] = {}
-    command = getattr(cli, name)
+    command = with_load_options(getattr(cli, name))
     hints = get_type_hints(command, include_extras=True)
     for parameter in inspect.signature(command).parameters:
-        kind, *notes = get_args(hints[parameter])
+        kind, *notes = get_args(hints[parameter]) or (hints[parameter],)
         for note in notes:
             if isinstance(note, OptionInfo):
                 # typer keeps the first of an option's names as its default until it has looked

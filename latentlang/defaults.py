@@ -1,0 +1,45 @@
+"""What is meant unless something else is asked for: said once, for functions and for the command line.
+
+Imports nothing: the command line shows these values before any library is loaded.
+"""
+
+MODEL = "pocket"
+#: Task of what is measured, and of the lens, which is also for words.
+TASK, LENS_TASK = "sentiment", "translation"
+#: Language that might show in the middle layers.
+PIVOT = "en"
+SEED = 0
+#: Coverage of intervals.
+LEVEL = 0.95
+PROTOCOL, POLICY, SCORE = "corrected", "exclusive", "first-tokens"
+LAYERS = "all"
+#: Next tokens kept of a single prompt.
+TOP = 5
+#: A tuned lens: optimiser steps, and tokens per step.
+TUNING_STEPS, TUNING_POSITIONS = 250, 256
+
+HARVESTED_POOLS, SITE = ("mean", "question", "last"), "resid"
+
+#: The reference paper's pool, and enough components for a plane.
+PCA_POOL, PCA_COMPONENTS, PCA_COLOUR = "mean", 2, "language"
+
+#: Alignment: measures, items of a pair, and what chance is.
+MEASURES, PAIRED_ITEMS, NULL = "all", "pairwise", "items"
+#: Principal components of Pearson r, permutations for the null, and half samples for the intervals.
+COMPONENTS, PERMUTATIONS, RESAMPLES = 3, 200, 100
+#: Where geometry is computed.
+DEVICE = "cpu"
+
+#: Before and after. Accuracies need more items than curves do for intervals as narrow.
+PARTS = ("evaluation", "lens", "geometry")
+COMPARED_LANGUAGES = "paper20"
+EVALUATION_ITEMS, COMPARED_ITEMS = 200, 100
+#: Quick measures, each of which says something the others do not.
+COMPARED_MEASURES = ("pearson", "cka", "retrieval", "centroid_distance")
+#: The reference paper's pool, and the one that leaves the few-shot examples out.
+COMPARED_POOLS = ("mean", "question")
+COMPARED_COMPONENTS, COMPARED_PERMUTATIONS, COMPARED_RESAMPLES = 1, 50, 200
+
+RECIPE = "zh+es-en"
+PAPER = "spontaneous"
+FIGURE_FORMATS = ("html", "png")

@@ -1,0 +1,115 @@
+"""Options: defaults said once, those that were given named, and the options of a model the same everywhere."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import typer
+
+from latentlang import defaults
+from latentlang.activations import harvest
+from latentlang.cli import app, options
+from latentlang.comparison import compare, compare_alignment
+from latentlang.evaluation import evaluate
+from latentlang.geometry import alignment
+from latentlang.lens import explore, logit_lens, train_tuned_lens
+
+COMMANDS = {
+    name: command for name, command in typer.main.get_command(app).commands.items() if hasattr(command, "params")
+}  # fmt: skip
+# A command, its option, the function that it calls, and that one's parameter.
+SHARED = [
+    ("lens", "pivot", logit_lens, "pivot"),
+    ("lens", "protocol", logit_lens, "protocol"),
+    ("lens", "top", explore, "top"),
+    ("tune", "steps", train_tuned_lens, "steps"),
+    ("tune", "positions", train_tuned_lens, "positions"),
+    ("harvest", "pool", harvest, "pools"),
+    ("evaluate", "score", evaluate, "score"),
+    *(("align", name, alignment, name) for name in ("layers", "measures", "items", "null", "components")),
+    *(("align", name, alignment, name) for name in ("permutations", "resamples", "seed", "device")),
+    *(("compare", name, compare, name) for name in ("task", "parts", "measures", "score", "policy", "pivot")),
+    ("compare", "pool", compare, "pools"),
+]
+
+
+def _default(command, name):
+    return next(option.default for option in COMMANDS[command].params if option.name == name)
+
+
+@pytest.mark.parametrize(("command", "option", "function", "parameter"), SHARED)
+def test_a_command_and_its_function_mean_the_same_when_nothing_is_said(command, option, function, parameter):
+    said = inspect.signature(function).parameters[parameter].default
+    assert _default(command, option) == (",".join(said) if isinstance(said, tuple) else said)
+
+
+def test_before_and_after_draws_as_its_own_defaults_say():
+    for function in (compare, compare_alignment):
+        parameters = inspect.signature(function).parameters
+        assert parameters["permutations"].default == defaults.COMPARED_PERMUTATIONS == 50
+        assert parameters["resamples"].default == defaults.COMPARED_RESAMPLES == 200
+    assert inspect.signature(alignment).parameters["permutations"].default == 200
+
+
+@pytest.mark.parametrize("command", ["lens", "evaluate", "harvest", "compare", "reproduce", "doctor"])
+def test_a_command_that_runs_a_model_has_its_options(command):
+    names = [option.name for option in COMMANDS[command].params]
+    first = names.index("device")
+    assert names[first : first + 4] == ["device", "dtype", "quantization", "trust_remote_code"]
+    assert "loading" not in names
+
+
+def _asked(arguments, tmp_path):
+    """What is noted of a command line of a small command of its own."""
+    noted = {}
+    small = typer.Typer()
+
+    @small.command()
+    def go(
+        context: typer.Context,
+        lang: options.StoreLanguages = None,
+        source: options.Source = None,
+        folder: Path | None = None,
+        components: int = defaults.COMPONENTS,
+        seed: options.Seed = defaults.SEED,
+    ) -> None:
+        noted.update(
+            options.asked_for(
+                context, source=source, lang=lang, folder=folder, components=components, seed=seed
+            )
+        )
+
+    typer.main.get_command(small).main(arguments, standalone_mode=False)
+    return noted
+
+
+def test_options_that_were_given_are_noted_by_their_names_in_order(tmp_path):
+    line = ["--lang", "ja", "--lang", "hi,de", "--from", "fr", "--components", "4", "--folder", str(tmp_path)]
+    asked = _asked(line, tmp_path)
+    assert list(asked.items()) == [
+        ("from", "fr"), ("lang", "ja,hi,de"), ("folder", str(tmp_path)), ("components", "4"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [[], ["--components", "3"], ["--seed", "0", "--from", ""]])
+def test_what_is_as_by_default_is_not_noted(line, tmp_path):
+    assert _asked(line, tmp_path) == {}
+
+
+def test_load_options_reach_a_command_as_one_and_leave_the_others():
+    def command(
+        model: options.Model, loading: options.LoadOptions, share_prefix: options.SharePrefix = True
+    ) -> object:
+        return model, loading, share_prefix
+
+    whole = options.with_load_options(command)
+    assert list(inspect.signature(whole).parameters) == [
+        "model", "device", "dtype", "quantization", "trust_remote_code", "share_prefix",
+    ]  # fmt: skip
+    given = {"device": "cpu", "dtype": "fp32", "quantization": None, "trust_remote_code": False}
+    assert whole(model="m", share_prefix=False, **given) == ("m", options.LoadOptions("cpu", "fp32"), False)
+    assert options.LoadOptions("cpu", "fp32").named() == given
+
+    def without(model: options.Model) -> None: ...
+
+    assert options.with_load_options(without) is without
