@@ -145,7 +145,7 @@ def lens_floor(model: PreTrainedModel, tokens: int, prompts: int) -> float:
     config = model.config
     body = sum(p.numel() for n, p in model.named_parameters() if "embed" not in n and "lm_head" not in n)
     head = config.hidden_size * config.vocab_size
-    return 1 + config.num_hidden_layers * head * prompts / (body * tokens + head * prompts)
+    return float(1 + config.num_hidden_layers * head * prompts / (body * tokens + head * prompts))
 
 
 def seconds(run: Run, device: str) -> float:

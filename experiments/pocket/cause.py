@@ -99,11 +99,13 @@ def without(axis: Tensor, other: Tensor) -> Tensor:
 
 def as_long(change: Tensor, other: Tensor) -> Tensor:
     """A change made as long as another one."""
-    return _unit(change) * other.norm(dim=-1, keepdim=True)
+    scaled: Tensor = _unit(change) * other.norm(dim=-1, keepdim=True)
+    return scaled
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-9)
+    unit: Tensor = vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-9)
+    return unit
 
 
 class Answers:

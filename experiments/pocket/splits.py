@@ -13,6 +13,7 @@ language than English is itself something the training documents teach.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from latentlang.language_names import GROUPS
@@ -66,7 +67,7 @@ def concepts_of(split: str, one: str, other: str) -> list[str]:
     """Ids of the concepts of a split for two languages (`SPLITS`)."""
     paired = {concept.id for concept in paired_concepts(one, other)}
     strict = held_out_concepts()
-    wanted = {
+    wanted: Callable[[str], bool] = {
         "seen": lambda name: name in paired and name not in strict,
         "held-out pair": lambda name: name not in paired and name not in strict,
         "held-out concept": lambda name: name in strict,

@@ -238,7 +238,7 @@ def train(name: str, recipe: Recipe, *, compiled: bool = True, out: Path | None 
             for group, peak in zip(optimizer.param_groups, own, strict=True):
                 group["lr"] = share * peak
         loss = step_loss(next(batches))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()

@@ -32,7 +32,7 @@ class SafeConsole(Console):
     width they were measured with.
     """
 
-    def render_str(self, text: str, **how: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **how: Any) -> Text:
         """As rich's, of a text that is safe to show."""
         return super().render_str(printable(text), **how)
 

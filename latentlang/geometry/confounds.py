@@ -32,11 +32,12 @@ def prompt_lengths(frame: pd.DataFrame, pool: str) -> Floats:
 
     NaN where the store does not know.
     """
-    tokens = frame["tokens"].to_numpy(float)
+    tokens: Floats = frame["tokens"].to_numpy(float)
     if pool == "question":
         return frame["question_tokens"].to_numpy(float)
     if pool == "mean_no_bos":
-        return tokens - frame["has_bos"].to_numpy(float)
+        own: Floats = tokens - frame["has_bos"].to_numpy(float)
+        return own
     return tokens
 
 
@@ -95,4 +96,5 @@ def _basis(columns: Tensor) -> Tensor:
     varies = sizes > _NOTHING_LEFT * given
     columns = torch.where(varies, columns / sizes.clamp_min(torch.finfo(columns.dtype).tiny), 0.0)
     left, weights, _ = torch.linalg.svd(columns, full_matrices=False)
-    return left * (weights > _RANK)[:, None, :]
+    basis: Tensor = left * (weights > _RANK)[:, None, :]
+    return basis

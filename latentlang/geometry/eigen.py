@@ -89,7 +89,8 @@ def _rest(image: Tensor, basis: Tensor, *, floor: float) -> Tensor:
     left, sizes, _ = torch.linalg.svd(image, full_matrices=False)
     block = left[:, sizes > floor][:, : len(basis) - basis.shape[1]]
     block = block - basis @ (basis.T @ block)
-    return torch.linalg.qr(block).Q
+    orthonormal: Tensor = torch.linalg.qr(block).Q
+    return orthonormal
 
 
 def _converged(values: Tensor, residuals: Tensor, size: int) -> bool:

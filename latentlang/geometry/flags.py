@@ -50,7 +50,8 @@ def flags(table: pd.DataFrame, *, alpha: float, length: bool = True) -> pd.Serie
         """Whether what is left of a value, as a distance from the null's mean, no longer supports it."""
         excess = sign * (values - mean)
         back = (left <= above) & (excess > above)
-        return real & np.isfinite(left) & (back | (left < LENGTH_SHARE * excess))
+        lost: NDArray[np.bool_] = real & np.isfinite(left) & (back | (left < LENGTH_SHARE * excess))
+        return lost
 
     _add(names, chance & np.isfinite(values), "chance")
     if length:

@@ -82,7 +82,7 @@ class LayerRows:
         """
         try:
             yield
-        except torch.linalg.LinAlgError as error:
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
             raise InputError(
                 f"layer {self.view.layer}, pool {self.view.pool!r} of the store cannot be decomposed: its numbers are "
                 "too large or too far apart; leave that layer out (layers=...) or harvest again"

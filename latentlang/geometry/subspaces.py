@@ -155,4 +155,5 @@ def _measured(space: Subspaces, partners: Tensor, pairs: Pairs, names: tuple[str
 
 def _nuclear(matrices: Tensor) -> Tensor:
     """Sum of the singular values of each matrix."""
-    return torch.linalg.svdvals(matrices).sum(-1)
+    norms: Tensor = torch.linalg.svdvals(matrices).sum(-1)
+    return norms

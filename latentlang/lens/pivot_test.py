@@ -301,7 +301,9 @@ def _bootstrapped(contrasts: Contrasts, seed: int) -> tuple[Floats, Floats]:
     return _means(np.ones((1, items)), filled, read), _means(counts.astype(float), filled, read)
 
 
-def _ahead(contrasts: Contrasts, mean: Floats, resampled: Floats, level: float) -> dict[str, NDArray]:
+def _ahead(
+    contrasts: Contrasts, mean: Floats, resampled: Floats, level: float
+) -> dict[str, NDArray[np.generic]]:
     """Lead of each answer language at each layer with its interval, and the best other one with its score."""
     rivals = contrasts.where("candidate", "target") & (contrasts.items_read >= FEWEST_ITEMS)
     low, high = np.quantile(leads(resampled, rivals), _ends(level), axis=0)
@@ -357,7 +359,8 @@ def leads(scores: Floats, rivals: NDArray[np.bool_]) -> Floats:
     np.put_along_axis(first, others.argmax(1, keepdims=True), True, axis=1)
     best = others.max(1, keepdims=True)
     second = np.where(first, -np.inf, others).max(1, keepdims=True)
-    return np.nan_to_num(scores) - np.maximum(np.where(first, second, best), 0.0)
+    lead: Floats = np.nan_to_num(scores) - np.maximum(np.where(first, second, best), 0.0)
+    return lead
 
 
 # The row of a language

@@ -94,7 +94,8 @@ class ExplorerResult(Result):
         wide = last.pivot(index="layer", columns="rank", values="text").sort_index(ascending=False)
         wide.columns = pd.Index([f"token {rank}" for rank in wide.columns])
         sure = last[last["rank"] == 1].set_index("layer")["probability"].rename("probability of token 1")
-        return wide.join(sure).reset_index()
+        glance: pd.DataFrame = wide.join(sure).reset_index()
+        return glance
 
     def describe(self) -> str:
         """What the layers would say after the last token that was read, in the first stream."""

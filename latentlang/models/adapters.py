@@ -380,7 +380,8 @@ def probe_logits(lm: Any, ids: Tensor) -> Tensor:
     """Next-token logits ``[1, vocab]`` of a short prompt, by the model's own forward."""
     with quiet(lm):
         # of all positions: a head with frozen weights copies itself for a slice of them (1.4 s for Gemma 3 on a CPU)
-        return lm(input_ids=ids, use_cache=False, return_dict=True).logits[:, -1].clone()
+        logits: Tensor = lm(input_ids=ids, use_cache=False, return_dict=True).logits
+        return logits[:, -1].clone()
 
 
 def same_logits(ours: Tensor, own: Tensor) -> bool:

@@ -99,12 +99,14 @@ def device_of(module: nn.Module, otherwise: torch.device) -> torch.device:
 
 def hidden_of(output: Any) -> Tensor:
     """The hidden states in what a block or a part of a block returns."""
-    return output[0] if isinstance(output, tuple | list) else output
+    hidden: Tensor = output[0] if isinstance(output, tuple | list) else output
+    return hidden
 
 
 def hidden_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """The hidden states a block is called with."""
-    return args[0] if args else kwargs["hidden_states"]
+    hidden: Tensor = args[0] if args else kwargs["hidden_states"]
+    return hidden
 
 
 @contextmanager

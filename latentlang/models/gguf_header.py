@@ -82,7 +82,7 @@ class GGUFHeader:
         """
         gguf = gguf_package()
         try:
-            name = gguf.LlamaFileType(self.metadata["general.file_type"]).name
+            name = str(gguf.LlamaFileType(self.metadata["general.file_type"]).name)
         except (KeyError, ValueError):
             name = "GUESSED"
         if name != "GUESSED":

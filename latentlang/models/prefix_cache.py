@@ -135,7 +135,7 @@ class _Shared:
         )
 
 
-class _SharedFull(_Shared, DynamicLayer):
+class _SharedFull(_Shared, DynamicLayer):  # type: ignore[misc]  # transformers is not checked
     """All keys and values; a window, where there is one, is in the attention mask."""
 
 

@@ -314,7 +314,7 @@ class _Loader(yaml.SafeLoader):
 def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
     if len(node.value) > _LONGEST_NUMBER:
         raise _refused(f"it holds a number of more than {_MOST_DIGITS} digits", node.start_mark)
-    found: int = loader.construct_yaml_int(node)  # type: ignore[no-untyped-call]
+    found: int = loader.construct_yaml_int(node)
     return found
 
 
@@ -358,7 +358,7 @@ def parse_yaml(
     loader = None
     try:
         loader = _Loader(text)
-        found = loader.get_single_data()  # type: ignore[no-untyped-call]
+        found = loader.get_single_data()
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         place = f" in line {mark.line + 1}" if mark is not None else ""
@@ -372,7 +372,7 @@ def parse_yaml(
         raise refuse(f"a number in it cannot be read ({_line(problem)})") from problem
     finally:
         if loader is not None:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
     if (beyond := _beyond(found, finite=True, halves=True)) is not None:
         raise refuse(", at ".join(filter(None, beyond)))
     return found

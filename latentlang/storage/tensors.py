@@ -59,7 +59,7 @@ def safetensors_header(
             text = stream.read(length)
     if not text.startswith(b"{"):
         raise damaged(path, "it is no safetensors file: its header is no object", then=then, error=error)
-    header = parse_json(text, f"the header of {shown(str(path))}", then=then, error=error)
+    header: dict[str, Any] = parse_json(text, f"the header of {shown(str(path))}", then=then, error=error)
     end = 0
     for name, entry in header.items():
         if name == _METADATA:
@@ -133,8 +133,8 @@ def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
     """
     from safetensors.torch import save
 
-    content = save(dict(tensors), dict(metadata))
-    (length,) = struct.unpack_from("<Q", content)
+    content: bytes = save(dict(tensors), dict(metadata))
+    length: int = struct.unpack_from("<Q", content)[0]
     end = _LENGTH_BYTES + length
     header = json.loads(content[_LENGTH_BYTES:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))

@@ -68,7 +68,8 @@ def _groups() -> list[tuple[str, str, str]]:
 
 
 def _other_noun(noun: str, *key: object) -> str:
-    return generator("noun", noun, *key).choice([n for n in review_lexicon()["en"]["nouns"] if n != noun])
+    nouns: list[str] = review_lexicon()["en"]["nouns"]
+    return generator("noun", noun, *key).choice([other for other in nouns if other != noun])
 
 
 @cache

@@ -76,7 +76,7 @@ def plan_steps(recipe: Recipe, examples: int, found: Processes) -> Plan:
     return Plan(steps, schedule.batch // (passes * found.count), passes, every)
 
 
-class AdapterTrainer(SFTTrainer):
+class AdapterTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not checked
     """`SFTTrainer` with an exact validation loss, checkpoints without pickled settings, and no word to anybody."""
 
     def _send_telemetry(self) -> None:
@@ -155,7 +155,7 @@ def _outputs_only() -> Iterator[None]:
         trl_utils._use_triton = switch
 
 
-class Watcher(TrainerCallback):
+class Watcher(TrainerCallback):  # type: ignore[misc]  # transformers is not checked
     """Tells somebody how a run goes, and ends one whose loss is no number any more."""
 
     def __init__(self, on_event: Callable[[TrainingProgress], None] | None, plan: Plan) -> None:

@@ -113,13 +113,13 @@ class PromptSession:
             parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)[list(WORD_COLUMNS)]
 
-    def _values(self, ids: np.ndarray, position: int) -> np.ndarray:  # type: ignore[type-arg]
+    def _values(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Probabilities of single tokens after a position, ``[layer, token]``."""
         sets = TokenSets([np.array([token]) for token in ids.tolist()])
         readout = read_out(
             self.model, self.reading.resid[:, :, position], sets, top=0, lens=self.lens, layers=self.layers
         )
-        values: np.ndarray = readout.log_probs[0].double().exp().cpu().numpy()  # type: ignore[type-arg]
+        values: np.ndarray = readout.log_probs[0].double().exp().cpu().numpy()
         return values
 
 

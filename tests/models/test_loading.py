@@ -83,60 +83,55 @@ def test_the_pocket_models_load_by_name(name: str) -> None:
     assert cached_bytes(resolve(name)) is not None
 
 
-def spoil(what: str, folder: Path) -> None:
-    weights = folder / "model.safetensors"
-    if what == "no config":
-        (folder / "config.json").unlink()
-    elif what == "broken config":
-        (folder / "config.json").write_text("{")
-    elif what == "adapter":
-        (folder / "config.json").rename(folder / "adapter_config.json")
-    elif what == "no weights":
-        weights.unlink()
-    elif what == "pickle":
-        weights.rename(folder / "pytorch_model.bin")
-    elif what == "shard":
-        weights.rename(folder / "model-00001-of-00002.safetensors")
-        shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
-        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
-    elif what == "cut":
-        weights.write_bytes(weights.read_bytes()[:-100])
-    elif what == "cut header":
-        weights.write_bytes(weights.read_bytes()[:100])
-    elif what == "not safetensors":
-        weights.write_bytes(b"\x10\0\0\0\0\0\0\0not json at all!")
-    elif what == "lacking":
-        tensors = load_file(weights)
-        save_file(
-            {key: value for key, value in tensors.items() if "norm.weight" not in key},
-            weights,
-            {"format": "pt"},
-        )
-    elif what == "no tokenizer":
-        (folder / "tokenizer.json").unlink()
-    elif what == "broken tokenizer":
-        (folder / "tokenizer.json").write_text("{}")
-    elif what == "encoder":
-        change_config(folder, architectures=["BertForMaskedLM"], model_type="bert")
-    elif what == "seq2seq":
-        change_config(
-            folder, architectures=["T5ForConditionalGeneration"], model_type="t5", is_encoder_decoder=True
-        )
-    elif what == "bare":
-        change_config(folder, architectures=["MistralModel"])
-    elif what == "unknown type":
-        change_config(folder, architectures=["NewForCausalLM"], model_type="newer-than-this")
-    elif what == "own code":
-        change_config(
-            folder,
-            architectures=["NewForCausalLM"],
-            model_type="newer",
-            auto_map={"AutoConfig": "new.NewConfig"},
-        )
-    elif what == "wrong size":
-        change_config(folder, hidden_size=64)
-    else:
-        raise AssertionError(what)
+def _weights(folder: Path) -> Path:
+    return folder / "model.safetensors"
+
+
+def _without_a_shard(folder: Path) -> None:
+    _weights(folder).rename(folder / "model-00001-of-00002.safetensors")
+    shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+
+
+def _cut(folder: Path, stop: int) -> None:
+    _weights(folder).write_bytes(_weights(folder).read_bytes()[:stop])
+
+
+def _without_norms(folder: Path) -> None:
+    kept = {name: tensor for name, tensor in load_file(_weights(folder)).items() if "norm.weight" not in name}
+    save_file(kept, _weights(folder), {"format": "pt"})
+
+
+#: What is wrong with a model's folder: what makes it so.
+SPOILED: dict[str, Callable[[Path], object]] = {
+    "no config": lambda folder: (folder / "config.json").unlink(),
+    "broken config": lambda folder: (folder / "config.json").write_text("{"),
+    "adapter": lambda folder: (folder / "config.json").rename(folder / "adapter_config.json"),
+    "no weights": lambda folder: _weights(folder).unlink(),
+    "pickle": lambda folder: _weights(folder).rename(folder / "pytorch_model.bin"),
+    "shard": _without_a_shard,
+    "cut": lambda folder: _cut(folder, -100),
+    "cut header": lambda folder: _cut(folder, 100),
+    "not safetensors": lambda folder: _weights(folder).write_bytes(b"\x10\0\0\0\0\0\0\0not json at all!"),
+    "lacking": _without_norms,
+    "no tokenizer": lambda folder: (folder / "tokenizer.json").unlink(),
+    "broken tokenizer": lambda folder: (folder / "tokenizer.json").write_text("{}"),
+    "encoder": lambda folder: change_config(folder, architectures=["BertForMaskedLM"], model_type="bert"),
+    "seq2seq": lambda folder: change_config(
+        folder, architectures=["T5ForConditionalGeneration"], model_type="t5", is_encoder_decoder=True
+    ),
+    "bare": lambda folder: change_config(folder, architectures=["MistralModel"]),
+    "unknown type": lambda folder: change_config(
+        folder, architectures=["NewForCausalLM"], model_type="newer-than-this"
+    ),
+    "own code": lambda folder: change_config(
+        folder,
+        architectures=["NewForCausalLM"],
+        model_type="newer",
+        auto_map={"AutoConfig": "new.NewConfig"},
+    ),
+    "wrong size": lambda folder: change_config(folder, hidden_size=64),
+}
 
 
 @pytest.mark.parametrize(
@@ -165,7 +160,7 @@ def spoil(what: str, folder: Path) -> None:
 def test_a_folder_that_is_not_whole_is_refused_in_one_line(
     what: str, message: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    spoil(what, folder)
+    SPOILED[what](folder)
     with pytest.raises(ModelError) as caught:
         load(folder)
     assert message in str(caught.value)

@@ -18,8 +18,11 @@ class Inside:
     """What the child has in hand: ways to tell its parent how far it is."""
 
     def __init__(self, tell: int, wait: int) -> None:
-        self.say = lambda text: os.write(tell, text)
-        self._wait = wait
+        self._tell, self._wait = tell, wait
+
+    def say(self, text: bytes) -> None:
+        """Tell the parent."""
+        os.write(self._tell, text)
 
     def tick(self) -> None:
         """Say that it is one step further."""

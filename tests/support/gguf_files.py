@@ -103,6 +103,24 @@ def _packed(weight: Tensor, kind: Any) -> tuple[np.ndarray, Any]:
     return gguf.quants.quantize(array, kind), kind
 
 
+def _add_tokenizer(writer: Any, vocabulary: dict[str, Any]) -> None:
+    """What the file says of the tokenizer."""
+    writer.add_tokenizer_model(vocabulary["model"])
+    writer.add_tokenizer_pre(vocabulary["pre"])
+    writer.add_token_list(vocabulary["tokens"])
+    writer.add_token_types(vocabulary["types"])
+    if "merges" in vocabulary:
+        writer.add_token_merges(vocabulary["merges"])
+        specials: tuple[int, int, int | None] = (0, 1, None)
+    else:
+        writer.add_token_scores(vocabulary["scores"])
+        specials = (1, 2, 0)
+    writer.add_bos_token_id(specials[0])
+    writer.add_eos_token_id(specials[1])
+    if specials[2] is not None:
+        writer.add_unk_token_id(specials[2])
+
+
 def write(
     path: Path,
     model: Any,
@@ -168,20 +186,7 @@ def write(
             str: writer.add_string,
         }
         add[type(value)](key, value)
-    writer.add_tokenizer_model(vocabulary["model"])
-    writer.add_tokenizer_pre(vocabulary["pre"])
-    writer.add_token_list(vocabulary["tokens"])
-    writer.add_token_types(vocabulary["types"])
-    if "merges" in vocabulary:
-        writer.add_token_merges(vocabulary["merges"])
-        specials: tuple[int, int, int | None] = (0, 1, None)
-    else:
-        writer.add_token_scores(vocabulary["scores"])
-        specials = (1, 2, 0)
-    writer.add_bos_token_id(specials[0])
-    writer.add_eos_token_id(specials[1])
-    if specials[2] is not None:
-        writer.add_unk_token_id(specials[2])
+    _add_tokenizer(writer, vocabulary)
     names = gguf.get_tensor_name_map(
         next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture),
         config.num_hidden_layers,

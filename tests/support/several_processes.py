@@ -22,7 +22,7 @@ def unit(file: str) -> str | None:
     return None if path.relative_to(_TESTS).parts[0] in _SLOW_ROOMS else file
 
 
-class Scheduling(LoadScopeScheduling):
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not checked
     """Whole files, so that what they share is made once; browsers in one process; slow tests one by one, last.
 
     pytest-xdist's own ``--dist loadgroup`` puts the group's name into an attribute that pytest 9.2 no longer reads.

@@ -14,7 +14,8 @@ Array = NDArray[Any]
 
 
 def centred(x: Array) -> Array:
-    return x - x.mean(0)
+    result: Array = x - x.mean(0)
+    return result
 
 
 def cosines(x: Array, y: Array) -> Array:
@@ -86,7 +87,8 @@ def leading_scores(x: Array, most: int) -> Array:
     u, s, _ = np.linalg.svd(centred(x), full_matrices=False)
     share = np.cumsum(s**2) / np.sum(s**2)
     count = min(most, int(np.searchsorted(share, 0.99)) + 1)
-    return u[:, :count] * s[:count]
+    scores: Array = u[:, :count] * s[:count]
+    return scores
 
 
 def svcca(x: Array, y: Array, most: int) -> Any:
@@ -115,4 +117,5 @@ def partial_correlation(a: Array, b: Array, covariates: Sequence[Array]) -> Any:
 
 def without_length(x: Array, tokens: Array) -> Array:
     design = np.column_stack([np.ones(len(x)), tokens, 1 / tokens, np.log(tokens)])
-    return x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
+    residuals: Array = x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
+    return residuals
