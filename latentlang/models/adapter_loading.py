@@ -32,7 +32,7 @@ from latentlang.storage.tensors import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."
-# Names of tensors told in one error line.
+# Names of tensors in one error line.
 _MOST_NAMED = 3
 # The hub's cache keeps ``org/name`` in a folder ``models--org--name``.
 _CACHED = re.compile(r"models--(?P<org>[^/\\]+?)--(?P<name>[^/\\]+)")
@@ -69,9 +69,9 @@ def put_on(lm: Any, folder: Path, *, name: str, notes: Iterable[str] = ()) -> tu
         check_scaling(config, name=name)
         _check_drawn(config, name)
         saved = [key for key in header if key != "__metadata__"]
-        own = _other_than_there(_weights_of_the_base(lm, saved, config), folder)
-        _check_tied(lm, own, folder, name)
-        kept = _Kept(lm, copied=[*own.values(), *_written_over(lm, config)])
+        base_weights = _other_than_there(_weights_of_the_base(lm, saved, config), folder)
+        _check_tied(lm, base_weights, folder, name)
+        kept = _Kept(lm, copied=[*base_weights.values(), *_written_over(lm, config)])
         expected = _declared(lm, config)
     except LatentlangError:
         raise
@@ -101,7 +101,7 @@ def put_on(lm: Any, folder: Path, *, name: str, notes: Iterable[str] = ()) -> tu
     if missing or unexpected:
         raise _not_whole(name, missing, unexpected, len(saved))
     base = Base(slots=kept.changed(), untouched=untouched)
-    told = [*notes, *_told(config, own)]
+    all_notes = [*notes, *_notes_on(config, base_weights)]
     try:
         with switched(tuned, base, on=False):
             same = same_logits(probe_logits(lm, probe), untouched)
@@ -114,8 +114,8 @@ def put_on(lm: Any, folder: Path, *, name: str, notes: Iterable[str] = ()) -> tu
         base.fault = (
             f"with the adapter {name!r} off, the weights are not those of the model it was put on: {how}"
         )
-        told.append(f"{base.fault}; so there is no comparison without the adapter")
-    base.notes = tuple(told)
+        all_notes.append(f"{base.fault}; so there is no comparison without the adapter")
+    base.notes = tuple(all_notes)
     return tuned, base
 
 
@@ -129,15 +129,15 @@ def other_base(folder: Path, *, name: str, names: Iterable[str], revision: str |
         revision: this model's commit, or the hash of its files.
     """
     config = read_json(folder / CONFIG)
-    said, known = config.get("base_model_name_or_path"), config.get("revision")
+    said, commit = config.get("base_model_name_or_path"), config.get("revision")
     record = _record(folder)
-    said, known = record.get("model") or said, record.get("revision") or known
+    said, commit = record.get("model") or said, record.get("revision") or commit
     ours = [given for given in names if given]
-    if isinstance(known, str) and revision and len(known) == len(revision):
-        if known == revision:
+    if isinstance(commit, str) and revision and len(commit) == len(revision):
+        if commit == revision:
             return None
         return (
-            f"the adapter {name!r} was trained on {shown(said)} in the revision {known}, and this is {revision} "
+            f"the adapter {name!r} was trained on {shown(said)} in the revision {commit}, and this is {revision} "
             f"of {ours[0]!r}: readings with it may mean nothing"
         )
     if not isinstance(said, str) or not said.strip():
@@ -153,9 +153,9 @@ def other_base(folder: Path, *, name: str, names: Iterable[str], revision: str |
 def _record(folder: Path) -> Mapping[str, Any]:
     """What the record of a training by this package says of the model; empty without one."""
     try:
-        found = documents.read_json(folder / "metadata.json", finite=False)
-        made = found["provenance"]
-        return made if isinstance(made, dict) and found.get("kind") == "training" else {}
+        record = documents.read_json(folder / "metadata.json", finite=False)
+        provenance = record["provenance"]
+        return provenance if isinstance(provenance, dict) and record.get("kind") == "training" else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
@@ -215,8 +215,8 @@ class _Kept:
 
     def changed(self) -> list[Slot]:
         """The weights that are not as they were, with the original ones."""
-        found = []
-        made: dict[int, nn.Parameter] = {}
+        slots = []
+        originals: dict[int, nn.Parameter] = {}
         for module, name, parameter, data, copy in self._kept:
             now = module._parameters.get(name)
             if now is None:
@@ -229,9 +229,9 @@ class _Kept:
                 original = parameter
             else:
                 # one for all modules that share it, as a tied head shares the embeddings
-                original = made.setdefault(id(parameter), nn.Parameter(before, requires_grad=False))
-            found.append(Slot(module, name, original))
-        return found
+                original = originals.setdefault(id(parameter), nn.Parameter(before, requires_grad=False))
+            slots.append(Slot(module, name, original))
+        return slots
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
@@ -266,43 +266,45 @@ def _is_target(path: str, targets: Any) -> bool:
 
 def _weights_of_the_base(lm: nn.Module, saved: Iterable[str], config: Any) -> dict[str, nn.Parameter]:
     """The model's own weights that an adapter's file holds beside the adapter's, by name in the file."""
-    own = dict(lm.named_parameters(remove_duplicate=False))
+    parameters = dict(lm.named_parameters(remove_duplicate=False))
     whole = tuple(getattr(config, "modules_to_save", None) or ())
     if getattr(config, "ensure_weight_tying", False):
         # what is tied to a module saved whole is saved whole with it
-        copied = {id(own[path]) for path in own if _is_target(path.rpartition(".")[0], whole)}
-        own = {path: parameter for path, parameter in own.items() if id(parameter) not in copied}
-    found = {}
+        copied = {id(parameters[path]) for path in parameters if _is_target(path.rpartition(".")[0], whole)}
+        parameters = {
+            path: parameter for path, parameter in parameters.items() if id(parameter) not in copied
+        }
+    weights = {}
     for key in saved:
         plain = key.removeprefix(_PREFIX).replace(".base_layer.", ".").replace(".original_module.", ".")
-        if plain in own and not any(f".{name}." in f".{plain}" for name in whole):
-            found[key] = own[plain]
-    return found
+        if plain in parameters and not any(f".{name}." in f".{plain}" for name in whole):
+            weights[key] = parameters[plain]
+    return weights
 
 
-def _other_than_there(own: Mapping[str, nn.Parameter], folder: Path) -> dict[str, nn.Parameter]:
+def _other_than_there(base_weights: Mapping[str, nn.Parameter], folder: Path) -> dict[str, nn.Parameter]:
     """Those of the model's own weights that the file holds otherwise than they are.
 
     PEFT saves the embeddings and the head unchanged beside an adapter on one of them.
     """
-    compared = [key for key, parameter in own.items() if not parameter.is_meta]
+    compared = [key for key, parameter in base_weights.items() if not parameter.is_meta]
     stored, _ = read_tensors(folder / WEIGHTS, compared) if compared else ({}, {})
     same = {
         key
         for key, values in stored.items()
-        if _equal(values.to(own[key].device, own[key].dtype), own[key].data)
+        if _equal(values.to(base_weights[key].device, base_weights[key].dtype), base_weights[key].data)
     }
-    return {key: parameter for key, parameter in own.items() if key not in same}
+    return {key: parameter for key, parameter in base_weights.items() if key not in same}
 
 
-def _check_tied(lm: Any, own: Mapping[str, nn.Parameter], folder: Path, name: str) -> None:
+def _check_tied(lm: Any, base_weights: Mapping[str, nn.Parameter], folder: Path, name: str) -> None:
     """Refuse a file that would write a head of its own over the embeddings that the model ties it to."""
     head = lm.get_output_embeddings() if hasattr(lm, "get_output_embeddings") else None
     embedding = lm.get_input_embeddings() if hasattr(lm, "get_input_embeddings") else None
     weight = getattr(head, "weight", None)
     if weight is None or weight is not getattr(embedding, "weight", None):
         return
-    keys = [key for key, parameter in own.items() if parameter is weight]
+    keys = [key for key, parameter in base_weights.items() if parameter is weight]
     if not keys:
         return
     heads = {f"{path}.weight" for path, module in lm.named_modules() if module is head}
@@ -345,9 +347,9 @@ def _compared(
     result = set_peft_model_state_dict(tuned, weights, adapter_name="default")
     lacking = set(result.missing_keys)
     loaded = {_without_name(key) for key in tuned.state_dict() if key not in lacking}
-    wanted = set(get_peft_model_state_dict(tuned, save_embedding_layers=False)) - set(saved)
+    expected = set(get_peft_model_state_dict(tuned, save_embedding_layers=False)) - set(saved)
     # a file of an older PEFT may call a tensor otherwise, and is whole if it was loaded
-    missing = {key for key in wanted if not {key, f"{key}.weight"} & loaded}
+    missing = {key for key in expected if not {key, f"{key}.weight"} & loaded}
     return sorted(missing), sorted(result.unexpected_keys)
 
 
@@ -373,15 +375,15 @@ def _not_whole(name: str, missing: list[str], unexpected: list[str], held: int) 
 
 
 def _named(keys: list[str]) -> str:
-    told = ", ".join(repr(_without_name(key).removeprefix(_PREFIX)) for key in keys[:_MOST_NAMED])
-    return told + (f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else "")
+    named = ", ".join(repr(_without_name(key).removeprefix(_PREFIX)) for key in keys[:_MOST_NAMED])
+    return named + (f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else "")
 
 
-def _told(config: Any, own: Mapping[str, nn.Parameter]) -> Iterable[str]:
-    if own:
+def _notes_on(config: Any, base_weights: Mapping[str, nn.Parameter]) -> Iterable[str]:
+    if base_weights:
         yield (
-            f"the adapter's file holds {len(own)} of the model's own weights ({_named(list(own))}), which are put in "
-            "place with it; without it the original ones are read"
+            f"the adapter's file holds {len(base_weights)} of the model's own weights "
+            f"({_named(list(base_weights))}), which are put in place with it; without it the original ones are read"
         )
     if getattr(config, "init_lora_weights", None) == "lora_ga":
         yield (
@@ -392,7 +394,7 @@ def _told(config: Any, own: Mapping[str, nn.Parameter]) -> Iterable[str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what PEFT warns of: questions to transformers by old names, and keys, which are told as an error."""
+    """Keep back what PEFT warns of: questions to transformers by old names, and keys, which are an error of ours."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

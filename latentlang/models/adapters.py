@@ -37,8 +37,8 @@ _PLAIN_BEGINNINGS = ("gaussian", "eva", "orthogonal", "mica")
 
 def configs_of(model: nn.Module) -> dict[str, Any]:
     """PEFT's configs of the adapters on a model, by name; empty without one."""
-    found = getattr(model, "peft_config", None)
-    return found if isinstance(found, dict) else {}
+    configs = getattr(model, "peft_config", None)
+    return configs if isinstance(configs, dict) else {}
 
 
 def check_kind(config: Any) -> None:
@@ -116,7 +116,7 @@ class Base:
         slots: the weights that the adapter rewrote, with the original ones; changed parts only, so that there is no
             second copy of the model.
         fault: why the model without the adapter cannot be had; None where it can.
-        notes: what a reader of results should know of the adapter, a sentence each.
+        notes: what results should say of the adapter, a sentence each.
         in_place: whether the original weights are in place right now.
         untouched: logits of the probe before the adapter was put on; None where not known.
     """
@@ -180,9 +180,9 @@ def switched(model: nn.Module, base: Base, *, on: bool) -> Iterator[None]:
     gradients = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
 
     def restore_gradients() -> None:
-        for parameter, wanted in gradients:
-            if parameter.requires_grad != wanted:
-                parameter.requires_grad_(wanted)
+        for parameter, needs_grad in gradients:
+            if parameter.requires_grad != needs_grad:
+                parameter.requires_grad_(needs_grad)
 
     original = base.in_place
     try:
@@ -216,8 +216,10 @@ def state_of(model: nn.Module) -> dict[str, Any] | None:
     if all(part.disable_adapters for part in parts):
         return None
     configs = configs_of(model)
-    found = {name: _strength(parts, name, configs.get(name)) for name in active_names(parts)}
-    return None if len(configs) <= 1 and all(strength == 1.0 for strength in found.values()) else found
+    strengths = {name: _strength(parts, name, configs.get(name)) for name in active_names(parts)}
+    return (
+        None if len(configs) <= 1 and all(strength == 1.0 for strength in strengths.values()) else strengths
+    )
 
 
 def label_of(model: nn.Module, *, given: str | None, known: list[str]) -> str | None:
@@ -237,19 +239,19 @@ def label_of(model: nn.Module, *, given: str | None, known: list[str]) -> str | 
     if given is not None and names == known and all(strength == 1.0 for strength in strengths):
         return given
     called = {known[0]: given} if len(known) == 1 else {}
-    told = []
+    labels = []
     for name, strength in zip(names, strengths, strict=True):
         text = called.get(name) or name
         if isinstance(strength, list):
             text += " (strengths differ by layer)"
         elif strength != 1.0:
             text += f" x{strength:.4g}"
-        told.append(text)
-    return " + ".join(told)
+        labels.append(text)
+    return " + ".join(labels)
 
 
 def _strength(parts: list[Any], name: str, config: Any) -> float | list[float]:
-    found = []
+    strengths = []
     for part in parts:
         if name not in part.active_adapters:
             continue
@@ -258,18 +260,18 @@ def _strength(parts: list[Any], name: str, config: Any) -> float | list[float]:
         rank = _number(part, "r", name)
         if scaling is None or not alpha or not rank or kind_of(config) not in _SCALED:
             continue
-        own = alpha / (math.sqrt(rank) if getattr(config, "use_rslora", False) else rank)
-        found.append(1.0 if math.isclose(scaling, own, rel_tol=1e-9) else scaling / own)
-    if all(math.isclose(strength, found[0], rel_tol=1e-9) for strength in found):
-        return found[0] if found else 1.0
-    return found
+        usual = alpha / (math.sqrt(rank) if getattr(config, "use_rslora", False) else rank)
+        strengths.append(1.0 if math.isclose(scaling, usual, rel_tol=1e-9) else scaling / usual)
+    if all(math.isclose(strength, strengths[0], rel_tol=1e-9) for strength in strengths):
+        return strengths[0] if strengths else 1.0
+    return strengths
 
 
 def _number(part: Any, values: str, name: str) -> float | None:
     """What a module keeps under an adapter's name."""
     kept: Any = getattr(part, values, None)
-    found = kept.get(name) if hasattr(kept, "get") else None
-    return float(found) if isinstance(found, int | float) else None
+    value = kept.get(name) if hasattr(kept, "get") else None
+    return float(value) if isinstance(value, int | float) else None
 
 
 # Checks
@@ -350,14 +352,14 @@ def check_scaling(config: Any, *, name: str) -> None:
 
 
 def _extreme(model: nn.Module) -> str:
-    told = []
+    settings = []
     for name, config in configs_of(model).items():
         alpha, rank = getattr(config, "lora_alpha", None), getattr(config, "r", None)
-        told.append(
+        settings.append(
             f"{name!r} of kind {kind_of(config)}"
             + (f", lora_alpha={shown(alpha)}, r={shown(rank)}" if rank else "")
         )
-    return "; ".join(told) or "of no known kind"
+    return "; ".join(settings) or "of no known kind"
 
 
 def _changes_tokens(model: nn.Module, lm: Any, base: Base, *, device: torch.device) -> bool:
@@ -384,14 +386,14 @@ def probe_logits(lm: Any, ids: Tensor) -> Tensor:
         return logits[:, -1].clone()
 
 
-def same_logits(ours: Tensor, own: Tensor) -> bool:
+def same_logits(ours: Tensor, reference: Tensor) -> bool:
     """Whether two readings of one probe are the same but for rounding."""
-    if ours.shape != own.shape:
+    if ours.shape != reference.shape:
         return False
-    seen = own.isfinite()
+    seen = reference.isfinite()
     if not torch.equal(seen, ours.isfinite()) or not bool(seen.any()):
         return False
-    half = own.dtype not in (torch.float32, torch.float64)
-    ours, own = ours[seen].double(), own[seen].double()
-    allowed = (_TOLERANCE_HALF if half else _TOLERANCE) * float(own.max() - own.min())
-    return float((ours - own).abs().max()) <= allowed
+    half = reference.dtype not in (torch.float32, torch.float64)
+    ours, reference = ours[seen].double(), reference[seen].double()
+    allowed = (_TOLERANCE_HALF if half else _TOLERANCE) * float(reference.max() - reference.min())
+    return float((ours - reference).abs().max()) <= allowed

@@ -249,8 +249,8 @@ def dissect(lm: Any, *, device: torch.device) -> Anatomy:
         raise ModelError(
             f"{type(lm).__name__} does not call its language-model head as a module, so it is not read"
         )
-    own = output.logits[:, -1]
-    if not bool(torch.isfinite(last).all()) or not bool(own.amax(-1).isfinite().all()):
+    logits = output.logits[:, -1]
+    if not bool(torch.isfinite(last).all()) or not bool(logits.amax(-1).isfinite().all()):
         raise not_finite(lm, tuple(layers), ids, dtype=last.dtype)
     multiplier, softcap = logit_scale(text_config(lm))
     anatomy = Anatomy(
@@ -265,7 +265,7 @@ def dissect(lm: Any, *, device: torch.device) -> Anatomy:
             raw = head(normed.to(device_of(head, normed.device)))
             # a model with eyes may leave out the scale that its language model's config asks for (Aya Vision)
             plain = replace(anatomy, multiplier=1.0, softcap=None)
-            if _distance(anatomy.finish(raw)[0], own[0]) > _distance(plain.finish(raw)[0], own[0]):
+            if _distance(anatomy.finish(raw)[0], logits[0]) > _distance(plain.finish(raw)[0], logits[0]):
                 anatomy = plain
             lens = anatomy.finish(raw)
             # the way on which a reading gets the model's own logits: the head is handed one position's normed state
@@ -281,7 +281,7 @@ def dissect(lm: Any, *, device: torch.device) -> Anatomy:
             "not read"
         ) from error
     for ours in (lens, fed):
-        _verify(lm, ours[0], own[0], last.dtype)
+        _verify(lm, ours[0], logits[0], last.dtype)
     return anatomy
 
 
@@ -321,9 +321,9 @@ def not_finite(
         )
     first: list[str] = []
 
-    def keep(place: str, kind: Tensor) -> None:
+    def keep(where: str, kind: Tensor) -> None:
         if not first and not _all_finite(kind):
-            first.append(f"{'NaN' if bool(kind.isnan().any()) else 'infinite'} {place}")
+            first.append(f"{'NaN' if bool(kind.isnan().any()) else 'infinite'} {where}")
 
     with ExitStack() as hooks, quiet(lm):
         for number, layer in enumerate(layers, start=1):
@@ -348,18 +348,18 @@ def _all_finite(values: Tensor) -> bool:
     return bool(low.isfinite()) and bool(high.isfinite())
 
 
-def _distance(ours: Tensor, own: Tensor) -> float:
+def _distance(ours: Tensor, reference: Tensor) -> float:
     """Largest difference of two rows of logits; a head may rule tokens out (-inf), in both alike."""
-    ours = ours.to(own.device)
-    allowed = own.isfinite()
-    same = ours.shape == own.shape and bool((ours.isfinite() == allowed).all())
-    return float((ours.double() - own.double())[allowed].abs().max()) if same else float("inf")
+    ours = ours.to(reference.device)
+    allowed = reference.isfinite()
+    same = ours.shape == reference.shape and bool((ours.isfinite() == allowed).all())
+    return float((ours.double() - reference.double())[allowed].abs().max()) if same else float("inf")
 
 
-def _verify(lm: Any, ours: Tensor, own: Tensor, dtype: torch.dtype) -> None:
-    allowed = own[own.isfinite()].double()
+def _verify(lm: Any, ours: Tensor, reference: Tensor, dtype: torch.dtype) -> None:
+    allowed = reference[reference.isfinite()].double()
     spread = float(allowed.max() - allowed.min())
-    difference = _distance(ours, own)
+    difference = _distance(ours, reference)
     if not difference <= _TOLERANCE.get(dtype, _TOLERANCE_HALF) * spread:
         raise ModelError(
             f"final norm and head of {type(lm).__name__} do not give the model's own logits (off by "

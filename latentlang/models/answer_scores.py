@@ -63,7 +63,7 @@ def score_answers(
     ``log p_l(answer) = sum_j log p_l(token_j | prompt, token_1 .. token_(j-1))``, where ``p_l(. | ...)`` is what layer
     l says at the position before token j. At the last layer that is the model's own probability of the answer; at
     others, later positions read the stream of a model that was given the true tokens, in every layer. What may end the
-    answer is summed over (see the module's docstring and `answer_paths`). Where a layer knows nothing, an answer of
+    answer is summed over (see the module's docstring and `answer_paths`). Where a layer is uninformative, an answer of
     more tokens is less likely than one of fewer: compare an answer with wrong ones of its language, as the null does.
 
     Args:
@@ -84,14 +84,14 @@ def score_answers(
     Raises:
         InputError: an empty answer, or not one list of answers per prompt.
         ModelError: a sequence longer than the model's context, a model that looks ahead, or a tokenizer whose bytes
-            cannot be told.
+            cannot be determined.
     """
-    asked = range(1, model.n_layers + 1) if layers is None else layers
-    wanted = check_layers(asked, depth=model.n_layers, sites=("resid",))
+    given = range(1, model.n_layers + 1) if layers is None else layers
+    numbers = check_layers(given, depth=model.n_layers, sites=("resid",))
     ids, paths = answer_paths(model, prompts, answers)
     trees = [
-        _Tree(before, [path for own in found for path in own])
-        for before, found in zip(ids, paths, strict=True)
+        _Tree(before, [path for variants in per_answer for path in variants])
+        for before, per_answer in zip(ids, paths, strict=True)
     ]
     runs = [(tree, run) for tree in trees for run in tree.runs]
     if any(run[-1] for _tree, run in runs) and (reason := model.batching.looks_ahead) is not None:
@@ -104,17 +104,15 @@ def score_answers(
     mass, seen = 0.0, 0
     for reading in model.iter_activations(
         [[*tree.before, *run[-1]] for tree, run in runs],
-        layers=wanted,
+        layers=numbers,
         positions=[[len(tree.before) - 1 + len(prefix) for prefix in run] for tree, run in runs],
         logits=False, share_prefix=share_prefix, batch_tokens=batch_tokens,
     ):  # fmt: skip
         batch = [runs[index] for index in reading.index.tolist()]
         places = [(tree, prefix) for tree, run in batch for prefix in run]
         _read_batch(model, reading, places, lens=lens)
-        if wanted[-1] == model.n_layers:
-            final = _streams(reading)[
-                [place for place, (_tree, prefix) in enumerate(places) if not prefix], -1
-            ]
+        if numbers[-1] == model.n_layers:
+            final = _streams(reading)[[row for row, (_tree, prefix) in enumerate(places) if not prefix], -1]
             mass += model.tokenizer_notes.silent_mass(model.unembed(final)) * len(final)
             seen += len(final)
         for tree, _run in batch:
@@ -123,7 +121,7 @@ def score_answers(
         if progress is not None:
             progress(done, len(trees))
     model.note_silence(mass, seen)
-    return [tree.scores(found, len(wanted)) for tree, found in zip(trees, paths, strict=True)]
+    return [tree.scores(per_answer, len(numbers)) for tree, per_answer in zip(trees, paths, strict=True)]
 
 
 @dataclass
@@ -151,34 +149,34 @@ class _Tree:
         self.entropy: Floats | None = None
         self.top_ids: NDArray[np.int64] | None = None
         for path in paths:
-            for place, token in enumerate(path.tokens):
-                self.nodes.setdefault(path.tokens[:place], _Node()).tokens[token] = None
+            for index, token in enumerate(path.tokens):
+                self.nodes.setdefault(path.tokens[:index], _Node()).tokens[token] = None
             if path.ends:
                 self.nodes.setdefault(path.tokens, _Node()).ends[path.ends] = None
         order = sorted(self.nodes)
         read: set[Tokens] = set()
         self.runs: list[list[Tokens]] = []
-        for place, prefix in enumerate(order):
+        for index, prefix in enumerate(order):
             # in sorted order, what extends a prefix follows it at once
-            if place + 1 < len(order) and order[place + 1][: len(prefix)] == prefix:
+            if index + 1 < len(order) and order[index + 1][: len(prefix)] == prefix:
                 continue
-            own = [prefix[:length] for length in range(len(prefix) + 1) if prefix[:length] not in read]
-            read.update(own)
-            self.runs.append(own)
+            prefixes = [prefix[:length] for length in range(len(prefix) + 1) if prefix[:length] not in read]
+            read.update(prefixes)
+            self.runs.append(prefixes)
 
     def scores(self, paths: list[tuple[AnswerPath, ...]], layers: int) -> AnswerScores:
         """What was read, summed along the paths."""
         log_probs = np.full((len(paths), layers), np.nan)
-        for place, variants in enumerate(paths):
+        for row, variants in enumerate(paths):
             if variants:
-                log_probs[place] = np.logaddexp.reduce([self._along(path, layers) for path in variants])
+                log_probs[row] = np.logaddexp.reduce([self._along(path, layers) for path in variants])
         assert self.entropy is not None and self.top_ids is not None
         return AnswerScores(log_probs, self.entropy, self.top_ids)
 
     def _along(self, path: AnswerPath, layers: int) -> Floats:
         total = np.zeros(layers)
-        for place, token in enumerate(path.tokens):
-            total += self.nodes[path.tokens[:place]].read[token]
+        for index, token in enumerate(path.tokens):
+            total += self.nodes[path.tokens[:index]].read[token]
         if path.ends:
             total += self.nodes[path.tokens].read[path.ends]
         return total
@@ -201,7 +199,7 @@ def _read_batch(
         part = places[start : start + step]
         nodes = [tree.nodes[prefix] for tree, prefix in part]
         sets = list(dict.fromkeys(ends for node in nodes for ends in node.ends))
-        # padded with token 0, which every model has; what it reads there is not looked at
+        # padded with token 0, which every model has; what it reads there is not used
         width = max(len(node.tokens) for node in nodes)
         targets = torch.tensor(
             [[*node.tokens, *[0] * (width - len(node.tokens))] for node in nodes], dtype=torch.long
@@ -210,7 +208,7 @@ def _read_batch(
             model, resid[start : start + step], TokenSets([np.array(ends, dtype=np.int64) for ends in sets]),
             targets=targets, lens=lens, layers=reading.layers,
         )  # fmt: skip
-        _keep(readout, part, {ends: place for place, ends in enumerate(sets)})
+        _keep(readout, part, {ends: column for column, ends in enumerate(sets)})
 
 
 def _keep(readout: Readout, places: list[tuple[_Tree, Tokens]], sets: dict[Tokens, int]) -> None:
@@ -220,8 +218,8 @@ def _keep(readout: Readout, places: list[tuple[_Tree, Tokens]], sets: dict[Token
     entropy, top = _floats(readout.entropy), readout.top_ids[..., 0].cpu().numpy()
     for row, (tree, prefix) in enumerate(places):
         node = tree.nodes[prefix]
-        for place, token in enumerate(node.tokens):
-            node.read[token] = tokens[row, :, place]
+        for column, token in enumerate(node.tokens):
+            node.read[token] = tokens[row, :, column]
         for end in node.ends:
             node.read[end] = ends[row, :, sets[end]]
         if not prefix:
@@ -229,5 +227,5 @@ def _keep(readout: Readout, places: list[tuple[_Tree, Tokens]], sets: dict[Token
 
 
 def _floats(values: Tensor) -> Floats:
-    found: Floats = values.double().cpu().numpy()
-    return found
+    floats: Floats = values.double().cpu().numpy()
+    return floats

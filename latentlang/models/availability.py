@@ -44,7 +44,7 @@ class Availability:
 
 def availability(info: ModelInfo) -> Availability:
     """Look a model up on this machine; touches no network and imports no torch."""
-    source, size, command = _place(info)
+    source, size, command = _location(info)
     parameters = info.parameters
     if parameters is None and info.local and info.gguf is None:
         parameters = _parameters(Path(info.hub_id))
@@ -54,7 +54,7 @@ def availability(info: ModelInfo) -> Availability:
     return Availability(source, size, memory, fits, command)
 
 
-def _place(info: ModelInfo) -> tuple[Source | None, int | None, str | None]:
+def _location(info: ModelInfo) -> tuple[Source | None, int | None, str | None]:
     if info.local:
         return "embedded", cached_bytes(info), None
     if any(is_whole_snapshot(folder) for folder in cached_snapshots(info)):

@@ -127,17 +127,17 @@ def check_layers(layers: str | Sequence[int], *, depth: int, sites: tuple[str, .
         if layers != "all":
             raise ModelError(f"layers={layers!r}: give 'all' or layer numbers from 0 (embeddings) to {depth}")
         return tuple(range(1 if inside else 0, depth + 1))
-    found = []
+    numbers = []
     for layer in [layers] if isinstance(layers, int | np.integer) else layers:
         number = int(layer)
         if not -depth - 1 <= number <= depth:
             raise ModelError(f"layer {number} does not exist; this model has 0 (embeddings) to {depth}")
-        found.append(number % (depth + 1))
-    if not found:
+        numbers.append(number % (depth + 1))
+    if not numbers:
         raise ModelError("no layer asked for; give 'all' or layer numbers")
-    if inside and 0 in found:
+    if inside and 0 in numbers:
         raise ModelError(f"layer 0 is the embeddings and has no {inside[0]!r}; ask for layers 1 to {depth}")
-    return tuple(found)
+    return tuple(numbers)
 
 
 def check_sites(sites: str | Sequence[str]) -> tuple[str, ...]:

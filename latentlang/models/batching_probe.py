@@ -1,6 +1,6 @@
 """What a model's forward allows: prompts side by side, and few-shot prefixes run once. Tried on probes at first use.
 
-Nothing is looked at before it is needed: a single prompt costs no probe; a batch costs 123 tokens, a shared prefix 96
+Nothing is probed before it is needed: a single prompt costs no probe; a batch costs 123 tokens, a shared prefix 96
 more, and prompts longer than a window that the config names about three times the window. Once per model.
 """
 
@@ -55,7 +55,7 @@ class BatchingProbe:
         self._windows = _windows(text_config(anatomy.lm))
         # per longest prompt that was tried: the reason against sharing blocks, None where it comes out right
         self._tried: dict[int, str | None] = {}
-        self._told = False
+        self._noted = False
 
     @cached_property
     def one_by_one(self) -> str | None:
@@ -97,8 +97,8 @@ class BatchingProbe:
         if reach not in self._tried:
             self._tried[reach] = self._try_sharing(reach)
         reason = self._tried[reach]
-        if reason is not None and not self._told:
-            self._told = True
+        if reason is not None and not self._noted:
+            self._noted = True
             logger.warning("few-shot prefixes of %s are run with every prompt: %s", self._name, reason)
         return reason
 
@@ -153,10 +153,10 @@ class BatchingProbe:
         with quiet(self._anatomy.lm):
             return self._anatomy.norm(resid).float()
 
-    def _off(self, ours: Tensor, own: Tensor) -> float:
+    def _off(self, ours: Tensor, reference: Tensor) -> float:
         """Largest relative difference of a row; 0 where it is no more than rounding."""
         half = self._anatomy.dtype not in (torch.float32, torch.float64)
-        difference = float(((ours - own).norm(dim=-1) / own.norm(dim=-1).clamp_min(1e-30)).max())
+        difference = float(((ours - reference).norm(dim=-1) / reference.norm(dim=-1).clamp_min(1e-30)).max())
         return difference if not difference <= (_TOLERANCE_HALF if half else _TOLERANCE) else 0.0
 
 
@@ -167,7 +167,7 @@ def _last(index: int, ids: list[int]) -> Item:
 def _windows(config: object) -> list[int]:
     """Numbers of tokens after which the attention may change, as far as the config names them, in order."""
     to_dict = getattr(config, "to_dict", None)
-    found = {
+    windows = {
         value
         for name, value in (to_dict() if to_dict is not None else {}).items()
         if any(part in name for part in _WINDOWS)
@@ -175,4 +175,4 @@ def _windows(config: object) -> list[int]:
         and isinstance(value, int)
         and not isinstance(value, bool)
     }
-    return sorted(value for value in found if value >= _TOKENS)
+    return sorted(value for value in windows if value >= _TOKENS)

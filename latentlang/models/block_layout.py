@@ -103,22 +103,22 @@ def _watch(anatomy: Anatomy, device: torch.device, *, negate: str | None) -> lis
 
     `negate` names a child of the first block whose output changes its sign.
     """
-    found: list[_Watch] = []
+    watched: list[_Watch] = []
 
     def before(_module: nn.Module, args: Any, kwargs: Any) -> None:
-        found.append(_Watch(before=hidden_in(args, kwargs).clone(), inputs={}, parts={}))
+        watched.append(_Watch(before=hidden_in(args, kwargs).clone(), inputs={}, parts={}))
 
     def after(_module: nn.Module, _args: Any, output: Any) -> None:
-        found[-1].after = hidden_of(output).clone()
+        watched[-1].after = hidden_of(output).clone()
 
     def flip(_module: nn.Module, _args: Any, output: Any) -> Any:
         return (-output[0], *output[1:]) if isinstance(output, tuple) else -output
 
     def keep(name: str) -> Any:
         def hook(_module: nn.Module, args: Any, output: Any) -> None:
-            stream = found[-1].before
+            stream = watched[-1].before
             given = args[0] if args else None
-            for kept, hidden in ((found[-1].inputs, given), (found[-1].parts, hidden_of(output))):
+            for kept, hidden in ((watched[-1].inputs, given), (watched[-1].parts, hidden_of(output))):
                 # cloned: Falcon adds to its MLP's output in place
                 if isinstance(hidden, Tensor) and hidden.numel() == stream.numel():
                     kept[name] = hidden.reshape(stream.shape).clone()
@@ -136,7 +136,7 @@ def _watch(anatomy: Anatomy, device: torch.device, *, negate: str | None) -> lis
             hooks.callback(first.register_forward_hook(flip, prepend=True).remove)
         with quiet(anatomy.lm):
             anatomy.lm(input_ids=probe_tokens(anatomy.lm, device), use_cache=False, return_dict=True)
-    return found
+    return watched
 
 
 def _fit(layer: nn.Module, watch: _Watch, factor: float) -> BlockLayout | None:

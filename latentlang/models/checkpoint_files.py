@@ -1,4 +1,4 @@
-"""What lies in a model's folder: whether it is whole and safe to load, told before anything slow is tried."""
+"""What lies in a model's folder: whether it is whole and safe to load, checked before anything slow is tried."""
 
 from __future__ import annotations
 

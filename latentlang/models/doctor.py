@@ -32,7 +32,7 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     Attributes:
         check: what.
@@ -54,7 +54,7 @@ def check_up(model: HookedLM, *, progress: Callable[[str], None] | None = None) 
         model: the model.
         progress: called with each check's name before it runs.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     with torch.inference_mode():
         # transformers hangs hooks of its own into a model when hidden states are first asked for, and leaves them
         model.lm(torch.tensor([[0]], device=model.device), output_hidden_states=True, use_cache=False)
@@ -63,16 +63,16 @@ def check_up(model: HookedLM, *, progress: Callable[[str], None] | None = None) 
         if progress is not None:
             progress(name)
         try:
-            found += [Finding(name, verdict, detail) for verdict, detail in check(model)]
+            findings += [Finding(name, verdict, detail) for verdict, detail in check(model)]
         except InputError as error:
-            found.append(Finding(name, "fault", str(error)))
+            findings.append(Finding(name, "fault", str(error)))
     same = _fingerprint(model) == before
-    found.append(
+    findings.append(
         Finding("untouched", "ok", "weights, hooks, mode and settings are as before")
         if same
         else Finding("untouched", "fault", "the model object was changed by reading it; please report this")
     )
-    return found
+    return findings
 
 
 def _fingerprint(model: HookedLM) -> tuple[object, ...]:
@@ -194,14 +194,14 @@ def _tokenizer(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
 def _languages(model: HookedLM) -> Iterator[tuple[Verdict, str]]:
     table = token_bytes(model.tokenizer)
     for name in ("sentiment", "translation"):
-        asked = task(name) if name == "sentiment" else task(name, source="fr")
-        codes = [code for code in GROUPS["paper20"] if code in asked.languages and code != "en"]
-        cue = asked.prompts(codes[0], items=1)[0].cue
+        probe_task = task(name) if name == "sentiment" else task(name, source="fr")
+        codes = [code for code in GROUPS["paper20"] if code in probe_task.languages and code != "en"]
+        cue = probe_task.prompts(codes[0], items=1)[0].cue
         whole: list[str] = []
         lost: list[str] = []
         for code in codes:
-            strings = {c: dict(asked.answers(c)) for c in (code, "en")}
-            sets = answer_sets(table, strings, cue=cue, scope="any" if asked.closed else "same")
+            strings = {c: dict(probe_task.answers(c)) for c in (code, "en")}
+            sets = answer_sets(table, strings, cue=cue, scope="any" if probe_task.closed else "same")
             usable = [select_tokens(sets, code, label).usable for label in sets.labels(code)]
             (whole if sum(usable) > len(usable) / 2 else lost).append(code)
         text = (

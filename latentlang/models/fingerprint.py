@@ -18,7 +18,7 @@ from latentlang.models.gguf import known_sha256
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.storage import documents
 
-# Numbers looked at per weight tensor, evenly spread. Any optimiser step changes some of them.
+# Numbers compared per weight tensor, evenly spread. Any optimiser step changes some of them.
 if TYPE_CHECKING:
     from latentlang.models.hooked import HookedLM
 
@@ -85,8 +85,8 @@ def checkpoint_fingerprint(folder: Path) -> str:
         digest.update(f"{file.name}:{size}:".encode())
         digest.update(json.dumps(safetensors_header(file), sort_keys=True).encode())
         with file.open("rb") as stream:
-            for place in range(_FILE_SAMPLES):
-                stream.seek(size * place // _FILE_SAMPLES)
+            for sample in range(_FILE_SAMPLES):
+                stream.seek(size * sample // _FILE_SAMPLES)
                 digest.update(stream.read(_SAMPLE_BYTES))
     return digest.hexdigest()[:12]
 
@@ -114,15 +114,15 @@ def model_key(info: ModelInfo) -> str:
     folder, digest = Path(info.hub_id), hashlib.sha256()
     small = {path for pattern in _SMALL_FILES for path in folder.glob(pattern)}
     for path in sorted({*small, *weight_files(folder)}):
-        found = path.stat()
-        digest.update(f"{path.name} {found.st_size} ".encode())
+        status = path.stat()
+        digest.update(f"{path.name} {status.st_size} ".encode())
         with path.open("rb") as stream:
-            if found.st_size <= _READ_WHOLE:
+            if status.st_size <= _READ_WHOLE:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
                 continue
-            digest.update(str(found.st_mtime_ns).encode())
-            for place in range(_LOOKS):
-                stream.seek(place * (found.st_size - _LOOK_BYTES) // (_LOOKS - 1))
+            digest.update(str(status.st_mtime_ns).encode())
+            for sample in range(_LOOKS):
+                stream.seek(sample * (status.st_size - _LOOK_BYTES) // (_LOOKS - 1))
                 digest.update(stream.read(_LOOK_BYTES))
     return digest.hexdigest()
 
@@ -131,10 +131,10 @@ def cached_commit(info: ModelInfo) -> str | None:
     """The commit of a hub model that lies in the local cache; None where it does not."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(info.hub_id, info.gguf or "config.json", revision=info.revision)
-    if not isinstance(found, str):
+    cached = try_to_load_from_cache(info.hub_id, info.gguf or "config.json", revision=info.revision)
+    if not isinstance(cached, str):
         return None
-    return Path(found).parents[(info.gguf or "").count("/")].name
+    return Path(cached).parents[(info.gguf or "").count("/")].name
 
 
 def model_keys(names: Sequence[str]) -> dict[str, str]:

@@ -140,8 +140,8 @@ class Runner:
             return self._shared(window, range(len(window)))
         short: list[int] = []
         long: list[int] = []
-        for place, item in enumerate(window):
-            (short if len(item.ids) <= self._short else long).append(place)
+        for index, item in enumerate(window):
+            (short if len(item.ids) <= self._short else long).append(index)
         # A prefix is shorter than the prompts it begins, and long ones would have it run with other frequencies.
         return [*(self._shared(window, short) if short else []), *([Group(tuple(long), 0)] if long else [])]
 
@@ -149,19 +149,19 @@ class Runner:
         """Groups of some of the prompts, of those that run together whatever their lengths."""
         if not self.share_prefix or self._batching is None:
             return [Group(tuple(places), 0)]
-        found = [
+        groups = [
             Group(tuple(places[i] for i in group.members), group.length)
-            for group in group_prompts([window[place].ids for place in places])
+            for group in group_prompts([window[index].ids for index in places])
         ]
-        sharing = [place for group in found if group.length for place in group.members]
+        sharing = [index for group in groups if group.length for index in group.members]
         if not sharing:
-            return found
-        longest = max(len(window[place].ids) for place in sharing)
+            return groups
+        longest = max(len(window[index].ids) for index in sharing)
         allowed = self._batching.shared_up_to(longest)
         if allowed >= longest:
-            return found
-        rest = tuple(place for place in places if len(window[place].ids) > allowed)
-        kept = [place for place in places if len(window[place].ids) <= allowed]
+            return groups
+        rest = tuple(index for index in places if len(window[index].ids) > allowed)
+        kept = [index for index in places if len(window[index].ids) <= allowed]
         return [*(self._shared(window, kept) if kept else []), Group(rest, 0)]
 
     def _group(self, members: list[Item], length: int) -> Iterator[ActivationBatch]:
@@ -187,10 +187,10 @@ class Runner:
         """The next batch: as many as fit, given that the first is the longest."""
         if len(members) > 1 and self._batching is not None and self._batching.one_by_one is not None:
             return members[at : at + 1]
-        own = len(members[at].ids) - shared
+        own_tokens = len(members[at].ids) - shared
         rows = min(
-            self._budget // own,
-            self._budget * _SHARED_TOKENS_PER_OWN // (own + shared),
+            self._budget // own_tokens,
+            self._budget * _SHARED_TOKENS_PER_OWN // (own_tokens + shared),
             _LOGIT_BYTES // (4 * self.vocab_size) if self.request.logits else len(members),
         )
         return members[at : at + max(rows, 1)]
@@ -250,11 +250,11 @@ class Runner:
 
     def _block(self, members: list[Item], length: int) -> CachedPrefix:
         """A few-shot prefix that has been run: the one run last where it is the same, to the last bit."""
-        ids, wanted = members[0].ids[:length], self._wanted_inside(members, length)
-        key = (ids, wanted)
+        ids, inside = members[0].ids[:length], self._wanted_inside(members, length)
+        key = (ids, inside)
         if self._recent is None or self._recent[0] != key:
             self._recent = None  # let go before the next is made: two may be too much
-            self._recent = key, self.run_block(ids, wanted)
+            self._recent = key, self.run_block(ids, inside)
         return self._recent[1]
 
     def _wanted_inside(self, members: list[Item], length: int) -> list[Any]:
@@ -263,24 +263,24 @@ class Runner:
             return sorted({_inside(span, length) for item in members for span in item.spans} - {None})
         return sorted({position for item in members for position in item.wanted if position < length})
 
-    def run_block(self, tokens: list[int], wanted: Sequence[Any] = ()) -> CachedPrefix:
+    def run_block(self, tokens: list[int], inside: Sequence[Any] = ()) -> CachedPrefix:
         """Run a few-shot prefix once, keeping what is read inside it."""
         length = len(tokens)
         select = None
-        if wanted and self.request.pooled:
-            weights = torch.zeros(1, len(wanted), length, device=self.device)
-            for slot, (start, stop) in enumerate(wanted):
+        if inside and self.request.pooled:
+            weights = torch.zeros(1, len(inside), length, device=self.device)
+            for slot, (start, stop) in enumerate(inside):
                 weights[0, slot, start:stop] = 1.0
             select = Selector(weights=weights)
-        elif wanted:
-            select = Selector(index=torch.tensor([[*wanted]], device=self.device))
+        elif inside:
+            select = Selector(index=torch.tensor([[*inside]], device=self.device))
         ids = torch.tensor([tokens], device=self.device)
         # Not by the config: its window may be one that the architecture ignores, and a cache that forgets what lies
         # before it would be wrong. Where there is a window, the attention mask says so.
         cache = DynamicCache()
         kept, _logits = self._forward(ids, select, torch.tensor([length - 1]), cache=cache, logits=False)
         return CachedPrefix(
-            length, shared_cache(cache), kept, {value: slot for slot, value in enumerate(wanted)}
+            length, shared_cache(cache), kept, {value: slot for slot, value in enumerate(inside)}
         )
 
     def run_batch(self, batch: list[Item], prefix: CachedPrefix) -> ActivationBatch:
@@ -289,11 +289,11 @@ class Runner:
         Raises:
             ModelError: what is read of them is NaN or infinite.
         """
-        own = [item.ids[prefix.length :] for item in batch]
-        width = max(len(ids) for ids in own)
+        own_ids = [item.ids[prefix.length :] for item in batch]
+        width = max(len(ids) for ids in own_ids)
         # filled up with a token of the prompt itself: whatever the model, it is one that can be embedded
-        ids = torch.tensor([[*row, *[row[-1]] * (width - len(row))] for row in own], device=self.device)
-        last = torch.tensor([len(row) - 1 for row in own], device=self.device)
+        ids = torch.tensor([[*row, *[row[-1]] * (width - len(row))] for row in own_ids], device=self.device)
+        last = torch.tensor([len(row) - 1 for row in own_ids], device=self.device)
         positions = weights = None
         if self.request.pooled:
             weights = torch.zeros(len(batch), len(batch[0].spans), width)
@@ -325,10 +325,10 @@ class Runner:
         )
 
 
-def _finite(found: Iterable[Tensor]) -> bool:
+def _finite(tensors: Iterable[Tensor]) -> bool:
     """Whether no number is NaN or infinite: either makes the extremes so."""
     return all(
-        bool(torch.stack(torch.aminmax(values)).isfinite().all()) for values in found if values.numel()
+        bool(torch.stack(torch.aminmax(values)).isfinite().all()) for values in tensors if values.numel()
     )
 
 
@@ -409,10 +409,14 @@ def short_length(config: Any) -> int | None:
     Returns:
         None where length does not matter.
     """
-    found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    kinds = list(found.values()) if all(isinstance(part, Mapping) for part in found.values()) else [found]
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    kinds = list(rope.values()) if all(isinstance(part, Mapping) for part in rope.values()) else [rope]
     for kind in kinds:
         if kind.get("rope_type", kind.get("type")) == "longrope":
-            own = getattr(config, "original_max_position_embeddings", None)
-            return int(kind.get("original_max_position_embeddings") or own or config.max_position_embeddings)
+            original_length = getattr(config, "original_max_position_embeddings", None)
+            return int(
+                kind.get("original_max_position_embeddings")
+                or original_length
+                or config.max_position_embeddings
+            )
     return None

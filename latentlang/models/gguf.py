@@ -111,18 +111,18 @@ def dequantised(
     kept = dtype if dtype in _BYTES else "float32"
     if (entry := cached_entry(digest, dtype, weights=weights)) is not None:
         return entry
-    place = cache_folder() / f"{digest}-{kept}"
+    folder = cache_folder() / f"{digest}-{kept}"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(place):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
             # another process may have made it meanwhile
-            return _entry(digest, kept) or _made(path, place, digest, kept, name=name)
+            return _entry(digest, kept) or _make_entry(path, folder, digest, kept, name=name)
     except OSError as error:
         if isinstance(error, InputError):
             raise
         logger.warning(
             "%s is dequantised again next time: %r cannot be written (%s); LATENTLANG_CACHE names another folder",
-            name, str(place.parent), error.strerror or error,
+            name, str(folder.parent), error.strerror or error,
         )  # fmt: skip
         return _in_memory(path, digest, kept, name=name)
 
@@ -140,9 +140,9 @@ def cache_entries() -> list[tuple[Path, int]]:
     root = cache_folder()
     if not is_folder(root):
         return []
-    found = sorted(entry for entry in root.iterdir() if _ENTRY.fullmatch(entry.name) and entry.is_dir())
+    entries = sorted(entry for entry in root.iterdir() if _ENTRY.fullmatch(entry.name) and entry.is_dir())
     return [
-        (entry, sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())) for entry in found
+        (entry, sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())) for entry in entries
     ]
 
 
@@ -178,29 +178,29 @@ def clean_cache() -> None:
 
 def _entry(sha256: str, dtype: str) -> Dequantised | None:
     """A whole entry; None where there is none, it was spoilt, or another version made it."""
-    place = cache_folder() / f"{sha256}-{dtype}"
+    folder = cache_folder() / f"{sha256}-{dtype}"
     try:
-        if not (place / _RECORD).is_file():
+        if not (folder / _RECORD).is_file():
             return None
-        record = checked(_Record, read_json(place / _RECORD, kind=dict), place / _RECORD)
+        record = checked(_Record, read_json(folder / _RECORD, kind=dict), folder / _RECORD)
     except (OSError, InputError):
         return None
-    asked = (_FORMAT, sha256, dtype, _packages())
-    if (record.format, record.sha256, record.dtype, record.packages) != asked:
+    expected = (_FORMAT, sha256, dtype, _packages())
+    if (record.format, record.sha256, record.dtype, record.packages) != expected:
         return None
     try:
-        same = {name: _stamp(place / name) for name in record.files} == record.seen
+        same = {name: _stamp(folder / name) for name in record.files} == record.seen
     except OSError:
         return None
     # where times tell nothing (a copied cache), the files are read
-    if not same and not is_unchanged(place, record.files):
+    if not same and not is_unchanged(folder, record.files):
         return None
-    return Dequantised(place, sha256, record.quantization, tuple(record.notes))
+    return Dequantised(folder, sha256, record.quantization, tuple(record.notes))
 
 
 def _stamp(path: Path) -> list[int]:
-    found = path.stat()
-    return [found.st_size, found.st_mtime_ns]
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _packages() -> dict[str, str]:
@@ -209,14 +209,14 @@ def _packages() -> dict[str, str]:
 
 
 @contextmanager
-def _alone(place: Path, *, wait: bool = True) -> Iterator[bool]:
+def _alone(folder: Path, *, wait: bool = True) -> Iterator[bool]:
     """Keep other processes from making the same entry; whether they are kept, where it is not waited for them."""
     try:
         import fcntl
     except ImportError:  # no locks: two may make it, and the first to be done keeps it
         yield True
         return
-    path = place.parent / f".{place.name.strip('.').removesuffix(_PARTIAL)}{_LOCK}"
+    path = folder.parent / f".{folder.name.strip('.').removesuffix(_PARTIAL)}{_LOCK}"
     with path.open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -230,9 +230,9 @@ def _alone(place: Path, *, wait: bool = True) -> Iterator[bool]:
         yield True
 
 
-def _made(path: Path, place: Path, sha256: str, dtype: str, *, name: str) -> Dequantised:
+def _make_entry(path: Path, folder: Path, sha256: str, dtype: str, *, name: str) -> Dequantised:
     """Make an entry: aside, and renamed when it is whole."""
-    aside = place.with_name(f".{place.name}{_PARTIAL}")
+    aside = folder.with_name(f".{folder.name}{_PARTIAL}")
     shutil.rmtree(aside, ignore_errors=True)  # what a killed run left; the lock is ours
     header, model, tokenizer, notes = _converted(path, dtype, name=name)
     need = _BYTES[dtype] * header.parameters
@@ -251,9 +251,9 @@ def _made(path: Path, place: Path, sha256: str, dtype: str, *, name: str) -> Deq
             "seen": {file: _stamp(aside / file) for file in names},
         }  # fmt: skip
         write_text(aside / _RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-        if place.exists():  # spoilt, or of another version
-            shutil.rmtree(place)
-        aside.rename(place)
+        if folder.exists():  # spoilt, or of another version
+            shutil.rmtree(folder)
+        aside.rename(folder)
     except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
         if not isinstance(error, _FullError) and not is_full(error) and not is_full(error.__cause__ or error):
@@ -261,15 +261,15 @@ def _made(path: Path, place: Path, sha256: str, dtype: str, *, name: str) -> Deq
         logger.warning(
             "%s is loaded, and dequantised again next time: there is no room for its %s in %r (%s); make room, or name "
             "another folder by LATENTLANG_CACHE",
-            name, size_words(need), str(place.parent), error,
+            name, size_words(need), str(folder.parent), error,
         )  # fmt: skip
         return _with_model(model, tokenizer, header, sha256, notes, name=name)
-    size = sum(file.stat().st_size for file in place.iterdir())
+    size = sum(file.stat().st_size for file in folder.iterdir())
     logger.warning(
         "%s (%s) was dequantised to %s; %s are kept in %r, and `latentlang models --clean` removes them",
-        name, header.quantization, dtype, size_words(size), str(place),
+        name, header.quantization, dtype, size_words(size), str(folder),
     )  # fmt: skip
-    return Dequantised(place, sha256, header.quantization, notes)
+    return Dequantised(folder, sha256, header.quantization, notes)
 
 
 class _FullError(OSError):
@@ -315,8 +315,8 @@ def known_sha256(path: Path) -> str:
         ModelError: it cannot be read.
     """
     try:
-        found = path.stat()
-        stamp = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev]
+        status = path.stat()
+        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev]
         key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     except OSError as error:
         raise ModelError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
@@ -325,9 +325,9 @@ def known_sha256(path: Path) -> str:
         noted = read_json(note, kind=dict)
         if noted["stamp"] == stamp and isinstance(noted["sha256"], str):
             return str(noted["sha256"])
-    read_header(path)  # a file that is none is told of before its gigabytes are read
+    read_header(path)  # refuse a file that is none before its gigabytes are read
     digest = file_sha256(path)
-    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) > _RACY_NS:
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _RACY_NS:
         with suppress(OSError, InputError):
             note.parent.mkdir(parents=True, exist_ok=True)
             write_text(note, json.dumps({"path": str(path), "stamp": stamp, "sha256": digest}) + "\n")
@@ -341,11 +341,11 @@ def architectures() -> tuple[str, ...]:
     """Architectures of GGUF files that transformers reads, encoder-decoders left out."""
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES as LEGACY
 
-    found = set(LEGACY) - {"general", "tokenizer", "t5", "umt5", "t5encoder"}
+    names = set(LEGACY) - {"general", "tokenizer", "t5", "umt5", "t5encoder"}
     with suppress(ImportError):  # of later versions
         from transformers.integrations.gguf import GGUF_ARCHS
 
-        found |= set(GGUF_ARCHS)
+        names |= set(GGUF_ARCHS)
     # transformers calls some otherwise than the files do
     other = {
         "qwen2_moe": "qwen2moe",
@@ -353,7 +353,7 @@ def architectures() -> tuple[str, ...]:
         "gpt_oss": "gpt-oss",
         "minimax_m2": "minimax-m2",
     }
-    return tuple(sorted({other.get(name, name) for name in found}))
+    return tuple(sorted({other.get(name, name) for name in names}))
 
 
 def _converted(path: Path, dtype: str, *, name: str) -> tuple[GGUFHeader, Any, Any, tuple[str, ...]]:
@@ -367,11 +367,11 @@ def _converted(path: Path, dtype: str, *, name: str) -> tuple[GGUFHeader, Any, A
 
     gguf_package()
     header = read_header(path, arrays=(TOKENS,))
-    known = architectures()
-    if header.architecture not in known:
+    readable = architectures()
+    if header.architecture not in readable:
         raise ModelError(
             f"{name!r} is a GGUF file of the architecture {header.architecture!r}, which transformers does not read "
-            f"from GGUF; it reads {', '.join(known)}. Use the model's own files (config.json and *.safetensors)"
+            f"from GGUF; it reads {', '.join(readable)}. Use the model's own files (config.json and *.safetensors)"
         )
     try:
         metadata.version("accelerate")
@@ -436,7 +436,7 @@ def _more(keys: Sequence[Any]) -> str:
 
 
 def _not_read(model: Any, header: GGUFHeader) -> list[str]:
-    """Tensors of a file that transformers' older reader knows no place for, and leaves out without a word."""
+    """Tensors of a file that transformers' older reader has no place for, and leaves out without a word."""
     from transformers.modeling_gguf_pytorch_utils import (
         TENSOR_PROCESSORS,
         TensorProcessor,
@@ -446,7 +446,7 @@ def _not_read(model: Any, header: GGUFHeader) -> list[str]:
     with suppress(ImportError):
         from transformers.integrations.gguf import GGUF_ARCHS
 
-        if header.architecture in GGUF_ARCHS:  # its newer reader tells what it does not know
+        if header.architecture in GGUF_ARCHS:  # its newer reader reports what it has no place for
             return []
     processor = TENSOR_PROCESSORS.get(header.architecture, TensorProcessor)(config=model.config.to_dict())
     places = set(get_gguf_hf_weights_map(model, processor))
@@ -469,13 +469,13 @@ def _rope_factors(header: GGUFHeader) -> list[float] | None:
         return None
     if entry.kind != 0:
         raise ModelError(f"the tensor {ROPE_FACTORS!r} of {str(header.path)!r} is no float32; {_AGAIN}")
-    found = np.fromfile(
+    factors = np.fromfile(
         header.path,
         dtype="<f4",
         count=entry.shape[-1] if entry.shape else 0,
         offset=header.start + entry.offset,
     )
-    return [float(value) for value in found]
+    return [float(value) for value in factors]
 
 
 def _forget_packing(model: Any) -> None:

@@ -1,6 +1,6 @@
 """The config that transformers makes of a GGUF file, mended where it leaves out what the file says.
 
-Its mapping knows sizes and one rotary base. A rotary scaling, a sliding window or a soft cap that is left out changes
+Its mapping has sizes and one rotary base. A rotary scaling, a sliding window or a soft cap that is left out changes
 every number and raises no error; what cannot be taken over is refused.
 """
 
@@ -52,7 +52,7 @@ def mend_config(config: Any, header: GGUFHeader, factors: Sequence[float] | None
             setattr(config, field, value)
     for role in ("pad_token_id", "bos_token_id", "eos_token_id"):
         # a token of the config class's own, which this vocabulary has not
-        if isinstance(place := getattr(config, role, None), int) and place >= config.vocab_size:
+        if isinstance(token := getattr(config, role, None), int) and token >= config.vocab_size:
             setattr(config, role, None)
     scale = _ATTENTION_SCALES.get(header.architecture, {}).get(config.num_hidden_layers)
     if scale is not None:
@@ -106,21 +106,21 @@ def _llama3(header: GGUFHeader, base: float, width: int, factors: Sequence[float
     from transformers import LlamaConfig
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-    found = {"factor": float(max(factors)), **_LLAMA3}
+    parameters = {"factor": float(max(factors)), **_LLAMA3}
     config = LlamaConfig(
         hidden_size=width, num_attention_heads=1, head_dim=width, max_position_embeddings=131072,
-        rope_parameters={"rope_type": "llama3", "rope_theta": base, **found},
+        rope_parameters={"rope_type": "llama3", "rope_theta": base, **parameters},
     )  # fmt: skip
     scaled, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
-    plain = [base ** (-2 * place / width) for place in range(width // 2)]
-    wanted = [frequency / factor for frequency, factor in zip(plain, factors, strict=False)]
+    plain = [base ** (-2 * index / width) for index in range(width // 2)]
+    expected = [frequency / factor for frequency, factor in zip(plain, factors, strict=False)]
     same = len(factors) == len(plain) and all(
         math.isclose(ours, theirs, rel_tol=_RELATIVE)
-        for ours, theirs in zip(scaled.tolist(), wanted, strict=True)
+        for ours, theirs in zip(scaled.tolist(), expected, strict=True)
     )
     if not same:
         raise _not_taken(header, f"the rotary factors in {ROPE_FACTORS!r}")
-    return found
+    return parameters
 
 
 def _not_taken(header: GGUFHeader, what: str) -> ModelError:

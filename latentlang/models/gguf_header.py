@@ -100,7 +100,7 @@ class GGUFHeader:
 
 
 def gguf_package() -> Any:
-    """The package that knows how GGUF files are packed.
+    """The package that unpacks GGUF files.
 
     Raises:
         ModelError: it is not installed.
@@ -142,14 +142,14 @@ class _Cursor:
 
     def __init__(self, path: Path, content: mmap.mmap) -> None:
         self._path, self._content, self._size = path, content, len(content)
-        self._place = len(_MAGIC)
+        self._offset = len(_MAGIC)
 
     def header(self, arrays: Collection[str]) -> GGUFHeader:
         (version,) = self._numbers("I", 1)
         if version not in _VERSIONS:
-            known = " and ".join(map(str, _VERSIONS))
+            versions = " and ".join(map(str, _VERSIONS))
             raise ModelError(
-                f"{shown(str(self._path))} is GGUF of version {version}, and {known} are read; look for a newer copy"
+                f"{shown(str(self._path))} is GGUF of version {version}, and {versions} are read; look for a newer copy"
             )
         tensors, fields = self._numbers("Q", 2)
         if tensors > _MOST_TENSORS or fields > _MOST_FIELDS:
@@ -158,14 +158,14 @@ class _Cursor:
         for _ in range(fields):
             key = self._text(most=_LONGEST_KEY)
             (kind,) = self._numbers("I", 1)
-            metadata[key] = self._value(kind, wanted=key in arrays)
+            metadata[key] = self._value(kind, keep=key in arrays)
         if not isinstance(metadata.get("general.architecture"), str):
             raise self._damaged("it does not say its general.architecture")
         table = tuple(self._tensor() for _ in range(tensors))
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 0 < alignment <= 2**16:
             raise self._damaged(f"its alignment is {shown(alignment)}")
-        return GGUFHeader(self._path, metadata, table, -(-self._place // alignment) * alignment)
+        return GGUFHeader(self._path, metadata, table, -(-self._offset // alignment) * alignment)
 
     def _tensor(self) -> TensorEntry:
         name = self._text(most=_LONGEST_KEY)
@@ -176,7 +176,7 @@ class _Cursor:
         kind, offset = struct.unpack("<IQ", self._bytes(12))
         return TensorEntry(name, tuple(reversed(shape)), kind, offset)
 
-    def _value(self, kind: int, *, wanted: bool) -> Any:
+    def _value(self, kind: int, *, keep: bool) -> Any:
         if kind in _FORMATS:
             return self._numbers(_FORMATS[kind], 1)[0]
         if kind == _STRING:
@@ -186,14 +186,14 @@ class _Cursor:
         inner, count = struct.unpack("<IQ", self._bytes(12))
         if inner in _FORMATS:
             size = count * struct.calcsize("<" + _FORMATS[inner])
-            if not wanted and count > _LONGEST_KEY:
+            if not keep and count > _LONGEST_KEY:
                 self._skip(size)
                 return count
             self._check_room(size)
             return list(self._numbers(_FORMATS[inner], count))
         if inner != _STRING:
             raise self._damaged(f"an array is of the unknown type {inner}")
-        if wanted:
+        if keep:
             self._check_room(8 * count)
             return [self._text() for _ in range(count)]
         for _ in range(count):
@@ -212,16 +212,16 @@ class _Cursor:
         return self._bytes(length).decode("utf-8")
 
     def _bytes(self, count: int) -> bytes:
-        start = self._place
+        start = self._offset
         self._skip(count)
-        return self._content[start : self._place]
+        return self._content[start : self._offset]
 
     def _skip(self, count: int) -> None:
         self._check_room(count)
-        self._place += count
+        self._offset += count
 
     def _check_room(self, count: int) -> None:
-        if count > self._size - self._place:
+        if count > self._size - self._offset:
             raise ModelError(
                 f"{shown(str(self._path))} is cut off: its header goes beyond its {self._size:,} bytes; {_FETCH_AGAIN}"
             )

@@ -18,7 +18,7 @@ _SPECIALS = {
     "pad_token": "padding_token_id",
 }  # fmt: skip
 _SPACE = "▁"
-# Names of word rules that are GPT-2's, which transformers takes where it knows nothing better.
+# Names of rules for words that are GPT-2's, which transformers takes where it has no others.
 _LIKE_GPT2 = frozenset(
     ("", "default", "gpt-2", "gpt2", "phi-2", "jina-es", "mpt", "olmo", "jais", "trillion", "granite-docling")
 )
@@ -46,16 +46,16 @@ def checked_tokenizer(
     tokens: Sequence[str] = metadata.get(TOKENS) or ()
     _check_tokens(tokenizer, tokens, name)
     for role, key in _SPECIALS.items():
-        place = metadata.get(_PREFIX + key)
-        if isinstance(place, int) and 0 <= place < len(tokens):
-            setattr(tokenizer, role, tokenizer.convert_ids_to_tokens(place))
+        token = metadata.get(_PREFIX + key)
+        if isinstance(token, int) and 0 <= token < len(tokens):
+            setattr(tokenizer, role, tokenizer.convert_ids_to_tokens(token))
     notes = []
     kind = metadata.get(_PREFIX + "model")
     if kind == "gpt2":
         if (note := _cut_words(tokenizer, str(metadata.get(_PREFIX + "pre", "")))) is not None:
             notes.append(note)
     elif kind == "llama":
-        _set_space_before(tokenizer, wanted=bool(metadata.get(_PREFIX + "add_space_prefix", True)))
+        _set_space_before(tokenizer, prepend=bool(metadata.get(_PREFIX + "add_space_prefix", True)))
     begins = metadata.get(_PREFIX + "add_bos_token")
     if begins is None:
         begins = kind == "llama" or metadata.get(_PREFIX + "pre") in (
@@ -64,7 +64,7 @@ def checked_tokenizer(
             "llama-v3",
             "tekken",
         )
-    _set_beginning(tokenizer, wanted=bool(begins) and tokenizer.bos_token_id is not None)
+    _set_beginning(tokenizer, prepend=bool(begins) and tokenizer.bos_token_id is not None)
     return tokenizer, tuple(notes)
 
 
@@ -76,8 +76,8 @@ def _check_tokens(tokenizer: Any, tokens: Sequence[str], name: str) -> None:
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     alphabet = bytes_to_unicode()
-    made = tokenizer.convert_ids_to_tokens(range(len(tokens)))
-    for place, (ours, theirs) in enumerate(zip(made, tokens, strict=True)):
+    pieces = tokenizer.convert_ids_to_tokens(range(len(tokens)))
+    for index, (ours, theirs) in enumerate(zip(pieces, tokens, strict=True)):
         if ours == theirs:
             continue
         spellings = (
@@ -86,7 +86,7 @@ def _check_tokens(tokenizer: Any, tokens: Sequence[str], name: str) -> None:
         # two tokens of one text: the later has its place
         if ours not in spellings and not (ours is None or tokens.count(theirs) > 1):
             raise ModelError(
-                f"the tokenizer of {name!r} calls token {place} {shown(ours)}, and its GGUF file {shown(theirs)}; "
+                f"the tokenizer of {name!r} calls token {index} {shown(ours)}, and its GGUF file {shown(theirs)}; "
                 "install another version of transformers"
             )
 
@@ -116,44 +116,46 @@ def _cut_words(tokenizer: Any, rule: str) -> str | None:
 
 
 def _rules_of_transformers() -> Collection[str]:
-    """Rules for words that transformers knows itself, from a version on."""
+    """Rules for words that transformers has itself, from a version on."""
     try:
         from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
     except ImportError:
         return ()
-    found: Collection[str] = GGUF_PRE_TOKENIZER_SPLITS
-    return found
+    rules: Collection[str] = GGUF_PRE_TOKENIZER_SPLITS
+    return rules
 
 
-def _set_space_before(tokenizer: Any, *, wanted: bool) -> None:
+def _set_space_before(tokenizer: Any, *, prepend: bool) -> None:
     """Put a space before a text, or leave it, as the file says: one more, where the text begins with one."""
     from tokenizers import decoders, normalizers
 
     def written(text: str) -> str:
         return "".join(tokenizer.convert_ids_to_tokens(tokenizer.encode(text, add_special_tokens=False)))
 
-    before = _SPACE if wanted else ""
+    before = _SPACE if prepend else ""
     if written("a") == f"{before}a" and written(" a") == f"{before}{_SPACE}a":
         return
     backend = tokenizer.backend_tokenizer
     replaced = normalizers.Replace(" ", _SPACE)
-    backend.normalizer = normalizers.Sequence([normalizers.Prepend(_SPACE), replaced]) if wanted else replaced
+    backend.normalizer = (
+        normalizers.Sequence([normalizers.Prepend(_SPACE), replaced]) if prepend else replaced
+    )
     backend.pre_tokenizer = None
     steps = [decoders.Replace(_SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
-    backend.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if wanted else steps)
+    backend.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if prepend else steps)
 
 
-def _set_beginning(tokenizer: Any, *, wanted: bool) -> None:
+def _set_beginning(tokenizer: Any, *, prepend: bool) -> None:
     """Put the beginning-of-text token before a text, or leave it, as the file says; nothing after it."""
     from tokenizers import processors
 
-    token, place = tokenizer.bos_token, tokenizer.bos_token_id
+    token, bos_id = tokenizer.bos_token, tokenizer.bos_token_id
     plain, whole = (list(tokenizer.encode("a", add_special_tokens=special)) for special in (False, True))
-    if whole == ([place, *plain] if wanted else plain):
+    if whole == ([bos_id, *plain] if prepend else plain):
         return
-    if not wanted:
+    if not prepend:
         tokenizer.backend_tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
         return
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{token}:0 $A:0", pair=f"{token}:0 $A:0 {token}:1 $B:1", special_tokens=[(token, place)]
+        single=f"{token}:0 $A:0", pair=f"{token}:0 $A:0 {token}:1 $B:1", special_tokens=[(token, bos_id)]
     )

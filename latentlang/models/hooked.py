@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Logits [row, chunk of the vocabulary] in float32 that a reader of the head should have in memory at once.
+# Logits [row, chunk of the vocabulary] in float32 kept in memory at once.
 _CHUNK_BYTES = 64 * 2**20
 
 
@@ -120,7 +120,7 @@ class HookedLM:
         self._encoder = Encoder(tokenizer)
         self._silence_noted = self._beginning_noted = False
         self._reading_notes: list[str] = []
-        self._found: dict[Hashable, Any] = {}
+        self._cache: dict[Hashable, Any] = {}
         find_head(self.lm)  # a model without one is refused at once
         self.n_layers = len(find_layers(self.lm)[1])
 
@@ -134,9 +134,9 @@ class HookedLM:
         """What was found out at first use, apart for each adapter that may be on: heads and caches can differ."""
         part = self._first_part
         key = (what, None) if part is None or part.disable_adapters else (what, *part.active_adapters)
-        if key not in self._found:
-            self._found[key] = find()
-        return self._found[key]
+        if key not in self._cache:
+            self._cache[key] = find()
+        return self._cache[key]
 
     @cached_property
     def _first_part(self) -> Any:
@@ -146,35 +146,35 @@ class HookedLM:
     @property
     def _anatomy(self) -> Anatomy:
         """The model's parts, verified on a probe at first use."""
-        found: Anatomy = self._once("anatomy", lambda: dissect(self.lm, device=self.device))
-        return found
+        anatomy: Anatomy = self._once("anatomy", lambda: dissect(self.lm, device=self.device))
+        return anatomy
 
     @property
     def _layouts(self) -> tuple[BlockLayout, ...]:
-        found: tuple[BlockLayout, ...] = self._once(
+        layouts: tuple[BlockLayout, ...] = self._once(
             "layouts", lambda: find_block_layouts(self._anatomy, device=self.device)
         )
-        return found
+        return layouts
 
     @property
     def batching(self) -> BatchingProbe:
         """Whether prompts may run side by side and share few-shot prefixes; each is tried when it is first needed."""
-        found: BatchingProbe = self._once(
+        probe: BatchingProbe = self._once(
             "batching",
             lambda: BatchingProbe(
                 self._anatomy, device=self.device, vocab_size=self.vocab_size, name=self.name
             ),
         )
-        return found
+        return probe
 
     @property
     def tokenizer_notes(self) -> TokenizerNotes:
-        """What is worth a note of the model and its tokenizer; each is looked at when it is first needed."""
-        found: TokenizerNotes = self._once(
+        """What is worth a note of the model and its tokenizer; each is checked when it is first needed."""
+        notes: TokenizerNotes = self._once(
             "tokenizer_notes",
             lambda: TokenizerNotes(self.lm, self.tokenizer, device=self.device),
         )
-        return found
+        return notes
 
     def _note_beginning(self) -> None:
         """Note, once, a beginning-of-text token that the tokenizer leaves out and the model needs."""
@@ -208,7 +208,7 @@ class HookedLM:
         """Note, once, tokens that write nothing where they hold much of the probability.
 
         Args:
-            mass: their probability, summed over the next-token distributions that were looked at.
+            mass: their probability, summed over the next-token distributions that were computed.
             rows: how many of these there were.
         """
         if rows and mass / rows > SILENT_SHARE and not self._silence_noted:
@@ -256,7 +256,7 @@ class HookedLM:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of results should know of this model and its adapter, a sentence each.
+        """What results should say of this model and its adapter, a sentence each.
 
         What is noticed only in reading (a beginning left out, probability on tokens that write nothing) is among them
         from then on.
@@ -328,7 +328,7 @@ class HookedLM:
             # a dynamically quantised module has a method of this name
             if isinstance(weight, Tensor) and weight.is_floating_point():
                 normed = normed.to(weight.dtype)
-            # a quantised, adapted or off-loaded head knows only how to run whole
+            # a quantised, adapted or off-loaded head can only be run whole
             plain = type(head) is nn.Linear and not hasattr(head, "_hf_hook")
             if plain and (start, stop) != (0, self.vocab_size):
                 bias = None if head.bias is None else head.bias[start:stop]
@@ -453,7 +453,7 @@ class HookedLM:
         """
         names = check_sites(sites)
         self._note_beginning()
-        wanted = check_layers(layers, depth=self.n_layers, sites=names)
+        numbers = check_layers(layers, depth=self.n_layers, sites=names)
         averages_first = sorted(check_pools(pools), key=lambda name: name == "last")
         if batch_tokens is not None and batch_tokens < 1:
             raise ModelError(f"batch_tokens must be at least 1, not {batch_tokens}")
@@ -466,7 +466,7 @@ class HookedLM:
         several = pools is not None and not isinstance(pools, str)
         last = isinstance(positions, str) and positions == "last"
         request = Request(
-            layers=wanted, sites=names, pooled=any(name != "last" for name in averages_first),
+            layers=numbers, sites=names, pooled=any(name != "last" for name in averages_first),
             squeezed=not several and (bool(averages_first) or last), logits=logits,
             pools=tuple(averages_first) if several else (), normed_last=normed_last,
         )  # fmt: skip

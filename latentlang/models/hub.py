@@ -46,8 +46,8 @@ def offline() -> bool:
     """Whether the user asked for no network."""
     from huggingface_hub import constants
 
-    asked = os.environ.get("TRANSFORMERS_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
-    return bool(constants.HF_HUB_OFFLINE) or asked
+    transformers_offline = os.environ.get("TRANSFORMERS_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
+    return bool(constants.HF_HUB_OFFLINE) or transformers_offline
 
 
 def fetch(info: ModelInfo, *, with_code: bool = False, weights: bool = True) -> tuple[Path, str]:
@@ -199,7 +199,7 @@ def _check_remote(info: ModelInfo, cached: Path | None, *, kind: str = "model") 
 def _is_connection(error: BaseException) -> bool:
     """Whether an error means that the network was not reached.
 
-    Told by class names: the hub's client has changed its HTTP library more than once.
+    Recognised by class names: the hub's client has changed its HTTP library more than once.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     unanswered = isinstance(error, OSError) and getattr(error, "response", None) is None

@@ -83,23 +83,23 @@ def load(
     kind = find_dtype(dtype, where or find_device(None))
     # float16 that was not asked for may turn out not to do, and float32 is then taken
     whole = kind is torch.float16 and dtype is None
-    found = _found(info, trust_remote_code, dtype=_kept_dtype(torch.float32 if whole else kind))
-    if whole and found.model is not None:
+    located = _locate(info, trust_remote_code, dtype=_kept_dtype(torch.float32 if whole else kind))
+    if whole and located.model is not None:
         kind = torch.float32
-    folder, commit = found.folder, found.revision
+    folder, commit = located.folder, located.revision
     config = check_config(folder)
     if "auto_map" in config and not trust_remote_code and not _known_type(config.get("model_type")):
         raise ModelError(
             f"{info.hub_id!r} brings Python code of its own, which is not run; if you trust it, say "
             "trust_remote_code=True"
         )
-    if found.model is None:
+    if located.model is None:
         check_depth(config, weight_files(folder))
     check_tokenizer(folder)
     tokenizer, words = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
     how: dict[str, Any] = {
         "device": where, "device_map": device_map, "quantization": quantization, "attn": attn,
-        "trust_remote_code": trust_remote_code, "ready": found.model,
+        "trust_remote_code": trust_remote_code, "ready": located.model,
     }  # fmt: skip
     model, notes = _load_weights(folder, info, dtype=kind, **how)
     if dtype is None and kind is torch.float16 and (reason := _not_readable(model)) is not None:
@@ -112,8 +112,8 @@ def load(
         model, base = _load_adapter(model, label, info, commit)
     lm = HookedLM(
         model, tokenizer, name=info.name, revision=commit, adapter=label,
-        notes=(*found.notes, *words, *notes), base=base,
-        quantization=", ".join(filter(None, (found.quantization, quantization))) or None,
+        notes=(*located.notes, *words, *notes), base=base,
+        quantization=", ".join(filter(None, (located.quantization, quantization))) or None,
     )  # fmt: skip
     for note in lm.notes:
         logger.warning("%s: %s", lm.name, note)
@@ -127,8 +127,8 @@ def load_tokenizer(
 ) -> Any:
     """Load only the tokenizer of a model; options and errors as in `load`, and no weights are fetched."""
     info = resolve(name, revision=revision)
-    found = _found(info, trust_remote_code, weights=False)
-    folder = found.folder
+    located = _locate(info, trust_remote_code, weights=False)
+    folder = located.folder
     check_tokenizer(folder)
     tokenizer, notes = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
     for note in notes:
@@ -137,7 +137,7 @@ def load_tokenizer(
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Located:
     """Where a model lies: its folder and revision; of a GGUF file its quantisation, notes and perhaps the model."""
 
     folder: Path
@@ -148,20 +148,25 @@ class _Found:
     held: Any = None
 
     @classmethod
-    def of(cls, made: Dequantised, revision: str = "") -> _Found:
+    def of(cls, entry: Dequantised, revision: str = "") -> _Located:
         return cls(
-            made.folder, revision or made.sha256[:12], made.quantization, made.notes, made.model, made.held
+            entry.folder,
+            revision or entry.sha256[:12],
+            entry.quantization,
+            entry.notes,
+            entry.model,
+            entry.held,
         )
 
 
-def _found(info: ModelInfo, with_code: bool, *, dtype: str = "float32", weights: bool = True) -> _Found:
+def _locate(info: ModelInfo, with_code: bool, *, dtype: str = "float32", weights: bool = True) -> _Located:
     if info.local and info.gguf is not None:
-        return _Found.of(dequantised(Path(info.hub_id), name=info.name, dtype=dtype, weights=weights))
+        return _Located.of(dequantised(Path(info.hub_id), name=info.name, dtype=dtype, weights=weights))
     if info.local:
-        return _Found(*_local_folder(info, weights=weights))
+        return _Located(*_local_folder(info, weights=weights))
     if info.gguf is None:
         try:
-            return _Found(*fetch(info, with_code=with_code, weights=weights))
+            return _Located(*fetch(info, with_code=with_code, weights=weights))
         except OnlyGGUFError as error:
             if len(error.files) > 1:
                 raise
@@ -169,10 +174,10 @@ def _found(info: ModelInfo, with_code: bool, *, dtype: str = "float32", weights:
         except ModelError as error:
             return _packaged(info, error, dtype=dtype, weights=weights)
     path, commit = fetch_gguf(info)
-    return _Found.of(dequantised(path, name=info.name, dtype=dtype, weights=weights), commit)
+    return _Located.of(dequantised(path, name=info.name, dtype=dtype, weights=weights), commit)
 
 
-def _packaged(info: ModelInfo, error: ModelError, *, dtype: str, weights: bool) -> _Found:
+def _packaged(info: ModelInfo, error: ModelError, *, dtype: str, weights: bool) -> _Located:
     """A model from an installed data package, where the hub did not give it.
 
     Raises:
@@ -184,10 +189,10 @@ def _packaged(info: ModelInfo, error: ModelError, *, dtype: str, weights: bool) 
     if not package.installed:
         raise ModelError(f"{error}; or {package_hint(package)}") from error
     if (entry := cached_entry(package.sha256, dtype, weights=weights)) is not None:
-        return _Found.of(entry)
+        return _Located.of(entry)
     logger.warning("%s is not taken from the hub (%s)", info.name, _line(error))
     with assembled(package) as path:
-        return _Found.of(dequantised(path, name=info.name, dtype=dtype, sha256=package.sha256))
+        return _Located.of(dequantised(path, name=info.name, dtype=dtype, sha256=package.sha256))
 
 
 def _kept_dtype(dtype: torch.dtype) -> str:
@@ -231,10 +236,10 @@ def find_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.d
             raise ModelError(f"dtype={dtype} is no floating-point dtype; give bf16, fp16 or fp32")
         return dtype
     if dtype is not None:
-        found = _DTYPES.get(dtype.removeprefix("torch.").casefold())
-        if found is None:
+        known = _DTYPES.get(dtype.removeprefix("torch.").casefold())
+        if known is None:
             raise ModelError(f"unknown dtype={dtype!r}; known: {', '.join(_DTYPES)}")
-        return found
+        return known
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if device.type == "mps":
@@ -289,7 +294,7 @@ def _load_weights(
         with quiet(progress=not small):
             model, report = kind.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=trust_remote_code,
-                # a shape that does not fit is told by `check_weights`, which names it
+                # a shape that does not fit is reported by `check_weights`, which names it
                 output_loading_info=True, ignore_mismatched_sizes=True, **options,
             )  # fmt: skip
             if "device_map" not in options:

@@ -13,7 +13,7 @@ from transformers.cache_utils import DynamicLayer
 
 # A run more, of the few-shot prefix alone, costs about as much as this many tokens do.
 RUN_OVERHEAD_TOKENS = 64
-# Below this depth of the prefix tree prompts are no longer told apart: deeper forks save next to nothing.
+# Below this depth of the prefix tree prompts are no longer distinguished: deeper forks save next to nothing.
 _MAX_DEPTH = 64
 
 
@@ -55,15 +55,17 @@ def group_prompts(prompts: Sequence[Sequence[int]], *, overhead: int = RUN_OVERH
     order = sorted(range(len(prompts)), key=lambda i: list(prompts[i]))
     saving = _Saving(overhead)
     chosen = saving.groups(_grow(prompts, order, 0, 0))
-    return sorted((Group(tuple(sorted(found)), length) for length, found in chosen), key=lambda g: g.members)
+    return sorted(
+        (Group(tuple(sorted(members)), length) for length, members in chosen), key=lambda g: g.members
+    )
 
 
-def _grow(prompts: Sequence[Sequence[int]], order: list[int], known: int, depth: int) -> _Node:
-    """The prefix tree of prompts, which are sorted and share_prefix `known` tokens."""
+def _grow(prompts: Sequence[Sequence[int]], order: list[int], shared: int, depth: int) -> _Node:
+    """The prefix tree of prompts, which are sorted and share `shared` tokens."""
     shortest = min(len(prompts[i]) for i in order)
     first, last = prompts[order[0]], prompts[order[-1]]
-    length = known
-    # sorted, so what the first and the last share_prefix is shared by all
+    length = shared
+    # sorted, so what the first and the last share is shared by all
     while length < shortest - 1 and first[length] == last[length]:
         length += 1
     node = _Node(length, [], [])
@@ -90,31 +92,31 @@ class _Saving:
 
     def __init__(self, overhead: int) -> None:
         self._overhead = overhead
-        self._known: dict[tuple[int, int], tuple[int, bool]] = {}
+        self._cache: dict[tuple[int, int], tuple[int, bool]] = {}
 
     def best(self, node: _Node, above: int) -> tuple[int, bool]:
         """Most tokens saved below a fork, given the prefix that is run above it, and whether the fork's own is run."""
         key = (id(node), above)
-        if key not in self._known:
+        if key not in self._cache:
             without = above * len(node.ending) + sum(self.best(fork, above)[0] for fork in node.forks)
-            own = node.length
-            with_own = own * len(node.ending) + sum(self.best(fork, own)[0] for fork in node.forks)
-            with_own -= own + self._overhead
-            self._known[key] = (max(without, with_own), with_own > without)
-        return self._known[key]
+            length = node.length
+            with_own = length * len(node.ending) + sum(self.best(fork, length)[0] for fork in node.forks)
+            with_own -= length + self._overhead
+            self._cache[key] = (max(without, with_own), with_own > without)
+        return self._cache[key]
 
     def groups(self, root: _Node) -> list[tuple[int, list[int]]]:
         """Length and members of each group of the best choice; length 0 for those that share nothing."""
-        found: list[tuple[int, list[int]]] = [(0, [])]
+        groups: list[tuple[int, list[int]]] = [(0, [])]
         todo = [(root, 0)]
         while todo:
             node, slot = todo.pop()
-            if self.best(node, found[slot][0])[1]:
-                found.append((node.length, []))
-                slot = len(found) - 1
-            found[slot][1].extend(node.ending)
+            if self.best(node, groups[slot][0])[1]:
+                groups.append((node.length, []))
+                slot = len(groups) - 1
+            groups[slot][1].extend(node.ending)
             todo.extend((fork, slot) for fork in node.forks)
-        return [(length, members) for length, members in found if members]
+        return [(length, members) for length, members in groups if members]
 
 
 class _Shared:

@@ -9,21 +9,21 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet(*, progress: bool) -> Iterator[None]:
-    """Keep back transformers' table of missing weights, which are told in one line, and progress bars not wanted."""
+    """Keep back transformers' table of missing weights, which are reported in one line, and unwanted progress bars."""
     from transformers.utils import logging as hf_logging
 
-    told = logging.getLogger("transformers.modeling_utils")
+    modeling_log = logging.getLogger("transformers.modeling_utils")
     bars = hf_logging.is_progress_bar_enabled()
 
     def without_report(record: logging.LogRecord) -> bool:
         return "LOAD REPORT" not in record.getMessage()
 
-    told.addFilter(without_report)
+    modeling_log.addFilter(without_report)
     if not progress:
         hf_logging.disable_progress_bar()
     try:
         yield
     finally:
-        told.removeFilter(without_report)
+        modeling_log.removeFilter(without_report)
         if bars:
             hf_logging.enable_progress_bar()

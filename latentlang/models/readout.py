@@ -126,7 +126,7 @@ def read_out(
         layers: the layer numbers of `resid`, which a lens must know.
 
     Raises:
-        InputError: ranks without targets, a target that is no token id, or a lens that is not told the layers or does
+        InputError: ranks without targets, a target that is no token id, or a lens that is not given the layers or does
             not keep the shape.
         ModelError: the logits of a layer are NaN or infinite.
     """
@@ -138,9 +138,9 @@ def read_out(
         resid = torch.cat([resid, final[:, None].to(resid)], dim=1)
     batch, count, _ = resid.shape
     normed = model.norm(rearrange(resid, "batch layer d -> (batch layer) d"))
-    wanted = None if targets is None else _per_row(targets, count, model.vocab_size).to(normed.device)
+    row_targets = None if targets is None else _per_row(targets, count, model.vocab_size).to(normed.device)
     chunks = _Chunks(model, normed)
-    one = _First(chunks, sets, wanted, top)
+    one = _First(chunks, sets, row_targets, top)
     if not bool(one.log_total.isfinite().all()):
         kind = str(model.dtype).removeprefix("torch.")
         raise ModelError(
@@ -157,7 +157,7 @@ def read_out(
         entropy=shaped(((one.log_total - one.mean_logit) / _NATS_PER_BIT).clamp_min(0)),
         top_ids=shaped(one.best_ids),
         top_log_probs=shaped(one.best - one.log_total[:, None]),
-        target_log_probs=None if wanted is None else shaped(one.target_logits - one.log_total[:, None]),
+        target_log_probs=None if row_targets is None else shaped(one.target_logits - one.log_total[:, None]),
     )
     if not (ranks or divergence):
         return readout
@@ -178,11 +178,11 @@ def _translated(lens: Translator, resid: Tensor, layers: Sequence[int] | None, *
     """
     if layers is None or len(layers) != resid.shape[-2]:
         raise InputError(f"to read through the {lens.name} lens, give the {resid.shape[-2]} layers' numbers")
-    inner = [place for place, layer in enumerate(layers) if layer != depth]
+    inner = [index for index, layer in enumerate(layers) if layer != depth]
     if not inner:
         return resid
     given = resid if len(inner) == len(layers) else resid[..., inner, :]
-    translated = lens.translate(given, [layers[place] for place in inner])
+    translated = lens.translate(given, [layers[index] for index in inner])
     if translated.shape != given.shape:
         raise InputError(
             f"the {lens.name} lens gave {list(translated.shape)} for {list(given.shape)}; translate() must keep the "
@@ -284,7 +284,7 @@ class _First:
 
 
 class _Second:
-    """Second pass: what can be told only once the targets' logits and the normalisers are known.
+    """Second pass: what can be computed only once the targets' logits and the normalisers are known.
 
     Attributes:
         ranks: int64 ``[row, target]``; None unless asked for.
@@ -299,8 +299,8 @@ class _Second:
         for _start, _stop, logits in chunks:
             if self.ranks is not None:
                 # one target at a time: [row, chunk], never [row, target, chunk]
-                for place, own in enumerate(one.target_logits.unbind(1)):
-                    self.ranks[:, place] += (logits > own[:, None]).sum(-1)
+                for column, target in enumerate(one.target_logits.unbind(1)):
+                    self.ranks[:, column] += (logits > target[:, None]).sum(-1)
             if self.kl is not None and self.js is not None:
                 log_p = logits - one.log_total[:, None]
                 log_p = rearrange(log_p, "(batch layer) token -> batch layer token", layer=layers)
@@ -317,10 +317,10 @@ def _expected(log_p: Tensor, log_q: Tensor) -> Tensor:
     return torch.where(p > 0, p * (log_p - log_q), 0.0).sum(-1)
 
 
-def _sum_sets(wanted: Tensor, members: Tensor) -> Tensor:
+def _sum_sets(log_probs: Tensor, members: Tensor) -> Tensor:
     """Log of the summed probability of each set: ``[row, unique + 1]`` and ``[set, longest]`` to ``[row, set]``."""
     if not len(members):
-        return wanted.new_empty((wanted.shape[0], 0))
+        return log_probs.new_empty((log_probs.shape[0], 0))
     rows = max(1, CHUNK_ELEMENTS // members.numel())
     # An empty set sums nothing; logsumexp of -inf alone is -inf, as it should be.
-    return torch.cat([part[:, members].logsumexp(-1) for part in wanted.split(rows)])
+    return torch.cat([part[:, members].logsumexp(-1) for part in log_probs.split(rows)])

@@ -138,13 +138,13 @@ def resolve(name: str | os.PathLike[str], *, revision: str | None = None) -> Mod
     if info is not None:
         if info.local and (tag or revision):
             raise ModelError(f"the model {info.name!r} comes with this package and has no revisions")
-        wanted = _one_revision(text, tag or None, revision)
-        return info if wanted is None else ModelInfo(**{**info.__dict__, "revision": wanted})
+        pinned = _one_revision(text, tag or None, revision)
+        return info if pinned is None else ModelInfo(**{**info.__dict__, "revision": pinned})
     if is_folder(path):
         if revision:
             raise ModelError(f"{text!r} is a folder and has no revisions; leave revision={revision!r} out")
-        known = {info.hub_id: info for info in REGISTRY.values()}.get(str(path))
-        return known or _folder_info(text, path)
+        shipped = {info.hub_id: info for info in REGISTRY.values()}.get(str(path))
+        return shipped or _folder_info(text, path)
     if (file := _gguf_file(text, path)) is not None:
         if revision:
             raise ModelError(f"{text!r} is a file and has no revisions; leave revision={revision!r} out")
@@ -163,12 +163,12 @@ def resolve(name: str | os.PathLike[str], *, revision: str | None = None) -> Mod
             "model", text, REGISTRY, hint="`latentlang models` lists the short names; or give a hub id"
         )
         raise ModelError(str(near))
-    wanted = _one_revision(text, match["revision"], revision)
+    pinned = _one_revision(text, match["revision"], revision)
     name = match["id"] if match["gguf"] is None else f"{match['id']}:{match['gguf']}"
     same = next((entry for entry in REGISTRY.values() if entry.hub_id == match["id"]), None)
     if same is not None:
-        return ModelInfo(**{**same.__dict__, "name": name, "revision": wanted, "gguf": match["gguf"]})
-    return ModelInfo(name, match["id"], revision=wanted, gguf=match["gguf"])
+        return ModelInfo(**{**same.__dict__, "name": name, "revision": pinned, "gguf": match["gguf"]})
+    return ModelInfo(name, match["id"], revision=pinned, gguf=match["gguf"])
 
 
 def _folder_info(text: str, folder: Path) -> ModelInfo:

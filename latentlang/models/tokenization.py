@@ -59,7 +59,7 @@ class Encoder:
         if not len(texts):
             return []
         encoded = self._need()([str(text) for text in texts], padding=False, truncation=False, verbose=False)
-        return [self._own(ids, ids) for ids in encoded["input_ids"]]
+        return [self._text_part(ids, ids) for ids in encoded["input_ids"]]
 
     def tokenize(self, prompts: Sequence[PromptLike]) -> list[TokenizedPrompt]:
         """Token ids of each prompt, and which of them hold its question and its few-shot prefix.
@@ -77,27 +77,33 @@ class Encoder:
             )  # fmt: skip
         ids = iter(encoded["input_ids"])
         offsets = iter(encoded.get("offset_mapping", [None] * len(texts)))
-        found = []
+        tokenized = []
         for number, prompt in enumerate(prompts):
             if isinstance(prompt, TokenizedPrompt):
-                found.append(prompt)
+                tokenized.append(prompt)
                 continue
             if not isinstance(prompt, str | Prompt):
-                own = [int(token) for token in prompt]
-                found.append(TokenizedPrompt(own, name_of(own, number), None, None, own[:1] == [self.bos]))
+                token_ids = [int(token) for token in prompt]
+                tokenized.append(
+                    TokenizedPrompt(
+                        token_ids, name_of(token_ids, number), None, None, token_ids[:1] == [self.bos]
+                    )
+                )
                 continue
             raw, where = next(ids), next(offsets)
-            own = self._own(raw, raw)
+            token_ids = self._text_part(raw, raw)
             question = block = None
             if where is not None and isinstance(prompt, Prompt):
-                where = self._own(where, raw)
+                where = self._text_part(where, raw)
                 question = _tokens_of(prompt.spans["question"], where)
                 start, stop = _tokens_of(prompt.spans["few_shot"], where) or (0, 0)
                 block = stop - start
-            found.append(
-                TokenizedPrompt(own, name_of(prompt, number), question, block, own[:1] == [self.bos])
+            tokenized.append(
+                TokenizedPrompt(
+                    token_ids, name_of(prompt, number), question, block, token_ids[:1] == [self.bos]
+                )
             )
-        return found
+        return tokenized
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Character range ``[start, stop)`` of each token that `encode` gives; ``(0, 0)`` for special tokens.
@@ -112,7 +118,7 @@ class Encoder:
                 "load it with AutoTokenizer, or use pool='mean_no_bos'"
             )
         encoded = tokenizer(text, padding=False, truncation=False, verbose=False, return_offsets_mapping=True)
-        return self._own(encoded["offset_mapping"], encoded["input_ids"])
+        return self._text_part(encoded["offset_mapping"], encoded["input_ids"])
 
     def _need(self) -> Any:
         if self.tokenizer is None:
@@ -121,7 +127,7 @@ class Encoder:
             )
         return self.tokenizer
 
-    def _own(self, values: Sequence[Any], ids: Sequence[int]) -> list[Any]:
+    def _text_part(self, values: Sequence[Any], ids: Sequence[int]) -> list[Any]:
         """What belongs to the tokens of the text itself and one beginning token, of a value per token."""
         return list(values[self._start(ids) : len(ids) - self._added_at_end()])
 
@@ -187,11 +193,11 @@ def prepare(
         _check(name_of(prompt, number), ids, max_length, rows)
     averages = [pool for pool in pools if pool != "last"]
     singles = not averages or "last" in pools
-    asked = _positions("last" if pools else positions, len(prompts))
+    per_prompt = _positions("last" if pools else positions, len(prompts))
     return [
         Item(
             number, ids,
-            wanted=_resolve(asked[number], ids, name_of(prompt, number)) if singles else (),
+            wanted=_resolve(per_prompt[number], ids, name_of(prompt, number)) if singles else (),
             spans=tuple(_span(encoder, prompt, ids, pool, number) for pool in averages),
         )
         for number, (prompt, ids) in enumerate(zip(prompts, all_ids, strict=True))
@@ -230,16 +236,16 @@ def _positions(
     return [[int(entry) for entry in listed]] * count
 
 
-def _resolve(asked: str | Sequence[int], ids: list[int], name: str) -> tuple[int, ...]:
+def _resolve(positions: str | Sequence[int], ids: list[int], name: str) -> tuple[int, ...]:
     count = len(ids)
-    if isinstance(asked, str):
-        return (count - 1,) if asked == "last" else tuple(range(count))
-    for position in asked:
+    if isinstance(positions, str):
+        return (count - 1,) if positions == "last" else tuple(range(count))
+    for position in positions:
         if not -count <= position < count:
             raise ModelError(f"{name} has {count} tokens, so there is no position {position}")
-    if not asked:
+    if not positions:
         raise ModelError(f"no position asked for {name}")
-    return tuple(int(position) % count for position in asked)
+    return tuple(int(position) % count for position in positions)
 
 
 def _span(encoder: Encoder, prompt: PromptLike, ids: list[int], pool: str, number: int) -> tuple[int, int]:
@@ -254,19 +260,19 @@ def _span(encoder: Encoder, prompt: PromptLike, ids: list[int], pool: str, numbe
             )
         return start, len(ids)
     if isinstance(prompt, TokenizedPrompt):
-        found = prompt.question
+        span = prompt.question
     elif isinstance(prompt, Prompt):
-        found = _tokens_of(prompt.spans["question"], encoder.offsets(prompt.text))
+        span = _tokens_of(prompt.spans["question"], encoder.offsets(prompt.text))
     else:
         raise ModelError(
             f"pool 'question' needs Prompt objects, and prompt {number} is {type(prompt).__name__}"
         )
-    if found is None:
+    if span is None:
         raise ModelError(
             f"{name_of(prompt, number)} has no token in its question, or none that is known (that takes a fast "
             "tokenizer); use pool='mean_no_bos'"
         )
-    return found
+    return span
 
 
 def _tokens_of(span: tuple[int, int], offsets: Sequence[tuple[int, int]]) -> tuple[int, int] | None:

@@ -25,7 +25,7 @@ _PROBES = (
     "Cafe\u0301", "👩\u200d🔬!", "def f(x):\n    return x", '"x" -> "', "don't DON'T",
 )  # fmt: skip
 _FILE, _SENTENCEPIECE = "tokenizer.json", "tokenizer.model"
-# Classes that put a beginning-of-text token before a text unless told not to, as far as `tokenizer.model` is concerned.
+# Classes that put a beginning-of-text token before a text unless a setting forbids it (for `tokenizer.model`).
 _BOS_CLASSES = ("Llama", "Gemma", "TokenizersBackend", "Mistral")
 
 _Cut = Callable[[str], Sequence[int | str]]
@@ -53,116 +53,121 @@ def load_tokenizer_of(
             "sentencepiece; `pip install sentencepiece`"
         )
     try:
-        found = AutoTokenizer.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=trust_remote_code
         )
     except Exception as error:
         if not only_sentencepiece:
             raise _not_loaded(name, error) from error
-        found = None
-    if found is not None and type(found).__module__.split(".")[0] != "transformers":
-        return found, ()  # code of the model's own, which the user trusts: what it does is its own affair
+        tokenizer = None
+    if tokenizer is not None and type(tokenizer).__module__.split(".")[0] != "transformers":
+        return tokenizer, ()  # code of the model's own, which the user trusts: what it does is its own affair
     if (folder / _FILE).exists():
-        return _as_json(found, folder, name)
+        return _as_json(tokenizer, folder, name)
     if only_sentencepiece:
-        return _as_sentencepiece(found, folder, name)
-    return found, ()
+        return _as_sentencepiece(tokenizer, folder, name)
+    return tokenizer, ()
 
 
-def _as_json(found: Any, folder: Path, name: str) -> tuple[Any, tuple[str, ...]]:
+def _as_json(tokenizer: Any, folder: Path, name: str) -> tuple[Any, tuple[str, ...]]:
     """A tokenizer that cuts as ``tokenizer.json`` does: the one found, or a plain one on the file itself."""
     from tokenizers import Tokenizer, processors
     from transformers import PreTrainedTokenizerFast
 
     try:
-        own = Tokenizer.from_file(str(folder / _FILE))
+        backend = Tokenizer.from_file(str(folder / _FILE))
     except Exception as error:
         raise _not_loaded(name, error) from error
-    own.no_padding()
-    own.no_truncation()
+    backend.no_padding()
+    backend.no_truncation()
 
-    def wanted(text: str) -> Sequence[int]:
-        return list(own.encode(text, add_special_tokens=False).ids)
+    def cut_by_file(text: str) -> Sequence[int]:
+        return list(backend.encode(text, add_special_tokens=False).ids)
 
-    text = _differs(_ids(found), wanted)
+    text = _differs(_ids(tokenizer), cut_by_file)
     explicit = "add_bos_token" in _settings(folder)
-    begins = explicit or _beginning(found) == _beginning(own)
+    begins = explicit or _beginning(tokenizer) == _beginning(backend)
     if text is None and begins:
-        return found, ()
-    if explicit and (beginning := _beginning(found)) is not None:
-        tokens = [(token, own.token_to_id(token)) for token in found.convert_ids_to_tokens(beginning)]
-        own.post_processor = processors.TemplateProcessing(
+        return tokenizer, ()
+    if explicit and (beginning := _beginning(tokenizer)) is not None:
+        tokens = [(token, backend.token_to_id(token)) for token in tokenizer.convert_ids_to_tokens(beginning)]
+        backend.post_processor = processors.TemplateProcessing(
             single=" ".join([*(token for token, _ in tokens), "$A"]), special_tokens=tokens
         )
     plain = PreTrainedTokenizerFast(
-        tokenizer_object=own, clean_up_tokenization_spaces=False, name_or_path=str(folder), **_specials(found)
+        tokenizer_object=backend,
+        clean_up_tokenization_spaces=False,
+        name_or_path=str(folder),
+        **_specials(tokenizer),
     )
-    plain.model_max_length = found.model_max_length
-    plain.chat_template = getattr(found, "chat_template", None)
-    if (still := _differs(_ids(plain), wanted)) is not None:
+    plain.model_max_length = tokenizer.model_max_length
+    plain.chat_template = getattr(tokenizer, "chat_template", None)
+    if (still := _differs(_ids(plain), cut_by_file)) is not None:
         raise ModelError(
             f"the tokenizer of {name!r} cuts {still!r} otherwise than its own tokenizer.json; install another version "
             "of transformers"
         )
     what = f"cuts {text!r} otherwise than" if text is not None else "begins texts otherwise than"
-    return plain, (f"{type(found).__name__} {what} the model's tokenizer.json; the file's way is used",)
+    return plain, (f"{type(tokenizer).__name__} {what} the model's tokenizer.json; the file's way is used",)
 
 
-def _as_sentencepiece(found: Any, folder: Path, name: str) -> tuple[Any, tuple[str, ...]]:
+def _as_sentencepiece(tokenizer: Any, folder: Path, name: str) -> tuple[Any, tuple[str, ...]]:
     """A tokenizer that cuts as ``tokenizer.model`` does; the one found, with a note, where none can be had."""
     import sentencepiece
     from tokenizers import processors
 
-    own = sentencepiece.SentencePieceProcessor(model_file=str(folder / _SENTENCEPIECE))
+    spm = sentencepiece.SentencePieceProcessor(model_file=str(folder / _SENTENCEPIECE))
     settings = _settings(folder)
     notes = []
 
-    def wanted(text: str) -> Sequence[str]:
-        return [str(piece) for piece in own.encode(text, out_type=str)]
+    def cut_by_file(text: str) -> Sequence[str]:
+        return [str(piece) for piece in spm.encode(text, out_type=str)]
 
     # what a SentencePiece file folds or leaves out by its own rules is another matter
-    probes = [text for text in _PROBES if own.decode(own.encode(text)) == text]
-    text = None if found is None else _differs(_pieces(found), wanted, probes)
-    if found is None or text is not None:
+    probes = [text for text in _PROBES if spm.decode(spm.encode(text)) == text]
+    text = None if tokenizer is None else _differs(_pieces(tokenizer), cut_by_file, probes)
+    if tokenizer is None or text is not None:
         mended = next(
             (
                 other
-                for other in _sentencepiece_ways(folder, own)
-                if _differs(_pieces(other), wanted, probes) is None
+                for other in _sentencepiece_ways(folder, spm)
+                if _differs(_pieces(other), cut_by_file, probes) is None
             ),
             None,
         )
         if mended is not None:
-            kind = "no class of transformers" if found is None else type(found).__name__
+            kind = "no class of transformers" if tokenizer is None else type(tokenizer).__name__
             notes.append(
                 f"{kind} cuts text as the model's {_SENTENCEPIECE} does, which is read by itself"
-                if found is None
+                if tokenizer is None
                 else f"{kind} cuts {text!r} otherwise than the model's {_SENTENCEPIECE}; the file's way is used"
             )
-            found = mended
-        elif found is None:
+            tokenizer = mended
+        elif tokenizer is None:
             raise ModelError(
                 f"the tokenizer of {name!r} does not cut text as its {_SENTENCEPIECE} does; convert it to "
                 "tokenizer.json"
             )
         else:
-            notes.append(f"{type(found).__name__} cuts {text!r} otherwise than the model's {_SENTENCEPIECE}")
-    bos = own.bos_id()
-    named = type(found).__name__.startswith(_BOS_CLASSES)
-    if bos >= 0 and named and "add_bos_token" not in settings and _beginning(found) == []:
-        beginning = own.id_to_piece(bos)
-        if found.convert_tokens_to_ids(beginning) == bos:
-            found.bos_token = beginning
-            found.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            notes.append(
+                f"{type(tokenizer).__name__} cuts {text!r} otherwise than the model's {_SENTENCEPIECE}"
+            )
+    bos = spm.bos_id()
+    named = type(tokenizer).__name__.startswith(_BOS_CLASSES)
+    if bos >= 0 and named and "add_bos_token" not in settings and _beginning(tokenizer) == []:
+        beginning = spm.id_to_piece(bos)
+        if tokenizer.convert_tokens_to_ids(beginning) == bos:
+            tokenizer.bos_token = beginning
+            tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
                 single=f"{beginning} $A", special_tokens=[(beginning, bos)]
             )
             notes.append(
                 f"{beginning!r} is put before every text, as tokenizers of the kind {_SENTENCEPIECE} do"
             )
-    return found, tuple(notes)
+    return tokenizer, tuple(notes)
 
 
-def _sentencepiece_ways(folder: Path, own: Any) -> Iterator[Any]:
+def _sentencepiece_ways(folder: Path, spm: Any) -> Iterator[Any]:
     """Tokenizers that may cut as a SentencePiece model does: byte-pair merges, or the likeliest pieces."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaTokenizer, PreTrainedTokenizerFast
@@ -171,18 +176,18 @@ def _sentencepiece_ways(folder: Path, own: Any) -> Iterator[Any]:
         yield LlamaTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
         logger.debug("no byte-pair tokenizer can be made of %s: %s", folder, error)
-    vocabulary = [(own.id_to_piece(i), own.get_score(i)) for i in range(own.get_piece_size())]
-    bytes_too = any(own.is_byte(i) for i in range(own.get_piece_size()))
+    vocabulary = [(spm.id_to_piece(i), spm.get_score(i)) for i in range(spm.get_piece_size())]
+    bytes_too = any(spm.is_byte(i) for i in range(spm.get_piece_size()))
     for prepend in ("always", "never"):
-        backend = Tokenizer(models.Unigram(vocabulary, own.unk_id(), bytes_too))
+        backend = Tokenizer(models.Unigram(vocabulary, spm.unk_id(), bytes_too))
         backend.pre_tokenizer = pre_tokenizers.Metaspace("▁", prepend_scheme=prepend, split=False)
         backend.decoder = decoders.Sequence(
             [decoders.Metaspace("▁", prepend_scheme=prepend), decoders.ByteFallback(), decoders.Fuse()]
         )
-        names = {"bos_token": own.bos_id(), "eos_token": own.eos_id(), "unk_token": own.unk_id()}
+        names = {"bos_token": spm.bos_id(), "eos_token": spm.eos_id(), "unk_token": spm.unk_id()}
         yield PreTrainedTokenizerFast(
             tokenizer_object=backend, clean_up_tokenization_spaces=False,
-            **{name: own.id_to_piece(i) for name, i in names.items() if i >= 0},
+            **{name: spm.id_to_piece(i) for name, i in names.items() if i >= 0},
         )  # fmt: skip
 
 
@@ -194,11 +199,11 @@ def _pieces(tokenizer: Any) -> _Cut:
     return lambda text: tokenizer.convert_ids_to_tokens(tokenizer.encode(text, add_special_tokens=False))
 
 
-def _differs(ours: _Cut, wanted: _Cut, probes: Sequence[str] = _PROBES) -> str | None:
+def _differs(ours: _Cut, theirs: _Cut, probes: Sequence[str] = _PROBES) -> str | None:
     """The first text that is cut in two ways, or that one cannot cut; None where there is none."""
     for text in probes:
         try:
-            if [*ours(text)] != [*wanted(text)]:
+            if [*ours(text)] != [*theirs(text)]:
                 return text
         except Exception as error:  # of a tokenizer's own kind: it cannot write a character
             logger.debug("a tokenizer cannot cut %r: %s", text, error)
@@ -207,18 +212,18 @@ def _differs(ours: _Cut, wanted: _Cut, probes: Sequence[str] = _PROBES) -> str |
 
 
 def _beginning(tokenizer: Any) -> list[int] | None:
-    """The special tokens that a tokenizer puts before a text; None where it cannot be told."""
+    """The special tokens that a tokenizer puts before a text; None where that cannot be determined."""
 
     def cut(special: bool) -> list[int]:
-        found = tokenizer.encode("a", add_special_tokens=special)
-        return list(getattr(found, "ids", found))
+        encoding = tokenizer.encode("a", add_special_tokens=special)
+        return list(getattr(encoding, "ids", encoding))
 
     try:
         whole, plain = cut(True), cut(False)
     except Exception as error:
         logger.debug("a tokenizer cannot cut 'a': %s", error)
         return None
-    starts = [place for place in range(len(whole)) if whole[place : place + len(plain)] == plain]
+    starts = [start for start in range(len(whole)) if whole[start : start + len(plain)] == plain]
     return whole[: starts[0]] if plain and starts else []
 
 

@@ -68,9 +68,9 @@ class TokenizerNotes:
             output = self._lm(
                 input_ids=torch.tensor([ids], device=self._device), use_cache=False, return_dict=True
             )
-        found = output.logits[0].float().log_softmax(-1)[start:-1]
-        wanted = torch.tensor(ids[start + 1 :], device=found.device)
-        return float(found.gather(1, wanted[:, None]).sum())
+        log_probs = output.logits[0].float().log_softmax(-1)[start:-1]
+        targets = torch.tensor(ids[start + 1 :], device=log_probs.device)
+        return float(log_probs.gather(1, targets[:, None]).sum())
 
     def silent(self, vocab_size: int) -> Tensor | None:
         """Ids of the tokens that write nothing: special, unused and padded ones; None without a readable tokenizer."""
@@ -87,9 +87,9 @@ class TokenizerNotes:
             table = token_bytes(self._tokenizer)
         except InputError:
             return None
-        known = table.bytes[:vocab_size]
-        ids = [i for i, text in enumerate(known) if not text]
-        return torch.tensor([*ids, *range(len(known), vocab_size)], dtype=torch.long)
+        texts = table.bytes[:vocab_size]
+        ids = [i for i, text in enumerate(texts) if not text]
+        return torch.tensor([*ids, *range(len(texts), vocab_size)], dtype=torch.long)
 
     def silent_mass(self, logits: Tensor) -> float:
         """Mean share of the probability on tokens that write nothing, of logits ``[row, vocab]``; 0 if not known."""
@@ -101,7 +101,7 @@ class TokenizerNotes:
 
 
 def silent_note(mass: float, padded: int) -> str:
-    """How a share of the probability on tokens that write nothing is told."""
+    """The sentence on a share of the probability on tokens that write nothing."""
     beyond = f" ({padded} of them beyond its tokenizer)" if padded > 0 else ""
     return (
         f"{mass:.0%} of the model's own probability lies on tokens that write nothing{beyond}: special, unused or "

@@ -39,9 +39,9 @@ def check_weights(lm: Any, report: Mapping[str, Any], folder: Path, *, name: str
             "model again"
         )
     if mismatched := sorted(report.get("mismatched_keys") or ()):
-        key, own, wanted = mismatched[0]
+        key, stored, expected = mismatched[0]
         raise ModelError(
-            f"the weight {key!r} of {name!r} is {_shape(own)} where its config.json asks for {_shape(wanted)}"
+            f"the weight {key!r} of {name!r} is {_shape(stored)} where its config.json asks for {_shape(expected)}"
             f"{_more(mismatched)}; config and weights are not of one model, fetch both again"
         )
     unexpected = [
@@ -78,13 +78,13 @@ def _parted(lm: Any, keys: Iterable[str]) -> tuple[list[str], list[str]]:
     other: list[str] = []
     for key in keys:
         *path, _leaf = key.split(".")
-        known = 0
-        while known < len(path) and _has(lm, path[: known + 1]):
-            known += 1
+        matched = 0
+        while matched < len(path) and _has(lm, path[: matched + 1]):
+            matched += 1
         # a module of its own with modules of its own, beside what is known
-        foreign = len(path) - known >= 2 or (known == 0 and len(path) > 0)
-        own = key.startswith(blocks) and not key.startswith(ahead)
-        (inside if own or (not foreign and not key.startswith(ahead)) else other).append(key)
+        foreign = len(path) - matched >= 2 or (matched == 0 and len(path) > 0)
+        in_blocks = key.startswith(blocks) and not key.startswith(ahead)
+        (inside if in_blocks or (not foreign and not key.startswith(ahead)) else other).append(key)
     return inside, other
 
 
@@ -131,8 +131,8 @@ def _matters(tensor: Tensor) -> bool:
     return not (square and torch.equal(tensor, torch.ones_like(tensor).tril()))
 
 
-def _more(found: list[Any]) -> str:
-    return f" and {len(found) - 1} more" if len(found) > 1 else ""
+def _more(keys: list[Any]) -> str:
+    return f" and {len(keys) - 1} more" if len(keys) > 1 else ""
 
 
 def _shape(shape: Iterable[int]) -> str:
