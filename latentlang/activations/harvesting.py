@@ -121,7 +121,7 @@ def harvest(
     reader = model.reader(
         layers=numbers, sites=names, pools=kept, logits=False, share_prefix=share_prefix, batch_tokens=batch_tokens,
         normed_last=normed_last,
-        finite=False,  # `_check_finite` looks at what is stored, while the next batch runs
+        finite=False,  # `_check_finite` checks what is stored, while the next batch runs
     )  # fmt: skip
     layout = Layout(names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model)
     folder = prepare_folder(out)
@@ -147,9 +147,9 @@ def harvest(
             noted: dict[str, Any] = {"layers": list(numbers), "pools": list(kept), "sites": list(names)}
             if normed_last:
                 noted["normed_last"] = True
-            # last, as the model's notes are complete only when it has been looked at
-            made = replace(provenance, settings={**provenance.settings, **noted, **model.noted})
-            manifest = begin(folder, planned, tokens.tables(), made)
+            # last, as the model's notes are complete only when it has been prepared
+            completed = replace(provenance, settings={**provenance.settings, **noted, **model.noted})
+            manifest = begin(folder, planned, tokens.tables(), completed)
         _fill(folder, manifest, tokens, reader, progress)
     return open_store(folder)
 
@@ -169,15 +169,15 @@ def _prompts(
     if isinstance(prompts, str) and prompts in TASKS:
         prompts = as_task(prompts)
     if isinstance(prompts, Task):
-        asked = (
+        codes = (
             prompts.languages if languages is None else [entry.code for entry in find_languages(languages)]
         )
         given: Sequence[PromptLike] = [
-            prompt for code in asked for prompt in prompts.prompts(code, items=items, shots=shots, seed=seed)
+            prompt for code in codes for prompt in prompts.prompts(code, items=items, shots=shots, seed=seed)
         ]
         name = prompts.name
         settings = {
-            **settings_for(prompts, asked),
+            **settings_for(prompts, codes),
             "shots": prompts.default_shots if shots is None else shots,
             "items": items,
         }
@@ -187,10 +187,10 @@ def _prompts(
                 "languages, items and shots choose among a task's prompts; prompts of your own are all harvested"
             )
         given, name, settings = prompts, "prompts of the user's own", {}
-        asked = tuple(dict.fromkeys(p.language for p in prompts if isinstance(p, Prompt) and p.language))
+        codes = tuple(dict.fromkeys(p.language for p in prompts if isinstance(p, Prompt) and p.language))
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task=str(noted.pop("task", name)),
-        languages=tuple(asked), seed=seed, settings={**settings, **noted},
+        languages=tuple(codes), seed=seed, settings={**settings, **noted},
     )  # fmt: skip
     return given, provenance
 
@@ -205,28 +205,28 @@ def _resumed(folder: Path, planned: Manifest, tokens: PromptTokens, *, allowed: 
         raise InputError(
             f"{str(folder)!r} holds a store already; choose another folder, or leave out resume=False"
         )
-    there = read_manifest(folder)
-    if fault := prompts_fault(folder, there):
+    manifest = read_manifest(folder)
+    if fault := prompts_fault(folder, manifest):
         raise InputError(f"the store {str(folder)!r} is damaged: {fault}; begin again in another folder")
-    found = differences(there, planned)
-    if there.prompts["content"] != planned.prompts["content"]:
-        found.append(_prompts_difference(folder, tokens))
-    if found:
+    problems = differences(manifest, planned)
+    if manifest.prompts["content"] != planned.prompts["content"]:
+        problems.append(_prompts_difference(folder, tokens))
+    if problems:
         raise InputError(
-            f"the store {str(folder)!r} is of something else: {'; '.join(found)}. Give what it was begun with, or "
+            f"the store {str(folder)!r} is of something else: {'; '.join(problems)}. Give what it was begun with, or "
             "another folder"
         )
-    return there
+    return manifest
 
 
 def _prompts_difference(folder: Path, tokens: PromptTokens) -> str:
-    there = read_prompts(folder / PROMPTS)
-    if len(there) != len(tokens):
-        return f"it has {len(there)} prompts, not {len(tokens)}"
-    rows = zip(*(there[name] for name in TEXTS), strict=True)
-    for place, texts in enumerate(rows):
-        if tuple(texts) != tokens.texts(place):
-            return f"its prompts are others, from row {place} on: {tokens.name(place)} is not what is there"
+    stored = read_prompts(folder / PROMPTS)
+    if len(stored) != len(tokens):
+        return f"it has {len(stored)} prompts, not {len(tokens)}"
+    rows = zip(*(stored[name] for name in TEXTS), strict=True)
+    for row, texts in enumerate(rows):
+        if tuple(texts) != tokens.texts(row):
+            return f"its prompts are others, from row {row} on: {tokens.name(row)} is not what is there"
     return "its prompts have the same texts but other tokens (another tokenizer)"
 
 
@@ -311,7 +311,7 @@ def _check_finite(piece: Piece, layout: Layout, name: Callable[[int], str]) -> N
     if bool(torch.isfinite(low)) and bool(torch.isfinite(high)):
         return
     broken = ~torch.isfinite(piece.values).all(-1)
-    row, slot = (int(place) for place in broken.nonzero()[0])
+    row, slot = (int(index) for index in broken.nonzero()[0])
     site, layer, pool = layout.names[slot].split(".")
     kind = "NaN" if bool(piece.values[row, slot].isnan().any()) else "infinite"
     others = int(broken.any(1).sum()) - 1

@@ -186,8 +186,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     with reading(path):
-        there = path.exists()
-    if not there:
+        present = path.exists()
+    if not present:
         raise InputError(
             f"{str(folder)!r} holds no activation store (there is no {MANIFEST} in it); make one with "
             "`latentlang harvest --out`"
@@ -222,9 +222,9 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _fault(found: _Manifest, folder: Path) -> str | None:
+def _fault(manifest: _Manifest, folder: Path) -> str | None:
     """What in a manifest cannot be, before anything is made of its numbers; None where nothing is wrong."""
-    layout, rows = found.layout, found.prompts.rows
+    layout, rows = manifest.layout, manifest.prompts.rows
     for kind, names in (("sites", layout.sites), ("layers", layout.layers), ("pools", layout.pools)):
         if len(set(names)) < len(names):
             return f"layout.{kind} names one twice"
@@ -234,49 +234,51 @@ def _fault(found: _Manifest, folder: Path) -> str | None:
     slots = len(layout.sites) * len(layout.layers) * len(layout.pools)
     if slots > _MOST_SLOTS:
         return f"it speaks of {slots:,} layers and pools, more than any model has"
-    if len(found.shards) != -(-rows // found.shard_rows):
-        return f"{len(found.shards):,} shards of {found.shard_rows:,} prompts cannot hold {rows:,} prompts"
+    if len(manifest.shards) != -(-rows // manifest.shard_rows):
+        return (
+            f"{len(manifest.shards):,} shards of {manifest.shard_rows:,} prompts cannot hold {rows:,} prompts"
+        )
     row_bytes = slots * layout.d_model * DTYPES[layout.dtype].itemsize
-    for number, shard in enumerate(found.shards):
+    for number, shard in enumerate(manifest.shards):
         # Names come from a file that anyone may have written: none may lead out of the folder, or steer a terminal.
         if shard.file != shard_name(number):
             return f"the file of shard {number} is called {shown(shard.file)}, not {shard_name(number)!r}"
-        if shard.rows != min(found.shard_rows, rows - number * found.shard_rows):
+        if shard.rows != min(manifest.shard_rows, rows - number * manifest.shard_rows):
             return f"shard {number} has {shard.rows:,} prompts, which do not add up to {rows:,}"
         if shard.rows * row_bytes > shard.bytes:
             return (
                 f"shard {number} cannot hold {shard.rows:,} prompts of {row_bytes:,} bytes in {shard.bytes:,}"
             )
-    whole = next((shard for shard in found.shards if shard.sha256 is not None), None)
+    whole = next((shard for shard in manifest.shards if shard.sha256 is not None), None)
     if whole is None:
         return None
     try:
-        there = (folder / whole.file).stat().st_size
+        size = (folder / whole.file).stat().st_size
     except OSError:
-        return None  # told by `quick_faults`, with what to do
-    if there < whole.rows * row_bytes:
-        return f"{whole.file} has {there:,} bytes and cannot hold {whole.rows:,} prompts of {row_bytes:,}"
+        return None  # reported by `quick_faults`, with what to do
+    if size < whole.rows * row_bytes:
+        return f"{whole.file} has {size:,} bytes and cannot hold {whole.rows:,} prompts of {row_bytes:,}"
     return None
 
 
-def differences(there: Manifest, planned: Manifest) -> list[str]:
+def differences(stored: Manifest, planned: Manifest) -> list[str]:
     """What a store holds that a run would not add to it, in words; prompts aside, of which only the hash is known."""
-    found = []
+    problems = []
     for old, new in (
-        ({f"model {key}": value for key, value in side.model.items()} for side in (there, planned)),
-        (asdict(there.layout), asdict(planned.layout)),
-        ({"prompts per shard": there.shard_rows}, {"prompts per shard": planned.shard_rows}),
-        (there.run, planned.run),
+        ({f"model {key}": value for key, value in side.model.items()} for side in (stored, planned)),
+        (asdict(stored.layout), asdict(planned.layout)),
+        ({"prompts per shard": stored.shard_rows}, {"prompts per shard": planned.shard_rows}),
+        (stored.run, planned.run),
     ):
         for key in dict.fromkeys([*old, *new]):
             was, now = old.get(key), new.get(key)
             if _line(was) == _line(now):
                 continue
             if key == "model weights":
-                found.append("the model has other weights")
+                problems.append("the model has other weights")
             else:
-                found.append(f"{key.replace('_', ' ')} {_shown(was)} there, {_shown(now)} here")
-    return found
+                problems.append(f"{key.replace('_', ' ')} {_shown(was)} there, {_shown(now)} here")
+    return problems
 
 
 def _shown(value: Any) -> str:

@@ -52,55 +52,55 @@ class PromptTokens:
         }
         content = ContentHash()
         for first in range(0, len(prompts), _CHUNK):
-            chunk = [self._prompt(place) for place in range(first, min(first + _CHUNK, len(prompts)))]
-            found = model.tokenize(chunk)
-            reader.prepare(found)
-            for place, tokens in enumerate(found, start=first):
+            chunk = [self._prompt(row) for row in range(first, min(first + _CHUNK, len(prompts)))]
+            tokenized = model.tokenize(chunk)
+            reader.prepare(tokenized)
+            for row, tokens in enumerate(tokenized, start=first):
                 start, stop = tokens.question or (_UNKNOWN, _UNKNOWN)
                 few_shot = _UNKNOWN if tokens.few_shot_tokens is None else tokens.few_shot_tokens
                 for values, value in zip(
                     self._spans.values(), (start, stop, few_shot, tokens.has_bos), strict=True
                 ):
                     values.append(int(value))
-                own = array("i", tokens.ids)
-                self._ids.extend(own)
+                token_ids = array("i", tokens.ids)
+                self._ids.extend(token_ids)
                 self._ends.append(len(self._ids))
-                content.add(self.texts(place), own.tobytes())
+                content.add(self.texts(row), token_ids.tobytes())
         self.content = content.hexdigest()
 
     def __len__(self) -> int:
         return len(self._prompts)
 
-    def _prompt(self, place: int) -> PromptLike:
+    def _prompt(self, row: int) -> PromptLike:
         """A prompt as it is tokenized; a text is all question."""
-        prompt = self._prompts[place]
-        return Prompt(str(place), "", "", "", prompt, "") if isinstance(prompt, str) else prompt
+        prompt = self._prompts[row]
+        return Prompt(str(row), "", "", "", prompt, "") if isinstance(prompt, str) else prompt
 
-    def texts(self, place: int) -> tuple[str, ...]:
+    def texts(self, row: int) -> tuple[str, ...]:
         """What a prompt's row says in `TEXTS`; token ids are shown as the text they stand for."""
-        prompt = self._prompt(place)
+        prompt = self._prompt(row)
         if isinstance(prompt, Prompt):
             return tuple(str(getattr(prompt, name)) for name in TEXTS)
-        ids = list(self._own(place))
+        ids = list(self._ids_of(row))
         text = "" if self._tokenizer is None else self._tokenizer.decode(ids, skip_special_tokens=True)
-        return (str(place), "", "", "", text, "")
+        return (str(row), "", "", "", text, "")
 
-    def name(self, place: int) -> str:
+    def name(self, row: int) -> str:
         """How a prompt is called in an error."""
-        return name_of(self._prompt(place), place)
+        return name_of(self._prompt(row), row)
 
     def rows(self, start: int, stop: int) -> list[TokenizedPrompt]:
         """Some prompts, ready to run."""
-        found = []
-        for place in range(start, stop):
-            first, last, few_shot, bos = (values[place] for values in self._spans.values())
-            found.append(
+        tokenized = []
+        for row in range(start, stop):
+            first, last, few_shot, bos = (values[row] for values in self._spans.values())
+            tokenized.append(
                 TokenizedPrompt(
-                    list(self._own(place)), self.name(place), (first, last) if first >= 0 else None,
+                    list(self._ids_of(row)), self.name(row), (first, last) if first >= 0 else None,
                     few_shot if few_shot >= 0 else None, bool(bos),
                 )
             )  # fmt: skip
-        return found
+        return tokenized
 
     def tables(self) -> Iterator[pd.DataFrame]:
         """The prompts' table, some rows at a time."""
@@ -110,25 +110,23 @@ class PromptTokens:
         spans = {name: np.asarray(values, dtype=np.int64) for name, values in self._spans.items()}
         lengths = {
             "tokens": np.diff(ends),
-            "few_shot_tokens": _known(spans["few_shot"], spans["few_shot"]),
-            "question_tokens": _known(spans["stop"] - spans["start"], spans["start"]),
+            "few_shot_tokens": _or_nan(spans["few_shot"], spans["few_shot"]),
+            "question_tokens": _or_nan(spans["stop"] - spans["start"], spans["start"]),
             "has_bos": spans["bos"].astype(bool),
         }
         for start in range(0, len(self), _CHUNK):
             stop = min(start + _CHUNK, len(self))
             columns: dict[str, Any] = dict(
-                zip(
-                    TEXTS, zip(*(self.texts(place) for place in range(start, stop)), strict=True), strict=True
-                )
+                zip(TEXTS, zip(*(self.texts(row) for row in range(start, stop)), strict=True), strict=True)
             )
             columns |= {name: values[start:stop] for name, values in lengths.items()}
             yield pd.DataFrame(columns)
 
-    def _own(self, place: int) -> array[int]:
-        return self._ids[self._ends[place] : self._ends[place + 1]]
+    def _ids_of(self, row: int) -> array[int]:
+        return self._ids[self._ends[row] : self._ends[row + 1]]
 
 
-def _known(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+def _or_nan(values: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Whole numbers; with NaN for those that are not known, where there are any."""
     unknown = where == _UNKNOWN
     return np.where(unknown, np.nan, values) if unknown.any() else values

@@ -76,10 +76,10 @@ def _divided(frame: pd.DataFrame) -> pd.DataFrame:
             raise InputError(
                 f"the text {text[-60:]!r} does not end in its question and cue, {question + cue!r}"
             )
-        known = question or "few_shot" in frame.columns
+        divided = question or "few_shot" in frame.columns
         before = text[: len(text) - len(question + cue)]
-        blocks.append(before if known else "")
-        questions.append(question if known else before)
+        blocks.append(before if divided else "")
+        questions.append(question if divided else before)
     return frame.assign(few_shot=blocks, question=questions)
 
 

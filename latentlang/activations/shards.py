@@ -135,7 +135,7 @@ def map_rows(
     return torch.frombuffer(mapped, dtype=dtype, count=rows * d_model, offset=before).view(rows, d_model)
 
 
-def _in_memory(handle: int, *places: int) -> bool:
+def _in_memory(handle: int, *offsets: int) -> bool:
     """Whether bytes of a file can be had without the disk, as far as the system tells (Linux does).
 
     Asking the system to read ahead what it has takes longer than using it.
@@ -143,7 +143,7 @@ def _in_memory(handle: int, *places: int) -> bool:
     if not hasattr(os, "RWF_NOWAIT") or not hasattr(mmap, "MADV_WILLNEED"):
         return True
     try:
-        return all(os.preadv(handle, [bytearray(1)], place, os.RWF_NOWAIT) for place in places)
+        return all(os.preadv(handle, [bytearray(1)], offset, os.RWF_NOWAIT) for offset in offsets)
     except BlockingIOError:
         return False
     except OSError:  # a file system that cannot tell, most likely one that has no disk

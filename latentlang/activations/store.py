@@ -107,16 +107,16 @@ class ActivationStore:
 
     def describe(self) -> str:
         """What it holds: prompts, languages, layers, pools, and of which model."""
-        made = self.provenance
-        adapter = f" with the adapter {made.adapter}" if made.adapter else ""
-        prompts = f"{counted(len(self), 'prompt')} in {counted(len(made.languages), 'language')}"
+        provenance = self.provenance
+        adapter = f" with the adapter {provenance.adapter}" if provenance.adapter else ""
+        prompts = f"{counted(len(self), 'prompt')} in {counted(len(provenance.languages), 'language')}"
         layers = f"{'layer' if len(self.layers) == 1 else 'layers'} {ranges(self.layers)}"
         sites, pools = (
             f"{counted(len(names), noun)} ({', '.join(names)})"
             for names, noun in ((self.sites, "site"), (self.pools, "pool"))
         )
         return (
-            f"{prompts}, read by {made.model}{adapter}: {layers}, {sites}, {pools}; vectors of "
+            f"{prompts}, read by {provenance.model}{adapter}: {layers}, {sites}, {pools}; vectors of "
             f"{self.d_model} numbers in {self.manifest.layout.dtype}."
         )
 
@@ -252,12 +252,12 @@ class LayerView:
             ValueError: no copy is wanted, and none can be done without.
         """
         rows = self.tensor()
-        found = rows.float().numpy() if rows.dtype == torch.bfloat16 else rows.numpy()
-        wanted = found.dtype if dtype is None else np.dtype(dtype)
-        copied = len(self._starts) > 1 or rows.dtype == torch.bfloat16 or wanted != found.dtype
+        array = rows.float().numpy() if rows.dtype == torch.bfloat16 else rows.numpy()
+        target = array.dtype if dtype is None else np.dtype(dtype)
+        copied = len(self._starts) > 1 or rows.dtype == torch.bfloat16 or target != array.dtype
         if copy is False and copied:
             raise ValueError("these rows lie in several files, or in another dtype: an array needs a copy")
-        return found.astype(wanted, copy=bool(copy) and not copied)
+        return array.astype(target, copy=bool(copy) and not copied)
 
     def __getitem__(self, rows: int | slice | Sequence[int] | Sequence[bool] | np.ndarray | Tensor) -> Tensor:
         """Some rows, in the order asked for: ``[d_model]`` for a number, else ``[rows, d_model]``.
@@ -285,12 +285,12 @@ class LayerView:
             bad = index[(index < -count) | (index >= count)][0]
             raise MissingRowError(f"there is no row {int(bad)}; the store has {count} prompts")
         index = index % count
-        found = torch.empty(len(index), self.store.d_model, dtype=self.dtype)
+        vectors = torch.empty(len(index), self.store.d_model, dtype=self.dtype)
         shard_of = torch.bucketize(index, torch.tensor(self._starts), right=True) - 1
         for number in shard_of.unique().tolist():
             here = shard_of == number
-            found[here] = self._shard(number)[index[here] - self._starts[number]]
-        return found
+            vectors[here] = self._shard(number)[index[here] - self._starts[number]]
+        return vectors
 
     def _shard(self, number: int, *, soon: bool = False) -> Tensor:
         manifest = self.store.manifest
@@ -360,8 +360,8 @@ def export(
     kind = format or target.suffix.removeprefix(".")
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS, hint="give format=, or a file name that ends in one of them")
-    asked, named = store.layers if layers is None else layers, store.pools if pools is None else pools
-    numbers = tuple(dict.fromkeys([int(asked)] if isinstance(asked, int | np.integer) else asked))
+    given, named = store.layers if layers is None else layers, store.pools if pools is None else pools
+    numbers = tuple(dict.fromkeys([int(given)] if isinstance(given, int | np.integer) else given))
     names = tuple(dict.fromkeys([named] if isinstance(named, str) else named))
     if not numbers or not names:
         raise InputError("nothing to export: give at least one layer and one pool")

@@ -48,10 +48,10 @@ def is_there(folder: Path, shard: Shard) -> bool:
 def prompts_fault(folder: Path, manifest: Manifest) -> str | None:
     """What is wrong with the prompts' table; None where nothing is."""
     try:
-        found = file_sha256(folder / PROMPTS)
+        digest = file_sha256(folder / PROMPTS)
     except InputError as error:
         return str(error)
-    return None if found == manifest.prompts["sha256"] else f"{PROMPTS} is not the table that was written"
+    return None if digest == manifest.prompts["sha256"] else f"{PROMPTS} is not the table that was written"
 
 
 def _size_fault(folder: Path, shard: Shard) -> str | None:

@@ -68,12 +68,12 @@ def check_empty(folder: Path) -> None:
     Raises:
         InputError: it does.
     """
-    found = sorted(
+    names = sorted(
         entry.name for entry in folder.iterdir() if entry.name != LOCK and not is_temporary(entry.name)
     )
-    if found and not (set(found) <= {METADATA, PROMPTS} and _was_begun(folder)):
+    if names and not (set(names) <= {METADATA, PROMPTS} and _was_begun(folder)):
         raise InputError(
-            f"the folder {str(folder)!r} holds no store and is not empty ({found[0]}); choose another one"
+            f"the folder {str(folder)!r} holds no store and is not empty ({names[0]}); choose another one"
         )
 
 
@@ -136,7 +136,7 @@ def write_shard(path: Path, layout: Layout, rows: int, parts: Iterable[Tensor]) 
 def _begin_to_flush(stream: BinaryIO, written: int) -> None:
     """Let the disk begin on what was just written while more is, so that the flush at the end waits for little.
 
-    Linux begins to write out what it is told will not be read again; it keeps it in memory until that is done.
+    Linux begins to write out what is marked as not to be read again; it keeps it in memory until that is done.
     """
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(stream.fileno(), stream.tell() - written, written, os.POSIX_FADV_DONTNEED)
@@ -168,7 +168,7 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
     Args:
         folder: the store's folder.
         manifest: what is there already.
-        check: looks at each piece before it is stored, and raises what is wrong with it.
+        check: called with each piece before it is stored; raises where something is wrong with it.
         backlog_bytes: pieces that wait may take this much; then `put` waits.
     """
 
@@ -292,11 +292,11 @@ def write_store(
     content = ContentHash()
     for texts in zip(*(table[name] for name in TEXTS), strict=True):
         content.add(texts)
-    made = provenance or Provenance(
+    origin = provenance or Provenance(
         model="unknown", task="unknown", languages=tuple(dict.fromkeys(table["language"]))
     )
     planned = Manifest(
-        model={"name": made.model, "revision": made.revision, "adapter": made.adapter},
+        model={"name": origin.model, "revision": origin.revision, "adapter": origin.adapter},
         prompts={"rows": len(table), "content": content.hexdigest()},
         layout=layout,
         shard_rows=shard_rows or rows_per_shard(layout, None),
@@ -304,7 +304,7 @@ def write_store(
     path = prepare_folder(folder)
     with FolderLock(path):
         check_empty(path)
-        manifest = begin(path, planned, [table], made)
+        manifest = begin(path, planned, [table], origin)
         start = 0
         for number, shard in enumerate(manifest.shards):
             stop = start + shard.rows
