@@ -91,7 +91,7 @@ def answer_paths(
 
     Raises:
         InputError: an empty answer, or not one list of answers per prompt.
-        ModelError: the tokenizer's bytes cannot be told (see `token_bytes`).
+        ModelError: the tokenizer's bytes cannot be determined (see `token_bytes`).
     """
     if isinstance(answers, str) or len(answers) != len(prompts):
         raise InputError(f"{len(prompts)} prompts need as many lists of answers, not {len(answers)}")
@@ -100,10 +100,10 @@ def answer_paths(
     spelling = _Spelling(table, frozenset() if end is None else frozenset([end]))
     texts: dict[str, None] = {}
     continued: list[list[list[str]]] = []
-    for text, own in zip(map(str, prompts), answers, strict=True):
+    for text, per_answer in zip(map(str, prompts), answers, strict=True):
         starts = ("", " ") if takes_space(text) else ("",)
         written = []
-        for wordings in own:
+        for wordings in per_answer:
             words = dict.fromkeys((wordings,) if isinstance(wordings, str) else wordings)
             for word in words:
                 table.answer_bytes(word)  # refuses an empty one
@@ -135,13 +135,13 @@ def answer_paths(
 def _longer(table: TokenBytes, written: Sequence[Sequence[str]]) -> dict[str, tuple[bytes, ...]]:
     """What makes another answer of each, by its text; empty where no answer is the beginning of another one's."""
     spelled = [{ending: table.answer_bytes(ending) for ending in variants} for variants in written]
-    found: dict[str, tuple[bytes, ...]] = {}
-    for place, own in enumerate(spelled):
-        others = {text for at, variants in enumerate(spelled) if at != place for text in variants.values()}
-        for ending, text in own.items():
+    longer: dict[str, tuple[bytes, ...]] = {}
+    for index, endings in enumerate(spelled):
+        others = {text for at, variants in enumerate(spelled) if at != index for text in variants.values()}
+        for ending, text in endings.items():
             rests = {other[len(text) :] for other in others if other.startswith(text)} - {b""}
-            found[ending] = (*found.get(ending, ()), *sorted(rests))
-    return found if any(found.values()) else {}
+            longer[ending] = (*longer.get(ending, ()), *sorted(rests))
+    return longer if any(longer.values()) else {}
 
 
 def _distinct(paths: Iterable[AnswerPath | None]) -> tuple[AnswerPath, ...]:
@@ -208,10 +208,10 @@ class _Spelling:
         at = 0
         while at < len(written):
             for stop in range(len(written), at, -1):
-                found = self.table.exactly(written[at:stop])
-                if len(found):
+                ids = self.table.exactly(written[at:stop])
+                if len(ids):
                     # Of ``<0x61>`` and ``a`` the later is the one that texts are made of.
-                    tokens.append(int(found[-1]))
+                    tokens.append(int(ids[-1]))
                     at = stop
                     break
             else:
@@ -236,6 +236,6 @@ class _Spelling:
     def _beginning(self, last: bytes) -> Tokens:
         """Tokens that begin with these bytes."""
         if last not in self._ends:
-            found = self.table.beginning(last).tolist()
-            self._ends[last] = tuple(i for i in found if (self.table.bytes[i] or b"").startswith(last))
+            ids = self.table.beginning(last).tolist()
+            self._ends[last] = tuple(i for i in ids if (self.table.bytes[i] or b"").startswith(last))
         return self._ends[last]

@@ -91,7 +91,7 @@ def select_tokens(
     - ``drop``: all its tokens; unreadable when the set meets the pivot's set of the same label.
     - ``shared``: as ``exclusive``, with the others as `TokenSelection.shared`; always readable.
     - ``sequence``: no tokens; unreadable when an answer is also an answer of the pivot to the same label. An
-      answer that begins the pivot's (``positiv``, ``positive``) is told from it only by what closes the
+      answer that begins the pivot's (``positiv``, ``positive``) differs from it only by what closes the
       answer.
 
     Args:
@@ -113,8 +113,8 @@ def select_tokens(
     for code in case.against or ():
         sets.labels(code)  # refuses a language without sets: its tokens would silently count as nobody's
     ids, shared, reason = _RULES[policy](case)
-    found = TokenSelection(language, label, policy, ids, shared, reason)
-    return found if found.usable else replace(found, ids=_NONE)
+    selection = TokenSelection(language, label, policy, ids, shared, reason)
+    return selection if selection.usable else replace(selection, ids=_NONE)
 
 
 def _codes(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -126,20 +126,20 @@ class _Case:
     """What a policy decides on: one language's set for a label, and what it is settled against."""
 
     sets: AnswerSets
-    own: AnswerSet
+    answer_set: AnswerSet
     against: tuple[str, ...] | None
     pivots: tuple[str, ...]
 
     def split(self) -> tuple[Ids, Ids]:
         """The tokens that are the language's own, and those that another one shares."""
         if self.against is None:
-            return self.own.exclusive, self.own.shared
-        group = self.own.label if self.sets.scope == "same" else None
-        others = [code for code in self.against if code != self.own.language]
+            return self.answer_set.exclusive, self.answer_set.shared
+        group = self.answer_set.label if self.sets.scope == "same" else None
+        others = [code for code in self.against if code != self.answer_set.language]
         held = np.isin(
-            self.own.ids, np.concatenate([_NONE, *(self.sets.union(code, group) for code in others)])
+            self.answer_set.ids, np.concatenate([_NONE, *(self.sets.union(code, group) for code in others)])
         )
-        return self.own.ids[~held], self.own.ids[held]
+        return self.answer_set.ids[~held], self.answer_set.ids[held]
 
     def rivals(self) -> list[AnswerSet]:
         """The pivots' sets of the same label.
@@ -149,7 +149,7 @@ class _Case:
         """
         for code in self.pivots:
             self.sets.labels(code)
-        keys = [(code, self.own.label) for code in self.pivots if code != self.own.language]
+        keys = [(code, self.answer_set.label) for code in self.pivots if code != self.answer_set.language]
         return [self.sets[key] for key in keys if key in self.sets]
 
 
@@ -160,7 +160,7 @@ def _exclusive(case: _Case) -> _Settled:
     ids, _ = case.split()
     if not len(ids):
         return ids, _NONE, Reason("all-shared")
-    if np.isin(ids, case.own.running_on, assume_unique=True).all():
+    if np.isin(ids, case.answer_set.running_on, assume_unique=True).all():
         return ids, _NONE, Reason("longer-words", (case.sets.table.render(int(ids[0])),))
     return ids, _NONE, None
 
@@ -171,26 +171,26 @@ def _shared(case: _Case) -> _Settled:
 
 def _drop(case: _Case) -> _Settled:
     for rival in case.rivals():
-        common = np.intersect1d(case.own.ids, rival.ids, assume_unique=True)
+        common = np.intersect1d(case.answer_set.ids, rival.ids, assume_unique=True)
         if len(common):
             shown = dict.fromkeys(case.sets.table.render(token) for token in common.tolist())
-            return case.own.ids, _NONE, Reason("meets", tuple(shown)[:_MOST_SHOWN], rival.language)
-    return case.own.ids, _NONE, None
+            return case.answer_set.ids, _NONE, Reason("meets", tuple(shown)[:_MOST_SHOWN], rival.language)
+    return case.answer_set.ids, _NONE, None
 
 
 def _sequence(case: _Case) -> _Settled:
     written = case.sets.table.answer_bytes
     pairs = [
-        (own, theirs, rival.language, written(own), written(theirs))
+        (ours, theirs, rival.language, written(ours), written(theirs))
         for rival in case.rivals()
-        for own, theirs in product(case.own.answers, rival.answers)
+        for ours, theirs in product(case.answer_set.answers, rival.answers)
     ]
-    for own, _theirs, code, a, b in pairs:
+    for ours, _theirs, code, a, b in pairs:
         if a == b:
-            return _NONE, _NONE, Reason("same-answer", (own,), code)
-    for own, theirs, code, a, b in pairs:
+            return _NONE, _NONE, Reason("same-answer", (ours,), code)
+    for ours, theirs, code, a, b in pairs:
         if a.startswith(b) or b.startswith(a):
-            return _NONE, _NONE, Reason("nested-answer", (own, theirs), code)
+            return _NONE, _NONE, Reason("nested-answer", (ours, theirs), code)
     return _NONE, _NONE, None
 
 

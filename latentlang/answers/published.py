@@ -74,11 +74,11 @@ def _published(tokenizer: Any, vocabulary: Mapping[str, int], word: str, branch:
     if not word:
         raise InputError("the reference paper's set needs a word, not an empty string")
     prefixes = [word[:length] for length in range(1, len(word) + 1)]
-    found = {vocabulary[text] for prefix in prefixes for text in (prefix, "▁" + prefix) if text in vocabulary}
+    ids = {vocabulary[text] for prefix in prefixes for text in (prefix, "▁" + prefix) if text in vocabulary}
     first_byte = word.encode("utf-8", "replace")[0]
     if first_byte >= 0x80:  # the code asks whether Python shows the byte as an escape
-        found |= {vocabulary[name] for name in (f"<0x{first_byte:02X}>",) if name in vocabulary}
+        ids |= {vocabulary[name] for name in (f"<0x{first_byte:02X}>",) if name in vocabulary}
     if branch == "byte-level":
         # Qwen adds no BOS; where another tokenizer does, it begins no answer.
-        found |= {tokenizer.encode(prefix, add_special_tokens=False)[0] for prefix in prefixes}
-    return np.array(sorted(found), dtype=np.int64)
+        ids |= {tokenizer.encode(prefix, add_special_tokens=False)[0] for prefix in prefixes}
+    return np.array(sorted(ids), dtype=np.int64)

@@ -85,13 +85,13 @@ class AnswerSets:
     _sets: Mapping[tuple[str, str], AnswerSet]
 
     def __getitem__(self, key: tuple[str, str]) -> AnswerSet:
-        found = self._sets.get(key)
-        if found is None:
+        answer_set = self._sets.get(key)
+        if answer_set is None:
             language, label = key
             if language not in self.languages:
                 raise unknown("answer language", language, self.languages)
             raise unknown(f"{language} label", label, self.labels(language))
-        return found
+        return answer_set
 
     def __contains__(self, key: object) -> bool:
         return key in self._sets
@@ -131,17 +131,17 @@ class AnswerSets:
     def union(self, language: str, label: str | None = None) -> Ids:
         """Sorted ids that can begin any answer of a language, or its answers to one label (if it has it)."""
         labels = self.labels(language) if label is None else (label,)
-        found = [self._sets[language, name].ids for name in labels if (language, name) in self._sets]
-        ids: Ids = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+        parts = [self._sets[language, name].ids for name in labels if (language, name) in self._sets]
+        ids: Ids = np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
         return ids
 
     def twins(self, language: str, label: str) -> tuple[str, ...]:
         """Languages whose answers to the label are the very same strings: no reading can tell these apart."""
-        own = self._written(language, label)
+        written = self._written(language, label)
         return tuple(
             other
             for other in self.languages
-            if other != language and (other, label) in self._sets and self._written(other, label) == own
+            if other != language and (other, label) in self._sets and self._written(other, label) == written
         )
 
     def _written(self, language: str, label: str) -> frozenset[bytes]:
@@ -242,7 +242,7 @@ def _running_on(table: TokenBytes, ids: Ids, written: Sequence[bytes]) -> npt.ND
 
 
 def _runs_on(token: bytes, written: Sequence[bytes]) -> bool:
-    found = False
+    runs_on = False
     for answer in written:
         text = token[1:] if token.startswith(b" ") and not answer.startswith(b" ") else token
         if answer.startswith(text):
@@ -253,5 +253,5 @@ def _runs_on(token: bytes, written: Sequence[bytes]) -> bool:
             rest = text[len(answer) :].decode("utf-8", "ignore")
             if not (rest and unicodedata.category(rest[0])[0] in "LMN"):
                 return False
-            found = True
-    return found
+            runs_on = True
+    return runs_on

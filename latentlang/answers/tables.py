@@ -70,11 +70,11 @@ def overlap_table(sets: AnswerSets, *, share: bool = False, label: str | None = 
     import pandas as pd
 
     if label is not None:
-        known = {name for code in sets.languages for name in sets.labels(code)}
-        if label not in known:
+        labels = {name for code in sets.languages for name in sets.labels(code)}
+        if label not in labels:
             from latentlang.errors import unknown
 
-            raise unknown("label", label, known)
+            raise unknown("label", label, labels)
     unions = {code: sets.union(code, label) for code in sets.languages}
     held = np.zeros((len(unions), len(sets.table)), dtype=np.float32)
     for row, ids in enumerate(unions.values()):

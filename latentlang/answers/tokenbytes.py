@@ -106,13 +106,13 @@ class TokenBytes:
         if not answer:
             raise InputError("an empty answer is begun by every token; give at least one byte")
         index = self._index
-        found = [index.ids[slice(*self._extensions(answer))]]
+        parts = [index.ids[slice(*self._extensions(answer))]]
         for length in range(1, len(answer)):
             prefix = answer[:length]
             start = index.first.get(prefix)
             if start is not None:
-                found.append(index.ids[start : self._run_end(start)])
-        ids: Ids = np.sort(np.concatenate(found))
+                parts.append(index.ids[start : self._run_end(start)])
+        ids: Ids = np.sort(np.concatenate(parts))
         return ids
 
     def exactly(self, text: RawBytes) -> Ids:

@@ -36,7 +36,7 @@ def token_bytes(tokenizer: Any) -> TokenBytes:
     """Read what every token of a tokenizer writes; kept per tokenizer and read again when it has grown.
 
     Byte-level BPE (GPT-2, Llama 3, Qwen, BLOOM), SentencePiece with ``▁`` and byte tokens (Mistral, Llama
-    2, Gemma) and Unigram (XGLM, T5) are told apart by the tokenizer's decoder and pre-tokenizer; slow
+    2, Gemma) and Unigram (XGLM, T5) are distinguished by the tokenizer's decoder and pre-tokenizer; slow
     tokenizers by their vocabulary. The table is checked: for short texts in several scripts, the bytes of
     the tokens must give the text back (up to a leading space and one of `NORMALIZATIONS`).
 
@@ -200,8 +200,8 @@ def _added(tokenizer: Any) -> dict[int, tuple[str, bool]]:
 def _roles(tokenizer: Any) -> set[int]:
     """Ids of the tokens that have an office: they begin, end, fill up, mask."""
     names = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
-    found = (getattr(tokenizer, f"{name}_token_id", None) for name in names)
-    return {int(i) for i in found if i is not None}
+    ids = (getattr(tokenizer, f"{name}_token_id", None) for name in names)
+    return {int(i) for i in ids if i is not None}
 
 
 def _stands_for_nothing(token: str, family: str, added: bool) -> bool:
@@ -245,8 +245,8 @@ def _checked(tokenizer: Any, name: str, parts: _Parts, table: TokenBytes) -> Tok
         texts = [text.decode("utf-8", "ignore").strip() for text in longest]
         joined = {text: got for text in texts if text and (got := _join(tokenizer, table, text)) is not None}
     for normalization in NORMALIZATIONS:
-        wanted = {text: normalize(text, normalization).encode() for text in joined}
-        if all(got in (wanted[text], b" " + wanted[text]) for text, got in joined.items()):
+        expected = {text: normalize(text, normalization).encode() for text in joined}
+        if all(got in (expected[text], b" " + expected[text]) for text, got in joined.items()):
             spaced = any(got.startswith(b" ") for got in joined.values())
             return TokenBytes(table.bytes, table.family, normalization, spaced, table.names, len(joined))
     text, got = next(
