@@ -112,12 +112,12 @@ def read_text(
         InputError: there is no such file, it cannot be read, is larger than `most` bytes, or is not UTF-8.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, and /dev/zero has no end
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, and /dev/zero has no end
             raise error(f"{_named(path)} is no file; {then}")
-        if found.st_size > most:
+        if status.st_size > most:
             raise error(
-                f"{_named(path)} has {found.st_size:,} bytes, more than the {most:,} that are read; {then}"
+                f"{_named(path)} has {status.st_size:,} bytes, more than the {most:,} that are read; {then}"
             )
         return path.read_text(encoding="utf-8-sig")
     except OSError as found_error:
@@ -171,12 +171,12 @@ def read_json(
         InputError: it cannot be read, or `parse_json` refuses it.
     """
     text = read_text(path, most=most, then=then, error=error)
-    found = parse_json(text, path, finite=finite, then=then, error=error)
-    if kind is dict and not isinstance(found, dict):
+    content = parse_json(text, path, finite=finite, then=then, error=error)
+    if kind is dict and not isinstance(content, dict):
         raise damaged(
-            path, f"it holds {shown(found, most=60)}, no object with fields", then=then, error=error
+            path, f"it holds {shown(content, most=60)}, no object with fields", then=then, error=error
         )
-    return found
+    return content
 
 
 def parse_json(
@@ -210,18 +210,18 @@ def parse_json(
         return float(name)
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        content = dict(pairs)
+        if len(content) < len(pairs):
             for key, value in pairs:
-                if found[key] != value:
+                if content[key] != value:
                     raise refuse(f"it says {shown(key)} twice, and different things")
-        return found
+        return content
 
     try:
-        found = json.loads(text, parse_constant=constant, object_pairs_hook=unique)
+        content = json.loads(text, parse_constant=constant, object_pairs_hook=unique)
     except json.JSONDecodeError as problem:
-        place = f"{problem.msg} in line {problem.lineno}"
-        raise error(f"{_named(where)} is not JSON: {place}; {then}") from problem
+        problem_text = f"{problem.msg} in line {problem.lineno}"
+        raise error(f"{_named(where)} is not JSON: {problem_text}; {then}") from problem
     except RecursionError:
         raise refuse(f"it is nested too deeply, more than {MOST_DEPTH} levels") from None
     except UnicodeDecodeError as problem:
@@ -231,9 +231,9 @@ def parse_json(
             raise
         raise refuse("it holds a number of thousands of digits") from problem
     halves = isinstance(text, bytes) or _ESCAPED_SURROGATES.search(text) is not None
-    if (problem_found := _beyond(found, finite=finite, halves=halves)) is not None:
+    if (problem_found := _beyond(content, finite=finite, halves=halves)) is not None:
         raise refuse(*problem_found)
-    return found
+    return content
 
 
 def _beyond(value: Any, *, finite: bool, halves: bool) -> tuple[str, str] | None:
@@ -246,11 +246,11 @@ def _beyond(value: Any, *, finite: bool, halves: bool) -> tuple[str, str] | None
         inner: list[tuple[Any, tuple[Any, ...]]] = []
         for entry, path in level:
             if isinstance(entry, dict):
-                inner += [(own, (path, key)) for key, own in entry.items()]
+                inner += [(child, (path, key)) for key, child in entry.items()]
                 if halves:
                     inner += [(key, (path, key)) for key in entry]
             elif isinstance(entry, list):
-                inner += [(own, (path, place)) for place, own in enumerate(entry)]
+                inner += [(child, (path, index)) for index, child in enumerate(entry)]
             elif isinstance(entry, str):
                 if halves and _SURROGATES.search(entry):
                     return f"the text {shown(entry)} holds half of a character (a lone surrogate)", _at(path)
@@ -269,8 +269,8 @@ def _at(path: tuple[Any, ...]) -> str:
     """Where in a document: keys and places from the outside in."""
     parts: list[str] = []
     while path:
-        path, own = path
-        parts.append(f"item {own}" if isinstance(own, int) else shown(own, most=60))
+        path, key = path
+        parts.append(f"item {key}" if isinstance(key, int) else shown(key, most=60))
     return ", ".join(reversed(parts))
 
 
@@ -286,7 +286,7 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             raise _refused("aliases (*name) are not read; write the value out", mark)
@@ -296,26 +296,26 @@ class _Loader(yaml.SafeLoader):
         self.depth += 1
         if self.depth > MOST_DEPTH:
             raise _refused(f"it is nested too deeply, more than {MOST_DEPTH} levels", mark)
-        found: yaml.Node | None = super().compose_node(parent, index)
+        composed: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
-        return found
+        return composed
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        found: dict[Any, Any] = {}
+        mapping: dict[Any, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise _refused("a key must be a text", key.start_mark)
-            if key.value in found:
+            if key.value in mapping:
                 raise _refused(f"the key {shown(key.value)} is there twice", key.start_mark)
-            found[key.value] = self.construct_object(value, deep=deep)
-        return found
+            mapping[key.value] = self.construct_object(value, deep=deep)
+        return mapping
 
 
 def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
     if len(node.value) > _LONGEST_NUMBER:
         raise _refused(f"it holds a number of more than {_MOST_DIGITS} digits", node.start_mark)
-    found: int = loader.construct_yaml_int(node)
-    return found
+    number: int = loader.construct_yaml_int(node)
+    return number
 
 
 def _refused(problem: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
@@ -323,7 +323,7 @@ def _refused(problem: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _whole)
-# Dates would come out as objects that nothing here knows, and fail on the 45th of a month; ``<<`` needs aliases.
+# Dates would come out as objects that nothing here takes, and fail on the 45th of a month; ``<<`` needs aliases.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in kept if tag.rpartition(":")[2] not in ("timestamp", "merge")]
     for first, kept in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -358,11 +358,11 @@ def parse_yaml(
     loader = None
     try:
         loader = _Loader(text)
-        found = loader.get_single_data()
+        content = loader.get_single_data()
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
-        place = f" in line {mark.line + 1}" if mark is not None else ""
-        raise refuse(f"{printed(problem.problem or 'it cannot be parsed')}{place}") from problem
+        line = f" in line {mark.line + 1}" if mark is not None else ""
+        raise refuse(f"{printed(problem.problem or 'it cannot be parsed')}{line}") from problem
     except yaml.YAMLError as problem:
         raise refuse(printed(str(problem))) from problem
     except RecursionError:
@@ -373,9 +373,9 @@ def parse_yaml(
     finally:
         if loader is not None:
             loader.dispose()
-    if (beyond := _beyond(found, finite=True, halves=True)) is not None:
+    if (beyond := _beyond(content, finite=True, halves=True)) is not None:
         raise refuse(", at ".join(filter(None, beyond)))
-    return found
+    return content
 
 
 # Records
@@ -413,14 +413,14 @@ def checked(
 def said(problem: ValidationError, *, kind: Literal["file", "value"] = "file") -> str:
     """What pydantic found, in words: the first problem, its place, what stands there, and how many more there are."""
     first, *others = problem.errors(include_url=False, include_context=False)
-    place = ".".join(shown(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
+    location = ".".join(shown(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "missing":
-        return f"{place} is missing{more}"
+        return f"{location} is missing{more}"
     if first["type"] == "extra_forbidden":
-        return f"there is a field {place} that this version does not know{more}"
+        return f"there is a field {location} that this version does not know{more}"
     if first["type"] == "value_error":
-        return f"{place + ': ' if place else ''}{printed(reason)}{more}"
-    what = place or ("it" if kind == "value" else "its content")
+        return f"{location + ': ' if location else ''}{printed(reason)}{more}"
+    what = location or ("it" if kind == "value" else "its content")
     return f"{what} is {shown(first['input'], most=80)} and should be {printed(reason)}{more}"

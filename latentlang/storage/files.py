@@ -68,7 +68,7 @@ def replacing_name(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
-    """A new file beside `path`, removed when the block fails; what fails to write in the block is told."""
+    """A new file beside `path`, removed when the block fails; what fails to write in the block is an `InputError`."""
     temporary: Path | None = None
     try:
         temporary, handle = _create(path.parent)
@@ -76,7 +76,7 @@ def _temporary(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
             yield temporary, stream
     except BaseException as error:
         if temporary is not None:
-            with suppress(OSError):  # what went wrong first is what is told
+            with suppress(OSError):  # what went wrong first is what is raised
                 temporary.unlink(missing_ok=True)
         if isinstance(error, OSError | SafetensorError):
             raise write_error(path, error) from error

@@ -33,9 +33,9 @@ VALUES: Mapping[str, Mapping[str, str]] = {}
 WORDS: Mapping[str, Mapping[str, str]] = {"flag": {"block": "few_shot"}}
 
 
-def old_columns(needed: Iterable[str], there: Iterable[str]) -> dict[str, str]:
+def old_columns(needed: Iterable[str], present: Iterable[str]) -> dict[str, str]:
     """Which columns of a table stand for needed ones that it lacks: the name there to today's."""
-    names = set(there)
+    names = set(present)
     return {
         COLUMNS[name]: name
         for name in needed

@@ -47,7 +47,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def write_error(path: Path, error: Exception) -> InputError:
-    """What is told when a file cannot be written."""
+    """The error for a file that cannot be written."""
     reason = getattr(error, "strerror", None) or str(error)
     if is_full(error):
         return InputError(

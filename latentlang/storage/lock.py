@@ -18,7 +18,7 @@ from latentlang.storage.files import remove_leftovers
 LOCK = ".lock"
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 _CONTENT = re.compile(rb"latentlang (\d+)\n")
-_MOST = 64  # bytes of a lock file that are looked at
+_MOST = 64  # bytes of a lock file that are read
 # The folders that are locked, by device and inode, and the process and thread that locked them: the kernel's lock
 # belongs to an open file and does not say whether a second one is asked for by the holder of the first.
 _OURS: dict[tuple[int, int], tuple[int, int]] = {}
@@ -46,10 +46,10 @@ class FolderLock(AbstractContextManager["FolderLock"]):
     def __enter__(self) -> Self:
         me = os.getpid(), threading.get_ident()
         try:
-            found = self._path.parent.stat()
+            status = self._path.parent.stat()
         except OSError as error:
             raise self._refused(error.strerror or str(error)) from error
-        folder = found.st_dev, found.st_ino
+        folder = status.st_dev, status.st_ino
         if self._joins and _OURS.get(folder) == me:
             return self
         self._handle = self._locked()

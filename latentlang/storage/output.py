@@ -25,7 +25,7 @@ def check_vacant(folder: Path, kind: str | None, names: Iterable[str] = (TABLE,)
 
     Args:
         folder: where files are to be written; it need not exist.
-        kind: of the result that goes into it; None where only folders in it, or files that are told by their content,
+        kind: of the result that goes into it; None where only folders in it, or files that are recognised by their content,
             are written.
         names: files that will be written; a folder in the place of one is always refused.
 
@@ -36,16 +36,16 @@ def check_vacant(folder: Path, kind: str | None, names: Iterable[str] = (TABLE,)
         raise InputError(
             f"{str(folder)!r} holds an activation store, which this would spoil; choose another folder"
         )
-    there = kind_of(folder)
-    if there not in (None, "", kind):
+    present = kind_of(folder)
+    if present not in (None, "", kind):
         raise InputError(
-            f"{str(folder)!r} holds a result of another kind, {there!r}, which this would overwrite; choose another "
+            f"{str(folder)!r} holds a result of another kind, {present!r}, which this would overwrite; choose another "
             "folder"
         )
-    wanted = [*names, METADATA] if kind is not None else list(names)
-    for name in wanted:
+    targets = [*names, METADATA] if kind is not None else list(names)
+    for name in targets:
         path = folder / name
-        if os.path.lexists(path) and (there != kind or kind is None):
+        if os.path.lexists(path) and (present != kind or kind is None):
             raise foreign(folder, [name])
         if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 - these never raise
             raise InputError(
@@ -63,9 +63,9 @@ def check_free(folder: Path, names: Iterable[str]) -> None:
     Raises:
         InputError: saying what is there.
     """
-    there = [name for name in names if _is_taken(folder / name)]
-    if there:
-        raise foreign(folder, there)
+    taken = [name for name in names if _is_taken(folder / name)]
+    if taken:
+        raise foreign(folder, taken)
 
 
 def _is_taken(path: Path) -> bool:
@@ -102,12 +102,12 @@ def remove_files(folder: Path, names: Iterable[str]) -> None:
 
 def files_below(folder: Path, patterns: Sequence[str]) -> list[str]:
     """Names of the files below a folder that fit one of the patterns of `Path.glob`, sorted."""
-    found = {path for pattern in patterns for path in folder.glob(pattern)}
-    return sorted(path.relative_to(folder).as_posix() for path in found if path.is_file())
+    paths = {path for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
 
 
 def foreign(folder: Path, names: Sequence[str]) -> InputError:
-    """What is told of files in a folder that are not ours to overwrite."""
+    """The error for files in a folder that are not ours to overwrite."""
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return InputError(
         f"{str(folder)!r} holds {', '.join(map(repr, names[:_MOST_NAMED]))}{more}, which was not made by this command "

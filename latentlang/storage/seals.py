@@ -11,7 +11,7 @@ from latentlang.errors import InputError
 from latentlang.storage.files import file_sha256
 from latentlang.storage.output import METADATA
 
-# Files up to this size are told apart by their hash too, not by their size alone.
+# Files up to this size are compared by their hash too, not by their size alone.
 _HASHED = 4 << 20
 # Size in bytes, and SHA-256 of small files.
 Seal = tuple[int, str | None]
@@ -19,18 +19,18 @@ _REMEDY = "run the same command again, or take a copy of all its files"
 
 
 def sealed(folder: Path, names: Iterable[str], *, large: bool = False) -> dict[str, Seal]:
-    """Sizes and hashes of files, by which `is_unchanged` knows them again.
+    """Sizes and hashes of files, by which `is_unchanged` recognises them.
 
     Args:
         folder: where they lie.
         names: of the files.
         large: hash large files too.
     """
-    found = {}
+    seals = {}
     for name in names:
         size = (folder / name).stat().st_size
-        found[name] = size, file_sha256(folder / name) if large or size <= _HASHED else None
-    return found
+        seals[name] = size, file_sha256(folder / name) if large or size <= _HASHED else None
+    return seals
 
 
 def is_unchanged(folder: Path, seals: Any) -> bool:

@@ -83,12 +83,12 @@ class Steps:
         same = record is not None and record.get("key") == key
         if same and record is not None and is_whole(path, options):
             try:
-                found = load(path)
+                outcome = load(path)
             except InputError:
                 pass  # damaged since: computed again below
             else:
                 self.kept.append(name)
-                return found
+                return outcome
         note = {"format": _FORMAT, "key": key, "options": options, "whole": False}
         with disk_may_be_full(path):
             if resumes:
@@ -103,8 +103,8 @@ class Steps:
         """
         record = _record(self.folder / name)
         if record is not None and record.get("whole"):
-            own = [*_listed(record), STEP_FILE]
-            remove_files(self.folder, [f"{name}/{file}" for file in own])
+            files = [*_listed(record), STEP_FILE]
+            remove_files(self.folder, [f"{name}/{file}" for file in files])
 
 
 def _in_place(
@@ -113,18 +113,18 @@ def _in_place(
     record: Mapping[str, Any] | None,
     compute: Callable[[Path], T],
     load: Callable[[Path], T],
-    own: Sequence[str],
+    patterns: Sequence[str],
     *,
     same: bool,
 ) -> T:
     prepare_folder(path)
     if record is not None and not same:
-        remove_files(path, _listed(record) if record.get("whole") else files_below(path, own))
+        remove_files(path, _listed(record) if record.get("whole") else files_below(path, patterns))
     _write(path, note)
-    found = compute(path)
+    outcome = compute(path)
     load(path)
-    _write(path, note | {"whole": True, "files": sealed(path, files_below(path, own))})
-    return found
+    _write(path, note | {"whole": True, "files": sealed(path, files_below(path, patterns))})
+    return outcome
 
 
 def _aside(
@@ -141,7 +141,7 @@ def _aside(
     if record is None:
         _write(path, note)
     try:
-        found = compute(aside)
+        outcome = compute(aside)
         load(aside)
         names = sorted(file.relative_to(aside).as_posix() for file in aside.rglob("*") if file.is_file())
         note |= {"files": sealed(aside, names)}
@@ -149,13 +149,13 @@ def _aside(
         # From here on the files are known as this step's, wherever it is stopped.
         _write(path, note)
         for file in names:
-            place = path / file
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (aside / file).replace(place)
+            target = path / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (aside / file).replace(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     _write(path, note | {"whole": True})
-    return found
+    return outcome
 
 
 def is_whole(folder: Path, options: Mapping[str, Any]) -> bool:
@@ -171,10 +171,10 @@ def is_whole(folder: Path, options: Mapping[str, Any]) -> bool:
 
 def finished_steps(folder: Path) -> list[str]:
     """Names of the steps that are whole below a folder."""
-    found = sorted(folder.rglob(STEP_FILE))
+    notes = sorted(folder.rglob(STEP_FILE))
     return [
         path.parent.relative_to(folder).as_posix()
-        for path in found
+        for path in notes
         if (_record(path.parent) or {}).get("whole")
     ]
 
@@ -209,10 +209,10 @@ def _record(path: Path) -> dict[str, Any] | None:
     try:
         if not (path / STEP_FILE).exists():
             return None
-        found = read_json(path / STEP_FILE, finite=False)
-        if not isinstance(found, dict) or not {"format", "key"} <= found.keys():
+        record = read_json(path / STEP_FILE, finite=False)
+        if not isinstance(record, dict) or not {"format", "key"} <= record.keys():
             return None
-        return checked(_Record, found, path / STEP_FILE).model_dump()
+        return checked(_Record, record, path / STEP_FILE).model_dump()
     except (OSError, InputError):
         return {}
 

@@ -50,24 +50,24 @@ def read_table(
         if not path.is_file():
             raise InputError(f"{shown(str(path))} is no file; {then}")
         with pq.ParquetFile(path) as file:
-            there = int(file.metadata.num_rows)
-            if there > max(_MANY_ROWS, _ROWS_PER_BYTE * size) or there < 0:
-                raise damaged(path, f"it claims {there:,} rows in {size:,} bytes", then=then)
+            claimed = int(file.metadata.num_rows)
+            if claimed > max(_MANY_ROWS, _ROWS_PER_BYTE * size) or claimed < 0:
+                raise damaged(path, f"it claims {claimed:,} rows in {size:,} bytes", then=then)
             names = [str(name) for name in file.schema_arrow.names]
-            if rows is not None and there != rows:
-                raise damaged(path, f"it has {there:,} rows and should have {rows:,}", then=then)
+            if rows is not None and claimed != rows:
+                raise damaged(path, f"it has {claimed:,} rows and should have {rows:,}", then=then)
         renamed = format1.old_columns(columns, names)
         _check_names(path, [renamed.get(name, name) for name in names], columns, then)
-        found = pd.read_parquet(path).rename(columns=renamed)
+        table = pd.read_parquet(path).rename(columns=renamed)
         for name in columns:
-            if name not in found.columns:  # pandas takes a table's index from what the file says of it
+            if name not in table.columns:  # pandas takes a table's index from what the file says of it
                 raise damaged(path, f"there is no column {name!r}", then=then)
-        if len(found) != there:
-            raise damaged(path, f"it has {len(found):,} rows and claims {there:,}", then=then)
+        if len(table) != claimed:
+            raise damaged(path, f"it has {len(table):,} rows and claims {claimed:,}", then=then)
         for name, kind in columns.items():
-            if (problem := column_problem(found[name], kind)) is not None:
+            if (problem := column_problem(table[name], kind)) is not None:
                 raise damaged(path, f"the column {name!r} {problem}", then=then)
-    return found
+    return table
 
 
 def _check_names(path: Path, names: list[str], columns: Columns, then: str) -> None:
@@ -91,11 +91,11 @@ def column_problem(column: pd.Series, kind: Kind) -> str | None:
         return _text_problem(column, missing=kind == "text?")
     if kind == "truth?":
         column = column[column.notna()]
-        known = all(
+        truths = all(
             isinstance(value, bool | int | float | np.generic) and value in (0, 1)
             for value in column.unique()
         )
-        return None if known else f"holds {_first(column)}, no truth values"
+        return None if truths else f"holds {_first(column)}, no truth values"
     if kind == "truth":
         return None if types.is_bool_dtype(column.dtype) else f"holds {_first(column)}, no truth values"
     if column.isna().all() and kind == "number":

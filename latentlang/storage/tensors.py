@@ -117,13 +117,13 @@ def read_tensors(
     from safetensors import safe_open
 
     header = safetensors_header(path, then=then)
-    wanted = [name for name in header if name != _METADATA] if names is None else list(names)
-    for name in wanted:
+    chosen = [name for name in header if name != _METADATA] if names is None else list(names)
+    for name in chosen:
         if name not in header:
             raise damaged(path, f"there is no tensor {shown(name, most=80)}", then=then)
     with reading(path, then=then), safe_open(path, framework="pt") as stored:
-        found = {name: stored.get_tensor(name) for name in wanted}
-        return found, dict(stored.metadata() or {})
+        tensors = {name: stored.get_tensor(name) for name in chosen}
+        return tensors, dict(stored.metadata() or {})
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
