@@ -40,9 +40,9 @@ def exchange_test(changes: Floats, *, draws: int = EXCHANGES, seed: int = 0) -> 
     Returns:
         In (0, 1]; 1 where nothing changed.
     """
-    known = ~np.isnan(changes)
-    counts = np.maximum(known.sum(0), 1)
-    parts = (np.where(known, changes, 0.0) / counts).sum(1)
+    present = ~np.isnan(changes)
+    counts = np.maximum(present.sum(0), 1)
+    parts = (np.where(present, changes, 0.0) / counts).sum(1)
     parts = parts[parts != 0]
     if not len(parts):
         return 1.0
@@ -93,8 +93,8 @@ def crossed_mean(
     Returns:
         All nan where there is no value.
     """
-    known = ~np.isnan(values)
-    values, known = values[known.any(1)][:, known.any(0)], known[known.any(1)][:, known.any(0)]
+    present = ~np.isnan(values)
+    values, present = values[present.any(1)][:, present.any(0)], present[present.any(1)][:, present.any(0)]
     if not values.size:
         return CrossedMean(*[float("nan")] * 5)
     items, languages = values.shape
@@ -102,8 +102,8 @@ def crossed_mean(
     # How often each item and each language is drawn: [resample, item], [resample, language].
     of_items = draw.multinomial(items, np.full(items, 1 / items), size=resamples)
     of_languages = draw.multinomial(languages, np.full(languages, 1 / languages), size=resamples)
-    counted = of_items @ known
-    means = of_items @ np.where(known, values, 0.0) / np.maximum(counted, 1)  # [resample, language]
+    counted = of_items @ present
+    means = of_items @ np.where(present, values, 0.0) / np.maximum(counted, 1)  # [resample, language]
     drawn = counted > 0
     weights = of_languages * drawn
     with np.errstate(invalid="ignore"):  # a sample may hold no item of any language in it
@@ -144,13 +144,13 @@ def exchange_family(changes: Floats, *, draws: int = FAMILY_EXCHANGES, seed: int
     Returns:
         ``[series]`` in (0, 1]; 1 where nothing changed.
     """
-    own = np.where(np.isnan(changes), 0.0, changes)
-    size = np.sqrt((own * own).sum(0))
+    filled = np.where(np.isnan(changes), 0.0, changes)
+    size = np.sqrt((filled * filled).sum(0))
     moved = size > 0
-    found = np.ones(changes.shape[1])
+    p_values = np.ones(changes.shape[1])
     if not moved.any():
-        return found
-    unit = own[:, moved] / size[moved]
+        return p_values
+    unit = filled[:, moved] / size[moved]
     observed = np.abs(unit.sum(0)) * (1 - NEGLIGIBLE)
     draw = np.random.default_rng(seed)
     step = max(1, _AT_ONCE // max(len(unit), unit.shape[1]))
@@ -158,8 +158,8 @@ def exchange_family(changes: Floats, *, draws: int = FAMILY_EXCHANGES, seed: int
     for start in range(0, draws, step):
         signs = draw.integers(0, 2, size=(min(step, draws - start), len(unit)), dtype=np.int8) * 2.0 - 1.0
         reached += (np.abs(signs @ unit).max(1)[:, None] >= observed).sum(0)
-    found[moved] = (1 + reached) / (1 + draws)
-    return found
+    p_values[moved] = (1 + reached) / (1 + draws)
+    return p_values
 
 
 def mean_over_languages(values: Floats) -> Floats:
@@ -170,9 +170,9 @@ def mean_over_languages(values: Floats) -> Floats:
     Args:
         values: ``[item, language, series]``, nan where a language lacks the item.
     """
-    known = ~np.isnan(values)
-    counts = known.sum(0)  # [language, series]
-    there = np.maximum((counts > 0).sum(0), 1)
-    parts = np.where(known, values, 0.0) / np.maximum(counts, 1)
-    mean: Floats = parts.sum(1) / there * len(values)
+    present = ~np.isnan(values)
+    counts = present.sum(0)  # [language, series]
+    languages = np.maximum((counts > 0).sum(0), 1)
+    parts = np.where(present, values, 0.0) / np.maximum(counts, 1)
+    mean: Floats = parts.sum(1) / languages * len(values)
     return np.where((counts > 0).any(0), mean, np.nan)
