@@ -126,12 +126,12 @@ class PublishedSet:
         """
         if only is None:
             return self.files
-        wanted = set(split_names(only))
-        if not wanted:
+        groups = set(split_names(only))
+        if not groups:
             raise InputError(f"no group of files named; {self.name} has {', '.join(self.groups)}")
-        for name in sorted(wanted - set(self.groups)):
+        for name in sorted(groups - set(self.groups)):
             raise unknown("group of files", name, self.groups)
-        return tuple(file for file in self.files if file.group in wanted)
+        return tuple(file for file in self.files if file.group in groups)
 
 
 @cache
@@ -162,10 +162,10 @@ def published_set(name: str) -> PublishedSet:
     Raises:
         InputError: there is none of this name.
     """
-    known = {entry.name: entry for entry in published_sets()}
-    if name not in known:
-        raise unknown("data set", name, known, hint="`latentlang data list` lists them")
-    return known[name]
+    sets = {entry.name: entry for entry in published_sets()}
+    if name not in sets:
+        raise unknown("data set", name, sets, hint="`latentlang data list` lists them")
+    return sets[name]
 
 
 def _files(name: str) -> tuple[PublishedFile, ...]:

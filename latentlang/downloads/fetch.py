@@ -74,7 +74,7 @@ def download(
 ) -> Download:
     """Get a published set of files, or what of it is not there yet.
 
-    Every file is verified before it gets its name: by the SHA-256 that the package knows, else by the one recorded in
+    Every file is verified before it gets its name: by the SHA-256 that the package lists, else by the one recorded in
     the folder's ``SHA256SUMS`` when it was first downloaded (until then by the commit in its address, and by being a
     list of items or a script with few-shot prefixes at all). ``sha256sum -c SHA256SUMS`` checks a folder without this
     package. The few-shot prefixes are taken from the text of the published scripts, which are never run.
@@ -94,14 +94,14 @@ def download(
     files = source.chosen(only)
     source.address(files[0], mirror=mirror)
     pooch = _pooch()
-    wanted = default_folder(name) if folder is None else given_path(folder)
-    there = {wanted, *wanted.rglob("*")} if is_folder(wanted) else set()
-    root = prepare_folder(wanted)
+    target = default_folder(name) if folder is None else given_path(folder)
+    before = {target, *target.rglob("*")} if is_folder(target) else set()
+    root = prepare_folder(target)
     try:
         with FolderLock(root, needed=False):
             return _fetched(pooch, source, files, root, mirror=mirror, progress=progress)
     except _OutOfReachError as error:
-        _leave_nothing_empty(root, there)
+        _leave_nothing_empty(root, before)
         raise _out_of_reach(error, source, files, root) from error
 
 
@@ -134,10 +134,10 @@ def _fetched(
     return Download(root, tuple(fetched), kept, tuple(recorded))
 
 
-def _leave_nothing_empty(root: Path, there: Collection[Path]) -> None:
+def _leave_nothing_empty(root: Path, before: Collection[Path]) -> None:
     """Remove folders, but those that were there, in which nothing came to lie: one would pass for a data set."""
     for folder in (*sorted(root.rglob("*"), reverse=True), root):
-        if folder not in there and folder.is_dir() and not any(folder.iterdir()):
+        if folder not in before and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
 
@@ -162,7 +162,7 @@ class Sums:
         """
         self._path = root / SUMS_FILE
         self._head = f"# {source.repository} {source.commit}"
-        self._known: dict[str, str] = {}
+        self._recorded: dict[str, str] = {}
         if not self._path.exists():
             return
         try:
@@ -174,20 +174,20 @@ class Sums:
                 f"{self._path} does not begin with {self._head!r}: the folder holds something else; choose another one"
             )
         for line in lines:
-            digest, _, place = line.partition("  ")
-            if not place or not is_sha256(digest):
+            digest, _, name = line.partition("  ")
+            if not name or not is_sha256(digest):
                 raise InputError(f"{self._path} has a line that is no hash and name: {line[:80]!r}")
-            self._known[place] = digest
+            self._recorded[name] = digest
 
-    def get(self, place: str) -> str | None:
+    def get(self, name: str) -> str | None:
         """The hash recorded for a file; None where there is none."""
-        return self._known.get(place)
+        return self._recorded.get(name)
 
-    def record(self, place: str, digest: str) -> None:
+    def record(self, file: str, digest: str) -> None:
         """Record a file's hash on disk, if it is not recorded yet."""
-        if self._known.get(place) != digest:
-            self._known[place] = digest
-            lines = (f"{known}  {name}" for name, known in sorted(self._known.items()))
+        if self._recorded.get(file) != digest:
+            self._recorded[file] = digest
+            lines = (f"{sha256}  {name}" for name, sha256 in sorted(self._recorded.items()))
             write_text(self._path, "\n".join((self._head, *lines)) + "\n")
 
 
@@ -204,24 +204,24 @@ def _get(
     from requests import exceptions
 
     address = source.address(file, mirror=mirror)
-    asked: list[str] = []
+    fetched: list[str] = []
 
     def fetch(url: str, target: str, manager: Any) -> None:
-        asked.append(url)
+        fetched.append(url)
         _download(url, Path(target), most=file.size or _MOST_BYTES, known=file.size is not None)
         if known is None:
             _check_content(file, Path(target), url, then="nothing of it was kept")
 
-    place = root / file.place
+    path = root / file.place
     manager = pooch.create(
         path=root, base_url="", urls={file.place: address}, registry={file.place: known and f"sha256:{known}"}
     )
     try:
-        if known is None and place.exists():
-            _check_content(file, place, str(place), then="remove it and run the same command again")
+        if known is None and path.exists():
+            _check_content(file, path, str(path), then="remove it and run the same command again")
         manager.fetch(file.place, downloader=fetch)
-        if asked:
-            give_usual_rights(place)  # pooch's temporary files are their owner's alone
+        if fetched:
+            give_usual_rights(path)  # pooch's temporary files are their owner's alone
     except InputError:
         raise
     except exceptions.HTTPError as error:
@@ -240,8 +240,8 @@ def _get(
             f"{address} is not the file that was published: its SHA-256 is not {known}; nothing of it was kept"
         ) from error
     except OSError as error:
-        raise InputError(f"cannot write {place}: {error.strerror or error}") from error
-    return bool(asked)
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    return bool(fetched)
 
 
 def _download(url: str, target: Path, *, most: int, known: bool) -> None:
@@ -299,15 +299,15 @@ def _check_content(file: PublishedFile, path: Path, where: str, *, then: str) ->
 
 def _write_blocks(source: PublishedSet, root: Path) -> None:
     """Write the few-shot prefixes of the scripts that are there."""
-    found: dict[str, dict[str, Any]] = {}
+    prefixes: dict[str, dict[str, Any]] = {}
     for entry in source.scripts:
         path = root / SCRIPTS / entry.script
         if path.is_file():
             blocks = script_blocks(path.read_text(encoding="utf-8"), name=entry.script)
-            found.setdefault(entry.task, {})[entry.answers] = blocks
-    text = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+            prefixes.setdefault(entry.task, {})[entry.answers] = blocks
+    text = json.dumps(prefixes, ensure_ascii=False, indent=1) + "\n"
     path = root / BLOCKS_FILE
-    if found and not (path.is_file() and path.read_text(encoding="utf-8") == text):
+    if prefixes and not (path.is_file() and path.read_text(encoding="utf-8") == text):
         write_text(path, text)
 
 
@@ -318,13 +318,13 @@ class _OutOfReachError(Exception):
 def _out_of_reach(
     error: _OutOfReachError, source: PublishedSet, files: Iterable[PublishedFile], root: Path
 ) -> InputError:
-    places = [root / file.place for file in files]
-    there = sum(place.is_file() for place in places)
+    paths = [root / file.place for file in files]
+    present = sum(path.is_file() for path in paths)
     server = urlsplit(str(error)).netloc.rpartition("@")[
         2
     ]  # a name and a password before it are nobody's business
     return InputError(
-        f"{server} cannot be reached, or broke off: {there} of {len(places)} files of "
+        f"{server} cannot be reached, or broke off: {present} of {len(paths)} files of "
         f"{source.name} are in {root}; "
         "run the same command again where there is a network (it goes on from there; --mirror names another server), "
         "or use a folder that somebody has with --data FOLDER; without any data the embedded tasks work: "

@@ -2,7 +2,7 @@ r"""Few-shot prefixes out of published scripts: taken from their text, which is 
 
 The scripts say ``prompt_prefix = {'en': '''...''', ...}``, and further down, language by language,
 ``[prompt_prefix['en'] + '\n' + i + '\nEmotion: \"' for i in inputs['input']]``. The dictionary is read with
-`ast.literal_eval`, which knows constants only; the sum is taken apart into its strings and variables.
+`ast.literal_eval`, which takes constants only; the sum is taken apart into its strings and variables.
 """
 
 from __future__ import annotations
@@ -59,19 +59,19 @@ def _blocks(tree: ast.Module, name: str) -> dict[str, str]:
         count = "nowhere" if not values else f"in {len(values)} places"
         raise InputError(f"{name} assigns {_VARIABLE} {count}, not in one place")
     try:
-        found = ast.literal_eval(values[0])
+        prefixes = ast.literal_eval(values[0])
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise InputError(f"{name}: {_VARIABLE} is not a dictionary of constants") from error
-    if not isinstance(found, dict) or not found:
+    if not isinstance(prefixes, dict) or not prefixes:
         raise InputError(f"{name}: {_VARIABLE} must be a dictionary, language to few-shot prefix")
-    for code, block in found.items():
+    for code, block in prefixes.items():
         if not isinstance(code, str) or not isinstance(block, str):
             raise InputError(
                 f"{name}: {_VARIABLE} must hold texts only, not {code!r}: {type(block).__name__}"
             )
         if language(code).code != code:
             raise InputError(f"{name}: {_VARIABLE} has {code!r} where a language code should be")
-    return found
+    return prefixes
 
 
 def _formats(tree: ast.Module, name: str) -> Iterator[tuple[str, str]]:
@@ -87,12 +87,12 @@ def _formats(tree: ast.Module, name: str) -> Iterator[tuple[str, str]]:
 
 def _terms(expression: ast.expr) -> list[ast.expr]:
     """The terms of a sum, from left to right."""
-    found: list[ast.expr] = []
+    terms: list[ast.expr] = []
     rest = expression
     while isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Add):
-        found.append(rest.right)
+        terms.append(rest.right)
         rest = rest.left
-    return [rest, *reversed(found)]
+    return [rest, *reversed(terms)]
 
 
 def _language_of(term: ast.expr) -> str | None:
