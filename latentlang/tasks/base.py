@@ -143,11 +143,11 @@ def with_data_notes(notes: Mapping[str, str], task: Task, languages: Iterable[st
         task: whose data was read.
         languages: codes of the languages asked in, and of the source where there is one.
     """
-    found = dict(notes)
+    combined = dict(notes)
     for code in languages:
         if said := task.notes.get(code):
-            found[code] = "; ".join(filter(None, (found.get(code), f"data: {said}")))
-    return found
+            combined[code] = "; ".join(filter(None, (combined.get(code), f"data: {said}")))
+    return combined
 
 
 def check_language(task: Task, language: str) -> None:

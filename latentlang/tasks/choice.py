@@ -160,32 +160,32 @@ class ChoiceTask(Task):
         self, code: str, shots: int | None, seed: int
     ) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
         """Few-shot examples and the items that are none."""
-        own = self._read(code)
-        wanted = self.default_shots if shots is None else shots
+        items = self._read(code)
+        count = self.default_shots if shots is None else shots
         if self._pairs is not None:
-            return self._pairs.examples(code, shots=wanted, seed=seed), own
+            return self._pairs.examples(code, shots=count, seed=seed), items
         if self._blocks is not None:
-            known = self._blocks.examples(code, self._answers)
-            if wanted > len(known):
+            examples = self._blocks.examples(code, self._answers)
+            if count > len(examples):
                 raise InputError(
-                    f"the {self.name} few-shot prefix for {code!r} has {len(known)} examples, not {wanted}"
+                    f"the {self.name} few-shot prefix for {code!r} has {len(examples)} examples, not {count}"
                 )
-            return known[:wanted], own
+            return examples[:count], items
         # Set aside as many as the default at least, so that items do not depend on asking for fewer shots.
-        aside = _first_of_each(own, self.kind.labels, max(wanted, self.default_shots))
+        aside = _first_of_each(items, self.kind.labels, max(count, self.default_shots))
         names = {item.id for item in aside}
-        rest = tuple(item for item in own if item.id not in names)
-        if wanted < self.default_shots and not rest:
+        rest = tuple(item for item in items if item.id not in names)
+        if count < self.default_shots and not rest:
             raise InputError(
-                f"{self.name} in {code!r} has {len(own)} items, which are all set aside for few-shot examples (at "
+                f"{self.name} in {code!r} has {len(items)} items, which are all set aside for few-shot examples (at "
                 f"least {self.default_shots}, however few are asked for); give more items, or blocks"
             )
-        if len(aside) < wanted or not rest:
+        if len(aside) < count or not rest:
             raise InputError(
-                f"{wanted} few-shot examples leave no items: {self.name} in {code!r} has {len(own)}; ask for fewer "
+                f"{count} few-shot examples leave no items: {self.name} in {code!r} has {len(items)}; ask for fewer "
                 "shots, or give a file of few-shot prefixes (blocks)"
             )
-        return aside[:wanted], rest
+        return aside[:count], rest
 
     def answers(self, language: str) -> Mapping[str, tuple[str, ...]]:
         """Label to answer, in the language or as the answer mode says.
@@ -198,13 +198,13 @@ class ChoiceTask(Task):
             raise InputError(
                 f"the {self.name} task has no answer words in {code!r}; it has {', '.join(languages_of(self.kind))}"
             )
-        found = answer_words(self.kind, code, answers=self._answers, protocol=self.protocol)
-        if found is None:
+        answers = answer_words(self.kind, code, answers=self._answers, protocol=self.protocol)
+        if answers is None:
             raise InputError(
                 f"the paper published no {self.name} answers of mode {self._answers!r}; use answers='en', or "
                 "protocol='corrected'"
             )
-        return {label: (found[label],) for label in self.kind.labels}
+        return {label: (answers[label],) for label in self.kind.labels}
 
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """The other labels."""
@@ -214,8 +214,8 @@ class ChoiceTask(Task):
         """Item id to the answer as its file says it (embedded items: the language's word)."""
         code = find_language(language).code
         check_language(self, code)
-        own = words(self.kind, code)
-        return {item.id: item.gold or own[item.label] for item in self._read(code)}
+        by_label = words(self.kind, code)
+        return {item.id: item.gold or by_label[item.label] for item in self._read(code)}
 
     def scorer_strings(self, language: str) -> Mapping[str, str]:
         """Label to the string that the published scorer compares an item's answer with.
@@ -256,5 +256,5 @@ def _find_blocks(kind: Kind, files: PaperFiles | None, blocks: PathLike | None) 
 def _first_of_each(items: tuple[Item, ...], labels: tuple[str, ...], count: int) -> tuple[Item, ...]:
     """The first items of each label in turn (published paraphrase files are sorted by label)."""
     by_label = [[item for item in items if item.label == label][:count] for label in labels]
-    found = [own[turn] for turn in range(count) for own in by_label if turn < len(own)]
-    return tuple(found[:count])
+    chosen = [group[turn] for turn in range(count) for group in by_label if turn < len(group)]
+    return tuple(chosen[:count])

@@ -40,17 +40,17 @@ def clean_word(text: str) -> tuple[str, tuple[str, ...]]:
         The word, and any of `INVISIBLE`, `QUOTED` (put right) and `FULL_WIDTH` (left: a tokenizer may read it otherwise
         than half-width letters, or not).
     """
-    found = []
+    codes = []
     plain = normalize("NFC", text).strip()
     word = without_marks(plain)
     if word != plain:
-        found.append(INVISIBLE)
+        codes.append(INVISIBLE)
     if len(word) > 2 and _QUOTES.get(word[0]) == word[-1] and not set(word[1:-1]) & {word[0], word[-1]}:
         word = without_marks(word[1:-1])
-        found.append(QUOTED)
+        codes.append(QUOTED)
     if any(east_asian_width(c) == "F" and category(c)[0] in "LN" for c in word):
-        found.append(FULL_WIDTH)
-    return word, tuple(found)
+        codes.append(FULL_WIDTH)
+    return word, tuple(codes)
 
 
 def why_unusable(word: str) -> str | None:

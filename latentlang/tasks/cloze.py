@@ -48,11 +48,11 @@ class FileWordTask(WordTask):
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """The other concepts, except those with the same word in some language (German ``Boden``: floor and soil)."""
         if label not in self._nulls:
-            own = {(code, word.casefold()) for code, word in self._word_pairs(label)}
+            pairs = {(code, word.casefold()) for code, word in self._word_pairs(label)}
             self._nulls[label] = tuple(
                 name
                 for name in super().wrong_labels(label)
-                if own.isdisjoint((code, word.casefold()) for code, word in self._word_pairs(name))
+                if pairs.isdisjoint((code, word.casefold()) for code, word in self._word_pairs(name))
             )
         return self._nulls[label]
 
@@ -122,27 +122,28 @@ class ClozeTask(FileWordTask):
         check_language(self, code)
         shots = self.default_shots if shots is None else shots
         check_count("shots", shots, least=0)
-        own = self.files.clozes[code]
+        clozes = self.files.clozes[code]
         order = shuffled([concept.id for concept in self._concepts], "words", seed)
-        everywhere = set.intersection(*(set(known) for known in self.files.clozes.values()))
-        order = sorted((name for name in order if name in own), key=lambda name: name not in everywhere)
-        wanted = [name for name in order if self._only is None or name in self._only]
-        others = [name for name in order if name not in set(wanted)]
-        examples = (wanted + others)[-shots:] if shots else []
-        chosen = [name for name in wanted if name not in set(examples)]
+        everywhere = set.intersection(*(set(each) for each in self.files.clozes.values()))
+        order = sorted((name for name in order if name in clozes), key=lambda name: name not in everywhere)
+        askable = [name for name in order if self._only is None or name in self._only]
+        others = [name for name in order if name not in set(askable)]
+        examples = (askable + others)[-shots:] if shots else []
+        chosen = [name for name in askable if name not in set(examples)]
         if not chosen and not shots:
             raise InputError(f"cloze in {code!r} has none of the sentences that are asked")
         if not chosen or len(examples) < shots:
             raise InputError(
-                f"{shots} few-shot examples leave no items: cloze in {code!r} has {len(own)} sentences; ask for fewer "
-                "--shots"
+                f"{shots} few-shot examples leave no items: cloze in {code!r} has {len(clozes)} sentences; ask for "
+                "fewer --shots"
             )
         few_shot = "".join(
-            f"{own[name].question}{own[name].cue}{self._by_id[name].words[code]}{own[name].ending}\n"
+            f"{clozes[name].question}{clozes[name].cue}{self._by_id[name].words[code]}{clozes[name].ending}\n"
             for name in examples
         )
         return pick(
-            [Prompt(name, code, name, few_shot, own[name].question, own[name].cue) for name in chosen], items
+            [Prompt(name, code, name, few_shot, clozes[name].question, clozes[name].cue) for name in chosen],
+            items,
         )
 
     def answers(self, language: str) -> Mapping[str, tuple[str, ...]]:

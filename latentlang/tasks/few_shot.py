@@ -71,22 +71,22 @@ def parse_item_format(expression: str, kind: Kind) -> ItemFormat:
 
 def _summands(body: ast.expr, expression: str) -> list[ast.Name | str]:
     """The terms of a sum from left to right: names, and the text of string constants."""
-    found: list[ast.Name | str] = []
+    terms: list[ast.Name | str] = []
     stack = [body]
     while stack:
         node = stack.pop()
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             stack += [node.right, node.left]
         elif isinstance(node, ast.Name):
-            found.append(node)
+            terms.append(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.append(node.value)
+            terms.append(node.value)
         else:
             raise InputError(
                 f"the item format {_short(expression)} may only join strings and variables with +; "
                 f"{type(node).__name__} is neither"
             )
-    return found
+    return terms
 
 
 def _short(text: str) -> str:
@@ -180,27 +180,27 @@ def _take_apart(kind: Kind, block: str, wording: Wording, language: str, path: P
     The published blocks are not quite regular: a full-width colon here and there (Chinese), a premise that is called
     "location" (Dutch), spaces behind an answer.
     """
-    known: Mapping[str, str] = gold_words(kind, language) | {
+    label_of: Mapping[str, str] = gold_words(kind, language) | {
         word: name for name, word in kind.agnostic.items()
     }
     names = "".join(
         _any_name(name) + f"(?P<text{n}>.{{1,{_LONGEST_TEXT}}}?)" for n, name in enumerate(wording.before)
     )
     example = re.compile(names + _loose(wording.cue) + r'(?P<answer>[^"\n]*)"[ \t]*(?:\n|\Z)', re.DOTALL)
-    found: list[Item] = []
-    place = 0
-    while place < len(block.rstrip()):
-        match = example.match(block, place)
-        label = known.get(match["answer"].strip().casefold()) if match else None
+    examples: list[Item] = []
+    start = 0
+    while start < len(block.rstrip()):
+        match = example.match(block, start)
+        label = label_of.get(match["answer"].strip().casefold()) if match else None
         if match is None or label is None:
             raise InputError(
                 f"{path}: the {kind.name} block for {language!r} does not follow its item format in example "
-                f"{len(found) + 1}; protocol='as-published' uses the block as it is"
+                f"{len(examples) + 1}; protocol='as-published' uses the block as it is"
             )
         texts = tuple(match[f"text{n}"] for n in range(len(wording.before)))
-        found.append(Item(f"example-{len(found)}", label, texts, match["answer"]))
-        place = match.end()
-    return tuple(found)
+        examples.append(Item(f"example-{len(examples)}", label, texts, match["answer"]))
+        start = match.end()
+    return tuple(examples)
 
 
 def _any_name(text: str) -> str:

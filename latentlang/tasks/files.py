@@ -43,8 +43,8 @@ def folder(path: PathLike) -> Path:
     Raises:
         InputError: there is none of this name.
     """
-    found = given_path(path)
-    if not is_folder(found):
-        what = "is a file, not a folder" if is_present(found) else "does not exist"
-        raise InputError(f"the data folder {found} {what}")
-    return found
+    root = given_path(path)
+    if not is_folder(root):
+        what = "is a file, not a folder" if is_present(root) else "does not exist"
+        raise InputError(f"the data folder {root} {what}")
+    return root

@@ -130,31 +130,31 @@ class HubItems:
             InputError: no such set, or not of this task.
         """
         self.kind = kind
-        wanted = str(data).removeprefix(PREFIX)
+        spec = str(data).removeprefix(PREFIX)
         # short name to the task that reads the set
-        known = {dataset.name: name for name, dataset in choice_datasets()}
-        own = next((dataset for name, dataset in choice_datasets() if name == kind.name), None)
-        if own is None:
+        task_of = {dataset.name: name for name, dataset in choice_datasets()}
+        dataset_of_task = next((dataset for name, dataset in choice_datasets() if name == kind.name), None)
+        if dataset_of_task is None:
             raise InputError(
-                f"there is no hub set for the {kind.name} task; {', '.join(known)} are for "
-                f"{', '.join(known.values())}"
+                f"there is no hub set for the {kind.name} task; {', '.join(task_of)} are for "
+                f"{', '.join(task_of.values())}"
             )
-        short = wanted.partition("@")[0]
-        if known.get(short, kind.name) != kind.name:
+        short = spec.partition("@")[0]
+        if task_of.get(short, kind.name) != kind.name:
             raise InputError(
-                f"{PREFIX}{short} is for the {known[short]} task; {kind.name} has {PREFIX}{own.name}"
+                f"{PREFIX}{short} is for the {task_of[short]} task; {kind.name} has {PREFIX}{dataset_of_task.name}"
             )
-        place = find_place(wanted, {own.name: own.hub_id})
-        if place is None:
-            raise unknown("hub set", short, known, hint="or give a hub id, org/name, or a folder")
-        self._place, self._revision, self.origin = place.name, place.revision, place.origin
-        self._labels = own.labels
-        self.languages = tuple(code for code in own.languages if code in languages_of(kind))
-        if local := place.folder:
+        source = find_place(spec, {dataset_of_task.name: dataset_of_task.hub_id})
+        if source is None:
+            raise unknown("hub set", short, task_of, hint="or give a hub id, org/name, or a folder")
+        self._source, self._revision, self.origin = source.name, source.revision, source.origin
+        self._labels = dataset_of_task.labels
+        self.languages = tuple(code for code in dataset_of_task.languages if code in languages_of(kind))
+        if local := source.folder:
             self.languages = tuple(code for code in self.languages if (local / code).is_dir())
             if not self.languages:
                 raise InputError(
-                    f"{local} has no folders named by language ({', '.join(own.languages)}), each with "
+                    f"{local} has no folders named by language ({', '.join(dataset_of_task.languages)}), each with "
                     f"{_ITEMS}-*.parquet and {_EXAMPLES}-*.parquet"
                 )
 
@@ -176,12 +176,12 @@ class HubItems:
             shuffled([item for item in self._examples[language] if item.label == label], "hub", seed, label)
             for label in self.kind.labels
         ]
-        found = [item for turn in zip(*by_label, strict=False) for item in turn]
-        if shots > len(found):
+        examples = [item for turn in zip(*by_label, strict=False) for item in turn]
+        if shots > len(examples):
             raise InputError(
-                f"{self.origin} has {len(found)} few-shot examples with labels in turn, not {shots}"
+                f"{self.origin} has {len(examples)} few-shot examples with labels in turn, not {shots}"
             )
-        return tuple(found[:shots])
+        return tuple(examples[:shots])
 
     @property
     def notes(self) -> dict[str, str]:
@@ -195,8 +195,8 @@ class HubItems:
 
     @cached_property
     def _items(self) -> dict[str, tuple[Item, ...]]:
-        found, self._left_out = self._parallel(_ITEMS)
-        return found
+        items, self._left_out = self._parallel(_ITEMS)
+        return items
 
     @cached_property
     def _examples(self) -> dict[str, tuple[Item, ...]]:
@@ -206,38 +206,38 @@ class HubItems:
         """Language code to the items that are whole and say the same in all languages; how many are not."""
         read = {code: {item.id: item for item in self._read(code, part)} for code in self.languages}
         first, *others = read.values()
-        names = list(dict.fromkeys(name for own in read.values() for name in own))
+        names = list(dict.fromkeys(name for items in read.values() for name in items))
         whole = [
             name
             for name in names
-            if all(name in own and _is_whole(own[name]) for own in read.values())
-            and all(own[name].label == first[name].label for own in others)
+            if all(name in items and _is_whole(items[name]) for items in read.values())
+            and all(items[name].label == first[name].label for items in others)
         ]
         if not whole:
             raise InputError(
                 f"{self.origin}: no item of its {part} part is there in {', '.join(self.languages)}"
             )
-        return {code: tuple(own[name] for name in whole) for code, own in read.items()}, len(names) - len(
+        return {code: tuple(items[name] for name in whole) for code, items in read.items()}, len(names) - len(
             whole
         )
 
     def _read(self, code: str, part: str) -> Iterator[Item]:
-        table = load_part(self._place, f"{code}/{part}-*.parquet", revision=self._revision)
+        table = load_part(self._source, f"{code}/{part}-*.parquet", revision=self._revision)
         columns = (*self.kind.keys, "label")
         if missing := [name for name in columns if name not in table.column_names]:
             raise InputError(
                 f"{self.origin} ({code}, {part}) has no column {missing[0]!r}, only {', '.join(table.column_names)}"
             )
         numbered = "id" in table.column_names
-        for place, row in enumerate(table):
+        for row_number, row in enumerate(table):
             label = row["label"]
             if not isinstance(label, int) or not 0 <= label < len(self._labels):
                 raise InputError(
-                    f"{self.origin} ({code}, {part}), row {place}: the label must be 0 to {len(self._labels) - 1}, not "
-                    f"{label!r}"
+                    f"{self.origin} ({code}, {part}), row {row_number}: the label must be 0 to "
+                    f"{len(self._labels) - 1}, not {label!r}"
                 )
             texts = tuple(str(row[key] or "").strip() for key in self.kind.keys)
-            name = int(row["id"]) if numbered else place
+            name = int(row["id"]) if numbered else row_number
             yield Item(f"{name:04}", self._labels[label], texts)
 
 
@@ -245,7 +245,7 @@ def _is_whole(item: Item) -> bool:
     return _UNTRANSLATED.isdisjoint(item.texts)
 
 
-def load_part(place: str, pattern: str, *, revision: str | None) -> Any:
+def load_part(name: str, pattern: str, *, revision: str | None) -> Any:
     """A part of a set, by the pattern of its files, so that nothing else of it is downloaded.
 
     Raises:
@@ -258,12 +258,12 @@ def load_part(place: str, pattern: str, *, revision: str | None) -> Any:
     shown = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        return datasets.load_dataset(place, data_files={"part": pattern}, split="part", revision=revision)
+        return datasets.load_dataset(name, data_files={"part": pattern}, split="part", revision=revision)
     # The library raises about everything, from connection errors to bare ValueErrors.
     except Exception as error:
         reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]
         raise InputError(
-            f"{pattern} of the set {place!r} cannot be read ({reason}); it must be in the local cache or the hub "
+            f"{pattern} of the set {name!r} cannot be read ({reason}); it must be in the local cache or the hub "
             "within reach; give a folder with data=, or leave data out for the embedded items"
         ) from error
     finally:

@@ -111,20 +111,20 @@ def wording(kind: Kind, language: str, *, protocol: Protocol = "corrected") -> W
 
 def words(kind: Kind, language: str) -> dict[str, str]:
     """Label to the language's own word for it."""
-    found: dict[str, str]
+    by_label: dict[str, str]
     if kind is SENTIMENT:
-        found = dict(review_lexicon()[language]["labels"])
+        by_label = dict(review_lexicon()[language]["labels"])
     else:
-        found = dict(_records()[kind.name][language]["answers"])
-    return found
+        by_label = dict(_records()[kind.name][language]["answers"])
+    return by_label
 
 
 def published_words(kind: Kind, language: str) -> dict[str, str] | None:
     """Label to the word that the paper published for a language; None where it published none (paraphrase)."""
     if kind is SENTIMENT or language == ENGLISH:
         return words(kind, language)
-    found: dict[str, str] | None = _records()[kind.name][language]["published"].get("answers")
-    return None if found is None else dict(found)
+    by_label: dict[str, str] | None = _records()[kind.name][language]["published"].get("answers")
+    return None if by_label is None else dict(by_label)
 
 
 def answer_words(kind: Kind, language: str, *, answers: Answers, protocol: Protocol) -> dict[str, str] | None:
@@ -150,12 +150,12 @@ def gold_words(kind: Kind, language: str) -> dict[str, str]:
     Our words, the published ones, English, and what two published NLI files say where their scorer expects another
     string: Japanese ``中性`` for ``中立``, Bengali ``ধারণ করে`` for ``এনটেইলমেন্ট``.
     """
-    found: dict[str, str] = {}
-    for known in (words(kind, language), published_words(kind, language) or {}, words(kind, ENGLISH)):
-        found.update({word.casefold(): label for label, word in known.items()})
+    label_of: dict[str, str] = {}
+    for by_label in (words(kind, language), published_words(kind, language) or {}, words(kind, ENGLISH)):
+        label_of.update({word.casefold(): label for label, word in by_label.items()})
     extra = {} if kind is SENTIMENT else _records()[kind.name][language].get("published_gold", {})
-    found.update({word.casefold(): label for label, strings in extra.items() for word in strings})
-    return found
+    label_of.update({word.casefold(): label for label, strings in extra.items() for word in strings})
+    return label_of
 
 
 def check_protocol(protocol: str) -> None:

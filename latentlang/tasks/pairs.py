@@ -59,12 +59,14 @@ def _say(noun: str, pattern: str, adjective: str, second: str | None = None) -> 
 
 def _groups() -> list[tuple[str, str, str]]:
     """Noun and two adjectives of one polarity."""
-    found = []
+    groups = []
     for noun in review_lexicon()["en"]["nouns"]:
         for adjective, label in _LABEL_OF.items():
-            others = [name for name, own in _LABEL_OF.items() if own == label and name != adjective]
-            found.append((noun, adjective, generator("pairs", noun, adjective).choice(others)))
-    return found
+            others = [
+                name for name, other_label in _LABEL_OF.items() if other_label == label and name != adjective
+            ]
+            groups.append((noun, adjective, generator("pairs", noun, adjective).choice(others)))
+    return groups
 
 
 def _other_noun(noun: str, *key: object) -> str:
@@ -79,7 +81,7 @@ def nli_pairs() -> tuple[Pair, ...]:
     Entailment: one of the two adjectives. Contradiction: the opposite of one. Neutral: another noun, with one of the
     adjectives or an opposite in equal parts, so that the adjective alone does not give the label away.
     """
-    found = []
+    pairs = []
     for noun, a, b in _groups():
         group = f"{noun}-{a}-{b}"
         premise = _say(noun, "and", a, b)
@@ -90,8 +92,8 @@ def nli_pairs() -> tuple[Pair, ...]:
             "neutral": _say(_other_noun(noun, group), "is", neutral),
             "contradiction": _say(noun, "is", _OPPOSITE[draw.choice((a, b))]),
         }
-        found += [Pair(group, label, label, premise, said) for label, said in hypotheses.items()]
-    return tuple(found)
+        pairs += [Pair(group, label, label, premise, said) for label, said in hypotheses.items()]
+    return tuple(pairs)
 
 
 @cache
@@ -101,7 +103,7 @@ def paraphrase_pairs() -> tuple[Pair, ...]:
     Same: "in my opinion" for "I think that", or two adjectives in the other order. Different: the same change, and
     another noun or the opposite adjectives.
     """
-    found = []
+    pairs = []
     for noun, a, b in _groups():
         for how in ("think", "order"):
             group = f"{noun}-{a}-{b}-{how}"
@@ -114,11 +116,11 @@ def paraphrase_pairs() -> tuple[Pair, ...]:
             else:
                 first, same = _say(noun, "and", a, b), _say(noun, "and", b, a)
                 different = _say(other, "and", d, c)
-            found += [
+            pairs += [
                 Pair(group, "same", "same", first, same),
                 Pair(group, changed, "different", first, different),
             ]
-    return tuple(found)
+    return tuple(pairs)
 
 
 class EmbeddedPairs:
@@ -155,8 +157,8 @@ class EmbeddedPairs:
         chosen: list[Pair] = []
         used: set[str] = set()
         while len(chosen) < shots:
-            wanted = self.kind.labels[len(chosen) % len(self.kind.labels)]
-            pair = next((p for p in pool if p.label == wanted and p.group not in used), None)
+            label = self.kind.labels[len(chosen) % len(self.kind.labels)]
+            pair = next((p for p in pool if p.label == label and p.group not in used), None)
             if pair is None:
                 raise InputError(
                     f"{self.kind.name} has {len(chosen)} few-shot examples of its own, not {shots}"

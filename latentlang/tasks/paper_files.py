@@ -62,7 +62,7 @@ class PaperFiles:
 
         Args:
             kind: the task.
-            data: the folder; with several tasks' files in it, the task's own are told by how their names begin.
+            data: the folder; with several tasks' files in it, the task's own are recognised by how their names begin.
             accept: label to further strings that name it in these files.
 
         Raises:
@@ -97,8 +97,8 @@ class PaperFiles:
         """
         if language not in self._as_written:
             path = self._paths[language]
-            known = {_folded(word): label for word, label in gold_words(self.kind, language).items()}
-            self._as_written[language] = _read(self.kind, path, known | self._accept)
+            label_of = {_folded(word): label for word, label in gold_words(self.kind, language).items()}
+            self._as_written[language] = _read(self.kind, path, label_of | self._accept)
         return self._as_written[language]
 
     def items(self, language: str) -> tuple[Item, ...]:
@@ -112,40 +112,40 @@ class PaperFiles:
             InputError: as `as_written`, also for the English file.
         """
         if language not in self._checked:
-            own = self.as_written(language)
+            items = self.as_written(language)
             if language != ENGLISH and ENGLISH in self.languages:
-                renaming = _exchanged(own, self.as_written(ENGLISH))
+                renaming = _exchanged(items, self.as_written(ENGLISH))
                 if renaming:
-                    own = tuple(replace(item, label=renaming[item.label]) for item in own)
+                    items = tuple(replace(item, label=renaming[item.label]) for item in items)
                     pairs = ", ".join(f"{a} is {b}" for a, b in sorted(renaming.items()) if a != b)
                     self.notes[language] = (
                         f"{self._paths[language].name}: labels are exchanged in the file ({pairs}), as all of its "
-                        f"{len(own)} items show beside the English ones; put right"
+                        f"{len(items)} items show beside the English ones; put right"
                     )
-                elif len(own) != (theirs := len(self.as_written(ENGLISH))):
+                elif len(items) != (theirs := len(self.as_written(ENGLISH))):
                     self.notes[language] = (
-                        f"{self._paths[language].name} has {len(own)} items and the English file {theirs}: items are "
+                        f"{self._paths[language].name} has {len(items)} items and the English file {theirs}: items are "
                         "matched by their place in the file"
                     )
-            self._checked[language] = own
+            self._checked[language] = items
         return self._checked[language]
 
 
 def _find(kind: Kind, root: Path) -> dict[str, Path]:
     """Language code to file."""
-    found = _matching(kind, sorted(root.iterdir()))
-    if not found:
+    matches = _matching(kind, sorted(root.iterdir()))
+    if not matches:
         inner = [
-            file for place in sorted(root.iterdir()) if place.is_dir() for file in sorted(place.iterdir())
+            file for inside in sorted(root.iterdir()) if inside.is_dir() for file in sorted(inside.iterdir())
         ]
-        found = _matching(kind, inner)
-    if not found:
+        matches = _matching(kind, inner)
+    if not matches:
         raise InputError(
             f"no {kind.name} data in {root}: expected files such as {kind.stems[0]}_en500_test.json "
             f"(a list of {{{', '.join((*kind.keys, 'answer'))}}})"
         )
     paths: dict[str, Path] = {}
-    for code, path in found:
+    for code, path in matches:
         if code in paths:
             raise InputError(
                 f"two {kind.name} files for {code!r} in {root}: {paths[code].name} and {path.name}; keep one"
@@ -156,7 +156,7 @@ def _find(kind: Kind, root: Path) -> dict[str, Path]:
 
 def _matching(kind: Kind, paths: Iterable[Path]) -> list[tuple[str, Path]]:
     """Language and path of the files whose names fit the task."""
-    found = []
+    matches = []
     for path in paths:
         match = _NAME.fullmatch(path.name)
         # A leading full stop: what macOS leaves beside a file, not a file of one's own.
@@ -171,8 +171,8 @@ def _matching(kind: Kind, paths: Iterable[Path]) -> list[tuple[str, Path]]:
             code = find_language(match["code"]).code
         except InputError as error:
             raise InputError(f"{path.name}: {error}") from error
-        found.append((code, path))
-    return found
+        matches.append((code, path))
+    return matches
 
 
 def _belongs(kind: Kind, stem: str) -> bool:
@@ -180,25 +180,25 @@ def _belongs(kind: Kind, stem: str) -> bool:
     return not set(re.split(r"[^a-z]+", stem.casefold())).isdisjoint(kind.stems)
 
 
-def _read(kind: Kind, path: Path, known: Mapping[str, str]) -> tuple[Item, ...]:
+def _read(kind: Kind, path: Path, label_of: Mapping[str, str]) -> tuple[Item, ...]:
     records = read_json(path)
     if not isinstance(records, list) or not records:
         raise InputError(
             f"{path} must hold a list of items, {kind.name}'s with {', '.join((*kind.keys, 'answer'))}"
         )
     width = max(4, len(str(len(records) - 1)))
-    return tuple(_item(kind, path, known, f"{n:0{width}}", record) for n, record in enumerate(records))
+    return tuple(_item(kind, path, label_of, f"{n:0{width}}", record) for n, record in enumerate(records))
 
 
-def _item(kind: Kind, path: Path, known: Mapping[str, str], name: str, record: object) -> Item:
-    wanted = (*kind.keys, "answer")
+def _item(kind: Kind, path: Path, label_of: Mapping[str, str], name: str, record: object) -> Item:
+    keys = (*kind.keys, "answer")
     if not isinstance(record, dict):
-        raise InputError(f"{path}, item {name}: expected an object with {', '.join(wanted)}")
+        raise InputError(f"{path}, item {name}: expected an object with {', '.join(keys)}")
     # A label may be a number (0 and 1); a text may not.
     answer = record.get("answer")
     number = isinstance(answer, int | float)
     values = [*(record.get(key) for key in kind.keys), str(answer) if number else answer]
-    for key, value in zip(wanted, values, strict=True):
+    for key, value in zip(keys, values, strict=True):
         if not isinstance(value, str) or not value.strip():
             what = (
                 "is missing"
@@ -207,11 +207,9 @@ def _item(kind: Kind, path: Path, known: Mapping[str, str], name: str, record: o
                 if not isinstance(value, str)
                 else "is empty"
             )
-            raise InputError(
-                f"{path}, item {name}: {key!r} {what}; a {kind.name} item has {', '.join(wanted)}"
-            )
+            raise InputError(f"{path}, item {name}: {key!r} {what}; a {kind.name} item has {', '.join(keys)}")
     *texts, gold = (normalize("NFC", str(value)) for value in values)
-    label = known.get(_folded(gold))
+    label = label_of.get(_folded(gold))
     if label is None:
         raise InputError(
             f"{path}, item {name}: the answer {gold!r} names none of {', '.join(kind.labels)}; if it does mean one, "
@@ -226,11 +224,11 @@ def _folded(label: str) -> str:
     return without_marks(label).rstrip(_FULL_STOPS).strip().casefold()
 
 
-def _exchanged(own: tuple[Item, ...], reference: tuple[Item, ...]) -> dict[str, str] | None:
+def _exchanged(items: tuple[Item, ...], reference: tuple[Item, ...]) -> dict[str, str] | None:
     """How labels must be renamed to agree with the reference; None where they agree or no renaming helps."""
-    if len(own) != len(reference) or len(own) < _ENOUGH_TO_TELL:
+    if len(items) != len(reference) or len(items) < _ENOUGH_TO_TELL:
         return None
-    pairs = {(a.label, b.label) for a, b in zip(own, reference, strict=True)}
+    pairs = {(a.label, b.label) for a, b in zip(items, reference, strict=True)}
     renaming = dict(pairs)
     one_to_one = len(renaming) == len(pairs) == len(set(renaming.values()))
     same_labels = set(renaming) == set(renaming.values())

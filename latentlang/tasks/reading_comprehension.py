@@ -61,7 +61,7 @@ class ReadingTask(Task):
             raise InputError(
                 "the reading task has letters for answers, and no published protocol; leave answers and protocol out"
             )
-        self.origin, self._place = "", ""
+        self.origin, self._source = "", ""
         self._revision: str | None = None
         self._flores = {entry.code: entry.flores for entry in find_languages(BELEBELE.languages)}
         if data is not None:
@@ -69,15 +69,15 @@ class ReadingTask(Task):
         self.settings = {"answers": "letters", "protocol": "corrected", "data": self.origin}
 
     def _choose(self, wanted: str) -> None:
-        place = find_place(wanted, {BELEBELE.name: BELEBELE.hub_id})
-        if place is None:
+        source = find_place(wanted, {BELEBELE.name: BELEBELE.hub_id})
+        if source is None:
             raise InputError(
                 f"unknown set {wanted!r} for the reading task; give hub:belebele, a hub id or a folder"
             )
-        self._place, self._revision, self.origin = place.name, place.revision, place.origin
-        if local := place.folder:
-            there = {path.stem for path in (local / "data").glob("*.jsonl")}
-            self._flores = {code: name for code, name in self._flores.items() if name in there}
+        self._source, self._revision, self.origin = source.name, source.revision, source.origin
+        if local := source.folder:
+            names = {path.stem for path in (local / "data").glob("*.jsonl")}
+            self._flores = {code: name for code, name in self._flores.items() if name in names}
             if not self._flores:
                 raise InputError(
                     f"{local} has no files such as data/eng_Latn.jsonl, by the languages' FLORES codes"
@@ -86,7 +86,7 @@ class ReadingTask(Task):
     @property
     def languages(self) -> tuple[str, ...]:
         """Languages that the set has, as far as is known before it is read."""
-        return tuple(self._flores) if self._place else ()
+        return tuple(self._flores) if self._source else ()
 
     @cached_property
     def _read(self) -> dict[str, dict[str, dict[str, str]]]:
@@ -95,21 +95,21 @@ class ReadingTask(Task):
     def _items(self, code: str) -> dict[str, dict[str, str]]:
         """Item name to its texts, in the set's order."""
         if code not in self._read:
-            table = load_part(self._place, f"data/{self._flores[code]}.jsonl", revision=self._revision)
+            table = load_part(self._source, f"data/{self._flores[code]}.jsonl", revision=self._revision)
             if missing := [name for name in _COLUMNS if name not in table.column_names]:
                 raise InputError(
                     f"{self.origin} ({code}) has no column {missing[0]!r}, only {', '.join(table.column_names)}"
                 )
-            self._read[code] = {self._named(row, place): row for place, row in enumerate(table)}
+            self._read[code] = {self._named(row, number): row for number, row in enumerate(table)}
         return self._read[code]
 
-    def _named(self, row: Mapping[str, Any], place: int) -> str:
+    def _named(self, row: Mapping[str, Any], position: int) -> str:
         """Passage and question number name an item in every language; the order of the files differs."""
         right = str(row["correct_answer_num"])
         if right not in ("1", "2", "3", "4"):
-            raise InputError(f"{self.origin}, row {place}: the right answer must be 1 to 4, not {right!r}")
+            raise InputError(f"{self.origin}, row {position}: the right answer must be 1 to 4, not {right!r}")
         link, number = row.get("link"), row.get("question_number")
-        return f"{place:04}" if link is None else f"{link}#{number}"
+        return f"{position:04}" if link is None else f"{link}#{number}"
 
     def prompts(
         self, language: str, *, items: int | None = None, shots: int | None = None, seed: int = 0
@@ -131,12 +131,14 @@ class ReadingTask(Task):
             raise InputError(
                 f"{count} few-shot examples leave no items: {self.origin} has {len(order)} in {code!r}"
             )
-        few_shot = "".join(f'{_asked(rows[name])}{_CUE}{_right(rows[name])}"\n\n' for name in order[:count])
-        found = [
-            Prompt(name, code, _right(rows[name]), few_shot, _asked(rows[name]), _CUE)
+        few_shot = "".join(
+            f'{_question_text(rows[name])}{_CUE}{_right(rows[name])}"\n\n' for name in order[:count]
+        )
+        prompts = [
+            Prompt(name, code, _right(rows[name]), few_shot, _question_text(rows[name]), _CUE)
             for name in order[count:]
         ]
-        return pick(found, items)
+        return pick(prompts, items)
 
     def answers(self, language: str) -> Mapping[str, tuple[str, ...]]:
         """The letters, the same in all languages."""
@@ -147,7 +149,7 @@ class ReadingTask(Task):
         return tuple(letter for letter in LETTERS if letter != label)
 
 
-def _asked(row: Mapping[str, Any]) -> str:
+def _question_text(row: Mapping[str, Any]) -> str:
     answers = "".join(f"\n{letter}: {row[f'mc_answer{n}']}" for n, letter in enumerate(LETTERS, 1))
     return f"P: {row['flores_passage']}\nQ: {row['question']}{answers}"
 

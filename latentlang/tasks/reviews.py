@@ -80,19 +80,19 @@ def held_out_adjectives() -> frozenset[str]:
 def all_reviews() -> tuple[Review, ...]:
     """Every review that the lexicon can say, in a fixed order."""
     english = review_lexicon()["en"]
-    found = []
+    reviews = []
     for label in LABELS:
         adjectives = list(english["adjectives"][label])
         for noun in english["nouns"]:
             for pattern in english["patterns"]:
                 if "{adjective2}" not in english["patterns"][pattern]:
-                    found += [Review(noun, pattern, label, adjective) for adjective in adjectives]
+                    reviews += [Review(noun, pattern, label, adjective) for adjective in adjectives]
                 else:
                     pairs = (
                         (a, generator("second", noun, pattern, a).choice(adjectives)) for a in adjectives
                     )
-                    found += [Review(noun, pattern, label, a, b) for a, b in pairs if a != b]
-    return tuple(found)
+                    reviews += [Review(noun, pattern, label, a, b) for a, b in pairs if a != b]
+    return tuple(reviews)
 
 
 @cache
@@ -185,8 +185,8 @@ class SentimentTask(Task):
 
     def _items(self, seed: int) -> list[Review]:
         held_out = held_out_adjectives()
-        wanted = {"all": (True, False), "seen": (False,), "held-out": (True,)}[self._adjectives]
-        reviews = [r for r in test_reviews() if (not held_out.isdisjoint(r.adjectives)) in wanted]
+        held_out_too = {"all": (True, False), "seen": (False,), "held-out": (True,)}[self._adjectives]
+        reviews = [r for r in test_reviews() if (not held_out.isdisjoint(r.adjectives)) in held_out_too]
         by_label = [
             shuffled([r for r in reviews if r.label == name], "reviews", seed, name) for name in LABELS
         ]

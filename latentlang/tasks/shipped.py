@@ -18,7 +18,7 @@ from latentlang.tasks.registry import register
 from latentlang.tasks.reviews import Answers, SentimentTask
 from latentlang.tasks.words import Concept, Sources, WordTask
 
-#: Languages translated from unless told: the second where the first itself is asked for.
+#: Languages translated from by default: the second where the first itself is asked for.
 DEFAULT_SOURCES = ("fr", "de")
 
 

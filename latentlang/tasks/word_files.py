@@ -83,7 +83,7 @@ class WordFiles:
         Args:
             cloze: also say which cloze sentences were not used.
         """
-        found = {}
+        notes = {}
         for code in sorted({code for concept in self.concepts for code in concept.words}):
             parts = list(self.layouts.get(code, ()))
             reasons = {
@@ -99,12 +99,12 @@ class WordFiles:
                 parts.append(f"taken off words: {_counted(cleaned)}")
             if left:
                 parts.append(f"{left} with {FULL_WIDTH}, left as written")
-            own = sum(code in concept.words for concept in self.concepts)
-            if own < len(self.concepts):
-                parts.append(f"words for {own} of the {len(self.concepts)} concepts in all files")
+            covered = sum(code in concept.words for concept in self.concepts)
+            if covered < len(self.concepts):
+                parts.append(f"words for {covered} of the {len(self.concepts)} concepts in all files")
             if parts:
-                found[code] = "; ".join(parts)
-        return found
+                notes[code] = "; ".join(parts)
+        return notes
 
 
 @dataclass
@@ -143,11 +143,11 @@ def read_words(data: Paths) -> WordFiles:
         reasons = {reason: n for counts in gathered.skipped.values() for reason, n in counts.items()}
         raise InputError(f"no usable words in {', '.join(map(str, paths))}: all rows skipped ({reasons})")
     concepts = []
-    for word, own in gathered.words.items():
-        concepts.append(Concept(_id(word), CATEGORY, {ENGLISH: word, **own}))
+    for word, translations in gathered.words.items():
+        concepts.append(Concept(_id(word), CATEGORY, {ENGLISH: word, **translations}))
     skipped = {code: dict(counts) for code, counts in gathered.skipped.items() if counts}
     cleaned = {code: dict(counts) for code, counts in gathered.cleaned.items() if counts}
-    layouts = {code: tuple(found) for code, found in gathered.layouts.items()}
+    layouts = {code: tuple(notes) for code, notes in gathered.layouts.items()}
     return WordFiles(tuple(concepts), gathered.clozes, skipped, paths, cleaned, layouts)
 
 
@@ -155,23 +155,23 @@ def _csv_files(data: Paths) -> tuple[Path, ...]:
     given = [data] if isinstance(data, str | Path) else list(data)
     if not given:
         raise InputError("no CSV file given")
-    found: list[Path] = []
+    files: list[Path] = []
     for entry in given:
         path = given_path(entry)
         if is_folder(path):
-            own = [file for file in sorted(path.iterdir()) if _is_table(file)] or sorted(
+            tables = [file for file in sorted(path.iterdir()) if _is_table(file)] or sorted(
                 path.glob("*/clean.csv")
             )
-            if not own:
+            if not tables:
                 raise InputError(
                     f"no CSV files in {path}: expected de.csv, fr.csv, ... with {', '.join(_NEEDED)}"
                 )
-            found += own
+            files += tables
         elif is_file(path):
-            found.append(path)
+            files.append(path)
         else:
             raise InputError(f"{path} does not exist; give a CSV file or a folder of them")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(files))
 
 
 def _is_table(path: Path) -> bool:
@@ -228,8 +228,8 @@ def _read_file(path: Path, gathered: _Gathered) -> None:
                 raise InputError(
                     f"{path}, line {reader.line_num}: {len(columns)} columns expected; check the quotes"
                 )
-            place = f"{path}:{reader.line_num}"
-            codes.add(_read_row({key: value.strip() for key, value in row.items()}, place, gathered))
+            where = f"{path}:{reader.line_num}"
+            codes.add(_read_row({key: value.strip() for key, value in row.items()}, where, gathered))
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
     if not rows:
@@ -246,41 +246,43 @@ def _cells(row: Mapping[str | None, Any]) -> Iterator[str]:
         yield from value if isinstance(value, list) else [value or ""]
 
 
-def _read_row(row: Mapping[str, str], place: str, gathered: _Gathered) -> str:
+def _read_row(row: Mapping[str, str], where: str, gathered: _Gathered) -> str:
     """Take in a row; gives the code of its language."""
     try:
         code = find_language(row["lang"]).code
     except InputError as error:
-        raise InputError(f"{place}: {error}") from error
+        raise InputError(f"{where}: {error}") from error
     skipped = gathered.skipped.setdefault(code, Counter())
     if row.get("error", "").casefold() not in _NO_ERROR:
         skipped["marked as an error"] += 1
         return code
     # Composed: an accent apart from its letter makes another concept of the word, and other tokens.
-    (original, _), (own, odd) = (clean_word(row[name]) for name in ("word_original", "word_translation"))
-    if not original or not own:
+    (original, _), (translation, odd) = (
+        clean_word(row[name]) for name in ("word_original", "word_translation")
+    )
+    if not original or not translation:
         skipped["no word"] += 1
         return code
-    for reason in filter(None, map(why_unusable, (original, own))):
+    for reason in filter(None, map(why_unusable, (original, translation))):
         if reason == CONTROL:
             raise InputError(
-                f"{place}: {original!r}, {own!r}: there is {reason} in a word; write it in one line"
+                f"{where}: {original!r}, {translation!r}: there is {reason} in a word; write it in one line"
             )
         skipped[reason] += 1
         return code
     gathered.cleaned.setdefault(code, Counter()).update(odd)
     if (code, original) in gathered.seen:
         raise InputError(
-            f"{place}: {original!r} stands twice in {code!r}, first at {gathered.seen[code, original]}; keep one row"
+            f"{where}: {original!r} stands twice in {code!r}, first at {gathered.seen[code, original]}; keep one row"
         )
-    gathered.seen[code, original] = place
-    gathered.words.setdefault(original, {})[code] = own
+    gathered.seen[code, original] = where
+    gathered.words.setdefault(original, {})[code] = translation
     if _SENTENCE in row:
-        found = split_cloze(without_marks(normalize("NFC", row[_SENTENCE])), own)
-        if isinstance(found, Cloze):
-            gathered.clozes.setdefault(code, {})[_id(original)] = found
+        cloze = split_cloze(without_marks(normalize("NFC", row[_SENTENCE])), translation)
+        if isinstance(cloze, Cloze):
+            gathered.clozes.setdefault(code, {})[_id(original)] = cloze
         else:
-            skipped[f"cloze: {found}"] += 1
+            skipped[f"cloze: {cloze}"] += 1
     return code
 
 

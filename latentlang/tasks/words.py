@@ -72,7 +72,7 @@ def translation_line(source: str, word: str, target: str, translation: str | Non
 
 
 def _fingerprint(concepts: tuple[Concept, ...]) -> str:
-    """How many concepts, and a hash of all that they hold: two sets of words are told apart by it."""
+    """How many concepts, and a hash of all that they hold: two sets of words differ in it."""
     record = [[c.id, c.category, sorted(c.words.items())] for c in concepts]
     digest = hashlib.sha256(
         json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -127,12 +127,12 @@ class WordTask(Task):
         for name in self._only or ():
             if name not in self._by_id:
                 raise unknown("concept", name, self._by_id)
-        asked = () if source is None else tuple(entry.code for entry in find_languages(source))
-        if asked and asked[0] not in self._codes:
+        codes = () if source is None else tuple(entry.code for entry in find_languages(source))
+        if codes and codes[0] not in self._codes:
             raise InputError(
-                f"no words in the source language {asked[0]!r}; there are: {', '.join(self._codes)}"
+                f"no words in the source language {codes[0]!r}; there are: {', '.join(self._codes)}"
             )
-        self.sources = tuple(code for code in asked if code in self._codes)
+        self.sources = tuple(code for code in codes if code in self._codes)
         self.name = "translation" if self.sources else "repetition"
         # what a result notes of several: `settings_for`
         self.settings: dict[str, object] = {"source": self.sources[0]} if self.sources else {}
