@@ -69,19 +69,19 @@ def heat_map(table: pd.DataFrame, *, layer: int, position: int) -> str:
     best = table[(table["rank"] == 1) & table["position"].isin(shown)]
     tokens = best.drop_duplicates("position").set_index("position")["token"]
     head = "".join(
-        f'<th scope="col"{_here(place == position)} title="token {place}: {_text(tokens[place])}">'
-        f"{_short(tokens[place])}</th>"
-        for place in shown
+        f'<th scope="col"{_here(token == position)} title="token {token}: {_text(tokens[token])}">'
+        f"{_short(tokens[token])}</th>"
+        for token in shown
     )
     rows = []
     for number in sorted(best["layer"].unique(), reverse=True):
         row = best[best["layer"] == number].set_index("position")
         cells = "".join(
             _heat_cell(
-                str(row.at[place, "text"]), float(row.at[place, "probability"]),
-                here=number == layer and place == position,
+                str(row.at[token, "text"]), float(row.at[token, "probability"]),
+                here=number == layer and token == position,
             )
-            for place in shown
+            for token in shown
         )  # fmt: skip
         rows.append(f'<tr><th scope="row"{_here(number == layer)}>layer {number}</th>{cells}</tr>')
     part = f", tokens {shown[0]} to {shown[-1]} of 0 to {count - 1}" if len(shown) < count else ""
@@ -154,9 +154,9 @@ def language_table(words: pd.DataFrame, *, layer: int) -> str:
 
 def _name(code: str) -> str:
     """A language's English name and, where it is another, its own."""
-    english, own = html.escape(plain_name(code)), own_name(code)
-    same = own.strip(ISOLATES).casefold() == english.casefold()
-    return english if same else f'{english} <span lang="{html.escape(code)}">{own}</span>'
+    english, native = html.escape(plain_name(code)), own_name(code)
+    same = native.strip(ISOLATES).casefold() == english.casefold()
+    return english if same else f'{english} <span lang="{html.escape(code)}">{native}</span>'
 
 
 def _bar(probability: float) -> str:

@@ -199,9 +199,9 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         try:
             self.position.max = len(look.ids) - 1
             self.position.value = len(look.ids) - 1
-            found = guess(self._task, text)
-            if found is not None:
-                self.answer.value = found
+            label = guess(self._task, text)
+            if label is not None:
+                self.answer.value = label
         finally:
             self._quiet = False
         self._draw()
@@ -236,12 +236,12 @@ def _style() -> dict[str, str]:
 
 def _speaking(task: Task) -> tuple[str, ...]:
     """Languages the task has words in, the one it translates from included."""
-    found = []
+    codes = []
     for code in dict.fromkeys((*task.languages, *sources_of(task, task.languages))):
         with suppress(InputError):
             if task.answers(code):
-                found.append(code)
-    return tuple(found)
+                codes.append(code)
+    return tuple(codes)
 
 
 def _chosen(
@@ -258,9 +258,9 @@ def _chosen(
     if asked is None:
         if len(speaking) <= MOST_FIRST:
             return speaking
-        own = {prompt.language} if isinstance(prompt, Prompt) else set()
-        known = own | set(FIRST)
-        return tuple(code for code in speaking if code in known) or speaking[:MOST_FIRST]
+        prompt_languages = {prompt.language} if isinstance(prompt, Prompt) else set()
+        kept = prompt_languages | set(FIRST)
+        return tuple(code for code in speaking if code in kept) or speaking[:MOST_FIRST]
     codes = tuple(entry.code for entry in find_languages(asked))
     for code in codes:
         if code not in speaking:

@@ -1,4 +1,4 @@
-"""What the explorer knows of a prompt: read once, then asked for tokens and words at any layer and position."""
+"""One prompt of the explorer: read once, then asked for tokens and words at any layer and position."""
 
 from __future__ import annotations
 
@@ -88,22 +88,24 @@ class PromptSession:
             mean probability of at most `lens.answer_languages.WRONG_LABELS` wrong words; NaN where no token is the
             language's own, and ``why`` then says so.
         """
-        known = {code: answers[label] for code in codes if label in (answers := task.answers(code))}
-        if not known:
+        words = {code: answers[label] for code in codes if label in (answers := task.answers(code))}
+        if not words:
             return pd.DataFrame(columns=list(WORD_COLUMNS))
         table = token_bytes(self.model.tokenizer)
         before = table.bytes[self.ids[position]] or b""
-        prompt = Prompt(label, next(iter(known)), label, "", "", before.decode("utf-8", "replace"))
+        prompt = Prompt(label, next(iter(words)), label, "", "", before.decode("utf-8", "replace"))
         answer_languages = build_answer_languages(
-            task, table, [prompt], codes=tuple(known), policy="exclusive", source=None, seed=0
+            task, table, [prompt], codes=tuple(words), policy="exclusive", source=None, seed=0
         )
         values = self._values(answer_languages.ids, position)
-        found = answer_languages.values(label, values) if answer_languages.choices[label] else None
+        probabilities = answer_languages.values(label, values) if answer_languages.choices[label] else None
         parts = []
-        for place, (code, strings) in enumerate(known.items()):
+        for column, (code, strings) in enumerate(words.items()):
             nothing = np.full(len(self.layers), np.nan)
-            answer = nothing if found is None else found[0, place]
-            wrong = found[1:, place] if found is not None else np.empty((0, len(self.layers)))
+            answer = nothing if probabilities is None else probabilities[0, column]
+            wrong = (
+                probabilities[1:, column] if probabilities is not None else np.empty((0, len(self.layers)))
+            )
             read = wrong[~np.isnan(wrong).any(1)]
             why = "" if not np.isnan(answer).any() else _NOT_ITS_OWN
             columns = {
@@ -131,7 +133,7 @@ def labels_of(task: Task) -> tuple[str, ...]:
 def guess(task: Task, text: str) -> str | None:
     """The label that a prompt's last line names in some language; of several the last, and of these the longest.
 
-    Where something stands in quotation marks, only the last such words are looked at: what follows may name a language
+    Where something stands in quotation marks, only the last such words count: what follows may name a language
     (``Français: "fleur" - 中文: "``), which is a word as well.
 
     Args:
@@ -145,14 +147,14 @@ def guess(task: Task, text: str) -> str | None:
     quoted = _QUOTED.findall(line)
     line = (quoted[-1] if quoted else line).casefold()
     best: tuple[int, int] = (-1, 0)
-    found = None
+    guessed = None
     for code in dict.fromkeys((*task.languages, *sources_of(task, task.languages))):
         for label, strings in task.answers(code).items():
             for word in strings:
-                place = _end_of(unicodedata.normalize("NFC", word).casefold(), line)
-                if place >= 0 and (place, len(word)) > best:
-                    best, found = (place, len(word)), label
-    return found
+                end = _end_of(unicodedata.normalize("NFC", word).casefold(), line)
+                if end >= 0 and (end, len(word)) > best:
+                    best, guessed = (end, len(word)), label
+    return guessed
 
 
 def _end_of(word: str, line: str) -> int:
