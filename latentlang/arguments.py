@@ -75,9 +75,9 @@ def parse_count(name: str, text: str, *, least: int, instead: str = "") -> int:
     if not _is_number(text) or (not long and int(text) < least):
         others = f", or {instead}" if instead else ""
         raise InputError(f"{name} takes a number of at least {least}{others}, not {_cut(text)!r}")
-    found = 10**_MOST_DIGITS if long else int(text)
-    check_count(name, found, least=least)
-    return found
+    count = 10**_MOST_DIGITS if long else int(text)
+    check_count(name, count, least=least)
+    return count
 
 
 def split_given(given: str | T | Iterable[str | T]) -> list[str | T]:
@@ -101,7 +101,7 @@ def parse_layers(text: str) -> list[int]:
     Raises:
         InputError: that is no list of numbers, or of larger ones than any model has.
     """
-    found: list[int] = []
+    layers: list[int] = []
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         if not _is_number(first) or (dash and not _is_number(last)):
@@ -112,8 +112,8 @@ def parse_layers(text: str) -> list[int]:
         start, stop = map(int, ends)
         if stop < start:
             raise InputError(f"--layers {_cut(text)!r}: the range {first}-{last} ends before it begins")
-        found.extend(range(start, stop + 1))
-    return list(dict.fromkeys(found))
+        layers.extend(range(start, stop + 1))
+    return list(dict.fromkeys(layers))
 
 
 def ranges(numbers: Sequence[int]) -> str:

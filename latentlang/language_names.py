@@ -64,9 +64,9 @@ class Language:
     @cached_property
     def own_name(self) -> str:
         """The language's name in itself with a capital first letter (``"Français"``), from Unicode CLDR."""
-        own = _cldr_name(self.code, self.code) or self.name
+        native = _cldr_name(self.code, self.code) or self.name
         # In title case, which is no capital where the script has none: Georgian's capitals are for whole words alone.
-        return own[:1].title() + own[1:]
+        return native[:1].title() + native[1:]
 
     @property
     def rtl(self) -> bool:
@@ -125,7 +125,7 @@ def language(value: str | Language) -> Language:
 
     Old codes (``iw``, ``in``, ``tl``), three-letter codes (``fas``) and codes with a region (``pt_BR``, ``zh-TW``) mean
     the language that is written so: the region is dropped, the script decides (``zh-TW`` is ``zh-Hant``).
-    A well-formed code outside the table (``"eo"``, ``"sr-Latn"``) is accepted when CLDR knows it. A language that no
+    A well-formed code outside the table (``"eo"``, ``"sr-Latn"``) is accepted when CLDR has it. A language that no
     list has is written ``"x-"`` and its name in letters and digits, at most eight between hyphens (``"x-toki-pona"``):
     the code says all there is to know, so that nothing needs to be registered.
 
@@ -135,19 +135,19 @@ def language(value: str | Language) -> Language:
     if isinstance(value, Language):
         return value
     text = str(value).strip()
-    found = _table().get(text)
-    if found is None:
+    entry = _table().get(text)
+    if entry is None:
         code = _aliases().get(text.casefold())
-        found = _table()[code] if code else _own(text.casefold()) or _from_cldr(text)
-    if found is None and (named := _own_names().get(text.casefold())):
-        found = _table()[named]
-    if found is None:
+        entry = _table()[code] if code else _unlisted(text.casefold()) or _from_cldr(text)
+    if entry is None and (named := _own_names().get(text.casefold())):
+        entry = _table()[named]
+    if entry is None:
         names = [*_table(), *(entry.name for entry in _table().values()), *GROUPS]
         raise unknown("language", text, names, hint=_HINT)
-    return found
+    return entry
 
 
-def _own(text: str) -> Language | None:
+def _unlisted(text: str) -> Language | None:
     return Language(text, "", _UNKNOWN_SCRIPT) if _OWN.fullmatch(text) else None
 
 
@@ -170,15 +170,15 @@ def _from_cldr(text: str) -> Language | None:
         )
     code = _aliases().get(tag.language.casefold(), tag.language)
     script = tag.script or tag.maximize().script or _UNKNOWN_SCRIPT
-    for known in (_table().get(code), _table().get(f"{code}-{script}")):
-        if known is not None and known.script == script:
-            return known
+    for entry in (_table().get(code), _table().get(f"{code}-{script}")):
+        if entry is not None and entry.script == script:
+            return entry
     # Not the script the language is usually written in, or a language the table does not have.
     usual = langcodes.Language.get(code).maximize().script
-    own = code if script in (usual, _UNKNOWN_SCRIPT) else f"{code}-{script}"
-    if _cldr_name(own, "en") is None:
+    shortest = code if script in (usual, _UNKNOWN_SCRIPT) else f"{code}-{script}"
+    if _cldr_name(shortest, "en") is None:
         return None
-    return Language(own, "", script)
+    return Language(shortest, "", script)
 
 
 def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language, ...]:
@@ -190,11 +190,11 @@ def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language
     Raises:
         InputError: a name is not known, or nothing is named.
     """
-    found: dict[str, Language] = {}
+    resolved: dict[str, Language] = {}
     for part in split_given(spec):
         group = GROUPS.get(part.casefold()) if isinstance(part, str) else None
         for entry in (language(code) for code in group) if group else (language(part),):
-            found.setdefault(entry.code, entry)
-    if not found:
+            resolved.setdefault(entry.code, entry)
+    if not resolved:
         raise InputError("no language named; give codes such as 'ja,hi' or the group 'paper20'")
-    return tuple(found.values())
+    return tuple(resolved.values())

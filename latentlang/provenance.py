@@ -59,8 +59,8 @@ class Provenance:
         Raises:
             InputError: there is none, a field is missing or of another kind, or there are others.
         """
-        found = checked(_Made, record, where).provenance
-        return cls(**found.model_dump() | {"languages": tuple(found.languages)})
+        provenance = checked(_Made, record, where).provenance
+        return cls(**provenance.model_dump() | {"languages": tuple(provenance.languages)})
 
     def source_of(self, language: str) -> str | None:
         """Language that was translated from where the answer was asked for in `language`; None where none was.
@@ -69,8 +69,8 @@ class Provenance:
             language: code of the target language.
         """
         each = self.settings.get("sources")
-        found = each.get(language) if isinstance(each, Mapping) else self.settings.get("source")
-        return None if found is None else str(found)
+        source = each.get(language) if isinstance(each, Mapping) else self.settings.get("source")
+        return None if source is None else str(source)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -121,13 +121,13 @@ def _words(value: object) -> str:
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that can change a number, and of Python."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def git_commit() -> str | None:
