@@ -119,7 +119,7 @@ class AnswerCurves:
     _unwritten: set[tuple[str, str]] = field(default_factory=set)
     # Tokens that can begin a word of some question, each a set of its own; and, per question, which ones.
     _single: dict[int, int] = field(default_factory=dict)
-    _asked: dict[str, frozenset[int]] = field(default_factory=dict)
+    _question_tokens: dict[str, frozenset[int]] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -135,22 +135,22 @@ class AnswerCurves:
         """Sets for the labels of these prompts (of one language, one cue) and their wrong labels.
 
         Under ``as-published`` the sets are the reference paper's own, character prefixes and single letters included;
-        it knows no source word.
+        they have none for a source word.
         """
         target, published = prompts[0].language, protocol == "as-published"
         languages = {"target": target} if target == pivot else {"target": target, "pivot": pivot}
         given = task.given(target)
         if given is not None and given not in languages.values() and not published:
             languages["source"] = given
-        wanted = dict.fromkeys(
+        labels = dict.fromkeys(
             name
             for label in dict.fromkeys(p.label for p in prompts)
             for name in (label, *task.wrong_labels(label))
         )
         strings = {}
         for code in languages.values():
-            known = task.answers(code)
-            strings[code] = {label: known[label] for label in wanted if label in known}
+            answers = task.answers(code)
+            strings[code] = {label: answers[label] for label in labels if label in answers}
         if target != pivot and strings[target] == strings[pivot]:
             # Asked for in the pivot's own words (answer modes en and agnostic): there is no other language to see.
             del languages["pivot"], strings[pivot]
@@ -188,24 +188,28 @@ class AnswerCurves:
         """Find which of the pivot's tokens can begin a word of each question; each such token is read by itself."""
         if self.policy not in ("exclusive", "shared"):
             return
-        own = [settled.ids.tolist() for (role, _), settled in self._settled.items() if role == "pivot"]
-        candidates = {token for ids in own for token in ids}
+        pivot_ids = [settled.ids.tolist() for (role, _), settled in self._settled.items() if role == "pivot"]
+        candidates = {token for ids in pivot_ids for token in ids}
         for prompt in prompts:
-            if candidates and prompt.question not in self._asked:
-                self._asked[prompt.question] = beginnings(self.answers.table, candidates, prompt.question)
-        for token in sorted(frozenset().union(*self._asked.values())):
+            if candidates and prompt.question not in self._question_tokens:
+                self._question_tokens[prompt.question] = beginnings(
+                    self.answers.table, candidates, prompt.question
+                )
+        for token in sorted(frozenset().union(*self._question_tokens.values())):
             self._single[token] = len(self.token_sets)
             self.token_sets.append(np.array([token]))
 
     def _copied(self, role: str, prompt: Prompt) -> frozenset[int]:
         """Tokens that do not count for a role in this prompt."""
-        return self._asked.get(prompt.question, frozenset()) if role == "pivot" else frozenset()
+        return self._question_tokens.get(prompt.question, frozenset()) if role == "pivot" else frozenset()
 
     def _add(self, role: str, label: str, kind: str, ids: TokenIds) -> None:
         # What has a place of its own is added where it counts.
-        own = kind in ("counted", "any") and role == "pivot"
+        without_single = kind in ("counted", "any") and role == "pivot"
         self._places[role, label, kind] = len(self.token_sets)
-        self.token_sets.append(ids[~np.isin(ids, list(self._single))] if own and self._single else ids)
+        self.token_sets.append(
+            ids[~np.isin(ids, list(self._single))] if without_single and self._single else ids
+        )
 
     def _sum(self, role: str, label: str, kind: str, ids: TokenIds, prompt: Prompt, probs: Floats) -> Floats:
         """Probability of a set without the tokens that can begin a word of the question, ``[layer]``."""
@@ -243,7 +247,7 @@ class AnswerCurves:
         if self.policy not in ("drop", "sequence"):
             return False
         settled = [self._settled.get((role, label)) for role in self.languages]
-        return any(found is not None and not found.usable for found in settled)
+        return any(selection is not None and not selection.usable for selection in settled)
 
     def curves(self, prompt: Prompt, probs: Floats) -> dict[str, Floats]:
         """Curve name to ``[layer]`` probabilities; a curve with no token of its own is left out.
@@ -252,29 +256,29 @@ class AnswerCurves:
             prompt: the item.
             probs: ``[layer, set]`` probabilities of `token_sets`.
         """
-        found: dict[str, Floats] = {}
+        curves: dict[str, Floats] = {}
         wrong = self.task.wrong_labels(prompt.label)
         for role in self.languages:
-            if (place := self._places.get((role, prompt.label, "shared"))) is not None:
+            if (column := self._places.get((role, prompt.label, "shared"))) is not None:
                 copied = self._copied(role, prompt).intersection(
                     self._settled[role, prompt.label].ids.tolist()
                 )
-                found[f"{role}_shared"] = probs[:, [place, *(self._single[token] for token in copied)]].sum(
+                curves[f"{role}_shared"] = probs[:, [column, *(self._single[token] for token in copied)]].sum(
                     -1
                 )
             if not self._readable(role, prompt.label, prompt):
                 continue
-            own, *nulls = [
+            right, *nulls = [
                 self._sum(role, name, "counted", self._settled[role, name].ids, prompt, probs)
                 for name in (prompt.label, *wrong)
                 if self._readable(role, name, prompt)
             ]
-            found[role] = own
+            curves[role] = right
             if nulls:
-                found[f"{role}_null"] = np.mean(nulls, axis=0)
+                curves[f"{role}_null"] = np.mean(nulls, axis=0)
             if self.task.closed:
-                found[f"{role}_any"] = self._sum(role, "", "any", self._union(role), prompt, probs)
-        return found
+                curves[f"{role}_any"] = self._sum(role, "", "any", self._union(role), prompt, probs)
+        return curves
 
     def _union(self, role: str) -> TokenIds:
         """Tokens of all labels; as published, those of dropped labels too."""
@@ -302,9 +306,9 @@ class AnswerCurves:
         """
         if not self.task.closed:
             return top in self.answers[self.languages["target"], prompt.label].ids
-        own = final[self._places["target", prompt.label, "whole"]]
+        right = final[self._places["target", prompt.label, "whole"]]
         return all(
-            own > final[self._places["target", n, "whole"]] for n in self.task.wrong_labels(prompt.label)
+            right > final[self._places["target", n, "whole"]] for n in self.task.wrong_labels(prompt.label)
         )
 
     # Whole answers (policy "sequence")
@@ -315,25 +319,25 @@ class AnswerCurves:
         The item's own answer and those of wrong labels: all of a closed task, else at most `MOST_NULLS`, drawn by the
         seed and the item alone, so that they are the same concepts in every language that has words for them.
         """
-        wanted: dict[tuple[str, str], tuple[str, ...]] = {}
+        wordings: dict[tuple[str, str], tuple[str, ...]] = {}
         drawn = shuffled(self.task.wrong_labels(prompt.label), "null", seed, prompt.item)
         for role, code in self.languages.items():
-            known = [name for name in (prompt.label, *drawn) if (role, name) in self._settled]
+            names = [name for name in (prompt.label, *drawn) if (role, name) in self._settled]
             if not self.task.closed:
-                own = self.answers[code, prompt.label].answers if prompt.label in known else ()
+                right = self.answers[code, prompt.label].answers if prompt.label in names else ()
                 # another concept may go by the same word
                 wrong = [
-                    n for n in known if n != prompt.label and not {*own} & {*self.answers[code, n].answers}
+                    n for n in names if n != prompt.label and not {*right} & {*self.answers[code, n].answers}
                 ]
                 wrong = [name for name in wrong if self._readable(role, name, prompt)][:MOST_NULLS]
-                known = [prompt.label, *wrong] if self._readable(role, prompt.label, prompt) else []
-            wanted |= {(role, name): self.answers[code, name].answers for name in known}
-        return wanted
+                names = [prompt.label, *wrong] if self._readable(role, prompt.label, prompt) else []
+            wordings |= {(role, name): self.answers[code, name].answers for name in names}
+        return wordings
 
     def whole_curves(self, prompt: Prompt, probs: Mapping[tuple[str, str], Floats]) -> dict[str, Floats]:
         """Curve name to ``[layer]`` probabilities, from those of `whole_answers`; nan where one cannot be written."""
         self._unwritten |= {key for key, values in probs.items() if np.isnan(values).any()}
-        found: dict[str, Floats] = {}
+        curves: dict[str, Floats] = {}
         for role in self.languages:
             read = {
                 name: values
@@ -342,12 +346,12 @@ class AnswerCurves:
             }
             if prompt.label not in read:
                 continue
-            found[role] = read[prompt.label]
+            curves[role] = read[prompt.label]
             if nulls := [values for name, values in read.items() if name != prompt.label]:
-                found[f"{role}_null"] = np.mean(nulls, axis=0)
+                curves[f"{role}_null"] = np.mean(nulls, axis=0)
             if self.task.closed:
-                found[f"{role}_any"] = np.sum(list(read.values()), axis=0)
-        return found
+                curves[f"{role}_any"] = np.sum(list(read.values()), axis=0)
+        return curves
 
     def is_right_whole(self, prompt: Prompt, probs: Mapping[tuple[str, str], Floats], top: int) -> bool:
         """As `is_right`, with the probabilities of whole answers for closed tasks."""
@@ -411,8 +415,8 @@ class AnswerCurves:
         """An answer and the prompt's word, where they have their first letter in common."""
         if role == "source" or (role, label) not in self._settled or ("source", label) not in self._settled:
             return None
-        own, words = (self.answers[self.languages[r], label].answers for r in (role, "source"))
-        return next(((text, word) for text in own for word in words if text[:1] == word[:1]), None)
+        answers, words = (self.answers[self.languages[r], label].answers for r in (role, "source"))
+        return next(((text, word) for text in answers for word in words if text[:1] == word[:1]), None)
 
     def _why_empty(self, role: str, prompt: Prompt) -> PromptCode:
         if self._quoted(role, prompt.label, prompt):

@@ -95,13 +95,13 @@ class AnswerLanguages:
         """
         if not task.closed:
             return top in self.ids[self.whole[prompt.label]]
-        own = final[self.whole[prompt.label]].sum()
-        return all(own > final[self.whole[name]].sum() for name in task.wrong_labels(prompt.label))
+        right = final[self.whole[prompt.label]].sum()
+        return all(right > final[self.whole[name]].sum() for name in task.wrong_labels(prompt.label))
 
     def left_out(self, prompts: Sequence[Prompt]) -> LeftOut | None:
         """How many answers each answer language cannot read, and why; None when all can be read."""
-        place = {label: index for index, label in enumerate(self.labels)}
-        rows = [place[prompt.label] for prompt in prompts]
+        row_of = {label: index for index, label in enumerate(self.labels)}
+        rows = [row_of[prompt.label] for prompt in prompts]
         missing = (~self.readable[rows]).sum(0)
         if not missing.any():
             return None
@@ -130,18 +130,20 @@ def build_answer_languages(
         source: language of the word in the prompt; None where it is the target language.
         seed: draws the wrong labels.
     """
-    asked = prompts[0].language
-    own = tuple(dict.fromkeys(prompt.label for prompt in prompts))
-    labels = tuple(dict.fromkeys(name for label in own for name in (label, *task.wrong_labels(label))))
+    target = prompts[0].language
+    asked_labels = tuple(dict.fromkeys(prompt.label for prompt in prompts))
+    labels = tuple(
+        dict.fromkeys(name for label in asked_labels for name in (label, *task.wrong_labels(label)))
+    )
     strings = {}
     for code in codes:
-        known = task.answers(code)
-        strings[code] = {label: known[label] for label in labels if label in known}
+        answers = task.answers(code)
+        strings[code] = {label: answers[label] for label in labels if label in answers}
     # In an open task an item is a concept, and only its own words compete for a token.
     sets = answer_sets(table, strings, cue=prompts[0].cue, scope="any" if task.closed else "same")
-    against = None if policy == "exclusive" else [code for code in (asked, source) if code is not None]
+    against = None if policy == "exclusive" else [code for code in (target, source) if code is not None]
     tokens, lost = _settle(sets, against)
-    whole = {label: sets[asked, label].ids for label in sets.labels(asked)}
+    whole = {label: sets[target, label].ids for label in sets.labels(target)}
     ids = np.unique(np.concatenate([*tokens.values(), *whole.values(), np.empty(0, np.int64)]))
     longest = max(1, *map(len, tokens.values())) if tokens else 1
     members = np.full((len(labels), len(codes), longest), len(ids), np.int64)
@@ -158,8 +160,8 @@ def build_answer_languages(
         ids=ids,
         members=members,
         readable=readable,
-        choices={label: _choices(task, label, heard, seed) for label in own},
-        whole={label: np.searchsorted(ids, found) for label, found in whole.items()},
+        choices={label: _choices(task, label, heard, seed) for label in asked_labels},
+        whole={label: np.searchsorted(ids, token_ids) for label, token_ids in whole.items()},
         lost=lost,
     )
 
@@ -171,11 +173,11 @@ def _settle(
     tokens: dict[tuple[str, str], NDArray[np.int64]] = {}
     lost: dict[str, tuple[str, Reason | None]] = {}
     for code, label in sets:
-        found = select_tokens(sets, code, label, policy="exclusive", against=against)
-        if found.usable and len(found.ids):
-            tokens[code, label] = found.ids
+        selection = select_tokens(sets, code, label, policy="exclusive", against=against)
+        if selection.usable and len(selection.ids):
+            tokens[code, label] = selection.ids
         else:
-            lost.setdefault(code, (sets[code, label].answers[0], found.reason))
+            lost.setdefault(code, (sets[code, label].answers[0], selection.reason))
     return tokens, lost
 
 

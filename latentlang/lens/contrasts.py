@@ -90,8 +90,8 @@ def contrasts_by_target(
     names = {name: [str(value) for value in series.cat.categories] for name, series in coded.items()}
     layers, layer = np.unique(table["layer"].to_numpy(), return_inverse=True)
     values = table["value"].to_numpy(np.float64)
-    answers = codes["curve"] == _place(names["curve"], "answer")
-    wrongs = codes["curve"] == _place(names["curve"], "wrong")
+    answers = codes["curve"] == _index_of(names["curve"], "answer")
+    wrongs = codes["curve"] == _index_of(names["curve"], "wrong")
     # The own label comes first, then the wrong ones, each item's in an order of its own.
     places = np.full((len(names["item"]), len(names["label"])), -1, np.int64)
     places[codes["item"][answers], codes["label"][answers]] = 0
@@ -104,8 +104,8 @@ def contrasts_by_target(
     for item, label in pairs[np.isin(pairs[:, 0], owned)].tolist():
         places[item, label] = choices[item]
         choices[item] += 1
-    place = places[codes["item"], codes["label"]]
-    used = (answers | wrongs) & (place >= 0)
+    choice = places[codes["item"], codes["label"]]
+    used = (answers | wrongs) & (choice >= 0)
     all_contrasts = []
     for code in [c for c in provenance.languages if c in names["language"]]:
         rows = used & (codes["language"] == names["language"].index(code))
@@ -116,7 +116,7 @@ def contrasts_by_target(
             len(layers),
         )
         grid = np.full(shape, np.nan)
-        grid[codes["item"][rows], place[rows], codes["answer_language"][rows], layer[rows]] = values[rows]
+        grid[codes["item"][rows], choice[rows], codes["answer_language"][rows], layer[rows]] = values[rows]
         all_contrasts.append(
             _contrasts_of(code, names["answer_language"], grid, labels, provenance.source_of(code))
         )
@@ -125,7 +125,7 @@ def contrasts_by_target(
     return all_contrasts, [int(number) for number in layers], choices
 
 
-def _place(names: Sequence[str], name: str) -> int:
+def _index_of(names: Sequence[str], name: str) -> int:
     return names.index(name) if name in names else -1
 
 
@@ -135,18 +135,18 @@ def _contrasts_of(
     contrast = right_minus_wrong(grid)
     read_items = np.isfinite(contrast[:, 0, :, 0])
     enough = [
-        np.count_nonzero(read_items[:, place]) >= FEWEST_ITEMS for place in range(len(answer_languages))
+        np.count_nonzero(read_items[:, index]) >= FEWEST_ITEMS for index in range(len(answer_languages))
     ]
     roles = [
-        "target" if name == code else "source" if name == source else "candidate" if enough[place] else "few"
-        for place, name in enumerate(answer_languages)
+        "target" if name == code else "source" if name == source else "candidate" if enough[index] else "few"
+        for index, name in enumerate(answer_languages)
     ]
     # An answer language that was not read for this language has no place among its rivals.
-    kept = [place for place in range(len(answer_languages)) if np.isfinite(grid[:, :, place]).any()]
+    kept = [index for index in range(len(answer_languages)) if np.isfinite(grid[:, :, index]).any()]
     return Contrasts(
         language=code,
-        answer_languages=tuple(answer_languages[place] for place in kept),
-        roles=tuple(roles[place] for place in kept),
+        answer_languages=tuple(answer_languages[index] for index in kept),
+        roles=tuple(roles[index] for index in kept),
         answer=grid[:, 0][:, kept],
         contrast=contrast[:, :, kept],
         labels=labels,
@@ -166,9 +166,9 @@ def right_minus_wrong(grid: Floats) -> Floats:
     filled = np.where(read, grid, 0.0)
     count = read.sum(1, keepdims=True)
     # Mean of the others, not their sum: own - (total - own) / (count - 1).
-    found = (count * filled - filled.sum(1, keepdims=True)) / np.maximum(count - 1, 1)
-    found[np.abs(found) <= _ROUNDING * filled.max(1, keepdims=True, initial=0.0)] = 0.0
-    return np.where(read & (count > 1), found, np.nan)
+    contrast = (count * filled - filled.sum(1, keepdims=True)) / np.maximum(count - 1, 1)
+    contrast[np.abs(contrast) <= _ROUNDING * filled.max(1, keepdims=True, initial=0.0)] = 0.0
+    return np.where(read & (count > 1), contrast, np.nan)
 
 
 def own_labels(contrasts: Contrasts) -> Contrasts:
@@ -199,13 +199,13 @@ def pool(all_contrasts: Sequence[Contrasts]) -> Contrasts:
     }
     counts = {name: np.zeros_like(total) for name, total in sums.items()}
     for contrasts in all_contrasts:
-        for place, (name, role) in enumerate(zip(contrasts.answer_languages, contrasts.roles, strict=True)):
+        for column, (name, role) in enumerate(zip(contrasts.answer_languages, contrasts.roles, strict=True)):
             if role not in ("candidate", "target", "source"):
                 continue
             row = answer_languages.index({"target": TARGET, "source": SOURCE}.get(role, name))
             for field, part in (
-                ("answer", contrasts.answer[:, place]),
-                ("contrast", contrasts.contrast[:, :, place]),
+                ("answer", contrasts.answer[:, column]),
+                ("contrast", contrasts.contrast[:, :, column]),
             ):
                 seen = np.isfinite(part)
                 sums[field][..., row, :] += np.where(seen, part, 0.0)

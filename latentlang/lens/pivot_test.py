@@ -117,8 +117,8 @@ class PivotTest(Displayed):
 
     def _view(self) -> View:
         few = self.table.iloc[-1]["candidates"] < FEWEST_CANDIDATES
-        found = f"pivot {self.pivot}" if self.pivot else "no verdict" if few else "no pivot"
-        return View(f"PivotTest: {found}", table=self.glance, words=self.describe)
+        outcome = f"pivot {self.pivot}" if self.pivot else "no verdict" if few else "no pivot"
+        return View(f"PivotTest: {outcome}", table=self.glance, words=self.describe)
 
     @property
     def pivot(self) -> str | None:
@@ -162,14 +162,18 @@ def find_pivot(
     rows, scores = [], []
     for contrasts, standardised in zip(all_contrasts, observed, strict=True):
         p = (1 + (maxima[:, None, None] >= standardised).sum(0)) / (1 + permutations)
-        found = _scores(contrasts, layers, p, level=level, seed=provenance.seed)
+        language_scores = _scores(contrasts, layers, p, level=level, seed=provenance.seed)
         if contrasts.language == POOLED:
-            _lead_where_not_asked(found, fair or each, level=level, seed=provenance.seed)
-        certain = (found["role"] == "candidate") & (found["p"] <= 1 - level + EXACT)
-        ahead = (found["lead_low"] > 0) & (found["lead"] >= minimum) & found["each_label"]
-        found["leads"] = certain & ahead & contrasts.comparable
-        scores.append(found)
-        rows.append(pivot_row(contrasts, found, level=level, minimum=minimum))
+            _lead_where_not_asked(language_scores, fair or each, level=level, seed=provenance.seed)
+        certain = (language_scores["role"] == "candidate") & (language_scores["p"] <= 1 - level + EXACT)
+        ahead = (
+            (language_scores["lead_low"] > 0)
+            & (language_scores["lead"] >= minimum)
+            & language_scores["each_label"]
+        )
+        language_scores["leads"] = certain & ahead & contrasts.comparable
+        scores.append(language_scores)
+        rows.append(pivot_row(contrasts, language_scores, level=level, minimum=minimum))
     by_language = pd.DataFrame(rows)
     by_language["why"] = [pivot_reason(row, minimum=minimum) for row in by_language.to_dict("records")]
     by_language.insert(0, "task", tasks[0])
@@ -224,8 +228,8 @@ def search(
         scale[scale == 0] = np.inf  # nothing to tell apart: a score of zero
         standardised = np.full((len(contrasts.answer_languages), contrasts.contrast.shape[-1]), -np.inf)
         if candidates.any():
-            own = flat[cells].sum(0) / scale
-            standardised[candidates] = own.reshape(candidates.sum(), -1)
+            sums = flat[cells].sum(0) / scale
+            standardised[candidates] = sums.reshape(candidates.sum(), -1)
             for start in range(0, permutations, _PERMUTATIONS_AT_ONCE):
                 part = drawn[start : start + _PERMUTATIONS_AT_ONCE]
                 picks = np.zeros((len(part), items * most))
@@ -309,12 +313,12 @@ def _ahead(
     low, high = np.quantile(leads(resampled, rivals), _ends(level), axis=0)
     lead, best = leads(mean, rivals)[0], np.full(mean.shape[1:], "", object)
     score = np.full(mean.shape[1:], np.nan)
-    for place in range(len(contrasts.answer_languages)):
-        others = np.flatnonzero(rivals & (np.arange(len(rivals)) != place))
+    for index in range(len(contrasts.answer_languages)):
+        others = np.flatnonzero(rivals & (np.arange(len(rivals)) != index))
         if len(others):
             first = others[mean[0, others].argmax(0)]
-            best[place] = np.array(contrasts.answer_languages, object)[first]
-            score[place] = mean[0].max(
+            best[index] = np.array(contrasts.answer_languages, object)[first]
+            score[index] = mean[0].max(
                 0, where=np.isin(np.arange(len(rivals)), others)[:, None], initial=-1.0
             )
     return {"lead": lead, "lead_low": low, "lead_high": high, "next": best, "next_score": score}
@@ -412,9 +416,9 @@ def pivot_row(
     copied = (here["role"] == "source") & (here["n"] >= FEWEST_ITEMS) & (here["low"] > 0)
     source = here[copied & (here["score"] > peak["score"])]
     if len(source):
-        own = source.iloc[0]
-        row |= {"source_word": own["answer_language"], "source_score": float(own["score"])}
-        row |= {"source_low": float(own["low"]), "source_high": float(own["high"])}
+        copied_word = source.iloc[0]
+        row |= {"source_word": copied_word["answer_language"], "source_score": float(copied_word["score"])}
+        row |= {"source_low": float(copied_word["low"]), "source_high": float(copied_word["high"])}
     reason = _reason(contrasts, peak, candidates["answer_language"].nunique(), level=level, minimum=minimum)
     row["reason"] = reason
     if reason == "leads":

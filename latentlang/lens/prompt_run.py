@@ -30,7 +30,7 @@ def run_passes(
     share_prefix: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Run each prompt once and hand what was read to every look.
+    """Run each prompt once and hand what was read to every pass.
 
     Args:
         model: the model; it is not changed.
@@ -40,10 +40,10 @@ def run_passes(
         progress: called with (prompts done, prompts in all).
     """
     total, done = sum(map(len, prompts.values())), 0
-    for own in prompts.values():
+    for of_language in prompts.values():
         for one in passes:
-            one.begin(own)
-        for reading in model.iter_activations(own, share_prefix=share_prefix):
+            one.begin(of_language)
+        for reading in model.iter_activations(of_language, share_prefix=share_prefix):
             for one in passes:
                 one.take(reading)
             done += len(reading.index)

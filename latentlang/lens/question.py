@@ -16,12 +16,12 @@ def word_starts(text: str) -> tuple[str, ...]:
 
     A run also counts in small letters: ``Positive`` in a sentence is copied as ``positive`` into an answer.
     """
-    found: dict[str, None] = {}
+    starts: dict[str, None] = {}
     for run in _runs(text):
         for start in range(len(run)):
             if start == 0 or unicodedata.name(run[start], "").startswith(_UNSPACED):
-                found |= dict.fromkeys([run[start:], run[start:].lower()])
-    return tuple(found)
+                starts |= dict.fromkeys([run[start:], run[start:].lower()])
+    return tuple(starts)
 
 
 def _runs(text: str) -> Iterable[str]:
@@ -38,32 +38,34 @@ def beginnings(table: TokenBytes, candidates: Iterable[int], text: str) -> froze
         candidates: token ids.
         text: the text, such as a prompt's question.
     """
-    return frozenset().union(*(found for found in _prefixes(_by_bytes(table, candidates), table, text)))
+    return frozenset().union(*(ids for ids in _prefixes(_by_bytes(table, candidates), table, text)))
 
 
 def _by_bytes(table: TokenBytes, tokens: Iterable[int]) -> dict[bytes, set[int]]:
     """Bytes without a leading space to the tokens that write them."""
-    found: dict[bytes, set[int]] = {}
+    by_bytes: dict[bytes, set[int]] = {}
     for token in tokens:
         if written := (table.bytes[token] or b"").removeprefix(b" "):
-            found.setdefault(written, set()).add(token)
-    return found
+            by_bytes.setdefault(written, set()).add(token)
+    return by_bytes
 
 
-def _prefixes(known: Mapping[bytes, set[int]], table: TokenBytes, text: str) -> Iterable[set[int]]:
-    longest = max(map(len, known), default=0)
+def _prefixes(by_bytes: Mapping[bytes, set[int]], table: TokenBytes, text: str) -> Iterable[set[int]]:
+    longest = max(map(len, by_bytes), default=0)
     for word in word_starts(text):
         written = table.answer_bytes(word)
         for length in range(1, min(longest, len(written)) + 1):
-            if (held := known.get(written[:length])) is not None:
+            if (held := by_bytes.get(written[:length])) is not None:
                 yield held
 
 
 def stands_in(answer: str, text: str) -> bool:
     """Whether an answer stands in a text as a word, or as several in a row, in small letters or capitals."""
-    wanted, runs = [run.lower() for run in _runs(answer)], [run.lower() for run in _runs(text)]
-    if not wanted:
+    answer_runs, runs = [run.lower() for run in _runs(answer)], [run.lower() for run in _runs(text)]
+    if not answer_runs:
         return False
     if unicodedata.name(answer[0], "").startswith(_UNSPACED):
         return answer.lower() in text.lower()
-    return any(runs[at : at + len(wanted)] == wanted for at in range(len(runs) - len(wanted) + 1))
+    return any(
+        runs[at : at + len(answer_runs)] == answer_runs for at in range(len(runs) - len(answer_runs) + 1)
+    )

@@ -246,7 +246,7 @@ def _read(
         for part, last in zip(hidden.split(_POSITIONS), final.split(_POSITIONS), strict=True)
     ]
     names = ("top_ids", "top_log_probs", "entropy", "kl")
-    return {name: torch.cat([getattr(found, name) for found in readouts]).cpu().numpy() for name in names}
+    return {name: torch.cat([getattr(readout, name) for readout in readouts]).cpu().numpy() for name in names}
 
 
 def _tidy(
@@ -256,7 +256,7 @@ def _tidy(
     best = cells["top_ids"]
     places, depth, kept = best.shape
     rows = index.loc[index.index.repeat(depth * kept)].reset_index(drop=True)
-    found = {
+    columns = {
         "layer": np.tile(np.repeat(layers, kept), places),
         "rank": np.tile(np.arange(1, kept + 1), places * depth),
         "text": [table.render(token) for token in best.ravel().tolist()],
@@ -265,4 +265,4 @@ def _tidy(
         "kl": np.repeat(cells["kl"].astype(np.float64).ravel(), kept),
         "id": best.ravel(),
     }
-    return rows.assign(**found)[list(EXPLORER_COLUMNS)]
+    return rows.assign(**columns)[list(EXPLORER_COLUMNS)]

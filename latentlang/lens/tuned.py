@@ -102,11 +102,11 @@ class TunedLens:
         """
         depth = len(self.bias)
         out = resid.float().clone()
-        for place, layer in enumerate(layers):
+        for index, layer in enumerate(layers):
             if layer < depth:
-                hidden = out[..., place, :]
+                hidden = out[..., index, :]
                 weight, bias = self.weight[layer].to(out.device), self.bias[layer].to(out.device)
-                out[..., place, :] = hidden + hidden @ weight.T + bias
+                out[..., index, :] = hidden + hidden @ weight.T + bias
         return out
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -136,8 +136,8 @@ class TunedLens:
         path = Path(folder)
         with reading(path):
             path = path / _FILE if path.is_dir() else path
-            there = path.is_file()
-        if not there:
+            present = path.is_file()
+        if not present:
             raise InputError(f"{str(folder)!r} holds no tuned lens; `latentlang tune` trains one")
         tensors, metadata = read_tensors(path)
         if metadata.get("format") != FORMAT:
@@ -162,11 +162,11 @@ def check_target(folder: Path) -> None:
     path = folder / _FILE
     if not os.path.lexists(path):
         return
-    known = False
+    ours = False
     if path.is_file():  # a pipe would be waited for
         with suppress(OSError, SafetensorError), safe_open(path, framework="pt") as stored:
-            known = (stored.metadata() or {}).get("format") == FORMAT
-    if not known:
+            ours = (stored.metadata() or {}).get("format") == FORMAT
+    if not ours:
         raise foreign(folder, [_FILE])
 
 
@@ -254,14 +254,14 @@ def train_tuned_lens(
         for layer in range(depth):
             hidden = resid[:, layer]
             a, b = weight[layer] * sizes[0][layer], bias[layer] * sizes[1][layer]
-            found = model.head(model.norm(hidden + hidden @ a.T + b)).log_softmax(-1)
-            loss = (goal.exp() * (goal - found)).sum(-1).mean()
+            log_probs = model.head(model.norm(hidden + hidden @ a.T + b)).log_softmax(-1)
+            loss = (goal.exp() * (goal - log_probs)).sum(-1).mean()
             whole = loss + weight_decay * (weight[layer].pow(2).sum() + bias[layer].pow(2).sum())
             # Not `backward`, which would leave gradients on the model's own norm and head.
-            for parameter, own in zip(
+            for parameter, gradient in zip(
                 (weight, bias), torch.autograd.grad(whole, (weight, bias)), strict=True
             ):
-                parameter.grad = own if parameter.grad is None else parameter.grad + own
+                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
             losses.append(loss.detach())
         for group in optimizer.param_groups:
             group["lr"] = now
@@ -327,8 +327,8 @@ def divergence(
             # the last layer is the output, which no lens translates
             translated = [*through.translate(rows[:, :depth], range(depth)).unbind(1), rows[:, depth]]
             for layer, states in enumerate(translated):
-                found = model.unembed(states).log_softmax(-1)
-                total[layer] += (goal.exp() * (goal - found)).sum().double().cpu()
+                log_probs = model.unembed(states).log_softmax(-1)
+                total[layer] += (goal.exp() * (goal - log_probs)).sum().double().cpu()
             count += len(rows)
     return total / max(count, 1) / _NATS_PER_BIT
 
