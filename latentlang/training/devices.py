@@ -1,4 +1,4 @@
-"""What this machine can train with, told before anything slow is tried: precision, quantisation, processes."""
+"""What this machine can train with, checked before anything slow is tried: precision, quantisation, processes."""
 
 from __future__ import annotations
 
@@ -137,12 +137,12 @@ def precision_on(device: torch.device, *, wanted: str | None, weights: torch.dty
     """
     import torch
 
-    own = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(weights, "fp32")
-    chosen = wanted or own
+    stored = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(weights, "fp32")
+    chosen = wanted or stored
     check_choices(device, precision=chosen)
-    if chosen == "fp32" and own != "fp32":
+    if chosen == "fp32" and stored != "fp32":
         raise InputError(
-            f"the model's weights are in {own}, which computing in fp32 does not mend; load it with dtype='fp32'"
+            f"the model's weights are in {stored}, which computing in fp32 does not mend; load it with dtype='fp32'"
         )
     return chosen
 

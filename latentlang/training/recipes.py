@@ -171,13 +171,15 @@ class Recipe(Part):
             other = {"steps": "epochs", "epochs": "steps"}.get(field)
             if other is not None and value is not None and overrides.get(other) is None:
                 record["schedule"][other] = None
-        found = _checked(record, where=f"recipe {self.name!r}")
-        before, now = self.data.default_name, found.data.default_name
+        changed = _checked(record, where=f"recipe {self.name!r}")
+        before, now = self.data.default_name, changed.data.default_name
         # A name that says the languages must not go on saying those that were changed.
         if before is not None and now is not None and now != before and self.name == before[0]:
             named = {"name": now[0], "about": now[1]}
-            return found.model_copy(update={key: text for key, text in named.items() if key not in overrides})
-        return found
+            return changed.model_copy(
+                update={key: text for key, text in named.items() if key not in overrides}
+            )
+        return changed
 
     def yaml(self) -> str:
         """The whole recipe as YAML, defaults spelled out; `recipe` reads it back."""
@@ -199,8 +201,8 @@ def recipe(source: str | Path | Mapping[str, Any] | Recipe, **overrides: Any) ->
         InputError: no such recipe, a file that cannot be read, or a field or value that makes no sense; the message
             names file, field and value.
     """
-    found = source if isinstance(source, Recipe) else _find(source)
-    return found.changed(**overrides) if overrides else found
+    chosen = source if isinstance(source, Recipe) else _find(source)
+    return chosen.changed(**overrides) if overrides else chosen
 
 
 def recipe_for(
@@ -218,12 +220,12 @@ def recipe_for(
     Raises:
         InputError: as `recipe`.
     """
-    found = recipe(source)
+    chosen = recipe(source)
     named = isinstance(source, str) and Path(source).suffix not in _YAML_SUFFIXES
     info = REGISTRY.get(str(getattr(model, "name", model)))
-    if named and info is not None and info.local and not found.is_identity:
-        found = found.changed(**_shipped()["embedded"])
-    return found.changed(**overrides) if overrides else found
+    if named and info is not None and info.local and not chosen.is_identity:
+        chosen = chosen.changed(**_shipped()["embedded"])
+    return chosen.changed(**overrides) if overrides else chosen
 
 
 def training_data(
@@ -310,8 +312,8 @@ def _refuse(problems: list[ErrorDetails], where: str, record: Mapping[str, Any])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         part, name = first["loc"][:-1], str(first["loc"][-1])
-        known = _fields(_part_of(record, str(part[0])) if part else Recipe)
-        error = unknown(f"field of {where}", field if not part else name, known)
+        fields = _fields(_part_of(record, str(part[0])) if part else Recipe)
+        error = unknown(f"field of {where}", field if not part else name, fields)
         raise InputError(f"{error}{more}") from None
     reason = first["msg"].removeprefix("Value error, ")
     reason = reason[:1].lower() + reason[1:]
@@ -335,10 +337,10 @@ def _fields(part: Any) -> tuple[str, ...]:
 @cache
 def _homes(data: type[DataSettings]) -> dict[str, str | None]:
     """Field to the part it is in, with data of a kind; None for the recipe's own."""
-    found: dict[str, str | None] = {"name": None, "about": None}
+    homes: dict[str, str | None] = {"name": None, "about": None}
     for part, model in (("data", data), ("lora", Lora), ("schedule", Schedule)):
-        found |= dict.fromkeys((name for name in model.model_fields if name != "kind"), part)
-    return found
+        homes |= dict.fromkeys((name for name in model.model_fields if name != "kind"), part)
+    return homes
 
 
 @cache

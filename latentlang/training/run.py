@@ -37,7 +37,7 @@ from latentlang.training.tokenization import TokenizedExamples, end_token, paddi
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
 
-#: From this many weights on, activations are computed twice unless told otherwise.
+#: From this many weights on, activations are computed twice by default.
 _LARGE = 500_000_000
 _PACKAGES = ("trl", "peft", "accelerate")
 _FORMAT = 1
@@ -95,7 +95,7 @@ def train(
 
     wanted_precision = devices.check_precision(precision)
     devices.check_quantization(quantization)
-    found = devices.processes()
+    processes = devices.processes()
     if isinstance(task, str):
         overrides["task"], task = task, None
     chosen = recipe_for(model, Path(recipe) if isinstance(recipe, os.PathLike) else recipe, overrides)
@@ -106,10 +106,10 @@ def train(
     run_folder.check_folder(Path(out))
     folder = prepare_folder(out)
     # Of several processes of one run one writes.
-    lock: AbstractContextManager[Any] = FolderLock(folder) if found.is_main else nullcontext()
+    lock: AbstractContextManager[Any] = FolderLock(folder) if processes.is_main else nullcontext()
     with lock:
         if examples is None:
-            return _identity(model, chosen, folder, resume=resume, found=found)
+            return _identity(model, chosen, folder, resume=resume, processes=processes)
         if isinstance(model, HookedLM):
             if quantization is not None or device is not None:
                 raise InputError(
@@ -123,7 +123,7 @@ def train(
                 quantization,
                 device,
                 trust_remote_code=trust_remote_code,
-                found=found,
+                processes=processes,
             )
         if chosen.lora.rank > lm.d_model:
             raise InputError(
@@ -133,7 +133,7 @@ def train(
         with disk_may_be_full(folder):
             return _Run(
                 lm, chosen, examples, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
-                gradient_checkpointing=gradient_checkpointing, found=found,
+                gradient_checkpointing=gradient_checkpointing, processes=processes,
             ).go(resume=resume, keep=keep_checkpoints, progress=progress)  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def _loaded(
     device: str | None,
     *,
     trust_remote_code: bool,
-    found: devices.Processes,
+    processes: devices.Processes,
 ) -> HookedLM:
     import torch
 
@@ -153,8 +153,8 @@ def _loaded(
 
     where = named_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     devices.check_choices(where, precision=precision, four_bit=quantization == "4bit")
-    if found.count > 1 and device is None and torch.cuda.is_available():
-        device = f"cuda:{found.local_rank}"
+    if processes.count > 1 and device is None and torch.cuda.is_available():
+        device = f"cuda:{processes.local_rank}"
     return load(
         model, dtype=precision, device=device, quantization=quantization, trust_remote_code=trust_remote_code
     )
@@ -166,30 +166,30 @@ def _identity(
     folder: Path,
     *,
     resume: bool,
-    found: devices.Processes,
+    processes: devices.Processes,
 ) -> TrainingResult:
     """The control's record; needs no model beyond its name."""
     from latentlang.models.registry import resolve
 
     name = getattr(model, "name", None) or resolve(model).name  # type: ignore[arg-type]
     revision = getattr(model, "revision", None)
-    wanted = {
+    run_record = {
         "format": _FORMAT,
         "model": name,
         "revision": revision,
         "recipe": recipe.model_dump(mode="json"),
     }
-    if run_folder.settle(folder, wanted, resume=resume, main=found.is_main) and (
+    if run_folder.settle(folder, run_record, resume=resume, main=processes.is_main) and (
         done := run_folder.finished(folder)
     ):
         return done
     provenance = Provenance(
         model=name, revision=revision, task=recipe.data.task_name, languages=(), policy="", seed=recipe.schedule.seed,
-        settings={"recipe": wanted["recipe"], "pairs": {}, "best_step": None, "notes": []},
+        settings={"recipe": run_record["recipe"], "pairs": {}, "best_step": None, "notes": []},
     )  # fmt: skip
     result = TrainingResult(table=pd.DataFrame(columns=list(COLUMNS)), provenance=provenance)
-    if found.is_main:
-        run_folder.begin(folder, wanted)
+    if processes.is_main:
+        run_folder.begin(folder, run_record)
         write_text(folder / run_folder.RECIPE_FILE, recipe.yaml())
         result.save(folder)
     return result
@@ -209,10 +209,10 @@ class _Run:
         precision: str | None,
         quantization: str | None,
         gradient_checkpointing: bool | None,
-        found: devices.Processes,
+        processes: devices.Processes,
     ) -> None:
         self.model, self.recipe, self.data, self.folder = model, recipe, data, folder
-        self.given, self.quantization, self.found = given, quantization, found
+        self.given, self.quantization, self.processes = given, quantization, processes
         self.notes = list(data.notes)
         self.languages = recipe.data.languages_of(data)
         self.words = words_of(
@@ -226,8 +226,8 @@ class _Run:
         self.precision = devices.precision_on(model.device, wanted=precision, weights=weights)
 
     def go(self, *, resume: bool, keep: bool, progress: Progress | None) -> TrainingResult:
-        wanted = self._asked_for()
-        if run_folder.settle(self.folder, wanted, resume=resume, main=self.found.is_main):
+        run_record = self._asked_for()
+        if run_folder.settle(self.folder, run_record, resume=resume, main=self.processes.is_main):
             done = run_folder.finished(self.folder)
             if done is not None:
                 return done
@@ -236,12 +236,14 @@ class _Run:
             )
         train, validation = self._tokens()
         checkpoint = run_folder.last_checkpoint(self.folder) if resume else None
-        if self.found.is_main:
+        if self.processes.is_main:
             self.notes += run_folder.pass_over(self.folder, checkpoint)
-            run_folder.begin(self.folder, wanted)
-        table, facts = self._train(train, validation, checkpoint, progress if self.found.is_main else None)
+            run_folder.begin(self.folder, run_record)
+        table, facts = self._train(
+            train, validation, checkpoint, progress if self.processes.is_main else None
+        )
         result = self._result(table, facts)
-        if not self.found.is_main:
+        if not self.processes.is_main:
             return result
         self._keep(result)
         if not keep:
@@ -258,7 +260,7 @@ class _Run:
             "data": self.data.digest(),
             "precision": self.precision,
             "quantization": self.quantization,
-            "processes": self.found.count,
+            "processes": self.processes.count,
         }
 
     def _tokens(self) -> tuple[TokenizedExamples, TokenizedExamples]:
@@ -290,7 +292,7 @@ class _Run:
     ) -> tuple[pd.DataFrame, dict[str, Any]]:
         from latentlang.training import trainer as running
 
-        plan = running.plan_steps(self.recipe, len(train), self.found)
+        plan = running.plan_steps(self.recipe, len(train), self.processes)
         start = time.perf_counter()
         # A run may have been killed after its last step, and the trainer would take one more.
         if run_folder.step_of(checkpoint) < plan.steps:
@@ -308,17 +310,17 @@ class _Run:
             assert checkpoint is not None
             state = run_folder.read_state(checkpoint)
         best = state.best_step or plan.steps
-        if self.found.is_main:
+        if self.processes.is_main:
             run_folder.keep_adapter(self.folder, best, base=self._base_name())
         facts = {
             "steps": plan.steps,
             "best_step": best,
-            "trainable": run_folder.trained_weights(self.folder) if self.found.is_main else None,
+            "trainable": run_folder.trained_weights(self.folder) if self.processes.is_main else None,
             "parameters": self.size,
             "passes": plan.passes,
             "tokens": {"train": train.counted, "validation": validation.counted},
             "resumed_from": run_folder.step_of(checkpoint) or None,
-            "files": run_folder.adapter_seal(self.folder) if self.found.is_main else None,
+            "files": run_folder.adapter_seal(self.folder) if self.processes.is_main else None,
             "seconds": round(time.perf_counter() - start, 1),
         }
         return _table(state.history), facts
@@ -338,8 +340,8 @@ class _Run:
 
     def _base_name(self) -> str:
         """What other tools look the model up by: the hub's name, not a place in this machine's cache."""
-        known = REGISTRY.get(self.model.name)
-        return known.hub_id if known is not None and not known.local else self.model.name
+        info = REGISTRY.get(self.model.name)
+        return info.hub_id if info is not None and not info.local else self.model.name
 
     def _result(self, table: pd.DataFrame, facts: Mapping[str, Any]) -> TrainingResult:
         recipe = self.recipe
@@ -352,7 +354,7 @@ class _Run:
             "quantization": self.quantization,
             "gradient_checkpointing": self.checkpointing,
             "device": str(self.model.device),
-            "processes": self.found.count,
+            "processes": self.processes.count,
             "notes": [*self.notes, *_verdict(table, facts["best_step"])],
             **({"model_quantization": packed} if (packed := self.model.quantization) else {}),
             **facts,
@@ -391,11 +393,11 @@ def _check_model(model: HookedLM, recipe: Recipe) -> None:
         raise InputError("this model was given without a tokenizer, which turns texts into tokens")
     devices.check_device(model.device)
     devices.check_choices(model.device, four_bit=getattr(model.lm, "is_loaded_in_4bit", False))
-    wanted = recipe.lora.target_modules
-    if wanted == ALL_LINEAR:
+    targets = recipe.lora.target_modules
+    if targets == ALL_LINEAR:
         return
     names = [name for name, _ in model.lm.named_modules()]
-    for target in wanted:
+    for target in targets:
         if not any(name == target or name.endswith(f".{target}") for name in names):
             raise InputError(
                 f"{type(model.lm).__name__} has no module {target!r} to put LoRA on; it has {_linear(model)}: say "
@@ -403,20 +405,20 @@ def _check_model(model: HookedLM, recipe: Recipe) -> None:
             )
     head = model.lm.get_output_embeddings()
     for name, module in model.lm.named_modules():
-        if module is head and any(name == target or name.endswith(f".{target}") for target in wanted):
+        if module is head and any(name == target or name.endswith(f".{target}") for target in targets):
             raise InputError(f"LoRA on the head ({name!r}) cannot be trained by this trainer; leave it out")
 
 
 def _linear(model: HookedLM) -> str:
     """Names of the model's linear layers, the head left out."""
     head = model.lm.get_output_embeddings()
-    found = [
+    names = [
         name.rpartition(".")[2]
         for name, module in model.lm.named_modules()
         if module is not head and getattr(module, "weight", None) is not None
         and module.weight.ndim == 2 and "mbedding" not in type(module).__name__
     ]  # fmt: skip
-    return ", ".join(dict.fromkeys(found))
+    return ", ".join(dict.fromkeys(names))
 
 
 def _table(history: list[dict[str, Any]]) -> pd.DataFrame:
@@ -429,6 +431,6 @@ def _table(history: list[dict[str, Any]]) -> pd.DataFrame:
                     "step": int(entry["step"]), "epoch": float(entry.get("epoch") or 0.0), "split": split,
                     "loss": float(entry[key]), "learning_rate": entry.get("learning_rate"),
                 }  # fmt: skip
-    found = pd.DataFrame(list(rows.values()), columns=list(COLUMNS))
-    found["learning_rate"] = found["learning_rate"].astype(float)
-    return found.sort_values(["step", "split"], ignore_index=True)
+    table = pd.DataFrame(list(rows.values()), columns=list(COLUMNS))
+    table["learning_rate"] = table["learning_rate"].astype(float)
+    return table.sort_values(["step", "split"], ignore_index=True)

@@ -64,12 +64,12 @@ def check_folder(folder: Path) -> None:
             )
 
 
-def settle(folder: Path, wanted: Mapping[str, Any], *, resume: bool, main: bool = True) -> bool:
+def settle(folder: Path, requested: Mapping[str, Any], *, resume: bool, main: bool = True) -> bool:
     """Make a folder ready for a run: nothing in it belongs to another one.
 
     Args:
         folder: where the run writes.
-        wanted: what is asked for, as JSON can say it.
+        requested: what is asked for, as JSON can say it.
         resume: whether to go on with what is there; otherwise a run that is there is removed.
         main: whether this process, of several, is the one that removes.
 
@@ -80,14 +80,14 @@ def settle(folder: Path, wanted: Mapping[str, Any], *, resume: bool, main: bool 
         InputError: the folder holds another run, or files from elsewhere.
     """
     check_folder(folder)
-    known = _record(folder)
-    if known is None:
+    record = _record(folder)
+    if record is None:
         return False
     if not resume:
         if main:
-            _remove_run(folder, known)
+            _remove_run(folder, record)
         return False
-    difference = _difference(_asked(known), wanted)
+    difference = _difference(_options_of(record), requested)
     if difference:
         raise InputError(
             f"{str(folder)!r} holds another run ({difference}); choose another folder, or resume=False "
@@ -112,13 +112,13 @@ def finished(folder: Path) -> TrainingResult | None:
     return result if seals is None or is_unchanged(folder, seals) else None
 
 
-def begin(folder: Path, wanted: Mapping[str, Any]) -> None:
+def begin(folder: Path, requested: Mapping[str, Any]) -> None:
     """Write down what is asked for, and which files the run will make, before the first step.
 
     Raises:
         InputError: it cannot be written.
     """
-    text = json.dumps({**wanted, _FILES: list(OUTPUTS)}, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps({**requested, _FILES: list(OUTPUTS)}, indent=2, ensure_ascii=False) + "\n"
     write_text(folder / RUN_FILE, text)
 
 
@@ -141,14 +141,16 @@ def pass_over(folder: Path, chosen: Path | None) -> list[str]:
     Returns:
         A sentence for each that had been whole once: it is damaged.
     """
-    told = []
+    sentences = []
     for path in _checkpoints(folder):
         if step_of(path) > step_of(chosen):
             if (_read_seal(path) or {}).get("whole"):
                 how = f"that of step {step_of(chosen)}" if chosen is not None else "the start"
-                told.append(f"the checkpoint of step {step_of(path)} was damaged; the run went on from {how}")
+                sentences.append(
+                    f"the checkpoint of step {step_of(path)} was damaged; the run went on from {how}"
+                )
             remove_checkpoint(path)
-    return told
+    return sentences
 
 
 def step_of(checkpoint: Path | None) -> int:
@@ -178,8 +180,8 @@ def read_state(checkpoint: Path) -> State:
     """
     # The trainer writes NaN where a loss or a gradient was none.
     record = read_json(checkpoint / _STATE, finite=False)
-    found = checked(_TrainerState, record, checkpoint / _STATE)
-    return State(record["log_history"], found.best_global_step)
+    state = checked(_TrainerState, record, checkpoint / _STATE)
+    return State(record["log_history"], state.best_global_step)
 
 
 class _Entry(Record):
@@ -215,7 +217,7 @@ def keep_adapter(folder: Path, step: int, *, base: str) -> None:
 
 
 def adapter_seal(folder: Path) -> dict[str, Any]:
-    """By what `finished` knows that the adapter in a folder is the one that the run made."""
+    """By what `finished` recognises that the adapter in a folder is the one that the run made."""
     return {name: list(seal) for name, seal in sealed(folder, (WEIGHTS, CONFIG), large=True).items()}
 
 
@@ -239,10 +241,10 @@ def seal_checkpoint(checkpoint: Path) -> None:
 
 def rotate(folder: Path, *, best: int | None) -> None:
     """Leave two checkpoints of a run: the last and the best one, or the last two."""
-    found = _checkpoints(folder)
-    steps = [step_of(path) for path in found]
+    checkpoints = _checkpoints(folder)
+    steps = [step_of(path) for path in checkpoints]
     kept = {*steps[-1:], best} if best in steps[:-1] else set(steps[-2:])
-    for path in found:
+    for path in checkpoints:
         if step_of(path) not in kept:
             remove_checkpoint(path)
 
@@ -266,8 +268,8 @@ def remove_checkpoint(checkpoint: Path) -> None:
 
 def _checkpoints(folder: Path) -> list[Path]:
     """The folders with a checkpoint's name, in the order of their steps."""
-    found = [path for path in (folder / CHECKPOINTS).glob("checkpoint-*") if _NAME.fullmatch(path.name)]
-    return sorted((path for path in found if path.is_dir()), key=step_of)
+    paths = [path for path in (folder / CHECKPOINTS).glob("checkpoint-*") if _NAME.fullmatch(path.name)]
+    return sorted((path for path in paths if path.is_dir()), key=step_of)
 
 
 def _own_files(checkpoint: Path) -> list[str]:
@@ -278,10 +280,10 @@ def _own_files(checkpoint: Path) -> list[str]:
 def _read_seal(checkpoint: Path) -> dict[str, Any] | None:
     """What a checkpoint says of itself; None where it is not ours."""
     try:
-        found = read_json(checkpoint / _SEAL)
+        seal = read_json(checkpoint / _SEAL)
     except InputError:
         return {} if os.path.lexists(checkpoint / _SEAL) else None
-    return found if isinstance(found, dict) and "whole" in found else None
+    return seal if isinstance(seal, dict) and "whole" in seal else None
 
 
 def _is_whole(checkpoint: Path) -> bool:
@@ -294,30 +296,32 @@ def _record(folder: Path) -> dict[str, Any] | None:
     path = folder / RUN_FILE
     if not path.exists():
         return None
-    found: dict[str, Any] = read_json(path, kind=dict, then="choose another folder")
-    if not {"format", "recipe"} <= found.keys():
+    record: dict[str, Any] = read_json(path, kind=dict, then="choose another folder")
+    if not {"format", "recipe"} <= record.keys():
         raise InputError(f"{str(path)!r} was not made by this command; choose another folder")
-    return found
+    return record
 
 
-def _asked(record: Mapping[str, Any]) -> dict[str, Any]:
+def _options_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a run was asked for; of a run from before there were kinds of training data, its kind too."""
-    asked = {name: value for name, value in record.items() if name != _FILES}
-    recipe = asked["recipe"]
+    options = {name: value for name, value in record.items() if name != _FILES}
+    recipe = options["recipe"]
     if isinstance(recipe, Mapping) and isinstance(recipe.get("data"), Mapping):
-        asked["recipe"] = {**recipe, "data": {"kind": kind_of(recipe["data"]), **recipe["data"]}}
-    return asked
+        options["recipe"] = {**recipe, "data": {"kind": kind_of(recipe["data"]), **recipe["data"]}}
+    return options
 
 
-def _difference(known: Any, wanted: Any, where: str = "") -> str:
+def _difference(recorded: Any, requested: Any, where: str = "") -> str:
     """The first field in which two records differ, in words; ``""`` where they are the same."""
-    if isinstance(known, Mapping) and isinstance(wanted, Mapping):
-        for name in dict.fromkeys([*wanted, *known]):
-            found = _difference(known.get(name), wanted.get(name), f"{where}.{name}".lstrip("."))
-            if found:
-                return found
+    if isinstance(recorded, Mapping) and isinstance(requested, Mapping):
+        for name in dict.fromkeys([*requested, *recorded]):
+            difference = _difference(recorded.get(name), requested.get(name), f"{where}.{name}".lstrip("."))
+            if difference:
+                return difference
         return ""
-    return "" if known == wanted else f"{where} was {shown(known)} there and is {shown(wanted)} now"
+    return (
+        "" if recorded == requested else f"{where} was {shown(recorded)} there and is {shown(requested)} now"
+    )
 
 
 def _remove_run(folder: Path, record: Mapping[str, Any]) -> None:

@@ -82,29 +82,29 @@ def tokenize_examples(
         for before, whole in zip(inputs, wholes, strict=True)
     ]
     _spell(model, examples, outputs)
-    found = TokenizedExamples([], [])
+    tokenized = TokenizedExamples([], [])
     left_out = 0
     for before, after in zip(inputs, outputs, strict=True):
         closed = [*after, *([] if last is None else [last])]
         if len(before) + len(closed) > longest:
             left_out += 1
             continue
-        found.input_ids.append([*before, *closed])
-        found.labels.append([*[IGNORED] * len(before), *closed])
-    return TokenizedExamples(found.input_ids, found.labels, left_out)
+        tokenized.input_ids.append([*before, *closed])
+        tokenized.labels.append([*[IGNORED] * len(before), *closed])
+    return TokenizedExamples(tokenized.input_ids, tokenized.labels, left_out)
 
 
 def end_token(model: HookedLM) -> int | None:
     """The end-of-text token: the tokenizer's, else the model's; None where neither has one."""
-    own = getattr(model.tokenizer, "eos_token_id", None)
-    if own is not None:
-        return int(own)
+    tokenizer_end = getattr(model.tokenizer, "eos_token_id", None)
+    if tokenizer_end is not None:
+        return int(tokenizer_end)
     for config in (getattr(model.lm, "generation_config", None), model.config):
-        found = getattr(config, "eos_token_id", None)
-        if isinstance(found, list | tuple):
-            found = found[0] if found else None
-        if found is not None:
-            return int(found)
+        token = getattr(config, "eos_token_id", None)
+        if isinstance(token, list | tuple):
+            token = token[0] if token else None
+        if token is not None:
+            return int(token)
     return None
 
 
@@ -112,25 +112,25 @@ def padding_token(model: HookedLM) -> int:
     """A token to fill batches with; masked, so that any token that the model can embed will do."""
     from latentlang.models.anatomy import embedding_rows
 
-    own = getattr(model.tokenizer, "pad_token_id", None)
-    own = end_token(model) if own is None else own
-    return 0 if own is None or own >= embedding_rows(model.lm) else int(own)
+    token = getattr(model.tokenizer, "pad_token_id", None)
+    token = end_token(model) if token is None else token
+    return 0 if token is None or token >= embedding_rows(model.lm) else int(token)
 
 
 def _spell(model: HookedLM, examples: Sequence[InputAndOutput], outputs: list[list[int]]) -> None:
     """Fill in the outputs that the tokenizer does not write on after the input, in place."""
-    missing = [place for place, tokens in enumerate(outputs) if not tokens]
+    missing = [row for row, tokens in enumerate(outputs) if not tokens]
     if not missing:
         return
     from latentlang.answers import answer_paths
 
     _, paths = answer_paths(
-        model, [examples[place].input for place in missing], [[examples[place].output] for place in missing]
+        model, [examples[row].input for row in missing], [[examples[row].output] for row in missing]
     )
-    for place, ((variants),) in zip(missing, paths, strict=True):
+    for row, ((variants),) in zip(missing, paths, strict=True):
         if not variants:
             raise InputError(
-                f"the tokenizer of {model.name!r} cannot write {examples[place].output[:40]!r} after its input: it has "
+                f"the tokenizer of {model.name!r} cannot write {examples[row].output[:40]!r} after its input: it has "
                 "no token for part of it"
             )
-        outputs[place] = list(variants[0].tokens)
+        outputs[row] = list(variants[0].tokens)

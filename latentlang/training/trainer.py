@@ -54,7 +54,7 @@ class Plan:
     every: int
 
 
-def plan_steps(recipe: Recipe, examples: int, found: Processes) -> Plan:
+def plan_steps(recipe: Recipe, examples: int, processes: Processes) -> Plan:
     """How many steps, of how many passes, a recipe takes.
 
     Raises:
@@ -62,25 +62,25 @@ def plan_steps(recipe: Recipe, examples: int, found: Processes) -> Plan:
     """
     schedule = recipe.schedule
     most = schedule.batch // schedule.accumulation
-    passes = math.ceil(schedule.batch / (most * found.count))
-    if schedule.batch % (passes * found.count):
+    passes = math.ceil(schedule.batch / (most * processes.count))
+    if schedule.batch % (passes * processes.count):
         raise InputError(
-            f"a batch of {schedule.batch} cannot be shared out evenly among {found.count} processes in {passes} "
-            f"passes; make it a multiple of {passes * found.count}"
+            f"a batch of {schedule.batch} cannot be shared out evenly among {processes.count} processes in {passes} "
+            f"passes; make it a multiple of {passes * processes.count}"
         )
     per_epoch = math.ceil(examples / schedule.batch)
     epochs = recipe.epochs
     steps = schedule.steps if epochs is None else max(1, math.ceil(epochs * per_epoch))
     assert steps is not None
     every = max(1, math.ceil(steps / schedule.evaluations))
-    return Plan(steps, schedule.batch // (passes * found.count), passes, every)
+    return Plan(steps, schedule.batch // (passes * processes.count), passes, every)
 
 
 class AdapterTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not checked
     """`SFTTrainer` with an exact validation loss, checkpoints without pickled settings, and no word to anybody."""
 
     def _send_telemetry(self) -> None:
-        """Nobody is told what is trained here."""
+        """Report nothing to anybody."""
 
     def create_model_card(self, *_args: Any, **_kwargs: Any) -> None:
         """No card: the folder has the recipe and the provenance."""
@@ -118,14 +118,14 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not checked
     ) -> Any:
         """TRL's loss; in evaluation weighted, so that the mean over examples is the mean over tokens."""
         with _outputs_only():
-            found = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         if self.model.training:
-            return found
+            return loss
         # The evaluation loop averages the batches' means with their numbers of examples; what we want is sum / count.
         labels = inputs["labels"]
         counted = (labels[:, 1:] != IGNORED).sum()
         weight = counted / len(labels) / self._counted_per_example()
-        return (found[0] * weight, found[1]) if return_outputs else found * weight
+        return (loss[0] * weight, loss[1]) if return_outputs else loss * weight
 
     def _counted_per_example(self) -> float:
         """Mean number of validation tokens that the loss counts in an example."""
@@ -182,9 +182,9 @@ class Watcher(TrainerCallback):  # type: ignore[misc]  # transformers is not che
         self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **_: Any
     ) -> None:
         """Tell the validation loss."""
-        found = (metrics or {}).get("eval_loss")
-        if found is not None:
-            self.validation = float(found)
+        loss = (metrics or {}).get("eval_loss")
+        if loss is not None:
+            self.validation = float(loss)
             self._tell(state.global_step, evaluated=True)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -342,6 +342,6 @@ def undisturbed(model: torch.nn.Module) -> Iterator[None]:
         torch.set_rng_state(cpu)
         if gpus:
             torch.cuda.set_rng_state_all(gpus)
-        for parameter, wanted, gradient in flags:
-            parameter.requires_grad_(wanted)
+        for parameter, needs_grad, gradient in flags:
+            parameter.requires_grad_(needs_grad)
             parameter.grad = gradient

@@ -1,6 +1,6 @@
 """What every kind of training data has: examples of an input and an output, and the settings that ask for them.
 
-A kind is one class, a `DataSettings`: the ``data`` part of a recipe, told by its field ``kind``. It says which fields
+A kind is one class, a `DataSettings`: the ``data`` part of a recipe, chosen by its field ``kind``. It says which fields
 a recipe may have, loads the examples, checks that nothing that is evaluated is among them, and has the words for a
 page, a terminal and a record. `register` makes it known to recipes; everything after that (tokens, loss, checkpoints,
 resume, record, figure) is the same for all kinds.

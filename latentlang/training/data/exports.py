@@ -46,9 +46,9 @@ def export(data: AlignmentData, folder: PathLike, *, task: str, layout: str = "p
         groups: dict[str, list[QuestionPair]] = {}
         for pair in part:
             groups.setdefault(_short(pair), []).append(pair)
-        for name, own in groups.items():
-            file = path / f"{stem}_{name}{_count(len(own))}_{split}_question.json"
-            records = [{"input": pair.input, "answer": pair.output} for pair in own]
+        for name, group in groups.items():
+            file = path / f"{stem}_{name}{_count(len(group))}_{split}_question.json"
+            records = [{"input": pair.input, "answer": pair.output} for pair in group]
             _write(file, records)
             written.append(file)
             index[f"{stem}_{name}_question{ending}"] = {
@@ -56,12 +56,12 @@ def export(data: AlignmentData, folder: PathLike, *, task: str, layout: str = "p
                 "columns": {"prompt": "input", "response": "answer"},
             }
     if layout == "llama-factory":
-        _write(path / _INDEX, _known(path / _INDEX) | index)
+        _write(path / _INDEX, _other_sets(path / _INDEX) | index)
         written.append(path / _INDEX)
     return written
 
 
-def _known(path: Path) -> dict[str, object]:
+def _other_sets(path: Path) -> dict[str, object]:
     """What an index that is there already says of other sets: the folder may be LLaMA-Factory's own."""
     if not path.exists():
         return {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from latentlang.training.data.question_settings import HubSet
 
 
-# Rows of a large hub set that are looked at, as a multiple of what is wanted: some are empty or say the same.
+# Rows of a large hub set that are read, as a multiple of what is wanted: some are empty or say the same.
 HUB_RESERVE = 2
 
 
@@ -31,7 +31,7 @@ def hub_pairs(
         hub: which set, and which of its columns.
         sources: languages translated from.
         target: language translated into.
-        rows: look at so many rows, drawn at random; None for all.
+        rows: read so many rows, drawn at random; None for all.
         seed: draws them.
 
     Raises:
@@ -45,17 +45,17 @@ def hub_pairs(
         table = table.select(sorted(generator("hub rows", seed).sample(range(len(table)), rows)))
     names = list(table.column_names)
     if hub.columns is None and {INPUT, ANSWER} <= set(names):
-        found = [as_pair(row, f"{hub.id}, row {number}") for number, row in enumerate(table)]
-        return [pair for pair in found if pair.source in sources and pair.target == target]
+        all_pairs = [as_pair(row, f"{hub.id}, row {number}") for number, row in enumerate(table)]
+        return [pair for pair in all_pairs if pair.source in sources and pair.target == target]
     texts = _texts_of(hub, names, [*sources, target])
     pairs = []
     for row in table:
-        own = texts(row)
-        into = own.get(target, "")
+        by_language = texts(row)
+        into = by_language.get(target, "")
         pairs += [
-            QuestionPair(translation_id(into), source, target, own[source], into)
+            QuestionPair(translation_id(into), source, target, by_language[source], into)
             for source in sources
-            if own.get(source) and into
+            if by_language.get(source) and into
         ]
     return pairs
 
@@ -128,13 +128,13 @@ def _texts_of(
             _code(name): str(text or "") for name, text in row["translation"].items() if _code(name) in codes
         }
     columns = {language(name).code: column for name, column in (hub.columns or {}).items()}
-    known = {code: columns[code] for code in codes if columns.get(code) in names}
-    if codes[-1] not in known or len(known) < 2:
-        wanted = ", ".join(code for code in codes if code not in known)
+    column_of = {code: columns[code] for code in codes if columns.get(code) in names}
+    if codes[-1] not in column_of or len(column_of) < 2:
+        missing = ", ".join(code for code in codes if code not in column_of)
         raise InputError(
-            f"the set {hub.id!r} has the columns {', '.join(names)}; say in hub.columns which of them is {wanted}"
+            f"the set {hub.id!r} has the columns {', '.join(names)}; say in hub.columns which of them is {missing}"
         )
-    return lambda row: {code: str(row[column] or "") for code, column in known.items()}
+    return lambda row: {code: str(row[column] or "") for code, column in column_of.items()}
 
 
 @cache

@@ -181,8 +181,8 @@ class Instructions(DataSettings):
                 raise InputError(
                     f"recipe {recipe.name!r} names no file of instructions; say data.files, or give data (--data)"
                 )
-            wanted = tuple(self.weights) or self.languages
-            records = read_instructions(files, only_language=wanted[0] if len(wanted) == 1 else None)
+            codes = tuple(self.weights) or self.languages
+            records = read_instructions(files, only_language=codes[0] if len(codes) == 1 else None)
             usable = [record for record in records if record.instruction.strip() and record.output.strip()]
             if len(usable) < len(records):
                 left_out = counted(len(records) - len(usable), "record")
@@ -230,8 +230,8 @@ class Instructions(DataSettings):
     ) -> dict[str, list[TrainingExample]]:
         """The examples of each language that is wanted, each once."""
         once = list({(e.language, e.input, e.output): e for e in reversed(list(examples))}.values())[::-1]
-        wanted = tuple(self.weights) or self.languages or tuple(dict.fromkeys(e.language for e in once))
-        groups: dict[str, list[TrainingExample]] = {code: [] for code in wanted}
+        codes = tuple(self.weights) or self.languages or tuple(dict.fromkeys(e.language for e in once))
+        groups: dict[str, list[TrainingExample]] = {code: [] for code in codes}
         others: dict[str, int] = {}
         for example in once:
             if example.language in groups:
@@ -263,11 +263,11 @@ class Instructions(DataSettings):
             return ordered
         scale = min(len(ordered[code]) / weight for code, weight in self.weights.items())
         if self.total is not None:
-            wanted = self.total / sum(self.weights.values())
-            if scale < wanted:
+            asked_scale = self.total / sum(self.weights.values())
+            if scale < asked_scale:
                 most = sum(int(scale * weight + _TINY) for weight in self.weights.values())
                 notes.append(f"{most:,} instructions, fewer than the {self.total:,} asked for")
-            scale = min(scale, wanted)
+            scale = min(scale, asked_scale)
         counts = {code: int(scale * weight + _TINY) for code, weight in self.weights.items()}
         for code, count in counts.items():
             if not count:

@@ -27,10 +27,10 @@ def check_no_answers(pairs: Iterable[QuestionPair]) -> None:
     """
     for pair in pairs:
         for code, text in ((pair.source, pair.question), (pair.target, pair.translation)):
-            found = answer_in(text, code)
-            if found is not None:
+            leaked = answer_in(text, code)
+            if leaked is not None:
                 raise InputError(
-                    f"item {pair.item!r} ({code}) gives its answer away: {found!r} follows the cue in "
+                    f"item {pair.item!r} ({code}) gives its answer away: {leaked!r} follows the cue in "
                     f"{text[-60:]!r}; train on questions, never on answers"
                 )
 
@@ -49,16 +49,16 @@ def answer_in(text: str, code: str) -> str | None:
 @cache
 def _cues(code: str) -> dict[str, tuple[str, ...]]:
     """The closed tasks' cues in a language, as corrected and as published, with every word that may answer them."""
-    found: dict[str, set[str]] = {}
+    answers_of: dict[str, set[str]] = {}
     for kind in KINDS.values():
         if code not in languages_of(kind):
             continue
         for protocol in PROTOCOLS:
             cue = wording(kind, code, protocol=protocol).cue
-            found.setdefault(cue, set()).update(_answers(kind, code))
-    return {cue: tuple(sorted(answers)) for cue, answers in found.items()}
+            answers_of.setdefault(cue, set()).update(_answers(kind, code))
+    return {cue: tuple(sorted(answers)) for cue, answers in answers_of.items()}
 
 
 def _answers(kind: Kind, code: str) -> set[str]:
-    known = (words(kind, code), published_words(kind, code) or {}, words(kind, ENGLISH), kind.agnostic)
-    return {word.casefold() for own in known for word in own.values()}
+    vocabularies = (words(kind, code), published_words(kind, code) or {}, words(kind, ENGLISH), kind.agnostic)
+    return {word.casefold() for by_label in vocabularies for word in by_label.values()}

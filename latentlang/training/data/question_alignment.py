@@ -178,16 +178,16 @@ def embedded_questions(task: str, codes: Sequence[str]) -> dict[str, dict[str, s
         reviews = {review.id: (review,) for review in train_reviews()}
     else:
         evaluated = {item.id for item in EmbeddedPairs(kind).items(ENGLISH)}
-        made = nli_pairs() if kind.name == "nli" else paraphrase_pairs()
-        reviews = {pair.id: (pair.first, pair.second) for pair in made if pair.id not in evaluated}
-    found: dict[str, dict[str, str]] = {}
+        pairs = nli_pairs() if kind.name == "nli" else paraphrase_pairs()
+        reviews = {pair.id: (pair.first, pair.second) for pair in pairs if pair.id not in evaluated}
+    questions: dict[str, dict[str, str]] = {}
     for code in codes:
         form = wording(kind, code)
-        found[code] = {
+        questions[code] = {
             item: form.question(tuple(write_review(review, code) for review in said)) + form.cue
             for item, said in reviews.items()
         }
-    return found
+    return questions
 
 
 def task_questions(task: Task, codes: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -29,7 +29,7 @@ def read_pairs(path: PathLike) -> list[QuestionPair]:
     r"""Question translations from files in the paper's layout.
 
     A file is a JSON list of ``{"input", "answer"}``; the input ends with ``\nTranslate the input from Chinese to
-    English:\n``, which says the languages. Items are told by their translation, so that files of one task in several
+    English:\n``, which says the languages. Items go by their translation, so that files of one task in several
     languages are known to be parallel.
 
     Args:
@@ -38,13 +38,13 @@ def read_pairs(path: PathLike) -> list[QuestionPair]:
     Raises:
         InputError: no such file, or a record that is not in this layout.
     """
-    place = given_path(path)
-    if not is_folder(place):
-        return list(_records(place))
-    every = [file for file in sorted(place.glob("*.json")) if file.name != _NO_DATA]
+    source = given_path(path)
+    if not is_folder(source):
+        return list(_records(source))
+    every = [file for file in sorted(source.glob("*.json")) if file.name != _NO_DATA]
     chosen = [file for file in every if "question" in file.name] or every
     if not chosen:
-        raise InputError(f"the folder {str(place)!r} holds no JSON files with question translations")
+        raise InputError(f"the folder {str(source)!r} holds no JSON files with question translations")
     return [pair for file in chosen for pair in _records(file)]
 
 

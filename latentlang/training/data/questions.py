@@ -129,26 +129,26 @@ def choose(pairs: Iterable[QuestionPair], recipe: RecipeParts, *, notes: Sequenc
         InputError: a language has no pair, or there are too few to set any aside.
     """
     data, schedule = question_settings(recipe), recipe.schedule
-    found = list(notes)
+    all_notes = list(notes)
     by_source: dict[str, list[QuestionPair]] = {source: [] for source in data.sources}
     for pair in pairs:
         if pair.target == data.target and pair.source in by_source:
             by_source[pair.source].append(pair)
-    for source, own in by_source.items():
-        if not own:
+    for source, of_source in by_source.items():
+        if not of_source:
             raise InputError(
                 f"recipe {recipe.name!r} translates from {language(source).name} into "
                 f"{language(data.target).name}, and the data have no such pair"
             )
     chosen: list[QuestionPair] = []
-    for place, own in enumerate(by_source.values()):
-        ordered = sorted(_once_each(own), key=lambda pair: _draw("choice", schedule.seed, pair.item))
+    for number, of_source in enumerate(by_source.values()):
+        ordered = sorted(_once_each(of_source), key=lambda pair: _draw("choice", schedule.seed, pair.item))
         if data.mixing == "disjoint":
             # By name, not by rank: an item that one language lacks must not shift the others'.
             share = len(data.sources)
-            ordered = [p for p in ordered if int(share * _draw("mix", schedule.seed, p.item)) == place]
+            ordered = [p for p in ordered if int(share * _draw("mix", schedule.seed, p.item)) == number]
         chosen += ordered[: data.per_pair]
-        found += _too_few(data, ordered)
+        all_notes += _too_few(data, ordered)
     held = _held_out(chosen, schedule.validation, schedule.seed)
     train = [pair for pair in chosen if pair.translation not in held]
     validation = [pair for pair in chosen if pair.translation in held]
@@ -158,8 +158,8 @@ def choose(pairs: Iterable[QuestionPair], recipe: RecipeParts, *, notes: Sequenc
         )
     if data.wrong_pairs:
         train, validation = _wrong(train, schedule.seed), _wrong(validation, schedule.seed)
-        found.append("wrong pairs: every question has the translation of another item (negative control)")
-    return AlignmentData(tuple(train), tuple(validation), tuple(found))
+        all_notes.append("wrong pairs: every question has the translation of another item (negative control)")
+    return AlignmentData(tuple(train), tuple(validation), tuple(all_notes))
 
 
 def _draw(*key: object) -> float:
@@ -172,11 +172,11 @@ def _once_each(pairs: Iterable[QuestionPair]) -> list[QuestionPair]:
     return list({(pair.question, pair.translation): pair for pair in reversed(list(pairs))}.values())[::-1]
 
 
-def _too_few(data: QuestionSettings, own: Sequence[QuestionPair]) -> list[str]:
-    if data.per_pair is None or len(own) >= data.per_pair:
+def _too_few(data: QuestionSettings, pairs: Sequence[QuestionPair]) -> list[str]:
+    if data.per_pair is None or len(pairs) >= data.per_pair:
         return []
-    name = f"{own[0].source}-{own[0].target}" if own else "a pair"
-    return [f"{name}: {len(own):,} translations, fewer than the {data.per_pair:,} asked for"]
+    name = f"{pairs[0].source}-{pairs[0].target}" if pairs else "a pair"
+    return [f"{name}: {len(pairs):,} translations, fewer than the {data.per_pair:,} asked for"]
 
 
 def _held_out(pairs: Sequence[QuestionPair], share: float, seed: int) -> frozenset[str]:
@@ -198,15 +198,15 @@ def _wrong(pairs: Sequence[QuestionPair], seed: int) -> list[QuestionPair]:
     """
     changed: dict[int, QuestionPair] = {}
     for source in dict.fromkeys(pair.source for pair in pairs):
-        own = [place for place, pair in enumerate(pairs) if pair.source == source]
+        rows = [row for row, pair in enumerate(pairs) if pair.source == source]
         texts = sorted(
-            {pairs[place].translation for place in own}, key=lambda t: _draw("wrong", seed, source, t)
+            {pairs[row].translation for row in rows}, key=lambda t: _draw("wrong", seed, source, t)
         )
         if len(texts) < 2:
             raise InputError(
                 f"wrong_pairs needs at least two different translations from {source!r} to exchange"
             )
         following = dict(zip(texts, [*texts[1:], texts[0]], strict=True))
-        for place in own:
-            changed[place] = replace(pairs[place], translation=following[pairs[place].translation])
-    return [changed[place] for place in range(len(pairs))]
+        for row in rows:
+            changed[row] = replace(pairs[row], translation=following[pairs[row].translation])
+    return [changed[row] for row in range(len(pairs))]
