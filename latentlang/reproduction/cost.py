@@ -101,14 +101,14 @@ class Estimate:
         return settings.task(step).prompts(code, items=settings.items(step.task), seed=settings.seed)
 
     def _prompt_tokens(self, step: Step) -> int:
-        found = 0.0
+        total = 0.0
         for code in step.languages:
             prompts = self._prompts(step, code)
             if not prompts:
                 continue
             sample = prompts[:: max(1, len(prompts) // _SAMPLE)][:_SAMPLE]
-            found += len(prompts) * sum(self._tokens(step.model, p.text) for p in sample) / len(sample)
-        return int(found)
+            total += len(prompts) * sum(self._tokens(step.model, p.text) for p in sample) / len(sample)
+        return int(total)
 
     @staticmethod
     def _tokens(model: str, text: str) -> float:

@@ -132,8 +132,10 @@ def _run(
     def write() -> None:
         """Write what has all its steps; the pictures' own steps need no model and are run here."""
         for name, experiment in list(waiting.items()):
-            own = [step for step, names in planned.needed.items() if name in names and step.kind != "pca"]
-            if all(planned.is_there(step) for step in own):
+            steps_here = [
+                step for step, names in planned.needed.items() if name in names and step.kind != "pca"
+            ]
+            if all(planned.is_there(step) for step in steps_here):
                 del waiting[name]
                 try:
                     writer.write(experiment, runner.run)

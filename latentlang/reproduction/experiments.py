@@ -188,13 +188,13 @@ class Suite(_Part):
         """
         if names is None:
             return list(self.experiments.values())
-        asked = list(dict.fromkeys(name.strip().casefold() for name in names if name.strip()))
-        for name in asked:
+        chosen = list(dict.fromkeys(name.strip().casefold() for name in names if name.strip()))
+        for name in chosen:
             if name not in self.experiments:
                 raise unknown("figure or table", name, self.experiments)
-        if not asked:
+        if not chosen:
             raise InputError(f"no figure or table was named; there are {', '.join(self.experiments)}")
-        return [found for name, found in self.experiments.items() if name in asked]
+        return [experiment for name, experiment in self.experiments.items() if name in chosen]
 
 
 def experiments_folder(name: str, *, folder: Path | None = None) -> Path:
@@ -211,10 +211,10 @@ def experiments_folder(name: str, *, folder: Path | None = None) -> Path:
     if is_file(given / SUITE_FILE):
         return given
     places = _PLACES if folder is None else (folder,)
-    found = {path.parent.name: path.parent for place in places for path in place.glob(f"*/{SUITE_FILE}")}
-    if name not in found:
-        raise unknown("set of experiments", name, found, hint=f"or give a folder with a {SUITE_FILE}")
-    return found[name]
+    folders = {path.parent.name: path.parent for root in places for path in root.glob(f"*/{SUITE_FILE}")}
+    if name not in folders:
+        raise unknown("set of experiments", name, folders, hint=f"or give a folder with a {SUITE_FILE}")
+    return folders[name]
 
 
 def load_suite(name: str, *, folder: Path | None = None) -> Suite:
@@ -230,13 +230,15 @@ def load_suite(name: str, *, folder: Path | None = None) -> Suite:
     path = experiments_folder(name, folder=folder)
     record = _read(path / SUITE_FILE)
     suite = _checked(Suite, {**record, "name": path.name}, path / SUITE_FILE)
-    found: dict[str, Experiment] = {}
-    for own in suite.order:
-        if not _NAME.fullmatch(own):
-            raise InputError(f"{path / SUITE_FILE}: {own!r} is no name of an experiment; use a-z, 0-9 and -")
-        file = path / f"{own}.yaml"
-        found[own] = _checked(Experiment, {**_read(file), "name": own}, file)
-    return suite.model_copy(update={"experiments": found, "folder": path})
+    experiments: dict[str, Experiment] = {}
+    for experiment in suite.order:
+        if not _NAME.fullmatch(experiment):
+            raise InputError(
+                f"{path / SUITE_FILE}: {experiment!r} is no name of an experiment; use a-z, 0-9 and -"
+            )
+        file = path / f"{experiment}.yaml"
+        experiments[experiment] = _checked(Experiment, {**_read(file), "name": experiment}, file)
+    return suite.model_copy(update={"experiments": experiments, "folder": path})
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -70,8 +70,8 @@ def shape(name: str) -> Shape:
     info = resolve(name)
     path: Path | None = Path(info.hub_id) if info.gguf is not None else Path(info.hub_id) / "config.json"
     if not info.local:
-        found = try_to_load_from_cache(info.hub_id, info.gguf or "config.json", revision=info.revision)
-        path = Path(found) if isinstance(found, str) else None
+        cached = try_to_load_from_cache(info.hub_id, info.gguf or "config.json", revision=info.revision)
+        path = Path(cached) if isinstance(cached, str) else None
     if path is None:
         if info.name in _PUBLISHED:
             return _PUBLISHED[info.name]

@@ -104,9 +104,9 @@ class Writer:
             InputError: a file cannot be written, or a published value cannot be read.
         """
         if experiment.kind in ("accuracy", "pearson"):
-            found = table_of(experiment, standin=self._standin, outcome=outcome, folder=self._suite.folder)
-            self._tables[experiment.name] = found
-            self._write_table(experiment, found)
+            table = table_of(experiment, standin=self._standin, outcome=outcome, folder=self._suite.folder)
+            self._tables[experiment.name] = table
+            self._write_table(experiment, table)
             return
         models = [self._standin] if self._standin else list(experiment.models)
         drawn = [_drawn(experiment, model, outcome) for model in models]
@@ -140,21 +140,21 @@ class Writer:
 
     def _section(self, experiment: Experiment) -> Section:
         blocks: list[Block] = [Text(self._what(experiment), "about")]
-        if (found := self._tables.get(experiment.name)) is not None:
-            blocks += [_html_table(experiment, wide) for wide in found.wide]
+        if (table := self._tables.get(experiment.name)) is not None:
+            blocks += [_html_table(experiment, wide) for wide in table.wide]
         title = _title(experiment)
         blocks += [Figure(figure, title) for figure in self._figures.get(experiment.name, ())]
         return Section(experiment.name, title, blocks)
 
-    def _write_table(self, experiment: Experiment, found: ReproducedTable) -> None:
+    def _write_table(self, experiment: Experiment, table: ReproducedTable) -> None:
         what = self._what(experiment)
-        self._write_text(f"{experiment.name}.csv", found.table.to_csv(index=False, float_format="%.6g"))
+        self._write_text(f"{experiment.name}.csv", table.table.to_csv(index=False, float_format="%.6g"))
         self._write_text(
-            f"{experiment.name}.md", f"**{_title(experiment)}.** {what}\n\n{markdown(found.wide)}"
+            f"{experiment.name}.md", f"**{_title(experiment)}.** {what}\n\n{markdown(table.wide)}"
         )
         caption = f"{experiment.title[:1].upper()}{experiment.title[1:]}. {what}"
         self._write_text(
-            f"{experiment.name}.tex", latex(found.wide, caption=caption, label=f"tab:{experiment.name}")
+            f"{experiment.name}.tex", latex(table.wide, caption=caption, label=f"tab:{experiment.name}")
         )
 
     def _write_text(self, name: str, text: str) -> None:
@@ -197,8 +197,8 @@ class Writer:
             lines += [text, ""]
         for experiment in written:
             lines += [f"## {_title(experiment)}", "", self._what(experiment), ""]
-            if (found := self._tables.get(experiment.name)) is not None:
-                lines.append(markdown(found.wide))
+            if (table := self._tables.get(experiment.name)) is not None:
+                lines.append(markdown(table.wide))
             for name in _names(experiment, len(self._figures.get(experiment.name, ()))):
                 # Only what this run drew: an older picture might show something else.
                 if self._folder / f"{name}.png" in self.files:
@@ -239,12 +239,12 @@ def _drawn(experiment: Experiment, model: str, outcome: Callable[[Step], Any]) -
 
 
 def _html_table(experiment: Experiment, wide: Wide) -> Table:
-    first = [place for place, (name, *_) in enumerate(wide.rows) if name]
+    first = [row for row, (name, *_) in enumerate(wide.rows) if name]
     ends = [*first[1:], len(wide.rows)]
     spans = {start: end - start for start, end in zip(first, ends, strict=True)}
     rows = []
-    for place, (name, own, cells) in enumerate(wide.rows):
+    for row, (name, kind, cells) in enumerate(wide.rows):
         numbers = [Cell(text, number=True) for text in cells]
-        rows.append([*([Cell(name, span=spans[place])] if name else []), Cell(own), *numbers])
+        rows.append([*([Cell(name, span=spans[row])] if name else []), Cell(kind), *numbers])
     columns = wide.head[2:]
     return Table(f"{experiment.source}: {columns[0]} to {columns[-1]}.", wide.head, rows, first)

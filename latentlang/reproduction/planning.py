@@ -28,7 +28,7 @@ from latentlang.reproduction.steps import Step, harvest_for, merged, ordered, st
 from latentlang.tasks import TASKS
 from latentlang.tasks.labels import Protocol
 
-#: Where steps are kept, unless told otherwise.
+#: Where steps are kept by default.
 CACHE = Path("latentlang-out") / "reproduce"
 #: In place of a folder of test items: those of the package.
 EMBEDDED = "embedded"
@@ -92,12 +92,12 @@ class Plan:
             LatentlangError: data or model of a step cannot be found.
         """
         estimate = Estimate(self.bench.settings) if cost else None
-        found = []
+        steps = []
         for step, names in self.needed.items():
             cached = self.is_there(step)
             price = None if cached or estimate is None else estimate.of(step)
-            found.append(PlannedStep(step, cached, price, names))
-        return found
+            steps.append(PlannedStep(step, cached, price, names))
+        return steps
 
 
 def plan(
@@ -168,15 +168,15 @@ def plan(
     needed: dict[Step, list[str]] = {}
     others: dict[str, tuple[Step, ...]] = {}
     for experiment in suite.experiments.values():
-        own = [
+        own_steps = [
             harvest_for(step, harvests) if step.kind == "harvest" else step
             for step in _steps([experiment], standin, runs)
         ]
         if experiment in chosen:
-            for step in own:
+            for step in own_steps:
                 needed.setdefault(step, []).append(experiment.name)
         elif standin or set(experiment.models) <= set(runs):
-            others[experiment.name] = tuple(own)
+            others[experiment.name] = tuple(own_steps)
     in_order = {step: tuple(dict.fromkeys(needed[step])) for step in ordered(needed)}
     bench = Bench(settings, Path(cache) if cache is not None else CACHE, harvests, model_keys(runs))
     planned = Plan(suite, tuple(chosen), bench, standin, in_order, others)
@@ -214,21 +214,21 @@ def _data(suite: Suite, given: str | os.PathLike[str] | None, *, embedded: bool)
 
 
 def _training_data(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Path]:
-    found = {}
+    paths = {}
     for name, path in given.items():
         if name not in TASKS:
             raise unknown("task", name, TASKS)
-        found[name] = given_path(path)
-        if not is_present(found[name]):
+        paths[name] = given_path(path)
+        if not is_present(paths[name]):
             raise InputError(f"the training data {str(path)!r} of {name} do not exist")
-    return found
+    return paths
 
 
 def _steps(experiments: Iterable[Experiment], standin: str | None, runs: Sequence[str]) -> list[Step]:
     """The steps of experiments, of the models in `runs` only: of others nothing need be known."""
-    found: dict[Step, None] = {}
+    steps: dict[Step, None] = {}
     for experiment in experiments:
         for model in [standin] if standin else experiment.models:
             if model in runs:
-                found |= dict.fromkeys(steps_of(experiment, model=model, n_layers=shape(model).n_layers))
-    return list(found)
+                steps |= dict.fromkeys(steps_of(experiment, model=model, n_layers=shape(model).n_layers))
+    return list(steps)

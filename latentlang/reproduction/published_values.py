@@ -55,25 +55,25 @@ def published(folder: Path, table: str) -> pd.DataFrame:
     path = Path(folder) / FOLDER / f"{table}.csv"
     pearson = table in PEARSON_TABLES
     columns = _PEARSON_COLUMNS if pearson else _ACCURACY_COLUMNS
-    found = _read(path, columns)
-    found["printed"] = found["value"]
+    values = _read(path, columns)
+    values["printed"] = values["value"]
     if pearson:
-        _check_values(path, found, "state", _STATES)
+        _check_values(path, values, "state", _STATES)
         for column in ("one", "other"):
-            _check_languages(path, found[column])
-        found["layer"] = _numbers(path, found["layer"], least=0, most=1000, whole=True).astype("int64")
-        found["value"] = _numbers(path, found["value"], least=-1, most=1)
+            _check_languages(path, values[column])
+        values["layer"] = _numbers(path, values["layer"], least=0, most=1000, whole=True).astype("int64")
+        values["value"] = _numbers(path, values["value"], least=-1, most=1)
     else:
-        _check_values(path, found, "task", _TASKS)
-        _check_values(path, found, "trained_on", ("", *_TASKS))
-        _check_values(path, found, "answers", _ANSWERS)
-        _check_languages(path, found.loc[found["language"] != MEAN, "language"])
-        found["value"] = _numbers(path, found["value"], least=0, most=100)
+        _check_values(path, values, "task", _TASKS)
+        _check_values(path, values, "trained_on", ("", *_TASKS))
+        _check_values(path, values, "answers", _ANSWERS)
+        _check_languages(path, values.loc[values["language"] != MEAN, "language"])
+        values["value"] = _numbers(path, values["value"], least=0, most=100)
     key = [name for name in columns if name != "value"]
-    if found.duplicated(key).any():
-        first = found[found.duplicated(key)].iloc[0]
+    if values.duplicated(key).any():
+        first = values[values.duplicated(key)].iloc[0]
         raise InputError(f"{path} says twice what {', '.join(str(first[name]) for name in key)} is")
-    return found
+    return values
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -81,22 +81,22 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
     try:
         # All as text first: an empty `trained_on` stays empty, and a number that is none can be named.
-        found = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        values = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot read the published values {path}: {error.strerror or error}") from error
     except (ValueError, ArithmeticError, LookupError) as error:
         raise InputError(f"{path} is no table of published values: {printed(str(error))}") from error
-    if tuple(found.columns) != tuple(columns):
+    if tuple(values.columns) != tuple(columns):
         raise InputError(
-            f"{path} must have the columns {', '.join(columns)}, and has {shown(list(found.columns))}"
+            f"{path} must have the columns {', '.join(columns)}, and has {shown(list(values.columns))}"
         )
-    if found.empty:
+    if values.empty:
         raise InputError(f"{path} has no rows")
-    return found
+    return values
 
 
-def _check_values(path: Path, found: pd.DataFrame, column: str, allowed: Sequence[str]) -> None:
-    for value in found[column].unique():
+def _check_values(path: Path, table: pd.DataFrame, column: str, allowed: Sequence[str]) -> None:
+    for value in table[column].unique():
         if value not in allowed:
             names = ", ".join(name or "(empty)" for name in allowed)
             raise InputError(f"{path}: {column} must be one of {names}, not {shown(value)}")
@@ -105,11 +105,11 @@ def _check_values(path: Path, found: pd.DataFrame, column: str, allowed: Sequenc
 def _check_languages(path: Path, codes: pd.Series) -> None:
     for code in codes.unique():
         try:
-            known = language(code).code
+            resolved = language(code).code
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-        if known != code:
-            raise InputError(f"{path}: write the language as {known!r}, not {code!r}")
+        if resolved != code:
+            raise InputError(f"{path}: write the language as {resolved!r}, not {code!r}")
 
 
 def _numbers(path: Path, texts: pd.Series, *, least: float, most: float, whole: bool = False) -> pd.Series:

@@ -38,13 +38,13 @@ class Keys:
         Raises:
             InputError: its model, recipe or data cannot be found.
         """
-        found = self._options.get(step)
-        if found is None:
-            found = self._options[step] = {
+        options = self._options.get(step)
+        if options is None:
+            options = self._options[step] = {
                 "kind": step.kind, "revision": REVISIONS[step.kind],
-                "version": package_versions().get("latentlang"), **self._found(step, harvests),
+                "version": package_versions().get("latentlang"), **self._specific(step, harvests),
             }  # fmt: skip
-        return found
+        return options
 
     def name(self, step: Step, harvests: Sequence[Step] = ()) -> str:
         """Folder of a step below the cache: ``evaluate/zh-es-en-sentiment-1a2b3c4d5e``."""
@@ -52,7 +52,7 @@ class Keys:
         digest = step_key(self.options(step, harvests))[:_DIGITS]
         return f"{step.kind}/{'-'.join([*about, digest])}"
 
-    def _found(self, step: Step, harvests: Sequence[Step]) -> dict[str, Any]:
+    def _specific(self, step: Step, harvests: Sequence[Step]) -> dict[str, Any]:
         settings = self._settings
         if step.kind in ("align", "pca"):
             sides = [False] if step.kind == "align" else [True, False]
@@ -60,19 +60,19 @@ class Keys:
             size = settings.size
             draws = [settings.seed, size.permutations, size.resamples] if step.kind == "align" else []
             return {"stores": stores, "languages": step.languages, "layers": step.layers, "draws": draws}
-        asked: dict[str, Any] = {
+        options: dict[str, Any] = {
             "model": self._models[step.model], "device": settings.device, "dtype": settings.dtype,
             "quantization": settings.loading.get("quantization"),
         }  # fmt: skip
         if step.kind == "train":
             chosen = settings.recipe(step)
-            return asked | {
+            return options | {
                 "recipe": chosen.model_dump(mode="json"), "data": settings.training_examples(step).digest(),
             }  # fmt: skip
-        own = step.training
-        if own is not None:
-            asked["adapter"] = step_key(self.options(own))
-        return asked | {
+        training = step.training
+        if training is not None:
+            options["adapter"] = step_key(self.options(training))
+        return options | {
             "task": step.task, "answers": step.answers, "protocol": settings.protocol, "seed": settings.seed,
             "languages": step.languages, "layers": step.layers, "prompts": self._digest(step),
         }  # fmt: skip

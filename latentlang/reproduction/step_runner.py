@@ -33,7 +33,7 @@ from latentlang.workers import WORKERS, begin_worker
 
 Saved = TypeVar("Saved", bound=Result)
 
-#: What is told while a step runs: the step, things done, things in all.
+#: Called while a step runs with: the step, things done, things in all.
 Progress = Callable[[Step, int, int], None]
 #: What the paper's Pearson tables are made of, and what its PCA and correlation average over.
 MEASURE, POOL = "pearson", "mean"
@@ -112,7 +112,7 @@ class Runner:
         """Where a step's outcome lies, or will."""
         return self._bench.cache / self._keys.name(step, self._bench.harvests)
 
-    def _told(self, step: Step) -> Callable[[int, int], None] | None:
+    def _progress_of(self, step: Step) -> Callable[[int, int], None] | None:
         return None if self._progress is None else partial(self._progress, step)
 
     def _loaded(self, step: Step) -> HookedLM:
@@ -122,11 +122,11 @@ class Runner:
             if (had.model, had.adapter) == (step.model, step.adapter):
                 return model
             self._model = None  # before the next one is loaded: two may not fit
-        own = step.training
+        training = step.training
         adapter = None
-        if own is not None:
-            self.run(own)
-            adapter = self.folder(own)
+        if training is not None:
+            self.run(training)
+            adapter = self.folder(training)
             # What was trained lives on in cycles of the trainer's objects until they are collected.
             gc.collect()
             if torch.cuda.is_available():
@@ -138,7 +138,7 @@ class Runner:
     # the steps
 
     def _train(self, step: Step, folder: Path) -> TrainingResult:
-        settings, told = self._settings, self._told(step)
+        settings, report = self._settings, self._progress_of(step)
         loading = {
             name: settings.loading[name]
             for name in ("device", "quantization", "trust_remote_code")
@@ -147,7 +147,7 @@ class Runner:
         return train(
             step.model, settings.recipe(step), out=folder, data=settings.training_examples(step),
             precision=settings.loading.get("dtype"),
-            progress=None if told is None else lambda at: told(at.step, at.steps), **loading,
+            progress=None if report is None else lambda at: report(at.step, at.steps), **loading,
         )  # fmt: skip
 
     def _evaluate(self, step: Step, folder: Path) -> EvaluationResult:
@@ -155,7 +155,7 @@ class Runner:
         result = evaluate(
             self._loaded(step), settings.task(step), languages=step.languages, items=settings.items(step.task),
             seed=settings.seed, states=[step.adapter.state], batch_tokens=settings.batch_tokens,
-            progress=self._told(step),
+            progress=self._progress_of(step),
         )  # fmt: skip
         return _saved(result, step, folder)
 
@@ -164,7 +164,7 @@ class Runner:
         result = logit_lens(
             self._loaded(step), settings.task(step), languages=step.languages, items=settings.items(step.task),
             seed=settings.seed, protocol=settings.protocol, policy=_CURVE_POLICIES[settings.protocol],
-            progress=self._told(step),
+            progress=self._progress_of(step),
         )  # fmt: skip
         return _saved(result, step, folder)
 
@@ -174,7 +174,7 @@ class Runner:
             self._loaded(step), settings.task(step), out=folder / "store", languages=step.languages,
             items=settings.items(step.task), seed=settings.seed, layers=step.layers, pools=(POOL, "question"),
             batch_tokens=settings.batch_tokens, normed_last=settings.protocol == "as-published",
-            progress=self._told(step),
+            progress=self._progress_of(step),
         )  # fmt: skip
 
     def _align(self, step: Step, folder: Path) -> AlignmentResult:
@@ -182,7 +182,7 @@ class Runner:
         store = self.run(harvest_for(step, self._bench.harvests))
         result = alignment(
             store, languages=step.languages, layers=step.layers, measures=MEASURE, seed=self._settings.seed,
-            permutations=size.permutations, resamples=size.resamples, progress=self._told(step),
+            permutations=size.permutations, resamples=size.resamples, progress=self._progress_of(step),
         )  # fmt: skip
         return _saved(result, step, folder)
 
@@ -191,7 +191,12 @@ class Runner:
             self.run(harvest_for(step, self._bench.harvests, base=base)) for base in (True, False)
         )
         result = compare_pca(
-            before, after, layers=step.layers, languages=step.languages, pools=POOL, progress=self._told(step)
+            before,
+            after,
+            layers=step.layers,
+            languages=step.languages,
+            pools=POOL,
+            progress=self._progress_of(step),
         )
         return _saved(result, step, folder)
 
@@ -221,15 +226,15 @@ def run_groups(
         bench: where they run.
         steps: what is wanted; what the cache holds is not run again.
         jobs: processes at once; more than one only helps where one does not fill the machine.
-        progress: told of every step where there is one process.
+        progress: called at every step where there is one process.
 
     Yields:
         The steps of a group, and the names of those that had to be run; or why it could not be.
     """
-    wanted = groups(steps)
-    jobs = min(jobs, len(wanted))
+    all_groups = groups(steps)
+    jobs = min(jobs, len(all_groups))
     if jobs <= 1:
-        for group in wanted:
+        for group in all_groups:
             try:
                 yield group, bench.run_group(group, progress)
             except LatentlangError as error:
@@ -241,7 +246,7 @@ def run_groups(
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_alone, initargs=(threads, bench.cache))
     waiting: dict[Future[list[str]], list[Step]] = {}
-    left = list(reversed(wanted))
+    left = list(reversed(all_groups))
     try:
         while left or waiting:
             # No more are handed out than run at once: after an interruption none must begin.

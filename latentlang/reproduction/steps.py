@@ -88,36 +88,36 @@ def steps_of(experiment: Experiment, *, model: str, n_layers: int) -> list[Step]
         model: the model that is run, which may stand in for the paper's.
         n_layers: how many layers it has.
     """
-    found: list[Step] = []
+    steps: list[Step] = []
     for task in experiment.tasks:
         adapters = [adapter_of(experiment, recipe, task) for recipe in experiment.recipes]
         if experiment.kind != "accuracy":
             adapters.insert(0, Adapter())
-        found += [Step("train", model, a, a.task) for a in adapters if a.recipe != BASE]
+        steps += [Step("train", model, a, a.task) for a in adapters if a.recipe != BASE]
         layers = tuple(experiment.layers_of(n_layers))
         for adapter in adapters:
             for answers in experiment.answers:
                 one = Step("", model, adapter, task, answers, experiment.languages)
                 if experiment.kind == "accuracy":
-                    found.append(replace(one, kind="evaluate"))
+                    steps.append(replace(one, kind="evaluate"))
                 elif experiment.kind == "lens":
-                    found.append(replace(one, kind="lens"))
+                    steps.append(replace(one, kind="lens"))
                 else:
-                    found.append(replace(one, kind="harvest", layers=layers))
+                    steps.append(replace(one, kind="harvest", layers=layers))
                     if experiment.kind == "pearson":
-                        found.append(replace(one, kind="align", layers=layers))
+                        steps.append(replace(one, kind="align", layers=layers))
                     elif adapter.recipe != BASE:
-                        found.append(replace(one, kind="pca", layers=layers))
-    return list(dict.fromkeys(found))
+                        steps.append(replace(one, kind="pca", layers=layers))
+    return list(dict.fromkeys(steps))
 
 
 def merged(steps: Iterable[Step]) -> list[Step]:
     """Each step once, and one harvest for all that read activations of the same prompts: their languages and layers."""
     harvests: dict[tuple[str, Adapter, str, str], Step] = {}
-    found: dict[Step, None] = {}
+    others: dict[Step, None] = {}
     for step in steps:
         if step.kind != "harvest":
-            found[step] = None
+            others[step] = None
             continue
         had = harvests.get(step.prompts)
         if had is not None:
@@ -127,19 +127,19 @@ def merged(steps: Iterable[Step]) -> list[Step]:
                 layers=tuple(sorted({*had.layers, *step.layers})),
             )
         harvests[step.prompts] = step
-    return ordered([*found, *harvests.values()])
+    return ordered([*others, *harvests.values()])
 
 
 def ordered(steps: Iterable[Step]) -> list[Step]:
     """In the order in which they are run: a model with one adapter after the other, the base first; pictures last."""
 
-    def place(step: Step) -> tuple[bool, str, bool, Adapter, int]:
+    def order_key(step: Step) -> tuple[bool, str, bool, Adapter, int]:
         late = step.kind == "pca"
         return (
             late, step.model, step.adapter.recipe != BASE, step.adapter, STEP_KINDS.index(step.kind),
         )  # fmt: skip
 
-    return sorted(steps, key=place)
+    return sorted(steps, key=order_key)
 
 
 def harvest_for(step: Step, harvests: Sequence[Step], *, base: bool = False) -> Step:
@@ -150,14 +150,14 @@ def harvest_for(step: Step, harvests: Sequence[Step], *, base: bool = False) -> 
         harvests: those there are.
         base: that of the model without the step's adapter.
     """
-    wanted = replace(step, adapter=Adapter()).prompts if base else step.prompts
-    return next(harvest for harvest in harvests if harvest.prompts == wanted)
+    prompts = replace(step, adapter=Adapter()).prompts if base else step.prompts
+    return next(harvest for harvest in harvests if harvest.prompts == prompts)
 
 
 def groups(steps: Iterable[Step]) -> list[list[Step]]:
     """Steps that share a model with its adapter, which is loaded once for them; the pictures are no part of any."""
-    found: dict[tuple[str, Adapter], list[Step]] = {}
+    by_model: dict[tuple[str, Adapter], list[Step]] = {}
     for step in ordered(steps):
         if step.kind != "pca":
-            found.setdefault((step.model, step.adapter), []).append(step)
-    return list(found.values())
+            by_model.setdefault((step.model, step.adapter), []).append(step)
+    return list(by_model.values())

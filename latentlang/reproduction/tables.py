@@ -109,7 +109,7 @@ def table_of(
         table = table.assign(paper=float("nan"), printed="")
     else:
         theirs = printed[[*keys.values(), "value", "printed"]].rename(
-            columns={**{name: own for own, name in keys.items()}, "value": "paper"}
+            columns={**{name: ours for ours, name in keys.items()}, "value": "paper"}
         )
         table = table.merge(theirs, on=list(keys), how="left", validate="one_to_one")
     table = table.assign(printed=table["printed"].fillna(""), difference=table["ours"] - table["paper"])
@@ -130,20 +130,22 @@ def _accuracies(
                     "answers": answers, "recipe": recipe,
                 }  # fmt: skip
                 averages = result.averages()
-                for name, found in (
+                for name, scores in (
                     *((str(row["language"]), row) for row in result.summary().to_dict("records")),
                     *((MEAN, row) for row in averages[averages["group"] == "all"].to_dict("records")),
                 ):
                     # Of few languages there is an interval over items alone.
-                    kind = "_items" if pd.isna(found["low"]) else ""
+                    kind = "_items" if pd.isna(scores["low"]) else ""
                     numbers = {
                         "ours": "accuracy",
                         "low": f"low{kind}",
                         "high": f"high{kind}",
                         "chance": "chance",
                     }
-                    shares = {own: 100 * float(found[column]) for own, column in numbers.items()}
-                    rows.append({**about, "language": name, "n": int(found["n"]), **shares})
+                    shares = {
+                        column_name: 100 * float(scores[column]) for column_name, column in numbers.items()
+                    }
+                    rows.append({**about, "language": name, "n": int(scores["n"]), **shares})
     return rows
 
 
@@ -157,17 +159,17 @@ def _correlations(
     layers = tuple(experiment.layers_of(n_layers))
     for adapter in adapters:
         result = outcome(Step("align", model, adapter, task, answers, experiment.languages, layers))
-        found = paper_table(result, measure=_MEASURE)
+        measured = paper_table(result, measure=_MEASURE)
         sizes = result.rows(_MEASURE).assign(
             pair=lambda rows: rows["language_a"].astype(str) + "-" + rows["language_b"].astype(str)
         )
-        found = found.merge(sizes[["layer", "pair", "n"]], on=["layer", "pair"])
+        measured = measured.merge(sizes[["layer", "pair", "n"]], on=["layer", "pair"])
         for paper_layer in experiment.layers:
             layer = experiment.layer_of(paper_layer, n_layers)
             for pair in experiment.pairs:
-                for row in found[(found["layer"] == layer) & found["pair"].isin(_either(pair))].to_dict(
-                    "records"
-                ):
+                for row in measured[
+                    (measured["layer"] == layer) & measured["pair"].isin(_either(pair))
+                ].to_dict("records"):
                     rows.append({
                         "paper_model": paper_model, "model": model_name(model), "paper_layer": paper_layer,
                         "layer": layer, "pair": pair, "state": adapter.state, "n": int(row["n"]), "ours": row["value"],
@@ -185,8 +187,8 @@ def _either(pair: str) -> tuple[str, str]:
 # As printed
 
 
-def _wide_accuracy(found: ReproducedTable) -> tuple[Wide, ...]:
-    experiment, table = found.experiment, found.table
+def _wide_accuracy(reproduced: ReproducedTable) -> tuple[Wide, ...]:
+    experiment, table = reproduced.experiment, reproduced.table
     key = {"language": "language", "model": "paper_model", "task": "task", "answers": "answers"}[
         experiment.columns
     ]
@@ -207,12 +209,12 @@ def _wide_accuracy(found: ReproducedTable) -> tuple[Wide, ...]:
             rows.append(("", "95 %", tuple(_range(cell, 0) for cell in cells)))
             rows.append(("", PAPER, tuple(str(cell["printed"]) for cell in cells)))
             rows.append(("", "difference", tuple(_number(c["difference"], 1, signed=True) for c in cells)))
-        wides.append(Wide((experiment_head(found), "", *(names.get(c, c) for c in chosen)), tuple(rows)))
+        wides.append(Wide((experiment_head(reproduced), "", *(names.get(c, c) for c in chosen)), tuple(rows)))
     return tuple(wides)
 
 
-def _wide_pearson(found: ReproducedTable) -> Wide:
-    experiment, table = found.experiment, found.table
+def _wide_pearson(reproduced: ReproducedTable) -> Wide:
+    experiment, table = reproduced.experiment, reproduced.table
     states = list(dict.fromkeys(table["state"]))
     layers = list(dict.fromkeys(table["paper_layer"]))
     rows: list[tuple[str, str, tuple[str, ...]]] = []
@@ -229,15 +231,15 @@ def _wide_pearson(found: ReproducedTable) -> Wide:
             rows.append(
                 ("", "difference", tuple(_number(cell["difference"], 2, signed=True) for cell in cells))
             )
-    return Wide((experiment_head(found), "", *states), tuple(rows))
+    return Wide((experiment_head(reproduced), "", *states), tuple(rows))
 
 
-def experiment_head(found: ReproducedTable) -> str:
+def experiment_head(reproduced: ReproducedTable) -> str:
     """Whose numbers ``ours`` are."""
-    models = ", ".join(dict.fromkeys(found.table["model"]))
-    if found.experiment.kind != "pearson":
+    models = ", ".join(dict.fromkeys(reproduced.table["model"]))
+    if reproduced.experiment.kind != "pearson":
         return models
-    layers = ", ".join(map(str, dict.fromkeys(found.table["layer"])))
+    layers = ", ".join(map(str, dict.fromkeys(reproduced.table["layer"])))
     return f"{models}, layer {layers}"
 
 
@@ -260,7 +262,9 @@ def markdown(wides: Sequence[Wide]) -> str:
         lines += [""] if lines else []
         lines.append("| " + " | ".join(map(_cell, wide.head)) + " |")
         lines.append("| --- | --- |" + " ---: |" * (len(wide.head) - 2))
-        lines += ["| " + " | ".join(map(_cell, (name, own, *cells))) + " |" for name, own, cells in wide.rows]
+        lines += [
+            "| " + " | ".join(map(_cell, (name, kind, *cells))) + " |" for name, kind, cells in wide.rows
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -276,10 +280,10 @@ def latex(wides: Sequence[Wide], *, caption: str, label: str) -> str:
             r"\resizebox{\textwidth}{!}{%", r"\begin{tabular}{ll" + "r" * (len(wide.head) - 2) + "}", r"\toprule",
             " & ".join(map(_escaped, wide.head)) + r" \\",
         ]  # fmt: skip
-        for name, own, cells in wide.rows:
+        for name, kind, cells in wide.rows:
             if name:
                 lines.append(r"\midrule")
-            lines.append(" & ".join(map(_escaped, (name, own, *cells))) + r" \\")
+            lines.append(" & ".join(map(_escaped, (name, kind, *cells))) + r" \\")
         lines += [r"\bottomrule", r"\end{tabular}}", ""]
     lines[-1] = rf"\caption{{{_escaped(caption)}}}"
     return "\n".join([*lines, rf"\label{{{label}}}", r"\end{table*}"]) + "\n"

@@ -29,33 +29,33 @@ def about_experiment(
     """
     others = [name for name in experiment.models if standin is not None and not same_model(standin, name)]
     if standin is None or not others:
-        found = [f"Run with {', '.join(experiment.models)}."]
+        sentences = [f"Run with {', '.join(experiment.models)}."]
     else:
-        found = [f"{model_name(standin)} stands in for {', '.join(others)}."]
+        sentences = [f"{model_name(standin)} stands in for {', '.join(others)}."]
     if experiment.kind == "accuracy":
-        found.append(
+        sentences.append(
             "Accuracy in percent with its 95 % interval, the paper's printed value, and the difference."
         )
     elif experiment.kind == "pearson":
-        found.append(
+        sentences.append(
             "Pearson r of the first principal component between languages, over items, with its 95 % interval; the "
             "mean with translations unpaired; and r once prompt length is regressed out of both."
         )
-    found.append(f"Items: {_items(experiment, settings, table)}; protocol {settings.protocol}.")
+    sentences.append(f"Items: {_items(experiment, settings, table)}; protocol {settings.protocol}.")
     if any(recipe != BASE for recipe in experiment.recipes):
-        found.append(f"Adapters are trained on {_questions(experiment, settings)} questions.")
+        sentences.append(f"Adapters are trained on {_questions(experiment, settings)} questions.")
     if others:
-        found.append(
+        sentences.append(
             "Where another model or other items are run, the difference says nothing about the paper."
         )
-    return " ".join([*found, experiment.note]).strip()
+    return " ".join([*sentences, experiment.note]).strip()
 
 
 def _items(experiment: Experiment, settings: ReproductionSettings, table: ReproducedTable | None) -> str:
     counts: dict[str, int] = {}
     if table is not None and experiment.kind == "accuracy":
-        own = table.table[table.table["language"] != "mean"]
-        counts = {str(task): int(part["n"].max()) for task, part in own.groupby("task", sort=False)}
+        by_language = table.table[table.table["language"] != "mean"]
+        counts = {str(task): int(part["n"].max()) for task, part in by_language.groupby("task", sort=False)}
     elif table is not None:
         counts = {experiment.tasks[0]: int(table.table["n"].max())}
     else:
@@ -78,8 +78,10 @@ def command_of(suite: str, standin: str | None, settings: ReproductionSettings) 
     parts += [f"--set {name}={_plain(value)}" for name, value in settings.overrides.items()]
     parts += [] if settings.protocol == "corrected" else [f"--protocol {settings.protocol}"]
     parts += [f"--seed {settings.seed}"] if settings.seed else []
-    asked: Mapping[str, Any] = settings.loading
-    parts += [f"--{name} {asked[name]}" for name in ("device", "dtype", "quantization") if asked.get(name)]
+    loading: Mapping[str, Any] = settings.loading
+    parts += [
+        f"--{name} {loading[name]}" for name in ("device", "dtype", "quantization") if loading.get(name)
+    ]
     return f"`{' '.join(parts)}`"
 
 
