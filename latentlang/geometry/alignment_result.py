@@ -34,7 +34,7 @@ class AlignmentResult(Result):
 
     Attributes:
         table: one row per pair, layer, measure and pooling. ``language_a, language_b``; ``layer`` (0 = embeddings);
-            ``measure``, a name that `measure_registry.measure` knows; ``pooling``, a pool of the store; ``value``;
+            ``measure``, a name of `measure_registry.measure`; ``pooling``, a pool of the store; ``value``;
             ``low, high``, its interval over items; ``null_mean, null_low, null_high``, mean and band of the same with
             translations unpaired; ``p`` of the permutation test, how likely a value at least as far out would then be,
             and ``p_family``, how likely *anywhere* among pairs and layers of this measure and pooling; ``n``, items in
@@ -198,16 +198,18 @@ def by_language(
         pools: as of `AlignmentResult.rows`.
     """
     rows = result.rows(measure, pools)
-    there = set(rows["language_a"].astype(str)) | set(rows["language_b"].astype(str))
-    codes = pd.Index([code for code in result.provenance.languages if code in there])
+    present = set(rows["language_a"].astype(str)) | set(rows["language_b"].astype(str))
+    codes = pd.Index([code for code in result.provenance.languages if code in present])
     table = pd.DataFrame(float("nan"), index=codes, columns=codes)
     back = _reverse(measure)
     for name, returning in ((measure, False), (back, True)):
         if name not in result.measures:
             continue
-        own = result.rows(name, pools)
+        values = result.rows(name, pools)
         mean = (
-            own.groupby(["language_a", "language_b"], observed=True, sort=False)["value"].mean().reset_index()
+            values.groupby(["language_a", "language_b"], observed=True, sort=False)["value"]
+            .mean()
+            .reset_index()
         )
         for a, b, value in mean.itertuples(index=False):
             table.loc[(b, a) if returning else (a, b)] = value

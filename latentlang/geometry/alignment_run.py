@@ -126,7 +126,7 @@ def alignment(
     check_level(level)
     if null not in NULLS:
         raise unknown("null", null, NULLS)
-    asked = chosen_measures(measures)
+    selected = chosen_measures(measures)
     opened = store if isinstance(store, ActivationStore) else open_store(store)
     frame = opened.frame()
     codes = chosen_languages(languages, frame["language"].astype(str))
@@ -136,7 +136,7 @@ def alignment(
     pairing = pair_up(frame, codes, pivot=hub, items=items)
     _check_items(pairing)
     where = working_device(device)
-    plan = Plan(asked, neighbours=neighbours, directions=directions)
+    plan = Plan(selected, neighbours=neighbours, directions=directions)
     jobs = [
         Job.prepare(
             group, frame, poolings, null=null, permutations=permutations,
@@ -156,22 +156,22 @@ def alignment(
             axes = fit(kept, components, state="base") if plan.needs_axes else None
             for job in jobs:
                 rows.add(
-                    job.group, measure_layer(view, job, plan, axes), layer=layer, pool=pool, measures=asked
+                    job.group, measure_layer(view, job, plan, axes), layer=layer, pool=pool, measures=selected
                 )
             done += 1
             if progress is not None:
                 progress(done, total)
-    made = opened.provenance
+    origin = opened.provenance
     settings = AlignmentSettings(
-        prompts_seed=made.seed, pivot=hub, layers=chosen, pools=poolings, measures=list(asked),
+        prompts_seed=origin.seed, pivot=hub, layers=chosen, pools=poolings, measures=list(selected),
         items_of_pairs=items, null=null, components=components, neighbours=neighbours, directions=directions,
         permutations=permutations, resamples=resamples, level=level, length_terms=list(TERMS),
         notes=[*pairing.notes, *_notes(jobs, plan, permutations=permutations, level=level)],
     )  # fmt: skip
     provenance = Provenance(
-        model=made.model, task=made.task, languages=pairing.languages, revision=made.revision, adapter=made.adapter,
-        protocol=made.protocol, policy="", seed=seed,
-        settings={**made.settings, **settings.stored()},
+        model=origin.model, task=origin.task, languages=pairing.languages, revision=origin.revision, adapter=origin.adapter,
+        protocol=origin.protocol, policy="", seed=seed,
+        settings={**origin.settings, **settings.stored()},
     )  # fmt: skip
     return AlignmentResult(table=rows.table(), provenance=provenance)
 

@@ -44,16 +44,16 @@ class Rows:
     ) -> None:
         """Take in what was measured on one group at one layer; rows without values where nothing was."""
         for measured, partials in results:
-            for place, name in enumerate(measured.names):
+            for row, name in enumerate(measured.names):
                 numbers = self._assessed(
-                    measure(name), measured.values[place], measured.null[:, place], measured.halves[:, place],
-                    None if partials is None else partials[place], n=len(group.items), pool=pool,
+                    measure(name), measured.values[row], measured.null[:, row], measured.halves[:, row],
+                    None if partials is None else partials[row], n=len(group.items), pool=pool,
                 )  # fmt: skip
                 self._append(group, name, layer, pool, numbers, "constant")
         if not results:
             nothing = dict.fromkeys(_NUMBERS, np.full(len(group.pairs), np.nan))
-            for asked in measures:
-                for name in measure_of(asked).columns(components=self._components):
+            for requested in measures:
+                for name in measure_of(requested).columns(components=self._components):
                     self._append(group, name, layer, pool, nothing, "few")
 
     def table(self) -> pd.DataFrame:
@@ -94,7 +94,7 @@ class Rows:
     ) -> dict[str, Floats]:
         """The numbers of one measure, ``[pair]`` each."""
         value, chance, drawn = (part.cpu().numpy().astype(float) for part in (values, null, halves))
-        known = np.isfinite(value)
+        finite = np.isfinite(value)
         # float32 sums of what is equal may come out a hair above 1 or below 0
         if kind.scale in ("share", "distance"):
             value, chance, drawn = (np.clip(part, 0.0, 1.0) for part in (value, chance, drawn))
@@ -109,11 +109,11 @@ class Rows:
             numbers["null_low"], numbers["null_high"] = np.quantile(chance, [tail, 1 - tail], axis=0)
             numbers["p"] = p_values(value, chance, sign=kind.sign)
             numbers["score"], scores = standardised(value, chance, sign=kind.sign)
-            if known.any():
-                largest = scores[:, known].max(1)
+            if finite.any():
+                largest = scores[:, finite].max(1)
                 key = (kind.name, pool)
                 self._maxima[key] = np.maximum(self._maxima.get(key, largest), largest)
-        return {name: np.where(known, numbers[name], np.nan) for name in _NUMBERS}
+        return {name: np.where(finite, numbers[name], np.nan) for name in _NUMBERS}
 
     def _append(
         self, group: Group, name: str, layer: int, pool: str, numbers: dict[str, Floats], reason: str

@@ -133,8 +133,8 @@ def load_bases(folder: str | os.PathLike[str]) -> tuple[Basis, ...]:
     """
     path = Path(folder) / FILE
     with reading(path):
-        there = path.is_file()
-    if not there:
+        present = path.is_file()
+    if not present:
         raise InputError(f"{str(folder)!r} holds no axes: there is no {FILE} in it")
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORMAT:

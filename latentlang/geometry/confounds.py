@@ -79,11 +79,11 @@ def residual_scores(scores: Tensor, lengths: Tensor, first: Tensor, second: Tens
     """
     columns = _basis(torch.cat([lengths[first], lengths[second]], 2))
     left = []
-    for own in (scores[first], scores[second]):
-        own = own - own.mean(1, keepdim=True)
-        rest = own - columns @ (columns.mT @ own)
+    for centred in (scores[first], scores[second]):
+        centred = centred - centred.mean(1, keepdim=True)
+        rest = centred - columns @ (columns.mT @ centred)
         sizes = rest.norm(dim=1, keepdim=True)
-        exists = sizes > _NOTHING_LEFT * own.norm(dim=1, keepdim=True)
+        exists = sizes > _NOTHING_LEFT * centred.norm(dim=1, keepdim=True)
         left.append(torch.where(exists, rest / sizes.clamp_min(torch.finfo(rest.dtype).tiny), 0.0))
     return left[0], left[1]
 

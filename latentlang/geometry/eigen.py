@@ -94,11 +94,11 @@ def _rest(image: Tensor, basis: Tensor, *, floor: float) -> Tensor:
 
 
 def _converged(values: Tensor, residuals: Tensor, size: int) -> bool:
-    wanted = values[: len(residuals)]
+    first_values = values[: len(residuals)]
     noise = _noise(values, size)
-    apart = (values[None] - wanted[:, None]).abs()
-    apart[torch.arange(len(wanted)), torch.arange(len(wanted))] = torch.inf
+    apart = (values[None] - first_values[:, None]).abs()
+    apart[torch.arange(len(first_values)), torch.arange(len(first_values))] = torch.inf
     gaps = apart.min(1).values
-    sizes = (wanted.clamp_min(0) / values[0].clamp_min(torch.finfo(values.dtype).tiny)).sqrt()
+    sizes = (first_values.clamp_min(0) / values[0].clamp_min(torch.finfo(values.dtype).tiny)).sqrt()
     enough = residuals <= (_TOLERANCE * gaps * sizes).clamp_min(noise)
-    return bool((enough | (wanted <= noise)).all())
+    return bool((enough | (first_values <= noise)).all())

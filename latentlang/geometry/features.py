@@ -48,11 +48,11 @@ class Features:
         rows = torch.empty(len(languages), count, width, device=device)
         centroids = torch.empty(len(languages), width, dtype=torch.float64, device=device)
         energy = torch.empty(len(languages), dtype=torch.float64, device=device)
-        for place, given in enumerate(languages):
+        for index, given in enumerate(languages):
             exact = given.to(device=device, dtype=torch.float64) * scale
-            centroids[place] = exact.mean(0)
-            energy[place] = exact.square().sum() / count
-            rows[place] = exact - centroids[place]
+            centroids[index] = exact.mean(0)
+            energy[index] = exact.square().sum() / count
+            rows[index] = exact - centroids[index]
         return cls(rows, centroids - centroids.mean(0), energy)
 
     @property
@@ -79,9 +79,9 @@ class Features:
     def gram(self) -> Tensor:
         """Inner products of items within each language, ``[language, item, item]``, float64."""
         gram = self.rows.new_empty(len(self.rows), self.items, self.items, dtype=torch.float64)
-        for place, language in enumerate(self.rows):
+        for index, language in enumerate(self.rows):
             exact = language.double()
-            torch.mm(exact, exact.T, out=gram[place])
+            torch.mm(exact, exact.T, out=gram[index])
         return gram
 
     @cached_property
@@ -92,9 +92,9 @@ class Features:
     def without(self, columns: Tensor) -> Features:
         """The same with orthonormal columns ``[language, item, c]`` regressed out of every feature."""
         rows = torch.empty_like(self.rows)
-        for place, language in enumerate(self.rows):
-            exact, own = language.double(), columns[place]
-            rows[place] = exact - own @ (own.T @ exact)
+        for index, language in enumerate(self.rows):
+            exact, basis = language.double(), columns[index]
+            rows[index] = exact - basis @ (basis.T @ exact)
         return Features(rows, self.centroids, self.energy, columns)
 
 

@@ -64,16 +64,16 @@ def flags(table: pd.DataFrame, *, alpha: float, length: bool = True) -> pd.Serie
 
 
 def _add(names: NDArray[np.object_], rows: NDArray[np.bool_], flag: str) -> None:
-    for place in np.flatnonzero(rows):
-        names[place] = f"{names[place]} {flag}".strip()
+    for row in np.flatnonzero(rows):
+        names[row] = f"{names[row]} {flag}".strip()
 
 
 def _other_pool(table: pd.DataFrame, pool: str) -> NDArray[np.float64]:
     """Of each row under another pooling: its distance from its null's mean, and that of the null's further edge."""
     other = table[table["pooling"].astype(str) == pool]
     keys = pd.MultiIndex.from_frame(table[_KEYS].astype(dict.fromkeys(_KEYS, str)))
-    there = pd.MultiIndex.from_frame(other[_KEYS].astype(dict.fromkeys(_KEYS, str)))
-    places = there.get_indexer(keys)
+    other_keys = pd.MultiIndex.from_frame(other[_KEYS].astype(dict.fromkeys(_KEYS, str)))
+    places = other_keys.get_indexer(keys)
     sign = other["measure"].astype(str).map(lambda name: measure(name).sign).to_numpy(float)
     edge = np.where(sign > 0, other["null_high"], other["null_low"]).astype(float)
     apart = np.stack([other["value"] - other["null_mean"], edge - other["null_mean"]], 1).astype(float)

@@ -49,12 +49,12 @@ class Plan:
         return any(measure_of(name).takes == "scores" for name in self.measures)
 
     def options_of(self, measures: Sequence[Measure]) -> dict[str, Any]:
-        """What the function of some measures that are computed together is told."""
-        known = {
+        """What the function of some measures that are computed together is given."""
+        options = {
             "neighbours": self.neighbours, "directions": self.directions,
             "wanted": tuple(entry.name for entry in measures),
         }  # fmt: skip
-        return {name: known[name] for entry in measures for name in entry.options}
+        return {name: options[name] for entry in measures for name in entry.options}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +107,8 @@ class Job:
         lengths: dict[str, Tensor | None] = {}
         for pool in pools if enough else ():
             tokens = torch.from_numpy(prompt_lengths(frame, pool)[group.rows])
-            known = bool((tokens > 0).all())
-            lengths[pool] = length_columns(tokens.to(device)) if known else None
+            measured = bool((tokens > 0).all())
+            lengths[pool] = length_columns(tokens.to(device)) if measured else None
         return cls(group, Pairs(group.pairs, device=device), draws, lengths, enough, alone)
 
     @property
@@ -157,8 +157,8 @@ def measure_layer(
     """
     if not job.enough:
         return []
-    own = np.isin(np.arange(len(view)), job.group.rows)
-    rows = LayerRows(view, own, job.pairs.first.device)
+    in_group = np.isin(np.arange(len(view)), job.group.rows)
+    rows = LayerRows(view, in_group, job.pairs.first.device)
     with rows.decomposing():
         return _measured(view, job, plan, axes, rows)
 
@@ -184,14 +184,14 @@ def _measured(
         rest = features.without(lengths)
         nothing = rest.variance <= _NOTHING_LEFT * features.variance
         gone = nothing[pairs.first] | nothing[pairs.second]
-        for place, (group, before) in enumerate(zip(groups, measured, strict=True)):
+        for index, (group, before) in enumerate(zip(groups, measured, strict=True)):
             if all(entry.without_length for entry in group):
                 after = _computed(rest, pairs, job.draws.without(), group, plan)
                 # Where length explains everything, nothing is left that could be more alike than chance.
                 chance = (
                     before.null.mean(0) if len(before.null) else torch.full_like(before.values, torch.nan)
                 )
-                partials[place] = torch.where(gone, chance, after.values)
+                partials[index] = torch.where(gone, chance, after.values)
     flat = ~(features.varies[pairs.first] & features.varies[pairs.second])
     for one in measured:
         one.values[:, flat] = torch.nan

@@ -90,15 +90,15 @@ class LayerRows:
 
     def not_finite(self) -> InputError:
         """What to say of the first row that holds a NaN or an infinity."""
-        place = 0
+        start = 0
         rows = self.kept.nonzero()[0]
         for batch in self.batches():
             bad = (~torch.isfinite(batch)).any(1).nonzero()
             if len(bad):
-                row = int(rows[place + int(bad[0])])
+                row = int(rows[start + int(bad[0])])
                 return InputError(
                     f"layer {self.view.layer}, pool {self.view.pool!r}, row {row} of the store holds a number that "
                     "is not finite; leave that layer out (layers=...) or harvest again"
                 )
-            place += len(batch)
+            start += len(batch)
         return InputError(f"layer {self.view.layer} holds numbers too large to square")

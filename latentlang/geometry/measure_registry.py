@@ -73,7 +73,7 @@ class Measure:
             ``[language, item, component]``.
         rows: what a table has a row of: ``pair``; ``direction``, a pair one way and back (``retrieval_ab``); or
             ``component`` (``pearson_pc1``).
-        options: what the function is told beside: ``neighbours``, ``directions``, and ``wanted``, the names of those
+        options: what the function is also given: ``neighbours``, ``directions``, and ``wanted``, the names of those
             of its measures that are asked for.
         without_length: whether it has values with prompt length taken out.
         partial: what gives these, ``partial(scores, pairs, lengths)`` or where it lies; None: the same function, on

@@ -258,9 +258,9 @@ def _means(features: Features, weights: Tensor) -> Iterator[tuple[Tensor, Tensor
     """
     size = max(1, CHUNK // (2 * features.centroids.numel()))
     for some in weights.split(size):
-        own = torch.stack([some @ rows.double() for rows in features.rows], 1)
-        within = some @ features.squares.T - own.square().sum(2)
-        yield own + rearrange(some.sum(1), "draw -> draw 1 1") * features.centroids, within
+        sums = torch.stack([some @ rows.double() for rows in features.rows], 1)
+        within = some @ features.squares.T - sums.square().sum(2)
+        yield sums + rearrange(some.sum(1), "draw -> draw 1 1") * features.centroids, within
 
 
 def _squared_distances(points: Tensor, pairs: Pairs) -> Tensor:

@@ -83,9 +83,11 @@ def retrieval(
         )
         tables_of_part = _found_both_ways(cosines, draws) if "retrieval" in wanted else []
         if "csls" in wanted:
-            own = cosines.topk(near, dim=2, sorted=False).values.mean(2)
-            other = cosines.topk(near, dim=1, sorted=False).values.mean(1)
-            tables_of_part += _found_both_ways(2 * cosines - own[:, :, None] - other[:, None, :], draws)
+            nearest = cosines.topk(near, dim=2, sorted=False).values.mean(2)
+            nearest_back = cosines.topk(near, dim=1, sorted=False).values.mean(1)
+            tables_of_part += _found_both_ways(
+                2 * cosines - nearest[:, :, None] - nearest_back[:, None, :], draws
+            )
         tables.append(tables_of_part)
     names = tuple(f"{name}_{way}" for name in ("retrieval", "csls") if name in wanted for way in ("ab", "ba"))
     values, null, halves = (

@@ -130,10 +130,10 @@ def _without_twins(
     text = frame["text"].astype(str).to_numpy()
     rows = index.to_numpy()
     said = pd.DataFrame(
-        {code: np.where(rows[:, place] >= 0, text[rows[:, place]], "") for place, code in enumerate(codes)}
+        {code: np.where(rows[:, column] >= 0, text[rows[:, column]], "") for column, code in enumerate(codes)}
     )
-    known = (said != "").any(axis=1)  # a store of one's own tensors may have no texts
-    twins = (said.duplicated() & known).to_numpy()
+    has_text = (said != "").any(axis=1)  # a store of one's own tensors may have no texts
+    twins = (said.duplicated() & has_text).to_numpy()
     if twins.any():
         names = ", ".join(map(str, index.index[twins][:3]))
         notes.append(
@@ -147,23 +147,23 @@ def _groups(
     frame: pd.DataFrame, index: pd.DataFrame, codes: Sequence[str], pairs: Sequence[tuple[int, int]]
 ) -> list[Group]:
     rows = index.to_numpy()
-    there = rows >= 0
+    present = rows >= 0
     labels = pd.factorize(frame["label"].astype(str))[0].astype(np.int64)
     together: dict[bytes, list[tuple[int, int]]] = {}
     for a, b in pairs:
-        together.setdefault((there[:, a] & there[:, b]).tobytes(), []).append((a, b))
+        together.setdefault((present[:, a] & present[:, b]).tobytes(), []).append((a, b))
     groups = []
     for mask, members in together.items():
         shared = np.frombuffer(mask, bool)
-        used = sorted({place for pair in members for place in pair})
-        own = rearrange(rows[shared][:, used], "item language -> language item")
+        used = sorted({column for pair in members for column in pair})
+        group_rows = rearrange(rows[shared][:, used], "item language -> language item")
         groups.append(
             Group(
-                languages=tuple(codes[place] for place in used),
+                languages=tuple(codes[column] for column in used),
                 pairs=tuple((used.index(a), used.index(b)) for a, b in members),
-                rows=own,
+                rows=group_rows,
                 items=tuple(map(str, index.index[shared])),
-                labels=labels[own[0]],
+                labels=labels[group_rows[0]],
             )
         )
     return groups
@@ -171,19 +171,19 @@ def _groups(
 
 def _left_out(index: pd.DataFrame, codes: Sequence[str], groups: Sequence[Group]) -> list[str]:
     """Which languages have items that are in no pair of theirs, or not in all."""
-    there = index.to_numpy() >= 0
+    present = index.to_numpy() >= 0
     counts = sorted({len(group.items) for group in groups})
-    if len(counts) == 1 and there.all():
+    if len(counts) == 1 and present.all():
         return []
     fewest = min(counts)
     lost = {
-        code: int(there[:, place].sum()) - fewest
-        for place, code in enumerate(codes)
-        if there[:, place].sum() > fewest
+        code: int(present[:, column].sum()) - fewest
+        for column, code in enumerate(codes)
+        if present[:, column].sum() > fewest
     }
     if not lost:
         return []
-    named = ", ".join(f"{code} has {there[:, place].sum()}" for place, code in enumerate(codes))
+    named = ", ".join(f"{code} has {present[:, column].sum()}" for column, code in enumerate(codes))
     span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return [
         f"languages have different items ({named}); a pair is measured on the {span} that it has in common"

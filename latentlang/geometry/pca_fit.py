@@ -172,7 +172,7 @@ class Moments:
         """Begin with no rows; `scatter` says whether the ``[d, d]`` matrix is summed too, not only its trace."""
         self.count = 0
         self.total = 0.0
-        self._wanted = scatter
+        self._sums_scatter = scatter
         self._shift = torch.empty(0)
         self._mean = torch.empty(0)  # of the rows moved by the shift
         self._scatter = torch.empty(0)
@@ -183,18 +183,18 @@ class Moments:
         if self.count == 0:
             self._shift = rows[0].double()
             self._mean = torch.zeros_like(self._shift)
-            self._scatter = self._shift.new_zeros((width, width) if self._wanted else (0, 0))
+            self._scatter = self._shift.new_zeros((width, width) if self._sums_scatter else (0, 0))
         held = self._shift.new_empty(added + 1, width)
         moved = held[:-1]
         torch.sub(rows, self._shift, out=moved)
-        own = moved.mean(0)
-        moved -= own
-        apart = own - self._mean
+        mean = moved.mean(0)
+        moved -= mean
+        apart = mean - self._mean
         everything = self.count + added
         # The distance of the two means counts as one more row of this weight.
         held[-1] = apart * math.sqrt(self.count * added / everything)
         self.total += float(held.norm()) ** 2
-        if self._wanted:
+        if self._sums_scatter:
             _add_products(self._scatter, held)
         self._mean += apart * (added / everything)
         self.count = everything

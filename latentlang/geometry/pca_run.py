@@ -114,7 +114,7 @@ def pca(
     )  # fmt: skip
     return PCAResult(
         table=pd.concat(scores, ignore_index=True),
-        provenance=_made(opened.provenance, codes, {**opened.provenance.settings, **settings.stored()}),
+        provenance=_provenance(opened.provenance, codes, {**opened.provenance.settings, **settings.stored()}),
         bases=tuple(bases),
         explained=pd.concat(explained, ignore_index=True),
     )
@@ -124,7 +124,7 @@ def compare_pca(base: Store, tuned: Store, *, layers: Layers = "all", **options:
     """Base and tuned states of the same prompts: both on the base's axes, and the tuned also on its own.
 
     The rows with ``axes == "base"`` show what moved, in one picture; those with ``axes == state`` are each in its own,
-    as Zhang et al. 2024 (Figures 2 and 4) did, where a turn of the axes cannot be told from a move of the points.
+    as Zhang et al. 2024 (Figures 2 and 4) did, where a turn of the axes cannot be parted from a move of the points.
 
     Args:
         base: store of the base model, open or its folder.
@@ -154,17 +154,17 @@ def compare_pca(base: Store, tuned: Store, *, layers: Layers = "all", **options:
 
     before = pca(stores[0], layers=chosen, state="base", progress=after(0), **options)
     common = pca(stores[1], layers=chosen, state="tuned", basis=before, progress=after(1), **options)
-    own = pca(stores[1], layers=chosen, state="tuned", progress=after(2), **options)
-    parts = (before, common, own)
-    made, later = before.provenance, own.provenance
+    on_own_axes = pca(stores[1], layers=chosen, state="tuned", progress=after(2), **options)
+    parts = (before, common, on_own_axes)
+    origin, later = before.provenance, on_own_axes.provenance
     return PCAResult(
         table=pd.concat([part.table for part in parts], ignore_index=True),
         provenance=replace(
-            made,
+            origin,
             adapter=later.adapter,
-            settings={**made.settings, "tuned": {"model": later.model, "revision": later.revision}},
+            settings={**origin.settings, "tuned": {"model": later.model, "revision": later.revision}},
         ),
-        bases=before.bases + own.bases,
+        bases=before.bases + on_own_axes.bases,
         explained=pd.concat([part.explained for part in parts], ignore_index=True),
     )
 
@@ -225,7 +225,7 @@ def _prompts(frame: pd.DataFrame, kept: NDArray[np.bool_], state: str) -> pd.Dat
 
 
 def _scores(prompts: pd.DataFrame, scores: NDArray[np.float64], *, layer: int, axes: str) -> pd.DataFrame:
-    named = {f"pc{place + 1}": scores[:, place] for place in range(scores.shape[1])}
+    named = {f"pc{component + 1}": scores[:, component] for component in range(scores.shape[1])}
     about = prompts.assign(layer=layer, axes=axes)[list(COLUMNS)]
     return pd.concat([about, pd.DataFrame(named, index=about.index)], axis="columns")
 
@@ -239,11 +239,11 @@ def _explained(axes: Basis, state: str, scores: NDArray[np.float64], total: floa
     })  # fmt: skip
 
 
-def _made(made: Provenance, codes: Sequence[str], settings: dict[str, Any]) -> Provenance:
+def _provenance(origin: Provenance, codes: Sequence[str], settings: dict[str, Any]) -> Provenance:
     """The store's provenance, of the languages used; what was computed now has this moment's versions."""
     from latentlang.provenance import Provenance
 
     return Provenance(
-        model=made.model, task=made.task, languages=tuple(codes), revision=made.revision, adapter=made.adapter,
-        protocol=made.protocol, policy="", seed=made.seed, settings=settings,
+        model=origin.model, task=origin.task, languages=tuple(codes), revision=origin.revision, adapter=origin.adapter,
+        protocol=origin.protocol, policy="", seed=origin.seed, settings=settings,
     )  # fmt: skip

@@ -169,9 +169,9 @@ def _fisher(correlation: Floats) -> Floats:
 
 def _shares(values: Floats, variance: Floats, *, n: int, level: float) -> tuple[Floats, Floats]:
     low, high = np.full_like(values, np.nan), np.full_like(values, np.nan)
-    for place in np.flatnonzero(np.isfinite(values)):
-        share = min(1.0, max(0.0, float(values[place])))
-        spread = float(variance[place])
+    for index in np.flatnonzero(np.isfinite(values)):
+        share = min(1.0, max(0.0, float(values[index])))
+        spread = float(variance[index])
         trials = share * (1 - share) / spread if spread > 0 and 0 < share < 1 else n
-        low[place], high[place] = wilson(share * trials, trials, level=level)
+        low[index], high[index] = wilson(share * trials, trials, level=level)
     return low, high

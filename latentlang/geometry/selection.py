@@ -53,13 +53,13 @@ def chosen_layers(layers: Layers, present: Sequence[int]) -> list[int]:
         if layers != "all":
             raise InputError(f"layers must be 'all' or numbers such as [0, 4, 8], not {layers!r}")
         return list(present)
-    wanted = [int(layers)] if isinstance(layers, int | np.integer) else list(layers)
-    if not wanted:
+    numbers = [int(layers)] if isinstance(layers, int | np.integer) else list(layers)
+    if not numbers:
         raise InputError("no layer was chosen; give numbers such as [0, 4, 8], or 'all'")
-    for layer in wanted:
+    for layer in numbers:
         if layer not in present:
             raise InputError(f"there is no layer {layer!r} to read; there are {ranges(present)}")
-    return sorted(set(wanted))
+    return sorted(set(numbers))
 
 
 def chosen_languages(languages: Languages | None, present: Iterable[str]) -> list[str]:
@@ -68,20 +68,20 @@ def chosen_languages(languages: Languages | None, present: Iterable[str]) -> lis
     Raises:
         InputError: a language is not known, or no prompt is in it.
     """
-    there = list(dict.fromkeys(present))
+    codes_present = list(dict.fromkeys(present))
     if languages is None:
-        return there
+        return codes_present
     parts = split_given(languages)
     if languages and not parts:
         find_languages(languages)  # says that no language is named
     codes: dict[str, None] = {}
     for part in parts:
-        if isinstance(part, str) and part in there:
+        if isinstance(part, str) and part in codes_present:
             codes[part] = None
             continue
         for entry in find_languages(part):
-            if entry.code not in there:
-                raise unknown("language of this store", entry.code, there)
+            if entry.code not in codes_present:
+                raise unknown("language of this store", entry.code, codes_present)
             codes[entry.code] = None
     return list(codes)
 
@@ -106,10 +106,10 @@ def chosen_pools(asked: str | Iterable[str] | None, present: Sequence[str]) -> l
     """
     if asked is None:
         return list(present)
-    wanted = split_names(asked)
-    for pool in wanted:
+    names = split_names(asked)
+    for pool in names:
         if pool not in present:
             raise unknown("pool", pool, present, hint=f"the store has {', '.join(present)}")
-    if not wanted:
+    if not names:
         raise InputError(f"no pool was chosen; the store has {', '.join(present)}")
-    return wanted
+    return names

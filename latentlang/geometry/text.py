@@ -66,10 +66,10 @@ def finding(result: Aligned, *, measure: str | None = None, pools: str | None = 
     rows = result.rows(name, pool)
     kind = find_measure(name)
     best = peaks(result)
-    own = best[(best["measure"].astype(str) == name) & (best["pooling"].astype(str) == pool)]
-    if own.empty:
+    peak = best[(best["measure"].astype(str) == name) & (best["pooling"].astype(str) == pool)]
+    if peak.empty:
         return f"{capital(kind.words)} could not be measured: {_reasons(rows)}."
-    row = own.iloc[0]
+    row = peak.iloc[0]
     here = rows[rows["layer"] == row["layer"]]
     count = int(row["pairs"])
     pairs = "one pair" if count == 1 else f"{count} pairs"
@@ -135,14 +135,14 @@ def components(explained: pd.DataFrame) -> str:
     """
     views = explained.groupby(["state", "axes"], sort=False, observed=True)
     return "\n".join(
-        _components(own, "" if len(views) == 1 else f"{state} on the {axes}'s axes: ")
-        for (state, axes), own in views
+        _components(view, "" if len(views) == 1 else f"{state} on the {axes}'s axes: ")
+        for (state, axes), view in views
     )
 
 
 def _components(explained: pd.DataFrame, whose: str) -> str:
     count = explained["component"].nunique()
-    held = {int(str(layer)): float(own["ratio"].sum()) for layer, own in explained.groupby("layer")}
+    held = {int(str(layer)): float(rows["ratio"].sum()) for layer, rows in explained.groupby("layer")}
     most, last = max(held, key=held.__getitem__), max(held)
     what = (
         "the first principal component holds"
