@@ -25,8 +25,8 @@ def check_vacant(folder: Path, kind: str | None, names: Iterable[str] = (TABLE,)
 
     Args:
         folder: where files are to be written; it need not exist.
-        kind: of the result that goes into it; None where only folders in it, or files that are recognised by their content,
-            are written.
+        kind: of the result that goes into it; None where only folders in it, or files recognised by their content, are
+            written.
         names: files that will be written; a folder in the place of one is always refused.
 
     Raises:
