@@ -29,7 +29,7 @@ def lazy_names(
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def names() -> list[str]:
-        own = (name for name in vars(sys.modules[package]) if name.startswith("__"))
-        return sorted({*home_of, *modules, *own})
+        dunder = (name for name in vars(sys.modules[package]) if name.startswith("__"))
+        return sorted({*home_of, *modules, *dunder})
 
     return find, names

@@ -12,8 +12,8 @@ _EMPTY = "meta"
 
 def devices_here() -> list[str]:
     """Names of the devices of this machine."""
-    found = ["cpu", *(f"cuda:{place}" for place in range(torch.cuda.device_count()))]
-    return [*found, *(["mps"] if torch.backends.mps.is_available() else [])]
+    names = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    return [*names, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
 def named_device(device: str | torch.device, *, dtype: torch.dtype = torch.float32) -> torch.device:
@@ -28,17 +28,17 @@ def named_device(device: str | torch.device, *, dtype: torch.dtype = torch.float
     """
     here = ", ".join(devices_here())
     try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
-        if found.type == _EMPTY:
+        resolved = torch.device(device)
+        torch.empty(1, device=resolved)
+        if resolved.type == _EMPTY:
             raise ValueError("no numbers")
     except (
         Exception
     ) as error:  # torch raises what the backend does, of whatever class, with a list of all backends
         raise InputError(f"no device {str(device)!r} on this machine; there is {here}") from error
     try:
-        torch.zeros(1, dtype=dtype, device=found)
+        torch.zeros(1, dtype=dtype, device=resolved)
     except Exception as error:
         kind = str(dtype).removeprefix("torch.")
         raise InputError(f"the device {str(device)!r} cannot compute in {kind}; use 'cpu'") from error
-    return found
+    return resolved

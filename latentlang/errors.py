@@ -43,8 +43,8 @@ def unknown(kind: str, value: object, choices: Iterable[str], *, hint: str = "")
     names = sorted(choices)
     text = str(value)
     folded = {name.casefold(): name for name in names}
-    asked = text.casefold() if len(text) <= _LONGEST_NAME else ""
-    near = [folded[name] for name in difflib.get_close_matches(asked, folded, n=3, cutoff=0.5)]
+    sought = text.casefold() if len(text) <= _LONGEST_NAME else ""
+    near = [folded[name] for name in difflib.get_close_matches(sought, folded, n=3, cutoff=0.5)]
     message = f"unknown {kind} {shown(text)}"
     if near:
         message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"

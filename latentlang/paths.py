@@ -42,11 +42,11 @@ def usable_path(path: PathLike) -> Path:
     Raises:
         InputError: it is a device, or no path.
     """
-    found = given_path(path)
-    mode = _mode(found)
+    given = given_path(path)
+    mode = _mode(given)
     if mode is not None and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
-        raise InputError(f"{str(found)!r} is a device; name a file or a folder")
-    return found
+        raise InputError(f"{str(given)!r} is a device; name a file or a folder")
+    return given
 
 
 def is_present(path: PathLike) -> bool:

@@ -169,8 +169,8 @@ def alignment(
         notes=[*pairing.notes, *_notes(jobs, plan, permutations=permutations, level=level)],
     )  # fmt: skip
     provenance = Provenance(
-        model=origin.model, task=origin.task, languages=pairing.languages, revision=origin.revision, adapter=origin.adapter,
-        protocol=origin.protocol, policy="", seed=seed,
+        model=origin.model, task=origin.task, languages=pairing.languages, revision=origin.revision,
+        adapter=origin.adapter, protocol=origin.protocol, policy="", seed=seed,
         settings={**origin.settings, **settings.stored()},
     )  # fmt: skip
     return AlignmentResult(table=rows.table(), provenance=provenance)

@@ -116,19 +116,21 @@ def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
     row = table.iloc[-1]
     few = row["candidates"] < FEWEST_CANDIDATES
     what = f"pivot {_named(row['leader'])}" if row["is_pivot"] else "no verdict" if few else "no pivot"
-    asked = table[table["language"] != POOLED]
+    targets = table[table["language"] != POOLED]
     over = (
-        f"{len(asked)} target languages" if len(asked) > 1 else f"target language {_named(row['language'])}"
+        f"{len(targets)} target languages"
+        if len(targets) > 1
+        else f"target language {_named(row['language'])}"
     )
     text = f"{what}: {row['why']} ({over}, {counted(row['candidates'], 'candidate')}, {counted(n_layers, 'layer')}, "
     text += f"intervals {percent(level)})"
-    if len(asked) == 1:
+    if len(targets) == 1:
         return text
-    each = asked[asked["is_pivot"].astype(bool)]["leader"].value_counts()
+    each = targets[targets["is_pivot"].astype(bool)]["leader"].value_counts()
     if each.empty:
         return f"{text}. Of the languages taken one by one none has a pivot."
     counts = ", ".join(f"{_named(leader)} for {count}" for leader, count in each.items())
-    none = len(asked) - int(each.sum())
+    none = len(targets) - int(each.sum())
     return f"{text}. Taken one by one: {counts}{f', none for {none}' if none else ''}."
 
 
@@ -232,8 +234,8 @@ def reading(
             "pivot."
         )
     if gap.empty:
-        found = f"{name} cannot be read here: its answers have no token of their own, or no null."
-        return found + _copied_word(copied, source)
+        sentence = f"{name} cannot be read here: its answers have no token of their own, or no null."
+        return sentence + _copied_word(copied, source)
     gap = gap[gap["mean"].notna()]
     if gap.empty:
         return f"{name} cannot be judged here: no reading is a number."
@@ -253,19 +255,19 @@ def reading(
     if sure.empty:
         little = bool((gap["low"] > 0).any())
         size = f" by {SMALL_LEAD:g} or more" if little else ""
-        found = f"No layer reads {name} above its null{size} with confidence"
+        sentence = f"No layer reads {name} above its null{size} with confidence"
         if little and best["mean"] < SMALL_LEAD:
-            found = f"{name} hardly leads its null"
-        return f"{found}: at most {interval}, at {where}." + _copied_word(copied, source)
-    asked = find_language(target).name
+            sentence = f"{name} hardly leads its null"
+        return f"{sentence}: at most {interval}, at {where}." + _copied_word(copied, source)
+    target_name = find_language(target).name
     ahead = (
-        f"the {asked} answer cannot be read"
+        f"the {target_name} answer cannot be read"
         if math.isnan(best["lead"])
-        else f"there it is ahead of the {asked} answer in {best['lead']:.0%} of the items in which "
+        else f"there it is ahead of the {target_name} answer in {best['lead']:.0%} of the items in which "
         "that can be read"
     )
-    found = f"{name} leads its null by {interval} at {where}; {ahead}."
-    return found + _copied_word(copied, source, layer=layer, lead=float(best["mean"]))
+    sentence = f"{name} leads its null by {interval} at {where}; {ahead}."
+    return sentence + _copied_word(copied, source, layer=layer, lead=float(best["mean"]))
 
 
 def _copied_word(
