@@ -234,8 +234,6 @@ class Result(Displayed):
         cls.settings_type.of(provenance, path / METADATA)
         check_whole(path, record)
         table = read_table(path / TABLE, cls.columns)
-        if record["format"] == 1:
-            table = format1.values_today(table)
         found = cls(table=table, provenance=provenance)
         with reading(path / TABLE):
             problem = found.fault()

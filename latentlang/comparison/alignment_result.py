@@ -15,7 +15,6 @@ from latentlang.comparison.change_table import GLANCE, KINDS_OF_COLUMNS
 from latentlang.comparison.comparison_settings import AlignmentComparisonSettings
 from latentlang.comparison.text import findings
 from latentlang.errors import unknown
-from latentlang.geometry.measure_registry import with_current_names
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.tables import Columns, read_table
 
@@ -155,7 +154,4 @@ class AlignmentComparison(Result):
         """
         bare = super().load(folder)
         averages = read_table(Path(folder) / _SUMMARY, {**KINDS_OF_COLUMNS, "pooling": "text"})
-        return cls(
-            table=with_current_names(bare.table), provenance=bare.provenance,
-            averages=with_current_names(averages),
-        )  # fmt: skip
+        return cls(table=bare.table, provenance=bare.provenance, averages=averages)

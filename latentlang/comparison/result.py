@@ -19,7 +19,6 @@ from latentlang.comparison.text import sentences
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
-from latentlang.geometry.measure_registry import with_current_names
 from latentlang.lens import LensResult
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View
@@ -174,7 +173,7 @@ class ComparisonResult(Result):
         if "geometry" in parts:
             found["pca"] = PCAResult.load(path / FOLDERS["pca"])
             found["alignment"] = AlignmentComparison.load(path / FOLDERS["alignment"])
-        return replace(bare, table=with_current_names(bare.table), folder=path, **found)
+        return replace(bare, folder=path, **found)
 
     @classmethod
     def of(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.geometry.measure_registry import measure as find_measure
-from latentlang.geometry.measure_registry import with_current_names
 from latentlang.geometry.text import finding
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.intervals import error_probability
@@ -59,16 +57,6 @@ class AlignmentResult(Result):
     def fault(self) -> str | None:
         """A value that is there twice."""
         return repeated(self.table, ["language_a", "language_b", "layer", "measure", "pooling"])
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote; measures are called as they are today.
-
-        Raises:
-            InputError: the folder holds no such result.
-        """
-        result = super().load(folder)
-        return replace(result, table=with_current_names(result.table))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from latentlang.errors import InputError
+from latentlang.storage import format1
 from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
 from latentlang.storage.tensors import read_tensors, tensor_bytes
 
@@ -100,15 +101,6 @@ def oriented(components: Tensor) -> Tensor:
     return components * torch.where(signs == 0, 1.0, signs)
 
 
-#: What methods were called in results of format 1.
-_FORMAT_1 = {"passes": "krylov"}
-
-
-def current_method(name: str) -> str:
-    """How a method that a saved result names is called today."""
-    return _FORMAT_1.get(name, name)
-
-
 def bases_file(bases: Iterable[Basis]) -> bytes:
     """The content of ``bases.safetensors``."""
     tensors: dict[str, Tensor] = {}
@@ -162,7 +154,7 @@ def _basis(record: _Record, tensors: Mapping[str, Tensor], path: Path) -> Basis:
     if not count or count != len(parts["variance"]) or width != len(parts["mean"]):
         raise damaged(path, f"the parts of {name} do not fit together")
     about = record.model_dump()
-    return Basis(**about | {"method": current_method(record.method)}, **parts)
+    return Basis(**about | {"method": format1.VALUES["method"].get(record.method, record.method)}, **parts)
 
 
 class _Record(Record):

@@ -20,7 +20,7 @@ from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 SCALES = ("correlation", "share", "distance", "ratio")
 #: A measure that is not the same both ways has a column for each, named so.
@@ -248,20 +248,6 @@ def resolved(function: Callable[..., Any] | str) -> Callable[..., Any]:
     module, _, name = function.partition(":")
     loaded: Callable[..., Any] = getattr(import_module(module), name)
     return loaded
-
-
-#: What measures were called in results of format 1.
-_FORMAT_1 = {"knn": "mutual_knn", "centres": "centroid_distance"}
-
-
-def with_current_names(table: pd.DataFrame) -> pd.DataFrame:
-    """A table read from a folder, its measures called as they are today."""
-    column = table["measure"]
-    if not column.isin(list(_FORMAT_1)).any():
-        return table
-    if hasattr(column, "cat"):
-        return table.assign(measure=column.cat.rename_categories(_FORMAT_1))
-    return table.assign(measure=column.replace(_FORMAT_1))
 
 
 _GEOMETRY = "latentlang.geometry"

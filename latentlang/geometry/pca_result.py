@@ -14,7 +14,7 @@ from pandas.api.types import is_numeric_dtype
 from latentlang.arguments import ranges
 from latentlang.errors import InputError
 from latentlang.geometry.basis import FILE as BASES
-from latentlang.geometry.basis import Basis, bases_file, current_method, load_bases
+from latentlang.geometry.basis import Basis, bases_file, load_bases
 from latentlang.geometry.geometry_settings import PCASettings
 from latentlang.geometry.text import components
 from latentlang.results import Result, ResultSettings, repeated
@@ -152,7 +152,6 @@ class PCAResult(Result):
         explained = read_table(path / _EXPLAINED, _EXPLAINED_COLUMNS)
         if (problem := repeated(explained, ["state", "axes", "layer", "component"])) is not None:
             raise damaged(path / _EXPLAINED, problem)
-        explained["method"] = explained["method"].astype(str).map(current_method)
         for name in _TEXTS:
             prompts[name] = prompts[name].astype("category")
         with reading(path / _PROMPTS):

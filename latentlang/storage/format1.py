@@ -27,10 +27,12 @@ KINDS: Mapping[str, str] = {
 }
 #: Keys of ``provenance.settings``, the name of format 1 to today's.
 SETTINGS: Mapping[str, str] = {"among": "candidates", "stream": "site", "streams": "sites"}
-#: Values that a column of a table holds, by column: the name of format 1 to today's.
-VALUES: Mapping[str, Mapping[str, str]] = {}
-#: Words of a column that holds several, with a space between, likewise.
-WORDS: Mapping[str, Mapping[str, str]] = {"flag": {"block": "few_shot"}}
+#: Words that a column of a table holds, by column: the name of format 1 to today's.
+VALUES: Mapping[str, Mapping[str, str]] = {
+    "flag": {"block": "few_shot"},
+    "measure": {"centres": "centroid_distance", "knn": "mutual_knn"},
+    "method": {"passes": "krylov"},
+}
 
 
 def old_columns(needed: Iterable[str], present: Iterable[str]) -> dict[str, str]:
@@ -54,18 +56,19 @@ def settings_today(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {SETTINGS.get(name, name): value for name, value in settings.items()}
 
 
-def values_today(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of format 1 with today's names where its columns hold names."""
-    changed = {
-        column: table[column].map(lambda value, names=names: names.get(value, value))
-        for column, names in VALUES.items()
-        if column in table
-    }
-    changed |= {
-        column: table[column].map(
-            lambda text, names=names: " ".join(names.get(word, word) for word in str(text).split())
-        )
-        for column, names in WORDS.items()
-        if column in table
-    }
-    return table.assign(**{name: values.astype(table[name].dtype) for name, values in changed.items()})
+def values_today(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """A table with today's names where these columns of it hold names of format 1; itself where they hold none."""
+    for column in set(columns) & VALUES.keys():
+        names, series = VALUES[column], table[column]
+        today = {
+            text: " ".join(names.get(word, word) for word in text.split(" "))
+            for text in series.unique()
+            if isinstance(text, str)
+        }
+        changed = {old: new for old, new in today.items() if new != old}
+        if changed:
+            renamed = (
+                series.cat.rename_categories(changed) if hasattr(series, "cat") else series.replace(changed)
+            )
+            table = table.assign(**{column: renamed})
+    return table

@@ -30,7 +30,7 @@ def read_table(
 ) -> pd.DataFrame:
     """A parquet file's table, its needed columns checked; further columns are kept as they are.
 
-    Columns that format 1 called otherwise have their names of today.
+    Columns and values that format 1 called otherwise have their names of today.
 
     Args:
         path: the file.
@@ -67,7 +67,7 @@ def read_table(
         for name, kind in columns.items():
             if (problem := column_problem(table[name], kind)) is not None:
                 raise damaged(path, f"the column {name!r} {problem}", then=then)
-    return table
+    return format1.values_today(table, columns)
 
 
 def _check_names(path: Path, names: list[str], columns: Columns, then: str) -> None:

@@ -27,9 +27,9 @@ from latentlang.geometry.measure_registry import (
     resolved,
     together,
     unregister,
-    with_current_names,
 )
 from latentlang.geometry.measures import each_pair
+from latentlang.storage.format1 import values_today
 from tests.support import planted
 
 QUICK = {"permutations": 39, "resamples": 10, "pools": "mean"}
@@ -163,7 +163,7 @@ def test_names_that_cannot_be_are_refused():
 @pytest.mark.parametrize("dtype", ["str", "category"])
 def test_names_of_format_1_are_todays(dtype):
     old = pd.DataFrame({"measure": pd.Series(["cka", "knn", "centres", "accuracy"], dtype=dtype)})
-    assert with_current_names(old)["measure"].tolist() == [
+    assert values_today(old, ["measure"])["measure"].tolist() == [
         "cka",
         "mutual_knn",
         "centroid_distance",
