@@ -29,6 +29,13 @@ LAZY_CIRCLES = (
     {"models.batching_probe", "models.forward"},
 )
 
+#: Modules named like a function of theirs: each is asked for by its path, and its package does not give the function.
+#: A command's module is called as the command.
+LIKE_THEIR_FUNCTION = {
+    "figures.alignment_curves", "geometry.flags", "models.availability", "models.data_package", "models.fingerprint",
+    "models.quiet", "printable", "training.data.hub_pairs", "training.data.question_settings",
+}  # fmt: skip
+
 
 def _name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -119,6 +126,40 @@ def test_no_private_name_is_imported_from_another_module(module):
         if alias.name.startswith("_")
     ]
     assert not private
+
+
+def test_a_module_is_not_named_like_a_function_of_its_own():
+    named = {
+        name
+        for name, tree in MODULES.items()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name == name.split(".")[-1] and _room(name) != "cli"
+    }
+    assert named == LIKE_THEIR_FUNCTION
+
+
+def _exported(package: str) -> set[str]:
+    """Names in a package's ``__all__``."""
+    for node in MODULES[package].body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return {str(entry.value) for entry in ast.walk(node.value) if isinstance(entry, ast.Constant)}
+    return set()
+
+
+@pytest.mark.parametrize("package", sorted({_room(name) for name in MODULES if "." in name}))
+def test_a_package_does_not_give_a_function_by_the_name_of_a_module(package):
+    """Otherwise ``package.name`` is one or the other, as what was imported first has it."""
+    modules = {name.removeprefix(f"{package}.") for name in MODULES if name.startswith(f"{package}.")}
+    assert not modules & _exported(package)
+
+
+def test_a_class_has_a_name_of_its_own():
+    homes: dict[str, list[str]] = {}
+    for name, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(name)
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 
 @pytest.mark.parametrize(

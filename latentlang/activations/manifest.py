@@ -143,7 +143,7 @@ def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-class _Layout(Record):
+class _StoreLayout(Record):
     # format 1 called them streams
     sites: list[str] = Field(min_length=1, validation_alias=AliasChoices("sites", "streams"))
     layers: list[Annotated[int, Field(ge=0, le=_MOST_NUMBER)]] = Field(min_length=1)
@@ -171,7 +171,7 @@ class _Manifest(Record):
     format: int
     model: dict[str, Any]
     prompts: _Prompts
-    layout: _Layout
+    layout: _StoreLayout
     shard_rows: int = Field(ge=1, le=_MOST_NUMBER)
     run: dict[str, Any]
     shards: list[_Shard] = Field(min_length=1)

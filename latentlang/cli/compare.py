@@ -146,7 +146,7 @@ def compare(
     from latentlang.comparison import compare as run
 
     try:
-        with _Progress() as progress:
+        with _ComparisonProgress() as progress:
             result = run(
                 model, out=folder.path, adapter=adapter, task=built, languages=lang or defaults.COMPARED_LANGUAGES,
                 trained=trained or None, parts=parts, items=count, shots=shots, seed=seed, pivot=pivot,
@@ -219,7 +219,7 @@ def _what_was_kept(out: Path) -> str:
     return f"interrupted; {', '.join(steps)} are kept in {out}: run the same command again to go on"
 
 
-class _Progress:
+class _ComparisonProgress:
     """A progress bar for each step in turn, on stderr."""
 
     def __init__(self) -> None:

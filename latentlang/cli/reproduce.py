@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from latentlang.cli.console import Progress
-    from latentlang.reproduction import Plan
+    from latentlang.reproduction import ReproductionPlan
     from latentlang.reproduction.steps import Step
 
 _RUN = "What is run"
@@ -130,7 +130,7 @@ def reproduce(
         console.print(_plan_table(planned))
         return
     try:
-        with _Progress(planned) as progress:
+        with _ReproductionProgress(planned) as progress:
             done = run(
                 planned,
                 out=out,
@@ -163,7 +163,7 @@ def _folders(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _plan_table(planned: Plan) -> Table:
+def _plan_table(planned: ReproductionPlan) -> Table:
     """The steps, what is there, and what the others will cost."""
     from rich.table import Table
 
@@ -198,10 +198,10 @@ def _plan_table(planned: Plan) -> Table:
     return grid
 
 
-class _Progress:
+class _ReproductionProgress:
     """A bar for the step that runs, and a line for each that is done."""
 
-    def __init__(self, planned: Plan) -> None:
+    def __init__(self, planned: ReproductionPlan) -> None:
         self._planned = planned
         self._step: Step | None = None
         self._bar: Progress | None = None

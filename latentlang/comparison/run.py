@@ -166,7 +166,7 @@ def compare(
             loaded.base()  # refuses an adapter that cannot be taken off
         if "geometry" in chosen:
             check_layers(layers, depth=loaded.n_layers, sites=("resid",))
-        run = _Run(
+        run = _ComparisonRun(
             loaded, known, wanted, steps, items=own_items, score=score, policy=policy,
             measures=chosen_measures(measures), layers=layers, pools=asked_pools, permutations=permutations,
             resamples=resamples, level=level, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress,
@@ -202,7 +202,7 @@ def check_folder(folder: Path) -> None:
         check_free(folder, _WRITTEN)
 
 
-class _Run:
+class _ComparisonRun:
     """The steps of one comparison."""
 
     def __init__(

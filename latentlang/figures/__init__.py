@@ -2,7 +2,7 @@
 
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.explorer import explorer_figure
-from latentlang.figures.language_heatmap import language_heatmap, overlap_heatmap
+from latentlang.figures.heatmaps import language_heatmap, overlap_heatmap
 from latentlang.figures.lens import lens_figure
 from latentlang.figures.page import write_html
 

@@ -119,10 +119,10 @@ def accuracy_figure(result: Accuracies, changes: Changes | None = None) -> go.Fi
     summary = result.summary()
     if summary.empty:
         raise InputError("the evaluation holds no items: there is nothing to draw")
-    return _Drawing(result, summary, changes).figure()
+    return _AccuracyDrawing(result, summary, changes).figure()
 
 
-class _Drawing:
+class _AccuracyDrawing:
     """One figure in the making."""
 
     def __init__(self, result: Accuracies, summary: pd.DataFrame, changes: Changes | None) -> None:

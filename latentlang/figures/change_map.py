@@ -174,10 +174,10 @@ def change_figure(
     full = [entry for entry in maps if len(entry.table)]
     if not full:
         raise InputError("nothing was measured language by layer: there is no map to draw")
-    return _Drawing(full, made, seen_languages).figure()
+    return _ChangeMapDrawing(full, made, seen_languages).figure()
 
 
-class _Drawing:
+class _ChangeMapDrawing:
     """One figure in the making."""
 
     def __init__(self, maps: Sequence[ChangeMap], made: Provenance, seen_languages: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from latentlang.provenance import Provenance
 
 
-class Lens(Protocol):
+class LensCurves(Protocol):
     """What a result must have to be drawn: `LensResult` has it."""
 
     @property
@@ -82,7 +82,7 @@ _LONGEST_NOTE, _LONGEST_NOTE_MANY = 44, 28  # characters in a line
 _BAR = 0.16  # of the plot's width
 
 
-def lens_figure(result: Lens) -> go.Figure:
+def lens_figure(result: LensCurves) -> go.Figure:
     """Draw what each layer would say: one panel per language, curves with 95 % bands, entropy above.
 
     The figure fits its width to the page; for a file give one: ``figure.write_image("lens.png", width=1000)``.
@@ -101,13 +101,15 @@ def lens_figure(result: Lens) -> go.Figure:
         raise InputError(f"the result holds several tasks ({', '.join(tasks)}); draw one task at a time")
     codes = list(dict.fromkeys([*result.provenance.languages, *summary["language"].astype(str)]))
     look = _ONE if len(codes) == 1 else _FEW if len(codes) <= _MOST_FEW else _MANY
-    return _Drawing(result, summary, codes, look).figure()
+    return _LensDrawing(result, summary, codes, look).figure()
 
 
-class _Drawing:
+class _LensDrawing:
     """One figure in the making."""
 
-    def __init__(self, result: Lens, summary: pd.DataFrame, codes: Sequence[str], look: _Layout) -> None:
+    def __init__(
+        self, result: LensCurves, summary: pd.DataFrame, codes: Sequence[str], look: _Layout
+    ) -> None:
         self.made, self.settings = result.provenance, result.settings
         self.codes = codes
         self.look = look

@@ -129,7 +129,7 @@ def lens_change_figure(comparison: LensChange, where: Sequence[str] | None = Non
                 )
             )  # fmt: skip
             left += width + (_GAPS[column] if column < len(_GAPS) else 0)
-    return _Drawing(comparison, panels, height, "The layers before and after", wide=True).figure()
+    return _LensChangeDrawing(comparison, panels, height, "The layers before and after", wide=True).figure()
 
 
 def lens_differences_figure(comparison: LensChange) -> go.Figure:
@@ -147,10 +147,12 @@ def lens_differences_figure(comparison: LensChange) -> go.Figure:
         _Panel(panel.index, code, "difference", panel.x, panel.plot, panel.first_column, panel.lowest)
         for panel, code in zip(laid.panels, codes, strict=True)
     ]
-    return _Drawing(comparison, panels, laid.height, "What changed in each language", wide=False).figure()
+    return _LensChangeDrawing(
+        comparison, panels, laid.height, "What changed in each language", wide=False
+    ).figure()
 
 
-class _Drawing:
+class _LensChangeDrawing:
     """One figure in the making."""
 
     def __init__(

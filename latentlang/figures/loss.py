@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _HEIGHT, _TOP, _BELOW = 470, 84, 96
 
 
-class ControlWords(Protocol):
+class ControlDescription(Protocol):
     """What is said of data that make a run a control, as plain text."""
 
     @property
@@ -46,7 +46,7 @@ class ControlWords(Protocol):
         """A paragraph."""
 
 
-class DataWords(Protocol):
+class DataDescription(Protocol):
     """What is said of training data, as plain text: `latentlang.training.data.DataWords` has it."""
 
     @property
@@ -78,7 +78,7 @@ class DataWords(Protocol):
         """Further paragraphs."""
 
     @property
-    def control(self) -> ControlWords | None:
+    def control(self) -> ControlDescription | None:
         """What makes the run a control."""
 
 
@@ -98,7 +98,7 @@ class Training(Protocol):
         """The settings of the run."""
 
     @property
-    def words(self) -> DataWords:
+    def words(self) -> DataDescription:
         """What is said of the data that were trained on."""
 
     @property
@@ -193,14 +193,14 @@ def _marks(rows: pd.DataFrame, best: int | None) -> tuple[list[dict[str, Any]], 
     return annotations, shapes
 
 
-def _title(words: DataWords) -> str:
+def _title(words: DataDescription) -> str:
     """What was trained on, never what came of it."""
     own = " → ".join(", ".join(own_name(code) for code in codes) for codes in words.own_names)
     control = f", {safe(words.control.name)} (control)" if words.control is not None else ""
     return f"<b>{safe(words.title)}{control}</b>  <span style='color:{MUTED};font-size:0.85em'>{own}</span>"
 
 
-def _subtitle(result: Training, words: DataWords) -> str:
+def _subtitle(result: Training, words: DataDescription) -> str:
     lora, schedule = result.settings.recipe.lora, result.settings.recipe.schedule
     counts = result.settings.pairs.values()
     trained, held = (sum(count[place] for count in counts) for place in (0, 1))
@@ -218,7 +218,7 @@ def _subtitle(result: Training, words: DataWords) -> str:
     return " · ".join(parts)
 
 
-def _how_to_read(words: DataWords) -> list[str]:
+def _how_to_read(words: DataDescription) -> list[str]:
     paragraphs = [
         f"{words.how_to_read}; only small added weights (LoRA) change. The loss says how surprised it is, on average, "
         f"by each token of the right {words.output}: lower is better, and a loss falls by 0.7 when the right token "

@@ -98,7 +98,7 @@ def pca_figure(
                 f"{', '.join(map(str, there))}"
             )
     points = clouds(result, layers=chosen, colour=colour, components=components, most=most)
-    return _Drawing(result, points, colour=colour, grid=grid, three_d=three_d).figure()
+    return _PCADrawing(result, points, colour=colour, grid=grid, three_d=three_d).figure()
 
 
 def check_colour(colour: str, labels: Iterable[str]) -> None:
@@ -130,7 +130,7 @@ def paper_layers(layers: Sequence[int]) -> list[int]:
     return sorted(chosen)
 
 
-class _Drawing:
+class _PCADrawing:
     """One figure in the making."""
 
     def __init__(self, result: PCA, points: Clouds, *, colour: str, grid: bool, three_d: bool) -> None:

@@ -135,7 +135,7 @@ def load_bases(folder: str | os.PathLike[str]) -> tuple[Basis, ...]:
     return tuple(_basis(record, tensors, path) for record in checked(_Bases, listed, path).bases)
 
 
-def _basis(record: _Record, tensors: Mapping[str, Tensor], path: Path) -> Basis:
+def _basis(record: _BasisRecord, tensors: Mapping[str, Tensor], path: Path) -> Basis:
     """Axes whose parts have been held against each other.
 
     Raises:
@@ -157,7 +157,7 @@ def _basis(record: _Record, tensors: Mapping[str, Tensor], path: Path) -> Basis:
     return Basis(**about | {"method": format1.VALUES["method"].get(record.method, record.method)}, **parts)
 
 
-class _Record(Record):
+class _BasisRecord(Record):
     state: str
     layer: int = Field(ge=0)
     total: float
@@ -166,4 +166,4 @@ class _Record(Record):
 
 
 class _Bases(Record):
-    bases: list[_Record] = Field(min_length=1)
+    bases: list[_BasisRecord] = Field(min_length=1)

@@ -142,7 +142,7 @@ class TunedLens:
         tensors, metadata = read_tensors(path)
         if metadata.get("format") != FORMAT:
             raise InputError(f"{str(path)!r} holds no tuned lens of this format ({FORMAT})")
-        record = checked(_Record, parse_json(metadata.get("record", "null"), path), path)
+        record = checked(_TunedLensRecord, parse_json(metadata.get("record", "null"), path), path)
         if (problem := _fault(tensors, metadata)) is not None:
             raise damaged(path, problem)
         lens = cls(
@@ -170,7 +170,7 @@ def check_target(folder: Path) -> None:
         raise foreign(folder, [_FILE])
 
 
-class _Record(Record):
+class _TunedLensRecord(Record):
     losses: list[float]
     settings: dict[str, float | int | str]
 

@@ -125,7 +125,7 @@ def score_answers(
 
 
 @dataclass
-class _Node:
+class _AnswerNode:
     """One prefix of a prompt's answers: which tokens and ends are wanted after it, and ``[layer]`` what was read."""
 
     tokens: dict[int, None] = field(default_factory=dict)
@@ -145,14 +145,14 @@ class _Tree:
 
     def __init__(self, before: list[int], paths: Iterable[AnswerPath]) -> None:
         self.before = before
-        self.nodes: dict[Tokens, _Node] = {(): _Node()}
+        self.nodes: dict[Tokens, _AnswerNode] = {(): _AnswerNode()}
         self.entropy: Floats | None = None
         self.top_ids: NDArray[np.int64] | None = None
         for path in paths:
             for index, token in enumerate(path.tokens):
-                self.nodes.setdefault(path.tokens[:index], _Node()).tokens[token] = None
+                self.nodes.setdefault(path.tokens[:index], _AnswerNode()).tokens[token] = None
             if path.ends:
-                self.nodes.setdefault(path.tokens, _Node()).ends[path.ends] = None
+                self.nodes.setdefault(path.tokens, _AnswerNode()).ends[path.ends] = None
         order = sorted(self.nodes)
         read: set[Tokens] = set()
         self.runs: list[list[Tokens]] = []

@@ -74,7 +74,7 @@ class ActivationBatch:
 
 
 @dataclass(frozen=True)
-class Item:
+class EncodedPrompt:
     """One prompt, ready to run.
 
     Attributes:

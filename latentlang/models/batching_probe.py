@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from latentlang.models.anatomy import Anatomy, accepts, probe_tokens, quiet, text_config
-from latentlang.models.batch import Item, Request
+from latentlang.models.batch import EncodedPrompt, Request
 from latentlang.models.forward import BATCH_TOKENS, CachedPrefix, Runner, out_of_memory
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class BatchingProbe:
     @cached_property
     def _ahead(self) -> str | None:
         _long, short = self._probes(_TOKENS)
-        item = Item(0, [*short, *[short[-1]] * _SHORTER], (len(short) - 1,))
+        item = EncodedPrompt(0, [*short, *[short[-1]] * _SHORTER], (len(short) - 1,))
         off = self._off(self._run([item]), self._alone[1:])
         return f"what a token is depends on later tokens (off by {off:.1%} on a probe)" if off else None
 
@@ -147,7 +147,7 @@ class BatchingProbe:
         """``[2, d_model]``, each probe run by itself."""
         return torch.cat([self._run([_last(0, ids)]) for ids in self._probes(_TOKENS)])
 
-    def _run(self, items: Sequence[Item], block: CachedPrefix | None = None) -> Tensor:
+    def _run(self, items: Sequence[EncodedPrompt], block: CachedPrefix | None = None) -> Tensor:
         """Last layer's reading of a batch, after the final norm: a few outlying dimensions would hide the rest."""
         resid = self._runner.run_batch([*items], block or CachedPrefix()).resid[:, 0]
         with quiet(self._anatomy.lm):
@@ -160,8 +160,8 @@ class BatchingProbe:
         return difference if not difference <= (_TOLERANCE_HALF if half else _TOLERANCE) else 0.0
 
 
-def _last(index: int, ids: list[int]) -> Item:
-    return Item(index, ids, (len(ids) - 1,))
+def _last(index: int, ids: list[int]) -> EncodedPrompt:
+    return EncodedPrompt(index, ids, (len(ids) - 1,))
 
 
 def _windows(config: object) -> list[int]:

@@ -35,7 +35,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return documents.read_json(path, kind=dict, then=FETCH_AGAIN, error=ModelError)
 
 
-class _Index(documents.Record):
+class _WeightIndex(documents.Record):
     weight_map: dict[str, str]
 
 
@@ -57,7 +57,7 @@ def weight_files(folder: Path) -> list[Path]:
         files = [folder / _SINGLE]
     elif (folder / _INDEX).exists():
         index = documents.checked(
-            _Index, read_json(folder / _INDEX), folder / _INDEX, then=FETCH_AGAIN, error=ModelError
+            _WeightIndex, read_json(folder / _INDEX), folder / _INDEX, then=FETCH_AGAIN, error=ModelError
         )
         names = sorted(set(index.weight_map.values()))
         for name in names:

@@ -21,10 +21,10 @@ from transformers import DynamicCache
 
 from latentlang.errors import ModelError
 from latentlang.models.anatomy import Anatomy, not_finite, quiet, text_config
-from latentlang.models.batch import ActivationBatch, Item, Request, gather_index
+from latentlang.models.batch import ActivationBatch, EncodedPrompt, Request, gather_index
 from latentlang.models.block_layout import BlockLayout
 from latentlang.models.hooks import Capture, Selector
-from latentlang.models.prefix_cache import Group, group_prompts, shared_cache
+from latentlang.models.prefix_cache import PrefixGroup, group_prompts, shared_cache
 from latentlang.models.tokenization import PromptLike
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Runner:
         self._recent: tuple[tuple[Any, ...], CachedPrefix] | None = None
 
     def run(
-        self, items: Sequence[Item], progress: Callable[[int, int], None] | None = None
+        self, items: Sequence[EncodedPrompt], progress: Callable[[int, int], None] | None = None
     ) -> Iterator[ActivationBatch]:
         """Readings of all prompts, in batches.
 
@@ -135,7 +135,7 @@ class Runner:
                         progress(done, len(items))
                     yield reading
 
-    def _groups(self, window: Sequence[Item]) -> list[Group]:
+    def _groups(self, window: Sequence[EncodedPrompt]) -> list[PrefixGroup]:
         if self._short is None:
             return self._shared(window, range(len(window)))
         short: list[int] = []
@@ -143,14 +143,17 @@ class Runner:
         for index, item in enumerate(window):
             (short if len(item.ids) <= self._short else long).append(index)
         # A prefix is shorter than the prompts it begins, and long ones would have it run with other frequencies.
-        return [*(self._shared(window, short) if short else []), *([Group(tuple(long), 0)] if long else [])]
+        return [
+            *(self._shared(window, short) if short else []),
+            *([PrefixGroup(tuple(long), 0)] if long else []),
+        ]
 
-    def _shared(self, window: Sequence[Item], places: Sequence[int]) -> list[Group]:
+    def _shared(self, window: Sequence[EncodedPrompt], places: Sequence[int]) -> list[PrefixGroup]:
         """Groups of some of the prompts, of those that run together whatever their lengths."""
         if not self.share_prefix or self._batching is None:
-            return [Group(tuple(places), 0)]
+            return [PrefixGroup(tuple(places), 0)]
         groups = [
-            Group(tuple(places[i] for i in group.members), group.length)
+            PrefixGroup(tuple(places[i] for i in group.members), group.length)
             for group in group_prompts([window[index].ids for index in places])
         ]
         sharing = [index for group in groups if group.length for index in group.members]
@@ -162,9 +165,9 @@ class Runner:
             return groups
         rest = tuple(index for index in places if len(window[index].ids) > allowed)
         kept = [index for index in places if len(window[index].ids) <= allowed]
-        return [*(self._shared(window, kept) if kept else []), Group(rest, 0)]
+        return [*(self._shared(window, kept) if kept else []), PrefixGroup(rest, 0)]
 
-    def _group(self, members: list[Item], length: int) -> Iterator[ActivationBatch]:
+    def _group(self, members: list[EncodedPrompt], length: int) -> Iterator[ActivationBatch]:
         prefix = self._attempt(partial(self._block, members, length)) if length else CachedPrefix()
         if prefix is None:
             raise self._too_long(length)
@@ -183,7 +186,7 @@ class Runner:
             at += len(batch)
             yield reading
 
-    def _take(self, members: list[Item], at: int, shared: int) -> list[Item]:
+    def _take(self, members: list[EncodedPrompt], at: int, shared: int) -> list[EncodedPrompt]:
         """The next batch: as many as fit, given that the first is the longest."""
         if len(members) > 1 and self._batching is not None and self._batching.one_by_one is not None:
             return members[at : at + 1]
@@ -201,7 +204,7 @@ class Runner:
             "quantization='8bit' or '4bit', or a smaller model"
         )
 
-    def _not_finite(self, batch: list[Item]) -> ModelError:
+    def _not_finite(self, batch: list[EncodedPrompt]) -> ModelError:
         """The error for a batch with an activation or a logit that is no number, of its first such prompt."""
         lm, layers = self.anatomy.lm, self.anatomy.layers
         for item in batch:
@@ -248,7 +251,7 @@ class Runner:
             )
         return capture.sites, output.logits[:, -1].to(self.device, torch.float32)
 
-    def _block(self, members: list[Item], length: int) -> CachedPrefix:
+    def _block(self, members: list[EncodedPrompt], length: int) -> CachedPrefix:
         """A few-shot prefix that has been run: the one run last where it is the same, to the last bit."""
         ids, inside = members[0].ids[:length], self._wanted_inside(members, length)
         key = (ids, inside)
@@ -257,7 +260,7 @@ class Runner:
             self._recent = key, self.run_block(ids, inside)
         return self._recent[1]
 
-    def _wanted_inside(self, members: list[Item], length: int) -> list[Any]:
+    def _wanted_inside(self, members: list[EncodedPrompt], length: int) -> list[Any]:
         """Positions, or parts of spans, that are read inside a few-shot prefix."""
         if self.request.pooled:
             return sorted({_inside(span, length) for item in members for span in item.spans} - {None})
@@ -283,7 +286,7 @@ class Runner:
             length, shared_cache(cache), kept, {value: slot for slot, value in enumerate(inside)}
         )
 
-    def run_batch(self, batch: list[Item], prefix: CachedPrefix) -> ActivationBatch:
+    def run_batch(self, batch: list[EncodedPrompt], prefix: CachedPrefix) -> ActivationBatch:
         """Run prompts side by side, after a prefix that they begin with.
 
         Raises:
@@ -337,7 +340,7 @@ def _inside(span: tuple[int, int], length: int) -> tuple[int, int] | None:
     return (span[0], min(span[1], length)) if span[0] < length else None
 
 
-def _finish_mean(kept: dict[str, Tensor], batch: list[Item], prefix: CachedPrefix) -> None:
+def _finish_mean(kept: dict[str, Tensor], batch: list[EncodedPrompt], prefix: CachedPrefix) -> None:
     """Sums over each prompt's own tokens become means over its spans: add the prefix's part, divide by the count."""
     for number in range(len(batch[0].spans)):
         spans = [item.spans[number] for item in batch]
@@ -383,7 +386,7 @@ class Reader:
     """
 
     runner: Runner
-    prepare: Callable[[Sequence[PromptLike]], list[Item]]
+    prepare: Callable[[Sequence[PromptLike]], list[EncodedPrompt]]
 
     def stream(
         self, prompts: Sequence[PromptLike], *, progress: Callable[[int, int], None] | None = None

@@ -18,7 +18,7 @@ _MAX_DEPTH = 64
 
 
 @dataclass(frozen=True)
-class Group:
+class PrefixGroup:
     """Prompts that begin with the same tokens.
 
     Attributes:
@@ -39,7 +39,9 @@ class _Node:
     forks: list[_Node]
 
 
-def group_prompts(prompts: Sequence[Sequence[int]], *, overhead: int = RUN_OVERHEAD_TOKENS) -> list[Group]:
+def group_prompts(
+    prompts: Sequence[Sequence[int]], *, overhead: int = RUN_OVERHEAD_TOKENS
+) -> list[PrefixGroup]:
     """Divide prompts into groups with a common token prefix, so that the fewest tokens are run.
 
     A prefix that is run once costs its tokens and `overhead`, and saves them in each prompt of its group.
@@ -56,7 +58,7 @@ def group_prompts(prompts: Sequence[Sequence[int]], *, overhead: int = RUN_OVERH
     saving = _Saving(overhead)
     chosen = saving.groups(_grow(prompts, order, 0, 0))
     return sorted(
-        (Group(tuple(sorted(members)), length) for length, members in chosen), key=lambda g: g.members
+        (PrefixGroup(tuple(sorted(members)), length) for length, members in chosen), key=lambda g: g.members
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from latentlang.errors import ModelError
-from latentlang.models.batch import Item
+from latentlang.models.batch import EncodedPrompt
 from latentlang.tasks.base import Prompt
 
 
@@ -163,7 +163,7 @@ def prepare(
     pools: tuple[str, ...],
     max_length: int | None,
     rows: int,
-) -> list[Item]:
+) -> list[EncodedPrompt]:
     """Check prompts and settle, for each, its tokens and which of them are read.
 
     Args:
@@ -195,7 +195,7 @@ def prepare(
     singles = not averages or "last" in pools
     per_prompt = _positions("last" if pools else positions, len(prompts))
     return [
-        Item(
+        EncodedPrompt(
             number, ids,
             wanted=_resolve(per_prompt[number], ids, name_of(prompt, number)) if singles else (),
             spans=tuple(_span(encoder, prompt, ids, pool, number) for pool in averages),

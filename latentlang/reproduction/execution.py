@@ -16,9 +16,9 @@ from latentlang.models.fingerprint import cached_commit, model_keys
 from latentlang.models.hub import fetch
 from latentlang.models.registry import resolve
 from latentlang.reproduction.model_sizes import model_name
-from latentlang.reproduction.pages import Writer
-from latentlang.reproduction.planning import Plan
-from latentlang.reproduction.step_runner import Progress, Runner, run_groups
+from latentlang.reproduction.pages import PageWriter
+from latentlang.reproduction.planning import ReproductionPlan
+from latentlang.reproduction.step_runner import Progress, StepRunner, run_groups
 from latentlang.storage.files import check_out, prepare_folder
 from latentlang.storage.lock import FolderLock
 from latentlang.workers import wait_for_workers
@@ -39,7 +39,7 @@ class Reproduction:
         notes: what a reader should know, a sentence each (pictures that could not be drawn...).
     """
 
-    plan: Plan
+    plan: ReproductionPlan
     folder: Path
     files: tuple[Path, ...]
     ran: tuple[str, ...]
@@ -47,7 +47,7 @@ class Reproduction:
 
 
 def reproduce(
-    planned: Plan,
+    planned: ReproductionPlan,
     *,
     out: str | os.PathLike[str] | None = None,
     formats: Sequence[str] = defaults.FIGURE_FORMATS,
@@ -78,7 +78,7 @@ def reproduce(
             f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"
         )
     folder = check_out(out) if out is not None else figures_folder(planned)
-    writer = Writer(planned.suite, planned.model, planned.bench.settings, folder, formats)
+    writer = PageWriter(planned.suite, planned.model, planned.bench.settings, folder, formats)
     cache = prepare_folder(planned.bench.cache)
     with ExitStack() as locks:
         locks.enter_context(FolderLock(cache))
@@ -95,7 +95,7 @@ def _nobody(_line: str) -> None:
     """Where nobody wants to be on_event."""
 
 
-def _fetched(planned: Plan) -> Plan:
+def _fetched(planned: ReproductionPlan) -> ReproductionPlan:
     """The plan with the models of the hub on this machine, so that their commits are known before anything is keyed."""
     missing = [
         name
@@ -111,15 +111,15 @@ def _fetched(planned: Plan) -> Plan:
 
 
 def _run(
-    planned: Plan,
-    writer: Writer,
+    planned: ReproductionPlan,
+    writer: PageWriter,
     folder: Path,
     *,
     jobs: int,
     progress: Progress | None,
     on_event: Callable[[str], None],
 ) -> Reproduction:
-    runner = Runner(planned.bench, progress)
+    runner = StepRunner(planned.bench, progress)
     waiting = {experiment.name: experiment for experiment in planned.experiments}
     ran: list[str] = []
     not_run: dict[str, LatentlangError] = {}
@@ -175,7 +175,7 @@ def _run(
     return Reproduction(planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes))
 
 
-def figures_folder(planned: Plan) -> Path:
+def figures_folder(planned: ReproductionPlan) -> Path:
     """``figures/spontaneous/pocket``: the paper, then the model that stands in, or ``paper`` for its own."""
     model = "paper" if planned.model is None else model_name(planned.model)
     return FIGURES / planned.suite.name / model

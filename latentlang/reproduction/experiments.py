@@ -28,14 +28,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 _PLACES = (_ROOT / "experiments", _ROOT / "latentlang" / "experiments")
 
 Kind = Literal["accuracy", "pearson", "lens", "pca"]
-Made = TypeVar("Made", bound="_Part")
+Made = TypeVar("Made", bound="_ExperimentPart")
 
 
-class _Part(BaseModel):
+class _ExperimentPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Experiment(_Part):
+class Experiment(_ExperimentPart):
     """One table or figure.
 
     Attributes:
@@ -134,7 +134,7 @@ class Experiment(_Part):
         return ceil(layer * n_layers / (self.depth or n_layers) - 0.5)
 
 
-class Size(_Part):
+class Size(_ExperimentPart):
     """How much is run.
 
     Attributes:
@@ -156,7 +156,7 @@ class Size(_Part):
         return {**self.training, **self.training_of.get(task, {})}
 
 
-class Suite(_Part):
+class Suite(_ExperimentPart):
     """All experiments of one paper.
 
     Attributes:

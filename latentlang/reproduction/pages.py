@@ -33,7 +33,7 @@ _SCALE = 1.5
 _MADE_BY = "Made by "
 
 
-class Writer:
+class PageWriter:
     """Writes the figures and tables of one run into a folder.
 
     Attributes:
@@ -207,7 +207,7 @@ class Writer:
 
 
 def _is_ours(readme: Path) -> bool:
-    """Whether a README is one that `Writer` wrote."""
+    """Whether a README is one that `PageWriter` wrote."""
     try:
         return f"{_MADE_BY}`latentlang reproduce" in read_text(readme)
     except InputError:

@@ -54,7 +54,7 @@ class PlannedStep:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReproductionPlan:
     """What a run will do.
 
     Attributes:
@@ -115,7 +115,7 @@ def plan(
     folder: Path | None = None,
     batch_tokens: int | None = None,
     **loading: Any,
-) -> Plan:
+) -> ReproductionPlan:
     """What it takes to reproduce a paper's figures and tables.
 
     Args:
@@ -179,7 +179,7 @@ def plan(
             others[experiment.name] = tuple(own_steps)
     in_order = {step: tuple(dict.fromkeys(needed[step])) for step in ordered(needed)}
     bench = Bench(settings, Path(cache) if cache is not None else CACHE, harvests, model_keys(runs))
-    planned = Plan(suite, tuple(chosen), bench, standin, in_order, others)
+    planned = ReproductionPlan(suite, tuple(chosen), bench, standin, in_order, others)
     for step in in_order:  # reads recipes, data and models: what cannot be used is found out now
         planned.keys.options(step, harvests)
     return planned

@@ -65,13 +65,13 @@ class Bench:
         Raises:
             InputError, ModelError: a step cannot be run. What was run before stays.
         """
-        runner = Runner(self, progress)
+        runner = StepRunner(self, progress)
         for step in steps:
             runner.run(step)
         return runner.done
 
 
-class Runner:
+class StepRunner:
     """Runs steps one after the other, with one model in memory.
 
     Attributes:

@@ -179,7 +179,7 @@ def finished_steps(folder: Path) -> list[str]:
     ]
 
 
-class _Record(Record):
+class _StepRecord(Record):
     format: int
     key: str
     options: dict[str, Any]
@@ -212,7 +212,7 @@ def _record(path: Path) -> dict[str, Any] | None:
         record = read_json(path / STEP_FILE, finite=False)
         if not isinstance(record, dict) or not {"format", "key"} <= record.keys():
             return None
-        return checked(_Record, record, path / STEP_FILE).model_dump()
+        return checked(_StepRecord, record, path / STEP_FILE).model_dump()
     except (OSError, InputError):
         return {}
 

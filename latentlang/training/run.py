@@ -131,7 +131,7 @@ def train(
                 "changes nothing"
             )
         with disk_may_be_full(folder):
-            return _Run(
+            return _TrainingRun(
                 lm, chosen, examples, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
                 gradient_checkpointing=gradient_checkpointing, processes=processes,
             ).go(resume=resume, keep=keep_checkpoints, progress=progress)  # fmt: skip
@@ -195,7 +195,7 @@ def _identity(
     return result
 
 
-class _Run:
+class _TrainingRun:
     """One recipe on one model in one folder."""
 
     def __init__(

@@ -38,7 +38,7 @@ _CHATTY = ("transformers", "trl", "peft", "accelerate", "datasets", "bitsandbyte
 
 
 @dataclass(frozen=True)
-class Plan:
+class StepPlan:
     """A recipe worked out for some data on this machine.
 
     Attributes:
@@ -54,7 +54,7 @@ class Plan:
     every: int
 
 
-def plan_steps(recipe: Recipe, examples: int, processes: Processes) -> Plan:
+def plan_steps(recipe: Recipe, examples: int, processes: Processes) -> StepPlan:
     """How many steps, of how many passes, a recipe takes.
 
     Raises:
@@ -73,7 +73,7 @@ def plan_steps(recipe: Recipe, examples: int, processes: Processes) -> Plan:
     steps = schedule.steps if epochs is None else max(1, math.ceil(epochs * per_epoch))
     assert steps is not None
     every = max(1, math.ceil(steps / schedule.evaluations))
-    return Plan(steps, schedule.batch // (passes * processes.count), passes, every)
+    return StepPlan(steps, schedule.batch // (passes * processes.count), passes, every)
 
 
 class AdapterTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not checked
@@ -158,7 +158,7 @@ def _outputs_only() -> Iterator[None]:
 class Watcher(TrainerCallback):  # type: ignore[misc]  # transformers is not checked
     """Tells somebody how a run goes, and ends one whose loss is no number any more."""
 
-    def __init__(self, on_event: Callable[[TrainingProgress], None] | None, plan: Plan) -> None:
+    def __init__(self, on_event: Callable[[TrainingProgress], None] | None, plan: StepPlan) -> None:
         self.on_event = on_event
         self.plan = plan
         self.training: float | None = None
@@ -200,7 +200,7 @@ def build_trainer(
     model: Any,
     tokenizer: Any,
     recipe: Recipe,
-    plan: Plan,
+    plan: StepPlan,
     train: TokenizedExamples,
     validation: TokenizedExamples,
     *,

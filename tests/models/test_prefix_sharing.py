@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentlang.models import HookedLM, forward
-from latentlang.models.prefix_cache import Group, group_prompts
+from latentlang.models.prefix_cache import PrefixGroup, group_prompts
 from tests.support import tiny
 from tests.support.forward_reference import draw, tokens_run
 
@@ -124,7 +124,7 @@ def test_a_model_whose_shared_readings_are_off_is_not_shared(monkeypatch: pytest
 # Groups
 
 
-def saved(groups: list[Group], overhead: int) -> int:
+def saved(groups: list[PrefixGroup], overhead: int) -> int:
     return sum((len(group.members) - 1) * group.length - overhead for group in groups if group.length)
 
 
@@ -167,13 +167,13 @@ def test_groups_save_as_many_tokens_as_any_division_can(prompts: list[list[int]]
 def test_loose_prompts_share_the_block_that_others_left_for_a_longer_one() -> None:
     block, longer = [7] * 50, [7] * 50 + [8] * 400
     prompts = [*([*longer, i] for i in range(5)), [*block, 9], [*block, 10]]
-    assert group_prompts(prompts, overhead=8) == [Group((0, 1, 2, 3, 4), 450), Group((5, 6), 50)]
+    assert group_prompts(prompts, overhead=8) == [PrefixGroup((0, 1, 2, 3, 4), 450), PrefixGroup((5, 6), 50)]
 
 
 def test_a_group_that_saves_little_is_not_made() -> None:
     prompts = [[1, 2, 3, i] for i in range(5)]
-    assert group_prompts(prompts, overhead=12) == [Group((0, 1, 2, 3, 4), 0)]
-    assert group_prompts(prompts, overhead=11) == [Group((0, 1, 2, 3, 4), 3)]
+    assert group_prompts(prompts, overhead=12) == [PrefixGroup((0, 1, 2, 3, 4), 0)]
+    assert group_prompts(prompts, overhead=11) == [PrefixGroup((0, 1, 2, 3, 4), 3)]
     assert group_prompts([]) == []
 
 

@@ -51,7 +51,7 @@ _EVALUATED = "en"
 _TINY = 1e-9
 
 
-class _Saved(Record):
+class _SavedInstructions(Record):
     template: str = "plain"
 
 
@@ -80,7 +80,7 @@ class Instructions(DataSettings):
     total: int | None = Field(default=None, ge=1, le=MOST)
     template: str = "plain"
 
-    saved: ClassVar[type[Record]] = _Saved
+    saved: ClassVar[type[Record]] = _SavedInstructions
 
     @field_validator("files", mode="before")
     @classmethod

@@ -33,7 +33,7 @@ from latentlang.training.data.question_settings import QuestionSettings
 from latentlang.training.data.questions import AlignmentData, QuestionPair, choose, parallel_pairs
 
 
-class _Saved(Record):
+class _SavedQuestions(Record):
     sources: list[str]
     target: str
 
@@ -49,7 +49,7 @@ _WRONG_PAIRS = ControlWords(
 class QuestionAlignment(QuestionSettings):
     """Question translations, never an answer among them: the kind that recipes are of unless they say another."""
 
-    saved: ClassVar[type[Record]] = _Saved
+    saved: ClassVar[type[Record]] = _SavedQuestions
 
     def load(
         self,
