@@ -87,7 +87,7 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     compared = ll.compare("pocket", adapter=adapter, out=folder / f"{name}-compared", parts=_PARTS)
     losses = trained.table[trained.table["split"] == "validation"]["loss"]
     row: dict[str, Any] = {
-        "design": name, "recipe": design.recipe, "steps": trained.provenance.settings.get("steps", 0),
+        "design": name, "recipe": design.recipe, "steps": trained.settings.steps or 0,
         "validation_loss": float(losses.min()) if len(losses) else float("nan"),
     }  # fmt: skip
     changes = compared.table
