@@ -80,7 +80,7 @@ def test_a_training_says_how_far_the_loss_fell():
 
 def test_alignments_and_comparisons_say_what_they_found():
     aligned = AlignmentResult.load(FOLDER / "align")
-    assert aligned.describe() == aligned.describe(measure=aligned.measures[0], pooling=aligned.default_pool)
+    assert aligned.describe() == aligned.describe(measure=aligned.measures[0], pools=aligned.default_pool)
     compared = ComparisonResult.load(FOLDER / "compare")
     lens, alignment = compared.lens.describe(), compared.alignment.describe()
     assert lens.startswith("There is evidence of change in the English gap. The English gap rose in Japanese")

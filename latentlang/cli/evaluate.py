@@ -70,7 +70,9 @@ def evaluate(
     ] = None,
     seen_languages: Annotated[
         list[str] | None,
-        typer.Option(help="Languages that the adapter was trained on; by default what its folder says."),
+        typer.Option(
+            "--seen", help="Languages that the adapter was trained on; by default what its folder says."
+        ),
     ] = None,
     out: options.Out = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,

@@ -47,7 +47,7 @@ def test_parts_pools_layers_and_languages_are_those_asked_for(run, identity, tmp
     result = ComparisonResult.load(tmp_path / "out")
     assert result.lens is None and result.evaluation is None
     assert result.pca.layers == (2, 4, 5) and result.alignment.pools == ("question", "last")
-    assert result.seen == ("hi",) and not (tmp_path / "out/harvest").exists()
+    assert result.seen_languages == ("hi",) and not (tmp_path / "out/harvest").exists()
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_anything_unforeseen_is_one_line_and_exit_code_1(run, monkeypatch, tmp_p
     def broken(*_args, **_options):
         raise RuntimeError("the wheel\ncame off")
 
-    monkeypatch.setattr("latentlang.lens.prompt_run.look", broken)
+    monkeypatch.setattr("latentlang.lens.logit.run_passes", broken)
     outcome = run("lens", "--lang", "ja")
     assert outcome.code == 1 and outcome.out == ""
     assert "RuntimeError: the wheel came off" in outcome.err and "LATENTLANG_DEBUG=1" in outcome.err
@@ -140,7 +140,7 @@ def test_a_child_hears_ctrl_c_also_where_the_tests_run_in_the_background():
 
 def test_interrupted_while_reading_nothing_is_left(tmp_path):
     out = tmp_path / "made" / "out"
-    ran = process("-c", _STOPPED.format(module="lens.prompt_run", name="look"), out)
+    ran = process("-c", _STOPPED.format(module="lens.logit", name="run_passes"), out)
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == "latentlang: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []

@@ -130,7 +130,7 @@ def test_with_an_adapter_both_states_are_compared(run, mistral_folder, adapter):
             "--shots", "0", "--seen", "es,en", "--out", "out")
     )  # fmt: skip
     result = EvaluationResult.load("out/sentiment")
-    assert result.states == ("base", "tuned") and result.seen == ("es", "en")
+    assert result.states == ("base", "tuned") and result.seen_languages == ("es", "en")
     comparison = compare_evaluations(result)
     for row in comparison.summary().itertuples():
         (line,) = [line for line in text.splitlines() if f"({row.language})" in line]
@@ -166,7 +166,7 @@ def test_an_adapter_with_a_record_says_what_it_has_seen(run, mistral_folder, ada
             run("evaluate", "--model", mistral_folder, "--adapter", adapter, "--lang", "de,fr", "--items", "2",
                 "--shots", "0", "--states", "base", "--out", name, *extra)
         )  # fmt: skip
-        assert EvaluationResult.load(f"{name}/sentiment").seen == seen
+        assert EvaluationResult.load(f"{name}/sentiment").seen_languages == seen
 
 
 def test_one_state_alone(run, mistral_folder, adapter):

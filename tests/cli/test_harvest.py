@@ -152,7 +152,7 @@ def test_in_a_process_of_its_own_with_a_progress_bar(tmp_path):
     assert outcome.code == 0
     assert "harvesting" in outcome.err and "200/200" in outcome.err and "prompts/s" in outcome.err
     assert len(ll.open_store(tmp_path / "store")) == 200
-    assert json.loads((tmp_path / "store" / "manifest.json").read_text())["format"] == 1
+    assert json.loads((tmp_path / "store" / "manifest.json").read_text())["format"] == 2
 
 
 def test_layers_are_read_as_ranges():

@@ -91,7 +91,7 @@ def test_rows_are_groups_and_columns_before_after_and_difference(pair):
     for trace, state in ((before, "before"), (after, "after"), (difference, "difference")):
         blue = next(
             t for t in figure.data
-            if t.xaxis == trace.xaxis and t.mode == "lines" and t.line.width and "target language: right" in t.name
+            if t.xaxis == trace.xaxis and t.mode == "lines" and t.line.width and "Target language: right" in t.name
         )  # fmt: skip
         np.testing.assert_allclose(blue.y, summary[state])
         assert list(blue.x) == list(range(1, LAYERS + 1))

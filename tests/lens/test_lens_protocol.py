@@ -76,8 +76,8 @@ def _own(sets, code, label):
 
 def test_the_logit_lens_reads_the_language_asked_for_and_the_pivot_through_it(model, lens):
     task = ll.task("translation", source="fr")
-    result = logit_lens(model, task, language="ja", items=4, shots=1, lens=lens)
-    plain = logit_lens(model, task, language="ja", items=4, shots=1)
+    result = logit_lens(model, task, languages="ja", items=4, shots=1, lens=lens)
+    plain = logit_lens(model, task, languages="ja", items=4, shots=1)
     read = 0
     for prompt in task.prompts("ja", items=4, shots=1):
         probs = np.exp(_slow(model, lens, model.encode([prompt])[0]))
@@ -102,7 +102,9 @@ def test_the_logit_lens_reads_the_language_asked_for_and_the_pivot_through_it(mo
 
 def test_the_lens_in_all_languages_reads_through_it(model, lens):
     task, codes = ll.task("translation", source="fr"), ("en", "de", "hi", "ja", "fr")
-    result = multilingual_lens(model, task, language="ja", candidates="en,de,hi", items=3, shots=1, lens=lens)
+    result = multilingual_lens(
+        model, task, languages="ja", candidates="en,de,hi", items=3, shots=1, lens=lens
+    )
     read = 0
     for prompt in task.prompts("ja", items=3, shots=1):
         probs = np.exp(_slow(model, lens, model.encode([prompt])[0]))
@@ -160,7 +162,7 @@ def test_whole_answers_are_scored_through_it(model, lens):
             slow = np.logaddexp.reduce([_slow_path(model, lens, ids, path) for path in paths])
             np.testing.assert_allclose(values, slow, rtol=1e-4)
     task = ll.task("translation", source="fr")
-    result = logit_lens(model, task, language="ja", items=2, shots=0, policy="sequence", lens=lens)
+    result = logit_lens(model, task, languages="ja", items=2, shots=0, policy="sequence", lens=lens)
     (prompt, _) = task.prompts("ja", items=2, shots=0)
     words = task.answers("ja")[prompt.label]
     (score,) = score_answers(model, [prompt], [[words]], lens=lens)
@@ -179,7 +181,7 @@ def test_how_far_its_readings_are_from_the_output(model, lens):
 
 def test_results_and_figures_say_which_lens(model, lens):
     task = ll.task("translation", source="fr")
-    options = {"language": "ja", "items": 6, "shots": 0}
+    options = {"languages": "ja", "items": 6, "shots": 0}
     results = [
         logit_lens(model, task, **options, lens=lens),
         multilingual_lens(model, task, candidates="en,de,hi,ru", **options, lens=lens),
@@ -207,7 +209,7 @@ def test_a_saved_tuned_lens_is_taken_by_its_folder(model, tmp_path):
     tuned.save(tmp_path)
     affine = AffineLens(torch.eye(width) + tuned.weight, tuned.bias)
     task = ll.task("translation", source="fr")
-    options = {"language": "ja", "items": 3, "shots": 0}
+    options = {"languages": "ja", "items": 3, "shots": 0}
     one, other = (logit_lens(model, task, **options, lens=lens) for lens in (str(tmp_path), affine))
     np.testing.assert_allclose(one.table["value"], other.table["value"], rtol=2e-4)
     assert one.provenance.settings["lens"] == "tuned"
@@ -223,7 +225,7 @@ def test_only_what_fits_is_read_through(model, lens, tmp_path):
         multilingual_lens(
             model,
             "translation",
-            language="ja",
+            languages="ja",
             lens=TunedLens(torch.zeros(depth, width, width), torch.zeros(depth, width), "another"),
         )
     for bad in (lambda h: h, AffineLens, 3):

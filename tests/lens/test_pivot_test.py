@@ -652,7 +652,8 @@ def test_a_verdict_says_when_the_prompts_own_word_scores_more():
     found = _result(values, answer_languages, source="fr").pivot_test(permutations=100)
     assert found.pivot == "en"
     assert (
-        "; the prompt's own French word scores more there: 0.500 [0.500, 0.500] (Japanese" in found.describe()
+        "; the prompt's own French word scores more there: 0.500 [0.500, 0.500] (target language Japanese"
+        in found.describe()
     )
 
 

@@ -147,7 +147,7 @@ def test_its_lens_reads_what_the_checkout_reads(installed: Installed, tmp_path: 
     words = ("lens", "--model", "pocket", "--lang", "ja", "--from", "fr", "--items", "6", "--out", "out")
     _run(installed.bin / "latentlang", *words, cwd=tmp_path)
     assert (tmp_path / "out" / "lens.html").stat().st_size > 1_000_000
-    result = ll.logit_lens(ll.load("pocket"), ll.task("translation", source="fr"), language="ja", items=6)
+    result = ll.logit_lens(ll.load("pocket"), ll.task("translation", source="fr"), languages="ja", items=6)
     theirs = pd.read_parquet(tmp_path / "out" / "result.parquet")
     assert len(theirs) > 100
     pd.testing.assert_frame_equal(theirs, result.table, check_dtype=False, check_categorical=False)

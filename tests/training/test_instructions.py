@@ -179,9 +179,7 @@ def test_parallel_items_are_chosen_and_held_out_together(tmp_path: Path) -> None
     assert again == data and again.digest() == data.digest() != other.digest()
 
 
-@given(
-    sizes=st.lists(st.integers(1, 12), min_size=2, max_size=3), share_prefix=st.sampled_from([0.1, 0.25, 0.5])
-)
+@given(sizes=st.lists(st.integers(1, 12), min_size=2, max_size=3), share=st.sampled_from([0.1, 0.25, 0.5]))
 @settings(max_examples=40, deadline=None)
 def test_every_language_is_held_out_by_its_share_and_no_item_is_on_both_sides(
     sizes: list[int], share: float
