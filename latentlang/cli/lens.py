@@ -44,6 +44,7 @@ def lens(
     protocol: Annotated[
         str, typer.Option(help="corrected, or as-published: the reference paper's own answer sets.")
     ] = defaults.PROTOCOL,
+    layers: options.LensLayers = "all",
     answers: Annotated[
         str | None, typer.Option(help="Words for the labels of closed tasks: same, en or agnostic.")
     ] = None,
@@ -86,10 +87,13 @@ def lens(
     from latentlang.models.registry import resolve
     from latentlang.tasks.base import check_pivot
 
+    numbers = options.layer_numbers(layers)
     if prompt is not None:
         if lang or candidates:
             raise InputError("--prompt passes into one text; leave out --lang and --candidates with it")
-        return explore_prompt(model, prompt, top=top, lens=tuned, out=out, adapter=adapter, loading=loading)
+        return explore_prompt(
+            model, prompt, top=top, layers=numbers, lens=tuned, out=out, adapter=adapter, loading=loading
+        )
     if not lang:
         raise InputError("give a target language, e.g. --lang ja, or give a text with --prompt")
     # Everything that can be wrong and is cheap to see comes before the model.
@@ -103,7 +107,7 @@ def lens(
     info = resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, accept=accept, answers=answers, shots=shots, items=items, pivot=pivot,
-        seed=seed, policy=policy, protocol=protocol, tuned=tuned, candidates=candidates,
+        seed=seed, policy=policy, protocol=protocol, layers=layers, tuned=tuned, candidates=candidates,
     )  # fmt: skip
     folder = OutputFolder(
         out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=asked_for),
@@ -130,10 +134,15 @@ def lens(
             seed=seed,
             policy=policy,
             protocol=protocol,
+            layers=numbers,
             lens=chosen,
         )
         everyone = (
-            [MultilingualLensPass(loaded, built, candidates=readers, shots=shots, seed=seed, lens=chosen)]
+            [
+                MultilingualLensPass(
+                    loaded, built, candidates=readers, shots=shots, seed=seed, layers=numbers, lens=chosen
+                )
+            ]
             if readers
             else []
         )

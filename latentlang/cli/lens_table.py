@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from latentlang.arguments import ranges
 from latentlang.language_names import language as find_language
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     summary = result.summary()
     sentences = pivot_sentences(result.gap(), result.provenance, copied=result.gap(role="source"))
     settings = result.settings
-    pivot, last = settings.pivot, settings.n_layers or int(summary["layer"].max())
+    pivot, some = settings.pivot, settings.layers
+    last = settings.n_layers or int(summary["layer"].max())
+    shown = f"layers {ranges(some)}" if some else f"layers 1 to {last}"
     yield _headline(result)
     for code in result.provenance.languages:
         yield Text()
@@ -55,7 +58,7 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
             yield from _wrapped(f"note: {note}", width, style="yellow")
     yield Text()
     yield Text(
-        f"bars: layers 1 to {last}, a curve and its null on one scale; value @ layer: the highest mean over "
+        f"bars: {shown}, a curve and its null on one scale; value @ layer: the highest mean over "
         "items; null: the same reading for wrong answers.",
         style="dim",
     )

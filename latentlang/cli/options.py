@@ -68,6 +68,13 @@ StoreLanguages = Annotated[
     typer.Option(help="Languages: codes (ja or ja,hi) or a group (paper20); by default all in the store."),
 ]
 StoreLayers = Annotated[str, typer.Option(help="all, or numbers and ranges: 0,4,8-12.")]
+LensLayers = Annotated[
+    str,
+    typer.Option(
+        "--layers",
+        help="Layers to read: all, or numbers and ranges: 4,8-12; the last, the output, always is.",
+    ),
+]
 Compute = Annotated[str, typer.Option(help="Where to compute, e.g. cuda.")]
 
 Adapter = Annotated[

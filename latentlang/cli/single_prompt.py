@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, ranges
 from latentlang.cli.output_folder import OUT, Claim, OutputFolder, slug
 from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
@@ -25,12 +26,13 @@ def explore_prompt(
     prompt: str,
     *,
     top: int,
+    layers: str | Sequence[int],
     lens: Path | None,
     out: Path | None,
     adapter: str | None,
     loading: LoadOptions,
 ) -> None:
-    """Read one prompt at every token and layer; print the last token's candidates, write the whole as a figure.
+    """Read one prompt at every token and layer, or some; print the last token's candidates, write a figure of them all.
 
     Raises:
         InputError: an empty prompt or a number that makes no sense.
@@ -44,15 +46,19 @@ def explore_prompt(
     info = resolve(model)
     named = hashlib.sha256(prompt.encode()).hexdigest()[:8]
     through = f"-tuned-{slug(lens.name)}" if lens is not None else ""
+    some = "" if isinstance(layers, str) else f"-layers-{slug(ranges(layers))}"
     folder = OutputFolder(
-        out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}{through}",
+        out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}{through}{some}",
         Claim("explore", (TABLE, "prompt.html")),
     )
     with folder:
         say(f"loading {info.name}")
         from latentlang.lens import explore
+        from latentlang.lens.prompt_run import lens_layers
 
-        result = explore(loading.load(model, adapter=adapter), prompt, top=top, lens=lens)
+        loaded = loading.load(model, adapter=adapter)
+        chosen = layers if isinstance(layers, str) else lens_layers(layers, depth=loaded.n_layers)
+        result = explore(loaded, prompt, top=top, layers=chosen, lens=lens)
         _print_last(result, top)
         folder.save(result)
         folder.page(result.figure(), "prompt.html", title=f"{info.name}: one prompt, token by token")

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from latentlang.figures.header import is_plain, lens_words, made_with, model_name
+from latentlang.figures.layout import has_gaps
 from latentlang.figures.style import MUTED, TARGET, isolated, safe, template, tint
 from latentlang.provenance import Provenance
 
@@ -50,11 +51,14 @@ def explorer_figure(result: Explored) -> go.Figure:
     words = best.pivot(index="layer", columns="position", values="text").map(
         lambda text: _short(text, _LONGEST)
     )
+    layers = [int(layer) for layer in probability.index]
+    # Cells as high as each other, whatever was left out between them.
+    rows = list(range(len(layers))) if has_gaps(layers) else layers
     hovers = _hovers(table).reindex(index=probability.index, columns=probability.columns)
     tokens = best.drop_duplicates("position").set_index("position")["token"].reindex(probability.columns)
     figure = go.Figure(
         go.Heatmap(
-            z=probability.to_numpy(float), x=list(range(len(tokens))), y=list(probability.index),
+            z=probability.to_numpy(float), x=list(range(len(tokens))), y=rows,
             customdata=hovers.to_numpy(), hovertemplate="%{customdata}<extra></extra>",
             # Text of the cells themselves, dark or white as the colour below it asks: thousands of annotations take
             # a browser far longer than one trace.
@@ -98,9 +102,9 @@ def explorer_figure(result: Explored) -> go.Figure:
         tickmode="array", tickvals=list(range(len(tokens))), ticktext=[_short(t, _LONGEST_TICK) for t in tokens],
         tickangle=-45, title={"text": "token of the prompt"}, showgrid=False, fixedrange=False,
     )  # fmt: skip
-    layers = list(probability.index)
+    step = 1 if len(layers) <= 40 else 2
     figure.update_yaxes(
-        tickmode="array", tickvals=layers if len(layers) <= 40 else layers[::2], showgrid=False,
+        tickmode="array", tickvals=rows[::step], ticktext=[str(layer) for layer in layers[::step]], showgrid=False,
         title={"text": f"layer ({_SITES.get(site, safe(site))})"},
     )  # fmt: skip
     return figure

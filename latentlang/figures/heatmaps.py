@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latentlang.errors import InputError, unknown
 from latentlang.figures.header import is_plain, lens_words, made_with
-from latentlang.figures.layout import bar_heading
+from latentlang.figures.layout import bar_heading, has_gaps
 from latentlang.figures.lens_text import subtitle
 from latentlang.figures.style import (
     INK,
@@ -131,6 +131,8 @@ def language_heatmap(
         )
         for name in ("answer", "null", "score", "low", "high", "lead", "p", "n")
     }
+    # Cells as wide as each other, whatever was left out between them.
+    places = list(range(len(layers))) if has_gaps(layers) else layers
     roles = _roles(scores)
     read = {answer_language: int(count) for answer_language, count in grids["n"].max(axis=1).items()}
     asked_items = _asked_items(result, code)
@@ -154,7 +156,7 @@ def language_heatmap(
     ]
     figure = go.Figure(
         go.Heatmap(
-            x=layers,
+            x=places,
             y=list(range(len(order))),
             z=values.tolist(),
             customdata=np.stack(
@@ -177,7 +179,7 @@ def language_heatmap(
         ),
         layout={
             "template": template(),
-            "shapes": _leaders_frame(row, order),
+            "shapes": _leaders_frame(row, order, dict(zip(layers, places, strict=True))),
             "annotations": [bar_heading(VALUES[value], below=_BELOW)],
         },
     )
@@ -195,8 +197,9 @@ def language_heatmap(
     figure.update_xaxes(
         title="layer (residual stream after block)",
         showgrid=False,
-        tickvals=_ticks(layers),
-        range=_around(layers),
+        tickvals=_ticks(places),
+        ticktext=[str(layer) for layer in _ticks(layers)],
+        range=_around(places),
     )
     figure.update_yaxes(
         tickvals=list(range(len(order))), ticktext=names, range=[len(order) - 0.5, -0.5], showgrid=False,
@@ -283,13 +286,13 @@ def overlap_heatmap(
     return figure
 
 
-def _leaders_frame(row: Any, order: Sequence[str]) -> list[dict[str, Any]]:
-    """The frame around the layers in which the pivot leads; none where there is no pivot."""
+def _leaders_frame(row: Any, order: Sequence[str], places: Mapping[int, int]) -> list[dict[str, Any]]:
+    """The frame around the layers in which the pivot leads; none where there is no pivot. `places`: of each layer."""
     if not row["is_pivot"]:
         return []
     place = order.index(str(row["leader"]))
     return [{
-        "type": "rect", "x0": int(row["first"]) - 0.5, "x1": int(row["last"]) + 0.5, "y0": place - 0.5,
+        "type": "rect", "x0": places[int(row["first"])] - 0.5, "x1": places[int(row["last"])] + 0.5, "y0": place - 0.5,
         "y1": place + 0.5, "line": {"color": INK, "width": 2.5}, "layer": "above",
     }]  # fmt: skip
 

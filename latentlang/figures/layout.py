@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from latentlang.figures.style import INK
 
 # Widest grid that is still readable in a notebook's cell; beyond twenty panels, on a laptop's screen.
@@ -114,9 +116,17 @@ def step(top: float, most: int) -> float:
     return next(d * power for d in (0.1, 0.2, 0.25, 0.5, 1, 2, 2.5, 5) if top <= d * power * most)
 
 
+def has_gaps(layers: Sequence[int]) -> bool:
+    """Whether layers between the first and the last were not read."""
+    return len(layers) < layers[-1] - layers[0] + 1
+
+
 def layer_ticks(layers: Sequence[int], most: int) -> list[int]:
-    """Whole layers, evenly spaced, with the first and the last."""
+    """Whole layers, evenly spaced, with the first and the last; where some were left out, those that were read."""
     first, last = layers[0], layers[-1]
+    if has_gaps(layers):
+        places = np.linspace(0, len(layers) - 1, min(most, len(layers))).round().astype(int)
+        return [layers[place] for place in dict.fromkeys(places.tolist())]
     if last - first < most:
         return list(range(first, last + 1))
     gap = next(

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with
-from latentlang.figures.layout import Grid, Panel, ceiling, grid, layer_ticks, step
+from latentlang.figures.layout import Grid, Panel, ceiling, grid, has_gaps, layer_ticks, step
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points, legend_columns
 from latentlang.figures.lens_notes import emptiest_corner, unread, wrapped
 from latentlang.figures.lens_text import how_to_read, subtitle, title
@@ -204,10 +204,18 @@ class _LensDrawing:
         if points is None:
             return
         x, _, y = self._axis_names(panel)
-        narrow = len(self.layers) > _MOST_CELLS_TENTHS
-        written = self.one and len(self.layers) <= _MOST_CELLS_WHOLE
+        drawn = range(points.layer[0], points.layer[-1] + 1)
+        at = {layer: place for place, layer in enumerate(points.layer)}
+        # One cell for each layer, empty where it was not read: a wide one would be taken for several.
+        z, rows = (
+            [values[at[layer]] if layer in at else None for layer in drawn]
+            for values in (points.mean, points.rows)
+        )
+        narrow = len(drawn) > _MOST_CELLS_TENTHS
+        written = self.one and len(drawn) <= _MOST_CELLS_WHOLE
         self.traces.append({
-            "type": "heatmap", "x": points.layer, "y": [0], "z": [points.mean], "customdata": [points.rows],
+            "type": "heatmap", "x": list(drawn), "y": [0], "z": [z], "customdata": [rows],
+            "hoverongaps": not has_gaps(self.layers),
             "coloraxis": "coloraxis", "xaxis": x, "yaxis": y, "xgap": 0 if narrow and not self.one else 1,
             "name": "entropy", "hovertemplate": _hover("z", ".2f", name="entropy (bits)"),
             "texttemplate": ("%{z:.0f}" if narrow else "%{z:.1f}") if written else None, "textfont": {"size": 10.5},
@@ -230,10 +238,10 @@ class _LensDrawing:
             })  # fmt: skip
         first = style.curve not in self.named
         self.named.add(style.curve)
-        # A single layer makes no line.
+        # A single layer makes no line, and a line over layers that were not read must show where it was.
         lone = (
-            {"mode": "markers", "marker": {"size": 6, "color": style.colour}}
-            if len(points.layer) == 1
+            {"mode": "markers" if alone else "lines+markers", "marker": {"size": 6, "color": style.colour}}
+            if (alone := len(points.layer) == 1) or has_gaps(points.layer)
             else {}
         )
         self.traces.append({
@@ -313,7 +321,7 @@ class _LensDrawing:
         rows = -(-len(self.named) // columns)
         below = 64 + rows * _LEGEND_ROW + 6
         entropies = [max(points.mean) for (_, curve), points in self.curves.items() if curve == "entropy"]
-        bar_needed = not self.one or len(self.layers) > _MOST_CELLS_WHOLE
+        bar_needed = not self.one or self.layers[-1] - self.layers[0] >= _MOST_CELLS_WHOLE
         self.layout.update(
             title={
                 "text": title(self.made, self.codes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from latentlang.arguments import ranges
 from latentlang.figures.header import is_plain, is_tuned, lens_words, source_words, through_words
 from latentlang.figures.style import MUTED, english_name, own_name, plain_name, safe
 from latentlang.provenance import Provenance
@@ -47,6 +48,8 @@ def subtitle(
         parts.append(counted(settings.shots, "shot"))
     if lens := lens_words(made):
         parts.append(safe(lens))
+    if some := made.settings.get("layers"):
+        parts.append(f"layers {safe(ranges(some))} alone")
     if made.protocol != "corrected":
         parts.append(f"protocol {safe(made.protocol)}")
     parts.append(f"policy {safe(made.policy)}")

@@ -25,6 +25,8 @@ class LensSettings(TaskSettings):
     #: Most items of a language.
     items: int = 0
     n_layers: int | None = None
+    #: Those that were read, where not all were.
+    layers: list[int] | None = None
     lens: str = "logit"
     #: Of what the lens has learnt, where it has.
     lens_sha256: str | None = None
@@ -46,6 +48,8 @@ class MultilingualLensSettings(TaskSettings):
     shots: int | None = None
     items: int = 0
     n_layers: int | None = None
+    #: Those that were read, where not all were.
+    layers: list[int] | None = None
     lens: str = "logit"
     lens_sha256: str | None = None
     translators: dict[str, Any] | None = None

@@ -20,7 +20,7 @@ from latentlang.language_names import languages as find_languages
 from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
 from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.lens_settings import LensSettings
-from latentlang.lens.prompt_run import LensPass, run_passes
+from latentlang.lens.prompt_run import LensPass, layer_settings, layers_of, lens_layers, run_passes
 from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.text import curve_notes
 from latentlang.lens.tuned import as_lens
@@ -45,6 +45,7 @@ def logit_lens(
     seed: int = 0,
     policy: str | None = None,
     protocol: str = "corrected",
+    layers: str | Sequence[int] = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     progress: Progress | None = None,
@@ -68,6 +69,8 @@ def logit_lens(
             and for the null of an open task at most `answer_curves.MOST_NULLS` wrong ones per item, drawn by `seed`.
         protocol: ``corrected``, or ``as-published``: the reference paper's own answer sets (character prefixes, single
             letters and all) with its policy, ``drop``.
+        layers: ``"all"`` (1 to L), or layer numbers, negative ones from the end. The last layer, the model's own
+            output, is always read too.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         progress: called with (prompts done, prompts in all).
@@ -75,9 +78,18 @@ def logit_lens(
     Raises:
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no
             readable answer in any of the languages.
+        ModelError: a layer that does not exist.
     """
     pair = PairLensPass(
-        model, task, pivot=pivot, shots=shots, seed=seed, policy=policy, protocol=protocol, lens=lens
+        model,
+        task,
+        pivot=pivot,
+        shots=shots,
+        seed=seed,
+        policy=policy,
+        protocol=protocol,
+        layers=layers,
+        lens=lens,
     )
     prompts = prompts_of(pair.task, languages, items=items, shots=shots, seed=seed)
     pair.read(prompts, share_prefix=share_prefix, progress=progress)
@@ -116,6 +128,7 @@ class PairLensPass:
         seed: int = 0,
         policy: str | None = None,
         protocol: str = "corrected",
+        layers: str | Sequence[int] = "all",
         lens: Lens | str | os.PathLike[str] | None = None,
     ) -> None:
         check_loaded(model)
@@ -131,6 +144,7 @@ class PairLensPass:
             )
         if policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
+        self.layers = lens_layers(layers, depth=model.n_layers)
         self.lens = as_lens(lens, model)
         self.pivot = find_language(pivot).code
         self.shots, self.seed, self.policy, self.protocol = shots, seed, policy, protocol
@@ -157,14 +171,13 @@ class PairLensPass:
     def take(self, reading: ActivationBatch) -> None:
         """Each prompt's curves, and whether the model is right, from the tokens that can begin answers."""
         roles, prompts = self._roles, self._prompts
-        blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
         readout = read_out(
             self.model,
-            reading.resid[:, blocks],
+            layers_of(reading, self.layers),
             self._sets,
             top=0,
             lens=self.lens,
-            layers=[reading.layers[place] for place in blocks],
+            layers=self.layers,
         )
         probs = readout.log_probs.double().exp().cpu().numpy()
         entropy = readout.entropy.double().cpu().numpy()
@@ -234,6 +247,7 @@ class PairLensPass:
                 seed=self.seed,
                 share_prefix=share_prefix,
                 advance=advance,
+                layers=self.layers,
                 lens=self.lens,
             )
             for index, curves, right in read:
@@ -257,7 +271,7 @@ class PairLensPass:
             pivot=self.pivot,
             shots=task.default_shots if self.shots is None else self.shots,
             items=max(self._counts.values()),
-            n_layers=model.n_layers,
+            **layer_settings(self.layers, depth=model.n_layers),
             **lens_settings(self.lens),
             accuracy=self._accuracy,
             notes=with_data_notes(self._notes, task, self._counts),
@@ -270,7 +284,7 @@ class PairLensPass:
                 **settings_for(task, self._counts), **settings.stored(), **model.noted, **nulls.stored(),
             },
         )  # fmt: skip
-        return LensResult(table=_tidy(task, self._found), provenance=provenance)
+        return LensResult(table=_tidy(task, self._found, self.layers), provenance=provenance)
 
 
 def _whole_answers(
@@ -281,13 +295,14 @@ def _whole_answers(
     seed: int,
     share_prefix: bool,
     advance: Callable[[int], None],
+    layers: Sequence[int],
     lens: Lens,
 ) -> Iterator[tuple[int, dict[str, Floats], bool]]:
     """Each prompt's index, curves, and whether the model is right, from whole answers."""
     wanted = [roles.whole_answers(prompt, seed=seed) for prompt in prompts]
     scores = score_answers(
-        model, prompts, [list(answers.values()) for answers in wanted], share_prefix=share_prefix, lens=lens,
-        progress=lambda done, _total: advance(done),
+        model, prompts, [list(answers.values()) for answers in wanted], layers=layers, share_prefix=share_prefix,
+        lens=lens, progress=lambda done, _total: advance(done),
     )  # fmt: skip
     for index, (prompt, answers, score) in enumerate(zip(prompts, wanted, scores, strict=True)):
         probs = dict(zip(answers, np.exp(score.log_probs), strict=True))
@@ -295,21 +310,20 @@ def _whole_answers(
         yield index, curves, roles.is_right_whole(prompt, probs, int(score.top_ids[-1]))
 
 
-def _tidy(task: Task, found: list[_Curve]) -> pd.DataFrame:
+def _tidy(task: Task, found: list[_Curve], layers: Sequence[int]) -> pd.DataFrame:
     """One row per value, in the order of languages, items, curves and layers."""
     order = {code: place for place, code in enumerate(dict.fromkeys(row[0] for row in found))}
     found = sorted(found, key=lambda row: (order[row[0]], row[1]))
-    layers = len(found[0][4])
 
     def repeated(values: list[str]) -> Any:
-        return pd.Categorical(values).repeat(layers)
+        return pd.Categorical(values).repeat(len(layers))
 
     columns = {
         "task": repeated([task.name] * len(found)),
         "language": repeated([code for code, *_ in found]),
         "item": repeated([prompt.item for _, _, prompt, _, _ in found]),
         "label": repeated([prompt.label for _, _, prompt, _, _ in found]),
-        "layer": np.tile(np.arange(1, layers + 1), len(found)),
+        "layer": np.tile(np.array(layers), len(found)),
         "curve": repeated([curve for *_, curve, _ in found]),
         "value": np.concatenate([values for *_, values in found]),
     }

@@ -27,7 +27,7 @@ from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.lens_settings import MultilingualLensSettings
 from latentlang.lens.logit import prompts_of
 from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivot
-from latentlang.lens.prompt_run import run_passes
+from latentlang.lens.prompt_run import layer_settings, layers_of, lens_layers, run_passes
 from latentlang.lens.result import mean_curves, named_lens
 from latentlang.lens.text import left_out
 from latentlang.lens.tuned import as_lens
@@ -51,11 +51,11 @@ class MultilingualLensResult(Result):
 
     Attributes:
         table: columns ``task, language, item, label, layer, answer language, curve, value``. `language` is the target
-            language, `answer_language` the one whose words are read; `layer` runs from 1 to L; `value` is a
-            probability in [0, 1], float32. Curves: ``answer``, the answer language's word for the item's own label;
-            ``wrong``, its word for another label (`label` says which; at most 8 per item, drawn once and the same for
-            all answer languages); ``null``, the mean of these. Where an answer language has no token of its own for a
-            label there is no row.
+            language, `answer_language` the one whose words are read; `layer` runs from 1 to L, or over those
+            asked for and L; `value` is a probability in [0, 1], float32. Curves: ``answer``, the answer language's word
+            for the item's own label; ``wrong``, its word for another label (`label` says which; at most 8 per item,
+            drawn once and the same for all answer languages); ``null``, the mean of these. Where an answer language has
+            no token of its own for a label there is no row.
     """
 
     kind: ClassVar[str] = "multilingual-lens"
@@ -146,6 +146,7 @@ def multilingual_lens(
     shots: int | None = None,
     seed: int = 0,
     policy: str = "exclusive",
+    layers: str | Sequence[int] = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     progress: Callable[[int, int], None] | None = None,
@@ -176,6 +177,8 @@ def multilingual_lens(
         shots: few-shot examples; None for the task's default.
         seed: draws items, examples, wrong labels, bootstrap samples and permutations.
         policy: ``exclusive`` or ``against-target``.
+        layers: ``"all"`` (1 to L), or layer numbers, negative ones from the end. The last layer, the model's own
+            output, is always read too. The search for the pivot is over the layers that were read.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         progress: called with (prompts done, prompts in all).
@@ -183,9 +186,10 @@ def multilingual_lens(
     Raises:
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no readable
             answer in any language.
+        ModelError: a layer that does not exist.
     """
     everyone = MultilingualLensPass(
-        model, task, candidates=candidates, shots=shots, seed=seed, policy=policy, lens=lens
+        model, task, candidates=candidates, shots=shots, seed=seed, policy=policy, layers=layers, lens=lens
     )
     prompts = prompts_of(everyone.task, languages, items=items, shots=shots, seed=seed)
     run_passes(model, prompts, [everyone], share_prefix=share_prefix, progress=progress)
@@ -204,6 +208,7 @@ class MultilingualLensPass:
         shots: int | None = None,
         seed: int = 0,
         policy: str = "exclusive",
+        layers: str | Sequence[int] = "all",
         lens: Lens | str | os.PathLike[str] | None = None,
     ) -> None:
         check_loaded(model)
@@ -211,6 +216,7 @@ class MultilingualLensPass:
         check_count("seed", seed, least=0)
         if policy not in CANDIDATE_POLICIES:
             raise unknown("policy", policy, CANDIDATE_POLICIES)
+        self.layers = lens_layers(layers, depth=model.n_layers)
         self.lens = as_lens(lens, model)
         wanted = (
             [entry.code for entry in find_languages(candidates)]
@@ -242,13 +248,12 @@ class MultilingualLensPass:
 
     def take(self, reading: ActivationBatch) -> None:
         """What a batch's layers give each answer language's words."""
-        blocks = [place for place, layer in enumerate(reading.layers) if layer > 0]
         readout = read_out(
             self.model,
-            reading.resid[:, blocks],
+            layers_of(reading, self.layers),
             self._sets,
             lens=self.lens,
-            layers=[reading.layers[place] for place in blocks],
+            layers=self.layers,
         )
         log_probs = readout.log_probs.cpu().numpy()
         top = readout.top_ids[:, -1, 0].tolist()
@@ -284,7 +289,7 @@ class MultilingualLensPass:
             candidates=self.speaking,
             shots=task.default_shots if self.shots is None else self.shots,
             items=max(self._counts.values()),
-            n_layers=model.n_layers,
+            **layer_settings(self.layers, depth=model.n_layers),
             **lens_settings(self.lens),
             closed=task.closed,
             wrong_labels=WRONG_LABELS,
@@ -297,7 +302,7 @@ class MultilingualLensPass:
             languages=tuple(self._counts), policy=self.policy, seed=self.seed,
             settings={**settings_for(task, self._counts), **settings.stored(), **model.noted},
         )  # fmt: skip
-        return MultilingualLensResult(table=self._series.table(task.name), provenance=provenance)
+        return MultilingualLensResult(table=self._series.table(task.name, self.layers), provenance=provenance)
 
 
 def _known_to(task: Task) -> list[str]:
@@ -349,19 +354,18 @@ class _Series:
         for column, name in (("language", prompt.language), ("item", prompt.item)):
             self._codes[column].append(np.full(sum(sizes), self._code(column, name)))
 
-    def table(self, task: str) -> pd.DataFrame:
+    def table(self, task: str, layers: Sequence[int]) -> pd.DataFrame:
         """One row per value; curves in the order they came, layers within them."""
         values = np.concatenate(self._values).astype(np.float32)
-        layers = values.shape[1]
         columns: dict[str, object] = {
             column: pd.Categorical.from_codes(
-                np.repeat(np.concatenate(self._codes[column]), layers), categories=pd.Index(list(names))
+                np.repeat(np.concatenate(self._codes[column]), len(layers)), categories=pd.Index(list(names))
             )
             for column, names in self._names.items()
         }
         columns["task"] = pd.Categorical.from_codes(
             np.zeros(values.size, np.int8), categories=pd.Index([task])
         )
-        columns["layer"] = np.tile(np.arange(1, layers + 1, dtype=np.int16), len(values))
+        columns["layer"] = np.tile(np.array(layers, dtype=np.int16), len(values))
         columns["value"] = values.ravel()
         return pd.DataFrame(columns)[list(COLUMNS)]

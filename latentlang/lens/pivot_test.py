@@ -109,7 +109,7 @@ class PivotTest(Displayed):
 
     def describe(self) -> str:
         """Which language leads, where and by how much, or why none does: all of it in plain words."""
-        return verdict(self.table, level=self.level, n_layers=self.scores["layer"].nunique())
+        return verdict(self.table, level=self.level, layers=sorted({int(n) for n in self.scores["layer"]}))
 
     def glance(self) -> pd.DataFrame:
         """Who leads, where and by how much, per target language; `p_right`: right against wrong words of it."""
@@ -425,7 +425,7 @@ def pivot_row(
         layers = candidates[(candidates["answer_language"] == peak["answer_language"]) & candidates["leads"]][
             "layer"
         ].tolist()
-        first, last = _stretch(layers, int(peak["layer"]))
+        first, last = _stretch(layers, int(peak["layer"]), read=sorted(set(scores["layer"].tolist())))
         row |= {"is_pivot": True, "first": first, "last": last}
     return row
 
@@ -444,11 +444,11 @@ def _reason(contrasts: Contrasts, peak: pd.Series, candidates: int, *, level: fl
     return next((reason for reason, lacking in lacks.items() if lacking), "leads")
 
 
-def _stretch(layers: Sequence[int], peak: int) -> tuple[int, int]:
-    """First and last of the layers in a row that hold the peak."""
-    first = last = peak
-    while first - 1 in layers:
+def _stretch(layers: Sequence[int], peak: int, *, read: Sequence[int]) -> tuple[int, int]:
+    """First and last of the layers in a row, of those that were read, that hold the peak."""
+    first = last = read.index(peak)
+    while first > 0 and read[first - 1] in layers:
         first -= 1
-    while last + 1 in layers:
+    while last + 1 < len(read) and read[last + 1] in layers:
         last += 1
-    return first, last
+    return read[first], read[last]

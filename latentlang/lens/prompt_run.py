@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from torch import Tensor
+
+from latentlang.errors import InputError
 from latentlang.models import ActivationBatch, HookedLM
+from latentlang.models.batch import check_layers
 from latentlang.tasks import Prompt
 
 
 class LensPass(Protocol):
     """What takes in the readings of prompts, language by language: the pair lens, and all languages at once."""
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers it wants, in order."""
 
     def begin(self, prompts: Sequence[Prompt]) -> None:
         """Get ready for the prompts of one language."""
@@ -20,6 +28,38 @@ class LensPass(Protocol):
 
     def end(self) -> None:
         """The language is done."""
+
+
+def lens_layers(layers: str | Sequence[int], *, depth: int) -> tuple[int, ...]:
+    """The layers that a lens reads, in order: those asked for and the last, which is the model's own output.
+
+    Args:
+        layers: ``"all"`` (1 to `depth`) or layer numbers, negative ones from the end.
+        depth: number of the last layer.
+
+    Raises:
+        InputError: layer 0 is asked for.
+        ModelError: no layer, or one that does not exist.
+    """
+    if isinstance(layers, str) and layers == "all":
+        return tuple(range(1, depth + 1))
+    numbers = check_layers(layers, depth=depth, sites=("resid",))
+    if 0 in numbers:
+        raise InputError(f"layer 0 is the embeddings, which no block has worked on; give layers 1 to {depth}")
+    return tuple(sorted({*numbers, depth}))
+
+
+def layer_settings(layers: Sequence[int], *, depth: int) -> dict[str, Any]:
+    """What a result's provenance says of its layers: how many there are, and, where only some were read, which."""
+    every = len(layers) == depth
+    return {"n_layers": depth, **({} if every else {"layers": list(layers)})}
+
+
+def layers_of(reading: ActivationBatch, layers: Sequence[int]) -> Tensor:
+    """The residual streams ``[prompt, layer, d_model]`` of some of the layers that were read."""
+    if tuple(layers) == reading.layers:
+        return reading.resid
+    return reading.resid[:, [reading.layers.index(layer) for layer in layers]]
 
 
 def run_passes(
@@ -40,10 +80,11 @@ def run_passes(
         progress: called with (prompts done, prompts in all).
     """
     total, done = sum(map(len, prompts.values())), 0
+    layers = sorted({layer for one in passes for layer in one.layers})
     for of_language in prompts.values():
         for one in passes:
             one.begin(of_language)
-        for reading in model.iter_activations(of_language, share_prefix=share_prefix):
+        for reading in model.iter_activations(of_language, layers=layers, share_prefix=share_prefix):
             for one in passes:
                 one.take(reading)
             done += len(reading.index)

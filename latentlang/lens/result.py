@@ -69,11 +69,11 @@ class LensResult(Result):
 
     Attributes:
         table: columns ``task, language, item, label, layer, curve, value``. `language` is the one the answer was asked
-            for in; `layer` runs from 1 to L, the last being the model's own next-token distribution. Curves:
-            ``target`` and ``pivot``, the probability in [0, 1] of the item's answer in the target language and in
-            the pivot language; ``source``, that of the prompt's own word, where the prompt gives a word of a third
-            language: a layer may copy it; ``target_null``, ``pivot_null`` and ``source_null``, the mean probability of
-            the wrong answers in the same language;
+            for in; `layer` runs from 1 to L, or over those asked for and L, the last being the model's own next-token
+            distribution. Curves: ``target`` and ``pivot``, the probability in [0, 1] of the item's answer in the target
+            language and in the pivot language; ``source``, that of the prompt's own word, where the prompt gives a word
+            of a third language: a layer may copy it; ``target_null``, ``pivot_null`` and ``source_null``, the mean
+            probability of the wrong answers in the same language;
             ``target_any`` and ``pivot_any``, the sum over all labels (closed tasks only); ``target_shared`` and
             ``pivot_shared`` and ``source_shared``, the mass of tokens that do not count because another of these
             languages' answers begins with them too (policy ``shared`` only);

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from latentlang.answers import reason_text
+from latentlang.arguments import ranges
 from latentlang.language_names import language
 from latentlang.language_names import language as find_language
 from latentlang.lens.answer_curves import CurveNotes, PromptCode, Unread
@@ -17,7 +18,7 @@ from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, SOURCE, TARGET
 from latentlang.lens.lens_settings import ExplorerSettings, LensSettings
 from latentlang.provenance import Provenance
 from latentlang.stats.intervals import FEWEST_CANDIDATES
-from latentlang.text import counted, lens_name, percent
+from latentlang.text import capital, counted, lens_name, percent
 
 _MORE = "read more items, fewer languages, or try policy against-target"
 
@@ -111,8 +112,8 @@ def _p(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else f"{value:.1g}"
 
 
-def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
-    """The last row in words, and how many of the target languages agree."""
+def verdict(table: pd.DataFrame, *, level: float, layers: Sequence[int]) -> str:
+    """The last row in words, and how many of the target languages agree; `layers`: those that were read, in order."""
     row = table.iloc[-1]
     few = row["candidates"] < FEWEST_CANDIDATES
     what = f"pivot {_named(row['leader'])}" if row["is_pivot"] else "no verdict" if few else "no pivot"
@@ -122,7 +123,7 @@ def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
         if len(targets) > 1
         else f"target language {_named(row['language'])}"
     )
-    text = f"{what}: {row['why']} ({over}, {counted(row['candidates'], 'candidate')}, {counted(n_layers, 'layer')}, "
+    text = f"{what}: {row['why']} ({over}, {counted(row['candidates'], 'candidate')}, {_layers(layers)}, "
     text += f"intervals {percent(level)})"
     if len(targets) == 1:
         return text
@@ -134,6 +135,12 @@ def verdict(table: pd.DataFrame, *, level: float, n_layers: int) -> str:
     return f"{text}. Taken one by one: {counts}{f', none for {none}' if none else ''}."
 
 
+def _layers(layers: Sequence[int]) -> str:
+    """How many layers were read, or which, where some were left out."""
+    every = list(layers) == list(range(1, len(layers) + 1))
+    return counted(len(layers), "layer") if every else f"layers {ranges(layers)} alone"
+
+
 # A lead below this is called small, whatever its interval (the bar that the embedded control is held to).
 SMALL_LEAD = 0.05
 
@@ -143,7 +150,7 @@ _FEWEST_ITEMS = 5
 
 
 def pivot_sentences(gap: pd.DataFrame, made: Provenance, *, copied: pd.DataFrame) -> dict[str, str]:
-    """What each language's curves say of the pivot, and through which lens where it is not the logit lens.
+    """What each language's curves say of the pivot; through which lens and at which layers, where it is not the usual.
 
     Args:
         gap: as of `LensResult.gap`.
@@ -152,7 +159,10 @@ def pivot_sentences(gap: pd.DataFrame, made: Provenance, *, copied: pd.DataFrame
     """
     settings = LensSettings.of(made)
     lens = settings.lens
-    through = "" if lens == "logit" else f"Through the {lens_name(lens)}: "
+    ways = [] if lens == "logit" else [f"through the {lens_name(lens)}"]
+    if settings.layers:
+        ways.append(f"at layers {ranges(settings.layers)} alone")
+    through = f"{capital(', '.join(ways))}: " if ways else ""
     last = settings.n_layers or int(gap["layer"].max())
     return {
         code: through
