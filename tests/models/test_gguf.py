@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -267,23 +266,6 @@ def test_a_file_of_which_something_would_be_left_out_is_refused(tmp_path: Path) 
 # The tokenizer
 
 
-def best_pieces(text: str, vocabulary: dict[str, Any], *, before: str = "▁") -> list[str]:
-    """SentencePiece's byte-pair rule, slow and plain: always merge the two neighbours of the best score."""
-    score = dict(zip(vocabulary["tokens"], vocabulary["scores"], strict=True))
-    parts = list(before + text.replace(" ", "▁"))
-    while True:
-        merges = [(score[a + b], -place) for place, (a, b) in enumerate(pairwise(parts)) if a + b in score]
-        if not merges:
-            break
-        place = -max(merges)[1]
-        parts[place : place + 2] = ["".join(parts[place : place + 2])]
-    return [
-        piece
-        for part in parts
-        for piece in ([part] if part in score else [f"<0x{byte:02X}>" for byte in part.encode()])
-    ]
-
-
 @pytest.mark.parametrize("before", [True, False, None])
 def test_sentencepiece_files_are_cut_by_their_scores(before: bool | None, tmp_path: Path) -> None:
     path, vocabulary = tmp_path / "tiny.gguf", gguf_files.pieces()
@@ -292,7 +274,7 @@ def test_sentencepiece_files_are_cut_by_their_scores(before: bool | None, tmp_pa
     tokenizer = load_tokenizer(path)
     for text in ["the cat sat", "theater on  sat", "über नम", "hehehat", " the cat", "  a", "on\nthe cat "]:
         ids = tokenizer.encode(text, add_special_tokens=False)
-        wanted = best_pieces(text, vocabulary, before="" if before is False else "▁")
+        wanted = gguf_files.best_pieces(text, vocabulary, before="" if before is False else "▁")
         assert tokenizer.convert_ids_to_tokens(ids) == wanted, text
         assert tokenizer.decode(ids) == text
 
@@ -732,90 +714,3 @@ def test_what_can_be_run_now_is_told(
     shutil.copy(source, folder)
     found = availability(resolve("qwen1.5-7b"))
     assert (found.source, found.bytes) == ("hub cache", source.stat().st_size)
-
-
-# The real file, where its package is installed
-
-GEMMA = data_package.DATA_PACKAGES["google/gemma-3-270m"]
-# Two of each of ten languages, in six scripts.
-SENTENCES = (
-    "The capital of France is", "In the morning she drinks a cup of", "Die Hauptstadt von Deutschland ist",
-    "Er kaufte im Laden Brot und", "La capitale de l'Italie est", "Elle ouvrit la porte et",
-    "La capital de España es", "El perro corre por el", "Столица России —", "Зимой на улице очень",
-    "中国的首都是", "他每天早上喝一杯", "日本の首都は", "彼は毎朝コーヒーを", "भारत की राजधानी", "सूरज पूर्व में",
-    "عاصمة مصر هي", "ذهب الولد إلى", "Stolicą Polski jest", "Rano piję",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def gemma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The model as its package gives it, dequantised into a folder of the tests, which goes with them."""
-    if not GEMMA.installed:
-        pytest.skip("the data package of Gemma 3 270M is not installed (the extra `gemma`)")
-    folder = tmp_path_factory.mktemp("gemma")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LATENTLANG_CACHE", str(folder))
-        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
-        yield load("gemma3-270m")
-    shutil.rmtree(folder)
-
-
-@pytest.mark.slow
-def test_gemma_is_read_as_its_file_says(gemma: Any) -> None:
-    assert (gemma.name, gemma.quantization, gemma.revision) == ("gemma3-270m", "Q4_K_M", GEMMA.sha256[:12])
-    tokenizer = gemma.tokenizer
-    with data_package.assembled(GEMMA) as path:
-        header = read_header(path, arrays=("tokenizer.ggml.tokens", "tokenizer.ggml.scores"))
-        by_name = {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
-
-        def dequantised(name: str) -> torch.Tensor:
-            tensor = by_name[name]
-            return torch.from_numpy(gguf.quants.dequantize(tensor.data, tensor.tensor_type).copy())
-
-        weights = gemma.lm.state_dict()
-        for ours, theirs, shift in (
-            ("embed_tokens.weight", "token_embd.weight", 0), ("norm.weight", "output_norm.weight", 1),
-            ("layers.17.mlp.down_proj.weight", "blk.17.ffn_down.weight", 0),
-            ("layers.5.self_attn.q_norm.weight", "blk.5.attn_q_norm.weight", 1),
-        ):  # fmt: skip
-            assert torch.equal(weights[f"model.{ours}"], dequantised(theirs) - shift), ours
-    values = header.metadata
-    vocabulary = {"tokens": values["tokenizer.ggml.tokens"], "scores": values["tokenizer.ggml.scores"]}
-    assert len(tokenizer) == len(vocabulary["tokens"]) == gemma.vocab_size == 262_144
-    special = (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id)
-    assert special == (0, 1, 2, 3)
-    for text in SENTENCES:
-        ids = gemma.encode([text])[0]
-        assert ids[0] == 2
-        assert tokenizer.convert_ids_to_tokens(ids[1:]) == best_pieces(text, vocabulary, before="")
-        assert tokenizer.decode(ids[1:]) == text
-    days = {"Monday, Tuesday, Wednesday, Thursday,": " Friday", "Lundi, mardi, mercredi, jeudi,": " vendredi"}
-    for text, next_day in days.items():
-        assert tokenizer.decode(gemma.activations([text]).logits[0].argmax()) == next_day
-    attention = gemma.lm.config.layer_types
-    assert [place for place, kind in enumerate(attention) if kind == "full_attention"] == [5, 11, 17]
-
-
-@pytest.mark.slow
-def test_probabilities_are_those_of_llama_cpp(gemma: Any) -> None:
-    """Against an engine that shares no code with ours, on the file itself.
-
-    llama.cpp multiplies packed weights with activations that it rounds to eight bits, 32 or 256 at a time: each product
-    is off by about 2^-8 of the largest in its row, at random, over 18 layers. Probabilities then agree to a few percent
-    of themselves, and total variation stays well below 0.1; a wrong rotary base, norm or tokenizer gives 0.5 and more.
-    """
-    if find_spec("llama_cpp") is None:
-        pytest.skip("llama-cpp-python is not installed: nothing to compare with")
-    from llama_cpp import Llama
-
-    with data_package.assembled(GEMMA) as path:
-        engine = Llama(model_path=str(path), n_ctx=128, logits_all=True, n_threads=1, verbose=False)
-        for text in SENTENCES:
-            ids = gemma.encode([text])[0]
-            assert engine.tokenize(text.encode(), add_bos=True, special=False) == ids
-            engine.reset()
-            engine.eval(ids)
-            theirs = torch.tensor(np.array(engine.scores[len(ids) - 1])).double().softmax(-1)
-            ours = gemma.activations([text]).logits[0].double().softmax(-1)
-            assert float((ours - theirs).abs().sum() / 2) < 0.1, text
-        engine.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +226,20 @@ def write(
     writer.write_tensors_to_file()
     writer.close()
     return model
+
+
+def best_pieces(text: str, vocabulary: dict[str, Any], *, before: str = "▁") -> list[str]:
+    """SentencePiece's byte-pair rule, slow and plain: always merge the two neighbours of the best score."""
+    score = dict(zip(vocabulary["tokens"], vocabulary["scores"], strict=True))
+    parts = list(before + text.replace(" ", "▁"))
+    while True:
+        merges = [(score[a + b], -place) for place, (a, b) in enumerate(pairwise(parts)) if a + b in score]
+        if not merges:
+            break
+        place = -max(merges)[1]
+        parts[place : place + 2] = ["".join(parts[place : place + 2])]
+    return [
+        piece
+        for part in parts
+        for piece in ([part] if part in score else [f"<0x{byte:02X}>" for byte in part.encode()])
+    ]

@@ -9,6 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 _TESTS = Path(__file__).parents[1]
 _BROWSERS = "browsers"
+_REAL = "real"
 #: Rooms whose tests start processes and train models: each test for itself, or one file would be waited for at the end.
 _SLOW_ROOMS = frozenset({"cli", "comparison", "experiments", "notebooks", "reproduction", "training"})
 
@@ -19,6 +20,8 @@ def unit(file: str) -> str | None:
     path = _TESTS.parent / file
     if "mark.browser" in path.read_text(encoding="utf-8"):
         return _BROWSERS  # several at a time would starve each other
+    if path.relative_to(_TESTS).parts[0] == _REAL:
+        return _REAL  # one process loads the real model, which takes gigabytes
     return None if path.relative_to(_TESTS).parts[0] in _SLOW_ROOMS else file
 
 
