@@ -176,6 +176,7 @@ class PairLensPass:
             layers_of(reading, self.layers),
             self._sets,
             top=0,
+            logits=reading.logits,
             lens=self.lens,
             layers=self.layers,
         )

@@ -252,6 +252,7 @@ class MultilingualLensPass:
             self.model,
             layers_of(reading, self.layers),
             self._sets,
+            logits=reading.logits,
             lens=self.lens,
             layers=self.layers,
         )

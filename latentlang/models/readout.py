@@ -104,6 +104,7 @@ def read_out(
     ranks: bool = False,
     divergence: bool = False,
     final: Tensor | None = None,
+    logits: Tensor | None = None,
     lens: Translator | None = None,
     layers: Sequence[int] | None = None,
 ) -> Readout:
@@ -122,51 +123,93 @@ def read_out(
         divergence: also measure each layer's distance to the final layer.
         final: ``[batch, d_model]`` residual stream after the last block, for `divergence`; by default the last of
             `resid`'s layers.
+        logits: float32 ``[batch, vocab]``, the model's own, where they are at hand and the last of `resid`'s layers is
+            the model's last: that layer is not unembedded once more. Not with ranks or divergences.
         lens: what translates all layers but the model's last before they are read; None for the logit lens.
         layers: the layer numbers of `resid`, which a lens must know.
 
     Raises:
         InputError: ranks without targets, a target that is no token id, or a lens that is not given the layers or does
-            not keep the shape.
+            not keep the shape, or logits with ranks or divergences.
         ModelError: the logits of a layer are NaN or infinite.
     """
     if ranks and targets is None:
         raise InputError("ranks are those of target tokens; give targets=[batch, target]")
+    if logits is not None and (ranks or divergence):
+        raise InputError("ranks and divergences are worked out from the streams; leave out logits")
     if lens is not None:
         resid = _translated(lens, resid, layers, depth=model.n_layers)
+    if logits is not None:
+        own = _first_pass(model, _Given(logits), sets, targets, top, layers=1)[0]
+        if resid.shape[1] == 1:
+            return own
+        normed = model.norm(rearrange(resid[:, :-1], "batch layer d -> (batch layer) d"))
+        inner = _first_pass(model, _Chunks(model, normed), sets, targets, top, layers=resid.shape[1] - 1)[0]
+        return _side_by_side(inner, own)
     if divergence and final is not None:
         resid = torch.cat([resid, final[:, None].to(resid)], dim=1)
     batch, count, _ = resid.shape
     normed = model.norm(rearrange(resid, "batch layer d -> (batch layer) d"))
-    row_targets = None if targets is None else _per_row(targets, count, model.vocab_size).to(normed.device)
     chunks = _Chunks(model, normed)
-    one = _First(chunks, sets, row_targets, top)
-    if not bool(one.log_total.isfinite().all()):
-        kind = str(model.dtype).removeprefix("torch.")
-        raise ModelError(
-            f"the logits that {type(model.lm).__name__} gives its residual stream are NaN or infinite in {kind}; load "
-            "it with dtype='bf16' or 'fp32'"
-        )
+    readout, one = _first_pass(model, chunks, sets, targets, top, layers=count)
+    if not (ranks or divergence):
+        return readout
     kept = count - int(divergence and final is not None)
 
     def shaped(values: Tensor) -> Tensor:
         return rearrange(values, "(batch layer) ... -> batch layer ...", batch=batch, layer=count)[:, :kept]
 
-    readout = Readout(
-        log_probs=shaped(_sum_sets(one.inside - one.log_total[:, None], sets.members.to(normed.device))),
-        entropy=shaped(((one.log_total - one.mean_logit) / _NATS_PER_BIT).clamp_min(0)),
-        top_ids=shaped(one.best_ids),
-        top_log_probs=shaped(one.best - one.log_total[:, None]),
-        target_log_probs=None if row_targets is None else shaped(one.target_logits - one.log_total[:, None]),
-    )
-    if not (ranks or divergence):
-        return readout
+    if kept < count:
+        fields = ((name, value) for name, value in vars(readout).items() if value is not None)
+        readout = replace(readout, **{name: value[:, :kept] for name, value in fields})
     two = _Second(chunks, one, count, ranks=ranks, divergence=divergence)
     return replace(
         readout,
         ranks=None if two.ranks is None else shaped(two.ranks),
         kl=None if two.kl is None else shaped((two.kl / _NATS_PER_BIT).clamp_min(0)),
         js=None if two.js is None else shaped((two.js / _NATS_PER_BIT).clamp(0, 1)),
+    )
+
+
+def _first_pass(
+    model: HookedLM,
+    chunks: _Chunks | _Given,
+    sets: TokenSets,
+    targets: Tensor | None,
+    top: int,
+    *,
+    layers: int,
+) -> tuple[Readout, _First]:
+    """What one pass over the vocabulary tells of rows ``(batch layer)``, and what a second one needs."""
+    wanted = None if targets is None else _per_row(targets, layers, model.vocab_size).to(chunks.device)
+    one = _First(chunks, sets, wanted, top)
+    if not bool(one.log_total.isfinite().all()):
+        kind = str(model.dtype).removeprefix("torch.")
+        raise ModelError(
+            f"the logits that {type(model.lm).__name__} gives its residual stream are NaN or infinite in {kind}; load "
+            "it with dtype='bf16' or 'fp32'"
+        )
+
+    def shaped(values: Tensor) -> Tensor:
+        return rearrange(values, "(batch layer) ... -> batch layer ...", layer=layers)
+
+    return Readout(
+        log_probs=shaped(_sum_sets(one.inside - one.log_total[:, None], sets.members.to(chunks.device))),
+        entropy=shaped(((one.log_total - one.mean_logit) / _NATS_PER_BIT).clamp_min(0)),
+        top_ids=shaped(one.best_ids),
+        top_log_probs=shaped(one.best - one.log_total[:, None]),
+        target_log_probs=None if wanted is None else shaped(one.target_logits - one.log_total[:, None]),
+    ), one
+
+
+def _side_by_side(inner: Readout, own: Readout) -> Readout:
+    """The readings of some layers and of one more after them."""
+    return Readout(
+        **{
+            name: torch.cat([value, getattr(own, name).to(value.device)], dim=1)
+            for name, value in vars(inner).items()
+            if value is not None
+        }
     )
 
 
@@ -213,9 +256,9 @@ class _Chunks:
     def __init__(self, model: HookedLM, normed: Tensor) -> None:
         self.model = model
         self.normed = normed
+        self.rows, self.device = len(normed), normed.device
         self.vocabulary = model.vocab_size
-        elements = CHUNK_ELEMENTS if normed.device.type != "cpu" else min(CHUNK_ELEMENTS, CPU_CHUNK_ELEMENTS)
-        self.step = max(256, elements // max(1, len(normed)))
+        self.step = _step(self.rows, self.device)
         self._only: Tensor | None = None
 
     def __iter__(self) -> Iterator[tuple[int, int, Tensor]]:
@@ -231,6 +274,28 @@ class _Chunks:
             yield start, stop, logits
 
 
+class _Given:
+    """Logits that are there already, in the same slices."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+        self.rows, self.device = len(logits), logits.device
+        self.vocabulary = logits.shape[-1]
+
+    def __iter__(self) -> Iterator[tuple[int, int, Tensor]]:
+        """First token, one past the last, and float32 ``[row, token]`` logits."""
+        step = _step(self.rows, self.device)
+        for start in range(0, self.vocabulary, step):
+            stop = min(start + step, self.vocabulary)
+            yield start, stop, self.logits[:, start:stop].float()
+
+
+def _step(rows: int, device: torch.device) -> int:
+    """Tokens of one chunk of so many rows."""
+    elements = CHUNK_ELEMENTS if device.type != "cpu" else min(CHUNK_ELEMENTS, CPU_CHUNK_ELEMENTS)
+    return max(256, elements // max(1, rows))
+
+
 class _First:
     """First pass: normalisers, expected logits, the logits of sets and targets, the likeliest tokens.
 
@@ -242,9 +307,8 @@ class _First:
         best, best_ids: ``[row, top]`` largest logits and their tokens.
     """
 
-    def __init__(self, chunks: _Chunks, sets: TokenSets, targets: Tensor | None, top: int) -> None:
-        normed = chunks.normed
-        rows, device = len(normed), normed.device
+    def __init__(self, chunks: _Chunks | _Given, sets: TokenSets, targets: Tensor | None, top: int) -> None:
+        rows, device = chunks.rows, chunks.device
         ids = sets.ids.to(device)
         self.inside = torch.full((rows, len(ids) + 1), -torch.inf, device=device)
         targets = torch.empty((rows, 0), dtype=torch.long, device=device) if targets is None else targets
@@ -292,10 +356,10 @@ class _Second:
     """
 
     def __init__(self, chunks: _Chunks, one: _First, layers: int, *, ranks: bool, divergence: bool) -> None:
-        device = chunks.normed.device
+        rows, device = chunks.rows, chunks.device
         self.ranks = torch.zeros(one.target_logits.shape, dtype=torch.long, device=device) if ranks else None
-        self.kl = torch.zeros(len(chunks.normed), device=device) if divergence else None
-        self.js = torch.zeros(len(chunks.normed), device=device) if divergence else None
+        self.kl = torch.zeros(rows, device=device) if divergence else None
+        self.js = torch.zeros(rows, device=device) if divergence else None
         for _start, _stop, logits in chunks:
             if self.ranks is not None:
                 # one target at a time: [row, chunk], never [row, target, chunk]
