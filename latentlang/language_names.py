@@ -101,6 +101,8 @@ def _aliases() -> dict[str, str]:
             by_alias.setdefault(alias.casefold(), entry.code)
     # CLDR's English names moved on; the literature's did not.
     by_alias.update({"bengali": "bn", "bokmål": "no", "nb": "no", "mandarin": "zh", "cmn": "zh", "arb": "ar"})
+    # As the declaration of human rights is tagged: Malay without its standard.
+    by_alias["zlm"] = "ms"
     by_alias.update(_COUNTRIES)
     return by_alias
 

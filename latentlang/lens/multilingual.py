@@ -36,7 +36,7 @@ from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.storage.tables import Columns
 from latentlang.tasks import Prompt, Task, as_task
-from latentlang.tasks.base import settings_for, with_data_notes
+from latentlang.tasks.base import check_answers, settings_for, with_data_notes
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -213,6 +213,7 @@ class MultilingualLensPass:
     ) -> None:
         check_loaded(model)
         self.model, self.task = model, as_task(task)
+        check_answers(self.task)
         check_count("seed", seed, least=0)
         if policy not in CANDIDATE_POLICIES:
             raise unknown("policy", policy, CANDIDATE_POLICIES)

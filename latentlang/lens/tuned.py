@@ -33,6 +33,7 @@ from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant, foreign
 from latentlang.storage.tensors import read_tensors
+from latentlang.tasks import Prompt
 
 FORMAT = "latentlang tuned lens 1"
 _FILE = "tuned_lens.safetensors"
@@ -203,7 +204,7 @@ def unembedding_hash(model: HookedLM) -> str:
 
 def train_tuned_lens(
     model: HookedLM,
-    texts: Sequence[str],
+    texts: Sequence[str | Prompt],
     *,
     steps: int = defaults.TUNING_STEPS,
     positions: int = defaults.TUNING_POSITIONS,
@@ -216,7 +217,8 @@ def train_tuned_lens(
 
     Args:
         model: it is not changed.
-        texts: what it is trained on, in the languages of interest; gone through again as long as needed.
+        texts: what it is trained on, in the languages of interest, such as the prompts of the continuation task; gone
+            through again as long as needed.
         steps: optimiser steps.
         positions: tokens per step, from all positions of the texts.
         learning_rate: of Adam at the start, scaled by the layer's own size; falls linearly to 0.
@@ -306,7 +308,7 @@ def as_lens(lens: Lens | str | os.PathLike[str] | None, model: HookedLM) -> Lens
 
 
 def divergence(
-    model: HookedLM, texts: Sequence[str], *, lens: Lens | str | os.PathLike[str] | None = None
+    model: HookedLM, texts: Sequence[str | Prompt], *, lens: Lens | str | os.PathLike[str] | None = None
 ) -> Tensor:
     """Mean KL of each layer's reading from the model's output over all positions, bits, ``[layer]`` for 0..L.
 
@@ -333,14 +335,14 @@ def divergence(
     return total / max(count, 1) / _NATS_PER_BIT
 
 
-def _rows(model: HookedLM, texts: Sequence[str]) -> Iterator[Tensor]:
+def _rows(model: HookedLM, texts: Sequence[str | Prompt]) -> Iterator[Tensor]:
     """States of every token of every text, ``[row, layer, d_model]`` for layers 0..L, batch by batch."""
     for read in model.iter_activations(texts, positions="all", logits=False):
         assert read.positions is not None
         yield read.resid.transpose(1, 2)[read.positions >= 0].float()
 
 
-def _states(model: HookedLM, texts: Sequence[str], positions: int, seed: int) -> Iterator[Tensor]:
+def _states(model: HookedLM, texts: Sequence[str | Prompt], positions: int, seed: int) -> Iterator[Tensor]:
     """Batches of exactly `positions` states, without end, from texts in a new order each time round."""
     generator = torch.Generator().manual_seed(seed)
     waiting: list[Tensor] = []

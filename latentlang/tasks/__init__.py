@@ -13,6 +13,8 @@ from __future__ import annotations
 from latentlang.tasks.base import Prompt, Task
 from latentlang.tasks.choice import ChoiceTask
 from latentlang.tasks.cloze import ClozeTask, FileWordTask
+from latentlang.tasks.continuation import ContinuationTask
+from latentlang.tasks.parallel_text import ParallelText, Translation
 from latentlang.tasks.reading_comprehension import ReadingTask
 from latentlang.tasks.registry import TASKS, TaskRecord, as_task, closed_tasks, register, task, task_record
 from latentlang.tasks.reviews import SentimentTask
@@ -25,12 +27,15 @@ __all__ = [
     "ChoiceTask",
     "ClozeTask",
     "Concept",
+    "ContinuationTask",
     "FileWordTask",
+    "ParallelText",
     "Prompt",
     "ReadingTask",
     "SentimentTask",
     "Task",
     "TaskRecord",
+    "Translation",
     "WordTask",
     "as_task",
     "closed_tasks",

@@ -54,12 +54,14 @@ class Task(ABC):
         closed: whether the labels are a small closed set (sentiment) or open (a word's translation).
         default_shots: few-shot examples per prompt unless asked otherwise.
         settings: the task's own options, for provenance.
+        has_answers: whether a prompt has an answer; without one only states can be read, and how text is predicted.
     """
 
     name: str
     closed: bool
     default_shots: int
     settings: Mapping[str, object]
+    has_answers: bool = True
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {len(self.languages)} languages)"
@@ -162,12 +164,26 @@ def check_language(task: Task, language: str) -> None:
         )
 
 
+def check_answers(task: Task) -> None:
+    """Refuse a task without answers, where answers are what is looked for.
+
+    Raises:
+        InputError: naming it, and what can be done with it.
+    """
+    if not task.has_answers:
+        raise InputError(
+            f"the {task.name} task has no answers that could be looked for; harvest its states (`latentlang harvest`) "
+            "or measure how well its text is predicted (`latentlang bits`)"
+        )
+
+
 def check_pivot(task: Task, language: str) -> None:
     """Refuse a pivot language in which the task has no answers.
 
     Raises:
         InputError: naming both.
     """
+    check_answers(task)
     if not task.answers(language):
         raise InputError(f"the {task.name} task has no answers in the pivot language {language!r}")
 

@@ -10,6 +10,7 @@ from latentlang.errors import InputError
 from latentlang.tasks.base import Task
 from latentlang.tasks.choice import ChoiceTask
 from latentlang.tasks.cloze import ClozeTask, FileWordTask
+from latentlang.tasks.continuation import ContinuationTask
 from latentlang.tasks.files import PathLike, Paths
 from latentlang.tasks.hub import PAWS_X, XNLI
 from latentlang.tasks.labels import NLI, PARAPHRASE, SENTIMENT, Protocol, check_protocol
@@ -111,4 +112,9 @@ register(
     about="which of four answers does a passage give, from Belebele (Bandarkar et al. 2024)",
     closed=True,
     hub_datasets=[BELEBELE],
+)
+register(
+    "continuation",
+    ContinuationTask,
+    about="no question: paragraphs of your own parallel text, or of the declaration of human rights, as they are",
 )
