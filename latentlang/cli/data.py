@@ -35,8 +35,8 @@ def _group_of_commands(context: typer.Context) -> None:
 def list_sets(as_json: AsJson = False) -> None:
     """List the data sets that can be downloaded, and those that are read from the Hugging Face hub.
 
-    A file is verified by its SHA-256 where that is known; else it is pinned by the commit in its address, and its hash
-    is recorded when it is first downloaded and checked ever after.
+    A file is verified by its SHA-256 where that is known; else it is pinned by the commit in its address, where there
+    is one, and its hash is recorded when it is first downloaded and checked ever after.
     """
     from latentlang.downloads import published_sets
     from latentlang.tasks import TASKS
@@ -56,11 +56,11 @@ def list_sets(as_json: AsJson = False) -> None:
         return print_json([*rows, *hub])
     for source in published_sets():
         typer.echo(
-            f"{source.name}: {source.about}; github.com/{source.repository} at {source.commit}. Licence: "
+            f"{source.name}: {source.about}; {source.origin}. Licence: "
             f"{source.licence}.\nlatentlang data get {source.name}\n"
         )
         print_table(
-            ("--only", "files", "known size", "verified by SHA-256", "by commit, then as recorded"),
+            ("--only", "files", "known size", "verified by SHA-256", "by address, then as recorded"),
             [
                 (
                     r["group"],
@@ -73,7 +73,8 @@ def list_sets(as_json: AsJson = False) -> None:
                 if r["name"] == source.name
             ],
         )
-    typer.echo(f"\nRead from the Hugging Face hub when asked for ({install_command('data')}):")
+        typer.echo()
+    typer.echo(f"Read from the Hugging Face hub when asked for ({install_command('data')}):")
     print_table(
         ("--data", "--task", "on the hub", "languages"),
         [(r["name"], r["task"], r["hub_id"], _few(r["languages"])) for r in hub],
@@ -97,7 +98,7 @@ def get(
     ] = None,
     mirror: Annotated[
         str | None,
-        typer.Option(help="Address that serves GitHub's raw files, where that is not within reach."),
+        typer.Option(help="Address that serves the same files, where the set's server is not within reach."),
     ] = None,
 ) -> None:
     """Download a data set, or what of it is not here yet, and say how to use it.
@@ -138,7 +139,9 @@ def _row(source: PublishedSet, group: str) -> dict[str, Any]:
 
 def _lines(source: PublishedSet, got: Download) -> list[str]:
     """What was done, and what to do with it."""
+    from latentlang.downloads.fetch import default_folder
     from latentlang.tasks import closed_tasks
+    from latentlang.tasks.parallel_text import UDHR
 
     lines = [f"{len(got.fetched)} files downloaded, {len(got.kept)} were here and are whole: {got.folder}"]
     if got.recorded:
@@ -152,6 +155,10 @@ def _lines(source: PublishedSet, got: Download) -> list[str]:
         if task in folders:
             lines.append(f"latentlang evaluate --task {task} --lang paper20 --data {_quoted(got.folder)}")
             break
+    if source.name == UDHR:
+        data = UDHR if got.folder == default_folder(UDHR) else _quoted(got.folder)
+        lines.append(f"latentlang fertility --model MODEL --lang paper20 --text {data}")
+        lines.append(f"latentlang harvest --task continuation --lang paper20 --data {data} --out activations")
     if "question_translation" in folders:
         questions = got.folder / "question_translation"
         lines.append(f"latentlang train --recipe zh+es-en --data {_quoted(questions)} --out adapter")

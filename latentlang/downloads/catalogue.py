@@ -1,8 +1,8 @@
-"""What can be downloaded: sets of files, each pinned by a commit and, where its bytes are known, by a SHA-256.
+"""What can be downloaded: sets of files, pinned by a commit where there is one and by a SHA-256 where bytes are known.
 
-The files stand in ``NAME.csv`` beside this module: group, path in the repository, SHA-256, bytes. The last two are
-empty for a file that nobody here has seen: it is pinned by the commit in its address alone, its hash is recorded when
-it is first downloaded (``SHA256SUMS`` in the folder), and checked ever after.
+The files of a repository stand in ``NAME.csv`` beside this module: group, path in the repository, SHA-256, bytes. The
+last two are empty for a file that nobody here has seen: it is pinned by the commit in its address alone, its hash is
+recorded when it is first downloaded (``SHA256SUMS`` in the folder), and checked ever after.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from latentlang.errors import InputError, shown, unknown
 
 # Where GitHub serves a file of a commit.
 GITHUB = "https://raw.githubusercontent.com"
+UNICODE = "https://www.unicode.org"
 # The group of translated questions, and the folder of its files.
 QUESTIONS, _QUESTION_FOLDER = "questions", "question_translation"
 SCRIPTS = "scripts"
@@ -50,6 +51,11 @@ class PublishedFile:
     def is_script(self) -> bool:
         """Whether it is a program, of which only the text is ever read."""
         return self.path.endswith(".py")
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is a zip archive, which stays packed."""
+        return self.path.endswith(".zip")
 
     @property
     def name(self) -> str:
@@ -85,11 +91,12 @@ class PublishedSet:
     Attributes:
         name: short name, as at the command line.
         about: what it is, in a line.
-        repository: ``owner/name`` on GitHub.
-        commit: which state of it.
+        repository: ``owner/name`` on GitHub, or a folder of another server.
+        commit: which state of it; empty where files change in their place.
         licence: what may be done with it, in a line.
         files: its files.
         scripts: those that few-shot prefixes are read from.
+        server: where it is served.
     """
 
     name: str
@@ -99,6 +106,14 @@ class PublishedSet:
     licence: str
     files: tuple[PublishedFile, ...]
     scripts: tuple[BlockScript, ...] = ()
+    server: str = GITHUB
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words: ``github.com/owner/name at 1234567``."""
+        if self.server == GITHUB:
+            return f"github.com/{self.repository} at {self.commit}"
+        return f"{urlsplit(self.server).netloc.removeprefix('www.')}/{self.repository}"
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -106,14 +121,15 @@ class PublishedSet:
         return tuple(dict.fromkeys(file.group for file in self.files))
 
     def address(self, file: PublishedFile, *, mirror: str | None = None) -> str:
-        """Where a file is downloaded from; with a mirror, from there instead of GitHub.
+        """Where a file is downloaded from; with a mirror, from there instead of the set's server.
 
         Raises:
             InputError: the mirror is no web address.
         """
         if mirror is not None and not _is_address(mirror):
             raise InputError(f"the mirror must be a web address (https://...), not {shown(mirror)}")
-        return f"{(mirror or GITHUB).rstrip('/')}/{self.repository}/{self.commit}/{file.path}"
+        parts = ((mirror or self.server).rstrip("/"), self.repository, self.commit, file.path)
+        return "/".join(filter(None, parts))
 
     def chosen(self, only: str | Iterable[str] | None = None) -> tuple[PublishedFile, ...]:
         """The files of some groups; all by default.
@@ -153,7 +169,16 @@ def published_sets() -> tuple[PublishedSet, ...]:
             BlockScript("paws_eval_4shot_enout.py", "paraphrase", "en"),
         ),
     )
-    return (spontaneous,)
+    udhr = PublishedSet(
+        "udhr",
+        "the Universal Declaration of Human Rights in more than 500 languages, from the project UDHR in Unicode",
+        "udhr",
+        "",
+        "none is stated; © the Office of the UN High Commissioner for Human Rights: use it, do not pass it on",
+        (PublishedFile("translations", "assemblies/udhr_xml.zip", "", None),),
+        server=UNICODE,
+    )
+    return (spontaneous, udhr)
 
 
 def published_set(name: str) -> PublishedSet:

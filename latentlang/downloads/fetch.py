@@ -24,6 +24,7 @@ from latentlang.downloads.catalogue import (
     is_sha256,
     published_set,
 )
+from latentlang.downloads.declaration import DECLARATION_FILE, translations, write_translations
 from latentlang.downloads.scripts import script_blocks
 from latentlang.errors import InputError, shown
 from latentlang.installing import install_command
@@ -83,7 +84,7 @@ def download(
         name: the set (`published_sets`).
         folder: where to; by default a folder of its own in the user's cache.
         only: groups of files (``"nli"``, ``"sentiment,questions"``); all by default.
-        mirror: address that serves GitHub's raw files in its place, where that cannot be reached.
+        mirror: address that serves the same files (GitHub's raw ones, or unicode.org's) where those cannot be reached.
         progress: called with files done and files in all.
 
     Raises:
@@ -130,6 +131,7 @@ def _fetched(
     if progress is not None:
         progress(len(files), len(files))
     _write_blocks(source, root)
+    _write_declaration(source, root)
     kept = tuple(file.place for file in files if file.place not in fetched)
     return Download(root, tuple(fetched), kept, tuple(recorded))
 
@@ -142,13 +144,13 @@ def _leave_nothing_empty(root: Path, before: Collection[Path]) -> None:
 
 
 def default_folder(name: str) -> Path:
-    """Where a set goes unless a folder is named: one of its own, and of its commit, in the user's cache.
+    """Where a set goes unless a folder is named: one of its own, and of its commit if any, in the user's cache.
 
     Raises:
         InputError: no such set, or pooch is not installed.
     """
     source = published_set(name)
-    return Path(_pooch().os_cache("latentlang")) / f"{source.name}-{source.commit}"
+    return Path(_pooch().os_cache("latentlang")) / "-".join(filter(None, (source.name, source.commit)))
 
 
 class Sums:
@@ -161,7 +163,7 @@ class Sums:
             InputError: the file is of another set or commit, or cannot be read.
         """
         self._path = root / SUMS_FILE
-        self._head = f"# {source.repository} {source.commit}"
+        self._head = " ".join(filter(None, ("#", source.repository, source.commit)))
         self._recorded: dict[str, str] = {}
         if not self._path.exists():
             return
@@ -285,9 +287,12 @@ def _check_content(file: PublishedFile, path: Path, where: str, *, then: str) ->
     """Refuse what cannot be the file at all (a page that asks to log in, say) before its hash is recorded.
 
     Raises:
-        InputError: it is no list of items, or no script with few-shot prefixes.
+        InputError: it is no list of items, no script with few-shot prefixes, or no archive of translations.
     """
     try:
+        if file.is_archive:
+            translations(path)
+            return
         text = path.read_text(encoding="utf-8")
         if file.is_script:
             script_blocks(text, name=file.name)
@@ -309,6 +314,16 @@ def _write_blocks(source: PublishedSet, root: Path) -> None:
     path = root / BLOCKS_FILE
     if prefixes and not (path.is_file() and path.read_text(encoding="utf-8") == text):
         write_text(path, text)
+
+
+def _write_declaration(source: PublishedSet, root: Path) -> None:
+    """Write the translations of an archive as the file that parallel text is read from."""
+    for file in source.files:
+        if not file.is_archive or not (archive := root / file.place).is_file():
+            continue
+        text, path = write_translations(archive), root / DECLARATION_FILE
+        if not (path.is_file() and path.read_text(encoding="utf-8") == text):
+            write_text(path, text)
 
 
 class _OutOfReachError(Exception):

@@ -12,6 +12,7 @@ from latentlang.downloads import catalogue, download
 from latentlang.installing import install_command
 from latentlang.tasks import task
 from latentlang.training import read_pairs
+from tests.support.declaration_archive import PATH, official
 from tests.support.published_files import content, serving, small_set
 
 
@@ -31,7 +32,7 @@ def test_the_list_says_what_there_is_and_how_it_is_verified(run):
         assert row[1] == files and row[-2:] == [known, others]
     for words in (
         "verified by SHA-256",
-        "by commit, then as recorded",
+        "by address, then as recorded",
         "5605459",
         "hub:xnli",
         "facebook/xnli",
@@ -45,7 +46,20 @@ def test_the_list_as_json(run):
     assert sets["sentiment"]["files"] == 23 and sets["sentiment"]["sha256"] == 20
     read = {row["name"]: row["task"] for row in rows if row["name"].startswith("hub:")}
     assert read == {"hub:xnli": "nli", "hub:paws-x": "paraphrase", "hub:belebele": "reading"}
-    assert {row["name"] for row in rows} == {"spontaneous", *read}
+    assert {row["name"] for row in rows} == {"spontaneous", "udhr", *read}
+
+
+def test_the_declaration_is_got_and_the_commands_that_use_it_are_named(run, tmp_path):
+    with serving({f"/{PATH}": official()}) as server:
+        outcome = run("data", "get", "udhr", "--out", tmp_path / "udhr", "--mirror", server.address)
+    assert outcome.code == 0 and not outcome.err
+    first, recorded, licence, fertility, harvest = outcome.out.splitlines()
+    assert first == f"1 files downloaded, 0 were here and are whole: {tmp_path / 'udhr'}"
+    assert recorded.startswith("1 of them had no known SHA-256")
+    assert licence.startswith("licence of udhr: none is stated; ©")
+    assert fertility.startswith("latentlang fertility ")
+    asked = dict(zip(shlex.split(harvest), shlex.split(harvest)[1:], strict=False))
+    assert task(asked["--task"], data=asked["--data"]).languages == ("en", "ja")
 
 
 def test_data_alone_shows_its_commands(run):
