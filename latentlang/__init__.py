@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from latentlang.geometry import AlignmentResult, PCAResult, alignment, pca
     from latentlang.language_names import Language, language, languages
     from latentlang.lens import (
+        BitsResult,
         ExplorerResult,
         LensResult,
         MultilingualLensResult,
         TunedLens,
+        bits_per_byte,
         explore,
         logit_lens,
         multilingual_lens,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationStore",
     "AlignmentResult",
+    "BitsResult",
     "ComparisonResult",
     "EvaluationResult",
     "ExplorerResult",
@@ -60,6 +63,7 @@ __all__ = [
     "TunedLens",
     "__version__",
     "alignment",
+    "bits_per_byte",
     "compare",
     "evaluate",
     "explore",
@@ -87,10 +91,12 @@ _HOMES = {
     "latentlang.geometry": ("AlignmentResult", "PCAResult", "alignment", "pca"),
     "latentlang.language_names": ("Language", "language", "languages"),
     "latentlang.lens": (
+        "BitsResult",
         "ExplorerResult",
         "MultilingualLensResult",
         "LensResult",
         "TunedLens",
+        "bits_per_byte",
         "explore",
         "multilingual_lens",
         "logit_lens",

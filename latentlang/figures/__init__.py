@@ -1,6 +1,7 @@
 """Figures: a saved result goes in, a plotly figure comes out; no model is needed."""
 
 from latentlang.figures.accuracy import accuracy_figure
+from latentlang.figures.bits import bits_figure
 from latentlang.figures.explorer import explorer_figure
 from latentlang.figures.heatmaps import language_heatmap, overlap_heatmap
 from latentlang.figures.lens import lens_figure
@@ -8,6 +9,7 @@ from latentlang.figures.page import write_html
 
 __all__ = [
     "accuracy_figure",
+    "bits_figure",
     "explorer_figure",
     "language_heatmap",
     "lens_figure",

@@ -2,6 +2,7 @@
 
 from latentlang.lens.answer_languages import CANDIDATE_POLICIES
 from latentlang.lens.base import FittedLens, Lens, LogitLens
+from latentlang.lens.bits import BitsResult, bits_per_byte
 from latentlang.lens.logit import POLICIES, logit_lens
 from latentlang.lens.multilingual import MultilingualLensResult, multilingual_lens
 from latentlang.lens.pivot_test import PivotTest
@@ -12,6 +13,7 @@ from latentlang.lens.tuned import TunedLens, divergence, train_tuned_lens
 __all__ = [
     "CANDIDATE_POLICIES",
     "POLICIES",
+    "BitsResult",
     "ExplorerResult",
     "FittedLens",
     "Lens",
@@ -20,6 +22,7 @@ __all__ = [
     "MultilingualLensResult",
     "PivotTest",
     "TunedLens",
+    "bits_per_byte",
     "divergence",
     "explore",
     "logit_lens",

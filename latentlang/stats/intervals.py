@@ -44,6 +44,40 @@ def bootstrap_means(
     return low, high
 
 
+def bootstrap_ratios(
+    numerators: NDArray[np.float64],
+    denominators: NDArray[np.float64],
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Percentile bootstrap interval of a ratio of sums over items, for many series at once.
+
+    Items are resampled with both of their numbers, so that a long item weighs in both (Efron and Tibshirani 1993,
+    chapter 10).
+
+    Args:
+        numerators: ``[item, series]``.
+        denominators: ``[item, series]``, positive.
+        level: coverage.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper ends, ``[series]`` each; both are the ratio itself where there is one item.
+    """
+    check_level(level)
+    n = numerators.shape[0]
+    if n == 0:
+        empty = np.full(numerators.shape[1:], np.nan)
+        return empty, empty
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+    tail = (1 - level) / 2
+    low, high = np.quantile((counts @ numerators) / (counts @ denominators), [tail, 1 - tail], axis=0)
+    return low, high
+
+
 def check_level(level: float) -> None:
     """Refuse what is no level of confidence.
 

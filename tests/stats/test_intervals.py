@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError
-from latentlang.stats.intervals import bootstrap_means, error_probability, wilson
+from latentlang.stats.intervals import bootstrap_means, bootstrap_ratios, error_probability, wilson
 
 
 def test_bootstrap_equals_a_slow_resampling_loop():
@@ -32,6 +32,25 @@ def test_bootstrap_of_one_item_and_of_none():
     assert low[0] == high[0] == 0.3
     low, _ = bootstrap_means(np.empty((0, 2)))
     assert np.isnan(low).all()
+
+
+def test_bootstrap_of_ratios_equals_a_slow_resampling_loop():
+    draw = np.random.default_rng(0)
+    bytes_ = draw.integers(20, 400, size=(30, 1)).astype(float)
+    bits = bytes_ * draw.uniform(1, 3, size=(30, 2))
+    low, high = bootstrap_ratios(bits, np.repeat(bytes_, 2, axis=1), resamples=4000, seed=1)
+    picks = [draw.integers(0, 30, 30) for _ in range(4000)]
+    slow = np.array([bits[pick].sum(0) / bytes_[pick].sum(0) for pick in picks])
+    slow_low, slow_high = np.quantile(slow, [0.025, 0.975], axis=0)
+    width = (slow_high - slow_low).max()
+    assert np.abs(low - slow_low).max() < 0.08 * width and np.abs(high - slow_high).max() < 0.08 * width
+
+
+def test_bootstrap_of_ratios_that_are_all_alike_has_no_width():
+    sizes = np.array([[1.0], [10.0], [100.0]])
+    low, high = bootstrap_ratios(3 * sizes, sizes)
+    assert low == pytest.approx(3) and high == pytest.approx(3)
+    assert np.isnan(bootstrap_ratios(np.empty((0, 2)), np.empty((0, 2)))[0]).all()
 
 
 @given(st.integers(1, 500), st.data())

@@ -1,0 +1,331 @@
+"""Bits per UTF-8 byte: how well each layer predicts a text, token by token, in any language.
+
+A paragraph's bits are the sum over its tokens of ``-log2 p(token | tokens before it)``, p being the layer's next-token
+distribution through a lens. Over its bytes, not its tokens, models with other tokenizers can be compared (Gao et al.
+2020, The Pile, section 3.1). The beginning-of-text token is never scored. Where a tokenizer has none, nothing predicts
+the first token: it is not scored and its bytes are not counted.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from latentlang.answers import TokenBytes, token_bytes
+from latentlang.arguments import check_count
+from latentlang.errors import InputError, unknown
+from latentlang.language_names import Language
+from latentlang.language_names import language as find_language
+from latentlang.language_names import languages as find_languages
+from latentlang.lens.base import Lens, lens_settings
+from latentlang.lens.result import named_lens
+from latentlang.lens.tuned import as_lens
+from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out
+from latentlang.models.tokenization import TokenizedPrompt
+from latentlang.provenance import Provenance
+from latentlang.results import Result, View, repeated
+from latentlang.stats.intervals import bootstrap_ratios
+from latentlang.storage.tables import Columns
+from latentlang.tasks import ContinuationTask, Prompt, Task
+from latentlang.text import counted
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Texts = str | os.PathLike[str] | Task | Mapping[str, Sequence[str]] | Sequence[str]
+_NATS_PER_BIT = math.log(2)
+# Tokens whose every layer is read at once.
+_ROWS = 64
+_COLUMNS = ("language", "item", "layer", "bits", "tokens", "bytes")
+
+
+@dataclass(frozen=True)
+class BitsResult(Result):
+    """How many bits each layer needs for each paragraph.
+
+    Attributes:
+        table: columns ``language, item, layer, bits, tokens, bytes``; `bits` is the sum over the paragraph's scored
+            tokens, whose number and UTF-8 bytes stand beside it. Layers as in a lens: the last is the model's output.
+    """
+
+    kind: ClassVar[str] = "bits"
+    columns: ClassVar[Columns] = {
+        "language": "text", "item": "text", "layer": "whole", "bits": "number", "tokens": "whole", "bytes": "whole",
+    }  # fmt: skip
+
+    def fault(self) -> str | None:
+        """A paragraph that is there twice, or has no byte."""
+        if len(self.table) and int(self.table["bytes"].min()) < 1:
+            return "it has a paragraph without a byte"
+        return repeated(self.table, ["language", "layer", "item"])
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Bits per byte over all paragraphs, with a bootstrap interval over paragraphs.
+
+        Columns ``language, layer, bits_per_byte, low, high, bits_per_token, tokens, bytes, n``.
+
+        Args:
+            level: coverage of the interval.
+        """
+        rows = []
+        for language, part in self.table.groupby("language", sort=False, observed=True):
+            bits, sizes = _wide(part, "bits"), _wide(part, "bytes")
+            low, high = bootstrap_ratios(
+                bits.to_numpy(float), sizes.to_numpy(float), level=level, seed=self.provenance.seed
+            )
+            tokens, size = _wide(part, "tokens").sum(), sizes.sum()
+            rows.append(
+                pd.DataFrame({
+                    "language": language, "layer": bits.columns.to_numpy(),
+                    "bits_per_byte": (bits.sum() / size).to_numpy(), "low": low, "high": high,
+                    "bits_per_token": (bits.sum() / tokens).to_numpy(), "tokens": tokens.to_numpy(),
+                    "bytes": size.to_numpy(), "n": len(bits),
+                })
+            )  # fmt: skip
+        return pd.concat(rows, ignore_index=True)
+
+    def relative(self, reference: str | Language = "en", level: float = 0.95) -> pd.DataFrame:
+        """Bits of the paragraphs over the bits of the same paragraphs in another language, for parallel text.
+
+        A byte is a letter in one script and a third of one in another; the same paragraph says the same in both.
+
+        Columns ``language, layer, relative, low, high, n``, `n` paragraphs being in both.
+
+        Args:
+            reference: the other language.
+            level: coverage of the interval, over paragraphs.
+
+        Raises:
+            InputError: the reference was not read.
+        """
+        code = find_language(reference).code
+        own = {
+            str(name): _wide(part, "bits")
+            for name, part in self.table.groupby("language", sort=False, observed=True)
+        }
+        if code not in own:
+            raise unknown("language of this result", code, own)
+        rows = []
+        for language, bits in own.items():
+            theirs, others = bits.align(own[code], join="inner")
+            if theirs.empty:
+                continue
+            low, high = bootstrap_ratios(
+                theirs.to_numpy(float), others.to_numpy(float), level=level, seed=self.provenance.seed
+            )
+            rows.append(
+                pd.DataFrame({
+                    "language": language, "layer": theirs.columns.to_numpy(),
+                    "relative": (theirs.sum() / others.sum()).to_numpy(), "low": low, "high": high, "n": len(theirs),
+                })
+            )  # fmt: skip
+        return pd.concat(rows, ignore_index=True)
+
+    def _view(self) -> View:
+        return named_lens(super()._view())
+
+    def glance(self) -> pd.DataFrame:
+        """Of each language the last layer that was read; columns as of `summary`."""
+        summary = self.summary()
+        return summary[summary["layer"] == summary["layer"].max()].reset_index(drop=True)
+
+    def describe(self, level: float = 0.95) -> str:
+        """Bits per byte of the last layer and of the best one, a line per language.
+
+        Args:
+            level: coverage of the intervals.
+        """
+        depth = self.provenance.settings.get("n_layers")
+        lines = []
+        for code, part in self.summary(level).groupby("language", sort=False, observed=True):
+            rows = part.to_dict("records")
+            last = max(rows, key=lambda row: int(row["layer"]))
+            best = min(rows, key=lambda row: float(row["bits_per_byte"]))
+            where = f"at layer {last['layer']}" + (", the output" if last["layer"] == depth else "")
+            line = (
+                f"{_name(str(code))}: {_size(last)} {where} ({last['bits_per_token']:.2f} bits a token, "
+                f"{counted(int(last['n']), 'paragraph')})"
+            )
+            least = "" if best is last else f"; least at layer {best['layer']}: {_size(best)}"
+            lines.append(f"{line}{least}.")
+        return "\n".join(lines)
+
+    def figure(self) -> go.Figure:
+        """Bits per byte over layers: a curve with its band for each of a few languages, a heat map of many."""
+        from latentlang.figures.bits import bits_figure
+
+        return bits_figure(self)
+
+
+def _wide(part: pd.DataFrame, column: str) -> pd.DataFrame:
+    """``[item, layer]`` of a language's rows."""
+    return part.pivot(index="item", columns="layer", values=column)
+
+
+def _name(code: str) -> str:
+    return find_language(code).name if code else "The text"
+
+
+def _size(row: Mapping[Hashable, Any]) -> str:
+    return f"{row['bits_per_byte']:.3f} bits per byte [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def bits_per_byte(
+    model: HookedLM,
+    texts: Texts,
+    *,
+    languages: str | Language | Iterable[str | Language] | None = None,
+    items: int | None = None,
+    layers: str | Sequence[int] = "all",
+    lens: Lens | str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    batch_tokens: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> BitsResult:
+    """Measure how well each layer predicts texts, in bits per UTF-8 byte.
+
+    Args:
+        model: the model; it is not changed.
+        texts: a folder of parallel text, or ``"udhr"``; a task, whose prompts are scored whole; language code to a list
+            of texts; or a list of texts, of no particular language.
+        languages: which languages; by default all that the texts have.
+        items: paragraphs per language of a folder or task, and of a list the first ones; None for all.
+        layers: ``"all"`` (1 to L), or layer numbers; 0 is the embeddings.
+        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+        seed: draws paragraphs and bootstrap samples.
+        batch_tokens: tokens run at once; by default what suits the device.
+        progress: called with (paragraphs done, paragraphs in all).
+
+    Raises:
+        InputError: no text, a language that is not there, a number that makes no sense, or a lens that cannot be used.
+        ModelError: a text is longer than the model's context, or the model cannot be read.
+    """
+    check_loaded(model)
+    check_count("items", items, least=1)
+    check_count("seed", seed, least=0)
+    prompts, settings = _prompts(texts, languages, items=items, seed=seed)
+    through = as_lens(lens, model)
+    table = token_bytes(model.tokenizer)
+    tokenized = model.tokenize(prompts)
+    scored = [_scored(prompt, made, table) for prompt, made in zip(prompts, tokenized, strict=True)]
+    wanted = range(1, model.n_layers + 1) if isinstance(layers, str) and layers == "all" else layers
+    bits: list[NDArray[np.float64]] = [np.empty(0)] * len(prompts)
+    numbers: tuple[int, ...] = ()
+    done = 0
+    for reading in model.iter_activations(
+        tokenized, layers=wanted, positions="all", logits=False, batch_tokens=batch_tokens
+    ):
+        numbers = reading.layers
+        for index, found in _bits(model, reading, tokenized, through):
+            bits[index] = found
+        done += len(reading)
+        if progress is not None:
+            progress(done, len(prompts))
+    depth = len(numbers)
+    frame = pd.DataFrame({
+        "language": np.repeat([prompt.language for prompt in prompts], depth),
+        "item": np.repeat([prompt.item for prompt in prompts], depth),
+        "layer": np.tile(numbers, len(prompts)),
+        "bits": np.concatenate(bits),
+        "tokens": np.repeat([tokens for tokens, _ in scored], depth),
+        "bytes": np.repeat([size for _, size in scored], depth),
+    })[list(_COLUMNS)]  # fmt: skip
+    provenance = Provenance(
+        model=model.name, revision=model.revision, adapter=model.active_adapter, task="bits per byte",
+        languages=tuple(dict.fromkeys(prompt.language for prompt in prompts)), policy="", seed=seed,
+        settings={
+            **settings, "items": items, "layers": list(numbers), "n_layers": model.n_layers, **lens_settings(through),
+            **model.noted,
+        },
+    )  # fmt: skip
+    return BitsResult(table=frame, provenance=provenance)
+
+
+def _prompts(
+    texts: Texts, languages: str | Language | Iterable[str | Language] | None, *, items: int | None, seed: int
+) -> tuple[list[Prompt], dict[str, object]]:
+    """The texts as prompts, and where they come from.
+
+    Raises:
+        InputError: there is none, or no such language.
+    """
+    codes = None if languages is None else [entry.code for entry in find_languages(languages)]
+    if isinstance(texts, str | os.PathLike):
+        texts = ContinuationTask(data=os.fspath(texts))
+    if isinstance(texts, Task):
+        prompts = [
+            prompt
+            for code in codes or texts.languages
+            for prompt in texts.prompts(code, items=items, seed=seed)
+        ]
+        return _some(prompts), {"task": texts.name, **texts.settings}
+    if isinstance(texts, Mapping):
+        given = {find_language(code).code: own for code, own in texts.items()}
+        for code in codes or ():
+            if code not in given:
+                raise unknown("language of these texts", code, given)
+        given = {code: given[code] for code in codes or given}
+    elif codes is not None:
+        raise InputError(
+            "a list of texts has no languages to choose from; give them as {'ja': [...], 'de': [...]}"
+        )
+    else:
+        given = {"": texts}
+    for code, own in given.items():
+        if isinstance(own, str) or not all(isinstance(text, str) for text in own):
+            raise InputError(f"the texts{f' of {code!r}' if code else ''} must be a list of texts")
+    return _some([
+        Prompt(f"{number:05}", code, "", "", text, "")
+        for code, own in given.items()
+        for number, text in enumerate(own[:items], 1)
+    ]), {}  # fmt: skip
+
+
+def _some(prompts: list[Prompt]) -> list[Prompt]:
+    if not prompts:
+        raise InputError("no text was given; bits are measured on at least one")
+    return prompts
+
+
+def _scored(prompt: Prompt, made: TokenizedPrompt, table: TokenBytes) -> tuple[int, int]:
+    """How many tokens of a text are scored, and how many bytes they write.
+
+    Raises:
+        InputError: nothing of it is.
+    """
+    size = len(prompt.text.encode())
+    if not made.has_bos and len(made.ids):
+        first = table.bytes[made.ids[0]] or b""
+        size -= len(first.lstrip(b" ") if table.prefix_space else first)
+    if len(made.ids) < 2 or size < 1:
+        raise InputError(
+            f"the text {prompt.text[:40]!r} has no token that another one comes before; give longer texts"
+        )
+    return len(made.ids) - 1, size
+
+
+def _bits(
+    model: HookedLM, reading: ActivationBatch, tokenized: Sequence[TokenizedPrompt], lens: Lens
+) -> Iterable[tuple[int, NDArray[np.float64]]]:
+    """Index of each text of a batch, and its bits, ``[layer]``; the vocabulary is gone through in chunks."""
+    assert reading.positions is not None
+    for place, index in enumerate(reading.index.tolist()):
+        ids = tokenized[index].ids
+        before = reading.resid[place, :, : len(ids) - 1].transpose(0, 1)  # [token, layer, d_model]
+        targets = torch.tensor(list(ids[1:]), device=before.device)[:, None]
+        total = torch.zeros(len(reading.layers), dtype=torch.float64)
+        for part, wanted in zip(before.split(_ROWS), targets.split(_ROWS), strict=True):
+            found = read_out(
+                model, part, TokenSets([]), top=0, targets=wanted, lens=lens, layers=reading.layers
+            ).target_log_probs
+            assert found is not None
+            total -= found[..., 0].double().sum(0).cpu()
+        yield index, (total / _NATS_PER_BIT).numpy()
