@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from latentlang.cli.align import align
+from latentlang.cli.bits import bits
 from latentlang.cli.compare import compare
 from latentlang.cli.data import data
 from latentlang.cli.doctor import doctor
@@ -68,6 +69,7 @@ for command in (
     harvest,
     pca,
     align,
+    bits,
     doctor,
     models,
     languages,

@@ -77,6 +77,15 @@ LensLayers = Annotated[
 ]
 Compute = Annotated[str, typer.Option(help="Where to compute, e.g. cuda.")]
 
+Text = Annotated[
+    Path,
+    typer.Option(help="Folder of parallel text, a file a language; or udhr (`latentlang data get udhr`)."),
+]
+TextLanguages = Annotated[
+    list[str] | None,
+    typer.Option(help="Languages: codes (ja or ja,hi) or a group (paper20); by default all of the text."),
+]
+
 Adapter = Annotated[
     str | None, typer.Option(help="LoRA adapter to put on the model.", rich_help_panel=MODEL_PANEL)
 ]

@@ -10,6 +10,8 @@ import typer
 from latentlang import defaults
 from latentlang.cli import options
 from latentlang.errors import InputError
+from latentlang.paths import is_folder, is_present
+from latentlang.tasks.parallel_text import UDHR
 
 _DEFAULT_ITEMS = 25  # reviews per language when no text is given
 
@@ -20,8 +22,13 @@ def tune(
     text: Annotated[
         Path | None,
         typer.Option(
-            help="UTF-8 file, one text a line; by default short reviews in the paper's 20 languages."
+            help="UTF-8 file, one text a line; or a folder of parallel text, or udhr (`latentlang data get udhr`); by "
+            "default short reviews in the paper's 20 languages."
         ),
+    ] = None,
+    lang: Annotated[
+        list[str] | None,
+        typer.Option(help="With parallel text: its languages that are trained on; by default all."),
     ] = None,
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = defaults.TUNING_STEPS,
     positions: Annotated[int, typer.Option(help="Tokens per step.")] = defaults.TUNING_POSITIONS,
@@ -36,7 +43,7 @@ def tune(
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.models.registry import resolve
 
-    texts = _texts(text)
+    texts = _texts(text, lang)
     info = resolve(model)
     with OutputFolder(out) as folder:
         from latentlang.lens import divergence, train_tuned_lens
@@ -60,7 +67,16 @@ def tune(
         folder.print_files(console)
 
 
-def _texts(file: Path | None) -> list[str]:
+def _texts(file: Path | None, lang: list[str] | None) -> list[str]:
+    if file is not None and (is_folder(file) or (str(file) == UDHR and not is_present(file))):
+        from latentlang.language_names import languages
+        from latentlang.tasks import task
+
+        parallel = task("continuation", data=file)
+        codes = [entry.code for entry in languages(lang)] if lang else parallel.languages
+        return [prompt.text for code in codes for prompt in parallel.prompts(code)]
+    if lang:
+        raise InputError("--lang chooses among the languages of parallel text; give its folder with --text")
     if file is None:
         from latentlang.tasks import task
 

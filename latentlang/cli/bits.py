@@ -1,0 +1,119 @@
+"""``latentlang bits``: how well each layer predicts real text, in bits per UTF-8 byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latentlang.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from latentlang.lens import BitsResult
+
+
+def bits(
+    text: options.Text,
+    model: options.Model = "pocket",
+    lang: options.TextLanguages = None,
+    items: Annotated[int | None, typer.Option(help="Paragraphs per language; by default all.")] = None,
+    layers: options.StoreLayers = "all",
+    tuned: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a tuned lens (`latentlang tune`) to read the layers through."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the paragraphs that are drawn and of the intervals.")
+    ] = 0,
+    out: options.Out = None,
+    adapter: options.Adapter = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    quantization: options.Quantization = None,
+    batch_tokens: options.BatchTokens = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+) -> None:
+    """Show how many bits each layer needs for a byte of real text, language by language.
+
+    Writes result.parquet, metadata.json and bits.html (an interactive figure) into the output folder.
+    """
+    from latentlang.cli.console import Progress, output, say
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.language_names import languages
+    from latentlang.models.registry import resolve
+    from latentlang.storage.output import TABLE
+    from latentlang.tasks import ContinuationTask
+
+    # Everything that can be wrong and is cheap to see comes before the model.
+    options.check_counts(items=items, shots=None, seed=seed, batch_tokens=batch_tokens)
+    numbers = options.layer_numbers(layers)
+    task = ContinuationTask(data=text)
+    asked = [entry.code for entry in languages(lang)] if lang else list(task.languages)
+    count = sum(len(task.prompts(code, items=items, seed=seed)) for code in asked)
+    info = resolve(model)
+    asked_for: dict[str, Any] = {
+        "items": items, "layers": None if layers == "all" else layers, "tuned": tuned and str(tuned),
+        "seed": seed or None,
+    }  # fmt: skip
+    parts = [model_part(info.name), adapter or "", str(text), ",".join(lang) if lang else "all"]
+    with OutputFolder(
+        out or run_folder("bits", parts, asked_for), Claim("bits", (TABLE, "bits.html"))
+    ) as folder:
+        say(f"loading {info.name}")
+        from latentlang.figures.bits import bits_figure
+        from latentlang.lens import bits_per_byte
+        from latentlang.models import load
+
+        loaded = load(
+            model, adapter=adapter, device=device, dtype=dtype, quantization=quantization,
+            trust_remote_code=trust_remote_code,
+        )  # fmt: skip
+        with Progress("reading", total=count, rate="paragraphs") as progress:
+            result = bits_per_byte(
+                loaded, task, languages=asked, items=items, layers=numbers, lens=tuned, seed=seed,
+                batch_tokens=batch_tokens, progress=progress.after(0),
+            )  # fmt: skip
+        folder.save(result)
+        folder.page(bits_figure(result), "bits.html", title=f"{info.name}: bits per byte")
+        console = output()
+        _print_table(result, console)
+        folder.print_files(console)
+
+
+def _print_table(result: BitsResult, console: Console) -> None:
+    """Bits per byte of the last layer that was read and of the best one, a row a language."""
+    from rich.table import Table
+
+    from latentlang.language_names import language
+    from latentlang.text import lens_name
+
+    made, summary = result.provenance, result.summary()
+    relative = result.relative() if "en" in set(summary["language"]) else None
+    last = int(summary["layer"].max())
+    final = " (the output)" if last == made.settings["n_layers"] else ""
+    named = f"{made.model} + {made.adapter}" if made.adapter else made.model
+    console.print(
+        f"{named} · {lens_name(made.settings['lens'])} · bits per UTF-8 byte at layer {last}{final}, "
+        "95 % intervals over paragraphs"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    heads = ["language", "paragraphs", "bits/byte", "interval", "bits/token", "least", "at layer"]
+    for head in [*heads, *([] if relative is None else ["bits, English = 1"])]:
+        table.add_column(head, justify="left" if head == "language" else "right")
+    for code, part in summary.groupby("language", sort=False):
+        rows = part.to_dict("records")
+        own = next(row for row in rows if row["layer"] == last)
+        best = min(rows, key=lambda row: float(row["bits_per_byte"]))
+        cells = [
+            language(str(code)).name, str(own["n"]), f"{own['bits_per_byte']:.3f}",
+            f"{own['low']:.3f} to {own['high']:.3f}", f"{own['bits_per_token']:.2f}", f"{best['bits_per_byte']:.3f}",
+            str(best["layer"]),
+        ]  # fmt: skip
+        if relative is not None:
+            found = relative[(relative["language"] == code) & (relative["layer"] == last)]["relative"]
+            cells.append(f"{found.iloc[0]:.2f}" if len(found) else "")
+        table.add_row(*cells)
+    console.print(table)

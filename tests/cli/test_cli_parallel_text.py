@@ -1,0 +1,94 @@
+"""Parallel text at the command line: `bits`, `harvest`, `tune`; what has no answers is refused before a model loads."""
+
+from __future__ import annotations
+
+import pytest
+
+import latentlang as ll
+from latentlang.lens import BitsResult, TunedLens
+from tests.support.parallel import PARAGRAPHS, lines_folder
+
+
+@pytest.fixture
+def text(run, tmp_path):
+    return lines_folder(tmp_path / "text", {code: PARAGRAPHS[code] for code in ("en", "de", "ja")})
+
+
+def _ended_well(outcome) -> str:
+    assert (outcome.code, outcome.err) == (0, ""), outcome.err
+    return outcome.out
+
+
+def test_bits_prints_a_row_a_language_and_writes_the_result(run, text, tmp_path):
+    told = _ended_well(run("bits", "--text", text, "--lang", "de,en", "--out", "out"))
+    result = BitsResult.load(tmp_path / "out")
+    assert set(result.table["language"]) == {"de", "en"} and "bits per UTF-8 byte at layer" in told
+    last = result.glance().set_index("language")
+    (row,) = (line.split() for line in told.splitlines() if line.startswith("German"))
+    assert row[1:3] == ["5", f"{last.loc['de', 'bits_per_byte']:.3f}"]
+    page = (tmp_path / "out" / "bits.html").read_text(encoding="utf-8")
+    assert "Bits per UTF-8 byte" in page
+
+
+def test_bits_of_all_languages_go_to_a_folder_named_for_the_run(run, text, tmp_path):
+    _ended_well(run("bits", "--text", "text", "--items", "2", "--layers", "1,2"))
+    result = BitsResult.load(tmp_path / "latentlang-out" / "bits-pocket-text-all-items-2-layers-1-2")
+    assert result.provenance.languages == ("de", "en", "ja") and set(result.table["layer"]) == {1, 2}
+
+
+def test_paragraphs_are_harvested(run, text, tmp_path):
+    _ended_well(
+        run("harvest", "--task", "continuation", "--data", "text", "--lang", "de,ja", "--out", "store")
+    )
+    frame = ll.open_store(tmp_path / "store").frame()
+    assert sorted(frame[frame["language"] == "ja"]["text"]) == sorted(PARAGRAPHS["ja"])
+
+
+def test_a_tuned_lens_is_trained_on_a_folder(run, text, tmp_path):
+    asked = (
+        "tune",
+        "--text",
+        "text",
+        "--lang",
+        "de,en",
+        "--steps",
+        "2",
+        "--positions",
+        "8",
+        "--out",
+        "tuned",
+    )
+    _ended_well(run(*asked))
+    assert TunedLens.load(tmp_path / "tuned", ll.load("pocket")).settings["texts"] == 10
+    (tmp_path / "texts.txt").write_text("a\nb\n", encoding="utf-8")
+    outcome = run("tune", "--text", "texts.txt", "--lang", "de", "--out", "other")
+    assert outcome.code == 2 and "--lang chooses among the languages of parallel text" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("lens", "--lang", "ja"), "the continuation task has no answers that could be looked for"),
+        (("evaluate", "--lang", "ja"), "continuation"),
+        (("tokens", "--lang", "ja"), "the continuation task has no answers in ja, en"),
+    ],
+)
+def test_what_looks_for_answers_refuses_it_in_one_line(run, text, command, said):
+    data = () if command[0] == "tokens" else ("--data", "text")
+    outcome = run(*command, "--task", "continuation", *data)
+    assert outcome.code == 2 and said in outcome.err
+    assert outcome.err.count("\n") == 1 and "loading" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--text", "nowhere"), "does not exist"),
+        (("--text", "text", "--lang", "hi"), "unknown language of"),
+        (("--text", "text", "--items", "0"), "--items must be at least 1"),
+        (("--text", "text", "--layers", "x"), "--layers 'x'"),
+    ],
+)
+def test_what_bits_cannot_use_is_refused_before_the_model(run, text, arguments, said):
+    outcome = run("bits", *arguments)
+    assert outcome.code == 2 and said in outcome.err and "loading" not in outcome.err
