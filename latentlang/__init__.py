@@ -18,6 +18,7 @@ from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore, harvest, open_store
+    from latentlang.answers import FertilityResult, fertility
     from latentlang.comparison import ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate
@@ -48,6 +49,7 @@ __all__ = [
     "ComparisonResult",
     "EvaluationResult",
     "ExplorerResult",
+    "FertilityResult",
     "HookedLM",
     "InputError",
     "Language",
@@ -68,6 +70,7 @@ __all__ = [
     "evaluate",
     "explore",
     "explorer",
+    "fertility",
     "harvest",
     "language",
     "languages",
@@ -85,6 +88,7 @@ __all__ = [
 
 _HOMES = {
     "latentlang.activations": ("ActivationStore", "harvest", "open_store"),
+    "latentlang.answers": ("FertilityResult", "fertility"),
     "latentlang.comparison": ("ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.evaluation": ("EvaluationResult", "evaluate"),

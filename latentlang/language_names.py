@@ -87,6 +87,15 @@ def _cldr_name(code: str, display: str) -> str | None:
     return names.get(code.replace("-", "_")) or names.get(code.split("-")[0])
 
 
+def script_name(code: str) -> str:
+    """A script's English name by its ISO 15924 code (``"Devanagari"``), from Unicode CLDR; else the code itself."""
+    from babel import Locale
+
+    if code == _UNKNOWN_SCRIPT:
+        return "script not known"
+    return str(Locale.parse("en").scripts.get(code, code))
+
+
 @lru_cache(maxsize=1)
 def _table() -> dict[str, Language]:
     rows = (row.split() for line in _FLORES101.strip().splitlines() for row in line.split("|"))

@@ -6,6 +6,7 @@ from latentlang.answers.published import PUBLISHED_FAMILIES, published_set, publ
 from latentlang.answers.sets import AnswerSet, AnswerSets, answer_sets, takes_space
 from latentlang.answers.tables import overlap_table, policy_table, token_table
 from latentlang.answers.text import reason_text
+from latentlang.answers.token_counts import FertilityResult, fertility
 from latentlang.answers.tokenbytes import TokenBytes, render_bytes
 from latentlang.answers.vocabulary import token_bytes
 
@@ -15,12 +16,14 @@ __all__ = [
     "AnswerPath",
     "AnswerSet",
     "AnswerSets",
+    "FertilityResult",
     "Reason",
     "TokenBytes",
     "TokenSelection",
     "answer_paths",
     "answer_sets",
     "closing",
+    "fertility",
     "overlap_table",
     "policy_table",
     "published_set",

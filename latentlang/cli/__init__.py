@@ -21,6 +21,7 @@ from latentlang.cli.data import data
 from latentlang.cli.doctor import doctor
 from latentlang.cli.evaluate import evaluate
 from latentlang.cli.exit_codes import check_text, guarded
+from latentlang.cli.fertility import fertility
 from latentlang.cli.harvest import harvest
 from latentlang.cli.lens import lens
 from latentlang.cli.listing import languages, models, recipes, tasks
@@ -70,6 +71,7 @@ for command in (
     pca,
     align,
     bits,
+    fertility,
     doctor,
     models,
     languages,

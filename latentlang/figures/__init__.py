@@ -3,6 +3,7 @@
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.bits import bits_figure
 from latentlang.figures.explorer import explorer_figure
+from latentlang.figures.fertility import fertility_figure
 from latentlang.figures.heatmaps import language_heatmap, overlap_heatmap
 from latentlang.figures.lens import lens_figure
 from latentlang.figures.page import write_html
@@ -11,6 +12,7 @@ __all__ = [
     "accuracy_figure",
     "bits_figure",
     "explorer_figure",
+    "fertility_figure",
     "language_heatmap",
     "lens_figure",
     "overlap_heatmap",

@@ -4,13 +4,14 @@ Three layouts are read. One file per language, named by it: ``ja.txt`` with a pa
 blank between others, paragraphs parted by blank lines), whose ids are their numbers; or ``ja.jsonl`` with an ``id`` and
 a ``text`` a line. Or one file ``udhr.jsonl`` (``.gz``) with a translation of the Universal Declaration of Human Rights
 a line, as ``latentlang data get udhr`` writes it: a paragraph is then an article, since its parts are numbered
-otherwise from translation to translation.
+otherwise from translation to translation, and in Unicode's composed form (NFC). Other files are read as they are.
 """
 
 from __future__ import annotations
 
 import gzip
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -268,7 +269,11 @@ def _versions(path: Path) -> list[_Version]:
         if code in codes:
             raise InputError(f"{path}, line {number}: the translation {shown(code)} is there twice; {_THEN}")
         codes.add(code)
-        texts = {f"article-{int(name):02}": "\n".join(parts) for name, parts in articles.items()}
+        # Some translations (Vietnamese) have letters apart from their accents, which models are not trained on.
+        texts = {
+            f"article-{int(name):02}": unicodedata.normalize("NFC", "\n".join(parts))
+            for name, parts in articles.items()
+        }
         found.append(_Version(code, tag, str(record.get("name", code)), _language_of(tag, code), texts))
     if not found:
         raise InputError(f"{path} holds no translations; {_THEN}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 import latentlang as ll
+from latentlang.answers import FertilityResult
 from latentlang.lens import BitsResult, TunedLens
 from tests.support.parallel import PARAGRAPHS, lines_folder
 
@@ -92,3 +94,21 @@ def test_what_looks_for_answers_refuses_it_in_one_line(run, text, command, said)
 def test_what_bits_cannot_use_is_refused_before_the_model(run, text, arguments, said):
     outcome = run("bits", *arguments)
     assert outcome.code == 2 and said in outcome.err and "loading" not in outcome.err
+
+
+def test_fertility_prints_a_row_a_language_and_writes_table_and_page(run, text, tmp_path):
+    told = _ended_well(run("fertility", "--text", text, "--lang", "ja,de", "--out", "out"))
+    rows = FertilityResult.load(tmp_path / "out").summary().set_index("language")
+    assert set(rows.index) == {"ja", "de", "en"}
+    (line,) = (line.split() for line in told.splitlines() if line.startswith("de "))
+    assert line[:4] == ["de", "German", "Latin", f"{rows.loc['de', 'relative']:.2f}"]
+    assert "For the same paragraphs" in told
+    table = pd.read_csv(tmp_path / "out" / "fertility.csv").set_index("language")
+    assert table.loc["de", "tokens"] == rows.loc["de", "tokens"]
+    assert "Tokens for the same text" in (tmp_path / "out" / "fertility.html").read_text(encoding="utf-8")
+
+
+def test_fertility_without_a_download_says_what_gets_it(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    outcome = run("fertility", "--lang", "ja")
+    assert outcome.code == 2 and "`latentlang data get udhr` downloads it" in outcome.err

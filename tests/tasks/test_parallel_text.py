@@ -75,6 +75,15 @@ def test_what_is_about_the_text_is_no_language(tmp_path):
     assert ParallelText(tmp_path).languages == ("en",)
 
 
+def test_the_declaration_is_read_in_composed_letters_and_files_of_ones_own_as_they_are(tmp_path):
+    apart = "tie\u0302\u0301ng Vie\u0323\u0302t"
+    (tmp_path / "own").mkdir()
+    given = ParallelText(declaration(tmp_path, {"vie": ("vi", [[apart]])}))
+    assert given.translation("vi").paragraphs == {"article-01": "tiếng Việt"}
+    own = ParallelText(lines_folder(tmp_path / "own", {"vi": [apart]}))
+    assert own.translation("vi").paragraphs == {"00001": apart}
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_an_article_of_the_declaration_is_a_paragraph(tmp_path, packed):
     text = ParallelText(declaration(tmp_path, {"eng": ("en", [["a"], ["b", "c"]])}, packed=packed))

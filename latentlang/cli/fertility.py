@@ -1,0 +1,107 @@
+"""``latentlang fertility``: how many tokens a model's tokenizer takes for the same text in many languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latentlang.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from latentlang.answers import FertilityResult
+
+
+def fertility(
+    text: options.Text = Path("udhr"),
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Short name (`latentlang models`), Hugging Face id or folder; its tokenizer alone is used."
+        ),
+    ] = "pocket",
+    lang: options.TextLanguages = None,
+    reference: Annotated[
+        str, typer.Option(help="Language that the others are relative to, on the same paragraphs.")
+    ] = "en",
+    items: Annotated[int | None, typer.Option(help="Paragraphs per language; by default all.")] = None,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the paragraphs that are drawn and of the intervals.")
+    ] = 0,
+    out: options.Out = None,
+) -> None:
+    """Show how many tokens real text takes, language by language, and how many of them are bytes of a character.
+
+    Needs no weights. Writes result.parquet, metadata.json, fertility.csv (the printed table) and fertility.html.
+    """
+    from latentlang.cli.console import output, say
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.language_names import language, languages
+    from latentlang.models.registry import resolve
+    from latentlang.storage.output import TABLE
+    from latentlang.tasks import ContinuationTask
+
+    options.check_counts(items=items, shots=None, seed=seed)
+    task = ContinuationTask(data=text)
+    asked = [entry.code for entry in languages(lang)] if lang else None
+    base = language(reference).code
+    info = resolve(model)
+    asked_for: dict[str, Any] = {
+        "reference": None if base == "en" else base, "items": items, "seed": seed or None,
+    }  # fmt: skip
+    parts = [model_part(info.name), str(text), ",".join(lang) if lang else "all"]
+    claim = Claim("fertility", (TABLE, "fertility.csv", "fertility.html"))
+    with OutputFolder(out or run_folder("fertility", parts, asked_for), claim) as folder:
+        say(f"loading the tokenizer of {info.name}")
+        from latentlang.answers import fertility as count
+        from latentlang.figures.fertility import fertility_figure
+        from latentlang.models import load_tokenizer
+
+        result = count(
+            load_tokenizer(model),
+            task,
+            languages=asked,
+            reference=base,
+            items=items,
+            name=info.name,
+            seed=seed,
+        )
+        folder.save(result)
+        folder.text("fertility.csv", result.glance().to_csv(index=False))
+        folder.page(fertility_figure(result), "fertility.html", title=f"{info.name}: fertility")
+        console = output()
+        _print_table(result, console)
+        console.print(result.describe())
+        folder.print_files(console)
+
+
+def _print_table(result: FertilityResult, console: Console) -> None:
+    """A row a language, from the fewest tokens to the most."""
+    from rich.table import Table
+
+    from latentlang.language_names import language, script_name
+
+    assert result.reference is not None
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    name = language(result.reference).name
+    heads = (
+        "code",
+        "language",
+        "script",
+        f"tokens, {name} = 1",
+        "interval",
+        "tokens/character",
+        "byte tokens",
+    )
+    for head in heads:
+        table.add_column(head, justify="left" if head in heads[:3] else "right", no_wrap=head == heads[0])
+    for row in result.glance().to_dict("records"):
+        table.add_row(
+            str(row["language"]), language(str(row["language"])).name, script_name(str(row["script"])),
+            f"{row['relative']:.2f}", f"{row['low']:.2f} to {row['high']:.2f}", f"{row['tokens_per_character']:.3f}",
+            f"{100 * row['byte_share']:.1f} %",
+        )  # fmt: skip
+    console.print(table)

@@ -1,0 +1,152 @@
+"""Fertility: a row a language, grouped by script, with how many tokens the same text takes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+import plotly.graph_objects as go
+
+from latentlang.errors import InputError
+from latentlang.figures.header import made_with, model_words
+from latentlang.figures.scatter import marks
+from latentlang.figures.style import BASELINE, INK, MUTED, english_name, own_name, plain, safe, template
+from latentlang.language_names import script_name
+from latentlang.text import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentlang.provenance import Provenance
+
+_ROW, _TOP, _BELOW = 20, 84, 96  # pixels
+
+
+class Fertility(Protocol):
+    """What a result must have to be drawn: `FertilityResult` has it."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Model and settings."""
+
+    @property
+    def reference(self) -> str | None:
+        """Code of the language that the others are relative to."""
+
+    def summary(self) -> pd.DataFrame:
+        """Columns ``language, script, tokens_per_character, relative, low, high, byte_share, paragraphs``."""
+
+
+def fertility_figure(result: Fertility) -> go.Figure:
+    """Draw tokens relative to the reference, or per character where there is none, a row a language.
+
+    Languages of one script stand together; the script whose middle language takes the fewest tokens is on top.
+
+    Args:
+        result: a `FertilityResult`, new or loaded from disk.
+
+    Raises:
+        InputError: there is nothing to draw.
+    """
+    summary = result.summary()
+    value = "relative" if result.reference else "tokens_per_character"
+    summary = summary[summary[value].notna()] if len(summary) else summary
+    if summary.empty:
+        raise InputError("the result holds no paragraphs to compare: there is nothing to draw")
+    middle = summary.groupby("script")[value].median()
+    summary = summary.assign(middle=summary["script"].map(middle)).sort_values(["middle", "script", value])
+    scripts = list(dict.fromkeys(summary["script"]))
+    heights = dict(zip(summary["language"], range(len(summary)), strict=True))
+    traces = [
+        _trace(
+            summary[summary["script"] == script],
+            script,
+            heights,
+            value,
+            colour=mark.colour,
+            symbol=mark.symbol,
+        )
+        for script, mark in zip(scripts, marks(len(scripts)), strict=True)
+    ]
+    made = result.provenance
+    reference = english_name(result.reference) if result.reference else ""
+    title = f"Tokens for the same text, {reference} = 1" if reference else "Tokens per character"
+    counts = sorted(set(summary["paragraphs"]))
+    span = (
+        counted(int(counts[0]), "paragraph")
+        if len(counts) == 1
+        else f"{counts[0]} to {counts[-1]} paragraphs"
+    )
+    subtitle = [model_words(made, role="tokenizer of"), counted(len(summary), "language"), span]
+    layout: dict[str, Any] = {
+        "template": template(),
+        "title": {
+            "text": f"<b>{title}</b>",
+            "subtitle": {"text": " · ".join(subtitle), "font": {"size": 12.5, "color": MUTED}},
+            "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+        },
+        "height": _TOP + _BELOW + _ROW * len(summary),
+        "margin": {"l": 190, "r": 18, "t": _TOP, "b": _BELOW},
+        "xaxis": {"title": {"text": title}, "rangemode": "tozero", "showline": True},
+        "yaxis": {
+            "range": [len(summary) - 0.5, -0.5], "showgrid": False, "tickvals": list(heights.values()),
+            "ticktext": [english_name(code) for code in heights], "tickfont": {"size": 12, "color": INK},
+        },
+        "legend": {"title": {"text": "script"}, "traceorder": "normal"},
+        "shapes": [
+            {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
+             "line": {"color": BASELINE, "width": 1.4, "dash": "6px,4px"}},
+        ] if reference else [],
+        "meta": {"how_to_read": _how_to_read(reference), "made_with": made_with(made), "least_width": 720},
+    }  # fmt: skip
+    return go.Figure(data=traces, layout=layout)
+
+
+def _trace(
+    part: pd.DataFrame, script: str, heights: dict[str, int], value: str, *, colour: str, symbol: str
+) -> dict[str, Any]:
+    """The languages of one script."""
+    rows = part.to_dict("records")
+    ends = [
+        (row["high"] - row["relative"], row["relative"] - row["low"])
+        if value == "relative" and not math.isnan(row["low"])
+        else (0.0, 0.0)
+        for row in rows
+    ]
+    return {
+        "type": "scatter", "x": part[value].tolist(), "y": [heights[row["language"]] for row in rows],
+        "mode": "markers", "name": safe(plain(script_name(script))),
+        "marker": {"color": colour, "symbol": symbol, "size": 8},
+        "error_x": {
+            "type": "data", "symmetric": False, "array": [high for high, _ in ends],
+            "arrayminus": [low for _, low in ends], "color": colour, "thickness": 1.4, "width": 0,
+        },
+        "customdata": [_hover(row) for row in rows], "hovertemplate": "%{customdata}<extra></extra>",
+    }  # fmt: skip
+
+
+def _hover(row: dict[Any, Any]) -> str:
+    code = str(row["language"])
+    lines = [f"<b>{own_name(code)}</b> {english_name(code)}"]
+    if not math.isnan(row["relative"]):
+        lines.append(
+            f"{row['relative']:.2f} [{row['low']:.2f}, {row['high']:.2f}] times the reference's tokens"
+        )
+    lines.append(f"{row['tokens_per_character']:.3f} tokens per character")
+    lines.append(f"{100 * row['byte_share']:.1f} % of the tokens are bytes of a character")
+    return "<br>".join(lines)
+
+
+def _how_to_read(reference: str) -> list[str]:
+    relative = (
+        f"How many tokens a language takes for the paragraphs that {reference} takes one token for (sums over all "
+        "paragraphs that both have); lines are 95 % bootstrap intervals over paragraphs. "
+        if reference
+        else "How many tokens a character takes, over all paragraphs. "
+    )
+    return [
+        f"{relative}Special tokens are not counted. Languages of one script stand together.",
+        "Hover says how many tokens a character takes, and what share of the tokens are bytes of a character, which "
+        "are no letters to the model. A language of many tokens has less text in the same context, and a lens reads "
+        "fewer letters of an answer from its first token.",
+    ]
