@@ -91,9 +91,9 @@ def script_name(code: str) -> str:
     """A script's English name by its ISO 15924 code (``"Devanagari"``), from Unicode CLDR; else the code itself."""
     from babel import Locale
 
-    if code == _UNKNOWN_SCRIPT:
-        return "script not known"
-    return str(Locale.parse("en").scripts.get(code, code))
+    # Alone they are called otherwise than behind a language's name, "Chinese (Simplified)".
+    alone = {_UNKNOWN_SCRIPT: "script not known", "Hans": "Simplified Han", "Hant": "Traditional Han"}
+    return alone.get(code) or str(Locale.parse("en").scripts.get(code, code))
 
 
 @lru_cache(maxsize=1)

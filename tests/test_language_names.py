@@ -4,7 +4,7 @@ import pytest
 from babel.localedata import locale_identifiers
 
 from latentlang.errors import InputError
-from latentlang.language_names import GROUPS, Language, language, languages
+from latentlang.language_names import GROUPS, Language, language, languages, script_name
 from latentlang.tasks import task
 
 
@@ -68,6 +68,14 @@ def test_an_unknown_language_is_named_in_the_error(value):
 def test_nothing_named_is_an_error():
     with pytest.raises(InputError, match="no language named"):
         languages(" , ")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("Deva", "Devanagari"), ("Hans", "Simplified Han"), ("Zyyy", "script not known"), ("Qaaa", "Qaaa")],
+)
+def test_scripts_have_names_that_stand_alone(code, name):
+    assert script_name(code) == name
 
 
 def test_right_to_left_scripts_are_known():

@@ -29,6 +29,7 @@ from latentlang import cli
 from latentlang.cli.options import with_load_options
 from tests.support import small_store
 from tests.support.command_line import ROOT, environment
+from tests.support.parallel import declaration, lines_folder
 
 pytestmark = pytest.mark.slow
 
@@ -50,11 +51,15 @@ GOOD = tuple(
     lens --prompt word --out o --top 3
     tokens --lang ja --out o
     tune --out o --steps 1 --positions 8 --text texts.txt
+    tune --out o --steps 1 --positions 8 --text parallel --lang de
+    bits --out o --text parallel --lang de
+    fertility --out o --text parallel
     train --out o --recipe identity
     train --out o --steps 1 --per-pair 8 --batch 2 --set accumulation=1
     train --export o --per-pair 8
     evaluate --lang ja --items 2 --out o
     harvest --lang ja --items 2 --out o
+    harvest --task continuation --data parallel --lang de --out o
     harvest --verify store
     pca store --out o
     align store --out o --permutations 5 --resamples 4
@@ -81,6 +86,8 @@ READERS = tuple(
     train --recipe recipe.yaml --export o
     lens --lang de --data words.csv --out o
     tune --out o --steps 1 --positions 8 --text texts.txt
+    bits --out o --text parallel
+    fertility --out o --text declaration --lang de
     """.strip().splitlines()
 )
 _DIGITS = "9" * 5000
@@ -264,6 +271,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     small_store.small_store(folder / "store", languages=("ja", "de"), items=12)
     (folder / "texts.txt").write_text("one text\nanother text\n" * 8)
+    lines_folder(folder / "parallel", {"de": ["Ein Satz.", "Zwei."], "en": ["One sentence.", "Two."]})
+    (folder / "declaration").mkdir()
+    declaration(
+        folder / "declaration", {"deu": ("de", [["Ein Satz."]]), "eng": ("en", [["One."]])}, packed=True
+    )
     (folder / "file").write_text("mine")
     (folder / "words.csv").write_text(
         "lang,word_original,word_translation\nde,cat,Katze\nde,dog,Hund\nde,sun,Sonne\n"
