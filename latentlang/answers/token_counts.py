@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
@@ -22,7 +23,7 @@ from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.provenance import Provenance
-from latentlang.results import Result, Settings, repeated
+from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.intervals import bootstrap_ratios
 from latentlang.storage.tables import Columns
 from latentlang.tasks import ContinuationTask, Prompt
@@ -37,9 +38,10 @@ _MANY_BYTES = 0.1
 _MOST_NAMED = 8
 
 
-class FertilitySettings(Settings):
-    """What is read of the settings."""
+class FertilitySettings(ResultSettings):
+    """Settings of `fertility`."""
 
+    #: Code of the language that the others are relative to.
     reference: str | None = None
 
 
@@ -57,7 +59,12 @@ class FertilityResult(Result):
         "language": "text", "item": "text", "characters": "whole", "bytes": "whole", "tokens": "whole",
         "byte_tokens": "whole",
     }  # fmt: skip
-    needed: ClassVar[type[Settings]] = FertilitySettings
+    settings_type: ClassVar[type[ResultSettings]] = FertilitySettings
+
+    @cached_property
+    def settings(self) -> FertilitySettings:
+        """The settings of the run, typed."""
+        return FertilitySettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A paragraph that is there twice, or is empty."""
@@ -68,7 +75,7 @@ class FertilityResult(Result):
     @property
     def reference(self) -> str | None:
         """Code of the language that the others are relative to; None where there is none."""
-        return self.provenance.settings.get("reference")
+        return self.settings.reference
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Fertility of each language over all its paragraphs.

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -26,12 +27,13 @@ from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens.base import Lens, lens_settings
+from latentlang.lens.lens_settings import BitsSettings
 from latentlang.lens.result import named_lens
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.provenance import Provenance
-from latentlang.results import Result, View, repeated
+from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.stats.intervals import bootstrap_ratios
 from latentlang.storage.tables import Columns
 from latentlang.tasks import ContinuationTask, Prompt, Task
@@ -60,6 +62,12 @@ class BitsResult(Result):
     columns: ClassVar[Columns] = {
         "language": "text", "item": "text", "layer": "whole", "bits": "number", "tokens": "whole", "bytes": "whole",
     }  # fmt: skip
+    settings_type: ClassVar[type[ResultSettings]] = BitsSettings
+
+    @cached_property
+    def settings(self) -> BitsSettings:
+        """The settings of the run, typed."""
+        return BitsSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A paragraph that is there twice, or has no byte."""
@@ -135,7 +143,8 @@ class BitsResult(Result):
     def glance(self) -> pd.DataFrame:
         """Of each language the last layer that was read; columns as of `summary`."""
         summary = self.summary()
-        return summary[summary["layer"] == summary["layer"].max()].reset_index(drop=True)
+        last: pd.DataFrame = summary[summary["layer"] == summary["layer"].max()]
+        return last.reset_index(drop=True)
 
     def describe(self, level: float = 0.95) -> str:
         """Bits per byte of the last layer and of the best one, a line per language.
@@ -143,7 +152,7 @@ class BitsResult(Result):
         Args:
             level: coverage of the intervals.
         """
-        depth = self.provenance.settings.get("n_layers")
+        depth = self.settings.n_layers
         lines = []
         for code, part in self.summary(level).groupby("language", sort=False, observed=True):
             rows = part.to_dict("records")
@@ -242,7 +251,10 @@ def bits_per_byte(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task="bits per byte",
         languages=tuple(dict.fromkeys(prompt.language for prompt in prompts)), policy="", seed=seed,
         settings={
-            **settings, "items": items, "layers": list(numbers), "n_layers": model.n_layers, **lens_settings(through),
+            **settings,
+            **BitsSettings(
+                items=items, layers=list(numbers), n_layers=model.n_layers, **lens_settings(through)
+            ).stored(),
             **model.noted,
         },
     )  # fmt: skip

@@ -75,3 +75,15 @@ class ExplorerSettings(ResultSettings):
     lens: str = "logit"
     lens_sha256: str | None = None
     translators: dict[str, Any] | None = None
+
+
+class BitsSettings(ResultSettings):
+    """Settings of `bits_per_byte`."""
+
+    #: Paragraphs per language; None for all.
+    items: int | None = None
+    layers: list[int] = Field(default_factory=list)
+    n_layers: int | None = None
+    lens: str = "logit"
+    lens_sha256: str | None = None
+    translators: dict[str, Any] | None = None
