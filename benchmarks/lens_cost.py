@@ -1,7 +1,8 @@
 """What the lens costs beside the plain forward of the same prompts: `python -m benchmarks.lens_cost`.
 
 Random models of real shapes: on a CPU a Mistral of 80 M parameters and a Qwen2 with a vocabulary of 152,000; on a GPU
-also a 7B-shaped Mistral in bf16. Prompts are random tokens with a common block of the reference paper's share of the
+also a 7B-shaped Mistral in bf16; and, where its data package is installed, Gemma 3 270M on the project's own prompts
+(`measure_real`). Prompts of random models are random tokens with a common block of the reference paper's share of the
 prompt (sentiment 33 %, paraphrase 78 %, NLI 86 %: bytes of the published prompts, mean of 20 languages). Prints a table
 and writes `lens_cost.json`.
 """
@@ -93,10 +94,28 @@ def plain(model: PreTrainedModel, prompts: list[list[int]], rows: int) -> None:
             model(input_ids=ids, attention_mask=mask, logits_to_keep=1, use_cache=False)
 
 
-def ours(model: HookedLM, prompts: list[list[int]], sets: TokenSets, *, share_prefix: bool) -> None:
-    """All layers at the answer position: the sets' probabilities and the entropy."""
+def ours(
+    model: HookedLM, prompts: list[list[int]], sets: TokenSets, *, share_prefix: bool, again: bool = False
+) -> None:
+    """All layers at the answer position: the sets' probabilities and the entropy.
+
+    With `again` the last layer is unembedded once more, though the model's own logits are there.
+    """
     for reading in model.iter_activations(prompts, share_prefix=share_prefix):
-        read_out(model, reading.resid[:, 1:], sets, top=0)
+        read_out(model, reading.resid[:, 1:], sets, top=0, logits=None if again else reading.logits)
+
+
+def by_hand(model: PreTrainedModel, prompts: list[list[int]], sets: TokenSets) -> None:
+    """Transformers' `output_hidden_states`, the answer position of each layer through norm and head."""
+    with torch.inference_mode():
+        for prompt in prompts:
+            output = model(
+                torch.tensor([prompt]), output_hidden_states=True, logits_to_keep=1, use_cache=False
+            )
+            states = torch.stack([state[0, -1] for state in output.hidden_states[1:-1]])
+            logits = torch.cat([model.lm_head(model.model.norm(states)), output.logits[0]])
+            probs = logits.float().softmax(-1)
+            (probs[:, sets.ids], -(probs * probs.clamp_min(1e-30).log2()).sum(-1))
 
 
 def published(model: PreTrainedModel, prompts: list[list[int]], sets: TokenSets) -> None:
@@ -224,6 +243,75 @@ def measure(
         yield row
 
 
+def measure_real(*, rounds: int, translations: int = 24, inferences: int = 10) -> Iterator[dict[str, Any]]:
+    """Rows of the table for Gemma 3 270M: word translation, and the long prompts of NLI, in Japanese.
+
+    The floor is the forward and `n_layers` x vocabulary x width x 2 FLOP a prompt at the speed of the model's own head,
+    run on all these rows at once; with a shared prefix, of the forward only the tokens that have to be run.
+    """
+    from latentlang.models import load
+    from latentlang.models.data_package import DATA_PACKAGES
+    from latentlang.tasks import task
+
+    if not DATA_PACKAGES["google/gemma-3-270m"].installed:
+        print("Gemma 3 270M left out: its data package is not installed (the extra gemma)", file=sys.stderr)
+        return
+    lm = load("gemma3-270m", device="cpu")
+    model: Any = lm.lm
+    depth, width = lm.n_layers, lm.d_model
+    for name, count in (("translation", translations), ("nli", inferences)):
+        prompts = lm.encode(task(name).prompts("ja", items=count))
+        tokens = sum(map(len, prompts))
+        # prompts of one length or another, alike up to where their questions begin
+        shared = next(place for place, here in enumerate(zip(*prompts, strict=False)) if len(set(here)) > 1)
+        to_run = (tokens - shared * (count - 1)) / tokens
+        draw = np.random.default_rng(0)
+        sets = TokenSets([np.unique(draw.integers(0, lm.vocab_size, _IDS_PER_SET)) for _ in range(_SETS)])
+        states = torch.randn(count * depth, width)
+        runs: dict[str, Run] = {
+            f"plain, {rows} rows": partial(plain, model, prompts, rows) for rows in (4, 8, 16)
+        }
+        runs["head"] = partial(torch.nn.functional.linear, states, model.lm_head.weight.detach())
+        runs["lens"] = partial(ours, lm, prompts, sets, share_prefix=False)
+        runs["lens, shared prefix"] = partial(ours, lm, prompts, sets, share_prefix=True)
+        for again in ("lens", "lens, shared prefix"):
+            runs[f"{again}, last layer again"] = partial(
+                ours, lm, prompts, sets, share_prefix="shared" in again, again=True
+            )
+        times = take_turns(runs, rounds=rounds, device="cpu")
+        best = min((k for k in runs if k.startswith("plain")), key=lambda k: statistics.median(times[k]))
+        heads = zip(times[best], times["head"], strict=True)
+        # the forward's own logits are as many as before, however few tokens are run
+        times["floor"], times["floor, shared prefix"] = (
+            list(floors)
+            for floors in zip(
+                *((run + head, (run - head / depth) * to_run + head / depth + head) for run, head in heads),
+                strict=True,
+            )
+        )
+        few = prompts[: max(4, count // 4)]
+        peers: dict[str, Run] = {
+            "ours": partial(ours, lm, few, sets, share_prefix=False),
+            "hidden states by hand": partial(by_hand, model, few, sets),
+        }
+        if (bridged := transformer_lens_run(model, few, sets)) is not None:
+            peers["transformer-lens"] = bridged
+        beside = take_turns(peers, rounds=max(2, rounds - 1), device="cpu")
+        over_plain = {
+            f"{key}, over plain": ratio(times, key, best) for key in times if not key.startswith("plain")
+        }
+        over_floor = {
+            f"{key}, over floor": ratio(times, key, "floor, shared prefix" if "shared" in key else "floor")
+            for key in times
+            if key.startswith("lens")
+        }
+        yield {
+            "model": "gemma3-270m", "task": name, "prompts": count, "tokens": tokens, "tokens_to_run": to_run,
+            "plain": best, "plain_seconds": statistics.median(times[best]), **over_plain, **over_floor,
+            **{f"{key}_over_ours": ratio(beside, key, "ours") for key in peers if key != "ours"},
+        }  # fmt: skip
+
+
 def peak_memory(name: str, count: int, length: int, variant: str) -> int:
     """Peak memory in bytes above the loaded model, of a fresh process that runs one variant."""
     code = (
@@ -287,8 +375,13 @@ def main() -> None:
         ):
             rows.append(row)
             print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+    real: list[dict[str, Any]] = []
+    if not options.only_memory and (not options.models or "gemma3-270m" in options.models):
+        for row in measure_real(rounds=options.rounds):
+            real.append(row)
+            print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
     memory = []
-    if device == "cpu":
+    if device == "cpu" and not options.models:
         for name in shapes(device):
             for count in (16, 64):
                 memory.append(
@@ -300,9 +393,13 @@ def main() -> None:
                 )
                 print(memory[-1], flush=True)
     settings = {key: value for key, value in vars(options).items() if key not in ("out", "only_memory")}
-    record = {"machine": machine(device), "settings": settings, "rows": rows, "memory": memory}
-    if options.only_memory:
-        record = json.loads(options.out.read_text()) | {"memory": memory}
+    record = {"machine": machine(device), "settings": settings, "rows": rows, "real": real, "memory": memory}
+    if options.only_memory or options.models:
+        # what was not measured now stays as it was
+        measured = {
+            name: found for name, found in record.items() if found and name in ("rows", "real", "memory")
+        }
+        record = json.loads(options.out.read_text()) | measured
     options.out.write_text(json.dumps(record, indent=1) + "\n")
 
 

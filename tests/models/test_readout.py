@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from latentlang.errors import InputError
 from latentlang.models import HookedLM, readout
 from latentlang.models.readout import TokenSets, read_out
 from tests.support import tiny
@@ -37,6 +38,35 @@ def test_equals_the_definitions_whatever_the_chunk(model, monkeypatch, chunk):
     assert torch.equal(found.top_ids, best_ids)
     torch.testing.assert_close(found.top_log_probs.double(), best, rtol=1e-5, atol=1e-5)
     assert torch.isneginf(found.log_probs[..., 2]).all()
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("chunk", [1 << 24, 3000, 1])
+def test_logits_at_hand_stand_for_the_last_layer(model, monkeypatch, chunk, layers):
+    monkeypatch.setattr(readout, "CHUNK_ELEMENTS", chunk)
+    resid = 3 * torch.randn(5, layers, model.d_model)
+    sets = TokenSets([np.array([0, 7, 130]), np.empty(0, np.int64), np.arange(0, 300, 2)])
+    options = {"top": 4, "targets": torch.tensor([[3, 299]] * 5)}
+    logits = model.unembed(resid[:, -1])
+    seen: list[int] = []
+    head = HookedLM.head
+    monkeypatch.setattr(
+        HookedLM, "head", lambda self, normed, *where: seen.append(len(normed)) or head(self, normed, *where)
+    )
+    found = read_out(model, resid, sets, logits=logits, **options)
+    assert set(seen) == ({5 * (layers - 1)} if layers > 1 else set())
+    every = read_out(model, resid, sets, **options)
+    # rounding of another batch shape, no more
+    for name in ("log_probs", "entropy", "top_log_probs", "target_log_probs"):
+        torch.testing.assert_close(getattr(found, name), getattr(every, name), rtol=2e-6, atol=2e-6)
+    assert torch.equal(found.top_ids, every.top_ids)
+    # and they are the given ones, not worked out again
+    other = read_out(model, resid, sets, logits=logits.flip(-1), **options)
+    assert torch.equal(other.entropy[:, :-1], found.entropy[:, :-1])
+    assert torch.equal(other.top_ids[:, -1], 299 - found.top_ids[:, -1])
+    for second in ({"ranks": True}, {"divergence": True}):
+        with pytest.raises(InputError, match="leave out logits"):
+            read_out(model, resid, sets, logits=logits, **options, **second)
 
 
 def test_no_sets_and_tiny_probabilities(model):
