@@ -126,7 +126,7 @@ class _AccuracyDrawing:
     """One figure in the making."""
 
     def __init__(self, result: Accuracies, summary: pd.DataFrame, changes: Changes | None) -> None:
-        self.made, self.settings = result.provenance, result.settings
+        self.provenance, self.settings = result.provenance, result.settings
         self.summary = summary
         self.averages = result.averages()
         self.tasks = list(dict.fromkeys(summary["task"]))
@@ -149,8 +149,8 @@ class _AccuracyDrawing:
         self.layout: dict[str, Any] = {"template": template()}
 
     def figure(self) -> go.Figure:
-        for place, task in enumerate(self.tasks):
-            self._panel(place, task)
+        for column, task in enumerate(self.tasks):
+            self._panel(column, task)
         self._legend()
         self._frame()
         self.layout |= {"annotations": self.annotations, "shapes": self.shapes}
@@ -158,37 +158,37 @@ class _AccuracyDrawing:
 
     # one task
 
-    def _domain(self, place: int) -> tuple[float, float]:
+    def _domain(self, column: int) -> tuple[float, float]:
         """Left and right end of a task's panel, the column of differences left free beside it."""
         width = (1 - _GAP * (len(self.tasks) - 1)) / len(self.tasks)
-        left = place * (width + _GAP)
+        left = column * (width + _GAP)
         beside = min(0.3, _CHANGES * len(self.tasks)) if self.changes is not None else 0
         return left, left + width * (1 - beside)
 
-    def _panel(self, place: int, task: str) -> None:
-        number = "" if place == 0 else str(place + 1)
+    def _panel(self, column: int, task: str) -> None:
+        number = "" if column == 0 else str(column + 1)
         x, y = f"x{number}", f"y{number}"
-        left, right = self._domain(place)
+        left, right = self._domain(column)
         self.layout[f"xaxis{number}"] = {
             "domain": [left, right], "range": [-0.02, 1.02], "anchor": y, "tickvals": [0, 0.25, 0.5, 0.75, 1],
             "ticktext": ["0", ".25", ".5", ".75", "1"], "title": {"text": "accuracy"}, "showline": True,
         }  # fmt: skip
-        first = place == 0
+        first = column == 0
         self.layout[f"yaxis{number}"] = {
             "range": [self.rows - 0.5, -0.5], "anchor": x, "showgrid": False, "showticklabels": first,
             "tickvals": list(range(self.rows)), "ticktext": self._names(), "tickfont": {"size": 12, "color": INK},
             **({} if first else {"matches": "y"}),
         }  # fmt: skip
-        own = self.summary[self.summary["task"] == task]
-        self._background(x, y, float(own["chance"].iloc[0]))
+        rows = self.summary[self.summary["task"] == task]
+        self._background(x, y, float(rows["chance"].iloc[0]))
         # What is there of a language where a label cannot be chosen is no accuracy to compare.
-        grey = own["language"].isin(self.result.incomplete(task))
+        grey = rows["language"].isin(self.result.incomplete(task))
         for state in self.states:
-            mine = own["state"] == state.name
-            self._languages(x, y, own[mine & ~grey], state)
-            self._languages(x, y, own[mine & grey], replace(state, colour=BASELINE))
+            mine = rows["state"] == state.name
+            self._languages(x, y, rows[mine & ~grey], state)
+            self._languages(x, y, rows[mine & grey], replace(state, colour=BASELINE))
             self._means(x, y, task, state)
-        self._ceilings(x, y, own)
+        self._ceilings(x, y, rows)
         if len(self.tasks) > 1:
             self._say(
                 f"<b>{safe(task)}</b>", x=left, y=1, xanchor="left", yanchor="bottom", yshift=4, size=14
@@ -231,62 +231,65 @@ class _AccuracyDrawing:
             return row
         return row + (-_OFFSET if state.name == _STATES[0].name else _OFFSET)
 
-    def _languages(self, x: str, y: str, own: pd.DataFrame, state: _State) -> None:
+    def _languages(self, x: str, y: str, rows: pd.DataFrame, state: _State) -> None:
         at = {code: row for row, code in enumerate(self.codes)}
-        heights = [self._height(at[code], state) for code in own["language"]]
+        heights = [self._height(at[code], state) for code in rows["language"]]
         hover = [
             f"<b>{own_name(row['language'])}</b> {english_name(row['language'])}<br>{_interval(row)}<br>"
             f"{row['right']} of {row['n']} right, macro-F1 {row['macro_f1']:.3f}"
             + (f"<br>{row['unanswerable']} cannot be right" if row["unanswerable"] else "")
-            for row in _rows(own)
+            for row in _rows(rows)
         ]
-        symbols = [_SEEN if code in self.seen_languages else _UNSEEN for code in own["language"]]
-        self._points(x, y, own, heights, symbols, hover, state)
+        symbols = [_SEEN if code in self.seen_languages else _UNSEEN for code in rows["language"]]
+        self._points(x, y, rows, heights, symbols, hover, state)
 
     def _means(self, x: str, y: str, task: str, state: _State) -> None:
-        found = self.averages[(self.averages["task"] == task) & (self.averages["state"] == state.name)]
-        found = found[found["group"].isin(self.groups)]
+        averages = self.averages[(self.averages["task"] == task) & (self.averages["state"] == state.name)]
+        averages = averages[averages["group"].isin(self.groups)]
         # Of few languages there is an interval over items alone.
-        wide = found["low"].notna()
-        found = found.assign(
-            low=found["low"].where(wide, found["low_items"]), high=found["high"].where(wide, found["high_items"]),
+        wide = averages["low"].notna()
+        averages = averages.assign(
+            low=averages["low"].where(wide, averages["low_items"]),
+            high=averages["high"].where(wide, averages["high_items"]),
             over=np.where(wide, "items and languages", "items"),
-        )  # fmt: skip
-        heights = [self._height(len(self.codes) + self.groups.index(name), state) for name in found["group"]]
+        )
+        heights = [
+            self._height(len(self.codes) + self.groups.index(name), state) for name in averages["group"]
+        ]
         hover = [
             f"<b>{_GROUPS[row['group']]}</b> of {counted(row['languages'], 'language')}<br>{_interval(row)} over "
             f"{row['over']}"
-            for row in _rows(found)
+            for row in _rows(averages)
         ]
-        self._points(x, y, found, heights, [_AVERAGE] * len(found), hover, state)
+        self._points(x, y, averages, heights, [_AVERAGE] * len(averages), hover, state)
 
     def _points(
         self,
         x: str,
         y: str,
-        own: pd.DataFrame,
+        rows: pd.DataFrame,
         heights: Sequence[float],
         symbols: Sequence[str],
         hover: Sequence[str],
         state: _State,
     ) -> None:
-        if own.empty:
+        if rows.empty:
             return
         self.traces.append({
-            "type": "scatter", "x": own["accuracy"].tolist(), "y": list(heights), "xaxis": x, "yaxis": y,
+            "type": "scatter", "x": rows["accuracy"].tolist(), "y": list(heights), "xaxis": x, "yaxis": y,
             "mode": "markers", "cliponaxis": False, "name": state.words, "legendgroup": state.name, "showlegend": False,
             "marker": {**_marker(state), "symbol": list(symbols)},
             "error_x": {
-                "type": "data", "symmetric": False, "array": (own["high"] - own["accuracy"]).tolist(),
-                "arrayminus": (own["accuracy"] - own["low"]).tolist(), "color": state.colour, "thickness": 1.6,
+                "type": "data", "symmetric": False, "array": (rows["high"] - rows["accuracy"]).tolist(),
+                "arrayminus": (rows["accuracy"] - rows["low"]).tolist(), "color": state.colour, "thickness": 1.6,
                 "width": 0,
             },
             "customdata": list(hover), "hovertemplate": f"%{{customdata}}<extra>{state.words}</extra>",
         })  # fmt: skip
 
-    def _ceilings(self, x: str, y: str, own: pd.DataFrame) -> None:
+    def _ceilings(self, x: str, y: str, rows: pd.DataFrame) -> None:
         """The highest accuracy there can be, where not all items can be right."""
-        short = own[(own["unanswerable"] > 0) & (own["state"] == self.states[0].name)]
+        short = rows[(rows["unanswerable"] > 0) & (rows["state"] == self.states[0].name)]
         if short.empty:
             return
         at = {code: row for row, code in enumerate(self.codes)}
@@ -353,7 +356,7 @@ class _AccuracyDrawing:
             title={
                 "text": f"<b>Accuracy: {what} {where}</b>",
                 "subtitle": {
-                    "text": " · ".join(subtitle(self.made, self.settings, self.summary)),
+                    "text": " · ".join(subtitle(self.provenance, self.settings, self.summary)),
                     "font": {"size": 12.5, "color": MUTED},
                 },
                 "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
@@ -369,7 +372,7 @@ class _AccuracyDrawing:
                     seen_languages=bool(self.seen_languages),
                     sentence=None if self.changes is None else self.changes.describe(),
                 ),
-                "made_with": made_with(self.made),
+                "made_with": made_with(self.provenance),
                 "least_width": _LEFT + 18 + max(480, (250 if self.changes is None else 330) * len(self.tasks)),
             },
         )  # fmt: skip

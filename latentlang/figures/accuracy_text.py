@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from latentlang.provenance import Provenance
 
 
-def subtitle(made: Provenance, settings: EvaluationSettings, summary: pd.DataFrame) -> list[str]:
+def subtitle(provenance: Provenance, settings: EvaluationSettings, summary: pd.DataFrame) -> list[str]:
     """Model, adapter, items, shots, answers and score, safe for a label."""
-    parts = [model_words(made)]
+    parts = [model_words(provenance)]
     if settings.after:
         parts.append(named("after:", settings.after))
-    if made.adapter:
-        parts.append(adapter_words(made.adapter))
+    if provenance.adapter:
+        parts.append(adapter_words(provenance.adapter))
     counts = sorted(set(summary["n"]))
     span = counts[0] if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     parts.append(f"{counted(span, 'item')} a language")
@@ -34,8 +34,8 @@ def subtitle(made: Provenance, settings: EvaluationSettings, summary: pd.DataFra
     if answers:
         parts.append(f"answers {safe(answers)}")
     parts.append(f"score {safe(settings.score)}")
-    if made.protocol != "corrected":
-        parts.append(f"protocol {safe(made.protocol)}")
+    if provenance.protocol != "corrected":
+        parts.append(f"protocol {safe(provenance.protocol)}")
     return parts
 
 

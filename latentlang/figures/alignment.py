@@ -112,10 +112,10 @@ def alignment_heatmap(
     groups = [_MeasureGrids(result, grids, name, shown) for name in measures]
     traces: list[dict[str, Any]] = []
     owners: list[int] = []
-    for place, group in enumerate(groups):
-        own = group.traces(visible=place == 0)
-        traces += own
-        owners += [place] * len(own)
+    for number, group in enumerate(groups):
+        group_traces = group.traces(visible=number == 0)
+        traces += group_traces
+        owners += [number] * len(group_traces)
     figure.add_traces(traces)
     _axes(figure, groups[0], result.layers, shown)
     _frame(figure, result, measures, groups, owners)
@@ -131,8 +131,8 @@ class _Grids:
 
     def __init__(self, result: Alignment) -> None:
         table = result.table
-        pairs = {pair: place for place, pair in enumerate(result.pairs)}
-        layers = {layer: place for place, layer in enumerate(result.layers)}
+        pairs = {pair: row for row, pair in enumerate(result.pairs)}
+        layers = {layer: column for column, layer in enumerate(result.layers)}
         named = zip(table["language_a"].astype(str), table["language_b"].astype(str), strict=True)
         self._rows = np.array([pairs[pair] for pair in named])
         self._columns = np.array([layers[int(layer)] for layer in table["layer"]])
@@ -142,13 +142,13 @@ class _Grids:
 
     def of(self, measure: str, pool: str) -> dict[str, NDArray[Any]]:
         """``[pair, layer]`` of each column; NaN, and an empty flag, where there is no row."""
-        own = (self._kinds["measure"] == measure) & (self._kinds["pooling"] == pool)
-        found: dict[str, NDArray[Any]] = {}
+        selected = (self._kinds["measure"] == measure) & (self._kinds["pooling"] == pool)
+        grids: dict[str, NDArray[Any]] = {}
         for name, values in self._values.items():
             grid = np.full(self._shape, "", dtype=object) if name == "flag" else np.full(self._shape, np.nan)
-            grid[self._rows[own], self._columns[own]] = values[own]
-            found[name] = grid
-        return found
+            grid[self._rows[selected], self._columns[selected]] = values[selected]
+            grids[name] = grid
+        return grids
 
 
 class _MeasureGrids:
@@ -163,11 +163,11 @@ class _MeasureGrids:
         self.grids = {pool: grids.of(measure, pool) for pool in pools}
         first = self.grids[pools[0]]
         excess = self.measure.sign * (first["value"] - np.nan_to_num(first["null_mean"]))
-        known = np.isfinite(excess)
-        mean = np.where(known, excess, 0).sum(1) / np.maximum(known.sum(1), 1)
-        self.order = np.argsort(np.where(known.any(1), -mean, np.inf), kind="stable")
+        finite = np.isfinite(excess)
+        mean = np.where(finite, excess, 0).sum(1) / np.maximum(finite.sum(1), 1)
+        self.order = np.argsort(np.where(finite.any(1), -mean, np.inf), kind="stable")
         names = [pair_words(pair, measure, named=named) for pair in result.pairs]
-        self.names = [names[place] for place in self.order]
+        self.names = [names[row] for row in self.order]
         values = np.concatenate([grid["value"].ravel() for grid in self.grids.values()])
         nulls = np.concatenate([grid["null_mean"].ravel() for grid in self.grids.values()])
         values, nulls = values[np.isfinite(values)], nulls[np.isfinite(nulls)]
@@ -183,21 +183,21 @@ class _MeasureGrids:
 
     def traces(self, *, visible: bool) -> list[dict[str, Any]]:
         """A heat map per pooling, and marks on its cells."""
-        made: list[dict[str, Any]] = []
+        drawn: list[dict[str, Any]] = []
         written = len(self.layers) * len(self.pools) <= _MOST_WRITTEN and len(self.order) <= _ROWS[0][0]
-        told: set[str] = set()
-        for place, pool in enumerate(self.pools):
+        in_legend: set[str] = set()
+        for number, pool in enumerate(self.pools):
             grid = {name: part[self.order] for name, part in self.grids[pool].items()}
-            shared = {"xaxis": _x(place), "yaxis": "y", "visible": visible}
+            shared = {"xaxis": _x(number), "yaxis": "y", "visible": visible}
             low, high = sorted((self.chance, self.best))
-            made.append({
+            drawn.append({
                 **shared, "type": "heatmap", "x": self.layers, "y": self.names, "z": grid["value"].astype(np.float32),
                 "zmin": low, "zmax": high, "colorscale": _SCALE, "reversescale": self.measure.sign < 0,
                 "customdata": np.stack([grid[name].astype(np.float32) for name in _NUMBERS], -1),
                 "text": [[str(flag).replace(" ", ", ") for flag in line] for line in grid["flag"]],
                 "texttemplate": "%{z:.2f}" if written else None, "textfont": {"size": 10.5},
                 "hovertemplate": self._hover(pool), "hoverongaps": False, "xgap": 1 if len(self.order) <= 90 else 0.5,
-                "ygap": 1 if len(self.order) <= 90 else 0.5, "showscale": place == 0, "name": "",
+                "ygap": 1 if len(self.order) <= 90 else 0.5, "showscale": number == 0, "name": "",
                 "colorbar": self._bar(),
             })  # fmt: skip
             for flag, (words, symbol, colour) in _MARKS.items():
@@ -207,16 +207,16 @@ class _MeasureGrids:
                 if not len(rows):
                     continue
                 size = 8 if len(self.order) <= _ROWS[0][0] else 5 if len(self.order) <= _ROWS[2][0] else 3.5
-                made.append({
+                drawn.append({
                     **shared, "type": "scatter", "mode": "markers", "x": [self.layers[c] for c in columns],
                     "y": [self.names[r] for r in rows], "name": words, "legendgroup": flag,
-                    "showlegend": flag not in told, "hoverinfo": "skip",
+                    "showlegend": flag not in in_legend, "hoverinfo": "skip",
                     "marker": {
                         "symbol": symbol, "color": colour, "size": size, "line": {"width": 1.3, "color": colour}
                     },
                 })  # fmt: skip
-                told.add(flag)
-        return made
+                in_legend.add(flag)
+        return drawn
 
     def _hover(self, pool: str) -> str:
         digits = ".3f"
@@ -241,8 +241,8 @@ class _MeasureGrids:
         }  # fmt: skip
 
 
-def _x(place: int) -> str:
-    return f"x{place + 1 if place else ''}"
+def _x(number: int) -> str:
+    return f"x{number + 1 if number else ''}"
 
 
 def _row(pairs: int) -> tuple[float, float]:
@@ -256,13 +256,13 @@ def _row(pairs: int) -> tuple[float, float]:
 def _axes(figure: go.Figure, group: _MeasureGrids, layers: Sequence[int], pools: Sequence[str]) -> None:
     width = (1 - _GAP * (len(pools) - 1)) / len(pools)
     headings: list[dict[str, Any]] = []
-    for place, pool in enumerate(pools):
-        left = place * (width + _GAP)
+    for number, pool in enumerate(pools):
+        left = number * (width + _GAP)
         right = min(1.0, left + width)
-        figure.layout[f"xaxis{place + 1 if place else ''}"] = {
+        figure.layout[f"xaxis{number + 1 if number else ''}"] = {
             "domain": [left, right], "anchor": "y", "showgrid": False,
             "tickvals": layer_ticks(list(layers), max(6, 17 // len(pools))),
-            "range": [layers[0] - 0.5, layers[-1] + 0.5], "title": {"text": "layer" if place else
+            "range": [layers[0] - 0.5, layers[-1] + 0.5], "title": {"text": "layer" if number else
             "layer (residual stream after block)" if len(pools) == 1 else "layer"},
         }  # fmt: skip
         headings.append({
@@ -285,12 +285,12 @@ def _frame(
     owners: Sequence[int],
 ) -> None:
     height, _ = _row(len(groups[0].names))
-    made = result.provenance
+    provenance = result.provenance
     figure.update_layout(
         title={
             "text": groups[0].heading,
             "subtitle": {
-                "text": subtitle(made, result.settings, items=result.table["n"].unique().tolist()),
+                "text": subtitle(provenance, result.settings, items=result.table["n"].unique().tolist()),
                 "font": {"size": 12.5, "color": MUTED},
             },
             "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
@@ -304,7 +304,7 @@ def _frame(
             "groupclick": "toggleitem", "maxheight": 60, "entrywidthmode": "fraction", "entrywidth": 0.52,
             "itemsizing": "constant",
         },
-        meta={"how_to_read": how_to_read(result.settings, measures, marks=True), "made_with": made_with(made),
+        meta={"how_to_read": how_to_read(result.settings, measures, marks=True), "made_with": made_with(provenance),
               "least_width": 820 if len(groups[0].pools) > 1 else 640},
     )  # fmt: skip
     if len(groups) > 1:
@@ -312,12 +312,12 @@ def _frame(
             {
                 "label": group.measure.words, "method": "update",
                 "args": [
-                    {"visible": [owner == place for owner in owners]},
+                    {"visible": [owner == number for owner in owners]},
                     {"title.text": group.heading, "yaxis.categoryarray": group.names, "yaxis.tickvals": group.names,
                      f"annotations[{len(groups[0].pools)}].text": group.measure.words},
                 ],
             }
-            for place, group in enumerate(groups)
+            for number, group in enumerate(groups)
         ]  # fmt: skip
         figure.update_layout(
             updatemenus=[{

@@ -75,12 +75,12 @@ def alignment_curves(
     tables = {name: _by_pool(result, name, pool) for name in measures}
     layout = grid(len(shown), head=26, strip=0, strip_gap=0, plot=300 if len(shown) == 1 else 170, row_gap=30)
     figure = go.Figure(layout={"template": template(), "font": {"family": font_stack()}})
-    told: set[str] = set()
+    in_legend: set[str] = set()
     traces: list[dict[str, Any]] = []
     ranges: list[tuple[float, float]] = []
     for panel, one in zip(layout.panels, shown, strict=True):
-        made, span = _panel(panel, one, tables[one.measure], pool, told)
-        traces += made
+        panel_traces, span = _panel(panel, one, tables[one.measure], pool, in_legend)
+        traces += panel_traces
         ranges.append(span)
     figure.add_traces(traces)
     common = (min(low for low, _ in ranges), max(high for _, high in ranges)) if len(chosen) > 1 else None
@@ -95,8 +95,8 @@ def alignment_curves(
         for panel, one in zip(layout.panels, shown, strict=True)
     ]  # fmt: skip
     drawn = [(one.pair, one.measure) for one in shown]
-    columns = min(3, len(told)) or 1
-    below = _BELOW + 22 * (-(-len(told) // columns) - 2)
+    columns = min(3, len(in_legend)) or 1
+    below = _BELOW + 22 * (-(-len(in_legend) // columns) - 2)
     figure.update_layout(
         title={
             "text": title(result.provenance, measures, chosen),
@@ -129,29 +129,29 @@ def alignment_curves(
     return figure
 
 
-def _pairs(result: Alignment, asked: Sequence[tuple[str, str]] | None) -> list[tuple[str, str]]:
+def _pairs(result: Alignment, pairs: Sequence[tuple[str, str]] | None) -> list[tuple[str, str]]:
     if not result.pairs:
         raise InputError("the result holds no pair of languages to draw")
-    if asked is not None:
-        if not asked:
+    if pairs is not None:
+        if not pairs:
             raise InputError("no pair was chosen to draw; leave pairs out for the first ones")
-        there = {frozenset(pair): pair for pair in result.pairs}
-        for pair in asked:
-            if frozenset(pair) not in there:
+        in_result = {frozenset(pair): pair for pair in result.pairs}
+        for pair in pairs:
+            if frozenset(pair) not in in_result:
                 raise InputError(
                     f"the result has no pair {'-'.join(pair)!r}; its first is {'-'.join(result.pairs[0])!r}, and "
                     f"it has {len(result.pairs)}"
                 )
-        return [there[frozenset(pair)] for pair in asked]
+        return [in_result[frozenset(pair)] for pair in pairs]
     hub = result.settings.pivot or defaults.PIVOT
     return sorted(result.pairs, key=lambda pair: hub not in pair)[:MOST_PANELS]
 
 
 def _left_out(
-    result: Alignment, chosen: Sequence[tuple[str, str]], asked: Sequence[tuple[str, str]] | None
+    result: Alignment, chosen: Sequence[tuple[str, str]], pairs: Sequence[tuple[str, str]] | None
 ) -> list[str]:
     left = len(result.pairs) - len(chosen)
-    if not left or asked is not None:
+    if not left or pairs is not None:
         return []
     return [f"{counted(left, 'more pair is', 'more pairs are')} in the table and the heat map."]
 
@@ -166,48 +166,48 @@ def _by_pool(result: Alignment, measure: str, pool: str) -> dict[str, pd.DataFra
 
 
 def _panel(
-    panel: Panel, one: _Shown, tables: dict[str, pd.DataFrame], pool: str, told: set[str]
+    panel: Panel, one: _Shown, tables: dict[str, pd.DataFrame], pool: str, in_legend: set[str]
 ) -> tuple[list[dict[str, Any]], tuple[float, float]]:
     """The traces of a panel and the range they need."""
-    place = f"{panel.index + 1 if panel.index else ''}"
-    shared = {"xaxis": f"x{place}", "yaxis": f"y{place}", "type": "scatter"}
+    suffix = f"{panel.index + 1 if panel.index else ''}"
+    shared = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "type": "scatter"}
     traces: list[dict[str, Any]] = []
     heights: list[float] = []
 
     def line(rows: pd.DataFrame, column: str, name: str, hover: str = "", **style: Any) -> None:
-        known = rows[rows[column].notna()]
-        if known.empty:
+        present = rows[rows[column].notna()]
+        if present.empty:
             return
-        values = known[column].to_numpy(float)
+        values = present[column].to_numpy(float)
         heights.extend(values)
         traces.append({
-            **shared, "x": known["layer"].to_numpy(), "y": values, "name": name, "legendgroup": name,
-            "mode": "lines+markers" if len(known) == 1 else "lines", "showlegend": name not in told,
-            "customdata": known[["low", "high", "p", "p_family", "n"]].to_numpy(float),
+            **shared, "x": present["layer"].to_numpy(), "y": values, "name": name, "legendgroup": name,
+            "mode": "lines+markers" if len(present) == 1 else "lines", "showlegend": name not in in_legend,
+            "customdata": present[["low", "high", "p", "p_family", "n"]].to_numpy(float),
             "hovertemplate": f"<b>%{{y:.3f}}</b>{hover}  {name}<extra></extra>", **style,
         })  # fmt: skip
-        told.add(name)
+        in_legend.add(name)
 
     def band(rows: pd.DataFrame, low: str, high: str, name: str, colour: str) -> None:
-        known = rows[rows[low].notna() & rows[high].notna()]
-        if known.empty:
+        present = rows[rows[low].notna() & rows[high].notna()]
+        if present.empty:
             return
-        layers, lower, upper = (known[c].to_numpy(float) for c in ("layer", low, high))
+        layers, lower, upper = (present[c].to_numpy(float) for c in ("layer", low, high))
         heights.extend([*lower, *upper])
         traces.append({
             **shared, "x": np.concatenate([layers, layers[::-1]]), "y": np.concatenate([upper, lower[::-1]]),
             "mode": "lines", "line": {"width": 0}, "fill": "toself", "fillcolor": colour, "hoverinfo": "skip",
-            "name": name, "legendgroup": name, "showlegend": name not in told, "legendrank": 1010,
+            "name": name, "legendgroup": name, "showlegend": name not in in_legend, "legendrank": 1010,
         })  # fmt: skip
-        told.add(name)
+        in_legend.add(name)
 
-    own = {
+    by_pool = {
         name: rows[(rows["language_a"] == one.pair[0]) & (rows["language_b"] == one.pair[1])]
         for name, rows in tables.items()
     }
-    main = own[pool]
+    main = by_pool[pool]
     band(main, "null_low", "null_high", "chance (band of the null)", translucent(INK, 0.13))
-    for number, (name, rows) in enumerate(own.items()):
+    for number, (name, rows) in enumerate(by_pool.items()):
         if name != pool:
             colour = COLOURS[number % len(COLOURS)]
             line(rows, "value", pool_words(name), line={"color": colour, "width": 1.3}, legendrank=1020)
@@ -238,16 +238,16 @@ def _axes(
     *,
     alone: bool,
 ) -> None:
-    place = f"{panel.index + 1 if panel.index else ''}"
+    suffix = f"{panel.index + 1 if panel.index else ''}"
     air = _AIR * max(span[1] - span[0], 0.02)
-    figure.layout[f"xaxis{place}"] = {
-        "domain": panel.x, "anchor": f"y{place}", "range": [layers[0] - 0.3, layers[-1] + 0.3],
+    figure.layout[f"xaxis{suffix}"] = {
+        "domain": panel.x, "anchor": f"y{suffix}", "range": [layers[0] - 0.3, layers[-1] + 0.3],
         "tickvals": layer_ticks(list(layers), 8), "showticklabels": panel.lowest, "showgrid": False,
         "title": {"text": "layer (residual stream after block)" if panel.lowest and panel.first_column else None},
         "unifiedhovertitle": {"text": "layer %{x}"},
     }  # fmt: skip
-    figure.layout[f"yaxis{place}"] = {
-        "domain": panel.plot, "anchor": f"x{place}", "range": [span[0] - air, span[1] + air], "nticks": 9,
+    figure.layout[f"yaxis{suffix}"] = {
+        "domain": panel.plot, "anchor": f"x{suffix}", "range": [span[0] - air, span[1] + air], "nticks": 9,
         "zeroline": True, "zerolinecolor": BASELINE, "zerolinewidth": 1,
         # Panels of one pair are of different measures and have scales of their own.
         "showticklabels": panel.first_column or alone, "tickformat": ".2~f",

@@ -50,12 +50,12 @@ def alignment_table(
     """
     named = dict(results) if isinstance(results, Mapping) else {"": results}
     table = paper_table(results, measure=measure, pools=pools)
-    there = sorted({int(layer) for layer in table["layer"]})
-    chosen = list(layers) if layers is not None else layer_ticks(there, _MOST_LAYERS)
-    chosen = [layer for layer in chosen if layer in there] if layers is None else chosen
+    available = sorted({int(layer) for layer in table["layer"]})
+    chosen = list(layers) if layers is not None else layer_ticks(available, _MOST_LAYERS)
+    chosen = [layer for layer in chosen if layer in available] if layers is None else chosen
     for layer in chosen:
-        if layer not in there:
-            raise InputError(f"the result has no layer {layer}; it has {', '.join(map(str, there))}")
+        if layer not in available:
+            raise InputError(f"the result has no layer {layer}; it has {', '.join(map(str, available))}")
     first = next(iter(named.values()))
     pairs = list(dict.fromkeys(table["pair"]))
     codes = {f"{a}-{b}": (a, b) for result in named.values() for a, b in result.pairs}
@@ -70,7 +70,7 @@ def alignment_table(
             flags = [str(flag).split() for flag in part[f"{prefix}flag"].fillna("")]
             numbers = zip(part[name or "value"], part[f"{prefix}partial"], flags, strict=True)
             cells.append([_cell(*row) for row in numbers])
-            colours.append([MUTED if "chance" in own else INK for own in flags])
+            colours.append([MUTED if "chance" in row_flags else INK for row_flags in flags])
     models = dict.fromkeys(
         safe(shortened(model_name(result.provenance), LONGEST_MODEL)) for result in named.values()
     )

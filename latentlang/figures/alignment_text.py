@@ -15,7 +15,7 @@ from latentlang.text import CHANCE, counted, percent, pool_name
 MOST_NAMED = 45
 
 
-def title(made: Provenance, measures: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str:
+def title(provenance: Provenance, measures: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str:
     """What was asked, never what was found: ``Alignment of English with 19 languages: linear CKA``."""
     what = f": {find_measure(measures[0]).words}" if len(measures) == 1 else ""
     firsts = {a for a, _ in pairs}
@@ -28,9 +28,9 @@ def title(made: Provenance, measures: Sequence[str], pairs: Sequence[tuple[str, 
     return f"<b>Alignment of {who}{what}</b>"
 
 
-def subtitle(made: Provenance, settings: AlignmentSettings, *, items: Sequence[int]) -> str:
+def subtitle(provenance: Provenance, settings: AlignmentSettings, *, items: Sequence[int]) -> str:
     """Model, adapter, task, items and what chance is, in one line."""
-    parts = [*source_words(made), safe(made.task)]
+    parts = [*source_words(provenance), safe(provenance.task)]
     counts = sorted({int(count) for count in items})
     if counts:
         span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"

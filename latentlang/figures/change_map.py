@@ -159,13 +159,13 @@ def comparison_maps(result: Comparison) -> list[ChangeMap]:
 
 
 def change_figure(
-    maps: Sequence[ChangeMap], made: Provenance, *, seen_languages: Sequence[str] = ()
+    maps: Sequence[ChangeMap], provenance: Provenance, *, seen_languages: Sequence[str] = ()
 ) -> go.Figure:
     """Draw maps side by side: a row per language, a column per layer, blue where something rose, orange where it fell.
 
     Args:
         maps: at least one; all are drawn for the same languages.
-        made: where the comparison came from.
+        provenance: where the comparison came from.
         seen_languages: codes of the languages that training has seen; they stand on top.
 
     Raises:
@@ -174,17 +174,19 @@ def change_figure(
     full = [entry for entry in maps if len(entry.table)]
     if not full:
         raise InputError("nothing was measured language by layer: there is no map to draw")
-    return _ChangeMapDrawing(full, made, seen_languages).figure()
+    return _ChangeMapDrawing(full, provenance, seen_languages).figure()
 
 
 class _ChangeMapDrawing:
     """One figure in the making."""
 
-    def __init__(self, maps: Sequence[ChangeMap], made: Provenance, seen_languages: Sequence[str]) -> None:
-        self.maps, self.made = maps, made
-        there = dict.fromkeys(code for entry in maps for code in entry.table["language"].astype(str))
-        asked = [code for code in [*made.languages, *there] if code in there]
-        codes = list(dict.fromkeys(asked))
+    def __init__(
+        self, maps: Sequence[ChangeMap], provenance: Provenance, seen_languages: Sequence[str]
+    ) -> None:
+        self.maps, self.provenance = maps, provenance
+        measured = dict.fromkeys(code for entry in maps for code in entry.table["language"].astype(str))
+        ordered = [code for code in [*provenance.languages, *measured] if code in measured]
+        codes = list(dict.fromkeys(ordered))
         self.seen_languages = [code for code in codes if code in seen_languages]
         self.codes = [*self.seen_languages, *(code for code in codes if code not in seen_languages)]
         self.layers = [sorted({int(layer) for layer in entry.table["layer"]}) for entry in maps]
@@ -208,22 +210,22 @@ class _ChangeMapDrawing:
         left = 0.0
         width = 1 - _GAP * (len(self.maps) - 1)
         columns = sum(map(len, self.layers))
-        for place, (entry, layers) in enumerate(zip(self.maps, self.layers, strict=True)):
+        for index, (entry, layers) in enumerate(zip(self.maps, self.layers, strict=True)):
             right = left + width * len(layers) / columns
-            self._map(place, entry, layers, left, min(right, 1.0))
+            self._map(index, entry, layers, left, min(right, 1.0))
             left = right + _GAP
         self._frame()
         self.layout |= {"annotations": self.annotations, "shapes": self.shapes}
         return go.Figure(data=self.traces, layout=self.layout)
 
-    def _map(self, place: int, entry: ChangeMap, layers: list[int], left: float, right: float) -> None:
-        number = "" if place == 0 else str(place + 1)
+    def _map(self, index: int, entry: ChangeMap, layers: list[int], left: float, right: float) -> None:
+        number = "" if index == 0 else str(index + 1)
         x, y, colour = f"x{number}", f"y{number}", f"coloraxis{number}"
         table = entry.table.assign(language=entry.table["language"].astype(str))
         grid = table.pivot(index="language", columns="layer", values="difference")
         values = grid.reindex(index=self.codes, columns=layers).to_numpy(float)
-        known = [abs(cell) for line in values for cell in line if math.isfinite(cell)]
-        largest = max([_LEAST, *known])
+        sizes = [abs(cell) for line in values for cell in line if math.isfinite(cell)]
+        largest = max([_LEAST, *sizes])
         hover = {(row["language"], int(row["layer"])): _hover(row) for row in table.to_dict("records")}
         self.traces.append({
             "type": "heatmap", "x": layers, "y": list(range(len(self.codes))), "z": values.tolist(),
@@ -241,8 +243,8 @@ class _ChangeMapDrawing:
         names = [english_name(code) + (" ■" if code in self.seen_languages else "") for code in self.codes]
         self.layout[f"yaxis{number}"] = {
             "anchor": x, "range": [rows - 0.5, -0.5], "tickvals": list(range(rows)), "ticktext": names,
-            "showticklabels": place == 0, "showgrid": False, "tickfont": {"size": 12, "color": INK},
-            **({"matches": "y"} if place else {}),
+            "showticklabels": index == 0, "showgrid": False, "tickfont": {"size": 12, "color": INK},
+            **({"matches": "y"} if index else {}),
         }  # fmt: skip
         self.layout[colour] = {
             "colorscale": [[step / (len(_SCALE) - 1), shade] for step, shade in enumerate(_SCALE)],
@@ -255,7 +257,7 @@ class _ChangeMapDrawing:
             },
         }  # fmt: skip
         self._say(
-            "<br>".join(f"<b>{line}</b>" for line in self.titles[place]), x=left, y=1, xanchor="left", yanchor="bottom",
+            "<br>".join(f"<b>{line}</b>" for line in self.titles[index]), x=left, y=1, xanchor="left", yanchor="bottom",
             yshift=6, size=13, align="left",
         )  # fmt: skip
         if self.seen_languages and len(self.seen_languages) < rows:
@@ -295,7 +297,7 @@ class _ChangeMapDrawing:
 
     def _frame(self) -> None:
         height = len(self.codes) * _ROW
-        under = [*source_words(self.made), safe(self.made.task)]
+        under = [*source_words(self.provenance), safe(self.provenance.task)]
         under.append("□ more than chance anywhere in the map")
         if self.seen_languages:
             under.append("■ language seen in training")
@@ -308,7 +310,7 @@ class _ChangeMapDrawing:
             height=_TOP + self.head + height + _BELOW,
             margin={"l": _LEFT, "r": 18, "t": _TOP + self.head, "b": _BELOW, "autoexpand": False},
             meta={
-                "how_to_read": self._how_to_read(), "made_with": made_with(self.made),
+                "how_to_read": self._how_to_read(), "made_with": made_with(self.provenance),
                 "least_width": self.width,
             },
         )  # fmt: skip

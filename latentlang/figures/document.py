@@ -218,16 +218,16 @@ def _table(table: Table) -> str:
     width = len(table.head)
     whole = [row for row in table.rows if len(row) == width]
     # A column of numbers has its heading over them.
-    numeric = [bool(whole) and all(row[place].number for row in whole) for place in range(width)]
+    numeric = [bool(whole) and all(row[column].number for row in whole) for column in range(width)]
     head = "".join(
         f'<th scope="col"{_classes(number=right)}>{escaped(name)}</th>'
         for name, right in zip(table.head, numeric, strict=True)
     )
     lines = []
-    for place, row in enumerate(table.rows):
+    for index, row in enumerate(table.rows):
         headings = 2 if row[0].span > 1 else 1
         cells = "".join(_cell(cell, heading=number < headings) for number, cell in enumerate(row))
-        lines.append(f"<tr{' class=first' if place in table.first else ''}>{cells}</tr>")
+        lines.append(f"<tr{' class=first' if index in table.first else ''}>{cells}</tr>")
     label = escaped(table.caption.partition(".")[0])
     return (
         f'<div class="scroll" tabindex="0" role="group" aria-label="{label}"><table>\n'

@@ -69,12 +69,12 @@ def explorer_figure(result: Explored) -> go.Figure:
         )
     )  # fmt: skip
     site = str(best["site"].iloc[0]) if "site" in best and len(best) else "resid"
-    made = result.provenance
-    lens = lens_words(made) or "logit lens"
-    how = "if it were the last" if is_plain(made) else f"through the {lens}"
+    provenance = result.provenance
+    lens = lens_words(provenance) or "logit lens"
+    how = "if it were the last" if is_plain(provenance) else f"through the {lens}"
     width = max(640, _MARGIN_LEFT + 110 + _COLUMN * len(tokens))
-    model = safe(model_name(made))
-    adapter = f" + {safe(made.adapter)}" if made.adapter else ""
+    model = safe(model_name(provenance))
+    adapter = f" + {safe(provenance.adapter)}" if provenance.adapter else ""
     figure.update_layout(
         template=template(),
         width=width,
@@ -94,7 +94,7 @@ def explorer_figure(result: Explored) -> go.Figure:
                 "␣ marks a leading space; two-digit pairs such as E3 83 are bytes of a character that needs several "
                 "tokens: by themselves they are no sign of a language.",
             ],
-            "made_with": made_with(made),
+            "made_with": made_with(provenance),
             "least_width": width,
         },
     )

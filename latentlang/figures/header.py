@@ -19,21 +19,21 @@ def named(role: str, name: str) -> str:
     return f"{role} {safe(shortened(name, LONGEST_MODEL))}"
 
 
-def model_name(made: Provenance) -> str:
+def model_name(provenance: Provenance) -> str:
     """The model's name, and how its weights were packed where they were: ``gemma3-270m (Q4_K_M)``; plain text."""
-    packed = _HeaderSettings.of(made).model_quantization
-    return plain(f"{made.model} ({packed})" if packed else made.model)
+    packed = _HeaderSettings.of(provenance).model_quantization
+    return plain(f"{provenance.model} ({packed})" if packed else provenance.model)
 
 
-def model_words(made: Provenance, *, role: str = "model") -> str:
+def model_words(provenance: Provenance, *, role: str = "model") -> str:
     """``model org/name (Q4_K_M)``, safe for a label; of a long path the end.
 
     Args:
-        made: of the result.
+        provenance: of the result.
         role: what the model is in the figure: ``model``, ``base``.
     """
-    packed = _HeaderSettings.of(made).model_quantization
-    return named(role, made.model) + (f" ({safe(str(packed))})" if packed else "")
+    packed = _HeaderSettings.of(provenance).model_quantization
+    return named(role, provenance.model) + (f" ({safe(str(packed))})" if packed else "")
 
 
 def adapter_words(adapter: str | None, *, none: str = "no adapter") -> str:
@@ -41,46 +41,51 @@ def adapter_words(adapter: str | None, *, none: str = "no adapter") -> str:
     return named("adapter", adapter) if adapter else none
 
 
-def source_words(made: Provenance) -> list[str]:
+def source_words(provenance: Provenance) -> list[str]:
     """Model and adapter, the first parts of a header's line."""
-    return [model_words(made), adapter_words(made.adapter)]
+    return [model_words(provenance), adapter_words(provenance.adapter)]
 
 
-def lens_words(made: Provenance) -> str:
+def lens_words(provenance: Provenance) -> str:
     """The lens that was read through, ``logit lens`` or ``tuned lens``, plain text; empty where none was."""
-    lens = _HeaderSettings.of(made).lens
+    lens = _HeaderSettings.of(provenance).lens
     return plain(lens_name(lens)) if lens else ""
 
 
-def is_plain(made: Provenance) -> bool:
+def is_plain(provenance: Provenance) -> bool:
     """Whether layers were read as they are: by the logit lens, or by none."""
-    return (_HeaderSettings.of(made).lens or "logit") == "logit"
+    return (_HeaderSettings.of(provenance).lens or "logit") == "logit"
 
 
-def is_tuned(made: Provenance) -> bool:
+def is_tuned(provenance: Provenance) -> bool:
     """Whether layers were read through translators that were trained towards the output."""
-    return _HeaderSettings.of(made).lens == "tuned"
+    return _HeaderSettings.of(provenance).lens == "tuned"
 
 
-def through_words(made: Provenance) -> str:
+def through_words(provenance: Provenance) -> str:
     """``through a tuned lens``, ``through the affine lens``, safe for a label; empty for the logit lens."""
-    if is_plain(made):
+    if is_plain(provenance):
         return ""
-    return "through a tuned lens" if is_tuned(made) else f"through the {safe(lens_words(made))}"
+    return "through a tuned lens" if is_tuned(provenance) else f"through the {safe(lens_words(provenance))}"
 
 
-def made_with(made: Provenance) -> list[str]:
+def made_with(provenance: Provenance) -> list[str]:
     """What one needs to ask for the same again; plain text."""
-    parts = [f"model {model_name(made)}" + (f" ({plain(made.revision)})" if made.revision else "")]
-    if made.adapter:
-        parts.append(f"adapter {plain(made.adapter)}")
-    parts += [
-        f"task {plain(made.task)}",
-        *([lens] if (lens := lens_words(made)) else []),
-        f"protocol {plain(made.protocol)}",
-        *([f"policy {plain(made.policy)}"] if made.policy else []),
-        f"seed {made.seed}",
+    parts = [
+        f"model {model_name(provenance)}"
+        + (f" ({plain(provenance.revision)})" if provenance.revision else "")
     ]
-    if version := made.packages.get("latentlang"):
-        parts.append(f"latentlang {plain(version)}" + (f" ({plain(made.commit)})" if made.commit else ""))
-    return [*parts, f"made {plain(made.created)}"]
+    if provenance.adapter:
+        parts.append(f"adapter {plain(provenance.adapter)}")
+    parts += [
+        f"task {plain(provenance.task)}",
+        *([lens] if (lens := lens_words(provenance)) else []),
+        f"protocol {plain(provenance.protocol)}",
+        *([f"policy {plain(provenance.policy)}"] if provenance.policy else []),
+        f"seed {provenance.seed}",
+    ]
+    if version := provenance.packages.get("latentlang"):
+        parts.append(
+            f"latentlang {plain(version)}" + (f" ({plain(provenance.commit)})" if provenance.commit else "")
+        )
+    return [*parts, f"made {plain(provenance.created)}"]

@@ -116,15 +116,15 @@ def language_heatmap(
     """
     if value not in VALUES:
         raise unknown("value", value, VALUES)
-    found = result.pivot_test() if pivot_test is None else pivot_test
-    drawn = [str(code) for code in found.table["language"]]
+    test = result.pivot_test() if pivot_test is None else pivot_test
+    drawn = [str(code) for code in test.table["language"]]
     if language is not None and language not in drawn:
         raise unknown("target language", language, drawn)
     code = drawn[-1] if language is None else language
-    scores = found.scores[(found.scores["language"] == code) & (found.scores["n"] > 0)]
-    row = found.table[found.table["language"] == code].iloc[0]
+    scores = test.scores[(test.scores["language"] == code) & (test.scores["n"] > 0)]
+    row = test.table[test.table["language"] == code].iloc[0]
     order = _order(scores, value)
-    layers, level = sorted({int(layer) for layer in scores["layer"]}), percent(found.level)
+    layers, level = sorted({int(layer) for layer in scores["layer"]}), percent(test.level)
     grids = {
         name: scores.pivot(index="answer_language", columns="layer", values=name).reindex(
             index=order, columns=layers
@@ -138,7 +138,9 @@ def language_heatmap(
     asked_items = _asked_items(result, code)
     values = grids[value].to_numpy(float)
     others = [
-        place for place, answer_language in enumerate(order) if roles[answer_language] in ("candidate", "few")
+        number
+        for number, answer_language in enumerate(order)
+        if roles[answer_language] in ("candidate", "few")
     ]
     largest = (
         float(np.nanmax(values[others], initial=0.0)) if others else float(np.nanmax(values, initial=0.0))
@@ -150,7 +152,7 @@ def language_heatmap(
             roles[answer_language],
             leads=bool(row["is_pivot"]) and answer_language == row["leader"],
             read=read[answer_language],
-            asked=asked_items,
+            items=asked_items,
         )
         for answer_language in order
     ]
@@ -183,12 +185,12 @@ def language_heatmap(
             "annotations": [bar_heading(VALUES[value], below=_BELOW)],
         },
     )
-    asked = [name for name in drawn if name != _POOLED] if code == _POOLED else [code]
+    targets = [name for name in drawn if name != _POOLED] if code == _POOLED else [code]
     _frame(
         figure,
-        title=_title(result, asked),
+        title=_title(result, targets),
         under=[
-            subtitle(result.provenance, result.settings, asked, _items(result.table)),
+            subtitle(result.provenance, result.settings, targets, _items(result.table)),
             _sentence(row),
             _not_shown(result, code, order),
         ],
@@ -206,7 +208,7 @@ def language_heatmap(
         tickfont={"size": 12, "color": INK}, title="language whose word is read",
     )  # fmt: skip
     figure.layout.meta = {
-        "how_to_read": _how_to_read(result, code, value=value, found=found),
+        "how_to_read": _how_to_read(result, code, value=value, pivot_test=test),
         "made_with": made_with(result.provenance),
     }
     return figure
@@ -290,10 +292,10 @@ def _leaders_frame(row: Any, order: Sequence[str], places: Mapping[int, int]) ->
     """The frame around the layers in which the pivot leads; none where there is no pivot. `places`: of each layer."""
     if not row["is_pivot"]:
         return []
-    place = order.index(str(row["leader"]))
+    index = order.index(str(row["leader"]))
     return [{
-        "type": "rect", "x0": places[int(row["first"])] - 0.5, "x1": places[int(row["last"])] + 0.5, "y0": place - 0.5,
-        "y1": place + 0.5, "line": {"color": INK, "width": 2.5}, "layer": "above",
+        "type": "rect", "x0": places[int(row["first"])] - 0.5, "x1": places[int(row["last"])] + 0.5, "y0": index - 0.5,
+        "y1": index + 0.5, "line": {"color": INK, "width": 2.5}, "layer": "above",
     }]  # fmt: skip
 
 
@@ -319,7 +321,7 @@ def _roles(scores: pd.DataFrame) -> dict[str, str]:
     return dict(zip(scores["answer_language"].astype(str), scores["role"].astype(str), strict=True))
 
 
-def _row_name(answer_language: str, role: str, *, leads: bool, read: int, asked: int) -> str:
+def _row_name(answer_language: str, role: str, *, leads: bool, read: int, items: int) -> str:
     """A row's name, its role, and how many of the items could be read where it is not all."""
     name = _TOGETHER.get(answer_language) or _named(answer_language)
     after = (
@@ -327,8 +329,8 @@ def _row_name(answer_language: str, role: str, *, leads: bool, read: int, asked:
         if answer_language in _TOGETHER
         else [{"target": "target", "source": "the prompt's own word"}.get(role, "")]
     )
-    if read < asked:
-        after.append(f"{read} of {asked}")
+    if read < items:
+        after.append(f"{read} of {items}")
     elif role == "few":
         after.append("few items")
     if any(after):
@@ -338,8 +340,8 @@ def _row_name(answer_language: str, role: str, *, leads: bool, read: int, asked:
 
 def _named(code: str) -> str:
     """``Japanese 日本語``."""
-    english, own = english_name(code), own_name(code)
-    return english if english in own else f"{english} {own}"
+    english, native = english_name(code), own_name(code)
+    return english if english in native else f"{english} {native}"
 
 
 def _hover_lines(
@@ -388,15 +390,17 @@ def _overlap_words(row: str, column: str, given: float, share: float, counts: bo
     return f"{first} and {second}: {number}{share:.0%} of {first}'s"
 
 
-def _title(result: LanguageLens, asked: Sequence[str]) -> str:
+def _title(result: LanguageLens, targets: Sequence[str]) -> str:
     """What was asked, never what was found."""
-    made = result.provenance
-    source = set(filter(None, map(made.source_of, asked))) if made.task == "translation" else set()
-    target = english_name(asked[0]) if len(asked) == 1 else f"{len(asked)} languages"
+    provenance = result.provenance
+    source = (
+        set(filter(None, map(provenance.source_of, targets))) if provenance.task == "translation" else set()
+    )
+    target = english_name(targets[0]) if len(targets) == 1 else f"{len(targets)} languages"
     what = (
         f"{' or '.join(english_name(code) for code in sorted(source))} to {target}"
         if source
-        else f"{safe(made.task)} in {target}"
+        else f"{safe(provenance.task)} in {target}"
     )
     return f"<b>Whose word each layer holds: {what}</b>"
 
@@ -416,18 +420,18 @@ def _sentence(row: Any) -> str:
 
 def _asked_items(result: LanguageLens, code: str) -> int:
     """Items that were asked: of a language, or of all of them together; where none of its words can be read, too."""
-    own = result.table if code == _POOLED else result.table[result.table["language"] == code]
-    count = int(own["item"].nunique())
+    rows = result.table if code == _POOLED else result.table[result.table["language"] == code]
+    count = int(rows["item"].nunique())
     alone = len(result.provenance.languages) == 1
     return max(count, result.settings.items) if alone else count
 
 
 def _not_shown(result: LanguageLens, code: str, drawn: Sequence[str]) -> str:
     """Languages that were read and have no row: without a word they would be overlooked."""
-    made = result.provenance
+    provenance = result.provenance
     elsewhere: set[str] = set()
     if code == _POOLED:  # target languages are one row, the sources are left out
-        elsewhere = {*made.languages, *made.sources}
+        elsewhere = {*provenance.languages, *provenance.sources}
     lost = [
         answer_language
         for answer_language in dict.fromkeys(result.settings.candidates)
@@ -484,28 +488,28 @@ def _ticks(layers: Sequence[int], most: int = 20) -> list[int]:
     return list(layers[::-1][::step][::-1])
 
 
-def _how_to_read(result: LanguageLens, code: str, *, value: str, found: Found) -> list[str]:
-    made = result.provenance
+def _how_to_read(result: LanguageLens, code: str, *, value: str, pivot_test: Found) -> list[str]:
+    provenance = result.provenance
     wrong = "the words of the other labels" if result.settings.closed else "other words of the same category"
-    asked = "the target language" if code == _POOLED else english_name(code)
-    level = percent(found.level)
+    target = "the target language" if code == _POOLED else english_name(code)
+    level = percent(pivot_test.level)
     colour = {
         "score": f"its probability minus that of {wrong} in the same language (the null)",
         "answer": f"its probability (hover for that of {wrong} in the same language, the null)",
         "null": f"the probability of {wrong} in the same language (the null)",
     }[value]
     asks = "were the model to stop here"
-    if not is_plain(made):
-        asks = f"with the layer's state put through the {lens_words(made)}"
+    if not is_plain(provenance):
+        asks = f"with the layer's state put through the {lens_words(provenance)}"
     return [
         f"At each layer we ask: {asks}, which word would it say next? A row reads the right "
         f"answer's word in one language; the colour is {colour}, averaged over items. Only the difference of the two "
         "is evidence: a layer may lean towards a language without knowing the answer.",
-        f"A language leads where this difference is above that of every other language, {asked} included, by at least "
-        f"{found.minimum:g}, with a {level} bootstrap interval over items above zero, and where the "
+        f"A language leads where this difference is above that of every other language, {target} included, by at least "
+        f"{pivot_test.minimum:g}, with a {level} bootstrap interval over items above zero, and where the "
         f"difference itself is larger than the largest anywhere in {level} of searches in which right and "
         "wrong answers are exchanged at random: that is p, which tells right words from wrong ones, not one language "
         "from another. The frame marks these layers. The source language, whose word stands in the prompt, can be no "
         "leader.",
-        safe(f"Tokens: {result.settings.counted or made.policy}."),
+        safe(f"Tokens: {result.settings.counted or provenance.policy}."),
     ]

@@ -110,20 +110,20 @@ class _LensDrawing:
     def __init__(
         self, result: LensCurves, summary: pd.DataFrame, codes: Sequence[str], look: _Layout
     ) -> None:
-        self.made, self.settings = result.provenance, result.settings
+        self.provenance, self.settings = result.provenance, result.settings
         self.codes = codes
         self.look = look
         self.one = len(codes) == 1
-        known = summary[summary["mean"].notna()].sort_values("layer")
+        present = summary[summary["mean"].notna()].sort_values("layer")
         self.curves = {
             (str(code), str(curve)): Points(*(part[name].tolist() for name in Points.names))
-            for (code, curve), part in known.groupby(["language", "curve"], sort=False, observed=True)
+            for (code, curve), part in present.groupby(["language", "curve"], sort=False, observed=True)
         }
         self.drawn = [s for s in STYLES if any(curve == s.curve for _, curve in self.curves)]
         self.closed = any(curve.endswith("_any") for _, curve in self.curves)
         self.layers = sorted({int(layer) for layer in summary["layer"]})
         self.pivot = self.settings.pivot
-        self.sources = {code: self.made.source_of(code) for code in codes}
+        self.sources = {code: self.provenance.source_of(code) for code in codes}
         counted = result.table.groupby("language", observed=True)["item"].nunique()
         self.items = {str(code): int(count) for code, count in counted.items()}
         probabilities = summary[summary["curve"].astype(str) != "entropy"][["mean", "high"]]
@@ -196,8 +196,8 @@ class _LensDrawing:
         }
 
     def _axis_names(self, panel: Panel) -> tuple[str, str, str]:
-        place, count = panel.index + 1, len(self.codes)
-        return f"x{place if place > 1 else ''}", f"y{place if place > 1 else ''}", f"y{count + place}"
+        number, count = panel.index + 1, len(self.codes)
+        return f"x{number if number > 1 else ''}", f"y{number if number > 1 else ''}", f"y{count + number}"
 
     def _strip(self, panel: Panel, code: str) -> None:
         points = self.curves.get((code, "entropy"))
@@ -265,10 +265,8 @@ class _LensDrawing:
         if style.role == "pivot":
             return f"{english_name(self.pivot)}: {words}"
         if style.role == "source":
-            found = {self.sources[code]} if code else set(self.sources.values()) - {None}
-            return (
-                f"{english_name(str(found.pop())) if len(found) == 1 else 'Language of the prompt'}: {words}"
-            )
+            sources = {self.sources[code]} if code else set(self.sources.values()) - {None}
+            return f"{english_name(str(sources.pop())) if len(sources) == 1 else 'Language of the prompt'}: {words}"
         if code is None and not self.one:
             return f"Target language: {words}"
         return f"{english_name(code or self.codes[0])}: {words}"
@@ -279,9 +277,9 @@ class _LensDrawing:
         shared = {
             "y": panel.strip[1], "yanchor": "bottom", "yshift": 2,
         }  # fmt: skip
-        english, own = english_name(code), own_name(code)
-        text = f"<b>{own}</b>" + (
-            f" <span style='color:{MUTED}'>{english}</span>" if english != own.strip(ISOLATES) else ""
+        english, native = english_name(code), own_name(code)
+        text = f"<b>{native}</b>" + (
+            f" <span style='color:{MUTED}'>{english}</span>" if english != native.strip(ISOLATES) else ""
         )
         font = {"family": font_stack(code), "size": 13 if self.look is _MANY else 15}
         self._say(text, x=panel.x[0], xanchor="left", xshift=-2, font=font, **shared)
@@ -294,13 +292,13 @@ class _LensDrawing:
 
     def _notes(self, panel: Panel, code: str) -> None:
         """Say in the panel what could not be read: an absent curve must not look like a probability of zero."""
-        own = {curve: points for (language, curve), points in self.curves.items() if language == code}
-        line = unread(own, asked=self.items.get(code, 0), language=code, pivot=self.pivot)
+        curves = {curve: points for (language, curve), points in self.curves.items() if language == code}
+        line = unread(curves, items=self.items.get(code, 0), language=code, pivot=self.pivot)
         if not line:
             return
         why = self.settings.notes.get(code)
         width = _LONGEST_NOTE_MANY if self.look is _MANY else _LONGEST_NOTE
-        right, low = emptiest_corner(own, self.layers, self.ceiling)
+        right, low = emptiest_corner(curves, self.layers, self.ceiling)
         (left_end, right_end), (bottom, top) = panel.x, panel.plot
         # In the paper's coordinates: an axis that plotly dropped would send the note to another panel.
         self._say(
@@ -324,9 +322,9 @@ class _LensDrawing:
         bar_needed = not self.one or self.layers[-1] - self.layers[0] >= _MOST_CELLS_WHOLE
         self.layout.update(
             title={
-                "text": title(self.made, self.codes),
+                "text": title(self.provenance, self.codes),
                 "subtitle": {
-                    "text": subtitle(self.made, self.settings, self.codes, self.items),
+                    "text": subtitle(self.provenance, self.settings, self.codes, self.items),
                     "font": {"size": 12.5, "color": MUTED}
                 },
                 "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
@@ -350,10 +348,10 @@ class _LensDrawing:
             },
             meta={
                 "how_to_read": how_to_read(
-                    self.made, self.settings, self.codes, closed=self.closed, one=self.one,
+                    self.provenance, self.settings, self.codes, closed=self.closed, one=self.one,
                     copied=any(style.role == "source" for style in self.drawn),
                 ),
-                "made_with": made_with(self.made),
+                "made_with": made_with(self.provenance),
                 "least_width": max(760 if columns <= 2 else 960, 120 + 210 * self.grid.columns),
             },
         )  # fmt: skip

@@ -117,15 +117,15 @@ def lens_change_figure(comparison: LensChange, where: Sequence[str] | None = Non
     height = len(rows) * step_height - _ROW_GAP
     width = (1 - sum(_GAPS)) / len(_STATES)
     panels: list[_Panel] = []
-    for place, name in enumerate(rows):
-        top = place * step_height + _HEAD
+    for number, name in enumerate(rows):
+        top = number * step_height + _HEAD
         left = 0.0
         for column, (state, _) in enumerate(_STATES):
             panels.append(
                 _Panel(
                     len(panels), name, state, (left, min(1.0, left + width)),
                     (max(0.0, 1 - (top + _ROW_HEIGHT) / height), 1 - top / height), column != 1,
-                    place == len(rows) - 1,
+                    number == len(rows) - 1,
                 )
             )  # fmt: skip
             left += width + (_GAPS[column] if column < len(_GAPS) else 0)
@@ -174,15 +174,15 @@ class _LensChangeDrawing:
         if not self.drawn:
             raise InputError("nothing was read in these languages: there is nothing to draw")
         self.layers = sorted({int(layer) for layer in self.summary["layer"]})
-        own = self.summary[self.summary["curve"].isin([style.curve for style in self.drawn])]
-        self.ceiling = ceiling(float(own[["before_high", "after_high"]].max().max()))
+        drawn_rows = self.summary[self.summary["curve"].isin([style.curve for style in self.drawn])]
+        self.ceiling = ceiling(float(drawn_rows[["before_high", "after_high"]].max().max()))
         # At least a hundredth: what is smaller must not look like much.
-        self.reach = ceiling(max(0.01, float(own[["low", "high"]].abs().max().max())))
+        self.reach = ceiling(max(0.01, float(drawn_rows[["low", "high"]].abs().max().max())))
         self.traces: list[dict[str, Any]] = []
         self.annotations: list[dict[str, Any]] = []
         self.layout: dict[str, Any] = {"template": template()}
         items = comparison.base.table.groupby("language", observed=True)["item"].nunique()
-        self.asked = {str(code): int(count) for code, count in items.items()}
+        self.items = {str(code): int(count) for code, count in items.items()}
         self.named: set[str] = set()
 
     def figure(self) -> go.Figure:
@@ -289,9 +289,10 @@ class _LensChangeDrawing:
                 else _GROUPS[panel.where].format(count)
             )
         else:
-            english, own = english_name(panel.where), own_name(panel.where)
+            english, native = english_name(panel.where), own_name(panel.where)
             mark = " ■" if panel.where in self.comparison.seen_languages else ""
-            row = f"{own} <span style='color:{MUTED};font-weight:400'>{english}{mark}{self._read(panel.where)}</span>"
+            beside = f"{english}{mark}{self._read(panel.where)}"
+            row = f"{native} <span style='color:{MUTED};font-weight:400'>{beside}</span>"
         shared = {"x": panel.x[0], "xanchor": "left", "xshift": -2, "y": panel.y[1], "yanchor": "bottom"}
         if not self.wide:
             return self._say(
@@ -307,25 +308,25 @@ class _LensChangeDrawing:
 
     def _read(self, code: str) -> str:
         """How many of a language's items could be read, where it is not all of them."""
-        asked = self.asked.get(code, 0)
+        items = self.items.get(code, 0)
         curves = [style.curve for style in self.drawn if not style.curve.endswith("_null")]
         rows = self.summary[(self.summary["where"] == code) & self.summary["curve"].isin(curves)]
         counts = sorted({int(count) for count in rows["n"]})
-        if not counts or counts[0] >= asked:
+        if not counts or counts[0] >= items:
             return ""
         span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-        return f" · {span} of {counted(asked, 'item')}"
+        return f" · {span} of {counted(items, 'item')}"
 
     def _frame(self) -> None:
-        made = self.comparison.base.provenance
+        provenance = self.comparison.base.provenance
         after = self.comparison.tuned.provenance.adapter
-        counts = sorted(set(self.asked.values()))
+        counts = sorted(set(self.items.values()))
         items = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         under = [
-            model_words(made), adapter_words(after), safe(made.task),
-            f"{counted(items, 'item')} a language", f"policy {safe(made.policy)}",
+            model_words(provenance), adapter_words(after), safe(provenance.task),
+            f"{counted(items, 'item')} a language", f"policy {safe(provenance.policy)}",
         ]  # fmt: skip
-        if through := through_words(made):
+        if through := through_words(provenance):
             under.append(f"read {through}")
         if self.comparison.seen_languages and not self.wide:
             under.append("■ seen in training")
@@ -354,9 +355,9 @@ class _LensChangeDrawing:
 
     def _how_to_read(self) -> list[str]:
         pivot = plain_name(self.comparison.pivot)
-        made = self.comparison.base.provenance
-        how = "were it the last" if is_plain(made) else f"as the {lens_words(made)} reads it"
-        how = "as a translator trained towards the output reads it" if is_tuned(made) else how
+        provenance = self.comparison.base.provenance
+        how = "were it the last" if is_plain(provenance) else f"as the {lens_words(provenance)} reads it"
+        how = "as a translator trained towards the output reads it" if is_tuned(provenance) else how
         first = (
             f"Left and middle: what each layer would say before and after, {how}: the probability of the "
             f"right word in the target language (blue) and in {pivot} (orange), averaged over items; dashed, that "

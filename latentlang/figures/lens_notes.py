@@ -8,16 +8,16 @@ from latentlang.figures.lens_curves import Points
 from latentlang.figures.style import english_name
 
 
-def unread(curves: Mapping[str, Points], *, asked: int, language: str, pivot: str) -> str:
+def unread(curves: Mapping[str, Points], *, items: int, language: str, pivot: str) -> str:
     """Which answers, or nulls, of a language or of the pivot could not be read; empty where all could.
 
     Args:
         curves: the panel's curves by name.
-        asked: items of the language.
+        items: how many the language has.
         language: code of the target language.
         pivot: code of the pivot language.
     """
-    if not asked:
+    if not items:
         return "nothing could be read in this language"
     roles = {"target": language} if language == pivot else {"target": language, "pivot": pivot}
     read = {role: curves[role].most if role in curves else 0 for role in roles}
@@ -28,12 +28,12 @@ def unread(curves: Mapping[str, Points], *, asked: int, language: str, pivot: st
         parts.append("no token begins only this language's answer")
     if read.get("pivot") == 0:
         parts.append(f"no token begins only the {english_name(pivot)} answer")
-    some = {role: count for role, count in read.items() if 0 < count < asked}
+    some = {role: count for role, count in read.items() if 0 < count < items}
     if len(some) == 2 and len(set(some.values())) == 1:
-        parts.append(f"{some['target']} of {asked} answers can be read")
+        parts.append(f"{some['target']} of {items} answers can be read")
     else:
         parts += [
-            f"{english_name(roles[role])}: {n} of {asked} answers can be read" for role, n in some.items()
+            f"{english_name(roles[role])}: {n} of {items} answers can be read" for role, n in some.items()
         ]
     # A curve without its null is no evidence: the reader must not miss that it is missing.
     alone = [role for role in roles if role in curves and f"{role}_null" not in curves]

@@ -15,44 +15,44 @@ if TYPE_CHECKING:
     from latentlang.lens.lens_settings import LensSettings, MultilingualLensSettings
 
 
-def title(made: Provenance, codes: Sequence[str]) -> str:
+def title(provenance: Provenance, codes: Sequence[str]) -> str:
     """What was asked, never what was found: ``What each layer would say: French to Japanese``."""
-    sources = list(dict.fromkeys(filter(None, map(made.source_of, codes))))
+    sources = list(dict.fromkeys(filter(None, map(provenance.source_of, codes))))
     one = codes[0] if len(codes) == 1 else None
-    asked = english_name(one) if one else f"{len(codes)} languages"
-    own = own_name(one) if one else ""
-    if made.task == "translation" and sources:
+    target = english_name(one) if one else f"{len(codes)} languages"
+    native = own_name(one) if one else ""
+    if provenance.task == "translation" and sources:
         start = " or ".join(english_name(source) for source in sources)
-        what = f"{start} to {asked}"
-        own = f"{own_name(sources[0])} → {own}" if one and len(sources) == 1 else own
+        what = f"{start} to {target}"
+        native = f"{own_name(sources[0])} → {native}" if one and len(sources) == 1 else native
     else:
-        what = f"{safe(made.task)} in {asked}"
-    after = f"  <span style='color:{MUTED};font-size:0.85em'>{own}</span>" if own else ""
-    through = through_words(made)
+        what = f"{safe(provenance.task)} in {target}"
+    after = f"  <span style='color:{MUTED};font-size:0.85em'>{native}</span>" if native else ""
+    through = through_words(provenance)
     return f"<b>What each layer would say{f', {through}' if through else ''}: {what}</b>{after}"
 
 
 def subtitle(
-    made: Provenance,
+    provenance: Provenance,
     settings: LensSettings | MultilingualLensSettings,
     codes: Sequence[str],
     items: Mapping[str, int],
 ) -> str:
     """Model, adapter, items, shots, policy and accuracy, in one line."""
-    parts = source_words(made)
+    parts = source_words(provenance)
     counts = sorted({items[code] for code in codes if code in items})
     if counts:
         each = " each" if len(codes) > 1 else ""
         parts.append(f"{counted(_span([str(count) for count in counts]), 'item')}{each}")
     if settings.shots is not None:
         parts.append(counted(settings.shots, "shot"))
-    if lens := lens_words(made):
+    if lens := lens_words(provenance):
         parts.append(safe(lens))
-    if some := made.settings.get("layers"):
-        parts.append(f"layers {safe(ranges(some))} alone")
-    if made.protocol != "corrected":
-        parts.append(f"protocol {safe(made.protocol)}")
-    parts.append(f"policy {safe(made.policy)}")
+    if settings.layers:
+        parts.append(f"layers {safe(ranges(settings.layers))} alone")
+    if provenance.protocol != "corrected":
+        parts.append(f"protocol {safe(provenance.protocol)}")
+    parts.append(f"policy {safe(provenance.policy)}")
     accuracy = sorted(settings.accuracy[code] for code in codes if code in settings.accuracy)
     if accuracy:
         parts.append(f"accuracy {_span([f'{value:.2f}' for value in accuracy])}")
@@ -65,7 +65,7 @@ def _span(values: Sequence[str]) -> str:
 
 
 def how_to_read(
-    made: Provenance,
+    provenance: Provenance,
     settings: LensSettings,
     codes: Sequence[str],
     *,
@@ -75,22 +75,20 @@ def how_to_read(
 ) -> list[str]:
     """Paragraphs for someone who never saw such a figure; plain text; `copied`: the prompt's own word is drawn."""
     pivot = plain_name(settings.pivot)
-    asked = plain_name(codes[0]) if one else "the target language"
+    target = plain_name(codes[0]) if one else "the target language"
     wrong = "the words of the other labels" if closed else "other words of the same category"
-    if is_plain(made):
+    if is_plain(provenance):
         asks = "we ask: were the model to stop here, which word would it say next?"
-    elif is_tuned(made):
+    elif is_tuned(provenance):
         asks = (
             "we put the layer's state through a translator that was trained to come as near as it can to the model's "
             "output, and ask: which word does it say next?"
         )
     else:
-        asks = (
-            f"we put the layer's state through the {lens_words(made)}, and ask: which word does it say next?"
-        )
+        asks = f"we put the layer's state through the {lens_words(provenance)}, and ask: which word does it say next?"
     paragraphs = [
         f"A language model works layer by layer. At each layer {asks} A solid line is the probability, averaged over "
-        f"the items that can be read, that this word is the right answer in {asked} (blue) or in {pivot} (orange). "
+        f"the items that can be read, that this word is the right answer in {target} (blue) or in {pivot} (orange). "
         "The last layer is what the model really says.",
         f"A dashed line is the null: the average probability of {wrong}, in the same language. If {pivot} rises no "
         "higher than its null, the layer leans towards the language but not towards the answer; only the distance "
@@ -100,28 +98,28 @@ def how_to_read(
         "among all tokens: 0 where one is certain, one bit more for every doubling of what is possible. The more "
         "a cell stands out from the page, the more tokens are possible.",
     ]
-    if is_tuned(made):
+    if is_tuned(provenance):
         paragraphs.append(
             "This is a tuned lens: it was trained towards the output, so that a language which only passes through the "
             "middle layers may be translated away, and an answer may be read before the layer holds it. Read it beside "
             "the plain logit lens, never instead of it."
         )
-    elif not is_plain(made):
+    elif not is_plain(provenance):
         paragraphs.append(
-            f"These layers were read through the {lens_words(made)}: what it adds cannot be told from what the layer "
-            "holds. Read it beside the plain logit lens."
+            f"These layers were read through the {lens_words(provenance)}: what it adds cannot be told from what the "
+            "layer holds. Read it beside the plain logit lens."
         )
     if closed:
         paragraphs[1] += (
             " A dotted line adds up the words of all labels: how much of the layer's guess goes to the task at all."
         )
     if copied:
-        either = f"in {pivot} or {asked}"
+        either = f"in {pivot} or {target}"
         apart = {
             "drop": f"Items of which this word and the answer {either} can begin with one token are left out",
             "sequence": f"Items of which this word is spelled as the answer {either} are left out",
         }.get(
-            made.policy or "",
+            provenance.policy or "",
             f"A token that can begin both this word and the answer {either} counts for neither",
         )
         paragraphs.append(
@@ -129,12 +127,12 @@ def how_to_read(
             f"layer holds that word, as one that merely copies would. {apart}, so that a copy is not taken for an "
             "answer."
         )
-    if made.protocol == "as-published":
+    if provenance.protocol == "as-published":
         paragraphs.append(
             "The answer sets are the published ones: a token with which a word of the prompt begins too counts as the "
             "answer's all the same, so that a copy of it can be read as an answer."
         )
-    if made.policy == "exclusive":
+    if provenance.policy == "exclusive":
         paragraphs.append(
             "Only tokens that can begin the answer of one language are counted; "
             "a curve is missing where there are none."

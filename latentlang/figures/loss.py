@@ -128,7 +128,7 @@ def loss_figure(result: Training) -> go.Figure:
             curves["validation"], f"validation: {safe(words.noun)}s never trained on", PIVOT, markers=True
         ),
     ]
-    made, best = result.provenance, result.best_step
+    provenance, best = result.provenance, result.best_step
     annotations, shapes = _marks(curves["validation"], best)
     layout: dict[str, Any] = {
         "template": template(),
@@ -151,7 +151,7 @@ def loss_figure(result: Training) -> go.Figure:
         },
         "annotations": annotations,
         "shapes": shapes,
-        "meta": {"how_to_read": _how_to_read(words), "made_with": made_with(made), "least_width": 640},
+        "meta": {"how_to_read": _how_to_read(words), "made_with": made_with(provenance), "least_width": 640},
     }  # fmt: skip
     return go.Figure(data=[trace for trace in traces if trace["x"]], layout=layout)
 
@@ -195,15 +195,15 @@ def _marks(rows: pd.DataFrame, best: int | None) -> tuple[list[dict[str, Any]], 
 
 def _title(words: DataDescription) -> str:
     """What was trained on, never what came of it."""
-    own = " → ".join(", ".join(own_name(code) for code in codes) for codes in words.own_names)
+    names = " → ".join(", ".join(own_name(code) for code in codes) for codes in words.own_names)
     control = f", {safe(words.control.name)} (control)" if words.control is not None else ""
-    return f"<b>{safe(words.title)}{control}</b>  <span style='color:{MUTED};font-size:0.85em'>{own}</span>"
+    return f"<b>{safe(words.title)}{control}</b>  <span style='color:{MUTED};font-size:0.85em'>{names}</span>"
 
 
 def _subtitle(result: Training, words: DataDescription) -> str:
     lora, schedule = result.settings.recipe.lora, result.settings.recipe.schedule
     counts = result.settings.pairs.values()
-    trained, held = (sum(count[place] for count in counts) for place in (0, 1))
+    trained, held = (sum(count[index] for count in counts) for index in (0, 1))
     modules = lora.target_modules
     where = modules if isinstance(modules, str) else ", ".join(modules)
     parts = [

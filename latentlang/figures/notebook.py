@@ -137,7 +137,7 @@ def small_table(table: pd.DataFrame, *, most: int = MOST_ROWS) -> str:
     if table.empty:
         return "<p>(no rows)</p>"
     columns = [str(name) for name in table.columns]
-    numeric = [_is_numeric(table.iloc[:, place]) for place in range(len(columns))]
+    numeric = [_is_numeric(table.iloc[:, column]) for column in range(len(columns))]
     kind = {True: ' class="number"', False: ""}
     head = "".join(
         f'<th scope="col"{kind[right]}>{_escaped(name.replace("_", " "))}</th>'

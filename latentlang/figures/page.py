@@ -150,7 +150,7 @@ def escaped(text: object) -> str:
 
 def darker_pivot() -> str:
     """The pivot's hue, dark enough for small text on white (contrast above 4.5)."""
-    return "#" + "".join(f"{int(int(PIVOT[place : place + 2], 16) * 0.82):02X}" for place in (1, 3, 5))
+    return "#" + "".join(f"{int(int(PIVOT[start : start + 2], 16) * 0.82):02X}" for start in (1, 3, 5))
 
 
 def plot(figure: go.Figure, name: str, *, label: str = "", library: bool = True) -> str:

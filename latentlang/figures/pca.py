@@ -79,7 +79,7 @@ def pca_figure(
     """
     check_colour(colour, result.table["label"])
     components = 3 if three_d else 2
-    there = sorted({int(layer) for layer in result.table["layer"]})
+    available = sorted({int(layer) for layer in result.table["layer"]})
     count = sum(name.startswith("pc") for name in result.table.columns)
     if count < components:
         raise InputError(
@@ -88,14 +88,14 @@ def pca_figure(
     if most is not None and most < 1:
         raise InputError(f"at least 1 point of each {colour} must be drawn, not {most}")
     if layers is None:
-        chosen = paper_layers(there) if grid else there
+        chosen = paper_layers(available) if grid else available
     else:
         chosen = sorted(set(layers))
-        missing = [layer for layer in chosen if layer not in there]
+        missing = [layer for layer in chosen if layer not in available]
         if missing or not chosen:
             raise InputError(
                 f"the PCA has no layer {missing[0] if missing else '(none was named)'}; it has "
-                f"{', '.join(map(str, there))}"
+                f"{', '.join(map(str, available))}"
             )
     points = clouds(result, layers=chosen, colour=colour, components=components, most=most)
     return _PCADrawing(result, points, colour=colour, grid=grid, three_d=three_d).figure()
@@ -134,7 +134,7 @@ class _PCADrawing:
     """One figure in the making."""
 
     def __init__(self, result: PCA, points: Clouds, *, colour: str, grid: bool, three_d: bool) -> None:
-        self.made, self.settings = result.provenance, result.settings
+        self.provenance, self.settings = result.provenance, result.settings
         self.points = points
         self.colour = colour
         self.three_d = three_d
@@ -196,8 +196,8 @@ class _PCADrawing:
     # points
 
     def _traces(self, cell: _Cell) -> Iterator[dict[str, Any]]:
-        for place, coordinates in enumerate(self._coordinates(cell.view, cell.layer)):
-            mark = self.marks[place]
+        for group, coordinates in enumerate(self._coordinates(cell.view, cell.layer)):
+            mark = self.marks[group]
             small = len(self.cells) > len(self.points.views)
             numbers = ", ".join(f"PC{n + 1} %{{{letter}:.3~g}}" for n, letter in enumerate(self.letters))
             where = (
@@ -207,28 +207,28 @@ class _PCADrawing:
             )
             yield {
                 "type": "scatter3d" if self.three_d else "scatter", **where, **coordinates, "mode": "markers",
-                "name": self.names[self.points.groups[place]], "legendgroup": str(place),
+                "name": self.names[self.points.groups[group]], "legendgroup": str(group),
                 "showlegend": cell.index == 0,
                 "marker": {
                     "color": mark.colour, "symbol": mark.symbol, "opacity": 0.75,
                     "size": 3.5 if self.three_d else 4.5 if small else 7,
                     "line": {"width": 0 if small or self.three_d else 0.5, "color": PAPER},
                 },
-                "text": self.points.hovers[cell.view][self.points.members[cell.view] == place],
+                "text": self.points.hovers[cell.view][self.points.members[cell.view] == group],
                 "hovertemplate": f"%{{text}}<br>{numbers}<extra></extra>",
             }  # fmt: skip
 
     def _coordinates(self, view: View, layer: int) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Of each group in turn."""
         scores, members = self.points.scores[view, layer], self.points.members[view]
-        for place in range(len(self.points.groups)):
-            own = scores[members == place]
-            yield {letter: own[:, n] for n, letter in enumerate(self.letters)}
+        for group in range(len(self.points.groups)):
+            coordinates = scores[members == group]
+            yield {letter: coordinates[:, n] for n, letter in enumerate(self.letters)}
 
     def _step(self, layer: int) -> dict[str, Any]:
         """What the slider changes: points, ranges and the axes' titles. No frames: plotly would play them unasked."""
-        groups = [found for cell in self.cells for found in self._coordinates(cell.view, layer)]
-        points = {letter: [shortly(found[letter]) for found in groups] for letter in self.letters}
+        groups = [coordinates for cell in self.cells for coordinates in self._coordinates(cell.view, layer)]
+        points = {letter: [shortly(coordinates[letter]) for coordinates in groups] for letter in self.letters}
         axes = {
             f"{axis}.{name}": value
             for cell in self.cells
@@ -244,43 +244,46 @@ class _PCADrawing:
         ratios = self.points.ratios.get((cell.view, layer), {})
         # What is on the same axes has the same range, to be compared.
         together = [view for view in self.points.views if view[1] == cell.view[1]]
-        found = {}
-        for place, letter in enumerate(self.letters):
-            values = np.concatenate([self.points.scores[view, layer][:, place] for view in together])
-            changes = {"title.text": share(place + 1, ratios, markup=not self.three_d), "range": span(values)}
+        axes = {}
+        for component, letter in enumerate(self.letters):
+            values = np.concatenate([self.points.scores[view, layer][:, component] for view in together])
+            changes = {
+                "title.text": share(component + 1, ratios, markup=not self.three_d),
+                "range": span(values),
+            }
             scene = f"{cell.axis('scene')}.{letter}axis"
-            found[scene if self.three_d else f"{letter}axis{cell.axis('')}"] = changes
-        return found
+            axes[scene if self.three_d else f"{letter}axis{cell.axis('')}"] = changes
+        return axes
 
     def _axes(self, cell: _Cell) -> dict[str, Any]:
         """Layout of a plot's axes, or of its scene."""
         small = len(self.cells) > len(self.points.views)
-        found: dict[str, Any] = {}
+        axes: dict[str, Any] = {}
         for letter, changes in zip(self.letters, self._moving_axes(cell, cell.layer).values(), strict=True):
             other = "y" if letter == "x" else "x"
-            found[letter] = {
+            axes[letter] = {
                 "title": {"text": changes["title.text"], "font": {"size": 11.5 if small or self.three_d else 13}},
                 "range": changes["range"], "zerolinecolor": BASELINE,
             }  # fmt: skip
             if self.three_d:
-                found[letter] |= {
+                axes[letter] |= {
                     "backgroundcolor": PAPER, "gridcolor": GRID, "linecolor": BASELINE, "nticks": 5,
                     "tickfont": {"size": 10, "color": MUTED},
                 }  # fmt: skip
             else:
-                found[letter] |= {
+                axes[letter] |= {
                     "domain": cell.x if letter == "x" else cell.y, "anchor": cell.axis(other),
                     "zeroline": True, "zerolinewidth": 1, "nticks": 5 if small else 9, "tickangle": 0,
                 }  # fmt: skip
-                found[letter]["title"]["standoff"] = 6
+                axes[letter]["title"]["standoff"] = 6
         if not self.three_d:
-            return {f"{letter}axis{cell.axis('')}": axis for letter, axis in found.items()}
-        scene = {f"{letter}axis": axis for letter, axis in found.items()}
-        place = {
+            return {f"{letter}axis{cell.axis('')}": axis for letter, axis in axes.items()}
+        scene = {f"{letter}axis": axis for letter, axis in axes.items()}
+        shared = {
             "domain": {"x": cell.x, "y": cell.y}, "aspectmode": "cube", "dragmode": "orbit",
             "camera": {"eye": _EYE, "center": {"x": 0, "y": 0, "z": -0.12}},
         }  # fmt: skip
-        return {cell.axis("scene"): scene | place}
+        return {cell.axis("scene"): scene | shared}
 
     # around them
 
@@ -291,10 +294,10 @@ class _PCADrawing:
         layout: dict[str, Any] = {
             "template": template(),
             "title": {
-                "text": title(self.made),
+                "text": title(self.provenance),
                 "subtitle": {
                     "text": subtitle(
-                        self.made, self.settings, prompts=self.points.prompts, drawn=self.points.shown
+                        self.provenance, self.settings, prompts=self.points.prompts, drawn=self.points.shown
                     ),
                     "font": {"size": 12.5, "color": MUTED},
                 },
@@ -313,7 +316,7 @@ class _PCADrawing:
                     self.settings, views=self.points.views, colour=self.colour, prompts=self.points.prompts,
                     drawn=self.points.shown, most=self.points.most,
                 ),
-                "made_with": made_with(self.made),
+                "made_with": made_with(self.provenance),
                 "least_width": self.width if self.width > _WIDTH else _LEAST_PAGE,
             },
         }  # fmt: skip
@@ -324,10 +327,10 @@ class _PCADrawing:
         return layout
 
     def _headings(self, cell: _Cell) -> Iterator[dict[str, Any]]:
-        for place, text in enumerate(cell.headings):
+        for line, text in enumerate(cell.headings):
             yield {
                 "text": text, "showarrow": False, "xref": "paper", "yref": "paper", "x": cell.x[0], "xshift": -2,
-                "xanchor": "left", "y": cell.y[1], "yanchor": "bottom", "yshift": 3 + place * (_HEAD - 4),
+                "xanchor": "left", "y": cell.y[1], "yanchor": "bottom", "yshift": 3 + line * (_HEAD - 4),
                 "font": {"size": 13},
             }  # fmt: skip
 

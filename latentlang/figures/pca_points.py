@@ -83,7 +83,7 @@ def clouds(
         InputError: a layer lacks some of the prompts.
     """
     table, seed = result.table, result.provenance.seed
-    names = [f"pc{place + 1}" for place in range(components)]
+    names = [f"pc{number + 1}" for number in range(components)]
     pairs = table[["state", "axes"]].drop_duplicates().itertuples(index=False)
     views = tuple((str(state), str(axes)) for state, axes in pairs)
     groups = _groups(table, result.provenance, colour)
@@ -113,19 +113,19 @@ def clouds(
     )  # fmt: skip
 
 
-def _groups(table: pd.DataFrame, made: Provenance, colour: str) -> tuple[str, ...]:
+def _groups(table: pd.DataFrame, provenance: Provenance, colour: str) -> tuple[str, ...]:
     """Groups in the order they were asked for, or come in."""
-    there = dict.fromkeys(table[colour].astype(str))
-    asked = [code for code in made.languages if code in there] if colour == "language" else []
-    return tuple(dict.fromkeys([*asked, *there]))
+    present = dict.fromkeys(table[colour].astype(str))
+    ordered = [code for code in provenance.languages if code in present] if colour == "language" else []
+    return tuple(dict.fromkeys([*ordered, *present]))
 
 
 def _ratios(explained: pd.DataFrame) -> dict[tuple[View, int], dict[int, float]]:
-    found: dict[tuple[View, int], dict[int, float]] = {}
+    ratios: dict[tuple[View, int], dict[int, float]] = {}
     columns = explained[["state", "axes", "layer", "component", "ratio"]]
     for state, axes, layer, component, ratio in columns.itertuples(index=False):
-        found.setdefault(((str(state), str(axes)), int(layer)), {})[int(component)] = float(ratio)
-    return found
+        ratios.setdefault(((str(state), str(axes)), int(layer)), {})[int(component)] = float(ratio)
+    return ratios
 
 
 def _signs(
@@ -134,8 +134,10 @@ def _signs(
     """Signs of each view's axes: one choice for views on the same axes, and own axes as like these as can be."""
     signs: dict[tuple[View, int], NDArray[np.float64]] = {}
     first = views[0]
-    for layer, own in zip(layers, aligned_signs([raw[first, layer] for layer in layers]), strict=True):
-        signs[first, layer] = own
+    for layer, layer_signs in zip(
+        layers, aligned_signs([raw[first, layer] for layer in layers]), strict=True
+    ):
+        signs[first, layer] = layer_signs
     for view in views[1:]:
         state, axes = view
         same = next((other for other in signs if other[0][1] == axes), None)

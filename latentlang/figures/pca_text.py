@@ -17,22 +17,22 @@ _VIEWS = {
 }
 
 
-def title(made: Provenance) -> str:
+def title(provenance: Provenance) -> str:
     """What was asked, never what was found: ``Principal components of each layer: sentiment in 4 languages``."""
-    codes = made.languages
+    codes = provenance.languages
     where = english_name(codes[0]) if len(codes) == 1 else f"{len(codes)} languages"
-    return f"<b>Principal components of each layer: {safe(made.task)} in {where}</b>"
+    return f"<b>Principal components of each layer: {safe(provenance.task)} in {where}</b>"
 
 
-def subtitle(made: Provenance, settings: PCASettings, *, prompts: int, drawn: int) -> str:
+def subtitle(provenance: Provenance, settings: PCASettings, *, prompts: int, drawn: int) -> str:
     """Models and adapter, number of prompts (of the first view) and of those drawn, and what was pooled: one line."""
     tuned = settings.tuned
-    parts = [model_words(made, role="base" if tuned else "model")]
+    parts = [model_words(provenance, role="base" if tuned else "model")]
     if tuned is not None:
-        after = [named("tuned", tuned.model), adapter_words(made.adapter, none="")]
+        after = [named("tuned", tuned.model), adapter_words(provenance.adapter, none="")]
         parts.append(" + ".join(filter(None, after)))
     else:
-        parts.append(adapter_words(made.adapter))
+        parts.append(adapter_words(provenance.adapter))
     parts.append(counted(prompts, "prompt") + (f", {drawn:,} of them drawn" if drawn < prompts else ""))
     parts.append(safe(pool_words(settings)))
     return " · ".join(parts)

@@ -39,10 +39,10 @@ def marks(count: int, *, three_d: bool = False) -> list[Mark]:
     once = len(COLOURS) * len(symbols)
     return [
         Mark(
-            COLOURS[place % len(COLOURS)],
-            symbols[place % len(symbols)] + ("-open" if not three_d and place // once % 2 else ""),
+            COLOURS[number % len(COLOURS)],
+            symbols[number % len(symbols)] + ("-open" if not three_d and number // once % 2 else ""),
         )
-        for place in range(count)
+        for number in range(count)
     ]
 
 
@@ -62,8 +62,8 @@ def drawn(groups: pd.Series, items: pd.Series, *, most: int, seed: int) -> NDArr
     """
     codes, distinct = pd.factorize(items.astype(str), sort=True)
     turn = np.random.default_rng(seed).permutation(len(distinct))[codes]
-    place = pd.Series(turn, index=groups.index).groupby(groups, observed=True).rank(method="first")
-    return np.asarray(place <= most, dtype=bool)
+    rank = pd.Series(turn, index=groups.index).groupby(groups, observed=True).rank(method="first")
+    return np.asarray(rank <= most, dtype=bool)
 
 
 def span(values: NDArray[np.float64]) -> list[float]:
@@ -97,8 +97,8 @@ def _lines(text: object) -> list[str]:
     words = plain(text)
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in words) > len(words) / 2
     width = _HOVER_LINE_WIDE if wide else _HOVER_LINE
-    found = textwrap.wrap(words, width, max_lines=_HOVER_LINES, placeholder=" …")
-    return [isolated(safe(line)) for line in found]
+    lines = textwrap.wrap(words, width, max_lines=_HOVER_LINES, placeholder=" …")
+    return [isolated(safe(line)) for line in lines]
 
 
 def aligned_signs(scores: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
@@ -113,12 +113,12 @@ def aligned_signs(scores: Sequence[NDArray[np.float64]]) -> list[NDArray[np.floa
     before: NDArray[np.float64] | None = None
     for values in scores:
         if before is None:
-            own = np.ones(values.shape[1])
+            picture_signs = np.ones(values.shape[1])
         else:
             centred = values - values.mean(0)
-            own = np.where((before * centred).sum(0) < 0, -1.0, 1.0)
-        before = (values - values.mean(0)) * own
-        signs.append(own)
+            picture_signs = np.where((before * centred).sum(0) < 0, -1.0, 1.0)
+        before = (values - values.mean(0)) * picture_signs
+        signs.append(picture_signs)
     return signs
 
 

@@ -48,8 +48,8 @@ def font_stack(code: str = "ja") -> str:
     Args:
         code: language code; the same Chinese character is drawn differently in ``ja``, ``zh`` and ``ko``.
     """
-    own = _HAN.get(code, _HAN["ja"])
-    return ", ".join([_LATIN, own, _OTHER_SCRIPTS, _HAN["zh"], "system-ui", "sans-serif"])
+    han = _HAN.get(code, _HAN["ja"])
+    return ", ".join([_LATIN, han, _OTHER_SCRIPTS, _HAN["zh"], "system-ui", "sans-serif"])
 
 
 def plain(text: object) -> str:

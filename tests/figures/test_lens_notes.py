@@ -32,22 +32,22 @@ def curve(*means: float, n: int = 12) -> Points:
 def test_what_could_not_be_read_is_said(target: int, pivot: int, said: str) -> None:
     names = [("target", target), ("target_null", target), ("pivot", pivot), ("pivot_null", pivot)]
     curves = {name: curve(0.1, n=n) for name, n in names if n}
-    assert unread(curves, asked=12, language="ja", pivot="en") == said
+    assert unread(curves, items=12, language="ja", pivot="en") == said
 
 
 def test_a_missing_null_is_said() -> None:
     both = {"target": curve(0.1), "pivot": curve(0.1)}
-    assert unread(both, asked=12, language="ja", pivot="en") == "no null: no wrong answer can be read"
+    assert unread(both, items=12, language="ja", pivot="en") == "no null: no wrong answer can be read"
     one = both | {"target_null": curve(0.1)}
     assert (
-        unread(one, asked=12, language="ja", pivot="en") == "no null: no wrong answer can be read in English"
+        unread(one, items=12, language="ja", pivot="en") == "no null: no wrong answer can be read in English"
     )
 
 
 def test_the_pivots_own_panel_misses_no_pivot() -> None:
     own = {"target": curve(0.1), "target_null": curve(0.1)}
-    assert unread(own, asked=12, language="en", pivot="en") == ""
-    assert unread({}, asked=0, language="ja", pivot="en") == "nothing could be read in this language"
+    assert unread(own, items=12, language="en", pivot="en") == ""
+    assert unread({}, items=0, language="ja", pivot="en") == "nothing could be read in this language"
 
 
 def test_a_note_goes_where_no_curve_is() -> None:
