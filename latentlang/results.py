@@ -110,14 +110,14 @@ class View:
         headline: what it is, in one line of plain text; all that a terminal shows.
         table: gives a few rows that say what was found.
         figure: draws it; None for what has no figure.
-        made: where it came from; None where that is not known.
+        provenance: where it came from; None where that is not known.
         words: says it in words, where it can.
     """
 
     headline: str
     table: Callable[[], pd.DataFrame]
     figure: Callable[[], go.Figure] | None = None
-    made: Provenance | None = None
+    provenance: Provenance | None = None
     words: Callable[[], str] | None = None
 
 
@@ -183,7 +183,7 @@ class Result(Displayed):
             headline=f"{type(self).__name__}: " + ", ".join(filter(None, parts)),
             table=self.glance,
             figure=None if type(self).figure is Result.figure else self.figure,
-            made=made,
+            provenance=made,
         )
 
     def describe(self) -> str:

@@ -99,7 +99,7 @@ def compare_alignment(
     check_count("permutations", permutations, least=0)
     stores = [store if isinstance(store, ActivationStore) else open_store(store) for store in (base, tuned)]
     frame = same_prompts(*stores)
-    asked = chosen_measures(measures)
+    measured = chosen_measures(measures)
     codes = chosen_languages(languages, frame["language"].astype(str))
     hub = chosen_pivot(pivot, codes)
     chosen = chosen_layers(layers, [layer for layer in stores[0].layers if layer in stores[1].layers])
@@ -107,7 +107,7 @@ def compare_alignment(
     names = chosen_pools(pools, common)
     pairing = pair_up(frame, codes, pivot=hub)
     where = working_device(device)
-    plan = Plan(asked, neighbours=NEIGHBOURS, directions=DIRECTIONS)
+    plan = Plan(measured, neighbours=NEIGHBOURS, directions=DIRECTIONS)
     jobs = [
         Job.prepare(
             group, frame, [], null="items", permutations=permutations, resamples=resamples, seed=seed, device=where
@@ -131,11 +131,11 @@ def compare_alignment(
             for job in jobs:
                 before, after = (measure_layer(view, job, plan, axes) for view in views)
                 for (one, _), (other, _) in zip(before, after, strict=True):
-                    for place, name in enumerate(one.names):
-                        own = HalfSamples.of(
-                            layer, job.group, one, other, place, scale=find_measure(name).scale
+                    for index, name in enumerate(one.names):
+                        halves = HalfSamples.of(
+                            layer, job.group, one, other, index, scale=find_measure(name).scale
                         )
-                        by_measure.setdefault((pool, name), []).append(own)
+                        by_measure.setdefault((pool, name), []).append(halves)
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -146,17 +146,17 @@ def compare_alignment(
         about = {"part": "alignment", "task": task, "measure": name}
         rows = averaged(samples, codes, seen_languages=seen_languages, about=about, level=level, seed=seed)
         averages.append(rows.assign(pooling=pool))
-    made, later = stores[0].provenance, stores[1].provenance
+    earlier, later = stores[0].provenance, stores[1].provenance
     settings = AlignmentComparisonSettings(
-        pivot=hub, layers=chosen, pools=names, measures=list(asked), components=components,
+        pivot=hub, layers=chosen, pools=names, measures=list(measured), components=components,
         permutations=permutations, resamples=resamples, level=level, seen=list(seen_languages),
         notes=list(pairing.notes),
         tuned=TunedModel(model=later.model, revision=later.revision),
     )  # fmt: skip
     provenance = Provenance(
-        model=made.model, task=made.task, languages=tuple(codes), revision=made.revision, adapter=later.adapter,
-        protocol=made.protocol, policy="", seed=seed,
-        settings={**made.settings, **settings.stored()},
+        model=earlier.model, task=earlier.task, languages=tuple(codes), revision=earlier.revision,
+        adapter=later.adapter, protocol=earlier.protocol, policy="", seed=seed,
+        settings={**earlier.settings, **settings.stored()},
     )  # fmt: skip
     table = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
     return AlignmentComparison(

@@ -68,33 +68,33 @@ def item_changes(
         Columns `COLUMNS`; languages without a value have no row.
     """
     difference = after - before
-    known = ~np.isnan(difference)
+    present = ~np.isnan(difference)
     difference = np.where(np.abs(difference) <= NEGLIGIBLE, 0.0, difference)
-    there = [place for place in range(len(codes)) if known[:, place].any()]
+    measured = [index for index in range(len(codes)) if present[:, index].any()]
     rows = []
-    for place in there:
-        kept = known[:, place]
-        low, high = bootstrap_means(difference[kept, place][:, None], level=level, seed=seed)
+    for index in measured:
+        kept = present[:, index]
+        low, high = bootstrap_means(difference[kept, index][:, None], level=level, seed=seed)
         rows.append({
-            "group": "language", "language": codes[place], "languages": 1, "n": int(kept.sum()),
-            "before": before[kept, place].mean(), "after": after[kept, place].mean(),
-            "difference": difference[kept, place].mean(), "low": low[0], "high": high[0],
-            "p": exchange_test(difference[:, [place]], seed=seed),
+            "group": "language", "language": codes[index], "languages": 1, "n": int(kept.sum()),
+            "before": before[kept, index].mean(), "after": after[kept, index].mean(),
+            "difference": difference[kept, index].mean(), "low": low[0], "high": high[0],
+            "p": exchange_test(difference[:, [index]], seed=seed),
         })  # fmt: skip
     groups = []
-    for group, chosen in language_groups([codes[place] for place in there], seen_languages).items():
+    for group, chosen in language_groups([codes[index] for index in measured], seen_languages).items():
         places = [codes.index(code) for code in chosen]
-        own = difference[:, places]
-        found = crossed_mean(own, level=level, seed=seed)
-        both = known[:, places]
+        changes = difference[:, places]
+        average = crossed_mean(changes, level=level, seed=seed)
+        both = present[:, places]
         counts = both.sum(0)
         means = [
             (np.where(both, values[:, places], 0.0).sum(0) / counts).mean() for values in (before, after)
         ]
         groups.append({
             "group": group, "language": "", "languages": len(places), "n": int(both.sum()), "before": means[0],
-            "after": means[1], "difference": found.mean, "low": found.low_items, "high": found.high_items,
-            "low_wide": found.low, "high_wide": found.high, "p": exchange_test(own, seed=seed),
+            "after": means[1], "difference": average.mean, "low": average.low_items, "high": average.high_items,
+            "low_wide": average.low, "high_wide": average.high, "p": exchange_test(changes, seed=seed),
         })  # fmt: skip
     return assessed(rows, groups, seen_languages=seen_languages, about=about, level=level)
 

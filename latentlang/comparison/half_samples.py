@@ -52,7 +52,7 @@ class HalfSamples:
 
     @classmethod
     def of(
-        cls, layer: int, group: Group, before: Measured, after: Measured, place: int, *, scale: str
+        cls, layer: int, group: Group, before: Measured, after: Measured, index: int, *, scale: str
     ) -> HalfSamples:
         """Those of one measure.
 
@@ -61,13 +61,13 @@ class HalfSamples:
             group: whose pairs were measured.
             before: what the measure's family gave before.
             after: the same afterwards, with the same draws.
-            place: of the measure among those of its family.
+            index: of the measure among those of its family.
             scale: as of `geometry.measure_registry.Measure`.
         """
         both = (before, after)
-        values = [_numbers(state.values[place], scale) for state in both]
-        nulls = [_numbers(state.null[:, place], scale) for state in both]
-        halves = [_numbers(state.halves[:, place], scale) for state in both]
+        values = [_numbers(state.values[index], scale) for state in both]
+        nulls = [_numbers(state.null[:, index], scale) for state in both]
+        halves = [_numbers(state.halves[:, index], scale) for state in both]
         nothing = np.full(len(group.pairs), np.nan)
         means = [null.mean(0) if len(null) else nothing for null in nulls]
         codes = tuple(group.languages[second] for _, second in group.pairs)
@@ -93,19 +93,19 @@ def _numbers(values: Tensor, scale: str) -> Floats:
 def tabulated(samples: Sequence[HalfSamples], *, level: float) -> pd.DataFrame:
     """One row per language and layer; p corrected over all of them."""
     parts = []
-    for own in samples:
-        low, high, p = _normal(own.difference, own.drawn.std(0, ddof=1), level)
+    for sample in samples:
+        low, high, p = _normal(sample.difference, sample.drawn.std(0, ddof=1), level)
         parts.append(
             pd.DataFrame({
-                "language_b": own.codes, "layer": own.layer, "before": own.before, "after": own.after,
-                "null_before": own.null_before, "null_after": own.null_after, "difference": own.difference, "low": low,
-                "high": high, "p": p, "n": own.n,
+                "language_b": sample.codes, "layer": sample.layer, "before": sample.before, "after": sample.after,
+                "null_before": sample.null_before, "null_after": sample.null_after, "difference": sample.difference,
+                "low": low, "high": high, "p": p, "n": sample.n,
             })
         )  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
-    known = table["p"].notna()
+    tested = table["p"].notna()
     table["p_holm"] = np.nan
-    table.loc[known, "p_holm"] = holm(table.loc[known, "p"].tolist())
+    table.loc[tested, "p_holm"] = holm(table.loc[tested, "p"].tolist())
     side = np.where(table["difference"] > 0, "up", "down")
     table["change"] = np.where(table["p_holm"] <= error_probability(level), side, "")
     return table
@@ -121,7 +121,7 @@ def averaged(
     seed: int,
 ) -> pd.DataFrame:
     """Averages over the layers after the embeddings, per language and group of languages."""
-    inside = [own for own in samples if own.layer > 0] or list(samples)
+    inside = [sample for sample in samples if sample.layer > 0] or list(samples)
     means = {code: mean for code in codes if (mean := _Mean.over_layers(inside, code)) is not None}
     rows = []
     for code, mean in means.items():
@@ -132,17 +132,17 @@ def averaged(
         })  # fmt: skip
     groups = []
     for group, chosen in language_groups(means, seen_languages).items():
-        own = [means[code] for code in chosen]
-        change = np.array([np.mean([mean.change for mean in own])])
-        drawn = np.stack([mean.drawn for mean in own], axis=1)  # [resample, language]
+        members = [means[code] for code in chosen]
+        change = np.array([np.mean([mean.change for mean in members])])
+        drawn = np.stack([mean.drawn for mean in members], axis=1)  # [resample, language]
         low, high, p = _normal(change, drawn.mean(1).std(ddof=1, keepdims=True), level)
         # Around each language's own change: the level of half samples may differ, only their spread is used.
-        centred = drawn - drawn.mean(0) + [mean.change for mean in own]
+        centred = drawn - drawn.mean(0) + [mean.change for mean in members]
         wide = _with_languages(centred, seed=seed).std(ddof=1, keepdims=True)
         low_wide, high_wide, _ = _normal(change, wide, level)
         groups.append({
-            "group": group, "language": "", "languages": len(own), "n": sum(mean.n for mean in own),
-            "before": np.mean([mean.before for mean in own]), "after": np.mean([mean.after for mean in own]),
+            "group": group, "language": "", "languages": len(members), "n": sum(mean.n for mean in members),
+            "before": np.mean([mean.before for mean in members]), "after": np.mean([mean.after for mean in members]),
             "difference": change[0], "low": low[0], "high": high[0], "p": p[0], "low_wide": low_wide[0],
             "high_wide": high_wide[0],
         })  # fmt: skip
@@ -168,15 +168,15 @@ class _Mean:
     @classmethod
     def over_layers(cls, samples: Sequence[HalfSamples], code: str) -> _Mean | None:
         """The mean of one language; None where it was nowhere measured."""
-        there = [(own, own.codes.index(code)) for own in samples if code in own.codes]
-        kept = [(own, place) for own, place in there if np.isfinite(own.difference[place])]
+        measured = [(sample, sample.codes.index(code)) for sample in samples if code in sample.codes]
+        kept = [(sample, index) for sample, index in measured if np.isfinite(sample.difference[index])]
         if not kept:
             return None
         return cls(
-            before=float(np.mean([own.before[place] for own, place in kept])),
-            after=float(np.mean([own.after[place] for own, place in kept])),
-            change=float(np.mean([own.difference[place] for own, place in kept])),
-            drawn=np.mean([own.drawn[:, place] for own, place in kept], axis=0),
+            before=float(np.mean([sample.before[index] for sample, index in kept])),
+            after=float(np.mean([sample.after[index] for sample, index in kept])),
+            change=float(np.mean([sample.difference[index] for sample, index in kept])),
+            drawn=np.mean([sample.drawn[:, index] for sample, index in kept], axis=0),
             n=kept[0][0].n,
         )
 
@@ -196,8 +196,8 @@ def _normal(change: Floats, spread: Floats, level: float) -> tuple[Floats, Float
     width = normal.inv_cdf((1 + level) / 2)
     spread = np.where(spread <= NEGLIGIBLE, 0.0, spread)
     p = np.full(len(change), np.nan)
-    for place, (size, error) in enumerate(zip(change, spread, strict=True)):
+    for index, (size, error) in enumerate(zip(change, spread, strict=True)):
         if np.isfinite(size):
             still = abs(size) <= NEGLIGIBLE or not error > 0
-            p[place] = 1.0 if still else 2 * normal.cdf(-abs(size) / error)
+            p[index] = 1.0 if still else 2 * normal.cdf(-abs(size) / error)
     return change - width * spread, change + width * spread, p

@@ -75,12 +75,13 @@ class LensComparison(Displayed):
         return changes.loc[changes["group"] != "language", list(GLANCE)].reset_index(drop=True)
 
     def _view(self) -> View:
-        made = self.tuned.provenance
+        provenance = self.tuned.provenance
         return View(
-            headline=f"LensComparison: model {made.model} without and with {made.adapter}, {made.task}",
+            headline=f"LensComparison: model {provenance.model} without and with {provenance.adapter}, "
+            f"{provenance.task}",
             table=self.glance,
             figure=self.figure,
-            made=made,
+            provenance=provenance,
         )
 
     @property
@@ -103,21 +104,21 @@ class LensComparison(Displayed):
         return pd.Index(pd.unique(self.base.table["item"].astype(str)))
 
     @cached_property
-    def _readings(self) -> dict[str, tuple[Floats, Floats]]:
-        """Curve to what was read before and after, ``[item, language, layer]``, nan where nothing was."""
-        found = {}
+    def _curve_values(self) -> dict[str, tuple[Floats, Floats]]:
+        """Curve to its values before and after, ``[item, language, layer]``, nan where there is none."""
+        curves = {}
         for curve in [str(name) for name in pd.unique(self.base.table["curve"].astype(str))]:
-            found[curve] = (self._cube(self.base, curve), self._cube(self.tuned, curve))
+            curves[curve] = (self._cube(self.base, curve), self._cube(self.tuned, curve))
         for role in ("target", "pivot", "source"):
             null = f"{role}_null"
-            if role in found and null in found:
-                unread = np.isnan(found[role][0]) | np.isnan(found[null][0])
-                for values in (*found[role], *found[null]):
+            if role in curves and null in curves:
+                unread = np.isnan(curves[role][0]) | np.isnan(curves[null][0])
+                for values in (*curves[role], *curves[null]):
                     values[unread] = np.nan
-        if "pivot" in found and "pivot_null" in found:
-            (before, after), (null_before, null_after) = found["pivot"], found["pivot_null"]
-            found[GAP] = (before - null_before, after - null_after)
-        return found
+        if "pivot" in curves and "pivot_null" in curves:
+            (before, after), (null_before, null_after) = curves["pivot"], curves["pivot_null"]
+            curves[GAP] = (before - null_before, after - null_after)
+        return curves
 
     def _cube(self, result: LensResult, curve: str) -> Floats:
         table = result.table[result.table["curve"] == curve]
@@ -133,7 +134,7 @@ class LensComparison(Displayed):
     @property
     def curves(self) -> tuple[str, ...]:
         """Names of the curves there are, `GAP` among them."""
-        return tuple(self._readings)
+        return tuple(self._curve_values)
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -164,15 +165,16 @@ class LensComparison(Displayed):
             InputError: an unknown language or group.
         """
         chosen = [*self.groups, *self.languages] if where is None else list(where)
-        wanted = [name for name in self._readings if curves is None or name in curves]
+        names = [name for name in self._curve_values if curves is None or name in curves]
         rows = [pd.DataFrame(columns=list(_CURVES))]
         for name in chosen:
             places = [self._place(code) for code in self.groups.get(name, [name])]
-            found = [own for curve in wanted if (own := self._averaged(curve, places)) is not None]
-            for own, low, high in _bounded(found, level=level, seed=self.base.provenance.seed):
-                means = own.parts.mean(0)
+            averages = [average for curve in names if (average := self._averaged(curve, places)) is not None]
+            for average, low, high in _bounded(averages, level=level, seed=self.base.provenance.seed):
+                means = average.parts.mean(0)
                 columns: dict[str, Any] = {
-                    "where": name, "layer": self.layers, "curve": own.curve, "languages": own.languages, "n": own.n,
+                    "where": name, "layer": self.layers, "curve": average.curve, "languages": average.languages,
+                    "n": average.n,
                 }  # fmt: skip
                 for state, span in zip(
                     ("before_", "after_", ""), np.split(np.arange(len(means)), 3), strict=True
@@ -184,14 +186,14 @@ class LensComparison(Displayed):
 
     def _averaged(self, curve: str, places: Sequence[int]) -> _Averaged | None:
         """One curve averaged over languages; None where it was read in none of them."""
-        pair = [values[:, places] for values in self._readings[curve]]
-        known = ~np.isnan(pair[0])[:, :, 0]  # [item, language]; a curve is read at all layers or none
-        items = np.asarray(known.any(1))
+        pair = [values[:, places] for values in self._curve_values[curve]]
+        present = ~np.isnan(pair[0])[:, :, 0]  # [item, language]; a curve is read at all layers or none
+        items = np.asarray(present.any(1))
         if not items.any():
             return None
         before, after = (mean_over_languages(values[items]) for values in pair)
         parts = np.concatenate([before, after, _without_rounding(after - before)], axis=1)
-        return _Averaged(curve, items, parts, int(known.any(0).sum()), int(known.sum()))
+        return _Averaged(curve, items, parts, int(present.any(0).sum()), int(present.sum()))
 
     def _place(self, code: str) -> int:
         if code not in self.languages:
@@ -213,15 +215,15 @@ class LensComparison(Displayed):
         seed = self.base.provenance.seed
         parts = []
         for name, (curve, span) in QUANTITIES.items():
-            if curve not in self._readings:
+            if curve not in self._curve_values:
                 continue
             layers = slice(-1, None) if span == "last" or len(self.layers) == 1 else slice(0, -1)
-            before, after = (values[:, :, layers].mean(2) for values in self._readings[curve])
+            before, after = (values[:, :, layers].mean(2) for values in self._curve_values[curve])
             about = {"part": "lens", "task": self.base.provenance.task, "measure": name}
             codes = list(self.languages)
             if curve == GAP and self.pivot in codes:
-                place = codes.index(self.pivot)
-                before, after = np.delete(before, place, 1), np.delete(after, place, 1)
+                index = codes.index(self.pivot)
+                before, after = np.delete(before, index, 1), np.delete(after, index, 1)
                 codes.remove(self.pivot)
             parts.append(
                 item_changes(
@@ -250,9 +252,9 @@ class LensComparison(Displayed):
         Raises:
             InputError: there is no such curve.
         """
-        if curve not in self._readings:
-            raise InputError(f"no curve {curve!r} was read; there are {', '.join(self._readings)}")
-        before, after = self._readings[curve]
+        if curve not in self._curve_values:
+            raise InputError(f"no curve {curve!r} was read; there are {', '.join(self._curve_values)}")
+        before, after = self._curve_values[curve]
         difference = _without_rounding(after - before)
         seed = self.base.provenance.seed
         p = exchange_family(difference.reshape(len(difference), -1), seed=seed).reshape(difference.shape[1:])
@@ -263,7 +265,7 @@ class LensComparison(Displayed):
             (self.languages.index(code), self.layers.index(layer))
             for code, layer in zip(table["language"], table["layer"], strict=True)
         ]
-        table = table.assign(p_family=[p[place] for place in places])
+        table = table.assign(p_family=[p[cell] for cell in places])
         side = np.where(table["difference"] > 0, "up", "down")
         table["change"] = np.where(table["p_family"] <= error_probability(level), side, "")
         return table[list(_MAP)].reset_index(drop=True)
@@ -298,24 +300,24 @@ class _Averaged:
 
 
 def _bounded(
-    found: Sequence[_Averaged], *, level: float, seed: int
+    averages: Sequence[_Averaged], *, level: float, seed: int
 ) -> Iterator[tuple[_Averaged, Floats, Floats]]:
     """Curves with their bootstrap intervals; those of the same items are resampled at once, which is quicker."""
     together: dict[bytes, list[_Averaged]] = {}
-    for own in found:
-        together.setdefault(own.items.tobytes(), []).append(own)
+    for average in averages:
+        together.setdefault(average.items.tobytes(), []).append(average)
     for members in together.values():
         low, high = bootstrap_means(
-            np.concatenate([own.parts for own in members], axis=1), level=level, seed=seed
+            np.concatenate([average.parts for average in members], axis=1), level=level, seed=seed
         )
-        edges = np.cumsum([own.parts.shape[1] for own in members])[:-1]
+        edges = np.cumsum([average.parts.shape[1] for average in members])[:-1]
         yield from zip(members, np.split(low, edges), np.split(high, edges), strict=True)
 
 
 def compare_lenses(
     base: LensResult, tuned: LensResult, *, seen_languages: Sequence[str] = ()
 ) -> LensComparison:
-    """Pair the readings of two runs.
+    """Pair the values of two runs, item by item.
 
     Args:
         base: before.
@@ -336,11 +338,11 @@ def compare_lenses(
                 "alone"
             )
     keys = ["language", "item", "layer", "curve"]
-    there = [
+    indexes = [
         pd.MultiIndex.from_frame(result.table[keys].astype({key: str for key in keys if key != "layer"}))
         for result in (base, tuned)
     ]
-    alone = there[0].symmetric_difference(there[1])
+    alone = indexes[0].symmetric_difference(indexes[1])
     if len(alone):
         code, item, layer, curve = alone[0]
         raise InputError(

@@ -82,13 +82,13 @@ def comparison_document(result: ComparisonResult) -> Document:
 
 
 def _title(result: ComparisonResult) -> str:
-    made = result.provenance
+    provenance = result.provenance
     name = (
-        shortened(plain(Path(made.adapter).name), _LONGEST_NAME)
-        if made.adapter
+        shortened(plain(Path(provenance.adapter).name), _LONGEST_NAME)
+        if provenance.adapter
         else "nothing trained (control)"
     )
-    return f"Before and after: {shortened(plain(made.model), _LONGEST_NAME)}, {name}"
+    return f"Before and after: {shortened(plain(provenance.model), _LONGEST_NAME)}, {name}"
 
 
 def _reading(result: ComparisonResult) -> Iterator[Block]:
@@ -111,12 +111,12 @@ def _averages(result: ComparisonResult) -> Table:
     """Every measure's averages, per group of languages."""
     rows: list[list[Cell]] = []
     first = []
-    for about, own in result.summary().groupby(["part", "measure"], sort=False):
+    for about, changes in result.summary().groupby(["part", "measure"], sort=False):
         first.append(len(rows))
-        name = Cell(words_of(str(about[0]), str(about[1]), pivot=result.pivot).row, span=len(own))
-        for place, row in enumerate(own.to_dict("records")):
+        name = Cell(words_of(str(about[0]), str(about[1]), pivot=result.pivot).row, span=len(changes))
+        for number, row in enumerate(changes.to_dict("records")):
             rows.append([
-                *([name] if place == 0 else []), Cell(f"{GROUPS[row['group']]} ({row['languages']})"),
+                *([name] if number == 0 else []), Cell(f"{GROUPS[row['group']]} ({row['languages']})"),
                 *_change_cells(row),
                 Cell("–" if pd.isna(row["low_wide"]) else span(row["low_wide"], row["high_wide"]), number=True),
                 _verdict_cell(row),
@@ -209,9 +209,9 @@ def _lens(result: ComparisonResult) -> Iterator[Block]:
             f"All curves of each language, {name}",
             [Figure(figure, f"Logit lens curves of each language {name}, with nulls and entropy.")],
         )
-    for measure, own in result.table[result.table["part"] == "lens"].groupby("measure", sort=False):
+    for measure, changes in result.table[result.table["part"] == "lens"].groupby("measure", sort=False):
         words = words_of("lens", str(measure), pivot=result.pivot)
-        yield Details(f"Table: {words.row}", [Text(words.meaning, kind="about"), _languages(result, own)])
+        yield Details(f"Table: {words.row}", [Text(words.meaning, kind="about"), _languages(result, changes)])
     notes = _notes(lens.base.settings.notes)
     if notes:
         yield Details("What could not be read", [Text(note) for note in notes])
@@ -298,8 +298,8 @@ def _alignment_table(
         )
         row = [Cell(name)]
         for measure in measures:
-            found = cells.get((measure, group, code))
-            row += _pair_cells(found)
+            change = cells.get((measure, group, code))
+            row += _pair_cells(change)
         rows.append(row)
     head = ["language"]
     for measure in measures:
@@ -328,12 +328,14 @@ def _by_layer(alignment: AlignmentComparison, measures: Sequence[str]) -> Table:
     for layer, part in table.groupby("layer"):
         row = [Cell(str(layer))]
         for measure in measures:
-            own = part[part["measure"] == measure]
-            null = "" if not find_measure(measure).alignment else f" (null {own['null_before'].mean():.3f})"
-            up, down = ((own["change"] == name).sum() for name in ("up", "down"))
+            changes = part[part["measure"] == measure]
+            null = (
+                "" if not find_measure(measure).alignment else f" (null {changes['null_before'].mean():.3f})"
+            )
+            up, down = ((changes["change"] == name).sum() for name in ("up", "down"))
             row += [
-                Cell(f"{own['before'].mean():.3f} → {own['after'].mean():.3f}{null}", number=True),
-                Cell(f"{signed(own['difference'].mean())}; {up} up, {down} down", number=True),
+                Cell(f"{changes['before'].mean():.3f} → {changes['after'].mean():.3f}{null}", number=True),
+                Cell(f"{signed(changes['difference'].mean())}; {up} up, {down} down", number=True),
             ]
         rows.append(row)
     head = ["layer"]
@@ -347,23 +349,23 @@ def _by_layer(alignment: AlignmentComparison, measures: Sequence[str]) -> Table:
 
 
 def _provenance(result: ComparisonResult) -> Iterator[Block]:
-    made, settings = result.provenance, result.settings
-    rows = [("model", model_name(made)), ("revision", made.revision or "not known")]
-    rows += [("adapter", made.adapter or "none")]
+    provenance, settings = result.provenance, result.settings
+    rows = [("model", model_name(provenance)), ("revision", provenance.revision or "not known")]
+    rows += [("adapter", provenance.adapter or "none")]
     rows += [("note", note) for note in settings.model_notes]
     rows += [(name, text) for name, text in settings.training]
     names = {True: _listed(result.seen_languages) or "none", False: "not known"}
     rows += [
         ("languages in training", names[settings.trained_known]),
         ("languages never seen", _listed(result.unseen) or "none, or not known"),
-        ("task", f"{made.task}, {counted(settings.shots, 'shot')}"),
+        ("task", f"{provenance.task}, {counted(settings.shots, 'shot')}"),
         ("items a language", ", ".join(f"{_ITEMS[name]} {count}" for name, count in settings.items.items())),
         ("parts", ", ".join(settings.parts)), ("choice by", str(settings.score)),
-        ("lens policy", made.policy), ("alignment measures", ", ".join(settings.measures)),
+        ("lens policy", provenance.policy), ("alignment measures", ", ".join(settings.measures)),
         ("pools", ", ".join(settings.pools)), ("layers in the model", str(settings.n_layers)),
-        ("seed", str(made.seed)), ("numbers in", f"{settings.dtype} on {settings.device}"),
-        ("packages", ", ".join(f"{name} {version}" for name, version in made.packages.items())),
-        ("commit", made.commit or "not in a checkout"), ("made", made.created),
+        ("seed", str(provenance.seed)), ("numbers in", f"{settings.dtype} on {settings.device}"),
+        ("packages", ", ".join(f"{name} {version}" for name, version in provenance.packages.items())),
+        ("commit", provenance.commit or "not in a checkout"), ("made", provenance.created),
     ]  # fmt: skip
     yield Facts([(plain(name), plain(text)) for name, text in rows])
     yield Text(

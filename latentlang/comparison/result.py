@@ -163,17 +163,17 @@ class ComparisonResult(Result):
         bare = super().load(folder)
         path = Path(folder)
         parts = bare.settings.parts
-        found: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         if "evaluation" in parts:
-            found["evaluation"] = EvaluationComparison.load(path / FOLDERS["evaluation"])
+            results["evaluation"] = EvaluationComparison.load(path / FOLDERS["evaluation"])
         if "lens" in parts:
             lenses = [LensResult.load(path / FOLDERS[name]) for name in ("lens_base", "lens_tuned")]
             with reading(path / "lens"):
-                found["lens"] = compare_lenses(*lenses, seen_languages=bare.seen_languages)
+                results["lens"] = compare_lenses(*lenses, seen_languages=bare.seen_languages)
         if "geometry" in parts:
-            found["pca"] = PCAResult.load(path / FOLDERS["pca"])
-            found["alignment"] = AlignmentComparison.load(path / FOLDERS["alignment"])
-        return replace(bare, folder=path, **found)
+            results["pca"] = PCAResult.load(path / FOLDERS["pca"])
+            results["alignment"] = AlignmentComparison.load(path / FOLDERS["alignment"])
+        return replace(bare, folder=path, **results)
 
     @classmethod
     def of(

@@ -150,38 +150,38 @@ def compare(
         )
     codes = [entry.code for entry in find_languages(languages)]
     hub = find_language(pivot).code
-    wanted = PromptSpec(built, codes, hub, shots=shots, seed=seed)
+    spec = PromptSpec(built, codes, hub, shots=shots, seed=seed)
     own_items = {
-        "evaluation": wanted.available(evaluation_items or items or defaults.EVALUATION_ITEMS),
-        "lens": wanted.available(items or defaults.COMPARED_ITEMS),
+        "evaluation": spec.available(evaluation_items or items or defaults.EVALUATION_ITEMS),
+        "lens": spec.available(items or defaults.COMPARED_ITEMS),
     }
     if "geometry" in chosen and own_items["lens"] < FEWEST:
         raise InputError(f"geometry needs at least {FEWEST} items per language, not {own_items['lens']}")
-    known = trained_on(adapter, trained)
+    training = trained_on(adapter, trained)
     check_folder(check_out(out))
     steps = Steps(Path(out))
     with FolderLock(steps.folder):
-        loaded = _model(model, adapter, known, loading)
-        if not known.identity:
+        loaded = _model(model, adapter, training, loading)
+        if not training.identity:
             loaded.base()  # refuses an adapter that cannot be taken off
         if "geometry" in chosen:
             check_layers(layers, depth=loaded.n_layers, sites=("resid",))
         run = _ComparisonRun(
-            loaded, known, wanted, steps, items=own_items, score=score, policy=policy,
+            loaded, training, spec, steps, items=own_items, score=score, policy=policy,
             measures=chosen_measures(measures), layers=layers, pools=asked_pools, permutations=permutations,
             resamples=resamples, level=level, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress,
         )  # fmt: skip
-        found: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         if "evaluation" in chosen:
-            found["evaluation"] = run.evaluation()
+            results["evaluation"] = run.evaluation()
         if "lens" in chosen:
-            found["lens"] = run.lens()
+            results["lens"] = run.lens()
         if "geometry" in chosen:
-            found["pca"], found["alignment"] = run.pca(), run.alignment()
+            results["pca"], results["alignment"] = run.pca(), run.alignment()
             if not keep_activations:
                 for name in HARVESTS.values():
                     steps.drop(name)
-        result = ComparisonResult.of(run.provenance(chosen), folder=steps.folder, **found)
+        result = ComparisonResult.of(run.provenance(chosen), folder=steps.folder, **results)
         result.save(steps.folder)
         return result
 
@@ -209,7 +209,7 @@ class _ComparisonRun:
         self,
         model: HookedLM,
         trained: TrainingRecord,
-        wanted: PromptSpec,
+        spec: PromptSpec,
         steps: Steps,
         *,
         items: Mapping[str, int],
@@ -225,7 +225,7 @@ class _ComparisonRun:
         batch_tokens: int | None,
         progress: Progress | None,
     ) -> None:
-        self.model, self.trained, self.wanted, self.steps = model, trained, wanted, steps
+        self.model, self.trained, self.spec, self.steps = model, trained, spec, steps
         self.items, self.score, self.policy, self.measures = items, score, policy, measures
         self.layers, self.pools = layers, pools
         self.draws: dict[str, Any] = {"permutations": permutations, "resamples": resamples, "level": level}
@@ -236,17 +236,17 @@ class _ComparisonRun:
             return nullcontext()
         return self.model.tuned() if state == "tuned" else self.model.base()
 
-    def _told(self, step: str) -> Callable[[int, int], None] | None:
+    def _progress_of(self, step: str) -> Callable[[int, int], None] | None:
         return None if self._progress is None else partial(self._progress, step)
 
-    def _options(self, state: str, codes: Sequence[str], items: int, **own: Any) -> dict[str, Any]:
+    def _options(self, state: str, codes: Sequence[str], items: int, **step_options: Any) -> dict[str, Any]:
         with self._as(state):
             identity = model_identity(self.model)
         # Where the adapter lies and which tensors are switched on say nothing about its numbers; its weights do.
         del identity["adapter"]
         return {
             "version": package_versions().get("latentlang"), "model": identity, "state": state,
-            **self.wanted.options(codes, items), **own,
+            **self.spec.options(codes, items), **step_options,
         }  # fmt: skip
 
     # the parts
@@ -260,14 +260,15 @@ class _ComparisonRun:
     def _evaluated(self, state: str, items: int) -> EvaluationResult:
         def compute(folder: Path) -> EvaluationResult:
             result = evaluate(
-                self.model, self.wanted.task, languages=self.wanted.codes, items=items, shots=self.wanted.shots,
-                seed=self.wanted.seed, score=self.score, share_prefix=self.share_prefix, batch_tokens=self.batch_tokens,
-                states=["base"] if self.trained.identity else [state], progress=self._told(f"evaluation, {state}"),
+                self.model, self.spec.task, languages=self.spec.codes, items=items, shots=self.spec.shots,
+                seed=self.spec.seed, score=self.score, share_prefix=self.share_prefix, batch_tokens=self.batch_tokens,
+                states=["base"] if self.trained.identity else [state],
+                progress=self._progress_of(f"evaluation, {state}"),
             )  # fmt: skip
             result.save(folder)
             return result
 
-        options = self._options(state, self.wanted.codes, items, score=self.score)
+        options = self._options(state, self.spec.codes, items, score=self.score)
         return self.steps.run(f"evaluation/{state}", options, compute, EvaluationResult.load)
 
     def lens(self) -> Any:
@@ -281,20 +282,20 @@ class _ComparisonRun:
         def compute(folder: Path) -> LensResult:
             with self._as(state):
                 result = logit_lens(
-                    self.model, self.wanted.task, languages=self.wanted.codes, pivot=self.wanted.pivot, items=items,
-                    shots=self.wanted.shots, seed=self.wanted.seed, policy=self.policy, share_prefix=self.share_prefix,
-                    progress=self._told(f"lens, {state}"),
+                    self.model, self.spec.task, languages=self.spec.codes, pivot=self.spec.pivot, items=items,
+                    shots=self.spec.shots, seed=self.spec.seed, policy=self.policy, share_prefix=self.share_prefix,
+                    progress=self._progress_of(f"lens, {state}"),
                 )  # fmt: skip
             result.save(folder)
             return result
 
-        options = self._options(state, self.wanted.codes, items, policy=self.policy, pivot=self.wanted.pivot)
+        options = self._options(state, self.spec.codes, items, policy=self.policy, pivot=self.spec.pivot)
         return self.steps.run(FOLDERS[f"lens_{state}"], options, compute, LensResult.load)
 
     def _harvest_options(self, state: str) -> dict[str, Any]:
         layers = self.layers if isinstance(self.layers, str) else list(self.layers)
         return self._options(
-            state, self.wanted.with_pivot, self.items["lens"], layers=layers, pools=list(self.pools)
+            state, self.spec.with_pivot, self.items["lens"], layers=layers, pools=list(self.pools)
         )
 
     def _stores(self) -> list[ActivationStore]:
@@ -302,15 +303,15 @@ class _ComparisonRun:
         return [self._harvested(state) for state in STATES]
 
     def _harvested(self, state: str) -> ActivationStore:
-        wanted, items = self.wanted, self.items["lens"]
+        spec, items = self.spec, self.items["lens"]
 
         def compute(folder: Path) -> ActivationStore:
             with self._as(state):
                 return harvest(
-                    self.model, wanted.task, out=folder / "store", languages=wanted.with_pivot, items=items,
-                    shots=wanted.shots, seed=wanted.seed, layers=self.layers, pools=self.pools,
+                    self.model, spec.task, out=folder / "store", languages=spec.with_pivot, items=items,
+                    shots=spec.shots, seed=spec.seed, layers=self.layers, pools=self.pools,
                     share_prefix=self.share_prefix, batch_tokens=self.batch_tokens,
-                    progress=self._told(f"activations, {state}"),
+                    progress=self._progress_of(f"activations, {state}"),
                 )  # fmt: skip
 
         return self.steps.run(
@@ -318,15 +319,15 @@ class _ComparisonRun:
             resumes=[f"store/{name}" for name in STORE_FILES],
         )  # fmt: skip
 
-    def _geometry_options(self, **own: Any) -> dict[str, Any]:
-        return {"harvested": [step_key(self._harvest_options(state)) for state in STATES], **own}
+    def _geometry_options(self, **step_options: Any) -> dict[str, Any]:
+        return {"harvested": [step_key(self._harvest_options(state)) for state in STATES], **step_options}
 
     def pca(self) -> PCAResult:
         """Both states on the base's axes, the tuned one on its own too."""
 
         def compute(folder: Path) -> PCAResult:
             result = compare_pca(
-                *self._stores(), pools=self.pools[0], progress=self._told("principal components")
+                *self._stores(), pools=self.pools[0], progress=self._progress_of("principal components")
             )
             result.save(folder)
             return result
@@ -337,28 +338,28 @@ class _ComparisonRun:
 
     def alignment(self) -> AlignmentComparison:
         """Alignment with the pivot before and after."""
-        own = {
-            "measures": list(self.measures), "pivot": self.wanted.pivot, "seed": self.wanted.seed, **self.draws,
+        step_options = {
+            "measures": list(self.measures), "pivot": self.spec.pivot, "seed": self.spec.seed, **self.draws,
             "seen": list(self.trained.languages),
         }  # fmt: skip
 
         def compute(folder: Path) -> AlignmentComparison:
             result = compare_alignment(
-                *self._stores(), pivot=self.wanted.pivot, measures=self.measures, seed=self.wanted.seed,
-                seen_languages=self.trained.languages, progress=self._told("alignment"), **self.draws,
+                *self._stores(), pivot=self.spec.pivot, measures=self.measures, seed=self.spec.seed,
+                seen_languages=self.trained.languages, progress=self._progress_of("alignment"), **self.draws,
             )  # fmt: skip
             result.save(folder)
             return result
 
-        options = self._geometry_options(**own)
+        options = self._geometry_options(**step_options)
         return self.steps.run(FOLDERS["alignment"], options, compute, AlignmentComparison.load)
 
     def provenance(self, parts: Sequence[str]) -> Provenance:
         """Where the whole comparison came from."""
-        task, model = self.wanted.task, self.model
+        task, model = self.spec.task, self.model
         settings = ComparisonSettings(
-            parts=list(parts), items=dict(self.items), pivot=self.wanted.pivot,
-            shots=task.default_shots if self.wanted.shots is None else self.wanted.shots, score=self.score,
+            parts=list(parts), items=dict(self.items), pivot=self.spec.pivot,
+            shots=task.default_shots if self.spec.shots is None else self.spec.shots, score=self.score,
             measures=list(self.measures), pools=list(self.pools), n_layers=model.n_layers,
             seen=list(self.trained.languages), trained_known=self.trained.known, identity=self.trained.identity,
             training=[list(fact) for fact in self.trained.facts],
@@ -366,7 +367,7 @@ class _ComparisonRun:
         )  # fmt: skip
         return Provenance(
             model=model.name, revision=model.revision, adapter=model.adapter, task=task.name,
-            languages=tuple(self.wanted.codes), policy=self.policy, seed=self.wanted.seed,
+            languages=tuple(self.spec.codes), policy=self.policy, seed=self.spec.seed,
             settings={**task.settings, **settings.stored(), **model.noted},
         )  # fmt: skip
 

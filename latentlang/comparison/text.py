@@ -85,28 +85,33 @@ def words_of(part: str, measure: str, *, pivot: str = "en") -> Words:
 
 
 def who(
-    made: Any, *, seen_languages: Sequence[str], unseen: Sequence[str], known: bool, identity: bool
+    provenance: Any,
+    *,
+    seen_languages: Sequence[str],
+    unseen: Sequence[str],
+    trained_known: bool,
+    identity: bool,
 ) -> str:
     """What is compared with what, and which languages training saw.
 
     Args:
-        made: provenance of the comparison.
+        provenance: of the comparison.
         seen_languages: codes of the languages in training.
         unseen: codes of those asked for that were not.
-        known: whether that is known.
+        trained_known: whether that is known.
         identity: whether nothing was trained.
     """
-    where = "one language" if len(made.languages) == 1 else f"{len(made.languages)} languages"
+    where = "one language" if len(provenance.languages) == 1 else f"{len(provenance.languages)} languages"
     if identity:
         return (
-            f"The model {made.model} is compared with itself, run twice, on {made.task} in {where}: nothing was "
-            "trained, and this is the control."
+            f"The model {provenance.model} is compared with itself, run twice, on {provenance.task} in {where}: "
+            "nothing was trained, and this is the control."
         )
     first = (
-        f"The model {made.model} with its adapter is compared with the same model without it, on {made.task} in "
-        f"{where}."
+        f"The model {provenance.model} with its adapter is compared with the same model without it, on "
+        f"{provenance.task} in {where}."
     )
-    if not known:
+    if not trained_known:
         return (
             f"{first} It is not known which languages the adapter was trained on (it has no training record), so that "
             "seen and unseen languages are not told apart."
@@ -121,7 +126,7 @@ def who(
 
 
 def sentences(
-    made: Provenance,
+    provenance: Provenance,
     changes: pd.DataFrame,
     *,
     seen_languages: Sequence[str],
@@ -132,16 +137,22 @@ def sentences(
     """A whole comparison: what was compared, then `findings`.
 
     Args:
-        made: provenance of the comparison.
+        provenance: of the comparison.
         changes: columns of `change_table.COLUMNS`.
         seen_languages: codes of the languages in training.
         unseen: codes of those asked for that were not.
         pivot: code of the pivot language.
         level: coverage of the intervals.
     """
-    settings = ComparisonSettings.of(made)
-    known, identity = settings.trained_known, settings.identity
-    first = who(made, seen_languages=seen_languages, unseen=unseen, known=known, identity=identity)
+    settings = ComparisonSettings.of(provenance)
+    trained_known, identity = settings.trained_known, settings.identity
+    first = who(
+        provenance,
+        seen_languages=seen_languages,
+        unseen=unseen,
+        trained_known=trained_known,
+        identity=identity,
+    )
     return [first, *findings(changes, level=level, pivot=pivot)]
 
 
@@ -156,7 +167,8 @@ def findings(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[
         pivot: code of the pivot language.
     """
     measured = {
-        (str(part), str(name)): own for (part, name), own in changes.groupby(["part", "measure"], sort=False)
+        (str(part), str(name)): rows
+        for (part, name), rows in changes.groupby(["part", "measure"], sort=False)
     }
     order = [key for key in HEADLINE if key in measured] + [key for key in measured if key not in HEADLINE]
     if not order:
@@ -177,13 +189,13 @@ def findings(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[
     full = [key for key in order if key in moved or words[key].name == "accuracy"]
     sentences = [verdict, *(_sentence(words[key], measured[key], level=level) for key in full)]
     rest = [key for key in order if key not in full]
-    told = [_short(words[key], measured[key], level=level) for key in rest if key in HEADLINE]
-    if told:
-        sentences.append(f"There is {_NONE} in {listed(told)}.")
+    unchanged = [_short(words[key], measured[key], level=level) for key in rest if key in HEADLINE]
+    if unchanged:
+        sentences.append(f"There is {_NONE} in {listed(unchanged)}.")
     # Their numbers are in the table; as many again in the text would hide what is said.
     others = [words[key].name for key in rest if key not in HEADLINE]
     if others:
-        sentences.append(f"There is {_NONE} {'either ' if told else ''}in {listed(others)}.")
+        sentences.append(f"There is {_NONE} {'either ' if unchanged else ''}in {listed(others)}.")
     return sentences
 
 
@@ -261,8 +273,8 @@ def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     if verb and not every["general"]:
         text += f", but {_why_not_general(every['languages'])}"
     claims = {name: VERBS.get(groups[name]["change"], _NONE) for name in ("unseen", "seen") if name in groups}
-    told = [name for name in claims if name == "unseen" or claims[name] != claims["unseen"]]
-    for name in told:
+    mentioned = [name for name in claims if name == "unseen" or claims[name] != claims["unseen"]]
+    for name in mentioned:
         claim = f"it {claims[name]}" if groups[name]["change"] else claims[name]
         count = groups[name]["languages"]
         text += f"; in the {count if count > 1 else 'one'} {GROUPS[name]} {claim} ({_size(groups[name])})"

@@ -53,5 +53,5 @@ def trained_on(
         result = TrainingResult.load(folder)
     except InputError:
         return TrainingRecord(said or (), said is not None or identity, identity)
-    own = () if identity else result.provenance.languages
-    return TrainingRecord(own if said is None else said, True, identity, tuple(training_facts(result)))
+    recorded = () if identity else result.provenance.languages
+    return TrainingRecord(recorded if said is None else said, True, identity, tuple(training_facts(result)))

@@ -77,8 +77,8 @@ def card(view: View, *, remark: str = "", figured: bool = False) -> str:
         parts.append(small_table(view.table()))
     except LatentlangError as error:
         parts.append(f"<p>{_escaped(error)}</p>")
-    if view.made is not None:
-        parts.append(f'<p class="quiet">{html.escape(" · ".join(made_with(view.made)))}</p>')
+    if view.provenance is not None:
+        parts.append(f'<p class="quiet">{html.escape(" · ".join(made_with(view.provenance)))}</p>')
     return _framed("\n".join(parts), figured=figured)
 
 

@@ -59,7 +59,7 @@ def mean_curves(table: pd.DataFrame, keys: list[str], *, level: float, seed: int
 
 def named_lens(view: View) -> View:
     """What is shown of a result, its headline with the lens where that is another than the logit lens."""
-    lens = LensUsed.of(view.made).lens if view.made else "logit"
+    lens = LensUsed.of(view.provenance).lens if view.provenance else "logit"
     return view if lens == "logit" else replace(view, headline=f"{view.headline}, {lens_name(lens)}")
 
 

@@ -101,12 +101,18 @@ def test_one_language_is_named():
 
 def test_who_says_what_training_saw():
     assert who(
-        _made(adapter="a"), seen_languages=["zh", "en"], unseen=["ja", "de"], known=True, identity=False
+        _made(adapter="a"),
+        seen_languages=["zh", "en"],
+        unseen=["ja", "de"],
+        trained_known=True,
+        identity=False,
     ).endswith("Training saw Chinese and English; it never saw Japanese and German.")
-    assert "not known" in who(_made(adapter="a"), seen_languages=[], unseen=[], known=False, identity=False)
-    control = who(_made(), seen_languages=[], unseen=["ja", "de"], known=True, identity=True)
+    assert "not known" in who(
+        _made(adapter="a"), seen_languages=[], unseen=[], trained_known=False, identity=False
+    )
+    control = who(_made(), seen_languages=[], unseen=["ja", "de"], trained_known=True, identity=True)
     assert "compared with itself, run twice" in control and "control" in control
-    none = who(_made(adapter="a"), seen_languages=[], unseen=["ja", "de"], known=True, identity=False)
+    none = who(_made(adapter="a"), seen_languages=[], unseen=["ja", "de"], trained_known=True, identity=False)
     assert "Training saw none of these languages; it never saw Japanese and German." in none
 
 
@@ -168,7 +174,9 @@ def test_of_many_languages_only_those_that_changed_most_are_named():
         "taken singly, it fell in 7 languages, most in Thai (−0.160), Russian (−0.150) and French (−0.140)."
         in sentence
     )
-    said = who(_made(adapter="a"), seen_languages=["en"], unseen=list(codes), known=True, identity=False)
+    said = who(
+        _made(adapter="a"), seen_languages=["en"], unseen=list(codes), trained_known=True, identity=False
+    )
     assert said.endswith("Training saw English; it never saw the other 7.")
 
 
