@@ -84,8 +84,19 @@ class EvaluationComparison(Result):
 
     def glance(self) -> pd.DataFrame:
         """The change averaged over groups of languages."""
-        found = ["task", "group", "languages", "n", "before", "after", "difference", "low", "high", "change"]
-        return self.averages()[found]
+        columns = [
+            "task",
+            "group",
+            "languages",
+            "n",
+            "before",
+            "after",
+            "difference",
+            "low",
+            "high",
+            "change",
+        ]
+        return self.averages()[columns]
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """The change per task and language.
@@ -99,15 +110,16 @@ class EvaluationComparison(Result):
         Args:
             level: coverage of the interval, and 1 less the chance of any false change among a task's languages.
         """
-        found = []
+        changes = []
         for task, part in self.pairs.groupby("task", sort=False):
             rows = [
-                _row(str(task), str(code), own, level) for code, own in part.groupby("language", sort=False)
+                _row(str(task), str(code), items, level)
+                for code, items in part.groupby("language", sort=False)
             ]
             for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
                 change = "up" if row["gained"] > row["lost"] else "down"
                 row |= {"p_holm": adjusted, "change": change if adjusted <= error_probability(level) else ""}
-                found.append(row | {"seen": row["language"] in self.evaluation.seen_languages})
+                changes.append(row | {"seen": row["language"] in self.evaluation.seen_languages})
         columns = [
             "task",
             "language",
@@ -121,7 +133,7 @@ class EvaluationComparison(Result):
             "gained",
             "lost",
         ]
-        return pd.DataFrame(found)[[*columns, "p", "p_holm", "change"]]
+        return pd.DataFrame(changes)[[*columns, "p", "p_holm", "change"]]
 
     def averages(self, level: float = 0.95) -> pd.DataFrame:
         """The change averaged over languages, each counting alike.
@@ -144,17 +156,17 @@ class EvaluationComparison(Result):
             left_out = self.evaluation.incomplete(str(task))
             kept = [code for code in dict.fromkeys(part["language"]) if code not in left_out]
             for group, codes in language_groups(kept, self.evaluation.seen_languages).items():
-                own = part[part["language"].isin(codes)]
-                changes = by_language(own, "change")
-                found = crossed_mean(changes, level=level, seed=self.provenance.seed)
+                items = part[part["language"].isin(codes)]
+                changes = by_language(items, "change")
+                average = crossed_mean(changes, level=level, seed=self.provenance.seed)
                 p = exchange_test(changes, seed=self.provenance.seed)
-                change = side(found.low_items, found.high_items) if p <= error_probability(level) else ""
-                general = side(found.low, found.high) if len(codes) >= FEWEST_LANGUAGES else ""
-                means = own.groupby("language")[["before", "after"]].mean().mean()
+                change = side(average.low_items, average.high_items) if p <= error_probability(level) else ""
+                general = side(average.low, average.high) if len(codes) >= FEWEST_LANGUAGES else ""
+                means = items.groupby("language")[["before", "after"]].mean().mean()
                 row = {
-                    "task": task, "group": group, "languages": len(codes), "n": len(own), "before": means["before"],
-                    "after": means["after"], "difference": found.mean, "low": found.low, "high": found.high,
-                    "low_items": found.low_items, "high_items": found.high_items, "p": p, "change": change,
+                    "task": task, "group": group, "languages": len(codes), "n": len(items), "before": means["before"],
+                    "after": means["after"], "difference": average.mean, "low": average.low, "high": average.high,
+                    "low_items": average.low_items, "high_items": average.high_items, "p": p, "change": change,
                     "general": general if general == change else "",
                 }  # fmt: skip
                 if len(codes) == 1:
@@ -209,27 +221,27 @@ def compare_evaluations(
         _check_same_way(base, tuned)
         later = tuned
     _check_same_items(before, after)
-    made = later.provenance
-    known = seen_languages if seen_languages is not None else later.seen_languages or base.seen_languages
+    later_provenance = later.provenance
+    seen = seen_languages if seen_languages is not None else later.seen_languages or base.seen_languages
     settings = {
         **base.provenance.settings,
         "states": list(STATES),
-        "seen": [entry.code for entry in find_languages(known)] if known else [],
+        "seen": [entry.code for entry in find_languages(seen)] if seen else [],
     }
-    if made.model != base.provenance.model:
-        settings["after"] = made.model
+    if later_provenance.model != base.provenance.model:
+        settings["after"] = later_provenance.model
     table = pd.concat([before.assign(state=_BEFORE), after.assign(state=_AFTER)], ignore_index=True)
-    provenance = replace(base.provenance, adapter=made.adapter, settings=settings)
+    provenance = replace(base.provenance, adapter=later_provenance.adapter, settings=settings)
     return EvaluationComparison(table=table, provenance=provenance)
 
 
-def _row(task: str, code: str, own: pd.DataFrame, level: float) -> dict[str, Any]:
-    before, after = own["before"].to_numpy(bool), own["after"].to_numpy(bool)
+def _row(task: str, code: str, items: pd.DataFrame, level: float) -> dict[str, Any]:
+    before, after = items["before"].to_numpy(bool), items["after"].to_numpy(bool)
     both, gained = int((before & after).sum()), int((after & ~before).sum())
     lost, neither = int((before & ~after).sum()), int((~before & ~after).sum())
     difference, low, high = paired_difference(both, gained, lost, neither, level=level)
     return {
-        "task": task, "language": code, "n": len(own), "before": before.mean(), "after": after.mean(),
+        "task": task, "language": code, "n": len(items), "before": before.mean(), "after": after.mean(),
         "difference": difference, "low": low, "high": high, "gained": gained, "lost": lost,
         "p": mcnemar_exact(gained, lost),
     }  # fmt: skip

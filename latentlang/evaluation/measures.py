@@ -28,14 +28,14 @@ def macro_f1(labels: Sequence[str], predicted: Sequence[str | None]) -> float:
     Returns:
         In [0, 1]; nan without items.
     """
-    found = []
+    scores = []
     pairs = list(zip(labels, predicted, strict=True))
     for name in sorted({*labels, *(label for label in predicted if label is not None)}):
-        hits = sum(own == guess == name for own, guess in pairs)
-        misses = sum(own == name != guess for own, guess in pairs)
-        alarms = sum(guess == name != own for own, guess in pairs)
-        found.append(2 * hits / (2 * hits + misses + alarms))
-    return float(np.mean(found)) if found else float("nan")
+        hits = sum(right == guess == name for right, guess in pairs)
+        misses = sum(right == name != guess for right, guess in pairs)
+        alarms = sum(guess == name != right for right, guess in pairs)
+        scores.append(2 * hits / (2 * hits + misses + alarms))
+    return float(np.mean(scores)) if scores else float("nan")
 
 
 def calibration_table(
@@ -82,9 +82,9 @@ def _binned(
     confidence: Floats, right: NDArray[np.bool_], bins: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Per bin: how many items, the sum of their confidence, how many are right."""
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     return (
-        np.bincount(place, minlength=bins),
-        np.bincount(place, weights=confidence, minlength=bins),
-        np.bincount(place, weights=right, minlength=bins),
+        np.bincount(index, minlength=bins),
+        np.bincount(index, weights=confidence, minlength=bins),
+        np.bincount(index, weights=right, minlength=bins),
     )

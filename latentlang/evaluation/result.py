@@ -145,9 +145,9 @@ class EvaluationResult(Result):
             InputError: no such task, or several and none is named.
         """
         name = _one("task", task, self.tasks)
-        own = self.table[self.table["task"] == name]
-        never = np.isneginf(own[[SCORE + label for label in self.labels(name)]].to_numpy(float))
-        lost = pd.DataFrame(never).groupby(own["language"].to_numpy(), sort=False).all().any(axis=1)
+        rows = self.table[self.table["task"] == name]
+        never = np.isneginf(rows[[SCORE + label for label in self.labels(name)]].to_numpy(float))
+        lost = pd.DataFrame(never).groupby(rows["language"].to_numpy(), sort=False).all().any(axis=1)
         return tuple(str(code) for code in lost.index[lost])
 
     def describe(self, level: float = 0.95) -> str:
@@ -205,20 +205,22 @@ class EvaluationResult(Result):
         summary = self.summary(level)
         rows = []
         for (task, state), part in self.table.groupby(["task", "state"], sort=False, observed=True):
-            own = summary[(summary["task"] == task) & (summary["state"] == state)]
+            language_rows = summary[(summary["task"] == task) & (summary["state"] == state)]
             left_out = self.incomplete(str(task))
-            kept = [code for code in own["language"] if code not in left_out]
+            kept = [code for code in language_rows["language"] if code not in left_out]
             for group, codes in language_groups(kept, self.seen_languages).items():
                 chosen = part[part["language"].isin(codes)]
-                found = crossed_mean(by_language(chosen, "right"), level=level, seed=self.provenance.seed)
-                items = (found.low_items, found.high_items)
+                average = crossed_mean(by_language(chosen, "right"), level=level, seed=self.provenance.seed)
+                items = (average.low_items, average.high_items)
                 if len(codes) == 1:
-                    items = tuple(own.loc[own["language"] == codes[0], ["low", "high"]].iloc[0])
+                    items = tuple(
+                        language_rows.loc[language_rows["language"] == codes[0], ["low", "high"]].iloc[0]
+                    )
                 rows.append({
                     "task": task, "state": state, "group": group, "languages": len(codes), "n": len(chosen),
-                    "accuracy": found.mean, "low": found.low, "high": found.high, "low_items": items[0],
-                    "high_items": items[1], "chance": own["chance"].iloc[0],
-                    "macro_f1": own[own["language"].isin(codes)]["macro_f1"].mean(),
+                    "accuracy": average.mean, "low": average.low, "high": average.high, "low_items": items[0],
+                    "high_items": items[1], "chance": language_rows["chance"].iloc[0],
+                    "macro_f1": language_rows[language_rows["language"].isin(codes)]["macro_f1"].mean(),
                 })  # fmt: skip
         return pd.DataFrame(rows, columns=list(_AVERAGES))
 
@@ -239,10 +241,10 @@ class EvaluationResult(Result):
         labels = self.labels(task)
         predicted = part["predicted"].where(part["predicted"].notna(), UNDECIDED)
         columns = [*labels, *([UNDECIDED] if (predicted == UNDECIDED).any() else [])]
-        found = pd.crosstab(part["label"], predicted).reindex(
+        counts = pd.crosstab(part["label"], predicted).reindex(
             index=list(labels), columns=columns, fill_value=0
         )
-        return found.rename_axis(index="label", columns="predicted")
+        return counts.rename_axis(index="label", columns="predicted")
 
     def calibration(
         self,
@@ -288,18 +290,18 @@ class EvaluationResult(Result):
         return self.settings.tasks[_one("task", name, self.tasks)]
 
 
-def _one(kind: str, name: str | None, known: tuple[str, ...]) -> str:
+def _one(kind: str, name: str | None, names: tuple[str, ...]) -> str:
     """The one of this name, or the only one.
 
     Raises:
         InputError: there is none of this name, or several and none is named.
     """
     if name is None:
-        if len(known) != 1:
-            raise InputError(f"this evaluation has several {kind}s: say {kind}=, one of {', '.join(known)}")
-        return known[0]
-    if name not in known:
-        raise unknown(f"{kind} of this evaluation", name, known)
+        if len(names) != 1:
+            raise InputError(f"this evaluation has several {kind}s: say {kind}=, one of {', '.join(names)}")
+        return names[0]
+    if name not in names:
+        raise unknown(f"{kind} of this evaluation", name, names)
     return name
 
 
@@ -321,9 +323,9 @@ def by_language(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
 
 def language_groups(codes: Iterable[str], seen_languages: Iterable[str]) -> dict[str, list[str]]:
     """All languages and, where both kinds are there, those seen in training and the others; nothing of none."""
-    every, known = list(codes), set(seen_languages)
+    every, seen = list(codes), set(seen_languages)
     parts = {
-        "seen": [code for code in every if code in known],
-        "unseen": [code for code in every if code not in known],
+        "seen": [code for code in every if code in seen],
+        "unseen": [code for code in every if code not in seen],
     }
     return ({"all": every} if every else {}) | (parts if all(parts.values()) else {})

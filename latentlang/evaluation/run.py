@@ -89,45 +89,49 @@ def evaluate(
     check_count("seed", seed, least=0)
     if score not in SCORES:
         raise unknown("score", score, SCORES)
-    wanted = _states(model, states)
-    tasks = [_Asked(*pair) for pair in _tasks(task, answers, protocol)]
+    state_names = _states(model, states)
+    tasks = [_TaskRun(*pair) for pair in _tasks(task, answers, protocol)]
     codes = None if languages is None else [entry.code for entry in find_languages(languages)]
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
-    for asked in tasks:
-        asked.prepare(model, codes, score=score, items=items, shots=shots, seed=seed)
-    total, done = len(wanted) * sum(len(own) for asked in tasks for own in asked.prompts.values()), 0
+    for task_run in tasks:
+        task_run.prepare(model, codes, score=score, items=items, shots=shots, seed=seed)
+    total, done = (
+        len(state_names)
+        * sum(len(task_prompts) for task_run in tasks for task_prompts in task_run.prompts.values()),
+        0,
+    )
     rows: list[pd.DataFrame] = []
-    made = {
+    settings = {
         "score": score,
-        "states": wanted,
+        "states": state_names,
         "seen": [] if not seen_languages else [entry.code for entry in find_languages(seen_languages)],
     }
 
-    def found() -> EvaluationResult:
-        return _result(model, tasks, rows, made, shots=shots, seed=seed)
+    def result_so_far() -> EvaluationResult:
+        return _result(model, tasks, rows, settings, shots=shots, seed=seed)
 
-    for asked in tasks:
-        for code, prompts in asked.prompts.items():
-            for state in wanted:
+    for task_run in tasks:
+        for code, prompts in task_run.prompts.items():
+            for state in state_names:
 
                 def advance(count: int, _own: int, before: int = done) -> None:
                     if progress is not None:
                         progress(before + count, total)
 
                 with _as(model, state):
-                    scored = asked.choices[code].run(
+                    scored = task_run.choices[code].run(
                         model, prompts, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=advance
                     )
-                rows.append(asked.rows(code, state, scored))
-                asked.note_what_decides(code, scored)
+                rows.append(task_run.rows(code, state, scored))
+                task_run.note_what_decides(code, scored)
                 done += len(prompts)
             if keep is not None:
-                keep(found())
-    return found()
+                keep(result_so_far())
+    return result_so_far()
 
 
 @dataclass
-class _Asked:
+class _TaskRun:
     """One task with what is asked of it.
 
     Attributes:
@@ -159,19 +163,19 @@ class _Asked:
         if published_way and score != "first-tokens":
             raise InputError(f"protocol 'as-published' compares first tokens; it has no score {score!r}")
         for code in self.task.languages if codes is None else codes:
-            own = self.task.prompts(code, items=items, shots=shots, seed=seed)
+            prompts = self.task.prompts(code, items=items, shots=shots, seed=seed)
             strings = {label: tuple(texts) for label, texts in self.task.answers(code).items()}
-            cue = own[0].cue
+            cue = prompts[0].cue
             if published_way:
                 choice: Choice = published(model, strings, language=code)
             elif score == "first-tokens":
                 choice = first_tokens(model, strings, cue=cue)
             else:
                 choice = whole_answers(model, strings, cue=cue, per_byte=score == "sequence-per-byte")
-            self.prompts[code], self.choices[code] = own, choice
+            self.prompts[code], self.choices[code] = prompts, choice
             scored = self.task.scored_labels(code) if isinstance(self.task, ChoiceTask) else {}
-            self.right[code] = {prompt.item: scored.get(prompt.item, prompt.label) for prompt in own}
-            _check_length(model, own, strings if isinstance(choice, WholeAnswers) else {})
+            self.right[code] = {prompt.item: scored.get(prompt.item, prompt.label) for prompt in prompts}
+            _check_length(model, prompts, strings if isinstance(choice, WholeAnswers) else {})
             if note := self._unanswerable(code, strings):
                 self.notes[code] = note
         if all(len(choice.lost) == len(choice.labels) for choice in self.choices.values()):
@@ -184,8 +188,8 @@ class _Asked:
         return right is not None and right not in self.choices[code].lost
 
     def _unanswerable(self, code: str, strings: Mapping[str, tuple[str, ...]]) -> str:
-        own = self.prompts[code]
-        count = sum(not self._answerable(code, prompt) for prompt in own)
+        prompts = self.prompts[code]
+        count = sum(not self._answerable(code, prompt) for prompt in prompts)
         parts = []
         if lost := self.choices[code].lost:
             label, why = next(iter(lost.items()))
@@ -198,7 +202,7 @@ class _Asked:
             parts.append(f"{strings[label][0]!r} ({label}) cannot be chosen: {why}{more}{way_out}")
         elif count:
             parts.append("the published scorer expects a string that the file never has")
-        return f"{count} of {len(own)} items cannot be right: {'; '.join(parts)}" if parts else ""
+        return f"{count} of {len(prompts)} items cannot be right: {'; '.join(parts)}" if parts else ""
 
     def note_what_decides(self, code: str, scored: Scored) -> None:
         """Note where the choice hangs on little: on what shared tokens leave, or on what is hardly ever said."""
@@ -218,7 +222,7 @@ class _Asked:
     def rows(self, code: str, state: str, scored: Scored) -> pd.DataFrame:
         """The table's rows of a language."""
         prompts, choice = self.prompts[code], self.choices[code]
-        predicted = [None if place is None else choice.labels[place] for place in scored.chosen]
+        predicted = [None if index is None else choice.labels[index] for index in scored.chosen]
         right = [self.right[code][prompt.item] for prompt in prompts]
         columns: dict[str, Any] = {
             "task": self.task.name,
@@ -227,7 +231,10 @@ class _Asked:
             "item": [prompt.item for prompt in prompts],
             "label": [prompt.label for prompt in prompts],
             "predicted": pd.Series(predicted, dtype=object),
-            "right": [own is not None and own == guess for own, guess in zip(right, predicted, strict=True)],
+            "right": [
+                expected is not None and expected == guess
+                for expected, guess in zip(right, predicted, strict=True)
+            ],
             "answerable": [self._answerable(code, prompt) for prompt in prompts],
             "confidence": scored.confidence,
             "mass": scored.mass,
@@ -272,7 +279,7 @@ def _tasks(
     """
     if protocol is not None:
         check_protocol(protocol)
-    found: dict[str, tuple[Task, str]] = {}
+    by_name: dict[str, tuple[Task, str]] = {}
     for part in split_given(given):
         if isinstance(part, str):
             if not task_record(part).closed:
@@ -282,10 +289,10 @@ def _tasks(
         else:
             task = as_task(part)
             for option, value in (("answers", answers), ("protocol", protocol)):
-                own = task.settings.get(option, value)
-                if value is not None and own != value:
+                used = task.settings.get(option, value)
+                if value is not None and used != value:
                     raise InputError(
-                        f"the {task.name} task was made with {option}={own!r}, not {value!r}; leave {option} out, or "
+                        f"the {task.name} task was made with {option}={used!r}, not {value!r}; leave {option} out, or "
                         f"make the task with it"
                     )
         if not task.closed:
@@ -294,12 +301,12 @@ def _tasks(
             raise InputError(
                 f"the {task.name} task has no items of its own; make it with data=, at a shell --data"
             )
-        if task.name in found:
+        if task.name in by_name:
             raise InputError(f"the {task.name} task is named twice; evaluate the two one after the other")
-        found[task.name] = (task, str(protocol or task.settings.get("protocol", "corrected")))
-    if not found:
+        by_name[task.name] = (task, str(protocol or task.settings.get("protocol", "corrected")))
+    if not by_name:
         raise InputError("no task named; give names such as 'sentiment,nli'")
-    return list(found.values())
+    return list(by_name.values())
 
 
 def _open(name: str) -> InputError:
@@ -317,18 +324,18 @@ def _states(model: HookedLM, states: Sequence[str] | None) -> list[str]:
     """
     adapted = model.adapter is not None
     given = (STATES if adapted else STATES[:1]) if states is None else states
-    asked = [given] if isinstance(given, str) else list(given)
-    for name in asked:
+    names = [given] if isinstance(given, str) else list(given)
+    for name in names:
         if name not in STATES:
             raise unknown("state", name, STATES)
-    found = [name for name in STATES if name in asked]
-    if not found:
+    chosen = [name for name in STATES if name in names]
+    if not chosen:
         raise InputError(f"no state asked for; give {' or '.join(STATES)}")
-    if "tuned" in found:
+    if "tuned" in chosen:
         model.tuned()  # refuses a model without an adapter, or with one that does nothing
-    if "base" in found:
+    if "base" in chosen:
         model.base()  # refuses an adapter that cannot be taken off
-    return found
+    return chosen
 
 
 def _as(model: HookedLM, state: str) -> AbstractContextManager[None]:
@@ -337,9 +344,9 @@ def _as(model: HookedLM, state: str) -> AbstractContextManager[None]:
 
 def _result(
     model: HookedLM,
-    tasks: Sequence[_Asked],
+    tasks: Sequence[_TaskRun],
     rows: Sequence[pd.DataFrame],
-    made: Mapping[str, Any],
+    settings: Mapping[str, Any],
     *,
     shots: int | None,
     seed: int,
@@ -347,12 +354,14 @@ def _result(
     table = pd.concat(rows, ignore_index=True)
     scores = [name for name in table.columns if name.startswith(SCORE)]
     done = set(table["task"])
-    begun = [asked for asked in tasks if asked.task.name in done]
+    begun = [task_run for task_run in tasks if task_run.task.name in done]
     provenance = Provenance(
         model=model.name, revision=model.revision,
-        adapter=model.adapter if "tuned" in made["states"] else None,
-        task=",".join(asked.task.name for asked in begun), languages=tuple(dict.fromkeys(table["language"])),
-        policy="", protocol=",".join(dict.fromkeys(asked.protocol for asked in begun)), seed=seed,
-        settings={**made, **model.noted, "tasks": {asked.task.name: asked.settings(shots) for asked in begun}},
+        adapter=model.adapter if "tuned" in settings["states"] else None,
+        task=",".join(task_run.task.name for task_run in begun), languages=tuple(dict.fromkeys(table["language"])),
+        policy="", protocol=",".join(dict.fromkeys(task_run.protocol for task_run in begun)), seed=seed,
+        settings={
+            **settings, **model.noted, "tasks": {task_run.task.name: task_run.settings(shots) for task_run in begun},
+        },
     )  # fmt: skip
     return EvaluationResult(table=table[[*COLUMNS, *scores]], provenance=provenance)

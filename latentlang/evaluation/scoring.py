@@ -122,21 +122,21 @@ class FirstTokens(Choice):
 
     def run(self, model: HookedLM, prompts: Sequence[Prompt], **how: Unpack[How]) -> Scored:
         """Sum the model's own next-token probabilities; exact to rounding, shared few-shot prefix or not."""
-        asked = [[*ids, *self.head] for ids in model.encode(prompts)] if self.head else prompts
+        inputs = [[*ids, *self.head] for ids in model.encode(prompts)] if self.head else prompts
         # The published sets overlap, and a token must not count twice for the mass of all labels together.
         every = np.unique(np.concatenate(self.ids))
         sets = [torch.from_numpy(ids[ids < model.vocab_size]) for ids in (*self.ids, self.shared, every)]
-        found = np.full((len(prompts), len(sets)), -np.inf)
-        for reading in model.iter_activations(asked, layers=[-1], **how):
-            logits = reading.logits
+        log_probs = np.full((len(prompts), len(sets)), -np.inf)
+        for batch in model.iter_activations(inputs, layers=[-1], **how):
+            logits = batch.logits
             assert logits is not None
             total = logits.logsumexp(-1)
-            index = reading.index.cpu().numpy()
-            for place, ids in enumerate(sets):
+            index = batch.index.cpu().numpy()
+            for column, ids in enumerate(sets):
                 if len(ids):
                     inside = logits[:, ids.to(logits.device)].logsumexp(-1)
-                    found[index, place] = (inside - total).double().cpu().numpy()
-        scores, shared, mass = found[:, :-2], np.exp(found[:, -2]), np.exp(found[:, -1])
+                    log_probs[index, column] = (inside - total).double().cpu().numpy()
+        scores, shared, mass = log_probs[:, :-2], np.exp(log_probs[:, -2]), np.exp(log_probs[:, -1])
         return Scored(scores, mass, shared, self._choose(scores))
 
     def _choose(self, scores: Floats) -> list[int | None]:
@@ -158,8 +158,8 @@ class WholeAnswers(Choice):
 
     def run(self, model: HookedLM, prompts: Sequence[Prompt], **how: Unpack[How]) -> Scored:
         """Teacher-forced log-probabilities, what answers have in common run once (`models.score_answers`)."""
-        found = score_answers(model, prompts, [self.strings] * len(prompts), layers=[-1], **how)
-        log_probs = np.array([answers.log_probs[:, -1] for answers in found]).reshape(len(prompts), -1)
+        scored = score_answers(model, prompts, [self.strings] * len(prompts), layers=[-1], **how)
+        log_probs = np.array([answers.log_probs[:, -1] for answers in scored]).reshape(len(prompts), -1)
         log_probs = np.where(np.isnan(log_probs), -np.inf, log_probs)
         scores = log_probs
         if self.per_byte:
@@ -188,13 +188,15 @@ def first_tokens(model: HookedLM, strings: Mapping[str, tuple[str, ...]], *, cue
     )
     ids, lost = [], {}
     for label in strings:
-        own = sets[label, label]
+        answer_set = sets[label, label]
         settled = select_tokens(sets, label, label)
         ids.append(settled.ids)
-        if not len(own.exclusive):
-            lost[label] = f"every token that begins {own.answers[0]!r} begins another label's answer too"
+        if not len(answer_set.exclusive):
+            lost[label] = (
+                f"every token that begins {answer_set.answers[0]!r} begins another label's answer too"
+            )
         elif not settled.usable:
-            lost[label] = f"of the tokens that begin {own.answers[0]!r} {reason_text(settled.reason)}"
+            lost[label] = f"of the tokens that begin {answer_set.answers[0]!r} {reason_text(settled.reason)}"
     shared = [sets[label, label].shared for label in strings]
     return FirstTokens(tuple(strings), lost, tuple(ids), np.unique(np.concatenate(shared)))
 
@@ -211,8 +213,8 @@ def published(model: HookedLM, strings: Mapping[str, tuple[str, ...]], *, langua
     )
     lost = {
         label: f"no token begins {texts[0]!r}"
-        for (label, texts), own in zip(strings.items(), ids, strict=True)
-        if not len(own)
+        for (label, texts), label_ids in zip(strings.items(), ids, strict=True)
+        if not len(label_ids)
     }
     # As in the script, with whatever the tokenizer puts before a text.
     before = tuple(tokenizer(head)["input_ids"]) if head else ()
@@ -234,8 +236,8 @@ def whole_answers(
     _, (paths,) = answer_paths(model, [cue], [list(strings.values())])
     lost = {
         label: f"the tokenizer cannot write {texts[0]!r}"
-        for (label, texts), found in zip(strings.items(), paths, strict=True)
-        if not found
+        for (label, texts), path in zip(strings.items(), paths, strict=True)
+        if not path
     }
     return WholeAnswers(tuple(strings), lost, tuple(strings.values()), per_byte)
 

@@ -25,8 +25,8 @@ def accuracies(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -
     """
     several = summary["state"].nunique() > 1
     return "\n".join(
-        _accuracy(own, averages[(averages["task"] == task) & (averages["state"] == state)], several, level)
-        for (task, state), own in summary.groupby(["task", "state"], sort=False, observed=True)
+        _accuracy(rows, averages[(averages["task"] == task) & (averages["state"] == state)], several, level)
+        for (task, state), rows in summary.groupby(["task", "state"], sort=False, observed=True)
     )
 
 
@@ -97,9 +97,9 @@ def reading(summary: pd.DataFrame, averages: pd.DataFrame, *, level: float) -> s
         parts.append("changes within these intervals, either way, are not ruled out")
     for name in ("seen", "unseen"):
         if name in groups:
-            own = groups[name]
-            claim = "" if own["change"] else ", no evidence of change"
-            parts.append(f"{GROUPS[name]} ({own['languages']}): {_sizes(own, level)}{claim}")
+            group = groups[name]
+            claim = "" if group["change"] else ", no evidence of change"
+            parts.append(f"{GROUPS[name]} ({group['languages']}): {_sizes(group, level)}{claim}")
     return f"{task}: {'; '.join(parts)}."
 
 
