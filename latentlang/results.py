@@ -170,20 +170,24 @@ class Result(Displayed):
     def glance(self) -> pd.DataFrame:
         """What was found in a few rows, as a notebook shows it below the figure: the summary, where there is one."""
         summary = getattr(self, "summary", None)
-        found: pd.DataFrame = self.table if summary is None else summary()
-        return found
+        rows: pd.DataFrame = self.table if summary is None else summary()
+        return rows
 
     def _view(self) -> View:
-        made = self.provenance
-        model = f"{made.model} + {Path(made.adapter).name}" if made.adapter else made.model
-        codes = made.languages
+        provenance = self.provenance
+        model = (
+            f"{provenance.model} + {Path(provenance.adapter).name}"
+            if provenance.adapter
+            else provenance.model
+        )
+        codes = provenance.languages
         named = " ".join(codes) if len(codes) <= _MOST_NAMED else f"{len(codes)} languages"
-        parts = [f"model {model}", made.task, named, f"{len(self.table):,} rows"]
+        parts = [f"model {model}", provenance.task, named, f"{len(self.table):,} rows"]
         return View(
             headline=f"{type(self).__name__}: " + ", ".join(filter(None, parts)),
             table=self.glance,
             figure=None if type(self).figure is Result.figure else self.figure,
-            provenance=made,
+            provenance=provenance,
         )
 
     def describe(self) -> str:
@@ -234,12 +238,12 @@ class Result(Displayed):
         cls.settings_type.of(provenance, path / METADATA)
         check_whole(path, record)
         table = read_table(path / TABLE, cls.columns)
-        found = cls(table=table, provenance=provenance)
+        result = cls(table=table, provenance=provenance)
         with reading(path / TABLE):
-            problem = found.fault()
+            problem = result.fault()
         if problem is not None:
             raise damaged(path / TABLE, problem)
-        return found
+        return result
 
     def fault(self) -> str | None:
         """What in a loaded table does not go with the rest, in words; None where nothing is wrong."""
@@ -254,13 +258,13 @@ def _read_record(folder: Path, kind: str) -> dict[str, Any]:
     """
     path = folder / METADATA
     with reading(path):
-        there = path.exists()
-    if not there:
+        exists = path.exists()
+    if not exists:
         raise InputError(f"{str(folder)!r} holds no saved result: there is no {METADATA} in it")
     record = read_json(path, kind=dict, finite=False)
-    own = format1.kind_today(record)
-    if own != kind:
-        raise InputError(f"{str(folder)!r} holds a {shown(own, most=60)} result, not {kind!r}")
+    saved_kind = format1.kind_today(record)
+    if saved_kind != kind:
+        raise InputError(f"{str(folder)!r} holds a {shown(saved_kind, most=60)} result, not {kind!r}")
     version = checked(_Head, record, path).format
     if version > FORMAT_VERSION:
         raise InputError(

@@ -185,9 +185,9 @@ class PairLensPass:
         assert reading.logits is not None
         # the output is the model's own, whatever lens is looked through
         top = reading.logits.argmax(-1).tolist()
-        for place, index in enumerate(reading.index.tolist()):
-            curves = roles.curves(prompts[index], probs[place]) | {"entropy": entropy[place]}
-            self._keep(index, curves, roles.is_right(prompts[index], probs[place, -1], top[place]))
+        for row, index in enumerate(reading.index.tolist()):
+            curves = roles.curves(prompts[index], probs[row]) | {"entropy": entropy[row]}
+            self._keep(index, curves, roles.is_right(prompts[index], probs[row, -1], top[row]))
 
     def _keep(self, index: int, curves: Mapping[str, Floats], right: bool) -> None:
         prompt = self._prompts[index]
@@ -234,8 +234,8 @@ class PairLensPass:
     ) -> None:
         """Policy ``sequence``: each answer is a sequence of its own to run."""
         total, done = sum(map(len, prompts.values())), 0
-        for own in prompts.values():
-            self.begin(own)
+        for language_prompts in prompts.values():
+            self.begin(language_prompts)
 
             def advance(count: int, before: int = done) -> None:
                 if progress is not None:
@@ -244,7 +244,7 @@ class PairLensPass:
             read = _whole_answers(
                 self.model,
                 self._roles,
-                own,
+                language_prompts,
                 seed=self.seed,
                 share_prefix=share_prefix,
                 advance=advance,
@@ -253,7 +253,7 @@ class PairLensPass:
             )
             for index, curves, right in read:
                 self._keep(index, curves, right)
-            done += len(own)
+            done += len(language_prompts)
             self.end()
 
     def result(self) -> LensResult:
@@ -300,32 +300,32 @@ def _whole_answers(
     lens: Lens,
 ) -> Iterator[tuple[int, dict[str, Floats], bool]]:
     """Each prompt's index, curves, and whether the model is right, from whole answers."""
-    wanted = [roles.whole_answers(prompt, seed=seed) for prompt in prompts]
+    answer_texts = [roles.whole_answers(prompt, seed=seed) for prompt in prompts]
     scores = score_answers(
-        model, prompts, [list(answers.values()) for answers in wanted], layers=layers, share_prefix=share_prefix,
+        model, prompts, [list(answers.values()) for answers in answer_texts], layers=layers, share_prefix=share_prefix,
         lens=lens, progress=lambda done, _total: advance(done),
     )  # fmt: skip
-    for index, (prompt, answers, score) in enumerate(zip(prompts, wanted, scores, strict=True)):
+    for index, (prompt, answers, score) in enumerate(zip(prompts, answer_texts, scores, strict=True)):
         probs = dict(zip(answers, np.exp(score.log_probs), strict=True))
         curves = roles.whole_curves(prompt, probs) | {"entropy": score.entropy}
         yield index, curves, roles.is_right_whole(prompt, probs, int(score.top_ids[-1]))
 
 
-def _tidy(task: Task, found: list[_Curve], layers: Sequence[int]) -> pd.DataFrame:
+def _tidy(task: Task, curves: list[_Curve], layers: Sequence[int]) -> pd.DataFrame:
     """One row per value, in the order of languages, items, curves and layers."""
-    order = {code: place for place, code in enumerate(dict.fromkeys(row[0] for row in found))}
-    found = sorted(found, key=lambda row: (order[row[0]], row[1]))
+    order = {code: number for number, code in enumerate(dict.fromkeys(row[0] for row in curves))}
+    curves = sorted(curves, key=lambda row: (order[row[0]], row[1]))
 
     def repeated(values: list[str]) -> Any:
         return pd.Categorical(values).repeat(len(layers))
 
     columns = {
-        "task": repeated([task.name] * len(found)),
-        "language": repeated([code for code, *_ in found]),
-        "item": repeated([prompt.item for _, _, prompt, _, _ in found]),
-        "label": repeated([prompt.label for _, _, prompt, _, _ in found]),
-        "layer": np.tile(np.array(layers), len(found)),
-        "curve": repeated([curve for *_, curve, _ in found]),
-        "value": np.concatenate([values for *_, values in found]),
+        "task": repeated([task.name] * len(curves)),
+        "language": repeated([code for code, *_ in curves]),
+        "item": repeated([prompt.item for _, _, prompt, _, _ in curves]),
+        "label": repeated([prompt.label for _, _, prompt, _, _ in curves]),
+        "layer": np.tile(np.array(layers), len(curves)),
+        "curve": repeated([curve for *_, curve, _ in curves]),
+        "value": np.concatenate([values for *_, values in curves]),
     }
     return pd.DataFrame(columns)[list(COLUMNS)]

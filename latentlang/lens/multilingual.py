@@ -219,13 +219,13 @@ class MultilingualLensPass:
             raise unknown("policy", policy, CANDIDATE_POLICIES)
         self.layers = lens_layers(layers, depth=model.n_layers)
         self.lens = as_lens(lens, model)
-        wanted = (
+        codes = (
             [entry.code for entry in find_languages(candidates)]
             if candidates is not None
             else _known_to(self.task)
         )
-        self.speaking = [code for code in wanted if _has_words(self.task, code)]
-        self._silent = [code for code in wanted if code not in self.speaking]
+        self.speaking = [code for code in codes if _has_words(self.task, code)]
+        self._silent = [code for code in codes if code not in self.speaking]
         self._table = token_bytes(model.tokenizer)
         self.shots, self.seed, self.policy = shots, seed, policy
         self._series = _Series()
@@ -259,10 +259,10 @@ class MultilingualLensPass:
         )
         log_probs = readout.log_probs.cpu().numpy()
         top = readout.top_ids[:, -1, 0].tolist()
-        for place, index in enumerate(reading.index.tolist()):
+        for row, index in enumerate(reading.index.tolist()):
             prompt = self._prompts[index]
-            probs = np.exp(log_probs[place].astype(float))
-            self._right += self._answer_languages.is_right(self.task, prompt, probs[-1], top[place])
+            probs = np.exp(log_probs[row].astype(float))
+            self._right += self._answer_languages.is_right(self.task, prompt, probs[-1], top[row])
             if self._answer_languages.choices[prompt.label]:
                 self._found[index] = self._answer_languages.values(prompt.label, probs)
 
@@ -274,8 +274,8 @@ class MultilingualLensPass:
         for index in sorted(self._found):
             self._series.add(self._prompts[index], self._answer_languages, self._found[index])
         silent = f"no words in {', '.join(self._silent)}" if self._silent else ""
-        if told := [*filter(None, [left_out(self._answer_languages.left_out(self._prompts)), silent])]:
-            self._notes[code] = "; ".join(told) + f" (policy {self.policy})"
+        if notes := [*filter(None, [left_out(self._answer_languages.left_out(self._prompts)), silent])]:
+            self._notes[code] = "; ".join(notes) + f" (policy {self.policy})"
 
     def result(self) -> MultilingualLensResult:
         """All that was read.
@@ -344,11 +344,11 @@ class _Series:
         counts = read[1:].sum(0)
         null = np.where(read[1:, :, None], values[1:], 0.0).sum(0) / np.maximum(counts, 1)[:, None]
         choice, answer_language = np.nonzero(read[1:])
-        own, nulled = np.flatnonzero(read[0]), np.flatnonzero(read[0] & (counts > 0))
+        answered, nulled = np.flatnonzero(read[0]), np.flatnonzero(read[0] & (counts > 0))
         self.any_null |= len(nulled) > 0
-        sizes = (len(own), len(nulled), len(choice))
-        self._values += [values[0, own], null[nulled], values[choice + 1, answer_language]]
-        self._codes["answer_language"] += [codes[own], codes[nulled], codes[answer_language]]
+        sizes = (len(answered), len(nulled), len(choice))
+        self._values += [values[0, answered], null[nulled], values[choice + 1, answer_language]]
+        self._codes["answer_language"] += [codes[answered], codes[nulled], codes[answer_language]]
         self._codes["label"].append(
             np.concatenate([np.full(sizes[0] + sizes[1], labels[0]), np.array(labels, int)[choice + 1]])
         )

@@ -45,14 +45,14 @@ def mean_curves(table: pd.DataFrame, keys: list[str], *, level: float, seed: int
         values = wide.to_numpy(float)
         low, high = bootstrap_means(values, level=level, seed=seed)
         named = dict(zip(keys, names, strict=True))
-        found = {
+        statistics = {
             "layer": wide.columns.to_numpy(),
             "mean": values.mean(0),
             "low": low,
             "high": high,
             "n": len(wide),
         }
-        rows.append(pd.DataFrame(named | found))
+        rows.append(pd.DataFrame(named | statistics))
     columns = [*keys[:-1], "layer", keys[-1], "mean", "low", "high", "n"]
     return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
 
@@ -160,11 +160,11 @@ class LensResult(Result):
         if gap.empty:
             return self.summary()
         highest = gap.groupby(["task", "language"], sort=False, observed=True)["mean"].idxmax()
-        found = gap.loc[highest].rename(columns={"mean": "pivot_minus_null"}).reset_index(drop=True)
+        peaks = gap.loc[highest].rename(columns={"mean": "pivot_minus_null"}).reset_index(drop=True)
         copied = self.gap(role="source").rename(columns={"mean": "source_minus_null"})
         keys = ["task", "language", "layer"]
         return (
-            found if copied.empty else found.merge(copied[[*keys, "source_minus_null"]], how="left", on=keys)
+            peaks if copied.empty else peaks.merge(copied[[*keys, "source_minus_null"]], how="left", on=keys)
         )
 
     def describe(self, level: float = 0.95) -> str:

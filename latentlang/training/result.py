@@ -78,14 +78,14 @@ class TrainingResult(Result):
     @property
     def recipe(self) -> Mapping[str, Any]:
         """The recipe's fields, in its three parts."""
-        found: Mapping[str, Any] = self.provenance.settings["recipe"]
-        return found
+        fields: Mapping[str, Any] = self.provenance.settings["recipe"]
+        return fields
 
     @property
     def words(self) -> DataWords:
         """What is said of the data that were trained on, in the words of their kind."""
-        made = self.provenance
-        return words_of(self.recipe["data"], languages=made.languages, task=made.task)
+        provenance = self.provenance
+        return words_of(self.recipe["data"], languages=provenance.languages, task=provenance.task)
 
     @property
     def best_step(self) -> int | None:
@@ -155,8 +155,8 @@ class TrainingResult(Result):
             "base loss": self.base_loss, "best loss": self.best_loss, "best step": self.best_step,
             "adapter": None if self.adapter is None else str(self.adapter),
         }  # fmt: skip
-        known = {name: value for name, value in values.items() if value is not None}
-        return pd.DataFrame([known or {"adapter": "none: the identity recipe trains nothing"}])
+        present = {name: value for name, value in values.items() if value is not None}
+        return pd.DataFrame([present or {"adapter": "none: the identity recipe trains nothing"}])
 
     def describe(self) -> str:
         """How far the loss fell, and which weights the adapter has."""
@@ -181,10 +181,10 @@ class TrainingResult(Result):
         Raises:
             InputError: the folder holds no such result.
         """
-        found = super().load(folder)
-        if found.adapter is not None and (Path(folder) / WEIGHTS).exists():
-            return replace(found, provenance=replace(found.provenance, adapter=str(folder)))
-        return found
+        result = super().load(folder)
+        if result.adapter is not None and (Path(folder) / WEIGHTS).exists():
+            return replace(result, provenance=replace(result.provenance, adapter=str(folder)))
+        return result
 
 
 def is_identity(folder: str | os.PathLike[str]) -> bool:
