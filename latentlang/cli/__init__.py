@@ -82,8 +82,8 @@ for command in (
 app.add_typer(data)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(show: bool) -> None:
+    if show:
         import latentlang
 
         typer.echo(f"latentlang {latentlang.__version__}")

@@ -114,8 +114,8 @@ def _write(result: AlignmentResult, folder: OutputFolder) -> None:
     from latentlang.geometry import by_language, paper_table
 
     folder.save(result)
-    made, first = result.provenance, result.measures[0]
-    title = f"{made.model}: alignment of languages, {made.task}"
+    provenance, first = result.provenance, result.measures[0]
+    title = f"{provenance.model}: alignment of languages, {provenance.task}"
     folder.page(alignment_heatmap(result), "align.html", title=title)
     folder.page(alignment_curves(result), "curves.html", title=title)
     folder.page(alignment_table(result, measure=first), "table.html", title=title)
@@ -134,16 +134,16 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
     from latentlang.geometry.measure_registry import measure as find_measure
     from latentlang.geometry.text import peaks
 
-    made = result.provenance
-    line = Text.assemble((made.model, "bold"), f" + {made.adapter}" if made.adapter else "")
+    provenance = result.provenance
+    line = Text.assemble((provenance.model, "bold"), f" + {provenance.adapter}" if provenance.adapter else "")
     count = len(result.pairs)
     line.append(
-        f" · {made.task} · {len(made.languages)} languages, {count} pair{'' if count == 1 else 's'}, layers "
-        f"{result.layers[0]} to {result.layers[-1]}"
+        f" · {provenance.task} · {len(provenance.languages)} languages, {count} pair{'' if count == 1 else 's'}, "
+        f"layers {result.layers[0]} to {result.layers[-1]}"
     )
     console.print(line)
     best = peaks(result)
-    own = best["pooling"].astype(str) == result.default_pool
+    at_default_pool = best["pooling"].astype(str) == result.default_pool
     first = best["measure"].astype(str) == result.measures[0]
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("measure")
@@ -152,7 +152,7 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
     for head in heads:
         grid.add_column(head, justify="right")
     # The first measure under the other poolings comes last.
-    for row in pd.concat([best[own], best[first & ~own]]).itertuples():
+    for row in pd.concat([best[at_default_pool], best[first & ~at_default_pool]]).itertuples():
         grid.add_row(
             find_measure(str(row.measure)).words, pool_words(str(row.pooling)), str(row.layer),
             *(_number(value, ".2f") for value in (row.value, row.null_mean, row.partial)),

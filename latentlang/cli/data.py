@@ -150,7 +150,7 @@ def _lines(source: PublishedSet, got: Download) -> list[str]:
             "checked from now on"
         )
     lines.append(f"licence of {source.name}: {source.licence}")
-    folders = {place.partition("/")[0] for place in (*got.fetched, *got.kept)}
+    folders = {name.partition("/")[0] for name in (*got.fetched, *got.kept)}
     for task in closed_tasks():
         if task in folders:
             lines.append(f"latentlang evaluate --task {task} --lang paper20 --data {_quoted(got.folder)}")

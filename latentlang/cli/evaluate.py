@@ -95,11 +95,11 @@ def evaluate(
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     codes = [entry.code for entry in languages(lang)] if lang else None
     trained = _seen(adapter, seen_languages)
-    wanted = split_names(states) if states else list(STATES if adapter else STATES[:1])
-    for name in wanted:
+    state_names = split_names(states) if states else list(STATES if adapter else STATES[:1])
+    for name in state_names:
         if name not in STATES:
             raise unknown("state", name, STATES)
-    if "tuned" in wanted and adapter is None:
+    if "tuned" in state_names and adapter is None:
         raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
     # a task need not have a protocol to choose
     how: dict[str, Any] = {} if protocol == "corrected" else {"protocol": protocol}
@@ -139,19 +139,19 @@ def evaluate(
             folder.save(result.of(result.tasks[-1]), result.tasks[-1])
 
         try:
-            with Progress("evaluating", total=count * len(wanted)) as progress:
+            with Progress("evaluating", total=count * len(state_names)) as progress:
                 result = run(
                     loaded, tasks, languages=codes, score=score, items=items, shots=shots, seed=seed, protocol=protocol,
-                    states=wanted, seen_languages=trained or None, share_prefix=share_prefix, batch_tokens=batch_tokens,
-                    progress=progress.after(0), keep=keep,
+                    states=state_names, seen_languages=trained or None, share_prefix=share_prefix,
+                    batch_tokens=batch_tokens, progress=progress.after(0), keep=keep,
                 )  # fmt: skip
         except KeyboardInterrupt:
             raise CommandInterrupt(_what_was_kept(folder, kept)) from None
         for name in result.tasks:
-            own = result.of(name)
-            folder.save(own, name)
-            title = f"{own.provenance.model}: accuracy, {name}"
-            folder.page(own.figure(), f"{name}/accuracy.html", title=title)
+            task_result = result.of(name)
+            folder.save(task_result, name)
+            title = f"{task_result.provenance.model}: accuracy, {name}"
+            folder.page(task_result.figure(), f"{name}/accuracy.html", title=title)
         if as_json:
             records = [evaluation_record(result.of(name)) for name in result.tasks]
             return echo_json(records)

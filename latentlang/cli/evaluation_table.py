@@ -31,14 +31,14 @@ def evaluation_lines(result: EvaluationResult, *, width: int) -> Iterator[Any]:
 
     from latentlang.evaluation import STATES, compare_evaluations
 
-    made = result.provenance
-    own = result.settings.tasks[made.task]
-    head = Text.assemble((made.model, "bold"))
-    if made.adapter:
-        head.append(f" + {made.adapter}")
-    parts = [made.task, f"{own.shots}-shot", f"answers {own.answers or 'same'}"]
-    parts += [f"score {result.settings.score}", f"seed {made.seed}"]
-    parts += [f"protocol {made.protocol}"] * (made.protocol != "corrected")
+    provenance = result.provenance
+    task_settings = result.settings.tasks[provenance.task]
+    head = Text.assemble((provenance.model, "bold"))
+    if provenance.adapter:
+        head.append(f" + {provenance.adapter}")
+    parts = [provenance.task, f"{task_settings.shots}-shot", f"answers {task_settings.answers or 'same'}"]
+    parts += [f"score {result.settings.score}", f"seed {provenance.seed}"]
+    parts += [f"protocol {provenance.protocol}"] * (provenance.protocol != "corrected")
     parts.append(f"chance {1 / len(result.labels()):.2f}")
     yield head.append("".join(f" · {part}" for part in parts))
     both = result.states == STATES
@@ -83,10 +83,10 @@ def _table(rows: Sequence[Mapping[str, str]], *, bold: int, width: int) -> Table
         if sum(wide[kept] + _GAP for kept in heads) - _GAP > width and head.strip() in _DROPPED:
             heads.remove(head)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, head in enumerate(heads):
-        table.add_column(head.strip(), justify="left" if place == 0 else "right", overflow="fold")
-    for place, row in enumerate(rows):
-        style = "bold" if place >= len(rows) - bold else None
+    for column, head in enumerate(heads):
+        table.add_column(head.strip(), justify="left" if column == 0 else "right", overflow="fold")
+    for number, row in enumerate(rows):
+        style = "bold" if number >= len(rows) - bold else None
         table.add_row(*(row.get(head, "") for head in heads), style=style)
     return table
 
@@ -166,19 +166,19 @@ def evaluation_record(result: EvaluationResult) -> dict[str, Any]:
     """One task for ``--json``."""
     from latentlang.evaluation import STATES, compare_evaluations
 
-    made = result.provenance
-    found: dict[str, Any] = {
-        "model": made.model, "adapter": made.adapter, "task": made.task, "protocol": made.protocol,
-        "score": result.settings.score, "languages": _plain(result.summary()), "means": _plain(result.averages()),
+    provenance = result.provenance
+    record: dict[str, Any] = {
+        "model": provenance.model, "adapter": provenance.adapter, "task": provenance.task,
+        "protocol": provenance.protocol, "score": result.settings.score, "languages": _plain(result.summary()), "means": _plain(result.averages()),
         "notes": result.notes(),
     }  # fmt: skip
     if result.states == STATES:
         comparison = compare_evaluations(result)
-        found |= {
+        record |= {
             "changes": _plain(comparison.summary()), "mean_changes": _plain(comparison.averages()),
             "sentence": comparison.describe(),
         }  # fmt: skip
-    return found
+    return record
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:

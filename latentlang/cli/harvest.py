@@ -106,9 +106,9 @@ def harvest(
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
     pools, sites = split_names(pool), split_names(site)
-    asked = [entry.code for entry in languages(lang)]
-    built = options.built_task(task, asked, source=source, data=data, answers=answers, accept=accept)
-    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in asked)
+    codes = [entry.code for entry in languages(lang)]
+    built = options.built_task(task, codes, source=source, data=data, answers=answers, accept=accept)
+    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in codes)
     info = resolve(model)
     counts: list[int] = []
     with OutputFolder(out) as folder:
@@ -135,7 +135,7 @@ def harvest(
                     show(done, total)
 
                 store = run(
-                    loaded, built, out=out, languages=asked, layers=numbers, pools=pools, sites=sites, items=items,
+                    loaded, built, out=out, languages=codes, layers=numbers, pools=pools, sites=sites, items=items,
                     shots=shots, seed=seed, share_prefix=share_prefix, batch_tokens=batch_tokens, dtype=kept_as,
                     normed_last=normed_last, progress=advance,
                 )  # fmt: skip
@@ -163,14 +163,14 @@ def _print_summary(store: ActivationStore, *, seconds: float, before: int) -> No
     from latentlang.cli.console import output
 
     console = output()
-    made, count, size = store.provenance, len(store), store.manifest.bytes
+    provenance, count, size = store.provenance, len(store), store.manifest.bytes
     new = count - before
     grid = Table(box=None, pad_edge=False, show_header=False)
-    grid.add_row("model", made.model + (f" + {made.adapter}" if made.adapter else ""))
-    languages = len(made.languages)
+    grid.add_row("model", provenance.model + (f" + {provenance.adapter}" if provenance.adapter else ""))
+    languages = len(provenance.languages)
     grid.add_row(
         "prompts",
-        f"{count:,} of {made.task} in {languages} language{'' if languages == 1 else 's'}"
+        f"{count:,} of {provenance.task} in {languages} language{'' if languages == 1 else 's'}"
         + (f"; {before:,} were there before" if before else ""),
     )
     sites = "" if store.sites == ("resid",) else f", sites {', '.join(store.sites)}"

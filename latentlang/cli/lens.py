@@ -98,21 +98,22 @@ def lens(
         raise InputError("give a target language, e.g. --lang ja, or give a text with --prompt")
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed)
-    asked = [entry.code for entry in languages(lang)]
-    readers = [entry.code for entry in languages(candidates)] if candidates else []
+    targets = [entry.code for entry in languages(lang)]
+    answer_languages = [entry.code for entry in languages(candidates)] if candidates else []
     pivot = language(pivot).code
-    built = options.built_task(task, asked, source=source, data=data, answers=answers, accept=accept)
+    built = options.built_task(task, targets, source=source, data=data, answers=answers, accept=accept)
     check_pivot(built, pivot)
-    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in asked)
+    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in targets)
     info = resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, accept=accept, answers=answers, shots=shots, items=items, pivot=pivot,
         seed=seed, policy=policy, protocol=protocol, layers=layers, tuned=tuned, candidates=candidates,
     )  # fmt: skip
     folder = OutputFolder(
-        out or default_folder(info.name, task=task, asked=lang, adapter=adapter, options=asked_for),
+        out
+        or default_folder(info.name, task=task, target_languages=lang, adapter=adapter, options=asked_for),
         Claim("lens", (TABLE, "lens.html")),
-        *([LANGUAGES] if readers else []),
+        *([LANGUAGES] if answer_languages else []),
     )
     with folder:
         say(f"loading {info.name}")
@@ -140,20 +141,26 @@ def lens(
         everyone = (
             [
                 MultilingualLensPass(
-                    loaded, built, candidates=readers, shots=shots, seed=seed, layers=numbers, lens=chosen
+                    loaded,
+                    built,
+                    candidates=answer_languages,
+                    shots=shots,
+                    seed=seed,
+                    layers=numbers,
+                    lens=chosen,
                 )
             ]
-            if readers
+            if answer_languages
             else []
         )
-        prompts = prompts_of(built, asked, items=items, shots=shots, seed=seed)
+        prompts = prompts_of(built, targets, items=items, shots=shots, seed=seed)
         with Progress("reading", total=count) as progress:
             pair.read(prompts, beside=everyone, share_prefix=share_prefix, progress=progress.after(0))
         result = pair.result()
         folder.save(result)
-        made = result.provenance
-        names = ", ".join(language(code).name for code in made.languages)
-        title = f"{made.model}: {lens_words(made) or 'lens'}, {made.task}, {names}"
+        provenance = result.provenance
+        names = ", ".join(language(code).name for code in provenance.languages)
+        title = f"{provenance.model}: {lens_words(provenance) or 'lens'}, {provenance.task}, {names}"
         folder.page(result.figure(), "lens.html", title=title)
         console = output()
         for line in lens_lines(result, width=console.width):

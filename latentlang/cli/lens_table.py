@@ -28,7 +28,7 @@ _GAP = "  "
 def sparkline(values: Sequence[float], *, top: float, width: int | None = None) -> str:
     """One bar per value, from 0 to `top`; the highest of neighbours where they are more than `width`."""
     cells = len(values) if width is None else max(1, min(width, len(values)))
-    edges = [round(place * len(values) / cells) for place in range(cells + 1)]
+    edges = [round(cell * len(values) / cells) for cell in range(cells + 1)]
     highest = [max(values[start:stop]) for start, stop in pairwise(edges)]
     steps = len(BARS) - 1
     return "".join(BARS[round(steps * min(1.0, max(0.0, v / top)))] if top > 0 else BARS[0] for v in highest)
@@ -51,8 +51,8 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
         yield Text()
         yield _language_line(result, code)
         source = result.provenance.source_of(code)
-        own = summary[summary["language"] == code]
-        yield from _curve_lines(own, target=code, pivot=pivot, source=source, width=width)
+        language_summary = summary[summary["language"] == code]
+        yield from _curve_lines(language_summary, target=code, pivot=pivot, source=source, width=width)
         yield from _wrapped(sentences[code], width, style="italic")
         if note := settings.notes.get(code):
             yield from _wrapped(f"note: {note}", width, style="yellow")
@@ -84,13 +84,19 @@ def _wrapped(text: str, width: int, *, style: str) -> Iterator[Text]:
 def _headline(result: LensResult) -> Text:
     from latentlang.figures.header import lens_words
 
-    made = result.provenance
-    line = Text.assemble((made.model, "bold"))
-    if made.adapter:
-        line.append(f" + {made.adapter}")
-    protocol = [f"protocol {made.protocol}"] if made.protocol != "corrected" else []
-    parts = [made.task, f"{result.settings.shots}-shot", lens_words(made), *protocol, f"policy {made.policy}"]
-    for part in (*filter(None, parts), f"seed {made.seed}"):
+    provenance = result.provenance
+    line = Text.assemble((provenance.model, "bold"))
+    if provenance.adapter:
+        line.append(f" + {provenance.adapter}")
+    protocol = [f"protocol {provenance.protocol}"] if provenance.protocol != "corrected" else []
+    parts = [
+        provenance.task,
+        f"{result.settings.shots}-shot",
+        lens_words(provenance),
+        *protocol,
+        f"policy {provenance.policy}",
+    ]
+    for part in (*filter(None, parts), f"seed {provenance.seed}"):
         line.append(f" · {part}")
     return line
 
@@ -125,8 +131,8 @@ def _rows(summary: pd.DataFrame, *, target: str, pivot: str, source: str | None)
         if code is None:
             continue
         name = find_language(code).name + (" (prompt)" if role == "source" else "")
-        own = [curves[key] for key in curves if key == role or key.startswith(f"{role}_")]
-        top = max([LEAST_TOP, *(float(curve.max()) for curve in own)])
+        role_curves = [curves[key] for key in curves if key == role or key.startswith(f"{role}_")]
+        top = max([LEAST_TOP, *(float(curve.max()) for curve in role_curves)])
         named = (
             (role, name),
             (f"{role}_any", f"{name}, any label"),

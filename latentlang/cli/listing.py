@@ -29,7 +29,7 @@ def models(
     kept = cache_entries()
     taken = f"{counted(len(kept), 'dequantised GGUF file')}, {size_words(sum(size for _, size in kept))}"
     if clean:
-        return _clean(taken, str(cache_folder()), found=bool(kept))
+        return _clean(taken, str(cache_folder()), kept=bool(kept))
     rows: list[dict[str, Any]] = []
     for info in REGISTRY.values():
         size, here = cached_bytes(info), availability(info)
@@ -91,11 +91,11 @@ def models(
         typer.echo(f"{taken} in {cache_folder()}; `latentlang models --clean` removes them.")
 
 
-def _clean(taken: str, folder: str, *, found: bool) -> None:
+def _clean(taken: str, folder: str, *, kept: bool) -> None:
     """Say how much is removed, and remove it."""
     from latentlang.models.gguf import clean_cache
 
-    if not found:
+    if not kept:
         typer.echo(printable(f"nothing is kept in {folder}"))
         return
     typer.echo(printable(f"removing {taken}, from {folder}"))
@@ -171,15 +171,15 @@ def recipes(
     from latentlang.training import recipe, recipe_names
 
     if name is not None:
-        found = recipe(name)
+        chosen = recipe(name)
         return (
-            print_json([found.model_dump(mode="json")])
+            print_json([chosen.model_dump(mode="json")])
             if as_json
-            else typer.echo(printable(found.yaml()), nl=False)
+            else typer.echo(printable(chosen.yaml()), nl=False)
         )
-    known = [recipe(entry) for entry in recipe_names()]
+    all_recipes = [recipe(entry) for entry in recipe_names()]
     if as_json:
-        return print_json([entry.model_dump(mode="json") for entry in known])
+        return print_json([entry.model_dump(mode="json") for entry in all_recipes])
     print_table(
         ("name", "what is trained on", "translations", "learning rate"),
         [
@@ -189,7 +189,7 @@ def recipes(
                 "" if entry.is_identity else entry.data.amount,
                 "" if entry.is_identity else f"{entry.schedule.learning_rate:g}",
             )
-            for entry in known
+            for entry in all_recipes
         ],
     )
     typer.echo(

@@ -98,14 +98,14 @@ class LossDisplay:
         if self._live is not None:
             self._live.stop()
 
-    def __call__(self, found: TrainingProgress) -> None:
+    def __call__(self, progress: TrainingProgress) -> None:
         """What training reports to."""
-        self.last = found
-        if found.training_loss is not None and not found.evaluated:
-            self._training.append((found.step, found.training_loss))
-        if found.evaluated and found.validation_loss is not None:
-            self._validation.append((found.step, found.validation_loss))
-        self._bars.update(self._task, completed=found.step, total=found.steps)
+        self.last = progress
+        if progress.training_loss is not None and not progress.evaluated:
+            self._training.append((progress.step, progress.training_loss))
+        if progress.evaluated and progress.validation_loss is not None:
+            self._validation.append((progress.step, progress.validation_loss))
+        self._bars.update(self._task, completed=progress.step, total=progress.steps)
         if self._live is not None:
             self._live.update(self._shown())
 

@@ -154,10 +154,10 @@ def with_load_options(command: Callable[..., Any]) -> Callable[..., Any]:
     hints = get_type_hints(command, include_extras=True)
     if "loading" not in hints:
         return command
-    own = get_type_hints(LoadOptions, include_extras=True)
+    load_hints = get_type_hints(LoadOptions, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
     options = [
-        inspect.Parameter(field.name, keyword, default=field.default, annotation=own[field.name])
+        inspect.Parameter(field.name, keyword, default=field.default, annotation=load_hints[field.name])
         for field in fields(LoadOptions)
     ]
     parameters: list[inspect.Parameter] = []
@@ -183,15 +183,15 @@ def asked_for(context: typer.Context, **values: object) -> dict[str, str]:
         **values: parameters of the command, as they are used; in the order of the name.
     """
     options = {option.name: option for option in context.command.params}
-    asked = {}
+    given = {}
     for name, value in values.items():
         source = context.get_parameter_source(name)
         default = options[name].default
         if source is None or source.name == "DEFAULT" or value in (None, [], "", default):
             continue
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        asked[max(options[name].opts, key=len).lstrip("-")] = text
-    return asked
+        given[max(options[name].opts, key=len).lstrip("-")] = text
+    return given
 
 
 def check_counts(*, items: int | None, shots: int | None, seed: int, batch_tokens: int | None = None) -> None:
@@ -225,20 +225,20 @@ def accepted(given: Sequence[str] | None, data: Path | None) -> dict[str, list[s
         return None
     if data is None:
         raise InputError("--accept says what files call a label; give their folder with --data")
-    found: dict[str, list[str]] = {}
+    by_label: dict[str, list[str]] = {}
     for text in given:
         label, sign, name = text.partition("=")
         if not sign or not label.strip() or not name.strip():
             raise InputError(
                 f"--accept takes a label and what the files call it, e.g. --accept positive=1, not {text!r}"
             )
-        found.setdefault(label.strip(), []).append(name)
-    return found
+        by_label.setdefault(label.strip(), []).append(name)
+    return by_label
 
 
 def built_task(
     name: str,
-    asked: Sequence[str],
+    targets: Sequence[str],
     *,
     source: str | None,
     data: Path | None,
@@ -249,7 +249,7 @@ def built_task(
 
     Args:
         name: task name.
-        asked: codes of the target languages.
+        targets: codes of the target languages.
         source: ``--from``; where it is a target itself, that one is translated from a default source.
         data: ``--data``.
         answers: ``--answers``.
@@ -266,7 +266,7 @@ def built_task(
         if "source" not in task_record(name).options:
             raise InputError(f"--from {source} is for the translation task; {name} has no source language")
         first = language(source).code
-        if list(asked) == [first]:
+        if list(targets) == [first]:
             raise InputError(
                 f"--from {source} and --lang {first} are the same language; choose another, or --task repetition"
             )
@@ -280,10 +280,10 @@ def assigned(changes: Sequence[str]) -> dict[str, Any]:
     Raises:
         InputError: that is no field with a value.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for text in changes:
         field, sign, value = text.partition("=")
         if not sign or not field.strip():
             raise InputError(f"--set takes a field and a value, e.g. --set rank=4, not {shown(text)}")
-        found[field.strip()] = parse_yaml(value, f"--set {shown(field.strip())}", then="give a plain value")
-    return found
+        values[field.strip()] = parse_yaml(value, f"--set {shown(field.strip())}", then="give a plain value")
+    return values

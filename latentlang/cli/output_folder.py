@@ -48,16 +48,16 @@ def default_folder(
     model: str,
     *,
     task: str,
-    asked: Sequence[str],
+    target_languages: Sequence[str],
     adapter: str | None = None,
     options: Mapping[str, object] | None = None,
 ) -> Path:
-    """Where a run's result goes unless told: ``latentlang-out/lens-pocket-translation-ja``.
+    """Where a run's result goes by default: ``latentlang-out/lens-pocket-translation-ja``.
 
     `options` that were asked for (neither None nor empty) stand in the name too, so that runs which differ in them do
     not overwrite each other: ``...-ja-from-de-shots-2``.
     """
-    names = split_names(asked)
+    names = split_names(target_languages)
     codes = [name.casefold() if name.casefold() in GROUPS else language(name).code for name in names]
     return run_folder("lens", [model_part(model), adapter or "", task, "-".join(codes)], options or {})
 
@@ -70,11 +70,11 @@ def model_part(model: str) -> str:
 def folder_part(folder: Path) -> str:
     """What of a folder stands in another one's name: its path from here, or from `OUT` where it lies in there."""
     here = current_folder()
-    place = folder.resolve()
+    resolved = folder.resolve()
     for base in (OUT.resolve(), here):
-        if place.is_relative_to(base):
-            return str(place.relative_to(base))
-    return str(place)
+        if resolved.is_relative_to(base):
+            return str(resolved.relative_to(base))
+    return str(resolved)
 
 
 def run_folder(command: str, parts: Sequence[str], options: Mapping[str, object]) -> Path:
@@ -171,20 +171,20 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         Raises:
             InputError: the folder cannot be written any more.
         """
-        own = result.save(self.path / folder)
-        self._add(own / name for name in (TABLE, *others, METADATA))
+        result_folder = result.save(self.path / folder)
+        self._add(result_folder / name for name in (TABLE, *others, METADATA))
         for claim in self._claims:
             for name in claim.names:
                 if claim.folder == folder and Path(name).suffix in _DRAWN:
-                    (own / name).unlink(missing_ok=True)
+                    (result_folder / name).unlink(missing_ok=True)
 
-    def save_tables(self, kind: str, made: Provenance, tables: Mapping[str, pd.DataFrame]) -> None:
+    def save_tables(self, kind: str, provenance: Provenance, tables: Mapping[str, pd.DataFrame]) -> None:
         """Write tables that are no result of the library, with where they came from.
 
         Raises:
             InputError: the folder cannot be written any more.
         """
-        save_files(self.path, kind, made, tables)
+        save_files(self.path, kind, provenance, tables)
         self._add(self.path / name for name in (*tables, METADATA))
 
     def page(self, figure: go.Figure, name: str, *, title: str) -> None:

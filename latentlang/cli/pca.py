@@ -128,26 +128,28 @@ def _print_shares(result: PCAResult, console: Console) -> None:
 
     from latentlang.figures.pca_text import pool_words, view_words
 
-    made, explained = result.provenance, result.explained
+    provenance, explained = result.provenance, result.explained
     count = int(explained["prompts"].iloc[0])
-    languages = len(made.languages)
+    languages = len(provenance.languages)
     tuned = result.settings.tuned
-    line = Text.assemble((made.model, "bold"), f" and {tuned.model}" if tuned else "")
-    line.append(f" + {made.adapter}" if made.adapter else "")
-    line.append(f" · {made.task} · {count:,} prompts in {languages} language{'' if languages == 1 else 's'}")
+    line = Text.assemble((provenance.model, "bold"), f" and {tuned.model}" if tuned else "")
+    line.append(f" + {provenance.adapter}" if provenance.adapter else "")
+    line.append(
+        f" · {provenance.task} · {count:,} prompts in {languages} language{'' if languages == 1 else 's'}"
+    )
     console.print(line.append(f" · {pool_words(result.settings)}"))
     shown = max(1, min(result.components, (console.width - 10) // _CELL // len(result.views)))
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("layer", justify="right")
-    for place, _ in enumerate(result.views):
+    for view, _ in enumerate(result.views):
         for component in range(1, shown + 1):
-            grid.add_column(f"{'│ ' if place and component == 1 else ''}PC{component}", justify="right")
+            grid.add_column(f"{'│ ' if view and component == 1 else ''}PC{component}", justify="right")
     still = []
     for layer, part in explained.groupby("layer"):
         cells = []
         for state, axes in result.views:
-            own = part[(part["state"] == state) & (part["axes"] == axes)].sort_values("component")
-            cells += [f"{100 * ratio:.1f} %" if ratio > 0 else "-" for ratio in own["ratio"].head(shown)]
+            shares = part[(part["state"] == state) & (part["axes"] == axes)].sort_values("component")
+            cells += [f"{100 * ratio:.1f} %" if ratio > 0 else "-" for ratio in shares["ratio"].head(shown)]
         grid.add_row(str(layer), *cells)
         if (part["total"] == 0).all():
             still.append(str(layer))

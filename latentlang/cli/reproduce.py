@@ -115,12 +115,12 @@ def reproduce(
     for option, value in (("--jobs", jobs), ("--items", items), ("--batch-tokens", batch_tokens)):
         check_count(option, value, least=1)
     check_count("--seed", seed, least=0)
-    asked = split_names(only or ())
-    if only and not asked:
+    names = split_names(only or ())
+    if only and not names:
         raise InputError("--only names no figure or table; leave it out for all of them")
     say("planning")
     planned = plan(
-        paper, only=asked or None, model=model, protocol=protocol, data=data,  # type: ignore[arg-type]
+        paper, only=names or None, model=model, protocol=protocol, data=data,  # type: ignore[arg-type]
         training_data=_folders(training_data or []), items=items, seed=seed,
         overrides=options.assigned(change or []), cache=cache, batch_tokens=batch_tokens,
         **loading.named(),
@@ -154,13 +154,13 @@ def reproduce(
 
 def _folders(given: Sequence[str]) -> dict[str, str]:
     """``nli=FOLDER`` as task and folder."""
-    found = {}
+    folders = {}
     for text in given:
         task, sign, folder = text.partition("=")
         if not sign or not folder.strip():
             raise InputError(f"--training-data takes a task and a folder, e.g. nli=DIR, not {text!r}")
-        found[task.strip()] = folder.strip()
-    return found
+        folders[task.strip()] = folder.strip()
+    return folders
 
 
 def _plan_table(planned: ReproductionPlan) -> Table:
@@ -185,9 +185,9 @@ def _plan_table(planned: ReproductionPlan) -> Table:
                 line.step.label, f"{line.cost.seconds / _HOUR:.2f}", size_words(line.cost.bytes), names
             )
     costs = [line.cost for line in steps if line.cost is not None]
-    there = sum(line.cached for line in steps)
+    cached = sum(line.cached for line in steps)
     grid.add_row(
-        f"{counted(len(steps), 'step')}, {there} there", f"{sum(c.seconds for c in costs) / _HOUR:.2f}",
+        f"{counted(len(steps), 'step')}, {cached} there", f"{sum(c.seconds for c in costs) / _HOUR:.2f}",
         size_words(sum(c.bytes for c in costs)), "",
     )  # fmt: skip
     grid.caption = (

@@ -95,12 +95,12 @@ def say_who_leads(result: MultilingualLensResult, folder: OutputFolder) -> None:
     from latentlang.cli.console import output
     from latentlang.figures.header import through_words
 
-    console, made = output(), result.provenance
+    console, provenance = output(), result.provenance
     console.print()
-    origin = f", from {' or '.join(made.sources)}" if made.sources else ""
-    through = through_words(made) or "through the plain logit lens"
+    origin = f", from {' or '.join(provenance.sources)}" if provenance.sources else ""
+    through = through_words(provenance) or "through the plain logit lens"
     console.print(f"all languages at once, {through}{origin}: {result.pivot_test()}")
     folder.save(result, LANGUAGES.folder)
-    title = f"{made.model}: {made.task}, all languages at once"
+    title = f"{provenance.model}: {provenance.task}, all languages at once"
     folder.page(result.figure(), f"{LANGUAGES.folder}/languages.html", title=title)
     folder.print_files(console)

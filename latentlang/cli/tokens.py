@@ -48,8 +48,8 @@ def tokens(
     from latentlang.provenance import Provenance
     from latentlang.tasks import task as build_task
 
-    asked = [entry.code for entry in languages(lang)]
-    codes = list(dict.fromkeys([*asked, language(pivot).code]))
+    targets = [entry.code for entry in languages(lang)]
+    codes = list(dict.fromkeys([*targets, language(pivot).code]))
     built = build_task(task)
     strings = {code: dict(built.answers(code)) for code in codes}
     if empty := [code for code in codes if not strings[code]]:
@@ -67,11 +67,11 @@ def tokens(
         sets = answer_sets(table, strings, cue=cue, scope="any" if built.closed else "same")
         against = [language(pivot).code]
         console = output()
-        found, policies = token_table(sets), policy_table(sets, against=against, pivot=against[0])
+        token_rows, policies = token_table(sets), policy_table(sets, against=against, pivot=against[0])
         console.print(
             f"{info.name}: {table.family} tokenizer, {table.writing} tokens that write text; cue ends in {cue[-3:]!r}"
         )
-        _print_tokens(console, found, full=full)
+        _print_tokens(console, token_rows, full=full)
         overlap = overlap_table(sets)
         if len(codes) > 1:
             _print_overlap(console, overlap)
@@ -79,16 +79,22 @@ def tokens(
         if folder is not None:
             from latentlang.figures import overlap_heatmap
 
-            made = Provenance(
-                model=info.name, task=task, languages=tuple(asked), policy="", settings={"pivot": against[0]}
+            provenance = Provenance(
+                model=info.name,
+                task=task,
+                languages=tuple(targets),
+                policy="",
+                settings={"pivot": against[0]},
             )
-            folder.save_tables("tokens", made, {"tokens.parquet": found, "policies.parquet": policies})
+            folder.save_tables(
+                "tokens", provenance, {"tokens.parquet": token_rows, "policies.parquet": policies}
+            )
             title = f"{info.name}: {task}: answer tokens in common"
             folder.page(overlap_heatmap(overlap), "overlap.html", title=title)
             folder.print_files(console)
 
 
-def _print_tokens(console: Console, found: pd.DataFrame, *, full: bool) -> None:
+def _print_tokens(console: Console, token_rows: pd.DataFrame, *, full: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -100,7 +106,7 @@ def _print_tokens(console: Console, found: pd.DataFrame, *, full: bool) -> None:
         "tokens (in brackets: another language's answer may begin so too)",
     ):
         table.add_column(head, overflow="fold")
-    groups = list(found.groupby(["language", "label", "answer"], sort=False))
+    groups = list(token_rows.groupby(["language", "label", "answer"], sort=False))
     shown = (
         groups
         if full

@@ -175,14 +175,14 @@ def train(
 
 def summary_lines(result: TrainingResult) -> list[str]:
     """What a run came to, in a few lines."""
-    made, settings = result.provenance, result.settings
+    provenance, settings = result.provenance, result.settings
     name = result.recipe["name"]
     if result.adapter is None:
-        return [f"{made.model}: {name} trains nothing; the record says so to whatever compares it"]
-    learnt, held = (sum(counts[place] for counts in settings.pairs.values()) for place in (0, 1))
+        return [f"{provenance.model}: {name} trains nothing; the record says so to whatever compares it"]
+    learnt, held = (sum(counts[index] for counts in settings.pairs.values()) for index in (0, 1))
     words = result.words
     lines = [
-        f"{made.model}: {name}, {words.about}: {counted(learnt, words.noun)} to learn from, {held:,} held out; "
+        f"{provenance.model}: {name}, {words.about}: {counted(learnt, words.noun)} to learn from, {held:,} held out; "
         f"{settings.trainable:,} weights trained beside {settings.parameters:,}"
     ]
     base, best = result.base_loss, result.best_loss

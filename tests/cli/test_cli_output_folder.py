@@ -22,7 +22,7 @@ def test_slugs_of_cut_texts_differ(one, other):
 
 def test_the_default_folder_is_named_by_the_run(tmp_path):
     def name(model, asked, adapter=None):
-        return default_folder(model, task="translation", asked=asked, adapter=adapter).as_posix()
+        return default_folder(model, task="translation", target_languages=asked, adapter=adapter).as_posix()
 
     assert name("pocket", ["ja"]) == "latentlang-out/lens-pocket-translation-ja"
     assert (
@@ -33,7 +33,7 @@ def test_the_default_folder_is_named_by_the_run(tmp_path):
     (tmp_path / "My Model").mkdir()
     assert name(f"{tmp_path}/My Model/", ["ja"]) == "latentlang-out/lens-my-model-translation-ja"
     options = {"from": "de", "shots": 0, "items": None, "data": "/x/My data.csv"}
-    told = default_folder("pocket", task="translation", asked=["ja"], options=options).as_posix()
+    told = default_folder("pocket", task="translation", target_languages=["ja"], options=options).as_posix()
     assert told == "latentlang-out/lens-pocket-translation-ja-from-de-shots-0-data-x-my-data-csv"
     everything = name("pocket", list(GROUPS["flores101"]))
     assert len(everything) < 100 and everything != name("pocket", list(GROUPS["flores101"])[:-1])
