@@ -1,4 +1,4 @@
-"""What scatter figures have in common: marks that can be told apart, which points are drawn, what hovering says."""
+"""What scatter figures have in common: marks that can be distinguished, which points are drawn, what hovering says."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def marks(count: int, *, three_d: bool = False) -> list[Mark]:
 
 
 def most_drawn(groups: int) -> int:
-    """How many points of each group are drawn unless told: enough to see a cloud, few enough for a browser."""
+    """How many points of each group are drawn by default: enough to see a cloud, few enough for a browser."""
     return max(_LEAST_PER_GROUP, min(_MOST_PER_GROUP, _MOST_IN_ALL // max(1, groups)))
 
 

@@ -32,7 +32,7 @@ COLUMNS = ("step", "epoch", "split", "loss", "learning_rate")
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a run is, as it is told after every step.
+    """Where a run is, as it is reported after every step.
 
     Attributes:
         step: optimiser steps done.
