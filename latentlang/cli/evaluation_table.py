@@ -169,7 +169,8 @@ def evaluation_record(result: EvaluationResult) -> dict[str, Any]:
     provenance = result.provenance
     record: dict[str, Any] = {
         "model": provenance.model, "adapter": provenance.adapter, "task": provenance.task,
-        "protocol": provenance.protocol, "score": result.settings.score, "languages": _plain(result.summary()), "means": _plain(result.averages()),
+        "protocol": provenance.protocol, "score": result.settings.score,
+        "languages": _plain(result.summary()), "means": _plain(result.averages()),
         "notes": result.notes(),
     }  # fmt: skip
     if result.states == STATES:
