@@ -222,13 +222,13 @@ def state_of(model: nn.Module) -> dict[str, Any] | None:
     )
 
 
-def label_of(model: nn.Module, *, given: str | None, known: list[str]) -> str | None:
+def label_of(model: nn.Module, *, given: str | None, given_names: list[str]) -> str | None:
     """The adapters that are chosen in one line: all of them, with their strength where it is not 1.
 
     Args:
         model: the model.
-        given: what the adapters in `known` are called.
-        known: PEFT's names of the adapters that were chosen when the model was given.
+        given: what the adapters in `given_names` are called.
+        given_names: PEFT's names of the adapters that were chosen when the model was given.
     """
     parts = parts_of(model)
     names = active_names(parts)
@@ -236,9 +236,9 @@ def label_of(model: nn.Module, *, given: str | None, known: list[str]) -> str | 
         return given
     configs = configs_of(model)
     strengths = [_strength(parts, name, configs.get(name)) for name in names]
-    if given is not None and names == known and all(strength == 1.0 for strength in strengths):
+    if given is not None and names == given_names and all(strength == 1.0 for strength in strengths):
         return given
-    called = {known[0]: given} if len(known) == 1 else {}
+    called = {given_names[0]: given} if len(given_names) == 1 else {}
     labels = []
     for name, strength in zip(names, strengths, strict=True):
         text = called.get(name) or name

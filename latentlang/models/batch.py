@@ -80,13 +80,13 @@ class EncodedPrompt:
     Attributes:
         index: where it stood in the input.
         ids: its tokens.
-        wanted: token indices to read, in the order asked for; empty where only averages are.
+        positions: token indices to read, in the order asked for; empty where only averages are.
         spans: tokens ``[start, stop)`` of each average.
     """
 
     index: int
     ids: list[int]
-    wanted: tuple[int, ...] = ()
+    positions: tuple[int, ...] = ()
     spans: tuple[tuple[int, int], ...] = ()
 
 

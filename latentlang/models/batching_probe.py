@@ -121,11 +121,11 @@ class BatchingProbe:
             trials = [(length, [long]) for length in (reach // 2, reach + _TOKENS // 4)]
         for length, prompts in trials:
             try:
-                block = self._runner.run_block(long[:length])
-                if block.cache is None:
+                prefix = self._runner.run_prefix(long[:length])
+                if prefix.cache is None:
                     return "its cache is not one of plain keys and values"
                 items = [_last(number, ids) for number, ids in enumerate(prompts)]
-                shared = self._run(items if self.one_by_one is None else items[:1], block)
+                shared = self._run(items if self.one_by_one is None else items[:1], prefix)
             except _RUNTIME_ERRORS as error:
                 if out_of_memory(error):
                     raise
@@ -147,9 +147,9 @@ class BatchingProbe:
         """``[2, d_model]``, each probe run by itself."""
         return torch.cat([self._run([_last(0, ids)]) for ids in self._probes(_TOKENS)])
 
-    def _run(self, items: Sequence[EncodedPrompt], block: CachedPrefix | None = None) -> Tensor:
+    def _run(self, items: Sequence[EncodedPrompt], prefix: CachedPrefix | None = None) -> Tensor:
         """Last layer's reading of a batch, after the final norm: a few outlying dimensions would hide the rest."""
-        resid = self._runner.run_batch([*items], block or CachedPrefix()).resid[:, 0]
+        resid = self._runner.run_batch([*items], prefix or CachedPrefix()).resid[:, 0]
         with quiet(self._anatomy.lm):
             return self._anatomy.norm(resid).float()
 

@@ -75,7 +75,7 @@ def checkpoint_fingerprint(folder: Path) -> str:
     """Twelve hex digits that change with a model's config, tensor names, shapes, file sizes or weights.
 
     Of the weights a few kilobytes of each file are read, evenly spread: training again changes nearly all of them, and
-    reading 15 GB would take longer than many a look into the model.
+    reading 15 GB would take longer than many an analysis of the model.
     """
     config = folder / "config.json"
     with documents.reading(config, then=FETCH_AGAIN, error=ModelError):

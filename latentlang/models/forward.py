@@ -168,7 +168,7 @@ class Runner:
         return [*(self._shared(window, kept) if kept else []), PrefixGroup(rest, 0)]
 
     def _group(self, members: list[EncodedPrompt], length: int) -> Iterator[ActivationBatch]:
-        prefix = self._attempt(partial(self._block, members, length)) if length else CachedPrefix()
+        prefix = self._attempt(partial(self._cached_prefix, members, length)) if length else CachedPrefix()
         if prefix is None:
             raise self._too_long(length)
         at = 0
@@ -208,7 +208,7 @@ class Runner:
         """The error for a batch with an activation or a logit that is no number, of its first such prompt."""
         lm, layers = self.anatomy.lm, self.anatomy.layers
         for item in batch:
-            alone = replace(item, wanted=(len(item.ids) - 1,), spans=())
+            alone = replace(item, positions=(len(item.ids) - 1,), spans=())
             request = Request((len(layers),), ("resid",), pooled=False, squeezed=True, logits=True)
             runner = Runner(
                 self.anatomy, (), request, device=self.device, vocab_size=self.vocab_size,
@@ -251,22 +251,22 @@ class Runner:
             )
         return capture.sites, output.logits[:, -1].to(self.device, torch.float32)
 
-    def _block(self, members: list[EncodedPrompt], length: int) -> CachedPrefix:
+    def _cached_prefix(self, members: list[EncodedPrompt], length: int) -> CachedPrefix:
         """A few-shot prefix that has been run: the one run last where it is the same, to the last bit."""
-        ids, inside = members[0].ids[:length], self._wanted_inside(members, length)
+        ids, inside = members[0].ids[:length], self._positions_inside(members, length)
         key = (ids, inside)
         if self._recent is None or self._recent[0] != key:
             self._recent = None  # let go before the next is made: two may be too much
-            self._recent = key, self.run_block(ids, inside)
+            self._recent = key, self.run_prefix(ids, inside)
         return self._recent[1]
 
-    def _wanted_inside(self, members: list[EncodedPrompt], length: int) -> list[Any]:
+    def _positions_inside(self, members: list[EncodedPrompt], length: int) -> list[Any]:
         """Positions, or parts of spans, that are read inside a few-shot prefix."""
         if self.request.pooled:
             return sorted({_inside(span, length) for item in members for span in item.spans} - {None})
-        return sorted({position for item in members for position in item.wanted if position < length})
+        return sorted({position for item in members for position in item.positions if position < length})
 
-    def run_block(self, tokens: list[int], inside: Sequence[Any] = ()) -> CachedPrefix:
+    def run_prefix(self, tokens: list[int], inside: Sequence[Any] = ()) -> CachedPrefix:
         """Run a few-shot prefix once, keeping what is read inside it."""
         length = len(tokens)
         select = None
@@ -305,8 +305,8 @@ class Runner:
                     start, stop = (max(edge - prefix.length, 0) for edge in span)
                     weights[row, number, start:stop] = 1.0
             weights = weights.to(self.device)
-        if batch[0].wanted:
-            positions = gather_index([item.wanted for item in batch], self.device)
+        if batch[0].positions:
+            positions = gather_index([item.positions for item in batch], self.device)
         select = Selector(index=None if positions is None else positions - prefix.length, weights=weights)
         kept, logits = self._forward(ids, select, last, cache=prefix.cache, logits=self.request.logits)
         if self.request.pooled:

@@ -247,7 +247,7 @@ class HookedLM:
     @property
     def adapter(self) -> str | None:
         """The adapter on the model, on or off: its name, or those of several, with a strength other than its own."""
-        return adapters.label_of(self.model, given=self._adapter, known=self._adapter_names)
+        return adapters.label_of(self.model, given=self._adapter, given_names=self._adapter_names)
 
     @property
     def active_adapter(self) -> str | None:
@@ -426,7 +426,7 @@ class HookedLM:
         return collect(
             self._watched(prompts, reader.runner.run(items, progress)),
             total=len(items),
-            width=max(len(item.wanted) for item in items),
+            width=max(len(item.positions) for item in items),
         )
 
     def reader(

@@ -236,10 +236,10 @@ def find_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.d
             raise ModelError(f"dtype={dtype} is no floating-point dtype; give bf16, fp16 or fp32")
         return dtype
     if dtype is not None:
-        known = _DTYPES.get(dtype.removeprefix("torch.").casefold())
-        if known is None:
+        named = _DTYPES.get(dtype.removeprefix("torch.").casefold())
+        if named is None:
             raise ModelError(f"unknown dtype={dtype!r}; known: {', '.join(_DTYPES)}")
-        return known
+        return named
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     if device.type == "mps":

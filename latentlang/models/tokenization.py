@@ -197,7 +197,7 @@ def prepare(
     return [
         EncodedPrompt(
             number, ids,
-            wanted=_resolve(per_prompt[number], ids, name_of(prompt, number)) if singles else (),
+            positions=_resolve(per_prompt[number], ids, name_of(prompt, number)) if singles else (),
             spans=tuple(_span(encoder, prompt, ids, pool, number) for pool in averages),
         )
         for number, (prompt, ids) in enumerate(zip(prompts, all_ids, strict=True))
