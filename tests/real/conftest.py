@@ -8,14 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from latentlang.models import HookedLM, load
-from tests.support.gemma import GEMMA, MISSING
 
 
 @pytest.fixture(scope="session")
 def gemma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HookedLM]:
     """The model as its package gives it, dequantised into a folder of the tests, which goes with them."""
-    if not GEMMA.installed:
-        pytest.skip(MISSING)
     folder = tmp_path_factory.mktemp("gemma")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENTLANG_CACHE", str(folder))

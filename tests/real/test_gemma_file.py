@@ -9,8 +9,9 @@ import torch
 
 from latentlang.models import data_package
 from latentlang.models.gguf_header import read_header
-from tests.support.gemma import GEMMA, SENTENCES
+from tests.support.gemma import GEMMA, SENTENCES, skip_without_gemma
 
+skip_without_gemma()
 pytestmark = pytest.mark.real
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from latentlang.models import data_package
-from tests.support.gemma import GEMMA, SENTENCES
+from tests.support.gemma import GEMMA, SENTENCES, skip_without_gemma
 
+skip_without_gemma()
 llama_cpp = pytest.importorskip(
     "llama_cpp", reason="llama-cpp-python is not installed: nothing to compare with"
 )

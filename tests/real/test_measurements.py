@@ -13,8 +13,10 @@ from latentlang.activations import ActivationStore, find_faults, harvest
 from latentlang.evaluation import evaluate
 from latentlang.geometry import alignment
 from latentlang.lens import logit_lens
+from tests.support.gemma import skip_without_gemma
 from tests.support.slow_measures import cka
 
+skip_without_gemma()
 pytestmark = pytest.mark.real
 
 ITEMS, LAYERS = 10, (0, 9, 18)

@@ -14,8 +14,9 @@ from latentlang.lens import explore, logit_lens, multilingual_lens
 from latentlang.models import HookedLM, TokenSets, read_out
 from latentlang.models.doctor import check_up
 from tests.support.forward_reference import reference
-from tests.support.gemma import SENTENCES
+from tests.support.gemma import SENTENCES, skip_without_gemma
 
+skip_without_gemma()
 pytestmark = pytest.mark.real
 
 DEPTH = 18

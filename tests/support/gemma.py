@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from latentlang.models import data_package
 
 GEMMA = data_package.DATA_PACKAGES["google/gemma-3-270m"]
@@ -14,3 +16,9 @@ SENTENCES = (
     "中国的首都是", "他每天早上喝一杯", "日本の首都は", "彼は毎朝コーヒーを", "भारत की राजधानी", "सूरज पूर्व में",
     "عاصمة مصر هي", "ذهب الولد إلى", "Stolicą Polski jest", "Rano piję",
 )  # fmt: skip
+
+
+def skip_without_gemma() -> None:
+    """Skip a module where the package is missing; raised here, so that all of them are one line of the report."""
+    if not GEMMA.installed:
+        pytest.skip(MISSING, allow_module_level=True)
