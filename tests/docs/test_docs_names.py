@@ -164,3 +164,26 @@ def test_what_does_not_exist_would_be_found():
     assert not any(
         name_exists(name, path) for name in ("answer_set_of", "tokenbytes.TokenBytes.words", "run_off")
     )
+
+
+_SECTION = re.compile(
+    r"^## [^\n]*: kind `(?P<kind>[\w-]+)`[^\n]*\n(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL
+)
+_CLASS = re.compile(r"Class(?:es)?: \[`\w+`\]\[(?P<name>[\w.]+)\]")
+SECTIONS = [
+    (found["kind"], cls["name"], found["text"])
+    for found in _SECTION.finditer((ROOT / "docs" / "howto" / "results.md").read_text(encoding="utf-8"))
+    if (cls := _CLASS.search(found["text"]))
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "text"), SECTIONS, ids=[kind for kind, *_ in SECTIONS])
+def test_the_page_on_results_names_kinds_and_methods_that_there_are(kind: str, name: str, text: str):
+    module, _, cls = name.rpartition(".")
+    result = getattr(import_module(module), cls)
+    assert result.kind == kind
+    assert all(hasattr(result, method) for method in re.findall(r"`(\w+)\([^`]*\)`", text))
+
+
+def test_the_page_on_results_has_a_section_for_most_kinds():
+    assert len(SECTIONS) >= 8
