@@ -2,7 +2,12 @@
 
 A measure is its function and one record:
 
-    register(Measure("cka", "latentlang.geometry.measures:cka", words="linear CKA, debiased", about="Linear CKA: ..."))
+    register(
+        Measure(
+            name="cka", function="latentlang.geometry.measures:cka",
+            words="linear CKA, debiased", about="Linear CKA, ..."
+        )
+    )
 
 With that it is computed by `latentlang.alignment`, named in tables, figures, the help of the command line and the
 documentation, and compared before and after training.

@@ -23,12 +23,12 @@ WRONG_LABELS = 8
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Answers that answer_languages cannot read; in words: `lens.text.left_out`.
+    """Answers that answer languages cannot read; in words: `lens.text.left_out`.
 
     Attributes:
         total: prompts.
-        counts: answer_language to how many of their answers it cannot read, where it is any.
-        answer: an answer of the answer_language that loses most; ``""`` where it has no word.
+        counts: answer language to how many of its answers it cannot read, where it is any.
+        answer: an answer of the answer language that loses most; ``""`` where it has no word.
         reason: why that one is lost.
     """
 
@@ -39,7 +39,7 @@ class LeftOut:
 
     @property
     def worst(self) -> str:
-        """The answer_language that loses most, the first of equals."""
+        """The answer language that loses most, the first of equals."""
         return max(self.counts, key=self.counts.__getitem__)
 
 

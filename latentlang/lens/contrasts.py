@@ -82,7 +82,7 @@ def contrasts_by_target(
 ) -> tuple[list[Contrasts], list[int], NDArray[np.int64]]:
     """Arrays of a table: `Contrasts` per target language, the layers, and ``[item]`` how many labels an item has.
 
-    Items and their labels stand in the same places in all all_contrasts, so that one permutation serves all.
+    Items and their labels stand in the same places in all `Contrasts`, so that one permutation serves all.
     """
     columns = ("language", "item", "label", "answer_language", "curve")
     coded = {name: table[name].astype("category").cat.remove_unused_categories() for name in columns}

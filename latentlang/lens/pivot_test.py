@@ -205,14 +205,14 @@ def search(
     other.
 
     Args:
-        all_contrasts: readings; their items and choices stand in the same places.
+        all_contrasts: of the target languages; their items and choices stand in the same places.
         choices: ``[item]`` labels an item has; draws are uniform over them.
         permutations: how many.
         seed: of the draws.
 
     Returns:
-        Per contrasts ``[answer_language, layer]`` standardised scores (-inf for answer languages that are no
-        candidates), and ``[permutation]`` the largest over all all_contrasts, candidates and layers.
+        For each of `all_contrasts` ``[answer_language, layer]`` standardised scores (-inf for answer languages that
+        are no candidates), and ``[permutation]`` the largest over all target languages, candidates and layers.
     """
     rng = np.random.default_rng(seed)
     items, most = all_contrasts[0].contrast.shape[:2]

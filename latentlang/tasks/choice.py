@@ -124,8 +124,8 @@ class ChoiceTask(Task):
         As published, items from files stand in the file's order (the first n are then not balanced), whatever `seed`.
 
         Raises:
-            InputError: no items in the language, an impossible number, or (as published) no published few_shot or
-                words for this answer mode.
+            InputError: no items in the language, an impossible number, or (as published) no published few-shot prefix
+                or words for this answer mode.
         """
         code = find_language(language).code
         check_language(self, code)
