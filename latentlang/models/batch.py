@@ -120,7 +120,7 @@ def check_layers(layers: str | Sequence[int], *, depth: int, sites: tuple[str, .
     Negative numbers count from the last layer.
 
     Raises:
-        ModelError: a layer does not exist, or layer 0 is asked for a stream inside a block.
+        ModelError: a layer is no number or does not exist, or layer 0 is asked for a stream inside a block.
     """
     inside = [name for name in sites if name != "resid"]
     if isinstance(layers, str):
@@ -128,7 +128,11 @@ def check_layers(layers: str | Sequence[int], *, depth: int, sites: tuple[str, .
             raise ModelError(f"layers={layers!r}: give 'all' or layer numbers from 0 (embeddings) to {depth}")
         return tuple(range(1 if inside else 0, depth + 1))
     numbers = []
-    for layer in [layers] if isinstance(layers, int | np.integer) else layers:
+    for layer in layers if isinstance(layers, Iterable) else [layers]:
+        if isinstance(layer, bool) or not isinstance(layer, int | np.integer):
+            raise ModelError(
+                f"layer {layer!r} is no layer number; give whole numbers from 0 (embeddings) to {depth}"
+            )
         number = int(layer)
         if not -depth - 1 <= number <= depth:
             raise ModelError(f"layer {number} does not exist; this model has 0 (embeddings) to {depth}")
