@@ -30,6 +30,6 @@ def lazy_names(
 
     def names() -> list[str]:
         dunder = (name for name in vars(sys.modules[package]) if name.startswith("__"))
-        return sorted({*home_of, *modules, *dunder})
+        return sorted({*home_of, *modules, *dunder, *vars(sys.modules[package]).get("__all__", ())})
 
     return find, names

@@ -186,6 +186,7 @@ def test_a_package_lists_its_public_names_and_nothing_else(package):
 
 def test_names_that_a_notebook_would_guess_are_at_the_top():
     names = (
+        "__version__",
         "explore",
         "multilingual_lens",
         "TunedLens",
