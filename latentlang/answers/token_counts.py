@@ -253,8 +253,9 @@ def _prompts(
         task = texts if isinstance(texts, ContinuationTask) else ContinuationTask(data=os.fspath(texts))
         there, noted = task.languages, {"task": task.name, **task.settings}
     if base is not None and base not in there:
-        raise unknown(
-            "reference language of this text", base, there, hint="name another one, or none (reference=None)"
+        raise InputError(
+            f"the text has no {find_language(base).name}, which its languages would be relative to; name another "
+            f"reference language, such as {there[0]!r}"
         )
     codes = list(there) if languages is None else [entry.code for entry in find_languages(languages)]
     codes = list(dict.fromkeys([*codes, *([] if base is None else [base])]))

@@ -127,7 +127,7 @@ def test_without_a_reference_tokens_per_character_are_drawn(tokenizer):
     ("texts", "options", "said"),
     [
         (PARAGRAPHS, {"languages": "fr"}, "unknown language of these texts 'fr'"),
-        (PARAGRAPHS, {"reference": "fr"}, "unknown reference language of this text 'fr'"),
+        (PARAGRAPHS, {"reference": "fr"}, "the text has no French, .*; name another .*, such as 'en'"),
         (PARAGRAPHS, {"items": 0}, "items must be at least 1"),
         ({"en": "one"}, {}, "the texts of 'en' must be a list of texts"),
         ({"en": []}, {}, "no text was given"),
