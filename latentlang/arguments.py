@@ -123,6 +123,11 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
+def layer_words(layers: Sequence[int]) -> str:
+    """``layer 8``, ``layers 0-8``: layers by their numbers."""
+    return f"layer{'' if len(layers) == 1 else 's'} {ranges(layers)}"
+
+
 # Python reads no number of more than 4,300 digits; none that makes sense has this many.
 _MOST_DIGITS = 18
 

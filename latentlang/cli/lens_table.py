@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from latentlang.arguments import ranges
+from latentlang.arguments import layer_words
 from latentlang.language_names import language as find_language
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     settings = result.settings
     pivot, some = settings.pivot, settings.layers
     last = settings.n_layers or int(summary["layer"].max())
-    shown = f"layers {ranges(some)}" if some else f"layers 1 to {last}"
+    shown = layer_words(some) if some else f"layers 1 to {last}"
     yield _headline(result)
     for code in result.provenance.languages:
         yield Text()

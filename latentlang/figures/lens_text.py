@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from latentlang.arguments import ranges
+from latentlang.arguments import layer_words
 from latentlang.figures.header import is_plain, is_tuned, lens_words, source_words, through_words
 from latentlang.figures.style import MUTED, english_name, own_name, plain_name, safe
 from latentlang.provenance import Provenance
@@ -49,7 +49,7 @@ def subtitle(
     if lens := lens_words(provenance):
         parts.append(safe(lens))
     if settings.layers:
-        parts.append(f"layers {safe(ranges(settings.layers))} alone")
+        parts.append(f"{safe(layer_words(settings.layers))} alone")
     if provenance.protocol != "corrected":
         parts.append(f"protocol {safe(provenance.protocol)}")
     parts.append(f"policy {safe(provenance.policy)}")

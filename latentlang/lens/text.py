@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from latentlang.answers import reason_text
-from latentlang.arguments import ranges
+from latentlang.arguments import layer_words
 from latentlang.language_names import language
 from latentlang.language_names import language as find_language
 from latentlang.lens.answer_curves import CurveNotes, PromptCode, Unread
@@ -138,7 +138,7 @@ def verdict(table: pd.DataFrame, *, level: float, layers: Sequence[int]) -> str:
 def _layers(layers: Sequence[int]) -> str:
     """How many layers were read, or which, where some were left out."""
     every = list(layers) == list(range(1, len(layers) + 1))
-    return counted(len(layers), "layer") if every else f"layers {ranges(layers)} alone"
+    return counted(len(layers), "layer") if every else f"{layer_words(layers)} alone"
 
 
 # A lead below this is called small, whatever its interval (the bar that the embedded control is held to).
@@ -161,7 +161,7 @@ def pivot_sentences(gap: pd.DataFrame, made: Provenance, *, copied: pd.DataFrame
     lens = settings.lens
     ways = [] if lens == "logit" else [f"through the {lens_name(lens)}"]
     if settings.layers:
-        ways.append(f"at layers {ranges(settings.layers)} alone")
+        ways.append(f"at {layer_words(settings.layers)} alone")
     through = f"{capital(', '.join(ways))}: " if ways else ""
     last = settings.n_layers or int(gap["layer"].max())
     return {

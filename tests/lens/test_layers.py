@@ -95,6 +95,9 @@ def test_only_what_was_asked_for_is_unembedded(model, unembedded):
         ([4], ModelError, r"layer 4 does not exist; this model has 0 \(embeddings\) to 3"),
         ([], ModelError, "no layer asked for"),
         ("some", ModelError, "layers='some'"),
+        ([1.5], ModelError, "layer 1.5 is no layer number; give whole numbers"),
+        (True, ModelError, "layer True is no layer number"),
+        (None, ModelError, "layer None is no layer number"),
     ],
 )
 def test_layers_that_are_not_there(model, layers, error, said):
@@ -159,6 +162,9 @@ def test_curves_stand_at_their_layers(known):
     assert [cell is None for cell in strip.z[0]] == [layer not in (1, 3, 6, 8) for layer in range(1, 9)]
     assert "layers 1, 3, 6, 8 alone" in figure.layout.title.subtitle.text
     assert result.describe().startswith("Japanese: At layers 1, 3, 6, 8 alone: English leads its null")
+    output = logit_lens(known.model, known.task, languages="ja", items=12, shots=2, layers=[8])
+    assert output.describe().startswith("Japanese: At layer 8 alone: ")
+    assert "layer 8 alone" in output.figure().layout.title.subtitle.text
     whole = logit_lens(known.model, known.task, languages="ja", items=12, shots=2)
     assert all(trace.mode == "lines" for trace in whole.figure().data if trace.type == "scatter")
     assert " alone" not in whole.describe()
