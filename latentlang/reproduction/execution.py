@@ -23,7 +23,7 @@ from latentlang.storage.files import check_out, prepare_folder
 from latentlang.storage.lock import FolderLock
 from latentlang.workers import wait_for_workers
 
-#: Where figures and tables go, unless on_event otherwise.
+#: Where figures and tables go, unless told otherwise.
 FIGURES = Path("figures")
 
 
@@ -65,8 +65,8 @@ def reproduce(
         out: folder for figures and tables; by default ``figures/spontaneous/pocket``.
         formats: of figures: ``html``, and ``png``, ``pdf``, ``svg`` where a browser is there to draw them.
         jobs: processes at once; more than one only helps where one does not fill the machine.
-        progress: on_event of every step, where there is one process.
-        on_event: on_event what was just done, in a line.
+        progress: called with what is done of every step and what there is, where there is one process.
+        on_event: called with what was just done, in a line.
 
     Raises:
         InputError: an option makes no sense, a folder cannot be written, or another run has the cache.
@@ -92,7 +92,7 @@ def reproduce(
 
 
 def _nobody(_line: str) -> None:
-    """Where nobody wants to be on_event."""
+    """Where nobody wants to be told."""
 
 
 def _fetched(planned: ReproductionPlan) -> ReproductionPlan:

@@ -1,4 +1,4 @@
-"""TRL's supervised trainer, on_event exactly what to do and kept from doing more.
+"""TRL's supervised trainer, told exactly what to do and kept from doing more.
 
 This module imports TRL, which takes seconds; it is imported when a run begins and not before.
 """
