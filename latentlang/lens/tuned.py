@@ -60,6 +60,10 @@ class TunedLens:
     losses: tuple[float, ...] = ()
     settings: dict[str, float | int | str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        layers, width = self.bias.shape
+        return f"TunedLens(layers 0-{layers - 1}, d_model {width})"
+
     @property
     def name(self) -> str:
         """``tuned``."""

@@ -110,3 +110,7 @@ def test_training_leaves_no_gradient_on_the_model():
     model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
     train_tuned_lens(model, ["a text of some words", "and another one"], steps=2, positions=4)
     assert not [name for name, parameter in model.lm.named_parameters() if parameter.grad is not None]
+
+
+def test_its_repr_is_a_line_without_numbers_of_its_weights(model, tuned):
+    assert repr(tuned) == f"TunedLens(layers 0-{model.n_layers - 1}, d_model {model.d_model})"
