@@ -72,6 +72,8 @@ def reproduce(
         InputError: an option makes no sense, a folder cannot be written, or another run has the cache.
         LatentlangError: a step cannot be run; the others are, and what they gave is written.
     """
+    if not isinstance(planned, ReproductionPlan):
+        raise InputError(f"a plan is needed, not {planned!r}; latentlang.reproduction.plan(...) makes one")
     check_count("jobs", jobs, least=1)
     if jobs > 1 and planned.bench.settings.device != "cpu":
         raise InputError(
