@@ -45,9 +45,11 @@ def compare(
             f"{defaults.COMPARED_LANGUAGES}."
         ),
     ] = None,
-    trained: Annotated[
+    seen_languages: Annotated[
         list[str] | None,
-        typer.Option(help="Languages that the adapter was trained on; by default what its record says."),
+        typer.Option(
+            "--seen", help="Languages that the adapter was trained on; by default what its record says."
+        ),
     ] = None,
     parts: Annotated[
         str, typer.Option(help="Which parts: evaluation, lens, geometry.", rich_help_panel=_RUN)
@@ -149,7 +151,7 @@ def compare(
         with _ComparisonProgress() as progress:
             result = run(
                 model, out=folder.path, adapter=adapter, task=built, languages=lang or defaults.COMPARED_LANGUAGES,
-                trained=trained or None, parts=parts, items=count, shots=shots, seed=seed, pivot=pivot,
+                seen_languages=seen_languages or None, parts=parts, items=count, shots=shots, seed=seed, pivot=pivot,
                 score=score, policy=policy, measures=measures, layers=numbers, pools=pool,
                 keep_activations=keep_activations, share_prefix=share_prefix, batch_tokens=batch_tokens,
                 progress=progress, **loading.named(),

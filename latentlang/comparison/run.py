@@ -68,7 +68,7 @@ def compare(
     adapter: str | os.PathLike[str] | None = None,
     task: str | Task = defaults.TASK,
     languages: str | Language | Iterable[str | Language] = defaults.COMPARED_LANGUAGES,
-    trained: str | Language | Iterable[str | Language] | None = None,
+    seen_languages: str | Language | Iterable[str | Language] | None = None,
     parts: str | Iterable[str] = PARTS,
     items: int | None = None,
     evaluation_items: int | None = None,
@@ -101,7 +101,7 @@ def compare(
         adapter: folder or hub id of the adapter, or the identity recipe's folder; None where `model` has it.
         task: name, or a task of yours. Evaluation needs one with labels.
         languages: languages asked in (codes, names, ``"paper20"``).
-        trained: languages that the adapter was trained on; by default what its training record says.
+        seen_languages: languages that the adapter was trained on; by default what its training record says.
         parts: of `PARTS`, which are run.
         items: items per language of lens and geometry, and of the evaluation where it has no number of its own; by
             default `defaults.COMPARED_ITEMS` and `defaults.EVALUATION_ITEMS`, or all there are.
@@ -157,7 +157,7 @@ def compare(
     }
     if "geometry" in chosen and own_items["lens"] < FEWEST:
         raise InputError(f"geometry needs at least {FEWEST} items per language, not {own_items['lens']}")
-    training = trained_on(adapter, trained)
+    training = trained_on(adapter, seen_languages)
     check_folder(check_out(out))
     steps = Steps(Path(out))
     with FolderLock(steps.folder):

@@ -41,7 +41,7 @@ def test_a_page_a_table_and_a_paragraph(run, identity, tmp_path):
 def test_parts_pools_layers_and_languages_are_those_asked_for(run, identity, tmp_path):
     outcome = run(
         "compare", "--adapter", identity, "--out", "out", *SMALL, "--parts", "geometry", "--pool", "question,last",
-        "--layers", "2,4-5", "--trained", "hi", "--drop-activations",
+        "--layers", "2,4-5", "--seen", "hi", "--drop-activations",
     )  # fmt: skip
     assert (outcome.code, outcome.err) == (0, "")
     result = ComparisonResult.load(tmp_path / "out")

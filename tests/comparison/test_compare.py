@@ -292,7 +292,7 @@ def test_a_trained_adapter_says_which_languages_it_saw(tmp_path):
     assert (groups["accuracy", "seen"], groups["accuracy", "unseen"]) == (1, 2)
     assert dict(result.provenance.settings["training"])["recipe"] == "zh-en"
     said = compare(
-        "pocket", adapter=str(adapter), out=tmp_path / "out", trained="ja", parts="lens", **options
+        "pocket", adapter=str(adapter), out=tmp_path / "out", seen_languages="ja", parts="lens", **options
     )
     assert said.seen_languages == ("ja",)
 
@@ -302,7 +302,7 @@ def test_a_loaded_model_stays_as_it_is(mistral, tmp_path):
     loaded = load(str(model), adapter=str(lora))
     before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
     small = {**SMALL, "parts": "evaluation,lens"}
-    result = compare(loaded, out=tmp_path, trained="de", **small)
+    result = compare(loaded, out=tmp_path, seen_languages="de", **small)
     assert result.seen_languages == ("de",) and loaded.active_adapter == str(lora)
     for name, value in loaded.model.state_dict().items():
         assert torch.equal(value, before[name]) and value.data_ptr()
