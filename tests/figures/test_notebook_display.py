@@ -13,6 +13,7 @@ import pandas as pd
 import plotly.io
 import pytest
 
+import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.figures.notebook import MOST_ROWS, card, small_table
 from latentlang.lens import explore, multilingual_lens
@@ -30,7 +31,7 @@ from tests.support.lens_standin import lens_result
 
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<script>alert('x')</script>"
-ROOMS = ("comparison", "evaluation", "geometry", "lens", "training")
+ROOMS = ("answers.token_counts", "comparison", "evaluation", "geometry", "lens", "lens.bits", "training")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,8 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         lens_result(("ja", "hi")), explore(model, 'fleur "', top=3), languages, languages.pivot_test(),
         evaluated({"base": {"en": [True, False], "ja": [True, True]}}), compared, compared.evaluation, compared.lens,
         compared.pca, compared.alignment, alignment_result(), TrainingResult(table, made),
+        ll.bits_per_byte(model, {"en": ["a cat"], "de": ["ein Hund"]}),
+        ll.fertility(model.tokenizer, {"en": ["a cat"], "de": ["ein Hund"]}),
     ]  # fmt: skip
     return {type(one).__name__: one for one in every if isinstance(one, Displayed)}
 
