@@ -333,7 +333,7 @@ def test_a_loaded_model_stays_as_it_is(mistral, tmp_path):
         ({"task": "repetition"}, "has no labels to choose between"),
         ({"task": "sentimental"}, "unknown task 'sentimental'"),
         ({"languages": "xx"}, "unknown language 'xx'"),
-        ({"trained": "xx"}, "unknown language 'xx'"),
+        ({"seen_languages": "xx"}, "unknown language 'xx'"),
         ({"adapter": None}, "nothing to compare without an adapter"),
     ],
 )
