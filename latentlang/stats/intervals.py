@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +32,10 @@ def bootstrap_means(
     Returns:
         Lower and upper ends, ``[series]`` each; both are the value itself where there is one item.
     """
-    check_level(level)
     n = values.shape[0]
-    if n == 0:
-        empty = np.full(values.shape[1:], np.nan)
-        return empty, empty
-    # How often each item is drawn, [resample, item]: one matrix product then gives every resampled mean.
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    means = counts @ values / n
-    tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
-    return low, high
+    return _percentile_interval(
+        lambda counts: counts @ values / n, values.shape, level=level, resamples=resamples, seed=seed
+    )
 
 
 def bootstrap_ratios(
@@ -67,14 +61,38 @@ def bootstrap_ratios(
     Returns:
         Lower and upper ends, ``[series]`` each; both are the ratio itself where there is one item.
     """
+    return _percentile_interval(
+        lambda counts: (counts @ numerators) / (counts @ denominators), numerators.shape,
+        level=level, resamples=resamples, seed=seed,
+    )  # fmt: skip
+
+
+def _percentile_interval(
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    shape: tuple[int, ...],
+    *,
+    level: float,
+    resamples: int,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Quantiles of a statistic over bootstrap samples of the items; NaN where there is none.
+
+    Args:
+        statistic: ``[resample, series]`` from how often each item is drawn, ``[resample, item]``: one matrix product
+            then gives all samples.
+        shape: ``(items, series)``.
+        level: coverage.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+    """
     check_level(level)
-    n = numerators.shape[0]
+    n = shape[0]
     if n == 0:
-        empty = np.full(numerators.shape[1:], np.nan)
+        empty = np.full(shape[1:], np.nan)
         return empty, empty
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     tail = (1 - level) / 2
-    low, high = np.quantile((counts @ numerators) / (counts @ denominators), [tail, 1 - tail], axis=0)
+    low, high = np.quantile(statistic(counts), [tail, 1 - tail], axis=0)
     return low, high
 
 
