@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +29,7 @@ from latentlang.training import (
 from latentlang.training.data.instruction_files import read_instructions
 from latentlang.training.data.instructions import Instructions
 from latentlang.training.tokenization import IGNORED, tokenize_examples
+from tests.support.loss_reference import loss_by_hand
 
 NUMBERS = {
     "de": ["eins", "zwei", "drei", "vier"],
@@ -326,20 +326,6 @@ def test_the_loss_counts_the_output_and_the_end_and_nothing_else(
         len(ids) - len(any_model.encode([e.input])[0])
         for e, ids in zip(data.train, tokens.input_ids, strict=True)
     )
-
-
-def loss_by_hand(model: HookedLM, examples: tuple[TrainingExample, ...]) -> float:
-    """Mean over output and end tokens of -log p, from the model's own logits."""
-    losses = []
-    for example in examples:
-        before = model.encode([example.input])[0]
-        whole = [*model.encode([example.input + example.output])[0], model.tokenizer.eos_token_id]
-        assert whole[: len(before)] == before
-        with torch.no_grad():
-            logits = model.lm(torch.tensor([whole])).logits[0].double()
-        wanted = torch.tensor(whole[len(before) :])
-        losses.append(-logits[len(before) - 1 : -1].log_softmax(-1).gather(1, wanted[:, None])[:, 0])
-    return float(torch.cat(losses).mean())
 
 
 def test_a_run_on_instructions_has_a_loss_a_record_and_words(model: HookedLM, tmp_path: Path) -> None:

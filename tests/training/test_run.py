@@ -33,21 +33,8 @@ from latentlang.training import (
     train,
 )
 from tests.support import tiny
+from tests.support.loss_reference import loss_by_hand
 from tests.support.tiny_aligned import SMALL, byte_level, hooked
-
-
-def loss_by_hand(model: HookedLM, pairs: tuple[QuestionPair, ...]) -> float:
-    """Mean over output tokens of -log p, pair by pair from the model's own logits; nothing of ours but `encode`."""
-    losses: list[torch.Tensor] = []
-    for pair in pairs:
-        before = model.encode([pair.input])[0]
-        whole = [*model.encode([pair.input + pair.output])[0], model.tokenizer.eos_token_id]
-        assert whole[: len(before)] == before
-        with torch.no_grad():
-            logits = model.lm(torch.tensor([whole])).logits[0].double()
-        wanted = torch.tensor(whole[len(before) :])
-        losses.append(-logits[len(before) - 1 : -1].log_softmax(-1).gather(1, wanted[:, None])[:, 0])
-    return float(torch.cat(losses).mean())
 
 
 def weights(result: TrainingResult) -> dict[str, torch.Tensor]:
