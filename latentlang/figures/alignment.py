@@ -158,7 +158,7 @@ class _MeasureGrids:
         self.measure = find_measure(measure)
         self.layers = list(result.layers)
         self.pools = list(pools)
-        self.heading = title(result.provenance, [measure], result.pairs)
+        self.heading = title([measure], result.pairs)
         named = len(result.pairs) <= MOST_NAMED
         self.grids = {pool: grids.of(measure, pool) for pool in pools}
         first = self.grids[pools[0]]

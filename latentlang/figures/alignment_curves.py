@@ -99,7 +99,7 @@ def alignment_curves(
     below = _BELOW + 22 * (-(-len(in_legend) // columns) - 2)
     figure.update_layout(
         title={
-            "text": title(result.provenance, measures, chosen),
+            "text": title(measures, chosen),
             "subtitle": {
                 "text": subtitle(
                     result.provenance, result.settings, items=result.table["n"].unique().tolist()

@@ -15,7 +15,7 @@ from latentlang.text import CHANCE, counted, percent, pool_name
 MOST_NAMED = 45
 
 
-def title(provenance: Provenance, measures: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str:
+def title(measures: Sequence[str], pairs: Sequence[tuple[str, str]]) -> str:
     """What was asked, never what was found: ``Alignment of English with 19 languages: linear CKA``."""
     what = f": {find_measure(measures[0]).words}" if len(measures) == 1 else ""
     firsts = {a for a, _ in pairs}
