@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Self, TypeVar, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -102,6 +102,9 @@ class TaskSettings(ResultSettings):
     answers: TaskText = None
 
 
+SettingsT = TypeVar("SettingsT", bound=ResultSettings)
+
+
 @dataclass(frozen=True)
 class View:
     """What a notebook is to show.
@@ -150,7 +153,7 @@ class Displayed(ABC):
 
 
 @dataclass(frozen=True)
-class Result(Displayed):
+class Result(Displayed, Generic[SettingsT]):
     """A tidy table with its provenance; subclasses say what the columns are and how it is drawn."""
 
     table: pd.DataFrame
@@ -163,9 +166,9 @@ class Result(Displayed):
     settings_type: ClassVar[type[ResultSettings]] = ResultSettings
 
     @cached_property
-    def settings(self) -> ResultSettings:
+    def settings(self) -> SettingsT:
         """The settings of the run, typed; ``provenance.settings`` holds them as they are stored."""
-        return self.settings_type.of(self.provenance)
+        return cast(SettingsT, self.settings_type.of(self.provenance))
 
     def glance(self) -> pd.DataFrame:
         """What was found in a few rows, as a notebook shows it below the figure: the summary, where there is one."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
@@ -46,7 +45,7 @@ class FertilitySettings(ResultSettings):
 
 
 @dataclass(frozen=True)
-class FertilityResult(Result):
+class FertilityResult(Result[FertilitySettings]):
     """How many tokens each paragraph takes.
 
     Attributes:
@@ -60,11 +59,6 @@ class FertilityResult(Result):
         "byte_tokens": "whole",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = FertilitySettings
-
-    @cached_property
-    def settings(self) -> FertilitySettings:
-        """The settings of the run, typed."""
-        return FertilitySettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A paragraph that is there twice, or is empty."""

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from latentlang.arguments import split_names
 from latentlang.cli.exit_codes import CommandInterrupt
@@ -163,7 +163,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         if isinstance(error, KeyboardInterrupt):
             raise CommandInterrupt(self.what_was_kept()) from None
 
-    def save(self, result: Result, folder: str = "", *, others: Sequence[str] = ()) -> None:
+    def save(self, result: Result[Any], folder: str = "", *, others: Sequence[str] = ()) -> None:
         """Write a result; `others` are files of it beside ``result.parquet`` that are worth a line.
 
         Pages of an older result are removed: none must stand beside a table that it does not show.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -29,7 +28,7 @@ _SUMMARY = "summary.parquet"
 
 
 @dataclass(frozen=True)
-class AlignmentComparison(Result):
+class AlignmentComparison(Result[AlignmentComparisonSettings]):
     """How alike each language and the pivot are before and after.
 
     Attributes:
@@ -52,11 +51,6 @@ class AlignmentComparison(Result):
         "change": "text", "n": "whole",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = AlignmentComparisonSettings
-
-    @cached_property
-    def settings(self) -> AlignmentComparisonSettings:
-        """The settings of the run, typed."""
-        return AlignmentComparisonSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A value that is there twice."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -38,7 +37,7 @@ REPORT = "report.html"
 
 
 @dataclass(frozen=True)
-class ComparisonResult(Result):
+class ComparisonResult(Result[ComparisonSettings]):
     """What an adapter changed, with what was measured before and after.
 
     Attributes:
@@ -59,11 +58,6 @@ class ComparisonResult(Result):
     kind: ClassVar[str] = "comparison"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS
     settings_type: ClassVar[type[ResultSettings]] = ComparisonSettings
-
-    @cached_property
-    def settings(self) -> ComparisonSettings:
-        """The settings of the run, typed."""
-        return ComparisonSettings.of(self.provenance)
 
     @property
     def seen_languages(self) -> tuple[str, ...]:
@@ -134,7 +128,7 @@ class ComparisonResult(Result):
 
     def _save_parts(self, folder: Path) -> Sequence[str]:
         """Each part in a folder of its own."""
-        parts: dict[str, Result | None] = {
+        parts: dict[str, Result[Any] | None] = {
             "evaluation": self.evaluation, "pca": self.pca, "alignment": self.alignment,
             "lens_base": None if self.lens is None else self.lens.base,
             "lens_tuned": None if self.lens is None else self.lens.tuned,

@@ -42,7 +42,7 @@ _SAME_TASK = ("labels", "answers", "protocol", "shots")
 
 
 @dataclass(frozen=True)
-class EvaluationComparison(Result):
+class EvaluationComparison(Result[EvaluationSettings]):
     """Every item's answer before and after.
 
     Attributes:
@@ -52,11 +52,6 @@ class EvaluationComparison(Result):
     kind: ClassVar[str] = "evaluation-comparison"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS
     settings_type: ClassVar[type[ResultSettings]] = EvaluationSettings
-
-    @cached_property
-    def settings(self) -> EvaluationSettings:
-        """The settings of the runs, typed."""
-        return EvaluationSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """What is wrong with it as an evaluation, or an item that is not there before and after."""

@@ -48,7 +48,7 @@ KINDS_OF_COLUMNS: Columns = {
 
 
 @dataclass(frozen=True)
-class EvaluationResult(Result):
+class EvaluationResult(Result[EvaluationSettings]):
     """Which label was chosen for each item.
 
     Attributes:
@@ -65,11 +65,6 @@ class EvaluationResult(Result):
     kind: ClassVar[str] = "evaluation"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS
     settings_type: ClassVar[type[ResultSettings]] = EvaluationSettings
-
-    @cached_property
-    def settings(self) -> EvaluationSettings:
-        """The settings of the run, typed."""
-        return EvaluationSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """An answer that is there twice, a state there is not, a task without its settings or scores."""

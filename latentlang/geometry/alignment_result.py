@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
@@ -27,7 +26,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class AlignmentResult(Result):
+class AlignmentResult(Result[AlignmentSettings]):
     """How alike pairs of languages are, layer by layer.
 
     Attributes:
@@ -48,11 +47,6 @@ class AlignmentResult(Result):
         "flag": "text",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = AlignmentSettings
-
-    @cached_property
-    def settings(self) -> AlignmentSettings:
-        """The settings of the run, typed."""
-        return AlignmentSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A value that is there twice."""

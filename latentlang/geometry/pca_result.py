@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -38,7 +37,7 @@ _EXPLAINED_COLUMNS: Columns = {
 
 
 @dataclass(frozen=True)
-class PCAResult(Result):
+class PCAResult(Result[PCASettings]):
     """Scores of prompts on the principal axes of each layer.
 
     Attributes:
@@ -61,11 +60,6 @@ class PCAResult(Result):
         "label": "text", "pc1": "number",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = PCASettings
-
-    @cached_property
-    def settings(self) -> PCASettings:
-        """The settings of the run, typed."""
-        return PCASettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A score that is there twice, or that is no number."""

@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -50,7 +49,7 @@ _COLUMNS = ("language", "item", "layer", "bits", "tokens", "bytes")
 
 
 @dataclass(frozen=True)
-class BitsResult(Result):
+class BitsResult(Result[BitsSettings]):
     """How many bits each layer needs for each paragraph.
 
     Attributes:
@@ -63,11 +62,6 @@ class BitsResult(Result):
         "language": "text", "item": "text", "layer": "whole", "bits": "number", "tokens": "whole", "bytes": "whole",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = BitsSettings
-
-    @cached_property
-    def settings(self) -> BitsSettings:
-        """The settings of the run, typed."""
-        return BitsSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A paragraph that is there twice, or has no byte."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -46,7 +46,7 @@ ANSWER_CURVES = ("answer", "null", "wrong")
 
 
 @dataclass(frozen=True)
-class MultilingualLensResult(Result):
+class MultilingualLensResult(Result[MultilingualLensSettings]):
     """What every layer gives each language's word for the answer, per item.
 
     Attributes:
@@ -64,11 +64,6 @@ class MultilingualLensResult(Result):
         "answer_language": "text", "curve": "text", "value": "number",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = MultilingualLensSettings
-
-    @cached_property
-    def settings(self) -> MultilingualLensSettings:
-        """The settings of the run, typed."""
-        return MultilingualLensSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A reading that is there twice."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
@@ -64,7 +63,7 @@ def named_lens(view: View) -> View:
 
 
 @dataclass(frozen=True)
-class LensResult(Result):
+class LensResult(Result[LensSettings]):
     """Readings at the answer position, per item and layer.
 
     Attributes:
@@ -86,11 +85,6 @@ class LensResult(Result):
         "value": "number",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = LensSettings
-
-    @cached_property
-    def settings(self) -> LensSettings:
-        """The settings of the run, typed."""
-        return LensSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A reading that is there twice."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -40,7 +39,7 @@ _POSITIONS = 64
 
 
 @dataclass(frozen=True)
-class ExplorerResult(Result):
+class ExplorerResult(Result[ExplorerSettings]):
     """What the lens says of one prompt.
 
     Attributes:
@@ -58,11 +57,6 @@ class ExplorerResult(Result):
         "probability": "number", "entropy": "number", "kl": "number", "id": "whole",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = ExplorerSettings
-
-    @cached_property
-    def settings(self) -> ExplorerSettings:
-        """The settings of the run, typed."""
-        return ExplorerSettings.of(self.provenance)
 
     def fault(self) -> str | None:
         """A cell that is there twice."""

@@ -31,7 +31,7 @@ from latentlang.training import TrainingResult, train
 from latentlang.training.run_folder import RUN_FILES
 from latentlang.workers import WORKERS, begin_worker
 
-Saved = TypeVar("Saved", bound=Result)
+Saved = TypeVar("Saved", bound=Result[Any])
 
 #: Called while a step runs with: the step, things done, things in all.
 Progress = Callable[[Step, int, int], None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -50,7 +49,7 @@ class TrainingProgress:
 
 
 @dataclass(frozen=True)
-class TrainingResult(Result):
+class TrainingResult(Result[TrainingSettings]):
     """The course of a training run.
 
     Attributes:
@@ -64,11 +63,6 @@ class TrainingResult(Result):
         "step": "whole", "epoch": "number", "split": "text", "loss": "number", "learning_rate": "number",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = TrainingSettings
-
-    @cached_property
-    def settings(self) -> TrainingSettings:
-        """The settings of the run, typed."""
-        return TrainingSettings.of(self.provenance)
 
     @property
     def adapter(self) -> Path | None:
