@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import typer
 
 from latentlang.cli import app, main
+from latentlang.geometry import measure_registry
 from latentlang.language_names import languages
 from latentlang.models.registry import REGISTRY
 from latentlang.tasks import TASKS
 from latentlang.training import recipe
+from latentlang.training.data import base as training_data
 from tests.support.doc_pages import PAGES, ROOT, Block, blocks, commands, spans
 
 ALL_BLOCKS = [block for page in PAGES for block in blocks(page)]
@@ -142,7 +145,15 @@ def _ours(tree: ast.AST, known: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             yield path
 
 
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """What a page registers is not known to the tests that run after it."""
+    with patch.dict(TASKS), patch.dict(measure_registry._MEASURES), patch.dict(training_data._KINDS):
+        yield
+
+
 @pytest.mark.parametrize("page", TRIED, ids=_name)
+@pytest.mark.usefixtures("registries")
 def test_marked_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """In an empty folder, from the top of the page to its end, as a reader would."""
     monkeypatch.chdir(tmp_path)
