@@ -3,7 +3,7 @@
 Every step is saved into FOLDER by itself and is not done again, so that this can be stopped and started. Two stages may
 run beside each other. Times are CPU minutes on one thread.
 
-- ``lens`` (100): word translation from four sources in four scripts into 20 languages, all items, five seeds of the
+- ``lens`` (100): word translation from four sources in four scripts into the 19 others of 20 languages, all items, five seeds of the
   few-shot examples.
 - ``candidates`` (30): the same with the answer read in all 20 languages at once, one seed.
 - ``tasks`` (60): accuracy and curves of sentiment, NLI and paraphrase.
@@ -44,6 +44,11 @@ def step(path: Path, run: Callable[..., Result[Any]], *arguments: Any, **options
     begun, cpu = time.perf_counter(), time.process_time()
     run(*arguments, **options).save(path)
     log.info("%s: %.0f s, %.0f CPU s", path, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def targets(source: str) -> list[str]:
+    """What is translated into: all languages but the source."""
+    return [language.code for language in ll.languages(LANGUAGES) if language.code != source]
 
 
 def lens(model: HookedLM, folder: Path) -> None:
