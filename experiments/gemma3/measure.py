@@ -3,9 +3,9 @@
 Every step is saved into FOLDER by itself and is not done again, so that this can be stopped and started. Stages may run
 beside each other, but for `geometry`, which reads what `states` wrote.
 
-- ``lens``: word translation from five sources in four scripts into the 19 others of 20 languages, all items, five seeds
-  of the few-shot examples.
-- ``candidates``: the same with the answer read in all 20 languages at once, one seed.
+- ``lens``: word translation from five sources in four scripts into the 19 others of 20 languages, all items; and for
+  four more seeds of the few-shot examples 50 items, which the seed draws too.
+- ``candidates``: the same with the answer read in all 20 languages at once, 50 items.
 - ``tasks``: accuracy and curves of sentiment, NLI and paraphrase, five seeds of the few-shot examples.
 - ``states``: states of the articles of the Universal Declaration of Human Rights (``latentlang data get udhr``).
 - ``geometry``: their PCA and alignment, in 20 languages and in all that have a translation.
@@ -35,14 +35,14 @@ LANGUAGES = "paper20"
 SOURCES = ("fr", "de", "ru", "zh", "hi")
 SEEDS = (0, 1, 2, 3, 4)
 TASKS = ("sentiment", "nli", "paraphrase")
-# Items per language: of the accuracy, and of the curves.
-ASKED, READ = 100, 40
+# Items per language: of the accuracy, of its curves, and of every run of translation but that of the first seed.
+ASKED, READ, REPEATED = 40, 30, 50
 # Adapters: 2e-4 is what LoRA is mostly trained with on small models; the paper's 5e-5 is for 7B and 10,000 pairs.
-TRAINED = {
+TRAINED: dict[str, dict[str, Any]] = {
     "zh+es-en": {"wrong_pairs": False, "validation": 0.05},
     "wrong-pairs": {"wrong_pairs": True, "validation": 0},
 }
-TRAINING = {
+TRAINING: dict[str, Any] = {
     "per_pair": 250, "learning_rate": 2e-4, "epochs": 1, "batch": 8, "accumulation": 1,
     "target_modules": "all-linear", "rank": 16, "alpha": 32,
 }  # fmt: skip
@@ -72,14 +72,16 @@ def lens(model: HookedLM, folder: Path, text: str) -> None:
         for source in SOURCES:
             task = ll.task("translation", source=source)
             path = folder / "lens" / f"{source}-{seed}"
-            step(path, ll.logit_lens, model, task, languages=targets(source), seed=seed)
+            items = REPEATED if seed else None
+            step(path, ll.logit_lens, model, task, languages=targets(source), items=items, seed=seed)
 
 
 def candidates(model: HookedLM, folder: Path, text: str) -> None:
     """The answer in all languages, and which leads."""
     for source in SOURCES:
         task, path = ll.task("translation", source=source), folder / "candidates" / source
-        step(path, ll.multilingual_lens, model, task, languages=targets(source), candidates=LANGUAGES)
+        asked = targets(source)
+        step(path, ll.multilingual_lens, model, task, languages=asked, candidates=LANGUAGES, items=REPEATED)
 
 
 def tasks(model: HookedLM, folder: Path, text: str) -> None:
