@@ -47,10 +47,13 @@ _CARD_PICTURES = {
         "Gap of English for each variant of the recipe, a point for every seed",
     ),
 }
+#: Pictures that the page on Gemma shows; on GitHub they are found where they are committed.
+_GEMMA = sorted((ROOT / "figures" / "gemma3-270m").glob("*.png"))
 #: Committed figures that pages show.
 _FIGURES = {
     "pictures/readme-lens.png": "figures/readme-lens.png",
     **{f"pictures/pocket-{name}.png": f"figures/pocket/{name}.png" for name, _ in _CARD_PICTURES.values()},
+    **{f"pictures/gemma3-270m/{path.name}": f"figures/gemma3-270m/{path.name}" for path in _GEMMA},
 }
 
 
@@ -81,6 +84,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
             if above not in markdown:
                 raise PluginError(f"the model card has no section {heading!r} for its picture")
             markdown = markdown.replace(above, f"{above}\n![{words}](pictures/pocket-{name}.png)\n")
+    markdown = markdown.replace("../figures/gemma3-270m/", "pictures/gemma3-270m/")
     markdown = markdown.replace(_MEASURES, measure_table())
     return _SECTION.sub(lambda found: section(found["file"], found["heading"]), _TRIED.sub("", markdown))
 
