@@ -34,6 +34,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/latentlang lens --model pocket --lang ja --out $(OUT)
 	@echo
 	@echo "The figure: $(CURDIR)/$(OUT)/lens.html (open it in a browser; it works offline)"
+	@echo "A real model next, Gemma 3 270M (253 MB once): make real"
 
 # From Russian: a source word in Latin letters could be taken for its English translation where a layer copies it.
 real: $(VENV)/.gemma
