@@ -15,7 +15,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo real test lint types figures docs docs-serve wheel clean pocket sweep
+.PHONY: help demo real test lint style figures docs docs-serve wheel clean pocket sweep
 .DELETE_ON_ERROR:
 
 help:
@@ -44,13 +44,16 @@ real: $(VENV)/.gemma
 
 # tests/docs builds the documentation with warnings as errors, follows its links and tries its commands.
 # One process for each core, and one thread in each; browsers all run in one (tests/support/several_processes.py).
-test: lint
+# mypy is one of the tests, so that it runs beside the others.
+test: style
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
-lint: $(VENV)/.dev
+lint: style
+	$(BIN)/mypy
+
+style: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 
 docs: $(VENV)/.dev
 	@$(MKDOCS) build --strict --quiet

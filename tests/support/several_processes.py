@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
@@ -12,6 +13,19 @@ _BROWSERS = "browsers"
 _REAL = "real"
 #: Rooms whose tests start processes and train models: each test for itself, or one file would be waited for at the end.
 _SLOW_ROOMS = frozenset({"cli", "comparison", "experiments", "notebooks", "reproduction", "training"})
+#: Units that take long, longest first: begun last, one of them would be waited for by all other processes.
+FIRST = (
+    _REAL,
+    "tests/notebooks/test_notebooks.py::test_notebook_runs[05_question_alignment]",
+    _BROWSERS,
+    "tests/lens/test_tuned_lens.py",
+    "tests/test_types.py",
+    "tests/storage/test_damaged_files.py",
+    "tests/packaging/test_wheel.py",
+    "tests/lens/test_pivot_test.py",
+    "tests/models/test_gguf.py",
+    "tests/docs/test_docs_examples.py",
+)
 
 
 @cache
@@ -29,8 +43,15 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is 
     """Whole files, so that what they share is made once; browsers in one process; slow tests one by one, last.
 
     pytest-xdist's own ``--dist loadgroup`` puts the group's name into an attribute that pytest 9.2 no longer reads.
-    Its order is kept: the units with most tests first, so that single tests fill up the end.
+    Its order is kept after `FIRST`: the units with most tests first, so that single tests fill up the end.
     """
+
+    def _assign_work_unit(self, node: Any) -> None:
+        for name in FIRST:
+            if name in self.workqueue:
+                self.workqueue.move_to_end(name, last=False)
+                break
+        super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
         return unit(nodeid.split("::")[0]) or nodeid
