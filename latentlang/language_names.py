@@ -25,8 +25,16 @@ sl slv_Latn|so som_Latn|ckb ckb_Arab|es spa_Latn|sw swh_Latn|sv swe_Latn|tg tgk_
 th tha_Thai|tr tur_Latn|uk ukr_Cyrl|umb umb_Latn|ur urd_Arab|uz uzn_Latn|vi vie_Latn|cy cym_Latn|wo wol_Latn
 xh xho_Latn|yo yor_Latn|zu zul_Latn
 """
-# Country codes that are taken for languages' codes and are none.
-_COUNTRIES = {"jp": "ja", "cn": "zh", "gr": "el"}
+# Country codes that are taken for languages' codes and are none (a code that is both, as "se", is the language's).
+_COUNTRIES = {
+    "jp": "ja", "cn": "zh", "gr": "el", "cz": "cs", "dk": "da", "ua": "uk", "vn": "vi", "ir": "fa", "il": "he",
+    "rs": "sr", "kz": "kk", "ge": "ka", "bd": "bn", "np": "ne", "kh": "km", "pk": "ur",
+}  # fmt: skip
+# Codes that are a language's and a country's both: what is likely meant where nothing is there in the language.
+_ALSO_COUNTRIES = {
+    "se": "sv", "ee": "et", "si": "sl", "tw": "zh-Hant", "br": "pt", "ba": "bs", "ch": "de", "la": "lo",
+    "ar": "es", "am": "hy", "my": "ms",
+}  # fmt: skip
 # Kanuri's code, but South Korea's country code too: refused, not guessed.
 _KANURI = "kr"
 # A language of one's own, which no list has: private use in BCP 47 (RFC 5646, section 2.2.7).
@@ -190,6 +198,12 @@ def _from_cldr(text: str) -> Language | None:
     if _cldr_name(shortest, "en") is None:
         return None
     return Language(shortest, "", script)
+
+
+def meant_instead(code: str) -> Language | None:
+    """The language of the country whose code this language's code is too (``se``: Swedish); None for other codes."""
+    other = _ALSO_COUNTRIES.get(code)
+    return None if other is None else _table()[other]
 
 
 def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language, ...]:

@@ -4,7 +4,7 @@ import pytest
 from babel.localedata import locale_identifiers
 
 from latentlang.errors import InputError
-from latentlang.language_names import GROUPS, Language, language, languages, script_name
+from latentlang.language_names import GROUPS, Language, language, languages, meant_instead, script_name
 from latentlang.tasks import task
 
 
@@ -142,3 +142,15 @@ def test_a_language_is_not_taken_for_the_larger_one_it_belongs_to(code):
 def test_the_country_code_of_korea_is_refused_not_read_as_kanuri(value):
     with pytest.raises(InputError, match="write ko for Korean"):
         language(value)
+
+
+@pytest.mark.parametrize(
+    ("country", "code"), [("cz", "cs"), ("dk", "da"), ("ua", "uk"), ("vn", "vi"), ("ir", "fa"), ("il", "he")]
+)
+def test_a_country_code_that_is_no_language_is_the_countrys_language(country, code):
+    assert language(country).code == code
+
+
+def test_a_code_that_is_a_language_stays_it_and_says_what_may_be_meant():
+    assert language("se").name == "Northern Sami"
+    assert meant_instead("se") == language("sv") and meant_instead("ja") is None

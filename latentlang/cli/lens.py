@@ -13,6 +13,8 @@ from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
 
 _LOOKS = "Other passes"
+# What --candidates says for every language that the task has words in.
+_EVERY_LANGUAGE = "all"
 
 # typer reads the annotations when the program starts: what they name must be imported here, and be light.
 
@@ -52,7 +54,8 @@ def lens(
     candidates: Annotated[
         list[str] | None,
         typer.Option(
-            help="Read the answer in all these languages too, and say which leads (paper20 or codes).",
+            help="Read the answer in all these languages too, and say which leads (codes, paper20, or all: "
+            "every language that the task, or your --data, has words in).",
             rich_help_panel=_LOOKS,
         ),
     ] = None,
@@ -72,6 +75,7 @@ def lens(
         int, typer.Option(help="With --prompt: next tokens shown.", rich_help_panel=_LOOKS)
     ] = defaults.TOP,
     adapter: options.Adapter = None,
+    batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
 ) -> None:
@@ -92,14 +96,25 @@ def lens(
         if lang or candidates:
             raise InputError("--prompt passes into one text; leave out --lang and --candidates with it")
         return explore_prompt(
-            model, prompt, top=top, layers=numbers, lens=tuned, out=out, adapter=adapter, loading=loading
+            model,
+            prompt,
+            top=top,
+            layers=numbers,
+            lens=tuned,
+            out=out,
+            adapter=adapter,
+            batch_tokens=batch_tokens,
+            loading=loading,
         )
     if not lang:
         raise InputError("give a target language, e.g. --lang ja, or give a text with --prompt")
     # Everything that can be wrong and is cheap to see comes before the model.
-    options.check_counts(items=items, shots=shots, seed=seed)
+    options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     targets = [entry.code for entry in languages(lang)]
-    answer_languages = [entry.code for entry in languages(candidates)] if candidates else []
+    every_language = candidates == [_EVERY_LANGUAGE]
+    answer_languages = (
+        [entry.code for entry in languages(candidates)] if candidates and not every_language else None
+    )
     pivot = language(pivot).code
     built = options.built_task(task, targets, source=source, data=data, answers=answers, accept=accept)
     check_pivot(built, pivot)
@@ -113,7 +128,7 @@ def lens(
         out
         or default_folder(info.name, task=task, target_languages=lang, adapter=adapter, options=asked_for),
         Claim("lens", (TABLE, "lens.html")),
-        *([LANGUAGES] if answer_languages else []),
+        *([LANGUAGES] if candidates else []),
     )
     with folder:
         say(f"loading {info.name}")
@@ -150,12 +165,18 @@ def lens(
                     lens=chosen,
                 )
             ]
-            if answer_languages
+            if candidates
             else []
         )
         prompts = prompts_of(built, targets, items=items, shots=shots, seed=seed)
         with Progress("reading", total=count) as progress:
-            pair.read(prompts, beside=everyone, share_prefix=share_prefix, progress=progress.after(0))
+            pair.read(
+                prompts,
+                beside=everyone,
+                share_prefix=share_prefix,
+                batch_tokens=batch_tokens,
+                progress=progress.after(0),
+            )
         result = pair.result()
         folder.save(result)
         provenance = result.provenance

@@ -30,6 +30,7 @@ def explore_prompt(
     lens: Path | None,
     out: Path | None,
     adapter: str | None,
+    batch_tokens: int | None,
     loading: LoadOptions,
 ) -> None:
     """Read one prompt at every token and layer, or some; print the last token's candidates, write a figure of them all.
@@ -43,6 +44,7 @@ def explore_prompt(
     if not prompt:
         raise InputError("--prompt is empty; give the text to look into")
     check_count("--top", top, least=1)
+    check_count("--batch-tokens", batch_tokens, least=1)
     info = resolve(model)
     named = hashlib.sha256(prompt.encode()).hexdigest()[:8]
     through = f"-tuned-{slug(lens.name)}" if lens is not None else ""
@@ -58,7 +60,7 @@ def explore_prompt(
 
         loaded = loading.load(model, adapter=adapter)
         chosen = layers if isinstance(layers, str) else lens_layers(layers, depth=loaded.n_layers)
-        result = explore(loaded, prompt, top=top, layers=chosen, lens=lens)
+        result = explore(loaded, prompt, top=top, layers=chosen, lens=lens, batch_tokens=batch_tokens)
         _print_last(result, top)
         folder.save(result)
         folder.page(result.figure(), "prompt.html", title=f"{info.name}: one prompt, token by token")

@@ -30,7 +30,14 @@ def tokens(
             help="Short name (`latentlang models`), Hugging Face id or folder; its tokenizer is used."
         ),
     ] = defaults.MODEL,
-    task: options.TaskName = defaults.TASK,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Task (`latentlang tasks`); by default {defaults.TASK}, and {defaults.LENS_TASK} with --data."
+        ),
+    ] = None,
+    data: options.Data = None,
+    accept: options.Accept = None,
     pivot: Annotated[str, typer.Option(help="Language that the others are told from.")] = defaults.PIVOT,
     full: Annotated[bool, typer.Option("--full", help="Every token and label, not the first few.")] = False,
     out: Annotated[
@@ -46,14 +53,17 @@ def tokens(
     from latentlang.language_names import language, languages
     from latentlang.models.registry import resolve
     from latentlang.provenance import Provenance
-    from latentlang.tasks import task as build_task
 
+    task = task or (defaults.TASK if data is None else defaults.LENS_TASK)
     targets = [entry.code for entry in languages(lang)]
     codes = list(dict.fromkeys([*targets, language(pivot).code]))
-    built = build_task(task)
+    built = options.built_task(task, targets, source=None, data=data, answers=None, accept=accept)
     strings = {code: dict(built.answers(code)) for code in codes}
     if empty := [code for code in codes if not strings[code]]:
-        raise InputError(f"the {task} task has no answers in {', '.join(empty)}")
+        raise InputError(
+            f"the {task} task has no answers in {', '.join(empty)}"
+            + (f"; {built.next_step}" if built.next_step else "")
+        )
     info = resolve(model)
     claim = Claim("tokens", ("tokens.parquet", "policies.parquet", "overlap.html"))
     with nullcontext() if out is None else OutputFolder(out, claim) as folder:
@@ -84,7 +94,7 @@ def tokens(
                 task=task,
                 languages=tuple(targets),
                 policy="",
-                settings={"pivot": against[0]},
+                settings={"pivot": against[0], **({"data": str(data)} if data is not None else {})},
             )
             folder.save_tables(
                 "tokens", provenance, {"tokens.parquet": token_rows, "policies.parquet": policies}

@@ -48,6 +48,7 @@ def logit_lens(
     layers: str | Sequence[int] = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
+    batch_tokens: int | None = None,
     progress: Progress | None = None,
 ) -> LensResult:
     """Read every layer at the answer position (Wendler et al. 2024, section 3; Zhang et al. 2024, Figure 1).
@@ -73,6 +74,7 @@ def logit_lens(
             output, is always read too.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
+        batch_tokens: see `HookedLM.iter_activations`.
         progress: called with (prompts done, prompts in all).
 
     Raises:
@@ -92,7 +94,7 @@ def logit_lens(
         lens=lens,
     )
     prompts = prompts_of(pair.task, languages, items=items, shots=shots, seed=seed)
-    pair.read(prompts, share_prefix=share_prefix, progress=progress)
+    pair.read(prompts, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress)
     return pair.result()
 
 
@@ -208,6 +210,7 @@ class PairLensPass:
         *,
         beside: Sequence[LensPass] = (),
         share_prefix: bool,
+        batch_tokens: int | None = None,
         progress: Progress | None,
     ) -> None:
         """Run the prompts, once for all looks where the policy reads the next token.
@@ -216,20 +219,31 @@ class PairLensPass:
             prompts: target language to its prompts.
             beside: other looks at the same prompts.
             share_prefix: run a few-shot prefix that prompts have in common only once.
+            batch_tokens: see `HookedLM.iter_activations`.
             progress: called with (prompts done, prompts in all).
         """
         if self.policy != "sequence":
-            run_passes(self.model, prompts, [self, *beside], share_prefix=share_prefix, progress=progress)
+            run_passes(
+                self.model,
+                prompts,
+                [self, *beside],
+                share_prefix=share_prefix,
+                batch_tokens=batch_tokens,
+                progress=progress,
+            )
             return
-        self._read_whole_answers(prompts, share_prefix=share_prefix, progress=progress)
+        self._read_whole_answers(
+            prompts, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress
+        )
         if beside:
-            run_passes(self.model, prompts, beside, share_prefix=share_prefix)
+            run_passes(self.model, prompts, beside, share_prefix=share_prefix, batch_tokens=batch_tokens)
 
     def _read_whole_answers(
         self,
         prompts: Mapping[str, Sequence[Prompt]],
         *,
         share_prefix: bool,
+        batch_tokens: int | None = None,
         progress: Progress | None,
     ) -> None:
         """Policy ``sequence``: each answer is a sequence of its own to run."""
@@ -247,6 +261,7 @@ class PairLensPass:
                 language_prompts,
                 seed=self.seed,
                 share_prefix=share_prefix,
+                batch_tokens=batch_tokens,
                 advance=advance,
                 layers=self.layers,
                 lens=self.lens,
@@ -295,6 +310,7 @@ def _whole_answers(
     *,
     seed: int,
     share_prefix: bool,
+    batch_tokens: int | None,
     advance: Callable[[int], None],
     layers: Sequence[int],
     lens: Lens,
@@ -303,7 +319,7 @@ def _whole_answers(
     answer_texts = [roles.whole_answers(prompt, seed=seed) for prompt in prompts]
     scores = score_answers(
         model, prompts, [list(answers.values()) for answers in answer_texts], layers=layers, share_prefix=share_prefix,
-        lens=lens, progress=lambda done, _total: advance(done),
+        lens=lens, batch_tokens=batch_tokens, progress=lambda done, _total: advance(done),
     )  # fmt: skip
     for index, (prompt, answers, score) in enumerate(zip(prompts, answer_texts, scores, strict=True)):
         probs = dict(zip(answers, np.exp(score.log_probs), strict=True))

@@ -144,6 +144,7 @@ def multilingual_lens(
     layers: str | Sequence[int] = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
+    batch_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> MultilingualLensResult:
     """Read the answer in every language at every layer, so that the pivot need not be assumed to be English.
@@ -176,6 +177,7 @@ def multilingual_lens(
             output, is always read too. The search for the pivot is over the layers that were read.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
+        batch_tokens: see `HookedLM.iter_activations`.
         progress: called with (prompts done, prompts in all).
 
     Raises:
@@ -187,7 +189,14 @@ def multilingual_lens(
         model, task, candidates=candidates, shots=shots, seed=seed, policy=policy, layers=layers, lens=lens
     )
     prompts = prompts_of(everyone.task, languages, items=items, shots=shots, seed=seed)
-    run_passes(model, prompts, [everyone], share_prefix=share_prefix, progress=progress)
+    run_passes(
+        everyone.model,
+        prompts,
+        [everyone],
+        share_prefix=share_prefix,
+        batch_tokens=batch_tokens,
+        progress=progress,
+    )
     return everyone.result()
 
 

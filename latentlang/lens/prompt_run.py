@@ -68,6 +68,7 @@ def run_passes(
     passes: Sequence[LensPass],
     *,
     share_prefix: bool = True,
+    batch_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Run each prompt once and hand what was read to every pass.
@@ -77,6 +78,7 @@ def run_passes(
         prompts: target language to its prompts.
         passes: what takes the readings in.
         share_prefix: run a few-shot prefix that prompts have in common only once.
+        batch_tokens: see `HookedLM.iter_activations`.
         progress: called with (prompts done, prompts in all).
     """
     total, done = sum(map(len, prompts.values())), 0
@@ -84,7 +86,9 @@ def run_passes(
     for of_language in prompts.values():
         for one in passes:
             one.begin(of_language)
-        for reading in model.iter_activations(of_language, layers=layers, share_prefix=share_prefix):
+        for reading in model.iter_activations(
+            of_language, layers=layers, share_prefix=share_prefix, batch_tokens=batch_tokens
+        ):
             for one in passes:
                 one.take(reading)
             done += len(reading.index)

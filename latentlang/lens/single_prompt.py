@@ -117,6 +117,7 @@ def explore(
     sites: str | Sequence[str] = "resid",
     layers: str | Sequence[int] = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
+    batch_tokens: int | None = None,
 ) -> ExplorerResult:
     """Read one prompt at every position and layer.
 
@@ -138,6 +139,7 @@ def explore(
         layers: ``"all"`` (1 to L), or layer numbers, negative ones from the end; ``resid`` also has 0, the embeddings.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
             Another than the logit lens translates the stream after a block and nothing else.
+        batch_tokens: see `HookedLM.iter_activations`.
 
     Raises:
         InputError: a number that makes no sense, or a lens and another site than ``resid``.
@@ -170,6 +172,7 @@ def explore(
         positions=places or _once(positions, len(ids[0])),
         sites=(*names, "resid"),
         logits=False,
+        batch_tokens=batch_tokens,
     )
     return tabulate(model, prompt, reading, ids=ids[0], layers=len(shown), sites=names, top=top, lens=through)
 

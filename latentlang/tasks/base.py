@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
+from latentlang.language_names import language as find_language
+from latentlang.language_names import meant_instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Task(ABC):
         closed: whether the labels are a small closed set (sentiment) or open (a word's translation).
         default_shots: few-shot examples per prompt unless asked otherwise.
         settings: the task's own options, for provenance.
+        next_step: what to do for a language that the task has nothing in, as the end of an error.
         has_answers: whether a prompt has an answer; without one only states can be read, and how text is predicted.
     """
 
@@ -62,6 +65,8 @@ class Task(ABC):
     default_shots: int
     settings: Mapping[str, object]
     has_answers: bool = True
+    #: What to do for a language that the task has nothing in, as the end of an error.
+    next_step: str = ""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {len(self.languages)} languages)"
@@ -159,9 +164,16 @@ def check_language(task: Task, language: str) -> None:
         InputError: naming both and what there is.
     """
     if language not in task.languages:
-        raise InputError(
-            f"the {task.name} task has no data in {language!r}; it has {', '.join(task.languages)}"
-        )
+        raise InputError(_nothing_in(task, language))
+
+
+def _nothing_in(task: Task, language: str) -> str:
+    """That a task has no data in a language, in which it has some, and what to do."""
+    there = f"it has {', '.join(task.languages)}" if task.languages else "it has none in any language"
+    message = f"the {task.name} task has no data in {language!r} ({find_language(language).name}); {there}"
+    if (other := meant_instead(language)) is not None and other.code in task.languages:
+        message += f"; {language} is a country's code too: {other.name} is {other.code}"
+    return message + (f"; {task.next_step}" if task.next_step else "")
 
 
 def check_answers(task: Task) -> None:
@@ -185,7 +197,10 @@ def check_pivot(task: Task, language: str) -> None:
     """
     check_answers(task)
     if not task.answers(language):
-        raise InputError(f"the {task.name} task has no answers in the pivot language {language!r}")
+        raise InputError(
+            f"the {task.name} task has no answers in the pivot language {language!r} ({find_language(language).name})"
+            + (f"; {task.next_step}" if task.next_step else "")
+        )
 
 
 def pick(prompts: Sequence[Prompt], items: int | None) -> list[Prompt]:

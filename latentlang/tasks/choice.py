@@ -42,6 +42,10 @@ class ChoiceTask(Task):
     """
 
     closed = True
+    next_step = (
+        "items of your own come from files: --data FOLDER (docs: use your own task); words to translate in any language "
+        "with --task translation --data words.csv"
+    )
 
     def __init__(
         self,

@@ -106,8 +106,8 @@ class ClozeTask(FileWordTask):
         if not self._has_data:
             raise InputError(
                 "the cloze task needs definitions, which do not come with latentlang: give it CSV files with "
-                "task('cloze', data=PATH), columns lang, word_original, word_translation, "
-                "blank_prompt_translation_masked"
+                "--data words.csv (task('cloze', data='words.csv') in Python), columns lang, word_original, "
+                "word_translation, blank_prompt_translation_masked"
             )
 
     def prompts(

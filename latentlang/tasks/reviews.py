@@ -139,6 +139,7 @@ class SentimentTask(Task):
     name = "sentiment"
     closed = True
     default_shots = 2
+    next_step = "in any other language words can be asked: --task translation --data words.csv"
 
     def __init__(
         self, *, answers: Answers = "same", adjectives: Literal["all", "seen", "held-out"] = "all"

@@ -17,6 +17,7 @@ from latentlang.tasks.labels import NLI, PARAPHRASE, SENTIMENT, Protocol, check_
 from latentlang.tasks.reading_comprehension import BELEBELE, ReadingTask
 from latentlang.tasks.registry import register
 from latentlang.tasks.reviews import Answers, SentimentTask
+from latentlang.tasks.word_files import ENGLISH, read_words
 from latentlang.tasks.words import Concept, Sources, WordTask
 
 #: Languages translated from by default: the second where the first itself is asked for.
@@ -40,7 +41,15 @@ def _translation(
     concepts: Iterable[Concept] | None = None,
     only: Iterable[str] | None = None,
 ) -> Task:
+    if data is not None and source is DEFAULT_SOURCES:
+        source = _sources_in(data)
     return _words(data, concepts, only, source)
+
+
+def _sources_in(data: Paths) -> tuple[str, ...]:
+    """The default sources that files have words in; English, which every file has, where they have neither."""
+    there = {code for concept in read_words(data).concepts for code in concept.words}
+    return tuple(code for code in DEFAULT_SOURCES if code in there) or (ENGLISH,)
 
 
 def _repetition(

@@ -92,6 +92,9 @@ class WordTask(Task):
 
     closed = False
     default_shots = 4
+    next_step = (
+        "words of your own come from CSV files: --data words.csv (task(..., data='words.csv') in Python)"
+    )
 
     def __init__(
         self,
@@ -130,7 +133,7 @@ class WordTask(Task):
         codes = () if source is None else tuple(entry.code for entry in find_languages(source))
         if codes and codes[0] not in self._codes:
             raise InputError(
-                f"no words in the source language {codes[0]!r}; there are: {', '.join(self._codes)}"
+                f"no words in the source language {codes[0]!r}; there are: {', '.join(self._codes)}; {self.next_step}"
             )
         self.sources = tuple(code for code in codes if code in self._codes)
         self.name = "translation" if self.sources else "repetition"
