@@ -24,9 +24,27 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_the_name_of_a_model_says_how_to_load_it(look, tmp_path):
-    with pytest.raises(InputError, match=r"not the name 'pocket'; load\('pocket'\) gives one"):
-        LOOKS[look]("pocket", tmp_path)
+def test_the_name_of_a_model_is_looked_up(look, tmp_path):
+    with pytest.raises(InputError, match="unknown model 'pockt'; did you mean 'pocket'"):
+        LOOKS[look]("pockt", tmp_path)
+
+
+def test_the_name_of_a_model_is_the_model_loaded():
+    by_name = logit_lens("pocket", "repetition", languages="ja", items=2, shots=1)
+    made = logit_lens(ll.load("pocket"), "repetition", languages="ja", items=2, shots=1)
+    pd.testing.assert_frame_equal(by_name.table, made.table)
+    assert by_name.provenance == made.provenance
+
+
+@pytest.mark.parametrize("name", ["run_with_cache", "to_tokens", "hooks", "cfg", "generate", "W_U"])
+def test_a_name_of_transformer_lens_says_where_it_is(name):
+    model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
+    with pytest.raises(AttributeError, match=rf"no attribute '{name}'; .*model\.bridge\(\)\.{name} has it"):
+        getattr(model, name)
+    with pytest.raises(AttributeError, match="no attribute 'colour'$"):
+        _ = model.colour
+    with pytest.raises(TypeError, match=r"model\.activations\(prompts\) reads"):
+        model(["a text"])
 
 
 @pytest.mark.parametrize("look", LOOKS)

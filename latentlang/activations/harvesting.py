@@ -35,7 +35,7 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
-from latentlang.models import ActivationBatch, HookedLM, check_loaded
+from latentlang.models import ActivationBatch, HookedLM, as_model
 from latentlang.models.batch import POOLS, SITES, check_layers, check_pools, check_sites
 from latentlang.models.fingerprint import model_identity
 from latentlang.models.forward import Reader
@@ -52,7 +52,7 @@ _DECISIVE = ("torch", "transformers", "tokenizers")
 
 
 def harvest(
-    model: HookedLM,
+    model: HookedLM | str,
     prompts: str | Task | Sequence[PromptLike],
     *,
     out: str | os.PathLike[str],
@@ -78,7 +78,7 @@ def harvest(
     returns it. Memory: the model's own, one shard, half a shard that waits for the disk, four bytes a token.
 
     Args:
-        model: the model; it is not changed.
+        model: the model, or its name; it is not changed.
         prompts: a task or the name of one, or prompts of your own: `Prompt` objects, texts (all question), token ids.
         out: the store's folder; made if missing.
         languages: which languages of a task; by default all it has.
@@ -107,7 +107,7 @@ def harvest(
             written by another process, or cannot be written; the disk is full. What is complete is kept.
         ModelError: the model cannot be read, or an activation is NaN or infinite (prompt, layer and pool are named).
     """
-    check_loaded(model)
+    model = as_model(model)
     check_count("seed", seed, least=0)
     given, provenance = _prompts(
         model, prompts, languages=languages, items=items, shots=shots, seed=seed, about=about

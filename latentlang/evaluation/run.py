@@ -26,7 +26,7 @@ from latentlang.evaluation.scoring import (
 )
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
-from latentlang.models import HookedLM, check_loaded
+from latentlang.models import HookedLM, as_model
 from latentlang.provenance import Provenance
 from latentlang.tasks import ChoiceTask, Prompt, Task, as_task, closed_tasks, task_record
 from latentlang.tasks import task as build_task
@@ -39,7 +39,7 @@ _MUCH_SHARED, _LITTLE_MASS = 0.5, 0.01
 
 
 def evaluate(
-    model: HookedLM,
+    model: HookedLM | str,
     task: str | Task | Iterable[str | Task],
     *,
     languages: str | Language | Iterable[str | Language] | None = None,
@@ -59,7 +59,7 @@ def evaluate(
     """Let a model choose between the labels of closed tasks (Zhang et al. 2024, sections 4 and 5).
 
     Args:
-        model: the model; it is not changed.
+        model: the model, or its name; it is not changed.
         task: tasks with a small closed set of labels, by name (``"sentiment,nli"``) or as made by `tasks.task`.
         languages: languages asked in (codes, names, ``"paper20"``); None for all that a task has.
         answers: words that stand for the labels, in the few-shot prefix as in what is scored: the language's own
@@ -85,7 +85,7 @@ def evaluate(
         InputError: an unknown name, an impossible number, an open task, a prompt longer than the model's context, a
             state that the model does not have, or no label that can be chosen in any language.
     """
-    check_loaded(model)
+    model = as_model(model)
     check_count("seed", seed, least=0)
     if score not in SCORES:
         raise unknown("score", score, SCORES)

@@ -29,7 +29,7 @@ from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.lens_settings import BitsSettings
 from latentlang.lens.result import named_lens
 from latentlang.lens.tuned import as_lens
-from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out
+from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
@@ -182,7 +182,7 @@ def _size(row: Mapping[Hashable, Any]) -> str:
 
 
 def bits_per_byte(
-    model: HookedLM,
+    model: HookedLM | str,
     texts: Texts,
     *,
     languages: str | Language | Iterable[str | Language] | None = None,
@@ -196,7 +196,7 @@ def bits_per_byte(
     """Measure how well each layer predicts texts, in bits per UTF-8 byte.
 
     Args:
-        model: the model; it is not changed.
+        model: the model, or its name; it is not changed.
         texts: a folder of parallel text, or ``"udhr"``; a task, whose prompts are scored whole; language code to a list
             of texts; or a list of texts, of no particular language.
         languages: which languages; by default all that the texts have.
@@ -211,7 +211,7 @@ def bits_per_byte(
         InputError: no text, a language that is not there, a number that makes no sense, or a lens that cannot be used.
         ModelError: a text is longer than the model's context, or the model cannot be read.
     """
-    check_loaded(model)
+    model = as_model(model)
     check_count("items", items, least=1)
     check_count("seed", seed, least=0)
     prompts, settings = _prompts(texts, languages, items=items, seed=seed)

@@ -24,7 +24,7 @@ from latentlang.lens.prompt_run import LensPass, layer_settings, layers_of, lens
 from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.text import curve_notes
 from latentlang.lens.tuned import as_lens
-from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out, score_answers
+from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out, score_answers
 from latentlang.provenance import Provenance
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import check_pivot, settings_for, with_data_notes
@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 
 def logit_lens(
-    model: HookedLM,
+    model: HookedLM | str,
     task: str | Task,
     *,
     languages: str | Language | Iterable[str | Language],
@@ -54,7 +54,7 @@ def logit_lens(
     """Read every layer at the answer position (Wendler et al. 2024, section 3; Zhang et al. 2024, Figure 1).
 
     Args:
-        model: the model to look into; it is not changed.
+        model: the model to look into, or its name; it is not changed.
         task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
         languages: target languages: codes, names, groups (``"fr,ja"``, ``"paper20"``), one or several. A translation is
             from its source, and where that is the target itself from its next source.
@@ -122,7 +122,7 @@ class PairLensPass:
 
     def __init__(
         self,
-        model: HookedLM,
+        model: HookedLM | str,
         task: str | Task,
         *,
         pivot: str | Language = defaults.PIVOT,
@@ -133,8 +133,7 @@ class PairLensPass:
         layers: str | Sequence[int] = "all",
         lens: Lens | str | os.PathLike[str] | None = None,
     ) -> None:
-        check_loaded(model)
-        self.model, self.task = model, as_task(task)
+        self.model, self.task = as_model(model), as_task(task)
         check_count("seed", seed, least=0)
         if protocol not in PROTOCOLS:
             raise unknown("protocol", protocol, PROTOCOLS)
@@ -146,12 +145,12 @@ class PairLensPass:
             )
         if policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
-        self.layers = lens_layers(layers, depth=model.n_layers)
-        self.lens = as_lens(lens, model)
+        self.layers = lens_layers(layers, depth=self.model.n_layers)
+        self.lens = as_lens(lens, self.model)
         self.pivot = find_language(pivot).code
         self.shots, self.seed, self.policy, self.protocol = shots, seed, policy, protocol
         check_pivot(self.task, self.pivot)
-        token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
+        token_bytes(self.model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
         self._found: list[_Curve] = []
         self._counts: dict[str, int] = {}
         self._accuracy: dict[str, float] = {}

@@ -31,7 +31,7 @@ from latentlang.lens.prompt_run import layer_settings, layers_of, lens_layers, r
 from latentlang.lens.result import mean_curves, named_lens
 from latentlang.lens.text import left_out
 from latentlang.lens.tuned import as_lens
-from latentlang.models import ActivationBatch, HookedLM, TokenSets, check_loaded, read_out
+from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.storage.tables import Columns
@@ -132,7 +132,7 @@ class MultilingualLensResult(Result[MultilingualLensSettings]):
 
 
 def multilingual_lens(
-    model: HookedLM,
+    model: HookedLM | str,
     task: str | Task,
     *,
     languages: str | Language | Iterable[str | Language],
@@ -163,7 +163,7 @@ def multilingual_lens(
     item, drawn by `seed`, the same in all languages.
 
     Args:
-        model: the model to look into; it is not changed.
+        model: the model to look into, or its name; it is not changed.
         task: gives prompts and answers: as made by `tasks.task`, or the name of one with its defaults.
         languages: target languages; one or several, as in `logit_lens`.
         candidates: languages whose words are read; by default all that the task has words in, of its own languages
@@ -205,7 +205,7 @@ class MultilingualLensPass:
 
     def __init__(
         self,
-        model: HookedLM,
+        model: HookedLM | str,
         task: str | Task,
         *,
         candidates: str | Language | Iterable[str | Language] | None = None,
@@ -215,14 +215,13 @@ class MultilingualLensPass:
         layers: str | Sequence[int] = "all",
         lens: Lens | str | os.PathLike[str] | None = None,
     ) -> None:
-        check_loaded(model)
-        self.model, self.task = model, as_task(task)
+        self.model, self.task = as_model(model), as_task(task)
         check_answers(self.task)
         check_count("seed", seed, least=0)
         if policy not in CANDIDATE_POLICIES:
             raise unknown("policy", policy, CANDIDATE_POLICIES)
-        self.layers = lens_layers(layers, depth=model.n_layers)
-        self.lens = as_lens(lens, model)
+        self.layers = lens_layers(layers, depth=self.model.n_layers)
+        self.lens = as_lens(lens, self.model)
         codes = (
             [entry.code for entry in find_languages(candidates)]
             if candidates is not None
@@ -230,7 +229,7 @@ class MultilingualLensPass:
         )
         self.speaking = [code for code in codes if _has_words(self.task, code)]
         self._silent = [code for code in codes if code not in self.speaking]
-        self._table = token_bytes(model.tokenizer)
+        self._table = token_bytes(self.model.tokenizer)
         self.shots, self.seed, self.policy = shots, seed, policy
         self._series = _Series()
         self._counts: dict[str, int] = {}

@@ -21,7 +21,7 @@ from latentlang.lens.lens_settings import ExplorerSettings
 from latentlang.lens.result import named_lens
 from latentlang.lens.text import prompt_sentences
 from latentlang.lens.tuned import as_lens
-from latentlang.models import HookedLM, TokenSets, check_loaded, read_out
+from latentlang.models import HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import ActivationBatch, check_sites
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
@@ -109,7 +109,7 @@ class ExplorerResult(Result[ExplorerSettings]):
 
 
 def explore(
-    model: HookedLM,
+    model: HookedLM | str,
     prompt: str | Prompt,
     *,
     top: int = defaults.TOP,
@@ -131,7 +131,7 @@ def explore(
     the stream's.
 
     Args:
-        model: the model; it is not changed.
+        model: the model, or its name; it is not changed.
         prompt: the text.
         top: next tokens kept per position and layer.
         positions: ``"all"``, ``"last"``, or token indices, negative ones from the end.
@@ -146,7 +146,7 @@ def explore(
         ModelError: an empty or too long prompt; a position, layer or site that does not exist, or that the model
             does not have (`resid_mid` where attention and MLP run side by side).
     """
-    check_loaded(model)
+    model = as_model(model)
     if not isinstance(prompt, str | Prompt):
         raise InputError(f"the prompt must be one text, not {type(prompt).__name__}")
     check_count("top", top, least=1)

@@ -27,7 +27,7 @@ from latentlang import defaults
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.lens.base import FittedLens, Lens, LogitLens
-from latentlang.models import HookedLM, check_loaded
+from latentlang.models import HookedLM, as_model
 from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
 from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
@@ -207,7 +207,7 @@ def unembedding_hash(model: HookedLM) -> str:
 
 
 def train_tuned_lens(
-    model: HookedLM,
+    model: HookedLM | str,
     texts: Sequence[str | Prompt],
     *,
     steps: int = defaults.TUNING_STEPS,
@@ -233,7 +233,7 @@ def train_tuned_lens(
     Raises:
         InputError: no texts, or a number that makes no sense.
     """
-    check_loaded(model)
+    model = as_model(model)
     if not len(texts):
         raise InputError("a tuned lens needs texts to be trained on; give at least one")
     for name, value, least in (("steps", steps, 1), ("positions", positions, 1), ("seed", seed, 0)):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from latentlang.models.answer_scores import AnswerScores, score_answers
     from latentlang.models.batch import ActivationBatch
     from latentlang.models.hooked import HookedLM, check_loaded
-    from latentlang.models.loading import load, load_tokenizer
+    from latentlang.models.loading import as_model, load, load_tokenizer
     from latentlang.models.readout import Readout, TokenSets, read_out
     from latentlang.models.registry import REGISTRY, ModelInfo, cached_bytes, resolve
 
@@ -25,6 +25,7 @@ __all__ = [
     "ModelInfo",
     "Readout",
     "TokenSets",
+    "as_model",
     "cached_bytes",
     "check_loaded",
     "load",
@@ -40,7 +41,7 @@ __getattr__, __dir__ = lazy_names(
         "latentlang.models.answer_scores": ("AnswerScores", "score_answers"),
         "latentlang.models.batch": ("ActivationBatch",),
         "latentlang.models.hooked": ("HookedLM", "check_loaded"),
-        "latentlang.models.loading": ("load", "load_tokenizer"),
+        "latentlang.models.loading": ("as_model", "load", "load_tokenizer"),
         "latentlang.models.readout": ("Readout", "TokenSets", "read_out"),
         "latentlang.models.registry": ("REGISTRY", "ModelInfo", "cached_bytes", "resolve"),
     },

@@ -37,20 +37,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What TransformerLens' models have and a `HookedLM` has not.
+_BRIDGE_NAMES = frozenset({
+    "W_E", "W_K", "W_O", "W_Q", "W_U", "W_V", "W_in", "W_out", "add_hook", "b_U", "blocks", "cfg", "generate",
+    "hook_dict", "hooks", "ln_final", "reset_hooks", "run_with_cache", "run_with_hooks", "to_single_token",
+    "to_str_tokens", "to_string", "to_tokens", "tokens_to_residual_directions",
+})  # fmt: skip
+
 # Logits [row, chunk of the vocabulary] in float32 kept in memory at once.
 _CHUNK_BYTES = 64 * 2**20
 
 
 def check_loaded(model: object) -> None:
-    """Refuse what is no `HookedLM`: the name of a model, or a model that is not wrapped yet.
+    """Refuse what is no `HookedLM`, such as a model that is not wrapped yet.
 
     Raises:
         InputError: it is none.
     """
     if isinstance(model, HookedLM):
         return
-    if isinstance(model, str):
-        raise InputError(f"a loaded model is needed, not the name {model!r}; load({model!r}) gives one")
     raise InputError(
         f"a loaded model is needed, not {type(model).__name__}; load(...) gives one, and HookedLM(model, tokenizer) "
         "wraps a transformers model"
@@ -127,6 +132,29 @@ class HookedLM:
     def __repr__(self) -> str:
         tuned = f", adapter={self.adapter!r}" if self.adapter else ""
         return f"HookedLM({self.name!r}, {type(self.lm).__name__}, n_layers={self.n_layers}{tuned})"
+
+    def __getattr__(self, name: str) -> Any:
+        """Names that are not there; those of TransformerLens with a word on where they are."""
+        if hasattr(type(self), name):  # a property that failed: its own error
+            return object.__getattribute__(self, name)
+        message = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if name in _BRIDGE_NAMES:
+            message += (
+                f"; it is TransformerLens': model.bridge().{name} has it, on the same weights (activations without it: "
+                "model.activations, model.iter_activations)"
+            )
+        raise AttributeError(message, name=name, obj=self)
+
+    def __call__(self, *_args: object, **_options: object) -> Any:
+        """A `HookedLM` reads; the model itself, which can be called, is `model`, and TransformerLens' is `bridge()`.
+
+        Raises:
+            TypeError: always, with where to go.
+        """
+        raise TypeError(
+            "a HookedLM is not called; model.activations(prompts) reads, model.model is the transformers model, and "
+            "model.bridge() TransformerLens' on the same weights"
+        )
 
     # What the model is
 

@@ -19,7 +19,7 @@ from latentlang.models.data_package import assembled, data_package, package_hint
 from latentlang.models.fingerprint import checkpoint_fingerprint
 from latentlang.models.forward import out_of_memory
 from latentlang.models.gguf import Dequantised, cached_entry, dequantised
-from latentlang.models.hooked import HookedLM
+from latentlang.models.hooked import HookedLM, check_loaded
 from latentlang.models.hub import OnlyGGUFError, fetch, fetch_adapter, fetch_gguf
 from latentlang.models.quiet import quiet
 from latentlang.models.registry import ModelInfo, resolve
@@ -37,6 +37,21 @@ _DTYPES = {
 _QUANTIZATIONS = ("8bit", "4bit")
 # Below this, loading takes no time worth a progress bar.
 _SMALL_BYTES = 512 * 2**20
+
+
+def as_model(given: HookedLM | str | os.PathLike[str]) -> HookedLM:
+    """The model itself, or the one of a name, loaded as `load` does without options.
+
+    A name is loaded anew by each call that is given it: who asks several things loads once.
+
+    Raises:
+        InputError: no such model, or something that is neither a model nor a name.
+        ModelError: it cannot be loaded.
+    """
+    if isinstance(given, str | os.PathLike):
+        return load(given)
+    check_loaded(given)
+    return given
 
 
 def load(

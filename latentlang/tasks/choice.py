@@ -43,8 +43,8 @@ class ChoiceTask(Task):
 
     closed = True
     next_step = (
-        "items of your own come from files: --data FOLDER (docs: use your own task); words to translate in any language "
-        "with --task translation --data words.csv"
+        "items of your own come from files: --data FOLDER; words to translate, in any language, with --task "
+        "translation --data words.csv"
     )
 
     def __init__(

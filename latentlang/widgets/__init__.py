@@ -11,7 +11,7 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.installing import install_command
 from latentlang.language_names import Language
-from latentlang.models import HookedLM, check_loaded
+from latentlang.models import HookedLM, as_model
 from latentlang.tasks import Prompt, Task
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["explorer"]
 
 
 def explorer(
-    model: HookedLM,
+    model: HookedLM | str,
     prompt: str | Prompt | None = None,
     *,
     task: str | Task | None = None,
@@ -36,7 +36,7 @@ def explorer(
     word for the answer beside that of wrong words (the null). The model runs once per prompt; moving only draws.
 
     Args:
-        model: the model; it is not changed.
+        model: the model, or its name; it is not changed.
         prompt: what to begin with; by default one of the task's own.
         task: a task or the name of one, whose answers can be looked for; by default translation of the embedded words.
         languages: those whose words are looked for at first; by default up to eight that the task has.
@@ -54,7 +54,7 @@ def explorer(
             "the explorer needs the package ipywidgets, which is not installed; "
             f"{install_command('notebooks')}"
         )
-    check_loaded(model)
+    model = as_model(model)
     check_count("top", top, least=1)
     from latentlang.lens.tuned import as_lens
     from latentlang.widgets.lens_explorer import LensExplorer

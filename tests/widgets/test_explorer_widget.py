@@ -197,8 +197,8 @@ def test_own_words_closed_tasks_and_other_architectures():
 
 
 def test_bad_input_is_refused_with_a_word_of_advice(pocket, monkeypatch):
-    with pytest.raises(InputError, match=r"loaded model is needed, not the name .*; load\(.*\) gives one"):
-        explorer("pocket")
+    with pytest.raises(InputError, match="unknown model 'pockt'; did you mean 'pocket'"):
+        explorer("pockt")
     with pytest.raises(InputError, match="top must be at least 1, not 0"):
         explorer(pocket, top=0)
     with pytest.raises(InputError, match="no words in 'eo'"):
