@@ -41,7 +41,7 @@ def test_a_name_of_transformer_lens_says_where_it_is(name):
     model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
     with pytest.raises(AttributeError, match=rf"no attribute '{name}'; .*model\.bridge\(\)\.{name} has it"):
         getattr(model, name)
-    with pytest.raises(AttributeError, match="no attribute 'colour'$"):
+    with pytest.raises(AttributeError, match=r"no attribute 'colour'$"):
         _ = model.colour
     with pytest.raises(TypeError, match=r"model\.activations\(prompts\) reads"):
         model(["a text"])

@@ -110,7 +110,7 @@ def answer_paths(
             written.append([start + word + closing(text) for word in words for start in starts])
         continued.append(written)
         texts |= dict.fromkeys([text, *(text + ending for variants in written for ending in variants)])
-    encoded = dict(zip(texts, model.encode(list(texts)), strict=True))
+    encoded = dict(zip(texts, model.encode(_as_written(list(texts), prompts)), strict=True))
     paths = []
     for text, written in zip(map(str, prompts), continued, strict=True):
         longer = {} if closing(text) else _longer(table, written)
@@ -130,6 +130,22 @@ def answer_paths(
             ]
         )
     return [encoded[str(prompt)] for prompt in prompts], paths
+
+
+def _as_written(texts: Sequence[str], prompts: Sequence[Prompt | str]) -> Sequence[Prompt | str]:
+    """The texts, as prompts of a chat where the prompts are such: then no special token is added to them.
+
+    Raises:
+        InputError: some of the prompts are and some are not.
+    """
+    kinds = {isinstance(prompt, Prompt) and prompt.templated for prompt in prompts}
+    if len(kinds) > 1:
+        raise InputError(
+            "some of these prompts are written by a chat template and some are not; ask them apart"
+        )
+    if kinds != {True}:
+        return texts
+    return [Prompt("", "", "", "", text, "", templated=True) for text in texts]
 
 
 def _longer(table: TokenBytes, written: Sequence[Sequence[str]]) -> dict[str, tuple[bytes, ...]]:

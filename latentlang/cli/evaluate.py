@@ -76,6 +76,7 @@ def evaluate(
     ] = None,
     out: options.Out = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    chat: options.Chat = False,
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
@@ -117,7 +118,7 @@ def evaluate(
     info = resolve(model)
     asked_for = options.asked_for(
         context, answers=answers, score=score, items=items, shots=shots, seed=seed, protocol=protocol, data=data,
-        accept=accept, states=states, seen_languages=seen_languages,
+        accept=accept, states=states, seen_languages=seen_languages, chat="turns" if chat else None,
     )  # fmt: skip
     about = [model_part(info.name), adapter or "", *names, *(lang or [])]
     folder = OutputFolder(
@@ -132,6 +133,7 @@ def evaluate(
         if score not in SCORES:
             raise unknown("score", score, SCORES)
         loaded = loading.load(model, adapter=adapter)
+        tasks = [loaded.chat(built) for built in tasks] if chat else tasks
         kept: list[EvaluationResult] = []
 
         def keep(result: EvaluationResult) -> None:

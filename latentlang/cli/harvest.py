@@ -79,6 +79,7 @@ def harvest(
         ),
     ] = False,
     adapter: options.Adapter = None,
+    chat: options.Chat = False,
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
@@ -126,6 +127,7 @@ def harvest(
         say(f"loading {info.name}")
         try:
             loaded = loading.load(model, adapter=adapter)
+            built = loaded.chat(built) if chat else built
             started = time.monotonic()
             with Progress("harvesting", total=count, rate="prompts") as progress:
                 show = progress.after(0)

@@ -75,6 +75,7 @@ def lens(
         int, typer.Option(help="With --prompt: next tokens shown.", rich_help_panel=_LOOKS)
     ] = defaults.TOP,
     adapter: options.Adapter = None,
+    chat: options.Chat = False,
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
@@ -93,6 +94,10 @@ def lens(
 
     numbers = options.layer_numbers(layers)
     if prompt is not None:
+        if chat:
+            raise InputError(
+                "--chat asks a task as in a chat; leave it out with --prompt, and write the turns out"
+            )
         if lang or candidates:
             raise InputError("--prompt passes into one text; leave out --lang and --candidates with it")
         return explore_prompt(
@@ -122,7 +127,7 @@ def lens(
     info = resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, accept=accept, answers=answers, shots=shots, items=items, pivot=pivot,
-        seed=seed, policy=policy, protocol=protocol, layers=layers, tuned=tuned, candidates=candidates,
+        seed=seed, policy=policy, protocol=protocol, layers=layers, tuned=tuned, candidates=candidates, chat="turns" if chat else None,
     )  # fmt: skip
     folder = OutputFolder(
         out
@@ -141,6 +146,7 @@ def lens(
         if policy is not None and policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
         loaded = loading.load(model, adapter=adapter)
+        built = loaded.chat(built) if chat else built
         chosen = as_lens(tuned, loaded)
         pair = PairLensPass(
             loaded,

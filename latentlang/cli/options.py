@@ -107,6 +107,14 @@ TrustRemoteCode = Annotated[
         "--trust-remote-code", help="Run Python code that comes with the model.", rich_help_panel=MODEL_PANEL
     ),
 ]
+Chat = Annotated[
+    bool,
+    typer.Option(
+        "--chat",
+        help="Ask an instruct model as in a chat, in its own template; few-shot examples become turns.",
+        rich_help_panel=MODEL_PANEL,
+    ),
+]
 SharePrefix = Annotated[
     bool,
     typer.Option(

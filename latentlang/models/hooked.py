@@ -30,7 +30,7 @@ from latentlang.models.block_layout import BlockLayout, find_block_layouts
 from latentlang.models.forward import BATCH_TOKENS, Reader, Runner
 from latentlang.models.tokenization import Encoder, PromptLike, TokenizedPrompt, prepare
 from latentlang.models.tokenizer_notes import SILENT_SHARE, TokenizerNotes, silent_note
-from latentlang.tasks.base import Prompt
+from latentlang.tasks import Prompt, Task, as_task
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -325,6 +325,23 @@ class HookedLM:
         if isinstance(prompts, str | Prompt | TokenizedPrompt):
             raise ModelError("give a list of prompts, not a single one")
         return self._encoder.tokenize(prompts)
+
+    def chat(self, task: str | Task) -> Task:
+        """A task asked as in a chat, in the template of this model's tokenizer: for instruct models.
+
+        Few-shot examples become turns, and the answer is looked for in the assistant's first token (see
+        `models.chat`). The result goes wherever a task does: ``ll.logit_lens(model, model.chat("translation"), ...)``.
+
+        Args:
+            task: a task or the name of one.
+
+        Raises:
+            InputError: no such task, or one that is no chat.
+            ModelError: the tokenizer has no chat template.
+        """
+        from latentlang.models.chat import ChatTask
+
+        return ChatTask(as_task(task), self.tokenizer, model=self.name)
 
     # Residual stream to logits
 

@@ -58,8 +58,34 @@ class Encoder:
         """
         if not len(texts):
             return []
-        encoded = self._need()([str(text) for text in texts], padding=False, truncation=False, verbose=False)
-        return [self._text_part(ids, ids) for ids in encoded["input_ids"]]
+        encoded = self._encoded(texts)
+        return [
+            list(ids) if is_templated(text) else self._text_part(ids, ids)
+            for text, ids in zip(texts, encoded["input_ids"], strict=True)
+        ]
+
+    def _encoded(self, texts: Sequence[str | Prompt], **options: Any) -> dict[str, list[Any]]:
+        """What the tokenizer gives for each text; special tokens are added where no template wrote them."""
+        tokenizer = self._need()
+        columns: dict[str, list[Any]] = {}
+        for templated in (False, True):
+            places = [at for at, text in enumerate(texts) if is_templated(text) == templated]
+            if not places:
+                continue
+            added = {"add_special_tokens": False} if templated else {}
+            encoded = tokenizer(
+                [str(texts[at]) for at in places],
+                padding=False,
+                truncation=False,
+                verbose=False,
+                **added,
+                **options,
+            )
+            for name in encoded:
+                column = columns.setdefault(name, [None] * len(texts))
+                for at, value in zip(places, encoded[name], strict=True):
+                    column[at] = value
+        return columns
 
     def tokenize(self, prompts: Sequence[PromptLike]) -> list[TokenizedPrompt]:
         """Token ids of each prompt, and which of them hold its question and its few-shot prefix.
@@ -71,10 +97,7 @@ class Encoder:
         encoded: dict[str, Any] = {"input_ids": []}
         if texts:
             fast = bool(getattr(self._need(), "is_fast", False))
-            encoded = self._need()(
-                [str(text) for text in texts], padding=False, truncation=False, verbose=False,
-                return_offsets_mapping=fast,
-            )  # fmt: skip
+            encoded = self._encoded(texts, return_offsets_mapping=fast)
         ids = iter(encoded["input_ids"])
         offsets = iter(encoded.get("offset_mapping", [None] * len(texts)))
         tokenized = []
@@ -91,10 +114,10 @@ class Encoder:
                 )
                 continue
             raw, where = next(ids), next(offsets)
-            token_ids = self._text_part(raw, raw)
+            token_ids = list(raw) if is_templated(prompt) else self._text_part(raw, raw)
             question = block = None
             if where is not None and isinstance(prompt, Prompt):
-                where = self._text_part(where, raw)
+                where = list(where) if prompt.templated else self._text_part(where, raw)
                 question = _tokens_of(prompt.spans["question"], where)
                 start, stop = _tokens_of(prompt.spans["few_shot"], where) or (0, 0)
                 block = stop - start
@@ -105,7 +128,7 @@ class Encoder:
             )
         return tokenized
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
+    def offsets(self, text: str | Prompt) -> list[tuple[int, int]]:
         """Character range ``[start, stop)`` of each token that `encode` gives; ``(0, 0)`` for special tokens.
 
         Raises:
@@ -117,8 +140,9 @@ class Encoder:
                 f"pool 'question' needs a fast tokenizer, and {type(tokenizer).__name__} is not one; "
                 "load it with AutoTokenizer, or use pool='mean_no_bos'"
             )
-        encoded = tokenizer(text, padding=False, truncation=False, verbose=False, return_offsets_mapping=True)
-        return self._text_part(encoded["offset_mapping"], encoded["input_ids"])
+        encoded = self._encoded([text], return_offsets_mapping=True)
+        where, ids = encoded["offset_mapping"][0], encoded["input_ids"][0]
+        return list(where) if is_templated(text) else self._text_part(where, ids)
 
     def _need(self) -> Any:
         if self.tokenizer is None:
@@ -144,6 +168,11 @@ class Encoder:
             starts = [i for i in range(len(whole)) if whole[i : i + len(plain)] == plain]
             self._ending = len(whole) - len(plain) - starts[0] if plain and starts else 0
         return self._ending
+
+
+def is_templated(text: object) -> bool:
+    """Whether a chat template wrote it, special tokens and all."""
+    return isinstance(text, Prompt) and text.templated
 
 
 def name_of(prompt: PromptLike, number: int) -> str:
@@ -262,7 +291,7 @@ def _span(encoder: Encoder, prompt: PromptLike, ids: list[int], pool: str, numbe
     if isinstance(prompt, TokenizedPrompt):
         span = prompt.question
     elif isinstance(prompt, Prompt):
-        span = _tokens_of(prompt.spans["question"], encoder.offsets(prompt.text))
+        span = _tokens_of(prompt.spans["question"], encoder.offsets(prompt))
     else:
         raise ModelError(
             f"pool 'question' needs Prompt objects, and prompt {number} is {type(prompt).__name__}"

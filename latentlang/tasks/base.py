@@ -23,6 +23,7 @@ class Prompt:
         block: few-shot prefix, shared by all items of a language; may be empty.
         question: this item's own text.
         cue: what follows the question, up to the answer (``Emotion: "``).
+        templated: whether a chat template wrote the text, special tokens and all: none are added to it.
     """
 
     item: str
@@ -31,6 +32,7 @@ class Prompt:
     few_shot: str
     question: str
     cue: str
+    templated: bool = False
 
     @property
     def text(self) -> str:

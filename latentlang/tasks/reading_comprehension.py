@@ -41,7 +41,7 @@ class ReadingTask(Task):
     name = "reading"
     closed = True
     default_shots = 0
-    next_step = "its items come with --data hub:belebele; words in any language with --task translation --data words.csv"
+    next_step = "items: --data hub:belebele; words in any language: --task translation --data words.csv"
 
     def __init__(
         self, *, data: PathLike | None = None, protocol: Protocol = "corrected", answers: str | None = None

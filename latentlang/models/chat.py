@@ -1,0 +1,177 @@
+"""A task asked as in a chat: its prompts in the template of an instruct model's tokenizer.
+
+Few-shot examples are turns of their own: the user asks (question and cue), the assistant answers. What would open a
+quotation at the end of a cue is left out, since a turn begins and ends an answer. The prompt ends with the template's
+generation prompt, so that the answer is looked for in the assistant's first token. The template writes all special
+tokens; none is added when the text becomes tokens, as with ``tokenizer.apply_chat_template(..., tokenize=True)``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from latentlang.answers.paths import closing
+from latentlang.errors import InputError, ModelError
+from latentlang.language_names import language as find_language
+from latentlang.tasks import Prompt, Task
+
+
+class ChatTask(Task):
+    """A task whose prompts stand in a chat template; answers, labels and items are those of the task itself.
+
+    Attributes:
+        task: the task.
+    """
+
+    def __init__(self, task: Task, tokenizer: Any, *, model: str) -> None:
+        """Set up the task.
+
+        Args:
+            task: what is asked.
+            tokenizer: whose template is used.
+            model: name of the model, for errors.
+
+        Raises:
+            InputError: the task follows its published prompts to the letter, or is asked as in a chat already.
+            ModelError: the tokenizer has no chat template.
+        """
+        if isinstance(task, ChatTask):
+            raise InputError("this task is asked as in a chat already; give the task itself")
+        if getattr(task, "protocol", "corrected") == "as-published":
+            raise InputError(
+                "protocol 'as-published' keeps the published prompts to the letter, which are no chat; leave one of "
+                "the two out"
+            )
+        if not task.has_answers:
+            raise InputError(f"the {task.name} task is text to go on with, and asks nothing in a chat")
+        template = _template(tokenizer, model)
+        self.task, self._tokenizer, self._model = task, tokenizer, model
+        self.name, self.closed, self.default_shots = task.name, task.closed, task.default_shots
+        self.has_answers, self.next_step = task.has_answers, task.next_step
+        digest = hashlib.sha256(template.encode("utf-8", "surrogatepass")).hexdigest()
+        self.settings = {**task.settings, "chat": "turns", "chat_template": f"sha256 {digest[:16]}"}
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those of the task."""
+        return self.task.languages
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """Those of the task."""
+        return self.task.notes
+
+    def prompts(
+        self, language: str, *, items: int | None = None, shots: int | None = None, seed: int = 0
+    ) -> list[Prompt]:
+        """The task's prompts, each as a chat that ends where the assistant begins to answer.
+
+        Raises:
+            InputError: as of the task, or its few-shot examples cannot be told apart.
+            ModelError: the template cannot write such a chat.
+        """
+        code = find_language(language).code
+        plain = self.task.prompts(code, items=items, shots=shots, seed=seed)
+        return [chat_prompt(prompt, self._tokenizer, model=self._model) for prompt in plain]
+
+    def answers(self, language: str) -> Mapping[str, tuple[str, ...]]:
+        """Those of the task."""
+        return self.task.answers(language)
+
+    def wrong_labels(self, label: str) -> tuple[str, ...]:
+        """Those of the task."""
+        return self.task.wrong_labels(label)
+
+    def source_of(self, language: str) -> str | None:
+        """That of the task."""
+        return self.task.source_of(language)
+
+    def given(self, language: str) -> str | None:
+        """That of the task."""
+        return self.task.given(language)
+
+
+def messages_of(prompt: Prompt) -> list[dict[str, str]]:
+    """A prompt as the turns of a chat, the last of them the user's.
+
+    Raises:
+        InputError: its few-shot examples cannot be told apart.
+    """
+    turns: list[dict[str, str]] = []
+    for asked, answer in _examples(prompt):
+        turns += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    return [*turns, {"role": "user", "content": _asked(prompt.question, prompt.cue)}]
+
+
+def chat_prompt(prompt: Prompt, tokenizer: Any, *, model: str) -> Prompt:
+    """A prompt in a tokenizer's chat template; question and few-shot examples are marked as before.
+
+    Args:
+        prompt: as a task makes it.
+        tokenizer: whose template is used.
+        model: name of the model, for errors.
+
+    Raises:
+        InputError: the few-shot examples cannot be told apart.
+        ModelError: there is no template, or it cannot write such a chat.
+    """
+    _template(tokenizer, model)
+    messages = messages_of(prompt)
+    try:
+        text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    except Exception as error:  # whatever a template raises: jinja's errors, its own, a missing package
+        raise ModelError(f"the chat template of {model!r} cannot write this chat: {error}") from error
+    asked = messages[-1]["content"]
+    start = text.rfind(asked)
+    if start < 0:
+        raise ModelError(
+            f"the chat template of {model!r} changes what the user says, so its tokens cannot be told apart; leave "
+            "the chat out"
+        )
+    stop = start + min(len(prompt.question.lstrip()), len(asked))
+    return replace(prompt, few_shot=text[:start], question=text[start:stop], cue=text[stop:], templated=True)
+
+
+def _template(tokenizer: Any, model: str) -> str:
+    """The template of a tokenizer.
+
+    Raises:
+        ModelError: it has none.
+    """
+    try:
+        return str(tokenizer.get_chat_template())
+    except (AttributeError, ValueError) as error:
+        raise ModelError(
+            f"the tokenizer of {model!r} has no chat template, so the model cannot be asked as in a chat; leave --chat "
+            "(model.chat in Python) out, or take its instruct version"
+        ) from error
+
+
+def _asked(question: str, cue: str) -> str:
+    """What the user says: question and cue, without the quotation mark that the answer would stand behind."""
+    return (question + (cue[:-1] if closing(cue) else cue)).strip()
+
+
+def _examples(prompt: Prompt) -> Sequence[tuple[str, str]]:
+    """The few-shot examples of a prompt: what is asked, and the answer.
+
+    Raises:
+        InputError: the examples are not written as the prompt itself is.
+    """
+    rest, cue, end = prompt.few_shot, prompt.cue, closing(prompt.cue) or "\n"
+    examples = []
+    while rest.strip():
+        question, sign, behind = rest.partition(cue)
+        answer, closed, rest = behind.partition(end)
+        # after the answer its line ends, but for a full stop as in cloze sentences
+        line, _, rest = rest.partition("\n") if closing(cue) else ("", "", rest)
+        if not (cue and sign and closed and answer.strip()) or line.strip(" .。।"):
+            raise InputError(
+                f"the few-shot examples of item {prompt.item!r} ({prompt.language}) are not written as the item is, "
+                "and cannot become turns of a chat; ask without them: shots=0"
+            )
+        examples.append((_asked(question, cue), answer.strip()))
+    return examples
