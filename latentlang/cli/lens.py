@@ -127,7 +127,8 @@ def lens(
     info = resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, accept=accept, answers=answers, shots=shots, items=items, pivot=pivot,
-        seed=seed, policy=policy, protocol=protocol, layers=layers, tuned=tuned, candidates=candidates, chat="turns" if chat else None,
+        seed=seed, policy=policy, protocol=protocol, layers=layers, tuned=tuned, candidates=candidates,
+        chat="turns" if chat else None,
     )  # fmt: skip
     folder = OutputFolder(
         out
