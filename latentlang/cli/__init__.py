@@ -17,9 +17,11 @@ import typer
 from latentlang.cli.align import align
 from latentlang.cli.bits import bits
 from latentlang.cli.compare import compare
+from latentlang.cli.completion import with_completion
 from latentlang.cli.data import data
 from latentlang.cli.doctor import doctor
 from latentlang.cli.evaluate import evaluate
+from latentlang.cli.examples import epilog
 from latentlang.cli.exit_codes import check_text, guarded
 from latentlang.cli.fertility import fertility
 from latentlang.cli.harvest import harvest
@@ -55,7 +57,6 @@ app = typer.Typer(
     name="latentlang",
     help="In which language does a language model think? Look into it layer by layer.",
     epilog="Start with: latentlang lens --model pocket --lang ja",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -78,7 +79,7 @@ for command in (
     tasks,
     recipes,
 ):
-    app.command()(_with_paths(with_load_options(command)))
+    app.command(epilog=epilog(command.__name__))(_with_paths(with_completion(with_load_options(command))))
 app.add_typer(data)
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from latentlang.geometry import AlignmentResult
 
 _CHANCE = "Chance and intervals"
+# Columns of a terminal in which measures and poolings stand in words.
+_WIDE = 120
 
 
 def align(
@@ -145,20 +147,36 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
     best = peaks(result)
     at_default_pool = best["pooling"].astype(str) == result.default_pool
     first = best["measure"].astype(str) == result.measures[0]
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("measure")
-    grid.add_column("pooling")
-    heads = ("layer", "value", "chance", "without length", "above chance", "in the search", "flagged")
-    for head in heads:
-        grid.add_column(head, justify="right")
     # The first measure under the other poolings comes last.
-    for row in pd.concat([best[at_default_pool], best[first & ~at_default_pool]]).itertuples():
+    rows = pd.concat([best[at_default_pool], best[first & ~at_default_pool]])
+    narrow = console.width < _WIDE
+    heads = ("layer", "value", "chance", "without length", "above chance", "in the search", "flagged")
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("measure", no_wrap=True)
+    if not narrow:
+        grid.add_column("pooling")
+    for head in heads:
+        first_word, space, others = head.rpartition(" ")
+        grid.add_column(f"{first_word}\n{others}" if narrow and space else head, justify="right")
+    pool = result.default_pool
+    for row in rows.itertuples():
+        if narrow and str(row.pooling) != pool:
+            pool = str(row.pooling)
+            grid.add_row(Text(f"{pool}:", style="dim"))
+        name = str(row.measure)
         grid.add_row(
-            find_measure(str(row.measure)).words, pool_words(str(row.pooling)), str(row.layer),
+            *([name] if narrow else [find_measure(name).words, pool_words(str(row.pooling))]), str(row.layer),
             *(_number(value, ".2f") for value in (row.value, row.null_mean, row.partial)),
             *(_number(value, ".0%") for value in (row.above_chance, row.above_chance_family, row.flagged)),
         )  # fmt: skip
-    console.print("each measure at the layer where it stands out most from chance; mean and share of pairs")
+    lines = ["each measure at the layer where it stands out most from chance; mean and share of pairs"]
+    if narrow:
+        lines.append(
+            f"measures by the names of --measures (`latentlang align --help`); {pool_words(result.default_pool)}"
+            + (", then other poolings" if len(rows) > int(at_default_pool.sum()) else "")
+        )
+    for about in lines:
+        console.print(Text(about))
     console.print(grid)
     for text, style in [
         (result.describe(), "italic"),

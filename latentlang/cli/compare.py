@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -17,12 +19,18 @@ from latentlang.geometry.measure_registry import measure_names
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from latentlang.cli.console import Progress
     from latentlang.comparison import ComparisonResult
 
 _RUN = "What is run"
 _ALL = "all"
+# Columns of a terminal in which a row of the summary stands in one line.
+_WIDE = 130
+# Groups of languages where there is little room, and how wide each column is.
+_SHORT_GROUPS = {"all": "all", "seen": "seen", "unseen": "not seen"}
+_NARROW_WIDTHS = (14, 6, 6, 7, 16, 24)
 
 
 def compare(
@@ -163,7 +171,8 @@ def compare(
     finally:
         folder.leave_nothing_empty()
     console = output()
-    console.print(summary_table(result))
+    for part in [summary_table(result)] if console.width >= _WIDE else narrow_summary(result):
+        console.print(part)
     console.print()
     console.print(result.describe())
     console.print()
@@ -196,6 +205,37 @@ def summary_table(result: ComparisonResult) -> Table:
         )  # fmt: skip
         last = about
     return grid
+
+
+def narrow_summary(result: ComparisonResult) -> Iterator[Table | Text]:
+    """The same averages for 80 columns: a line for each measure, and under it a row for each group of languages."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from latentlang.comparison.text import verdict, words_of
+    from latentlang.text import percent, signed, span, unsigned
+
+    def grid(*rows: Sequence[str], **options: Any) -> Table:
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False, **options)
+        for place, width in enumerate(_NARROW_WIDTHS):
+            is_number = 0 < place < len(_NARROW_WIDTHS) - 1
+            table.add_column(justify="right" if is_number else "left", width=width)
+        for row in rows:
+            table.add_row(*row)
+        return table
+
+    yield grid(("", "before", "after", "change", f"{percent(result.level)} interval", ""), style="bold")
+    rows = result.summary().to_dict("records")
+    for (part, measure), of_measure in groupby(rows, key=lambda row: (str(row["part"]), str(row["measure"]))):
+        yield Text(words_of(part, measure, pivot=result.pivot).row, style="bold")
+        yield grid(*(
+            (
+                f"  {_SHORT_GROUPS[row['group']]} ({row['languages']})", unsigned(row["before"]),
+                unsigned(row["after"]), signed(row["difference"]), span(row["low"], row["high"]),
+                verdict(row) if row["change"] else "-",
+            )
+            for row in of_measure
+        ))  # fmt: skip
 
 
 def _count(items: str | None) -> int | None:

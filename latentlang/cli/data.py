@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.cli import options
+from latentlang.cli.examples import epilog
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.listing import AsJson, print_json, print_table
 from latentlang.installing import install_command
@@ -31,7 +32,7 @@ def _group_of_commands(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-@data.command("list")
+@data.command("list", epilog=epilog("data list"))
 def list_sets(as_json: AsJson = False) -> None:
     """List the data sets that can be downloaded, and those that are read from the Hugging Face hub.
 
@@ -86,7 +87,7 @@ def _few(codes: list[str]) -> str:
     return " ".join(codes) if len(codes) <= _MOST_NAMED else f"up to {len(codes)}"
 
 
-@data.command("get")
+@data.command("get", epilog=epilog("data get"))
 def get(
     name: Annotated[str, typer.Argument(help="Which set (`latentlang data list`).")],
     out: Annotated[

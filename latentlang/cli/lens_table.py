@@ -58,8 +58,9 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
             yield from _wrapped(f"note: {note}", width, style="yellow")
     yield Text()
     yield Text(
-        f"bars: {shown}, a curve and its null on one scale; value @ layer: the highest mean over "
-        "items; null: the same reading for wrong answers.",
+        f"bars: {shown}; the curves of a language and their nulls on one scale, a full bar is the highest of them (at "
+        f"least {LEAST_TOP:g}); entropy on its own; value @ layer: the highest mean over items; null: the same reading "
+        "for wrong answers.",
         style="dim",
     )
     if result.provenance.protocol == "as-published":
@@ -126,13 +127,14 @@ def _rows(summary: pd.DataFrame, *, target: str, pivot: str, source: str | None)
         str(curve): part.sort_values("layer").set_index("layer")["mean"]
         for curve, part in summary.groupby("curve", observed=True)
     }
+    roles = ("target", "pivot", "source")
+    drawn = [curve for key, curve in curves.items() if key.partition("_")[0] in roles]
+    top = max([LEAST_TOP, *(float(curve.max()) for curve in drawn)])
     rows = []
-    for role, code in (("target", target), ("pivot", pivot), ("source", source)):
+    for role, code in zip(roles, (target, pivot, source), strict=True):
         if code is None:
             continue
         name = find_language(code).name + (" (prompt)" if role == "source" else "")
-        role_curves = [curves[key] for key in curves if key == role or key.startswith(f"{role}_")]
-        top = max([LEAST_TOP, *(float(curve.max()) for curve in role_curves)])
         named = (
             (role, name),
             (f"{role}_any", f"{name}, any label"),

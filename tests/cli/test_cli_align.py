@@ -98,3 +98,15 @@ def test_bad_input_is_one_line_exit_code_2_and_no_folder(run, store, tmp_path, o
     assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
     assert not (tmp_path / "latentlang-out").exists()
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_every_line_fits_the_width(run, store, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    outcome = run("align", store.path, "--out", "out", "--permutations", "10", "--resamples", "4")
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    first = "centroid_distance" if columns == "80" else "distance of centroids"
+    (row,) = (line for line in lines if line.startswith(first) and "%" in line)
+    assert row.split()[-1].endswith("%")

@@ -38,6 +38,21 @@ def test_a_page_a_table_and_a_paragraph(run, identity, tmp_path):
     assert (tmp_path / "out/lens/base/result.parquet").stat().st_mtime_ns == before
 
 
+def test_in_80_columns_a_measure_is_a_line_and_its_groups_are_rows(run, identity, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = run("compare", "--adapter", identity, "--out", "out", *SMALL, "--seen", "hi")
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["before", "after", "change", "95%", "interval"]
+    at = lines.index("accuracy")
+    assert [line.split(")")[0] + ")" for line in lines[at + 1 : at + 4]] == [
+        "  all (2)", "  seen (1)", "  not seen (1)"
+    ]  # fmt: skip
+    assert all(line.split()[-1] == "-" for line in lines[at + 1 : at + 4])
+    assert len(lines) < 45
+
+
 def test_parts_pools_layers_and_languages_are_those_asked_for(run, identity, tmp_path):
     outcome = run(
         "compare", "--adapter", identity, "--out", "out", *SMALL, "--parts", "geometry", "--pool", "question,last",

@@ -74,19 +74,20 @@ def test_a_language_has_its_curves_their_nulls_and_a_reading():
         "",
         "Japanese (ja) from French (fr): accuracy 0.50, n = 2",
         "  Japanese  ▁▁▂█  0.90 @4  null ▁▁▁▁  0.01 @4",
-        "  English   ▁█▆▁  0.40 @2  null ▁▂▁▁  0.05 @2",
+        "  English   ▁▄▃▁  0.40 @2  null ▁▁▁▁  0.05 @2",
         "  entropy   █▇▄▂  10.00 @1 bits",
         "  English is at most 0.35 above its null, at layer 2: of 2 items, too few to say more.",
         "",
-        "bars: layers 1 to 4, a curve and its null on one scale; value @ layer: the highest mean over items; "
-        "null: the same reading for wrong answers.",
+        "bars: layers 1 to 4; the curves of a language and their nulls on one scale, a full bar is the highest of "
+        "them (at least 0.1); entropy on its own; value @ layer: the highest mean over items; null: the same reading "
+        "for wrong answers.",
     ]
 
 
 def test_nulls_go_below_where_they_do_not_fit_beside():
     lines = _text(_result(CURVES), width=40)
     assert "  Japanese       ▁▁▂█  0.90 @4" in lines
-    assert "  English null   ▁▂▁▁  0.05 @2" in lines
+    assert "  English null   ▁▁▁▁  0.05 @2" in lines
 
 
 def test_noise_does_not_look_like_a_mountain():
@@ -100,6 +101,13 @@ def test_any_label_and_shared_tokens_share_the_scale_of_their_language():
     assert "  Japanese                 ▁▅  0.40 @2" in [line.rstrip() for line in lines]
     assert "  Japanese, any label      ▁█  0.80 @2" in lines
     assert "  Japanese, shared tokens  ▁▃  0.20 @2" in lines
+
+
+def test_a_low_curve_is_drawn_low_beside_a_high_one():
+    lines = _text(_result({"target": [0.0, 0.8], "pivot": [0.1, 0.0], "source": [0.4, 0.0]}))
+    assert "  Japanese         ▁█  0.80 @2" in lines
+    assert "  English          ▂▁  0.10 @1" in lines
+    assert "  French (prompt)  ▅▁  0.40 @1" in lines
 
 
 def test_each_language_says_its_own_source_and_notes():
@@ -195,7 +203,7 @@ def test_readings_say_when_the_prompts_own_word_leads():
 def test_the_prompts_own_word_is_a_line_of_its_own():
     curves = CURVES | {"source": [0.0, 0.8, 0.1, 0.0], "source_null": [0.0, 0.1, 0.0, 0.0]}
     lines = _text(_result(curves, items=6))
-    assert "  French (prompt)  ▁█▂▁  0.80 @2  null ▁▂▁▁  0.10 @2" in lines
+    assert "  French (prompt)  ▁▇▂▁  0.80 @2  null ▁▂▁▁  0.10 @2" in lines
     assert "leads its null by more there, 0.70 [0.70, 0.70]." in " ".join(line.strip() for line in lines)
 
 

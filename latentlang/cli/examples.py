@@ -1,0 +1,75 @@
+"""Examples of every command, shown at the end of its ``--help``; a test parses each of them."""
+
+from __future__ import annotations
+
+#: Command (``data get`` for one of a group) to what is typed after ``latentlang``, and what that shows.
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "lens": (
+        ("lens --lang ja", "French to Japanese on the embedded model"),
+        ("lens --model gemma3-270m --lang ja,ko --items 20", "two languages on a real one"),
+        ("lens --lang ja --candidates paper20", "which of twenty languages leads"),
+        (
+            "lens --data words.csv --lang x-mine --candidates all",
+            "words of your own, in a language of your own",
+        ),
+        ("lens --model path/to/instruct --lang ja --chat", "an instruct model, in its chat template"),
+    ),
+    "tokens": (
+        ("tokens --lang sv,no,is", "which tokens can begin an answer, and who shares them"),
+        ("tokens --data words.csv --lang x-mine --model mistral", "the same for words of your own"),
+    ),
+    "tune": (
+        ("tune --out tuned --steps 60", "then: latentlang lens --lang ja --tuned tuned"),
+        ("tune --model gemma3-270m --text udhr --lang ja,hi --out tuned", "on real text of two languages"),
+    ),
+    "train": (
+        ("train --recipe zh+es-en --out adapter", "question alignment with Chinese and Spanish"),
+        ("train --recipe zh+es-en --wrong-pairs --out control", "its negative control"),
+    ),
+    "compare": (
+        ("compare --adapter adapter --out comparison", "before and after, on one page"),
+        (
+            "compare --adapter adapter --lang ja,hi --items 20 --parts lens --out look",
+            "a quick look at the lens",
+        ),
+    ),
+    "reproduce": (
+        ("reproduce --dry-run", "what would be run, and what it costs"),
+        ("reproduce --only fig1 --model pocket --out out", "one figure, on the embedded model"),
+    ),
+    "evaluate": (
+        ("evaluate --task sentiment,nli --lang ja,hi", "accuracies with intervals"),
+        ("evaluate --adapter adapter --lang ja", "without and with an adapter"),
+    ),
+    "harvest": (
+        ("harvest --lang paper20 --out activations", "then: latentlang align activations"),
+        ("harvest --task translation --data words.csv --lang x-mine,fr --out mine", "words of your own"),
+        ("harvest --verify activations", "are its files as they were written?"),
+    ),
+    "pca": (
+        ("pca activations", "the two components that spread the prompts most, layer by layer"),
+        ("pca activations --lang en,ja,hi --pool question", "three languages, the question's tokens alone"),
+    ),
+    "align": (
+        ("align activations", "all measures, all pairs of languages"),
+        (
+            "align activations --pivot en --measures cka,retrieval",
+            "each language with English, by two measures",
+        ),
+    ),
+    "bits": (("bits --text udhr --lang en,ja --items 10", "bits for a byte of real text"),),
+    "fertility": (("fertility --model mistral --lang en,ja,am", "tokens for the same paragraphs"),),
+    "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
+    "models": (("models", "what can be run right now"), ("models --json", "for a program")),
+    "languages": (("languages", "codes, names and scripts"),),
+    "tasks": (("tasks", "what can be asked"),),
+    "recipes": (("recipes zh+es-en", "one as YAML, to change and use with --recipe"),),
+    "data list": (("data list", "what others published"),),
+    "data get": (("data get udhr", "the declaration of human rights, verified"),),
+}
+
+
+def epilog(command: str) -> str:
+    """The examples of a command as the end of its help."""
+    shown = [f"  latentlang {typed}  ({about})" for typed, about in EXAMPLES[command]]
+    return "\n\n".join([f"Example{'s' if len(shown) > 1 else ''}:", *shown])

@@ -1,0 +1,96 @@
+"""Examples at the end of every help, each of which parses; and what a shell completes."""
+
+import os
+import shlex
+from unittest.mock import patch
+
+import pytest
+import typer
+
+from latentlang.cli import app, main
+from latentlang.cli.completion import completed
+from latentlang.cli.examples import EXAMPLES
+from latentlang.language_names import languages
+from latentlang.models.registry import REGISTRY
+from latentlang.tasks import TASKS
+from tests.support.command_line import process
+
+GROUP = typer.main.get_command(app)
+TYPED = [typed for examples in EXAMPLES.values() for typed, _ in examples]
+
+
+def _commands():
+    for name, command in GROUP.commands.items():
+        below = getattr(command, "commands", None)
+        yield from ((f"{name} {own}", other) for own, other in below.items()) if below else ((name, command),)
+
+
+def test_every_command_has_examples():
+    assert set(dict(_commands())) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_an_example_parses_and_names_what_exists(typed):
+    command, words = GROUP, shlex.split(typed)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    values = command.make_context("latentlang", words).params
+    for option in ("lang", "candidates", "pivot", "source"):
+        if values.get(option) and list(values[option]) != ["all"]:
+            languages(values[option])
+    if (model := values.get("model")) is not None:
+        assert model in REGISTRY or model.startswith("path/to/")
+    if (task := values.get("task")) is not None:
+        assert set(task.split(",")) <= set(TASKS)
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_the_help_ends_with_them(command, capsys):
+    with patch.dict(os.environ, COLUMNS="200"):
+        assert main([*command.split(), "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for typed, about in EXAMPLES[command]:
+        assert f"latentlang {typed} ({about})" in shown
+
+
+def _complete(line):
+    words = line.split(" ")
+    ran = process(
+        "-m", "latentlang",
+        COMP_WORDS=line, COMP_CWORD=str(len(words) - 1), _LATENTLANG_COMPLETE="complete_bash",
+    )  # fmt: skip
+    return ran.out.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("latentlang lens --lang ja,h", "ja,hi"),
+        ("latentlang lens --candidates pap", "paper20"),
+        ("latentlang align store --lang s", "sw"),
+        ("latentlang evaluate --model poc", "pocket-control"),
+        ("latentlang harvest --task senti", "sentiment"),
+        ("latentlang train --recipe zh+e", "zh+es-en"),
+        ("latentlang recipes zh+e", "zh+es-en"),
+        ("latentlang len", "lens"),
+    ],
+)
+def test_a_shell_completes_names(line, word):
+    shown = _complete(line)
+    last = line.rpartition(" ")[2]
+    assert word in shown and all(name.startswith(last) for name in shown)
+
+
+def test_completion_goes_on_behind_a_comma():
+    names = [("ja", "Japanese"), ("jv", "Javanese"), ("hi", "Hindi")]
+    assert list(completed(lambda: names, "hi,j")) == [("hi,ja", "Japanese"), ("hi,jv", "Javanese")]
+
+
+def test_completing_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom latentlang.cli import completion\n"
+        "for names in set(completion._NAMES.values()): assert list(completion.completed(names, ''))\n"
+        "assert not {'torch', 'transformers', 'pandas', 'numpy'} & set(sys.modules), sorted(sys.modules)"
+    )
+    ran = process("-c", code)
+    assert ran.code == 0, ran.err
