@@ -33,6 +33,8 @@ def tune(
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = defaults.TUNING_STEPS,
     positions: Annotated[int, typer.Option(help="Tokens per step.")] = defaults.TUNING_POSITIONS,
     seed: Annotated[int, typer.Option(help="Seed of the order of texts.")] = defaults.SEED,
+    batch_tokens: options.BatchTokens = None,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
 ) -> None:
     """Train a tuned lens: translators that bring each layer's reading close to the model's output.
 
@@ -43,24 +45,31 @@ def tune(
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.models.registry import resolve
 
+    options.check_counts(items=None, shots=None, seed=seed, batch_tokens=batch_tokens)
     texts = _texts(text, lang)
     info = resolve(model)
     with OutputFolder(out) as folder:
         from latentlang.lens import divergence, train_tuned_lens
         from latentlang.lens.tuned import check_target
-        from latentlang.models import load
 
         check_target(folder.path)
         say(f"loading {info.name}")
-        loaded = load(model)
+        loaded = loading.load(model)
         with Progress("training", total=steps) as progress:
             lens = train_tuned_lens(
-                loaded, texts, steps=steps, positions=positions, seed=seed, progress=progress.after(0)
+                loaded,
+                texts,
+                steps=steps,
+                positions=positions,
+                seed=seed,
+                batch_tokens=batch_tokens,
+                progress=progress.after(0),
             )
         folder.files.append(lens.save(folder.path))
         console = output()
         sample = texts[:: max(1, len(texts) // 64)]
-        plain, tuned = divergence(loaded, sample), divergence(loaded, sample, lens=lens)
+        plain = divergence(loaded, sample, batch_tokens=batch_tokens)
+        tuned = divergence(loaded, sample, lens=lens, batch_tokens=batch_tokens)
         console.print(f"{info.name}: KL to the output in bits, layer by layer, on {len(sample)} of the texts")
         for layer, (before, after) in enumerate(zip(plain.tolist(), tuned.tolist(), strict=True)):
             console.print(f"  {layer:3}  logit lens {before:6.2f}   tuned lens {after:6.2f}")

@@ -215,6 +215,7 @@ def train_tuned_lens(
     learning_rate: float = 1e-2,
     weight_decay: float = 1e-3,
     seed: int = 0,
+    batch_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> TunedLens:
     """Train translators on texts, with activations streamed from the model: nothing is kept but one step's.
@@ -228,6 +229,7 @@ def train_tuned_lens(
         learning_rate: of Adam at the start, scaled by the layer's own size; falls linearly to 0.
         weight_decay: towards the plain lens (A = 0, b = 0).
         seed: of the order of texts.
+        batch_tokens: see `HookedLM.iter_activations`.
         progress: called with (steps done, steps).
 
     Raises:
@@ -246,7 +248,7 @@ def train_tuned_lens(
     # States of size s ask for steps of 1/s in A and s in b to move logits alike in every layer.
     optimizer = torch.optim.Adam([weight, bias], lr=1.0)
     recent: list[Tensor] = []
-    states = _states(model, texts, positions, seed)
+    states = _states(model, texts, positions, seed, batch_tokens)
     scale: Tensor | None = None
     for step in range(steps):
         resid = next(states)  # [row, layer, d_model], all layers
@@ -312,7 +314,11 @@ def as_lens(lens: Lens | str | os.PathLike[str] | None, model: HookedLM) -> Lens
 
 
 def divergence(
-    model: HookedLM, texts: Sequence[str | Prompt], *, lens: Lens | str | os.PathLike[str] | None = None
+    model: HookedLM,
+    texts: Sequence[str | Prompt],
+    *,
+    lens: Lens | str | os.PathLike[str] | None = None,
+    batch_tokens: int | None = None,
 ) -> Tensor:
     """Mean KL of each layer's reading from the model's output over all positions, bits, ``[layer]`` for 0..L.
 
@@ -320,6 +326,7 @@ def divergence(
         model: the model.
         texts: where it is read.
         lens: a lens, or the folder of a tuned one; None for the logit lens.
+        batch_tokens: see `HookedLM.iter_activations`.
 
     Raises:
         ModelError: the lens belongs to another model.
@@ -328,7 +335,7 @@ def divergence(
     depth = model.n_layers
     total, count = torch.zeros(model.n_layers + 1, dtype=torch.float64), 0
     with torch.inference_mode():
-        for rows in _rows(model, texts):
+        for rows in _rows(model, texts, batch_tokens):
             goal = model.unembed(rows[:, -1]).log_softmax(-1)
             # the last layer is the output, which no lens translates
             translated = [*through.translate(rows[:, :depth], range(depth)).unbind(1), rows[:, depth]]
@@ -339,14 +346,16 @@ def divergence(
     return total / max(count, 1) / _NATS_PER_BIT
 
 
-def _rows(model: HookedLM, texts: Sequence[str | Prompt]) -> Iterator[Tensor]:
+def _rows(model: HookedLM, texts: Sequence[str | Prompt], batch_tokens: int | None) -> Iterator[Tensor]:
     """States of every token of every text, ``[row, layer, d_model]`` for layers 0..L, batch by batch."""
-    for read in model.iter_activations(texts, positions="all", logits=False):
+    for read in model.iter_activations(texts, positions="all", logits=False, batch_tokens=batch_tokens):
         assert read.positions is not None
         yield read.resid.transpose(1, 2)[read.positions >= 0].float()
 
 
-def _states(model: HookedLM, texts: Sequence[str | Prompt], positions: int, seed: int) -> Iterator[Tensor]:
+def _states(
+    model: HookedLM, texts: Sequence[str | Prompt], positions: int, seed: int, batch_tokens: int | None
+) -> Iterator[Tensor]:
     """Batches of exactly `positions` states, without end, from texts in a new order each time round."""
     generator = torch.Generator().manual_seed(seed)
     waiting: list[Tensor] = []
@@ -354,7 +363,7 @@ def _states(model: HookedLM, texts: Sequence[str | Prompt], positions: int, seed
     while True:
         order = torch.randperm(len(texts), generator=generator).tolist()
         for start in range(0, len(order), 16):
-            for rows in _rows(model, [texts[i] for i in order[start : start + 16]]):
+            for rows in _rows(model, [texts[i] for i in order[start : start + 16]], batch_tokens):
                 waiting.append(rows)
                 held += len(rows)
                 if held >= positions:
