@@ -1,15 +1,19 @@
-"""Draw the concept pages' pictures with the tool itself: `python -m docs.pictures [NAME ...]`.
+"""Draw the pages' pictures with the tool itself: `python -m docs.pictures [NAME ...]`.
 
-Everything is run on the embedded models; nothing is drawn by hand. Needs the extras `figures` and `train`.
+Everything is run on the embedded models; nothing is drawn by hand. Needs the extras `figures` and `train`. `gallery`
+stands for all pictures of the gallery, whose blocks of code are run as they stand on that page.
 """
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 import torch
@@ -25,6 +29,10 @@ from latentlang.models import load_tokenizer
 FOLDER = Path(__file__).parent / "pictures"
 # Pages are 700 pixels wide; twice that is sharp on a good screen, and small.
 _SCALE = 1.4
+_GALLERY = Path(__file__).parent / "gallery.md"
+_BLOCK = re.compile(
+    r"^```python\n(?P<code>.*?)^```$(?:\s*^!\[[^\]]*\]\((?P<picture>[^)]+)\)$)?", re.MULTILINE | re.DOTALL
+)
 _LANGUAGES = ("en", "de", "fr", "hi")
 
 
@@ -98,17 +106,39 @@ PICTURES: dict[str, Callable[[], go.Figure]] = {
 }  # fmt: skip
 
 
+def gallery() -> None:
+    """Run the gallery's blocks in order and draw what the last line of each gives."""
+    names: dict[str, Any] = {"__name__": "gallery"}
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        for block in _BLOCK.finditer(_GALLERY.read_text(encoding="utf-8")):
+            lines = ast.parse(block["code"])
+            if block["picture"] and isinstance(last := lines.body[-1], ast.Expr):
+                name = ast.Name("figure", ctx=ast.Store())
+                lines.body[-1] = ast.fix_missing_locations(ast.Assign([name], last.value))
+            exec(compile(lines, str(_GALLERY), "exec"), names)
+            if block["picture"]:
+                _draw(names["figure"], _GALLERY.parent / block["picture"])
+
+
+def _draw(figure: go.Figure, file: Path) -> None:
+    path = write_picture(figure, file, scale=_SCALE)
+    sys.stderr.write(f"{path.name}: {path.stat().st_size // 1024} KiB\n")
+
+
 def main(names: list[str]) -> int:
     """Draw the pictures named, or all."""
-    unknown = [name for name in names if name not in PICTURES]
+    known = [*PICTURES, "gallery"]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        sys.stderr.write(f"no picture {unknown[0]!r}; there are {', '.join(PICTURES)}\n")
+        sys.stderr.write(f"no picture {unknown[0]!r}; there are {', '.join(known)}\n")
         return 2
     check_pictures()
     torch.set_num_threads(1)
-    for name in names or PICTURES:
-        path = write_picture(PICTURES[name](), FOLDER / f"{name}.png", scale=_SCALE)
-        sys.stderr.write(f"{path.name}: {path.stat().st_size // 1024} KiB\n")
+    for name in names or known:
+        if name == "gallery":
+            gallery()
+        else:
+            _draw(PICTURES[name](), FOLDER / f"{name}.png")
     return 0
 
 

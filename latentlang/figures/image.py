@@ -12,7 +12,7 @@ from latentlang.errors import InputError, unknown
 from latentlang.installing import install_command
 from latentlang.storage.files import write_bytes
 
-FORMATS = ("png", "pdf", "svg")
+FORMATS = ("png", "pdf", "svg", "webp")
 _WIDTH, _SCALE = 1000, 2
 
 
@@ -32,7 +32,7 @@ def check_pictures() -> None:
 def write_picture(
     figure: go.Figure, path: str | os.PathLike[str], *, width: int | None = None, scale: float = _SCALE
 ) -> Path:
-    """Write a figure as PNG, PDF or SVG, as the file's name ends, by an atomic write.
+    """Write a figure as PNG, PDF, SVG or WebP, as the file's name ends, by an atomic write.
 
     Args:
         figure: what to draw.

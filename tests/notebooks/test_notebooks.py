@@ -1,29 +1,22 @@
-"""Every notebook runs from top to bottom, is committed without outputs, and shows its figures."""
+"""Every notebook runs from top to bottom, is committed without outputs, shows its figures, and has its page."""
 
-import sys
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 
-ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+import latentlang as ll
+from docs.notebooks import FOLDER, NOTEBOOKS, blocks, read
+from tests.support.doc_pages import PAGES
+from tests.support.notebooks import check_run
 
-
-class ThisInterpreter(KernelSpecManager):
-    """The kernel ``python3`` is the Python that runs the tests, whatever kernels the machine has."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        assert kernel_name == "python3"
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=command, display_name="Python 3", language="python")
-
-
-def _read(path: Path) -> nbformat.NotebookNode:
-    return nbformat.read(path, as_version=4)
+#: Run with the other tests of a real model (tests/real).
+REAL = ("07_a_real_model",)
+EMBEDDED = [path for path in NOTEBOOKS if path.stem not in REAL]
+_PICTURE = re.compile(r"!\[[^\]]+\]\((\S+\.webp)\)")
+# A prompt as a reader is told to type it: a word of one language, asked for in another.
+_PROMPT = re.compile(r"""['"](\w+): \\?"(\w+)\\?" - (\w+): \\?"['"]""")
 
 
 def test_the_notebooks_are_one_course():
@@ -31,7 +24,7 @@ def test_the_notebooks_are_one_course():
         NOTEBOOKS
     ) >= 6
     for number, (path, following) in enumerate(zip(NOTEBOOKS, [*NOTEBOOKS[1:], None], strict=True), start=1):
-        told = [cell.source for cell in _read(path).cells if cell.cell_type == "markdown"]
+        told = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
         first, last = told[0], told[-1]
         assert first.startswith(f"# {number} · ") and f"**{number} " in first.splitlines()[-1]
         assert last.index("## What you have seen") < last.index("## What it does not show")
@@ -40,26 +33,50 @@ def test_the_notebooks_are_one_course():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_is_committed_without_outputs(path):
-    for cell in _read(path).cells:
+    for cell in read(path).cells:
         assert not cell.get("outputs") and cell.get("execution_count") is None
-    nbformat.validate(_read(path))
+    nbformat.validate(read(path))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_page_has_the_text_and_code_of_its_notebook(path):
+    """`python -m docs.notebooks` makes it again."""
+    text, place = (FOLDER / f"{path.stem}.md").read_text(encoding="utf-8"), 0
+    for block in blocks(read(path)):
+        assert block in text[place:], f"not on the page, or not in this order: {block[:200]!r}"
+        place = text.index(block, place) + len(block)
+    assert text.count("```python\n") == sum(cell.cell_type == "code" for cell in read(path).cells)
+
+
+def test_pages_show_every_picture_of_the_course_and_no_other():
+    shown = [name for page in FOLDER.glob("*.md") for name in _PICTURE.findall(page.read_text("utf-8"))]
+    assert len(shown) >= 2 * len(NOTEBOOKS)
+    assert sorted(shown) == sorted(path.name for path in FOLDER.glob("*.webp"))
+    assert {page.stem for page in FOLDER.glob("*.md")} == {path.stem for path in NOTEBOOKS}
+
+
+def _prompts() -> set[tuple[str, str, str]]:
+    sources = [cell.source for path in NOTEBOOKS for cell in read(path).cells if cell.cell_type == "code"]
+    sources += [page.read_text(encoding="utf-8") for page in PAGES]
+    return {found for source in sources for found in _PROMPT.findall(source)}
+
+
+def test_pocket_answers_the_prompts_that_a_reader_is_told_to_type():
+    model, prompts = ll.load("pocket"), _prompts()
+    assert len(prompts) >= 2
+    for source, word, target in prompts:
+        task = ll.task("translation", source=ll.language(source).code)
+        words = task.answers(ll.language(source).code)
+        (label,) = [label for label, answers in words.items() if word in answers]
+        answers = task.answers(ll.language(target).code)[label]
+        prompt = f'{source}: "{word}" - {target}: "'
+        table = ll.explore(model, prompt, positions="last", top=1).table
+        said = table.loc[table["layer"].idxmax(), "text"]
+        assert any(answer.startswith(said) for answer in answers), f"{prompt}{said}"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # one trains models, on machines of any speed
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    notebook = _read(path)
-    manager = AsyncKernelManager(kernel_spec_manager=ThisInterpreter(), kernel_name="python3")
-    client = NotebookClient(
-        notebook, km=manager, timeout=900, resources={"metadata": {"path": str(tmp_path)}}
-    )
-    client.execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    figures = [o for o in outputs if "application/vnd.plotly.v1+json" in o.get("data", {})]
-    assert figures and all(o["data"]["application/vnd.plotly.v1+json"]["data"] for o in figures)
-    # Warnings of libraries are noise a reader would wonder about.
-    assert [o.text for o in outputs if o.output_type == "site" and o.name == "stderr"] == []
+@pytest.mark.parametrize("path", EMBEDDED, ids=lambda path: path.stem)
+def test_notebook_runs(path: Path, tmp_path: Path):
+    check_run(path, tmp_path)

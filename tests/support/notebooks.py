@@ -1,0 +1,24 @@
+"""A notebook, run as a reader would run it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from docs.notebooks import FOLDER, PLOTLY, executed, page
+
+_ALT = re.compile(r"^!\[([^\]]+)\]", re.MULTILINE)
+
+
+def check_run(path: Path, folder: Path) -> None:
+    """Run a notebook in an empty folder; it shows its figures, those of its page, and no warnings."""
+    notebook = executed(path, folder)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    figures = [output for output in outputs if PLOTLY in output.get("data", {})]
+    assert figures and all(output["data"][PLOTLY]["data"] for output in figures)
+    # Warnings of libraries are noise a reader would wonder about.
+    assert [
+        output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"
+    ] == []
+    text, _ = page(notebook, path.stem)
+    assert _ALT.findall(text) == _ALT.findall((FOLDER / f"{path.stem}.md").read_text(encoding="utf-8"))
