@@ -1,7 +1,7 @@
 """Execute the notebooks and keep them as pages of the course: `python -m docs.notebooks [NUMBER ...]`.
 
-A page is `docs/course/NAME.md` with its figures beside it as WebP pictures, both committed: `make docs` and GitHub show
-the course without running anything. The tests compare each page with its notebook, text and code. Needs the extra
+A notebook's page lies in docs/course with its figures beside it as WebP pictures, both committed: `make docs` and
+GitHub show the course without running anything. The tests compare each page with its notebook, text and code. Needs the extra
 `figures`, for notebook 5 `train` and for notebook 7 `gemma`.
 """
 

@@ -1,5 +1,7 @@
 """A name or a bare transformers model where a loaded model is needed; a name where a task is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,7 +35,7 @@ def test_the_name_of_a_model_is_the_model_loaded():
     by_name = logit_lens("pocket", "repetition", languages="ja", items=2, shots=1)
     made = logit_lens(ll.load("pocket"), "repetition", languages="ja", items=2, shots=1)
     pd.testing.assert_frame_equal(by_name.table, made.table)
-    assert by_name.provenance == made.provenance
+    assert replace(by_name.provenance, created=made.provenance.created) == made.provenance
 
 
 @pytest.mark.parametrize("name", ["run_with_cache", "to_tokens", "hooks", "cfg", "generate", "W_U"])
@@ -59,7 +61,7 @@ def test_the_name_of_a_task_is_the_task_with_its_defaults(lens):
     by_name = lens(model, "repetition", languages="ja", items=2, shots=1)
     made = lens(model, ll.task("repetition"), languages="ja", items=2, shots=1)
     pd.testing.assert_frame_equal(by_name.table, made.table)
-    assert by_name.provenance == made.provenance
+    assert replace(by_name.provenance, created=made.provenance.created) == made.provenance
 
 
 def test_what_is_neither_a_task_nor_a_name_is_refused():

@@ -171,7 +171,7 @@ def _identity(
     """The control's record; needs no model beyond its name."""
     from latentlang.models.registry import resolve
 
-    name = getattr(model, "name", None) or resolve(model).name  # type: ignore[arg-type]
+    name = getattr(model, "name", None) or resolve(model).name
     revision = getattr(model, "revision", None)
     run_record = {
         "format": _FORMAT,
