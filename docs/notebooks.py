@@ -1,8 +1,8 @@
 """Execute the notebooks and keep them as pages of the course: `python -m docs.notebooks [NUMBER ...]`.
 
 A notebook's page lies in docs/course with its figures beside it as WebP pictures, both committed: `make docs` and
-GitHub show the course without running anything. The tests compare each page with its notebook, text and code. Needs the extra
-`figures`, for notebook 5 `train` and for notebook 7 `gemma`.
+GitHub show the course without running anything. The tests compare each page with its notebook, text and code. Needs
+the extra `figures`, for notebook 5 `train` and for notebook 7 `gemma`.
 """
 
 from __future__ import annotations

@@ -210,8 +210,10 @@ def _one_by_one(tested: pd.DataFrame, source: str) -> str:
 
 
 def _tasks(accuracy: pd.DataFrame, curves: pd.DataFrame | None) -> str:
-    rows = []
-    for task, own in accuracy.groupby("task", sort=False):
+    rows, cut = [], accuracy.groupby(["task", "language"])["unanswerable"].sum()
+    left = cut[cut > 0].index
+    for task, everything in accuracy.groupby("task", sort=False):
+        own = everything[[(task, code) not in left for code in everything["language"]]]
         pooled = own.groupby("language")[["right", "n"]].sum()
         intervals = {code: wilson(int(row["right"]), int(row["n"])) for code, row in pooled.iterrows()}
         rate = pooled["right"] / pooled["n"]
@@ -219,7 +221,7 @@ def _tasks(accuracy: pd.DataFrame, curves: pd.DataFrame | None) -> str:
         ordered = rate.sort_values(ascending=False).index
         above = sum(low > chance for low, _ in intervals.values())
         rows.append({
-            "task": task, "chance": f"{chance:.2f}", "mean of 20 languages": f"{rate.mean():.2f}",
+            "task": task, "chance": f"{chance:.2f}", "mean of languages": f"{rate.mean():.2f} ({len(rate)})",
             "by seed": _spread(own.groupby("seed")["accuracy"].mean()), "above chance": f"{above} of {len(rate)}",
             "best": f"{_name(ordered[0])} {_between(rate[ordered[0]], *intervals[ordered[0]])}",
             "worst": f"{_name(ordered[-1])} {_between(rate[ordered[-1]], *intervals[ordered[-1]])}",
@@ -232,6 +234,11 @@ def _tasks(accuracy: pd.DataFrame, curves: pd.DataFrame | None) -> str:
             f"{accuracy['seed'].nunique()} seeds of the few-shot examples; *by seed* is the smallest and largest mean. "
             "*Above chance*: languages whose 95 % Wilson interval lies above it, not corrected for their number; items "
             "repeat over seeds, so these intervals are somewhat too narrow. Best and worst are chosen after the fact."
+            + (
+                f" Left out, for the labels begin with the same token: {_pairs(list(left))}."
+                if len(left)
+                else ""
+            )
         ),
         _markdown(pd.DataFrame(rows)),
     ]
@@ -248,6 +255,10 @@ def _tasks(accuracy: pd.DataFrame, curves: pd.DataFrame | None) -> str:
             )
         )
     return "\n\n".join(said)
+
+
+def _pairs(cut: list[tuple[str, str]]) -> str:
+    return listed([f"{_name(code)} ({task})" for task, code in cut])
 
 
 def _geometry(alignment: pd.DataFrame, languages: pd.DataFrame) -> str:
