@@ -119,8 +119,7 @@ def accuracy(folder: Path) -> pd.DataFrame:
         "low",
         "high",
         "chance",
-        "majority",
-        "macro_f1",
+        "unanswerable",
     ]
     return pd.concat(parts, ignore_index=True)[kept]
 
