@@ -77,25 +77,6 @@ def test_pocket_answers_the_prompts_that_a_reader_is_told_to_type():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # one trains models, on machines of any speed
-<<<<<<< HEAD
 @pytest.mark.parametrize("path", EMBEDDED, ids=lambda path: path.stem)
 def test_notebook_runs(path: Path, tmp_path: Path):
     check_run(path, tmp_path)
-=======
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    notebook = _read(path)
-    manager = AsyncKernelManager(kernel_spec_manager=ThisInterpreter(), kernel_name="python3")
-    client = NotebookClient(
-        notebook, km=manager, timeout=900, resources={"metadata": {"path": str(tmp_path)}}
-    )
-    client.execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    figures = [o for o in outputs if "application/vnd.plotly.v1+json" in o.get("data", {})]
-    assert figures and all(o["data"]["application/vnd.plotly.v1+json"]["data"] for o in figures)
-    # Warnings of libraries are noise a reader would wonder about.
-    assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
->>>>>>> 9e8e6d5 (The notebooks' test looks at the kernel's standard error again: the output type is 'stream')
