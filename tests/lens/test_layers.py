@@ -197,7 +197,7 @@ def test_the_command_reads_some_layers(tmp_path):
     ended = CliRunner().invoke(app, asked)
     assert ended.exit_code == 0, ended.output
     depth = LensResult.load(out).provenance.settings["n_layers"]
-    assert f"bars: layers 2, 4, 5, {depth}, a curve" in ended.output
+    assert f"bars: layers 2, 4, 5, {depth}; the curves" in ended.output
     for result in (LensResult.load(out), MultilingualLensResult.load(out / "languages")):
         assert sorted(result.table["layer"].unique()) == [2, 4, 5, depth]
 
