@@ -41,7 +41,7 @@ def _translation(
     concepts: Iterable[Concept] | None = None,
     only: Iterable[str] | None = None,
 ) -> Task:
-    if data is not None and source is DEFAULT_SOURCES:
+    if data is not None and concepts is None and source is DEFAULT_SOURCES:
         source = _sources_in(data)
     return _words(data, concepts, only, source)
 
