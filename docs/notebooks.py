@@ -8,6 +8,7 @@ the extra `figures`, for notebook 5 `train` and for notebook 7 `gemma`.
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 import sys
@@ -38,6 +39,8 @@ _TAG = re.compile(r"<[^>]+>")
 _STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
 # Another for every run, and true of this one only.
 _MADE = re.compile(r" · latentlang [\w.]+ \([0-9a-f]+(?:\+dirty)?\) · made [-+:.\dTZ]+")
+# A notebook keeps its runs in a temporary folder, called otherwise on every machine.
+_TEMPORARY = re.compile(re.escape(tempfile.gettempdir()) + r"/tmp\w+/")
 _CAPTION = "*(A widget: it works in a notebook with a running kernel.)*"
 
 
@@ -84,7 +87,8 @@ def page(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, go.
     parts = [f"<!-- Made by `python -m docs.notebooks` from notebooks/{name}.ipynb: change that. -->"]
     for block, cell in zip(blocks(notebook), notebook.cells, strict=True):
         parts.append(block)
-        for output in cell.get("outputs", ()):
+        for made in cell.get("outputs", ()):
+            output = nbformat.from_dict(json.loads(_TEMPORARY.sub("", json.dumps(made))))
             data = output.get("data", {})
             if PLOTLY in data:
                 drawn = {part: data[PLOTLY][part] for part in ("data", "layout")}

@@ -15,6 +15,8 @@ from tests.support.notebooks import check_run
 REAL = ("07_a_real_model",)
 EMBEDDED = [path for path in NOTEBOOKS if path.stem not in REAL]
 _PICTURE = re.compile(r"!\[[^\]]+\]\((\S+\.webp)\)")
+# Temporary folders and people's own.
+_FOLDER = re.compile(r"(?:/tmp|/root|/home|/Users|/var/folders)/\S*")
 # A prompt as a reader is told to type it: a word of one language, asked for in another.
 _PROMPT = re.compile(r"""['"](\w+): \\?"(\w+)\\?" - (\w+): \\?"['"]""")
 
@@ -53,6 +55,11 @@ def test_pages_show_every_picture_of_the_course_and_no_other():
     assert len(shown) >= 2 * len(NOTEBOOKS)
     assert sorted(shown) == sorted(path.name for path in FOLDER.glob("*.webp"))
     assert {page.stem for page in FOLDER.glob("*.md")} == {path.stem for path in NOTEBOOKS}
+
+
+def test_pages_name_no_folder_of_a_machine():
+    for path in FOLDER.glob("*.md"):
+        assert not _FOLDER.findall(path.read_text(encoding="utf-8")), path.name
 
 
 def _prompts() -> set[tuple[str, str, str]]:
