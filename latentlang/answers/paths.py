@@ -16,7 +16,7 @@ from latentlang.answers.sets import takes_space
 from latentlang.answers.tokenbytes import TokenBytes
 from latentlang.answers.vocabulary import token_bytes
 from latentlang.errors import InputError
-from latentlang.tasks.base import Prompt
+from latentlang.tasks.base import Prompt, is_templated
 
 Tokens = tuple[int, ...]
 #: An answer: one string, or several that count alike.
@@ -138,7 +138,7 @@ def _as_written(texts: Sequence[str], prompts: Sequence[Prompt | str]) -> Sequen
     Raises:
         InputError: some of the prompts are and some are not.
     """
-    kinds = {isinstance(prompt, Prompt) and prompt.templated for prompt in prompts}
+    kinds = {is_templated(prompt) for prompt in prompts}
     if len(kinds) > 1:
         raise InputError(
             "some of these prompts are written by a chat template and some are not; ask them apart"

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
     from latentlang.models.hooked import HookedLM
 
+# What TransformerLens' models have and a `HookedLM` has not.
+BRIDGE_NAMES = frozenset({
+    "W_E", "W_K", "W_O", "W_Q", "W_U", "W_V", "W_in", "W_out", "add_hook", "b_U", "blocks", "cfg", "generate",
+    "hook_dict", "hooks", "ln_final", "reset_hooks", "run_with_cache", "run_with_hooks", "to_single_token",
+    "to_str_tokens", "to_string", "to_tokens", "tokens_to_residual_directions",
+})  # fmt: skip
+
 
 def twin(lm: Any) -> Any:
     """A second module tree on the same tensors, adapters included; takes no memory for weights.

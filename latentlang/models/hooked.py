@@ -37,13 +37,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What TransformerLens' models have and a `HookedLM` has not.
-_BRIDGE_NAMES = frozenset({
-    "W_E", "W_K", "W_O", "W_Q", "W_U", "W_V", "W_in", "W_out", "add_hook", "b_U", "blocks", "cfg", "generate",
-    "hook_dict", "hooks", "ln_final", "reset_hooks", "run_with_cache", "run_with_hooks", "to_single_token",
-    "to_str_tokens", "to_string", "to_tokens", "tokens_to_residual_directions",
-})  # fmt: skip
-
 # Logits [row, chunk of the vocabulary] in float32 kept in memory at once.
 _CHUNK_BYTES = 64 * 2**20
 
@@ -138,7 +131,9 @@ class HookedLM:
         if hasattr(type(self), name):  # a property that failed: its own error
             return object.__getattribute__(self, name)
         message = f"{type(self).__name__!r} object has no attribute {name!r}"
-        if name in _BRIDGE_NAMES:
+        from latentlang.models.bridge import BRIDGE_NAMES
+
+        if name in BRIDGE_NAMES:
             message += (
                 f"; it is TransformerLens': model.bridge().{name} has it, on the same weights (activations without it: "
                 "model.activations, model.iter_activations)"

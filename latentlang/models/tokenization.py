@@ -10,7 +10,7 @@ import numpy as np
 
 from latentlang.errors import ModelError
 from latentlang.models.batch import EncodedPrompt
-from latentlang.tasks.base import Prompt
+from latentlang.tasks.base import Prompt, is_templated
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,15 @@ class Encoder:
         """
         if not len(texts):
             return []
-        encoded = self._encoded(texts)
-        return [
-            list(ids) if is_templated(text) else self._text_part(ids, ids)
-            for text, ids in zip(texts, encoded["input_ids"], strict=True)
-        ]
+        return self._encoded(texts)["input_ids"]
 
-    def _encoded(self, texts: Sequence[str | Prompt], **options: Any) -> dict[str, list[Any]]:
-        """What the tokenizer gives for each text; special tokens are added where no template wrote them."""
+    def _encoded(self, texts: Sequence[str | Prompt], **options: Any) -> dict[str, list[list[Any]]]:
+        """Token ids of each text, and offsets where asked for, both without what stands for no token of the text.
+
+        What a chat template wrote has its special tokens: none is added to it, and none taken off.
+        """
         tokenizer = self._need()
-        columns: dict[str, list[Any]] = {}
+        columns: dict[str, list[list[Any]]] = {}
         for templated in (False, True):
             places = [at for at, text in enumerate(texts) if is_templated(text) == templated]
             if not places:
@@ -81,10 +80,10 @@ class Encoder:
                 **added,
                 **options,
             )
-            for name in encoded:
-                column = columns.setdefault(name, [None] * len(texts))
-                for at, value in zip(places, encoded[name], strict=True):
-                    column[at] = value
+            for name in {"input_ids", "offset_mapping"} & set(encoded):
+                column = columns.setdefault(name, [[] for _ in texts])
+                for at, values, ids in zip(places, encoded[name], encoded["input_ids"], strict=True):
+                    column[at] = list(values) if templated else self._text_part(values, ids)
         return columns
 
     def tokenize(self, prompts: Sequence[PromptLike]) -> list[TokenizedPrompt]:
@@ -113,11 +112,9 @@ class Encoder:
                     )
                 )
                 continue
-            raw, where = next(ids), next(offsets)
-            token_ids = list(raw) if is_templated(prompt) else self._text_part(raw, raw)
+            token_ids, where = next(ids), next(offsets)
             question = block = None
             if where is not None and isinstance(prompt, Prompt):
-                where = list(where) if prompt.templated else self._text_part(where, raw)
                 question = _tokens_of(prompt.spans["question"], where)
                 start, stop = _tokens_of(prompt.spans["few_shot"], where) or (0, 0)
                 block = stop - start
@@ -140,9 +137,7 @@ class Encoder:
                 f"pool 'question' needs a fast tokenizer, and {type(tokenizer).__name__} is not one; "
                 "load it with AutoTokenizer, or use pool='mean_no_bos'"
             )
-        encoded = self._encoded([text], return_offsets_mapping=True)
-        where, ids = encoded["offset_mapping"][0], encoded["input_ids"][0]
-        return list(where) if is_templated(text) else self._text_part(where, ids)
+        return self._encoded([text], return_offsets_mapping=True)["offset_mapping"][0]
 
     def _need(self) -> Any:
         if self.tokenizer is None:
@@ -168,11 +163,6 @@ class Encoder:
             starts = [i for i in range(len(whole)) if whole[i : i + len(plain)] == plain]
             self._ending = len(whole) - len(plain) - starts[0] if plain and starts else 0
         return self._ending
-
-
-def is_templated(text: object) -> bool:
-    """Whether a chat template wrote it, special tokens and all."""
-    return isinstance(text, Prompt) and text.templated
 
 
 def name_of(prompt: PromptLike, number: int) -> str:

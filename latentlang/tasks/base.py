@@ -50,6 +50,11 @@ class Prompt:
         return self.text
 
 
+def is_templated(text: object) -> bool:
+    """Whether a chat template wrote it, special tokens and all."""
+    return isinstance(text, Prompt) and text.templated
+
+
 class Task(ABC):
     """Prompts and answers of one task; subclasses say where they come from.
 
