@@ -27,6 +27,7 @@ import torch
 import latentlang as ll
 from latentlang.models import HookedLM
 from latentlang.results import Result
+from latentlang.storage.output import METADATA
 
 MODEL = "gemma3-270m"
 LANGUAGES = "paper20"
@@ -52,9 +53,14 @@ POOLS = ("last", "mean_no_bos")
 log = logging.getLogger(__name__)
 
 
+def is_saved(path: Path) -> bool:
+    """Whether a result lies there, whole: its record is written last."""
+    return (path / METADATA).exists()
+
+
 def step(path: Path, run: Callable[..., Result[Any]], *arguments: Any, **options: Any) -> None:
     """Save what `run` gives at `path`, unless that is there."""
-    if (path / "metadata.json").exists():
+    if is_saved(path):
         return
     begun, cpu = time.perf_counter(), time.process_time()
     run(*arguments, **options).save(path)

@@ -11,11 +11,12 @@ import pandas as pd
 
 from experiments.gemma3.measure import SOURCES
 from experiments.gemma3.tables import FIGURES, PIVOT, chosen_layer
+from experiments.markdown import markdown
 from latentlang.language_names import language
 from latentlang.lens.pivot_test import MINIMUM_LEAD
 from latentlang.stats.intervals import wilson
 from latentlang.storage.files import write_text
-from latentlang.text import listed
+from latentlang.text import listed, signed, unsigned
 
 PAGE = Path(__file__).parents[2] / "docs" / "gemma.md"
 _WIDTH = 120
@@ -150,14 +151,14 @@ def _translation(by_layer: pd.DataFrame, by_target: pd.DataFrame) -> str:
             "items and target languages resampled."
         ),
         _picture("lens", "What each layer would say: Russian words into German, Japanese, Chinese and Hindi"),
-        _markdown(pd.DataFrame(rows)),
+        markdown(pd.DataFrame(rows)),
         _filled(
             "*Other seeds*: smallest to largest of their means, and how many there are. *Answered right*: share of "
             "items whose likeliest next token can begin the right answer, mean over targets. By target language, "
             "English minus its null at the source's layer, seed 0, 95 % over items (each language by itself, not "
             "corrected for their number):"
         ),
-        _markdown(wide.reset_index(drop=True)),
+        markdown(wide.reset_index(drop=True)),
         _filled(
             "What it does not show: that the model *uses* the English word. A reading is what a layer would say if it "
             "were the last; whether changing it changes the answer was not asked here."
@@ -192,7 +193,7 @@ def _candidates(tested: pd.DataFrame) -> str:
             "is no rival, for its word stands in the prompt; where it scores more than the leader, that is said."
         ),
         _picture("candidates", "Which language's right word leads, by layer: Russian into four languages"),
-        _markdown(pd.DataFrame(rows)),
+        markdown(pd.DataFrame(rows)),
         _filled(
             "This test is harder on English than the section before: what English shares with any of 19 languages "
             "(*animal*, *radio*) no longer counts for it. That can hide a pivot; it cannot make one up."
@@ -240,7 +241,7 @@ def _tasks(accuracy: pd.DataFrame, curves: pd.DataFrame | None) -> str:
                 else ""
             )
         ),
-        _markdown(pd.DataFrame(rows)),
+        markdown(pd.DataFrame(rows)),
     ]
     if curves is not None:
         peaks = [
@@ -291,8 +292,9 @@ def _geometry(alignment: pd.DataFrame, languages: pd.DataFrame) -> str:
             "permuted. Retrieval: share of articles whose nearest neighbour in the other language is their translation "
             "(CSLS: corrected for hubs)."
         ),
+        _picture("alignment", "Retrieval between English and 19 languages by layer, for two poolings"),
         _picture("pca", "The articles in 20 languages along two principal components, at four layers"),
-        _markdown(pd.DataFrame(rows).fillna("")),
+        markdown(pd.DataFrame(rows).fillna("")),
         _filled(
             "Value (null) by layer; 0 is the embeddings, where what counts is the tokens that languages share, names "
             "and loanwords, and article length. With length regressed out, retrieval over all pairs at layer 12 is "
@@ -322,7 +324,7 @@ def _cka(rows: pd.DataFrame, run: str) -> str:
 
 
 def _with_null(row: Mapping[Hashable, Any]) -> str:
-    return f"{row['value']:.2f} ({row['null_mean'] + 0.0:.2f})".replace("-0.00", "0.00")
+    return f"{_two(row['value'])} ({_two(row['null_mean'])})"
 
 
 def _listed(rows: pd.DataFrame) -> str:
@@ -338,7 +340,7 @@ def _fertility(fertility: pd.DataFrame) -> str:
             f"The tokenizer takes {others['relative'].median():.2f} times as many tokens as for English in the median "
             f"of {len(others)} languages. The five cheapest and the five dearest; intervals over articles:"
         ),
-        _markdown(
+        markdown(
             pd.DataFrame({
                 "language": [_name(code) for code in rows["language"]],
                 "tokens, relative to English": [
@@ -356,7 +358,7 @@ def _training(training: pd.DataFrame) -> str:
     rows = [
         {
             "adapter": row["design"], "seed": row["seed"], "languages": row["group"], "what": row["measure"],
-            "before": f"{row['before']:.2f}", "change": _between(row["difference"], row["low"], row["high"], sign="+"),
+            "before": f"{row['before']:.2f}", "change": _change(row),
         }
         for row in kept.to_dict("records")
     ]  # fmt: skip
@@ -366,7 +368,7 @@ def _training(training: pd.DataFrame) -> str:
             "LoRA adapters trained to translate questions from Chinese and Spanish into English, their control trained "
             "on wrong pairs, and the comparison of the model with itself."
         ),
-        _markdown(pd.DataFrame(rows)),
+        markdown(pd.DataFrame(rows)),
     ])  # fmt: skip
 
 
@@ -409,42 +411,36 @@ def _value(row: Mapping[Hashable, Any]) -> str:
     return _between(row["mean"], row["low"], row["high"])
 
 
-def _between(value: float, low: float, high: float, *, sign: str = "") -> str:
-    text = f"{value:{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
-    return text.replace("-0.00", "0.00").replace("-", "−")
+def _between(value: float, low: float, high: float) -> str:
+    return f"{_two(value)} [{_two(low)}, {_two(high)}]"
+
+
+def _two(value: float) -> str:
+    return unsigned(value, 2)
+
+
+def _change(row: Mapping[Hashable, Any]) -> str:
+    value, low, high = (signed(row[name], 2, keep_side=False) for name in ("difference", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def _spread(values: pd.Series) -> str:
-    if values.empty:
-        return ""
-    return f"{values.min():.2f} to {values.max():.2f} ({len(values)})".replace("-0.00", "0.00").replace(
-        "-", "−"
-    )
+    return f"{_two(values.min())} to {_two(values.max())} ({len(values)})" if len(values) else ""
 
 
 def _picture(name: str, words: str) -> str:
     return f"![{words}](../figures/gemma3-270m/{name}.png)"
 
 
-def _filled(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+def _filled(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _item(text: str) -> str:
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        initial_indent="- ",
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    rows = [[str(value) for value in row] for row in table.itertuples(index=False)]
-    lines = [list(map(str, table.columns)), ["---"] * len(table.columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return _filled(text, "- ")
 
 
 def main() -> None:

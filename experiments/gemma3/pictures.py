@@ -20,6 +20,8 @@ from latentlang.storage.files import write_text
 # Four targets in four scripts, from a source whose words no English word begins like.
 SOURCE, TARGETS = "ru", ("de", "ja", "zh", "hi")
 _SCALE = 1.4
+# Pixels, where the words above a figure need more than is usual.
+_WIDTHS = {"alignment": 1150}
 
 
 def lens(folder: Path) -> go.Figure:
@@ -48,8 +50,8 @@ def pca(folder: Path) -> go.Figure:
 
 
 def alignment(folder: Path) -> go.Figure:
-    """Every pair of 20 languages by layer."""
-    return ll.AlignmentResult.load(folder / "alignment-20").figure(measure="retrieval_ab")
+    """English with 19 languages by layer, against translations unpaired among articles of like length."""
+    return ll.AlignmentResult.load(folder / "alignment-length").figure(measure="retrieval_ab")
 
 
 def fertility(folder: Path) -> go.Figure:
@@ -80,7 +82,7 @@ def main() -> None:
     check_pictures()
     for name in options.names or PICTURES:
         figure = PICTURES[name](options.folder)
-        write_picture(figure, FIGURES / f"{name}.png", scale=_SCALE)
+        write_picture(figure, FIGURES / f"{name}.png", width=_WIDTHS.get(name), scale=_SCALE)
         write_text(FIGURES / f"{name}.txt", caption(figure) + "\n")
 
 

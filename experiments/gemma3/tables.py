@@ -6,14 +6,16 @@ One CSV file each in figures/gemma3-270m/; what FOLDER does not hold yet is left
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import latentlang as ll
-from experiments.gemma3.measure import SEEDS, SOURCES, TASKS, TRAINED, TRAINING_SEEDS
+from experiments.gemma3.measure import SEEDS, SOURCES, TASKS, TRAINED, TRAINING_SEEDS, is_saved
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import bootstrap_means
 
@@ -44,15 +46,12 @@ def lens_by_layer(folder: Path) -> pd.DataFrame:
     The interval is over items and languages, both resampled.
     """
     rows = []
-    for path, source, seed in _lenses(folder):
+    for path, source, seed in _saved(folder / "lens", SOURCES, SEEDS):
         table = ll.LensResult.load(path).table
         for name, (right, wrong) in CONTRASTS.items():
             for layer, values in _by_layer(contrast(table, right, wrong)):
-                mean = crossed_mean(values.to_numpy(float), seed=0)
-                rows.append({
-                    "source": source, "seed": seed, "contrast": name, "layer": layer, "mean": mean.mean,
-                    "low": mean.low, "high": mean.high, "items": len(values), "languages": values.shape[1],
-                })  # fmt: skip
+                named = {"source": source, "seed": seed, "contrast": name, "layer": layer}
+                rows.append(named | _crossed(values))
         for curve in ("target", "pivot", "source"):
             own = table[(table["curve"] == curve) & (table["language"] != PIVOT)]
             means = own.groupby(["layer", "language"])["value"].mean().groupby("layer").mean()
@@ -64,7 +63,7 @@ def lens_by_layer(folder: Path) -> pd.DataFrame:
 def lens_by_target(folder: Path, by_layer: pd.DataFrame) -> pd.DataFrame:
     """English minus its null for every target language, at the layer that the first seed chose for the source."""
     rows = []
-    for path, source, seed in _lenses(folder):
+    for path, source, seed in _saved(folder / "lens", SOURCES, SEEDS):
         layer = chosen_layer(by_layer, source)
         result = ll.LensResult.load(path)
         table, accuracy = result.table, result.settings.accuracy
@@ -89,101 +88,104 @@ def chosen_layer(by_layer: pd.DataFrame, source: str, contrast: str = "pivot-nul
 
 def candidates(folder: Path) -> pd.DataFrame:
     """Which language leads, over all targets and for each, by the permutation test."""
-    parts = []
-    for source in SOURCES:
-        if (folder / "candidates" / source / "metadata.json").exists():
-            result = ll.MultilingualLensResult.load(folder / "candidates" / source)
-            parts.append(result.pivot_test().table.assign(source=source))
-    if not parts:
-        return pd.DataFrame()
-    return pd.concat(parts, ignore_index=True).drop(columns=["task", "why"])
+    return _stacked(
+        ll.MultilingualLensResult.load(path)
+        .pivot_test()
+        .table.drop(columns=["task", "why"])
+        .assign(source=source)
+        for path, source in _saved(folder / "candidates", SOURCES)
+    )
 
 
 def accuracy(folder: Path) -> pd.DataFrame:
-    """Accuracy of each task and language, pooled over the seeds of the few-shot examples, and its spread over them."""
-    parts = []
-    for name in TASKS:
-        for seed in SEEDS:
-            path = folder / "tasks" / f"{name}-{seed}"
-            if (path / "metadata.json").exists():
-                parts.append(ll.EvaluationResult.load(path).summary().assign(seed=seed))
-    if not parts:
-        return pd.DataFrame()
-    kept = [
-        "task",
-        "seed",
-        "language",
-        "n",
-        "right",
-        "accuracy",
-        "low",
-        "high",
-        "chance",
-        "unanswerable",
-    ]
-    return pd.concat(parts, ignore_index=True)[kept]
+    """Accuracy of each task and language, for each seed of the few-shot examples."""
+    kept = ["task", "seed", "language", "n", "right", "accuracy", "low", "high", "chance", "unanswerable"]
+    return _stacked(
+        ll.EvaluationResult.load(path).summary().assign(seed=seed)[kept]
+        for path, _name, seed in _saved(folder / "tasks", TASKS, SEEDS)
+    )
 
 
 def curves(folder: Path) -> pd.DataFrame:
     """English label minus the other English labels in the layers, by task."""
     rows = []
-    for name in TASKS:
-        path = folder / "curves" / name
-        if (path / "metadata.json").exists():
-            table = ll.LensResult.load(path).table
-            for layer, values in _by_layer(contrast(table, *CONTRASTS["pivot-null"])):
-                mean = crossed_mean(values.to_numpy(float), seed=0)
-                rows.append({
-                    "task": name, "layer": layer, "mean": mean.mean, "low": mean.low, "high": mean.high,
-                    "items": len(values), "languages": values.shape[1],
-                })  # fmt: skip
+    for path, name in _saved(folder / "curves", TASKS):
+        for layer, values in _by_layer(contrast(ll.LensResult.load(path).table, *CONTRASTS["pivot-null"])):
+            rows.append({"task": name, "layer": layer} | _crossed(values))
     return pd.DataFrame(rows)
 
 
 def alignment(folder: Path) -> pd.DataFrame:
     """Means over pairs by layer: 20 languages among each other and with English, and all with English."""
     parts = []
-    for name in ("alignment-20", "alignment-length", "alignment-100"):
-        if (folder / name / "metadata.json").exists():
-            summary = ll.AlignmentResult.load(folder / name).summary()
-            parts.append(summary[summary["measure"].isin(MEASURES)].assign(run=name))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    for path, name in _saved(folder, ("alignment-20", "alignment-length", "alignment-100")):
+        summary = ll.AlignmentResult.load(path).summary()
+        parts.append(summary[summary["measure"].isin(MEASURES)].assign(run=name))
+    return _stacked(parts)
 
 
 def alignment_by_language(folder: Path) -> pd.DataFrame:
     """Every language with English, by layer: retrieval and CSLS, with p over all languages and layers."""
-    if not (folder / "alignment-100" / "metadata.json").exists():
-        return pd.DataFrame()
-    result = ll.AlignmentResult.load(folder / "alignment-100")
-    rows = pd.concat([result.rows(measure) for measure in ("retrieval_ab", "csls_ab")])
-    first = rows["language_a"] == PIVOT
-    rows["language"] = np.where(first, rows["language_b"], rows["language_a"])
-    return rows[
-        ["language", "layer", "measure", "value", "low", "high", "null_mean", "p", "p_family", "partial", "n"]
+    kept = [
+        "language",
+        "layer",
+        "measure",
+        "value",
+        "low",
+        "high",
+        "null_mean",
+        "p",
+        "p_family",
+        "partial",
+        "n",
     ]
+    parts = []
+    for path, _name in _saved(folder, ("alignment-100",)):
+        result = ll.AlignmentResult.load(path)
+        rows = pd.concat([result.rows(measure) for measure in ("retrieval_ab", "csls_ab")])
+        first = rows["language_a"] == PIVOT
+        rows["language"] = np.where(first, rows["language_b"], rows["language_a"])
+        parts.append(rows[kept])
+    return _stacked(parts)
 
 
 def fertility(folder: Path) -> pd.DataFrame:
     """Tokens for the same articles."""
-    if not (folder / "fertility" / "metadata.json").exists():
-        return pd.DataFrame()
-    return ll.FertilityResult.load(folder / "fertility").summary()
+    return _stacked(ll.FertilityResult.load(path).summary() for path, _name in _saved(folder, ("fertility",)))
 
 
 def training(folder: Path) -> pd.DataFrame:
     """What question alignment and its controls changed."""
-    parts = []
-    for name in ("identity", *TRAINED):
-        for seed in TRAINING_SEEDS:
-            path = folder / "compared" / f"{name}-{seed}"
-            if (path / "metadata.json").exists():
-                parts.append(ll.ComparisonResult.load(path).table.assign(design=name, seed=seed))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return _stacked(
+        ll.ComparisonResult.load(path).table.assign(design=name, seed=seed)
+        for path, name, seed in _saved(folder / "compared", ("identity", *TRAINED), TRAINING_SEEDS)
+    )
 
 
-def _lenses(folder: Path) -> list[tuple[Path, str, int]]:
-    paths = [(folder / "lens" / f"{source}-{seed}", source, seed) for source in SOURCES for seed in SEEDS]
-    return [entry for entry in paths if (entry[0] / "metadata.json").exists()]
+def _saved(folder: Path, *axes: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    """The results that are there, of every combination of names: folder ``fr-0`` and its names."""
+    for names in product(*axes):
+        path = folder / "-".join(map(str, names))
+        if is_saved(path):
+            yield path, *names
+
+
+def _stacked(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    listed = list(parts)
+    return pd.concat(listed, ignore_index=True) if listed else pd.DataFrame()
+
+
+def _crossed(values: pd.DataFrame) -> dict[str, float]:
+    """Mean over items and languages with its interval, of an item a row and a language a column."""
+    mean = crossed_mean(values.to_numpy(float), seed=0)
+    items, languages = values.shape
+    return {
+        "mean": mean.mean,
+        "low": mean.low,
+        "high": mean.high,
+        "items": items,
+        "languages": languages,
+    }
 
 
 def write(table: pd.DataFrame, name: str) -> None:

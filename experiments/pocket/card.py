@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.markdown import markdown
 from experiments.pocket import aligned, findings, sentences
 from experiments.pocket.ablations import against_recipe, by_variant, default_or_stage
 from experiments.pocket.criteria import (
@@ -51,7 +52,7 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
     split = json.loads((MODELS / "pocket" / "split.json").read_text(encoding="utf-8"))
     parts = [
         _introduction(tables, split),
-        sentences.CRITERIA + _markdown(verdicts(tables)),
+        sentences.CRITERIA + markdown(verdicts(tables)),
         f"{findings.how_many(seeds)} {findings.of_sentiment(seeds)}",
     ]
     for task in ("translation", "sentiment"):
@@ -62,16 +63,16 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
             for name in splits_of(task)
         ]
     parts += [
-        sentences.BY_LANGUAGE + _markdown(_by_language(tables)),
-        sentences.BY_SOURCE + _markdown(_by_source(tables)),
+        sentences.BY_LANGUAGE + markdown(_by_language(tables)),
+        sentences.BY_SOURCE + markdown(_by_source(tables)),
         _by_script(tables),
-        sentences.THIRDS + _markdown(_against_thirds(curves)),
+        sentences.THIRDS + markdown(_against_thirds(curves)),
         findings.of_thirds(layers),
-        sentences.CAUSE + _markdown(_by_direction(tables["cause"])),
+        sentences.CAUSE + markdown(_by_direction(tables["cause"])),
         findings.of_use(layers),
-        sentences.RUNS + _markdown(_by_run(seeds)),
+        sentences.RUNS + markdown(_by_run(seeds)),
         sentences.BEFORE,
-        sentences.VARIANTS + _markdown(by_variant(seeds)),
+        sentences.VARIANTS + markdown(by_variant(seeds)),
         against_recipe(seeds),
     ]
     if following := default_or_stage(seeds):
@@ -79,7 +80,7 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
     if "alignment" in tables:
         table = tables["alignment"]
         parts += [
-            sentences.ALIGNED.format(**aligned.compared(table)) + _markdown(aligned.by_design(table)),
+            sentences.ALIGNED.format(**aligned.compared(table)) + markdown(aligned.by_design(table)),
             aligned.found(table),
             sentences.ALIGNED_SUGGESTS,
         ]
@@ -113,7 +114,7 @@ def _introduction(tables: dict[str, pd.DataFrame], split: dict[str, Any]) -> str
         minutes=_training_minutes(),
         known=len(embedded_concepts()),
         short=findings.in_short(tables["seeds"]),
-        documents=_markdown(_documents(recipe)),
+        documents=markdown(_documents(recipe)),
         skipping=_skipping(recipe),
         late=recipe["own_reviews_from"],
         concepts=len(split["held_out_concepts"]),
@@ -213,7 +214,7 @@ def _by_layer(tables: dict[str, pd.DataFrame], model: str, task: str, split: str
         f"**{model}**, {split_name(model, task, split)}, mean of {len(wide)} "
         f"{'language pairs' if task == 'translation' else 'languages'}: whole answer written right in {right} "
         f"(lowest {lowest['accuracy']:.2f}, {_pair(lowest)}; highest {highest['accuracy']:.2f}, {_pair(highest)}; "
-        f"{between(own['n'], 0)} items each).\n\n" + _markdown(mean.reset_index())
+        f"{between(own['n'], 0)} items each).\n\n" + markdown(mean.reset_index())
     )
 
 
@@ -344,14 +345,3 @@ def _training_minutes() -> str:
             last = json.loads(log.read_text(encoding="utf-8").strip().splitlines()[-1])
             found.append(f"`{name}` {last['seconds'] / 60:.0f} minutes")
     return ", ".join(found) or "times are not known"
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    def cell(value: object) -> str:
-        if isinstance(value, float):
-            return "" if pd.isna(value) else f"{value + 0.0:g}"
-        return str(value)
-
-    rows = [list(map(str, table.columns)), ["---"] * len(table.columns)]
-    rows += [[cell(value) for value in row] for row in table.itertuples(index=False)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
