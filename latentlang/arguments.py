@@ -6,9 +6,10 @@ The limits are far above what makes sense and far below what a machine cannot ta
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar, cast
+from numbers import Integral
+from typing import Literal, TypeVar, cast
 
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, shown, unknown
 
 T = TypeVar("T")
 
@@ -95,8 +96,37 @@ def split_names(given: str | Iterable[str]) -> list[str]:
     return list(dict.fromkeys(map(str, split_given(given))))
 
 
-def parse_layers(text: str) -> list[int]:
+#: Layers as they are given: ``"all"``, ``"0,4,8-12"``, one number, or several.
+Layers = str | int | Iterable[int]
+
+
+def given_layers(layers: Layers, *, option: str = "layers=") -> Literal["all"] | list[int]:
+    """Layer numbers as they were given; ``"all"`` as it is.
+
+    Args:
+        layers: what was given.
+        option: what it was given as, for the error.
+
+    Raises:
+        InputError: it is no layer number and no list of them.
+    """
+    if isinstance(layers, str):
+        return "all" if layers == "all" else parse_layers(layers, option=option)
+    numbers = list(layers) if isinstance(layers, Iterable) else [layers]
+    for layer in numbers:
+        if isinstance(layer, bool) or not isinstance(layer, Integral):
+            raise InputError(
+                f"layer {shown(layer)} is no layer number; give whole numbers, or text such as '0,4,8-12' or 'all'"
+            )
+    return list(map(int, numbers))
+
+
+def parse_layers(text: str, *, option: str = "layers=") -> list[int]:
     """Layer numbers from ``0,4,8-12``.
+
+    Args:
+        text: what was given.
+        option: what it was given as, for the error.
 
     Raises:
         InputError: that is no list of numbers, or of larger ones than any model has.
@@ -105,13 +135,13 @@ def parse_layers(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         if not _is_number(first) or (dash and not _is_number(last)):
-            raise InputError(f"--layers {_cut(text)!r}: give all, or numbers and ranges such as 0,4,8-12")
+            raise InputError(f"{option}{_cut(text)!r}: give all, or numbers and ranges such as 0,4,8-12")
         ends = [number if dash else first for number in (first, last)]
         if any(len(number) > _MOST_DIGITS or int(number) > MOST_LAYER for number in ends):
-            raise InputError(f"--layers {_cut(text)!r}: no model has a layer above {MOST_LAYER}")
+            raise InputError(f"{option}{_cut(text)!r}: no model has a layer above {MOST_LAYER}")
         start, stop = map(int, ends)
         if stop < start:
-            raise InputError(f"--layers {_cut(text)!r}: the range {first}-{last} ends before it begins")
+            raise InputError(f"{option}{_cut(text)!r}: the range {first}-{last} ends before it begins")
         layers.extend(range(start, stop + 1))
     return list(dict.fromkeys(layers))
 

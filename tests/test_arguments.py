@@ -1,9 +1,18 @@
 """Counts, names with commas and ranges that users give: what is taken, and the limits."""
 
+import numpy as np
 import pytest
 
 from latentlang import arguments
-from latentlang.arguments import check_count, parse_count, parse_layers, ranges, split_given, split_names
+from latentlang.arguments import (
+    check_count,
+    given_layers,
+    parse_count,
+    parse_layers,
+    ranges,
+    split_given,
+    split_names,
+)
 from latentlang.errors import InputError
 
 
@@ -80,6 +89,27 @@ def test_layers_that_are_none(text, said):
     with pytest.raises(InputError, match=said) as caught:
         parse_layers(text)
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("layers", "numbers"),
+    [
+        ("all", "all"),
+        ("0,4,8-10", [0, 4, 8, 9, 10]),
+        (3, [3]),
+        (range(2, 4), [2, 3]),
+        ([-1, np.int64(2)], [-1, 2]),
+        ([], []),
+    ],
+)
+def test_layers_are_given_as_text_number_or_several(layers, numbers):
+    assert given_layers(layers) == numbers
+
+
+@pytest.mark.parametrize("layers", [None, True, 1.0, [1, "2"], [[1]]])
+def test_what_is_no_layer_is_named(layers):
+    with pytest.raises(InputError, match="is no layer number; give whole numbers"):
+        given_layers(layers)
 
 
 def test_every_limit_can_be_held():

@@ -31,7 +31,7 @@ from latentlang.activations.writer import (
     check_empty,
     rows_per_shard,
 )
-from latentlang.arguments import check_count
+from latentlang.arguments import Layers, check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
@@ -57,7 +57,7 @@ def harvest(
     *,
     out: str | os.PathLike[str],
     languages: str | Language | Iterable[str | Language] | None = None,
-    layers: str | Sequence[int] = "all",
+    layers: Layers = "all",
     pools: str | Sequence[str] = defaults.HARVESTED_POOLS,
     sites: str | Sequence[str] = (defaults.SITE,),
     items: int | None = None,
@@ -82,7 +82,7 @@ def harvest(
         prompts: a task or the name of one, or prompts of your own: `Prompt` objects, texts (all question), token ids.
         out: the store's folder; made if missing.
         languages: which languages of a task; by default all it has.
-        layers: ``"all"`` or numbers; 0 = embeddings, l = after block l, before the final norm.
+        layers: ``"all"``, numbers, or ``"0,4,8-12"``; 0 = embeddings, l = after block l, before the final norm.
         pools: which vector stands for a prompt: ``mean`` over its tokens, ``mean_no_bos`` without the beginning token,
             ``question`` over the question's alone, ``last`` token. All come from one forward.
         sites: ``resid``, ``attn_out``, ``mlp_out``, ``resid_mid``.

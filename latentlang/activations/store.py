@@ -18,7 +18,7 @@ from latentlang.activations.manifest import METADATA, PROMPTS, Manifest, read_ma
 from latentlang.activations.prompts import presented, read_prompts
 from latentlang.activations.shards import map_rows
 from latentlang.activations.verify import find_faults, quick_faults
-from latentlang.arguments import one_name, ranges
+from latentlang.arguments import Layers, given_layers, one_name, ranges
 from latentlang.errors import InputError, MissingRowError, unknown
 from latentlang.printable import printable
 from latentlang.provenance import Provenance
@@ -146,7 +146,7 @@ class ActivationStore:
         self,
         path: str | os.PathLike[str],
         *,
-        layers: int | Sequence[int] | None = None,
+        layers: Layers | None = None,
         pools: str | Sequence[str] | None = None,
         site: str | None = None,
         format: str | None = None,
@@ -155,7 +155,7 @@ class ActivationStore:
 
         Args:
             path: the file; what is there is replaced.
-            layers: their numbers; by default all.
+            layers: their numbers, or ``"0,4,8-12"``; by default all.
             pools: names of pools; by default all. A numpy file takes one.
             site: name of a site; by default the first.
             format: ``safetensors`` (a tensor ``[prompt, d_model]`` per layer and pool, called ``resid.020.mean``) or
@@ -350,7 +350,7 @@ def export(
     store: ActivationStore,
     path: str | os.PathLike[str],
     *,
-    layers: int | Sequence[int] | None,
+    layers: Layers | None,
     pools: str | Sequence[str] | None,
     site: str | None,
     format: str | None,
@@ -360,8 +360,9 @@ def export(
     kind = format or target.suffix.removeprefix(".")
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS, hint="give format=, or a file name that ends in one of them")
-    given, named = store.layers if layers is None else layers, store.pools if pools is None else pools
-    numbers = tuple(dict.fromkeys([int(given)] if isinstance(given, int | np.integer) else given))
+    given = "all" if layers is None else given_layers(layers)
+    named = store.pools if pools is None else pools
+    numbers = tuple(dict.fromkeys(store.layers if given == "all" else given))
     names = tuple(dict.fromkeys([named] if isinstance(named, str) else named))
     if not numbers or not names:
         raise InputError("nothing to export: give at least one layer and one pool")

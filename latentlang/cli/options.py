@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from latentlang.arguments import check_count, parse_layers
+from latentlang.arguments import check_count, given_layers
 from latentlang.errors import InputError, shown
 from latentlang.storage.documents import parse_yaml
 
@@ -220,7 +220,7 @@ def layer_numbers(text: str) -> str | list[int]:
     Raises:
         InputError: that is no list of numbers.
     """
-    return text if text == "all" else parse_layers(text)
+    return given_layers(text, option="--layers ")
 
 
 def accepted(given: Sequence[str] | None, data: Path | None) -> dict[str, list[str]] | None:

@@ -12,7 +12,7 @@ import torch
 
 from latentlang import defaults
 from latentlang.activations import ActivationStore, open_store
-from latentlang.arguments import check_count
+from latentlang.arguments import Layers, check_count
 from latentlang.comparison.alignment_result import COLUMNS, AlignmentComparison
 from latentlang.comparison.comparison_settings import AlignmentComparisonSettings
 from latentlang.comparison.half_samples import HalfSamples, averaged, tabulated
@@ -29,7 +29,6 @@ from latentlang.geometry.pairing import pair_up
 from latentlang.geometry.pca_fit import fit
 from latentlang.geometry.selection import (
     Languages,
-    Layers,
     chosen_languages,
     chosen_layers,
     chosen_pivot,
@@ -80,7 +79,7 @@ def compare_alignment(
         tuned: store of the tuned one, of the same prompts.
         pivot: the language that all others are compared with.
         languages: codes or groups; by default all in the stores.
-        layers: ``"all"`` (that both have), or numbers.
+        layers: ``"all"`` (that both have), numbers, or ``"0,4,8-12"``.
         pools: names of pools; by default all that both have.
         measures: names of measures, or ``"all"``.
         components: principal components for which Pearson r is taken.

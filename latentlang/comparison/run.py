@@ -14,7 +14,7 @@ from typing import Any
 from latentlang import defaults
 from latentlang.activations import ActivationStore, harvest, open_store
 from latentlang.activations.manifest import MANIFEST, STORE_FILES
-from latentlang.arguments import check_count, chosen_names
+from latentlang.arguments import Layers, check_count, chosen_names, given_layers
 from latentlang.comparison.alignment import compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.comparison_settings import ComparisonSettings
@@ -78,7 +78,7 @@ def compare(
     score: str = defaults.SCORE,
     policy: str = defaults.POLICY,
     measures: str | Iterable[str] = defaults.COMPARED_MEASURES,
-    layers: str | Sequence[int] = "all",
+    layers: Layers = "all",
     pools: str | Iterable[str] = defaults.COMPARED_POOLS,
     permutations: int = defaults.COMPARED_PERMUTATIONS,
     resamples: int = defaults.COMPARED_RESAMPLES,
@@ -112,7 +112,7 @@ def compare(
         score: what the evaluation compares, see `evaluation.SCORES`.
         policy: what the lens does with tokens that languages share, see `logit_lens`.
         measures: names of alignment measures (`geometry.measure_registry.measure_names`), or ``"all"``.
-        layers: ``"all"`` or numbers, of the geometry; the lens always reads all.
+        layers: ``"all"``, numbers, or ``"0,4,8-12"``, of the geometry; the lens always reads all.
         pools: which vectors stand for a prompt in the geometry; the first is drawn in the PCA.
         permutations: how often translations are unpaired for the nulls of the alignment.
         resamples: half samples for the intervals of the alignment.
@@ -135,6 +135,7 @@ def compare(
     if policy not in POLICIES:
         raise unknown("policy", policy, POLICIES)
     chosen_measures(measures)
+    numbers = given_layers(layers)
     asked_pools = chosen_names(pools, "pool", POOLS)
     counts = {
         "items": (items, 1), "evaluation_items": (evaluation_items, 1), "seed": (seed, 0), "resamples": (resamples, 2),
@@ -165,10 +166,10 @@ def compare(
         if not training.identity:
             loaded.base()  # refuses an adapter that cannot be taken off
         if "geometry" in chosen:
-            check_layers(layers, depth=loaded.n_layers, sites=("resid",))
+            check_layers(numbers, depth=loaded.n_layers, sites=("resid",))
         run = _ComparisonRun(
             loaded, training, spec, steps, items=own_items, score=score, policy=policy,
-            measures=chosen_measures(measures), layers=layers, pools=asked_pools, permutations=permutations,
+            measures=chosen_measures(measures), layers=numbers, pools=asked_pools, permutations=permutations,
             resamples=resamples, level=level, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress,
         )  # fmt: skip
         results: dict[str, Any] = {}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from latentlang.arguments import Layers, given_layers
 from latentlang.errors import InputError
 from latentlang.figures.alignment_text import pair_words, pool_words
 from latentlang.figures.header import LONGEST_MODEL, made_with, model_name
@@ -35,7 +36,7 @@ def alignment_table(
     *,
     measure: str = "pearson_pc1",
     pools: str | None = None,
-    layers: Sequence[int] | None = None,
+    layers: Layers | None = None,
 ) -> go.Figure:
     """Write pairs and layers as a table of numbers, with what prompt length leaves of each.
 
@@ -43,7 +44,7 @@ def alignment_table(
         results: an alignment, or several by name (``{"base": ..., "tuned": ...}``), which stand side by side.
         measure: its name.
         pools: by default ``"mean"``, the paper's.
-        layers: which; by default up to eight in even steps.
+        layers: which, numbers or ``"0,4,8-12"``; by default up to eight in even steps.
 
     Raises:
         InputError: no such measure, pooling or layer.
@@ -51,8 +52,11 @@ def alignment_table(
     named = dict(results) if isinstance(results, Mapping) else {"": results}
     table = paper_table(results, measure=measure, pools=pools)
     available = sorted({int(layer) for layer in table["layer"]})
-    chosen = list(layers) if layers is not None else layer_ticks(available, _MOST_LAYERS)
-    chosen = [layer for layer in chosen if layer in available] if layers is None else chosen
+    if layers is None:
+        chosen = [layer for layer in layer_ticks(available, _MOST_LAYERS) if layer in available]
+    else:
+        given = given_layers(layers)
+        chosen = available if given == "all" else given
     for layer in chosen:
         if layer not in available:
             raise InputError(f"the result has no layer {layer}; it has {', '.join(map(str, available))}")

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from latentlang import defaults
+from latentlang.arguments import Layers, given_layers
 from latentlang.errors import InputError, unknown
 from latentlang.figures.header import made_with
 from latentlang.figures.layout import columns_for
@@ -55,7 +56,7 @@ def pca_figure(
     result: PCA,
     *,
     colour: str = defaults.PCA_COLOUR,
-    layers: Sequence[int] | None = None,
+    layers: Layers | None = None,
     grid: bool = False,
     three_d: bool = False,
     most: int | None = None,
@@ -69,7 +70,8 @@ def pca_figure(
     Args:
         result: a `PCAResult`, new or loaded from disk.
         colour: what colour and symbol say: ``"language"`` or ``"label"``.
-        layers: those to draw; by default all, in a grid four at the depths that the reference paper shows.
+        layers: those to draw, numbers or ``"0,4,8-12"``; by default all, in a grid four at the depths that the
+            reference paper shows.
         grid: small plots beside each other instead of a slider.
         three_d: three components instead of two.
         most: points drawn of each language (or label); by default up to 500, fewer of many languages.
@@ -90,7 +92,8 @@ def pca_figure(
     if layers is None:
         chosen = paper_layers(available) if grid else available
     else:
-        chosen = sorted(set(layers))
+        given = given_layers(layers)
+        chosen = available if given == "all" else sorted(set(given))
         missing = [layer for layer in chosen if layer not in available]
         if missing or not chosen:
             raise InputError(

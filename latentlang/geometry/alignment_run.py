@@ -9,7 +9,7 @@ import torch
 
 from latentlang import defaults
 from latentlang.activations import ActivationStore, open_store
-from latentlang.arguments import check_count
+from latentlang.arguments import Layers, check_count
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.alignment_result import AlignmentResult
 from latentlang.geometry.alignment_table import Rows
@@ -27,7 +27,6 @@ from latentlang.geometry.pca_run import check_components
 from latentlang.geometry.resampling import NULLS
 from latentlang.geometry.selection import (
     Languages,
-    Layers,
     chosen_languages,
     chosen_layers,
     chosen_pivot,
@@ -98,7 +97,7 @@ def alignment(
         store: an open store, or its folder.
         languages: codes or groups; by default all in the store. Their prompts shape the principal axes.
         pivot: compare each language with this one only; by default every pair.
-        layers: ``"all"``, or numbers of layers.
+        layers: ``"all"``, numbers of layers, or ``"0,4,8-12"``.
         pools: names of pools; by default all in the store.
         measures: names of measures (`measure_registry.measure_names`), or ``"all"``.
         items: ``"pairwise"``: all items that a pair has in common; ``"common"``: only those all languages have.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from latentlang import defaults
 from latentlang.activations import ActivationStore, open_store
-from latentlang.arguments import check_count, one_name, ranges
+from latentlang.arguments import Layers, check_count, one_name, ranges
 from latentlang.errors import InputError, shown, unknown
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.features import working_device
@@ -22,7 +22,7 @@ from latentlang.geometry.geometry_settings import PCASettings
 from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.pca_fit import METHODS, fit, project, spread
 from latentlang.geometry.pca_result import COLUMNS, PCAResult
-from latentlang.geometry.selection import Languages, Layers, chosen_languages, chosen_layers, same_prompts
+from latentlang.geometry.selection import Languages, chosen_languages, chosen_layers, same_prompts
 
 if TYPE_CHECKING:
     from latentlang.provenance import Provenance
@@ -66,7 +66,7 @@ def pca(
 
     Args:
         store: an open store, or its folder.
-        layers: ``"all"``, or numbers of layers.
+        layers: ``"all"``, numbers of layers, or ``"0,4,8-12"``.
         pools: name of one pool; by default that of `basis`, or ``"mean"``.
         components: number of axes, any; by default as many as `basis` has, or 2.
         languages: codes or groups; by default all in the store. Only their prompts shape the axes.
@@ -129,7 +129,7 @@ def compare_pca(base: Store, tuned: Store, *, layers: Layers = "all", **options:
     Args:
         base: store of the base model, open or its folder.
         tuned: store of the tuned one, of the same layers and pool.
-        layers: ``"all"`` (that both have), or numbers of layers.
+        layers: ``"all"`` (that both have), numbers of layers, or ``"0,4,8-12"``.
         **options: those of `pca` but ``basis`` and ``state``.
 
     Raises:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 
 from latentlang.activations import ActivationStore
-from latentlang.arguments import ranges, split_given, split_names
+from latentlang.arguments import Layers, given_layers, ranges, split_given, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
-
-Layers = str | int | Iterable[int]
-
 
 Languages = str | Language | Iterable[str | Language]
 
@@ -49,11 +45,9 @@ def chosen_layers(layers: Layers, present: Sequence[int]) -> list[int]:
     Raises:
         InputError: a layer is not there, or none is chosen.
     """
-    if isinstance(layers, str):
-        if layers != "all":
-            raise InputError(f"layers must be 'all' or numbers such as [0, 4, 8], not {layers!r}")
+    numbers = given_layers(layers)
+    if numbers == "all":
         return list(present)
-    numbers = [int(layers)] if isinstance(layers, int | np.integer) else list(layers)
     if not numbers:
         raise InputError("no layer was chosen; give numbers such as [0, 4, 8], or 'all'")
     for layer in numbers:

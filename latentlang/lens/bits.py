@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlang.answers import TokenBytes, token_bytes
-from latentlang.arguments import check_count
+from latentlang.arguments import Layers, check_count
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -187,7 +187,7 @@ def bits_per_byte(
     *,
     languages: str | Language | Iterable[str | Language] | None = None,
     items: int | None = None,
-    layers: str | Sequence[int] = "all",
+    layers: Layers = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     seed: int = 0,
     batch_tokens: int | None = None,
@@ -201,7 +201,7 @@ def bits_per_byte(
             of texts; or a list of texts, of no particular language.
         languages: which languages; by default all that the texts have.
         items: paragraphs per language of a folder or task, and of a list the first ones; None for all.
-        layers: ``"all"`` (1 to L), or layer numbers; 0 is the embeddings.
+        layers: ``"all"`` (1 to L), layer numbers, or ``"0,4,8-12"``; 0 is the embeddings.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         seed: draws paragraphs and bootstrap samples.
         batch_tokens: tokens run at once; by default what suits the device.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latentlang import defaults
 from latentlang.answers import token_bytes
-from latentlang.arguments import check_count
+from latentlang.arguments import Layers, check_count
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -45,7 +45,7 @@ def logit_lens(
     seed: int = 0,
     policy: str | None = None,
     protocol: str = "corrected",
-    layers: str | Sequence[int] = "all",
+    layers: Layers = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
@@ -70,8 +70,8 @@ def logit_lens(
             and for the null of an open task at most `answer_curves.MOST_NULLS` wrong ones per item, drawn by `seed`.
         protocol: ``corrected``, or ``as-published``: the reference paper's own answer sets (character prefixes, single
             letters and all) with its policy, ``drop``.
-        layers: ``"all"`` (1 to L), or layer numbers, negative ones from the end. The last layer, the model's own
-            output, is always read too.
+        layers: ``"all"`` (1 to L), layer numbers, negative ones from the end, or ``"4,8-12"``. The last layer, the
+            model's own output, is always read too.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
@@ -130,7 +130,7 @@ class PairLensPass:
         seed: int = 0,
         policy: str | None = None,
         protocol: str = "corrected",
-        layers: str | Sequence[int] = "all",
+        layers: Layers = "all",
         lens: Lens | str | os.PathLike[str] | None = None,
     ) -> None:
         self.model, self.task = as_model(model), as_task(task)

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.answers import token_bytes
-from latentlang.arguments import check_count
+from latentlang.arguments import Layers, check_count
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import GROUPS, Language
 from latentlang.language_names import languages as find_languages
@@ -141,7 +141,7 @@ def multilingual_lens(
     shots: int | None = None,
     seed: int = 0,
     policy: str = "exclusive",
-    layers: str | Sequence[int] = "all",
+    layers: Layers = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
@@ -173,8 +173,8 @@ def multilingual_lens(
         shots: few-shot examples; None for the task's default.
         seed: draws items, examples, wrong labels, bootstrap samples and permutations.
         policy: ``exclusive`` or ``against-target``.
-        layers: ``"all"`` (1 to L), or layer numbers, negative ones from the end. The last layer, the model's own
-            output, is always read too. The search for the pivot is over the layers that were read.
+        layers: ``"all"`` (1 to L), layer numbers, negative ones from the end, or ``"4,8-12"``. The last layer, the
+            model's own output, is always read too. The search for the pivot is over the layers that were read.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
@@ -212,7 +212,7 @@ class MultilingualLensPass:
         shots: int | None = None,
         seed: int = 0,
         policy: str = "exclusive",
-        layers: str | Sequence[int] = "all",
+        layers: Layers = "all",
         lens: Lens | str | os.PathLike[str] | None = None,
     ) -> None:
         self.model, self.task = as_model(model), as_task(task)

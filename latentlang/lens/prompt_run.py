@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from latentlang.errors import InputError
+from latentlang.arguments import Layers
 from latentlang.models import ActivationBatch, HookedLM
 from latentlang.models.batch import check_layers
 from latentlang.tasks import Prompt
@@ -30,22 +30,17 @@ class LensPass(Protocol):
         """The language is done."""
 
 
-def lens_layers(layers: str | Sequence[int], *, depth: int) -> tuple[int, ...]:
+def lens_layers(layers: Layers, *, depth: int) -> tuple[int, ...]:
     """The layers that a lens reads, in order: those asked for and the last, which is the model's own output.
 
     Args:
-        layers: ``"all"`` (1 to `depth`) or layer numbers, negative ones from the end.
+        layers: ``"all"`` (1 to `depth`), layer numbers, negative ones from the end, or text such as ``"4,8-12"``.
         depth: number of the last layer.
 
     Raises:
-        InputError: layer 0 is asked for.
-        ModelError: no layer, or one that does not exist.
+        ModelError: no layer, or another than 1 to `depth`, which the message names.
     """
-    if isinstance(layers, str) and layers == "all":
-        return tuple(range(1, depth + 1))
-    numbers = check_layers(layers, depth=depth, sites=("resid",))
-    if 0 in numbers:
-        raise InputError(f"layer 0 is the embeddings, which no block has worked on; give layers 1 to {depth}")
+    numbers = check_layers(layers, depth=depth, first=1)
     return tuple(sorted({*numbers, depth}))
 
 

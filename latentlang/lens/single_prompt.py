@@ -14,7 +14,7 @@ from torch import Tensor
 
 from latentlang import defaults
 from latentlang.answers import TokenBytes, token_bytes
-from latentlang.arguments import check_count
+from latentlang.arguments import Layers, check_count
 from latentlang.errors import InputError, unknown
 from latentlang.lens.base import Lens, LogitLens, lens_settings
 from latentlang.lens.lens_settings import ExplorerSettings
@@ -22,7 +22,7 @@ from latentlang.lens.result import named_lens
 from latentlang.lens.text import prompt_sentences
 from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM, TokenSets, as_model, read_out
-from latentlang.models.batch import ActivationBatch, check_sites
+from latentlang.models.batch import ActivationBatch, check_layers, check_sites
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.storage.tables import Columns
@@ -115,7 +115,7 @@ def explore(
     top: int = defaults.TOP,
     positions: str | Sequence[int] = "all",
     sites: str | Sequence[str] = "resid",
-    layers: str | Sequence[int] = "all",
+    layers: Layers = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     batch_tokens: int | None = None,
 ) -> ExplorerResult:
@@ -136,7 +136,8 @@ def explore(
         top: next tokens kept per position and layer.
         positions: ``"all"``, ``"last"``, or token indices, negative ones from the end.
         sites: one or several of ``resid``, ``resid_mid``, ``attn_out``, ``mlp_out``.
-        layers: ``"all"`` (1 to L), or layer numbers, negative ones from the end; ``resid`` also has 0, the embeddings.
+        layers: ``"all"`` (1 to L), layer numbers, negative ones from the end, or ``"0,4,8-12"``; ``resid`` also has 0,
+            the embeddings.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
             Another than the logit lens translates the stream after a block and nothing else.
         batch_tokens: see `HookedLM.iter_activations`.
@@ -161,15 +162,17 @@ def explore(
     depth = model.n_layers
     ids = model.encode([prompt])
     every = isinstance(layers, str) and layers == "all"
-    shown = list(range(1, depth + 1)) if every else _once(layers, depth + 1)
+    shown = list(range(1, depth + 1))
+    if not every:
+        shown = list(dict.fromkeys(check_layers(layers, depth=depth, sites=names)))
     places = (
         {"all": list(range(len(ids[0]))), "last": [-1]}.get(positions) if isinstance(positions, str) else None
     )
     reading = model.activations(
         ids,
         # the last layer is what the others are compared with
-        layers=shown if isinstance(shown, str) or not shown or depth in shown else [*shown, depth],
-        positions=places or _once(positions, len(ids[0])),
+        layers=shown if depth in shown else [*shown, depth],
+        positions=places or (positions if isinstance(positions, str) else _once(positions, len(ids[0]))),
         sites=(*names, "resid"),
         logits=False,
         batch_tokens=batch_tokens,
@@ -225,10 +228,8 @@ def tabulate(
     return ExplorerResult(table=pd.concat(parts, ignore_index=True), provenance=provenance)
 
 
-def _once(numbers: str | Sequence[int], count: int) -> list[int] | str:
+def _once(numbers: int | Sequence[int], count: int) -> list[int]:
     """Each number once, negative ones counted from the end; what does not exist is left for the model to refuse."""
-    if isinstance(numbers, str):
-        return numbers
     given = [numbers] if isinstance(numbers, int | np.integer) else numbers
     return list(dict.fromkeys(int(n) % count if -count <= n < count else int(n) for n in given))
 

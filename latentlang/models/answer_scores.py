@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentlang.answers.paths import AnswerPath, Tokens, Wordings, answer_paths
+from latentlang.arguments import Layers
 from latentlang.errors import ModelError
 from latentlang.models.batch import ActivationBatch, check_layers
 from latentlang.models.hooked import HookedLM
@@ -52,7 +53,7 @@ def score_answers(
     prompts: Sequence[Prompt | str],
     answers: Sequence[Sequence[Wordings]],
     *,
-    layers: str | Sequence[int] | None = None,
+    layers: Layers | None = None,
     lens: Translator | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,

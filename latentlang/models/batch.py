@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from latentlang.errors import ModelError
+from latentlang.arguments import Layers, given_layers
+from latentlang.errors import InputError, ModelError
 
 Site = Literal["resid", "attn_out", "mlp_out", "resid_mid"]
 Pool = Literal["last", "mean", "mean_no_bos", "question"]
@@ -113,34 +113,43 @@ class Request:
     normed_last: bool = False
 
 
-def check_layers(layers: str | Sequence[int], *, depth: int, sites: tuple[str, ...]) -> tuple[int, ...]:
-    """Layer numbers from what the user asked for.
+def check_layers(
+    layers: Layers, *, depth: int, sites: tuple[str, ...] = ("resid",), first: Literal[0, 1] = 0
+) -> tuple[int, ...]:
+    """Layer numbers from what the user asked for, in that order.
 
-    ``"all"`` is 0..depth, or 1..depth when a stream inside the blocks is asked for too (layer 0 is no block).
+    ``"all"`` is `first`..depth, or 1..depth when a stream inside the blocks is asked for too (layer 0 is no block).
     Negative numbers count from the last layer.
 
+    Args:
+        layers: ``"all"``, numbers, or text such as ``"0,4,8-12"``.
+        depth: number of the last layer.
+        sites: which streams are to be read.
+        first: the first layer there is for the caller: 0, the embeddings, or 1 where only what blocks give is read.
+
     Raises:
-        ModelError: a layer is no number or does not exist, or layer 0 is asked for a stream inside a block.
+        ModelError: a layer is no number, or is none of those there are, which the message names.
     """
     inside = [name for name in sites if name != "resid"]
-    if isinstance(layers, str):
-        if layers != "all":
-            raise ModelError(f"layers={layers!r}: give 'all' or layer numbers from 0 (embeddings) to {depth}")
-        return tuple(range(1 if inside else 0, depth + 1))
+    lowest = 1 if inside else first
+    try:
+        given = given_layers(layers)
+    except InputError as error:
+        raise ModelError(str(error)) from None
+    if given == "all":
+        return tuple(range(lowest, depth + 1))
+    if not given:
+        raise ModelError(f"no layer asked for; give 'all' or layer numbers from {lowest} to {depth}")
+    there = f"this model has 0 (embeddings) to {depth}" if lowest == 0 else f"1 to {depth} can be read here"
     numbers = []
-    for layer in layers if isinstance(layers, Iterable) else [layers]:
-        if isinstance(layer, bool) or not isinstance(layer, int | np.integer):
-            raise ModelError(
-                f"layer {layer!r} is no layer number; give whole numbers from 0 (embeddings) to {depth}"
-            )
-        number = int(layer)
-        if not -depth - 1 <= number <= depth:
-            raise ModelError(f"layer {number} does not exist; this model has 0 (embeddings) to {depth}")
-        numbers.append(number % (depth + 1))
-    if not numbers:
-        raise ModelError("no layer asked for; give 'all' or layer numbers")
-    if inside and 0 in numbers:
-        raise ModelError(f"layer 0 is the embeddings and has no {inside[0]!r}; ask for layers 1 to {depth}")
+    for layer in given:
+        if not -depth - 1 <= layer <= depth:
+            raise ModelError(f"layer {layer} does not exist; {there}")
+        number = layer % (depth + 1)
+        if number < lowest:
+            what = f" and has no {inside[0]!r}; ask for" if inside else ", which no block has worked on; give"
+            raise ModelError(f"layer 0 is the embeddings{what} layers 1 to {depth}")
+        numbers.append(number)
     return tuple(numbers)
 
 

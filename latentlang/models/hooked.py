@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from latentlang.arguments import Layers
 from latentlang.errors import InputError, ModelError
 from latentlang.models import adapters
 from latentlang.models.anatomy import (
@@ -405,7 +406,7 @@ class HookedLM:
         self,
         prompts: Sequence[PromptLike],
         *,
-        layers: str | Sequence[int] = "all",
+        layers: Layers = "all",
         positions: str | Sequence[int] | Sequence[Sequence[int]] = "last",
         sites: str | Sequence[str] = ("resid",),
         pools: str | Sequence[str] | None = None,
@@ -418,8 +419,8 @@ class HookedLM:
 
         Args:
             prompts: texts, `Prompt` objects, token ids, or what `tokenize` made of them.
-            layers: ``"all"`` or layer numbers: 0 the embeddings entering block 1, l the stream after block
-                l; the last one before the final norm. Negative ones count from the end.
+            layers: ``"all"``, layer numbers, or ``"0,4,8-12"``: 0 the embeddings entering block 1, l the stream after
+                block l; the last one before the final norm. Negative ones count from the end.
             positions: ``"last"`` token, ``"all"``, token indices (negative: from each prompt's end), or a
                 list of them per prompt.
             sites: ``resid``, and inside the blocks ``attn_out``, ``mlp_out``, ``resid_mid``; with these,
@@ -448,7 +449,7 @@ class HookedLM:
         self,
         prompts: Sequence[PromptLike],
         *,
-        layers: str | Sequence[int] = "all",
+        layers: Layers = "all",
         positions: str | Sequence[int] | Sequence[Sequence[int]] = "last",
         sites: str | Sequence[str] = ("resid",),
         pools: str | Sequence[str] | None = None,
@@ -472,7 +473,7 @@ class HookedLM:
     def reader(
         self,
         *,
-        layers: str | Sequence[int] = "all",
+        layers: Layers = "all",
         positions: str | Sequence[int] | Sequence[Sequence[int]] = "last",
         sites: str | Sequence[str] = ("resid",),
         pools: str | Sequence[str] | None = None,

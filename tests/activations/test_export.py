@@ -42,6 +42,8 @@ def test_numpy_holds_one_array(tmp_path: Path, dtype: torch.dtype) -> None:
     wanted = wanted.float() if dtype == torch.bfloat16 else wanted
     assert found.dtype == wanted.numpy().dtype
     assert np.array_equal(found, wanted.numpy())
+    ranged = np.load(store.export(tmp_path / "ranged.npy", layers="0,7", pools="mean"))
+    assert np.array_equal(ranged, found)
     one = np.load(store.export(tmp_path / "one.npy", layers=3, pools="last"))
     assert one.shape == (1, 11, 5)
 

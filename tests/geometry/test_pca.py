@@ -205,6 +205,7 @@ def test_layers_and_pools_are_those_asked_for(tmp_path):
     result = pca(store, layers=[2, 0, 2], pools="last")
     assert result.layers == (0, 2) and set(result.table["layer"]) == {0, 2}
     assert pca(store, layers=1).layers == (1,)
+    assert pca(store, layers="1-2,0").layers == (0, 1, 2)
     assert result.provenance.settings["pool"] == "last"
 
 
@@ -383,7 +384,7 @@ def test_a_number_that_is_not_finite_is_named_with_its_row(tmp_path, bad, method
     [
         ({"layers": [7]}, "there is no layer 7 to read; there are 0-2"),
         ({"layers": []}, "no layer was chosen"),
-        ({"layers": "some"}, "layers must be 'all' or numbers"),
+        ({"layers": "some"}, "layers='some': give all, or numbers and ranges"),
         ({"pools": "max"}, "unknown pool 'max'"),
         ({"languages": "ja"}, "unknown language of this store 'ja'; known: de, en"),
         ({"languages": "klingonish"}, "unknown language 'klingonish'"),

@@ -91,10 +91,12 @@ def test_only_what_was_asked_for_is_unembedded(model, unembedded):
 @pytest.mark.parametrize(
     ("layers", "error", "said"),
     [
-        ([0], InputError, "layer 0 is the embeddings, which no block has worked on; give layers 1 to 3"),
-        ([4], ModelError, r"layer 4 does not exist; this model has 0 \(embeddings\) to 3"),
+        ([0], ModelError, "layer 0 is the embeddings, which no block has worked on; give layers 1 to 3"),
+        ([4], ModelError, "layer 4 does not exist; 1 to 3 can be read here"),
         ([], ModelError, "no layer asked for"),
         ("some", ModelError, "layers='some'"),
+        ("3-1", ModelError, "layers='3-1': the range 3-1 ends before it begins"),
+        ("2-4", ModelError, "layer 4 does not exist; 1 to 3 can be read here"),
         ([1.5], ModelError, "layer 1.5 is no layer number; give whole numbers"),
         (True, ModelError, "layer True is no layer number"),
         (None, ModelError, "layer None is no layer number"),
@@ -104,6 +106,18 @@ def test_layers_that_are_not_there(model, layers, error, said):
     for lens in (logit_lens, multilingual_lens):
         with pytest.raises(error, match=said):
             lens(model, "translation", languages="ja", layers=layers, **ASKED_FOR)
+
+
+def test_layers_are_given_in_python_as_at_a_shell(model):
+    """Text, on each function that reads a model; the numbers are those that its result says it read."""
+    for lens in (logit_lens, multilingual_lens):
+        table = lens(model, "translation", languages="ja", layers="1-2", **ASKED_FOR).table
+        assert sorted(set(table["layer"])) == [1, 2, 3]
+        with pytest.raises(ModelError, match="layer 0 is the embeddings, which no block has worked on"):
+            lens(model, "translation", languages="ja", layers="0-2", **ASKED_FOR)
+    assert sorted(set(ll.explore(model, "abc", layers="0,2").table["layer"])) == [0, 2]
+    assert sorted(set(ll.bits_per_byte(model, ["some text"], layers="0,2-3").table["layer"])) == [0, 2, 3]
+    assert model.activations(["abc"], layers="1-2").layers == (1, 2)
 
 
 # What is said and drawn of them

@@ -185,6 +185,7 @@ def test_pools_work_on_streams_inside_the_blocks() -> None:
         ({"layers": "every"}, "layers='every'"),
         ({"layers": []}, "no layer asked for"),
         ({"layers": [0, 1], "sites": ("attn_out",)}, "layer 0 is the embeddings and has no 'attn_out'"),
+        ({"layers": [4], "sites": ("attn_out",)}, "layer 4 does not exist; 1 to 3 can be read here"),
         ({"sites": ("residual",)}, "unknown site 'residual'; known: resid, attn_out, mlp_out, resid_mid"),
         ({"sites": ()}, "no site asked for"),
         ({"pools": "median"}, "unknown pool 'median'; known: last, mean, mean_no_bos, question"),
