@@ -150,6 +150,8 @@ def explore(
     model = as_model(model)
     if not isinstance(prompt, str | Prompt):
         raise InputError(f"the prompt must be one text, not {type(prompt).__name__}")
+    if not str(prompt):
+        raise InputError(f"the prompt is empty ({prompt!r}); give the text to look into")
     check_count("top", top, least=1)
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
     names = check_sites(sites)

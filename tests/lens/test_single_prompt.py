@@ -143,10 +143,13 @@ def test_bad_options_are_named(model, options, message):
         explore(model, **{"prompt": PROMPT, **options})
 
 
-def test_an_empty_prompt_is_refused():
-    bare = HookedLM(tiny.model("mistral"), tiny.tokenizer(bos=False), name="bare")
-    with pytest.raises(InputError, match="no token"):
-        explore(bare, "")
+@pytest.mark.parametrize("bos", [True, False])
+def test_an_empty_prompt_is_refused(bos):
+    """A token that the tokenizer puts first is no text; a space is."""
+    lm = HookedLM(tiny.model("mistral"), tiny.tokenizer(bos=bos), name="tiny")
+    with pytest.raises(InputError, match="the prompt is empty \\(''\\); give the text to look into"):
+        explore(lm, "")
+    assert len(explore(lm, " ").table)
 
 
 def test_streams_that_a_model_does_not_have_are_named():
