@@ -79,7 +79,10 @@ Compute = Annotated[str, typer.Option(help="Where to compute, e.g. cuda.")]
 
 Text = Annotated[
     Path,
-    typer.Option(help="Folder of parallel text, a file a language; or udhr (`latentlang data get udhr`)."),
+    typer.Option(
+        help="Folder of parallel text, a file a language; udhr (`latentlang data get udhr`); or a set on the hub "
+        "(hub:flores)."
+    ),
 ]
 TextLanguages = Annotated[
     list[str] | None,

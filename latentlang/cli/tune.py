@@ -11,6 +11,7 @@ from latentlang import defaults
 from latentlang.cli import options
 from latentlang.errors import InputError
 from latentlang.paths import is_folder, is_present
+from latentlang.tasks.hub import is_hub
 from latentlang.tasks.parallel_text import UDHR
 
 _DEFAULT_ITEMS = 25  # reviews per language when no text is given
@@ -22,8 +23,8 @@ def tune(
     text: Annotated[
         Path | None,
         typer.Option(
-            help="UTF-8 file, one text a line; or a folder of parallel text, or udhr (`latentlang data get udhr`); by "
-            "default short reviews in the paper's 20 languages."
+            help="UTF-8 file, one text a line; or a folder of parallel text, udhr (`latentlang data get udhr`) or a "
+            "set on the hub (hub:flores); by default short reviews in the paper's 20 languages."
         ),
     ] = None,
     lang: Annotated[
@@ -77,7 +78,7 @@ def tune(
 
 
 def _texts(file: Path | None, lang: list[str] | None) -> list[str]:
-    if file is not None and (is_folder(file) or (str(file) == UDHR and not is_present(file))):
+    if file is not None and (is_hub(file) or is_folder(file) or (str(file) == UDHR and not is_present(file))):
         from latentlang.language_names import languages
         from latentlang.tasks import task
 

@@ -15,6 +15,8 @@ from latentlang.language_names import language as find_language
 from latentlang.seeding import generator
 from latentlang.tasks.base import Prompt, Task, pick
 from latentlang.tasks.files import PathLike
+from latentlang.tasks.hub import is_hub
+from latentlang.tasks.hub_text import HubText
 from latentlang.tasks.parallel_text import ParallelText
 
 
@@ -34,13 +36,16 @@ class ContinuationTask(Task):
         """Choose the text.
 
         Args:
-            data: folder of parallel text (`parallel_text`), or ``"udhr"``. Without it there are no items.
+            data: folder of parallel text (`parallel_text`), ``"udhr"``, or a set on the hub (`hub_text`),
+                ``"hub:flores"``. Without it there are no items.
 
         Raises:
             InputError: there is no parallel text.
         """
-        self.text = None if data is None else ParallelText(data)
-        self.settings = {"data": "" if self.text is None else str(self.text.folder)}
+        self.text: ParallelText | HubText | None = None
+        if data is not None:
+            self.text = HubText(data) if is_hub(data) else ParallelText(data)
+        self.settings = {"data": "" if self.text is None else self.text.origin}
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -58,7 +63,7 @@ class ContinuationTask(Task):
         if self.text is None:
             raise InputError(
                 "the continuation task has no text of its own; give a folder of parallel text as data, at a shell "
-                "--data FOLDER (or udhr)"
+                "--data FOLDER (or udhr, or hub:flores)"
             )
         if shots:
             raise InputError(f"the continuation task has no few-shot examples; leave out shots={shots}")

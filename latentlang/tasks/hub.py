@@ -251,6 +251,38 @@ def load_part(name: str, pattern: str, *, revision: str | None) -> Any:
     Raises:
         InputError: the datasets library is missing, or the set cannot be read.
     """
+    what = f"{pattern} of the set {name!r}"
+    options = {"data_files": {"part": pattern}, "split": "part", "revision": revision}
+    return _asked("load_dataset", name, what=what, otherwise=_EMBEDDED, **options)
+
+
+def load_set(name: str, config: str | None, *, part: str, revision: str | None) -> Any:
+    """A part of a set, by the names that the set gives its configurations and parts.
+
+    Raises:
+        InputError: the datasets library is missing, or the set cannot be read.
+    """
+    what = f"the part {part!r} of the set {name!r}" + (f" ({config})" if config else "")
+    return _asked("load_dataset", name, config, what=what, split=part, revision=revision)
+
+
+def asked_of_hub(function: str, name: str, *arguments: str | None, revision: str | None) -> list[str]:
+    """The names of a set's configurations or parts, from one of the functions that the datasets library has for it.
+
+    Raises:
+        InputError: the datasets library is missing, or the set cannot be read.
+    """
+    names = _asked(function, name, *arguments, what=f"the set {name!r}", revision=revision)
+    return [str(given) for given in names]
+
+
+_EMBEDDED = "give a folder with data=, or leave data out for the embedded items"
+
+
+def _asked(
+    function: str, *arguments: Any, what: str, otherwise: str = "give a folder with data=", **options: Any
+) -> Any:
+    """What the datasets library gives, without its progress bars."""
     try:
         import datasets
     except ImportError as error:
@@ -258,13 +290,12 @@ def load_part(name: str, pattern: str, *, revision: str | None) -> Any:
     shown = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        return datasets.load_dataset(name, data_files={"part": pattern}, split="part", revision=revision)
+        return getattr(datasets, function)(*arguments, **options)
     # The library raises about everything, from connection errors to bare ValueErrors.
     except Exception as error:
         reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]
         raise InputError(
-            f"{pattern} of the set {name!r} cannot be read ({reason}); it must be in the local cache or the hub "
-            "within reach; give a folder with data=, or leave data out for the embedded items"
+            f"{what} cannot be read ({reason}); it must be in the local cache or the hub within reach; {otherwise}"
         ) from error
     finally:
         if shown:

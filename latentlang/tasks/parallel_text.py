@@ -110,6 +110,11 @@ class ParallelText:
             )
         return Translation(code, str(path), paragraphs)
 
+    @property
+    def origin(self) -> str:
+        """The folder, as settings say it."""
+        return str(self.folder)
+
     @cached_property
     def _first(self) -> Path:
         """The file that others are held against: English, or the first."""
@@ -128,7 +133,7 @@ class ParallelText:
         for code, several in versions.items():
             best = max(several, key=lambda version: version.rank)
             for version in several:
-                own = code if version is best else _private(version.code)
+                own = code if version is best else private_code(version.code)
                 self._read[own] = Translation(own, f"{path}: {version.code}", version.articles)
                 if version is not best:
                     self.others[own] = version.name
@@ -296,10 +301,10 @@ def _language_of(tag: str, code: str) -> str:
     try:
         return language(tag).code
     except InputError:
-        return _private(code)
+        return private_code(code)
 
 
-def _private(code: str) -> str:
+def private_code(code: str) -> str:
     """A private code: ``x-jpn-osaka``; a part of more than eight letters is divided."""
     parts = re.findall(rf"[a-z0-9]{{1,{_LONGEST_SUBTAG}}}", code.casefold())
     return "-".join(("x", *parts)) if parts else "x-unnamed"

@@ -13,6 +13,7 @@ from latentlang.tasks.cloze import ClozeTask, FileWordTask
 from latentlang.tasks.continuation import ContinuationTask
 from latentlang.tasks.files import PathLike, Paths
 from latentlang.tasks.hub import PAWS_X, XNLI
+from latentlang.tasks.hub_text import FLORES
 from latentlang.tasks.labels import NLI, PARAPHRASE, SENTIMENT, Protocol, check_protocol
 from latentlang.tasks.reading_comprehension import BELEBELE, ReadingTask
 from latentlang.tasks.registry import register
@@ -126,4 +127,5 @@ register(
     "continuation",
     ContinuationTask,
     about="no question: paragraphs of your own parallel text, or of the declaration of human rights, as they are",
+    hub_datasets=[FLORES],
 )

@@ -45,7 +45,12 @@ def test_the_list_as_json(run):
     sets = {row["group"]: row for row in rows if row["name"] == "spontaneous"}
     assert sets["sentiment"]["files"] == 23 and sets["sentiment"]["sha256"] == 20
     read = {row["name"]: row["task"] for row in rows if row["name"].startswith("hub:")}
-    assert read == {"hub:xnli": "nli", "hub:paws-x": "paraphrase", "hub:belebele": "reading"}
+    assert read == {
+        "hub:xnli": "nli",
+        "hub:paws-x": "paraphrase",
+        "hub:belebele": "reading",
+        "hub:flores": "continuation",
+    }
     assert {row["name"] for row in rows} == {"spontaneous", "udhr", *read}
 
 
