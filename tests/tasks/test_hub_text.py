@@ -12,6 +12,7 @@ import pytest
 import latentlang as ll
 from latentlang.answers import fertility
 from latentlang.errors import InputError
+from latentlang.models import load_tokenizer
 from latentlang.tasks import task
 from latentlang.tasks.hub_text import HubText
 
@@ -120,7 +121,7 @@ def test_states_and_fertility_of_a_set_are_those_of_its_texts(tmp_path):
         ll.load("pocket"), task("continuation", data=data), out=tmp_path / "states", progress=None
     )
     assert len(store) == 6 and set(store.frame()["language"]) == {"en", "ja"}
-    result = fertility("pocket", data)
+    result = fertility(load_tokenizer("pocket"), data)
     assert set(result.table["language"]) == {"en", "ja"} and len(result.table) == 6
 
 
