@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from latentlang.errors import InputError
 
 RESAMPLES = 1000
+# Draws of so many numbers (32 MB) are kept from one call to the next.
+_MOST_KEPT = 2**22
 #: Of fewer candidates it is no question which one leads.
 FEWEST_CANDIDATES = 3
 
@@ -68,7 +71,7 @@ def bootstrap_ratios(
 
 
 def _percentile_interval(
-    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     shape: tuple[int, ...],
     *,
     level: float,
@@ -90,10 +93,21 @@ def _percentile_interval(
     if n == 0:
         empty = np.full(shape[1:], np.nan)
         return empty, empty
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+    counts = (_kept_draws if n * resamples <= _MOST_KEPT else _draws)(n, resamples, seed)
     tail = (1 - level) / 2
     low, high = np.quantile(statistic(counts), [tail, 1 - tail], axis=0)
     return low, high
+
+
+def _draws(n: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    """How often each of `n` items is drawn, ``[resample, item]``; depends on nothing else, and is not written into."""
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    counts.flags.writeable = False
+    return counts
+
+
+# A result draws the same items for each of its curves, and drawing takes longer than the means.
+_kept_draws = lru_cache(maxsize=2)(_draws)
 
 
 def check_level(level: float) -> None:

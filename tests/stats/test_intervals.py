@@ -18,6 +18,16 @@ def test_bootstrap_equals_a_slow_resampling_loop():
     assert np.abs(high - slow_high).max() < 0.08 * width
 
 
+@pytest.mark.parametrize("n", [3, 5000])  # draws of few items are kept, of many are not
+def test_an_interval_is_that_of_its_own_draws_whatever_was_drawn_before(n):
+    values = np.random.default_rng(0).normal(size=(n, 2))
+    for seed, resamples in ((1, 1000), (2, 1000), (1, 900), (1, 1000)):
+        counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+        ends = np.quantile(counts @ values / n, [(1 - 0.9) / 2, 1 - (1 - 0.9) / 2], axis=0)
+        intervals = bootstrap_means(values, level=0.9, resamples=resamples, seed=seed)
+        assert np.array_equal(intervals, ends)
+
+
 def test_bootstrap_covers_the_true_mean_about_as_often_as_it_says():
     draw = np.random.default_rng(3)
     hits = 0
