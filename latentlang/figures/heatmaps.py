@@ -44,9 +44,12 @@ VALUES: dict[str, str] = {
 }
 # White to dark, in even steps of lightness: a grey print keeps the order.
 _HEAT = [tint(PIVOT, share) for share in (0, 0.25, 0.5, 0.75, 1)] + ["#7A3500"]
+# The same by the square root: a quarter of the largest value has half of the colour.
+_ROOT_SCALE = [((step / (len(_HEAT) - 1)) ** 2, shade) for step, shade in enumerate(_HEAT)]
 _COOL = [tint(TARGET, share) for share in (0, 0.2, 0.4, 0.6, 0.8, 1)]
 _ROW, _TOP, _BELOW = 24, 104, 104
 _MOST_WRITTEN = 20  # layers whose cells are wide enough for a number
+_LEAST_WRITTEN = 0.005  # smaller values would be rows of 0.00
 _MOST_WRITTEN_LANGUAGES = 24  # the same of languages by languages
 _POOLED, _TARGET_ROW, _SOURCE = "all", "(target)", "(source)"
 _TOGETHER = {_TARGET_ROW: "target language", _SOURCE: "word of the prompt"}
@@ -101,9 +104,9 @@ def language_heatmap(
 ) -> go.Figure:
     """Draw which language's word for the answer each layer holds: languages over layers, the leader framed.
 
-    Rows go from the target language and the source language down by the largest value. The darkest colour is the
-    largest value of a language that was neither target nor source, so that these can be seen beside a last layer near
-    1; what is larger is as dark.
+    Rows go from the target language and the source language down by the largest value. Colours follow the square root
+    of the value up to the largest one, so that small values can be told apart beside a last layer near 1. Values that
+    round to 0.00 or below are not written.
 
     Args:
         result: a `MultilingualLensResult`, new or loaded from disk.
@@ -137,15 +140,7 @@ def language_heatmap(
     read = {answer_language: int(count) for answer_language, count in grids["n"].max(axis=1).items()}
     asked_items = _asked_items(result, code)
     values = grids[value].to_numpy(float)
-    others = [
-        number
-        for number, answer_language in enumerate(order)
-        if roles[answer_language] in ("candidate", "few")
-    ]
-    largest = (
-        float(np.nanmax(values[others], initial=0.0)) if others else float(np.nanmax(values, initial=0.0))
-    )
-    largest = max(largest, 0.01)
+    largest = max(float(np.nanmax(values, initial=0.0)), 0.01)
     names = [
         _row_name(
             answer_language,
@@ -156,6 +151,7 @@ def language_heatmap(
         )
         for answer_language in order
     ]
+    written = len(layers) <= _MOST_WRITTEN
     figure = go.Figure(
         go.Heatmap(
             x=places,
@@ -164,20 +160,21 @@ def language_heatmap(
             customdata=np.stack(
                 [grids[n].to_numpy(float) for n in ("answer", "null", "score", "low", "high", "n")], -1
             ),
-            text=_hover_lines(order, roles, grids, layers),
-            texttemplate="%{z:.2f}" if len(layers) <= _MOST_WRITTEN else None,
+            hovertext=_hover_lines(order, roles, grids, layers),
+            text=_cell_texts(values) if written else None,
+            texttemplate="%{text}" if written else None,
             textfont={"size": 10.5},
             hovertemplate=(
-                "%{text}<br>right word %{customdata[0]:.3f}, wrong words %{customdata[1]:.3f}<br>difference "
+                "%{hovertext}<br>right word %{customdata[0]:.3f}, wrong words %{customdata[1]:.3f}<br>difference "
                 f"%{{customdata[2]:.3f}} [%{{customdata[3]:.3f}}, %{{customdata[4]:.3f}}] ({level} interval)"
                 "<br>n = %{customdata[5]:d}<extra></extra>"
             ),
             zmin=0,
             zmax=largest,
-            colorscale=_HEAT,
+            colorscale=_ROOT_SCALE,
             xgap=1,
             ygap=1,
-            colorbar=_colourbar(largest, over=bool(np.nanmax(values, initial=0.0) > largest)),
+            colorbar=_colourbar([0.0, largest / 4, largest]),
         ),
         layout={
             "template": template(),
@@ -258,7 +255,7 @@ def overlap_heatmap(
             colorscale=_COOL,
             xgap=1,
             ygap=1,
-            colorbar=_colourbar(1.0, over=False, tickformat=".0%"),
+            colorbar=_colourbar([0.0, 0.5, 1.0], share=True),
         ),
         layout={"template": template(), "annotations": notes},
     )
@@ -286,6 +283,11 @@ def overlap_heatmap(
         "made_with": [],
     }
     return figure
+
+
+def _cell_texts(values: Floats) -> list[list[str]]:
+    """The numbers in the cells; nothing in those that are too small."""
+    return [[f"{cell:.2f}" if abs(cell) >= _LEAST_WRITTEN else "" for cell in line] for line in values]
 
 
 def _leaders_frame(row: Any, order: Sequence[str], places: Mapping[int, int]) -> list[dict[str, Any]]:
@@ -466,14 +468,11 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, _NOTE_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def _colourbar(largest: float, *, over: bool, tickformat: str = "~g") -> dict[str, Any]:
-    ticks = [0.0, largest / 2, largest]
-    texts = [f"{tick:.0%}" if tickformat == ".0%" else f"{tick:.2g}" for tick in ticks]
-    if over:
-        texts[-1] = f"≥ {texts[-1]}"
+def _colourbar(ticks: Sequence[float], *, share: bool = False) -> dict[str, Any]:
+    texts = [f"{tick:.0%}" if share else f"{tick:.2g}" for tick in ticks]
     return {
         "orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom", "len": 0.42,
-        "thickness": 9, "outlinewidth": 0, "ypad": 8, "xpad": 0, "tickvals": ticks, "ticktext": texts,
+        "thickness": 9, "outlinewidth": 0, "ypad": 8, "xpad": 0, "tickvals": list(ticks), "ticktext": texts,
         "tickfont": {"size": 11, "color": MUTED},
     }  # fmt: skip
 
@@ -503,8 +502,8 @@ def _how_to_read(result: LanguageLens, code: str, *, value: str, pivot_test: Fou
         asks = f"with the layer's state put through the {lens_words(provenance)}"
     return [
         f"At each layer we ask: {asks}, which word would it say next? A row reads the right "
-        f"answer's word in one language; the colour is {colour}, averaged over items. Only the difference of the two "
-        "is evidence: a layer may lean towards a language without knowing the answer.",
+        f"answer's word in one language; the colour is the square root of {colour}, averaged over items. Only the "
+        "difference of the two is evidence: a layer may lean towards a language without knowing the answer.",
         f"A language leads where this difference is above that of every other language, {target} included, by at least "
         f"{pivot_test.minimum:g}, with a {level} bootstrap interval over items above zero, and where the "
         f"difference itself is larger than the largest anywhere in {level} of searches in which right and "

@@ -66,9 +66,17 @@ def test_cells_are_the_scores_and_the_leader_is_framed():
         np.testing.assert_allclose(heat.z[place], [scores[code, layer] for layer in heat.x])
     (frame,) = figure.layout.shapes
     assert (frame.x0, frame.x1, frame.y0, frame.y1) == (1.5, 4.5, 1.5, 2.5)
-    # the last layer of the target language must not make all else pale
-    assert heat.zmax == pytest.approx(scores["en"].max())
-    assert "≥" in heat.colorbar.ticktext[-1]
+    # Colours follow the square root up to the largest value of all: a quarter of it has half of the colour, so that
+    # the last layer of the target language does not make all else pale, and what differs looks different.
+    assert heat.zmax == pytest.approx(scores.max())
+    positions = [position for position, _ in heat.colorscale]
+    np.testing.assert_allclose(np.sqrt(positions), np.linspace(0, 1, len(positions)))
+    assert heat.colorbar.tickvals[1] == pytest.approx(heat.zmax / 4)
+    # what would be 0.00 is not written
+    assert "" in heat.text[2] and all(
+        (text == "") == (abs(value) < 0.005) and (not text or float(text) == pytest.approx(value, abs=0.005))
+        for text, value in zip(heat.text[2], heat.z[2], strict=True)
+    )
     # over the bar: as the bar's own title it would be written onto it
     assert heat.colorbar.title.text is None
     assert [note.text for note in figure.layout.annotations] == [
