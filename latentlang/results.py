@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -27,6 +27,8 @@ from latentlang.storage.tables import Columns, read_table
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 FORMAT_VERSION = 2
 # Languages that are named one by one in a result's headline.
@@ -197,8 +199,13 @@ class Result(Displayed, Generic[SettingsT]):
         """What was found, in plain sentences that claim no more than the numbers do."""
         raise TypeError(f"a {type(self).__name__} has no description of its own")
 
-    def figure(self) -> go.Figure:
-        """Draw the result; needs no model."""
+    def figure(self, **look: Unpack[Look]) -> go.Figure:
+        """Draw the result; needs no model.
+
+        Args:
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`; what else a kind of
+                result takes is said there.
+        """
         raise TypeError(f"a {type(self).__name__} has no figure of its own")
 
     def save(self, folder: str | os.PathLike[str]) -> Path:

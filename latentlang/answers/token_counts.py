@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import pandas as pd
 
@@ -30,6 +30,8 @@ from latentlang.text import counted, listed, percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 _COLUMNS = ("language", "item", "characters", "bytes", "tokens", "byte_tokens")
 # A script is named in words as one of bytes from this share of byte tokens on.
@@ -155,11 +157,21 @@ class FertilityResult(Result[FertilitySettings]):
             "relative" if self.reference else "tokens_per_character", ignore_index=True
         )
 
-    def figure(self) -> go.Figure:
-        """A row a language, grouped by script: tokens relative to the reference, or per character."""
+    def figure(
+        self, *, languages: str | Language | Iterable[str | Language] | None = None, **look: Unpack[Look]
+    ) -> go.Figure:
+        """A row a language, grouped by script: tokens relative to the reference, or per character.
+
+        Args:
+            languages: those to draw; by default all.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+
+        Raises:
+            InputError: a language that the result does not have, or nothing to draw.
+        """
         from latentlang.figures.fertility import fertility_figure
 
-        return fertility_figure(self)
+        return fertility_figure(self, languages=languages, **look)
 
 
 def _name(row: Mapping[Any, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, Unpack
 
 import pandas as pd
 
@@ -19,6 +19,8 @@ from latentlang.storage.tables import Columns, read_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 COLUMNS = (
     "language_a", "language_b", "layer", "measure", "pooling", "before", "after", "null_before", "null_after",
@@ -121,18 +123,22 @@ class AlignmentComparison(Result[AlignmentComparisonSettings]):
         kept = ["language", "layer", "before", "after", "difference", "low", "high", "n", "p_holm", "change"]
         return table.rename(columns={"language_b": "language"})[kept].reset_index(drop=True)
 
-    def figure(self, measure: str | None = None, pools: str | None = None) -> go.Figure:
+    def figure(self, measure: str | None = None, pools: str | None = None, **look: Unpack[Look]) -> go.Figure:
         """The change of one measure, language by layer.
 
         Args:
             measure: its name; by default linear CKA, or the first there is.
             pools: name of one; by default `default_pool`.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
         """
         from latentlang.figures.change_map import alignment_map, change_figure
 
         name = measure or ("cka" if "cka" in self.measures else self.measures[0])
         return change_figure(
-            [alignment_map(self, name, pools)], self.provenance, seen_languages=self.seen_languages
+            [alignment_map(self, name, pools)],
+            self.provenance,
+            seen_languages=self.seen_languages,
+            **look,
         )
 
     def _content(self) -> dict[str, pd.DataFrame | bytes]:

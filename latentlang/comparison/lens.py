@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ from latentlang.stats.intervals import bootstrap_means, error_probability
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 Floats = NDArray[np.float64]
 #: Pivot minus its null, item by item: what speaks for the pivot language's *answer*, not its register.
@@ -270,15 +272,16 @@ class LensComparison(Displayed):
         table["change"] = np.where(table["p_family"] <= error_probability(level), side, "")
         return table[list(_MAP)].reset_index(drop=True)
 
-    def figure(self, where: Sequence[str] | None = None) -> go.Figure:
+    def figure(self, where: Sequence[str] | None = None, **look: Unpack[Look]) -> go.Figure:
         """Curves before and after side by side, and their difference; by default of the groups.
 
         Args:
             where: languages and groups of `groups`.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
         """
         from latentlang.figures.lens_change import lens_change_figure
 
-        return lens_change_figure(self, where)
+        return lens_change_figure(self, where, **look)
 
 
 @dataclass(frozen=True, eq=False)

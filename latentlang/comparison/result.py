@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 import pandas as pd
 
@@ -27,6 +27,8 @@ from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 #: Where each result lies below the comparison's folder.
 FOLDERS = {
@@ -105,11 +107,17 @@ class ComparisonResult(Result[ComparisonSettings]):
         """The averages over groups of languages; columns of `change_table.COLUMNS`."""
         return self.table[self.table["group"] != "language"].reset_index(drop=True)
 
-    def figure(self) -> go.Figure:
-        """The change of each measure, language by layer."""
+    def figure(self, **look: Unpack[Look]) -> go.Figure:
+        """The change of each measure, language by layer.
+
+        Args:
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+        """
         from latentlang.figures.change_map import change_figure, comparison_maps
 
-        return change_figure(comparison_maps(self), self.provenance, seen_languages=self.seen_languages)
+        return change_figure(
+            comparison_maps(self), self.provenance, seen_languages=self.seen_languages, **look
+        )
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the whole comparison as one page that works offline; needs no model.

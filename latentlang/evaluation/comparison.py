@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import pandas as pd
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 _BEFORE, _AFTER = STATES
 _ITEM = ["task", "language", "item"]
@@ -185,11 +187,21 @@ class EvaluationComparison(Result[EvaluationSettings]):
             for task in self.evaluation.tasks
         )
 
-    def figure(self) -> go.Figure:
-        """Accuracy per language before and after, with intervals, seen and unseen languages marked."""
+    def figure(
+        self, *, languages: str | Language | Iterable[str | Language] | None = None, **look: Unpack[Look]
+    ) -> go.Figure:
+        """Accuracy per language before and after, with intervals, seen and unseen languages marked.
+
+        Args:
+            languages: those to draw, in this order; by default all. Means and tests are always over all.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+
+        Raises:
+            InputError: a language that the result does not have, or nothing to draw.
+        """
         from latentlang.figures import accuracy_figure
 
-        return accuracy_figure(self.evaluation, self)
+        return accuracy_figure(self.evaluation, self, languages=languages, **look)
 
 
 def compare_evaluations(

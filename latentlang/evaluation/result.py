@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from latentlang.errors import InputError, shown, unknown
 from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings, EvaluationSettings
 from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, calibration_table, macro_f1
 from latentlang.evaluation.text import accuracies
+from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.crossed import crossed_mean
@@ -24,6 +25,8 @@ from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 #: Columns of every evaluation's table; after them one ``score_LABEL`` per label.
 COLUMNS = (
@@ -262,12 +265,23 @@ class EvaluationResult(Result[EvaluationSettings]):
         """
         return calibration_table(*_known(self._part(language, task, state)), bins=bins)
 
-    def figure(self) -> go.Figure:
-        """Accuracy per language with its interval and chance; before and after where there is a tuned state."""
+    def figure(
+        self, *, languages: str | Language | Iterable[str | Language] | None = None, **look: Unpack[Look]
+    ) -> go.Figure:
+        """Accuracy per language with its interval and chance; before and after where there is a tuned state.
+
+        Args:
+            languages: those to draw, in this order; by default all. Means and tests are always over all.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+
+        Raises:
+            InputError: a language that the result does not have, or nothing to draw.
+        """
         from latentlang.evaluation.comparison import compare_evaluations
         from latentlang.figures import accuracy_figure
 
-        return accuracy_figure(self, compare_evaluations(self) if self.states == STATES else None)
+        changes = compare_evaluations(self) if self.states == STATES else None
+        return accuracy_figure(self, changes, languages=languages, **look)
 
     def _part(self, language: str, task: str | None, state: str | None) -> pd.DataFrame:
         code = find_language(language).code

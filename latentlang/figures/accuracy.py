@@ -6,9 +6,9 @@ chance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.accuracy_text import how_to_read, subtitle
 from latentlang.figures.header import made_with
+from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import (
     BASELINE,
     GRID,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from latentlang.evaluation.evaluation_settings import EvaluationSettings
+    from latentlang.language_names import Language
     from latentlang.provenance import Provenance
 
 
@@ -105,13 +107,21 @@ _TOP, _LEFT = 112, 158
 _GROUPS = {"all": "mean", "seen": "seen: mean", "unseen": "unseen: mean"}
 
 
-def accuracy_figure(result: Accuracies, changes: Changes | None = None) -> go.Figure:
+def accuracy_figure(
+    result: Accuracies,
+    changes: Changes | None = None,
+    *,
+    languages: str | Language | Iterable[str | Language] | None = None,
+    **look: Unpack[Look],
+) -> go.Figure:
     """Draw accuracies: one panel per task, one row per language, 95 % intervals, chance dashed.
 
     Args:
         result: an `EvaluationResult`, new or loaded from disk; with one state, or with base and tuned.
         changes: the comparison of the two states, for the column of differences; those that are more than chance
             (exact McNemar test, Holm correction) are bold.
+        languages: those to draw, in this order; by default all. Means and tests are always over all.
+        **look: as in `Look`.
 
     Raises:
         InputError: there is nothing to draw.
@@ -119,29 +129,38 @@ def accuracy_figure(result: Accuracies, changes: Changes | None = None) -> go.Fi
     summary = result.summary()
     if summary.empty:
         raise InputError("the evaluation holds no items: there is nothing to draw")
-    return _AccuracyDrawing(result, summary, changes).figure()
+    codes = chosen_languages(languages, list(dict.fromkeys(summary["language"])))
+    return shaped(_AccuracyDrawing(result, summary, changes, codes).figure(), **look)
 
 
 class _AccuracyDrawing:
     """One figure in the making."""
 
-    def __init__(self, result: Accuracies, summary: pd.DataFrame, changes: Changes | None) -> None:
+    def __init__(
+        self, result: Accuracies, summary: pd.DataFrame, changes: Changes | None, codes: Sequence[str]
+    ) -> None:
         self.provenance, self.settings = result.provenance, result.settings
-        self.summary = summary
+        self.summary = summary = summary[summary["language"].isin(codes)]
         self.averages = result.averages()
         self.tasks = list(dict.fromkeys(summary["task"]))
-        self.codes = list(dict.fromkeys(summary["language"]))
+        self.codes = list(codes)
         present = set(summary["state"])
         self.pair = len(present) == len(_STATES)
         self.states = list(_STATES) if self.pair else [_ALONE[name] for name in present]
         self.seen_languages = [code for code in self.codes if code in result.seen_languages]
         self.grey = any(result.incomplete(task) for task in self.tasks)
         self.changes = changes
-        self.changed = _rows(changes.summary()) if changes is not None else []
+        self.changed = (
+            [row for row in _rows(changes.summary()) if row["language"] in codes]
+            if changes is not None
+            else []
+        )
         self.mean_changes = _rows(changes.averages()) if changes is not None else []
         self.result = result
         groups = list(dict.fromkeys(self.averages["group"]))
-        self.groups = [name for name in _GROUPS if name in groups] if len(self.codes) > 1 else []
+        self.groups = (
+            [name for name in _GROUPS if name in groups] if int(self.averages["languages"].max()) > 1 else []
+        )
         self.rows = len(self.codes) + len(self.groups)
         self.traces: list[dict[str, Any]] = []
         self.annotations: list[dict[str, Any]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,6 +20,7 @@ from latentlang.figures.alignment_text import (
 )
 from latentlang.figures.header import made_with
 from latentlang.figures.layout import bar_heading, layer_ticks
+from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import GRID, INK, MUTED, TARGET, font_stack, template, tint
 from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.geometry.measure_registry import measure as find_measure
@@ -83,7 +84,11 @@ class Alignment(Protocol):
 
 
 def alignment_heatmap(
-    result: Alignment, *, measure: str | None = None, pools: Sequence[str] | None = None
+    result: Alignment,
+    *,
+    measure: str | None = None,
+    pools: Sequence[str] | None = None,
+    **look: Unpack[Look],
 ) -> go.Figure:
     """Draw pairs of languages over layers: the more they stand out from chance, the darker.
 
@@ -94,6 +99,7 @@ def alignment_heatmap(
         result: an `AlignmentResult`, new or loaded from disk.
         measure: its name; by default all, with a menu.
         pools: poolings, a panel each; by default all.
+        **look: as in `Look`.
 
     Raises:
         InputError: no such measure or pooling, or nothing to draw.
@@ -119,7 +125,7 @@ def alignment_heatmap(
     figure.add_traces(traces)
     _axes(figure, groups[0], result.layers, shown)
     _frame(figure, result, measures, groups, owners)
-    return figure
+    return shaped(figure, **look)
 
 
 def _first(pools: Sequence[str], first: str) -> list[str]:

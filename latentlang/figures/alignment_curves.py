@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from latentlang.figures.alignment_text import how_to_read, pair_words, pool_word
 from latentlang.figures.header import made_with
 from latentlang.figures.layout import Panel, grid, layer_ticks
 from latentlang.figures.scatter import COLOURS
+from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import BASELINE, INK, MUTED, font_stack, template, translucent
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.text import counted
@@ -42,6 +43,7 @@ def alignment_curves(
     measure: str | None = None,
     pairs: Sequence[tuple[str, str]] | None = None,
     pools: str | None = None,
+    **look: Unpack[Look],
 ) -> go.Figure:
     """Draw alignment over layers, a panel for each pair, or for each measure where there is one pair.
 
@@ -54,6 +56,7 @@ def alignment_curves(
         pairs: which pairs; by default all, or the first `MOST_PANELS` where there are more (those with the pivot or
             with English first).
         pools: the one drawn with its bands; by default ``"mean"``.
+        **look: as in `Look`.
 
     Raises:
         InputError: no such pair, measure or pooling, or nothing to draw.
@@ -126,7 +129,7 @@ def alignment_curves(
         },
     )  # fmt: skip
     assert len(drawn) == len(layout.panels)
-    return figure
+    return shaped(figure, **look)
 
 
 def _pairs(result: Alignment, pairs: Sequence[tuple[str, str]] | None) -> list[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import plotly.graph_objects as go
 
@@ -10,12 +11,14 @@ from latentlang.errors import InputError
 from latentlang.figures.header import lens_words, made_with, source_words
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.scatter import marks
+from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import MUTED, TARGET, english_name, template, tint, translucent
 from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentlang.language_names import Language
     from latentlang.provenance import Provenance
 
 _MOST_CURVES = 8
@@ -34,11 +37,18 @@ class Bits(Protocol):
         """Columns ``language, layer, bits_per_byte, low, high, n``."""
 
 
-def bits_figure(result: Bits) -> go.Figure:
+def bits_figure(
+    result: Bits,
+    *,
+    languages: str | Language | Iterable[str | Language] | None = None,
+    **look: Unpack[Look],
+) -> go.Figure:
     """Draw bits per byte over layers.
 
     Args:
         result: a `BitsResult`, new or loaded from disk.
+        languages: those to draw, in this order; by default all.
+        **look: as in `Look`.
 
     Raises:
         InputError: there is nothing to draw.
@@ -46,7 +56,8 @@ def bits_figure(result: Bits) -> go.Figure:
     summary = result.summary()
     if summary.empty:
         raise InputError("the result holds no paragraphs: there is nothing to draw")
-    codes = list(dict.fromkeys(summary["language"]))
+    codes = chosen_languages(languages, list(dict.fromkeys(summary["language"])))
+    summary = summary[summary["language"].isin(codes)]
     few = len(codes) <= _MOST_CURVES
     made = result.provenance
     layers = sorted(set(summary["layer"]))
@@ -81,7 +92,7 @@ def bits_figure(result: Bits) -> go.Figure:
     else:
         traces = [_map(summary, layers)]
         layout["yaxis"] = {"showgrid": False, "autorange": "reversed", "tickfont": {"size": 11}, "dtick": 1}
-    return go.Figure(data=traces, layout=layout)
+    return shaped(go.Figure(data=traces, layout=layout), **look)
 
 
 def _curves(summary: pd.DataFrame, codes: list[str]) -> list[dict[str, Any]]:

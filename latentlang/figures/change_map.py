@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import plotly.graph_objects as go
 
@@ -13,6 +13,7 @@ from latentlang.errors import InputError
 from latentlang.figures.header import made_with, source_words
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.lens_notes import wrapped
+from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import (
     INK,
     MUTED,
@@ -159,7 +160,11 @@ def comparison_maps(result: Comparison) -> list[ChangeMap]:
 
 
 def change_figure(
-    maps: Sequence[ChangeMap], provenance: Provenance, *, seen_languages: Sequence[str] = ()
+    maps: Sequence[ChangeMap],
+    provenance: Provenance,
+    *,
+    seen_languages: Sequence[str] = (),
+    **look: Unpack[Look],
 ) -> go.Figure:
     """Draw maps side by side: a row per language, a column per layer, blue where something rose, orange where it fell.
 
@@ -167,6 +172,7 @@ def change_figure(
         maps: at least one; all are drawn for the same languages.
         provenance: where the comparison came from.
         seen_languages: codes of the languages that training has seen; they stand on top.
+        **look: as in `Look`.
 
     Raises:
         InputError: there is nothing to draw.
@@ -174,7 +180,7 @@ def change_figure(
     full = [entry for entry in maps if len(entry.table)]
     if not full:
         raise InputError("nothing was measured language by layer: there is no map to draw")
-    return _ChangeMapDrawing(full, provenance, seen_languages).figure()
+    return shaped(_ChangeMapDrawing(full, provenance, seen_languages).figure(), **look)
 
 
 class _ChangeMapDrawing:

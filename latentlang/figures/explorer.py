@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, Unpack
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from latentlang.figures.header import is_plain, lens_words, made_with, model_name
 from latentlang.figures.layout import has_gaps
+from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import MUTED, TARGET, isolated, safe, template, tint
 from latentlang.provenance import Provenance
 
@@ -36,7 +37,7 @@ class Explored(Protocol):
         """Where it came from."""
 
 
-def explorer_figure(result: Explored) -> go.Figure:
+def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
     """Heat map of one prompt under the lens.
 
     Columns are the prompt's tokens, rows are layers, the last on top; a cell shows the likeliest next token there, its
@@ -44,6 +45,7 @@ def explorer_figure(result: Explored) -> go.Figure:
 
     Args:
         result: an `ExplorerResult` of one site.
+        **look: as in `Look`.
     """
     table = result.table
     best = table[table["rank"] == 1]
@@ -83,8 +85,11 @@ def explorer_figure(result: Explored) -> go.Figure:
         title={
             "x": 0,
             "xref": "paper",
-            "text": "<b>What each layer would say next, at every token of the prompt</b>"
-            f"<br><span style='font-size:13px;color:{MUTED}'>{model}{adapter} · {safe(lens)}</span>",
+            "text": "<b>What each layer would say next, at every token of the prompt</b>",
+            "subtitle": {
+                "text": f"{model}{adapter} · {safe(lens)}",
+                "font": {"size": 13, "color": MUTED},
+            },
         },
         meta={
             "how_to_read": [
@@ -107,7 +112,7 @@ def explorer_figure(result: Explored) -> go.Figure:
         tickmode="array", tickvals=rows[::step], ticktext=[str(layer) for layer in layers[::step]], showgrid=False,
         title={"text": f"layer ({_SITES.get(site, safe(site))})"},
     )  # fmt: skip
-    return figure
+    return shaped(figure, **look)
 
 
 def _short(text: object, length: int) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, model_words
 from latentlang.figures.scatter import marks
+from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import BASELINE, INK, MUTED, english_name, own_name, plain, safe, template
-from latentlang.language_names import script_name
+from latentlang.language_names import Language, script_name
 from latentlang.text import counted
 
 if TYPE_CHECKING:
@@ -37,13 +39,20 @@ class Fertility(Protocol):
         """Columns ``language, script, tokens_per_character, relative, low, high, byte_share, paragraphs``."""
 
 
-def fertility_figure(result: Fertility) -> go.Figure:
+def fertility_figure(
+    result: Fertility,
+    *,
+    languages: str | Language | Iterable[str | Language] | None = None,
+    **look: Unpack[Look],
+) -> go.Figure:
     """Draw tokens relative to the reference, or per character where there is none, a row a language.
 
     Languages of one script stand together; the script whose middle language takes the fewest tokens is on top.
 
     Args:
         result: a `FertilityResult`, new or loaded from disk.
+        languages: those to draw; by default all.
+        **look: as in `Look`.
 
     Raises:
         InputError: there is nothing to draw.
@@ -53,6 +62,8 @@ def fertility_figure(result: Fertility) -> go.Figure:
     summary = summary[summary[value].notna()] if len(summary) else summary
     if summary.empty:
         raise InputError("the result holds no paragraphs to compare: there is nothing to draw")
+    codes = chosen_languages(languages, summary["language"].tolist())
+    summary = summary[summary["language"].isin(codes)]
     middle = summary.groupby("script")[value].median()
     summary = summary.assign(middle=summary["script"].map(middle)).sort_values(["middle", "script", value])
     scripts = list(dict.fromkeys(summary["script"]))
@@ -99,7 +110,7 @@ def fertility_figure(result: Fertility) -> go.Figure:
         ] if reference else [],
         "meta": {"how_to_read": _how_to_read(reference), "made_with": made_with(made), "least_width": 720},
     }  # fmt: skip
-    return go.Figure(data=traces, layout=layout)
+    return shaped(go.Figure(data=traces, layout=layout), **look)
 
 
 def _trace(

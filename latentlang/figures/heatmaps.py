@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,6 +14,7 @@ from latentlang.errors import InputError, unknown
 from latentlang.figures.header import is_plain, lens_words, made_with
 from latentlang.figures.layout import bar_heading, has_gaps
 from latentlang.figures.lens_text import subtitle
+from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import (
     INK,
     MUTED,
@@ -32,6 +33,7 @@ from latentlang.text import counted, listed, percent
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentlang.language_names import Language
     from latentlang.lens.lens_settings import MultilingualLensSettings
     from latentlang.provenance import Provenance
 
@@ -101,6 +103,8 @@ def language_heatmap(
     language: str | None = None,
     value: str = "score",
     pivot_test: Found | None = None,
+    candidates: str | Language | Iterable[str | Language] | None = None,
+    **look: Unpack[Look],
 ) -> go.Figure:
     """Draw which language's word for the answer each layer holds: languages over layers, the leader framed.
 
@@ -112,7 +116,9 @@ def language_heatmap(
         result: a `MultilingualLensResult`, new or loaded from disk.
         language: the target language to draw; by default the only one, or the mean over all.
         value: what the colour says, a key of `VALUES`.
-        pivot_test: what ``result.pivot_test()`` gave, where it is at hand.
+        pivot_test: what ``result.pivot_test()`` gave, where it is at hand. The test is always over all languages.
+        candidates: languages whose rows are drawn beside target and source; by default all.
+        **look: as in `Look`.
 
     Raises:
         InputError: an unknown value, or a language that was not asked for.
@@ -126,6 +132,11 @@ def language_heatmap(
     code = drawn[-1] if language is None else language
     scores = test.scores[(test.scores["language"] == code) & (test.scores["n"] > 0)]
     row = test.table[test.table["language"] == code].iloc[0]
+    if candidates is not None:
+        asked = chosen_languages(candidates, result.settings.candidates)
+        fixed = scores["role"].isin(["target", "source"])
+        kept = {*asked, *([str(row["leader"])] if row["is_pivot"] else [])}
+        scores = scores[fixed | scores["answer_language"].isin(kept)]
     order = _order(scores, value)
     layers, level = sorted({int(layer) for layer in scores["layer"]}), percent(test.level)
     grids = {
@@ -189,7 +200,7 @@ def language_heatmap(
         under=[
             subtitle(result.provenance, result.settings, targets, _items(result.table)),
             _sentence(row),
-            _not_shown(result, code, order),
+            "" if candidates is not None else _not_shown(result, code, order),
         ],
         rows=len(order),
     )
@@ -208,7 +219,7 @@ def language_heatmap(
         "how_to_read": _how_to_read(result, code, value=value, pivot_test=test),
         "made_with": made_with(result.provenance),
     }
-    return figure
+    return shaped(figure, **look)
 
 
 def overlap_heatmap(

@@ -59,7 +59,16 @@ def columns_for(count: int) -> int:
     return _MOST_COLUMNS if count <= _MANY else _MOST_COLUMNS_MANY
 
 
-def grid(count: int, *, head: int, strip: int, plot: int, strip_gap: int = 5, row_gap: int = 22) -> Grid:
+def grid(
+    count: int,
+    *,
+    head: int,
+    strip: int,
+    plot: int,
+    strip_gap: int = 5,
+    row_gap: int = 22,
+    columns: int | None = None,
+) -> Grid:
     """Lay out `count` panels.
 
     Args:
@@ -69,8 +78,9 @@ def grid(count: int, *, head: int, strip: int, plot: int, strip_gap: int = 5, ro
         plot: height of the plot.
         strip_gap: between strip and plot.
         row_gap: between a panel and the heading of the next.
+        columns: how many; by default `columns_for` so many panels.
     """
-    columns = columns_for(count)
+    columns = columns or columns_for(count)
     rows = -(-count // columns)
     step = head + strip + strip_gap + plot + row_gap
     height = rows * step - row_gap

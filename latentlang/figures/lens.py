@@ -6,9 +6,9 @@ After Figures 1 and 3 of Zhang et al. 2024 and Figure 2 of Wendler et al. 2024.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import plotly.graph_objects as go
 
@@ -18,6 +18,7 @@ from latentlang.figures.layout import Grid, Panel, ceiling, grid, has_gaps, laye
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points, legend_columns
 from latentlang.figures.lens_notes import emptiest_corner, unread, wrapped
 from latentlang.figures.lens_text import how_to_read, subtitle, title
+from latentlang.figures.shaping import Look, chosen_curves, chosen_languages, shaped
 from latentlang.figures.style import (
     BASELINE,
     ENTROPY_SCALE,
@@ -36,6 +37,7 @@ from latentlang.figures.style import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentlang.language_names import Language
     from latentlang.lens.lens_settings import LensSettings
     from latentlang.provenance import Provenance
 
@@ -82,16 +84,27 @@ _LONGEST_NOTE, _LONGEST_NOTE_MANY = 44, 28  # characters in a line
 _BAR = 0.16  # of the plot's width
 
 
-def lens_figure(result: LensCurves) -> go.Figure:
+def lens_figure(
+    result: LensCurves,
+    *,
+    languages: str | Language | Iterable[str | Language] | None = None,
+    curves: str | Iterable[str] | None = None,
+    columns: int | None = None,
+    **look: Unpack[Look],
+) -> go.Figure:
     """Draw what each layer would say: one panel per language, curves with 95 % bands, entropy above.
 
     The figure fits its width to the page; for a file give one: ``figure.write_image("lens.png", width=1000)``.
 
     Args:
         result: a `LensResult`, new or loaded from disk.
+        languages: target languages to draw, in this order; by default all.
+        curves: names of the curves to draw, as in the table (``target``, ``pivot_null``, ``entropy``); by default all.
+        columns: of panels; by default as many as suit their number.
+        **look: as in `Look`.
 
     Raises:
-        InputError: there is nothing to draw, or the table holds several tasks.
+        InputError: there is nothing to draw, the table holds several tasks, or a language or curve is not in it.
     """
     summary = result.summary()
     tasks = list(dict.fromkeys(summary["task"].astype(str)))
@@ -100,35 +113,49 @@ def lens_figure(result: LensCurves) -> go.Figure:
     if len(tasks) > 1:
         raise InputError(f"the result holds several tasks ({', '.join(tasks)}); draw one task at a time")
     codes = list(dict.fromkeys([*result.provenance.languages, *summary["language"].astype(str)]))
-    look = _ONE if len(codes) == 1 else _FEW if len(codes) <= _MOST_FEW else _MANY
-    return _LensDrawing(result, summary, codes, look).figure()
+    codes = chosen_languages(languages, codes)
+    names = chosen_curves(curves, list(dict.fromkeys(summary["curve"].astype(str))))
+    summary = summary[summary["language"].astype(str).isin(codes)]
+    layout = _ONE if len(codes) == 1 else _FEW if len(codes) <= _MOST_FEW else _MANY
+    drawing = _LensDrawing(result, summary, codes, layout, curves=names, columns=columns)
+    return shaped(drawing.figure(), **look)
 
 
 class _LensDrawing:
     """One figure in the making."""
 
     def __init__(
-        self, result: LensCurves, summary: pd.DataFrame, codes: Sequence[str], look: _Layout
+        self,
+        result: LensCurves,
+        summary: pd.DataFrame,
+        codes: Sequence[str],
+        look: _Layout,
+        *,
+        curves: Sequence[str],
+        columns: int | None,
     ) -> None:
         self.provenance, self.settings = result.provenance, result.settings
         self.codes = codes
         self.look = look
         self.one = len(codes) == 1
         present = summary[summary["mean"].notna()].sort_values("layer")
-        self.curves = {
+        self.read = {
             (str(code), str(curve)): Points(*(part[name].tolist() for name in Points.names))
             for (code, curve), part in present.groupby(["language", "curve"], sort=False, observed=True)
         }
+        self.curves = {key: points for key, points in self.read.items() if key[1] in curves}
         self.drawn = [s for s in STYLES if any(curve == s.curve for _, curve in self.curves)]
-        self.closed = any(curve.endswith("_any") for _, curve in self.curves)
+        self.closed = any(curve.endswith("_any") for _, curve in self.read)
         self.layers = sorted({int(layer) for layer in summary["layer"]})
         self.pivot = self.settings.pivot
         self.sources = {code: self.provenance.source_of(code) for code in codes}
         counted = result.table.groupby("language", observed=True)["item"].nunique()
         self.items = {str(code): int(count) for code, count in counted.items()}
-        probabilities = summary[summary["curve"].astype(str) != "entropy"][["mean", "high"]]
+        probabilities = summary[summary["curve"].astype(str).isin(set(curves) - {"entropy"})][
+            ["mean", "high"]
+        ]
         self.ceiling = ceiling(float(probabilities.max().max()) if len(probabilities) else 0.0)
-        self.grid: Grid = grid(len(codes), head=look.head, strip=look.strip, plot=look.plot)
+        self.grid: Grid = grid(len(codes), head=look.head, strip=look.strip, plot=look.plot, columns=columns)
         self.named: set[str] = set()
         self.traces: list[dict[str, Any]] = []
         self.annotations: list[dict[str, Any]] = []
@@ -190,7 +217,7 @@ class _LensDrawing:
             "range": [-0.5, 0.5],
             "tickvals": [0],
             "ticktext": ["entropy<br>(bits)"],
-            "showticklabels": self.one,
+            "showticklabels": any(curve == "entropy" for _, curve in self.curves) and self.one,
             "showgrid": False,
             "fixedrange": True,
         }
@@ -292,7 +319,7 @@ class _LensDrawing:
 
     def _notes(self, panel: Panel, code: str) -> None:
         """Say in the panel what could not be read: an absent curve must not look like a probability of zero."""
-        curves = {curve: points for (language, curve), points in self.curves.items() if language == code}
+        curves = {curve: points for (language, curve), points in self.read.items() if language == code}
         line = unread(curves, items=self.items.get(code, 0), language=code, pivot=self.pivot)
         if not line:
             return

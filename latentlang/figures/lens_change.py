@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import plotly.graph_objects as go
 
@@ -20,6 +20,7 @@ from latentlang.figures.header import (
 )
 from latentlang.figures.layout import ceiling, grid, layer_ticks, step
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points
+from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import (
     BASELINE,
     INK,
@@ -102,12 +103,15 @@ class _Panel:
     lowest: bool
 
 
-def lens_change_figure(comparison: LensChange, where: Sequence[str] | None = None) -> go.Figure:
+def lens_change_figure(
+    comparison: LensChange, where: Sequence[str] | None = None, **look: Unpack[Look]
+) -> go.Figure:
     """Draw curves before, after and their difference, a row for each language or group of languages.
 
     Args:
         comparison: a `LensComparison`.
         where: languages and groups; by default the groups there are.
+        **look: as in `Look`.
 
     Raises:
         InputError: an unknown language, or nothing to draw.
@@ -129,7 +133,8 @@ def lens_change_figure(comparison: LensChange, where: Sequence[str] | None = Non
                 )
             )  # fmt: skip
             left += width + (_GAPS[column] if column < len(_GAPS) else 0)
-    return _LensChangeDrawing(comparison, panels, height, "The layers before and after", wide=True).figure()
+    drawing = _LensChangeDrawing(comparison, panels, height, "The layers before and after", wide=True)
+    return shaped(drawing.figure(), **look)
 
 
 def lens_differences_figure(comparison: LensChange) -> go.Figure:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import LONGEST_MODEL, made_with, model_words
+from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import (
     BASELINE,
     INK,
@@ -106,11 +107,12 @@ class Training(Protocol):
         """Step whose weights the adapter has."""
 
 
-def loss_figure(result: Training) -> go.Figure:
+def loss_figure(result: Training, **look: Unpack[Look]) -> go.Figure:
     """Draw the losses of a run over its steps, in nats per output token.
 
     Args:
         result: a `TrainingResult`, new or loaded from disk.
+        **look: as in `Look`.
 
     Raises:
         InputError: there is nothing to draw: the identity recipe trains nothing.
@@ -153,7 +155,8 @@ def loss_figure(result: Training) -> go.Figure:
         "shapes": shapes,
         "meta": {"how_to_read": _how_to_read(words), "made_with": made_with(provenance), "least_width": 640},
     }  # fmt: skip
-    return go.Figure(data=[trace for trace in traces if trace["x"]], layout=layout)
+    figure = go.Figure(data=[trace for trace in traces if trace["x"]], layout=layout)
+    return shaped(figure, **look)
 
 
 def _trace(rows: pd.DataFrame, name: str, colour: str, *, markers: bool) -> dict[str, Any]:

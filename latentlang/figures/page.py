@@ -37,7 +37,7 @@ _STYLE = """
 @media screen and (prefers-color-scheme: dark) {{
   :root {{ --paper: {dark_paper}; --ink: {dark_ink}; --muted: {dark_muted}; --line: {dark_line}; --faint: {dark_faint};
     --up: #6CB8E6; --down: #F0985A; }}
-  .plot > div {{ filter: invert(0.92) hue-rotate(180deg); }}
+  .plot:not(.themed) > div {{ filter: invert(0.92) hue-rotate(180deg); }}
 }}
 html {{ scroll-padding-top: 12px; }}
 body {{ margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 {fonts}; }}
@@ -110,7 +110,7 @@ _PAGE = """<!doctype html>
 </body>
 </html>
 """
-_PLOT = """<div class="plot" tabindex="0" role="group" aria-label="{label}" style="--least: {least_width}px">
+_PLOT = """<div class="{kind}" tabindex="0" role="group" aria-label="{label}" style="--least: {least_width}px">
 {plot}
 </div>
 <noscript><p>This figure is drawn by the JavaScript inside this page; please allow it.</p></noscript>
@@ -167,12 +167,14 @@ def plot(figure: go.Figure, name: str, *, label: str = "", library: bool = True)
     drawn = plotly.io.to_html(
         bare, config=_CONFIG, include_plotlyjs=library, full_html=False, div_id=name, validate=False
     )
-    least = int(meta_of(figure).get("least_width", LEAST_WIDTH))
-    return _PLOT.format(label=escaped(label or "figure"), least_width=least, plot=drawn)
+    meta = meta_of(figure)
+    least = int(meta.get("least_width", LEAST_WIDTH))
+    kind = "plot themed" if "theme" in meta else "plot"
+    return _PLOT.format(kind=kind, label=escaped(label or "figure"), least_width=least, plot=drawn)
 
 
 def meta_of(figure: go.Figure) -> dict[str, Any]:
-    """What a figure says beside itself: ``how_to_read`` and ``made_with`` (lists of plain text), ``least_width``."""
+    """What a figure says beside itself: ``how_to_read``, ``made_with`` (plain text), ``least_width``, ``theme``."""
     return figure.layout.meta if isinstance(figure.layout.meta, dict) else {}
 
 

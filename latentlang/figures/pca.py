@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,6 +18,7 @@ from latentlang.figures.layout import columns_for
 from latentlang.figures.pca_points import PCA, Clouds, View, clouds
 from latentlang.figures.pca_text import colour_names, how_to_read, subtitle, title, view_words
 from latentlang.figures.scatter import marks, share, shortly, span
+from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import BASELINE, GRID, MUTED, PAPER, template
 
 COLOURS = ("language", "label")
@@ -60,6 +61,7 @@ def pca_figure(
     grid: bool = False,
     three_d: bool = False,
     most: int | None = None,
+    **look: Unpack[Look],
 ) -> go.Figure:
     """Draw the prompts on their principal axes: one layer at a time with a slider, or a grid of layers.
 
@@ -75,6 +77,7 @@ def pca_figure(
         grid: small plots beside each other instead of a slider.
         three_d: three components instead of two.
         most: points drawn of each language (or label); by default up to 500, fewer of many languages.
+        **look: as in `Look`.
 
     Raises:
         InputError: the result has too few components or no such layer, or too many labels to colour.
@@ -101,7 +104,8 @@ def pca_figure(
                 f"{', '.join(map(str, available))}"
             )
     points = clouds(result, layers=chosen, colour=colour, components=components, most=most)
-    return _PCADrawing(result, points, colour=colour, grid=grid, three_d=three_d).figure()
+    drawing = _PCADrawing(result, points, colour=colour, grid=grid, three_d=three_d)
+    return shaped(drawing.figure(), **look)
 
 
 def check_colour(colour: str, labels: Iterable[str]) -> None:

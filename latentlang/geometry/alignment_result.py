@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
@@ -18,6 +18,8 @@ from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.language_names import Language
 
 COLUMNS = (
     "language_a", "language_b", "layer", "measure", "pooling", "value", "low", "high", "null_mean", "null_low",
@@ -156,17 +158,31 @@ class AlignmentResult(Result[AlignmentSettings]):
         ]
         return means.mean().reset_index()
 
-    def figure(self, **how: Any) -> go.Figure:
+    def figure(
+        self, *, languages: str | Language | Iterable[str | Language] | None = None, **how: Any
+    ) -> go.Figure:
         """Pairs over layers as a heat map; with one pair its curve over layers.
 
         Args:
+            languages: only pairs of these; by default all pairs.
             **how: options of `alignment_heatmap` (``measure``, ``pools``) or, with one pair, of
-                `alignment_curves`.
+                `alignment_curves`; and ``theme``, ``title``, ``width`` of both.
+
+        Raises:
+            InputError: a language that is in no pair, no pair of the languages, or an unknown option's value.
         """
         from latentlang.figures.alignment import alignment_heatmap
         from latentlang.figures.alignment_curves import alignment_curves
+        from latentlang.figures.shaping import chosen_languages
 
-        return alignment_curves(self, **how) if len(self.pairs) == 1 else alignment_heatmap(self, **how)
+        result = self
+        if languages is not None:
+            codes = chosen_languages(
+                languages, list(dict.fromkeys(code for pair in self.pairs for code in pair))
+            )
+            columns = self.table[["language_a", "language_b"]].astype(str)
+            result = replace(self, table=self.table[columns.isin(codes).all(axis="columns")])
+        return alignment_curves(result, **how) if len(result.pairs) == 1 else alignment_heatmap(result, **how)
 
 
 def by_language(

@@ -118,7 +118,8 @@ class PCAResult(Result[PCASettings]):
         """Scatter per layer with a layer slider (Zhang et al. 2024, Figures 2 and 4).
 
         Args:
-            **how: options of `latentlang.figures.pca.pca_figure`: ``colour``, ``layers``, ``grid``, ``three_d`` ...
+            **how: options of `latentlang.figures.pca.pca_figure`: ``colour``, ``layers``, ``grid``, ``three_d``,
+                ``theme``, ``title``, ``width`` ...
         """
         from latentlang.figures.pca import pca_figure
 

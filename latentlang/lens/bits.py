@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,8 @@ from latentlang.text import counted
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 Texts = str | os.PathLike[str] | Task | Mapping[str, Sequence[str]] | Sequence[str]
 _NATS_PER_BIT = math.log(2)
@@ -161,11 +163,21 @@ class BitsResult(Result[BitsSettings]):
             lines.append(f"{line}{least}.")
         return "\n".join(lines)
 
-    def figure(self) -> go.Figure:
-        """Bits per byte over layers: a curve with its band for each of a few languages, a heat map of many."""
+    def figure(
+        self, *, languages: str | Language | Iterable[str | Language] | None = None, **look: Unpack[Look]
+    ) -> go.Figure:
+        """Bits per byte over layers: a curve with its band for each of a few languages, a heat map of many.
+
+        Args:
+            languages: those to draw; by default all.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+
+        Raises:
+            InputError: a language that the result does not have, or nothing to draw.
+        """
         from latentlang.figures.bits import bits_figure
 
-        return bits_figure(self)
+        return bits_figure(self, languages=languages, **look)
 
 
 def _wide(part: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,8 @@ from latentlang.tasks.base import check_answers, settings_for, with_data_notes
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 COLUMNS = ("task", "language", "item", "label", "layer", "answer_language", "curve", "value")
 ANSWER_CURVES = ("answer", "null", "wrong")
@@ -124,11 +126,29 @@ class MultilingualLensResult(Result[MultilingualLensSettings]):
             words=lambda: pivot_test().describe(),
         )
 
-    def figure(self) -> go.Figure:
-        """Heat map of languages over layers, the leader marked."""
+    def figure(
+        self,
+        *,
+        languages: str | Language | None = None,
+        candidates: str | Language | Iterable[str | Language] | None = None,
+        curves: str = "score",
+        **look: Unpack[Look],
+    ) -> go.Figure:
+        """Heat map of languages over layers, the leader marked.
+
+        Args:
+            languages: one target language; by default the only one, or the mean over all.
+            candidates: languages whose words have a row beside target and source; by default all.
+            curves: what the colour says: ``score``, the right word minus wrong ones, ``answer`` or ``null``.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+
+        Raises:
+            InputError: a language or curve that the result does not have.
+        """
         from latentlang.figures import language_heatmap
 
-        return language_heatmap(self)
+        code = None if languages is None else find_languages(languages)[0].code
+        return language_heatmap(self, language=code, candidates=candidates, value=curves, **look)
 
 
 def multilingual_lens(

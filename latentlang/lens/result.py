@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import pandas as pd
 
@@ -18,6 +19,9 @@ from latentlang.text import lens_name
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
+    from latentlang.language_names import Language
 
 CURVES = (
     "target", "pivot", "source", "target_null", "pivot_null", "source_null", "target_any", "pivot_any",
@@ -170,8 +174,23 @@ class LensResult(Result[LensSettings]):
         sentences = pivot_sentences(self.gap(level), self.provenance, copied=self.gap(level, role="source"))
         return "\n".join(f"{find_language(code).name}: {said}" for code, said in sentences.items())
 
-    def figure(self) -> go.Figure:
-        """The curves with their bands and nulls, and the entropy strip above (Zhang et al. 2024, Figure 1)."""
+    def figure(
+        self,
+        *,
+        languages: str | Language | Iterable[str | Language] | None = None,
+        curves: str | Iterable[str] | None = None,
+        **look: Unpack[Look],
+    ) -> go.Figure:
+        """The curves with their bands and nulls, and the entropy strip above (Zhang et al. 2024, Figure 1).
+
+        Args:
+            languages: target languages to draw, in this order; by default all.
+            curves: names of the curves to draw, as in the table; by default all.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+
+        Raises:
+            InputError: a language or curve that the result does not have, or nothing to draw.
+        """
         from latentlang.figures import lens_figure
 
-        return lens_figure(self)
+        return lens_figure(self, languages=languages, curves=curves, **look)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ from latentlang.tasks import Prompt
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 EXPLORER_COLUMNS = (
     "site", "position", "token", "layer", "rank", "text", "probability", "entropy", "kl", "id",
@@ -97,15 +99,19 @@ class ExplorerResult(Result[ExplorerSettings]):
         last = part[(part["position"] == part["position"].max()) & (part["rank"] == 1)]
         return prompt_sentences(last, self.provenance)
 
-    def figure(self, site: str | None = None) -> go.Figure:
+    def figure(self, site: str | None = None, **look: Unpack[Look]) -> go.Figure:
         """Position by layer, each cell its likeliest token; of one site, by default the first.
+
+        Args:
+            site: one of `sites`.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
 
         Raises:
             InputError: the site was not read.
         """
         from latentlang.figures import explorer_figure
 
-        return explorer_figure(self.only(site or self.sites[0]))
+        return explorer_figure(self.only(site or self.sites[0]), **look)
 
 
 def explore(

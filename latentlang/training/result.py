@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from latentlang.errors import InputError
 from latentlang.results import Result, ResultSettings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from latentlang.figures.shaping import Look
     from latentlang.models import HookedLM
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -162,11 +163,15 @@ class TrainingResult(Result[TrainingSettings]):
             steps=self.settings.steps,
         )
 
-    def figure(self) -> go.Figure:
-        """The losses over the steps, the base's loss and the best step marked."""
+    def figure(self, **look: Unpack[Look]) -> go.Figure:
+        """The losses over the steps, the base's loss and the best step marked.
+
+        Args:
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+        """
         from latentlang.figures.loss import loss_figure
 
-        return loss_figure(self)
+        return loss_figure(self, **look)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:

@@ -41,10 +41,10 @@ def test_text_from_the_model_is_escaped(explored, tmp_path):
     hostile = explored.table.assign(text="<script>alert(1)</script>", token="%{x}")
     figure = explorer_figure(type(explored)(table=hostile, provenance=explored.provenance))
     write_html(figure, tmp_path / "x.html", title="t")
-    shown = figure.data[0].text[0][0] + figure.data[0].customdata[0][0] + figure.layout.title.text
+    shown = figure.data[0].text[0][0] + figure.data[0].customdata[0][0] + str(figure.layout.title)
     assert "<script" not in shown
     assert "<b>tiny" not in shown
-    assert "&lt;b&gt;tiny" in figure.layout.title.text
+    assert "&lt;b&gt;tiny" in figure.layout.title.subtitle.text
     assert "%{" not in shown
 
 

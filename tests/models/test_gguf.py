@@ -631,7 +631,7 @@ def test_results_and_captions_say_how_the_weights_were_packed(tmp_path: Path) ->
     lm = load(path)
     result = explore(lm, "Review: good")
     assert result.provenance.settings["model_quantization"] == "Q8_0"
-    assert "(Q8_0)" in result.figure().layout.title.text
+    assert "(Q8_0)" in result.figure().layout.title.subtitle.text
     assert any("(Q8_0)" in part for part in made_with(result.provenance))
     precision = next(finding for finding in check_up(lm) if finding.check == "precision")
     assert "float32" in precision.detail and "dequantised from Q8_0" in precision.detail

@@ -1,0 +1,145 @@
+"""What a reader may ask of any figure: a theme, a title, a width; and which languages and curves of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, TypedDict
+
+import plotly.graph_objects as go
+
+from latentlang.arguments import check_count, split_names
+from latentlang.errors import InputError, unknown
+from latentlang.figures.style import safe
+from latentlang.language_names import Language
+from latentlang.language_names import languages as find_languages
+
+THEMES = ("light", "dark")
+LEAST_WIDTH = 300  # of a figure, in pixels
+# As `filter: invert(0.92) hue-rotate(180deg)` of a page turns colours, so that a dark figure looks like one there.
+_INVERTED = 0.92
+_TURNED = ((-0.574, 1.43, 0.144), (0.426, 0.43, 0.144), (0.426, 1.43, -0.856))
+_HEX = re.compile("#[0-9A-Fa-f]{6}")
+_RGBA = re.compile(r"rgba?\((\d+),\s*(\d+),\s*(\d+)(,[^)]*)?\)")
+# Text from data is escaped: what stands in such a tag is ours.
+_IN_TAG = re.compile(r"(?<=<span style='color:)#[0-9A-Fa-f]{6}")
+
+
+class Look(TypedDict, total=False):
+    """What every figure takes.
+
+    Attributes:
+        theme: ``"light"`` or ``"dark"``; by default light, and on a page as the reader's computer is set.
+        title: plain text instead of the figure's own title.
+        width: in pixels; by default that of the page.
+    """
+
+    theme: str | None
+    title: str | None
+    width: int | None
+
+
+def shaped(
+    figure: go.Figure, *, theme: str | None = None, title: str | None = None, width: int | None = None
+) -> go.Figure:
+    """A figure with a theme, a title and a width; as it is where none is given.
+
+    Args:
+        figure: it is not changed.
+        theme: as in `Look`, as are the others.
+        title: plain text.
+        width: in pixels, at least `LEAST_WIDTH`.
+
+    Raises:
+        InputError: an unknown theme, or a width that is too small.
+    """
+    if theme is not None and theme not in THEMES:
+        raise unknown("theme", theme, THEMES)
+    check_count("width", width, least=LEAST_WIDTH)
+    if theme is None and title is None and width is None:
+        return figure
+    meta = dict(figure.layout.meta or {})
+    shown = go.Figure(_recoloured(figure.to_dict())) if theme == "dark" else go.Figure(figure)
+    if title is not None:
+        shown.layout.title.text = f"<b>{safe(title)}</b>"
+    if width is not None:
+        shown.layout.width = width
+        meta["least_width"] = width
+    if theme is not None:
+        meta["theme"] = theme
+    shown.layout.meta = meta
+    return shown
+
+
+def chosen_languages(
+    asked: str | Language | Iterable[str | Language] | None, present: Collection[str]
+) -> list[str]:
+    """Codes of the languages to draw, in the order asked for; all that are there where None is.
+
+    Args:
+        asked: codes, names or groups.
+        present: codes that the result has, in its order.
+
+    Raises:
+        InputError: one that the result does not have, or none at all.
+    """
+    if asked is None:
+        return list(present)
+    codes = [entry.code for entry in find_languages(asked)]
+    missing = [code for code in codes if code not in present]
+    if missing:
+        raise unknown("language of this result", missing[0], present)
+    return codes
+
+
+def chosen_curves(asked: str | Iterable[str] | None, present: Collection[str]) -> list[str]:
+    """Names of the curves to draw; all that are there where None is.
+
+    Raises:
+        InputError: one that the result does not have, or none at all.
+    """
+    if asked is None:
+        return list(present)
+    names = list(dict.fromkeys(split_names(asked)))
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise unknown("curve of this result", missing[0], present)
+    if not names:
+        raise InputError("no curve was chosen to draw; leave curves out for all")
+    return names
+
+
+def _recoloured(value: Any, *, colours: bool = False) -> Any:
+    """A part of a figure with its colours turned for a dark page; `colours`: whether strings in it are colours."""
+    if isinstance(value, Mapping):
+        return {
+            name: _recoloured(part, colours=str(name).endswith(("color", "colorscale")) or colours)
+            for name, part in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_recoloured(part, colours=colours) for part in value]
+    if not isinstance(value, str):
+        return value
+    if not colours:
+        return _IN_TAG.sub(lambda match: _turned(match[0]), value)
+    return _turned(value)
+
+
+def _turned(colour: str) -> str:
+    """A colour as the page's filter shows it; what is no colour of ours stays."""
+    if _HEX.fullmatch(colour):
+        channels, after = [int(colour[start : start + 2], 16) for start in (1, 3, 5)], None
+    elif match := _RGBA.fullmatch(colour):
+        channels, after = [int(match[number]) for number in (1, 2, 3)], match[4]
+    else:
+        return colour
+    inverted = [_INVERTED + (1 - 2 * _INVERTED) * channel / 255 for channel in channels]
+    mixed = [
+        round(
+            255 * min(1.0, max(0.0, sum(weight * part for weight, part in zip(row, inverted, strict=True))))
+        )
+        for row in _TURNED
+    ]
+    if after is not None:
+        return f"rgba({mixed[0]},{mixed[1]},{mixed[2]}{after})"
+    return "#" + "".join(f"{channel:02X}" for channel in mixed)
