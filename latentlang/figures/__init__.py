@@ -7,10 +7,12 @@ from latentlang.figures.fertility import fertility_figure
 from latentlang.figures.heatmaps import language_heatmap, overlap_heatmap
 from latentlang.figures.lens import lens_figure
 from latentlang.figures.page import write_html
+from latentlang.figures.side_by_side import compare
 
 __all__ = [
     "accuracy_figure",
     "bits_figure",
+    "compare",
     "explorer_figure",
     "fertility_figure",
     "language_heatmap",

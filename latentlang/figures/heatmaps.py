@@ -104,6 +104,7 @@ def language_heatmap(
     value: str = "score",
     pivot_test: Found | None = None,
     candidates: str | Language | Iterable[str | Language] | None = None,
+    order: Sequence[str] | None = None,
     **look: Unpack[Look],
 ) -> go.Figure:
     """Draw which language's word for the answer each layer holds: languages over layers, the leader framed.
@@ -118,6 +119,8 @@ def language_heatmap(
         value: what the colour says, a key of `VALUES`.
         pivot_test: what ``result.pivot_test()`` gave, where it is at hand. The test is always over all languages.
         candidates: languages whose rows are drawn beside target and source; by default all.
+        order: answer languages from top to bottom, where it is not to be that of the values; names then say
+            neither who leads nor how many items were read.
         **look: as in `Look`.
 
     Raises:
@@ -137,7 +140,10 @@ def language_heatmap(
         fixed = scores["role"].isin(["target", "source"])
         kept = {*asked, *([str(row["leader"])] if row["is_pivot"] else [])}
         scores = scores[fixed | scores["answer_language"].isin(kept)]
-    order = _order(scores, value)
+    if order is not None:
+        scores = scores[scores["answer_language"].isin(order)]
+    marked = order is None
+    order = _order(scores, value) if order is None else list(order)
     layers, level = sorted({int(layer) for layer in scores["layer"]}), percent(test.level)
     grids = {
         name: scores.pivot(index="answer_language", columns="layer", values=name).reindex(
@@ -156,8 +162,9 @@ def language_heatmap(
         _row_name(
             answer_language,
             roles[answer_language],
-            leads=bool(row["is_pivot"]) and answer_language == row["leader"],
-            read=read[answer_language],
+            leads=marked and bool(row["is_pivot"]) and answer_language == row["leader"],
+            # Other results beside this one may have read more or fewer.
+            read=read[answer_language] if marked else asked_items,
             items=asked_items,
         )
         for answer_language in order
@@ -200,7 +207,7 @@ def language_heatmap(
         under=[
             subtitle(result.provenance, result.settings, targets, _items(result.table)),
             _sentence(row),
-            "" if candidates is not None else _not_shown(result, code, order),
+            "" if candidates is not None or not marked else _not_shown(result, code, order),
         ],
         rows=len(order),
     )
@@ -218,6 +225,7 @@ def language_heatmap(
     figure.layout.meta = {
         "how_to_read": _how_to_read(result, code, value=value, pivot_test=test),
         "made_with": made_with(result.provenance),
+        "rows": order,
     }
     return shaped(figure, **look)
 
@@ -303,7 +311,7 @@ def _cell_texts(values: Floats) -> list[list[str]]:
 
 def _leaders_frame(row: Any, order: Sequence[str], places: Mapping[int, int]) -> list[dict[str, Any]]:
     """The frame around the layers in which the pivot leads; none where there is no pivot. `places`: of each layer."""
-    if not row["is_pivot"]:
+    if not row["is_pivot"] or str(row["leader"]) not in order:
         return []
     index = order.index(str(row["leader"]))
     return [{

@@ -15,6 +15,8 @@ from latentlang.figures.style import INK
 _MOST_COLUMNS, _MOST_COLUMNS_MANY = 4, 5
 _MANY = 20
 _COLUMN_GAP = 0.022  # of the plot's width
+#: Name of notes that belong to the whole figure: laid beside others they are there once.
+FRAME = "frame"
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,6 @@ def bar_heading(text: str, *, below: int) -> dict[str, Any]:
         below: height of the bottom margin in pixels.
     """
     return {
-        "text": text, "showarrow": False, "xref": "paper", "yref": "paper", "x": 1, "xanchor": "right", "y": 0,
-        "yanchor": "bottom", "yshift": _BAR_TOP - below, "font": {"size": 12, "color": INK},
+        "text": text, "name": FRAME, "showarrow": False, "xref": "paper", "yref": "paper", "x": 1, "xanchor": "right",
+        "y": 0, "yanchor": "bottom", "yshift": _BAR_TOP - below, "font": {"size": 12, "color": INK},
     }  # fmt: skip

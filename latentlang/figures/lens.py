@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with
-from latentlang.figures.layout import Grid, Panel, ceiling, grid, has_gaps, layer_ticks, step
+from latentlang.figures.layout import FRAME, Grid, Panel, ceiling, grid, has_gaps, layer_ticks, step
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points, legend_columns
 from latentlang.figures.lens_notes import emptiest_corner, unread, wrapped
 from latentlang.figures.lens_text import how_to_read, subtitle, title
@@ -385,12 +385,12 @@ class _LensDrawing:
         if entropies and bar_needed:
             # The bar's own title would lie on the bar.
             self._say(
-                "entropy (bits)", x=1 - _BAR - 0.008, y=0, xanchor="right",
+                "entropy (bits)", name=FRAME, x=1 - _BAR - 0.008, y=0, xanchor="right",
                 yanchor="top", yshift=-24, font={"size": 12, "color": INK},
             )  # fmt: skip
         if not self.one:
             self._say(
-                "layer (residual stream after block)", x=0.5, y=0,
+                "layer (residual stream after block)", name=FRAME, x=0.5, y=0,
                 xanchor="center", yanchor="top", yshift=-24, font={"size": 13, "color": INK},
             )  # fmt: skip
 
