@@ -15,6 +15,8 @@ from latentlang.provenance import Provenance
 
 _COLUMN, _ROW = 64, 26  # pixels of a cell
 _MARGIN_LEFT, _MARGIN_TOP, _MARGIN_BOTTOM = 64, 96, 120
+_BESIDE = 110  # the colour bar
+_WIDEST = 900  # of the figure, unless asked for: a notebook's cell
 _LONGEST = 9  # characters of a token inside its cell; hover shows it whole
 _LONGEST_TICK = 12
 _SITES = {
@@ -74,11 +76,15 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
     provenance = result.provenance
     lens = lens_words(provenance) or "logit lens"
     how = "if it were the last" if is_plain(provenance) else f"through the {lens}"
-    width = max(640, _MARGIN_LEFT + 110 + _COLUMN * len(tokens))
+    # What the prompt is answered with stands in the last column: of a long prompt that end is in view.
+    room = max(1, ((look.get("width") or _WIDEST) - _MARGIN_LEFT - _BESIDE) // _COLUMN)
+    in_view = min(room, len(tokens))
+    width = max(640, _MARGIN_LEFT + _BESIDE + _COLUMN * in_view)
     model = safe(model_name(provenance))
     adapter = f" + {safe(provenance.adapter)}" if provenance.adapter else ""
     figure.update_layout(
         template=template(),
+        dragmode="pan" if in_view < len(tokens) else "zoom",
         width=width,
         height=_MARGIN_TOP + _MARGIN_BOTTOM + _ROW * len(probability.index),
         margin={"l": _MARGIN_LEFT, "r": 90, "t": _MARGIN_TOP, "b": _MARGIN_BOTTOM},
@@ -98,6 +104,14 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
                 "hover shows the next candidates, the entropy and how far (KL) the layer still is from the output.",
                 "␣ marks a leading space; two-digit pairs such as E3 83 are bytes of a character that needs several "
                 "tokens: by themselves they are no sign of a language.",
+                *(
+                    [
+                        f"In view are the last {in_view} of {len(tokens)} tokens; drag the picture to the right for "
+                        "those before, or ask for a larger width."
+                    ]
+                    if in_view < len(tokens)
+                    else []
+                ),
             ],
             "made_with": made_with(provenance),
             "least_width": width,
@@ -106,6 +120,7 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
     figure.update_xaxes(
         tickmode="array", tickvals=list(range(len(tokens))), ticktext=[_short(t, _LONGEST_TICK) for t in tokens],
         tickangle=-45, title={"text": "token of the prompt"}, showgrid=False, fixedrange=False,
+        range=[len(tokens) - in_view - 0.5, len(tokens) - 0.5],
     )  # fmt: skip
     step = 1 if len(layers) <= 40 else 2
     figure.update_yaxes(

@@ -73,3 +73,25 @@ def test_a_long_prompt_takes_no_more_steps_than_a_short_one(explored, tokens, mo
     assert steps == ["update_layout"]
     assert figure.data[0].text.shape == (18, tokens)
     assert not figure.layout.annotations
+
+
+def test_the_end_of_a_long_prompt_is_in_view(explored):
+    step = int(explored.table["position"].max()) + 1
+    copies = [
+        explored.table.assign(position=explored.table["position"] + step * n) for n in range(-(-40 // step))
+    ]
+    long = type(explored)(table=pd.concat(copies, ignore_index=True), provenance=explored.provenance)
+    count = int(long.table["position"].max()) + 1
+    figure = explorer_figure(long)
+    low, high = figure.layout.xaxis.range
+    assert figure.layout.width <= 900 and high == count - 0.5 and low > count / 2
+    assert len(figure.data[0].x) == count  # nothing is left out: the rest is a drag away
+    assert figure.layout.dragmode == "pan" and f"of {count} tokens" in figure.layout.meta["how_to_read"][-1]
+    whole = explorer_figure(long, width=64 * count + 200)
+    assert (
+        list(whole.layout.xaxis.range) == [-0.5, count - 0.5] and len(whole.layout.meta["how_to_read"]) == 2
+    )
+    short = type(explored)(
+        table=explored.table[explored.table["position"] < 5], provenance=explored.provenance
+    )
+    assert list(explorer_figure(short).layout.xaxis.range) == [-0.5, 4.5]
