@@ -9,6 +9,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["LATENTLANG_PROGRESS"] = "0"  # what is shown after some seconds depends on the machine
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the children too
 # What a command shows depends on them; pytest-xdist sets them in its workers.
 os.environ.pop("COLUMNS", None)

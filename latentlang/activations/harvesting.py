@@ -41,6 +41,7 @@ from latentlang.models.fingerprint import model_identity
 from latentlang.models.forward import Reader
 from latentlang.models.tokenization import PromptLike
 from latentlang.paths import is_present
+from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance, package_versions
 from latentlang.storage.files import Progress, prepare_folder, size_words
 from latentlang.storage.lock import FolderLock
@@ -70,7 +71,7 @@ def harvest(
     resume: bool = True,
     about: Mapping[str, Any] | None = None,
     normed_last: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressOption = True,
 ) -> ActivationStore:
     """Run prompts and stream what is asked for to disk.
 
@@ -100,7 +101,9 @@ def harvest(
         normed_last: store the last layer's ``resid`` behind the final norm, token by token before any mean: what the
             reference paper's scripts took from Hugging Face's ``hidden_states[-1]``, so that a correlation at the last
             layer can be laid beside the paper's. All other layers stand before it.
-        progress: called with (prompts done, prompts in all); what was there before counts as done.
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (prompts done, prompts in all); what was there before
+            counts as done.
 
     Raises:
         InputError: an option or prompt cannot be used; the folder holds something else (what differs is said), is being
@@ -150,7 +153,8 @@ def harvest(
             # last, as the model's notes are complete only when it has been prepared
             completed = replace(provenance, settings={**provenance.settings, **noted, **model.noted})
             manifest = begin(folder, planned, tokens.tables(), completed)
-        _fill(folder, manifest, tokens, reader, progress)
+        with reporting(progress, "harvesting", total=len(tokens)) as report:
+            _fill(folder, manifest, tokens, reader, report)
     return open_store(folder)
 
 
@@ -250,7 +254,7 @@ def _fill(
     manifest: Manifest,
     tokens: PromptTokens,
     reader: Reader,
-    progress: Progress | None,
+    progress: Progress,
 ) -> None:
     """Run the prompts of each shard that is not there."""
     starts = [0]
@@ -262,8 +266,7 @@ def _fill(
         if not (shard.complete and is_there(folder, shard))
     ]
     done = len(tokens) - sum(manifest.shards[number].rows for number in missing)
-    if progress is not None:
-        progress(done, len(tokens))
+    progress(done, len(tokens))
     if not missing:
         return
     _check_space(folder, sum(manifest.shards[number].bytes for number in missing))
@@ -278,8 +281,7 @@ def _fill(
             for reading in reader.stream(tokens.rows(starts[number], starts[number + 1])):
                 writer.put(_piece(reading, number, layout))
                 done += len(reading)
-                if progress is not None:
-                    progress(done, len(tokens))
+                progress(done, len(tokens))
 
 
 def _piece(reading: ActivationBatch, shard: int, layout: Layout) -> Piece:

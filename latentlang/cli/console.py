@@ -17,12 +17,15 @@ from rich.segment import Segment
 from rich.text import Text
 
 from latentlang.printable import printable, printable_json
+from latentlang.progress import Report, reporting
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task, TaskID
 
 # Width where stdout is no terminal and nobody set COLUMNS: nothing is cut, so that grep finds whole lines.
 _PIPE_WIDTH = 240
+# What is left is told from the speed of so long: a batch of a large model takes minutes.
+_SPEED_SECONDS = 1800.0
 
 
 class SafeConsole(Console):
@@ -86,7 +89,7 @@ def _rate_column(things: str) -> ProgressColumn:
 
 
 class Progress:
-    """A progress bar on stderr while the block runs, gone afterwards; none where stderr is no terminal."""
+    """A progress bar on stderr while the block runs, gone afterwards; lines where stderr is no terminal."""
 
     def __init__(self, description: str, *, total: int, rate: str | None = None) -> None:
         """Prepare for `total` things to do; with `rate`, the name of these things, show how many are done a second."""
@@ -102,19 +105,31 @@ class Progress:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            speed_estimate_period=_SPEED_SECONDS,
             disable=not console.is_terminal,
         )
         self._task: TaskID = self._bars.add_task(description, total=total)
+        # a log gets lines; at a terminal the bar is enough
+        self._lines = reporting(not console.is_terminal, description, things=rate or "done", total=total)
+        self._report: Report | None = None
 
     def __enter__(self) -> Self:
         self._bars.start()
+        self._report = self._lines.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._lines.__exit__(None, None, None)
         self._bars.stop()
 
     def after(self, earlier: int) -> Callable[[int, int], None]:
         """What a library call reports to, as (done, in all), when `earlier` things were done before it."""
-        return lambda done, _total: self._bars.update(self._task, completed=earlier + done)
+
+        def report(done: int, _total: int) -> None:
+            self._bars.update(self._task, completed=earlier + done)
+            if self._report is not None and (total := self._bars.tasks[0].total) is not None:
+                self._report(earlier + done, int(total))
+
+        return report

@@ -1,4 +1,4 @@
-"""A loss curve that grows in the terminal while a model is trained; nothing where stderr is no terminal."""
+"""A loss curve that grows in the terminal while a model is trained; lines where stderr is no terminal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
 from rich.text import Text
+
+from latentlang.progress import Report, reporting
 
 if TYPE_CHECKING:
     from latentlang.training import TrainingProgress
@@ -67,8 +69,8 @@ def loss_chart(training: Points, validation: Points, *, steps: int, width: int, 
 class LossDisplay:
     """Progress bar, newest numbers and chart on stderr while the block runs, gone afterwards."""
 
-    def __init__(self, description: str, *, console: Console) -> None:
-        """Prepare; nothing is shown where the console is no terminal."""
+    def __init__(self, description: str, *, console: Console, total: int | None = None) -> None:
+        """Prepare for `total` steps, where that is known; a console that is no terminal gets lines."""
         from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -80,7 +82,10 @@ class LossDisplay:
             TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
             TimeRemainingColumn(), console=console,
         )  # fmt: skip
-        self._task = self._bars.add_task(description, total=None)
+        self._task = self._bars.add_task(description, total=total)
+        wanted = not (console.is_terminal or console.quiet)
+        self._lines = reporting(wanted, description, things="steps", total=total)
+        self._report: Report | None = None
         self._live = (
             Live(self._shown(), console=console, transient=True, refresh_per_second=4)
             if console.is_terminal
@@ -88,6 +93,7 @@ class LossDisplay:
         )
 
     def __enter__(self) -> Self:
+        self._report = self._lines.__enter__()
         if self._live is not None:
             self._live.start()
         return self
@@ -95,6 +101,7 @@ class LossDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._lines.__exit__(None, None, None)
         if self._live is not None:
             self._live.stop()
 
@@ -106,6 +113,8 @@ class LossDisplay:
         if progress.evaluated and progress.validation_loss is not None:
             self._validation.append((progress.step, progress.validation_loss))
         self._bars.update(self._task, completed=progress.step, total=progress.steps)
+        if self._report is not None:
+            self._report(progress.step, progress.steps)
         if self._live is not None:
             self._live.update(self._shown())
 

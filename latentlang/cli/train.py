@@ -123,7 +123,7 @@ def train(
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.models.registry import resolve
     from latentlang.training import recipe_for, training_data
-    from latentlang.training.devices import check_precision, check_quantization, processes
+    from latentlang.training.devices import check_packages, check_precision, check_quantization, processes
 
     changes: dict[str, Any] = {
         "task": task, "per_pair": per_pair, "wrong_pairs": wrong_pairs or None, "steps": steps, "epochs": epochs,
@@ -149,10 +149,18 @@ def train(
     from latentlang.cli.loss_display import LossDisplay
     from latentlang.training import train as run_training
 
+    total = None
+    if examples is not None:
+        check_packages()
+        from latentlang.training.trainer import plan_steps
+
+        # before the tokens are known; examples that turn out too long may make it fewer
+        total = plan_steps(chosen, len(examples.train), processes()).steps
+
     # Of several processes one speaks.
     screen = passing() if is_main else Console(quiet=True, force_terminal=False)
     try:
-        with LossDisplay(f"training {chosen.name}", console=screen) as display:
+        with LossDisplay(f"training {chosen.name}", console=screen, total=total) as display:
             result = run_training(
                 model, chosen, out=out, data=examples, resume=resume, precision=precision, quantization=quantization,
                 gradient_checkpointing=gradient_checkpointing, keep_checkpoints=keep_checkpoints, device=device,

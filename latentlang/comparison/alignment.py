@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ from latentlang.geometry.selection import (
 )
 from latentlang.geometry.subspaces import DIRECTIONS
 from latentlang.language_names import Language
+from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def compare_alignment(
     seed: int = 0,
     seen_languages: Sequence[str] = (),
     device: str | torch.device = "cpu",
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressOption = True,
 ) -> AlignmentComparison:
     """Measure alignment with the pivot in both states of a model, and how sure the difference is.
 
@@ -89,7 +90,8 @@ def compare_alignment(
         seed: of permutations, half samples and draws of languages.
         seen_languages: codes of the languages that training has seen.
         device: where to compute.
-        progress: called with (steps done, steps in all).
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (steps done, steps in all).
 
     Raises:
         InputError: the stores are of different prompts, or as for `alignment`.
@@ -121,23 +123,23 @@ def compare_alignment(
         )
     by_measure: dict[tuple[str, str], list[HalfSamples]] = {}
     total, done = len(chosen) * len(names) * len(jobs), 0
-    for pool in names:
-        for layer in chosen:
-            views = [store.layer(layer, pools=pool) for store in stores]
-            axes: Basis | None = None
-            if plan.needs_axes:
-                axes = fit(LayerRows(views[0], pairing.kept, where), components, state="base")
-            for job in jobs:
-                before, after = (measure_layer(view, job, plan, axes) for view in views)
-                for (one, _), (other, _) in zip(before, after, strict=True):
-                    for index, name in enumerate(one.names):
-                        halves = HalfSamples.of(
-                            layer, job.group, one, other, index, scale=find_measure(name).scale
-                        )
-                        by_measure.setdefault((pool, name), []).append(halves)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
+    with reporting(progress, "alignment", things="steps", total=total) as report:
+        for pool in names:
+            for layer in chosen:
+                views = [store.layer(layer, pools=pool) for store in stores]
+                axes: Basis | None = None
+                if plan.needs_axes:
+                    axes = fit(LayerRows(views[0], pairing.kept, where), components, state="base")
+                for job in jobs:
+                    before, after = (measure_layer(view, job, plan, axes) for view in views)
+                    for (one, _), (other, _) in zip(before, after, strict=True):
+                        for index, name in enumerate(one.names):
+                            halves = HalfSamples.of(
+                                layer, job.group, one, other, index, scale=find_measure(name).scale
+                            )
+                            by_measure.setdefault((pool, name), []).append(halves)
+                    done += 1
+                    report(done, total)
     task = stores[0].provenance.task
     tables, averages = [], []
     for (pool, name), samples in by_measure.items():

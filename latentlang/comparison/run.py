@@ -40,6 +40,7 @@ from latentlang.lens import POLICIES, LensResult, logit_lens
 from latentlang.models import HookedLM, load
 from latentlang.models.batch import POOLS, check_layers
 from latentlang.models.fingerprint import model_identity
+from latentlang.progress import Report, reporting_steps
 from latentlang.provenance import Provenance, package_versions
 from latentlang.stats.intervals import check_level
 from latentlang.storage.files import check_out
@@ -58,7 +59,7 @@ _WRITTEN = (
     "metadata.json",
     REPORT,
 )
-Progress = Callable[[str, int, int], None]
+Progress = bool | Callable[[str, int, int], None] | None
 
 
 def compare(
@@ -86,7 +87,7 @@ def compare(
     keep_activations: bool = True,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = True,
     **loading: Any,
 ) -> ComparisonResult:
     """Run evaluation, lens and geometry without and with an adapter, on one copy of the weights, and compare.
@@ -120,7 +121,7 @@ def compare(
         keep_activations: whether the harvested activations stay on disk.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`; of evaluation and geometry.
-        progress: called with (step, done, in all).
+        progress: True shows a bar for each step; False nothing; a function is called with (step, done, in all).
         **loading: options of `load` where `model` is a name.
 
     Raises:
@@ -161,7 +162,7 @@ def compare(
     training = trained_on(adapter, seen_languages)
     check_folder(check_out(out))
     steps = Steps(Path(out))
-    with FolderLock(steps.folder):
+    with FolderLock(steps.folder), reporting_steps(progress) as report:
         loaded = _model(model, adapter, training, loading)
         if not training.identity:
             loaded.base()  # refuses an adapter that cannot be taken off
@@ -170,7 +171,7 @@ def compare(
         run = _ComparisonRun(
             loaded, training, spec, steps, items=own_items, score=score, policy=policy,
             measures=chosen_measures(measures), layers=numbers, pools=asked_pools, permutations=permutations,
-            resamples=resamples, level=level, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress,
+            resamples=resamples, level=level, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=report,
         )  # fmt: skip
         results: dict[str, Any] = {}
         if "evaluation" in chosen:
@@ -224,7 +225,7 @@ class _ComparisonRun:
         level: float,
         share_prefix: bool,
         batch_tokens: int | None,
-        progress: Progress | None,
+        progress: Callable[[str, int, int], None],
     ) -> None:
         self.model, self.trained, self.spec, self.steps = model, trained, spec, steps
         self.items, self.score, self.policy, self.measures = items, score, policy, measures
@@ -237,8 +238,8 @@ class _ComparisonRun:
             return nullcontext()
         return self.model.tuned() if state == "tuned" else self.model.base()
 
-    def _progress_of(self, step: str) -> Callable[[int, int], None] | None:
-        return None if self._progress is None else partial(self._progress, step)
+    def _progress_of(self, step: str) -> Report:
+        return partial(self._progress, step)
 
     def _options(self, state: str, codes: Sequence[str], items: int, **step_options: Any) -> dict[str, Any]:
         with self._as(state):

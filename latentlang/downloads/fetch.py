@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from latentlang.downloads.scripts import script_blocks
 from latentlang.errors import InputError, shown
 from latentlang.installing import install_command
 from latentlang.paths import given_path, is_folder
+from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.storage.documents import parse_json
 from latentlang.storage.files import give_usual_rights, prepare_folder, write_text
 from latentlang.storage.lock import FolderLock
@@ -44,8 +45,6 @@ _SLOWEST = 1000
 _MOST_BYTES = 2**26
 _CHUNK = 2**16
 _GONE = (404, 410)
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def download(
     *,
     only: str | Iterable[str] | None = None,
     mirror: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = True,
 ) -> Download:
     """Get a published set of files, or what of it is not there yet.
 
@@ -85,7 +84,8 @@ def download(
         folder: where to; by default a folder of its own in the user's cache.
         only: groups of files (``"nli"``, ``"sentiment,questions"``); all by default.
         mirror: address that serves the same files (GitHub's raw ones, or unicode.org's) where those cannot be reached.
-        progress: called with files done and files in all.
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with files done and files in all.
 
     Raises:
         InputError: no such set or group, pooch is not installed, the folder cannot be written, the server cannot be
@@ -99,8 +99,11 @@ def download(
     before = {target, *target.rglob("*")} if is_folder(target) else set()
     root = prepare_folder(target)
     try:
-        with FolderLock(root, needed=False):
-            return _fetched(pooch, source, files, root, mirror=mirror, progress=progress)
+        with (
+            FolderLock(root, needed=False),
+            reporting(progress, f"downloading {source.name}", things="files", total=len(files)) as report,
+        ):
+            return _fetched(pooch, source, files, root, mirror=mirror, progress=report)
     except _OutOfReachError as error:
         _leave_nothing_empty(root, before)
         raise _out_of_reach(error, source, files, root) from error
@@ -113,7 +116,7 @@ def _fetched(
     root: Path,
     *,
     mirror: str | None,
-    progress: Progress | None,
+    progress: Report,
 ) -> Download:
     """Have all files in their places, verified."""
     sums = Sums(root, source)
@@ -121,15 +124,13 @@ def _fetched(
     recorded: list[str] = []
     with _quiet(pooch):
         for number, file in enumerate(files):
-            if progress is not None:
-                progress(number, len(files))
+            progress(number, len(files))
             if _get(pooch, source, file, root, known=file.sha256 or sums.get(file.place), mirror=mirror):
                 fetched.append(file.place)
             if not file.sha256 and not sums.get(file.place):
                 recorded.append(file.place)
             sums.record(file.place, file.sha256 or pooch.file_hash(str(root / file.place)))
-    if progress is not None:
-        progress(len(files), len(files))
+    progress(len(files), len(files))
     _write_blocks(source, root)
     _write_declaration(source, root)
     kept = tuple(file.place for file in files if file.place not in fetched)

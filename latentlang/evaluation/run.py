@@ -27,13 +27,13 @@ from latentlang.evaluation.scoring import (
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.models import HookedLM, as_model
+from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import ChoiceTask, Prompt, Task, as_task, closed_tasks, task_record
 from latentlang.tasks import task as build_task
 from latentlang.tasks.base import settings_for, with_data_notes
 from latentlang.tasks.labels import check_protocol
 
-Progress = Callable[[int, int], None]
 # Noted where so much of the probability is on tokens that begin several labels' answers, or so little on any answer.
 _MUCH_SHARED, _LITTLE_MASS = 0.5, 0.01
 
@@ -53,7 +53,7 @@ def evaluate(
     seen_languages: str | Language | Iterable[str | Language] | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = True,
     keep: Callable[[EvaluationResult], None] | None = None,
 ) -> EvaluationResult:
     """Let a model choose between the labels of closed tasks (Zhang et al. 2024, sections 4 and 5).
@@ -78,7 +78,8 @@ def evaluate(
         seen_languages: languages that the adapter was trained on, for averages over seen and unseen ones.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
-        progress: called with (prompts done, prompts in all); every state counts.
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (prompts done, prompts in all); every state counts.
         keep: called after each language with the result so far, so that it can be saved.
 
     Raises:
@@ -110,23 +111,27 @@ def evaluate(
     def result_so_far() -> EvaluationResult:
         return _result(model, tasks, rows, settings, shots=shots, seed=seed)
 
-    for task_run in tasks:
-        for code, prompts in task_run.prompts.items():
-            for state in state_names:
+    with reporting(progress, "evaluating", total=total) as report:
+        for task_run in tasks:
+            for code, prompts in task_run.prompts.items():
+                for state in state_names:
 
-                def advance(count: int, _own: int, before: int = done) -> None:
-                    if progress is not None:
-                        progress(before + count, total)
+                    def advance(count: int, _own: int, before: int = done) -> None:
+                        report(before + count, total)
 
-                with _as(model, state):
-                    scored = task_run.choices[code].run(
-                        model, prompts, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=advance
-                    )
-                rows.append(task_run.rows(code, state, scored))
-                task_run.note_what_decides(code, scored)
-                done += len(prompts)
-            if keep is not None:
-                keep(result_so_far())
+                    with _as(model, state):
+                        scored = task_run.choices[code].run(
+                            model,
+                            prompts,
+                            share_prefix=share_prefix,
+                            batch_tokens=batch_tokens,
+                            progress=advance,
+                        )
+                    rows.append(task_run.rows(code, state, scored))
+                    task_run.note_what_decides(code, scored)
+                    done += len(prompts)
+                if keep is not None:
+                    keep(result_so_far())
     return result_so_far()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -34,6 +34,7 @@ from latentlang.geometry.selection import (
 )
 from latentlang.geometry.subspaces import DIRECTIONS, directions_of
 from latentlang.language_names import Language
+from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.stats.intervals import check_level, error_probability
 from latentlang.text import counted
@@ -59,7 +60,7 @@ def alignment(
     level: float = defaults.LEVEL,
     seed: int = 0,
     device: str | torch.device = defaults.DEVICE,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressOption = True,
 ) -> AlignmentResult:
     """Measure how alike two languages lay out the same items, for every pair, layer and pooling.
 
@@ -110,7 +111,8 @@ def alignment(
         level: coverage of intervals and bands; ``1 - level`` is the error probability of flags.
         seed: of permutations and half samples.
         device: where to compute, e.g. ``"cuda"``.
-        progress: called with (layers and pools done, in all).
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (layers and pools done, in all).
 
     Raises:
         InputError: an unknown name, an impossible number, one language only, no pair with enough items in common,
@@ -148,18 +150,22 @@ def alignment(
         check_components(components, opened.d_model, held=most * (permutations + resamples + 1))
     rows = Rows(components=components, level=level, null=null)
     total, done = len(chosen) * len(poolings), 0
-    for layer in chosen:
-        for pool in poolings:
-            view = opened.layer(layer, pools=pool)
-            kept = LayerRows(view, pairing.kept, where)
-            axes = fit(kept, components, state="base") if plan.needs_axes else None
-            for job in jobs:
-                rows.add(
-                    job.group, measure_layer(view, job, plan, axes), layer=layer, pool=pool, measures=selected
-                )
-            done += 1
-            if progress is not None:
-                progress(done, total)
+    with reporting(progress, "alignment", things="layers and pools", total=total) as report:
+        for layer in chosen:
+            for pool in poolings:
+                view = opened.layer(layer, pools=pool)
+                kept = LayerRows(view, pairing.kept, where)
+                axes = fit(kept, components, state="base") if plan.needs_axes else None
+                for job in jobs:
+                    rows.add(
+                        job.group,
+                        measure_layer(view, job, plan, axes),
+                        layer=layer,
+                        pool=pool,
+                        measures=selected,
+                    )
+                done += 1
+                report(done, total)
     origin = opened.provenance
     settings = AlignmentSettings(
         prompts_seed=origin.seed, pivot=hub, layers=chosen, pools=poolings, measures=list(selected),

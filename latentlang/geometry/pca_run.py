@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,11 @@ from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.pca_fit import METHODS, fit, project, spread
 from latentlang.geometry.pca_result import COLUMNS, PCAResult
 from latentlang.geometry.selection import Languages, chosen_languages, chosen_layers, same_prompts
+from latentlang.progress import ProgressOption, Report, reporting
 
 if TYPE_CHECKING:
     from latentlang.provenance import Provenance
 
-Progress = Callable[[int, int], None]
 Store = ActivationStore | str | os.PathLike[str]
 
 COMPONENTS = 2
@@ -50,7 +50,7 @@ def pca(
     state: str | None = None,
     method: str = "auto",
     device: str | torch.device = "cpu",
-    progress: Progress | None = None,
+    progress: ProgressOption = True,
 ) -> PCAResult:
     """Principal components of each layer over the prompts of all languages together (Zhang et al. 2024, section 6.2).
 
@@ -75,7 +75,8 @@ def pca(
         state: ``"base"`` or ``"tuned"``; by default as the store was made, with an adapter or without.
         method: how axes are found, see `latentlang.geometry.pca_fit`.
         device: where it is computed, e.g. ``"cuda"``; it must know float64.
-        progress: called with (layers done, layers).
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (layers done, layers).
 
     Raises:
         InputError: no such layer, pool or language, a basis of another model, or a number that is not finite.
@@ -96,18 +97,20 @@ def pca(
     kept = frame["language"].isin(codes).to_numpy(bool, copy=True)
     prompts = _prompts(frame, kept, state)
     bases, scores, explained = [], [], []
-    for done, layer in enumerate(chosen):
-        rows = LayerRows(opened.layer(layer, pools=pool, site=site), kept, where)
-        axes = (
-            fit(rows, count, state=state, method=method) if basis is None else basis.basis(layer).first(count)
-        )
-        bases.append(axes)
-        layer_scores = project(rows, axes)
-        scores.append(_scores(prompts, layer_scores, layer=layer, axes=axes.state))
-        total = axes.total if basis is None else spread(rows)
-        explained.append(_explained(axes, state, layer_scores, total))
-        if progress is not None:
-            progress(done + 1, len(chosen))
+    with reporting(progress, "principal components", things="layers", total=len(chosen)) as report:
+        for done, layer in enumerate(chosen):
+            rows = LayerRows(opened.layer(layer, pools=pool, site=site), kept, where)
+            axes = (
+                fit(rows, count, state=state, method=method)
+                if basis is None
+                else basis.basis(layer).first(count)
+            )
+            bases.append(axes)
+            layer_scores = project(rows, axes)
+            scores.append(_scores(prompts, layer_scores, layer=layer, axes=axes.state))
+            total = axes.total if basis is None else spread(rows)
+            explained.append(_explained(axes, state, layer_scores, total))
+            report(done + 1, len(chosen))
     settings = PCASettings(
         pool=pool, site=site or opened.sites[0], components=count, layers=chosen,
         harvested=opened.provenance.created,
@@ -145,16 +148,16 @@ def compare_pca(base: Store, tuned: Store, *, layers: Layers = "all", **options:
     if not both:
         raise InputError("the two stores have no layer in common; harvest the same layers from both models")
     chosen = chosen_layers(layers, both)
-    progress: Progress | None = options.pop("progress", None)
+    progress: ProgressOption = options.pop("progress", True)
 
-    def after(earlier: int) -> Progress | None:
-        if progress is None:
-            return None
-        return lambda done, _: progress(earlier * len(chosen) + done, 3 * len(chosen))
+    with reporting(progress, "principal components", things="layers", total=3 * len(chosen)) as report:
 
-    before = pca(stores[0], layers=chosen, state="base", progress=after(0), **options)
-    common = pca(stores[1], layers=chosen, state="tuned", basis=before, progress=after(1), **options)
-    on_own_axes = pca(stores[1], layers=chosen, state="tuned", progress=after(2), **options)
+        def after(earlier: int) -> Report:
+            return lambda done, _: report(earlier * len(chosen) + done, 3 * len(chosen))
+
+        before = pca(stores[0], layers=chosen, state="base", progress=after(0), **options)
+        common = pca(stores[1], layers=chosen, state="tuned", basis=before, progress=after(1), **options)
+        on_own_axes = pca(stores[1], layers=chosen, state="tuned", progress=after(2), **options)
     parts = (before, common, on_own_axes)
     origin, later = before.provenance, on_own_axes.provenance
     return PCAResult(

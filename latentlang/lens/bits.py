@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
@@ -31,6 +31,7 @@ from latentlang.lens.result import named_lens
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.tokenization import TokenizedPrompt
+from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.stats.intervals import bootstrap_ratios
@@ -203,7 +204,7 @@ def bits_per_byte(
     lens: Lens | str | os.PathLike[str] | None = None,
     seed: int = 0,
     batch_tokens: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressOption = True,
 ) -> BitsResult:
     """Measure how well each layer predicts texts, in bits per UTF-8 byte.
 
@@ -217,7 +218,8 @@ def bits_per_byte(
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         seed: draws paragraphs and bootstrap samples.
         batch_tokens: tokens run at once; by default what suits the device.
-        progress: called with (paragraphs done, paragraphs in all).
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (paragraphs done, paragraphs in all).
 
     Raises:
         InputError: no text, a language that is not there, a number that makes no sense, or a lens that cannot be used.
@@ -235,15 +237,15 @@ def bits_per_byte(
     bits: list[NDArray[np.float64]] = [np.empty(0)] * len(prompts)
     numbers: tuple[int, ...] = ()
     done = 0
-    for reading in model.iter_activations(
-        tokenized, layers=wanted, positions="all", logits=False, batch_tokens=batch_tokens
-    ):
-        numbers = reading.layers
-        for index, found in _bits(model, reading, tokenized, through):
-            bits[index] = found
-        done += len(reading)
-        if progress is not None:
-            progress(done, len(prompts))
+    with reporting(progress, "reading", things="paragraphs", total=len(prompts)) as report:
+        for reading in model.iter_activations(
+            tokenized, layers=wanted, positions="all", logits=False, batch_tokens=batch_tokens
+        ):
+            numbers = reading.layers
+            for index, found in _bits(model, reading, tokenized, through):
+                bits[index] = found
+            done += len(reading)
+            report(done, len(prompts))
     depth = len(numbers)
     frame = pd.DataFrame({
         "language": np.repeat([prompt.language for prompt in prompts], depth),

@@ -25,6 +25,7 @@ from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.text import curve_notes
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out, score_answers
+from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import check_pivot, settings_for, with_data_notes
@@ -49,7 +50,7 @@ def logit_lens(
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = True,
 ) -> LensResult:
     """Read every layer at the answer position (Wendler et al. 2024, section 3; Zhang et al. 2024, Figure 1).
 
@@ -75,7 +76,8 @@ def logit_lens(
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
-        progress: called with (prompts done, prompts in all).
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (prompts done, prompts in all).
 
     Raises:
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no
@@ -94,7 +96,8 @@ def logit_lens(
         lens=lens,
     )
     prompts = prompts_of(pair.task, languages, items=items, shots=shots, seed=seed)
-    pair.read(prompts, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress)
+    with reporting(progress, "reading", total=sum(map(len, prompts.values()))) as report:
+        pair.read(prompts, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=report)
     return pair.result()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Unpack
@@ -32,6 +32,7 @@ from latentlang.lens.result import mean_curves, named_lens
 from latentlang.lens.text import left_out
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out
+from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.storage.tables import Columns
@@ -165,7 +166,7 @@ def multilingual_lens(
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressOption = True,
 ) -> MultilingualLensResult:
     """Read the answer in every language at every layer, so that the pivot need not be assumed to be English.
 
@@ -198,7 +199,8 @@ def multilingual_lens(
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
-        progress: called with (prompts done, prompts in all).
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (prompts done, prompts in all).
 
     Raises:
         InputError: an unknown name, an impossible number, a prompt longer than the model's context, or no readable
@@ -209,14 +211,15 @@ def multilingual_lens(
         model, task, candidates=candidates, shots=shots, seed=seed, policy=policy, layers=layers, lens=lens
     )
     prompts = prompts_of(everyone.task, languages, items=items, shots=shots, seed=seed)
-    run_passes(
-        everyone.model,
-        prompts,
-        [everyone],
-        share_prefix=share_prefix,
-        batch_tokens=batch_tokens,
-        progress=progress,
-    )
+    with reporting(progress, "reading", total=sum(map(len, prompts.values()))) as report:
+        run_passes(
+            everyone.model,
+            prompts,
+            [everyone],
+            share_prefix=share_prefix,
+            batch_tokens=batch_tokens,
+            progress=report,
+        )
     return everyone.result()
 
 

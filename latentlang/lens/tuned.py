@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +28,7 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.lens.base import FittedLens, Lens, LogitLens
 from latentlang.models import HookedLM, as_model
+from latentlang.progress import ProgressOption, reporting
 from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
 from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
@@ -216,7 +217,7 @@ def train_tuned_lens(
     weight_decay: float = 1e-3,
     seed: int = 0,
     batch_tokens: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressOption = True,
 ) -> TunedLens:
     """Train translators on texts, with activations streamed from the model: nothing is kept but one step's.
 
@@ -230,7 +231,8 @@ def train_tuned_lens(
         weight_decay: towards the plain lens (A = 0, b = 0).
         seed: of the order of texts.
         batch_tokens: see `HookedLM.iter_activations`.
-        progress: called with (steps done, steps).
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (steps done, steps).
 
     Raises:
         InputError: no texts, or a number that makes no sense.
@@ -250,34 +252,34 @@ def train_tuned_lens(
     recent: list[Tensor] = []
     states = _states(model, texts, positions, seed, batch_tokens)
     scale: Tensor | None = None
-    for step in range(steps):
-        resid = next(states)  # [row, layer, d_model], all layers
-        if scale is None:
-            scale = resid.pow(2).mean((0, 2)).sqrt().clamp_min(1e-6)[:depth]
-            sizes = (1 / (math.sqrt(width) * scale), scale / math.sqrt(width))
-        now = learning_rate * (1 - step / steps)
-        with torch.no_grad():
-            goal = model.unembed(resid[:, depth]).log_softmax(-1)
-        losses = []
-        for layer in range(depth):
-            hidden = resid[:, layer]
-            a, b = weight[layer] * sizes[0][layer], bias[layer] * sizes[1][layer]
-            log_probs = model.head(model.norm(hidden + hidden @ a.T + b)).log_softmax(-1)
-            loss = (goal.exp() * (goal - log_probs)).sum(-1).mean()
-            whole = loss + weight_decay * (weight[layer].pow(2).sum() + bias[layer].pow(2).sum())
-            # Not `backward`, which would leave gradients on the model's own norm and head.
-            for parameter, gradient in zip(
-                (weight, bias), torch.autograd.grad(whole, (weight, bias)), strict=True
-            ):
-                parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-            losses.append(loss.detach())
-        for group in optimizer.param_groups:
-            group["lr"] = now
-        optimizer.step()
-        optimizer.zero_grad()
-        recent = [*recent[-9:], torch.stack(losses)]
-        if progress is not None:
-            progress(step + 1, steps)
+    with reporting(progress, "training the lens", things="steps", total=steps) as report:
+        for step in range(steps):
+            resid = next(states)  # [row, layer, d_model], all layers
+            if scale is None:
+                scale = resid.pow(2).mean((0, 2)).sqrt().clamp_min(1e-6)[:depth]
+                sizes = (1 / (math.sqrt(width) * scale), scale / math.sqrt(width))
+            now = learning_rate * (1 - step / steps)
+            with torch.no_grad():
+                goal = model.unembed(resid[:, depth]).log_softmax(-1)
+            losses = []
+            for layer in range(depth):
+                hidden = resid[:, layer]
+                a, b = weight[layer] * sizes[0][layer], bias[layer] * sizes[1][layer]
+                log_probs = model.head(model.norm(hidden + hidden @ a.T + b)).log_softmax(-1)
+                loss = (goal.exp() * (goal - log_probs)).sum(-1).mean()
+                whole = loss + weight_decay * (weight[layer].pow(2).sum() + bias[layer].pow(2).sum())
+                # Not `backward`, which would leave gradients on the model's own norm and head.
+                for parameter, gradient in zip(
+                    (weight, bias), torch.autograd.grad(whole, (weight, bias)), strict=True
+                ):
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+                losses.append(loss.detach())
+            for group in optimizer.param_groups:
+                group["lr"] = now
+            optimizer.step()
+            optimizer.zero_grad()
+            recent = [*recent[-9:], torch.stack(losses)]
+            report(step + 1, steps)
     assert scale is not None
     means = torch.stack(recent).mean(0) / _NATS_PER_BIT
     return TunedLens(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 from latentlang import defaults
@@ -15,6 +16,7 @@ from latentlang.models.data_package import is_packaged
 from latentlang.models.fingerprint import cached_commit, model_keys
 from latentlang.models.hub import fetch
 from latentlang.models.registry import resolve
+from latentlang.progress import StepReport, reporting_steps
 from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.pages import PageWriter
 from latentlang.reproduction.planning import ReproductionPlan
@@ -52,7 +54,7 @@ def reproduce(
     out: str | os.PathLike[str] | None = None,
     formats: Sequence[str] = defaults.FIGURE_FORMATS,
     jobs: int = 1,
-    progress: Progress | None = None,
+    progress: bool | Progress | None = True,
     on_event: Callable[[str], None] | None = None,
 ) -> Reproduction:
     """Run what is missing, and write every figure and table.
@@ -65,7 +67,8 @@ def reproduce(
         out: folder for figures and tables; by default ``figures/spontaneous/pocket``.
         formats: of figures: ``html``, and ``png``, ``pdf``, ``svg`` where a browser is there to draw them.
         jobs: processes at once; more than one only helps where one does not fill the machine.
-        progress: called with what is done of every step and what there is, where there is one process.
+        progress: True shows a bar for each step, False nothing; a function is called with what is done of every step
+            and what there is. Where there is one process.
         on_event: called with what was just done, in a line.
 
     Raises:
@@ -88,9 +91,14 @@ def reproduce(
         if folder.resolve() != cache.resolve():
             locks.enter_context(FolderLock(folder))
         writer.claim([*planned.experiments, *(planned.suite.experiments[name] for name in planned.others)])
-        return _run(
-            _fetched(planned), writer, folder, jobs=jobs, progress=progress, on_event=on_event or _nobody
-        )
+        report = locks.enter_context(reporting_steps(progress, name=attrgetter("label")))
+
+        def tell(line: str) -> None:
+            if isinstance(report, StepReport):
+                report.close()  # no line is printed into a bar
+            (on_event or _nobody)(line)
+
+        return _run(_fetched(planned), writer, folder, jobs=jobs, progress=report, on_event=tell)
 
 
 def _nobody(_line: str) -> None:

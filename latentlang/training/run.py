@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import pandas as pd
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models.registry import REGISTRY
+from latentlang.progress import reporting
 from latentlang.provenance import Provenance, package_versions
 from latentlang.storage.files import check_out, prepare_folder, replacing, write_text
 from latentlang.storage.full import disk_may_be_full
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _LARGE = 500_000_000
 _PACKAGES = ("trl", "peft", "accelerate")
 _FORMAT = 1
-Progress = Callable[[TrainingProgress], None]
+Progress = bool | Callable[[TrainingProgress], None] | None
 
 
 def train(
@@ -58,7 +59,7 @@ def train(
     keep_checkpoints: bool = False,
     device: str | None = None,
     trust_remote_code: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = True,
     **overrides: Any,
 ) -> TrainingResult:
     """Train a LoRA (Hu et al. 2021) on question translations (Zhang et al. 2024, section 3) or other training data.
@@ -83,7 +84,8 @@ def train(
         keep_checkpoints: leave the last and the best checkpoint in ``out/checkpoints``.
         device: where a model that is named goes.
         trust_remote_code: run Python code that comes with a model that is named.
-        progress: called after every step and evaluation.
+        progress: True shows a bar on stderr, or lines where that is no terminal; False nothing; a function is called
+            after every step and evaluation.
         **overrides: fields of the recipe to change, e.g. ``steps=100, per_pair=500``.
 
     Raises:
@@ -195,6 +197,17 @@ def _identity(
     return result
 
 
+@contextmanager
+def _told(progress: Progress, steps: int, *, done: int) -> Iterator[Callable[[TrainingProgress], None]]:
+    """What a run of so many steps tells how far it is."""
+    if callable(progress):
+        yield progress
+        return
+    with reporting(progress, "training", things="steps", total=steps) as report:
+        report(done, steps)
+        yield lambda at: report(at.step, at.steps)
+
+
 class _TrainingRun:
     """One recipe on one model in one folder."""
 
@@ -225,7 +238,7 @@ class _TrainingRun:
         weights = next(p.dtype for p in model.lm.parameters() if p.is_floating_point())
         self.precision = devices.precision_on(model.device, wanted=precision, weights=weights)
 
-    def go(self, *, resume: bool, keep: bool, progress: Progress | None) -> TrainingResult:
+    def go(self, *, resume: bool, keep: bool, progress: Progress) -> TrainingResult:
         run_record = self._asked_for()
         if run_folder.settle(self.folder, run_record, resume=resume, main=self.processes.is_main):
             done = run_folder.finished(self.folder)
@@ -288,7 +301,7 @@ class _TrainingRun:
         train: TokenizedExamples,
         validation: TokenizedExamples,
         checkpoint: Path | None,
-        progress: Progress | None,
+        progress: Progress,
     ) -> tuple[pd.DataFrame, dict[str, Any]]:
         from latentlang.training import trainer as running
 
@@ -296,12 +309,15 @@ class _TrainingRun:
         start = time.perf_counter()
         # A run may have been killed after its last step, and the trainer would take one more.
         if run_folder.step_of(checkpoint) < plan.steps:
-            with running.undisturbed(self.model.lm):
+            with (
+                running.undisturbed(self.model.lm),
+                _told(progress, plan.steps, done=run_folder.step_of(checkpoint)) as on_event,
+            ):
                 trainer = running.build_trainer(
                     self._module(), copy.deepcopy(self.model.tokenizer), self.recipe, plan, train, validation,
                     folder=self.folder / run_folder.CHECKPOINTS, precision=self.precision,
                     padding=padding_token(self.model), gradient_checkpointing=self.checkpointing,
-                    resumed=checkpoint is not None, on_event=progress,
+                    resumed=checkpoint is not None, on_event=on_event,
                 )  # fmt: skip
                 trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
                 trainer.accelerator.wait_for_everyone()
