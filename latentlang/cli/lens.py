@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from latentlang import defaults
 from latentlang.cli import options
-from latentlang.errors import InputError, unknown
+from latentlang.cli.exit_codes import CommandInterrupt
+from latentlang.errors import InputError, LatentlangError, unknown
 from latentlang.storage.output import TABLE
+
+if TYPE_CHECKING:
+    from latentlang.lens.prompt_run import FinishedLanguages
 
 _LOOKS = "Other passes"
 # What --candidates says for every language that the task has words in.
 _EVERY_LANGUAGE = "all"
+# Where finished languages lie in the output folder until all are.
+_UNFINISHED = ".unfinished"
 
 # typer reads the annotations when the program starts: what they name must be imported here, and be light.
 
@@ -142,6 +150,7 @@ def lens(
         from latentlang.lens import POLICIES
         from latentlang.lens.logit import PairLensPass, prompts_of
         from latentlang.lens.multilingual import MultilingualLensPass
+        from latentlang.lens.prompt_run import FinishedLanguages
         from latentlang.lens.tuned import as_lens
 
         if policy is not None and policy not in POLICIES:
@@ -176,16 +185,23 @@ def lens(
             else []
         )
         prompts = prompts_of(built, targets, items=items, shots=shots, seed=seed)
-        with Progress("reading", total=count) as progress:
+        finished = FinishedLanguages(folder.path / _UNFINISHED, loaded, built, share_prefix=share_prefix)
+        # whole answers are run for themselves: then all languages are a second run of the prompts
+        count *= 2 if everyone and pair.policy == "sequence" else 1
+        with _keeping(finished, targets), Progress("reading", total=count) as progress:
             pair.read(
                 prompts,
                 beside=everyone,
                 share_prefix=share_prefix,
                 batch_tokens=batch_tokens,
                 progress=progress.after(0),
+                finished=finished,
             )
         result = pair.result()
         folder.save(result)
+        multilingual = [read.result() for read in everyone]
+        if not multilingual:
+            finished.clear()
         provenance = result.provenance
         names = ", ".join(language(code).name for code in provenance.languages)
         title = f"{provenance.model}: {lens_words(provenance) or 'lens'}, {provenance.task}, {names}"
@@ -194,5 +210,27 @@ def lens(
         for line in lens_lines(result, width=console.width):
             console.print(line)
         folder.print_files(console)
-        for read in everyone:
-            say_who_leads(read.result(), folder)
+        for read in multilingual:
+            say_who_leads(read, folder)
+        finished.clear()
+
+
+@contextmanager
+def _keeping(finished: FinishedLanguages, targets: Sequence[str]) -> Iterator[None]:
+    """Where reading is stopped or fails, say which languages are kept; where none is, leave nothing."""
+    try:
+        yield
+    except BaseException as error:
+        names = finished.names
+        if not names:
+            finished.clear()
+            raise
+        kept = (
+            f"{len(names)} of {len(targets)} languages ({', '.join(names)}) are kept in {finished.folder.parent}: run "
+            "the same command again to go on"
+        )
+        if isinstance(error, KeyboardInterrupt):
+            raise CommandInterrupt(f"interrupted; {kept}") from None
+        if isinstance(error, LatentlangError):
+            raise type(error)(f"{error} ({kept})") from error
+        raise

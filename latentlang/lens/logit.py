@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from latentlang import defaults
 from latentlang.answers import token_bytes
@@ -20,11 +22,20 @@ from latentlang.language_names import languages as find_languages
 from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
 from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.lens_settings import LensSettings
-from latentlang.lens.prompt_run import LensPass, layer_settings, layers_of, lens_layers, run_passes
+from latentlang.lens.prompt_run import (
+    FinishedLanguages,
+    LensPass,
+    answers_digest,
+    kept_in,
+    layer_settings,
+    lens_layers,
+    run_language,
+    run_passes,
+)
 from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.text import curve_notes
 from latentlang.lens.tuned import as_lens
-from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out, score_answers
+from latentlang.models import ActivationBatch, HookedLM, Readout, TokenSets, as_model, score_answers
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import Prompt, Task, as_task
@@ -50,6 +61,7 @@ def logit_lens(
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> LensResult:
     """Read every layer at the answer position (Wendler et al. 2024, section 3; Zhang et al. 2024, Figure 1).
@@ -76,6 +88,8 @@ def logit_lens(
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
+        resume: a folder where each language is kept as soon as it is done, so that the same call goes on where one was
+            stopped; delete it when the result is saved. None keeps nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (prompts done, prompts in all).
 
@@ -96,8 +110,17 @@ def logit_lens(
         lens=lens,
     )
     prompts = prompts_of(pair.task, languages, items=items, shots=shots, seed=seed)
-    with reporting(progress, "reading", total=sum(map(len, prompts.values()))) as report:
-        pair.read(prompts, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=report)
+    with (
+        reporting(progress, "reading", total=sum(map(len, prompts.values()))) as report,
+        kept_in(resume, pair.model, pair.task, share_prefix=share_prefix) as finished,
+    ):
+        pair.read(
+            prompts,
+            share_prefix=share_prefix,
+            batch_tokens=batch_tokens,
+            progress=report,
+            finished=finished,
+        )
     return pair.result()
 
 
@@ -122,6 +145,8 @@ _Curve = tuple[str, int, Prompt, str, Floats]
 
 class PairLensPass:
     """The lens for the target language, the pivot and the prompt's own word; options as of `logit_lens`."""
+
+    top = 0
 
     def __init__(
         self,
@@ -170,20 +195,12 @@ class PairLensPass:
             policy=self.policy,
             protocol=self.protocol,
         )
-        self._sets = TokenSets(self._roles.token_sets)
+        self.sets = TokenSets(self._roles.token_sets)
+        self._of_language: list[_Curve] = []
 
-    def take(self, reading: ActivationBatch) -> None:
+    def take(self, reading: ActivationBatch, readout: Readout) -> None:
         """Each prompt's curves, and whether the model is right, from the tokens that can begin answers."""
         roles, prompts = self._roles, self._prompts
-        readout = read_out(
-            self.model,
-            layers_of(reading, self.layers),
-            self._sets,
-            top=0,
-            logits=reading.logits,
-            lens=self.lens,
-            layers=self.layers,
-        )
         probs = readout.log_probs.double().exp().cpu().numpy()
         entropy = readout.entropy.double().cpu().numpy()
         assert reading.logits is not None
@@ -195,12 +212,43 @@ class PairLensPass:
 
     def _keep(self, index: int, curves: Mapping[str, Floats], right: bool) -> None:
         prompt = self._prompts[index]
-        self._found += [(prompt.language, index, prompt, curve, values) for curve, values in curves.items()]
+        self._of_language += [
+            (prompt.language, index, prompt, curve, values) for curve, values in curves.items()
+        ]
         self._right[index] = right
+
+    def question(self) -> dict[str, Any]:
+        """All that what is taken in depends on, beside model and prompts."""
+        code = self._prompts[0].language
+        codes = [code, self.pivot, *filter(None, [self.task.source_of(code)])]
+        return {
+            "pass": "whole" if self.policy == "sequence" else "pair",
+            "pivot": self.pivot, "policy": self.policy, "protocol": self.protocol, "layers": list(self.layers),
+            "seed": self.seed, **lens_settings(self.lens), "answers": answers_digest(self.task, codes),
+        }  # fmt: skip
+
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What was taken in of the language, to be stored."""
+        values = [torch.from_numpy(np.asarray(curve[-1], np.float64)) for curve in self._of_language]
+        rows = [[index, curve] for _, index, _, curve, _ in self._of_language]
+        return {"values": torch.stack(values)} if values else {}, {
+            "rows": rows,
+            "right": [bool(right) for right in self._right],
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Have `kept` of the language that was begun, instead of taking it in."""
+        self._right = [bool(right) for right in facts["right"]]
+        values: Sequence[Floats] = list(tensors["values"].numpy()) if facts["rows"] else []
+        self._of_language = [
+            (self._prompts[index].language, index, self._prompts[index], curve, row)
+            for (index, curve), row in zip(facts["rows"], values, strict=True)
+        ]
 
     def end(self) -> None:
         """Count what the language's prompts came to."""
         code = self._prompts[0].language
+        self._found += self._of_language
         self._counts[code] = len(self._prompts)
         self._accuracy[code] = float(np.mean(self._right))
         if note := curve_notes(self._roles.notes(self._prompts)):
@@ -214,6 +262,7 @@ class PairLensPass:
         share_prefix: bool,
         batch_tokens: int | None = None,
         progress: Progress | None,
+        finished: FinishedLanguages | None = None,
     ) -> None:
         """Run the prompts, once for all looks where the policy reads the next token.
 
@@ -222,7 +271,8 @@ class PairLensPass:
             beside: other looks at the same prompts.
             share_prefix: run a few-shot prefix that prompts have in common only once.
             batch_tokens: see `HookedLM.iter_activations`.
-            progress: called with (prompts done, prompts in all).
+            progress: called with (prompts done, prompts in all); two runs of the prompts count as one of twice as many.
+            finished: where each language is kept as soon as it is done, and taken from where it is there.
         """
         if self.policy != "sequence":
             run_passes(
@@ -232,13 +282,33 @@ class PairLensPass:
                 share_prefix=share_prefix,
                 batch_tokens=batch_tokens,
                 progress=progress,
+                finished=finished,
             )
             return
+        count = sum(map(len, prompts.values()))
+        total = count * (2 if beside else 1)
+
+        def advance(done: int) -> None:
+            if progress is not None:
+                progress(done, total)
+
         self._read_whole_answers(
-            prompts, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress
+            prompts,
+            share_prefix=share_prefix,
+            batch_tokens=batch_tokens,
+            advance=advance,
+            finished=finished,
         )
         if beside:
-            run_passes(self.model, prompts, beside, share_prefix=share_prefix, batch_tokens=batch_tokens)
+            run_passes(
+                self.model,
+                prompts,
+                beside,
+                share_prefix=share_prefix,
+                batch_tokens=batch_tokens,
+                progress=lambda done, _total: advance(count + done),
+                finished=finished,
+            )
 
     def _read_whole_answers(
         self,
@@ -246,32 +316,31 @@ class PairLensPass:
         *,
         share_prefix: bool,
         batch_tokens: int | None = None,
-        progress: Progress | None,
+        advance: Callable[[int], None],
+        finished: FinishedLanguages | None,
     ) -> None:
         """Policy ``sequence``: each answer is a sequence of its own to run."""
-        total, done = sum(map(len, prompts.values())), 0
-        for language_prompts in prompts.values():
-            self.begin(language_prompts)
+        done = 0
+        for of_language in prompts.values():
 
-            def advance(count: int, before: int = done) -> None:
-                if progress is not None:
-                    progress(before + count, total)
+            def read(of_language: Sequence[Prompt] = of_language, before: int = done) -> None:
+                answers = _whole_answers(
+                    self.model,
+                    self._roles,
+                    of_language,
+                    seed=self.seed,
+                    share_prefix=share_prefix,
+                    batch_tokens=batch_tokens,
+                    advance=lambda count: advance(before + count),
+                    layers=self.layers,
+                    lens=self.lens,
+                )
+                for index, curves, right in answers:
+                    self._keep(index, curves, right)
 
-            read = _whole_answers(
-                self.model,
-                self._roles,
-                language_prompts,
-                seed=self.seed,
-                share_prefix=share_prefix,
-                batch_tokens=batch_tokens,
-                advance=advance,
-                layers=self.layers,
-                lens=self.lens,
-            )
-            for index, curves, right in read:
-                self._keep(index, curves, right)
-            done += len(language_prompts)
-            self.end()
+            run_language(of_language, [self], read, finished)
+            done += len(of_language)
+            advance(done)
 
     def result(self) -> LensResult:
         """All that was read.

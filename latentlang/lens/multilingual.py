@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from latentlang.answers import token_bytes
 from latentlang.arguments import Layers, check_count
@@ -27,11 +29,11 @@ from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.lens_settings import MultilingualLensSettings
 from latentlang.lens.logit import prompts_of
 from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivot
-from latentlang.lens.prompt_run import layer_settings, layers_of, lens_layers, run_passes
+from latentlang.lens.prompt_run import answers_digest, kept_in, layer_settings, lens_layers, run_passes
 from latentlang.lens.result import mean_curves, named_lens
 from latentlang.lens.text import left_out
 from latentlang.lens.tuned import as_lens
-from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out
+from latentlang.models import ActivationBatch, HookedLM, Readout, TokenSets, as_model
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
@@ -166,6 +168,7 @@ def multilingual_lens(
     lens: Lens | str | os.PathLike[str] | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> MultilingualLensResult:
     """Read the answer in every language at every layer, so that the pivot need not be assumed to be English.
@@ -199,6 +202,8 @@ def multilingual_lens(
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
+        resume: a folder where each language is kept as soon as it is done, so that the same call goes on where one was
+            stopped; delete it when the result is saved. None keeps nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (prompts done, prompts in all).
 
@@ -211,7 +216,10 @@ def multilingual_lens(
         model, task, candidates=candidates, shots=shots, seed=seed, policy=policy, layers=layers, lens=lens
     )
     prompts = prompts_of(everyone.task, languages, items=items, shots=shots, seed=seed)
-    with reporting(progress, "reading", total=sum(map(len, prompts.values()))) as report:
+    with (
+        reporting(progress, "reading", total=sum(map(len, prompts.values()))) as report,
+        kept_in(resume, everyone.model, everyone.task, share_prefix=share_prefix) as finished,
+    ):
         run_passes(
             everyone.model,
             prompts,
@@ -219,12 +227,15 @@ def multilingual_lens(
             share_prefix=share_prefix,
             batch_tokens=batch_tokens,
             progress=report,
+            finished=finished,
         )
     return everyone.result()
 
 
 class MultilingualLensPass:
     """The lens in all languages at once; options as of `multilingual_lens`."""
+
+    top = 1
 
     def __init__(
         self,
@@ -269,20 +280,12 @@ class MultilingualLensPass:
             self.task, self._table, prompts, codes=codes, policy=self.policy, source=source, seed=self.seed
         )
         # One set per token: a prompt needs few of the many sets, and sums only these.
-        self._sets = TokenSets([np.array([token]) for token in self._answer_languages.ids.tolist()])
+        self.sets = TokenSets([np.array([token]) for token in self._answer_languages.ids.tolist()])
         self._found: dict[int, NDArray[np.float64]] = {}
         self._right = 0
 
-    def take(self, reading: ActivationBatch) -> None:
+    def take(self, reading: ActivationBatch, readout: Readout) -> None:
         """What a batch's layers give each answer language's words."""
-        readout = read_out(
-            self.model,
-            layers_of(reading, self.layers),
-            self._sets,
-            logits=reading.logits,
-            lens=self.lens,
-            layers=self.layers,
-        )
         log_probs = readout.log_probs.cpu().numpy()
         top = readout.top_ids[:, -1, 0].tolist()
         for row, index in enumerate(reading.index.tolist()):
@@ -291,6 +294,26 @@ class MultilingualLensPass:
             self._right += self._answer_languages.is_right(self.task, prompt, probs[-1], top[row])
             if self._answer_languages.choices[prompt.label]:
                 self._found[index] = self._answer_languages.values(prompt.label, probs)
+
+    def question(self) -> dict[str, Any]:
+        """All that what is taken in depends on, beside model and prompts."""
+        codes = list(self._answer_languages.codes)
+        return {
+            "pass": "multilingual", "candidates": codes, "policy": self.policy, "layers": list(self.layers),
+            "seed": self.seed, **lens_settings(self.lens), "answers": answers_digest(self.task, codes),
+        }  # fmt: skip
+
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What was taken in of the language, to be stored."""
+        return {
+            str(index): torch.from_numpy(np.ascontiguousarray(values))
+            for index, values in self._found.items()
+        }, {"right": int(self._right)}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Have `kept` of the language that was begun, instead of taking it in."""
+        self._found = {int(index): values.numpy() for index, values in tensors.items()}
+        self._right = int(facts["right"])
 
     def end(self) -> None:
         """Put the language's prompts into the table, in their order."""

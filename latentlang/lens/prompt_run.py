@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from latentlang.arguments import Layers
-from latentlang.models import ActivationBatch, HookedLM
+from latentlang.lens.base import Lens
+from latentlang.models import ActivationBatch, HookedLM, Readout, TokenSets, read_out_each
 from latentlang.models.batch import check_layers
-from latentlang.tasks import Prompt
+from latentlang.models.fingerprint import model_identity
+from latentlang.provenance import package_versions
+from latentlang.storage.files import prepare_folder, write_bytes
+from latentlang.storage.lock import FolderLock
+from latentlang.storage.output import files_below, remove_files
+from latentlang.storage.step_cache import STEP_FILE, Steps, finished_steps
+from latentlang.storage.tensors import read_tensors, tensor_bytes
+from latentlang.tasks import Prompt, Task
 
 
 class LensPass(Protocol):
@@ -20,11 +33,32 @@ class LensPass(Protocol):
     def layers(self) -> tuple[int, ...]:
         """The layers it wants, in order."""
 
+    @property
+    def lens(self) -> Lens:
+        """What it reads them through."""
+
+    @property
+    def sets(self) -> TokenSets:
+        """The token sets whose probabilities it wants, of the language that was begun."""
+
+    @property
+    def top(self) -> int:
+        """How many of the likeliest tokens it wants."""
+
     def begin(self, prompts: Sequence[Prompt]) -> None:
         """Get ready for the prompts of one language."""
 
-    def take(self, reading: ActivationBatch) -> None:
-        """Take in a batch of them."""
+    def take(self, reading: ActivationBatch, readout: Readout) -> None:
+        """Take in a batch of them, and what it was read out as."""
+
+    def question(self) -> dict[str, Any]:
+        """All that what is taken in depends on, beside model and prompts, as JSON can say it."""
+
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What was taken in of the language, to be stored."""
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Have `kept` of the language that was begun, instead of taking it in."""
 
     def end(self) -> None:
         """The language is done."""
@@ -65,6 +99,7 @@ def run_passes(
     share_prefix: bool = True,
     batch_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    finished: FinishedLanguages | None = None,
 ) -> None:
     """Run each prompt once and hand what was read to every pass.
 
@@ -75,19 +110,169 @@ def run_passes(
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
         progress: called with (prompts done, prompts in all).
+        finished: where each language is kept as soon as it is done, and taken from where it is there.
     """
     total, done = sum(map(len, prompts.values())), 0
     layers = sorted({layer for one in passes for layer in one.layers})
     for of_language in prompts.values():
-        for one in passes:
-            one.begin(of_language)
-        for reading in model.iter_activations(
-            of_language, layers=layers, share_prefix=share_prefix, batch_tokens=batch_tokens
-        ):
-            for one in passes:
-                one.take(reading)
-            done += len(reading.index)
+        before = done
+
+        def advance(count: int, before: int = before) -> None:
             if progress is not None:
-                progress(done, total)
-        for one in passes:
-            one.end()
+                progress(before + count, total)
+
+        def read(
+            of_language: Sequence[Prompt] = of_language, advance: Callable[[int], None] = advance
+        ) -> None:
+            count = 0
+            for reading in model.iter_activations(
+                of_language, layers=layers, share_prefix=share_prefix, batch_tokens=batch_tokens
+            ):
+                for one, readout in _read_out(model, reading, passes):
+                    one.take(reading, readout)
+                count += len(reading.index)
+                advance(count)
+
+        run_language(of_language, passes, read, finished)
+        done += len(of_language)
+        advance(len(of_language))
+
+
+def run_language(
+    prompts: Sequence[Prompt],
+    passes: Sequence[LensPass],
+    read: Callable[[], None],
+    finished: FinishedLanguages | None,
+) -> None:
+    """Have one language's prompts read by every pass, unless it was finished before.
+
+    Args:
+        prompts: of the language.
+        passes: what takes the readings in.
+        read: runs the prompts and hands what is read to the passes.
+        finished: languages that are kept.
+    """
+    for one in passes:
+        one.begin(prompts)
+    if finished is None:
+        read()
+    else:
+        finished.run(prompts, passes, read)
+    for one in passes:
+        one.end()
+
+
+def _read_out(
+    model: HookedLM, reading: ActivationBatch, passes: Sequence[LensPass]
+) -> Iterator[tuple[LensPass, Readout]]:
+    """What each pass wants of a batch; passes that read the same layers through the same lens share the head's pass."""
+    waiting = list(passes)
+    while waiting:
+        first = waiting[0]
+        alike = [one for one in waiting if one.layers == first.layers and one.lens is first.lens]
+        waiting = [one for one in waiting if one not in alike]
+        readouts = read_out_each(
+            model,
+            layers_of(reading, first.layers),
+            [one.sets for one in alike],
+            top=max(one.top for one in alike),
+            logits=reading.logits,
+            lens=first.lens,
+            layers=first.layers,
+        )
+        yield from zip(alike, readouts, strict=True)
+
+
+class FinishedLanguages:
+    """What the passes of one run took in, kept language by language in a folder, so that a stopped run goes on.
+
+    A language is kept with all that its numbers depend on: of another model, other prompts or options it is run anew.
+
+    Attributes:
+        folder: where they lie.
+    """
+
+    def __init__(self, folder: Path, model: HookedLM, task: Task, **options: Any) -> None:
+        """Take a folder, made if missing; `options` are what the numbers depend on beside task, prompts and passes.
+
+        Raises:
+            InputError: it cannot be made or written.
+        """
+        self.folder = folder
+        self._steps = Steps(folder)
+        self._task = task
+        self._options = {
+            "version": package_versions().get("latentlang"), "model": model_identity(model),
+            "device": model.device.type, "dtype": str(model.dtype), "task": task.name,
+            "settings": dict(task.settings), **options,
+        }  # fmt: skip
+
+    @property
+    def names(self) -> list[str]:
+        """The languages that are there."""
+        return sorted({name.rpartition("/")[2] for name in finished_steps(self.folder)})
+
+    def run(self, prompts: Sequence[Prompt], passes: Sequence[LensPass], read: Callable[[], None]) -> None:
+        """Read a language's prompts and keep what the passes took in, or give it back to them.
+
+        Raises:
+            InputError: the folder cannot be written, or holds something else in the language's place.
+        """
+        code = prompts[0].language
+
+        def compute(folder: Path) -> None:
+            read()
+            for number, one in enumerate(passes):
+                tensors, facts = one.kept()
+                content = tensor_bytes(tensors, {"facts": json.dumps(facts)})
+                write_bytes(folder / f"pass-{number}.safetensors", content)
+
+        def load(folder: Path) -> None:
+            for number, one in enumerate(passes):
+                tensors, facts = read_tensors(folder / f"pass-{number}.safetensors")
+                one.restore(tensors, json.loads(facts["facts"]))
+
+        questions = [one.question() for one in passes]
+        options = {**self._options, **self._asked(prompts), "passes": questions}
+        kind = "-".join(str(question["pass"]) for question in questions)
+        self._steps.run(f"{kind}/{code}", options, compute, load)
+
+    def _asked(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
+        digest = hashlib.sha256()
+        for prompt in prompts:
+            digest.update("\x1f".join([prompt.item, str(prompt.label), prompt.text, ""]).encode())
+        return {"language": prompts[0].language, "prompts": digest.hexdigest()}
+
+    def clear(self) -> None:
+        """Remove all of it: the result is somewhere else. What is not ours stays."""
+        names = files_below(self.folder, [f"**/{STEP_FILE}"])
+        for name in names:
+            self._steps.drop(name.removesuffix(f"/{STEP_FILE}"))
+        remove_files(self.folder, files_below(self.folder, [f"**/{STEP_FILE}"]))
+        with suppress(OSError):  # not empty: something else lies there
+            self.folder.rmdir()
+
+
+def answers_digest(task: Task, codes: Iterable[str]) -> str:
+    """Hash of what the answers are in some languages."""
+    digest = hashlib.sha256()
+    for code in codes:
+        digest.update(repr((code, sorted(task.answers(code).items()))).encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def kept_in(
+    folder: str | os.PathLike[str] | None, model: HookedLM, task: Task, **options: Any
+) -> Iterator[FinishedLanguages | None]:
+    """The finished languages of a folder, which no other process writes into meanwhile; None for None.
+
+    Raises:
+        InputError: it cannot be written, or another process writes into it.
+    """
+    if folder is None:
+        yield None
+        return
+    path = prepare_folder(folder)
+    with FolderLock(path):
+        yield FinishedLanguages(path, model, task, **options)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from latentlang.models.batch import ActivationBatch
     from latentlang.models.hooked import HookedLM, check_loaded
     from latentlang.models.loading import as_model, load, load_tokenizer
-    from latentlang.models.readout import Readout, TokenSets, read_out
+    from latentlang.models.readout import Readout, TokenSets, read_out, read_out_each
     from latentlang.models.registry import REGISTRY, ModelInfo, cached_bytes, resolve
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "load",
     "load_tokenizer",
     "read_out",
+    "read_out_each",
     "resolve",
     "score_answers",
 ]
@@ -42,7 +43,7 @@ __getattr__, __dir__ = lazy_names(
         "latentlang.models.batch": ("ActivationBatch",),
         "latentlang.models.hooked": ("HookedLM", "check_loaded"),
         "latentlang.models.loading": ("as_model", "load", "load_tokenizer"),
-        "latentlang.models.readout": ("Readout", "TokenSets", "read_out"),
+        "latentlang.models.readout": ("Readout", "TokenSets", "read_out", "read_out_each"),
         "latentlang.models.registry": ("REGISTRY", "ModelInfo", "cached_bytes", "resolve"),
     },
 )

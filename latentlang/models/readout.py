@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -62,6 +62,11 @@ class TokenSets:
 
     def __len__(self) -> int:
         return len(self.members)
+
+    def members_among(self, ids: Tensor) -> Tensor:
+        """`members` as places in a longer sorted list of ids that holds all of `ids`, padded with its length."""
+        places = torch.cat([torch.searchsorted(ids, self.ids), torch.tensor([len(ids)])])
+        return places[self.members]
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,38 @@ def read_out(
         kl=None if two.kl is None else shaped((two.kl / _NATS_PER_BIT).clamp_min(0)),
         js=None if two.js is None else shaped((two.js / _NATS_PER_BIT).clamp(0, 1)),
     )
+
+
+def read_out_each(model: HookedLM, resid: Tensor, sets: Sequence[TokenSets], **options: Any) -> list[Readout]:
+    """What `read_out` gives for each of several lots of token sets, to the last bit, from one pass over the head.
+
+    Args:
+        model: whose norm and head are used.
+        resid: as of `read_out`.
+        sets: lots of token sets; each gets a readout of its own.
+        **options: of `read_out`, the same for all.
+
+    Raises:
+        InputError, ModelError: as `read_out`.
+    """
+    if len(sets) == 1:
+        return [read_out(model, resid, sets[0], **options)]
+    ids = torch.cat([each.ids for each in sets]).unique()
+    whole = read_out(model, resid, TokenSets([np.array([token]) for token in ids.tolist()]), **options)
+    batch = len(whole.log_probs)
+    rows = rearrange(whole.log_probs, "batch layer token -> (batch layer) token")
+    rows = torch.nn.functional.pad(rows, (0, 1), value=-torch.inf)  # for the sets' padding
+    return [
+        replace(
+            whole,
+            log_probs=rearrange(
+                _sum_sets(rows, each.members_among(ids).to(rows.device)),
+                "(batch layer) set -> batch layer set",
+                batch=batch,
+            ),
+        )
+        for each in sets
+    ]
 
 
 def _first_pass(
