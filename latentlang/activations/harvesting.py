@@ -19,6 +19,7 @@ from einops import rearrange
 
 from latentlang import defaults
 from latentlang.activations.manifest import MANIFEST, PROMPTS, Manifest, differences, read_manifest
+from latentlang.activations.partial_shard import part_path, read_part
 from latentlang.activations.prompt_tokens import PromptTokens
 from latentlang.activations.prompts import TEXTS, read_prompts
 from latentlang.activations.shards import Layout, stored_dtype
@@ -94,8 +95,8 @@ def harvest(
         batch_tokens: tokens run at once; by default what suits the device.
         dtype: what numbers are stored as: ``"float32"``, ``"bfloat16"``, ``"float16"``; by default the model's own.
             Means are taken in float32 before.
-        shard_bytes: most bytes of one file, and of what is done again after a stop; 256 MiB by default, and never more
-            than 1,024 prompts.
+        shard_bytes: most bytes of one file; 256 MiB by default, and never more than 1,024 prompts. What is done again
+            after a stop is at most one file, and at most a minute's.
         resume: whether to go on with a store that is there; with False it is refused.
         about: what else to note in the store's provenance, e.g. ``{"task": "reviews"}`` for prompts of your own.
         normed_last: store the last layer's ``resid`` behind the final norm, token by token before any mean: what the
@@ -265,7 +266,15 @@ def _fill(
         for number, shard in enumerate(manifest.shards)
         if not (shard.complete and is_there(folder, shard))
     ]
+    parts: dict[int, Piece] = {}
+    for number, shard in enumerate(manifest.shards):
+        path = part_path(folder, manifest, number)
+        if number not in missing:
+            path.unlink(missing_ok=True)  # left where a run was killed just after the shard was whole
+        elif (part := read_part(path, manifest.layout, shard.rows)) is not None:
+            parts[number] = Piece(number, *part)
     done = len(tokens) - sum(manifest.shards[number].rows for number in missing)
+    done += sum(len(part.rows) for part in parts.values())
     progress(done, len(tokens))
     if not missing:
         return
@@ -278,7 +287,12 @@ def _fill(
     backlog = manifest.shard_rows * layout.row_bytes // 2
     with ShardWriter(folder, manifest, check=check, backlog_bytes=backlog) as writer:
         for number in missing:
-            for reading in reader.stream(tokens.rows(starts[number], starts[number + 1])):
+            there: frozenset[int] = frozenset()
+            if number in parts:
+                part_there = parts.pop(number)
+                there = frozenset(part_there.rows.tolist())
+                writer.put(part_there)
+            for reading in reader.stream(tokens.rows(starts[number], starts[number + 1]), there=there):
                 writer.put(_piece(reading, number, layout))
                 done += len(reading)
                 progress(done, len(tokens))

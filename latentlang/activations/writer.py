@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from latentlang.activations.manifest import (
     Manifest,
     is_name,
 )
+from latentlang.activations.partial_shard import part_path, write_part
 from latentlang.activations.prompts import TEXTS, ContentHash, completed, write_prompts
 from latentlang.activations.shards import Layout, stored_dtype
 from latentlang.activations.store import ActivationStore, open_store
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 # in one run, small enough to be held in memory and to be run again.
 SHARD_BYTES = 256 * 2**20
 SHARD_ROWS = 1024
+# Seconds between two times that the part of a shard that is done is put on disk.
+PART_SECONDS = 60.0
 # Bytes written at once.
 _CHUNK = 8 * 2**20
 
@@ -163,17 +167,25 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
     """A thread that puts pieces together to shards and writes them, while the block makes more pieces.
 
     Pieces come shard by shard. A shard is put down in the manifest as soon as it is on the disk. When the block fails,
-    one that is just being written is finished and the rest is let go. Memory: one shard and what waits.
+    one that is just being written is finished and the rest is let go, up to a minute of which is on disk as a part.
+    Memory: one shard, what waits, and while a part is written the part.
 
     Args:
         folder: the store's folder.
         manifest: what is there already.
         check: called with each piece before it is stored; raises where something is wrong with it.
         backlog_bytes: pieces that wait may take this much; then `put` waits.
+        clock: seconds.
     """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, *, check: Callable[[Piece], None], backlog_bytes: int
+        self,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        check: Callable[[Piece], None],
+        backlog_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.manifest = manifest
         self._folder = folder
@@ -185,7 +197,8 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
         self._closing = self._dropped = False
         self._error: BaseException | None = None
         self._room: Tensor | None = None
-        self._filled = 0
+        self._there: Tensor | None = None  # bool [row], of the shard that is being filled
+        self._clock, self._saved = clock, clock()
         self._thread = Thread(target=self._run, name="latentlang-shards")
 
     def __enter__(self) -> Self:
@@ -255,13 +268,20 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
         shape = len(layout.names), shard.rows, layout.d_model
         rows = self._room[: math.prod(shape)].view(shape)
         rows.index_copy_(1, piece.rows, piece.values.transpose(0, 1))
-        self._filled += len(piece.rows)
-        if self._filled < shard.rows:
+        if self._there is None:
+            self._there = torch.zeros(shard.rows, dtype=torch.bool)
+        self._there[piece.rows] = True
+        if not bool(self._there.all()):
+            if self._clock() - self._saved >= PART_SECONDS:
+                done = self._there.nonzero()[:, 0]
+                write_part(part_path(self._folder, self.manifest, piece.shard), done, rows[:, done])
+                self._saved = self._clock()
             return
         digest = write_shard(self._folder / shard.file, layout, shard.rows, [rows])
         self.manifest = self.manifest.with_shard(piece.shard, replace(shard, sha256=digest))
         self.manifest.write(self._folder)
-        self._filled = 0
+        part_path(self._folder, self.manifest, piece.shard).unlink(missing_ok=True)
+        self._there, self._saved = None, self._clock()
 
 
 def write_store(

@@ -149,12 +149,13 @@ def harvest(
 def _what_was_kept(out: Path) -> str:
     """For the line that ends an interrupted command."""
     from latentlang.activations.manifest import read_manifest
+    from latentlang.activations.partial_shard import rows_kept
 
     try:
         manifest = read_manifest(out)
     except InputError:
         return "interrupted; nothing was written"
-    kept = sum(shard.rows for shard in manifest.shards if shard.complete)
+    kept = rows_kept(out, manifest)
     return f"interrupted; {kept} of {manifest.rows} prompts are kept in {out}: run the same command again to go on"
 
 

@@ -117,9 +117,13 @@ class Runner:
         self._recent: tuple[tuple[Any, ...], CachedPrefix] | None = None
 
     def run(
-        self, items: Sequence[EncodedPrompt], progress: Callable[[int, int], None] | None = None
+        self,
+        items: Sequence[EncodedPrompt],
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        there: frozenset[int] = frozenset(),
     ) -> Iterator[ActivationBatch]:
-        """Readings of all prompts, in batches.
+        """Readings of all prompts, in batches, but those batches whose prompts are all `there`.
 
         They do not depend on what was run before, unless memory ended: then batches are smaller until the list is done.
         """
@@ -129,7 +133,7 @@ class Runner:
             window = items[start : start + WINDOW]
             for group in self._groups(window):
                 members = sorted((window[i] for i in group.members), key=lambda item: -len(item.ids))
-                for reading in self._group(members, group.length):
+                for reading in self._group(members, group.length, there):
                     done += len(reading)
                     if progress is not None:
                         progress(done, len(items))
@@ -167,13 +171,20 @@ class Runner:
         kept = [index for index in places if len(window[index].ids) <= allowed]
         return [*(self._shared(window, kept) if kept else []), PrefixGroup(rest, 0)]
 
-    def _group(self, members: list[EncodedPrompt], length: int) -> Iterator[ActivationBatch]:
+    def _group(
+        self, members: list[EncodedPrompt], length: int, there: frozenset[int]
+    ) -> Iterator[ActivationBatch]:
+        if there and all(item.index in there for item in members):
+            return
         prefix = self._attempt(partial(self._cached_prefix, members, length)) if length else CachedPrefix()
         if prefix is None:
             raise self._too_long(length)
         at = 0
         while at < len(members):
             batch = self._take(members, at, length)
+            if there and all(item.index in there for item in batch):
+                at += len(batch)
+                continue
             reading = self._attempt(partial(self.run_batch, batch, prefix))
             if reading is None:
                 if len(batch) == 1:
@@ -389,14 +400,20 @@ class Reader:
     prepare: Callable[[Sequence[PromptLike]], list[EncodedPrompt]]
 
     def stream(
-        self, prompts: Sequence[PromptLike], *, progress: Callable[[int, int], None] | None = None
+        self,
+        prompts: Sequence[PromptLike],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        there: frozenset[int] = frozenset(),
     ) -> Iterator[ActivationBatch]:
         """Read prompts, batch by batch, in an order that runs fast; `ActivationBatch.index` says which is which.
+
+        Batches are made as if all were to be read, and those whose prompts are all `there` are left out.
 
         Raises:
             ModelError: a prompt cannot be used, or is too much for the memory.
         """
-        return self.runner.run(self.prepare(prompts), progress)
+        return self.runner.run(self.prepare(prompts), progress, there=there)
 
 
 def short_length(config: Any) -> int | None:
