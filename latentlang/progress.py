@@ -170,6 +170,13 @@ def reporting_steps(
         steps.close()
 
 
+def is_bar_shown() -> bool:
+    """Whether a bar, of another package too, would be seen move: not in a log, and not where `SWITCH` is off."""
+    if os.environ.get(SWITCH) == "0" or sys.stderr is None:
+        return False
+    return _in_notebook() or sys.stderr.isatty()
+
+
 class StepReport:
     """A bar for the step that runs; reports come as (step, done, total)."""
 

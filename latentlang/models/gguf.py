@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from latentlang.models.gguf_header import GGUFHeader, gguf_package, read_header
 from latentlang.models.gguf_tokenizer import TOKENS, checked_tokenizer
 from latentlang.models.quiet import quiet
 from latentlang.paths import is_folder, user_cache
+from latentlang.progress import is_bar_shown, reporting
 from latentlang.storage.documents import Record, checked, printed, read_json
 from latentlang.storage.files import file_sha256, size_words, write_text
 from latentlang.storage.full import is_full
@@ -383,7 +383,8 @@ def _converted(path: Path, dtype: str, *, name: str) -> tuple[GGUFHeader, Any, A
     }  # fmt: skip
     folder = str(path.parent.absolute())
     try:
-        with _bar(shown=header.parameters > 2**27 and sys.stderr.isatty()):
+        large, own = header.parameters > 2**27, is_bar_shown()
+        with reporting(large and not own, f"dequantising {name}"), _bar(shown=large and own):
             config = AutoConfig.from_pretrained(folder, **where)
             mend_config(config, header, _rope_factors(header))
             model, report = AutoModelForCausalLM.from_pretrained(

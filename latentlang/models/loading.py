@@ -26,6 +26,7 @@ from latentlang.models.registry import ModelInfo, resolve
 from latentlang.models.tokenizer_loading import load_tokenizer_of
 from latentlang.models.weights import check_weights
 from latentlang.paths import given_path, is_folder, is_present
+from latentlang.progress import is_bar_shown, reporting
 from latentlang.storage.documents import printed
 
 logger = logging.getLogger(__name__)
@@ -306,7 +307,9 @@ def _load_weights(
     small = sum(file.stat().st_size for file in weight_files(folder)) < _SMALL_BYTES
     kind = _model_class(check_config(folder), info.hub_id, trust_remote_code=trust_remote_code)
     try:
-        with quiet(progress=not small):
+        # transformers' own bar where it would be seen move, lines where it would not
+        own = not small and is_bar_shown()
+        with reporting(not small and not own, f"loading {info.name}"), quiet(progress=own):
             model, report = kind.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=trust_remote_code,
                 # a shape that does not fit is reported by `check_weights`, which names it
