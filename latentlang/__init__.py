@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         multilingual_lens,
         train_tuned_lens,
     )
-    from latentlang.models import HookedLM, load
+    from latentlang.models import Edit, HookedLM, load
     from latentlang.reproduction import reproduce
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
@@ -47,6 +47,7 @@ __all__ = [
     "AlignmentResult",
     "BitsResult",
     "ComparisonResult",
+    "Edit",
     "EvaluationResult",
     "ExplorerResult",
     "FertilityResult",
@@ -106,7 +107,7 @@ _HOMES = {
         "logit_lens",
         "train_tuned_lens",
     ),
-    "latentlang.models": ("HookedLM", "load"),
+    "latentlang.models": ("Edit", "HookedLM", "load"),
     "latentlang.reproduction": ("reproduce",),
     "latentlang.tasks": ("Prompt", "Task", "task"),
     "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),

@@ -12,6 +12,7 @@ from latentlang._lazy import lazy_names
 if TYPE_CHECKING:
     from latentlang.models.answer_scores import AnswerScores, score_answers
     from latentlang.models.batch import ActivationBatch
+    from latentlang.models.edits import Edit
     from latentlang.models.hooked import HookedLM, check_loaded
     from latentlang.models.loading import as_model, load, load_tokenizer
     from latentlang.models.readout import Readout, TokenSets, read_out, read_out_each
@@ -21,6 +22,7 @@ __all__ = [
     "REGISTRY",
     "ActivationBatch",
     "AnswerScores",
+    "Edit",
     "HookedLM",
     "ModelInfo",
     "Readout",
@@ -41,6 +43,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "latentlang.models.answer_scores": ("AnswerScores", "score_answers"),
         "latentlang.models.batch": ("ActivationBatch",),
+        "latentlang.models.edits": ("Edit",),
         "latentlang.models.hooked": ("HookedLM", "check_loaded"),
         "latentlang.models.loading": ("as_model", "load", "load_tokenizer"),
         "latentlang.models.readout": ("Readout", "TokenSets", "read_out", "read_out_each"),

@@ -16,6 +16,7 @@ from torch import Tensor
 from latentlang.models.anatomy import Anatomy, accepts, probe_tokens, quiet, text_config
 from latentlang.models.batch import EncodedPrompt, Request
 from latentlang.models.forward import BATCH_TOKENS, CachedPrefix, Runner, out_of_memory
+from latentlang.models.interventions import Interventions
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +44,24 @@ class BatchingProbe:
         device: where token ids go.
         vocab_size: width of the logits.
         name: the model's name, for the notes.
+        interventions: edits in force on the model, which no probe sees.
     """
 
-    def __init__(self, anatomy: Anatomy, *, device: torch.device, vocab_size: int, name: str) -> None:
+    def __init__(
+        self,
+        anatomy: Anatomy,
+        *,
+        device: torch.device,
+        vocab_size: int,
+        name: str,
+        interventions: Interventions,
+    ) -> None:
         self._anatomy = anatomy
         self._name = name
         self._runner = Runner(
             anatomy, (), Request((len(anatomy.layers),), ("resid",), pooled=False, squeezed=True, logits=False),
             device=device, vocab_size=vocab_size, batch_tokens=BATCH_TOKENS["cpu"], finite=False,
+            interventions=interventions,
         )  # fmt: skip
         self._windows = _windows(text_config(anatomy.lm))
         # per longest prompt that was tried: the reason against sharing blocks, None where it comes out right

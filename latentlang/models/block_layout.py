@@ -93,6 +93,20 @@ def find_block_layouts(anatomy: Anatomy, *, device: torch.device) -> tuple[Block
     return tuple(layouts)
 
 
+def mlp_of(layer: nn.Module) -> nn.Module:
+    """The MLP of a block.
+
+    Raises:
+        ModelError: it has none under a known name.
+    """
+    name = _child(layer, _MLP)
+    if name is None:
+        raise ModelError(
+            f"{type(layer).__name__} has no MLP that could be found, so its neurons cannot be edited"
+        )
+    return layer.get_submodule(name)
+
+
 def _child(layer: nn.Module, names: tuple[str, ...]) -> str | None:
     children = dict(layer.named_children())
     return next((name for name in names if name in children), None)

@@ -38,6 +38,7 @@ def model_identity(model: HookedLM) -> dict[str, Any]:
         "class": type(model.lm).__name__,
         "weights": fingerprint(model.model),
         **({} if state is None else {"adapters": state}),
+        **({"edits": model.edits} if model.edits else {}),
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +25,7 @@ from latentlang.models.anatomy import Anatomy, not_finite, quiet, text_config
 from latentlang.models.batch import ActivationBatch, EncodedPrompt, Request, gather_index
 from latentlang.models.block_layout import BlockLayout
 from latentlang.models.hooks import Capture, Selector
+from latentlang.models.interventions import EditPositions, Interventions
 from latentlang.models.prefix_cache import PrefixGroup, group_prompts, shared_cache
 from latentlang.models.tokenization import PromptLike
 
@@ -84,6 +86,7 @@ class Runner:
         device: where token ids and results live.
         vocab_size: width of the logits.
         batch_tokens: tokens run at once.
+        interventions: edits in force on the model; they act on lists of prompts (`run`), and on no other forward.
         batching: what the model allows; None where batches are known to come out right and no prefix is to be shared.
         share: whether few-shot prefixes are run once, where the model allows it.
         finite: whether NaN and infinite activations are refused.
@@ -98,6 +101,7 @@ class Runner:
         device: torch.device,
         vocab_size: int,
         batch_tokens: int,
+        interventions: Interventions,
         batching: BatchingProbe | None = None,
         share_prefix: bool = False,
         finite: bool = True,
@@ -108,6 +112,9 @@ class Runner:
         self.device = device
         self.vocab_size = vocab_size
         self.batch_tokens = batch_tokens
+        self._interventions = interventions
+        # Where prompts are edited, settled for each list; None for forwards that no edit is to touch.
+        self._positions: EditPositions | None = None
         self._batching = batching
         self.share_prefix = share_prefix
         self._finite = finite
@@ -128,6 +135,7 @@ class Runner:
         They do not depend on what was run before, unless memory ended: then batches are smaller until the list is done.
         """
         self._budget = self.batch_tokens
+        self._positions = self._interventions.begin(items)
         done = 0
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
@@ -158,7 +166,7 @@ class Runner:
             return [PrefixGroup(tuple(places), 0)]
         groups = [
             PrefixGroup(tuple(places[i] for i in group.members), group.length)
-            for group in group_prompts([window[index].ids for index in places])
+            for group in group_prompts([self._shareable(window[index]) for index in places])
         ]
         sharing = [index for group in groups if group.length for index in group.members]
         if not sharing:
@@ -170,6 +178,12 @@ class Runner:
         rest = tuple(index for index in places if len(window[index].ids) > allowed)
         kept = [index for index in places if len(window[index].ids) <= allowed]
         return [*(self._shared(window, kept) if kept else []), PrefixGroup(rest, 0)]
+
+    def _shareable(self, item: EncodedPrompt) -> list[int]:
+        """The prompt's tokens as far as a prefix of them may be run for several: up to the first that is edited."""
+        if not self._positions:
+            return item.ids
+        return item.ids[: self._interventions.first_edited(item, self._positions) + 1]
 
     def _group(
         self, members: list[EncodedPrompt], length: int, there: frozenset[int]
@@ -223,7 +237,7 @@ class Runner:
             request = Request((len(layers),), ("resid",), pooled=False, squeezed=True, logits=True)
             runner = Runner(
                 self.anatomy, (), request, device=self.device, vocab_size=self.vocab_size,
-                batch_tokens=self.batch_tokens, finite=False,
+                batch_tokens=self.batch_tokens, finite=False, interventions=self._interventions,
             )  # fmt: skip
             reading = runner.run_batch([alone], CachedPrefix())
             assert reading.logits is not None
@@ -247,7 +261,14 @@ class Runner:
         return None
 
     def _forward(
-        self, ids: Tensor, select: Selector | None, last: Tensor, *, cache: DynamicCache | None, logits: bool
+        self,
+        ids: Tensor,
+        select: Selector | None,
+        last: Tensor,
+        *,
+        cache: DynamicCache | None,
+        logits: bool,
+        edits: AbstractContextManager[None],
     ) -> tuple[dict[str, Tensor], Tensor]:
         """One forward of the model; its kept sites and, per row or for the first only, its next-token logits."""
         request = self.request if select is not None else replace(self.request, layers=())
@@ -256,7 +277,7 @@ class Runner:
             last=last, rows=len(ids) if logits else 1, device=self.device,
         )  # fmt: skip
         keep = {"logits_to_keep": 1} if self.anatomy.keeps else {}
-        with quiet(self.anatomy.lm), capture:
+        with quiet(self.anatomy.lm), edits, capture:
             output = self.anatomy.lm(
                 input_ids=ids, past_key_values=cache, use_cache=cache is not None, return_dict=True, **keep
             )
@@ -292,7 +313,15 @@ class Runner:
         # Not by the config: its window may be one that the architecture ignores, and a cache that forgets what lies
         # before it would be wrong. Where there is a window, the attention mask says so.
         cache = DynamicCache()
-        kept, _logits = self._forward(ids, select, torch.tensor([length - 1]), cache=cache, logits=False)
+        # no edit reaches into a prefix that is run for several (`_shareable`)
+        kept, _logits = self._forward(
+            ids,
+            select,
+            torch.tensor([length - 1]),
+            cache=cache,
+            logits=False,
+            edits=self._interventions.paused(),
+        )
         return CachedPrefix(
             length, shared_cache(cache), kept, {value: slot for slot, value in enumerate(inside)}
         )
@@ -319,7 +348,14 @@ class Runner:
         if batch[0].positions:
             positions = gather_index([item.positions for item in batch], self.device)
         select = Selector(index=None if positions is None else positions - prefix.length, weights=weights)
-        kept, logits = self._forward(ids, select, last, cache=prefix.cache, logits=self.request.logits)
+        edits = (
+            self._interventions.paused()
+            if self._positions is None
+            else self._interventions.forward(batch, self._positions, prefix.length, width)
+        )
+        kept, logits = self._forward(
+            ids, select, last, cache=prefix.cache, logits=self.request.logits, edits=edits
+        )
         if self.request.pooled:
             _finish_mean(kept, batch, prefix)
         if positions is not None and not self.request.pooled:

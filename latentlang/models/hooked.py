@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,9 @@ from latentlang.models.anatomy import (
 from latentlang.models.batch import ActivationBatch, Request, check_layers, check_pools, check_sites, collect
 from latentlang.models.batching_probe import BatchingProbe
 from latentlang.models.block_layout import BlockLayout, find_block_layouts
+from latentlang.models.edits import Edit, edit_note, settle
 from latentlang.models.forward import BATCH_TOKENS, Reader, Runner
+from latentlang.models.interventions import Interventions, output_projection
 from latentlang.models.tokenization import Encoder, PromptLike, TokenizedPrompt, prepare
 from latentlang.models.tokenizer_notes import SILENT_SHARE, TokenizerNotes, silent_note
 from latentlang.tasks import Prompt, Task, as_task
@@ -120,6 +122,7 @@ class HookedLM:
         self._silence_noted = self._beginning_noted = False
         self._reading_notes: list[str] = []
         self._cache: dict[Hashable, Any] = {}
+        self._interventions = Interventions()
         find_head(self.lm)  # a model without one is refused at once
         self.n_layers = len(find_layers(self.lm)[1])
 
@@ -159,7 +162,8 @@ class HookedLM:
         part = self._first_part
         key = (what, None) if part is None or part.disable_adapters else (what, *part.active_adapters)
         if key not in self._cache:
-            self._cache[key] = find()
+            with self._interventions.paused():
+                self._cache[key] = find()
         return self._cache[key]
 
     @cached_property
@@ -186,7 +190,11 @@ class HookedLM:
         probe: BatchingProbe = self._once(
             "batching",
             lambda: BatchingProbe(
-                self._anatomy, device=self.device, vocab_size=self.vocab_size, name=self.name
+                self._anatomy,
+                device=self.device,
+                vocab_size=self.vocab_size,
+                name=self.name,
+                interventions=self._interventions,
             ),
         )
         return probe
@@ -204,8 +212,10 @@ class HookedLM:
         """Note, once, a beginning-of-text token that the tokenizer leaves out and the model needs."""
         if not self._beginning_noted:
             self._beginning_noted = True
-            if self.tokenizer_notes.beginning is not None:
-                self._note(self.tokenizer_notes.beginning)
+            with self._interventions.paused():
+                beginning = self.tokenizer_notes.beginning
+            if beginning is not None:
+                self._note(beginning)
 
     def _note(self, note: str) -> None:
         """Say what was noticed in reading, and keep it for the provenance of what is read."""
@@ -285,15 +295,21 @@ class HookedLM:
         What is noticed only in reading (a beginning left out, probability on tokens that write nothing) is among them
         from then on.
         """
-        return (*self.loading_notes, *self._base.notes, *self._reading_notes)
+        return (*self.loading_notes, *self._base.notes, *self._reading_notes, *map(edit_note, self.edits))
 
     @property
     def noted(self) -> dict[str, Any]:
-        """`notes` and `quantization` as settings for a result's provenance; nothing where there are none."""
+        """`notes`, `quantization` and `edits` as settings for a result's provenance; nothing where there are none."""
         return {
             **({"model_notes": list(self.notes)} if self.notes else {}),
             **({"model_quantization": self.quantization} if self.quantization else {}),
+            **({"model_edits": self.edits} if self.edits else {}),
         }
+
+    @property
+    def edits(self) -> list[dict[str, Any]]:
+        """The edits in force (`edited`), as provenance has them: what is done where, with a hash of its numbers."""
+        return self._interventions.records
 
     @property
     def adapter_state(self) -> dict[str, Any] | None:
@@ -521,6 +537,7 @@ class HookedLM:
             batching=self.batching,
             share_prefix=share_prefix,
             finite=finite,
+            interventions=self._interventions,
         )
         check = partial(
             prepare, self._encoder, positions=positions, pools=tuple(averages_first), max_length=self.max_length,
@@ -528,7 +545,49 @@ class HookedLM:
         )  # fmt: skip
         return Reader(runner, check)
 
-    # Adapters and surgery
+    # Edits, adapters and surgery
+
+    @contextmanager
+    def edited(self, edits: Edit | Sequence[Edit]) -> Iterator[None]:
+        """A context in which the model runs with edits of its activations; afterwards it is as before.
+
+        All that is read inside is of the edited model, and so are direct calls of ``model.model``, its ``generate``
+        among them. Edits inside other edits see what those left. Of a few-shot prefix only what stands before the
+        first edited token is shared.
+
+        Args:
+            edits: one or several, made in their order.
+
+        Raises:
+            InputError: what is given is no edit.
+            ModelError: a layer, a site or a width that this model does not have.
+        """
+        listed = [edits] if isinstance(edits, Edit) else list(edits)
+        sites = {edit.site for edit in listed if isinstance(edit, Edit)}
+        projections = self._output_projections if "mlp_post" in sites else ()
+        settled = [
+            settle(
+                edit,
+                depth=self.n_layers,
+                d_model=self.d_model,
+                neurons=projections[0][1] if projections else None,
+            )
+            for edit in listed
+        ]
+        context = self._interventions.applied(
+            settled,
+            lm=self.lm,
+            layers=self._anatomy.layers,
+            layouts=self._layouts if sites & {"attn_out", "mlp_out"} else (),
+            projections=[module for module, _neurons in projections],
+        )
+        with context:
+            yield
+
+    @property
+    def _output_projections(self) -> list[tuple[nn.Module, int]]:
+        """Per block the module that leads from the neurons back to the stream, and how many neurons there are."""
+        return [output_projection(layer, self.d_model) for layer in self._anatomy.layers]
 
     def base(self) -> AbstractContextManager[None]:
         """A context in which the adapter is off; the same weights. Without an adapter it changes nothing.
@@ -547,7 +606,8 @@ class HookedLM:
         Raises:
             ModelError: there is no adapter, or it changes no logit on a probe prompt.
         """
-        adapters.check_effect(self.model, self.lm, self._base, device=self.device, name=self.adapter)
+        with self._interventions.paused():
+            adapters.check_effect(self.model, self.lm, self._base, device=self.device, name=self.adapter)
         return adapters.switched(self.model, self._base, on=True)
 
     def bridge(self) -> TransformerBridge:
