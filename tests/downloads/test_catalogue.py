@@ -89,6 +89,7 @@ def test_the_room_imports_only_what_it_may():
         "installing",
         "language_names",
         "paths",
+        "progress",
         "results",
         "storage",
         "downloads",
