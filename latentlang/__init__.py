@@ -19,6 +19,7 @@ from latentlang._lazy import lazy_names
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore, harvest, open_store
     from latentlang.answers import FertilityResult, fertility
+    from latentlang.causal import PatchResult, patch
     from latentlang.comparison import ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate
@@ -59,6 +60,7 @@ __all__ = [
     "ModelError",
     "MultilingualLensResult",
     "PCAResult",
+    "PatchResult",
     "Prompt",
     "Recipe",
     "Task",
@@ -79,6 +81,7 @@ __all__ = [
     "logit_lens",
     "multilingual_lens",
     "open_store",
+    "patch",
     "pca",
     "recipe",
     "reproduce",
@@ -90,6 +93,7 @@ __all__ = [
 _HOMES = {
     "latentlang.activations": ("ActivationStore", "harvest", "open_store"),
     "latentlang.answers": ("FertilityResult", "fertility"),
+    "latentlang.causal": ("PatchResult", "patch"),
     "latentlang.comparison": ("ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.evaluation": ("EvaluationResult", "evaluate"),
@@ -117,6 +121,7 @@ _HOMES = {
 _ROOMS = (
     "activations",
     "answers",
+    "causal",
     "comparison",
     "downloads",
     "errors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -223,3 +223,8 @@ def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language
     if not resolved:
         raise InputError("no language named; give codes such as 'ja,hi' or the group 'paper20'")
     return tuple(resolved.values())
+
+
+def language_pair(pair: Sequence[str]) -> str:
+    """``French to Japanese``, of two codes."""
+    return f"{language(pair[0]).name} to {language(pair[1]).name}"

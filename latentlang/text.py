@@ -49,6 +49,15 @@ CHANCE = {
     "within-label": "translations unpaired within their label",
     "within-length": "translations unpaired among items of like length",
 }
+#: Where activations are patched, in words.
+PATCHED_PLACES = {"last": "the last token of the prompt", "object": "the last token of the word to translate"}
+#: Arms of a patching run, in words.
+PATCHED_ARMS = {
+    "patched": "patched", "unpatched": "unpatched", "wrong-concept": "a third concept", "random": "a random change",
+    "own-language": "asked directly",
+}  # fmt: skip
+#: Whose concept is read, in words.
+PATCHED_CONCEPTS = {"source": "the patched-in concept", "target": "the prompt's own concept"}
 _SMALLEST = 1e-6  # that is written with more places than requested
 
 

@@ -28,6 +28,7 @@ from latentlang.cli.harvest import harvest
 from latentlang.cli.lens import lens
 from latentlang.cli.listing import languages, models, recipes, tasks
 from latentlang.cli.options import with_load_options
+from latentlang.cli.patch import patch
 from latentlang.cli.pca import pca
 from latentlang.cli.reproduce import reproduce
 from latentlang.cli.tokens import tokens
@@ -71,6 +72,7 @@ for command in (
     harvest,
     pca,
     align,
+    patch,
     bits,
     fertility,
     doctor,

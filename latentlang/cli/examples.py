@@ -57,6 +57,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "each language with English, by two measures",
         ),
     ),
+    "patch": (
+        ("patch --from es-ru --into fr-ja", "at which layer are language and concept fixed?"),
+        (
+            "patch --model gemma3-270m --from es-ru,de-it --into fr-ja --at object --items 20",
+            "the mean of two languages' concepts, on a real model",
+        ),
+    ),
     "bits": (("bits --text udhr --lang en,ja --items 10", "bits for a byte of real text"),),
     "fertility": (("fertility --model mistral --lang en,ja,am", "tokens for the same paragraphs"),),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),

@@ -7,6 +7,7 @@ from latentlang.figures.fertility import fertility_figure
 from latentlang.figures.heatmaps import language_heatmap, overlap_heatmap
 from latentlang.figures.lens import lens_figure
 from latentlang.figures.page import write_html
+from latentlang.figures.patch import patch_figure
 from latentlang.figures.side_by_side import compare
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "language_heatmap",
     "lens_figure",
     "overlap_heatmap",
+    "patch_figure",
     "write_html",
 ]

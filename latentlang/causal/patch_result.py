@@ -1,0 +1,137 @@
+"""What a patching run found: probabilities of both concepts' words, per item, arm and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Unpack
+
+import pandas as pd
+
+from latentlang.causal.patch_settings import PatchSettings
+from latentlang.causal.text import patch_sentences
+from latentlang.errors import InputError, unknown
+from latentlang.results import Result, ResultSettings, repeated
+from latentlang.stats.intervals import bootstrap_means
+from latentlang.storage.tables import Columns
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
+
+COLUMNS = ("item", "donor", "arm", "layer", "concept", "language", "value")
+_KEYS = ["arm", "concept", "language"]
+
+
+@dataclass(frozen=True)
+class PatchResult(Result[PatchSettings]):
+    """Probabilities after patching.
+
+    Attributes:
+        table: columns ``item, donor, arm, layer, concept, language, value``. `item` is the concept of the prompt that
+            was patched, `donor` that of the activations put into it; `arm` is ``patched``, ``unpatched`` (the same at
+            every layer) or a control of `patching.CONTROLS`; `layer` the layer patched, or the first one; `concept`
+            says whose word in `language` has the probability `value` in [0, 1]: ``target``, the item's, or ``source``,
+            the donor's, in all arms the same ones.
+    """
+
+    kind: ClassVar[str] = "patch"
+    columns: ClassVar[Columns] = {
+        "item": "text", "donor": "text", "arm": "text", "layer": "whole", "concept": "text", "language": "text",
+        "value": "number",
+    }  # fmt: skip
+    settings_type: ClassVar[type[ResultSettings]] = PatchSettings
+
+    def fault(self) -> str | None:
+        """A value that is there twice."""
+        return repeated(self.table, ["item", *_KEYS, "layer"])
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Mean over items with a percentile bootstrap interval over items.
+
+        Columns ``arm, concept, language, layer, mean, low, high, n``.
+
+        Args:
+            level: coverage of the interval.
+        """
+        rows = []
+        for names, part in self.table.groupby(_KEYS, sort=False, observed=True):
+            wide = part.pivot(index="item", columns="layer", values="value")
+            low, high = bootstrap_means(wide.to_numpy(float), level=level, seed=self.provenance.seed)
+            named = dict(zip(_KEYS, names, strict=True))
+            rows.append(
+                pd.DataFrame({
+                    **named, "layer": wide.columns.to_numpy(), "mean": wide.mean().to_numpy(), "low": low, "high": high,
+                    "n": len(wide),
+                })
+            )  # fmt: skip
+        return pd.concat(rows, ignore_index=True)
+
+    def contrast(self, control: str = "wrong-concept", level: float = 0.95) -> pd.DataFrame:
+        """Patched minus a control, the mean over the items' own differences, with an interval over items.
+
+        Columns ``concept, language, layer, mean, low, high, n``.
+
+        Args:
+            control: an arm that was run, or ``unpatched``.
+            level: coverage of the interval.
+
+        Raises:
+            InputError: that arm was not run.
+        """
+        arms = [name for name in dict.fromkeys(self.table["arm"]) if name != "patched"]
+        if control not in arms:
+            raise unknown("control of this result", control, arms)
+        rows = []
+        for names, part in self.table.groupby(["concept", "language"], sort=False, observed=True):
+            patched, other = (
+                part[part["arm"] == arm].pivot(index="item", columns="layer", values="value")
+                for arm in ("patched", control)
+            )
+            difference = (patched - other).to_numpy(float)
+            low, high = bootstrap_means(difference, level=level, seed=self.provenance.seed)
+            rows.append(
+                pd.DataFrame({
+                    "concept": names[0], "language": names[1], "layer": patched.columns.to_numpy(),
+                    "mean": difference.mean(0), "low": low, "high": high, "n": len(patched),
+                })
+            )  # fmt: skip
+        return pd.concat(rows, ignore_index=True)
+
+    def glance(self) -> pd.DataFrame:
+        """Of each word the layer where patching puts it highest; columns as of `summary`."""
+        patched = self.summary().query("arm == 'patched'")
+        highest = patched.groupby(["concept", "language"], sort=False, observed=True)["mean"].idxmax()
+        return patched.loc[highest].reset_index(drop=True)
+
+    def describe(self, level: float = 0.95) -> str:
+        """From which layers on the activations carry the concept, and from which the language.
+
+        Args:
+            level: coverage of the intervals.
+        """
+        controls = [name for name in ("wrong-concept", "unpatched") if name in set(self.table["arm"])]
+        contrasts = {name: self.contrast(name, level) for name in controls}
+        return "\n".join(patch_sentences(self.summary(level), contrasts, self.settings))
+
+    def figure(self, *, arms: str | Iterable[str] | None = None, **look: Unpack[Look]) -> go.Figure:
+        """A panel for each concept and language that is read, with a curve per arm over layers.
+
+        Args:
+            arms: those to draw; by default all.
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+
+        Raises:
+            InputError: an arm that was not run.
+        """
+        from latentlang.figures.patch import patch_figure
+
+        names = list(dict.fromkeys(self.table["arm"]))
+        wanted = names if arms is None else [arms] if isinstance(arms, str) else list(arms)
+        for name in wanted:
+            if name not in names:
+                raise unknown("arm of this result", name, names)
+        if not wanted:
+            raise InputError(f"no arm to draw; there are {', '.join(names)}")
+        return patch_figure(self, arms=wanted, **look)

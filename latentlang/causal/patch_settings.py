@@ -1,0 +1,31 @@
+"""Settings of patching runs, as their results store them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from latentlang.results import ResultSettings
+
+
+class PatchSettings(ResultSettings):
+    """Settings of `patch`."""
+
+    #: Pairs of languages that activations come from: source and target language.
+    sources: list[list[str]] = Field(default_factory=list)
+    #: Source and target language of the prompts that they are put into.
+    target: list[str] = Field(default_factory=list)
+    #: ``last`` or ``object``.
+    at: str = "last"
+    controls: list[str] = Field(default_factory=list)
+    #: Languages whose words are read.
+    read: list[str] = Field(default_factory=list)
+    shots: int | None = None
+    items: int = 0
+    #: Items for which no other concept could be told apart.
+    left_out: int = 0
+    layers: list[int] = Field(default_factory=list)
+    n_layers: int | None = None
+    #: Of words of one's own: how many and a hash.
+    concepts: str | None = None
+    #: Share of the target prompts that the model itself answers rightly.
+    accuracy: float | None = None

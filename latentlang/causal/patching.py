@@ -1,0 +1,479 @@
+"""Activation patching between languages (Dumas et al. 2025): which layer fixes the concept, and which the language.
+
+The model is asked for a word in one pair of languages while activations of another concept, asked for in other pairs,
+are put in the place of its own. What it then answers tells what the activations carried: the concept of the one or the
+other prompt, in the language of the one or the other. Words are read by all tokens that can begin them, each prompt's
+own, and never by a token that another of the words that are told apart can begin.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentlang.answers import token_bytes
+from latentlang.answers.sets import AnswerSets, answer_sets
+from latentlang.arguments import Layers, check_count
+from latentlang.causal.patch_result import COLUMNS, PatchResult
+from latentlang.causal.patch_settings import PatchSettings
+from latentlang.errors import InputError, unknown
+from latentlang.language_names import Language
+from latentlang.language_names import language as find_language
+from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
+from latentlang.models.batch import check_layers
+from latentlang.models.edits import EditPlace, unit
+from latentlang.models.tokenization import TokenizedPrompt
+from latentlang.progress import ProgressOption, Report, reporting
+from latentlang.provenance import Provenance
+from latentlang.seeding import generator
+from latentlang.tasks import Prompt, WordTask
+from latentlang.tasks import task as build_task
+
+#: What is done instead of patching, to see what patching as such does.
+CONTROLS: dict[str, str] = {
+    "wrong-concept": "activations of a third concept, from the same prompts and languages",
+    "random": "the prompt's own activation, changed as much in a random direction",
+    "own-language": "activations of the same concept, asked for in the target prompt's own pair of languages",
+}
+Pair = str | tuple[str | Language, str | Language]
+_PLACES = ("last", "object")
+# Prompts whose edited copies are run together.
+_TOGETHER = 16
+# Other concepts that are tried for one prompt before it is left out.
+_TRIED = 20
+
+
+def patch(
+    model: HookedLM | str,
+    *,
+    source: Pair | Sequence[Pair],
+    target: Pair,
+    at: str = "last",
+    data: str | os.PathLike[str] | None = None,
+    controls: str | Iterable[str] = tuple(CONTROLS),
+    items: int | None = None,
+    shots: int | None = None,
+    seed: int = 0,
+    layers: Layers = "all",
+    batch_tokens: int | None = None,
+    progress: ProgressOption = True,
+) -> PatchResult:
+    """Patch activations of one concept and pair of languages into prompts of another (Dumas et al. 2025, sections 3-4).
+
+    Args:
+        model: the model, or its name; it is not changed.
+        source: pair of languages that activations come from, source to target language: ``"es-ru"`` or ``("es", "ru")``; of
+            several the mean activation is taken.
+        target: pair of languages of the prompts that they are put into.
+        at: ``last``: the residual stream after one layer at the last token (translation patching); ``object``: after
+            that layer and all later ones at the last token of the word to translate (object patching). A token on the
+            word's border counts as its last.
+        data: CSV files of words of one's own, as for ``task("translation", data=...)``; by default the embedded ones.
+        controls: names of `CONTROLS`, beside the patching itself; none for patching alone.
+        items: prompts; None for all.
+        shots: few-shot examples; None for the task's default.
+        seed: draws items, examples, concepts, random directions and bootstrap samples.
+        layers: ``"all"`` (1 to L), layer numbers, or text such as ``"4,8-12"``; 0 is the embeddings.
+        batch_tokens: see `HookedLM.iter_activations`.
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (runs done, runs in all).
+
+    Returns:
+        The probabilities of both concepts' words in the target languages of the prompts on both sides.
+
+    Raises:
+        InputError: an unknown language, place or control, pairs without words in common, or words that cannot be told
+            apart by their first tokens.
+        ModelError: a layer that does not exist, or a prompt whose word no token is known to hold.
+    """
+    loaded = as_model(model)
+    check_count("items", items, least=1)
+    check_count("seed", seed, least=0)
+    names = [controls] if isinstance(controls, str) else list(controls)
+    pairs, into = check_pairs(source, target, at=at, controls=names)
+    numbers = check_layers(layers, depth=loaded.n_layers, first=1 if layers == "all" else 0)
+    plan = _plan(loaded, pairs, into, data=data, items=items, shots=shots, seed=seed)
+    arms = ["patched", *names]
+    runs = len(plan.items) * len(arms) * len(numbers)
+    bench = _Bench(loaded, plan, at, numbers, arms, seed=seed, batch_tokens=batch_tokens)
+    with reporting(progress, "patching", things="runs", total=runs) as report:
+        parts = list(bench.run(report))
+    concepts = plan.task.settings.get("concepts")
+    settings = PatchSettings(
+        sources=[list(pair) for pair in pairs], target=list(into), at=at, controls=names, read=list(plan.read),
+        shots=plan.task.default_shots if shots is None else shots, items=len(plan.items), left_out=plan.left_out,
+        layers=list(numbers), n_layers=loaded.n_layers, concepts=None if concepts is None else str(concepts),
+        accuracy=float(np.mean(bench.right)),
+    )  # fmt: skip
+    provenance = Provenance(
+        model=loaded.name, revision=loaded.revision, adapter=loaded.active_adapter, task="translation",
+        languages=plan.read, policy="exclusive", seed=seed, settings={**settings.stored(), **loaded.noted},
+    )  # fmt: skip
+    return PatchResult(table=pd.concat(parts, ignore_index=True)[list(COLUMNS)], provenance=provenance)
+
+
+def check_pairs(
+    source: Pair | Sequence[Pair], target: Pair, *, at: str, controls: Iterable[str]
+) -> tuple[list[tuple[str, str]], tuple[str, str]]:
+    """The codes of pairs of languages, before a model is loaded; arguments as of `patch`.
+
+    Raises:
+        InputError: no pair, an unknown language, place or control.
+    """
+    if at not in _PLACES:
+        raise unknown("place", at, _PLACES)
+    for name in controls:
+        if name not in CONTROLS:
+            raise unknown("control", name, CONTROLS)
+    return _pairs(source), _pair(target)
+
+
+def _pair(given: Pair) -> tuple[str, str]:
+    """Codes of a source and a target language."""
+    if not isinstance(given, str):
+        if len(given) != 2:
+            raise InputError(f"a pair of languages is a source and a target language, not {given!r}")
+        return find_language(given[0]).code, find_language(given[1]).code
+    parts = given.split("-")
+    # codes such as zh-Hant have hyphens of their own
+    for cut in range(1, len(parts)):
+        try:
+            return find_language("-".join(parts[:cut])).code, find_language("-".join(parts[cut:])).code
+        except InputError:
+            continue
+    raise InputError(f"{given!r} is no pair of languages; write input-output, such as 'fr-ja'")
+
+
+def _pairs(source: Pair | Sequence[Pair]) -> list[tuple[str, str]]:
+    """One pair or several; text may name several, with commas between them."""
+    listed: list[Any]
+    if isinstance(source, str):
+        listed = [part.strip() for part in source.split(",")]
+    elif isinstance(source, tuple) and len(source) == 2 and not any(_is_pair(part) for part in source):
+        listed = [source]
+    else:
+        listed = list(source)
+    pairs = [_pair(entry) for entry in listed]
+    if not pairs:
+        raise InputError("no pair of languages to patch from; give one, such as 'es-ru'")
+    if len(set(pairs)) < len(pairs):
+        raise InputError(f"source={source!r} names a pair twice; name each once")
+    return pairs
+
+
+def _is_pair(given: object) -> bool:
+    return isinstance(given, tuple) or (isinstance(given, str) and "-" in given)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A prompt, the concepts whose activations are put into it, and the tokens that count.
+
+    Attributes:
+        prompt: the prompt.
+        donor: concept of the activations.
+        wrong: the third concept, of the control.
+        tokens: those of the prompt's own concept in each language that is read, then those of the donor's.
+    """
+
+    prompt: Prompt
+    donor: str
+    wrong: str
+    tokens: list[NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Whose activations go where, and which tokens are read.
+
+    Attributes:
+        task: of the target prompts.
+        items: target prompts with their donors.
+        read: codes of the languages that are read; that of the patched prompts first.
+        donors: per source pair, and for the target's own pair at the end, concept to its prompt.
+        left_out: prompts for which there was no donor.
+    """
+
+    task: WordTask
+    items: list[_Item]
+    read: tuple[str, ...]
+    donors: list[dict[str, Prompt]]
+    left_out: int
+
+
+def _plan(
+    model: HookedLM,
+    pairs: Sequence[tuple[str, str]],
+    into: tuple[str, str],
+    *,
+    data: str | os.PathLike[str] | None,
+    items: int | None,
+    shots: int | None,
+    seed: int,
+) -> _Plan:
+    """Draw concepts that can be told apart."""
+    own, prompts = _prompts(into, data=data, shots=shots, seed=seed)
+    donors = [
+        {prompt.label: prompt for prompt in _prompts(pair, data=data, shots=shots, seed=seed)[1]}
+        for pair in pairs
+    ]
+    donors.append({prompt.label: prompt for prompt in prompts})
+    read = tuple(dict.fromkeys([into[1], *(output for _input, output in pairs)]))
+    answers = {code: own.answers(code) for code in read}
+    sets = answer_sets(token_bytes(model.tokenizer), answers, cue=prompts[0].cue, scope="same")
+    candidates = [
+        label
+        for label in donors[-1]
+        if all(label in prompts for prompts in donors) and all((code, label) in sets for code in read)
+    ]
+    drawn: list[_Item] = []
+    left_out = 0
+    for prompt in prompts:
+        if items is not None and len(drawn) == items:
+            break
+        others = [label for label in candidates if label != prompt.label]
+        generator("patch", seed, prompt.item).shuffle(others)
+        item = _drawn(prompt, others, read, sets) if prompt.label in candidates else None
+        if item is None:
+            left_out += 1
+        else:
+            drawn.append(item)
+    if not drawn:
+        named = ", ".join("-".join(pair) for pair in [*pairs, into])
+        raise InputError(
+            f"no two concepts of {named} can be told apart by the tokens that begin their words in {', '.join(read)}; "
+            "take languages that share fewer tokens, or more words (data='words.csv')"
+        )
+    return _Plan(own, drawn, read, donors, left_out)
+
+
+def _drawn(prompt: Prompt, others: Sequence[str], read: Sequence[str], sets: AnswerSets) -> _Item | None:
+    """The first two of other concepts that can be told apart from the prompt's and from each other."""
+    for donor in others[:_TRIED]:
+        for wrong in others[:_TRIED]:
+            if wrong == donor:
+                continue
+            tokens = _apart(prompt.label, donor, wrong, read, sets)
+            if tokens is not None:
+                return _Item(prompt, donor, wrong, tokens)
+    return None
+
+
+def _apart(
+    own: str, donor: str, wrong: str, read: Sequence[str], sets: AnswerSets
+) -> list[NDArray[np.int64]] | None:
+    """Tokens that count for the words of the prompt's and the donor's concept, language by language.
+
+    A token counts that can begin none of the other words, the third concept's among them. None where a word has no
+    such token, or only such as run on into longer words.
+    """
+    words = {(code, label): sets[code, label] for label in (own, donor, wrong) for code in read}
+    holders = Counter(token for word in words.values() for token in word.ids.tolist())
+    counted = []
+    for label in (own, donor):
+        for code in read:
+            word = words[code, label]
+            tokens = [token for token in word.ids.tolist() if holders[token] == 1]
+            if not {*tokens} - {*word.running_on.tolist()}:
+                return None
+            counted.append(np.array(tokens, dtype=np.int64))
+    return counted
+
+
+def _prompts(
+    pair: tuple[str, str], *, data: str | os.PathLike[str] | None, shots: int | None, seed: int
+) -> tuple[WordTask, list[Prompt]]:
+    """All prompts of a pair of languages."""
+    given, asked = pair
+    if given == asked:
+        task = build_task("repetition", **({} if data is None else {"data": data}))
+    else:
+        task = build_task("translation", source=given, **({} if data is None else {"data": data}))
+    assert isinstance(task, WordTask)
+    return task, task.prompts(asked, shots=shots, seed=seed)
+
+
+class _Bench:
+    """Runs one plan."""
+
+    def __init__(
+        self,
+        model: HookedLM,
+        plan: _Plan,
+        at: str,
+        layers: tuple[int, ...],
+        arms: Sequence[str],
+        *,
+        seed: int,
+        batch_tokens: int | None,
+    ) -> None:
+        self.model, self.plan, self.at, self.layers, self.arms = model, plan, at, layers, arms
+        self.seed, self.batch_tokens = seed, batch_tokens
+        self.right: list[bool] = []
+        # Activations are needed after every layer that may be patched.
+        self._numbers = layers if at == "last" else tuple(range(min(layers), model.n_layers + 1))
+
+    def run(self, report: Report) -> Iterator[pd.DataFrame]:
+        """A table for some prompts after the other."""
+        items = self.plan.items
+        needed = dict.fromkeys(name for item in items for name in (item.donor, item.wrong))
+        # [concept, layer, d], the mean over pairs of languages
+        sources = [self._activations([prompts[name] for name in needed]) for prompts in self.plan.donors[:-1]]
+        mean = torch.stack(sources).mean(0)
+        own = (
+            self._activations([self.plan.donors[-1][name] for name in needed])
+            if "own-language" in self.arms
+            else mean
+        )
+        places = {name: place for place, name in enumerate(needed)}
+        done = 0
+        for start in range(0, len(items), _TOGETHER):
+            part = items[start : start + _TOGETHER]
+            yield self._part(part, mean, own, places, done, report)
+            done += len(part) * len(self.arms) * len(self.layers)
+
+    def _part(
+        self,
+        items: Sequence[_Item],
+        mean: Tensor,
+        own: Tensor,
+        places: Mapping[str, int],
+        done: int,
+        report: Report,
+    ) -> pd.DataFrame:
+        tokenized = self.model.tokenize([item.prompt for item in items])
+        positions = [self._position(prompt) for prompt in tokenized]
+        sets = TokenSets([tokens for item in items for tokens in item.tokens])
+        width = 2 * len(self.plan.read)
+        plain, before = self._plain(tokenized, positions, sets, width)
+        self.right += [bool(row.argmax() == 0) for row in plain]
+        values = self._values(items, before, mean, own, places)
+        # One run for each prompt, arm and layer; what stands before the patched token is run once for all of them.
+        grid = [
+            (item, arm, layer)
+            for item in range(len(items))
+            for arm in range(len(self.arms))
+            for layer in self.layers
+        ]
+        probs = np.empty((len(grid), width))
+        edit = Edit(
+            _Patch(values, grid, self._numbers, onwards=self.at == "object"), layers=self._numbers,
+            positions=[[positions[item]] for item, _arm, _layer in grid],
+        )  # fmt: skip
+        total = len(self.plan.items) * len(self.arms) * len(self.layers)
+        runs = 0
+        with self.model.edited(edit):
+            for reading in self.model.iter_activations(
+                [tokenized[item] for item, _arm, _layer in grid],
+                layers=[self.model.n_layers],
+                batch_tokens=self.batch_tokens,
+            ):
+                found = read_out(self.model, reading.resid, sets, logits=reading.logits).log_probs
+                for row, index in enumerate(reading.index.tolist()):
+                    first = grid[index][0] * width
+                    probs[index] = found[row, 0, first : first + width].double().exp().cpu().numpy()
+                runs += len(reading)
+                report(done + runs, total)
+        shape = (len(items), len(self.arms), len(self.layers), width)
+        unpatched = np.broadcast_to(plain[:, None, None], (len(items), 1, *shape[2:]))
+        return self._tidy(items, np.concatenate([unpatched, probs.reshape(shape)], axis=1))
+
+    def _plain(
+        self, prompts: Sequence[TokenizedPrompt], positions: Sequence[int], sets: TokenSets, width: int
+    ) -> tuple[NDArray[np.float64], Tensor]:
+        """Probabilities ``[prompt, word]`` without patching, and activations ``[prompt, layer, d]`` at its place."""
+        reading = self.model.activations(
+            prompts, layers=[*self._numbers, self.model.n_layers],
+            positions=[[position, -1] for position in positions], batch_tokens=self.batch_tokens,
+        )  # fmt: skip
+        last = reading.resid[:, -1:, 1]
+        found = read_out(self.model, last, sets, logits=reading.logits).log_probs[:, 0].double().exp()
+        rows = [found[row, row * width : (row + 1) * width] for row in range(len(prompts))]
+        return torch.stack(rows).cpu().numpy(), reading.resid[:, :-1, 0].float()
+
+    def _activations(self, prompts: Sequence[Prompt]) -> Tensor:
+        """``[prompt, layer, d]`` in float32, at the place that is patched."""
+        tokenized = self.model.tokenize(prompts)
+        reading = self.model.activations(
+            tokenized, layers=self._numbers, positions=[[self._position(prompt)] for prompt in tokenized],
+            logits=False, batch_tokens=self.batch_tokens,
+        )  # fmt: skip
+        return reading.resid[:, :, 0].float()
+
+    def _position(self, prompt: TokenizedPrompt) -> int:
+        if self.at == "last":
+            return len(prompt.ids) - 1
+        if prompt.question is None:
+            raise InputError(
+                f"{prompt.name}: no token is known to hold the word that is translated (that takes a fast tokenizer), "
+                "so at='object' cannot be used; take at='last'"
+            )
+        return prompt.question[1] - 1
+
+    def _values(
+        self,
+        items: Sequence[_Item],
+        before: Tensor,
+        mean: Tensor,
+        own: Tensor,
+        places: Mapping[str, int],
+    ) -> Tensor:
+        """What is put in place, ``[item, arm, layer, d]``."""
+        patched = mean[[places[item.donor] for item in items]]
+        by_arm = {"patched": patched, "wrong-concept": mean[[places[item.wrong] for item in items]]}
+        by_arm["own-language"] = own[[places[item.donor] for item in items]]
+        if "random" in self.arms:
+            draws = torch.stack([
+                torch.randn(
+                    before.shape[1:],
+                    generator=torch.Generator().manual_seed(
+                        generator("patch-random", self.seed, item.prompt.item).getrandbits(62)
+                    ),
+                )
+                for item in items
+            ]).to(before)  # fmt: skip
+            length = (patched - before).norm(dim=-1, keepdim=True)
+            by_arm["random"] = before + unit(draws) * length
+        return torch.stack([by_arm[arm] for arm in self.arms], dim=1)
+
+    def _tidy(self, items: Sequence[_Item], probs: NDArray[np.float64]) -> pd.DataFrame:
+        """Of ``[item, arm, layer, word]``, the first arm without patching."""
+        index = pd.MultiIndex.from_product(
+            [
+                range(len(items)), ["unpatched", *self.arms], self.layers, ["target", "source"], self.plan.read,
+            ],
+            names=["item", "arm", "layer", "concept", "language"],
+        )  # fmt: skip
+        table = pd.DataFrame({"value": probs.reshape(-1)}, index=index).reset_index()
+        numbers = table["item"].to_numpy()
+        table["item"] = np.array([item.prompt.item for item in items])[numbers]
+        table["donor"] = np.array([item.donor for item in items])[numbers]
+        return table
+
+
+class _Patch:
+    """The change: each run's own value after its own layer, or after that and all later ones."""
+
+    def __init__(
+        self, values: Tensor, grid: Sequence[tuple[int, int, int]], layers: Sequence[int], *, onwards: bool
+    ) -> None:
+        self._values, self._layers, self._onwards = values, list(layers), onwards
+        self._item = torch.tensor([item for item, _arm, _layer in grid])
+        self._arm = torch.tensor([arm for _item, arm, _layer in grid])
+        self._from = torch.tensor([layer for _item, _arm, layer in grid])
+
+    def __call__(self, activations: Tensor, place: EditPlace, /) -> Tensor:
+        runs = place.prompts.cpu()
+        begins = self._from[runs]
+        active = begins <= place.layer if self._onwards else begins == place.layer
+        values = self._values[self._item[runs], self._arm[runs], place.layer_index]
+        return torch.where(active[:, None].to(activations.device), values.to(activations), activations)

@@ -1,0 +1,67 @@
+"""What patching found, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from latentlang.language_names import language, language_pair
+from latentlang.text import PATCHED_CONCEPTS, PATCHED_PLACES, capital, counted, listed
+
+if TYPE_CHECKING:
+    from latentlang.causal.patch_settings import PatchSettings
+
+
+def patch_sentences(
+    summary: pd.DataFrame, contrasts: Mapping[str, pd.DataFrame], settings: PatchSettings
+) -> list[str]:
+    """A line on what was done, and one for each word that is read.
+
+    Args:
+        summary: of a `PatchResult`.
+        contrasts: control to patched minus it.
+        settings: of the result.
+    """
+    sources = listed([language_pair(pair) for pair in settings.sources])
+    several = "the mean activation of " if len(settings.sources) > 1 else ""
+    plain = summary[summary["arm"] == "unpatched"]
+    own = plain[(plain["concept"] == "target") & (plain["language"] == settings.target[1])].iloc[0]
+    lines = [
+        f"{capital(several + sources)} into {language_pair(settings.target)}, at {PATCHED_PLACES[settings.at]}, "
+        f"{counted(settings.items, 'item')}: unpatched, the right word has probability {_between(own)}."
+    ]
+    patched = summary[summary["arm"] == "patched"]
+    for (concept, code), part in patched.groupby(["concept", "language"], sort=False, observed=True):
+        if (concept, code) == ("target", settings.target[1]):
+            continue
+        # a concept against another one, a language against the prompt as it is
+        control = "wrong-concept" if concept == "source" and "wrong-concept" in contrasts else "unpatched"
+        best: Any = max(part.to_dict("records"), key=lambda row: float(row["mean"]))
+        word = f"{capital(PATCHED_CONCEPTS[str(concept)])} in {language(str(code)).name}"
+        said = f"{word}: at most {_between(best)}, after layer {best['layer']}"
+        if control in contrasts:
+            said += f"; {_above(contrasts[control], best, control)}"
+        lines.append(f"{said}.")
+    if patched["layer"].nunique() > 1:
+        lines.append(
+            f"Each is the highest of {patched['layer'].nunique()} layers; the intervals are over items, for one layer."
+        )
+    return lines
+
+
+def _above(contrast: pd.DataFrame, best: Any, control: str) -> str:
+    row = contrast[
+        (contrast["concept"] == best["concept"])
+        & (contrast["language"] == best["language"])
+        & (contrast["layer"] == best["layer"])
+    ].iloc[0]
+    named = "without patching" if control == "unpatched" else "with a third concept's activations"
+    if row["low"] > 0:
+        return f"{_between(row)} more than {named}"
+    return f"not more than {named} with confidence ({_between(row)})"
+
+
+def _between(row: Any) -> str:
+    return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]".replace("-", "−")
