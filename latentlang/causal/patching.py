@@ -71,8 +71,8 @@ def patch(
 
     Args:
         model: the model, or its name; it is not changed.
-        source: pair of languages that activations come from, source to target language: ``"es-ru"`` or ``("es", "ru")``; of
-            several the mean activation is taken.
+        source: pair of languages that activations come from, source to target language: ``"es-ru"`` or
+            ``("es", "ru")``; of several the mean activation is taken.
         target: pair of languages of the prompts that they are put into.
         at: ``last``: the residual stream after one layer at the last token (translation patching); ``object``: after
             that layer and all later ones at the last token of the word to translate (object patching). A token on the

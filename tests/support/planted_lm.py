@@ -60,11 +60,10 @@ class _Block(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         planted = self._planted[0]
         if self.number == LANGUAGE_BLOCK:
-            return hidden + 4 * planted.outputs[planted.asked]
+            hidden = hidden + 4 * planted.outputs[planted.asked]
         if self.number == CONCEPT_BLOCK:
             rows = torch.arange(len(hidden))[:, None]
-            object_ = hidden[rows, planted.objects]
-            return hidden + object_ @ planted.concept_space
+            hidden = hidden + hidden[rows, planted.objects] @ planted.concept_space
         return hidden + 0
 
 
