@@ -117,6 +117,7 @@ class View:
         figure: draws it; None for what has no figure.
         provenance: where it came from; None where that is not known.
         words: says it in words, where it can.
+        points: a few short lines after the words.
     """
 
     headline: str
@@ -124,6 +125,7 @@ class View:
     figure: Callable[[], go.Figure] | None = None
     provenance: Provenance | None = None
     words: Callable[[], str] | None = None
+    points: Callable[[], Sequence[str]] | None = None
 
 
 class Displayed(ABC):

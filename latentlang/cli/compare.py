@@ -174,7 +174,9 @@ def compare(
     for part in [summary_table(result)] if console.width >= _WIDE else narrow_summary(result):
         console.print(part)
     console.print()
-    console.print(result.describe())
+    console.print(result.verdict())
+    for point in result.highlights():
+        console.print(f"- {point}")
     console.print()
     for path in (folder.path / "result.parquet", folder.path / "metadata.json", page):
         console.print(f"wrote {path}", soft_wrap=True)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentlang.comparison.text import method, noteworthy, verdict, words_of
+from latentlang.comparison.text import highlights, method, noteworthy, verdict, words_of
 from latentlang.comparison.text import sentences as comparison_sentences
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.change_map import change_figure, comparison_maps
 from latentlang.figures.document import (
     Block,
+    Bullets,
     Cell,
     Details,
     Document,
@@ -100,11 +101,14 @@ def _reading(result: ComparisonResult) -> Iterator[Block]:
         pivot=result.pivot,
         level=result.level,
     )
-    yield Text(f"{who} {verdict}", kind="lead")
-    # A paragraph for each measure: all in one could not be found again in the table.
-    yield from map(Text, sentences)
-    yield Text(method(result.level), kind="about")
+    yield Text(verdict, kind="lead")
+    if points := highlights(result.table, level=result.level, pivot=result.pivot):
+        yield Bullets(points)
+    yield Text(who, kind="about")
     yield _averages(result)
+    # A paragraph for each measure: all in one could not be found again in the table.
+    yield Details("Every measure in words", [Text(text) for text in sentences])
+    yield Details("When a change counts as one", [Text(method(result.level))])
 
 
 def _averages(result: ComparisonResult) -> Table:

@@ -14,7 +14,7 @@ from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.change_table import COLUMNS, GLANCE, KINDS_OF_COLUMNS, accuracy_changes
 from latentlang.comparison.comparison_settings import ComparisonSettings
 from latentlang.comparison.lens import LensComparison, compare_lenses
-from latentlang.comparison.text import sentences
+from latentlang.comparison.text import highlights, sentences
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
@@ -85,23 +85,33 @@ class ComparisonResult(Result[ComparisonSettings]):
 
     def describe(self) -> str:
         """What was compared; what changed and what did not: a verdict, then a sentence for each measure."""
-        return " ".join(
-            sentences(
-                self.provenance,
-                self.table,
-                seen_languages=self.seen_languages,
-                unseen=self.unseen,
-                pivot=self.pivot,
-                level=self.level,
-            )
+        return " ".join(self._sentences())
+
+    def _sentences(self) -> list[str]:
+        return sentences(
+            self.provenance,
+            self.table,
+            seen_languages=self.seen_languages,
+            unseen=self.unseen,
+            pivot=self.pivot,
+            level=self.level,
         )
+
+    def verdict(self) -> str:
+        """What was compared, and in which measures there is evidence of change; the start of `describe`."""
+        who, verdict, *_ = self._sentences()
+        return f"{who} {verdict}"
+
+    def highlights(self) -> list[str]:
+        """At most three lines, a measure each, as the table of averages has it; what the page opens with."""
+        return highlights(self.table, level=self.level, pivot=self.pivot)
 
     def glance(self) -> pd.DataFrame:
         """The averages over groups of languages, the columns to look at first."""
         return self.summary()[list(GLANCE)]
 
     def _view(self) -> View:
-        return replace(super()._view(), words=self.describe)
+        return replace(super()._view(), words=self.verdict, points=self.highlights)
 
     def summary(self) -> pd.DataFrame:
         """The averages over groups of languages; columns of `change_table.COLUMNS`."""

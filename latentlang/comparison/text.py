@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ HEADLINE = (
     ("evaluation", "accuracy"), ("lens", "target_last"), ("lens", "gap_inner"), ("alignment", "cka"),
     ("alignment", "retrieval_ab"), ("alignment", "centroid_distance"),
 )  # fmt: skip
+#: Measures that a report opens with.
+MOST_HIGHLIGHTS = 3
 #: Least change of a single language, or a cell of a map, that is pointed out (accuracies are as they are).
 LEAST = 0.01
 _NONE = "no evidence of change"
@@ -166,28 +168,17 @@ def findings(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[
         level: coverage of the intervals.
         pivot: code of the pivot language.
     """
-    measured = {
-        (str(part), str(name)): rows
-        for (part, name), rows in changes.groupby(["part", "measure"], sort=False)
-    }
-    order = [key for key in HEADLINE if key in measured] + [key for key in measured if key not in HEADLINE]
+    measured = _measured(changes)
+    order = list(measured)
     if not order:
         return ["Nothing was measured."]
     words = {key: words_of(*key, pivot=pivot) for key in order}
     moved = [key for key in order if _moved(measured[key])]
     slight = [key for key in order if key not in moved and _slight(measured[key])]
-    if moved:
-        verdict = f"There is evidence of change in {listed([words[key].name for key in moved])}."
-    elif slight:
-        verdict = (
-            f"There is {_NONE} in anything that was measured, but for single languages by less than {LEAST:g} in "
-            f"{listed([words[key].name for key in slight])}."
-        )
-    else:
-        verdict = f"There is {_NONE} in anything that was measured."
+    sentences = [_verdict(measured, words, moved=moved, slight=slight)]
     # Accuracy is what most readers come for: its sentence is never cut short.
     full = [key for key in order if key in moved or words[key].name == "accuracy"]
-    sentences = [verdict, *(_sentence(words[key], measured[key], level=level) for key in full)]
+    sentences += [_sentence(words[key], measured[key], level=level) for key in full]
     rest = [key for key in order if key not in full]
     unchanged = [_short(words[key], measured[key], level=level) for key in rest if key in HEADLINE]
     if unchanged:
@@ -197,6 +188,93 @@ def findings(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[
     if others:
         sentences.append(f"There is {_NONE} {'either ' if unchanged else ''}in {listed(others)}.")
     return sentences
+
+
+def _measured(changes: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
+    """Part and name of each measure to its rows, those of `HEADLINE` first."""
+    measured = {
+        (str(part), str(name)): rows
+        for (part, name), rows in changes.groupby(["part", "measure"], sort=False)
+    }
+    order = [key for key in HEADLINE if key in measured] + [key for key in measured if key not in HEADLINE]
+    return {key: measured[key] for key in order}
+
+
+def _verdict(
+    measured: Mapping[tuple[str, str], pd.DataFrame],
+    words: Mapping[tuple[str, str], Words],
+    *,
+    moved: Sequence[tuple[str, str]],
+    slight: Sequence[tuple[str, str]],
+) -> str:
+    """What changed, by the rows of averages; apart from it, what did in single languages alone."""
+    averages = [words[key].name for key in moved if _average_changed(measured[key])]
+    single = [words[key].name for key in moved if not _average_changed(measured[key])]
+    if averages:
+        besides = f"; in single languages, not on average, in {listed(single)} too" if single else ""
+        return f"There is evidence of change in {listed(averages)}{besides}."
+    if single:
+        return f"There is evidence of change in {listed(single)} in single languages, not on average."
+    if slight:
+        return (
+            f"There is {_NONE} in anything that was measured, but for single languages by less than {LEAST:g} in "
+            f"{listed([words[key].name for key in slight])}."
+        )
+    return f"There is {_NONE} in anything that was measured."
+
+
+def highlights(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[str]:
+    """What a report opens with: at most `MOST_HIGHLIGHTS` measures, as the rows of their averages have them.
+
+    Accuracy is the first; then come measures whose averages changed, then those that changed in single languages, then
+    the others, each in the order of `HEADLINE`.
+
+    Args:
+        changes: columns of `change_table.COLUMNS`.
+        level: coverage of the intervals.
+        pivot: code of the pivot language.
+    """
+    measured = _measured(changes)
+
+    def rank(key: tuple[str, str]) -> int:
+        if key == HEADLINE[0]:
+            return 0
+        return 1 if _average_changed(measured[key]) else 2 if _moved(measured[key]) else 3
+
+    first = sorted(measured, key=rank)[:MOST_HIGHLIGHTS]
+    return [_highlight(words_of(*key, pivot=pivot), measured[key], level=level) for key in first]
+
+
+def _highlight(words: Words, rows: pd.DataFrame, *, level: float) -> str:
+    """One measure in a line, with what the table of averages says in its last column."""
+    groups = {row["group"]: row for row in rows.to_dict("records") if row["group"] != "language"}
+    languages = [row for row in rows.to_dict("records") if row["group"] == "language"]
+    every = groups.get("all", languages[0] if languages else None)
+    if every is None:
+        return f"{capital(words.name)}: not measured."
+    where = (
+        f"on average over {every['languages']} languages"
+        if every["languages"] > 1
+        else f"in {find_language(languages[0]['language']).name}"
+        if len(languages) == 1
+        else "in one language"
+    )
+    text = (
+        f"{capital(words.name)}: {verdict(every)} {where} ({unsigned(every['before'])} before, "
+        f"{unsigned(every['after'])} after; {_size(every, level)})"
+    )
+    for name in ("unseen", "seen"):
+        if name in groups and (name == "unseen" or groups[name]["change"] != every["change"]):
+            text += f"; {GROUPS[name]}: {verdict(groups[name])} ({signed(groups[name]['difference'])})"
+    turned = sum(bool(row["change"]) and noteworthy(row) for row in languages)
+    if turned and every["languages"] > 1:
+        text += f"; taken singly, {counted(turned, 'language')} changed"
+    return f"{text}."
+
+
+def _average_changed(rows: pd.DataFrame) -> bool:
+    """Whether an average over languages is marked in the table."""
+    return bool((rows.loc[rows["group"] != "language", "change"] != "").any())
 
 
 def _moved(rows: pd.DataFrame) -> bool:

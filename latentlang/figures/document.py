@@ -43,6 +43,17 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Bullets:
+    """A list of short points.
+
+    Attributes:
+        items: each in plain text.
+    """
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure with its caption.
 
@@ -115,7 +126,7 @@ class Details:
     blocks: Sequence[Block]
 
 
-Block = Text | Figure | Table | Facts | Details
+Block = Text | Bullets | Figure | Table | Facts | Details
 
 
 @dataclass(frozen=True)
@@ -196,6 +207,8 @@ def _block(block: Block, numbers: Iterator[int]) -> Iterator[str]:
     if isinstance(block, Text):
         kind = f' class="{escaped(block.kind)}"' if block.kind else ""
         yield f"<p{kind}>{escaped(block.text)}</p>"
+    elif isinstance(block, Bullets):
+        yield f"<ul>{''.join(f'<li>{escaped(item)}</li>' for item in block.items)}</ul>"
     elif isinstance(block, Figure):
         number = next(numbers)
         meta = meta_of(block.figure)

@@ -47,6 +47,7 @@ _STYLE = f"""<style>
 .latentlang-card, .latentlang-card table {{ font-family: {font_stack()}; }}
 .latentlang-card {{ font-size: 13px; line-height: 1.4; max-width: 100%; margin: 4px 0 10px; }}
 .latentlang-card p {{ margin: 0 0 4px; }}
+.latentlang-card ul {{ margin: 0 0 4px; padding-left: 20px; }}
 .latentlang-card .scroll {{ overflow-x: auto; margin: 6px 0; }}
 .latentlang-card table {{ border-collapse: collapse; margin: 0; font-size: inherit; }}
 .latentlang-card th, .latentlang-card td {{ padding: 2px 12px 2px 0; text-align: left !important; white-space: nowrap;
@@ -74,6 +75,8 @@ def card(view: View, *, remark: str = "", figured: bool = False) -> str:
     try:
         if view.words is not None:
             parts.append(f"<p>{_escaped(view.words())}</p>")
+        if view.points is not None:
+            parts.append(f"<ul>{''.join(f'<li>{_escaped(point)}</li>' for point in view.points())}</ul>")
         parts.append(small_table(view.table()))
     except LatentlangError as error:
         parts.append(f"<p>{_escaped(error)}</p>")

@@ -9,7 +9,7 @@ from plotly.offline import get_plotlyjs
 from latentlang.comparison import ComparisonResult
 from latentlang.comparison.report import comparison_document
 from latentlang.comparison.text import sentences, verdict, words_of
-from latentlang.figures.document import Details, Figure, Table
+from latentlang.figures.document import Bullets, Details, Figure, Table, Text
 from latentlang.text import signed, unsigned
 from tests.support.before_after import CODES, whole
 
@@ -139,3 +139,15 @@ def test_the_text_of_the_page_names_each_measure_that_its_first_table_marks(resu
         assert name.casefold() in text.casefold()
         if (own["change"] != "").any():
             assert name in verdict
+
+
+def test_the_page_opens_with_a_verdict_and_at_most_three_points(result):
+    opening, points, _who, averages, *folded = comparison_document(result).sections[0].blocks
+    assert opening == Text(_sentences(result)[1], kind="lead")
+    assert points == Bullets(result.highlights()) and 1 <= len(points.items) <= 3
+    assert isinstance(averages, Table) and all(isinstance(block, Details) for block in folded)
+    page = result.report().read_text(encoding="utf-8")
+    assert f"<li>{result.highlights()[0]}</li>" in page
+    assert result.verdict() == " ".join(_sentences(result)[:2])
+    card = result._view()
+    assert card.words() == result.verdict() and card.points() == result.highlights()

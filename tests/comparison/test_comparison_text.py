@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from latentlang.comparison import ComparisonResult
 from latentlang.comparison.change_table import COLUMNS
-from latentlang.comparison.text import HEADLINE, findings, method, verdict, who, words_of
+from latentlang.comparison.text import (
+    HEADLINE,
+    MOST_HIGHLIGHTS,
+    findings,
+    highlights,
+    method,
+    verdict,
+    who,
+    words_of,
+)
 from latentlang.provenance import Provenance
 from latentlang.text import signed, unsigned
 from tests.support.before_after import whole
@@ -265,3 +274,80 @@ def test_what_has_no_interval_or_was_not_measured_is_no_nan():
 )
 def test_levels_are_written_to_their_last_digit(level, said, false):
     assert f"{said} intervals" in method(level) and f"at most {false} of" in method(level)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(["", "up", "down"]), min_size=8, max_size=8),
+    st.lists(st.sampled_from(["", "up", "down"]), min_size=8, max_size=8),
+)
+def test_verdict_and_highlights_say_what_the_rows_of_averages_say(changes, single):
+    keys = ["evaluation__accuracy", "lens__gap_inner", "lens__target_inner", "lens__target_last", "alignment__cka",
+            "alignment__pearson_pc1", "alignment__svcca", "alignment__centroid_distance"]  # fmt: skip
+    table = _measures(**dict(zip(keys, changes, strict=True)))
+    for key, change in zip(keys, single, strict=True):
+        ja = (table["measure"] == key.split("__")[1]) & (table["language"] == "ja")
+        table.loc[ja, ["change", "difference"]] = [change, 0.035]
+    averages = table[table["group"] == "all"].set_index("measure")
+    # what is said of averages stands before what is said of single languages
+    said, _, besides = findings(table, level=0.95)[0].partition("; in single languages")
+    if "in single languages, not on average." in said:
+        said, besides = "", said
+    for key, change in zip(keys, changes, strict=True):
+        part, measure = key.split("__")
+        name = words_of(part, measure).name
+        assert (name in said) == bool(change)
+        languages = table[(table["measure"] == measure) & (table["group"] == "language")]
+        assert (name in besides) == (not change and (languages["change"] != "").any())
+    points = highlights(table, level=0.95)
+    assert len(points) == MOST_HIGHLIGHTS and points[0].startswith("Accuracy: ")
+    marked = [measure for measure, row in averages.iterrows() if row["change"]]
+    for point in points:
+        name = point.partition(":")[0]
+        (measure,) = [
+            key.split("__")[1]
+            for key in keys
+            if words_of(*key.split("__")).name.casefold() == name.casefold()
+        ]
+        row = averages.loc[measure]
+        assert point.startswith(f"{name}: {verdict(row)} on average over 3 languages (")
+        assert f"{signed(row['difference'])}, 95% interval" in point
+    # none that changed is left out for one that did not
+    shown = {point.partition(":")[0].casefold() for point in points[1:]}
+    quiet = [
+        name for name in shown if f"{name}: no evidence of change on average" in " ".join(points).casefold()
+    ]
+    others = [name for name in marked if name != "accuracy"]
+    assert len(quiet) == max(0, MOST_HIGHLIGHTS - 1 - len(others))
+
+
+def test_a_highlight_has_the_languages_that_training_never_saw():
+    rows = [
+        _row("language", language="ja", change="up", difference=0.2),
+        _row("language", language="de"),
+        _row("all", change="up", difference=0.05, n=2),
+        _row("unseen", change="down", difference=-0.004, n=1),
+        _row("seen", change="up", difference=0.09, n=1),
+    ]
+    (point,) = highlights(_table(*rows), level=0.95)
+    assert point == (
+        "The probability of saying the right word: rose on average over 2 languages (0.500 before, 0.550 after; "
+        "+0.050, 95% interval +0.030 to +0.070); never seen in training: fell, by less than 0.01 (−0.004); taken "
+        "singly, 1 language changed."
+    )
+    (alone,) = highlights(_table(_row("language", language="ja"), _row("all", n=1)), level=0.9)
+    assert alone.startswith(
+        "The probability of saying the right word: no evidence of change in Japanese (0.500"
+    )
+    assert highlights(_table(), level=0.95) == []
+
+
+def test_what_changed_in_single_languages_alone_is_said_to():
+    rows = [
+        _row("language", language="ja", change="up", difference=0.2),
+        _row("language", language="de"),
+        _row("all"),
+    ]
+    assert findings(_table(*rows), level=0.95)[0] == (
+        "There is evidence of change in the probability of saying the right word in single languages, not on average."
+    )
