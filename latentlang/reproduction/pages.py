@@ -10,7 +10,17 @@ import plotly.graph_objects as go
 
 from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError, unknown
-from latentlang.figures.document import Block, Cell, Document, Figure, Section, Table, Text, write_document
+from latentlang.figures.document import (
+    Block,
+    Bullets,
+    Cell,
+    Document,
+    Figure,
+    Section,
+    Table,
+    Text,
+    write_document,
+)
 from latentlang.figures.image import FORMATS as PICTURES
 from latentlang.figures.image import check_pictures, write_picture
 from latentlang.figures.lens_change import lens_change_figure
@@ -21,7 +31,7 @@ from latentlang.reproduction.model_sizes import model_name, shape
 from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.steps import Adapter, Step, adapter_of
 from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
-from latentlang.reproduction.text import about_experiment, command_of, made_with
+from latentlang.reproduction.text import about_experiment, command_of, made_with, overview
 from latentlang.storage.documents import read_text
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.output import check_free
@@ -127,7 +137,9 @@ class PageWriter:
         ]
         title = self._title()
         if "html" in self._formats:
-            about = [Text(text) for text in self._introduction()]
+            verdict, points = self._overview()
+            about: list[Block] = [Text(verdict, kind="lead"), Bullets(points)] if verdict else []
+            about += [Text(text, kind="about" if verdict else "") for text in self._introduction()]
             sections = [Section("about", "About", about, heading=False), *map(self._section, written)]
             document = Document(title, sections, made_with=made_with(self._settings))
             self.files.append(write_document(document, self._folder / INDEX))
@@ -186,6 +198,9 @@ class PageWriter:
             experiment, self._settings, standin=self._standin, table=self._tables.get(experiment.name)
         )
 
+    def _overview(self) -> tuple[str, list[str]]:
+        return overview(list(self._tables.values()), standin=self._standin)
+
     def _introduction(self) -> list[str]:
         command = f"{_MADE_BY}{command_of(self._suite.name, self._standin, self._settings)}"
         texts = [self._suite.about.strip(), f"{command}; every number stands in the CSV file of its table."]
@@ -193,6 +208,9 @@ class PageWriter:
 
     def _readme(self, title: str, written: Sequence[Experiment]) -> str:
         lines = [f"# {title}", ""]
+        verdict, points = self._overview()
+        if verdict:
+            lines += [f"**{verdict}**", "", *(f"- {point}" for point in points), ""]
         for text in self._introduction():
             lines += [text, ""]
         for experiment in written:

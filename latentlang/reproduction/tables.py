@@ -30,8 +30,9 @@ _PEARSON = (
 OURS, PAPER = "ours", "paper"
 _MEASURE = "pearson_pc1"
 _MOST_COLUMNS = 11
-_TASKS = {"sentiment": "Sentiment", "nli": "NLI", "paraphrase": "Paraphrase"}
-_ANSWERS = {"en": "English answers", "same": "Same language", "agnostic": "Task-agnostic"}
+#: What tasks and kinds of answers are called.
+TASKS = {"sentiment": "Sentiment", "nli": "NLI", "paraphrase": "Paraphrase"}
+ANSWERS = {"en": "English answers", "same": "Same language", "agnostic": "Task-agnostic"}
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _wide_accuracy(reproduced: ReproducedTable) -> tuple[Wide, ...]:
     if experiment.columns != "language":
         table = table[table["language"] == MEAN]
     columns = list(dict.fromkeys(table[key]))
-    names = {"task": _TASKS, "answers": _ANSWERS}.get(experiment.columns, {})
+    names = {"task": TASKS, "answers": ANSWERS}.get(experiment.columns, {})
     parts = -(-len(columns) // _MOST_COLUMNS)
     each = -(-len(columns) // parts)
     wides = []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import pandas as pd
 
 from latentlang.provenance import git_commit, package_versions
 from latentlang.reproduction.experiments import BASE, Experiment
 from latentlang.reproduction.model_sizes import model_name, same_model
+from latentlang.reproduction.published_values import MEAN
 from latentlang.reproduction.settings import ReproductionSettings
-from latentlang.reproduction.tables import ReproducedTable
+from latentlang.reproduction.tables import ANSWERS, TASKS, ReproducedTable
+from latentlang.text import counted
 
 
 def about_experiment(
@@ -95,3 +99,122 @@ def made_with(settings: ReproductionSettings) -> list[str]:
     commit = git_commit()
     parts += [f"commit {commit}"] if commit else []
     return [*parts, f"{settings.device}, {settings.dtype}", f"seed {settings.seed}"]
+
+
+def overview(tables: Sequence[ReproducedTable], *, standin: str | None) -> tuple[str, list[str]]:
+    """What a reproduction opens with, from the rows of its tables: a verdict, and at most three points.
+
+    Args:
+        tables: those that were written; of what several of them hold, each number counts once.
+        standin: the model that was run instead of the paper's.
+
+    Returns:
+        The verdict, empty where there are no tables, and the points.
+    """
+    accuracies = _rows_of(
+        tables, "accuracy", ["model", "task", "trained_on", "answers", "recipe", "language"]
+    )
+    correlations = _rows_of(tables, "pearson", ["model", "layer", "pair", "state"])
+    verdicts, points = [], []
+    if len(accuracies):
+        means = accuracies[accuracies["language"] == MEAN]
+        verdict, point = _of_accuracy(means)
+        verdicts.append(verdict)
+        points.append(point)
+    if len(correlations):
+        verdict, point = _of_correlations(correlations)
+        verdicts.append(verdict)
+        points.append(point)
+    if verdicts:
+        points.append(_of_paper(tables, standin))
+    return " ".join(verdicts), points
+
+
+def _rows_of(tables: Sequence[ReproducedTable], kind: str, keys: list[str]) -> pd.DataFrame:
+    """The rows of all tables of a kind, those of the same numbers once."""
+    parts = [table.table for table in tables if table.experiment.kind == kind]
+    if not parts:
+        return pd.DataFrame()
+    rows: pd.DataFrame = pd.concat(parts, ignore_index=True).drop_duplicates(keys)
+    return rows
+
+
+def _of_accuracy(means: pd.DataFrame) -> tuple[str, str]:
+    """Averages over languages, with adapters against the interval of the base."""
+    keys = ["model", "task", "answers"]
+    base = means[means["recipe"] == BASE].drop_duplicates(keys).set_index(keys)
+    tuned = means[means["recipe"] != BASE]
+    above = below = compared = 0
+    for row in tuned.to_dict("records"):
+        key = tuple(row[name] for name in keys)
+        if key not in base.index:
+            continue
+        without = base.loc[key]
+        compared += 1
+        above += row["ours"] > without["high"]
+        below += row["ours"] < without["low"]
+    verdict = (
+        f"Of {counted(compared, 'mean accuracy', 'mean accuracies')} with an adapter, above the 95% interval of the "
+        f"model without one: {above}; below it: {below}; within it: {compared - above - below}."
+        if compared
+        else f"{counted(len(means), 'mean accuracy', 'mean accuracies')} over languages and no comparison."
+    )
+    parts = []
+    for (task, answers), part in means.groupby(["task", "answers"], sort=False):
+        states = [
+            f"{_from_to(values)} {words}"
+            for values, words in (
+                (part.loc[part["recipe"] == BASE, "ours"], "without"),
+                (part.loc[part["recipe"] != BASE, "ours"], "with an adapter"),
+            )
+            if len(values)
+        ]
+        parts.append(f"{TASKS.get(task, task)}, {ANSWERS.get(answers, answers)}: {', '.join(states)}")
+    return verdict, f"Mean accuracy in percent. {'; '.join(parts)}."
+
+
+def _of_correlations(rows: pd.DataFrame) -> tuple[str, str]:
+    """Pairs and layers whose correlation is higher with the adapter, as it is and without prompt length."""
+    keys = ["model", "layer", "pair"]
+    wide = rows.pivot(index=keys, columns="state", values=["ours", "without_length"])
+    counts = {}
+    for name in ("ours", "without_length"):
+        both = wide[name].dropna() if {"base", "tuned"} <= set(wide[name].columns) else wide[name].iloc[:0]
+        counts[name] = (int((both["tuned"] > both["base"]).sum()), len(both)) if len(both) else (0, 0)
+    (higher, of), (still, _) = counts["ours"], counts["without_length"]
+    verdict = (
+        f"Pearson r of the first component is higher with the adapter in {higher} of {of} pairs and layers, in {still} "
+        "once prompt length is regressed out."
+        if of
+        else "Pearson r of the first component was measured, and nothing to compare it with."
+    )
+    values = ", ".join(
+        f"{_from_to(part['ours'], 2)} {'without' if state == 'base' else 'with'} the adapter (unpaired translations "
+        f"{_from_to(part['null_mean'], 2)})"
+        for state, part in rows.groupby("state", sort=False)
+    )
+    return verdict, f"Pearson r of the first component: {values}."
+
+
+def _of_paper(tables: Sequence[ReproducedTable], standin: str | None) -> str:
+    """How far from what was printed."""
+    distances = []
+    for kind, unit, decimals in (("accuracy", " percentage points", 1), ("pearson", " of r", 2)):
+        parts = [table.table["difference"] for table in tables if table.experiment.kind == kind]
+        differences = pd.concat(parts).dropna().abs() if parts else pd.Series(dtype=float)
+        if len(differences):
+            distances.append(f"{differences.median():.{decimals}f}{unit} ({len(differences):,} numbers)")
+    if not distances:
+        return "The paper printed no number to compare these with."
+    text = f"Median distance from what the paper printed: {', '.join(distances)}"
+    if standin is None:
+        return f"{text}."
+    return f"{text}; {model_name(standin)} stands in for its models, so this says nothing about the paper."
+
+
+def _from_to(values: pd.Series[Any], decimals: int = 1) -> str:
+    low, high = (
+        f"{round(float(value), decimals) + 0.0:.{decimals}f}" for value in (values.min(), values.max())
+    )
+    text = low if low == high else f"{low} to {high}"
+    return text.replace("-", "−")
