@@ -50,50 +50,62 @@ def write_card(tables: dict[str, pd.DataFrame], path: Path) -> None:
     """
     curves, seeds, layers = tables["curves"], tables["seeds"], tables["seed_curves"]
     split = json.loads((MODELS / "pocket" / "split.json").read_text(encoding="utf-8"))
-    parts = [
-        _introduction(tables, split),
-        sentences.CRITERIA + markdown(verdicts(tables)),
-        f"{findings.how_many(seeds)} {findings.of_sentiment(seeds)}",
-    ]
-    for task in ("translation", "sentiment"):
-        parts.append(f"## {task.capitalize()}, layer by layer")
-        parts += [
-            _by_layer(tables, model, task, name)
-            for model in curves["model"].unique()
-            for name in splits_of(task)
-        ]
-    parts += [
-        sentences.BY_LANGUAGE + markdown(_by_language(tables)),
-        sentences.BY_SOURCE + markdown(_by_source(tables)),
-        _by_script(tables),
-        sentences.THIRDS + markdown(_against_thirds(curves)),
-        findings.of_thirds(layers),
-        sentences.CAUSE + markdown(_by_direction(tables["cause"])),
-        findings.of_use(layers),
-        sentences.RUNS + markdown(_by_run(seeds)),
-        sentences.BEFORE,
-        sentences.VARIANTS + markdown(by_variant(seeds)),
-        against_recipe(seeds),
-    ]
+    peaks = findings.of_peaks(layers, split["recipe"]["seed"])
+    folded = [
+        *(
+            "\n\n".join([
+                f"## {task.capitalize()}, layer by layer",
+                *(
+                    _by_layer(tables, model, task, name)
+                    for model in curves["model"].unique()
+                    for name in splits_of(task)
+                ),
+            ])
+            for task in ("translation", "sentiment")
+        ),
+        sentences.BY_LANGUAGE + markdown(_by_language(tables)) + "\n\n"
+        + sentences.BY_SOURCE + markdown(_by_source(tables)) + "\n\n" + _by_script(tables),
+        sentences.THIRDS + markdown(_against_thirds(curves)) + "\n\n" + findings.of_thirds(layers),
+        sentences.CAUSE + markdown(_by_direction(tables["cause"])) + "\n\n" + findings.of_use(layers),
+        sentences.RUNS + markdown(_by_run(seeds)) + "\n\n" + sentences.BEFORE,
+        sentences.VARIANTS + markdown(by_variant(seeds)) + "\n\n" + against_recipe(seeds),
+    ]  # fmt: skip
     if following := default_or_stage(seeds):
-        parts.append(sentences.FOLLOWING.format(found=following))
+        folded.append(sentences.FOLLOWING.format(found=following))
     if "alignment" in tables:
         table = tables["alignment"]
-        parts += [
-            sentences.ALIGNED.format(**aligned.compared(table)) + markdown(aligned.by_design(table)),
-            aligned.found(table),
-            sentences.ALIGNED_SUGGESTS,
-        ]
-    peaks = findings.of_peaks(layers, split["recipe"]["seed"])
-    parts.append(sentences.CLOSING.format(peaks=peaks, **_closing_numbers(tables)))
+        folded.append(
+            sentences.ALIGNED.format(**aligned.compared(table)) + markdown(aligned.by_design(table))
+            + "\n\n" + aligned.found(table) + "\n\n" + sentences.ALIGNED_SUGGESTS
+        )  # fmt: skip
+    introduction, making = _introduction(tables, split)
+    parts = [
+        introduction,
+        _folded("How they were made, and what is measured", making),
+        sentences.CRITERIA + markdown(verdicts(tables)),
+        f"{findings.how_many(seeds)} {findings.of_sentiment(seeds)}",
+        sentences.CLOSING.format(peaks=peaks, **_closing_numbers(tables)),
+        "## All that was measured",
+        *(_folded(_heading(part), part) for part in folded),
+    ]
     write_text(
         path, "\n\n".join(map(_wrapped, "\n\n".join(filter(None, parts)).rstrip().split("\n\n"))) + "\n"
     )
 
 
+def _folded(title: str, text: str) -> str:
+    """Text that is there when it is opened, on GitHub and in the documentation."""
+    return f'<details markdown="1">\n<summary>{title}</summary>\n\n{text.strip()}\n\n</details>'
+
+
+def _heading(text: str) -> str:
+    """The heading that a part of the card begins with."""
+    return text.partition("\n")[0].removeprefix("## ")
+
+
 def _wrapped(paragraph: str) -> str:
-    """A paragraph or list in lines that a person can read; tables, headings and code as they are."""
-    if paragraph.lstrip().startswith(("|", "#", "```")):
+    """A paragraph or list in lines that a person can read; tables, headings, code and tags as they are."""
+    if paragraph.lstrip().startswith(("|", "#", "```", "<")):
         return paragraph
     items = re.split(r"\n(?=- )", paragraph)
     return "\n".join(
@@ -105,11 +117,12 @@ def _wrapped(paragraph: str) -> str:
     )  # fmt: skip
 
 
-def _introduction(tables: dict[str, pd.DataFrame], split: dict[str, Any]) -> str:
+def _introduction(tables: dict[str, pd.DataFrame], split: dict[str, Any]) -> tuple[str, str]:
+    """What stands first, and what is folded under it."""
     recipe = split["recipe"]
     others = [count - 1 for count in Counter(concept.category for concept in embedded_concepts()).values()]
     middle = layers_named("middle", recipe["depth"])
-    return sentences.INTRODUCTION.format(
+    numbers = dict(
         tokens=tokens_of(recipe) / 1e6,
         minutes=_training_minutes(),
         known=len(embedded_concepts()),
@@ -129,6 +142,7 @@ def _introduction(tables: dict[str, pd.DataFrame], split: dict[str, Any]) -> str
         review=_prompt(SentimentTask(), "de"),
         **{key: recipe[key] for key in ("depth", "width", "heads")},
     )
+    return sentences.INTRODUCTION.format(**numbers), sentences.MAKING.format(**numbers)
 
 
 def _prompt(task: Task, language: str) -> str:

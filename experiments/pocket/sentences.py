@@ -12,7 +12,10 @@ byte-fallback BPE of 6,144 tokens, tied embeddings, weights in bf16), trained wi
 {short}
 
 **What differs.** In `pocket` the hub of every document is English; in the control it is drawn uniformly from the 20
-languages for each document. Generator, tokenizer, seed and steps are the same. A document is
+languages for each document. Generator, tokenizer, seed and steps are the same."""
+
+#: What is folded under `INTRODUCTION`.
+MAKING = """A document is
 
 {documents}
 
@@ -70,7 +73,8 @@ Written down in `experiments/pocket/criteria.yaml` (which says what the words me
 seen, but not before those of earlier recipes (*What came before*). Where they say no, believe them. *Measured* is the
 shipped model; *all seeds* the median [smallest, largest] over the seeds of the recipe or its control. *Seen accuracy
 above chance languages* counts the languages, of 20, English too, in which surely more than half of the answers are
-written right; 15 had reviews. Those of the control are taken at the largest of its three splits.
+written right; 15 had reviews. Those of the control are taken at the largest of its three splits. *Held-out pair*,
+*held-out concept*, *lead* and *gap* are explained in *How they were made, and what is measured*.
 
 """
 

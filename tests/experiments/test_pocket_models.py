@@ -1,6 +1,7 @@
 """The shipped weights do what their card says: some of its numbers are measured again."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -48,6 +49,18 @@ def test_a_pair_measured_again_gives_the_cards_numbers(name, place, tables):
 def test_the_card_is_what_its_tables_make(tables, tmp_path):
     write_card(tables, tmp_path / "CARD.md")
     assert (tmp_path / "CARD.md").read_text(encoding="utf-8") == evaluate.CARD.read_text(encoding="utf-8")
+
+
+def test_the_card_is_two_screens_and_the_rest_folded():
+    card = (MODELS / "CARD.md").read_text(encoding="utf-8")
+    opened, closed = (
+        re.findall(rf"^{tag}$", card, re.MULTILINE) for tag in ('<details markdown="1">', "</details>")
+    )
+    assert len(opened) == len(closed) == 10
+    first = re.sub(r"<details.*?</details>", "", card, flags=re.DOTALL)
+    assert len(first.splitlines()) <= 90 and len(first.split()) <= 1100
+    headings = re.findall(r"^## (.+)$", first, re.MULTILINE)
+    assert headings == ["Against the criteria", "What not to conclude", "All that was measured"]
 
 
 def test_the_card_says_of_every_criterion_whether_it_is_met(tables):
