@@ -22,7 +22,7 @@ def models(
 ) -> None:
     """List the short names of models: which can be run right now, from where, and what the others take."""
     from latentlang.models.availability import availability, memory_of_machine
-    from latentlang.models.gguf import cache_entries, cache_folder
+    from latentlang.models.gguf_cache import cache_entries, cache_folder
     from latentlang.models.registry import REGISTRY, cached_bytes
     from latentlang.text import counted
 
@@ -93,7 +93,7 @@ def models(
 
 def _clean(taken: str, folder: str, *, kept: bool) -> None:
     """Say how much is removed, and remove it."""
-    from latentlang.models.gguf import clean_cache
+    from latentlang.models.gguf_cache import clean_cache
 
     if not kept:
         typer.echo(printable(f"nothing is kept in {folder}"))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from latentlang.errors import ModelError
 from latentlang.installing import install_command
-from latentlang.models.gguf import ASSEMBLED, cache_folder
+from latentlang.models.gguf_cache import ASSEMBLED, cache_folder
 from latentlang.models.gguf_header import SUFFIX
 from latentlang.models.registry import ModelInfo
 from latentlang.storage.files import file_sha256, size_words

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from latentlang.errors import ModelError
 from latentlang.models.checkpoint_files import FETCH_AGAIN, safetensors_header, weight_files
 from latentlang.models.data_package import data_package
-from latentlang.models.gguf import known_sha256
+from latentlang.models.gguf_cache import known_sha256
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.storage import documents
 

@@ -18,7 +18,8 @@ from latentlang.models.checkpoint_files import check_config, check_depth, check_
 from latentlang.models.data_package import assembled, data_package, package_hint
 from latentlang.models.fingerprint import checkpoint_fingerprint
 from latentlang.models.forward import out_of_memory
-from latentlang.models.gguf import Dequantised, cached_entry, dequantised
+from latentlang.models.gguf import dequantised
+from latentlang.models.gguf_cache import Dequantised, cached_entry
 from latentlang.models.hooked import HookedLM, check_loaded
 from latentlang.models.hub import OnlyGGUFError, fetch, fetch_adapter, fetch_gguf
 from latentlang.models.quiet import quiet

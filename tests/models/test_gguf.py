@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.metadata
 import json
 import math
 import os
@@ -30,12 +31,21 @@ import gguf
 from latentlang.errors import ModelError
 from latentlang.figures.header import made_with
 from latentlang.lens import explore
-from latentlang.models import cached_bytes, data_package, load, load_tokenizer, resolve
-from latentlang.models import gguf as conversion
+from latentlang.models import (
+    cached_bytes,
+    data_package,
+    gguf_cache,
+    gguf_reader,
+    load,
+    load_tokenizer,
+    resolve,
+)
+from latentlang.models import gguf as dequantising
 from latentlang.models.availability import availability
 from latentlang.models.data_package import DataPackage
 from latentlang.models.doctor import check_up
 from latentlang.models.fingerprint import cached_commit
+from latentlang.models.gguf_conversion import converted
 from latentlang.models.gguf_header import read_header
 from latentlang.storage.files import file_sha256
 from tests.support import gguf_files
@@ -171,6 +181,58 @@ def test_the_hub_tells_which_files_it_has(monkeypatch: pytest.MonkeyPatch, tmp_p
         load("org/a")
     with pytest.raises(ModelError, match=r"has no file 'b\.gguf'; it has a-Q4_K_M\.gguf, a-Q8_0\.gguf"):
         load("org/a:b.gguf")
+
+
+# The quicker reader
+
+
+def test_the_quicker_reader_gives_what_the_packages_gives(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    arrays: dict[str, list[Any]] = {
+        "texts": ["a", "", "नमस्ते", "a  b"], "integers": [1, -2, 3], "numbers": [0.5, -1e-30], "flags": [True, False],
+        "one": ["x"],
+    }  # fmt: skip
+    for key, values in arrays.items():
+        writer.add_array(f"tiny.{key}", values)
+    writer.add_key_value("tiny.wide", [1, 2**40], gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.UINT64)
+    writer.add_string("tiny.text", "größer")
+    writer.add_tensor("output.weight", np.arange(6, dtype=np.float32).reshape(2, 3))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    package = gguf.GGUFReader
+    theirs = package(path)
+    with gguf_reader.quick_reader():
+        assert gguf.GGUFReader is not package
+        ours = gguf.GGUFReader(path)
+    assert gguf.GGUFReader is package
+    for key, values in arrays.items():
+        assert ours.fields[f"tiny.{key}"].contents() == pytest.approx(values)
+    assert list(ours.fields) == list(theirs.fields)
+    for key, field in theirs.fields.items():
+        same = ours.fields[key]
+        assert (same.offset, same.name, same.data, same.types) == (
+            field.offset, field.name, field.data, field.types,
+        )  # fmt: skip
+        for part, other in zip(same.parts, field.parts, strict=True):
+            assert part.dtype == other.dtype and np.array_equal(part, other)
+    (tensor,), (other,) = ours.tensors, theirs.tensors
+    assert tensor.data_offset == other.data_offset and np.array_equal(tensor.data, other.data)
+
+
+def test_a_package_that_reads_otherwise_is_left_as_it_is(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = gguf.GGUFReader._get_field_parts
+
+    class Otherwise(gguf.GGUFReader):  # type: ignore[misc]  # gguf is not checked
+        def _get_field_parts(self, offset: int, kind: int) -> Any:
+            return plain(self, offset, kind)
+
+    monkeypatch.setattr(gguf, "GGUFReader", Otherwise)
+    with gguf_reader.quick_reader():
+        assert gguf.GGUFReader is Otherwise
+    assert load(file).encode(["a"])
 
 
 # What the file says and transformers leaves out
@@ -399,14 +461,14 @@ def test_a_package_that_is_missing_is_told(package: str, file: Path, monkeypatch
     if package == "gguf":
         monkeypatch.setitem(sys.modules, "gguf", None)
     else:
-        version = conversion.metadata.version
+        version = importlib.metadata.version
 
         def without(name: str) -> str:
             if name == "accelerate":
-                raise conversion.metadata.PackageNotFoundError(name)
+                raise importlib.metadata.PackageNotFoundError(name)
             return version(name)
 
-        monkeypatch.setattr(conversion.metadata, "version", without)
+        monkeypatch.setattr(importlib.metadata, "version", without)
     assert f"GGUF files need {'the package gguf' if package == 'gguf' else package}; `pip install" in refused(
         file
     )
@@ -419,13 +481,13 @@ def test_a_package_that_is_missing_is_told(package: str, file: Path, monkeypatch
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are dequantised from here on."""
     names: list[str] = []
-    own = conversion._converted
+    own = converted
 
     def counted(path: Path, dtype: str, *, name: str) -> Any:
         names.append(path.name)
         return own(path, dtype, name=name)
 
-    monkeypatch.setattr(conversion, "_converted", counted)
+    monkeypatch.setattr(dequantising, "converted", counted)
     return names
 
 
@@ -486,9 +548,9 @@ def test_a_file_that_changes_under_its_name_is_another_model(file: Path, made: l
 
 
 def test_an_old_file_is_not_hashed_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "_RACY_NS", 0)
+    monkeypatch.setattr(gguf_cache, "_RACY_NS", 0)
     load(file)
-    monkeypatch.setattr(conversion, "file_sha256", lambda _path: pytest.fail("it was read again"))
+    monkeypatch.setattr(gguf_cache, "file_sha256", lambda _path: pytest.fail("it was read again"))
     load(file)
 
 
@@ -556,11 +618,11 @@ def test_what_a_killed_run_left_is_no_entry(file: Path, made: list[str], cache: 
 _LOADS = """
 import sys, logging
 from latentlang.models import load, gguf
-own = gguf._converted
+own = gguf.converted
 def counted(*args, **kwargs):
     print("made", flush=True)
     return own(*args, **kwargs)
-gguf._converted = counted
+gguf.converted = counted
 lm = load(sys.argv[1])
 print(float(sum(weight.double().abs().sum() for weight in lm.lm.parameters())))
 """
@@ -569,7 +631,7 @@ print(float(sum(weight.double().abs().sum() for weight in lm.lm.parameters())))
 @pytest.mark.slow
 def test_two_processes_make_an_entry_once(file: Path) -> None:
     command = [sys.executable, "-c", _LOADS, str(file)]
-    root = str(Path(conversion.__file__).parents[2])
+    root = str(Path(dequantising.__file__).parents[2])
     running = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root})
         for _ in range(3)
@@ -613,10 +675,10 @@ def test_cleaning_removes_what_was_made_and_nothing_else(file: Path, made: list[
     load(file, dtype="fp16")  # rounds the float32 entry
     (cache / "notes.txt").write_text("somebody's")
     (cache / "models").mkdir()
-    ((entry, size),) = conversion.cache_entries()
+    ((entry, size),) = gguf_cache.cache_entries()
     assert size == sum(path.stat().st_size for path in entry.iterdir())
-    conversion.clean_cache()
-    assert conversion.cache_entries() == []
+    gguf_cache.clean_cache()
+    assert gguf_cache.cache_entries() == []
     assert (cache / "notes.txt").exists() and (cache / "models").exists() and file.exists()
     load(file)
     assert len(made) == 2
