@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,12 +12,17 @@ from latentlang.models import HookedLM, load
 
 
 @pytest.fixture(scope="session")
-def gemma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HookedLM]:
-    """The model as its package gives it, dequantised into a folder of the tests, which goes with them."""
+def gemma_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the weights are dequantised once for all tests of the model; it goes with them."""
     folder = tmp_path_factory.mktemp("gemma")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LATENTLANG_CACHE", str(folder))
-        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
-        model = load("gemma3-270m")
-    yield model
+    yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def gemma(gemma_cache: Path) -> HookedLM:
+    """The model as its package gives it, without a hub's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATENTLANG_CACHE", str(gemma_cache))
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(gemma_cache / "hub"))
+        return load("gemma3-270m")
