@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from latentlang.comparison import ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate
-    from latentlang.geometry import AlignmentResult, PCAResult, alignment, pca
+    from latentlang.geometry import (
+        AlignmentResult,
+        DirectionsResult,
+        ErasureResult,
+        PCAResult,
+        alignment,
+        directions,
+        erase,
+        pca,
+    )
     from latentlang.language_names import Language, language, languages
     from latentlang.lens import (
         BitsResult,
@@ -48,7 +57,9 @@ __all__ = [
     "AlignmentResult",
     "BitsResult",
     "ComparisonResult",
+    "DirectionsResult",
     "Edit",
+    "ErasureResult",
     "EvaluationResult",
     "ExplorerResult",
     "FertilityResult",
@@ -70,6 +81,8 @@ __all__ = [
     "alignment",
     "bits_per_byte",
     "compare",
+    "directions",
+    "erase",
     "evaluate",
     "explore",
     "explorer",
@@ -97,7 +110,16 @@ _HOMES = {
     "latentlang.comparison": ("ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.evaluation": ("EvaluationResult", "evaluate"),
-    "latentlang.geometry": ("AlignmentResult", "PCAResult", "alignment", "pca"),
+    "latentlang.geometry": (
+        "AlignmentResult",
+        "DirectionsResult",
+        "ErasureResult",
+        "PCAResult",
+        "alignment",
+        "directions",
+        "erase",
+        "pca",
+    ),
     "latentlang.language_names": ("Language", "language", "languages"),
     "latentlang.lens": (
         "BitsResult",

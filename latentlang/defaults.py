@@ -27,6 +27,11 @@ PCA_POOL, PCA_COMPONENTS, PCA_COLOUR = "mean", 2, "language"
 MEASURES, PAIRED_ITEMS, NULL = "all", "pairwise", "items"
 #: Principal components of Pearson r, permutations for the null, and half samples for the intervals.
 COMPONENTS, PERMUTATIONS, RESAMPLES = 3, 200, 100
+#: Language vectors, the pools they are taken from (the first that a store has), and how language is erased.
+DIRECTIONS_METHOD, ERASE_METHOD = "mean", "lsar"
+DIRECTIONS_POOLS = ("mean_no_bos", "question", "last", "mean")
+#: Permutations of languages within items: of what is fitted in a moment, and of what is not.
+DIRECTIONS_PERMUTATIONS, SLOW_PERMUTATIONS = 100, 20
 #: Where geometry is computed.
 DEVICE = "cpu"
 

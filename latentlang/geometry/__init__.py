@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from latentlang.geometry.alignment_result import AlignmentResult, by_language, paper_table
     from latentlang.geometry.alignment_run import alignment
     from latentlang.geometry.basis import Basis
+    from latentlang.geometry.directions_result import DirectionsResult
+    from latentlang.geometry.directions_run import directions
+    from latentlang.geometry.erasure import erase
+    from latentlang.geometry.erasure_result import ErasureResult
     from latentlang.geometry.measures import centroid_distance, linear_cka
     from latentlang.geometry.neighbours import neighbour_overlap, translation_retrieval
     from latentlang.geometry.pca_result import PCAResult
@@ -21,11 +25,15 @@ if TYPE_CHECKING:
 __all__ = [
     "AlignmentResult",
     "Basis",
+    "DirectionsResult",
+    "ErasureResult",
     "PCAResult",
     "alignment",
     "by_language",
     "centroid_distance",
     "compare_pca",
+    "directions",
+    "erase",
     "linear_cka",
     "neighbour_overlap",
     "paper_table",
@@ -38,11 +46,15 @@ __all__ = [
 _HOME = {
     "AlignmentResult": "alignment_result",
     "Basis": "basis",
+    "DirectionsResult": "directions_result",
+    "ErasureResult": "erasure_result",
     "PCAResult": "pca_result",
     "alignment": "alignment_run",
     "by_language": "alignment_result",
     "centroid_distance": "measures",
     "compare_pca": "pca_run",
+    "directions": "directions_run",
+    "erase": "erasure",
     "linear_cka": "measures",
     "neighbour_overlap": "neighbours",
     "paper_table": "alignment_result",

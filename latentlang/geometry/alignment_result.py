@@ -38,7 +38,10 @@ class AlignmentResult(Result[AlignmentSettings]):
             translations unpaired; ``p`` of the permutation test, how likely a value at least as far out would then be,
             and ``p_family``, how likely *anywhere* among pairs and layers of this measure and pooling; ``n``, items in
             common; ``partial``, the value with prompt length taken out; ``flag``, names of `flags.FLAGS`, empty where
-            nothing is wrong. What cannot be computed is NaN.
+            nothing is wrong. What cannot be computed is NaN. Where language was erased first, all of these are of the
+            erased activations of items that the erasure was not fitted on, and there are ``unerased`` and
+            ``random_erased``, the values of the same items with nothing and with a random subspace of equal rank taken
+            out, and ``erased_rank``, its dimensions.
     """
 
     kind: ClassVar[str] = "alignment"

@@ -16,6 +16,7 @@ from latentlang.geometry.alignment_table import Rows
 from latentlang.geometry.confounds import TERMS
 from latentlang.geometry.features import working_device
 from latentlang.geometry.geometry_settings import AlignmentSettings
+from latentlang.geometry.held_out_erasure import HeldOutErasure
 from latentlang.geometry.layer_measurement import Job, Plan, measure_layer
 from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.measure_registry import chosen_measures, measure_of
@@ -58,6 +59,8 @@ def alignment(
     permutations: int = defaults.PERMUTATIONS,
     resamples: int = defaults.RESAMPLES,
     level: float = defaults.LEVEL,
+    erase: str | None = None,
+    erase_rank: int | None = None,
     seed: int = 0,
     device: str | torch.device = defaults.DEVICE,
     progress: ProgressOption = True,
@@ -89,6 +92,11 @@ def alignment(
     large a value is *anywhere* in the table of its measure and pooling: p with family-wise correction (max-T; Westfall
     and Young 1993).
 
+    With `erase`, language is first taken out of the activations by a projection that is fitted on half of the items
+    (`latentlang.geometry.erasers.fit_eraser`), and all measures are those of the other half. Three columns more say
+    what that changed: ``erased_rank``, the dimensions taken out; ``unerased``, the value of the same items with nothing
+    taken out; and ``random_erased``, with a random subspace of equal rank taken out.
+
     Memory: one layer of the languages in float32, ``languages * items * d_model * 4`` bytes, about five times (as
     stored, centred, without length, and both at length one), and a few hundred MiB beside it. Time grows with pairs
     (`pivot` makes fewer) and with permutations; where each pair has items of its own, pairs are measured one by one,
@@ -109,7 +117,9 @@ def alignment(
         permutations: how often translations are unpaired.
         resamples: half samples for the intervals; 0 for none.
         level: coverage of intervals and bands; ``1 - level`` is the error probability of flags.
-        seed: of permutations and half samples.
+        erase: ``"lsar"``, ``"leace"``, ``"mean"`` or ``"random"``: how language is taken out; by default it is not.
+        erase_rank: dimensions to take out, as `rank` of `latentlang.geometry.erase`.
+        seed: of permutations, half samples, and of the halves that are erased and measured.
         device: where to compute, e.g. ``"cuda"``.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (layers and pools done, in all).
@@ -134,9 +144,16 @@ def alignment(
     hub = None if pivot is None else chosen_pivot(pivot, codes)
     chosen = chosen_layers(layers, opened.layers)
     poolings = chosen_pools(pools, opened.pools)
-    pairing = pair_up(frame, codes, pivot=hub, items=items)
-    _check_items(pairing)
     where = working_device(device)
+    eraser = None
+    if erase is not None:
+        eraser = HeldOutErasure.prepare(
+            frame, codes, opened.d_model, method=erase, rank=erase_rank, seed=seed, device=where
+        )
+    elif erase_rank is not None:
+        raise InputError(f"erase_rank={erase_rank!r} goes with erase=...: say how language is taken out")
+    pairing = pair_up(frame, codes, pivot=hub, items=items, without=eraser.fitted if eraser else ())
+    _check_items(pairing, halved=eraser is not None)
     plan = Plan(selected, neighbours=neighbours, directions=directions)
     jobs = [
         Job.prepare(
@@ -154,15 +171,25 @@ def alignment(
         for layer in chosen:
             for pool in poolings:
                 view = opened.layer(layer, pools=pool)
-                kept = LayerRows(view, pairing.kept, where)
-                axes = fit(kept, components, state="base") if plan.needs_axes else None
+                views = {"": view} if eraser is None else eraser.views(view)
+                axes = {
+                    name: fit(LayerRows(each, pairing.kept, where), components, state="base")
+                    for name, each in (views.items() if plan.needs_axes else ())
+                }
                 for job in jobs:
+                    measured = {
+                        name: measure_layer(
+                            each, job if not name else job.values_only(), plan, axes.get(name)
+                        )
+                        for name, each in views.items()
+                    }  # fmt: skip
                     rows.add(
                         job.group,
-                        measure_layer(view, job, plan, axes),
+                        measured.pop(""),
                         layer=layer,
                         pool=pool,
                         measures=selected,
+                        controls=measured,
                     )
                 done += 1
                 report(done, total)
@@ -170,7 +197,8 @@ def alignment(
     settings = AlignmentSettings(
         prompts_seed=origin.seed, pivot=hub, layers=chosen, pools=poolings, measures=list(selected),
         items_of_pairs=items, null=null, components=components, neighbours=neighbours, directions=directions,
-        permutations=permutations, resamples=resamples, level=level, length_terms=list(TERMS),
+        permutations=permutations, resamples=resamples, level=level, length_terms=list(TERMS), erase=erase,
+        erase_items=None if eraser is None else len(eraser.fitted),
         notes=[*pairing.notes, *_notes(jobs, plan, permutations=permutations, level=level)],
     )  # fmt: skip
     provenance = Provenance(
@@ -178,16 +206,21 @@ def alignment(
         adapter=origin.adapter, protocol=origin.protocol, policy="", seed=seed,
         settings={**origin.settings, **settings.stored()},
     )  # fmt: skip
-    return AlignmentResult(table=rows.table(), provenance=provenance)
+    table = rows.table()
+    if eraser is not None:
+        table["erased_rank"] = [
+            eraser.ranks[layer, pool] for layer, pool in zip(table["layer"], table["pooling"], strict=True)
+        ]
+    return AlignmentResult(table=table, provenance=provenance)
 
 
-def _check_items(pairing: Pairing) -> None:
+def _check_items(pairing: Pairing, *, halved: bool) -> None:
     """Refuse languages of which no two have enough items in common."""
     most = max(pairing.groups, key=lambda group: len(group.items))
     if len(most.items) < FEWEST:
         raise InputError(
-            f"no two languages have {FEWEST} items in common; {most.what} have the most, {len(most.items)}: "
-            "harvest the same items in each language, and more of them"
+            f"no two languages have {FEWEST} items in common{' beside those that erase= is fitted on' * halved}; "
+            f"{most.what} have the most, {len(most.items)}: harvest the same items in each language, and more of them"
         )
 
 

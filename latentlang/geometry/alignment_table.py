@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ class Rows:
         self._level = level
         self._null = null
         self._parts: list[pd.DataFrame] = []
+        self._others: dict[str, None] = {}  # names of further columns, in their order
         # Largest standardised value of each permutation, by measure and pooling.
         self._maxima: dict[tuple[str, str], Floats] = {}
 
@@ -41,14 +42,28 @@ class Rows:
         layer: int,
         pool: str,
         measures: Sequence[str],
+        controls: Mapping[str, Sequence[tuple[Measured, Tensor | None]]] | None = None,
     ) -> None:
-        """Take in what was measured on one group at one layer; rows without values where nothing was."""
-        for measured, partials in results:
+        """Take in what was measured on one group at one layer; rows without values where nothing was.
+
+        Args:
+            group: languages and pairs.
+            results: what each function gave.
+            layer: number of the layer.
+            pool: name of the pooling.
+            measures: names of the measures that were asked for.
+            controls: by the name of a further column, the same measures otherwise done.
+        """
+        others = controls or {}
+        self._others |= dict.fromkeys(others)
+        for place, (measured, partials) in enumerate(results):
             for row, name in enumerate(measured.names):
                 numbers = self._assessed(
                     measure(name), measured.values[row], measured.null[:, row], measured.halves[:, row],
                     None if partials is None else partials[row], n=len(group.items), pool=pool,
                 )  # fmt: skip
+                for control, given in others.items():
+                    numbers[control] = given[place][0].values[row].cpu().numpy().astype(float)
                 self._append(group, name, layer, pool, numbers, "constant")
         if not results:
             nothing = dict.fromkeys(_NUMBERS, np.full(len(group.pairs), np.nan))
@@ -79,7 +94,7 @@ class Rows:
         for name, categories in kinds.items():
             table[name] = pd.Categorical(table[name], categories=categories)
         order = ["pooling", "measure", "language_a", "language_b", "layer"]
-        return table.sort_values(order, ignore_index=True)[list(COLUMNS)]
+        return table.sort_values(order, ignore_index=True)[[*COLUMNS, *self._others]]
 
     def _assessed(
         self,

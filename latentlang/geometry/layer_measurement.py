@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,6 +110,10 @@ class Job:
             measured = bool((tokens > 0).all())
             lengths[pool] = length_columns(tokens.to(device)) if measured else None
         return cls(group, Pairs(group.pairs, device=device), draws, lengths, enough, alone)
+
+    def values_only(self) -> Job:
+        """The same without null, intervals and values with length taken out."""
+        return replace(self, draws=self.draws.without(), lengths=dict.fromkeys(self.lengths))
 
     @property
     def without_lengths(self) -> list[str]:

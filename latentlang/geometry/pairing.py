@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,12 @@ class Pairing:
 
 
 def pair_up(
-    frame: pd.DataFrame, languages: Sequence[str], *, pivot: str | None = None, items: str = "pairwise"
+    frame: pd.DataFrame,
+    languages: Sequence[str],
+    *,
+    pivot: str | None = None,
+    items: str = "pairwise",
+    without: Collection[str] = (),
 ) -> Pairing:
     """Match the prompts of a store across languages by item.
 
@@ -73,6 +78,7 @@ def pair_up(
         languages: codes, all of them in the table.
         pivot: the language that all others are compared with; None for every pair.
         items: ``pairwise``, all that a pair has in common; ``common``, only what all languages have.
+        without: ids of items that are left out.
 
     Raises:
         InputError: fewer than two languages, a pivot that is not among them, or an unknown choice of items.
@@ -91,6 +97,7 @@ def pair_up(
     table = _first_of_each(frame, codes, notes)
     index = _index(table, codes)
     index = _without_twins(frame, index, codes, notes)
+    index = index[~index.index.isin(list(without))]
     if items == "common":
         index = index.where((index >= 0).all(axis=1), -1)
     places = [codes.index(pivot)] if pivot is not None else list(range(len(codes)))

@@ -87,6 +87,12 @@ def finding(result: Aligned, *, measure: str | None = None, pools: str | None = 
     if kind.null == "exchanged":
         chance = "languages exchanged within items"
     text += f"{value} at layer {row['layer']}, where it stands out most (mean of {pairs})"
+    if "unerased" in here:
+        text += (
+            f" with language erased ({result.settings.erase}, fitted on other items), "
+            f"{_two(here['unerased'].mean())} with nothing and {_two(here['random_erased'].mean())} with as many "
+            "random dimensions erased"
+        )
     text += f", against {_two(row['null_mean'])} with {chance}. "
     if above == 0:
         return text + ("It is not above chance there." if count == 1 else "No pair is above chance there.")

@@ -203,6 +203,30 @@ class ProjectOut:
         return activations - self.strength * (activations @ basis.T) @ basis
 
 
+@dataclass(frozen=True, eq=False)
+class Erase:
+    """An affine map that takes something out, each layer its own: ``x - s (x - centre) read' write``.
+
+    Attributes:
+        read: what is measured of an activation, ``[layer, k, d]``.
+        write: what each measured number takes away, ``[layer, k, d]``.
+        centre: the activation that stays as it is, ``[layer, d]``.
+        strength: how much of it is taken out.
+    """
+
+    read: Tensor
+    write: Tensor
+    centre: Tensor
+    strength: float = 1.0
+
+    def __call__(self, activations: Tensor, place: EditPlace, /) -> Tensor:
+        """The activations without it."""
+        read, write, centre = (
+            part[place.layer_index].to(activations) for part in (self.read, self.write, self.centre)
+        )
+        return activations - self.strength * ((activations - centre) @ read.T) @ write
+
+
 @dataclass(frozen=True)
 class Skip:
     """What was there before the block."""
@@ -297,7 +321,7 @@ class SettledEdit:
     def record(self) -> dict[str, Any]:
         """What provenance says of it: what is done where, and a hash of the numbers it is done with."""
         change = self.edit.change
-        known = isinstance(change, _Vectors | Scale | ProjectOut | Skip)
+        known = isinstance(change, _Vectors | Scale | ProjectOut | Erase | Skip)
         digest = hashlib.sha256()
         for name, value in sorted(vars(change).items() if known else ()):
             if isinstance(value, Tensor):
@@ -388,13 +412,18 @@ def settle(edit: Edit, *, depth: int, d_model: int, neurons: int | None = None) 
     vectors = change.vectors if isinstance(change, _Vectors) else None
     if isinstance(change, ProjectOut):
         vectors = change.basis
+    elif isinstance(change, Erase):
+        vectors = change.read
     if vectors is not None and vectors.shape[-1] != width:
         raise ModelError(
             f"an edit's vectors are {vectors.shape[-1]} wide, and {edit.site!r} of this model is {width}; do they come "
             "from another model?"
         )
-    if vectors is not None and vectors.ndim == 3 and vectors.shape[1] not in (1, len(layers)):
-        raise ModelError(f"an edit has vectors for {vectors.shape[1]} layers and is made at {len(layers)}")
+    given = len(change.read) if isinstance(change, Erase) else 1
+    if isinstance(change, _Vectors) and change.vectors.ndim == 3:
+        given = change.vectors.shape[1]
+    if given != len(layers) and (given != 1 or isinstance(change, Erase)):
+        raise ModelError(f"an edit has vectors for {given} layers and is made at {len(layers)}")
     return SettledEdit(edit, layers, width)
 
 
