@@ -68,6 +68,8 @@ class ResultSettings(Record):
 
     #: How the model's weights were packed, where they were.
     model_quantization: str | None = None
+    #: The name or folder that the model was loaded by, where results call it otherwise.
+    model_loaded_from: str | None = None
 
     @model_validator(mode="before")
     @classmethod

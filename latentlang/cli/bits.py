@@ -30,11 +30,8 @@ def bits(
     ] = 0,
     out: options.Out = None,
     adapter: options.Adapter = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    quantization: options.Quantization = None,
     batch_tokens: options.BatchTokens = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
 ) -> None:
     """Show how many bits each layer needs for a byte of real text, language by language.
 
@@ -43,7 +40,6 @@ def bits(
     from latentlang.cli.console import Progress, output, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.language_names import languages
-    from latentlang.models.registry import resolve
     from latentlang.storage.output import TABLE
     from latentlang.tasks import ContinuationTask
 
@@ -53,7 +49,7 @@ def bits(
     task = ContinuationTask(data=text)
     asked = [entry.code for entry in languages(lang)] if lang else list(task.languages)
     count = sum(len(task.prompts(code, items=items, seed=seed)) for code in asked)
-    info = resolve(model)
+    info = loading.resolve(model)
     asked_for: dict[str, Any] = {
         "items": items, "layers": None if layers == "all" else layers, "tuned": tuned and str(tuned),
         "seed": seed or None,
@@ -65,12 +61,8 @@ def bits(
         say(f"loading {info.name}")
         from latentlang.figures.bits import bits_figure
         from latentlang.lens import bits_per_byte
-        from latentlang.models import load
 
-        loaded = load(
-            model, adapter=adapter, device=device, dtype=dtype, quantization=quantization,
-            trust_remote_code=trust_remote_code,
-        )  # fmt: skip
+        loaded = loading.load(model, adapter=adapter)
         with Progress("reading", total=count, rate="paragraphs") as progress:
             result = bits_per_byte(
                 loaded, task, languages=asked, items=items, layers=numbers, lens=tuned, seed=seed,

@@ -144,13 +144,12 @@ def compare(
         raise InputError("say where the results go: --out DIR")
     from latentlang.cli.console import output, say
     from latentlang.cli.output_folder import OutputFolder
-    from latentlang.models.registry import resolve
 
     count = _count(items)
     options.check_counts(items=None, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
     built = options.built_task(task, (), source=None, data=data, answers=answers, accept=accept)
-    info = resolve(model)
+    info = loading.resolve(model)
     folder = OutputFolder(out)
     say(f"loading {info.name}")
     from latentlang.comparison import compare as run

@@ -89,7 +89,6 @@ def evaluate(
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.evaluation import STATES
     from latentlang.language_names import languages
-    from latentlang.models.registry import resolve
     from latentlang.tasks import task as build_task
 
     # Everything that can be wrong and is cheap to see comes before the model.
@@ -115,7 +114,7 @@ def evaluate(
         for built in tasks
         for code in codes or built.languages
     )
-    info = resolve(model)
+    info = loading.resolve(model)
     asked_for = options.asked_for(
         context, answers=answers, score=score, items=items, shots=shots, seed=seed, protocol=protocol, data=data,
         accept=accept, states=states, seen_languages=seen_languages, chat="turns" if chat else None,

@@ -23,6 +23,7 @@ def fertility(
             help="Short name (`latentlang models`), Hugging Face id or folder; its tokenizer alone is used."
         ),
     ] = "pocket",
+    name: options.Name = None,
     lang: options.TextLanguages = None,
     reference: Annotated[
         str, typer.Option(help="Language that the others are relative to, on the same paragraphs.")
@@ -48,7 +49,7 @@ def fertility(
     task = ContinuationTask(data=text)
     asked = [entry.code for entry in languages(lang)] if lang else None
     base = language(reference).code
-    info = resolve(model)
+    info = resolve(model, called=name)
     asked_for: dict[str, Any] = {
         "reference": None if base == "en" else base, "items": items, "seed": seed or None,
     }  # fmt: skip

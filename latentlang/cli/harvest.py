@@ -101,7 +101,6 @@ def harvest(
     from latentlang.cli.console import Progress, say
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.language_names import languages
-    from latentlang.models.registry import resolve
 
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
@@ -110,7 +109,7 @@ def harvest(
     codes = [entry.code for entry in languages(lang)]
     built = options.built_task(task, codes, source=source, data=data, answers=answers, accept=accept)
     count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in codes)
-    info = resolve(model)
+    info = loading.resolve(model)
     counts: list[int] = []
     with OutputFolder(out) as folder:
         from latentlang.activations import harvest as run

@@ -97,7 +97,6 @@ def lens(
     from latentlang.cli.output_folder import Claim, OutputFolder, default_folder
     from latentlang.cli.single_prompt import LANGUAGES, explore_prompt, say_who_leads
     from latentlang.language_names import language, languages
-    from latentlang.models.registry import resolve
     from latentlang.tasks.base import check_pivot
 
     numbers = options.layer_numbers(layers)
@@ -132,7 +131,7 @@ def lens(
     built = options.built_task(task, targets, source=source, data=data, answers=answers, accept=accept)
     check_pivot(built, pivot)
     count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in targets)
-    info = resolve(model)
+    info = loading.resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, accept=accept, answers=answers, shots=shots, items=items, pivot=pivot,
         seed=seed, policy=policy, protocol=protocol, layers=layers, tuned=tuned, candidates=candidates,

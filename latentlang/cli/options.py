@@ -20,6 +20,7 @@ from latentlang.storage.documents import parse_yaml
 
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
+    from latentlang.models.registry import ModelInfo
     from latentlang.tasks import Task
 
 MODEL_PANEL = "How the model is run"
@@ -38,6 +39,12 @@ def _folder_named(text: str) -> Path:
 
 Model = Annotated[
     str, typer.Option(help="Short name (`latentlang models`), Hugging Face id, folder or GGUF file.")
+]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        help="What the model is called in titles, results and the output folder; by default its own name or folder."
+    ),
 ]
 TaskName = Annotated[str, typer.Option(help="Task (`latentlang tasks`).")]
 Source = Annotated[
@@ -129,8 +136,8 @@ SharePrefix = Annotated[
 
 
 @dataclass(frozen=True)
-class LoadOptions:
-    """Options of `models.load` that every command has which runs a model.
+class MachineOptions:
+    """Options of `models.load` that say how a model is run.
 
     A command takes them as one parameter ``loading``, which `with_load_options` spells out for the command line.
     """
@@ -143,6 +150,24 @@ class LoadOptions:
     def named(self) -> dict[str, Any]:
         """Name of each to its value."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class LoadOptions(MachineOptions):
+    """Those, and what the model is called: options of every command that runs one model."""
+
+    name: Name = None
+
+    def resolve(self, model: str) -> ModelInfo:
+        """What a model's name stands for, called as the user wants it.
+
+        Raises:
+            InputError: the name it is to have cannot stand in a title.
+            ModelError: there is no such model.
+        """
+        from latentlang.models.registry import resolve
+
+        return resolve(model, called=self.name)
 
     def load(self, model: str, *, adapter: str | None = None) -> HookedLM:
         """Load a model.
@@ -161,15 +186,16 @@ class LoadOptions:
 
 
 def with_load_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command whose parameter ``loading``, where it has one, is an option for each field of `LoadOptions`."""
+    """A command whose parameter ``loading``, where it has one, is an option for each field of its `MachineOptions`."""
     hints = get_type_hints(command, include_extras=True)
     if "loading" not in hints:
         return command
-    load_hints = get_type_hints(LoadOptions, include_extras=True)
+    kind = hints["loading"]
+    load_hints = get_type_hints(kind, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
     options = [
         inspect.Parameter(field.name, keyword, default=field.default, annotation=load_hints[field.name])
-        for field in fields(LoadOptions)
+        for field in fields(kind)
     ]
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
@@ -179,7 +205,7 @@ def with_load_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(**values: Any) -> Any:
         chosen = {option.name: values.pop(option.name) for option in options}
-        return command(**values, loading=LoadOptions(**chosen))
+        return command(**values, loading=kind(**chosen))
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

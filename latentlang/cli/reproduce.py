@@ -95,7 +95,7 @@ def reproduce(
         typer.Option("--format", help="Of figures: html, png, pdf, svg.", rich_help_panel=_OUTPUT),
     ] = ",".join(defaults.FIGURE_FORMATS),
     batch_tokens: options.BatchTokens = None,
-    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
+    loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
 ) -> None:
     """Run a paper's experiments and write its figures and tables, with the values it printed beside ours.
 

@@ -39,13 +39,12 @@ def explore_prompt(
         InputError: an empty prompt or a number that makes no sense.
     """
     from latentlang.cli.console import output, say
-    from latentlang.models.registry import resolve
 
     if not prompt:
         raise InputError("--prompt is empty; give the text to look into")
     check_count("--top", top, least=1)
     check_count("--batch-tokens", batch_tokens, least=1)
-    info = resolve(model)
+    info = loading.resolve(model)
     named = hashlib.sha256(prompt.encode()).hexdigest()[:8]
     through = f"-tuned-{slug(lens.name)}" if lens is not None else ""
     some = "" if isinstance(layers, str) else f"-layers-{slug(ranges(layers))}"

@@ -30,6 +30,7 @@ def tokens(
             help="Short name (`latentlang models`), Hugging Face id or folder; its tokenizer is used."
         ),
     ] = defaults.MODEL,
+    name: options.Name = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -64,7 +65,7 @@ def tokens(
             f"the {task} task has no answers in {', '.join(empty)}"
             + (f"; {built.next_step}" if built.next_step else "")
         )
-    info = resolve(model)
+    info = resolve(model, called=name)
     claim = Claim("tokens", ("tokens.parquet", "policies.parquet", "overlap.html"))
     with nullcontext() if out is None else OutputFolder(out, claim) as folder:
         say(f"loading the tokenizer of {info.name}")

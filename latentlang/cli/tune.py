@@ -44,11 +44,10 @@ def tune(
     """
     from latentlang.cli.console import Progress, output, say
     from latentlang.cli.output_folder import OutputFolder
-    from latentlang.models.registry import resolve
 
     options.check_counts(items=None, shots=None, seed=seed, batch_tokens=batch_tokens)
     texts = _texts(text, lang)
-    info = resolve(model)
+    info = loading.resolve(model)
     with OutputFolder(out) as folder:
         from latentlang.lens import divergence, train_tuned_lens
         from latentlang.lens.tuned import check_target

@@ -355,6 +355,7 @@ def _by_layer(alignment: AlignmentComparison, measures: Sequence[str]) -> Table:
 def _provenance(result: ComparisonResult) -> Iterator[Block]:
     provenance, settings = result.provenance, result.settings
     rows = [("model", model_name(provenance)), ("revision", provenance.revision or "not known")]
+    rows += [("loaded from", settings.model_loaded_from)] if settings.model_loaded_from else []
     rows += [("adapter", provenance.adapter or "none")]
     rows += [("note", note) for note in settings.model_notes]
     rows += [(name, text) for name, text in settings.training]

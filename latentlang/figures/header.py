@@ -74,6 +74,7 @@ def made_with(provenance: Provenance) -> list[str]:
     parts = [
         f"model {model_name(provenance)}"
         + (f" ({plain(provenance.revision)})" if provenance.revision else "")
+        + (f" from {plain(source)}" if (source := _HeaderSettings.of(provenance).model_loaded_from) else "")
     ]
     if provenance.adapter:
         parts.append(f"adapter {plain(provenance.adapter)}")

@@ -76,7 +76,7 @@ def build(model: HookedLM) -> TransformerBridge:
     parameter = next(second.parameters())
     try:
         return TransformerBridge.boot_transformers(
-            model.name,
+            model.loaded_from,
             hf_model=second,
             tokenizer=tokenizer,
             device=str(parameter.device),

@@ -67,7 +67,8 @@ class HookedLM:
     Args:
         model: Hugging Face causal LM, or a PEFT model around one; any dtype, device map or quantisation.
         tokenizer: its tokenizer; None where prompts will be token ids only.
-        name: name for provenance; the model's own where not given.
+        name: name for titles and provenance; the model's own where not given.
+        loaded_from: the name or folder that it can be loaded by, where `name` is another.
         revision: commit, or hash of the files, where known.
         adapter: name of the adapter on it; found out where not given.
         notes: what was noticed when it was loaded.
@@ -78,7 +79,8 @@ class HookedLM:
         model: the object given.
         lm: the causal LM in it; the same object where there is no PEFT wrapper.
         tokenizer: the tokenizer given.
-        name: name for provenance.
+        name: name for titles and provenance.
+        loaded_from: the name or folder it was loaded by; `name`, unless the user calls it otherwise.
         revision: revision for provenance, or None.
         loading_notes: what was noticed when it was loaded.
         quantization: how its weights were packed, or None.
@@ -94,6 +96,7 @@ class HookedLM:
         tokenizer: Any = None,
         *,
         name: str | None = None,
+        loaded_from: str | None = None,
         revision: str | None = None,
         adapter: str | None = None,
         notes: Sequence[str] = (),
@@ -116,6 +119,7 @@ class HookedLM:
                 f"{type(self.lm).__name__} is no decoder-only language model, and only those are read"
             )
         self.name = name or getattr(self.lm.config, "_name_or_path", "") or type(self.lm).__name__
+        self.loaded_from = loaded_from or self.name
         self._base = base or adapters.Base.of(model)
         self._adapter, self._adapter_names = adapter, adapters.active_names(adapters.parts_of(model))
         self._encoder = Encoder(tokenizer)
@@ -299,8 +303,12 @@ class HookedLM:
 
     @property
     def noted(self) -> dict[str, Any]:
-        """`notes`, `quantization` and `edits` as settings for a result's provenance; nothing where there are none."""
+        """`notes`, `quantization`, `edits` and where it was loaded from, as settings for a result's provenance.
+
+        Nothing of what there is none.
+        """
         return {
+            **({"model_loaded_from": self.loaded_from} if self.loaded_from != self.name else {}),
             **({"model_notes": list(self.notes)} if self.notes else {}),
             **({"model_quantization": self.quantization} if self.quantization else {}),
             **({"model_edits": self.edits} if self.edits else {}),

@@ -57,8 +57,9 @@ def as_model(given: HookedLM | str | os.PathLike[str]) -> HookedLM:
 
 
 def load(
-    name: str | os.PathLike[str],
+    model: str | os.PathLike[str],
     *,
+    name: str | None = None,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
     device_map: str | dict[str, Any] | None = None,
@@ -71,8 +72,10 @@ def load(
     """Load a causal LM with its tokenizer.
 
     Args:
-        name: short name (``latentlang models`` lists them), hub id (``org/name``, ``org/name@revision``,
+        model: short name (``latentlang models`` lists them), hub id (``org/name``, ``org/name@revision``,
             ``org/name:file.gguf``), folder or GGUF file.
+        name: what it is called in titles, captions and results, e.g. instead of a folder's path, which their
+            provenance then keeps as ``model_loaded_from``; by default `model`.
         dtype: of the weights (``"bf16"``...); by default bfloat16 on a GPU that has it, float32 on a CPU.
         device: where the model goes (``"cuda:1"``); by default a GPU where there is one.
         device_map: spread over devices as accelerate does (``"auto"``); instead of `device`.
@@ -89,7 +92,7 @@ def load(
     Raises:
         ModelError: for every way in which this can fail, with what to do about it.
     """
-    info = resolve(name, revision=revision)
+    info = resolve(model, revision=revision, called=name)
     where = find_device(device) if device_map is None else None
     if device_map is not None and device is not None:
         raise ModelError(f"give device={str(device)!r} or device_map={device_map!r}, not both")
@@ -118,17 +121,17 @@ def load(
         "device": where, "device_map": device_map, "quantization": quantization, "attn": attn,
         "trust_remote_code": trust_remote_code, "ready": located.model,
     }  # fmt: skip
-    model, notes = _load_weights(folder, info, dtype=kind, **how)
-    if dtype is None and kind is torch.float16 and (reason := _not_readable(model)) is not None:
+    loaded, notes = _load_weights(folder, info, dtype=kind, **how)
+    if dtype is None and kind is torch.float16 and (reason := _not_readable(loaded)) is not None:
         logger.warning("%s is loaded in float32: %s", info.name, reason)
-        del model
-        model, notes = _load_weights(folder, info, dtype=torch.float32, **how)
+        del loaded
+        loaded, notes = _load_weights(folder, info, dtype=torch.float32, **how)
     label = None if adapter is None else os.fspath(adapter)
     base = None
     if label is not None:
-        model, base = _load_adapter(model, label, info, commit)
+        loaded, base = _load_adapter(loaded, label, info, commit)
     lm = HookedLM(
-        model, tokenizer, name=info.name, revision=commit, adapter=label,
+        loaded, tokenizer, name=info.name, loaded_from=info.given, revision=commit, adapter=label,
         notes=(*located.notes, *words, *notes), base=base,
         quantization=", ".join(filter(None, (located.quantization, quantization))) or None,
     )  # fmt: skip
@@ -390,7 +393,9 @@ def _load_adapter(model: Any, text: str, info: ModelInfo, commit: str) -> tuple[
             + ("holds its weights as a pickle, which can run code" if pickled else "has no weights")
             + f"; save it again with save_pretrained ({WEIGHTS})"
         )
-    note = other_base(folder, name=text, names=(info.name, info.hub_id), revision=commit)
+    note = other_base(
+        folder, name=text, names=filter(None, (info.name, info.given, info.hub_id)), revision=commit
+    )
     return put_on(model, folder, name=text, notes=() if note is None else (note,))
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from latentlang.errors import ModelError, unknown
+from latentlang.errors import InputError, ModelError, shown, unknown
 from latentlang.paths import given_path, is_file, is_folder
+from latentlang.printable import printable
 
 POCKET_FOLDER = Path(__file__).parent / "pocket"
 _GGUF = ".gguf"
+# Characters of what a user calls a model: more stand in no title.
+_LONGEST_TITLE = 80
 # Bytes of a weight; and the models whose files have all of them (most are published in half precision).
 _HALF, _FLOAT32 = 2, 4
 _STORED_WHOLE = ("openai-community/gpt2", "allenai/OLMo-2-1124-7B")
@@ -27,7 +30,7 @@ class ModelInfo:
     """What a model's name stands for.
 
     Attributes:
-        name: short name (``"mistral"``), or what the user gave.
+        name: short name (``"mistral"``), or what the user gave; or what the user calls it.
         hub_id: id on the Hugging Face hub (``"mistralai/Mistral-7B-v0.1"``), or the path of a folder or GGUF file.
         family: architecture family (``"mistral"``); empty where not known before loading.
         english_centric: whether mostly English text was seen in pre-training; None where not known.
@@ -36,6 +39,7 @@ class ModelInfo:
         local: whether `hub_id` is a folder, or a GGUF file, on this machine.
         gguf: the GGUF file's name; None for safetensors, or where a hub repository has to be asked.
         parameters: about how many weights it has, as published; None where not known.
+        given: what the user gave, where the user calls the model otherwise.
     """
 
     name: str
@@ -47,6 +51,7 @@ class ModelInfo:
     local: bool = False
     gguf: str | None = None
     parameters: int | None = None
+    given: str | None = None
 
     @property
     def download_bytes(self) -> int | None:
@@ -119,16 +124,42 @@ REGISTRY: dict[str, ModelInfo] = {
 }
 
 
-def resolve(name: str | os.PathLike[str], *, revision: str | None = None) -> ModelInfo:
+def resolve(
+    name: str | os.PathLike[str], *, revision: str | None = None, called: str | None = None
+) -> ModelInfo:
     """Find what a name stands for: a short name, a folder, a GGUF file, or a hub id (``org/name@revision:file.gguf``).
 
     Args:
         name: short name, folder, GGUF file or hub id.
         revision: branch, tag or commit on the hub; the same as ``@revision``.
+        called: what the user calls the model, in titles and results; by default `name`.
 
     Raises:
         ModelError: the name is none of these, the folder does not exist, or two revisions are named.
+        InputError: `called` cannot stand in a title.
     """
+    info = _found(name, revision=revision)
+    if called is None or called == info.name:
+        return info
+    return replace(info, name=check_title(called), given=info.name)
+
+
+def check_title(name: str) -> str:
+    """What a user calls a model, if it can stand in a title.
+
+    Raises:
+        InputError: it is empty, too long, or not one line of text.
+    """
+    is_line = isinstance(name, str) and printable(name) == name and [name] == name.splitlines()
+    if not is_line or not name.strip() or len(name) > _LONGEST_TITLE:
+        raise InputError(
+            f"name={shown(name)} is what a model is called in titles and results: one line of 1 to {_LONGEST_TITLE} "
+            "characters"
+        )
+    return name.strip()
+
+
+def _found(name: str | os.PathLike[str], *, revision: str | None) -> ModelInfo:
     text = os.fspath(name).strip()
     if not text:
         raise ModelError("no model named; `latentlang models` lists the short names")

@@ -136,6 +136,7 @@ class TrainingResult(Result[TrainingSettings]):
             tuned,
             model.tokenizer,
             name=model.name,
+            loaded_from=model.loaded_from,
             revision=model.revision,
             adapter=str(self.adapter),
             base=base,

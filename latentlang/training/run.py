@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _LARGE = 500_000_000
 _PACKAGES = ("trl", "peft", "accelerate")
 _FORMAT = 1
+# What is noted of a model that is trained.
+_NOTED = ("model_quantization", "model_loaded_from")
 Progress = bool | Callable[[TrainingProgress], None] | None
 
 
@@ -351,13 +353,14 @@ class _TrainingRun:
             return twin(self.model.lm)
         except ModelError as error:
             raise InputError(
-                f"this model object cannot be trained without changing it; give its name instead ({self.model.name!r})"
+                "this model object cannot be trained without changing it; give its name instead "
+                f"({self.model.loaded_from!r})"
             ) from error
 
     def _base_name(self) -> str:
         """What other tools look the model up by: the hub's name, not a place in this machine's cache."""
-        info = REGISTRY.get(self.model.name)
-        return info.hub_id if info is not None and not info.local else self.model.name
+        info = REGISTRY.get(self.model.loaded_from)
+        return info.hub_id if info is not None and not info.local else self.model.loaded_from
 
     def _result(self, table: pd.DataFrame, facts: Mapping[str, Any]) -> TrainingResult:
         recipe = self.recipe
@@ -372,7 +375,7 @@ class _TrainingRun:
             "device": str(self.model.device),
             "processes": self.processes.count,
             "notes": [*self.notes, *_verdict(table, facts["best_step"])],
-            **({"model_quantization": packed} if (packed := self.model.quantization) else {}),
+            **{name: value for name, value in self.model.noted.items() if name in _NOTED},
             **facts,
         }
         versions = package_versions() | {name: metadata.version(name) for name in _PACKAGES}

@@ -104,9 +104,9 @@ def test_load_options_reach_a_command_as_one_and_leave_the_others():
 
     whole = options.with_load_options(command)
     assert list(inspect.signature(whole).parameters) == [
-        "model", "device", "dtype", "quantization", "trust_remote_code", "share_prefix",
+        "model", "device", "dtype", "quantization", "trust_remote_code", "name", "share_prefix",
     ]  # fmt: skip
-    given = {"device": "cpu", "dtype": "fp32", "quantization": None, "trust_remote_code": False}
+    given = {"device": "cpu", "dtype": "fp32", "quantization": None, "trust_remote_code": False, "name": None}
     assert whole(model="m", share_prefix=False, **given) == ("m", options.LoadOptions("cpu", "fp32"), False)
     assert options.LoadOptions("cpu", "fp32").named() == given
 

@@ -1,0 +1,43 @@
+"""``--name``: what a model in a folder is called in what a command says and writes."""
+
+import json
+import shutil
+
+import pytest
+
+from latentlang.models.registry import POCKET_FOLDER
+
+NAME = "my Mistral, step 300"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model in a folder whose name says nothing."""
+    path = tmp_path_factory.mktemp("models") / "checkpoint-300"
+    shutil.copytree(POCKET_FOLDER / "pocket", path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("lens", "--lang", "ja", "--items", "2"),
+        ("lens", "--prompt", "a b"),
+        ("evaluate", "--lang", "de", "--items", "2"),
+        ("tokens", "--lang", "de"),
+    ],
+)
+def test_the_shell_takes_a_name(command, folder, run, tmp_path):
+    outcome = run(*command, "--model", str(folder), "--name", NAME, "--out", str(tmp_path / "out"))
+    assert outcome.code == 0, outcome.err
+    assert str(folder) not in outcome.out + outcome.err
+    pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "out").rglob("*.html")]
+    assert pages and all(f"<title>{NAME}" in page for page in pages)
+    (record, *_) = (json.loads(path.read_text()) for path in (tmp_path / "out").rglob("metadata.json"))
+    assert record["provenance"]["model"] == NAME
+
+
+def test_the_shell_refuses_a_name_that_is_none(folder, run, tmp_path):
+    options = ("--model", folder, "--out", tmp_path / "out", "--name")
+    outcome = run("lens", "--lang", "ja", *options, "")
+    assert outcome.code == 2 and "called in titles" in outcome.err
