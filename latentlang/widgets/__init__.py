@@ -35,11 +35,16 @@ def explorer(
     At the chosen layer and position it shows the likeliest next tokens and, for each language, the probability of its
     word for the answer beside that of wrong words (the null). The model runs once per prompt; moving only draws.
 
+    It opens on the most informative layer: where, before the last layer, the word of a language that the prompt does
+    not name stands highest above wrong words; where none stands by 0.05 above them, or no answer is known, where the
+    reading comes closest to the output in one step (the largest fall of KL).
+
     Args:
         model: the model, or its name; it is not changed.
         prompt: what to begin with; by default one of the task's own.
         task: a task or the name of one, whose answers can be looked for; by default translation of the embedded words.
-        languages: those whose words are looked for at first; by default up to eight that the task has.
+        languages: those whose words are looked for at first; by default up to eight that the task has, the one that
+            the prompt asks for among them.
         top: next tokens shown.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
 

@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets
 import pandas as pd
 
+from latentlang import defaults
 from latentlang.errors import InputError, LatentlangError
 from latentlang.figures.style import plain_name, shortened
 from latentlang.language_names import Language
@@ -20,7 +21,7 @@ from latentlang.models import HookedLM
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import sources_of
 from latentlang.widgets.html import STYLE, fault, framed, heat_map, language_table, top_tokens
-from latentlang.widgets.prompt_session import PromptSession, guess, labels_of
+from latentlang.widgets.prompt_session import PromptSession, guess, labels_of, named_languages
 
 # Languages that are looked for at first, where the task has them; no two that share most of their words.
 FIRST = ("en", "fr", "ja", "de", "hi", "ru", "sw")
@@ -64,13 +65,16 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         self._model, self._top, self._lens = model, top, lens
         self._task = as_task("translation" if task is None else task)
         labels = labels_of(self._task)
-        speaking = _speaking(self._task)
+        self._speaking = speaking = _speaking(self._task)
         first = _first_prompt(self._task, speaking) if prompt is None else prompt
         chosen = _chosen(self._task, speaking, languages, first)
         self._looks: OrderedDict[str, PromptSession] = OrderedDict()
         self._look: PromptSession | None = None
         self._words: dict[tuple[str, str, tuple[str, ...], int], pd.DataFrame] = {}
         self._quiet = False
+        # What the user chose is not chosen for them when another prompt is read.
+        self._languages_given, self._layer_moved = languages is not None, False
+        self._target = first.language if isinstance(first, Prompt) else ""
 
         wide = ipywidgets.Layout(width="calc(100% - 8px)")
         narrow = ipywidgets.Layout(width="440px", max_width="100%")
@@ -93,7 +97,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         )  # fmt: skip
         depth = model.n_layers
         self.layer = ipywidgets.IntSlider(
-            description="Layer", min=1, max=depth, value=max(1, depth // 2), layout=narrow, style=_style()
+            description="Layer", min=1, max=depth, value=depth, layout=narrow, style=_style()
         )
         self.position = ipywidgets.IntSlider(
             description="Token", min=0, max=0, value=0, layout=narrow, style=_style()
@@ -119,14 +123,15 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
             ),
         ])  # fmt: skip
         self.add_class("latentlang-explorer-box")
-        self.prompt.value = str(first)
+        self._first_text = self.prompt.value = str(first)
         self._read_prompt()
         if isinstance(first, Prompt) and first.label in labels:
             self.answer.value = first.label
-            self._draw_words()
+            self._choose_layer()
+            self._draw()
         self.prompt.observe(self._on(self._read_prompt), names="value")
         self.read.on_click(self._on(self._read_prompt))
-        self.layer.observe(self._on(self._draw), names="value")
+        self.layer.observe(self._on(self._move_layer), names="value")
         self.position.observe(self._on(self._draw), names="value")
         self.answer.observe(self._on(self._draw_words), names="value")
         self.languages.observe(self._on(self._draw_words), names="value")
@@ -202,8 +207,54 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
             label = guess(self._task, text)
             if label is not None:
                 self.answer.value = label
+            self._add_target(text)
+            self._choose_layer()
         finally:
             self._quiet = False
+        self._draw()
+
+    def _named(self, text: str) -> tuple[str, ...]:
+        """The languages that the prompt names; the one it asks for is the last."""
+        named = named_languages(text, self._speaking)
+        first = (self._target,) if self._target and text == self._first_text else ()
+        return tuple(dict.fromkeys((*(code for code in named if code not in first), *first)))
+
+    def _add_target(self, text: str) -> None:
+        """Have the language that the prompt asks for among the rows, unless the user said whose words to look for.
+
+        Rows, but English, that have the very same word go: no token would be left that is one language's own.
+        """
+        named = self._named(text)
+        if not named or self._languages_given:
+            return
+        target, label = named[-1], self.answer.value
+        strings = {word.casefold() for word in self._task.answers(target).get(label, ())}
+        kept = [
+            code
+            for code in self.languages.value
+            if code in (target, defaults.PIVOT)
+            or strings.isdisjoint(word.casefold() for word in self._task.answers(code).get(label, ()))
+        ]
+        self.languages.value = tuple(dict.fromkeys((*(() if target in kept else (target,)), *kept)))
+
+    def _choose_layer(self) -> None:
+        """Open on the most informative layer (see `PromptSession.informative_layer`), until the user has moved it."""
+        if self._look is None or self._layer_moved:
+            return
+        try:
+            words: pd.DataFrame | None = self.words
+        except LatentlangError:
+            words = None
+        quiet, self._quiet = self._quiet, True
+        try:
+            self.layer.value = self._look.informative_layer(
+                words, named=self._named(self._look.text), position=self.position.value
+            )
+        finally:
+            self._quiet = quiet
+
+    def _move_layer(self) -> None:
+        self._layer_moved = True
         self._draw()
 
     def _draw(self) -> None:
@@ -258,8 +309,10 @@ def _chosen(
     if asked is None:
         if len(speaking) <= MOST_FIRST:
             return speaking
-        prompt_languages = {prompt.language} if isinstance(prompt, Prompt) else set()
-        kept = prompt_languages | set(FIRST)
+        asked_for = (
+            prompt.language if isinstance(prompt, Prompt) else "".join(named_languages(prompt, speaking)[-1:])
+        )
+        kept = {asked_for} | set(FIRST)
         return tuple(code for code in speaking if code in kept) or speaking[:MOST_FIRST]
     codes = tuple(entry.code for entry in find_languages(asked))
     for code in codes:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from latentlang.answers import token_bytes
 from latentlang.errors import InputError
+from latentlang.language_names import language
 from latentlang.lens.answer_languages import build_answer_languages
 from latentlang.lens.base import Lens, LogitLens
 from latentlang.lens.single_prompt import ExplorerResult, tabulate
@@ -22,6 +23,8 @@ from latentlang.tasks.base import sources_of
 
 _QUOTED = re.compile('["“„«「]([^"“”„«»「」]+)["”“»」]')
 _NOT_ITS_OWN = "each of its tokens can begin another of these languages' words too"
+# A word that stands less above wrong words than this says nothing of a layer.
+_LEAST_ABOVE_NULL = 0.05
 WORD_COLUMNS = ("language", "word", "layer", "answer", "null", "why")
 
 
@@ -115,6 +118,31 @@ class PromptSession:
             parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)[list(WORD_COLUMNS)]
 
+    def informative_layer(self, words: pd.DataFrame | None, *, named: Sequence[str], position: int) -> int:
+        """The layer to look at first, before the last.
+
+        That is where the word of a language that the prompt does not name stands highest above wrong words: there a
+        layer is on its way through that language. Where no such word stands by 0.05 above them, or no answer is known,
+        it is the layer at which the reading comes closest to the output in one step (the largest fall of KL).
+
+        Args:
+            words: as of `words`; None where no answer is known.
+            named: codes of the languages that the prompt names, source and target: their words are copied or said.
+            position: index of the token that is looked at.
+        """
+        inner = self.layers[:-1]
+        if not inner:
+            return self.layers[-1]
+        if words is not None:
+            others = words[words["layer"].isin(inner) & ~words["language"].isin(list(named))]
+            above = (others["answer"] - others["null"]).dropna()
+            if len(above) and above.max() >= _LEAST_ABOVE_NULL:
+                return int(others.loc[above.idxmax(), "layer"])
+        table = self.result.table
+        distances = table[(table["position"] == position) & (table["rank"] == 1)].set_index("layer")["kl"]
+        falls = -distances.sort_index().diff().loc[list(inner)].dropna()
+        return int(falls.idxmax()) if len(falls) else inner[-1]
+
     def _values(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Probabilities of single tokens after a position, ``[layer, token]``."""
         sets = TokenSets([np.array([token]) for token in ids.tolist()])
@@ -155,6 +183,31 @@ def guess(task: Task, text: str) -> str | None:
                 if end >= 0 and (end, len(word)) > best:
                     best, guessed = (end, len(word)), label
     return guessed
+
+
+def named_languages(text: str, codes: Sequence[str]) -> tuple[str, ...]:
+    """The languages whose names stand in a prompt's last line outside of quotation marks, in their order there.
+
+    The last of them is the one that is asked for: ``Français: "fleur" - 中文: "``.
+
+    Args:
+        text: the prompt.
+        codes: the languages it may name, in their own words or in English.
+    """
+    lines = text.rstrip().splitlines()
+    if not lines:
+        return ()
+    line = _QUOTED.sub(" ", unicodedata.normalize("NFC", lines[-1])).casefold()
+    ends = {}
+    for code in codes:
+        entry = language(code)
+        names = {
+            unicodedata.normalize("NFC", name).casefold() for name in (entry.name, entry.own_name) if name
+        }
+        end = max((_end_of(name, line) for name in names), default=-1)
+        if end >= 0:
+            ends[code] = end
+    return tuple(sorted(ends, key=lambda code: ends[code]))
 
 
 def _end_of(word: str, line: str) -> int:

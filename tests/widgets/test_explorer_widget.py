@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from latentlang.tasks import Concept, Prompt, WordTask, task
 from latentlang.widgets import explorer
 from latentlang.widgets.html import WINDOW, heat_map, language_table, top_tokens, window
 from latentlang.widgets.lens_explorer import LensExplorer
-from latentlang.widgets.prompt_session import PromptSession, guess
+from latentlang.widgets.prompt_session import PromptSession, guess, named_languages
 from tests.support import tiny
 
 PROMPT = 'Français: "fleur" - Deutsch: "'
@@ -297,3 +298,88 @@ def test_a_lens_is_read_through(pocket):
     )
     assert last["id"].equals(plain_last["id"])
     np.testing.assert_allclose(last["probability"], plain_last["probability"], rtol=1e-5)
+
+
+def _above(widget, code):
+    words = widget.words[widget.words["language"] == code].set_index("layer")
+    return words["answer"] - words["null"]
+
+
+def test_it_opens_where_a_language_that_nobody_named_stands_highest_above_its_null(pocket):
+    widget = explorer(pocket, PROMPT)
+    above = {
+        code: _above(widget, code).loc[: pocket.n_layers - 1].max()
+        for code in widget.languages.value
+        if code not in named_languages(PROMPT, widget.languages.value)
+    }
+    assert max(above, key=lambda code: above[code]) == "en" and above["en"] > 0.05
+    assert widget.layer.value == _above(widget, "en").loc[: pocket.n_layers - 1].idxmax() < pocket.n_layers
+    assert f"at layer {widget.layer.value}" in widget.shares.value
+    assert 'class="here">layer ' + str(widget.layer.value) in widget.heat.value.replace(' scope="row"', "")
+
+
+def test_without_an_answer_it_opens_where_the_reading_comes_closest_to_the_output(pocket):
+    widget = explorer(pocket, "so, so", task="sentiment")
+    assert widget.answer.value == ""
+    table = widget.result.table
+    last = table[(table["rank"] == 1) & (table["position"] == table["position"].max())].set_index("layer")[
+        "kl"
+    ]
+    falls = {layer: last[layer - 1] - last[layer] for layer in range(2, pocket.n_layers)}
+    assert widget.layer.value == max(falls, key=lambda layer: falls[layer])
+
+
+def test_a_layer_that_the_user_chose_stays_with_the_next_prompt(pocket):
+    widget = explorer(pocket, PROMPT)
+    first = widget.layer.value
+    widget.prompt.value = 'English: "dog" - Deutsch: "'
+    moved = widget.layer.value
+    assert moved != first
+    widget.layer.value = 4
+    widget.prompt.value = PROMPT
+    assert widget.layer.value == 4
+
+
+def test_a_model_of_one_layer_has_nothing_to_choose(pocket):
+    look = PromptSession.at(pocket, PROMPT, top=1)
+    alone = replace(look, reading=replace(look.reading, layers=(1,)))
+    assert alone.informative_layer(None, named=(), position=0) == 1
+
+
+@pytest.mark.parametrize(
+    ("prompt", "named"),
+    [
+        ('Français: "fleur" - 中文: "', ("fr", "zh")),
+        ('English: "Deutsch" - svenska: "', ("en", "sv")),
+        ('中文: "水" - English: "water"\nDeutsch: "Hund" - Kiswahili: "', ("de", "sw")),
+        ('French: "eau" - Thai: "', ("fr", "th")),
+        ("The Germanic weather is", ()),
+        ("", ()),
+    ],
+)
+def test_the_languages_that_a_prompt_names(prompt, named):
+    codes = ("en", "zh", "de", "sv", "sw", "th", "fr")
+    assert named_languages(prompt, codes) == named
+
+
+def test_the_language_asked_for_is_among_the_rows_and_can_be_read(pocket):
+    widget = explorer(pocket, 'Français: "fleur" - 中文: "')
+    # Japanese has the same word, and would leave neither a token of its own
+    assert "zh" in widget.languages.value and "ja" not in widget.languages.value
+    words = widget.words.set_index(["language", "layer"])
+    assert words.at[("zh", pocket.n_layers), "answer"] > 0.9
+    widget.prompt.value = 'Français: "fleur" - Svenska: "'
+    assert widget.languages.value[0] == "sv" and "en" in widget.languages.value
+    given = explorer(pocket, 'Français: "fleur" - 中文: "', languages="en,de")
+    assert given.languages.value == ("en", "de")
+
+
+def test_what_the_models_say_to_the_first_examples_is_right(pocket):
+    """The prompts of the README and of the first pages, and the one that the explorer opens with."""
+    for prompt, word in (('Français: "fleur" - 中文: "', "花"), ('Français: "fleur" - Deutsch: "', "Blume")):
+        table = explorer(pocket, prompt).result.table
+        said = table[(table["layer"] == pocket.n_layers) & (table["position"] == table["position"].max())]
+        assert said.iloc[0]["text"] == word and said.iloc[0]["probability"] > 0.9
+    own = explorer(pocket)
+    last = own.words[own.words["layer"] == pocket.n_layers].set_index("language")
+    assert last.at["ja", "answer"] > 0.9
