@@ -83,10 +83,11 @@ def evaluate(
 ) -> None:
     """Let a model choose between labels, in many languages; with an adapter, before and after, on the same items.
 
-    Writes a folder per task with result.parquet, metadata.json and accuracy.html; each language is kept once done.
+    Writes a folder per task with result.parquet, metadata.json and accuracy.html. Each language is kept once done: a
+    command that was stopped goes on when it is given again.
     """
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
     from latentlang.evaluation import STATES
     from latentlang.language_names import languages
     from latentlang.tasks import task as build_task
@@ -128,12 +129,14 @@ def evaluate(
         say(f"loading {info.name}")
         from latentlang.evaluation import SCORES
         from latentlang.evaluation import evaluate as run
+        from latentlang.models.finished_languages import finished_names, forget
 
         if score not in SCORES:
             raise unknown("score", score, SCORES)
         loaded = loading.load(model, adapter=adapter)
         tasks = [loaded.chat(built) for built in tasks] if chat else tasks
         kept: list[EvaluationResult] = []
+        unfinished = folder.path / UNFINISHED
 
         def keep(result: EvaluationResult) -> None:
             kept[:] = [result]
@@ -145,14 +148,20 @@ def evaluate(
                     loaded, tasks, languages=codes, score=score, items=items, shots=shots, seed=seed, protocol=protocol,
                     states=state_names, seen_languages=trained or None, share_prefix=share_prefix,
                     batch_tokens=batch_tokens, progress=progress.after(0), keep=keep,
+                    resume=unfinished,
                 )  # fmt: skip
-        except KeyboardInterrupt:
-            raise CommandInterrupt(_what_was_kept(folder, kept)) from None
+        except BaseException as error:
+            if not finished_names(unfinished):
+                forget(unfinished)
+            if isinstance(error, KeyboardInterrupt):
+                raise CommandInterrupt(_what_was_kept(folder, kept)) from None
+            raise
         for name in result.tasks:
             task_result = result.of(name)
             folder.save(task_result, name)
             title = f"{task_result.provenance.model}: accuracy, {name}"
             folder.page(task_result.figure(), f"{name}/accuracy.html", title=title)
+        forget(unfinished)
         if as_json:
             records = [evaluation_record(result.of(name)) for name in result.tasks]
             return echo_json(records)
@@ -197,4 +206,4 @@ def _what_was_kept(folder: OutputFolder, kept: Sequence[EvaluationResult]) -> st
     for name in result.tasks:
         n = len(result.of(name).languages)
         counts.append(f"{name} in {n} language{'s' * (n > 1)}")
-    return f"interrupted; kept {', '.join(counts)} in {folder.path}"
+    return f"interrupted; kept {', '.join(counts)} in {folder.path}: run the same command again to go on"

@@ -16,13 +16,11 @@ from latentlang.errors import InputError, LatentlangError, unknown
 from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
-    from latentlang.lens.prompt_run import FinishedLanguages
+    from latentlang.models.finished_languages import FinishedLanguages
 
 _LOOKS = "Other passes"
 # What --candidates says for every language that the task has words in.
 _EVERY_LANGUAGE = "all"
-# Where finished languages lie in the output folder until all are.
-_UNFINISHED = ".unfinished"
 
 # typer reads the annotations when the program starts: what they name must be imported here, and be light.
 
@@ -94,7 +92,7 @@ def lens(
     """
     from latentlang.cli.console import Progress, output, say
     from latentlang.cli.lens_table import lens_lines
-    from latentlang.cli.output_folder import Claim, OutputFolder, default_folder
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, default_folder
     from latentlang.cli.single_prompt import LANGUAGES, explore_prompt, say_who_leads
     from latentlang.language_names import language, languages
     from latentlang.tasks.base import check_pivot
@@ -149,8 +147,8 @@ def lens(
         from latentlang.lens import POLICIES
         from latentlang.lens.logit import PairLensPass, prompts_of
         from latentlang.lens.multilingual import MultilingualLensPass
-        from latentlang.lens.prompt_run import FinishedLanguages
         from latentlang.lens.tuned import as_lens
+        from latentlang.models.finished_languages import FinishedLanguages
 
         if policy is not None and policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
@@ -184,7 +182,7 @@ def lens(
             else []
         )
         prompts = prompts_of(built, targets, items=items, shots=shots, seed=seed)
-        finished = FinishedLanguages(folder.path / _UNFINISHED, loaded, built, share_prefix=share_prefix)
+        finished = FinishedLanguages(folder.path / UNFINISHED, loaded, built, share_prefix=share_prefix)
         # whole answers are run for themselves: then all languages are a second run of the prompts
         count *= 2 if everyone and pair.policy == "sequence" else 1
         with _keeping(finished, targets), Progress("reading", total=count) as progress:

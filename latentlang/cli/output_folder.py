@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from latentlang.results import Result
 
 OUT = Path("latentlang-out")
+#: Where finished languages lie in the output folder until all are.
+UNFINISHED = ".unfinished"
 _SLUG_LENGTH = 40
 # Files that are made of a result.
 _DRAWN = (".html", ".png", ".csv")

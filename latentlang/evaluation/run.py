@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from latentlang.evaluation.scoring import (
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.models import HookedLM, as_model
+from latentlang.models.finished_languages import FinishedLanguages, Kept, answers_digest, kept_in
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import ChoiceTask, Prompt, Task, as_task, closed_tasks, task_record
@@ -53,6 +55,7 @@ def evaluate(
     seen_languages: str | Language | Iterable[str | Language] | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
     keep: Callable[[EvaluationResult], None] | None = None,
 ) -> EvaluationResult:
@@ -78,6 +81,8 @@ def evaluate(
         seen_languages: languages that the adapter was trained on, for averages over seen and unseen ones.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
+        resume: a folder where each language is kept as soon as it is done, so that the same call goes on where one was
+            stopped; delete it when the result is saved. None keeps nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (prompts done, prompts in all); every state counts.
         keep: called after each language with the result so far, so that it can be saved.
@@ -111,28 +116,71 @@ def evaluate(
     def result_so_far() -> EvaluationResult:
         return _result(model, tasks, rows, settings, shots=shots, seed=seed)
 
-    with reporting(progress, "evaluating", total=total) as report:
-        for task_run in tasks:
+    with (
+        reporting(progress, "evaluating", total=total) as report,
+        kept_in(
+            resume, model, [task_run.task for task_run in tasks], share_prefix=share_prefix
+        ) as finished_of,
+    ):
+        for task_run, finished in zip(tasks, finished_of, strict=True):
             for code, prompts in task_run.prompts.items():
                 for state in state_names:
 
                     def advance(count: int, _own: int, before: int = done) -> None:
                         report(before + count, total)
 
-                    with _as(model, state):
-                        scored = task_run.choices[code].run(
-                            model,
-                            prompts,
-                            share_prefix=share_prefix,
-                            batch_tokens=batch_tokens,
-                            progress=advance,
-                        )
+                    def choose(
+                        task_run: _TaskRun = task_run,
+                        code: str = code,
+                        state: str = state,
+                        advance: Callable[[int, int], None] = advance,
+                    ) -> Scored:
+                        with _as(model, state):
+                            return task_run.choices[code].run(
+                                model,
+                                task_run.prompts[code],
+                                share_prefix=share_prefix,
+                                batch_tokens=batch_tokens,
+                                progress=advance,
+                            )
+
+                    if finished is None:
+                        scored = choose()
+                    else:
+                        scored = _kept_or_chosen(finished, task_run, code, state, score, choose)
                     rows.append(task_run.rows(code, state, scored))
                     task_run.note_what_decides(code, scored)
                     done += len(prompts)
+                    report(done, total)
                 if keep is not None:
                     keep(result_so_far())
     return result_so_far()
+
+
+def _kept_or_chosen(
+    finished: FinishedLanguages,
+    task_run: _TaskRun,
+    code: str,
+    state: str,
+    score: str,
+    choose: Callable[[], Scored],
+) -> Scored:
+    """What a state of the model gives one language's labels, as it is kept, or computed and kept."""
+    kept: list[Scored] = []
+    question = {
+        "state": state, "score": score, "protocol": task_run.protocol,
+        "answers": answers_digest(task_run.task, [code]), "labels": list(task_run.choices[code].labels),
+        "lost": sorted(task_run.choices[code].lost),
+    }  # fmt: skip
+
+    def taken() -> list[Kept]:
+        return [choose().kept()]
+
+    def restore(parts: Sequence[Kept]) -> None:
+        kept[:] = [Scored.restored(*part) for part in parts]
+
+    finished.run(f"{task_run.task.name}/{state}", task_run.prompts[code], question, taken, restore)
+    return kept[0]
 
 
 @dataclass

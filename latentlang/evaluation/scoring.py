@@ -11,11 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from latentlang.answers import (
     answer_paths,
@@ -85,6 +86,18 @@ class Scored:
         best = self.scores.max(1, keepdims=True)
         with np.errstate(invalid="ignore"):
             return np.asarray(1 / np.exp(self.scores - best).sum(1))
+
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All of it, to be stored."""
+        arrays = {"scores": self.scores, "mass": self.mass, "shared": self.shared}
+        tensors = {name: torch.tensor(values, dtype=torch.float64) for name, values in arrays.items()}
+        return tensors, {"chosen": [None if index is None else int(index) for index in self.chosen]}
+
+    @classmethod
+    def restored(cls, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Scored:
+        """What `kept` gave."""
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        return cls(arrays["scores"], arrays["mass"], arrays["shared"], list(facts["chosen"]))
 
 
 @dataclass(frozen=True, eq=False)

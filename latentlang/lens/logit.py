@@ -23,10 +23,7 @@ from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
 from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.lens_settings import LensSettings
 from latentlang.lens.prompt_run import (
-    FinishedLanguages,
     LensPass,
-    answers_digest,
-    kept_in,
     layer_settings,
     lens_layers,
     run_language,
@@ -36,6 +33,7 @@ from latentlang.lens.result import COLUMNS, LensResult
 from latentlang.lens.text import curve_notes
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, Readout, TokenSets, as_model, score_answers
+from latentlang.models.finished_languages import FinishedLanguages, answers_digest, kept_in
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import Prompt, Task, as_task
@@ -112,7 +110,7 @@ def logit_lens(
     prompts = prompts_of(pair.task, languages, items=items, shots=shots, seed=seed)
     with (
         reporting(progress, "reading", total=sum(map(len, prompts.values()))) as report,
-        kept_in(resume, pair.model, pair.task, share_prefix=share_prefix) as finished,
+        kept_in(resume, pair.model, [pair.task], share_prefix=share_prefix) as (finished,),
     ):
         pair.read(
             prompts,

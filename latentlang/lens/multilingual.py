@@ -29,11 +29,12 @@ from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.lens_settings import MultilingualLensSettings
 from latentlang.lens.logit import prompts_of
 from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivot
-from latentlang.lens.prompt_run import answers_digest, kept_in, layer_settings, lens_layers, run_passes
+from latentlang.lens.prompt_run import layer_settings, lens_layers, run_passes
 from latentlang.lens.result import mean_curves, named_lens
 from latentlang.lens.text import left_out
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, Readout, TokenSets, as_model
+from latentlang.models.finished_languages import answers_digest, kept_in
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
@@ -218,7 +219,7 @@ def multilingual_lens(
     prompts = prompts_of(everyone.task, languages, items=items, shots=shots, seed=seed)
     with (
         reporting(progress, "reading", total=sum(map(len, prompts.values()))) as report,
-        kept_in(resume, everyone.model, everyone.task, share_prefix=share_prefix) as finished,
+        kept_in(resume, everyone.model, [everyone.task], share_prefix=share_prefix) as (finished,),
     ):
         run_passes(
             everyone.model,

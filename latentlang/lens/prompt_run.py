@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -16,14 +11,8 @@ from latentlang.arguments import Layers
 from latentlang.lens.base import Lens
 from latentlang.models import ActivationBatch, HookedLM, Readout, TokenSets, read_out_each
 from latentlang.models.batch import check_layers
-from latentlang.models.fingerprint import model_identity
-from latentlang.provenance import package_versions
-from latentlang.storage.files import prepare_folder, write_bytes
-from latentlang.storage.lock import FolderLock
-from latentlang.storage.output import files_below, remove_files
-from latentlang.storage.step_cache import STEP_FILE, Steps, finished_steps
-from latentlang.storage.tensors import read_tensors, tensor_bytes
-from latentlang.tasks import Prompt, Task
+from latentlang.models.finished_languages import FinishedLanguages, Kept
+from latentlang.tasks import Prompt
 
 
 class LensPass(Protocol):
@@ -157,9 +146,30 @@ def run_language(
     if finished is None:
         read()
     else:
-        finished.run(prompts, passes, read)
+        _kept_or_read(prompts, passes, read, finished)
     for one in passes:
         one.end()
+
+
+def _kept_or_read(
+    prompts: Sequence[Prompt],
+    passes: Sequence[LensPass],
+    read: Callable[[], None],
+    finished: FinishedLanguages,
+) -> None:
+    """One language as it is kept, or read and kept."""
+
+    def taken() -> list[Kept]:
+        read()
+        return [one.kept() for one in passes]
+
+    def restore(parts: Sequence[Kept]) -> None:
+        for one, (tensors, facts) in zip(passes, parts, strict=True):
+            one.restore(tensors, facts)
+
+    questions = [one.question() for one in passes]
+    kind = "-".join(str(question["pass"]) for question in questions)
+    finished.run(kind, prompts, {"passes": questions}, taken, restore)
 
 
 def _read_out(
@@ -181,98 +191,3 @@ def _read_out(
             layers=first.layers,
         )
         yield from zip(alike, readouts, strict=True)
-
-
-class FinishedLanguages:
-    """What the passes of one run took in, kept language by language in a folder, so that a stopped run goes on.
-
-    A language is kept with all that its numbers depend on: of another model, other prompts or options it is run anew.
-
-    Attributes:
-        folder: where they lie.
-    """
-
-    def __init__(self, folder: Path, model: HookedLM, task: Task, **options: Any) -> None:
-        """Take a folder, made if missing; `options` are what the numbers depend on beside task, prompts and passes.
-
-        Raises:
-            InputError: it cannot be made or written.
-        """
-        self.folder = folder
-        self._steps = Steps(folder)
-        self._task = task
-        self._options = {
-            "version": package_versions().get("latentlang"), "model": model_identity(model),
-            "device": model.device.type, "dtype": str(model.dtype), "task": task.name,
-            "settings": dict(task.settings), **options,
-        }  # fmt: skip
-
-    @property
-    def names(self) -> list[str]:
-        """The languages that are there."""
-        return sorted({name.rpartition("/")[2] for name in finished_steps(self.folder)})
-
-    def run(self, prompts: Sequence[Prompt], passes: Sequence[LensPass], read: Callable[[], None]) -> None:
-        """Read a language's prompts and keep what the passes took in, or give it back to them.
-
-        Raises:
-            InputError: the folder cannot be written, or holds something else in the language's place.
-        """
-        code = prompts[0].language
-
-        def compute(folder: Path) -> None:
-            read()
-            for number, one in enumerate(passes):
-                tensors, facts = one.kept()
-                content = tensor_bytes(tensors, {"facts": json.dumps(facts)})
-                write_bytes(folder / f"pass-{number}.safetensors", content)
-
-        def load(folder: Path) -> None:
-            for number, one in enumerate(passes):
-                tensors, facts = read_tensors(folder / f"pass-{number}.safetensors")
-                one.restore(tensors, json.loads(facts["facts"]))
-
-        questions = [one.question() for one in passes]
-        options = {**self._options, **self._asked(prompts), "passes": questions}
-        kind = "-".join(str(question["pass"]) for question in questions)
-        self._steps.run(f"{kind}/{code}", options, compute, load)
-
-    def _asked(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
-        digest = hashlib.sha256()
-        for prompt in prompts:
-            digest.update("\x1f".join([prompt.item, str(prompt.label), prompt.text, ""]).encode())
-        return {"language": prompts[0].language, "prompts": digest.hexdigest()}
-
-    def clear(self) -> None:
-        """Remove all of it: the result is somewhere else. What is not ours stays."""
-        names = files_below(self.folder, [f"**/{STEP_FILE}"])
-        for name in names:
-            self._steps.drop(name.removesuffix(f"/{STEP_FILE}"))
-        remove_files(self.folder, files_below(self.folder, [f"**/{STEP_FILE}"]))
-        with suppress(OSError):  # not empty: something else lies there
-            self.folder.rmdir()
-
-
-def answers_digest(task: Task, codes: Iterable[str]) -> str:
-    """Hash of what the answers are in some languages."""
-    digest = hashlib.sha256()
-    for code in codes:
-        digest.update(repr((code, sorted(task.answers(code).items()))).encode())
-    return digest.hexdigest()
-
-
-@contextmanager
-def kept_in(
-    folder: str | os.PathLike[str] | None, model: HookedLM, task: Task, **options: Any
-) -> Iterator[FinishedLanguages | None]:
-    """The finished languages of a folder, which no other process writes into meanwhile; None for None.
-
-    Raises:
-        InputError: it cannot be written, or another process writes into it.
-    """
-    if folder is None:
-        yield None
-        return
-    path = prepare_folder(folder)
-    with FolderLock(path):
-        yield FinishedLanguages(path, model, task, **options)

@@ -169,7 +169,8 @@ def _of_accuracy(means: pd.DataFrame) -> tuple[str, str]:
             )
             if len(values)
         ]
-        parts.append(f"{TASKS.get(task, task)}, {ANSWERS.get(answers, answers)}: {', '.join(states)}")
+        names = TASKS.get(str(task), str(task)), ANSWERS.get(str(answers), str(answers))
+        parts.append(f"{', '.join(names)}: {', '.join(states)}")
     return verdict, f"Mean accuracy in percent. {'; '.join(parts)}."
 
 

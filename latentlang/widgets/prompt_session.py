@@ -137,11 +137,11 @@ class PromptSession:
             others = words[words["layer"].isin(inner) & ~words["language"].isin(list(named))]
             above = (others["answer"] - others["null"]).dropna()
             if len(above) and above.max() >= _LEAST_ABOVE_NULL:
-                return int(others.loc[above.idxmax(), "layer"])
+                return int(others["layer"].to_numpy()[above.reindex(others.index).argmax()])
         table = self.result.table
         distances = table[(table["position"] == position) & (table["rank"] == 1)].set_index("layer")["kl"]
         falls = -distances.sort_index().diff().loc[list(inner)].dropna()
-        return int(falls.idxmax()) if len(falls) else inner[-1]
+        return int(falls.index.to_numpy()[falls.argmax()]) if len(falls) else inner[-1]
 
     def _values(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Probabilities of single tokens after a position, ``[layer, token]``."""

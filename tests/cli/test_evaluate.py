@@ -245,10 +245,20 @@ def test_ctrl_c_keeps_the_languages_that_are_done(run, monkeypatch, tmp_path):
     outcome = run("evaluate", "--task", "sentiment,nli", "--lang", "de,fr", "--items", "3", "--out", "out")
     assert outcome.code == 130
     assert outcome.err == (
-        "latentlang: interrupted; kept sentiment in 2 languages, nli in 1 language in out\n"
+        "latentlang: interrupted; kept sentiment in 2 languages, nli in 1 language in out: run the same command again "
+        "to go on\n"
     )
     assert EvaluationResult.load("out/sentiment").languages == ("de", "fr")
     assert EvaluationResult.load("out/nli").languages == ("de",)
+    asked.clear()
+    monkeypatch.setattr(FirstTokens, "run", lambda *a, **k: asked.append(a[2][0].language) or own(*a, **k))
+    again = run("evaluate", "--task", "sentiment,nli", "--lang", "de,fr", "--items", "3", "--out", "out")
+    assert again.code == 0 and asked == ["fr"] and not (tmp_path / "out" / ".unfinished").exists()
+    whole = run("evaluate", "--task", "sentiment,nli", "--lang", "de,fr", "--items", "3", "--out", "whole")
+    assert whole.code == 0
+    for name in ("sentiment", "nli"):
+        one, other = (EvaluationResult.load(f"{folder}/{name}") for folder in ("out", "whole"))
+        assert one.table.equals(other.table) and one.languages == ("de", "fr")
     monkeypatch.setattr(FirstTokens, "run", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
     outcome = run("evaluate", "--lang", "de", "--items", "3", "--out", "other")
     assert outcome.code == 130 and outcome.err == "latentlang: interrupted; nothing was written\n"

@@ -1,0 +1,146 @@
+"""What a run has done, kept language by language in a folder, so that a stopped run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from latentlang.models.fingerprint import model_identity
+from latentlang.provenance import package_versions
+from latentlang.storage.files import prepare_folder, write_bytes
+from latentlang.storage.lock import FolderLock
+from latentlang.storage.output import files_below, remove_files
+from latentlang.storage.step_cache import STEP_FILE, Steps, finished_steps
+from latentlang.storage.tensors import read_tensors, tensor_bytes
+from latentlang.tasks import Prompt, Task
+
+if TYPE_CHECKING:
+    from latentlang.models.hooked import HookedLM
+
+#: Tensors by name, and facts that JSON can say.
+Kept = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+class FinishedLanguages:
+    """The languages that one run of a model on a task has done.
+
+    A language is kept with all that its numbers depend on: of another model, other prompts or options it is run anew.
+
+    Attributes:
+        folder: where they lie.
+    """
+
+    def __init__(self, folder: Path, model: HookedLM, task: Task, **options: Any) -> None:
+        """Take a folder, made if missing; `options` are what the numbers depend on beside task, prompts and question.
+
+        Raises:
+            InputError: it cannot be made or written.
+        """
+        self.folder = folder
+        self._steps = Steps(folder)
+        self._options = {
+            "version": package_versions().get("latentlang"), "model": model_identity(model),
+            "device": model.device.type, "dtype": str(model.dtype), "task": task.name,
+            "settings": dict(task.settings), **options,
+        }  # fmt: skip
+
+    @property
+    def names(self) -> list[str]:
+        """The languages that are there."""
+        return finished_names(self.folder)
+
+    def run(
+        self,
+        kind: str,
+        prompts: Sequence[Prompt],
+        question: Mapping[str, Any],
+        read: Callable[[], Sequence[Kept]],
+        restore: Callable[[Sequence[Kept]], None],
+    ) -> None:
+        """Read a language's prompts and keep what came of it, or give it back.
+
+        Args:
+            kind: of reading; the folder in which its languages lie.
+            prompts: of the language.
+            question: what the numbers depend on beside model, task and prompts.
+            read: runs the prompts, and gives what is to be kept.
+            restore: takes it; it is called after `read` too, so that a resumed run sees the same.
+
+        Raises:
+            InputError: the folder cannot be written, or holds something else in the language's place.
+        """
+
+        def compute(folder: Path) -> None:
+            for number, (tensors, facts) in enumerate(read()):
+                content = tensor_bytes(tensors, {"facts": json.dumps(facts)})
+                write_bytes(folder / f"pass-{number}.safetensors", content)
+
+        def load(folder: Path) -> None:
+            parts = []
+            for number in range(len(list(folder.glob("pass-*.safetensors")))):
+                tensors, facts = read_tensors(folder / f"pass-{number}.safetensors")
+                parts.append((tensors, json.loads(facts["facts"])))
+            restore(parts)
+
+        options = {**self._options, **_asked(prompts), **question}
+        self._steps.run(f"{kind}/{prompts[0].language}", options, compute, load)
+
+    def clear(self) -> None:
+        """Remove all of it: the result is somewhere else. What is not ours stays."""
+        forget(self.folder)
+
+
+def finished_names(folder: Path) -> list[str]:
+    """The languages that are kept in a folder."""
+    return sorted({name.rpartition("/")[2] for name in finished_steps(folder)})
+
+
+def forget(folder: Path) -> None:
+    """Remove the finished languages of a folder, and the folder. What is not ours stays."""
+    if not folder.is_dir():
+        return
+    steps = Steps(folder)
+    for name in files_below(folder, [f"**/{STEP_FILE}"]):
+        steps.drop(name.removesuffix(f"/{STEP_FILE}"))
+    remove_files(folder, files_below(folder, [f"**/{STEP_FILE}"]))
+    with suppress(OSError):  # not empty: something else lies there
+        folder.rmdir()
+
+
+def _asked(prompts: Sequence[Prompt]) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for prompt in prompts:
+        digest.update("\x1f".join([prompt.item, str(prompt.label), prompt.text, ""]).encode())
+    return {"language": prompts[0].language, "prompts": digest.hexdigest()}
+
+
+def answers_digest(task: Task, codes: Iterable[str]) -> str:
+    """Hash of what the answers are in some languages."""
+    digest = hashlib.sha256()
+    for code in codes:
+        digest.update(repr((code, sorted(task.answers(code).items()))).encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def kept_in(
+    folder: str | os.PathLike[str] | None, model: HookedLM, tasks: Sequence[Task], **options: Any
+) -> Iterator[list[FinishedLanguages | None]]:
+    """Each task's finished languages of a folder, which no other process writes into meanwhile; None each for None.
+
+    Raises:
+        InputError: it cannot be written, or another process writes into it.
+    """
+    if folder is None:
+        yield [None for _ in tasks]
+        return
+    path = prepare_folder(folder)
+    with FolderLock(path):
+        yield [FinishedLanguages(path, model, task, **options) for task in tasks]
