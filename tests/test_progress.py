@@ -199,3 +199,41 @@ def test_a_library_call_refuses_what_progress_cannot_be():
     model = ll.load("pocket")
     with pytest.raises(InputError, match="progress is True, False or a function"):
         ll.logit_lens(model, "translation", languages="ja", items=1, progress="bar")  # type: ignore[arg-type]
+
+
+def test_what_takes_long_in_each_call_is_told(monkeypatch):
+    """Loading, one prompt, the explorer, tokens of text: each has its bar, with what is done of how much."""
+    monkeypatch.setenv(progress.SWITCH, "1")
+    told: dict[str, list[tuple[int, int]]] = {}
+
+    class Told:
+        def __init__(self, what: str, **_: Any) -> None:
+            self.reports = told.setdefault(what, [])
+
+        def __call__(self, done: int, total: int) -> None:
+            self.reports.append((done, total))
+
+        def tick(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(progress, "Meter", Told)
+    model = ll.load("pocket")
+    assert set(told) == {"loading the tokenizer of pocket", "loading pocket"}
+    told.clear()
+    ll.load("pocket", progress=False)
+    ll.explore(model, "eins zwei drei", progress=False)
+    texts = {"en": ["one two"] * 300, "de": ["eins zwei"] * 300}
+    ll.fertility(model, texts, progress=False)
+    assert told == {}
+    result = ll.explore(model, "eins zwei drei", sites=["resid", "mlp_out"])
+    count = 2 * result.table["position"].nunique()
+    assert told["reading"][-1] == (count, count)
+    ll.fertility(model, texts)
+    assert told["counting"] == [(256, 600), (512, 600), (600, 600)]
+    told.clear()
+    explorer = ll.explorer(model, "eins zwei drei")
+    assert told["reading"][-1] == (count // 2, count // 2)
+    told.clear()
+    explorer.prompt.value = "vier"  # the widget itself says that it is being read
+    assert told == {}

@@ -21,6 +21,7 @@ from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
+from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.intervals import bootstrap_ratios
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _COLUMNS = ("language", "item", "characters", "bytes", "tokens", "byte_tokens")
 # A script is named in words as one of bytes from this share of byte tokens on.
 _MANY_BYTES = 0.1
+# Paragraphs that are cut into tokens at once.
+_AT_ONCE = 256
 _MOST_NAMED = 8
 
 
@@ -191,6 +194,7 @@ def fertility(
     items: int | None = None,
     name: str | None = None,
     seed: int = 0,
+    progress: ProgressOption = True,
 ) -> FertilityResult:
     """Count the tokens that a tokenizer takes for text in many languages; no model is needed.
 
@@ -203,6 +207,8 @@ def fertility(
         items: paragraphs per language; None for all.
         name: of the tokenizer, for the provenance; its own by default.
         seed: draws paragraphs and bootstrap samples.
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (paragraphs done, paragraphs in all).
 
     Raises:
         InputError: no tokenizer, no text, a language that is not there, or a number that makes no sense.
@@ -217,10 +223,16 @@ def fertility(
         )
     model_name = getattr(tokenizer, "name", None)
     tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
-    table = token_bytes(tokenizer)
     prompts, settings = _prompts(texts, languages, reference, items=items, seed=seed)
-    encoded = tokenizer([prompt.text for prompt in prompts], add_special_tokens=False, padding=False, truncation=False,
-                        verbose=False)["input_ids"]  # fmt: skip
+    encoded: list[list[int]] = []
+    with reporting(progress, "counting", things="paragraphs", total=len(prompts)) as report:
+        table = token_bytes(tokenizer)
+        for start in range(0, len(prompts), _AT_ONCE):
+            part = [prompt.text for prompt in prompts[start : start + _AT_ONCE]]
+            encoded += tokenizer(
+                part, add_special_tokens=False, padding=False, truncation=False, verbose=False
+            )["input_ids"]
+            report(len(encoded), len(prompts))
     part_of_character = _partial(table, {token for ids in encoded for token in ids})
     rows = [
         (

@@ -230,14 +230,14 @@ def bits_per_byte(
     check_count("seed", seed, least=0)
     prompts, settings = _prompts(texts, languages, items=items, seed=seed)
     through = as_lens(lens, model)
-    table = token_bytes(model.tokenizer)
-    tokenized = model.tokenize(prompts)
-    scored = [_scored(prompt, made, table) for prompt, made in zip(prompts, tokenized, strict=True)]
     wanted = range(1, model.n_layers + 1) if isinstance(layers, str) and layers == "all" else layers
     bits: list[NDArray[np.float64]] = [np.empty(0)] * len(prompts)
     numbers: tuple[int, ...] = ()
     done = 0
     with reporting(progress, "reading", things="paragraphs", total=len(prompts)) as report:
+        table = token_bytes(model.tokenizer)
+        tokenized = model.tokenize(prompts)
+        scored = [_scored(prompt, made, table) for prompt, made in zip(prompts, tokenized, strict=True)]
         for reading in model.iter_activations(
             tokenized, layers=wanted, positions="all", logits=False, batch_tokens=batch_tokens
         ):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
@@ -23,6 +24,7 @@ from latentlang.lens.text import prompt_sentences
 from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import ActivationBatch, check_layers, check_sites
+from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.storage.tables import Columns
@@ -124,6 +126,7 @@ def explore(
     layers: Layers = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     batch_tokens: int | None = None,
+    progress: ProgressOption = True,
 ) -> ExplorerResult:
     """Read one prompt at every position and layer.
 
@@ -147,6 +150,8 @@ def explore(
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
             Another than the logit lens translates the stream after a block and nothing else.
         batch_tokens: see `HookedLM.iter_activations`.
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (positions done, positions in all).
 
     Raises:
         InputError: a number that makes no sense, or a lens and another site than ``resid``.
@@ -176,16 +181,27 @@ def explore(
     places = (
         {"all": list(range(len(ids[0]))), "last": [-1]}.get(positions) if isinstance(positions, str) else None
     )
-    reading = model.activations(
-        ids,
-        # the last layer is what the others are compared with
-        layers=shown if depth in shown else [*shown, depth],
-        positions=places or (positions if isinstance(positions, str) else _once(positions, len(ids[0]))),
-        sites=(*names, "resid"),
-        logits=False,
-        batch_tokens=batch_tokens,
-    )
-    return tabulate(model, prompt, reading, ids=ids[0], layers=len(shown), sites=names, top=top, lens=through)
+    with reporting(progress, "reading", things="positions") as report:
+        reading = model.activations(
+            ids,
+            # the last layer is what the others are compared with
+            layers=shown if depth in shown else [*shown, depth],
+            positions=places or (positions if isinstance(positions, str) else _once(positions, len(ids[0]))),
+            sites=(*names, "resid"),
+            logits=False,
+            batch_tokens=batch_tokens,
+        )
+        return tabulate(
+            model,
+            prompt,
+            reading,
+            ids=ids[0],
+            layers=len(shown),
+            sites=names,
+            top=top,
+            lens=through,
+            progress=report,
+        )
 
 
 def tabulate(
@@ -198,6 +214,7 @@ def tabulate(
     sites: Sequence[str] = ("resid",),
     top: int = 5,
     lens: Lens | None = None,
+    progress: Report | None = None,
 ) -> ExplorerResult:
     """What `explore` says of a prompt that was read before; the model's blocks are not run again.
 
@@ -210,6 +227,7 @@ def tabulate(
         sites: those of the reading that are shown.
         top: next tokens kept per position and layer.
         lens: what the layers are read through, fit for the model; None for the logit lens.
+        progress: called with (positions done, positions in all); each site counts.
     """
     through = lens or LogitLens()
     table = token_bytes(model.tokenizer)
@@ -218,9 +236,18 @@ def tabulate(
     kept = reading.layers[:layers]
     where = reading.positions[0].tolist()
     parts = []
+    done, total = 0, len(sites) * len(where)
+
+    def advance(count: int, before: int) -> None:
+        if progress is not None:
+            progress(before + count, total)
+
     for name in sites:
         hidden = reading.sites[name][0, : len(kept)].transpose(0, 1)
-        cells = _read(model, hidden, final, top=top, lens=through, layers=kept)
+        cells = _read(
+            model, hidden, final, top=top, lens=through, layers=kept, advance=partial(advance, before=done)
+        )
+        done += len(where)
         index = {"site": name, "position": where, "token": [table.render(ids[at]) for at in where]}
         parts.append(_tidy(cells, pd.DataFrame(index), kept, table))
     provenance = Provenance(
@@ -243,14 +270,24 @@ def _once(numbers: int | Sequence[int], count: int) -> list[int]:
 
 
 def _read(
-    model: HookedLM, hidden: Tensor, final: Tensor, *, top: int, lens: Lens, layers: Sequence[int]
+    model: HookedLM,
+    hidden: Tensor,
+    final: Tensor,
+    *,
+    top: int,
+    lens: Lens,
+    layers: Sequence[int],
+    advance: Callable[[int], None],
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Readings of ``[position, layer, d_model]``; `final` ``[position, d_model]`` is the last block's output."""
     nothing = TokenSets([])
-    readouts = [
-        read_out(model, part, nothing, top=top, divergence=True, final=last, lens=lens, layers=layers)
-        for part, last in zip(hidden.split(_POSITIONS), final.split(_POSITIONS), strict=True)
-    ]
+    readouts, done = [], 0
+    for part, last in zip(hidden.split(_POSITIONS), final.split(_POSITIONS), strict=True):
+        readouts.append(
+            read_out(model, part, nothing, top=top, divergence=True, final=last, lens=lens, layers=layers)
+        )
+        done += len(part)
+        advance(done)
     names = ("top_ids", "top_log_probs", "entropy", "kl")
     return {name: torch.cat([getattr(readout, name) for readout in readouts]).cpu().numpy() for name in names}
 

@@ -37,7 +37,7 @@ _DTYPES = {
     "float16": torch.float16, "fp16": torch.float16, "float64": torch.float64, "fp64": torch.float64,
 }  # fmt: skip
 _QUANTIZATIONS = ("8bit", "4bit")
-# Below this, loading takes no time worth a progress bar.
+# Below this, transformers' bar of weight files says nothing.
 _SMALL_BYTES = 512 * 2**20
 
 
@@ -68,6 +68,7 @@ def load(
     adapter: str | os.PathLike[str] | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
+    progress: bool = True,
 ) -> HookedLM:
     """Load a causal LM with its tokenizer.
 
@@ -85,6 +86,8 @@ def load(
         adapter: folder or hub id of a PEFT adapter to put on the model.
         revision: branch, tag or commit on the hub.
         trust_remote_code: whether Python code that comes with the model may run.
+        progress: whether a bar on stderr, or lines where that is no terminal, are shown of what takes longer than a
+            second.
 
     Returns:
         The model, in eval mode; a model that is in the hub's cache is taken from there without a network.
@@ -116,9 +119,10 @@ def load(
     if located.model is None:
         check_depth(config, weight_files(folder))
     check_tokenizer(folder)
-    tokenizer, words = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
+    with reporting(progress, f"loading the tokenizer of {info.name}"):
+        tokenizer, words = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
     how: dict[str, Any] = {
-        "device": where, "device_map": device_map, "quantization": quantization, "attn": attn,
+        "progress": progress, "device": where, "device_map": device_map, "quantization": quantization, "attn": attn,
         "trust_remote_code": trust_remote_code, "ready": located.model,
     }  # fmt: skip
     loaded, notes = _load_weights(folder, info, dtype=kind, **how)
@@ -143,14 +147,19 @@ def load(
 
 
 def load_tokenizer(
-    name: str | os.PathLike[str], *, revision: str | None = None, trust_remote_code: bool = False
+    name: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    progress: bool = True,
 ) -> Any:
     """Load only the tokenizer of a model; options and errors as in `load`, and no weights are fetched."""
     info = resolve(name, revision=revision)
     located = _locate(info, trust_remote_code, weights=False)
     folder = located.folder
     check_tokenizer(folder)
-    tokenizer, notes = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
+    with reporting(progress, f"loading the tokenizer of {info.name}"):
+        tokenizer, notes = load_tokenizer_of(folder, name=info.hub_id, trust_remote_code=trust_remote_code)
     for note in notes:
         logger.warning("%s: %s", info.name, note)
     return tokenizer
@@ -282,6 +291,7 @@ def _load_weights(
     info: ModelInfo,
     *,
     dtype: torch.dtype,
+    progress: bool,
     device: torch.device | None,
     device_map: str | dict[str, Any] | None,
     quantization: str | None,
@@ -312,8 +322,8 @@ def _load_weights(
     kind = _model_class(check_config(folder), info.hub_id, trust_remote_code=trust_remote_code)
     try:
         # transformers' own bar where it would be seen move, lines where it would not
-        own = not small and is_bar_shown()
-        with reporting(not small and not own, f"loading {info.name}"), quiet(progress=own):
+        own = progress and not small and is_bar_shown()
+        with reporting(progress and not own, f"loading {info.name}"), quiet(progress=own):
             model, report = kind.from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=trust_remote_code,
                 # a shape that does not fit is reported by `check_weights`, which names it

@@ -12,6 +12,7 @@ from latentlang.errors import InputError
 from latentlang.installing import install_command
 from latentlang.language_names import Language
 from latentlang.models import HookedLM, as_model
+from latentlang.progress import ProgressOption
 from latentlang.tasks import Prompt, Task
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def explorer(
     languages: str | Language | Iterable[str | Language] | None = None,
     top: int = 5,
     lens: Lens | str | os.PathLike[str] | None = None,
+    progress: ProgressOption = True,
 ) -> LensExplorer:
     """Try the lens by hand in a notebook: type a prompt, move through layers and positions, see who is speaking.
 
@@ -36,8 +38,8 @@ def explorer(
     word for the answer beside that of wrong words (the null). The model runs once per prompt; moving only draws.
 
     It opens on the most informative layer: where, before the last layer, the word of a language that the prompt does
-    not name stands highest above wrong words; where none stands by 0.05 above them, or no answer is known, where the
-    reading comes closest to the output in one step (the largest fall of KL).
+    not name stands highest above wrong words; where none stands by 0.01 above them, or no answer is known, it is the
+    first layer whose KL from the output is at most half of the largest.
 
     Args:
         model: the model, or its name; it is not changed.
@@ -47,6 +49,8 @@ def explorer(
             the prompt asks for among them.
         top: next tokens shown.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+        progress: whether it is shown how far the first prompt is read, once that takes longer than a second; the
+            widget says of the others that they are being read.
 
     Returns:
         An ipywidgets box; its ``result`` is an `ExplorerResult` of the prompt, its ``words`` the table of languages.
@@ -64,4 +68,6 @@ def explorer(
     from latentlang.lens.tuned import as_lens
     from latentlang.widgets.lens_explorer import LensExplorer
 
-    return LensExplorer(model, prompt, task=task, languages=languages, top=top, lens=as_lens(lens, model))
+    return LensExplorer(
+        model, prompt, task=task, languages=languages, top=top, lens=as_lens(lens, model), progress=progress
+    )

@@ -18,6 +18,7 @@ from latentlang.language_names import languages as find_languages
 from latentlang.lens.base import Lens
 from latentlang.lens.single_prompt import ExplorerResult
 from latentlang.models import HookedLM
+from latentlang.progress import ProgressOption
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import sources_of
 from latentlang.widgets.html import STYLE, fault, framed, heat_map, language_table, top_tokens
@@ -61,6 +62,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         languages: str | Language | Iterable[str | Language] | None = None,
         top: int = 5,
         lens: Lens | None = None,
+        progress: ProgressOption = False,
     ) -> None:
         self._model, self._top, self._lens = model, top, lens
         self._task = as_task("translation" if task is None else task)
@@ -74,6 +76,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         self._quiet = False
         # What the user chose is not chosen for them when another prompt is read.
         self._languages_given, self._layer_moved = languages is not None, False
+        self._guessed = NO_ANSWER
         self._target = first.language if isinstance(first, Prompt) else ""
 
         wide = ipywidgets.Layout(width="calc(100% - 8px)")
@@ -124,7 +127,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         ])  # fmt: skip
         self.add_class("latentlang-explorer-box")
         self._first_text = self.prompt.value = str(first)
-        self._read_prompt()
+        self._read_prompt(progress)
         if isinstance(first, Prompt) and first.label in labels:
             self.answer.value = first.label
             self._choose_layer()
@@ -177,7 +180,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
 
         return react
 
-    def _read_prompt(self) -> None:
+    def _read_prompt(self, progress: ProgressOption = False) -> None:
         """Run the model on a new prompt, go to its last token, and look for the word it names."""
         text = self.prompt.value
         if self._look is not None and self._look.text == text:
@@ -186,7 +189,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         self.message.value = framed('<p class="quiet" role="status">reading …</p>')
         try:
             look = self._looks.pop(text, None) or PromptSession.at(
-                self._model, text, top=self._top, lens=self._lens
+                self._model, text, top=self._top, lens=self._lens, progress=progress
             )
         except (LatentlangError, RuntimeError) as error:  # torch's, when memory ends, is a RuntimeError
             self._look = None
@@ -205,8 +208,10 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
             self.position.max = len(look.ids) - 1
             self.position.value = len(look.ids) - 1
             label = guess(self._task, text)
-            if label is not None:
-                self.answer.value = label
+            # What another prompt named is no answer to this one; what the user chose stays.
+            if label is not None or self.answer.value == self._guessed:
+                self.answer.value = label or NO_ANSWER
+                self._guessed = self.answer.value
             self._add_target(text)
             self._choose_layer()
         finally:

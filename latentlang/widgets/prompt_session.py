@@ -18,13 +18,16 @@ from latentlang.lens.base import Lens, LogitLens
 from latentlang.lens.single_prompt import ExplorerResult, tabulate
 from latentlang.models import HookedLM, TokenSets, read_out
 from latentlang.models.batch import ActivationBatch
+from latentlang.progress import ProgressOption, reporting
 from latentlang.tasks import Prompt, Task
 from latentlang.tasks.base import sources_of
 
 _QUOTED = re.compile('["“„«「]([^"“”„«»「」]+)["”“»」]')
 _NOT_ITS_OWN = "each of its tokens can begin another of these languages' words too"
 # A word that stands less above wrong words than this says nothing of a layer.
-_LEAST_ABOVE_NULL = 0.05
+_LEAST_ABOVE_NULL = 0.01
+# Share of the largest distance from the output at which a reading has begun to be the output's.
+_HALF_WAY = 0.5
 WORD_COLUMNS = ("language", "word", "layer", "answer", "null", "why")
 
 
@@ -49,7 +52,15 @@ class PromptSession:
     lens: Lens = field(default_factory=LogitLens)
 
     @classmethod
-    def at(cls, model: HookedLM, text: str, *, top: int, lens: Lens | None = None) -> PromptSession:
+    def at(
+        cls,
+        model: HookedLM,
+        text: str,
+        *,
+        top: int,
+        lens: Lens | None = None,
+        progress: ProgressOption = False,
+    ) -> PromptSession:
         """Run the model once.
 
         Raises:
@@ -60,9 +71,10 @@ class PromptSession:
             raise InputError("the prompt is empty; type one")
         (ids,) = model.encode([text])
         layers = range(1, model.n_layers + 1)
-        reading = model.activations([ids], layers=tuple(layers), positions="all", logits=False)
         through = lens or LogitLens()
-        result = tabulate(model, text, reading, ids=ids, top=top, lens=through)
+        with reporting(progress, "reading", things="positions") as report:
+            reading = model.activations([ids], layers=tuple(layers), positions="all", logits=False)
+            result = tabulate(model, text, reading, ids=ids, top=top, lens=through, progress=report)
         return cls(model, text, tuple(ids), reading, result, through)
 
     @property
@@ -122,8 +134,8 @@ class PromptSession:
         """The layer to look at first, before the last.
 
         That is where the word of a language that the prompt does not name stands highest above wrong words: there a
-        layer is on its way through that language. Where no such word stands by 0.05 above them, or no answer is known,
-        it is the layer at which the reading comes closest to the output in one step (the largest fall of KL).
+        layer is on its way through that language. Where no such word stands by 0.01 above them, or no answer is known,
+        it is the first layer whose KL from the output is at most half of the largest.
 
         Args:
             words: as of `words`; None where no answer is known.
@@ -140,8 +152,8 @@ class PromptSession:
                 return int(others["layer"].to_numpy()[above.reindex(others.index).argmax()])
         table = self.result.table
         distances = table[(table["position"] == position) & (table["rank"] == 1)].set_index("layer")["kl"]
-        falls = -distances.sort_index().diff().loc[list(inner)].dropna()
-        return int(falls.index.to_numpy()[falls.argmax()]) if len(falls) else inner[-1]
+        near = distances.loc[list(inner)] <= _HALF_WAY * distances.max()
+        return next((layer for layer in inner if near[layer]), inner[-1])
 
     def _values(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Probabilities of single tokens after a position, ``[layer, token]``."""

@@ -312,21 +312,33 @@ def test_it_opens_where_a_language_that_nobody_named_stands_highest_above_its_nu
         for code in widget.languages.value
         if code not in named_languages(PROMPT, widget.languages.value)
     }
-    assert max(above, key=lambda code: above[code]) == "en" and above["en"] > 0.05
+    assert max(above, key=lambda code: above[code]) == "en" and above["en"] > 0.01
     assert widget.layer.value == _above(widget, "en").loc[: pocket.n_layers - 1].idxmax() < pocket.n_layers
     assert f"at layer {widget.layer.value}" in widget.shares.value
     assert 'class="here">layer ' + str(widget.layer.value) in widget.heat.value.replace(' scope="row"', "")
 
 
-def test_without_an_answer_it_opens_where_the_reading_comes_closest_to_the_output(pocket):
-    widget = explorer(pocket, "so, so", task="sentiment")
+def test_without_an_answer_it_opens_where_the_reading_has_come_half_way_to_the_output(pocket):
+    widget = explorer(pocket, 'The weather is good. Emotion: "', task="sentiment")
     assert widget.answer.value == ""
     table = widget.result.table
     last = table[(table["rank"] == 1) & (table["position"] == table["position"].max())].set_index("layer")[
         "kl"
     ]
-    falls = {layer: last[layer - 1] - last[layer] for layer in range(2, pocket.n_layers)}
-    assert widget.layer.value == max(falls, key=lambda layer: falls[layer])
+    near = [layer for layer in range(1, pocket.n_layers) if last[layer] <= last.max() / 2]
+    assert widget.layer.value == near[0] > 1
+    # none comes so near before the last: the one before it
+    assert explorer(pocket, "so, so", task="sentiment").layer.value == pocket.n_layers - 1
+
+
+def test_an_answer_that_another_prompt_named_is_not_looked_for_in_the_next(pocket):
+    widget = explorer(pocket, PROMPT)
+    assert widget.answer.value == "nature/flower"
+    widget.prompt.value = 'Français: "xyzzy" - Deutsch: "'
+    assert widget.answer.value == "" and "choose an answer" in widget.message.value
+    widget.answer.value = "animal/dog"
+    widget.prompt.value = 'Français: "xyzzyx" - Deutsch: "'
+    assert widget.answer.value == "animal/dog" and widget.message.value == ""
 
 
 def test_a_layer_that_the_user_chose_stays_with_the_next_prompt(pocket):
