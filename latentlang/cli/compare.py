@@ -129,6 +129,7 @@ def compare(
             rich_help_panel=_RUN,
         ),
     ] = True,
+    chat: options.Chat = False,
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
@@ -160,7 +161,7 @@ def compare(
                 model, out=folder.path, adapter=adapter, task=built, languages=lang or defaults.COMPARED_LANGUAGES,
                 seen_languages=seen_languages or None, parts=parts, items=count, shots=shots, seed=seed, pivot=pivot,
                 score=score, policy=policy, measures=measures, layers=numbers, pools=pool,
-                keep_activations=keep_activations, share_prefix=share_prefix, batch_tokens=batch_tokens,
+                keep_activations=keep_activations, chat=chat, share_prefix=share_prefix, batch_tokens=batch_tokens,
                 progress=progress, **loading.named(),
             )  # fmt: skip
         say("drawing")

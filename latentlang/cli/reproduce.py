@@ -94,6 +94,7 @@ def reproduce(
         str,
         typer.Option("--format", help="Of figures: html, png, pdf, svg.", rich_help_panel=_OUTPUT),
     ] = ",".join(defaults.FIGURE_FORMATS),
+    chat: Annotated[bool, typer.Option("--chat", hidden=True)] = False,
     batch_tokens: options.BatchTokens = None,
     loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
 ) -> None:
@@ -123,7 +124,7 @@ def reproduce(
         paper, only=names or None, model=model, protocol=protocol, data=data,  # type: ignore[arg-type]
         training_data=_folders(training_data or []), items=items, seed=seed,
         overrides=options.assigned(change or []), cache=cache, batch_tokens=batch_tokens,
-        **loading.named(),
+        chat=chat, **loading.named(),
     )  # fmt: skip
     console = output()
     if dry_run:

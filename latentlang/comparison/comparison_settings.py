@@ -6,7 +6,7 @@ from pydantic import Field
 
 from latentlang import defaults
 from latentlang.geometry.geometry_settings import TunedModel
-from latentlang.results import ResultSettings, TaskSettings
+from latentlang.results import ResultSettings, TaskSettings, TaskText
 
 
 class ComparisonSettings(TaskSettings):
@@ -34,6 +34,9 @@ class ComparisonSettings(TaskSettings):
     resamples: int | None = None
     level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     model_notes: list[str] = Field(default_factory=list)
+    #: How few-shot examples became a chat, and its template; None where the task was asked as text.
+    chat: TaskText = None
+    chat_template: TaskText = None
 
 
 class AlignmentComparisonSettings(ResultSettings):

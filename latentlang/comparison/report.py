@@ -372,6 +372,8 @@ def _provenance(result: ComparisonResult) -> Iterator[Block]:
         ("packages", ", ".join(f"{name} {version}" for name, version in provenance.packages.items())),
         ("commit", provenance.commit or "not in a checkout"), ("made", provenance.created),
     ]  # fmt: skip
+    if settings.chat is not None:
+        rows.append(("asked", f"as a chat, template {settings.chat_template}"))
     yield Facts([(plain(name), plain(text)) for name, text in rows])
     yield Text(
         "The results lie beside this page and can be read with ComparisonResult.load; the page itself can be written "

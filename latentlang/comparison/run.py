@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ def compare(
     resamples: int = defaults.COMPARED_RESAMPLES,
     level: float = defaults.LEVEL,
     keep_activations: bool = True,
+    chat: bool = False,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
     progress: Progress = True,
@@ -119,6 +120,8 @@ def compare(
         resamples: half samples for the intervals of the alignment.
         level: coverage of intervals, and 1 less the chance of any false change among languages.
         keep_activations: whether the harvested activations stay on disk.
+        chat: ask the task as in a chat, in the template of the model's tokenizer, in both states (see
+            `HookedLM.chat`).
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`; of evaluation and geometry.
         progress: True shows a bar for each step; False nothing; a function is called with (step, done, in all).
@@ -166,6 +169,8 @@ def compare(
         loaded = _model(model, adapter, training, loading)
         if not training.identity:
             loaded.base()  # refuses an adapter that cannot be taken off
+        if chat:
+            spec = replace(spec, task=loaded.chat(spec.task))
         if "geometry" in chosen:
             check_layers(numbers, depth=loaded.n_layers, sites=("resid",))
         run = _ComparisonRun(

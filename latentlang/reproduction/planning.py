@@ -138,6 +138,12 @@ def plan(
         InputError: no such experiments, figure, table, model, recipe or option, or data that cannot be used.
         ModelError: nothing is known of the size of the model.
     """
+    if loading.pop("chat", False):
+        raise InputError(
+            "the paper's prompts are asked as it asked them, and in a chat template they would be others, with its "
+            "printed values beside them; leave the chat out, or ask an instruct model by lens, evaluate or compare "
+            "with --chat (chat=True in Python)"
+        )
     suite = load_suite(name, folder=folder)
     chosen = suite.chosen(only)
     standin = None if model is None else os.fspath(model)

@@ -128,3 +128,10 @@ def test_help_needs_no_torch():
     ran = process("-c", code)
     assert ran.code == 0, ran.err
     assert "report.html" in ran.out and sys.executable
+
+
+def test_a_chat_needs_a_template(run, identity):
+    outcome = run("compare", "--adapter", identity, "--out", "out", "--chat", *SMALL)
+    assert outcome.code == 2 and "no chat template" in outcome.err
+    outcome = run("reproduce", "spontaneous", "--model", "pocket", "--chat")
+    assert outcome.code == 2 and "the paper's prompts are asked as it asked them" in outcome.err

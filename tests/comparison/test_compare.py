@@ -15,11 +15,12 @@ from latentlang.comparison import ComparisonResult, compare
 from latentlang.errors import InputError, ModelError
 from latentlang.evaluation import evaluate
 from latentlang.lens import logit_lens
-from latentlang.models import load
+from latentlang.models import HookedLM, load
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.step_cache import STEP_FILE, finished_steps
 from latentlang.tasks import task
 from latentlang.training import train
+from tests.support import tiny
 from tests.support.before_after import SMALL
 
 STEPS = [
@@ -362,3 +363,39 @@ def test_open_tasks_have_lens_and_geometry(mistral, tmp_path):
     assert result.evaluation is None and set(result.table["part"]) == {"lens", "alignment"}
     assert "accuracy" not in result.describe().lower()
     assert Path(result.report()).exists()
+
+
+CHAT = (
+    "{% for m in messages %}{% if m['role'] == 'user' %}[INST] {{ m['content'] }} [/INST]"
+    "{% else %} {{ m['content'] }}{% endif %}{% endfor %}"
+)
+
+
+def test_a_chat_is_asked_in_both_states_and_said(tmp_path):
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = CHAT
+    model = HookedLM(
+        tiny.adapted(tiny.model("mistral", max_position_embeddings=2048)).eval(), tokenizer, name="tiny"
+    )
+    options = {**SMALL, "parts": "evaluation,lens", "items": 4, "progress": False}
+    result = compare(model, out=tmp_path / "chat", chat=True, **options)
+    plain = compare(model, out=tmp_path / "plain", **options)
+    asked = model.chat("sentiment")
+    alone = evaluate(model, asked, languages=SMALL["languages"], items=4, progress=False)
+    pd.testing.assert_frame_equal(
+        result.evaluation.evaluation.table.sort_values(["state", "language", "item"], ignore_index=True),
+        alone.table.sort_values(["state", "language", "item"], ignore_index=True),
+    )
+    assert not result.lens.tuned.table["value"].equals(plain.lens.tuned.table["value"])
+    assert result.settings.chat == "turns" and plain.settings.chat is None
+    assert f"as a chat, template {result.settings.chat_template}" in result.report().read_text(
+        encoding="utf-8"
+    )
+    again = ComparisonResult.load(tmp_path / "chat")
+    assert again.settings.chat_template == asked.settings["chat_template"]
+
+
+def test_a_model_without_a_template_is_asked_in_no_chat(mistral, tmp_path):
+    model, lora = mistral
+    with pytest.raises(ModelError, match="has no chat template"):
+        compare(str(model), adapter=str(lora), out=tmp_path / "out", chat=True, **SMALL)

@@ -232,3 +232,9 @@ def test_labels_tell_steps_of_another_tasks_questions():
     step = Step("evaluate", "pocket", Adapter("zh-en", "nli"), "sentiment", "en", ("en",))
     assert step.label == "evaluate pocket zh-en (nli questions) sentiment en"
     assert "nli" not in replace(step, adapter=Adapter()).label
+
+
+def test_a_chat_would_be_another_prompt_than_the_papers():
+    with pytest.raises(InputError, match=r"asked as it asked them.*compare with --chat"):
+        plan("spontaneous", model="pocket", chat=True)
+    assert plan("spontaneous", model="pocket", only=["table1"], chat=False).needed
