@@ -38,7 +38,9 @@ def test_the_name_of_a_model_is_the_model_loaded():
     assert replace(by_name.provenance, created=made.provenance.created) == made.provenance
 
 
-@pytest.mark.parametrize("name", ["run_with_cache", "to_tokens", "hooks", "cfg", "generate", "W_U"])
+@pytest.mark.parametrize(
+    "name", ["run_with_cache", "to_tokens", "hooks", "cfg", "generate", "W_U", "forward", "embed", "loss_fn"]
+)
 def test_a_name_of_transformer_lens_says_where_it_is(name):
     model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
     with pytest.raises(AttributeError, match=rf"no attribute '{name}'; .*model\.bridge\(\)\.{name} has it"):

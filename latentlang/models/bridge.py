@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 # What TransformerLens' models have and a `HookedLM` has not.
 BRIDGE_NAMES = frozenset({
-    "W_E", "W_K", "W_O", "W_Q", "W_U", "W_V", "W_in", "W_out", "add_hook", "b_U", "blocks", "cfg", "generate",
-    "hook_dict", "hooks", "ln_final", "reset_hooks", "run_with_cache", "run_with_hooks", "to_single_token",
+    "W_E", "W_K", "W_O", "W_Q", "W_U", "W_V", "W_in", "W_out", "accumulated_bias", "add_hook",
+    "all_head_labels", "b_U", "blocks", "cfg", "embed", "forward", "generate", "hook_dict", "hooks",
+    "ln_final", "loss_fn", "reset_hooks", "run_with_cache", "run_with_hooks", "to_single_token",
     "to_str_tokens", "to_string", "to_tokens", "tokens_to_residual_directions",
 })  # fmt: skip
 
