@@ -18,7 +18,7 @@ from latentlang.activations.manifest import METADATA, PROMPTS, Manifest, read_ma
 from latentlang.activations.prompts import presented, read_prompts
 from latentlang.activations.shards import map_rows
 from latentlang.activations.verify import find_faults, quick_faults
-from latentlang.arguments import Layers, given_layers, one_name, ranges
+from latentlang.arguments import Layers, given_layers, one_name, ranges, split_names
 from latentlang.errors import InputError, MissingRowError, unknown
 from latentlang.printable import printable
 from latentlang.provenance import Provenance
@@ -100,7 +100,7 @@ class ActivationStore:
         pool = self.pools[0] if pools is None else one_name(pools, "pool")
         site = self.sites[0] if site is None else site
         if pool not in self.pools:
-            raise unknown("pool", pool, self.pools, hint="only what was harvested can be read")
+            raise unknown("pool", pool, self.pools, hint=f"the store has {', '.join(self.pools)}")
         if site not in self.sites:
             raise unknown("site", site, self.sites, hint="only what was harvested can be read")
         return LayerView(self, layer, pool, site)
@@ -361,9 +361,8 @@ def export(
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS, hint="give format=, or a file name that ends in one of them")
     given = "all" if layers is None else given_layers(layers)
-    named = store.pools if pools is None else pools
     numbers = tuple(dict.fromkeys(store.layers if given == "all" else given))
-    names = tuple(dict.fromkeys([named] if isinstance(named, str) else named))
+    names = store.pools if pools is None else tuple(split_names(pools))
     if not numbers or not names:
         raise InputError("nothing to export: give at least one layer and one pool")
     if kind == "npy" and len(names) > 1:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from latentlang.answers.tokenbytes import Ids
+from latentlang.arguments import split_names
 from latentlang.errors import unknown
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def select_tokens(
 
 
 def _codes(given: str | Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
+    return tuple(split_names(given))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from latentlang.answers.policy import POLICIES, select_tokens
 from latentlang.answers.sets import AnswerSets
 from latentlang.answers.text import reason_text
+from latentlang.arguments import split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,8 +91,8 @@ def overlap_table(sets: AnswerSets, *, share: bool = False, label: str | None = 
 def policy_table(
     sets: AnswerSets,
     *,
-    policies: Iterable[str] = tuple(POLICIES),
-    against: Iterable[str] | None = None,
+    policies: str | Iterable[str] = tuple(POLICIES),
+    against: str | Iterable[str] | None = None,
     pivot: str = "en",
     items: Mapping[str, Mapping[str, int]] | None = None,
 ) -> pd.DataFrame:
@@ -115,8 +116,8 @@ def policy_table(
     """
     import pandas as pd
 
-    rivals = None if against is None else tuple(against)
-    chosen = tuple(policies)
+    rivals = None if against is None else split_names(against)
+    chosen = split_names(policies)
     rows = []
     for code in sets.languages:
         labels = sets.labels(code)

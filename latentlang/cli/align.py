@@ -38,7 +38,7 @@ def align(
         str,
         typer.Option(help=f"all, or of {', '.join(measure_names())}."),
     ] = defaults.MEASURES,
-    pool: Annotated[
+    pools: Annotated[
         str | None,
         typer.Option(help="What stands for a prompt: mean, mean_no_bos, question, last; by default all."),
     ] = None,
@@ -87,9 +87,9 @@ def align(
     from latentlang.geometry.selection import chosen_layers, chosen_pools
 
     opened = open_store(store)
-    chosen, pools = chosen_layers(numbers, opened.layers), chosen_pools(pool, opened.pools)
+    chosen, pool_names = chosen_layers(numbers, opened.layers), chosen_pools(pools, opened.pools)
     asked_for = options.asked_for(
-        context, lang=lang, pivot=pivot, layers=layers, measures=measures, pool=pool, null=null, items=items,
+        context, lang=lang, pivot=pivot, layers=layers, measures=measures, pools=pools, null=null, items=items,
         components=components, permutations=permutations, resamples=resamples, seed=seed,
     )  # fmt: skip
     files = (TABLE, "align.html", "curves.html", "table.html", "summary.csv", "pairs.csv", "languages.csv")
@@ -97,9 +97,9 @@ def align(
         out or run_folder("align", [folder_part(store)], asked_for), Claim("alignment", files)
     )
     with folder:
-        with Progress("layers and pools", total=len(chosen) * len(pools)) as progress:
+        with Progress("layers and pools", total=len(chosen) * len(pool_names)) as progress:
             result = alignment(
-                opened, languages=lang, pivot=pivot, layers=chosen, measures=measures, pools=pools, items=items,
+                opened, languages=lang, pivot=pivot, layers=chosen, measures=measures, pools=pool_names, items=items,
                 null=null, components=components, permutations=permutations, resamples=resamples, seed=seed,
                 device=device, progress=progress.after(0),
             )  # fmt: skip

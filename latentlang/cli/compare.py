@@ -80,7 +80,7 @@ def compare(
     layers: Annotated[
         str, typer.Option(help="Of the geometry: all, or numbers and ranges: 0,4,8-12.", rich_help_panel=_RUN)
     ] = defaults.LAYERS,
-    pool: Annotated[
+    pools: Annotated[
         str,
         typer.Option(
             help="What stands for a prompt in the geometry: mean, mean_no_bos, question, last.",
@@ -160,7 +160,7 @@ def compare(
             result = run(
                 model, out=folder.path, adapter=adapter, task=built, languages=lang or defaults.COMPARED_LANGUAGES,
                 seen_languages=seen_languages or None, parts=parts, items=count, shots=shots, seed=seed, pivot=pivot,
-                score=score, policy=policy, measures=measures, layers=numbers, pools=pool,
+                score=score, policy=policy, measures=measures, layers=numbers, pools=pools,
                 keep_activations=keep_activations, chat=chat, share_prefix=share_prefix, batch_tokens=batch_tokens,
                 progress=progress, **loading.named(),
             )  # fmt: skip

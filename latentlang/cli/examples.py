@@ -48,7 +48,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "pca": (
         ("pca activations", "the two components that spread the prompts most, layer by layer"),
-        ("pca activations --lang en,ja,hi --pool question", "three languages, the question's tokens alone"),
+        ("pca activations --lang en,ja,hi --pools question", "three languages, the question's tokens alone"),
     ),
     "align": (
         ("align activations", "all measures, all pairs of languages"),

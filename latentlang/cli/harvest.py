@@ -53,14 +53,14 @@ def harvest(
             rich_help_panel=_KEPT,
         ),
     ] = defaults.LAYERS,
-    pool: Annotated[
+    pools: Annotated[
         str,
         typer.Option(
             help="What stands for a prompt: mean over its tokens, mean_no_bos, question (its tokens alone), last.",
             rich_help_panel=_KEPT,
         ),
     ] = ",".join(defaults.HARVESTED_POOLS),
-    site: Annotated[
+    sites: Annotated[
         str, typer.Option(help="resid, attn_out, mlp_out, resid_mid.", rich_help_panel=_KEPT)
     ] = defaults.SITE,
     store_dtype: Annotated[
@@ -105,7 +105,7 @@ def harvest(
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
-    pools, sites = split_names(pool), split_names(site)
+    pool_names, site_names = split_names(pools), split_names(sites)
     codes = [entry.code for entry in languages(lang)]
     built = options.built_task(task, codes, source=source, data=data, answers=answers, accept=accept)
     count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in codes)
@@ -118,8 +118,8 @@ def harvest(
         from latentlang.activations.writer import check_empty
         from latentlang.models.batch import check_pools, check_sites
 
-        check_pools(pools)
-        check_sites(sites)
+        check_pools(pool_names)
+        check_sites(site_names)
         kept_as = None if store_dtype is None else stored_dtype(store_dtype)
         if not (folder.path / MANIFEST).exists():
             check_empty(folder.path)
@@ -136,9 +136,9 @@ def harvest(
                     show(done, total)
 
                 store = run(
-                    loaded, built, out=out, languages=codes, layers=numbers, pools=pools, sites=sites, items=items,
-                    shots=shots, seed=seed, share_prefix=share_prefix, batch_tokens=batch_tokens, dtype=kept_as,
-                    normed_last=normed_last, progress=advance,
+                    loaded, built, out=out, languages=codes, layers=numbers, pools=pool_names, sites=site_names,
+                    items=items, shots=shots, seed=seed, share_prefix=share_prefix, batch_tokens=batch_tokens,
+                    dtype=kept_as, normed_last=normed_last, progress=advance,
                 )  # fmt: skip
             _print_summary(store, seconds=time.monotonic() - started, before=counts[0])
         except KeyboardInterrupt:

@@ -80,7 +80,7 @@ def folder_part(folder: Path) -> str:
 
 
 def run_folder(command: str, parts: Sequence[str], options: Mapping[str, object]) -> Path:
-    """``latentlang-out/pca-store-pool-last``: command, what it ran on, and the options that were asked for.
+    """``latentlang-out/pca-store-pools-last``: command, what it ran on, and the options that were asked for.
 
     Args:
         command: its name.

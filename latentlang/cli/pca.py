@@ -28,10 +28,13 @@ def pca(
     store: Annotated[Path, typer.Argument(help="Folder of activations (`latentlang harvest`).")],
     lang: options.StoreLanguages = None,
     layers: options.StoreLayers = defaults.LAYERS,
-    pool: Annotated[
-        str,
-        typer.Option(help="What stands for a prompt: mean (as in the paper), mean_no_bos, question, last."),
-    ] = defaults.PCA_POOL,
+    pools: Annotated[
+        str | None,
+        typer.Option(
+            help="What stands for a prompt: mean (as in the paper), mean_no_bos, question, last; by default mean, or "
+            "the only one in the store."
+        ),
+    ] = None,
     components: Annotated[int, typer.Option(help="Number of components.")] = defaults.PCA_COMPONENTS,
     base: Annotated[
         Path | None,
@@ -81,18 +84,19 @@ def pca(
     from latentlang.figures.pca import check_colour, pca_figure
     from latentlang.geometry import compare_pca
     from latentlang.geometry import pca as run
-    from latentlang.geometry.selection import chosen_layers
+    from latentlang.geometry.selection import chosen_layers, chosen_pool, common_pools
 
     if png:
         check_pictures()
     stores = [open_store(path) for path in ([store] if base is None else [base, store])]
     check_colour(colour, stores[-1].frame()["label"])
     chosen = chosen_layers(numbers, [layer for layer in stores[0].layers if layer in stores[-1].layers])
+    pool = chosen_pool(pools, stores[0].pools if base is None else common_pools(*stores))
     how: dict[str, Any] = {
         "layers": chosen, "pools": pool, "components": max(components, least), "languages": lang, "device": device,
     }  # fmt: skip
     asked_for = options.asked_for(
-        context, base=base and folder_part(base), lang=lang, layers=layers, pool=pool, components=components,
+        context, base=base and folder_part(base), lang=lang, layers=layers, pools=pools, components=components,
         three_d="view" if three_d else None, colour=colour, points=points,
     )  # fmt: skip
     files = (

@@ -33,6 +33,7 @@ from latentlang.geometry.selection import (
     chosen_layers,
     chosen_pivot,
     chosen_pools,
+    common_pools,
     same_prompts,
 )
 from latentlang.geometry.subspaces import DIRECTIONS
@@ -104,8 +105,7 @@ def compare_alignment(
     codes = chosen_languages(languages, frame["language"].astype(str))
     hub = chosen_pivot(pivot, codes)
     chosen = chosen_layers(layers, [layer for layer in stores[0].layers if layer in stores[1].layers])
-    common = [pool for pool in stores[0].pools if pool in stores[1].pools]
-    names = chosen_pools(pools, common)
+    names = chosen_pools(pools, common_pools(*stores))
     pairing = pair_up(frame, codes, pivot=hub)
     where = working_device(device)
     plan = Plan(measured, neighbours=NEIGHBOURS, directions=DIRECTIONS)

@@ -92,9 +92,7 @@ class AlignmentComparison(Result[AlignmentComparisonSettings]):
         Raises:
             InputError: there is none of this name.
         """
-        pool = pools or self.default_pool
-        if pool not in self.pools:
-            raise unknown("pooling of this result", pool, self.pools)
+        pool = self._pool(pools)
         return self.averages.loc[self.averages["pooling"] == pool, list(CHANGES)].reset_index(drop=True)
 
     def describe(self) -> str:
@@ -119,9 +117,20 @@ class AlignmentComparison(Result[AlignmentComparisonSettings]):
         if measure not in self.measures:
             raise unknown("measure of this result", measure, self.measures)
         table = self.table[self.table["measure"] == measure]
-        table = table[table["pooling"] == (pools or self.default_pool)]
+        table = table[table["pooling"] == self._pool(pools)]
         kept = ["language", "layer", "before", "after", "difference", "low", "high", "n", "p_holm", "change"]
         return table.rename(columns={"language_b": "language"})[kept].reset_index(drop=True)
+
+    def _pool(self, asked: str | None) -> str:
+        """The name of a pool that the table has.
+
+        Raises:
+            InputError: it has none of this name.
+        """
+        pool = asked or self.default_pool
+        if pool not in self.pools:
+            raise unknown("pooling of this result", pool, self.pools)
+        return pool
 
     def figure(self, measure: str | None = None, pools: str | None = None, **look: Unpack[Look]) -> go.Figure:
         """The change of one measure, language by layer.

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from latentlang.arguments import split_names
 from latentlang.comparison.change_table import COLUMNS, GLANCE, item_changes
 from latentlang.comparison.text import findings
 from latentlang.errors import InputError
@@ -146,9 +147,9 @@ class LensComparison(Displayed):
 
     def summary(
         self,
-        where: Sequence[str] | None = None,
+        where: str | Sequence[str] | None = None,
         *,
-        curves: Sequence[str] | None = None,
+        curves: str | Sequence[str] | None = None,
         level: float = 0.95,
     ) -> pd.DataFrame:
         """Curves before and after, and the paired difference, layer by layer.
@@ -166,8 +167,9 @@ class LensComparison(Displayed):
         Raises:
             InputError: an unknown language or group.
         """
-        chosen = [*self.groups, *self.languages] if where is None else list(where)
-        names = [name for name in self._curve_values if curves is None or name in curves]
+        chosen = [*self.groups, *self.languages] if where is None else split_names(where)
+        asked = None if curves is None else split_names(curves)
+        names = [name for name in self._curve_values if asked is None or name in asked]
         rows = [pd.DataFrame(columns=list(_CURVES))]
         for name in chosen:
             places = [self._place(code) for code in self.groups.get(name, [name])]
@@ -272,7 +274,7 @@ class LensComparison(Displayed):
         table["change"] = np.where(table["p_family"] <= error_probability(level), side, "")
         return table[list(_MAP)].reset_index(drop=True)
 
-    def figure(self, where: Sequence[str] | None = None, **look: Unpack[Look]) -> go.Figure:
+    def figure(self, where: str | Sequence[str] | None = None, **look: Unpack[Look]) -> go.Figure:
         """Curves before and after side by side, and their difference; by default of the groups.
 
         Args:

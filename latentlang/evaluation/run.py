@@ -12,7 +12,7 @@ import pandas as pd
 
 from latentlang import defaults
 from latentlang.answers import closing, token_bytes
-from latentlang.arguments import check_count, split_given
+from latentlang.arguments import check_count, split_given, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings
 from latentlang.evaluation.result import COLUMNS, SCORE, STATES, EvaluationResult
@@ -51,7 +51,7 @@ def evaluate(
     shots: int | None = None,
     seed: int = 0,
     protocol: str | None = None,
-    states: Sequence[str] | None = None,
+    states: str | Sequence[str] | None = None,
     seen_languages: str | Language | Iterable[str | Language] | None = None,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
@@ -369,15 +369,14 @@ def _open(name: str) -> InputError:
     )
 
 
-def _states(model: HookedLM, states: Sequence[str] | None) -> list[str]:
+def _states(model: HookedLM, states: str | Sequence[str] | None) -> list[str]:
     """The states asked for, base first.
 
     Raises:
         InputError: no such state, none at all, or no adapter that does anything.
     """
     adapted = model.adapter is not None
-    given = (STATES if adapted else STATES[:1]) if states is None else states
-    names = [given] if isinstance(given, str) else list(given)
+    names = split_names((STATES if adapted else STATES[:1]) if states is None else states)
     for name in names:
         if name not in STATES:
             raise unknown("state", name, STATES)

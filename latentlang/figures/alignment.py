@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
 from latentlang.figures.alignment_text import (
     MOST_NAMED,
@@ -87,7 +88,7 @@ def alignment_heatmap(
     result: Alignment,
     *,
     measure: str | None = None,
-    pools: Sequence[str] | None = None,
+    pools: str | Sequence[str] | None = None,
     **look: Unpack[Look],
 ) -> go.Figure:
     """Draw pairs of languages over layers: the more they stand out from chance, the darker.
@@ -98,14 +99,16 @@ def alignment_heatmap(
     Args:
         result: an `AlignmentResult`, new or loaded from disk.
         measure: its name; by default all, with a menu.
-        pools: poolings, a panel each; by default all.
+        pools: names of pools, a panel each; by default all.
         **look: as in `Look`.
 
     Raises:
         InputError: no such measure or pooling, or nothing to draw.
     """
     measures = list(result.measures) if measure is None else [measure]
-    shown = list(pools) if pools is not None else _first(result.pools, result.default_pool)
+    shown = _first(result.pools, result.default_pool)
+    if pools is not None:
+        shown = split_names(pools)
     if not shown or not result.pairs:
         raise InputError("the result holds no alignment to draw; measure at least one pair under one pooling")
     if measure is not None and measure not in result.measures:

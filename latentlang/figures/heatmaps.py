@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
 from latentlang.figures.header import is_plain, lens_words, made_with
 from latentlang.figures.layout import bar_heading, has_gaps
@@ -104,7 +105,7 @@ def language_heatmap(
     value: str = "score",
     pivot_test: Found | None = None,
     candidates: str | Language | Iterable[str | Language] | None = None,
-    order: Sequence[str] | None = None,
+    order: str | Sequence[str] | None = None,
     **look: Unpack[Look],
 ) -> go.Figure:
     """Draw which language's word for the answer each layer holds: languages over layers, the leader framed.
@@ -140,10 +141,12 @@ def language_heatmap(
         fixed = scores["role"].isin(["target", "source"])
         kept = {*asked, *([str(row["leader"])] if row["is_pivot"] else [])}
         scores = scores[fixed | scores["answer_language"].isin(kept)]
-    if order is not None:
-        scores = scores[scores["answer_language"].isin(order)]
     marked = order is None
-    order = _order(scores, value) if order is None else list(order)
+    if order is None:
+        order = _order(scores, value)
+    else:
+        order = split_names(order)
+        scores = scores[scores["answer_language"].isin(order)]
     layers, level = sorted({int(layer) for layer in scores["layer"]}), percent(test.level)
     grids = {
         name: scores.pivot(index="answer_language", columns="layer", values=name).reindex(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import plotly.graph_objects as go
 
+from latentlang.arguments import split_names
 from latentlang.errors import InputError
 from latentlang.figures.header import (
     adapter_words,
@@ -85,7 +86,7 @@ class LensChange(Protocol):
         """Names of all curves that were read."""
 
     def summary(
-        self, where: Sequence[str] | None = None, *, curves: Sequence[str] | None = None
+        self, where: str | Sequence[str] | None = None, *, curves: str | Sequence[str] | None = None
     ) -> pd.DataFrame:
         """Curves before, after and their difference per language and group."""
 
@@ -104,7 +105,7 @@ class _Panel:
 
 
 def lens_change_figure(
-    comparison: LensChange, where: Sequence[str] | None = None, **look: Unpack[Look]
+    comparison: LensChange, where: str | Sequence[str] | None = None, **look: Unpack[Look]
 ) -> go.Figure:
     """Draw curves before, after and their difference, a row for each language or group of languages.
 
@@ -116,7 +117,7 @@ def lens_change_figure(
     Raises:
         InputError: an unknown language, or nothing to draw.
     """
-    rows = list(comparison.groups if where is None else where)
+    rows = list(comparison.groups) if where is None else split_names(where)
     step_height = _HEAD + _ROW_HEIGHT + _ROW_GAP
     height = len(rows) * step_height - _ROW_GAP
     width = (1 - sum(_GAPS)) / len(_STATES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from latentlang import defaults
 from latentlang.activations import ActivationStore, open_store
-from latentlang.arguments import Layers, check_count, one_name, ranges
+from latentlang.arguments import Layers, check_count, ranges
 from latentlang.errors import InputError, shown, unknown
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.features import working_device
@@ -22,7 +21,14 @@ from latentlang.geometry.geometry_settings import PCASettings
 from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.pca_fit import METHODS, fit, project, spread
 from latentlang.geometry.pca_result import COLUMNS, PCAResult
-from latentlang.geometry.selection import Languages, chosen_languages, chosen_layers, same_prompts
+from latentlang.geometry.selection import (
+    Languages,
+    chosen_languages,
+    chosen_layers,
+    chosen_pool,
+    common_pools,
+    same_prompts,
+)
 from latentlang.progress import ProgressOption, Report, reporting
 
 if TYPE_CHECKING:
@@ -67,7 +73,7 @@ def pca(
     Args:
         store: an open store, or its folder.
         layers: ``"all"``, numbers of layers, or ``"0,4,8-12"``.
-        pools: name of one pool; by default that of `basis`, or ``"mean"``.
+        pools: name of one pool; by default that of `basis`, or ``"mean"``, or the only one the store has.
         components: number of axes, any; by default as many as `basis` has, or 2.
         languages: codes or groups; by default all in the store. Only their prompts shape the axes.
         basis: an earlier PCA to project on (before and after tuning in one picture), instead of fitting new axes.
@@ -90,7 +96,7 @@ def pca(
     chosen = chosen_layers(layers, opened.layers if basis is None else _common_layers(opened, basis))
     count = _components(components, basis)
     check_components(count, opened.d_model, held=len(opened) * len(chosen))
-    pool = _pool(None if pools is None else one_name(pools, "pool"), basis)
+    pool = _pool(pools, basis, opened.pools)
     where = working_device(device)
     frame = opened.frame()
     codes = chosen_languages(languages, frame["language"])
@@ -148,6 +154,7 @@ def compare_pca(base: Store, tuned: Store, *, layers: Layers = "all", **options:
     if not both:
         raise InputError("the two stores have no layer in common; harvest the same layers from both models")
     chosen = chosen_layers(layers, both)
+    options["pools"] = chosen_pool(options.get("pools"), common_pools(*stores))
     progress: ProgressOption = options.pop("progress", True)
 
     with reporting(progress, "principal components", things="layers", total=3 * len(chosen)) as report:
@@ -212,11 +219,12 @@ def check_components(count: int, width: int, *, held: int) -> None:
         )
 
 
-def _pool(given: str | None, basis: PCAResult | None) -> str:
+def _pool(given: str | Iterable[str] | None, basis: PCAResult | None, present: Sequence[str]) -> str:
     fitted = None if basis is None else basis.settings.pool
-    if given is not None and fitted is not None and given != fitted:
-        raise InputError(f"the basis was fitted on pool {fitted!r}; {given!r} cannot be projected on it")
-    return given or fitted or defaults.PCA_POOL
+    pool = chosen_pool(fitted if given is None else given, present)
+    if fitted is not None and pool != fitted:
+        raise InputError(f"the basis was fitted on pool {fitted!r}; {pool!r} cannot be projected on it")
+    return pool
 
 
 def _prompts(frame: pd.DataFrame, kept: NDArray[np.bool_], state: str) -> pd.DataFrame:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from latentlang import defaults
 from latentlang.activations import ActivationStore
-from latentlang.arguments import Layers, given_layers, ranges, split_given, split_names
+from latentlang.arguments import Layers, given_layers, one_name, ranges, split_given, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
@@ -37,6 +38,21 @@ def same_prompts(base: ActivationStore, tuned: ActivationStore) -> pd.DataFrame:
                 f"the stores hold different prompts: row {row} differs in {name}; harvest the same ones"
             )
     return frame
+
+
+def common_pools(base: ActivationStore, tuned: ActivationStore) -> list[str]:
+    """Pools that two stores both have.
+
+    Raises:
+        InputError: there is none.
+    """
+    common = [pool for pool in base.pools if pool in tuned.pools]
+    if not common:
+        raise InputError(
+            f"the two stores have no pool in common ({', '.join(base.pools)} and {', '.join(tuned.pools)}); harvest "
+            "the same pools from both models"
+        )
+    return common
 
 
 def chosen_layers(layers: Layers, present: Sequence[int]) -> list[int]:
@@ -107,3 +123,18 @@ def chosen_pools(asked: str | Iterable[str] | None, present: Sequence[str]) -> l
     if not names:
         raise InputError(f"no pool was chosen; the store has {', '.join(present)}")
     return names
+
+
+def chosen_pool(asked: str | Iterable[str] | None, present: Sequence[str]) -> str:
+    """Resolve the choice of one pool; None is the reference paper's, or the only one there is.
+
+    Raises:
+        InputError: it is not there, it is several, or none was asked for and several others are there.
+    """
+    if asked is not None:
+        return chosen_pools([one_name(asked, "pool")], present)[0]
+    if defaults.PCA_POOL in present:
+        return defaults.PCA_POOL
+    if len(present) != 1:
+        raise InputError(f"say which pool is meant; the store has {', '.join(present)}")
+    return present[0]

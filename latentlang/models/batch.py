@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from latentlang.arguments import Layers, given_layers
+from latentlang.arguments import Layers, given_layers, split_given, split_names
 from latentlang.errors import InputError, ModelError
 
 Site = Literal["resid", "attn_out", "mlp_out", "resid_mid"]
@@ -159,7 +159,7 @@ def check_sites(sites: str | Sequence[str]) -> tuple[str, ...]:
     Raises:
         ModelError: a name is not known, or none is given.
     """
-    names = tuple(dict.fromkeys([sites] if isinstance(sites, str) else sites))
+    names = tuple(split_names(sites))
     for name in names:
         if name not in SITES:
             raise ModelError(f"unknown site {name!r}; known: {', '.join(SITES)}")
@@ -176,7 +176,7 @@ def check_pools(pools: str | Sequence[str] | None) -> tuple[str, ...]:
     """
     if pools is None:
         return ()
-    names = (pools,) if isinstance(pools, str) else tuple(pools)
+    names = tuple(split_given(pools))
     for name in names:
         if name not in POOLS:
             raise ModelError(f"unknown pool {name!r}; known: {', '.join(POOLS)}, or None")

@@ -528,7 +528,8 @@ class HookedLM:
                 f"{type(self.lm).__name__} runs attention and MLP side by side, so it has no site 'resid_mid' "
                 "between them; read 'attn_out' and 'mlp_out'"
             )
-        several = pools is not None and not isinstance(pools, str)
+        # one name as it stands gives no axis of pools; a list of one gives an axis of length one
+        several = pools is not None and (not isinstance(pools, str) or len(averages_first) > 1)
         last = isinstance(positions, str) and positions == "last"
         request = Request(
             layers=numbers, sites=names, pooled=any(name != "last" for name in averages_first),

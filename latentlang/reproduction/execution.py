@@ -52,7 +52,7 @@ def reproduce(
     planned: ReproductionPlan,
     *,
     out: str | os.PathLike[str] | None = None,
-    formats: Sequence[str] = defaults.FIGURE_FORMATS,
+    formats: str | Sequence[str] = defaults.FIGURE_FORMATS,
     jobs: int = 1,
     progress: bool | Progress | None = True,
     on_event: Callable[[str], None] | None = None,

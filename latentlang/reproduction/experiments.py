@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from latentlang.arguments import split_names
 from latentlang.errors import InputError, shown, unknown
 from latentlang.language_names import languages
 from latentlang.paths import given_path, is_file
@@ -180,7 +181,7 @@ class Suite(_ExperimentPart):
     experiments: dict[str, Experiment] = Field(default_factory=dict)
     folder: Path = Path()
 
-    def chosen(self, names: Sequence[str] | None = None) -> list[Experiment]:
+    def chosen(self, names: str | Sequence[str] | None = None) -> list[Experiment]:
         """Experiments by name, in the paper's order; all of them for None.
 
         Raises:
@@ -188,7 +189,7 @@ class Suite(_ExperimentPart):
         """
         if names is None:
             return list(self.experiments.values())
-        chosen = list(dict.fromkeys(name.strip().casefold() for name in names if name.strip()))
+        chosen = list(dict.fromkeys(name.casefold() for name in split_names(names)))
         for name in chosen:
             if name not in self.experiments:
                 raise unknown("figure or table", name, self.experiments)

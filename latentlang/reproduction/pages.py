@@ -8,6 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from latentlang.arguments import split_names
 from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError, unknown
 from latentlang.figures.document import (
@@ -57,20 +58,21 @@ class PageWriter:
         standin: str | None,
         settings: ReproductionSettings,
         folder: Path,
-        formats: Sequence[str],
+        formats: str | Sequence[str],
     ) -> None:
         """Make the folder.
 
         Raises:
             InputError: it cannot be written, or there is no such format.
         """
+        formats = split_names(formats)
         for name in formats:
             if name not in FORMATS:
                 raise unknown("format", name, FORMATS)
         self.files: list[Path] = []
         self.notes: list[str] = []
         self._suite, self._standin, self._settings = suite, standin, settings
-        self._folder, self._formats = prepare_folder(folder), list(formats)
+        self._folder, self._formats = prepare_folder(folder), formats
         self._tables: dict[str, ReproducedTable] = {}
         self._figures: dict[str, list[go.Figure]] = {}
         if set(PICTURES) & set(formats):

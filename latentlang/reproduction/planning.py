@@ -103,7 +103,7 @@ class ReproductionPlan:
 def plan(
     name: str,
     *,
-    only: Sequence[str] | None = None,
+    only: str | Sequence[str] | None = None,
     model: str | os.PathLike[str] | None = None,
     protocol: Protocol = "corrected",
     data: str | os.PathLike[str] | None = None,
@@ -120,7 +120,7 @@ def plan(
 
     Args:
         name: of the paper's experiments (``"spontaneous"``), or a folder of such files.
-        only: names of figures and tables (``["fig1", "table8"]``); None for all.
+        only: names of figures and tables (``"fig1,table8"``); None for all.
         model: run this one instead of the paper's, in all of them.
         protocol: ``corrected``, or ``as-published``: the paper's own blocks, cues, answer sets and scorer.
         data: folder with the published test items, ``hub:xnli``, or ``"embedded"`` for the items of the package. By

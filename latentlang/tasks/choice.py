@@ -55,7 +55,7 @@ class ChoiceTask(Task):
         blocks: PathLike | None = None,
         answers: Answers = "same",
         protocol: Protocol = "corrected",
-        accept: Mapping[str, Iterable[str]] | None = None,
+        accept: Mapping[str, str | Iterable[str]] | None = None,
     ) -> None:
         """Set up the task.
 
@@ -94,7 +94,10 @@ class ChoiceTask(Task):
         elif is_hub(data):
             self._pairs = HubItems(kind, data)
         else:
-            accept = {label: tuple(strings) for label, strings in (accept or {}).items()}
+            accept = {
+                label: (strings,) if isinstance(strings, str) else tuple(strings)
+                for label, strings in (accept or {}).items()
+            }
             self._files = PaperFiles(kind, data, accept=accept)
         self._blocks = _find_blocks(kind, self._files, blocks)
         settings: dict[str, Any] = {"answers": answers, "protocol": protocol, "data": "embedded"}

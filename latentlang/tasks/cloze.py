@@ -24,7 +24,9 @@ class FileWordTask(WordTask):
         files: what was read, with what was skipped (`WordFiles.skipped`).
     """
 
-    def __init__(self, *, data: Paths, source: Sources = None, only: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, *, data: Paths, source: Sources = None, only: str | Iterable[str] | None = None
+    ) -> None:
         """Set up the task.
 
         Args:
@@ -69,7 +71,7 @@ class ClozeTask(FileWordTask):
 
     default_shots = 2
 
-    def __init__(self, *, data: Paths | None = None, only: Iterable[str] | None = None) -> None:
+    def __init__(self, *, data: Paths | None = None, only: str | Iterable[str] | None = None) -> None:
         """Set up the task.
 
         Args:

@@ -56,7 +56,7 @@ class PaperFiles:
     """
 
     def __init__(
-        self, kind: Kind, data: PathLike, *, accept: Mapping[str, Iterable[str]] | None = None
+        self, kind: Kind, data: PathLike, *, accept: Mapping[str, str | Iterable[str]] | None = None
     ) -> None:
         """Find the files: ``*_{language}{count}_test.json`` in the folder, else in its direct subfolders.
 

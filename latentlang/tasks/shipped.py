@@ -26,7 +26,10 @@ DEFAULT_SOURCES = ("fr", "de")
 
 
 def _words(
-    data: Paths | None, concepts: Iterable[Concept] | None, only: Iterable[str] | None, source: Sources = None
+    data: Paths | None,
+    concepts: Iterable[Concept] | None,
+    only: str | Iterable[str] | None,
+    source: Sources = None,
 ) -> Task:
     if data is None:
         return WordTask(source=source, concepts=concepts, only=only)
@@ -40,7 +43,7 @@ def _translation(
     data: Paths | None = None,
     source: Sources = DEFAULT_SOURCES,
     concepts: Iterable[Concept] | None = None,
-    only: Iterable[str] | None = None,
+    only: str | Iterable[str] | None = None,
 ) -> Task:
     if data is not None and concepts is None and source is DEFAULT_SOURCES:
         source = _sources_in(data)
@@ -57,7 +60,7 @@ def _repetition(
     *,
     data: Paths | None = None,
     concepts: Iterable[Concept] | None = None,
-    only: Iterable[str] | None = None,
+    only: str | Iterable[str] | None = None,
 ) -> Task:
     return _words(data, concepts, only)
 
@@ -68,7 +71,7 @@ def _sentiment(
     blocks: PathLike | None = None,
     answers: Answers = "same",
     protocol: Protocol = "corrected",
-    accept: Mapping[str, Iterable[str]] | None = None,
+    accept: Mapping[str, str | Iterable[str]] | None = None,
     adjectives: Literal["all", "seen", "held-out"] = "all",
 ) -> Task:
     if data is not None:

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from unicodedata import normalize
 
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -101,7 +101,7 @@ class WordTask(Task):
         *,
         source: Sources = None,
         concepts: Iterable[Concept] | None = None,
-        only: Iterable[str] | None = None,
+        only: str | Iterable[str] | None = None,
     ) -> None:
         """Set up the task.
 
@@ -124,7 +124,9 @@ class WordTask(Task):
         self._by_category: dict[str, list[str]] = {}
         for concept in self._concepts:
             self._by_category.setdefault(concept.category, []).append(concept.id)
-        self._only = None if only is None else tuple(dict.fromkeys(only))
+        # an id may have a comma in it: only one text is several ids
+        ids = split_names(only) if isinstance(only, str) else only
+        self._only = None if ids is None else tuple(dict.fromkeys(ids))
         if self._only == ():
             raise InputError("only= names no concept; give at least one, or leave it out for all")
         for name in self._only or ():

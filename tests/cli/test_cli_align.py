@@ -57,7 +57,7 @@ def test_what_was_asked_for_is_what_is_measured(run, store, tmp_path):
     _ended_well(
         run(
             "align", "acts", "--lang", "en,hi,de", "--pivot", "hi", "--layers", "1-2", "--measures", "cka,mutual_knn",
-            "--pool", "question", "--null", "within-label", "--seed", "3", "--out", "out", *QUICK,
+            "--pools", "question", "--null", "within-label", "--seed", "3", "--out", "out", *QUICK,
         )
     )  # fmt: skip
     result = AlignmentResult.load(tmp_path / "out")
@@ -87,7 +87,7 @@ def test_one_pair_without_a_null(run, store, tmp_path):
         (("acts", "--measures", "ckaa"), "did you mean 'cka'"),
         (("acts", "--layers", "1-x"), "numbers and ranges"),
         (("acts", "--layers", "9"), "no layer 9"),
-        (("acts", "--pool", "last"), "unknown pool 'last'"),
+        (("acts", "--pools", "last"), "unknown pool 'last'"),
         (("acts", "--null", "label"), "unknown null 'label'"),
         (("acts", "--permutations", "-1"), "permutations must be at least 0"),
     ],

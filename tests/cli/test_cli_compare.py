@@ -55,7 +55,7 @@ def test_in_80_columns_a_measure_is_a_line_and_its_groups_are_rows(run, identity
 
 def test_parts_pools_layers_and_languages_are_those_asked_for(run, identity, tmp_path):
     outcome = run(
-        "compare", "--adapter", identity, "--out", "out", *SMALL, "--parts", "geometry", "--pool", "question,last",
+        "compare", "--adapter", identity, "--out", "out", *SMALL, "--parts", "geometry", "--pools", "question,last",
         "--layers", "2,4-5", "--seen", "hi", "--drop-activations",
     )  # fmt: skip
     assert (outcome.code, outcome.err) == (0, "")

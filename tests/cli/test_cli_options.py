@@ -11,7 +11,7 @@ from latentlang.activations import harvest
 from latentlang.cli import app, options
 from latentlang.comparison import compare, compare_alignment
 from latentlang.evaluation import evaluate
-from latentlang.geometry import alignment
+from latentlang.geometry import alignment, pca
 from latentlang.lens import explore, logit_lens, train_tuned_lens
 
 COMMANDS = {
@@ -24,12 +24,12 @@ SHARED = [
     ("lens", "top", explore, "top"),
     ("tune", "steps", train_tuned_lens, "steps"),
     ("tune", "positions", train_tuned_lens, "positions"),
-    ("harvest", "pool", harvest, "pools"),
+    ("harvest", "pools", harvest, "pools"),
     ("evaluate", "score", evaluate, "score"),
     *(("align", name, alignment, name) for name in ("layers", "measures", "items", "null", "components")),
     *(("align", name, alignment, name) for name in ("permutations", "resamples", "seed", "device")),
     *(("compare", name, compare, name) for name in ("task", "parts", "measures", "score", "policy", "pivot")),
-    ("compare", "pool", compare, "pools"),
+    ("compare", "pools", compare, "pools"),
 ]
 
 
@@ -41,6 +41,20 @@ def _default(command, name):
 def test_a_command_and_its_function_mean_the_same_when_nothing_is_said(command, option, function, parameter):
     said = inspect.signature(function).parameters[parameter].default
     assert _default(command, option) == (",".join(said) if isinstance(said, tuple) else said)
+
+
+#: What can be asked of several commands, each with its function, is called the same by both.
+FUNCTIONS = {"harvest": harvest, "pca": pca, "align": alignment, "compare": compare, "lens": logit_lens}
+
+
+@pytest.mark.parametrize("command", FUNCTIONS)
+def test_layers_pools_and_sites_are_called_as_in_python(command):
+    words = {"layers", "pools", "sites", "pool", "site"}
+    options_ = {option.name for option in COMMANDS[command].params} & words
+    parameters = set(inspect.signature(FUNCTIONS[command]).parameters) & words
+    assert options_ <= parameters
+    flags = {flag for option in COMMANDS[command].params if option.name in words for flag in option.opts}
+    assert flags == {f"--{name}" for name in options_}
 
 
 def test_before_and_after_draws_as_its_own_defaults_say():

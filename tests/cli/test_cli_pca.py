@@ -55,10 +55,10 @@ def test_a_store_becomes_a_figure_a_table_and_axes(run, store, tmp_path):
 
 def test_layers_languages_pool_and_components_are_those_asked_for(run, store, tmp_path):
     _ended_well(
-        run("pca", "acts", "--layers", "1-2", "--lang", "en,de", "--pool", "last", "--components", "5")
+        run("pca", "acts", "--layers", "1-2", "--lang", "en,de", "--pools", "last", "--components", "5")
     )
     (folder,) = (tmp_path / "latentlang-out").iterdir()
-    assert folder.name == "pca-acts-lang-en-de-layers-1-2-pool-last-components-5"
+    assert folder.name == "pca-acts-lang-en-de-layers-1-2-pools-last-components-5"
     result = PCAResult.load(folder)
     assert result.layers == (1, 2) and result.components == 5
     assert result.provenance.languages == ("en", "de") and result.provenance.settings["pool"] == "last"
@@ -113,13 +113,22 @@ def test_a_picture_that_cannot_be_drawn_is_one_line(run, store, monkeypatch):
     assert "could not be drawn: Kaleido requires Google Chrome" in outcome.err
 
 
+def test_the_only_pool_of_a_store_is_taken(run, tmp_path):
+    small_store(
+        tmp_path / "acts", {1: spectral(24, 8)}, languages=["en", "ja", "de"], items=8, pools=("last",)
+    )
+    assert "the prompt's last token" in _ended_well(run("pca", "acts"))
+    assert (tmp_path / "latentlang-out" / "pca-acts").is_dir()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("nowhere",), "'nowhere' holds no activation store"),
         (("acts", "--layers", "1,x"), "numbers and ranges"),
         (("acts", "--layers", "7"), "there is no layer 7"),
-        (("acts", "--pool", "max"), "unknown pool 'max'"),
+        (("acts", "--pools", "max"), "unknown pool 'max'; did you mean 'mean'? the store has mean, last"),
+        (("acts", "--pools", "mean,last"), "one pool is needed here, not mean, last"),
         (("acts", "--lang", "fr"), "unknown language of this store 'fr'"),
         (("acts", "--components", "1"), "--components must be at least 2"),
         (("acts", "--points", "0"), "--points must be at least 1, not 0"),

@@ -50,7 +50,7 @@ def test_the_same_command_again_runs_nothing(run, tmp_path):
 def test_what_is_kept_can_be_chosen(run, tmp_path):
     _ended_well(
         run(
-            *QUICK, "--lang", "fr,ja", "--task", "translation", "--layers", "0, 2-4,8", "--pool", "last", "--site",
+            *QUICK, "--lang", "fr,ja", "--task", "translation", "--layers", "0, 2-4,8", "--pools", "last", "--sites",
             "resid", "--store-dtype", "bf16", "--shots", "1",
         )
     )  # fmt: skip
@@ -125,9 +125,9 @@ def test_a_store_of_something_else_is_refused(run, tmp_path):
         ),
         (("--lang", "ja", "--out", "s", "--layers", ""), "--layers '': give all"),
         (("--lang", "ja", "--out", "s", "--layers", "9"), "layer 9 does not exist; this model has 0"),
-        (("--lang", "ja", "--out", "s", "--pool", "maen"), "unknown pool 'maen'"),
-        (("--lang", "ja", "--out", "s", "--pool", ""), "no pool asked for"),
-        (("--lang", "ja", "--out", "s", "--site", "residual"), "unknown site 'residual'"),
+        (("--lang", "ja", "--out", "s", "--pools", "maen"), "unknown pool 'maen'"),
+        (("--lang", "ja", "--out", "s", "--pools", ""), "no pool asked for"),
+        (("--lang", "ja", "--out", "s", "--sites", "residual"), "unknown site 'residual'"),
         (("--lang", "ja", "--out", "s", "--items", "0"), "items must be at least 1, not 0"),
         (("--lang", "ja", "--out", "s", "--store-dtype", "int8"), "activations cannot be stored as int8"),
         (("--lang", "ja", "--out", "s", "--model", "pockt"), "did you mean 'pocket'"),

@@ -303,7 +303,7 @@ def test_killed_while_it_saves_the_next_run_puts_it_right(run: Run, tmp_path: Pa
 
         PCAResult.save = ticking  # type: ignore[method-assign]
         sys.stdout = io.StringIO()
-        main([*PCA, "--pool", "mean", "--layers", "1", "--out", "out"])
+        main([*PCA, "--pools", "mean", "--layers", "1", "--out", "out"])
 
     for _moment in range(12):
         with Child(killed) as child:
