@@ -1,8 +1,34 @@
-"""Causal interventions: what of a reading the model uses."""
+"""Causal experiments: the model's activations are changed while it runs, and what becomes of the answer is measured.
+
+Names are imported on first use: a saved result can be read and drawn without torch.
+"""
 
 from __future__ import annotations
 
-from latentlang.causal.patch_result import PatchResult
-from latentlang.causal.patching import CONTROLS, patch
+from typing import TYPE_CHECKING
 
-__all__ = ["CONTROLS", "PatchResult", "patch"]
+from latentlang._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from latentlang.causal.patch_result import PatchResult
+    from latentlang.causal.patching import CONTROLS, patch
+    from latentlang.causal.pivot_use import pivot_test
+    from latentlang.causal.pivot_use_result import PivotUseResult
+
+__all__ = [
+    "CONTROLS",
+    "PatchResult",
+    "PivotUseResult",
+    "patch",
+    "pivot_test",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "latentlang.causal.patch_result": ("PatchResult",),
+        "latentlang.causal.patching": ("CONTROLS", "patch"),
+        "latentlang.causal.pivot_use": ("pivot_test",),
+        "latentlang.causal.pivot_use_result": ("PivotUseResult",),
+    },
+)
