@@ -108,7 +108,8 @@ def _by_lda(rows: Tensor, reference: int | None) -> Tensor:
     _left, sizes, right = torch.linalg.svd(discriminants, full_matrices=False)
     span = right[sizes > _ROUNDING * sizes[0]] @ scaled.axes
     apart = differences(rows.mean(1), reference) / scaled.deviations
-    return (apart @ span.T) @ span * scaled.deviations
+    vectors: Tensor = (apart @ span.T) @ span * scaled.deviations
+    return vectors
 
 
 def _by_probe(rows: Tensor, reference: int | None) -> Tensor:

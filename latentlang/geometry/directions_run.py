@@ -237,7 +237,7 @@ class _Plan:
         kept = torch.ones(rows.shape[2], dtype=rows.dtype, device=rows.device)
         kept[largest] = 0.0
         vectors = self._fit(rows)
-        typical, typical_without = (float(part.norm(dim=2).median()) for part in (rows, rows * kept))
+        typical, typical_without = (_median_length(part) for part in (rows, rows * kept))
         fitted = [self._fit(rows[:, part]) for part in self.halves]
         scores = self._scores(rows, fitted)
         values = self._auc(scores)
@@ -316,9 +316,14 @@ class _Plan:
         return np.nan_to_num(_array(torch.stack(split))), _array(torch.stack(areas))
 
 
+def _median_length(rows: Tensor) -> float:
+    return float(np.median(_array(rows.norm(dim=2))))
+
+
 def _cosines(first: Tensor, second: Tensor) -> Tensor:
     """Cosine of each row with the other's, ``[row]``; NaN where one is zero."""
-    return (first * second).sum(1) / (first.norm(dim=1) * second.norm(dim=1))
+    cosines: Tensor = (first * second).sum(1) / (first.norm(dim=1) * second.norm(dim=1))
+    return cosines
 
 
 def _chance(

@@ -86,10 +86,10 @@ def separation(result: DirectionsResult) -> str:
 def erased(result: ErasureResult) -> str:
     """How well languages are told apart before and after, and what the same of a random subspace does."""
     settings, table = result.settings, result.table
-    row = table.loc[(table["accuracy"] - table["chance"]).idxmax()]
+    row = table.iloc[int(table["accuracy"].to_numpy().argmax())]
     text = (
-        f"{ERASER_WORDS.get(settings.method, settings.method)}, fitted on half of the items and measured on the other: "
-        f"at layer {int(row['layer'])}, where the nearest mean of the language is right most often "
+        f"{capital(ERASER_WORDS.get(settings.method, settings.method))}, fitted on half of the items and measured on "
+        f"the other: at layer {int(row['layer'])}, where the nearest mean of the language is right most often "
         f"({row['accuracy']:.0%}; chance {row['chance']:.0%}), it is right for {row['accuracy_erased']:.0%} with "
         f"{counted(int(row['rank']), 'dimension')} erased, which hold {row['removed']:.1%} of the variance"
     )

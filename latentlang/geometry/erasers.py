@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ from latentlang.geometry.layer_rows import LayerRows
 from latentlang.geometry.pca_fit import Moments
 
 METHODS = ("lsar", "leace", "mean", "random")
-# Sizes below this share of the largest are rounding.
-_ROUNDING = 1e-9
+# Sizes below this share of the largest are rounding; of the means of activations, which are mostly stored in float32.
+_ROUNDING, _STORED = 1e-9, 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +74,10 @@ class ErasedView(LayerView):
         for rows in super().shards():
             yield self.projection(rows)
 
-    def __getitem__(self, rows: object) -> Tensor:
+    def __getitem__(self, rows: int | slice | Sequence[int] | Sequence[bool] | np.ndarray | Tensor) -> Tensor:
         """Some rows, as of `LayerView`."""
-        return self.projection(super().__getitem__(rows))  # type: ignore[index]
+        plain = LayerView(self.store, self.layer, self.pool, self.site)
+        return self.projection(plain[rows])
 
 
 def check_rank(rank: int | None, *, method: str, languages: int, width: int) -> None:
@@ -192,8 +193,9 @@ def _means(rows: LayerRows, codes: NDArray[np.int64], count: int) -> Tensor:
 def _leading_directions(means: Tensor, rank: int) -> Tensor:
     """Orthonormal directions ``[k, d]``, at most `rank`, in which the means differ most."""
     _left, sizes, right = torch.linalg.svd(means - means.mean(0), full_matrices=False)
-    exist = sizes[:rank] > _ROUNDING * means.norm(dim=1).max()
-    return right[:rank][exist]
+    exist = sizes[:rank] > _STORED * means.norm(dim=1).max()
+    directions: Tensor = right[:rank][exist]
+    return directions
 
 
 def _leace(rows: LayerRows, codes: NDArray[np.int64], count: int) -> Projection:
@@ -209,17 +211,20 @@ def _leace(rows: LayerRows, codes: NDArray[np.int64], count: int) -> Projection:
     if not np.isfinite(moments.total):
         raise rows.not_finite()
     mean = moments.mean
-    # Sum over the rows of a language of their distance from the mean: its covariance with the language, times n.
-    crossed = torch.stack([each.count * (each.mean - mean) for each in by_language])
-    if float(crossed.norm()) <= _ROUNDING * moments.count * float(mean.norm()) + 1e-300:
+    # Covariance with each language, whose rank is that of the differences between the means.
+    shares = mean.new_tensor([each.count / moments.count for each in by_language])
+    apart = torch.stack([each.mean - mean for each in by_language])
+    _left, sizes, right = torch.linalg.svd(shares[:, None] * apart, full_matrices=False)
+    exist = sizes > _STORED * mean.norm()
+    crossed = sizes[exist, None] * right[exist]
+    if not len(crossed):
         nothing = mean.new_zeros(0, rows.width).cpu()
         return Projection(nothing, nothing, mean.cpu())
     values, vectors = torch.linalg.eigh(_shrunk(rows, moments))
     kept = values > _ROUNDING * values[-1]
     values, vectors = values[kept], vectors[:, kept]
-    whitened = (crossed @ vectors) / values.sqrt()  # W S in the axes of the covariance, [language, axis]
-    _left, sizes, right = torch.linalg.svd(whitened, full_matrices=False)
-    span = right[: count - 1][sizes[: count - 1] > _ROUNDING * sizes[0]]
+    whitened = (crossed @ vectors) / values.sqrt()  # W S in the axes of the covariance, [k, axis]
+    span = torch.linalg.qr(whitened.T).Q.T
     read = (span / values.sqrt()) @ vectors.T
     write = (span * values.sqrt()) @ vectors.T
     return Projection(read.cpu(), write.cpu(), mean.cpu())

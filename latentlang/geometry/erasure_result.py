@@ -51,8 +51,7 @@ class ErasureResult(Result[ErasureSettings]):
 
     kind: ClassVar[str] = "erasure"
     columns: ClassVar[Columns] = {
-        name: "whole" if name in ("layer", "rank", "n") else "number"  # type: ignore[misc]
-        for name in COLUMNS
+        name: "whole" if name in ("layer", "rank", "n") else "number" for name in COLUMNS
     }
     settings_type: ClassVar[type[ResultSettings]] = ErasureSettings
 
