@@ -14,7 +14,7 @@ from latentlang.comparison.comparison_settings import AlignmentComparisonSetting
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison, EvaluationResult
 from latentlang.evaluation.evaluation_settings import EvaluationSettings
-from latentlang.geometry import AlignmentResult, PCAResult
+from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
 from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.lens import ExplorerResult, LensResult, MultilingualLensResult
 from latentlang.lens.lens_settings import LensSettings
@@ -26,7 +26,7 @@ from latentlang.training import TrainingResult
 FORMAT1 = Path(__file__).parent / "data" / "format1"
 KINDS = (
     LensResult, MultilingualLensResult, ExplorerResult, PCAResult, AlignmentResult, EvaluationResult,
-    EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult,
+    EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
 )  # fmt: skip
 OF_KIND = {kind.kind: kind for kind in KINDS}
 

@@ -172,7 +172,7 @@ def measured_from(
 
 
 @dataclass(frozen=True, eq=False)
-class _Vectors:
+class _Fitted:
     vectors: Tensor
     typical: float
     outliers: tuple[int, ...]
@@ -231,7 +231,7 @@ class _Plan:
         """How many features are left out; never all."""
         return min(OUTLIERS, width - 1)
 
-    def measure(self, rows: Tensor, *, level: float) -> tuple[_Vectors, dict[str, NDArray[np.float64]]]:
+    def measure(self, rows: Tensor, *, level: float) -> tuple[_Fitted, dict[str, NDArray[np.float64]]]:
         """Fit one layer's rows ``[language, item, d]`` and measure what was fitted."""
         largest = rows.square().mean((0, 1)).topk(self.outliers(rows.shape[2])).indices
         kept = torch.ones(rows.shape[2], dtype=rows.dtype, device=rows.device)
@@ -269,7 +269,7 @@ class _Plan:
             "d_prime": _array(self._d_prime(scores)),
         }  # fmt: skip
         there = _array(exists.double()) > 0
-        found = _Vectors(vectors, typical, tuple(int(index) for index in largest.tolist()))
+        found = _Fitted(vectors, typical, tuple(int(index) for index in largest.tolist()))
         return found, {name: np.where(there, value, np.nan) for name, value in numbers.items()}
 
     def _fit(self, rows: Tensor) -> Tensor:

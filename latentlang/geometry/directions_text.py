@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
+import pandas as pd
+
+from latentlang.geometry.geometry_settings import DirectionsSettings, ErasureSettings
 from latentlang.stats.intervals import error_probability
 from latentlang.text import capital, counted, pool_name, unsigned
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-    from latentlang.geometry.directions_result import DirectionsResult
-    from latentlang.geometry.erasure_result import ErasureResult
+class Separated(Protocol):
+    """What the words need of a `DirectionsResult`."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per language and layer."""
+
+    @property
+    def settings(self) -> DirectionsSettings:
+        """The settings of the run."""
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """Codes of the languages."""
+
+    def summary(self) -> pd.DataFrame:
+        """Mean over languages by layer."""
+
+
+class Erased(Protocol):
+    """What the words need of an `ErasureResult`."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per layer."""
+
+    @property
+    def settings(self) -> ErasureSettings:
+        """The settings of the run."""
+
 
 #: What a method of `directions` is called.
 METHOD_WORDS = {
@@ -48,7 +78,7 @@ def beginning_token(holds: bool | None) -> str:
     return "the beginning-of-text token is left out"
 
 
-def separation(result: DirectionsResult) -> str:
+def separation(result: Separated) -> str:
     """At which layer languages are told apart best, how well vectors repeat there, and what chance gives."""
     settings = result.settings
     against = f"against {settings.reference}" if settings.reference else "each against all others"
@@ -83,7 +113,7 @@ def separation(result: DirectionsResult) -> str:
     )
 
 
-def erased(result: ErasureResult) -> str:
+def erased(result: Erased) -> str:
     """How well languages are told apart before and after, and what the same of a random subspace does."""
     settings, table = result.settings, result.table
     row = table.iloc[int(table["accuracy"].to_numpy().argmax())]

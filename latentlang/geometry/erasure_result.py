@@ -142,7 +142,8 @@ class ErasureResult(Result[ErasureSettings]):
 
 def _projections_file(projections: Mapping[int, Projection]) -> bytes:
     tensors = {
-        f"{name}.{layer}": getattr(projection, name).contiguous()
+        # of an orthogonal projection two are the same tensor
+        f"{name}.{layer}": getattr(projection, name).clone(memory_format=torch.contiguous_format)
         for layer, projection in projections.items()
         for name in ("read", "write", "centre")
     }
@@ -158,7 +159,9 @@ def _load_projections(path: Path) -> dict[int, Projection]:
     if metadata.get("format") != FORMAT:
         raise InputError(f"{str(path)!r} holds no projections of this format ({FORMAT})")
     listed = {"layers": parse_json(metadata.get("layers", "null"), path)}
-    return {layer: _projection(layer, tensors, path) for layer in checked(_Layers, listed, path).layers}
+    return {
+        layer: _projection(layer, tensors, path) for layer in checked(_ProjectionLayers, listed, path).layers
+    }
 
 
 def _projection(layer: int, tensors: Mapping[str, Tensor], path: Path) -> Projection:
@@ -179,5 +182,5 @@ def _projection(layer: int, tensors: Mapping[str, Tensor], path: Path) -> Projec
     return Projection(read, write, centre)
 
 
-class _Layers(Record):
+class _ProjectionLayers(Record):
     layers: list[int] = Field(min_length=1)

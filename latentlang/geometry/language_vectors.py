@@ -67,7 +67,7 @@ def load_vectors(folder: str | os.PathLike[str]) -> tuple[LanguageVectors, ...]:
         raise InputError(f"{str(path)!r} holds no language vectors of this format ({FORMAT})")
     listed = {"layers": parse_json(metadata.get("layers", "null"), path)}
     layers = []
-    for record in checked(_Layers, listed, path).layers:
+    for record in checked(_VectorLayers, listed, path).layers:
         vectors = tensors.get(f"vectors.{record.layer}")
         if vectors is None or vectors.ndim != 2 or vectors.dtype != torch.float64:
             raise damaged(path, f"there are no vectors of layer {record.layer} as they were written")
@@ -81,12 +81,12 @@ def load_vectors(folder: str | os.PathLike[str]) -> tuple[LanguageVectors, ...]:
     return tuple(layers)
 
 
-class _Layer(Record):
+class _VectorLayer(Record):
     layer: int = Field(ge=0)
     languages: list[str] = Field(min_length=1)
     typical: float = Field(ge=0)
     outliers: list[int]
 
 
-class _Layers(Record):
-    layers: list[_Layer] = Field(min_length=1)
+class _VectorLayers(Record):
+    layers: list[_VectorLayer] = Field(min_length=1)

@@ -81,18 +81,14 @@ def finding(result: Aligned, *, measure: str | None = None, pools: str | None = 
     value = _two(row["value"])
     if math.isnan(row["above_chance"]):
         why = "no null was drawn" if kind.alignment else "it is no alignment and has no null"
-        return text + f"{value} at layer {row['layer']} (mean of {pairs}); {why}."
+        return text + f"{value} at layer {row['layer']} (mean of {pairs}){_erased(here, result)}; {why}."
     above = int((here["p"] <= alpha).sum())
     chance = CHANCE.get(result.settings.null, "chance")
     if kind.null == "exchanged":
         chance = "languages exchanged within items"
-    text += f"{value} at layer {row['layer']}, where it stands out most (mean of {pairs})"
-    if "unerased" in here:
-        text += (
-            f" with language erased ({result.settings.erase}, fitted on other items), "
-            f"{_two(here['unerased'].mean())} with nothing and {_two(here['random_erased'].mean())} with as many "
-            "random dimensions erased"
-        )
+    text += (
+        f"{value} at layer {row['layer']}, where it stands out most (mean of {pairs}){_erased(here, result)}"
+    )
     text += f", against {_two(row['null_mean'])} with {chance}. "
     if above == 0:
         return text + ("It is not above chance there." if count == 1 else "No pair is above chance there.")
@@ -120,6 +116,16 @@ def finding(result: Aligned, *, measure: str | None = None, pools: str | None = 
             else f"; with length taken out the mean is {_two(row['partial'])}."
         )
     return text
+
+
+def _erased(rows: pd.DataFrame, result: Aligned) -> str:
+    """What the mean is where language was erased, and otherwise; empty where it was not."""
+    if "unerased" not in rows:
+        return ""
+    return (
+        f" with language erased ({result.settings.erase}, fitted on other items), {_two(rows['unerased'].mean())} with "
+        f"nothing and {_two(rows['random_erased'].mean())} with as many random dimensions erased"
+    )
 
 
 def _two(value: float) -> str:

@@ -18,7 +18,16 @@ from latentlang.comparison import AlignmentComparison, ComparisonResult
 from latentlang.comparison.training_record import trained_on
 from latentlang.errors import LatentlangError
 from latentlang.evaluation import EvaluationComparison, EvaluationResult, compare_evaluations
-from latentlang.geometry import AlignmentResult, PCAResult, alignment, pca
+from latentlang.geometry import (
+    AlignmentResult,
+    DirectionsResult,
+    ErasureResult,
+    PCAResult,
+    alignment,
+    directions,
+    erase,
+    pca,
+)
 from latentlang.lens import ExplorerResult, LensResult, TunedLens, explore
 from latentlang.models import HookedLM
 from latentlang.models.checkpoint_files import check_config, weight_files
@@ -145,6 +154,10 @@ def saved(tmp_path: Path, kind: str) -> tuple[Path, Load]:
         made = alignment(
             small_store(tmp_path / "store", items=12), measures="cka", permutations=3, resamples=2
         )
+    elif kind == "directions":
+        made = directions(small_store(tmp_path / "store", items=12), permutations=3, resamples=2, layers=1)
+    elif kind == "erasure":
+        made = erase(small_store(tmp_path / "store", items=12), layers=1)
     elif kind == "explore":
         made = explore(HookedLM(tiny.model("gpt2"), tiny.tokenizer(), name="tiny"), "a film", top=2)
     else:
@@ -179,7 +192,8 @@ def _training(folder: Path) -> TrainingResult:
 KINDS: dict[str, type[Result]] = {
     "lens": LensResult, "evaluation": EvaluationResult, "evaluation-comparison": EvaluationComparison, "pca": PCAResult,
     "alignment": AlignmentResult, "explore": ExplorerResult, "training": TrainingResult,
-    "alignment-comparison": AlignmentComparison, "comparison": ComparisonResult,
+    "alignment-comparison": AlignmentComparison, "comparison": ComparisonResult, "directions": DirectionsResult,
+    "erasure": ErasureResult,
 }  # fmt: skip
 
 
