@@ -3,9 +3,9 @@
 For an item, "the word of concept c, asked for in Y", another concept c' of c's category is drawn, and the residual
 stream h at the answer position is changed after one block; the rest of the model runs on. The *direction* of a concept
 in a language is what the final norm and the head read its word by: that of the token with which the tokenizer begins
-the word (the mean over wordings), centred over the concepts of the category, of length one. A token that begins the same
-concept's word in another language of the item too counts for none. The *axis* u of a language is the difference of its
-directions of c and c', of length one.
+the word (the mean over wordings), centred over the concepts of the category, of length one. A token that begins the
+same concept's word in another language of the item too counts for none. The *axis* u of a language is the difference of
+its directions of c and c', of length one.
 
 What is done (the arms):
 
@@ -32,7 +32,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,9 +123,7 @@ def pivot_test(
     numbers = check_layers(layers, depth=model.n_layers, first=1)
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
     prompts = prompts_of(task, languages, items=items, shots=shots, seed=seed)
-    thirds = {
-        target: third_language(task, target, pivot=code, third=third, seed=seed) for target in prompts
-    }
+    thirds = {target: third_language(task, target, pivot=code, third=third, seed=seed) for target in prompts}
     measured: dict[str, _Language] = {}
     with reporting(progress, "changing", total=sum(map(len, prompts.values()))) as report:
         done = 0
@@ -190,8 +187,8 @@ def third_language(
         code = find_language(third).code
         if code in taken:
             raise InputError(
-                f"the third language {code!r} is the control for the pivot {pivot!r} in {target!r}, so it is neither of "
-                f"them, nor the prompt's {given!r}; name another"
+                f"the third language {code!r} is the control for the pivot {pivot!r} in {target!r}, so it is neither "
+                f"of them, nor the prompt's {given!r}; name another"
             )
         check_pivot(task, code)
         return code
@@ -269,8 +266,8 @@ class _Language:
             self._measure(items[part], states[part], before[part], directions)
             yield len(self.prompts) - len(items) + min(start + step, len(items))
 
-    def _answered(self, items: list[_Item]) -> tuple[list[_Item], Tensor, list[float]]:
-        """The items that are answered rightly, their states ``[item, layer, d_model]``, and P(answer).
+    def _answered(self, items: list[_Item]) -> tuple[list[_Item], Tensor, NDArray[np.float64]]:
+        """The items answered rightly, their states ``[item, layer, d_model]``, and P of both answers ``[item, 2]``.
 
         The layers are those that are changed, and the last.
         """
@@ -283,7 +280,7 @@ class _Language:
         kept = [place for place, item in enumerate(items) if outcome.top[place, 0] in item.own(self._words)]
         self.left_out["wrong"] = len(items) - len(kept)
         self.accuracy = len(kept) / len(items)
-        before = [float(outcome.answer[place, 0]) for place in kept]
+        before = np.stack([outcome.answer[kept, 0], outcome.other[kept, 0]], axis=1)
         return [items[place] for place in kept], reading.resid[kept].float(), before
 
     def _outcomes(self, items: Sequence[_Item], resid: Tensor) -> _Outcomes:
@@ -303,7 +300,7 @@ class _Language:
         )
 
     def _measure(
-        self, items: list[_Item], states: Tensor, before: Sequence[float], directions: _Directions
+        self, items: list[_Item], states: Tensor, before: NDArray[np.float64], directions: _Directions
     ) -> None:
         """Make the changes of some items and keep what comes of them."""
         numbers = sorted({*self.layers, self.model.n_layers})
@@ -331,7 +328,8 @@ class _Language:
                 "follows": follows.ravel(),
                 "answer": outcome.answer.ravel(),
                 "answer_other": outcome.other.ravel(),
-                "before": np.repeat(before, len(self.layers)),
+                "before": np.repeat(before[:, 0], len(self.layers)),
+                "before_other": np.repeat(before[:, 1], len(self.layers)),
                 "component": components[_DIRECT.get(arm, arm)].double().cpu().numpy().ravel(),
                 "length": (change.norm(dim=-1) / lengths).double().cpu().numpy().ravel(),
             }
@@ -423,9 +421,7 @@ class _Words:
     third: str
 
     @classmethod
-    def of(
-        cls, model: HookedLM, task: Task, prompts: Sequence[Prompt], *, pivot: str, third: str
-    ) -> _Words:
+    def of(cls, model: HookedLM, task: Task, prompts: Sequence[Prompt], *, pivot: str, third: str) -> _Words:
         """The words of the items of a language and of all concepts of their categories."""
         target = prompts[0].language
         labels = dict.fromkeys(

@@ -25,8 +25,8 @@ ARMS = (
 #: Those that take a component out; the others exchange two.
 ABLATIONS = ("ablation", "ablation_other", "ablation_direct")
 COLUMNS = (
-    "language", "item", "label", "other", "layer", "arm", "follows", "answer", "answer_other", "before", "component",
-    "length",
+    "language", "item", "label", "other", "layer", "arm", "follows", "answer", "answer_other", "before", "before_other",
+    "component", "length",
 )  # fmt: skip
 
 
@@ -39,15 +39,15 @@ class PivotUseResult(Result[PivotUseSettings]):
             ``item``, ``label``, ``other`` (the concept its own is exchanged for), ``layer`` (after which block),
             ``arm``; ``follows``, whether the answer becomes the other concept's in the target language; ``answer``,
             the probability of the tokens that begin the item's own answer, and ``answer_other``, of those that begin
-            the other concept's; ``before``, the first without a change; ``component``, how much of the arm's direction
+            the other concept's; ``before, before_other``, the same without a change; ``component``, how much of the arm's direction
             the stream had before the change; ``length`` of the change over that of the stream.
     """
 
     kind: ClassVar[str] = "pivot-use"
     columns: ClassVar[Columns] = {
         "language": "text", "item": "text", "label": "text", "other": "text", "layer": "whole", "arm": "text",
-        "follows": "truth", "answer": "number", "answer_other": "number", "before": "number", "component": "number",
-        "length": "number",
+        "follows": "truth", "answer": "number", "answer_other": "number", "before": "number", "before_other": "number",
+        "component": "number", "length": "number",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = PivotUseSettings
 
@@ -83,7 +83,8 @@ class PivotUseResult(Result[PivotUseSettings]):
         4. ``direct``: than the same change made after the last block;
         5. ``alone``: more follow the swap along what the pivot does not share with the target's reading of the two
            words than the random change;
-        6. ``ablation``: P(answer) falls more without this concept's pivot component than without as much of the other's;
+        6. ``ablation``: P(answer) falls more without this concept's pivot component than without as much of the
+           other's;
         7. ``ablation_direct``: and more than by the same change after the last block.
 
         Each by at least `minimum`, and with a p-value of at most ``(1 - level) / layers`` (two-sided, exchange of the
@@ -98,12 +99,12 @@ class PivotUseResult(Result[PivotUseSettings]):
         *not shown to be used*: anything else. It does not say that the pivot is not used.
 
         Columns: ``language``; ``verdict``, a code (``used``, ``not shown to be used``, ``readable only``); ``reason``,
-        ``used``, ``bounded`` (readable only), ``no-items``, or the first of the conditions above that fails at the layer
-        where most hold; ``layer``, of those where all hold, or else where most hold, the one with the largest share
-        beyond the controls; ``first, last``, the layers around it in a row where all hold (0 where they do not); ``p``,
-        the largest of the seven at the layer; ``reads``, ``follows`` of each arm, and ``fall`` of each ablation there;
-        ``bound``, the largest upper end over layers; ``items``, in all languages; and ``target``, the share that
-        follows a swap along the target's own axis, at most.
+        ``used``, ``bounded`` (readable only), ``no-items``, or the first of the conditions above that fails at the
+        layer; ``layer``, of those where most of them hold the one with the largest share beyond the controls; ``first,
+        last``, the layers around it in a row where all hold (0 where they do not); ``p``, the largest of the seven at
+        the layer (1 where a difference is below `minimum`); there also ``reads``, the share of (1), for each arm that
+        exchanges the share of answers that follow, and for each ablation the fall of P(answer); ``bound``, the largest
+        upper end of *readable only* over layers; ``items``, in all languages together.
 
         Args:
             level: one minus the probability of a false *used*.

@@ -32,8 +32,8 @@ def sentences(verdicts: pd.DataFrame, settings: PivotUseSettings, *, level: floa
         third = settings.third.get(code)
         control = find_language(third).name if third else "a third language"
         shares = (
-            f"{_share(row['pivot'])} of {counted(int(row['items']), 'answer')} follow when the {pivot} word is exchanged "
-            f"for another after layer {row['layer']}, {_share(row['third'])} when that of {control} is as far, "
+            f"{_share(row['pivot'])} of {counted(int(row['items']), 'answer')} follow when the {pivot} word is "
+            f"exchanged for another after layer {row['layer']}, {_share(row['third'])} when that of {control} is as far, "
             f"{_share(row['random'])} after a random change, {_share(row['direct'])} when it is made after the last "
             f"block, and {_share(row['alone'])} without what the word shares with the answer"
         )
@@ -52,18 +52,18 @@ def _said(row: Any, level: float) -> str:
             f"{_share(row['bound'])}"
         )
     assert row["verdict"] == NOT_SHOWN
-    return f"not shown to be used ({_LACKS[row['reason']]})"
+    return f"not shown to be used (it is not certain that {CLAIMS[row['reason']]})"
 
 
-#: What is missing, by the code of the condition that fails.
-_LACKS = {
-    "reads": "its word cannot be told from another's there",
-    "third": "no more answers follow than after a change along a third language",
-    "random": "no more answers follow than after a random change",
-    "direct": "no more answers follow than when it is changed after the last block, where nothing can use it",
-    "alone": "of what it does not share with the answer itself no use is seen",
-    "ablation": "without the item's own word the answer is no less likely than without another's",
-    "ablation_direct": "without the item's own word the answer is less likely only directly",
+#: What each condition of a use says, by its code.
+CLAIMS = {
+    "reads": "its word can be told from another's in the stream",
+    "third": "more answers follow it than the same change along a third language",
+    "random": "more answers follow it than a random change",
+    "direct": "more answers follow it than when it is changed after the last block",
+    "alone": "more answers follow what it does not share with the answer than a random change",
+    "ablation": "the answer falls more without its word's component than without another's",
+    "ablation_direct": "the answer falls more than when the component is taken out after the last block",
 }
 
 
@@ -74,7 +74,10 @@ def _share(value: float) -> str:
 def _left(left_out: dict[str, int]) -> str:
     said = [
         f"{left_out[code]} {words}"
-        for code, words in (("wrong", "not answered rightly"), ("alike", "with words that cannot be told apart"))
+        for code, words in (
+            ("wrong", "not answered rightly"),
+            ("alike", "with words that cannot be told apart"),
+        )
         if left_out.get(code)
     ]
     return ", ".join(said) or "none was asked"

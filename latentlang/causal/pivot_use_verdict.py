@@ -1,4 +1,4 @@
-"""The rules by which a pivot is called used: conditions at a layer, each a difference of two arms over the same items."""
+"""The rules by which a pivot is called used: conditions at a layer, each a difference of two arms over items."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _row(values: _Values, *, level: float, minimum: float, without: float, seed:
             p[code][place] = exchange_test(each[..., place], seed=seed)
     alpha = (1 - level) / len(layers)
     holds = {code: large[code] & (p[code] <= alpha) for code in differences}
-    number = sum(each.astype(int) for each in holds.values())
+    number = np.sum(list(holds.values()), axis=0)
     beyond = np.min([sizes[one.code] for one in _BEYOND], axis=0)
     bound = _bound(values, level=level)
     used = number == len(differences)

@@ -133,13 +133,13 @@ def written(
     words = tuple(pick_concepts(languages) if concepts is None else concepts)
     codes = tuple(dict.fromkeys(code for concept in words for code in concept.words))
     answer_from = min(path, default=None) if answer_from is None else answer_from
-    tokenizer, spelled = _tokenizer(words, codes)
+    tokenizer, spelled = word_tokenizer(words, codes)
     lm = _Builder(words, codes, tokenizer, spelled).build(path, answer_from, n_layers, strength, noise, seed)
     model = HookedLM(lm, tokenizer, name="known")
     return Known(model, WordTask(source=source, concepts=words), words, codes, dict(path), answer_from)
 
 
-def _tokenizer(
+def word_tokenizer(
     concepts: tuple[Concept, ...], codes: tuple[str, ...]
 ) -> tuple[PreTrainedTokenizerFast, dict[tuple[str, str], tuple[str, str]]]:
     """The tokenizer, and language and concept id to how the word is spelled: one token, and one more letter or ""."""
