@@ -39,8 +39,8 @@ class PivotUseResult(Result[PivotUseSettings]):
             ``item``, ``label``, ``other`` (the concept its own is exchanged for), ``layer`` (after which block),
             ``arm``; ``follows``, whether the answer becomes the other concept's in the target language; ``answer``,
             the probability of the tokens that begin the item's own answer, and ``answer_other``, of those that begin
-            the other concept's; ``before, before_other``, the same without a change; ``component``, how much of the arm's direction
-            the stream had before the change; ``length`` of the change over that of the stream.
+            the other concept's; ``before, before_other``, the same without a change; ``component``, how much of
+            the arm's direction the stream had before the change; ``length`` of the change over that of the stream.
     """
 
     kind: ClassVar[str] = "pivot-use"
@@ -88,9 +88,9 @@ class PivotUseResult(Result[PivotUseSettings]):
         7. ``ablation_direct``: and more than by the same change after the last block.
 
         Each by at least `minimum`, and with a p-value of at most ``(1 - level) / layers`` (two-sided, exchange of the
-        two arms item by item; `stats.crossed.exchange_test`). All must hold at one and the same layer, so that a false
-        *used* at a layer is no likelier than the least certain of them, and over all layers no likelier than
-        ``1 - level``.
+        two arms item by item: `stats.crossed.exchange_test`, in one language counted out exactly where that can be).
+        All must hold at one and the same layer, so that a false *used* there is no likelier than the least certain of
+        them, and over all layers no likelier than ``1 - level``.
 
         *readable only*: the pivot's word can be read at some layer (1), and at every layer the share of answers that
         follow is less than `without` above that of one of the controls 2 to 4, by the upper end of the interval of the

@@ -33,7 +33,8 @@ def sentences(verdicts: pd.DataFrame, settings: PivotUseSettings, *, level: floa
         control = find_language(third).name if third else "a third language"
         shares = (
             f"{_share(row['pivot'])} of {counted(int(row['items']), 'answer')} follow when the {pivot} word is "
-            f"exchanged for another after layer {row['layer']}, {_share(row['third'])} when that of {control} is as far, "
+            f"exchanged for another after layer {row['layer']}, {_share(row['third'])} when that of {control} is as "
+            f"far, "
             f"{_share(row['random'])} after a random change, {_share(row['direct'])} when it is made after the last "
             f"block, and {_share(row['alone'])} without what the word shares with the answer"
         )

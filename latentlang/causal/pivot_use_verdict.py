@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.stats.intervals import bootstrap_means, check_level
-from latentlang.stats.paired import paired_difference
+from latentlang.stats.paired import mcnemar_exact, paired_difference
 
 Floats = NDArray[np.float64]
 
@@ -178,7 +178,7 @@ def _row(values: _Values, *, level: float, minimum: float, without: float, seed:
     p = {code: np.ones(len(layers)) for code in differences}
     for code, each in differences.items():
         for place in np.flatnonzero(large[code]):
-            p[code][place] = exchange_test(each[..., place], seed=seed)
+            p[code][place] = _p(each[..., place], seed=seed)
     alpha = (1 - level) / len(layers)
     holds = {code: large[code] & (p[code] <= alpha) for code in differences}
     number = np.sum(list(holds.values()), axis=0)
@@ -213,6 +213,17 @@ def _row(values: _Values, *, level: float, minimum: float, without: float, seed:
         "bound": float(bound.max()),
         "items": int(np.isfinite(values.component[..., 0]).sum()),
     }
+
+
+def _p(differences: Floats, *, seed: int) -> float:
+    """Two-sided p-value of the mean of differences ``[item, language]`` by exchange of the two arms, item by item.
+
+    Where all that differ do so by as much, in one language, it is counted out: McNemar's exact test.
+    """
+    moved = differences[np.isfinite(differences) & (differences != 0)]
+    if differences.shape[1] == 1 and len(moved) and len(np.unique(np.abs(moved))) == 1:
+        return mcnemar_exact(int((moved > 0).sum()), int((moved < 0).sum()))
+    return exchange_test(differences, seed=seed)
 
 
 def _bound(values: _Values, *, level: float) -> Floats:
