@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.accuracy_text import how_to_read, subtitle
 from latentlang.figures.header import made_with
+from latentlang.figures.headings import BESIDE_ROWS
 from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import (
     BASELINE,
@@ -378,7 +379,7 @@ class _AccuracyDrawing:
                     "text": " · ".join(subtitle(self.provenance, self.settings, self.summary)),
                     "font": {"size": 12.5, "color": MUTED},
                 },
-                "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+                **BESIDE_ROWS,
             },
             height=_TOP + self.rows * row + 100,
             margin={"l": _LEFT, "r": 18, "t": _TOP, "b": 100, "autoexpand": False},

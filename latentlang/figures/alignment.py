@@ -20,6 +20,7 @@ from latentlang.figures.alignment_text import (
     title,
 )
 from latentlang.figures.header import made_with
+from latentlang.figures.headings import BESIDE_ROWS
 from latentlang.figures.layout import bar_heading, layer_ticks
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import GRID, INK, MUTED, TARGET, font_stack, template, tint
@@ -302,7 +303,7 @@ def _frame(
                 "text": subtitle(provenance, result.settings, items=result.table["n"].unique().tolist()),
                 "font": {"size": 12.5, "color": MUTED},
             },
-            "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+            **BESIDE_ROWS,
         },
         font={"family": font_stack()},
         plot_bgcolor=GRID,  # what was not measured: not to be mistaken for chance

@@ -15,6 +15,7 @@ from latentlang.errors import InputError
 from latentlang.figures.alignment import Alignment
 from latentlang.figures.alignment_text import how_to_read, pair_words, pool_words, subtitle, title
 from latentlang.figures.header import made_with
+from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.layout import Panel, grid, layer_ticks
 from latentlang.figures.scatter import COLOURS
 from latentlang.figures.shaping import Look, shaped
@@ -109,7 +110,7 @@ def alignment_curves(
                 ),
                 "font": {"size": 12.5, "color": MUTED},
             },
-            "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+            **ABOVE_PLOT,
         },
         height=_TOP + layout.height + below,
         margin={"l": 60, "r": 18, "t": _TOP, "b": below, "autoexpand": False},

@@ -11,7 +11,9 @@ from latentlang.arguments import Layers, given_layers
 from latentlang.errors import InputError
 from latentlang.figures.alignment_text import pair_words, pool_words
 from latentlang.figures.header import LONGEST_MODEL, made_with, model_name
+from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.layout import layer_ticks
+from latentlang.figures.shaping import shaped
 from latentlang.figures.style import (
     BASELINE,
     GRID,
@@ -100,7 +102,7 @@ def alignment_table(
                 "text": f"model {' and '.join(models)} · {safe(first.provenance.task)} · {pool_words(pool)}",
                 "font": {"size": 12.5, "color": MUTED},
             },
-            "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+            **ABOVE_PLOT,
         },
         height=_TOP + _HEAD + _ROW * len(pairs) + 30,
         margin={"l": 12, "r": 12, "t": _TOP, "b": 12},
@@ -114,7 +116,7 @@ def alignment_table(
             "least_width": 220 + 80 * (len(header) - 1),
         },
     )  # fmt: skip
-    return figure
+    return shaped(figure)
 
 
 def _cell(value: float, partial: float, flags: Sequence[str]) -> str:

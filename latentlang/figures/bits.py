@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import lens_words, made_with, source_words
+from latentlang.figures.headings import ABOVE_PLOT, BESIDE_ROWS
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.scatter import marks
 from latentlang.figures.shaping import Look, chosen_languages, shaped
@@ -74,7 +75,7 @@ def bits_figure(
         "title": {
             "text": "<b>Bits per UTF-8 byte, layer by layer</b>",
             "subtitle": {"text": " · ".join(filter(None, subtitle)), "font": {"size": 12.5, "color": MUTED}},
-            "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+            **(ABOVE_PLOT if few else BESIDE_ROWS),
         },
         "height": height,
         "margin": {"l": 64 if few else 150, "r": 18, "t": _TOP, "b": _BELOW},

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, source_words
+from latentlang.figures.headings import BESIDE_ROWS, USUAL_WIDTH
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.lens_notes import wrapped
 from latentlang.figures.shaping import Look, shaped
@@ -201,9 +202,10 @@ class _ChangeMapDrawing:
         shares = [
             len(layers) / sum(map(len, self.layers)) * (1 - _GAP * (len(maps) - 1)) for layers in self.layers
         ]
-        # A title stays over its own map, also where the figure is as narrow as it may be.
+        # A title stays over its own map, also where the figure is as narrow as in a notebook.
+        room = min(self.width, USUAL_WIDTH) - _LEFT - 18
         self.titles = [
-            wrapped(safe(entry.title), max(8, int(share * (self.width - _LEFT - 18) / _TITLE_LETTER)))
+            wrapped(safe(entry.title), max(8, int(share * room / _TITLE_LETTER)))
             for entry, share in zip(maps, shares, strict=True)
         ]
         self.head = _HEAD + _TITLE_LINE * (max(map(len, self.titles)) - 1)
@@ -311,7 +313,7 @@ class _ChangeMapDrawing:
             title={
                 "text": "<b>What changed, language by layer</b>",
                 "subtitle": {"text": " · ".join(under), "font": {"size": 12.5, "color": MUTED}},
-                "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+                **BESIDE_ROWS,
             },
             height=_TOP + self.head + height + _BELOW,
             margin={"l": _LEFT, "r": 18, "t": _TOP + self.head, "b": _BELOW, "autoexpand": False},
@@ -325,7 +327,7 @@ class _ChangeMapDrawing:
         listed = "; ".join(entry.meaning for entry in self.maps)
         return [
             "Each cell is a language at a layer; its colour is how much something changed, after minus before, as "
-            "a mean over items: blue where it rose, orange where it fell. From left to right: "
+            "a mean over items: blue where it rose, orange where it fell. The maps in order: "
             f"{listed}. Every map has its own scale; hover over a cell for its numbers.",
             f"A frame says that the change is at least {LEAST_MARKED:g} and more than chance, with all cells of "
             "its map taken together: if nothing had changed, even one frame would be seen in at most 5 % of such "

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from latentlang.figures.header import is_plain, lens_words, made_with, model_name
+from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.layout import has_gaps
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import MUTED, TARGET, isolated, safe, template, tint
@@ -89,11 +90,10 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
         height=_MARGIN_TOP + _MARGIN_BOTTOM + _ROW * len(probability.index),
         margin={"l": _MARGIN_LEFT, "r": 90, "t": _MARGIN_TOP, "b": _MARGIN_BOTTOM},
         title={
-            "x": 0,
-            "xref": "paper",
+            **ABOVE_PLOT,
             "text": "<b>What each layer would say next, at every token of the prompt</b>",
             "subtitle": {
-                "text": f"{model}{adapter} · {safe(lens)}",
+                "text": f"{model}{adapter} · {safe(lens)} · {_SITES.get(site, safe(site))}",
                 "font": {"size": 13, "color": MUTED},
             },
         },
@@ -106,15 +106,24 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
                 "tokens: by themselves they are no sign of a language.",
                 *(
                     [
-                        f"In view are the last {in_view} of {len(tokens)} tokens; drag the picture to the right for "
-                        "those before, or ask for a larger width."
+                        f"The last of {len(tokens)} tokens are in view; drag the picture to the right for those "
+                        "before, or ask for a larger width."
                     ]
                     if in_view < len(tokens)
                     else []
                 ),
             ],
+            # A narrow screen has room for fewer columns still.
+            "if_narrow": (
+                [
+                    f"The last of {len(tokens)} tokens are in view; drag the picture to the right for those before."
+                ]
+                if in_view == len(tokens)
+                else []
+            ),
             "made_with": made_with(provenance),
             "least_width": width,
+            "column": _COLUMN,
         },
     )
     figure.update_xaxes(
@@ -125,7 +134,7 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
     step = 1 if len(layers) <= 40 else 2
     figure.update_yaxes(
         tickmode="array", tickvals=rows[::step], ticktext=[str(layer) for layer in layers[::step]], showgrid=False,
-        title={"text": f"layer ({_SITES.get(site, safe(site))})"},
+        title={"text": "layer"},
     )  # fmt: skip
     return shaped(figure, **look)
 

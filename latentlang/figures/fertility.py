@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, model_words
+from latentlang.figures.headings import BESIDE_ROWS
 from latentlang.figures.scatter import marks
 from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import BASELINE, INK, MUTED, english_name, own_name, plain, safe, template
@@ -94,7 +95,7 @@ def fertility_figure(
         "title": {
             "text": f"<b>{title}</b>",
             "subtitle": {"text": " · ".join(subtitle), "font": {"size": 12.5, "color": MUTED}},
-            "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+            **BESIDE_ROWS,
         },
         "height": _TOP + _BELOW + _ROW * len(summary),
         "margin": {"l": 190, "r": 18, "t": _TOP, "b": _BELOW},
@@ -103,7 +104,10 @@ def fertility_figure(
             "range": [len(summary) - 0.5, -0.5], "showgrid": False, "tickvals": list(heights.values()),
             "ticktext": [english_name(code) for code in heights], "tickfont": {"size": 12, "color": INK},
         },
-        "legend": {"title": {"text": "script"}, "traceorder": "normal"},
+        "legend": {
+            "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
+            "traceorder": "normal",
+        },
         "shapes": [
             {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
              "line": {"color": BASELINE, "width": 1.4, "dash": "6px,4px"}},

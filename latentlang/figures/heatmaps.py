@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
 from latentlang.figures.header import is_plain, lens_words, made_with
+from latentlang.figures.headings import BESIDE_ROWS
 from latentlang.figures.layout import bar_heading, has_gaps
 from latentlang.figures.lens_text import subtitle
 from latentlang.figures.shaping import Look, chosen_languages, shaped
@@ -56,7 +56,6 @@ _LEAST_WRITTEN = 0.005  # smaller values would be rows of 0.00
 _MOST_WRITTEN_LANGUAGES = 24  # the same of languages by languages
 _POOLED, _TARGET_ROW, _SOURCE = "all", "(target)", "(source)"
 _TOGETHER = {_TARGET_ROW: "target language", _SOURCE: "word of the prompt"}
-_NOTE_WIDTH = 132
 
 
 class Found(Protocol):
@@ -112,7 +111,7 @@ def language_heatmap(
 
     Rows go from the target language and the source language down by the largest value. Colours follow the square root
     of the value up to the largest one, so that small values can be told apart beside a last layer near 1. Values that
-    round to 0.00 or below are not written.
+    round to 0.00 are not written.
 
     Args:
         result: a `MultilingualLensResult`, new or loaded from disk.
@@ -234,7 +233,11 @@ def language_heatmap(
 
 
 def overlap_heatmap(
-    table: pd.DataFrame, *, title: str | None = None, subtitle: str | None = None
+    table: pd.DataFrame,
+    *,
+    title: str | None = None,
+    subtitle: str | None = None,
+    made_with: Sequence[str] = (),
 ) -> go.Figure:
     """Draw how many answer tokens languages have in common.
 
@@ -245,6 +248,7 @@ def overlap_heatmap(
         table: what ``latentlang.answers.overlap_table`` gave, counts or shares.
         title: plain text.
         subtitle: plain text: which model and task.
+        made_with: what it was made with, for a page's last line; plain text.
 
     Raises:
         InputError: the table is empty or not square.
@@ -302,9 +306,9 @@ def overlap_heatmap(
             "share of the row's tokens, so the picture need not be symmetric. The diagonal is the number of a "
             "language's own tokens.",
         ],
-        "made_with": [],
+        "made_with": list(made_with),
     }
-    return figure
+    return shaped(figure)
 
 
 def _cell_texts(values: Floats) -> list[list[str]]:
@@ -472,22 +476,18 @@ def _items(table: pd.DataFrame) -> dict[str, int]:
 
 
 def _frame(figure: go.Figure, *, title: str, under: Sequence[str], rows: int) -> None:
-    lines = [line for text in under if text for line in _wrapped(text)]
+    lines = [text for text in under if text]
     figure.update_layout(
         title={
             "text": title,
             "subtitle": {"text": "<br>".join(lines), "font": {"size": 12.5, "color": MUTED}},
-            "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+            **BESIDE_ROWS,
         },
         font={"family": font_stack()},
         height=_TOP + 17 * max(0, len(lines) - 2) + rows * _ROW + _BELOW,
         margin={"l": 12, "r": 18, "t": _TOP + 17 * max(0, len(lines) - 2), "b": _BELOW},
     )  # fmt: skip
     figure.update_yaxes(automargin=True)
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, _NOTE_WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _colourbar(ticks: Sequence[float], *, share: bool = False) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError, unknown
+from latentlang.figures.shaping import shaped
 from latentlang.installing import install_command
 from latentlang.storage.files import write_bytes
 
@@ -53,6 +54,8 @@ def write_picture(
     if ending not in FORMATS:
         raise unknown("picture format", ending, FORMATS)
     meta = figure.layout.meta if isinstance(figure.layout.meta, dict) else {}
+    if width is not None:
+        figure = shaped(go.Figure(figure), width=width)
     width = width or max(_WIDTH, int(meta.get("least_width", 0)))
     try:
         picture = figure.to_image(format=ending, width=width, scale=scale)

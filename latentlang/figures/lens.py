@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with
+from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.layout import FRAME, Grid, Panel, ceiling, grid, has_gaps, layer_ticks, step
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points, legend_columns
 from latentlang.figures.lens_notes import emptiest_corner, unread, wrapped
@@ -354,7 +355,7 @@ class _LensDrawing:
                     "text": subtitle(self.provenance, self.settings, self.codes, self.items),
                     "font": {"size": 12.5, "color": MUTED}
                 },
-                "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+                **ABOVE_PLOT,
             },
             height=self.look.top + self.grid.height + below,
             margin={"l": 64, "r": 18, "t": self.look.top, "b": below, "autoexpand": False},

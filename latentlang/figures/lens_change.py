@@ -19,6 +19,7 @@ from latentlang.figures.header import (
     model_words,
     through_words,
 )
+from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.layout import ceiling, grid, layer_ticks, step
 from latentlang.figures.lens_curves import STYLES, CurveStyle, Points
 from latentlang.figures.shaping import Look, shaped
@@ -153,9 +154,8 @@ def lens_differences_figure(comparison: LensChange) -> go.Figure:
         _Panel(panel.index, code, "difference", panel.x, panel.plot, panel.first_column, panel.lowest)
         for panel, code in zip(laid.panels, codes, strict=True)
     ]
-    return _LensChangeDrawing(
-        comparison, panels, laid.height, "What changed in each language", wide=False
-    ).figure()
+    drawing = _LensChangeDrawing(comparison, panels, laid.height, "What changed in each language", wide=False)
+    return shaped(drawing.figure())
 
 
 class _LensChangeDrawing:
@@ -344,7 +344,7 @@ class _LensChangeDrawing:
             title={
                 "text": f"<b>{self.title}</b>",
                 "subtitle": {"text": " · ".join(under), "font": {"size": 12.5, "color": MUTED}},
-                "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+                **ABOVE_PLOT,
             },
             height=_TOP + self.height + _BELOW,
             margin={"l": _LEFT, "r": _RIGHT, "t": _TOP, "b": _BELOW, "autoexpand": False},
@@ -365,10 +365,10 @@ class _LensChangeDrawing:
         how = "were it the last" if is_plain(provenance) else f"as the {lens_words(provenance)} reads it"
         how = "as a translator trained towards the output reads it" if is_tuned(provenance) else how
         first = (
-            f"Left and middle: what each layer would say before and after, {how}: the probability of the "
+            f"Before and after: what each layer would say, {how}: the probability of the "
             f"right word in the target language (blue) and in {pivot} (orange), averaged over items; dashed, that "
             f"of wrong words, the null. Only the distance of {pivot} from its null is evidence that the answer can "
-            "be read in it; that it is used is not shown. Right: after minus before, item by item."
+            "be read in it; that it is used is not shown. After − before: the difference, item by item."
             if self.wide
             else "After minus before, layer by layer: the change of the probability of the right word in the target "
             f"language (blue) and in {pivot} (orange), averaged over items; dashed, that of wrong words, the null."

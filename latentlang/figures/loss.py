@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import LONGEST_MODEL, made_with, model_words
+from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import (
     BASELINE,
@@ -137,7 +138,7 @@ def loss_figure(result: Training, **look: Unpack[Look]) -> go.Figure:
         "title": {
             "text": _title(words),
             "subtitle": {"text": _subtitle(result, words), "font": {"size": 12.5, "color": MUTED}},
-            "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+            **ABOVE_PLOT,
         },
         "height": _HEIGHT,
         "margin": {"l": 64, "r": 18, "t": _TOP, "b": _BELOW, "autoexpand": False},

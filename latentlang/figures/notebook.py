@@ -88,7 +88,9 @@ def card(view: View, *, remark: str = "", figured: bool = False) -> str:
 def page_part(view: View) -> str:
     """Figure and card as one piece of HTML, with plotly inside (4 MB): for what can read only HTML."""
     figure, remark = _figure(view)
-    drawn = "" if figure is None else plot(figure, f"latentlang-{uuid4().hex}", label=view.headline)
+    drawn = (
+        "" if figure is None else plot(figure, f"latentlang-{uuid4().hex}", label=view.headline, narrow=False)
+    )
     return f'<div class="latentlang-plot">{drawn}</div>{card(view, remark=remark)}'
 
 

@@ -1,8 +1,12 @@
-"""What every page is made of: it works offline, asks no other computer for anything, is light or dark, and prints."""
+"""What every page is made of: it works offline, asks no other computer for anything, is light or dark, and prints.
+
+On a narrow screen the figures are drawn in their narrow form (`latentlang.figures.narrow`), which the page has as data.
+"""
 
 from __future__ import annotations
 
 import html
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +14,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io
+from plotly.utils import PlotlyJSONEncoder
 
+from latentlang.figures.narrow import BELOW, has_narrow_form, narrow_form, patch
 from latentlang.figures.style import BASELINE, GRID, INK, MUTED, PAPER, PIVOT, TARGET, font_stack, plain
 from latentlang.storage.files import write_text
 
@@ -81,7 +87,18 @@ tr.first > * {{ border-top: 1px solid var(--line); }}
 dl {{ display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 3px 18px; font-size: 14px; }}
 dt {{ color: var(--muted); }}
 dd {{ margin: 0; overflow-wrap: anywhere; }}
+.if-narrow {{ display: none; }}
 @media (max-width: 720px) {{ main {{ padding: 8px 12px 24px; }} figcaption, footer {{ margin-left: 0; }} }}
+@media screen and (max-width: {narrow}px) {{
+  .plot > div {{ min-width: 0; }}
+  .modebar {{ display: none; }}
+  .if-narrow {{ display: block; }}
+  .report h1 {{ font-size: 22px; }}
+  .report .lead {{ font-size: 16px; }}
+  table {{ font-size: 12.5px; }}
+  th, td {{ padding-right: 9px; }}
+  caption {{ max-width: calc(100vw - 48px); }}
+}}
 @page {{ size: A4 landscape; margin: 11mm; }}
 @page report {{ size: A4 portrait; margin: 12mm; }}
 @media print {{
@@ -96,6 +113,31 @@ dd {{ margin: 0; overflow-wrap: anywhere; }}
   h2, h3 {{ break-after: avoid; }}
 }}
 """
+# A narrow form is the traces' changed values (null: gone) and a layout of its own; what was given first is kept for
+# when the window is wide again.
+_NARROW_SCRIPT = """<script>
+(() => {
+  const narrow = matchMedia("(max-width: NARROWpx)");
+  const without = trace => Object.fromEntries(Object.entries(trace).filter(([, value]) => value !== null));
+  const figures = [...document.querySelectorAll("script.narrow")].map(form => {
+    const drawn = form.parentElement.querySelector(".js-plotly-plot");
+    const { data, layout } = JSON.parse(form.textContent);
+    const given = { data: drawn.data, layout: structuredClone(drawn.layout) };
+    const traces = data.length === given.data.length ? given.data.map((t, i) => without({ ...t, ...data[i] })) : data;
+    return { drawn, wide: given, narrow: { data: traces, layout } };
+  });
+  const draw = () => figures.forEach(figure => {
+    const { data, layout } = narrow.matches ? figure.narrow : figure.wide;
+    const width = narrow.matches || !layout.width ? "100%" : `${layout.width}px`;
+    for (const part of [figure.drawn, figure.drawn.parentElement])
+      Object.assign(part.style, { width, height: `${layout.height}px` });
+    Plotly.react(figure.drawn, data, structuredClone(layout));
+  });
+  if (narrow.matches) draw();
+  narrow.addEventListener("change", draw);
+})();
+</script>
+""".replace("NARROW", str(BELOW))
 _PAGE = """<!doctype html>
 <html lang="{lang}">
 <head>
@@ -107,11 +149,12 @@ _PAGE = """<!doctype html>
 </head>
 <body>
 {body}
-</body>
+{script}</body>
 </html>
 """
+_NARROW_CLASS = '<script type="application/json" class="narrow">'
 _PLOT = """<div class="{kind}" tabindex="0" role="group" aria-label="{label}" style="--least: {least_width}px">
-{plot}
+{plot}{narrow}
 </div>
 <noscript><p>This figure is drawn by the JavaScript inside this page; please allow it.</p></noscript>
 """
@@ -136,9 +179,12 @@ def write_page(path: str | os.PathLike[str], *, title: str, body: str, lang: str
     style = _STYLE.format(
         least_width=LEAST_WIDTH, paper=PAPER, ink=INK, muted=MUTED, line=BASELINE, faint=GRID, up=TARGET,
         down=darker_pivot(), fonts=font_stack(), dark_paper=_DARK_PAPER, dark_ink=_DARK_INK, dark_muted=_DARK_MUTED,
-        dark_line=_DARK_LINE, dark_faint=_DARK_FAINT,
+        dark_line=_DARK_LINE, dark_faint=_DARK_FAINT, narrow=BELOW,
     )  # fmt: skip
-    page = _PAGE.format(lang=html.escape(lang), policy=_POLICY, title=escaped(title), style=style, body=body)
+    script = _NARROW_SCRIPT if _NARROW_CLASS in body else ""
+    page = _PAGE.format(
+        lang=html.escape(lang), policy=_POLICY, title=escaped(title), style=style, body=body, script=script
+    )
     write_text(target, page)
     return target
 
@@ -153,7 +199,7 @@ def darker_pivot() -> str:
     return "#" + "".join(f"{int(int(PIVOT[start : start + 2], 16) * 0.82):02X}" for start in (1, 3, 5))
 
 
-def plot(figure: go.Figure, name: str, *, label: str = "", library: bool = True) -> str:
+def plot(figure: go.Figure, name: str, *, label: str = "", library: bool = True, narrow: bool = True) -> str:
     """A figure as HTML.
 
     Args:
@@ -161,6 +207,7 @@ def plot(figure: go.Figure, name: str, *, label: str = "", library: bool = True)
         name: id of its element, unique in the page.
         label: what it shows, for who cannot see it: plain text; by default the figure's own title.
         library: whether plotly itself comes with it; a page needs it once, before the first figure.
+        narrow: whether its narrow form comes with it, for `write_page`'s script.
     """
     bare = go.Figure(figure)
     bare.layout.meta = None  # written beside the figure, not also inside
@@ -170,11 +217,30 @@ def plot(figure: go.Figure, name: str, *, label: str = "", library: bool = True)
     meta = meta_of(figure)
     least = int(meta.get("least_width", LEAST_WIDTH))
     kind = "plot themed" if "theme" in meta else "plot"
-    return _PLOT.format(kind=kind, label=escaped(label or "figure"), least_width=least, plot=drawn)
+    form = _narrow(figure) if narrow and has_narrow_form(figure) else ""
+    return _PLOT.format(
+        kind=kind, label=escaped(label or "figure"), least_width=least, plot=drawn, narrow=form
+    )
+
+
+def _narrow(figure: go.Figure) -> str:
+    """The narrow form of a figure as data in the page."""
+    wide = figure.to_dict()
+    form = narrow_form(wide)
+    layout = {name: part for name, part in form["layout"].items() if name != "meta"}
+    text = json.dumps(
+        {"data": patch(wide["data"], form["data"]), "layout": layout},
+        cls=PlotlyJSONEncoder,
+        separators=(",", ":"),
+    )
+    # As plotly does: nothing in it may end the element.
+    for char in "<>/":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return f"{_NARROW_CLASS}{text}</script>"
 
 
 def meta_of(figure: go.Figure) -> dict[str, Any]:
-    """What a figure says beside itself: ``how_to_read``, ``made_with`` (plain text), ``least_width``, ``theme``."""
+    """What a figure says beside itself: ``how_to_read``, ``made_with`` (plain text), ``least_width``, ``theme``, ..."""
     return figure.layout.meta if isinstance(figure.layout.meta, dict) else {}
 
 
@@ -183,11 +249,21 @@ def texts(meta: dict[str, Any], name: str) -> list[str]:
     return [str(text) for text in meta.get(name, ())]
 
 
-def caption_html(paragraphs: Sequence[str], *, heading: str = "h2") -> str:
-    """How a figure is read, below it; nothing where there is nothing to say."""
+def caption_html(paragraphs: Sequence[str], *, if_narrow: Sequence[str] = (), heading: str = "h2") -> str:
+    """How a figure is read, below it; nothing where there is nothing to say.
+
+    Args:
+        paragraphs: plain text.
+        if_narrow: further ones, of the figure's narrow form.
+        heading: the tag of its heading.
+    """
     if not paragraphs:
         return ""
-    body = "\n".join(f"<p>{escaped(text)}</p>" for text in paragraphs)
+    body = "\n".join(
+        f"<p{kind}>{escaped(text)}</p>"
+        for kind, texts_of_kind in (("", paragraphs), (' class="if-narrow"', if_narrow))
+        for text in texts_of_kind
+    )
     return f"<figcaption>\n<{heading}>How to read this</{heading}>\n{body}\n</figcaption>\n"
 
 
@@ -231,7 +307,10 @@ def write_html(
     body = _BODY.format(
         title=escaped(title),
         plot=plot(figure, "figure", label=title),
-        caption=caption_html(list(caption) if caption is not None else texts(meta, "how_to_read")),
+        caption=caption_html(
+            list(caption) if caption is not None else texts(meta, "how_to_read"),
+            if_narrow=texts(meta, "if_narrow") if caption is None else (),
+        ),
         footer=footer(texts(meta, "made_with")),
     )
     return write_page(path, title=title, body=body, lang=lang)

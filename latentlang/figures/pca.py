@@ -14,6 +14,7 @@ from latentlang import defaults
 from latentlang.arguments import Layers, given_layers
 from latentlang.errors import InputError, unknown
 from latentlang.figures.header import made_with
+from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.layout import columns_for
 from latentlang.figures.pca_points import PCA, Clouds, View, clouds
 from latentlang.figures.pca_text import colour_names, how_to_read, subtitle, title, view_words
@@ -308,7 +309,7 @@ class _PCADrawing:
                     ),
                     "font": {"size": 12.5, "color": MUTED},
                 },
-                "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18},
+                **ABOVE_PLOT,
             },
             "height": _TOP + self.height + below,
             "margin": {"l": _LEFT, "r": _RIGHT, "t": _TOP, "b": below, "autoexpand": False},

@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 
 from latentlang.arguments import check_count, split_names
 from latentlang.errors import InputError, unknown
+from latentlang.figures.headings import fitted
+from latentlang.figures.narrow import BELOW, has_narrow_form, narrowed
 from latentlang.figures.style import safe
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
@@ -42,10 +44,12 @@ class Look(TypedDict, total=False):
 def shaped(
     figure: go.Figure, *, theme: str | None = None, title: str | None = None, width: int | None = None
 ) -> go.Figure:
-    """A figure with a theme, a title and a width; as it is where none is given.
+    """A figure with a theme, a title and a width, its title broken into the lines that its width allows.
+
+    A figure of less than `latentlang.figures.narrow.BELOW` pixels has its panels below each other.
 
     Args:
-        figure: it is not changed.
+        figure: as its builder made it; its title may be broken in place.
         theme: as in `Look`, as are the others.
         title: plain text.
         width: in pixels, at least `LEAST_WIDTH`.
@@ -57,17 +61,26 @@ def shaped(
         raise unknown("theme", theme, THEMES)
     check_count("width", width, least=LEAST_WIDTH)
     if theme is None and title is None and width is None:
+        fitted(figure)
         return figure
     meta = dict(figure.layout.meta or {})
     shown = go.Figure(_recoloured(figure.to_dict())) if theme == "dark" else go.Figure(figure)
     if title is not None:
         shown.layout.title.text = f"<b>{safe(title)}</b>"
-    if width is not None:
-        shown.layout.width = width
-        meta["least_width"] = width
+        if "heading" in meta:
+            meta["heading"] = [shown.layout.title.text, meta["heading"][1]]
     if theme is not None:
         meta["theme"] = theme
     shown.layout.meta = meta
+    if width is None:
+        fitted(shown)
+        return shown
+    if width < BELOW and has_narrow_form(shown):
+        shown = narrowed(shown)
+    else:
+        fitted(shown, width=width)
+    shown.layout.width = width
+    shown.layout.meta = {**shown.layout.meta, "least_width": width}
     return shown
 
 

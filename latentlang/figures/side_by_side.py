@@ -12,6 +12,7 @@ from latentlang.errors import InputError, shown
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.bits import bits_figure
 from latentlang.figures.header import lens_words, made_with, model_name
+from latentlang.figures.headings import unbroken
 from latentlang.figures.heatmaps import language_heatmap
 from latentlang.figures.layout import FRAME
 from latentlang.figures.lens import lens_figure
@@ -213,7 +214,7 @@ def _composed(
     lines = [
         f"<b>{safe(name)}</b>: {line}" if number == 0 else line
         for name, figure in zip(headings, figures, strict=True)
-        for number, line in enumerate(figure["layout"]["title"]["subtitle"]["text"].split("<br>"))
+        for number, line in enumerate(_unbroken(figure)[1].split("<br>"))
     ]
     margin = dict(first["margin"])
     inner = first["height"] - margin["t"] - margin["b"]
@@ -221,7 +222,7 @@ def _composed(
     layout["margin"], layout["height"] = margin, inner + margin["t"] + margin["b"]
     layout["title"] = first["title"] | {
         # The one that names no lens: what they differ in stands above each.
-        "text": min((figure["layout"]["title"]["text"] for figure in figures), key=len),
+        "text": min((_unbroken(figure)[0] for figure in figures), key=len),
         "subtitle": {"text": "<br>".join(lines), "font": {"size": 12.5, "color": MUTED}},
     }
     layout["meta"] = {
@@ -235,8 +236,15 @@ def _composed(
             for name, result in zip(headings, results, strict=True)
         ],
         "least_width": max(first["meta"].get("least_width", 0), _LEAST * len(figures)),
+        # On a narrow screen one result follows the other.
+        "stack": "columns",
     }
     return go.Figure(data=traces, layout=layout)
+
+
+def _unbroken(figure: Mapping[str, Any]) -> tuple[str, str]:
+    layout = figure["layout"]
+    return unbroken(layout["meta"], layout["title"])
 
 
 def _level(figures: Sequence[dict[str, Any]]) -> None:
