@@ -5,9 +5,10 @@ The limits are far above what makes sense and far below what a machine cannot ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from latentlang.errors import InputError, shown, unknown
 
@@ -209,3 +210,24 @@ def one_name(given: str | Iterable[str], kind: str) -> str:
     if len(names) != 1:
         raise InputError(f"one {kind} is needed here, not {', '.join(names) or 'none'}; name one")
     return names[0]
+
+
+def check_options(given: Iterable[str], *functions: Callable[..., Any]) -> None:
+    """Refuse an option by its name before anything slow, where options are handed on to other functions.
+
+    Args:
+        given: names of options.
+        functions: the one that was called, then those that it hands options on to.
+
+    Raises:
+        InputError: none of them has an option of this name.
+    """
+    known = [
+        name
+        for function in functions
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    for name in given:
+        if name not in known:
+            raise unknown(f"option of {functions[0].__name__}", name, known)

@@ -273,7 +273,7 @@ def _prompts(
     if base is not None and base not in there:
         raise InputError(
             f"the text has no {find_language(base).name}, which its languages would be relative to; name another "
-            f"reference language, such as {there[0]!r}"
+            f"reference language, such as {there[0]!r}, or none"
         )
     codes = list(there) if languages is None else [entry.code for entry in find_languages(languages)]
     codes = list(dict.fromkeys([*codes, *([] if base is None else [base])]))

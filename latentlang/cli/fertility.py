@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from latentlang.answers import FertilityResult
 
 
+#: In place of a language: each by itself.
+NO_REFERENCE = "none"
+
+
 def fertility(
     text: options.Text = Path("udhr"),
     model: Annotated[
@@ -26,7 +30,11 @@ def fertility(
     name: options.Name = None,
     lang: options.TextLanguages = None,
     reference: Annotated[
-        str, typer.Option(help="Language that the others are relative to, on the same paragraphs.")
+        str,
+        typer.Option(
+            help="Language that the others are relative to, on the same paragraphs; none for tokens per character "
+            "alone."
+        ),
     ] = "en",
     items: Annotated[int | None, typer.Option(help="Paragraphs per language; by default all.")] = None,
     seed: Annotated[
@@ -48,10 +56,10 @@ def fertility(
     options.check_counts(items=items, shots=None, seed=seed)
     task = ContinuationTask(data=text)
     asked = [entry.code for entry in languages(lang)] if lang else None
-    base = language(reference).code
+    base = None if reference.strip().casefold() == NO_REFERENCE else language(reference).code
     info = resolve(model, called=name)
     asked_for: dict[str, Any] = {
-        "reference": None if base == "en" else base, "items": items, "seed": seed or None,
+        "reference": None if base == "en" else base or NO_REFERENCE, "items": items, "seed": seed or None,
     }  # fmt: skip
     parts = [model_part(info.name), str(text), ",".join(lang) if lang else "all"]
     claim = Claim("fertility", (TABLE, "fertility.csv", "fertility.html"))
@@ -85,24 +93,15 @@ def _print_table(result: FertilityResult, console: Console) -> None:
 
     from latentlang.language_names import language, script_name
 
-    assert result.reference is not None
     table = Table(box=None, pad_edge=False, header_style="bold")
-    name = language(result.reference).name
-    heads = (
-        "code",
-        "language",
-        "script",
-        f"tokens, {name} = 1",
-        "interval",
-        "tokens/character",
-        "byte tokens",
-    )
+    relative = [f"tokens, {language(result.reference).name} = 1", "interval"] if result.reference else []
+    heads = ("code", "language", "script", *relative, "tokens/character", "byte tokens")
     for head in heads:
         table.add_column(head, justify="left" if head in heads[:3] else "right", no_wrap=head == heads[0])
     for row in result.glance().to_dict("records"):
         table.add_row(
             str(row["language"]), language(str(row["language"])).name, script_name(str(row["script"])),
-            f"{row['relative']:.2f}", f"{row['low']:.2f} to {row['high']:.2f}", f"{row['tokens_per_character']:.3f}",
-            f"{100 * row['byte_share']:.1f} %",
+            *([f"{row['relative']:.2f}", f"{row['low']:.2f} to {row['high']:.2f}"] if relative else []),
+            f"{row['tokens_per_character']:.3f}", f"{100 * row['byte_share']:.1f} %",
         )  # fmt: skip
     console.print(table)

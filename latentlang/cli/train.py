@@ -76,13 +76,6 @@ def train(
             rich_help_panel=_SCHEDULE,
         ),
     ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="fp32, bf16 or fp16; by default what suits the device.", rich_help_panel=_MACHINE),
-    ] = None,
-    quantization: Annotated[
-        str | None, typer.Option(help="8bit or 4bit weights (bitsandbytes).", rich_help_panel=_MACHINE)
-    ] = None,
     gradient_checkpointing: Annotated[
         bool | None,
         typer.Option(
@@ -91,11 +84,7 @@ def train(
             rich_help_panel=_MACHINE,
         ),
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where to run, e.g. cpu; by default a GPU if any.", rich_help_panel=_MACHINE),
-    ] = None,
-    trust_remote_code: options.TrustRemoteCode = False,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     resume: Annotated[
         bool,
         typer.Option(
@@ -139,8 +128,8 @@ def train(
     if out is None:
         raise InputError("say where the adapter goes: --out DIR")
     info = resolve(model)
-    check_precision(precision)
-    check_quantization(quantization)
+    check_precision(loading.dtype)
+    check_quantization(loading.quantization)
     is_main = processes().is_main
     examples = None if chosen.is_identity else training_data(chosen, data=data)
     folder = OutputFolder(out)
@@ -162,9 +151,8 @@ def train(
     try:
         with LossDisplay(f"training {chosen.name}", console=screen, total=total) as display:
             result = run_training(
-                model, chosen, out=out, data=examples, resume=resume, precision=precision, quantization=quantization,
-                gradient_checkpointing=gradient_checkpointing, keep_checkpoints=keep_checkpoints, device=device,
-                trust_remote_code=trust_remote_code, progress=display,
+                model, chosen, out=out, data=examples, resume=resume, gradient_checkpointing=gradient_checkpointing,
+                keep_checkpoints=keep_checkpoints, progress=display, **loading.named(),
             )  # fmt: skip
         written = _written(result, folder.path) if is_main else []
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from typing import Any
 from latentlang import defaults
 from latentlang.activations import ActivationStore, harvest, open_store
 from latentlang.activations.manifest import MANIFEST, STORE_FILES
-from latentlang.arguments import Layers, check_count, chosen_names, given_layers
+from latentlang.arguments import Layers, check_count, check_options, chosen_names, given_layers
 from latentlang.comparison.alignment import compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.comparison_settings import ComparisonSettings
@@ -132,6 +132,7 @@ def compare(
             seen.
         ModelError: the model or its adapter cannot be loaded, or the adapter does nothing.
     """
+    check_options(loading, compare, load)
     asked_parts = chosen_names(parts, "part", PARTS)
     chosen = [name for name in PARTS if name in asked_parts]
     if score not in SCORES:

@@ -42,7 +42,12 @@ class Look(TypedDict, total=False):
 
 
 def shaped(
-    figure: go.Figure, *, theme: str | None = None, title: str | None = None, width: int | None = None
+    figure: go.Figure,
+    *,
+    theme: str | None = None,
+    title: str | None = None,
+    width: int | None = None,
+    **others: object,
 ) -> go.Figure:
     """A figure with a theme, a title and a width, its title broken into the lines that its width allows.
 
@@ -53,10 +58,15 @@ def shaped(
         theme: as in `Look`, as are the others.
         title: plain text.
         width: in pixels, at least `LEAST_WIDTH`.
+        **others: what no figure takes; refused by name here, where the options of every figure arrive.
 
     Raises:
-        InputError: an unknown theme, or a width that is too small.
+        InputError: an unknown theme or option, or a width that is too small.
     """
+    for name in others:
+        raise unknown(
+            "option of this figure", name, Look.__annotations__, hint="help(...) says what else it takes"
+        )
     if theme is not None and theme not in THEMES:
         raise unknown("theme", theme, THEMES)
     check_count("width", width, least=LEAST_WIDTH)

@@ -108,7 +108,7 @@ def _cached_gguf(folder: Path) -> list[str]:
     """GGUF files in a snapshot that has no weights in another format."""
     if (folder / "config.json").exists():
         return []
-    return gguf_models(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    return gguf_models(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def _about(info: ModelInfo) -> str:

@@ -208,9 +208,7 @@ def _folder_info(text: str, folder: Path) -> ModelInfo:
     Raises:
         ModelError: it has no safetensors and several GGUF files.
     """
-    if (folder / "config.json").exists() or not (
-        files := gguf_models(path.name for path in folder.glob("*"))
-    ):
+    if (folder / "config.json").exists() or not (files := _gguf_in(folder)):
         return ModelInfo(text, str(folder), local=True)
     if len(files) > 1:
         raise ModelError(several_gguf(text, files))
@@ -229,7 +227,7 @@ def _gguf_file(text: str, path: Path) -> Path | None:
     if not colon or not file.casefold().endswith(_GGUF) or not is_folder(parent := given_path(folder)):
         return None
     if not is_file(parent / file):
-        files = gguf_models(entry.name for entry in parent.glob("*"))
+        files = _gguf_in(parent)
         has = ", ".join(files) if files else "no GGUF file"
         raise ModelError(f"the folder {folder!r} has no file {file!r}; it has {has}")
     return parent / file
@@ -241,6 +239,10 @@ def _begins_as_gguf(path: Path) -> bool:
             return stream.read(4) == b"GGUF"
     except OSError:
         return False
+
+
+def _gguf_in(folder: Path) -> list[str]:
+    return gguf_models(path.name for path in folder.glob("*") if is_file(path))
 
 
 def gguf_models(names: Iterable[str]) -> list[str]:

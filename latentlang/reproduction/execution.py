@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from latentlang import defaults
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, check_options
 from latentlang.errors import InputError, LatentlangError
 from latentlang.models.data_package import is_packaged
 from latentlang.models.fingerprint import cached_commit, model_keys
@@ -19,7 +20,7 @@ from latentlang.models.registry import resolve
 from latentlang.progress import StepReport, reporting_steps
 from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.pages import PageWriter
-from latentlang.reproduction.planning import ReproductionPlan
+from latentlang.reproduction.planning import ReproductionPlan, plan
 from latentlang.reproduction.step_runner import Progress, StepRunner, run_groups
 from latentlang.storage.files import check_out, prepare_folder
 from latentlang.storage.lock import FolderLock
@@ -49,13 +50,14 @@ class Reproduction:
 
 
 def reproduce(
-    planned: ReproductionPlan,
+    planned: ReproductionPlan | str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,
     formats: str | Sequence[str] = defaults.FIGURE_FORMATS,
     jobs: int = 1,
     progress: bool | Progress | None = True,
     on_event: Callable[[str], None] | None = None,
+    **planning: Any,
 ) -> Reproduction:
     """Run what is missing, and write every figure and table.
 
@@ -63,20 +65,26 @@ def reproduce(
     written as soon as all they need is there.
 
     Args:
-        planned: as made by `plan`.
+        planned: as made by `plan`; or the paper's name, ``"spontaneous"``.
         out: folder for figures and tables; by default ``figures/spontaneous/pocket``.
         formats: of figures: ``html``, and ``png``, ``pdf``, ``svg`` where a browser is there to draw them.
         jobs: processes at once; more than one only helps where one does not fill the machine.
         progress: True shows a bar for each step, False nothing; a function is called with what is done of every step
             and what there is. Where there is one process.
         on_event: called with what was just done, in a line.
+        **planning: options of `plan` where the paper is named: ``model="pocket", only="table8"``.
 
     Raises:
         InputError: an option makes no sense, a folder cannot be written, or another run has the cache.
         LatentlangError: a step cannot be run; the others are, and what they gave is written.
     """
-    if not isinstance(planned, ReproductionPlan):
-        raise InputError(f"a plan is needed, not {planned!r}; latentlang.reproduction.plan(...) makes one")
+    if isinstance(planned, str | os.PathLike):
+        check_options(planning, reproduce, plan)
+        planned = plan(os.fspath(planned), **planning)
+    elif not isinstance(planned, ReproductionPlan):
+        raise InputError(f"a paper's name or a plan is needed, not {planned!r}")
+    elif planning:
+        raise InputError(f"{', '.join(planning)}: such options are for plan(...), which made this plan")
     check_count("jobs", jobs, least=1)
     if jobs > 1 and planned.bench.settings.device != "cpu":
         raise InputError(

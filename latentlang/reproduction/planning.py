@@ -114,7 +114,10 @@ def plan(
     cache: str | os.PathLike[str] | None = None,
     folder: Path | None = None,
     batch_tokens: int | None = None,
-    **loading: Any,
+    device: str | None = None,
+    dtype: str | None = None,
+    quantization: str | None = None,
+    trust_remote_code: bool = False,
 ) -> ReproductionPlan:
     """What it takes to reproduce a paper's figures and tables.
 
@@ -132,7 +135,10 @@ def plan(
         cache: folder of the steps' outcomes; by default ``latentlang-out/reproduce``.
         folder: where sets of experiments are looked for, instead of in the project.
         batch_tokens: see `HookedLM.iter_activations`.
-        **loading: options of `load`: ``device, dtype, quantization, trust_remote_code``.
+        device: as of `load`, like the next three.
+        dtype: of the weights.
+        quantization: ``"8bit"`` or ``"4bit"``.
+        trust_remote_code: whether Python code that comes with a model may run.
 
     Raises:
         InputError: no such experiments, figure, table, model, recipe or option, or data that cannot be used.
@@ -159,13 +165,16 @@ def plan(
     _check_items(chosen, size)
     for name_of_field in set(overrides or {}) & _FIXED:
         raise InputError(f"{name_of_field} is said by each experiment and cannot be changed for all of them")
-    device = find_device(loading.get("device"))
+    where = find_device(device)
+    loading = {
+        "device": device, "dtype": dtype, "quantization": quantization, "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
     settings = ReproductionSettings(
         size=size, protocol=protocol, data=_data(suite, data, embedded=embedded),
         training_data=_training_data(training_data or {}), seed=seed,
         loading={key: value for key, value in loading.items() if value not in (None, False)},
-        batch_tokens=batch_tokens, overrides=overrides or {}, device=device.type,
-        dtype=str(find_dtype(loading.get("dtype"), device)).removeprefix("torch."),
+        batch_tokens=batch_tokens, overrides=overrides or {}, device=where.type,
+        dtype=str(find_dtype(dtype, where)).removeprefix("torch."),
     )  # fmt: skip
     # A harvest serves all experiments of its prompts; it is the same whichever of them were asked for.
     harvests = tuple(
@@ -215,7 +224,8 @@ def _data(suite: Suite, given: str | os.PathLike[str] | None, *, embedded: bool)
             return folder
     raise InputError(
         f"the published items are not on this machine: latentlang data get {suite.data} fetches them, --data FOLDER "
-        f"takes those of another folder, --data {EMBEDDED} the small ones of the package"
+        f"takes those of another folder, --data {EMBEDDED} the small ones of the package; --model pocket, or "
+        "model='pocket' in Python, runs all of it small on the embedded model"
     )
 
 

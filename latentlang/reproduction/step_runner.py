@@ -146,7 +146,7 @@ class StepRunner:
         }
         return train(
             step.model, settings.recipe(step), out=folder, data=settings.training_examples(step),
-            precision=settings.loading.get("dtype"),
+            dtype=settings.loading.get("dtype"),
             progress=None if report is None else lambda at: report(at.step, at.steps), **loading,
         )  # fmt: skip
 

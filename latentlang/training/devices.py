@@ -85,7 +85,7 @@ def check_precision(precision: str | None) -> str | None:
         return None
     name = _ALIASES.get(precision.casefold(), precision.casefold())
     if name not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
+        raise unknown("dtype", precision, PRECISIONS)
     return name
 
 
@@ -117,11 +117,9 @@ def check_choices(device: torch.device, *, precision: str | None = None, four_bi
     import torch
 
     if precision == "fp16" and device.type != "cuda":
-        raise InputError(
-            f"training in fp16 needs a GPU; use precision 'bf16' or 'fp32' on this {device.type}"
-        )
+        raise InputError(f"training in fp16 needs a GPU; use dtype 'bf16' or 'fp32' on this {device.type}")
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise InputError("this GPU cannot compute in bf16; use precision 'fp16' or 'fp32'")
+        raise InputError("this GPU cannot compute in bf16; use dtype 'fp16' or 'fp32'")
     if four_bit and device.type == "cpu":
         raise InputError(
             "4-bit weights cannot be trained on a CPU (bitsandbytes gives them wrong gradients there); use "

@@ -55,7 +55,7 @@ def train(
     task: Task | str | None = None,
     data: PathLike | TrainingData[Any] | Iterable[Example] | None = None,
     resume: bool = True,
-    precision: str | None = None,
+    dtype: str | None = None,
     quantization: str | None = None,
     gradient_checkpointing: bool | None = None,
     keep_checkpoints: bool = False,
@@ -80,7 +80,8 @@ def train(
         data: take these examples instead: files of the recipe's kind (translations in the paper's layout,
             instructions), or examples.
         resume: go on with the same run where `out` has one; False starts anew.
-        precision: ``fp32``, ``bf16`` or ``fp16`` for the computation; by default the weights' own.
+        dtype: ``fp32``, ``bf16`` or ``fp16``, of the computation and of the weights of a model that is named; by
+            default what suits the device, and the own one of a model that is given.
         quantization: ``8bit`` or ``4bit`` weights (bitsandbytes); for a model that is named.
         gradient_checkpointing: keep few activations and compute the others twice; by default for large models.
         keep_checkpoints: leave the last and the best checkpoint in ``out/checkpoints``.
@@ -97,7 +98,7 @@ def train(
     """
     from latentlang.models import HookedLM
 
-    wanted_precision = devices.check_precision(precision)
+    wanted_precision = devices.check_precision(dtype)
     devices.check_quantization(quantization)
     processes = devices.processes()
     if isinstance(task, str):

@@ -174,7 +174,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]  # transformers is not che
         if not math.isfinite(loss):
             raise InputError(
                 f"the training loss is {loss} at step {state.global_step}: the run has diverged; use a smaller "
-                "learning_rate, or precision 'fp32'"
+                "learning_rate, or dtype 'fp32'"
             )
         self.training = float(loss)
 

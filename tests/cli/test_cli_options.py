@@ -65,7 +65,10 @@ def test_before_and_after_draws_as_its_own_defaults_say():
     assert inspect.signature(alignment).parameters["permutations"].default == 200
 
 
-@pytest.mark.parametrize("command", ["lens", "evaluate", "harvest", "compare", "reproduce", "doctor"])
+RUN_A_MODEL = ("lens", "evaluate", "harvest", "compare", "reproduce", "doctor", "bits", "tune", "train")
+
+
+@pytest.mark.parametrize("command", RUN_A_MODEL)
 def test_a_command_that_runs_a_model_has_its_options(command):
     names = [option.name for option in COMMANDS[command].params]
     first = names.index("device")

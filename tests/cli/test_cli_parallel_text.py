@@ -108,6 +108,16 @@ def test_fertility_prints_a_row_a_language_and_writes_table_and_page(run, text, 
     assert "Tokens for the same text" in (tmp_path / "out" / "fertility.html").read_text(encoding="utf-8")
 
 
+def test_fertility_without_a_reference_has_no_relative_numbers(run, text, tmp_path):
+    printed = _ended_well(run("fertility", "--text", "text", "--reference", "none"))
+    result = FertilityResult.load(tmp_path / "latentlang-out" / "fertility-pocket-text-all-reference-none")
+    assert result.reference is None and result.provenance.languages == ("de", "en", "ja")
+    rows = result.summary().set_index("language")
+    (line,) = (line.split() for line in printed.splitlines() if line.startswith("de "))
+    assert line[:4] == ["de", "German", "Latin", f"{rows.loc['de', 'tokens_per_character']:.3f}"]
+    assert "= 1" not in printed and "nan" not in printed and "For the same paragraphs" not in printed
+
+
 def test_fertility_without_a_download_says_what_gets_it(run, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     outcome = run("fertility", "--lang", "ja")

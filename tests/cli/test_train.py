@@ -134,7 +134,7 @@ def test_translations_are_exported_without_a_model(run, tmp_path: Path) -> None:
         (["--out", "o", "--set", f"rank={'[' * 5000}"], "it is nested too deeply"),
         (["--out", "o", "--learning-rate", "inf"], "schedule.learning_rate"),
         (["--out", "o", "--epochs", "1e300"], "schedule.epochs"),
-        (["--out", "o", "--precision", "fp8"], "unknown precision 'fp8'"),
+        (["--out", "o", "--dtype", "fp8"], "unknown dtype 'fp8'"),
         (["--out", "o", "--quantization", "3bit"], "unknown quantization '3bit'"),
         (["--out", "o", "--data", "none.json"], "cannot read 'none.json'"),
         (["--out", "o", "--recipe", "eo-en"], "no questions in 'eo'"),
@@ -150,7 +150,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 
 
 def test_precision_that_this_machine_has_not_is_refused_and_leaves_nothing(run, tmp_path: Path) -> None:
-    outcome = run("train", "--out", "o", "--precision", "fp16", *QUICK)
+    outcome = run("train", "--out", "o", "--dtype", "fp16", *QUICK)
     assert outcome.code == 2 and "training in fp16 needs a GPU" in outcome.err
     assert not (tmp_path / "o").exists()
 

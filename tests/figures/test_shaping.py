@@ -40,6 +40,7 @@ def test_a_lens_figure_shows_the_languages_and_curves_that_were_asked_for() -> N
         ({"curves": []}, "no curve was chosen"),
         ({"theme": "sepia"}, "unknown theme 'sepia'"),
         ({"width": 20}, "width must be at least 300"),
+        ({"colour": "red"}, "unknown option of this figure 'colour'; known: theme, title, width"),
     ],
 )
 def test_what_a_result_has_not_is_refused_by_name(wishes: dict[str, object], message: str) -> None:

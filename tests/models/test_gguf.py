@@ -136,6 +136,18 @@ def test_a_name_may_be_a_file_a_folder_or_a_file_in_a_folder(file: Path, tmp_pat
         resolve(file, revision="main")
 
 
+def test_a_folder_that_is_called_like_a_gguf_file_is_none(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").mkdir()
+    assert resolve(tmp_path).gguf == "tiny.gguf"
+    with pytest.raises(ModelError, match=r"has no file 'a\.gguf'; it has tiny\.gguf$"):
+        resolve(f"{tmp_path}:a.gguf")
+    file.unlink()
+    assert resolve(tmp_path).gguf is None
+    with pytest.raises(ModelError, match="has no file 'a.gguf'; it has no GGUF file".replace(".", r"\.")):
+        resolve(f"{tmp_path}:a.gguf")
+    assert resolve(tmp_path / "a.gguf").gguf is None
+
+
 def test_weights_beside_a_gguf_file_come_first(file: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     assert resolve(tmp_path).gguf is None

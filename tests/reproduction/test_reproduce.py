@@ -344,6 +344,38 @@ def test_a_format_or_number_of_jobs_that_makes_no_sense_is_refused(done, small, 
         reproduce(planned, out=tmp_path, jobs=0)
 
 
+def test_a_paper_is_named_with_the_options_of_its_plan(done, small, mistral, tmp_path):
+    planned = done.plan.bench.cache
+    named = reproduce(
+        str(small),
+        model=mistral,
+        cache=planned,
+        only="acc",
+        out=tmp_path,
+        formats="html",
+        progress=False,
+        **QUICK,
+    )
+    assert named.ran == () and [entry.name for entry in named.plan.experiments] == ["acc"]
+    written = (tmp_path / "acc.csv").read_bytes()
+    assert written == (done.folder / "acc.csv").read_bytes()
+    with pytest.raises(InputError, match="unknown option of reproduce 'modell'; did you mean 'model'"):
+        reproduce(str(small), modell=mistral)
+    with pytest.raises(InputError, match=r"seed: such options are for plan\(\.\.\.\), which made this plan"):
+        reproduce(done.plan, seed=1)
+    with pytest.raises(InputError, match="a paper's name or a plan is needed, not 3"):
+        reproduce(3)
+
+
+def test_the_papers_own_models_are_not_run_on_what_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(
+        InputError, match=r"not on this machine: latentlang data get spontaneous .*model='pocket'"
+    ):
+        reproduce("spontaneous", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_rounds_to_nothing_has_no_sign():
     from latentlang.reproduction.tables import _number
 

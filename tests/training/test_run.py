@@ -326,7 +326,7 @@ def test_without_end_and_padding_tokens_it_trains_and_says_so(small: Recipe, tmp
 
 
 def test_bf16_computes_near_fp32(model: HookedLM, small: Recipe, data: AlignmentData, tmp_path: Path) -> None:
-    result = train(model, small, out=tmp_path, steps=2, precision="bfloat16")
+    result = train(model, small, out=tmp_path, steps=2, dtype="bfloat16")
     assert result.provenance.settings["precision"] == "bf16"
     assert result.base_loss == pytest.approx(loss_by_hand(model, data.validation), rel=2e-2)
     assert result.base_loss != pytest.approx(loss_by_hand(model, data.validation), rel=1e-6)
@@ -346,8 +346,8 @@ def test_long_translations_are_left_out_and_counted(model: HookedLM, small: Reci
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "fp16"}, "training in fp16 needs a GPU; use precision 'bf16' or 'fp32' on this cpu"),
-        ({"precision": "int8"}, "unknown precision 'int8'; known: bf16, fp16, fp32"),
+        ({"dtype": "fp16"}, "training in fp16 needs a GPU; use dtype 'bf16' or 'fp32' on this cpu"),
+        ({"dtype": "int8"}, "unknown dtype 'int8'; known: bf16, fp16, fp32"),
         ({"quantization": "2bit"}, "unknown quantization '2bit'"),
         ({"learning_rate": 0}, "schedule.learning_rate"),
         ({"speed": 3}, "unknown recipe field 'speed'"),
@@ -367,7 +367,7 @@ def test_a_model_in_half_precision_is_trained_as_it_is_or_refused(
 ) -> None:
     half = HookedLM(model.lm.to(torch.bfloat16), model.tokenizer)
     with pytest.raises(InputError, match="weights are in bf16, which computing in fp32 does not mend"):
-        train(half, small, out=tmp_path / "a", precision="fp32")
+        train(half, small, out=tmp_path / "a", dtype="fp32")
     result = train(half, small, out=tmp_path / "b", steps=1)
     assert result.provenance.settings["precision"] == "bf16"
     # The adapter's own weights stay in full precision.
