@@ -27,7 +27,7 @@ from latentlang.models.registry import ModelInfo, resolve
 from latentlang.models.tokenizer_loading import load_tokenizer_of
 from latentlang.models.weights import check_weights
 from latentlang.paths import given_path, is_folder, is_present
-from latentlang.progress import reporting
+from latentlang.progress import is_bar_shown, reporting
 from latentlang.storage.documents import printed
 
 logger = logging.getLogger(__name__)

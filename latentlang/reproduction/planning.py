@@ -118,6 +118,7 @@ def plan(
     dtype: str | None = None,
     quantization: str | None = None,
     trust_remote_code: bool = False,
+    chat: bool = False,
 ) -> ReproductionPlan:
     """What it takes to reproduce a paper's figures and tables.
 
@@ -139,12 +140,13 @@ def plan(
         dtype: of the weights.
         quantization: ``"8bit"`` or ``"4bit"``.
         trust_remote_code: whether Python code that comes with a model may run.
+        chat: refused, with the reason: the paper's prompts are no chats.
 
     Raises:
         InputError: no such experiments, figure, table, model, recipe or option, or data that cannot be used.
         ModelError: nothing is known of the size of the model.
     """
-    if loading.pop("chat", False):
+    if chat:
         raise InputError(
             "the paper's prompts are asked as it asked them, and in a chat template they would be others, with its "
             "printed values beside them; leave the chat out, or ask an instruct model by lens, evaluate or compare "
