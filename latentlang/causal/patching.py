@@ -104,7 +104,7 @@ def patch(
     plan = _plan(loaded, pairs, into, data=data, items=items, shots=shots, seed=seed)
     arms = ["patched", *names]
     runs = len(plan.items) * len(arms) * len(numbers)
-    bench = _Bench(loaded, plan, at, numbers, arms, seed=seed, batch_tokens=batch_tokens)
+    bench = _PatchRun(loaded, plan, at, numbers, arms, seed=seed, batch_tokens=batch_tokens)
     with reporting(progress, "patching", things="runs", total=runs) as report:
         parts = list(bench.run(report))
     concepts = plan.task.settings.get("concepts")
@@ -175,7 +175,7 @@ def _is_pair(given: object) -> bool:
 
 
 @dataclass(frozen=True)
-class _Item:
+class _PatchItem:
     """A prompt, the concepts whose activations are put into it, and the tokens that count.
 
     Attributes:
@@ -192,7 +192,7 @@ class _Item:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _PatchPlan:
     """Whose activations go where, and which tokens are read.
 
     Attributes:
@@ -204,7 +204,7 @@ class _Plan:
     """
 
     task: WordTask
-    items: list[_Item]
+    items: list[_PatchItem]
     read: tuple[str, ...]
     donors: list[dict[str, Prompt]]
     left_out: int
@@ -219,7 +219,7 @@ def _plan(
     items: int | None,
     shots: int | None,
     seed: int,
-) -> _Plan:
+) -> _PatchPlan:
     """Draw concepts that can be told apart."""
     own, prompts = _prompts(into, data=data, shots=shots, seed=seed)
     donors = [
@@ -235,7 +235,7 @@ def _plan(
         for label in donors[-1]
         if all(label in prompts for prompts in donors) and all((code, label) in sets for code in read)
     ]
-    drawn: list[_Item] = []
+    drawn: list[_PatchItem] = []
     left_out = 0
     for prompt in prompts:
         if items is not None and len(drawn) == items:
@@ -253,10 +253,10 @@ def _plan(
             f"no two concepts of {named} can be told apart by the tokens that begin their words in {', '.join(read)}; "
             "take languages that share fewer tokens, or more words (data='words.csv')"
         )
-    return _Plan(own, drawn, read, donors, left_out)
+    return _PatchPlan(own, drawn, read, donors, left_out)
 
 
-def _drawn(prompt: Prompt, others: Sequence[str], read: Sequence[str], sets: AnswerSets) -> _Item | None:
+def _drawn(prompt: Prompt, others: Sequence[str], read: Sequence[str], sets: AnswerSets) -> _PatchItem | None:
     """The first two of other concepts that can be told apart from the prompt's and from each other."""
     for donor in others[:_TRIED]:
         for wrong in others[:_TRIED]:
@@ -264,7 +264,7 @@ def _drawn(prompt: Prompt, others: Sequence[str], read: Sequence[str], sets: Ans
                 continue
             tokens = _apart(prompt.label, donor, wrong, read, sets)
             if tokens is not None:
-                return _Item(prompt, donor, wrong, tokens)
+                return _PatchItem(prompt, donor, wrong, tokens)
     return None
 
 
@@ -302,13 +302,13 @@ def _prompts(
     return task, task.prompts(asked, shots=shots, seed=seed)
 
 
-class _Bench:
+class _PatchRun:
     """Runs one plan."""
 
     def __init__(
         self,
         model: HookedLM,
-        plan: _Plan,
+        plan: _PatchPlan,
         at: str,
         layers: tuple[int, ...],
         arms: Sequence[str],
@@ -343,7 +343,7 @@ class _Bench:
 
     def _part(
         self,
-        items: Sequence[_Item],
+        items: Sequence[_PatchItem],
         mean: Tensor,
         own: Tensor,
         places: Mapping[str, int],
@@ -421,7 +421,7 @@ class _Bench:
 
     def _values(
         self,
-        items: Sequence[_Item],
+        items: Sequence[_PatchItem],
         before: Tensor,
         mean: Tensor,
         own: Tensor,
@@ -445,7 +445,7 @@ class _Bench:
             by_arm["random"] = before + unit(draws) * length
         return torch.stack([by_arm[arm] for arm in self.arms], dim=1)
 
-    def _tidy(self, items: Sequence[_Item], probs: NDArray[np.float64]) -> pd.DataFrame:
+    def _tidy(self, items: Sequence[_PatchItem], probs: NDArray[np.float64]) -> pd.DataFrame:
         """Of ``[item, arm, layer, word]``, the first arm without patching."""
         index = pd.MultiIndex.from_product(
             [
