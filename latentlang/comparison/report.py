@@ -46,17 +46,18 @@ _ITEMS = {"evaluation": "evaluation", "lens": "lens and geometry"}
 _FIRST = ("cka", "retrieval_ab", "centroid_distance")
 
 
-def write_comparison(result: ComparisonResult, path: str | os.PathLike[str]) -> Path:
+def write_comparison(result: ComparisonResult, path: str | os.PathLike[str], *, html: str = "whole") -> Path:
     """Write a comparison as one page; needs no model.
 
     Args:
         result: a `ComparisonResult`, new or loaded from disk.
         path: file to write; its folder must exist.
+        html: as in `latentlang.figures.page.write_html`.
 
     Raises:
         InputError: the file cannot be written.
     """
-    return write_document(comparison_document(result), path)
+    return write_document(comparison_document(result), path, html=html)
 
 
 def comparison_document(result: ComparisonResult) -> Document:

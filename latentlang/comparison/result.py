@@ -129,11 +129,12 @@ class ComparisonResult(Result[ComparisonSettings]):
             comparison_maps(self), self.provenance, seen_languages=self.seen_languages, **look
         )
 
-    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+    def report(self, path: str | os.PathLike[str] | None = None, *, html: str = "whole") -> Path:
         """Write the whole comparison as one page that works offline; needs no model.
 
         Args:
             path: file to write; by default ``report.html`` in the result's folder.
+            html: ``"whole"``, with plotly inside, or ``"light"``, with a link to one copy of it in the folder.
 
         Raises:
             InputError: there is no folder, or the file cannot be written.
@@ -142,7 +143,9 @@ class ComparisonResult(Result[ComparisonSettings]):
 
         if path is None and self.folder is None:
             raise InputError("this comparison was not saved; say where the page goes: report(path)")
-        return write_comparison(self, path if path is not None else Path(self.folder or ".") / REPORT)
+        return write_comparison(
+            self, path if path is not None else Path(self.folder or ".") / REPORT, html=html
+        )
 
     def _save_parts(self, folder: Path) -> Sequence[str]:
         """Each part in a folder of its own."""

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from latentlang.figures.library import library_for
 from latentlang.figures.page import caption_html, escaped, footer, meta_of, plot, texts, write_page
 
 # A figure in a closed part has no width when it is drawn; what is printed must be open.
 _SCRIPT = """<script>
-(() => {
+window.Plotly && (() => {
   const fit = part => part.querySelectorAll(".js-plotly-plot").forEach(found => Plotly.Plots.resize(found));
   const parts = [...document.querySelectorAll("details")];
   parts.forEach(part => part.addEventListener("toggle", () => { if (part.open) fit(part); }));
@@ -163,21 +164,23 @@ class Document:
     lang: str = "en"
 
 
-def write_document(document: Document, path: str | os.PathLike[str]) -> Path:
+def write_document(document: Document, path: str | os.PathLike[str], *, html: str = "whole") -> Path:
     """Write a page, by an atomic write.
 
     Args:
         document: what is in it.
         path: file to write; its folder must exist.
+        html: as in `latentlang.figures.page.write_html`.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or there is no such kind of page.
     """
-    parts = list(_body(document))
-    return write_page(path, title=document.title, body="\n".join(parts), lang=document.lang)
+    parts = list(_body(document, library_for(html, Path(path))))
+    light = html == "light"
+    return write_page(path, title=document.title, body="\n".join(parts), lang=document.lang, light=light)
 
 
-def _body(document: Document) -> Iterator[str]:
+def _body(document: Document, library: bool | str) -> Iterator[str]:
     numbers = itertools.count(1)
     yield '<main class="report">'
     yield f"<h1>{escaped(document.title)}</h1>"
@@ -187,7 +190,7 @@ def _body(document: Document) -> Iterator[str]:
         if section.heading:
             yield f"<h2>{escaped(section.title)}</h2>"
         for block in section.blocks:
-            yield from _block(block, numbers)
+            yield from _block(block, numbers, library)
         yield "</section>"
         if not section.heading and len(named) > 1:
             yield _contents(named)
@@ -203,7 +206,7 @@ def _contents(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
 
 
-def _block(block: Block, numbers: Iterator[int]) -> Iterator[str]:
+def _block(block: Block, numbers: Iterator[int], library: bool | str) -> Iterator[str]:
     if isinstance(block, Text):
         kind = f' class="{escaped(block.kind)}"' if block.kind else ""
         yield f"<p{kind}>{escaped(block.text)}</p>"
@@ -213,8 +216,9 @@ def _block(block: Block, numbers: Iterator[int]) -> Iterator[str]:
         number = next(numbers)
         meta = meta_of(block.figure)
         words = block.caption if block.caption is not None else texts(meta, "how_to_read")
-        drawn = plot(block.figure, f"figure-{number}", label=block.label, library=number == 1)
-        yield f"<figure>\n{drawn}{caption_html(words, heading='h3')}</figure>"
+        drawn = plot(block.figure, f"figure-{number}", label=block.label, library=number == 1 and library)
+        if_narrow = texts(meta, "if_narrow") if block.caption is None else ()
+        yield f"<figure>\n{drawn}{caption_html(words, if_narrow=if_narrow, heading='h3')}</figure>"
     elif isinstance(block, Table):
         yield _table(block)
     elif isinstance(block, Facts):
@@ -223,7 +227,7 @@ def _block(block: Block, numbers: Iterator[int]) -> Iterator[str]:
     else:
         yield f"<details><summary>{escaped(block.title)}</summary>"
         for inner in block.blocks:
-            yield from _block(inner, numbers)
+            yield from _block(inner, numbers, library)
         yield "</details>"
 
 

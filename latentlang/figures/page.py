@@ -5,26 +5,30 @@ On a narrow screen the figures are drawn in their narrow form (`latentlang.figur
 
 from __future__ import annotations
 
-import html
 import json
 import os
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io
+from plotly.offline import get_plotlyjs_version
 from plotly.utils import PlotlyJSONEncoder
 
+from latentlang.figures.library import library_for
 from latentlang.figures.narrow import BELOW, has_narrow_form, narrow_form, patch
 from latentlang.figures.style import BASELINE, GRID, INK, MUTED, PAPER, PIVOT, TARGET, font_stack, plain
 from latentlang.storage.files import write_text
 
 # Whatever plotly could ever try, the browser may load nothing that is not in the page. Pictures are drawn as data.
 _POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "default-src 'none'; script-src 'unsafe-inline'{files}; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
+# A light page loads plotly from beside it; browsers disagree whether a file on the disk is `self`.
+_FILES = " 'self' file:"
 # Nor may a click send the figure to plotly's cloud, as a button does unless told.
 _CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 LEAST_WIDTH = 640  # of a figure, in pixels; a narrower window scrolls
@@ -116,7 +120,7 @@ dd {{ margin: 0; overflow-wrap: anywhere; }}
 # A narrow form is the traces' changed values (null: gone) and a layout of its own; what was given first is kept for
 # when the window is wide again.
 _NARROW_SCRIPT = """<script>
-(() => {
+window.Plotly && (() => {
   const narrow = matchMedia("(max-width: NARROWpx)");
   const without = trace => Object.fromEntries(Object.entries(trace).filter(([, value]) => value !== null));
   const figures = [...document.querySelectorAll("script.narrow")].map(form => {
@@ -138,6 +142,13 @@ _NARROW_SCRIPT = """<script>
 })();
 </script>
 """.replace("NARROW", str(BELOW))
+_MISSING_SCRIPT = """<script>
+if (!window.Plotly) document.querySelectorAll(".plot").forEach(part => {
+  part.textContent = "The figure cannot be drawn: this page takes plotly-VERSION.min.js from its folder, " +
+    "and it is missing.";
+});
+</script>
+""".replace("VERSION", get_plotlyjs_version())
 _PAGE = """<!doctype html>
 <html lang="{lang}">
 <head>
@@ -160,7 +171,9 @@ _PLOT = """<div class="{kind}" tabindex="0" role="group" aria-label="{label}" st
 """
 
 
-def write_page(path: str | os.PathLike[str], *, title: str, body: str, lang: str = "en") -> Path:
+def write_page(
+    path: str | os.PathLike[str], *, title: str, body: str, lang: str = "en", light: bool = False
+) -> Path:
     """Write a page, by an atomic write.
 
     Args:
@@ -168,6 +181,7 @@ def write_page(path: str | os.PathLike[str], *, title: str, body: str, lang: str
         title: the page's title, plain text.
         body: what is in it, HTML whose texts are escaped already.
         lang: language of the page's own text, as in HTML's ``lang``.
+        light: whether plotly is in a file of its own, which the page may then load.
 
     Returns:
         The path written.
@@ -181,9 +195,10 @@ def write_page(path: str | os.PathLike[str], *, title: str, body: str, lang: str
         down=darker_pivot(), fonts=font_stack(), dark_paper=_DARK_PAPER, dark_ink=_DARK_INK, dark_muted=_DARK_MUTED,
         dark_line=_DARK_LINE, dark_faint=_DARK_FAINT, narrow=BELOW,
     )  # fmt: skip
-    script = _NARROW_SCRIPT if _NARROW_CLASS in body else ""
+    script = (_MISSING_SCRIPT if light else "") + (_NARROW_SCRIPT if _NARROW_CLASS in body else "")
+    policy = _POLICY.format(files=_FILES if light else "")
     page = _PAGE.format(
-        lang=html.escape(lang), policy=_POLICY, title=escaped(title), style=style, body=body, script=script
+        lang=escape(lang), policy=policy, title=escaped(title), style=style, body=body, script=script
     )
     write_text(target, page)
     return target
@@ -191,7 +206,7 @@ def write_page(path: str | os.PathLike[str], *, title: str, body: str, lang: str
 
 def escaped(text: object) -> str:
     """Text from data for a page: no markup, one line, and nothing in it that turns its neighbours around."""
-    return html.escape(plain(text))
+    return escape(plain(text))
 
 
 def darker_pivot() -> str:
@@ -199,14 +214,17 @@ def darker_pivot() -> str:
     return "#" + "".join(f"{int(int(PIVOT[start : start + 2], 16) * 0.82):02X}" for start in (1, 3, 5))
 
 
-def plot(figure: go.Figure, name: str, *, label: str = "", library: bool = True, narrow: bool = True) -> str:
+def plot(
+    figure: go.Figure, name: str, *, label: str = "", library: bool | str = True, narrow: bool = True
+) -> str:
     """A figure as HTML.
 
     Args:
         figure: what to show; ``layout.meta["least_width"]`` is what it needs, in pixels.
         name: id of its element, unique in the page.
         label: what it shows, for who cannot see it: plain text; by default the figure's own title.
-        library: whether plotly itself comes with it; a page needs it once, before the first figure.
+        library: whether plotly itself comes with it, or the file that holds it, relative to the page; a page needs it
+            once, before the first figure.
         narrow: whether its narrow form comes with it, for `write_page`'s script.
     """
     bare = go.Figure(figure)
@@ -286,8 +304,10 @@ def write_html(
     title: str,
     lang: str = "en",
     caption: Sequence[str] | None = None,
+    html: str = "whole",
+    library_folder: Path | None = None,
 ) -> Path:
-    """Write a figure as one page with plotly inside, by an atomic write.
+    """Write a figure as one page that works offline, by an atomic write.
 
     Args:
         figure: what to show. Where its ``layout.meta`` has ``how_to_read`` and ``made_with`` (lists of plain text, as
@@ -296,21 +316,24 @@ def write_html(
         title: the page's title, plain text.
         lang: language of the page's own text, as in HTML's ``lang``.
         caption: paragraphs of plain text that explain the figure, instead of its own.
+        html: ``"whole"``, with plotly inside (4.8 MB), or ``"light"``, with a link to one copy of it in the folder.
+        library_folder: that holds the copy; by default the page's own.
 
     Returns:
         The path written.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or there is no such kind of page.
     """
+    library = library_for(html, Path(path), folder=library_folder)
     meta = meta_of(figure)
     body = _BODY.format(
         title=escaped(title),
-        plot=plot(figure, "figure", label=title),
+        plot=plot(figure, "figure", label=title, library=library),
         caption=caption_html(
             list(caption) if caption is not None else texts(meta, "how_to_read"),
             if_narrow=texts(meta, "if_narrow") if caption is None else (),
         ),
         footer=footer(texts(meta, "made_with")),
     )
-    return write_page(path, title=title, body=body, lang=lang)
+    return write_page(path, title=title, body=body, lang=lang, light=html == "light")

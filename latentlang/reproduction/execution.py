@@ -54,6 +54,7 @@ def reproduce(
     *,
     out: str | os.PathLike[str] | None = None,
     formats: str | Sequence[str] = defaults.FIGURE_FORMATS,
+    html: str = "whole",
     jobs: int = 1,
     progress: bool | Progress | None = True,
     on_event: Callable[[str], None] | None = None,
@@ -68,6 +69,7 @@ def reproduce(
         planned: as made by `plan`; or the paper's name, ``"spontaneous"``.
         out: folder for figures and tables; by default ``figures/spontaneous/pocket``.
         formats: of figures: ``html``, and ``png``, ``pdf``, ``svg`` where a browser is there to draw them.
+        html: ``"whole"``, pages with plotly inside, or ``"light"``, which link one copy of it in the folder.
         jobs: processes at once; more than one only helps where one does not fill the machine.
         progress: True shows a bar for each step, False nothing; a function is called with what is done of every step
             and what there is. Where there is one process.
@@ -91,7 +93,7 @@ def reproduce(
             f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"
         )
     folder = check_out(out) if out is not None else figures_folder(planned)
-    writer = PageWriter(planned.suite, planned.model, planned.bench.settings, folder, formats)
+    writer = PageWriter(planned.suite, planned.model, planned.bench.settings, folder, formats, html=html)
     cache = prepare_folder(planned.bench.cache)
     with ExitStack() as locks:
         locks.enter_context(FolderLock(cache))

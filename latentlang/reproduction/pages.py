@@ -25,6 +25,7 @@ from latentlang.figures.document import (
 from latentlang.figures.image import FORMATS as PICTURES
 from latentlang.figures.image import check_pictures, write_picture
 from latentlang.figures.lens_change import lens_change_figure
+from latentlang.figures.library import check_html
 from latentlang.figures.page import write_html
 from latentlang.figures.pca import pca_figure
 from latentlang.reproduction.experiments import Experiment, Suite
@@ -59,6 +60,8 @@ class PageWriter:
         settings: ReproductionSettings,
         folder: Path,
         formats: str | Sequence[str],
+        *,
+        html: str = "whole",
     ) -> None:
         """Make the folder.
 
@@ -69,6 +72,8 @@ class PageWriter:
         for name in formats:
             if name not in FORMATS:
                 raise unknown("format", name, FORMATS)
+        check_html(html)
+        self._html = html
         self.files: list[Path] = []
         self.notes: list[str] = []
         self._suite, self._standin, self._settings = suite, standin, settings
@@ -144,7 +149,7 @@ class PageWriter:
             about += [Text(text, kind="about" if verdict else "") for text in self._introduction()]
             sections = [Section("about", "About", about, heading=False), *map(self._section, written)]
             document = Document(title, sections, made_with=made_with(self._settings))
-            self.files.append(write_document(document, self._folder / INDEX))
+            self.files.append(write_document(document, self._folder / INDEX, html=self._html))
         self._write_text(README, self._readme(title, written))
 
     # parts
@@ -182,7 +187,7 @@ class PageWriter:
     def _write_figure(self, experiment: Experiment, figure: go.Figure, name: str) -> None:
         if "html" in self._formats:
             path = self._folder / f"{name}.html"
-            self.files.append(write_html(figure, path, title=_title(experiment)))
+            self.files.append(write_html(figure, path, title=_title(experiment), html=self._html))
         for ending in [ending for ending in self._formats if ending in PICTURES]:
             try:
                 path = self._folder / f"{name}.{ending}"
