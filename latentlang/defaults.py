@@ -48,3 +48,5 @@ COMPARED_COMPONENTS, COMPARED_PERMUTATIONS, COMPARED_RESAMPLES = 1, 50, 200
 RECIPE = "zh+es-en"
 PAPER = "spontaneous"
 FIGURE_FORMATS = ("html", "png")
+#: Of pages: plotly inside each of them.
+HTML = "whole"

@@ -71,6 +71,7 @@ def align(
     ] = defaults.SEED,
     device: options.Compute = defaults.DEVICE,
     out: options.Out = None,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Measure how closely languages are aligned at each layer, against chance and with prompt length taken out.
 
@@ -78,8 +79,9 @@ def align(
     CSV.
     """
     # Everything that can be wrong and is cheap to see comes before the work.
-    from latentlang.cli.console import Progress, output
+    from latentlang.cli.console import Progress, echo_json, output
     from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
+    from latentlang.cli.records import result_record
 
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
@@ -94,7 +96,7 @@ def align(
     )  # fmt: skip
     files = (TABLE, "align.html", "curves.html", "table.html", "summary.csv", "pairs.csv", "languages.csv")
     folder = OutputFolder(
-        out or run_folder("align", [folder_part(store)], asked_for), Claim("alignment", files)
+        out or run_folder("align", [folder_part(store)], asked_for), Claim("alignment", files), pages=pages
     )
     with folder:
         with Progress("layers and pools", total=len(chosen) * len(pool_names)) as progress:
@@ -104,6 +106,8 @@ def align(
                 device=device, progress=progress.after(0),
             )  # fmt: skip
         _write(result, folder)
+        if pages.as_json:
+            return echo_json(result_record(result, folder.files))
         console = output()
         _print_summary(result, console)
         folder.print_files(console)

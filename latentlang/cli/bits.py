@@ -32,13 +32,15 @@ def bits(
     adapter: options.Adapter = None,
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Show how many bits each layer needs for a byte of real text, language by language.
 
     Writes result.parquet, metadata.json and bits.html (an interactive figure) into the output folder.
     """
-    from latentlang.cli.console import Progress, output, say
+    from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.records import result_record
     from latentlang.language_names import languages
     from latentlang.storage.output import TABLE
     from latentlang.tasks import ContinuationTask
@@ -56,7 +58,7 @@ def bits(
     }  # fmt: skip
     parts = [model_part(info.name), adapter or "", str(text), ",".join(lang) if lang else "all"]
     with OutputFolder(
-        out or run_folder("bits", parts, asked_for), Claim("bits", (TABLE, "bits.html"))
+        out or run_folder("bits", parts, asked_for), Claim("bits", (TABLE, "bits.html")), pages=pages
     ) as folder:
         say(f"loading {info.name}")
         from latentlang.figures.bits import bits_figure
@@ -70,6 +72,8 @@ def bits(
             )  # fmt: skip
         folder.save(result)
         folder.page(bits_figure(result), "bits.html", title=f"{info.name}: bits per byte")
+        if pages.as_json:
+            return echo_json(result_record(result, folder.files))
         console = output()
         _print_table(result, console)
         folder.print_files(console)

@@ -133,6 +133,7 @@ def compare(
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Say what an adapter changed and what it did not: accuracy, what the layers would say, geometry.
 
@@ -143,17 +144,20 @@ def compare(
         raise InputError("say what is compared: --adapter FOLDER (`latentlang train` makes one)")
     if out is None:
         raise InputError("say where the results go: --out DIR")
-    from latentlang.cli.console import output, say
+    from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import OutputFolder
+    from latentlang.cli.records import result_record
 
     count = _count(items)
     options.check_counts(items=None, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
     built = options.built_task(task, (), source=None, data=data, answers=answers, accept=accept)
     info = loading.resolve(model)
-    folder = OutputFolder(out)
+    folder = OutputFolder(out, pages=pages)
     say(f"loading {info.name}")
     from latentlang.comparison import compare as run
+    from latentlang.figures.image import write_picture
+    from latentlang.storage.output import METADATA, TABLE
 
     try:
         with _ComparisonProgress() as progress:
@@ -165,11 +169,16 @@ def compare(
                 progress=progress, **loading.named(),
             )  # fmt: skip
         say("drawing")
-        page = result.report()
+        files = [folder.path / name for name in (TABLE, METADATA)]
+        files.append(result.report(html=pages.html))
+        if pages.png:
+            files.append(write_picture(result.figure(), folder.path / "change.png"))
     except KeyboardInterrupt:
         raise CommandInterrupt(_what_was_kept(folder.path)) from None
     finally:
         folder.leave_nothing_empty()
+    if pages.as_json:
+        return echo_json(result_record(result, files))
     console = output()
     for part in [summary_table(result)] if console.width >= _WIDE else narrow_summary(result):
         console.print(part)
@@ -178,7 +187,7 @@ def compare(
     for point in result.highlights():
         console.print(f"- {point}")
     console.print()
-    for path in (folder.path / "result.parquet", folder.path / "metadata.json", page):
+    for path in files:
         console.print(f"wrote {path}", soft_wrap=True)
 
 

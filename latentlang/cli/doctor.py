@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ def doctor(
     ],
     adapter: Annotated[str | None, typer.Option(help="LoRA adapter to put on the model.")] = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
+    as_json: options.AsJson = False,
 ) -> None:
     """Check a model: is it read exactly, which languages can be read on it, what will it cost?
 
@@ -24,7 +26,7 @@ def doctor(
     """
     from rich.text import Text
 
-    from latentlang.cli.console import output, say
+    from latentlang.cli.console import echo_json, output, say
 
     say(f"loading {model}")
     from latentlang.models.doctor import check_up
@@ -32,6 +34,14 @@ def doctor(
 
     loaded = loading.load(model, adapter=adapter)
     findings = check_up(loaded, progress=lambda name: say(f"checking {name}"))
+    faults = sum(finding.verdict == "fault" for finding in findings)
+    if as_json:
+        echo_json(
+            {"model": loaded.name, "exact": not faults, "findings": [asdict(finding) for finding in findings]}
+        )
+        if faults:
+            raise typer.Exit(1)
+        return
     console = output()
     width = max(len(finding.check) for finding in findings)
     console.print(
@@ -40,7 +50,6 @@ def doctor(
     for finding in findings:
         mark, style = _MARKS[finding.verdict]
         console.print(Text.assemble((f"{mark:5}", style), f"  {finding.check:{width}}  ", finding.detail))
-    faults = sum(finding.verdict == "fault" for finding in findings)
     notes = sum(finding.verdict == "note" for finding in findings)
     if faults:
         console.print(f"Do not trust readings of this model yet: {faults} of {len(findings)} checks failed.")

@@ -75,7 +75,7 @@ def evaluate(
         ),
     ] = None,
     out: options.Out = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
     chat: options.Chat = False,
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
@@ -124,6 +124,7 @@ def evaluate(
     folder = OutputFolder(
         out or run_folder("evaluate", about, asked_for),
         *(Claim("evaluation", (TABLE, "accuracy.html"), name) for name in names),
+        pages=pages,
     )
     with folder:
         say(f"loading {info.name}")
@@ -162,7 +163,7 @@ def evaluate(
             title = f"{task_result.provenance.model}: accuracy, {name}"
             folder.page(task_result.figure(), f"{name}/accuracy.html", title=title)
         forget(unfinished)
-        if as_json:
+        if pages.as_json:
             records = [evaluation_record(result.of(name)) for name in result.tasks]
             return echo_json(records)
         console = output()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from latentlang.cli.records import rows_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,19 +171,13 @@ def evaluation_record(result: EvaluationResult) -> dict[str, Any]:
     record: dict[str, Any] = {
         "model": provenance.model, "adapter": provenance.adapter, "task": provenance.task,
         "protocol": provenance.protocol, "score": result.settings.score,
-        "languages": _plain(result.summary()), "means": _plain(result.averages()),
+        "languages": rows_record(result.summary()), "means": rows_record(result.averages()),
         "notes": result.notes(),
     }  # fmt: skip
     if result.states == STATES:
         comparison = compare_evaluations(result)
         record |= {
-            "changes": _plain(comparison.summary()), "mean_changes": _plain(comparison.averages()),
+            "changes": rows_record(comparison.summary()), "mean_changes": rows_record(comparison.averages()),
             "sentence": comparison.describe(),
         }  # fmt: skip
     return record
-
-
-def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON has them: nan is null."""
-    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
-    return rows

@@ -41,13 +41,15 @@ def fertility(
         int, typer.Option(help="Seed of the paragraphs that are drawn and of the intervals.")
     ] = 0,
     out: options.Out = None,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Show how many tokens real text takes, language by language, and how many of them are bytes of a character.
 
     Needs no weights. Writes result.parquet, metadata.json, fertility.csv (the printed table) and fertility.html.
     """
-    from latentlang.cli.console import output, say
+    from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.records import result_record
     from latentlang.language_names import language, languages
     from latentlang.models.registry import resolve
     from latentlang.storage.output import TABLE
@@ -63,7 +65,7 @@ def fertility(
     }  # fmt: skip
     parts = [model_part(info.name), str(text), ",".join(lang) if lang else "all"]
     claim = Claim("fertility", (TABLE, "fertility.csv", "fertility.html"))
-    with OutputFolder(out or run_folder("fertility", parts, asked_for), claim) as folder:
+    with OutputFolder(out or run_folder("fertility", parts, asked_for), claim, pages=pages) as folder:
         say(f"loading the tokenizer of {info.name}")
         from latentlang.answers import fertility as count
         from latentlang.figures.fertility import fertility_figure
@@ -81,6 +83,8 @@ def fertility(
         folder.save(result)
         folder.text("fertility.csv", result.glance().to_csv(index=False))
         folder.page(fertility_figure(result), "fertility.html", title=f"{info.name}: fertility")
+        if pages.as_json:
+            return echo_json(result_record(result, folder.files))
         console = output()
         _print_table(result, console)
         console.print(result.describe())

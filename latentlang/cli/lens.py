@@ -85,14 +85,16 @@ def lens(
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Show what each layer would answer, in the target language and in the pivot, with their nulls.
 
     Writes result.parquet, metadata.json and lens.html (an interactive figure) into the output folder.
     """
-    from latentlang.cli.console import Progress, output, say
+    from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.lens_table import lens_lines
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, default_folder
+    from latentlang.cli.records import result_record
     from latentlang.cli.single_prompt import LANGUAGES, explore_prompt, say_who_leads
     from latentlang.language_names import language, languages
     from latentlang.tasks.base import check_pivot
@@ -115,6 +117,7 @@ def lens(
             adapter=adapter,
             batch_tokens=batch_tokens,
             loading=loading,
+            pages=pages,
         )
     if not lang:
         raise InputError("give a target language, e.g. --lang ja, or give a text with --prompt")
@@ -140,6 +143,7 @@ def lens(
         or default_folder(info.name, task=task, target_languages=lang, adapter=adapter, options=asked_for),
         Claim("lens", (TABLE, "lens.html")),
         *([LANGUAGES] if candidates else []),
+        pages=pages,
     )
     with folder:
         say(f"loading {info.name}")
@@ -203,13 +207,17 @@ def lens(
         names = ", ".join(language(code).name for code in provenance.languages)
         title = f"{provenance.model}: {lens_words(provenance) or 'lens'}, {provenance.task}, {names}"
         folder.page(result.figure(), "lens.html", title=title)
-        console = output()
-        for line in lens_lines(result, width=console.width):
-            console.print(line)
-        folder.print_files(console)
+        if not pages.as_json:
+            console = output()
+            for line in lens_lines(result, width=console.width):
+                console.print(line)
+            folder.print_files(console)
         for read in multilingual:
-            say_who_leads(read, folder)
+            say_who_leads(read, folder, silent=pages.as_json)
         finished.clear()
+        if pages.as_json:
+            record = result_record(result, folder.files)
+            echo_json(record | {"all_languages": [result_record(read) for read in multilingual]})
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from latentlang import defaults
 from latentlang.arguments import check_count, given_layers
 from latentlang.errors import InputError, shown
 from latentlang.storage.documents import parse_yaml
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from latentlang.tasks import Task
 
 MODEL_PANEL = "How the model is run"
+WRITTEN_PANEL = "What is written and printed"
 
 
 def folder(help: str, *names: str, panel: str | None = None) -> Any:
@@ -134,6 +136,47 @@ SharePrefix = Annotated[
     ),
 ]
 
+Html = Annotated[
+    str,
+    typer.Option(
+        help="whole: each page is one file; light: pages link one copy of plotly.js in their folder.",
+        rich_help_panel=WRITTEN_PANEL,
+    ),
+]
+Png = Annotated[
+    bool,
+    typer.Option("--png", help="Also write each figure as a PNG.", rich_help_panel=WRITTEN_PANEL),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON instead of tables and text.", rich_help_panel=WRITTEN_PANEL),
+]
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """Options of every command that writes figures.
+
+    A command takes them as one parameter ``pages``, as `LoadOptions`.
+    """
+
+    html: Html = defaults.HTML
+    png: Png = False
+    as_json: AsJson = False
+
+    def check(self) -> None:
+        """Refuse what cannot be written, before anything slow is computed.
+
+        Raises:
+            InputError: there is no such kind of page, or what draws pictures is not installed.
+        """
+        from latentlang.figures.image import check_pictures
+        from latentlang.figures.library import check_html
+
+        check_html(self.html)
+        if self.png:
+            check_pictures()
+
 
 @dataclass(frozen=True)
 class MachineOptions:
@@ -185,27 +228,36 @@ class LoadOptions(MachineOptions):
         return load(model, adapter=adapter, **self.named())
 
 
+#: Parameters of commands that stand for several options, the fields of their class.
+_SPELLED_OUT = ("loading", "pages")
+
+
 def with_load_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command whose parameter ``loading``, where it has one, is an option for each field of its `MachineOptions`."""
+    """A command whose parameters ``loading`` and ``pages``, where it has them, are options for each of their fields."""
     hints = get_type_hints(command, include_extras=True)
-    if "loading" not in hints:
+    records = {name: hints[name] for name in _SPELLED_OUT if name in hints}
+    if not records:
         return command
-    kind = hints["loading"]
-    load_hints = get_type_hints(kind, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
-    options = [
-        inspect.Parameter(field.name, keyword, default=field.default, annotation=load_hints[field.name])
-        for field in fields(kind)
-    ]
+    options: dict[str, list[inspect.Parameter]] = {}
+    for name, record in records.items():
+        record_hints = get_type_hints(record, include_extras=True)
+        options[name] = [
+            inspect.Parameter(field.name, keyword, default=field.default, annotation=record_hints[field.name])
+            for field in fields(record)
+        ]
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         whole = parameter.replace(annotation=hints[name], kind=keyword)
-        parameters += options if name == "loading" else [whole]
+        parameters += options.get(name, [whole])
 
     @functools.wraps(command)
     def run(**values: Any) -> Any:
-        chosen = {option.name: values.pop(option.name) for option in options}
-        return command(**values, loading=kind(**chosen))
+        chosen = {
+            name: record(**{option.name: values.pop(option.name) for option in options[name]})
+            for name, record in records.items()
+        }
+        return command(**values, **chosen)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from latentlang.arguments import split_names
 from latentlang.cli.exit_codes import CommandInterrupt
+from latentlang.cli.options import PageOptions
 from latentlang.language_names import GROUPS, language
 from latentlang.paths import current_folder, is_file, is_folder
 from latentlang.results import save_files
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.lock import FolderLock
-from latentlang.storage.output import METADATA, TABLE, check_vacant
+from latentlang.storage.output import METADATA, TABLE, check_vacant, kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,11 @@ UNFINISHED = ".unfinished"
 _SLUG_LENGTH = 40
 # Files that are made of a result.
 _DRAWN = (".html", ".png", ".csv")
+
+
+def _pictures(claim: Claim) -> tuple[str, ...]:
+    """Names of the pictures that may stand beside the pages of a claim."""
+    return tuple(str(Path(name).with_suffix(".png")) for name in claim.names if name.endswith(".html"))
 
 
 def slug(text: str, *, length: int = _SLUG_LENGTH) -> str:
@@ -117,19 +123,28 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         files: what was written, in order.
     """
 
-    def __init__(self, path: Path, *claims: Claim) -> None:
+    def __init__(self, path: Path, *claims: Claim, pages: PageOptions | None = None) -> None:
         """Make the folder.
 
         Args:
             path: of the folder.
             claims: what will be written; refused when the block begins where it would go over something else.
+            pages: how figures are written.
 
         Raises:
             InputError: it cannot be made or written.
         """
+        self._pages = pages or PageOptions()
+        self._pages.check()
         self.files: list[Path] = []
         self._printed = 0
-        self._claims = claims
+        self._claims = [
+            replace(claim, names=tuple(dict.fromkeys([*claim.names, *_pictures(claim)])))
+            if self._pages.png
+            else claim
+            for claim in claims
+        ]
+        self._rewritten: set[str] = set()
         folders = [path, *path.parents, *(path / claim.folder for claim in claims)]
         # those within others first
         self._made = sorted(
@@ -152,6 +167,8 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
                 check_vacant(self.path, None, ())
             for claim in self._claims:
                 check_vacant(self.path / claim.folder, claim.kind, claim.names)
+                if kind_of(self.path / claim.folder) == claim.kind:
+                    self._rewritten.add(claim.folder)
                 if claim.folder:
                     prepare_folder(self.path / claim.folder)
             undone.pop_all()
@@ -176,7 +193,9 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         result_folder = result.save(self.path / folder)
         self._add(result_folder / name for name in (TABLE, *others, METADATA))
         for claim in self._claims:
-            for name in claim.names:
+            # Of an earlier result there may be pictures that are not drawn this time.
+            older = _pictures(claim) if claim.folder in self._rewritten else ()
+            for name in (*claim.names, *older):
                 if claim.folder == folder and Path(name).suffix in _DRAWN:
                     (result_folder / name).unlink(missing_ok=True)
 
@@ -189,15 +208,36 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         save_files(self.path, kind, provenance, tables)
         self._add(self.path / name for name in (*tables, METADATA))
 
-    def page(self, figure: go.Figure, name: str, *, title: str) -> None:
-        """Write a figure as a page that works offline.
+    def page(
+        self,
+        figure: go.Figure,
+        name: str,
+        *,
+        title: str,
+        picture: Callable[[], go.Figure] | None = None,
+    ) -> None:
+        """Write a figure as a page that works offline, and as a picture where pictures were asked for.
+
+        Args:
+            figure: what to show.
+            name: of the page, below the folder.
+            title: the page's.
+            picture: draws what is on the picture, where it is not the figure.
 
         Raises:
-            InputError: the folder cannot be written any more.
+            InputError: the folder cannot be written any more, or no picture can be drawn.
         """
+        from latentlang.figures.image import write_picture
+        from latentlang.figures.library import write_library
         from latentlang.figures.page import write_html
 
-        self._add([write_html(figure, self.path / name, title=title)])
+        path = self.path / name
+        html = self._pages.html
+        if html == "light":
+            self._add([write_library(self.path)])
+        self._add([write_html(figure, path, title=title, html=html, library_folder=self.path)])
+        if self._pages.png:
+            self._add([write_picture(picture() if picture else figure, path.with_suffix(".png"))])
 
     def text(self, name: str, text: str) -> None:
         """Write a text file.

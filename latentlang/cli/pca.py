@@ -60,18 +60,16 @@ def pca(
             rich_help_panel=_PICTURE,
         ),
     ] = None,
-    png: Annotated[
-        bool,
-        typer.Option("--png", help="Also write a PNG with a plot per layer.", rich_help_panel=_PICTURE),
-    ] = False,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Show the prompts of each layer along the directions in which they differ most, languages together.
 
     Needs no model. Writes pca.html (a scatter with a slider over layers), the scores and the axes.
     """
     # Everything that can be wrong and is cheap to see comes before the work.
-    from latentlang.cli.console import Progress, output
+    from latentlang.cli.console import Progress, echo_json, output
     from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
+    from latentlang.cli.records import result_record
 
     least = 3 if three_d else 2
     if components < 2:
@@ -80,14 +78,11 @@ def pca(
     check_count("--points", points, least=1)
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
-    from latentlang.figures.image import check_pictures, write_picture
     from latentlang.figures.pca import check_colour, pca_figure
     from latentlang.geometry import compare_pca
     from latentlang.geometry import pca as run
     from latentlang.geometry.selection import chosen_layers, chosen_pool, common_pools
 
-    if png:
-        check_pictures()
     stores = [open_store(path) for path in ([store] if base is None else [base, store])]
     check_colour(colour, stores[-1].frame()["label"])
     chosen = chosen_layers(numbers, [layer for layer in stores[0].layers if layer in stores[-1].layers])
@@ -107,7 +102,9 @@ def pca(
         "pca.html",
         "pca.png",
     )
-    folder = OutputFolder(out or run_folder("pca", [folder_part(store)], asked_for), Claim("pca", files))
+    folder = OutputFolder(
+        out or run_folder("pca", [folder_part(store)], asked_for), Claim("pca", files), pages=pages
+    )
     with folder:
         with Progress("layers", total=len(chosen) * (1 if base is None else 3)) as progress:
             compute = run if base is None else compare_pca
@@ -115,11 +112,15 @@ def pca(
         looks: dict[str, Any] = {"colour": colour, "three_d": three_d, "most": points}
         folder.save(result, others=["bases.safetensors"])
         title = f"{result.provenance.model}: principal components, {result.provenance.task}"
-        folder.page(pca_figure(result, **looks), "pca.html", title=title)
-        if png:
-            few = chosen if len(chosen) <= _MOST_PICTURED and layers != defaults.LAYERS else None
-            picture = pca_figure(result, grid=True, layers=few, **looks)
-            folder.files.append(write_picture(picture, folder.path / "pca.png"))
+        few = chosen if len(chosen) <= _MOST_PICTURED and layers != defaults.LAYERS else None
+        folder.page(
+            pca_figure(result, **looks),
+            "pca.html",
+            title=title,
+            picture=lambda: pca_figure(result, grid=True, layers=few, **looks),  # a plot per layer
+        )
+        if pages.as_json:
+            return echo_json(result_record(result, folder.files))
         console = output()
         _print_shares(result, console)
         folder.print_files(console)

@@ -95,6 +95,13 @@ def reproduce(
         typer.Option("--format", help="Of figures: html, png, pdf, svg.", rich_help_panel=_OUTPUT),
     ] = ",".join(defaults.FIGURE_FORMATS),
     chat: Annotated[bool, typer.Option("--chat", hidden=True)] = False,
+    html: Annotated[
+        str,
+        typer.Option(
+            help="whole: each page is one file; light: pages link one copy of plotly.js in their folder.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = defaults.HTML,
     batch_tokens: options.BatchTokens = None,
     loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
 ) -> None:
@@ -136,6 +143,7 @@ def reproduce(
                 planned,
                 out=out,
                 formats=split_names(formats),
+                html=html,
                 jobs=jobs,
                 progress=progress,
                 on_event=progress.line,

@@ -13,7 +13,7 @@ from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
-    from latentlang.cli.options import LoadOptions
+    from latentlang.cli.options import LoadOptions, PageOptions
     from latentlang.lens import ExplorerResult, MultilingualLensResult
 
 #: What `say_who_leads` writes.
@@ -32,13 +32,15 @@ def explore_prompt(
     adapter: str | None,
     batch_tokens: int | None,
     loading: LoadOptions,
+    pages: PageOptions,
 ) -> None:
     """Read one prompt at every token and layer, or some; print the last token's candidates, write a figure of them all.
 
     Raises:
         InputError: an empty prompt or a number that makes no sense.
     """
-    from latentlang.cli.console import output, say
+    from latentlang.cli.console import echo_json, output, say
+    from latentlang.cli.records import result_record
 
     if not prompt:
         raise InputError("--prompt is empty; give the text to look into")
@@ -51,6 +53,7 @@ def explore_prompt(
     folder = OutputFolder(
         out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}{through}{some}",
         Claim("explore", (TABLE, "prompt.html")),
+        pages=pages,
     )
     with folder:
         say(f"loading {info.name}")
@@ -60,9 +63,12 @@ def explore_prompt(
         loaded = loading.load(model, adapter=adapter)
         chosen = layers if isinstance(layers, str) else lens_layers(layers, depth=loaded.n_layers)
         result = explore(loaded, prompt, top=top, layers=chosen, lens=lens, batch_tokens=batch_tokens)
-        _print_last(result, top)
+        if not pages.as_json:
+            _print_last(result, top)
         folder.save(result)
         folder.page(result.figure(), "prompt.html", title=f"{info.name}: one prompt, token by token")
+        if pages.as_json:
+            return echo_json(result_record(result, folder.files))
         folder.print_files(output())
 
 
@@ -91,17 +97,19 @@ def _print_last(result: ExplorerResult, top: int) -> None:
     console.print(grid)
 
 
-def say_who_leads(result: MultilingualLensResult, folder: OutputFolder) -> None:
-    """Print who leads among all languages read, write result and heat map."""
+def say_who_leads(result: MultilingualLensResult, folder: OutputFolder, *, silent: bool = False) -> None:
+    """Write result and heat map, and print who leads among all languages read, unless `silent`."""
     from latentlang.cli.console import output
     from latentlang.figures.header import through_words
 
     console, provenance = output(), result.provenance
-    console.print()
     origin = f", from {' or '.join(provenance.sources)}" if provenance.sources else ""
     through = through_words(provenance) or "through the plain logit lens"
-    console.print(f"all languages at once, {through}{origin}: {result.pivot_test()}")
+    if not silent:
+        console.print()
+        console.print(f"all languages at once, {through}{origin}: {result.pivot_test()}")
     folder.save(result, LANGUAGES.folder)
     title = f"{provenance.model}: {provenance.task}, all languages at once"
     folder.page(result.figure(), f"{LANGUAGES.folder}/languages.html", title=title)
-    folder.print_files(console)
+    if not silent:
+        folder.print_files(console)

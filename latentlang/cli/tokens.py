@@ -44,13 +44,15 @@ def tokens(
     out: Annotated[
         Path | None, options.folder("Folder for tokens.parquet, policies.parquet and overlap.html.")
     ] = None,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Show the answer tokens of each language, who shares them, and what each policy costs.
 
     A token is shown as text where its bytes are text, and as bytes (E3 83) where they are part of a character.
     """
-    from latentlang.cli.console import output, say
+    from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import Claim, OutputFolder
+    from latentlang.cli.records import rows_record
     from latentlang.language_names import language, languages
     from latentlang.models.registry import resolve
     from latentlang.provenance import Provenance
@@ -67,7 +69,7 @@ def tokens(
         )
     info = resolve(model, called=name)
     claim = Claim("tokens", ("tokens.parquet", "policies.parquet", "overlap.html"))
-    with nullcontext() if out is None else OutputFolder(out, claim) as folder:
+    with nullcontext() if out is None else OutputFolder(out, claim, pages=pages) as folder:
         say(f"loading the tokenizer of {info.name}")
         from latentlang.answers import answer_sets, overlap_table, policy_table, token_bytes, token_table
         from latentlang.models import load_tokenizer
@@ -79,16 +81,19 @@ def tokens(
         against = [language(pivot).code]
         console = output()
         token_rows, policies = token_table(sets), policy_table(sets, against=against, pivot=against[0])
-        console.print(
-            f"{info.name}: {table.family} tokenizer, {table.writing} tokens that write text; cue ends in {cue[-3:]!r}"
-        )
-        _print_tokens(console, token_rows, full=full)
         overlap = overlap_table(sets)
-        if len(codes) > 1:
+        if not pages.as_json:
+            console.print(
+                f"{info.name}: {table.family} tokenizer, {table.writing} tokens that write text; cue ends in "
+                f"{cue[-3:]!r}"
+            )
+            _print_tokens(console, token_rows, full=full)
+        if len(codes) > 1 and not pages.as_json:
             _print_overlap(console, overlap)
             _print_policies(console, policies, pivot=against[0])
         if folder is not None:
             from latentlang.figures import overlap_heatmap
+            from latentlang.figures.header import made_with
 
             provenance = Provenance(
                 model=info.name,
@@ -101,8 +106,19 @@ def tokens(
                 "tokens", provenance, {"tokens.parquet": token_rows, "policies.parquet": policies}
             )
             title = f"{info.name}: {task}: answer tokens in common"
-            folder.page(overlap_heatmap(overlap), "overlap.html", title=title)
-            folder.print_files(console)
+            figure = overlap_heatmap(
+                overlap, subtitle=f"{task} · tokenizer of {info.name}", made_with=made_with(provenance)
+            )
+            folder.page(figure, "overlap.html", title=title)
+            if not pages.as_json:
+                folder.print_files(console)
+        if pages.as_json:
+            echo_json({
+                "kind": "tokens", "model": info.name, "task": task, "languages": codes, "pivot": against[0],
+                "tokens": rows_record(token_rows), "policies": rows_record(policies),
+                "overlap": overlap.to_dict("index"),
+                "files": [str(path) for path in (folder.files if folder is not None else ())],
+            })  # fmt: skip
 
 
 def _print_tokens(console: Console, token_rows: pd.DataFrame, *, full: bool) -> None:

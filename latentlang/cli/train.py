@@ -14,6 +14,7 @@ from latentlang.errors import InputError
 from latentlang.text import counted
 
 if TYPE_CHECKING:
+    from latentlang.cli.output_folder import OutputFolder
     from latentlang.training import TrainingResult
     from latentlang.training.recipes import Recipe
 
@@ -99,6 +100,7 @@ def train(
             "--keep-checkpoints", help="Leave the best and the last one there.", rich_help_panel=_MACHINE
         ),
     ] = False,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Train a LoRA on translated questions, without any answers, so that languages come closer together.
 
@@ -108,8 +110,9 @@ def train(
     """
     from rich.console import Console
 
-    from latentlang.cli.console import output, passing, say
+    from latentlang.cli.console import echo_json, output, passing, say
     from latentlang.cli.output_folder import OutputFolder
+    from latentlang.cli.records import result_record
     from latentlang.models.registry import resolve
     from latentlang.training import recipe_for, training_data
     from latentlang.training.devices import check_packages, check_precision, check_quantization, processes
@@ -132,7 +135,7 @@ def train(
     check_quantization(loading.quantization)
     is_main = processes().is_main
     examples = None if chosen.is_identity else training_data(chosen, data=data)
-    folder = OutputFolder(out)
+    folder = OutputFolder(out, pages=pages)
     if is_main:
         say(f"loading {info.name}")
     from latentlang.cli.loss_display import LossDisplay
@@ -154,13 +157,15 @@ def train(
                 model, chosen, out=out, data=examples, resume=resume, gradient_checkpointing=gradient_checkpointing,
                 keep_checkpoints=keep_checkpoints, progress=display, **loading.named(),
             )  # fmt: skip
-        written = _written(result, folder.path) if is_main else []
+        written = _written(result, folder) if is_main else []
     except KeyboardInterrupt:
         raise CommandInterrupt(_kept(folder.path)) from None
     finally:
         folder.leave_nothing_empty()
     if not is_main:
         return None
+    if pages.as_json:
+        return echo_json(result_record(result, written))
     console = output()
     for line in summary_lines(result):
         console.print(line)
@@ -192,15 +197,15 @@ def summary_lines(result: TrainingResult) -> list[str]:
     return [*lines, *(f"note: {note}" for note in result.notes)]
 
 
-def _written(result: TrainingResult, folder: Path) -> list[Path]:
+def _written(result: TrainingResult, folder: OutputFolder) -> list[Path]:
     names = ["result.parquet", "metadata.json", "recipe.yaml"]
     if result.adapter is None:
-        return [folder / name for name in names]
-    from latentlang.figures.page import write_html
-
+        return [folder.path / name for name in names]
     title = f"{result.provenance.model}: training {result.recipe['name']}"
-    page = write_html(result.figure(), folder / "loss.html", title=title)
-    return [folder / name for name in ("adapter_model.safetensors", *names, "data.parquet")] + [page]
+    folder.page(result.figure(), "loss.html", title=title)
+    return [
+        folder.path / name for name in ("adapter_model.safetensors", *names, "data.parquet")
+    ] + folder.files
 
 
 def _kept(folder: Path) -> str:

@@ -1,0 +1,39 @@
+"""What ``--json`` prints of results: where they came from, what was found, and the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentlang.results import Result
+
+
+def result_record(result: Result[Any], files: Sequence[Path] = ()) -> dict[str, Any]:
+    """One result: what a notebook shows of it, in rows and in words.
+
+    Args:
+        result: of any kind.
+        files: that were written.
+    """
+    from latentlang.results import Result
+
+    provenance = result.provenance
+    has_words = type(result).describe is not Result.describe
+    return {
+        "kind": result.kind, "model": provenance.model, "adapter": provenance.adapter, "task": provenance.task,
+        "languages": list(provenance.languages), "protocol": provenance.protocol, "policy": provenance.policy,
+        "seed": provenance.seed, "rows": rows_record(result.glance()),
+        "sentence": result.describe() if has_words else None,
+        "files": [str(path) for path in files],
+    }  # fmt: skip
+
+
+def rows_record(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON has them: nan is null."""
+    rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records"))
+    return rows
