@@ -120,7 +120,8 @@ dd {{ margin: 0; overflow-wrap: anywhere; }}
 # A narrow form is the traces' changed values (null: gone) and a layout of its own; what was given first is kept for
 # when the window is wide again.
 _NARROW_SCRIPT = """<script>
-window.Plotly && (() => {
+addEventListener("DOMContentLoaded", () => {
+  if (!window.Plotly) return;
   const narrow = matchMedia("(max-width: NARROWpx)");
   const without = trace => Object.fromEntries(Object.entries(trace).filter(([, value]) => value !== null));
   const figures = [...document.querySelectorAll("script.narrow")].map(form => {
@@ -139,14 +140,14 @@ window.Plotly && (() => {
   });
   if (narrow.matches) draw();
   narrow.addEventListener("change", draw);
-})();
+});
 </script>
 """.replace("NARROW", str(BELOW))
 _MISSING_SCRIPT = """<script>
-if (!window.Plotly) document.querySelectorAll(".plot").forEach(part => {
+addEventListener("DOMContentLoaded", () => window.Plotly || document.querySelectorAll(".plot").forEach(part => {
   part.textContent = "The figure cannot be drawn: this page takes plotly-VERSION.min.js from its folder, " +
     "and it is missing.";
-});
+}));
 </script>
 """.replace("VERSION", get_plotlyjs_version())
 _PAGE = """<!doctype html>
@@ -157,10 +158,10 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>{style}</style>
-</head>
+{script}</head>
 <body>
 {body}
-{script}</body>
+</body>
 </html>
 """
 _NARROW_CLASS = '<script type="application/json" class="narrow">'

@@ -179,7 +179,7 @@ def test_titles_are_broken_for_the_width_and_can_be_broken_again() -> None:
 
 @pytest.mark.browser
 def test_a_browser_shows_all_of_it_at_400_pixels_and_the_wide_form_at_1100(tmp_path: Path) -> None:
-    measure = """<script>
+    measure = """<script>addEventListener("load", () => {
       const end = document.querySelector(".plot").getBoundingClientRect();
       const boxes = [...document.querySelectorAll(".main-svg text")].map(text => text.getBoundingClientRect());
       const drawn = boxes.filter(box => box.width > 0);
@@ -187,7 +187,7 @@ def test_a_browser_shows_all_of_it_at_400_pixels_and_the_wide_form_at_1100(tmp_p
       document.body.dataset.scrolled = document.querySelector(".plot").scrollWidth > Math.ceil(end.width) + 1;
       document.body.dataset.columns = new Set([...document.querySelectorAll(".hm image")]
         .map(image => Math.round(image.getBoundingClientRect().left))).size;
-    </script>"""
+    });</script>"""
     figure = lens_figure(lens_result(["ja", "hi", "th", "ru"], items=4, model=LONG))
     path = write_html(figure, tmp_path / "page.html", title="t")
     path.write_text(
