@@ -19,6 +19,7 @@ from latentlang.cli.bits import bits
 from latentlang.cli.compare import compare
 from latentlang.cli.completion import with_completion
 from latentlang.cli.data import data
+from latentlang.cli.directions import directions
 from latentlang.cli.doctor import doctor
 from latentlang.cli.evaluate import evaluate
 from latentlang.cli.examples import epilog
@@ -72,6 +73,7 @@ for command in (
     harvest,
     pca,
     align,
+    directions,
     patch,
     bits,
     fertility,

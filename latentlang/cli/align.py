@@ -46,6 +46,13 @@ def align(
         str,
         typer.Option(help="pairwise: all items a pair has in common; common: only those all languages have."),
     ] = defaults.PAIRED_ITEMS,
+    erase: Annotated[
+        str | None,
+        typer.Option(
+            help="Take out first what tells languages apart: lsar, leace, mean or random; fitted on half of the items, "
+            "measured on the other."
+        ),
+    ] = None,
     components: Annotated[
         int, typer.Option(help="Principal components to take Pearson r of.")
     ] = defaults.COMPONENTS,
@@ -92,7 +99,7 @@ def align(
     chosen, pool_names = chosen_layers(numbers, opened.layers), chosen_pools(pools, opened.pools)
     asked_for = options.asked_for(
         context, lang=lang, pivot=pivot, layers=layers, measures=measures, pools=pools, null=null, items=items,
-        components=components, permutations=permutations, resamples=resamples, seed=seed,
+        erase=erase, components=components, permutations=permutations, resamples=resamples, seed=seed,
     )  # fmt: skip
     files = (TABLE, "align.html", "curves.html", "table.html", "summary.csv", "pairs.csv", "languages.csv")
     folder = OutputFolder(
@@ -102,8 +109,8 @@ def align(
         with Progress("layers and pools", total=len(chosen) * len(pool_names)) as progress:
             result = alignment(
                 opened, languages=lang, pivot=pivot, layers=chosen, measures=measures, pools=pool_names, items=items,
-                null=null, components=components, permutations=permutations, resamples=resamples, seed=seed,
-                device=device, progress=progress.after(0),
+                null=null, components=components, permutations=permutations, resamples=resamples, erase=erase,
+                seed=seed, device=device, progress=progress.after(0),
             )  # fmt: skip
         _write(result, folder)
         if pages.as_json:

@@ -56,6 +56,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "align activations --pivot en --measures cka,retrieval",
             "each language with English, by two measures",
         ),
+        (
+            "align activations --erase lsar",
+            "with what tells languages apart taken out, fitted on other items",
+        ),
+    ),
+    "directions": (
+        ("directions activations", "each language against all others, by the difference of means"),
+        ("directions activations --method probe --reference en", "logistic probes, each against English"),
     ),
     "patch": (
         ("patch --from es-ru --into fr-ja", "at which layer are language and concept fixed?"),

@@ -2,6 +2,7 @@
 
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.bits import bits_figure
+from latentlang.figures.directions import directions_figure
 from latentlang.figures.explorer import explorer_figure
 from latentlang.figures.fertility import fertility_figure
 from latentlang.figures.heatmaps import language_heatmap, overlap_heatmap
@@ -14,6 +15,7 @@ __all__ = [
     "accuracy_figure",
     "bits_figure",
     "compare",
+    "directions_figure",
     "explorer_figure",
     "fertility_figure",
     "language_heatmap",

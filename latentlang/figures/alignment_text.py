@@ -35,6 +35,10 @@ def subtitle(provenance: Provenance, settings: AlignmentSettings, *, items: Sequ
     if counts:
         span = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         parts.append(f"{counted(span, 'item')} in common")
+    if settings.erase:
+        parts.append(
+            f"language erased ({safe(settings.erase)}, fitted on {counted(settings.erase_items, 'other item')})"
+        )
     null, drawn = settings.null, settings.permutations
     parts.append(
         f"chance: {CHANCE.get(null, safe(null))}, {counted(drawn, 'time')}" if drawn else "chance not drawn"
