@@ -19,7 +19,7 @@ from latentlang._lazy import lazy_names
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore, harvest, open_store
     from latentlang.answers import FertilityResult, fertility
-    from latentlang.causal import PatchResult, patch
+    from latentlang.causal import PatchResult, PivotUseResult, patch, pivot_test
     from latentlang.comparison import ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate
@@ -72,6 +72,7 @@ __all__ = [
     "MultilingualLensResult",
     "PCAResult",
     "PatchResult",
+    "PivotUseResult",
     "Prompt",
     "Recipe",
     "Task",
@@ -96,6 +97,7 @@ __all__ = [
     "open_store",
     "patch",
     "pca",
+    "pivot_test",
     "recipe",
     "reproduce",
     "task",
@@ -106,7 +108,7 @@ __all__ = [
 _HOMES = {
     "latentlang.activations": ("ActivationStore", "harvest", "open_store"),
     "latentlang.answers": ("FertilityResult", "fertility"),
-    "latentlang.causal": ("PatchResult", "patch"),
+    "latentlang.causal": ("PatchResult", "PivotUseResult", "patch", "pivot_test"),
     "latentlang.comparison": ("ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.evaluation": ("EvaluationResult", "evaluate"),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from latentlang.causal import PatchResult, PivotUseResult
 from latentlang.comparison import AlignmentComparison, ComparisonResult
 from latentlang.comparison.comparison_settings import AlignmentComparisonSettings
 from latentlang.errors import InputError
@@ -27,6 +28,7 @@ FORMAT1 = Path(__file__).parent / "data" / "format1"
 KINDS = (
     LensResult, MultilingualLensResult, ExplorerResult, PCAResult, AlignmentResult, EvaluationResult,
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
+    PatchResult, PivotUseResult,
 )  # fmt: skip
 OF_KIND = {kind.kind: kind for kind in KINDS}
 

@@ -42,6 +42,7 @@ from torch import Tensor
 from latentlang import defaults
 from latentlang.answers import AnswerSets, answer_paths, answer_sets, token_bytes
 from latentlang.arguments import Layers, check_count
+from latentlang.causal.pivot_languages import check_word_task, third_language
 from latentlang.causal.pivot_use_result import ABLATIONS, ARMS, COLUMNS, PivotUseResult
 from latentlang.causal.pivot_use_settings import PivotUseSettings
 from latentlang.errors import InputError
@@ -56,7 +57,7 @@ from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.seeding import generator, shuffled
 from latentlang.tasks import Prompt, Task, as_task
-from latentlang.tasks.base import check_pivot, settings_for
+from latentlang.tasks.base import settings_for
 
 # Numbers that the changes of one run of the model may hold (64 MiB in float32).
 _MOST_NUMBERS = 2**24
@@ -114,12 +115,7 @@ def pivot_test(
     model, task = as_model(model), as_task(task)
     check_count("seed", seed, least=0)
     code = find_language(pivot).code
-    check_pivot(task, code)
-    if task.closed:
-        raise InputError(
-            f"the {task.name} task has a few labels, not words for things; test a pivot on a word task, such as "
-            "'translation'"
-        )
+    check_word_task(task, code)
     numbers = check_layers(layers, depth=model.n_layers, first=1)
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
     prompts = prompts_of(task, languages, items=items, shots=shots, seed=seed)
@@ -155,52 +151,6 @@ def pivot_test(
     )  # fmt: skip
     table = pd.concat([rows for one in measured.values() for rows in one.rows], ignore_index=True)
     return PivotUseResult(table=table, provenance=provenance)
-
-
-def third_language(
-    task: Task, target: str, *, pivot: str, third: str | Language | None = None, seed: int = 0
-) -> str:
-    """The language that is the control for a target: neither it, nor the pivot, nor the prompt's own.
-
-    Words in another script are split otherwise by most tokenizers, so that their directions say less: one of the
-    pivot's script is taken where there is one.
-
-    Args:
-        task: the task.
-        target: code of the target language.
-        pivot: code of the pivot.
-        third: the language asked for; None draws one.
-        seed: of the draw.
-
-    Raises:
-        InputError: the pivot, or the language asked for, is the target's or the prompt's, or there is none.
-    """
-    given = task.given(target)
-    for name, role in ((target, "asked for"), (given, "given in the prompt")):
-        if pivot == name:
-            raise InputError(
-                f"the pivot {pivot!r} is itself the language {role} where the answer is in {target!r}; test another "
-                "pivot, or translate between two other languages"
-            )
-    taken = {target, pivot, given}
-    if third is not None:
-        code = find_language(third).code
-        if code in taken:
-            raise InputError(
-                f"the third language {code!r} is the control for the pivot {pivot!r} in {target!r}, so it is neither "
-                f"of them, nor the prompt's {given!r}; name another"
-            )
-        check_pivot(task, code)
-        return code
-    others = sorted(code for code in task.languages if code not in taken and task.answers(code))
-    script = find_language(pivot).script
-    alike = [code for code in others if find_language(code).script == script]
-    if not others:
-        raise InputError(
-            f"the {task.name} task has words in {target!r}, {pivot!r} and no third language, which is the control; add "
-            "words in one"
-        )
-    return generator("third language", seed, given, target, pivot).choice(alike or others)
 
 
 def _nothing_left(left_out: Mapping[str, Mapping[str, int]]) -> str:

@@ -35,7 +35,7 @@ def sentences(verdicts: pd.DataFrame, settings: PivotUseSettings, *, level: floa
             f"{_share(row['pivot'])} of {counted(int(row['items']), 'answer')} follow when the {pivot} word is "
             f"exchanged for another after layer {row['layer']}, {_share(row['third'])} when that of {control} is as "
             f"far, "
-            f"{_share(row['random'])} after a random change, {_share(row['direct'])} when it is made after the last "
+            f"{_share(row['random'])} after a random change, {_share(row['direct'])} when that is done after the last "
             f"block, and {_share(row['alone'])} without what the word shares with the answer"
         )
         yield f"{name}: {pivot} is {_said(row, level)}; {shares}."

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import latentlang as ll
 from latentlang.causal import PivotUseResult, pivot_test
-from latentlang.causal.pivot_use import third_language
+from latentlang.causal.pivot_languages import third_language
 from latentlang.causal.pivot_use_result import ARMS, COLUMNS
 from latentlang.causal.pivot_use_verdict import CONDITIONS, NOT_SHOWN, READABLE, USED, verdict_table
 from latentlang.errors import InputError, ModelError
@@ -88,12 +88,13 @@ def test_noise_and_words_in_common_leave_a_use_seen() -> None:
 
 
 def test_what_follows_directly_is_no_use() -> None:
-    lab = planted("carried", shared=3.0, amount=2.0, erased=True)
-    result = measured(lab)
+    result = measured(planted("carried", cognate=1.5, amount=2.0, erased=True))
     assert follows(result, "pivot", 3) == follows(result, "direct", 3) == 1
-    # nothing of the word is left to exchange after the last block, so that this would be no control
-    assert follows(result, "pivot", LAYERS) == follows(result, "alone", 3) == 0
-    assert result.verdict()["verdict"].tolist() == [NOT_SHOWN]
+    assert follows(result, "third", 3) == follows(result, "alone", 3) == 0
+    # nothing of the word is left to exchange after the last block, so that an exchange there would be no control
+    assert follows(result, "pivot", LAYERS) == 0
+    (row,) = result.verdict().to_dict("records")
+    assert (row["verdict"], row["reason"]) == (NOT_SHOWN, "direct")
 
 
 def test_a_concept_in_no_language_is_no_use_of_english() -> None:
@@ -168,7 +169,8 @@ def test_false_uses_of_random_and_scrambled_models_are_at_most_one_of_twenty() -
         draw = np.random.default_rng(case)
         scrambled = bool(case % 2)
         lab = planted(
-            "used" if scrambled else "carried", seed=case, shared=draw.uniform(0, 2), noise=draw.uniform(0, 0.05),
+            "used" if scrambled else "carried", seed=case, shared=draw.uniform(0, 2),
+            cognate=draw.uniform(0, 2), noise=draw.uniform(0, 0.05),
             mixed=draw.uniform(0, 0.3), amount=draw.uniform(0.5, 1.5), erased=bool(draw.integers(2)),
             scrambled=scrambled, categories=1,
         )  # fmt: skip

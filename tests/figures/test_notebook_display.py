@@ -28,10 +28,14 @@ from tests.support.before_after import whole
 from tests.support.chromium import open_page
 from tests.support.evaluated import evaluated
 from tests.support.lens_standin import lens_result
+from tests.support.routes import THIRD, planted
 
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<script>alert('x')</script>"
-ROOMS = ("answers.token_counts", "comparison", "evaluation", "geometry", "lens", "lens.bits", "training")
+ROOMS = (
+    "answers.token_counts", "causal.pivot_use_result", "comparison", "evaluation", "geometry", "lens", "lens.bits",
+    "training",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
     languages = multilingual_lens(
         model, task("translation", source="fr"), languages="ja", candidates="en,de,ja", items=6, shots=1
     )
+    lab = planted("used", categories=1)
     compared = whole(tmp_path_factory.mktemp("compared"))
     table = pd.DataFrame({
         "step": [0, 5, 5], "epoch": [0.0, 1.0, 1.0], "split": ["validation", "train", "validation"],
@@ -55,6 +60,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         evaluated({"base": {"en": [True, False], "ja": [True, True]}}), compared, compared.evaluation, compared.lens,
         compared.pca, compared.alignment, alignment_result(), TrainingResult(table, made),
         ll.bits_per_byte(model, {"en": ["a cat"], "de": ["ein Hund"]}),
+        ll.pivot_test(lab.model, lab.task, languages="de", third=THIRD, items=4, shots=1),
         ll.fertility(model.tokenizer, {"en": ["a cat"], "de": ["ein Hund"]}),
     ]  # fmt: skip
     return {type(one).__name__: one for one in every if isinstance(one, Displayed)}

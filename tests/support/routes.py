@@ -16,8 +16,9 @@ In both the lens reads the English word after layers 2 and on, and the answer af
 With ``erased`` block 4 takes the English word back; `amount` is how much of it is written.
 
 So an exchange of the English word changes the answer in ``used`` after layer 2, and nowhere in ``carried``. With
-``shared`` the words of a concept have a part in common in the head, as cognates have, so that an exchange of the
-English word moves the answer's logit directly; `noise` is added to the head's rows, and `mixed` to the concepts' codes.
+`shared` the words of a concept have a part in common in the head, and with `cognate` those of the target languages have
+English ones in theirs, so that an exchange of the English word moves the answer's logit directly; `noise` is added to
+the head's rows, and `mixed` to the concepts' codes.
 
 Attention, norms and tokenizer work as in `tests.support.known`.
 """
@@ -64,6 +65,7 @@ def planted(
     *,
     seed: int = 0,
     shared: float = 0.0,
+    cognate: float = 0.0,
     noise: float = 0.0,
     mixed: float = 0.0,
     per_category: int = 14,
@@ -78,6 +80,7 @@ def planted(
         route: how it comes to the answer.
         seed: of what is drawn.
         shared: how much of a word's row is the concept's, the same in all languages.
+        cognate: how much of the English word's row is in those of the target languages.
         noise: standard deviation added to the rows of words.
         mixed: standard deviation of the other concepts in each concept's code.
         per_category: concepts of each category, at most.
@@ -91,8 +94,8 @@ def planted(
     concepts = _one_token_each(pick_concepts(codes, per_category=per_category, categories=categories))
     tokenizer = word_tokenizer(concepts, codes)[0]
     lm = _build(
-        route, concepts, tokenizer, torch.Generator().manual_seed(seed), shared=shared, noise=noise, mixed=mixed,
-        amount=amount, erased=erased,
+        route, concepts, tokenizer, torch.Generator().manual_seed(seed), shared=shared, cognate=cognate, noise=noise,
+        mixed=mixed, amount=amount, erased=erased,
     )  # fmt: skip
     asked = _scrambled(concepts) if scrambled else concepts
     return Planted(HookedLM(lm, tokenizer, name=route), WordTask(source=SOURCE, concepts=asked), asked)
@@ -130,6 +133,7 @@ def _build(
     draw: torch.Generator,
     *,
     shared: float,
+    cognate: float,
     noise: float,
     mixed: float,
     amount: float,
@@ -174,6 +178,7 @@ def _build(
                 meaning = head[token(word)]
                 meaning[at["word", code, concept.id]] = 1.0
                 meaning[at["common", concept.id]] = shared
+                meaning[at["word", PIVOT, concept.id]] += cognate if code in TARGETS else 0.0
                 meaning[at["asked", code]] = 1.0
                 meaning[3:] += noise * torch.randn(width - 3, generator=draw)
         head *= 16.0
