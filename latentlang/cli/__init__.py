@@ -31,6 +31,7 @@ from latentlang.cli.listing import languages, models, recipes, tasks
 from latentlang.cli.options import with_load_options
 from latentlang.cli.patch import patch
 from latentlang.cli.pca import pca
+from latentlang.cli.pivot import pivot
 from latentlang.cli.reproduce import reproduce
 from latentlang.cli.tokens import tokens
 from latentlang.cli.train import train
@@ -76,6 +77,7 @@ for command in (
     directions,
     patch,
     bits,
+    pivot,
     fertility,
     doctor,
     models,

@@ -73,6 +73,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "bits": (("bits --text udhr --lang en,ja --items 10", "bits for a byte of real text"),),
+    "pivot": (
+        ("pivot --lang de,ja --items 20", "is English used, or merely there to be read?"),
+        ("pivot --lang ja --pivot de --third es", "another pivot, against a control of your choice"),
+        ("pivot --model gemma3-270m --lang ja --items 40 --layers 10-17", "some layers of a real model"),
+    ),
     "fertility": (("fertility --model mistral --lang en,ja,am", "tokens for the same paragraphs"),),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
     "models": (("models", "what can be run right now"), ("models --json", "for a program")),

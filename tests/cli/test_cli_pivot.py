@@ -1,0 +1,63 @@
+"""The test of a pivot's use at the command line: table, words, JSON, folder, and what is refused in one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from latentlang.causal import PivotUseResult
+
+
+def test_it_prints_a_row_a_language_in_80_columns_and_writes_the_result(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = run("pivot", "--lang", "de,ja", "--items", "6", "--layers", "2,7", "--out", "out")
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    result = PivotUseResult.load(tmp_path / "out")
+    assert result.provenance.languages == ("de", "ja") and set(result.table["layer"]) == {2, 7}
+    for row in result.verdict().to_dict("records"):
+        name = {"de": "German", "ja": "Japanese"}.get(row["language"], row["language"])
+        (line,) = (
+            line for line in lines if line.startswith(f"{name} ") and "%" in line and row["verdict"] in line
+        )
+        cells = line.replace(row["verdict"], "").split()
+        shares = [f"{100 * row[arm]:.0f}%" for arm in ("pivot", "third", "random", "direct", "alone")]
+        assert cells == [name, str(row["layer"]), str(row["items"]), *shares]
+    assert " ".join(result.describe().split()) in " ".join(outcome.out.split())
+    page = (tmp_path / "out" / "pivot-use.html").read_text(encoding="utf-8")
+    assert "Is English used?" in page and "seed 0" in page
+
+
+def test_json_holds_verdicts_words_and_settings_and_the_folder_is_named_for_the_run(run, tmp_path):
+    outcome = run("pivot", "--lang", "de", "--items", "4", "--third", "es", "--layers", "7", "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    record = json.loads(outcome.out)
+    result = PivotUseResult.load(
+        tmp_path / "latentlang-out" / "pivot-pocket-translation-de-third-es-items-4-layers-7"
+    )
+    assert record["verdicts"][0]["verdict"] == result.verdict()["verdict"][0]
+    assert record["sentences"] == result.describe().splitlines()
+    assert record["settings"]["third"] == {"de": "es"} and record["model"] == "pocket"
+    assert len(record["summary"]) == result.table["arm"].nunique()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give a target language"),
+        (["--lang", "en"], "the pivot 'en' is itself the language asked for"),
+        (["--lang", "de", "--from", "en"], "the pivot 'en' is itself the language given in the prompt"),
+        (["--lang", "de", "--third", "de"], "the third language 'de' is the control"),
+        (["--lang", "de", "--task", "sentiment"], "few labels"),
+        (["--lang", "de", "--pivot", "xx"], "unknown language 'xx'"),
+        (["--lang", "de", "--level", "1"], "level must be between 0 and 1"),
+        (["--lang", "de", "--layers", "x"], "--layers 'x'"),
+        (["--lang", "de", "--layers", "99"], "99"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(run, options, message, tmp_path):
+    outcome = run("pivot", *options)
+    assert outcome.code == 2 and message in outcome.err and len(outcome.err.strip().splitlines()) == 1
+    assert not list(tmp_path.rglob("result.parquet"))
