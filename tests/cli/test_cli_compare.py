@@ -8,6 +8,7 @@ import pytest
 from latentlang.comparison import ComparisonResult
 from latentlang.training import train
 from tests.support.command_line import process
+from tests.support.warm import warm_process
 
 SMALL = ("--lang", "ja,hi", "--items", "10", "--measures", "cka")
 
@@ -115,7 +116,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_an_interrupted_command_says_what_is_kept(identity, tmp_path):
-    ran = process("-c", _STOPPED, "compare", "--adapter", identity, "--out", tmp_path / "out", *SMALL)
+    ran = warm_process("-c", _STOPPED, "compare", "--adapter", identity, "--out", tmp_path / "out", *SMALL)
     assert ran.code == 130, ran.err
     assert "interrupted; evaluation/base, evaluation/tuned are kept in" in ran.err
     assert "run the same command again to go on" in ran.err and ran.err.count("\n") == 1

@@ -10,6 +10,7 @@ import pytest
 
 import latentlang
 from tests.support.command_line import ROOT, environment, process
+from tests.support.warm import WarmProcess
 
 HEAVY = {"torch", "transformers", "pandas", "plotly", "pyarrow", "numpy"}
 
@@ -87,11 +88,9 @@ def test_output_that_cannot_be_encoded_does_not_fail():
 def _on_a_terminal(*arguments: str, **changes: str) -> tuple[str, int]:
     """Run a command with stdout and stderr on a pseudo-terminal; what it showed, and its exit code."""
     ours, theirs = pty.openpty()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "latentlang", *arguments],
-        stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, cwd=ROOT,
-        env=environment(TERM="xterm-256color", **changes),
-    )  # fmt: skip
+    child = WarmProcess(
+        "-m", "latentlang", *arguments, stdout=theirs, stderr=theirs, TERM="xterm-256color", **changes
+    )
     os.close(theirs)
     shown = b""
     while True:
@@ -103,7 +102,7 @@ def _on_a_terminal(*arguments: str, **changes: str) -> tuple[str, int]:
             break
         shown += part
     os.close(ours)
-    return shown.decode(errors="replace"), child.wait(timeout=300)
+    return shown.decode(errors="replace"), child.wait()
 
 
 def test_a_terminal_gets_a_progress_bar_and_colours(tmp_path):
@@ -145,17 +144,17 @@ def test_closed_streams_change_nothing_but_what_is_seen(tmp_path):
 def test_a_full_disk_behind_stdout_is_one_line(tmp_path):
     if not os.path.exists("/dev/full"):  # noqa: PTH110
         pytest.skip("a device of Linux")
-    for line in (
-        f"latentlang lens --lang ja --items 2 --out {tmp_path / 'out'}",
-        "latentlang languages",
-        "latentlang --help",
-    ):
+    said = (
+        "latentlang: error: cannot write what is printed: No space left on device; files that were written before are "
+        "kept\n"
+    )
+    for line in ("latentlang languages", "latentlang --help"):
         ran = _shell(f"{line} >/dev/full")
-        assert ran.returncode == 2
-        assert ran.stderr == (
-            "latentlang: error: cannot write what is printed: No space left on device; files that were written before "
-            "are kept\n"
-        )
+        assert (ran.returncode, ran.stderr) == (2, said)
+    with open("/dev/full", "wb") as full, (tmp_path / "err").open("w+b") as err:  # noqa: PTH123
+        words = ("lens", "--lang", "ja", "--items", "2", "--out", tmp_path / "out")
+        running = WarmProcess("-m", "latentlang", *words, stdout=full.fileno(), stderr=err.fileno())
+        assert (running.wait(), (tmp_path / "err").read_text()) == (2, said)
     assert (tmp_path / "out" / "result.parquet").exists()
     assert _shell("latentlang lens --lang zz >/dev/full 2>/dev/full").returncode == 2
 

@@ -12,6 +12,7 @@ import pytest
 from latentlang.cli.exit_codes import CommandInterrupt, guarded
 from latentlang.errors import InputError
 from tests.support.command_line import process
+from tests.support.warm import warm_process
 
 
 def _refused(outcome, *parts: str) -> str:
@@ -140,14 +141,14 @@ def test_a_child_hears_ctrl_c_also_where_the_tests_run_in_the_background():
 
 def test_interrupted_while_reading_nothing_is_left(tmp_path):
     out = tmp_path / "made" / "out"
-    ran = process("-c", _STOPPED.format(module="lens.logit", name="run_passes"), out)
+    ran = warm_process("-c", _STOPPED.format(module="lens.logit", name="run_passes"), out)
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == "latentlang: interrupted; nothing was written\n"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_interrupted_while_drawing_says_what_was_kept(tmp_path):
-    ran = process("-c", _STOPPED.format(module="figures.page", name="write_html"), tmp_path / "out")
+    ran = warm_process("-c", _STOPPED.format(module="figures.page", name="write_html"), tmp_path / "out")
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == f"latentlang: interrupted; kept result.parquet, metadata.json in {tmp_path / 'out'}\n"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metadata.json", "result.parquet"]

@@ -11,6 +11,7 @@ import torch
 import latentlang as ll
 from latentlang.lens import LensResult
 from tests.support.command_line import process
+from tests.support.warm import warm_process
 
 WRITTEN = ["lens.html", "metadata.json", "result.parquet"]
 
@@ -149,7 +150,7 @@ def test_an_adapter_is_put_on_and_named(run, mistral_folder, mistral_lora, tmp_p
 
 
 def test_as_a_process_of_its_own_in_a_narrow_pipe(tmp_path):
-    ran = process(
+    ran = warm_process(
         "-m",
         "latentlang",
         "lens",

@@ -12,7 +12,7 @@ import latentlang as ll
 from latentlang.activations import harvesting
 from latentlang.cli import options
 from latentlang.errors import InputError
-from tests.support.command_line import process
+from tests.support.warm import warm_process
 
 QUICK = ("harvest", "--items", "3", "--out", "store")
 
@@ -145,7 +145,7 @@ def test_bad_input_is_one_line_and_exit_code_2_and_leaves_nothing(run, tmp_path,
 
 
 def test_in_a_process_of_its_own_with_a_progress_bar(tmp_path):
-    outcome = process(
+    outcome = warm_process(
         "-m", "latentlang", "harvest", "--lang", "ja", "--items", "200", "--out", tmp_path / "store",
         FORCE_COLOR="1", TTY_COMPATIBLE="1", COLUMNS="120",
     )  # fmt: skip

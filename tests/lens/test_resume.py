@@ -14,7 +14,7 @@ from latentlang.errors import ModelError
 from latentlang.lens import logit_lens, multilingual_lens, prompt_run
 from latentlang.models import HookedLM, TokenSets, read_out, read_out_each
 from tests.support import tiny
-from tests.support.command_line import process
+from tests.support.warm import warm_process
 
 OPTIONS: dict[str, Any] = {"languages": "ja,ru,zh", "items": 4, "shots": 1, "seed": 3}
 
@@ -200,14 +200,14 @@ sys.exit(main(["lens", "--lang", "ja,ru,zh", "--items", "4", "--candidates", "en
 
 def test_the_command_says_what_is_kept_and_goes_on(tmp_path: Path):
     out, whole = tmp_path / "out", tmp_path / "whole"
-    stopped = process("-c", _STOPPED, out, "zh")
+    stopped = warm_process("-c", _STOPPED, out, "zh")
     assert (stopped.code, stopped.out) == (130, "")
     assert stopped.err == (
         f"latentlang: interrupted; 2 of 3 languages (ja, ru) are kept in {out}: run the same command again to go on\n"
     )
     # The languages that are there are not run again: an interrupt at one of them is never met.
-    assert process("-c", _STOPPED, out, "ru").code == 0
-    assert process("-c", _STOPPED, whole, "none").code == 0
+    assert warm_process("-c", _STOPPED, out, "ru").code == 0
+    assert warm_process("-c", _STOPPED, whole, "none").code == 0
     for name in (".", "languages"):
         kinds = [ll.LensResult if name == "." else ll.lens.multilingual.MultilingualLensResult] * 2
         resumed, straight = (

@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 import struct
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -50,6 +49,7 @@ from latentlang.models.gguf_header import read_header
 from latentlang.storage.files import file_sha256
 from tests.support import gguf_files
 from tests.support.disks import mounted
+from tests.support.warm import WarmProcess
 
 TEXTS = ["Review: good.\nEmotion: 12", "the cat  sat on the mat", "नमस्ते über été", "a"]
 
@@ -641,15 +641,13 @@ print(float(sum(weight.double().abs().sum() for weight in lm.lm.parameters())))
 
 
 @pytest.mark.slow
-def test_two_processes_make_an_entry_once(file: Path) -> None:
-    command = [sys.executable, "-c", _LOADS, str(file)]
-    root = str(Path(dequantising.__file__).parents[2])
-    running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root})
-        for _ in range(3)
-    ]
-    lines = [process.communicate(timeout=300)[0].split() for process in running]
-    assert [process.returncode for process in running] == [0, 0, 0]
+def test_two_processes_make_an_entry_once(file: Path, tmp_path: Path) -> None:
+    running, said = [], [tmp_path / f"said-{place}" for place in range(3)]
+    for path in said:
+        with path.open("wb") as stdout:
+            running.append(WarmProcess("-c", _LOADS, file, stdout=stdout.fileno()))
+    assert [process.wait() for process in running] == [0, 0, 0]
+    lines = [path.read_text().split() for path in said]
     assert sum(line.count("made") for line in lines) == 1
     assert len({line[-1] for line in lines}) == 1
 

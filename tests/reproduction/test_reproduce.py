@@ -7,8 +7,6 @@ import math
 import os
 import resource
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +20,9 @@ from latentlang.reproduction import pages as pages_module
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.step_cache import finished_steps
 from latentlang.workers import wait_for_workers
-from tests.support.command_line import hear_interrupts
 from tests.support.killed import assert_all_end, children_of, wait_for_files
 from tests.support.small_experiments import SPONTANEOUS, write_suite
+from tests.support.warm import WarmProcess, warm_process
 
 QUICK = {"overrides": {"steps": 2, "per_pair": 40}}
 FILES = {
@@ -188,15 +186,12 @@ def test_an_interrupted_run_of_several_processes_stops_at_once(small, mistral, t
         "reproduce", small, "--model", mistral, "--only", "acc,modes", "--set", "steps=400", "--jobs", "2",
         "--cache", cache, "--out", tmp_path / "out", "--format", "html",
     ]  # fmt: skip
-    running = subprocess.Popen(
-        [sys.executable, "-m", "latentlang", *map(str, words)], cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        start_new_session=True, preexec_fn=hear_interrupts,
-    )  # fmt: skip
+    with (tmp_path / "err").open("wb") as stderr:
+        running = WarmProcess("-m", "latentlang", *words, stderr=stderr.fileno())
     wait_for_files(cache, "train/*/checkpoints", count=1, parent=running)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to the children too
-    _out, err = running.communicate()
-    assert running.returncode == 130, err
+    code, err = running.wait(), (tmp_path / "err").read_text()
+    assert code == 130, err
     assert "interrupted; what was done is kept in" in err and "Traceback" not in err
     assert not list(cache.glob("train/*/adapter_model.safetensors"))
 
@@ -208,15 +203,12 @@ def test_workers_end_with_a_run_that_is_ended_from_outside(small, mistral, tmp_p
         "reproduce", small, "--model", mistral, "--only", "acc", "--set", "steps=4000", "--jobs", "2",
         "--cache", cache, "--out", tmp_path / "out", "--format", "html",
     ]  # fmt: skip
-    running = subprocess.Popen(
-        [sys.executable, "-m", "latentlang", *map(str, words)], cwd=Path(__file__).parents[2],
-        stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=hear_interrupts,
-    )  # fmt: skip
+    with (tmp_path / "err").open("wb") as stderr:
+        running = WarmProcess("-m", "latentlang", *words, stderr=stderr.fileno())
     wait_for_files(cache, "train/*/checkpoints", count=1, parent=running)
     workers = children_of(running.pid)
     assert len(workers) >= 2
-    running.send_signal(how)
+    os.kill(running.pid, how)
     running.wait()
     assert_all_end(workers)
     with FolderLock(cache):
@@ -276,9 +268,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(done, small, mistral, tmp_path):
         "    reproduce(planned, out=sys.argv[2], formats=['html'], progress=killed_in_the_fourth)\n"
     )
     cache, out = tmp_path / "cache", tmp_path / "out"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = subprocess.run([sys.executable, "-c", code, str(cache), str(out)], env=environment, timeout=240)
-    assert killed.returncode == -signal.SIGKILL
+    assert warm_process("-c", code, cache, out).code == -signal.SIGKILL
     kept = {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/*/result.parquet")}
     assert kept, "it was killed before the first step was done"
     planned = plan(str(small), model=mistral, only=["acc", "pear"], cache=cache, **QUICK)

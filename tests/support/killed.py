@@ -9,10 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.support.warm import WarmProcess
+
 _PATIENCE = 240.0
 
 
-def wait_for_files(folder: Path, pattern: str, *, count: int, parent: subprocess.Popen[Any]) -> list[Path]:
+def wait_for_files(
+    folder: Path, pattern: str, *, count: int, parent: subprocess.Popen[Any] | WarmProcess
+) -> list[Path]:
     """Wait until processes have left so many files, which their parent must live to see."""
     last = time.monotonic() + _PATIENCE
     while time.monotonic() < last:

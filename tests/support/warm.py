@@ -1,0 +1,194 @@
+"""Processes of their own that begin with everything imported: forked from one that has done nothing else.
+
+A command that loads a model spends four seconds on imports, for whose sake no test starts it. What a test wants of the
+start itself (closed streams, an encoding, what is imported) it asks of `tests.support.command_line.process`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from tests.support.command_line import ROOT, Outcome, environment
+
+#: What commands import when they load a model and read it.
+MODULES = (
+    "torch", "pandas", "pyarrow.parquet", "plotly.graph_objects", "plotly.io", "peft",
+    "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
+    "transformers.models.mistral.modeling_mistral", "latentlang.cli", "latentlang.lens.logit",
+    "latentlang.lens.multilingual", "latentlang.models.loading", "latentlang.figures.page", "latentlang.comparison.run",
+    "latentlang.activations.harvesting",
+)  # fmt: skip
+_STATUS = struct.Struct("i")
+_LONGEST = 2**17
+
+
+class WarmProcess:
+    """A running process: ``-m MODULE`` or ``-c CODE`` with arguments, as Python takes them.
+
+    Args:
+        arguments: Python's.
+        stdout: a file descriptor; None for this process's.
+        stderr: likewise.
+        changes: to the environment, for what is not read at import.
+    """
+
+    def __init__(
+        self, *arguments: object, stdout: int | None = None, stderr: int | None = None, **changes: str
+    ) -> None:
+        told, tell = os.pipe()
+        asked = {
+            "arguments": [str(argument) for argument in arguments],
+            "environment": environment(**changes),
+        }
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+            given = [nothing.fileno(), 1 if stdout is None else stdout, 2 if stderr is None else stderr, tell]
+            socket.send_fds(_server(), [json.dumps(asked).encode()], given)
+        os.close(tell)
+        self._told = told
+        self.pid: int = _STATUS.unpack(os.read(told, _STATUS.size))[0]
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return (
+            self.wait() if self.returncode is not None or select.select([self._told], [], [], 0)[0] else None
+        )
+
+    def wait(self) -> int:
+        """Its exit code when it has ended (negative: the signal that ended it)."""
+        if self.returncode is None:
+            self.returncode = _STATUS.unpack(os.read(self._told, _STATUS.size))[0]
+            os.close(self._told)
+        return self.returncode
+
+
+def warm_process(*arguments: object, **changes: str) -> Outcome:
+    """As `tests.support.command_line.process`, begun with everything imported."""
+    (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+    running = WarmProcess(*arguments, stdout=out_end, stderr=err_end, **changes)
+    os.close(out_end)
+    os.close(err_end)
+    with ThreadPoolExecutor(2) as readers:
+        said = list(readers.map(_drained, (out, err)))
+    return Outcome(running.wait(), *said)
+
+
+def _drained(descriptor: int) -> str:
+    with open(descriptor, encoding="utf-8") as stream:
+        return stream.read()
+
+
+@cache
+def _server() -> socket.socket:
+    """The process that forks; it ends when this one does."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    subprocess.Popen(
+        [sys.executable, "-m", "tests.support.warm", str(theirs.fileno())], pass_fds=[theirs.fileno()], cwd=ROOT,
+        env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    theirs.close()
+    return ours
+
+
+# In the process that forks
+
+
+def _serve(asks: socket.socket) -> dict[str, Any]:
+    """Fork for each that asks, without end; returns in the forked ones alone, with what they were asked."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for name in MODULES:
+        import_module(name)
+    while True:
+        message, given, _flags, _address = socket.recv_fds(asks, _LONGEST, 4)
+        if not message:
+            os._exit(0)
+        if os.fork() == 0:
+            asks.close()
+            _begin(*given)
+            asked: dict[str, Any] = json.loads(message)
+            return asked
+        for descriptor in given:
+            os.close(descriptor)
+
+
+def _begin(stdin: int, stdout: int, stderr: int, tell: int) -> None:
+    """Fork once more, and tell of the one that returns: its process id, and how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if (pid := os.fork()) != 0:
+        os.write(tell, _STATUS.pack(pid))
+        for descriptor in (stdin, stdout, stderr):
+            os.close(descriptor)
+        _pid, status = os.waitpid(pid, 0)
+        os.write(tell, _STATUS.pack(os.waitstatus_to_exitcode(status)))
+        os._exit(0)
+    os.close(tell)
+    os.setsid()  # so that it can be stopped with its children, as a terminal does
+    for place, descriptor in enumerate((stdin, stdout, stderr)):
+        os.dup2(descriptor, place)
+        os.close(descriptor)
+    # as Python makes them at its start; those of the server know of its own files
+    streams = {
+        "stdin": open(0, encoding="utf-8", closefd=False),  # noqa: SIM115
+        "stdout": _stream(1, errors="strict", buffering=1 if os.isatty(1) else -1),
+        "stderr": _stream(2, errors="backslashreplace", buffering=1),
+    }
+    for name, stream in streams.items():
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _stream(descriptor: int, *, errors: str, buffering: int) -> Any:
+    return open(descriptor, "w", encoding="utf-8", errors=errors, buffering=buffering, closefd=False)
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit code, to be left with at once: taking all modules down would copy what is shared with the server."""
+    how, what, *rest = arguments
+    sys.argv = [how, *rest]
+    code: Any = 0
+    try:
+        if how == "-c":
+            exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+        else:
+            assert how == "-m"
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+        if not isinstance(code, int | None):
+            sys.stderr.write(f"{code}\n")
+            code = 1
+    except BaseException as error:
+        traceback.print_exc()
+        code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as at any end
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return code or 0
+
+
+if __name__ == "__main__":
+    wanted = _serve(socket.socket(fileno=int(sys.argv[1])))
+    os.environ.clear()
+    os.environ.update(wanted["environment"])
+    ended = _run(wanted["arguments"])
+    if ended == -signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    os._exit(ended)
