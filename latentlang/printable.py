@@ -15,9 +15,9 @@ def printable(text: str) -> str:
 
     Twice does the same as once.
     """
-    return _UNSAFE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+    return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
 
 
 def printable_json(text: str) -> str:
     r"""The same for JSON, which has one way to write a character out: ``\u001b``."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

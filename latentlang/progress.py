@@ -19,9 +19,9 @@ from typing import Any, Protocol
 from latentlang.errors import InputError
 from latentlang.printable import printable
 
-#: What is told how much is done, of how much.
+#: Called with how much is done, of how much.
 Report = Callable[[int, int], None]
-#: What a long call takes as ``progress=``: whether it is shown, or a function that is told.
+#: What a long call takes as ``progress=``: whether it is shown, or a function that is called.
 ProgressOption = bool | Report | None
 #: Environment variable; ``0`` shows nothing anywhere.
 SWITCH = "LATENTLANG_PROGRESS"
@@ -42,7 +42,7 @@ class Display(Protocol):
 
 
 class Meter:
-    """Reports come in, and a display is told at times; it begins only when the work takes long.
+    """Reports come in, and a display is updated at times; it begins only when the work takes long.
 
     Args:
         what: is being done, e.g. ``reading``.
@@ -128,7 +128,7 @@ def reporting(
     """What a long call reports to while the block runs.
 
     Args:
-        progress: True shows it, False and None do not, and a function is told itself.
+        progress: True shows it, False and None do not, and a function is called itself.
         what: is being done.
         things: what is counted.
         total: of these, where it is known before the first report.

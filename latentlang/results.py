@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Self, TypeV
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from latentlang.arguments import MOST, MOST_DRAWS, MOST_LAYER
 from latentlang.errors import InputError, shown
 from latentlang.printable import printable
 from latentlang.provenance import Provenance
@@ -57,6 +58,13 @@ def _text(value: object) -> object:
 
 #: A setting that a task gives: tasks of users may put anything there.
 TaskText = Annotated[str | None, BeforeValidator(_text)]
+
+
+#: A number of something, a layer, a number of draws, and a share, as a saved result may hold them.
+Count = Annotated[int, Field(ge=0, le=MOST)]
+LayerNumber = Annotated[int, Field(ge=0, le=MOST_LAYER)]
+Draws = Annotated[int, Field(ge=0, le=MOST_DRAWS)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ResultSettings(Record):

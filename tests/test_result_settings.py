@@ -1,6 +1,7 @@
 """Typed settings: what a result's record says, read by attribute."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -11,18 +12,19 @@ import pytest
 
 from latentlang.causal import PatchResult, PivotUseResult
 from latentlang.comparison import AlignmentComparison, ComparisonResult
-from latentlang.comparison.comparison_settings import AlignmentComparisonSettings
+from latentlang.comparison.comparison_settings import AlignmentComparisonSettings, ComparisonSettings
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison, EvaluationResult
 from latentlang.evaluation.evaluation_settings import EvaluationSettings
 from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
-from latentlang.geometry.geometry_settings import AlignmentSettings
+from latentlang.geometry.geometry_settings import AlignmentSettings, PCASettings
 from latentlang.lens import ExplorerResult, LensResult, MultilingualLensResult
-from latentlang.lens.lens_settings import LensSettings
+from latentlang.lens.lens_settings import ExplorerSettings, LensSettings
 from latentlang.provenance import Provenance
 from latentlang.results import ResultSettings
 from latentlang.storage import format1
 from latentlang.training import TrainingResult
+from latentlang.training.training_settings import TrainingSettings
 
 FORMAT1 = Path(__file__).parent / "data" / "format1"
 KINDS = (
@@ -30,6 +32,8 @@ KINDS = (
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
     PatchResult, PivotUseResult,
 )  # fmt: skip
+#: A recipe as a result stores it.
+_RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]
 OF_KIND = {kind.kind: kind for kind in KINDS}
 
 
@@ -80,6 +84,49 @@ def test_what_is_not_said_has_its_default_and_what_is_unknown_stays_where_it_is(
 def test_a_setting_of_another_kind_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=name):
         LensSettings.of(made(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (LensSettings, "shots", -1),
+        (LensSettings, "items", 2**70),
+        (LensSettings, "n_layers", -3),
+        (LensSettings, "layers", [4, -1]),
+        (LensSettings, "layers", [10**6]),
+        (LensSettings, "accuracy", {"ja": 1.5}),
+        (LensSettings, "accuracy", {"ja": float("nan")}),
+        (AlignmentSettings, "permutations", -1),
+        (AlignmentSettings, "resamples", 10**9),
+        (AlignmentSettings, "components", -2),
+        (ComparisonSettings, "items", {"lens": -1}),
+        (ExplorerSettings, "top", -5),
+        (PCASettings, "layers", [True]),
+        (TrainingSettings, "best_step", -1),
+        (TrainingSettings, "seconds", -0.5),
+    ],
+)
+def test_a_number_that_no_run_can_have_is_refused_by_name(kind, name, value):
+    recipe = {"recipe": _RECIPE} if kind is TrainingSettings else {}
+    kind.of(made(**recipe))
+    with pytest.raises(InputError, match=name):
+        kind.of(made(**recipe, **{name: value}))
+
+
+def test_a_damaged_setting_of_a_saved_result_is_one_clear_error(tmp_path):
+    folder = shutil.copytree(FORMAT1 / "lens", tmp_path / "lens")
+    record = json.loads((folder / "metadata.json").read_text())
+    record["provenance"]["settings"]["shots"] = -1
+    (folder / "metadata.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"metadata\.json.* is damaged: .*shots.*greater than or equal to 0"):
+        LensResult.load(folder)
+
+
+def test_a_recipe_is_stored_whole():
+    stored = {**_RECIPE, "of_another_version": 1}
+    stored["schedule"] = {**_RECIPE["schedule"], "cutoff": 512}
+    settings = TrainingSettings(recipe=stored, pairs={"zh-en": (3, 1)}, notes=())
+    assert settings.stored() == {"recipe": stored, "pairs": {"zh-en": [3, 1]}, "notes": []}
 
 
 @pytest.mark.parametrize("level", [0, 1, 95, float("nan")])

@@ -6,7 +6,7 @@ A store is a folder of
   a number, and each shard with its size and SHA-256; replaced whole whenever a shard is done;
 - ``prompts.parquet``: a row per prompt, in the order of the rows of every layer;
 - ``shard-00000.safetensors`` and on: consecutive prompts, ordinary safetensors files with a tensor
-  ``[prompt, d_model]`` per stream, layer and pool (``resid.020.mean``), each one run of bytes in that order, so that
+  ``[prompt, d_model]`` per site, layer and pool (``resid.020.mean``), each one run of bytes in that order, so that
   one layer is mapped without touching the rest;
 - ``metadata.json``: where it came from, as of every result.
 """

@@ -43,7 +43,7 @@ def shard_name(number: int) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether a stream or a pool can be called so: a dot divides names in a tensor's, and the rest is to be printed."""
+    """Whether a site or a pool can be called so: a dot divides names in a tensor's, and the rest is to be printed."""
     return 0 < len(text) <= _LONGEST_NAME and text.isprintable() and "." not in text
 
 

@@ -170,13 +170,13 @@ class ActivationStore:
 
 @dataclass(frozen=True)
 class LayerView:
-    """One layer, pool and stream of all prompts; rows are read from the disk when they are used.
+    """One layer, pool and site of all prompts; rows are read from the disk when they are used.
 
     Attributes:
         store: the store.
         layer: number of the layer.
         pool: name of the pool.
-        site: name of the stream.
+        site: its name.
     """
 
     store: ActivationStore

@@ -67,7 +67,7 @@ def rows_per_shard(layout: Layout, shard_bytes: int | None) -> int:
 def check_empty(folder: Path) -> None:
     """Refuse a folder that holds something, so that nobody's files are mixed with a store's.
 
-    What `begin` wrote before it was killed is nobody's.
+    What `begin` wrote before it was killed may be overwritten.
 
     Raises:
         InputError: it does.

@@ -87,25 +87,27 @@ class FertilityResult(Result[FertilitySettings]):
         Args:
             level: coverage of the interval.
         """
-        own = {str(code): part.set_index("item") for code, part in self.table.groupby("language", sort=False)}
-        reference = own.get(self.reference or "")
+        by_language = {
+            str(code): part.set_index("item") for code, part in self.table.groupby("language", sort=False)
+        }
+        reference = by_language.get(self.reference or "")
         rows = [
             {"language": code, "script": find_language(code).script, **self._row(part, reference, level)}
-            for code, part in own.items()
+            for code, part in by_language.items()
         ]
         return pd.DataFrame(rows)
 
     def _row(self, part: pd.DataFrame, reference: pd.DataFrame | None, level: float) -> dict[str, float]:
         """The numbers of one language."""
         tokens, characters = int(part["tokens"].sum()), int(part["characters"].sum())
-        found = {
+        numbers = {
             "paragraphs": len(part), "characters": characters, "tokens": tokens,
             "tokens_per_character": tokens / characters, "relative": float("nan"), "low": float("nan"),
             "high": float("nan"), "relative_median": float("nan"), "shared": 0,
             "byte_share": int(part["byte_tokens"].sum()) / tokens,
         }  # fmt: skip
         if reference is None or not len(both := part.index.intersection(reference.index)):
-            return found
+            return numbers
         mine, theirs = part["tokens"].loc[both], reference["tokens"].loc[both]
         low, high = bootstrap_ratios(
             mine.to_numpy(float)[:, None],
@@ -113,7 +115,7 @@ class FertilityResult(Result[FertilitySettings]):
             level=level,
             seed=self.provenance.seed,
         )
-        return found | {
+        return numbers | {
             "relative": mine.sum() / theirs.sum(), "low": float(low[0]), "high": float(high[0]),
             "relative_median": float((mine / theirs).median()), "shared": len(both),
         }  # fmt: skip
@@ -264,7 +266,7 @@ def _prompts(
     """
     base = None if reference is None else find_language(reference).code
     if isinstance(texts, Mapping):
-        given = {find_language(code).code: own for code, own in texts.items()}
+        given = {find_language(code).code: list_of_texts for code, list_of_texts in texts.items()}
         there: Sequence[str] = tuple(given)
         noted: dict[str, Any] = {}
     else:
@@ -297,11 +299,11 @@ def _prompts(
 
 def _partial(table: TokenBytes, tokens: Iterable[int]) -> frozenset[int]:
     """The tokens that write no whole characters."""
-    found = set()
+    partial = set()
     for token in tokens:
         written = table.bytes[token] if token < len(table) else None
         try:
             (written or b"").decode()
         except UnicodeDecodeError:
-            found.add(token)
-    return frozenset(found)
+            partial.add(token)
+    return frozenset(partial)

@@ -86,13 +86,13 @@ def _print_table(result: BitsResult, console: Console) -> None:
     from latentlang.language_names import language
     from latentlang.text import lens_name
 
-    made, summary = result.provenance, result.summary()
+    provenance, settings, summary = result.provenance, result.settings, result.summary()
     relative = result.relative() if "en" in set(summary["language"]) else None
     last = int(summary["layer"].max())
-    final = " (the output)" if last == made.settings["n_layers"] else ""
-    named = f"{made.model} + {made.adapter}" if made.adapter else made.model
+    final = " (the output)" if last == settings.n_layers else ""
+    named = f"{provenance.model} + {provenance.adapter}" if provenance.adapter else provenance.model
     console.print(
-        f"{named} · {lens_name(made.settings['lens'])} · bits per UTF-8 byte at layer {last}{final}, "
+        f"{named} · {lens_name(settings.lens)} · bits per UTF-8 byte at layer {last}{final}, "
         "95 % intervals over paragraphs"
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -101,15 +101,15 @@ def _print_table(result: BitsResult, console: Console) -> None:
         table.add_column(head, justify="left" if head == "language" else "right")
     for code, part in summary.groupby("language", sort=False):
         rows = part.to_dict("records")
-        own = next(row for row in rows if row["layer"] == last)
+        output = next(row for row in rows if row["layer"] == last)
         best = min(rows, key=lambda row: float(row["bits_per_byte"]))
         cells = [
-            language(str(code)).name, str(own["n"]), f"{own['bits_per_byte']:.3f}",
-            f"{own['low']:.3f} to {own['high']:.3f}", f"{own['bits_per_token']:.2f}", f"{best['bits_per_byte']:.3f}",
-            str(best["layer"]),
+            language(str(code)).name, str(output["n"]), f"{output['bits_per_byte']:.3f}",
+            f"{output['low']:.3f} to {output['high']:.3f}", f"{output['bits_per_token']:.2f}",
+            f"{best['bits_per_byte']:.3f}", str(best["layer"]),
         ]  # fmt: skip
         if relative is not None:
-            found = relative[(relative["language"] == code) & (relative["layer"] == last)]["relative"]
-            cells.append(f"{found.iloc[0]:.2f}" if len(found) else "")
+            shares = relative[(relative["language"] == code) & (relative["layer"] == last)]["relative"]
+            cells.append(f"{shares.iloc[0]:.2f}" if len(shares) else "")
         table.add_row(*cells)
     console.print(table)

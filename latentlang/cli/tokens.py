@@ -39,7 +39,7 @@ def tokens(
     ] = None,
     data: options.Data = None,
     accept: options.Accept = None,
-    pivot: Annotated[str, typer.Option(help="Language that the others are told from.")] = defaults.PIVOT,
+    pivot: Annotated[str, typer.Option(help="Language whose tokens count for no other.")] = defaults.PIVOT,
     full: Annotated[bool, typer.Option("--full", help="Every token and label, not the first few.")] = False,
     out: Annotated[
         Path | None, options.folder("Folder for tokens.parquet, policies.parquet and overlap.html.")

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from latentlang import defaults
 from latentlang.geometry.geometry_settings import TunedModel
-from latentlang.results import ResultSettings, TaskSettings, TaskText
+from latentlang.results import Count, Draws, LayerNumber, ResultSettings, TaskSettings, TaskText
 
 
 class ComparisonSettings(TaskSettings):
@@ -14,13 +14,13 @@ class ComparisonSettings(TaskSettings):
 
     parts: list[str] = Field(default_factory=list)
     #: Part to its number of items a language.
-    items: dict[str, int] = Field(default_factory=dict)
+    items: dict[str, Count] = Field(default_factory=dict)
     pivot: str = defaults.PIVOT
-    shots: int | None = None
+    shots: Count | None = None
     score: str | None = None
     measures: list[str] = Field(default_factory=list)
     pools: list[str] = Field(default_factory=list)
-    n_layers: int | None = None
+    n_layers: LayerNumber | None = None
     #: Codes of the languages that the adapter was trained on, as far as known.
     seen_languages: list[str] = Field(default_factory=list, alias="seen")
     trained_known: bool = False
@@ -30,8 +30,8 @@ class ComparisonSettings(TaskSettings):
     training: list[list[str]] = Field(default_factory=list)
     dtype: str | None = None
     device: str | None = None
-    permutations: int | None = None
-    resamples: int | None = None
+    permutations: Draws | None = None
+    resamples: Draws | None = None
     level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     model_notes: list[str] = Field(default_factory=list)
     #: How few-shot examples became a chat, and its template; None where the task was asked as text.
@@ -43,12 +43,12 @@ class AlignmentComparisonSettings(ResultSettings):
     """Settings of `compare_alignment`."""
 
     pivot: str
-    layers: list[int] = Field(default_factory=list)
+    layers: list[LayerNumber] = Field(default_factory=list)
     pools: list[str] = Field(default_factory=list)
     measures: list[str] = Field(default_factory=list)
-    components: int | None = None
-    permutations: int | None = None
-    resamples: int | None = None
+    components: Count | None = None
+    permutations: Draws | None = None
+    resamples: Draws | None = None
     level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     seen_languages: list[str] = Field(default_factory=list, alias="seen")
     notes: list[str] = Field(default_factory=list)

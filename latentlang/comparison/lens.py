@@ -44,7 +44,17 @@ _CURVES = (
 _MAP = ("language", "layer", "before", "after", "difference", "low", "high", "n", "p_family", "change")
 # What two runs must have in common for their items to be pairs.
 _SAME = ("task", "policy", "protocol", "seed")
-_SAME_SETTINGS = ("pivot", "shots", "lens", "n_layers", "layers", "answers", "source", "sources")
+_SAME_SETTINGS = (
+    "pivot",
+    "shots",
+    "lens",
+    "lens_sha256",
+    "n_layers",
+    "layers",
+    "answers",
+    "source",
+    "sources",
+)
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,10 @@ def translations(archive: Path) -> list[dict[str, Any]]:
             ]
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise InputError(f"it is no zip archive that can be read: {printed(str(error))}") from error
-    found = [row for row in rows if row["articles"]]
-    if not found:
+    with_articles = [row for row in rows if row["articles"]]
+    if not with_articles:
         raise InputError("none of its translations has an article")
-    return found
+    return with_articles
 
 
 def write_translations(archive: Path) -> str:
@@ -89,10 +89,10 @@ def _record(code: str, content: bytes, name: str) -> dict[str, Any]:
 
 def _articles(root: Element) -> dict[str, list[str]]:
     """Number of each article to its paragraphs, without the titles."""
-    found: dict[str, list[str]] = {}
+    paragraphs: dict[str, list[str]] = {}
     for article in root.iter("article"):
         number = article.get("number", "")
         texts = [" ".join("".join(paragraph.itertext()).split()) for paragraph in article.iter("para")]
         if _NUMBER.fullmatch(number) and (kept := [text for text in texts if text]):
-            found.setdefault(number, kept)
-    return found
+            paragraphs.setdefault(number, kept)
+    return paragraphs

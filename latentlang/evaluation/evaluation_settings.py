@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from latentlang.results import ResultSettings, TaskSettings
+from latentlang.results import Count, ResultSettings, TaskSettings
 
 
 class EvaluatedTaskSettings(TaskSettings):
@@ -12,8 +12,8 @@ class EvaluatedTaskSettings(TaskSettings):
 
     protocol: str
     labels: list[str] = Field(min_length=1)
-    shots: int | None = None
-    items: int | None = None
+    shots: Count | None = None
+    items: Count | None = None
     notes: dict[str, str]
 
 

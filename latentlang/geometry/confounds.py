@@ -36,8 +36,8 @@ def prompt_lengths(frame: pd.DataFrame, pool: str) -> Floats:
     if pool == "question":
         return frame["question_tokens"].to_numpy(float)
     if pool == "mean_no_bos":
-        own: Floats = tokens - frame["has_bos"].to_numpy(float)
-        return own
+        without_bos: Floats = tokens - frame["has_bos"].to_numpy(float)
+        return without_bos
     return tokens
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from latentlang import defaults
-from latentlang.results import ResultSettings
+from latentlang.results import Count, Draws, LayerNumber, ResultSettings
 from latentlang.storage.documents import Record
 
 
@@ -21,8 +21,8 @@ class PCASettings(ResultSettings):
 
     pool: str = defaults.PCA_POOL
     site: str = defaults.SITE
-    components: int | None = None
-    layers: list[int] = Field(default_factory=list)
+    components: Count | None = None
+    layers: list[LayerNumber] = Field(default_factory=list)
     #: When the activations were harvested.
     harvested: str = ""
     tuned: TunedModel | None = None
@@ -31,20 +31,20 @@ class PCASettings(ResultSettings):
 class AlignmentSettings(ResultSettings):
     """Settings of `alignment`."""
 
-    prompts_seed: int | None = None
+    prompts_seed: Count | None = None
     pivot: str | None = None
-    layers: list[int] = Field(default_factory=list)
+    layers: list[LayerNumber] = Field(default_factory=list)
     pools: list[str] = Field(default_factory=list)
     measures: list[str] = Field(default_factory=list)
     #: Whether pairs of languages share all their items.
     items_of_pairs: str | None = None
     #: How translations were unpaired for the null.
     null: str = defaults.NULL
-    components: int | None = None
-    neighbours: int | None = None
-    directions: int | None = None
-    permutations: int = 0
-    resamples: int | None = None
+    components: Count | None = None
+    neighbours: Count | None = None
+    directions: Count | None = None
+    permutations: Draws = 0
+    resamples: Draws | None = None
     level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     #: Functions of the prompt's length T that were regressed out.
     length_terms: list[str] = Field(default_factory=list)

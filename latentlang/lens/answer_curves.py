@@ -243,7 +243,7 @@ class AnswerCurves:
         return any(stands_in(answer, prompt.question) for answer in answers)
 
     def _dropped(self, label: str) -> bool:
-        """Whether the policy drops items of this label: then nobody reads them, the pivot no more than the target."""
+        """Whether the policy drops items of this label: they are excluded from every curve."""
         if self.policy not in ("drop", "sequence"):
             return False
         settled = [self._settled.get((role, label)) for role in self.languages]

@@ -112,15 +112,15 @@ class BitsResult(Result[BitsSettings]):
             InputError: the reference was not read.
         """
         code = find_language(reference).code
-        own = {
+        by_language = {
             str(name): _wide(part, "bits")
             for name, part in self.table.groupby("language", sort=False, observed=True)
         }
-        if code not in own:
-            raise unknown("language of this result", code, own)
+        if code not in by_language:
+            raise unknown("language of this result", code, by_language)
         rows = []
-        for language, bits in own.items():
-            theirs, others = bits.align(own[code], join="inner")
+        for language, bits in by_language.items():
+            theirs, others = bits.align(by_language[code], join="inner")
             if theirs.empty:
                 continue
             low, high = bootstrap_ratios(
@@ -237,13 +237,13 @@ def bits_per_byte(
     with reporting(progress, "reading", things="paragraphs", total=len(prompts)) as report:
         table = token_bytes(model.tokenizer)
         tokenized = model.tokenize(prompts)
-        scored = [_scored(prompt, made, table) for prompt, made in zip(prompts, tokenized, strict=True)]
+        scored = [_scored(prompt, encoded, table) for prompt, encoded in zip(prompts, tokenized, strict=True)]
         for reading in model.iter_activations(
             tokenized, layers=wanted, positions="all", logits=False, batch_tokens=batch_tokens
         ):
             numbers = reading.layers
-            for index, found in _bits(model, reading, tokenized, through):
-                bits[index] = found
+            for index, bits_of_layers in _bits(model, reading, tokenized, through):
+                bits[index] = bits_of_layers
             done += len(reading)
             report(done, len(prompts))
     depth = len(numbers)
@@ -288,7 +288,7 @@ def _prompts(
         ]
         return _some(prompts), {"task": texts.name, **texts.settings}
     if isinstance(texts, Mapping):
-        given = {find_language(code).code: own for code, own in texts.items()}
+        given = {find_language(code).code: list_of_texts for code, list_of_texts in texts.items()}
         for code in codes or ():
             if code not in given:
                 raise unknown("language of these texts", code, given)
@@ -299,13 +299,13 @@ def _prompts(
         )
     else:
         given = {"": texts}
-    for code, own in given.items():
-        if isinstance(own, str) or not all(isinstance(text, str) for text in own):
+    for code, list_of_texts in given.items():
+        if isinstance(list_of_texts, str) or not all(isinstance(text, str) for text in list_of_texts):
             raise InputError(f"the texts{f' of {code!r}' if code else ''} must be a list of texts")
     return _some([
         Prompt(f"{number:05}", code, "", "", text, "")
-        for code, own in given.items()
-        for number, text in enumerate(own[:items], 1)
+        for code, list_of_texts in given.items()
+        for number, text in enumerate(list_of_texts[:items], 1)
     ]), {}  # fmt: skip
 
 
@@ -315,21 +315,21 @@ def _some(prompts: list[Prompt]) -> list[Prompt]:
     return prompts
 
 
-def _scored(prompt: Prompt, made: TokenizedPrompt, table: TokenBytes) -> tuple[int, int]:
+def _scored(prompt: Prompt, encoded: TokenizedPrompt, table: TokenBytes) -> tuple[int, int]:
     """How many tokens of a text are scored, and how many bytes they write.
 
     Raises:
         InputError: nothing of it is.
     """
     size = len(prompt.text.encode())
-    if not made.has_bos and len(made.ids):
-        first = table.bytes[made.ids[0]] or b""
+    if not encoded.has_bos and len(encoded.ids):
+        first = table.bytes[encoded.ids[0]] or b""
         size -= len(first.lstrip(b" ") if table.prefix_space else first)
-    if len(made.ids) < 2 or size < 1:
+    if len(encoded.ids) < 2 or size < 1:
         raise InputError(
             f"the text {prompt.text[:40]!r} has no token that another one comes before; give longer texts"
         )
-    return len(made.ids) - 1, size
+    return len(encoded.ids) - 1, size
 
 
 def _bits(
@@ -343,9 +343,9 @@ def _bits(
         targets = torch.tensor(list(ids[1:]), device=before.device)[:, None]
         total = torch.zeros(len(reading.layers), dtype=torch.float64)
         for part, wanted in zip(before.split(_ROWS), targets.split(_ROWS), strict=True):
-            found = read_out(
+            log_probs = read_out(
                 model, part, TokenSets([]), top=0, targets=wanted, lens=lens, layers=reading.layers
             ).target_log_probs
-            assert found is not None
-            total -= found[..., 0].double().sum(0).cpu()
+            assert log_probs is not None
+            total -= log_probs[..., 0].double().sum(0).cpu()
         yield index, (total / _NATS_PER_BIT).numpy()

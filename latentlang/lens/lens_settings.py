@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from latentlang import defaults
-from latentlang.results import ResultSettings, TaskSettings
+from latentlang.results import Count, LayerNumber, ResultSettings, Share, TaskSettings
 
 
 class LensUsed(ResultSettings):
@@ -21,23 +21,23 @@ class LensSettings(TaskSettings):
 
     pivot: str = defaults.PIVOT
     #: Few-shot examples.
-    shots: int | None = None
+    shots: Count | None = None
     #: Most items of a language.
-    items: int = 0
-    n_layers: int | None = None
+    items: Count = 0
+    n_layers: LayerNumber | None = None
     #: Those that were read, where not all were.
-    layers: list[int] | None = None
+    layers: list[LayerNumber] | None = None
     lens: str = "logit"
     #: Of what the lens has learnt, where it has.
     lens_sha256: str | None = None
     #: How it was trained, where it was.
     translators: dict[str, Any] | None = None
     #: Language to the share of items that the model itself answers rightly.
-    accuracy: dict[str, float] = Field(default_factory=dict)
+    accuracy: dict[str, Share] = Field(default_factory=dict)
     #: Language to what could not be read, and why.
     notes: dict[str, str] = Field(default_factory=dict)
     #: At most so many wrong answers an item make the null.
-    nulls: int | None = None
+    nulls: Count | None = None
 
 
 class MultilingualLensSettings(TaskSettings):
@@ -45,21 +45,21 @@ class MultilingualLensSettings(TaskSettings):
 
     #: Codes of the languages whose words were looked for.
     candidates: list[str] = Field(default_factory=list)
-    shots: int | None = None
-    items: int = 0
-    n_layers: int | None = None
+    shots: Count | None = None
+    items: Count = 0
+    n_layers: LayerNumber | None = None
     #: Those that were read, where not all were.
-    layers: list[int] | None = None
+    layers: list[LayerNumber] | None = None
     lens: str = "logit"
     lens_sha256: str | None = None
     translators: dict[str, Any] | None = None
     #: Whether the task has a small set of labels.
     closed: bool = False
     #: At most so many wrong labels an item make the null.
-    wrong_labels: int | None = None
+    wrong_labels: Count | None = None
     #: Which tokens count, in words.
     counted: str | None = None
-    accuracy: dict[str, float] = Field(default_factory=dict)
+    accuracy: dict[str, Share] = Field(default_factory=dict)
     notes: dict[str, str] = Field(default_factory=dict)
 
 
@@ -68,10 +68,10 @@ class ExplorerSettings(ResultSettings):
 
     prompt: str = ""
     #: Next tokens kept per position and layer.
-    top: int | None = None
+    top: Count | None = None
     sites: list[str] = Field(default_factory=list)
-    layers: list[int] = Field(default_factory=list)
-    n_layers: int | None = None
+    layers: list[LayerNumber] = Field(default_factory=list)
+    n_layers: LayerNumber | None = None
     lens: str = "logit"
     lens_sha256: str | None = None
     translators: dict[str, Any] | None = None
@@ -81,9 +81,9 @@ class BitsSettings(ResultSettings):
     """Settings of `bits_per_byte`."""
 
     #: Paragraphs per language; None for all.
-    items: int | None = None
-    layers: list[int] = Field(default_factory=list)
-    n_layers: int | None = None
+    items: Count | None = None
+    layers: list[LayerNumber] = Field(default_factory=list)
+    n_layers: LayerNumber | None = None
     lens: str = "logit"
     lens_sha256: str | None = None
     translators: dict[str, Any] | None = None

@@ -155,7 +155,7 @@ def find_pivot(
     if len(tasks) != 1:
         raise InputError(f"leaders are found for one task at a time, not for {', '.join(tasks) or 'none'}")
     each, layers, choices = contrasts_by_target(table, provenance)
-    # Where the target language cannot be read there is nobody to be ahead of.
+    # Without readings of the target language no lead is defined.
     fair = [contrasts for contrasts in each if contrasts.comparable]
     all_contrasts = [*each, pool(fair or each)] if len(each) > 1 else each
     observed, maxima = search(all_contrasts, choices, permutations=permutations, seed=provenance.seed)

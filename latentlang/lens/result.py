@@ -152,9 +152,11 @@ class LensResult(Result[LensSettings]):
     def glance(self) -> pd.DataFrame:
         """Per language, the layer where the pivot's answer stands highest above its null; columns as of `gap`.
 
-        Where the prompt's own word was read, ``source_minus_null`` is how far that stands above its null there.
+        Where the prompt's own word was read, ``source_minus_null`` is how far that stands above its null there. A
+        language without a single number is left out.
         """
         gap = self.gap()
+        gap = gap[gap["mean"].notna()]
         if gap.empty:
             return self.summary()
         highest = gap.groupby(["task", "language"], sort=False, observed=True)["mean"].idxmax()

@@ -96,7 +96,7 @@ class ExplorerResult(Result[ExplorerSettings]):
         return glance
 
     def describe(self) -> str:
-        """What the layers would say after the last token that was read, in the first stream."""
+        """What the layers would say after the last token that was read, at the first site."""
         part = self.only(self.sites[0]).table
         last = part[(part["position"] == part["position"].max()) & (part["rank"] == 1)]
         return prompt_sentences(last, self.provenance)

@@ -149,15 +149,15 @@ SMALL_LEAD = 0.05
 _FEWEST_ITEMS = 5
 
 
-def pivot_sentences(gap: pd.DataFrame, made: Provenance, *, copied: pd.DataFrame) -> dict[str, str]:
+def pivot_sentences(gap: pd.DataFrame, provenance: Provenance, *, copied: pd.DataFrame) -> dict[str, str]:
     """What each language's curves say of the pivot; through which lens and at which layers, where it is not the usual.
 
     Args:
         gap: as of `LensResult.gap`.
-        made: the result's provenance.
+        provenance: the result's provenance.
         copied: the same of the prompt's own word.
     """
-    settings = LensSettings.of(made)
+    settings = LensSettings.of(provenance)
     lens = settings.lens
     ways = [] if lens == "logit" else [f"through the {lens_name(lens)}"]
     if settings.layers:
@@ -171,24 +171,24 @@ def pivot_sentences(gap: pd.DataFrame, made: Provenance, *, copied: pd.DataFrame
             target=code,
             pivot=settings.pivot,
             last=last,
-            source=made.source_of(code),
+            source=provenance.source_of(code),
             copied=copied[copied["language"] == code],
             answers=settings.answers,
         )
-        for code in made.languages
+        for code in provenance.languages
     }
 
 
-def prompt_sentences(cells: pd.DataFrame, made: Provenance) -> str:
+def prompt_sentences(cells: pd.DataFrame, provenance: Provenance) -> str:
     """What the layers would say after the last token of one prompt.
 
     Args:
-        cells: the likeliest next token of each layer there, ``rank`` 1 of an `ExplorerResult` of one stream.
-        made: its provenance.
+        cells: the likeliest next token of each layer there, ``rank`` 1 of an `ExplorerResult` of one site.
+        provenance: its provenance.
     """
     cells = cells.sort_values("layer")
     final, first = cells.iloc[-1], cells.iloc[0]
-    settings = ExplorerSettings.of(made)
+    settings = ExplorerSettings.of(provenance)
     lens = lens_name(settings.lens)
     output = ", the model's own output," if final["layer"] == settings.n_layers else ""
     text = (

@@ -118,13 +118,13 @@ def check_layers(
 ) -> tuple[int, ...]:
     """Layer numbers from what the user asked for, in that order.
 
-    ``"all"`` is `first`..depth, or 1..depth when a stream inside the blocks is asked for too (layer 0 is no block).
+    ``"all"`` is `first`..depth, or 1..depth when a site inside the blocks is asked for too (layer 0 is no block).
     Negative numbers count from the last layer.
 
     Args:
         layers: ``"all"``, numbers, or text such as ``"0,4,8-12"``.
         depth: number of the last layer.
-        sites: which streams are to be read.
+        sites: which are to be read.
         first: the first layer there is for the caller: 0, the embeddings, or 1 where only what blocks give is read.
 
     Raises:

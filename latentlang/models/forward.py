@@ -56,7 +56,7 @@ class CachedPrefix:
     Attributes:
         length: its tokens.
         cache: its keys and values, readable by any number of rows; None without a prefix.
-        kept: stream to ``[1, layer, kept, d_model]``, what is read inside it.
+        kept: site to ``[1, layer, kept, d_model]``, what is read inside it.
         slots: token index, or span inside the prefix, to its place in `kept`.
     """
 

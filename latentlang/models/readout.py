@@ -145,12 +145,12 @@ def read_out(
     if lens is not None:
         resid = _translated(lens, resid, layers, depth=model.n_layers)
     if logits is not None:
-        own = _first_pass(model, _Given(logits), sets, targets, top, layers=1)[0]
+        outermost = _first_pass(model, _Given(logits), sets, targets, top, layers=1)[0]
         if resid.shape[1] == 1:
-            return own
+            return outermost
         normed = model.norm(rearrange(resid[:, :-1], "batch layer d -> (batch layer) d"))
         inner = _first_pass(model, _Chunks(model, normed), sets, targets, top, layers=resid.shape[1] - 1)[0]
-        return _side_by_side(inner, own)
+        return _side_by_side(inner, outermost)
     if divergence and final is not None:
         resid = torch.cat([resid, final[:, None].to(resid)], dim=1)
     batch, count, _ = resid.shape
@@ -239,11 +239,11 @@ def _first_pass(
     ), one
 
 
-def _side_by_side(inner: Readout, own: Readout) -> Readout:
+def _side_by_side(inner: Readout, outermost: Readout) -> Readout:
     """The readings of some layers and of one more after them."""
     return Readout(
         **{
-            name: torch.cat([value, getattr(own, name).to(value.device)], dim=1)
+            name: torch.cat([value, getattr(outermost, name).to(value.device)], dim=1)
             for name, value in vars(inner).items()
             if value is not None
         }

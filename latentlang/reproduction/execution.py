@@ -112,7 +112,7 @@ def reproduce(
 
 
 def _nobody(_line: str) -> None:
-    """Where nobody wants to be told."""
+    """Progress that is not shown."""
 
 
 def _fetched(planned: ReproductionPlan) -> ReproductionPlan:

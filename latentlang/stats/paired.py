@@ -70,8 +70,8 @@ def paired_difference(
         agreement = max(agreement - n / 2, 0)
     phi = agreement / math.sqrt(margins) if margins else 0.0
 
-    def distance(own: float, other: float) -> float:
-        return math.sqrt(max(own**2 - 2 * phi * own * other + other**2, 0.0))
+    def distance(one: float, other: float) -> float:
+        return math.sqrt(max(one**2 - 2 * phi * one * other + other**2, 0.0))
 
     difference = after - before
     low = difference - distance(after - low_after, high_before - before)

@@ -73,7 +73,7 @@ class HubText:
         self.origin = ":".join((self._place.origin, *filter(None, (said, self._part))))
         if self._config is not None:
             named = self._read_table(self._config)
-        self.languages, self.others = tuple(named.own), dict(named.others)
+        self.languages, self.others = tuple(named.first), dict(named.others)
 
     def __repr__(self) -> str:
         return f"HubText({self.origin!r}, {len(self.languages)} languages)"
@@ -228,17 +228,17 @@ class _Named:
     """What names of configurations or columns mean.
 
     Attributes:
-        own: code of a language to the name of its text; private where the name says a language that is not known.
+        first: code of a language to the name of its text; private where the name says a language that is not known.
         others: private code to the name of a further text in one of these languages.
     """
 
-    own: Mapping[str, str]
+    first: Mapping[str, str]
     others: Mapping[str, str]
 
     @property
     def all(self) -> dict[str, str]:
         """Code to name, of all texts."""
-        return {**self.own, **self.others}
+        return {**self.first, **self.others}
 
 
 def _named(names: Iterable[str]) -> _Named:
@@ -247,12 +247,12 @@ def _named(names: Iterable[str]) -> _Named:
     for name in names:
         if (code := _code(name)) is not None:
             of_language.setdefault(code, []).append(name)
-    own, others = {}, {}
+    first, others = {}, {}
     for code, several in of_language.items():
         flores = "" if code.startswith("x-") else language(code).flores
-        own[code] = next((name for name in several if _bare(name) == flores), several[0])
-        others.update({private_code(_bare(name)): name for name in several if name != own[code]})
-    return _Named(own, others)
+        first[code] = next((name for name in several if _bare(name) == flores), several[0])
+        others.update({private_code(_bare(name)): name for name in several if name != first[code]})
+    return _Named(first, others)
 
 
 def _code(name: str) -> str | None:

@@ -133,10 +133,10 @@ class ParallelText:
         for code, several in versions.items():
             best = max(several, key=lambda version: version.rank)
             for version in several:
-                own = code if version is best else private_code(version.code)
-                self._read[own] = Translation(own, f"{path}: {version.code}", version.articles)
+                name = code if version is best else private_code(version.code)
+                self._read[name] = Translation(name, f"{path}: {version.code}", version.articles)
                 if version is not best:
-                    self.others[own] = version.name
+                    self.others[name] = version.name
         self.languages = tuple(versions)
 
 
@@ -185,13 +185,13 @@ def _place(data: PathLike) -> Path:
         return folder(data)
     from latentlang.downloads.fetch import default_folder
 
-    found = default_folder(UDHR)
-    if not is_file(found / UDHR_FILE):
+    downloaded = default_folder(UDHR)
+    if not is_file(downloaded / UDHR_FILE):
         raise InputError(
             "the Universal Declaration of Human Rights is not on this machine; `latentlang data get udhr` downloads "
-            "it, or name a folder of parallel text"
+            "it, or name a downloaded of parallel text"
         )
-    return found
+    return downloaded
 
 
 def _language_files(place: Path) -> dict[str, Path]:
@@ -200,7 +200,7 @@ def _language_files(place: Path) -> dict[str, Path]:
     Raises:
         InputError: there is none, one of no known language, or two of one language.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in sorted(place.iterdir()):
         if path.suffix not in (_LINES, _RECORDS) or path.stem.casefold() in _ABOUT:
             continue
@@ -208,17 +208,17 @@ def _language_files(place: Path) -> dict[str, Path]:
             code = language(path.stem).code
         except InputError as error:
             raise InputError(f"{path} is named for no language ({error})") from error
-        if code in found:
+        if code in paths:
             raise InputError(
-                f"{found[code]} and {path} are both of the language {code!r}; remove one of them"
+                f"{paths[code]} and {path} are both of the language {code!r}; remove one of them"
             )
-        found[code] = path
-    if not found:
+        paths[code] = path
+    if not paths:
         raise InputError(
             f"{place} holds no parallel text: one file per language is expected, named by it (en.txt, ja.txt; or "
             f"en.jsonl with an id and a text a line), or {UDHR_FILE}"
         )
-    return found
+    return paths
 
 
 def _numbered(path: Path) -> dict[str, str]:
@@ -238,7 +238,7 @@ def _records(path: Path) -> dict[str, str]:
     Raises:
         InputError: a line without an id and a text, or an id that is there twice.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for number, record in _lines(path):
         name, text = record.get("id"), record.get("text")
         if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
@@ -249,12 +249,12 @@ def _records(path: Path) -> dict[str, str]:
             raise InputError(
                 f"{path}, line {number}: the text must hold something, not {shown(text)}; {_THEN}"
             )
-        if str(name) in found:
+        if str(name) in texts:
             raise InputError(f"{path}, line {number}: the id {shown(name)} is there twice; {_THEN}")
-        found[str(name)] = text.strip()
-    if not found:
+        texts[str(name)] = text.strip()
+    if not texts:
         raise InputError(f"{path} holds no paragraphs; {_THEN}")
-    return found
+    return texts
 
 
 def _versions(path: Path) -> list[_Version]:
@@ -263,7 +263,7 @@ def _versions(path: Path) -> list[_Version]:
     Raises:
         InputError: a line is of another shape, or there is none.
     """
-    found = []
+    versions = []
     codes: set[str] = set()
     for number, record in _lines(path):
         code, tag, articles = record.get("code"), record.get("bcp47"), record.get("articles")
@@ -279,10 +279,10 @@ def _versions(path: Path) -> list[_Version]:
             f"article-{int(name):02}": unicodedata.normalize("NFC", "\n".join(parts))
             for name, parts in articles.items()
         }
-        found.append(_Version(code, tag, str(record.get("name", code)), _language_of(tag, code), texts))
-    if not found:
+        versions.append(_Version(code, tag, str(record.get("name", code)), _language_of(tag, code), texts))
+    if not versions:
         raise InputError(f"{path} holds no translations; {_THEN}")
-    return found
+    return versions
 
 
 def _are_articles(given: object) -> TypeGuard[dict[str, list[str]]]:

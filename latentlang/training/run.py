@@ -34,6 +34,7 @@ from latentlang.training.result import (
     TrainingResult,
 )
 from latentlang.training.tokenization import TokenizedExamples, end_token, padding_token
+from latentlang.training.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
@@ -188,9 +189,12 @@ def _identity(
         done := run_folder.finished(folder)
     ):
         return done
+    settings = TrainingSettings.model_validate(
+        {"recipe": run_record["recipe"], "pairs": {}, "best_step": None, "notes": []}
+    )
     provenance = Provenance(
         model=name, revision=revision, task=recipe.data.task_name, languages=(), policy="", seed=recipe.schedule.seed,
-        settings={"recipe": run_record["recipe"], "pairs": {}, "best_step": None, "notes": []},
+        settings=settings.stored(),
     )  # fmt: skip
     result = TrainingResult(table=pd.DataFrame(columns=list(COLUMNS)), provenance=provenance)
     if processes.is_main:
@@ -365,25 +369,26 @@ class _TrainingRun:
 
     def _result(self, table: pd.DataFrame, facts: Mapping[str, Any]) -> TrainingResult:
         recipe = self.recipe
-        settings = {
-            "recipe": recipe.model_dump(mode="json"),
-            "pairs": {name: list(counts) for name, counts in self.data.counts().items()},
-            "data": self.data.digest(),
-            "downloads": list(self.data.downloads),
-            "precision": self.precision,
-            "quantization": self.quantization,
-            "gradient_checkpointing": self.checkpointing,
-            "device": str(self.model.device),
-            "processes": self.processes.count,
-            "notes": [*self.notes, *_verdict(table, facts["best_step"])],
-            **{name: value for name, value in self.model.noted.items() if name in _NOTED},
+        packed: dict[str, Any] = {name: value for name, value in self.model.noted.items() if name in _NOTED}
+        settings = TrainingSettings(
+            recipe=recipe.model_dump(mode="json"),  # type: ignore[arg-type]
+            pairs={name: list(counts) for name, counts in self.data.counts().items()},
+            data=self.data.digest(),
+            downloads=list(self.data.downloads),
+            precision=self.precision,
+            quantization=self.quantization,
+            gradient_checkpointing=self.checkpointing,
+            device=str(self.model.device),
+            processes=self.processes.count,
+            notes=[*self.notes, *_verdict(table, facts["best_step"])],
+            **packed,
             **facts,
-        }
+        )
         versions = package_versions() | {name: metadata.version(name) for name in _PACKAGES}
         provenance = Provenance(
             model=self.model.name, revision=self.model.revision, task=recipe.data.task_name,
             languages=self.languages, adapter=str(self.folder), policy="",
-            seed=recipe.schedule.seed, settings=settings, packages=versions,
+            seed=recipe.schedule.seed, settings=settings.stored(), packages=versions,
         )  # fmt: skip
         return TrainingResult(table=table, provenance=provenance)
 

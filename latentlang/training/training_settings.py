@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from latentlang.results import ResultSettings
+from latentlang.results import Count, ResultSettings
 from latentlang.storage.documents import Record
 from latentlang.training.data.base import check_saved
 
 
-class RecordedLora(Record):
+class RecordedPart(Record):
+    """A part of a recipe; fields that nothing reads are kept as they are."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class RecordedLora(RecordedPart):
     """What a recipe says of the adapter."""
 
     rank: int = Field(ge=1)
@@ -19,17 +25,17 @@ class RecordedLora(Record):
     target_modules: str | list[str]
 
 
-class RecordedSchedule(Record):
+class RecordedSchedule(RecordedPart):
     """What a recipe says of the optimisation."""
 
     learning_rate: float
     batch: int = Field(ge=1)
     seed: int
-    steps: int | None = None
+    steps: Count | None = None
     epochs: float | None = None
 
 
-class RecordedRecipe(Record):
+class RecordedRecipe(RecordedPart):
     """A recipe as a result stores it; `TrainingResult.recipe` has all its fields."""
 
     name: str
@@ -44,7 +50,7 @@ class TrainingSettings(ResultSettings):
 
     recipe: RecordedRecipe
     #: Language pair to the number of translations that were learnt from and held out.
-    pairs: dict[str, Annotated[list[int], Field(min_length=2, max_length=2)]] = Field(default_factory=dict)
+    pairs: dict[str, Annotated[list[Count], Field(min_length=2, max_length=2)]] = Field(default_factory=dict)
     data: str | None = None
     #: What of it was downloaded.
     downloads: list[str] = Field(default_factory=list)
@@ -52,17 +58,17 @@ class TrainingSettings(ResultSettings):
     quantization: str | None = None
     gradient_checkpointing: bool | None = None
     device: str | None = None
-    processes: int | None = None
+    processes: Count | None = None
     notes: list[str] = Field(default_factory=list)
-    steps: int | None = None
-    best_step: int | None = None
+    steps: Count | None = None
+    best_step: Count | None = None
     #: Number of weights that were trained, and of the model's own.
-    trainable: int | None = None
-    parameters: int | None = None
-    passes: float | None = None
+    trainable: int | None = Field(default=None, ge=0)
+    parameters: int | None = Field(default=None, ge=0)
+    passes: Count | None = None
     #: Split to its number of output tokens.
-    tokens: dict[str, int] = Field(default_factory=dict)
-    resumed_from: int | None = None
+    tokens: dict[str, Count] = Field(default_factory=dict)
+    resumed_from: Count | None = None
     #: File of the adapter to what it is known by.
     files: dict[str, list[Any]] | None = None
-    seconds: float | None = None
+    seconds: float | None = Field(default=None, ge=0)

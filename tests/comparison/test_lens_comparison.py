@@ -109,6 +109,10 @@ def test_readings_that_are_no_pairs_are_refused():
         compare_lenses(base, lens(shots=4))
     with pytest.raises(InputError, match=r"differ in sources: \{'fr': 'de'\} and \{'fr': 'ru'\}"):
         compare_lenses(lens(sources={"fr": "de"}), lens(sources={"fr": "ru"}))
+    one, other = (lens(lens="tuned", lens_sha256=digit * 64) for digit in "ab")
+    with pytest.raises(InputError, match=r"differ in lens_sha256: 'aaa.*' and 'bbb.*'"):
+        compare_lenses(one, other)
+    assert (compare_lenses(one, lens(lens="tuned", lens_sha256="a" * 64)).summary()["difference"] == 0).all()
     with pytest.raises(InputError, match=r"differ in policy"):
         compare_lenses(base, replace(base, provenance=replace(base.provenance, policy="drop")))
 

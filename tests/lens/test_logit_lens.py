@@ -15,6 +15,7 @@ from latentlang.errors import InputError
 from latentlang.lens import LensResult, logit_lens
 from latentlang.models import HookedLM
 from tests.support import tiny
+from tests.support.lens_standin import lens_result
 
 
 @pytest.fixture(scope="module", params=["mistral", "qwen2"])
@@ -254,3 +255,18 @@ def test_labels_that_the_pivot_shares_are_out_of_its_curves_too():
     reviews = ll.task("sentiment", protocol="as-published")
     with pytest.raises(InputError, match="no answer can be read"):
         logit_lens(lm, reviews, languages="it", items=10, protocol="as-published")
+
+
+def test_a_language_without_a_number_is_left_out_of_the_glance():
+    result = lens_result(["ja", "de"], items=4)
+    table = result.table.copy()
+    table.loc[(table["language"] == "de") & (table["curve"] == "pivot_null"), "value"] = float("nan")
+    half = replace(result, table=table)
+    assert half.gap().groupby("language")["mean"].count().to_dict() == {"de": 0, "ja": 8}
+    assert half.glance()["language"].tolist() == ["ja"]
+    pd.testing.assert_frame_equal(
+        half.glance(), result.glance().query("language == 'ja'"), check_index_type=False
+    )
+    table.loc[table["curve"] == "pivot_null", "value"] = float("nan")
+    nothing = replace(result, table=table)
+    pd.testing.assert_frame_equal(nothing.glance(), nothing.summary())
