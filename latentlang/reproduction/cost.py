@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,7 +14,6 @@ from latentlang.models.loading import find_device, load_tokenizer
 from latentlang.reproduction.model_sizes import Shape, shape
 from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.steps import Step
-from latentlang.tasks import Prompt
 
 # Share of the speed of a large matrix product that a forward pass reaches. A guess for batches that fill the device;
 # small models on a CPU reach less.
@@ -54,6 +52,7 @@ class Estimate:
         self._settings = settings
         self.device = find_device(settings.loading.get("device"))
         self.speed = _speed(self.device)
+        self._asked: dict[tuple[str, ...], tuple[int, float]] = {}
 
     def of(self, step: Step) -> Cost:
         """What a step will cost.
@@ -66,9 +65,9 @@ class Estimate:
             return Cost(0.0, 1 << 20, 0)
         if step.kind == "train":
             return self._training(step, size)
-        tokens = self._prompt_tokens(step)
+        asked = [self._prompts(step, code) for code in step.languages]
+        prompts, tokens = sum(count for count, _ in asked), int(sum(each for _, each in asked))
         operations = _FORWARD * tokens * size.parameters
-        prompts = sum(len(self._prompts(step, code)) for code in step.languages)
         rows = {"evaluate": 200, "lens": 30 * 8 * (size.n_layers + 1)}.get(step.kind, 0)
         stored = prompts * len(step.layers) * size.d_model * _BYTES_PER_NUMBER * _POOLS
         return Cost(
@@ -96,19 +95,16 @@ class Estimate:
         adapter = recipe.lora.rank * (2 * size.d_model + size.attention) * size.n_layers * 4
         return Cost(per_weight * tokens * size.parameters / (self.speed * _EFFICIENCY), adapter, tokens)
 
-    def _prompts(self, step: Step, code: str) -> Sequence[Prompt]:
-        settings = self._settings
-        return settings.task(step).prompts(code, items=settings.items(step.task), seed=settings.seed)
-
-    def _prompt_tokens(self, step: Step) -> int:
-        total = 0.0
-        for code in step.languages:
-            prompts = self._prompts(step, code)
-            if not prompts:
-                continue
+    def _prompts(self, step: Step, code: str) -> tuple[int, float]:
+        """How many prompts a step asks in a language, and how many tokens they have; other steps ask the same ones."""
+        key = (step.model, step.task, step.answers, code)
+        if key not in self._asked:
+            settings = self._settings
+            prompts = settings.task(step).prompts(code, items=settings.items(step.task), seed=settings.seed)
             sample = prompts[:: max(1, len(prompts) // _SAMPLE)][:_SAMPLE]
-            total += len(prompts) * sum(self._tokens(step.model, p.text) for p in sample) / len(sample)
-        return int(total)
+            tokens = sum(self._tokens(step.model, prompt.text) for prompt in sample)
+            self._asked[key] = (len(prompts), len(prompts) * tokens / len(sample) if sample else 0.0)
+        return self._asked[key]
 
     @staticmethod
     def _tokens(model: str, text: str) -> float:

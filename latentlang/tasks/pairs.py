@@ -6,7 +6,7 @@ nothing about how well a model does the task on real text; for that, give the ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
@@ -141,11 +141,11 @@ class EmbeddedPairs:
             raise InputError(f"no embedded pairs for the {kind.name} task; there are for {', '.join(makers)}")
         self.kind = kind
         self.languages = tuple(review_lexicon())
-        self._pairs = makers[kind.name]()
+        self._aside, self._pairs = _split(makers[kind.name])
 
     def items(self, language: str) -> tuple[Item, ...]:
         """All items, those of the few-shot examples left out."""
-        return tuple(_written(pair, language) for pair in self._pairs if not self._is_example(pair))
+        return tuple(_written(pair, language) for pair in self._pairs)
 
     def examples(self, language: str, *, shots: int, seed: int) -> tuple[Item, ...]:
         """Few-shot examples with alternating labels, each from a group of its own; the same in every language.
@@ -153,7 +153,7 @@ class EmbeddedPairs:
         Raises:
             InputError: more are asked for than there are.
         """
-        pool = shuffled([pair for pair in self._pairs if self._is_example(pair)], "pair shots", seed)
+        pool = shuffled(self._aside, "pair shots", seed)
         chosen: list[Pair] = []
         used: set[str] = set()
         while len(chosen) < shots:
@@ -167,11 +167,19 @@ class EmbeddedPairs:
             chosen.append(pair)
         return tuple(_written(pair, language) for pair in chosen)
 
-    @staticmethod
-    def _is_example(pair: Pair) -> bool:
-        # By noun and the set of adjectives: the same statement in the other order is no new one.
-        key = (pair.first.noun, *sorted(pair.first.adjectives))
-        return bucket("pairs for examples", *key, count=_EXAMPLES_EVERY) == 0
+
+@cache
+def _split(make: Callable[[], tuple[Pair, ...]]) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    """Pairs for few-shot examples, and all others."""
+    pairs = make()
+    aside = {pair for pair in pairs if _is_example(pair)}
+    return tuple(pair for pair in pairs if pair in aside), tuple(pair for pair in pairs if pair not in aside)
+
+
+def _is_example(pair: Pair) -> bool:
+    # By noun and the set of adjectives: the same statement in the other order is no new one.
+    key = (pair.first.noun, *sorted(pair.first.adjectives))
+    return bucket("pairs for examples", *key, count=_EXAMPLES_EVERY) == 0
 
 
 def _written(pair: Pair, language: str) -> Item:
