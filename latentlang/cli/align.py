@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _CHANCE = "Chance and intervals"
 # Columns of a terminal in which measures and poolings stand in words.
 _WIDE = 120
+# A measure of the whole layout, which has a sentence whatever is measured first.
+_WHOLE = "cka"
 
 
 def align(
@@ -189,8 +191,10 @@ def _print_summary(result: AlignmentResult, console: Console) -> None:
     for about in lines:
         console.print(Text(about))
     console.print(grid)
+    # The first measure is the paper's, which sees one direction; the second of all.
+    spoken = [name for name in dict.fromkeys((result.measures[0], _WHOLE)) if name in result.measures]
     for text, style in [
-        (result.describe(), "italic"),
+        *((result.describe(measure=name), "italic") for name in spoken),
         *((f"note: {note}", "yellow") for note in result.notes),
     ]:
         for part in textwrap.wrap(text, max(20, console.width)):

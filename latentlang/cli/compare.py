@@ -30,7 +30,7 @@ _ALL = "all"
 _WIDE = 130
 # Groups of languages where there is little room, and how wide each column is.
 _SHORT_GROUPS = {"all": "all", "seen": "seen", "unseen": "not seen"}
-_NARROW_WIDTHS = (14, 6, 6, 7, 16, 24)
+_NARROW_WIDTHS = (15, 6, 6, 9, 16, 23)
 
 
 def compare(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _RUN = "What is run"
 _OUTPUT = "What is written"
+# Columns of a terminal in which a row of the plan stands in one line.
+_WIDE = 120
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -135,7 +137,7 @@ def reproduce(
     )  # fmt: skip
     console = output()
     if dry_run:
-        console.print(_plan_table(planned))
+        console.print(_plan_table(planned, width=console.width))
         return
     try:
         with _ReproductionProgress(planned) as progress:
@@ -172,8 +174,8 @@ def _folders(given: Sequence[str]) -> dict[str, str]:
     return folders
 
 
-def _plan_table(planned: ReproductionPlan) -> Table:
-    """The steps, what is there, and what the others will cost."""
+def _plan_table(planned: ReproductionPlan, *, width: int) -> Table:
+    """The steps, what is there, and what the others will cost; what they are for is below them where it is narrow."""
     from rich.table import Table
 
     from latentlang.storage.files import size_words
@@ -181,23 +183,25 @@ def _plan_table(planned: ReproductionPlan) -> Table:
     steps = planned.steps()
     where = planned.bench.settings.device
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("step", no_wrap=True)
+    narrow = width < _WIDE
+    grid.add_column("step", no_wrap=not narrow)
     for head in (f"hours ({where})", "disk"):
-        grid.add_column(head, justify="right")
-    grid.add_column("for")
+        grid.add_column(head, justify="right", no_wrap=True)
+    if not narrow:
+        grid.add_column("for")
     for line in steps:
         names = ", ".join(line.experiments)
+        label = f"{line.step.label}\n  for {names}" if narrow else line.step.label
+        what_for = () if narrow else (names,)
         if line.cached or line.cost is None:
-            grid.add_row(line.step.label, "there", "", names)
+            grid.add_row(label, "there", "", *what_for)
         else:
-            grid.add_row(
-                line.step.label, f"{line.cost.seconds / _HOUR:.2f}", size_words(line.cost.bytes), names
-            )
+            grid.add_row(label, f"{line.cost.seconds / _HOUR:.2f}", size_words(line.cost.bytes), *what_for)
     costs = [line.cost for line in steps if line.cost is not None]
     cached = sum(line.cached for line in steps)
     grid.add_row(
         f"{counted(len(steps), 'step')}, {cached} there", f"{sum(c.seconds for c in costs) / _HOUR:.2f}",
-        size_words(sum(c.bytes for c in costs)), "",
+        size_words(sum(c.bytes for c in costs)), *(() if narrow else ("",)),
     )  # fmt: skip
     grid.caption = (
         "Hours are an estimate: operations of the tokens there are, at 0.4 of the speed of a large matrix product, "

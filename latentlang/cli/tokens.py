@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -130,7 +131,8 @@ def _print_tokens(console: Console, token_rows: pd.DataFrame, *, full: bool) -> 
         "language",
         "label",
         "answer",
-        "tokens (in brackets: another language's answer may begin so too)",
+        "tokens (in brackets: another language's answer may begin so too; ×2: two tokens write the same, such as a "
+        "letter and its byte)",
     ):
         table.add_column(head, overflow="fold")
     groups = list(token_rows.groupby(["language", "label", "answer"], sort=False))
@@ -144,11 +146,13 @@ def _print_tokens(console: Console, token_rows: pd.DataFrame, *, full: bool) -> 
     for (code, label, answer), part in shown:
         line = Text()
         ordered = part.sort_values(["exclusive", "runs_on"], ascending=[False, True])
-        for row in (ordered if full else ordered.head(_SHOWN)).itertuples():
-            line.append(*((str(row.text), "") if row.exclusive else (f"({row.text})", "dim")))
+        alike = Counter((str(row.text), bool(row.exclusive)) for row in ordered.itertuples())
+        for (text, exclusive), count in list(alike.items())[: None if full else _SHOWN]:
+            times = f" ×{count}" if count > 1 else ""
+            line.append(*((f"{text}{times}", "") if exclusive else (f"({text}{times})", "dim")))
             line.append("  ")
-        if not full and len(part) > _SHOWN:
-            line.append(f"+{len(part) - _SHOWN}", style="italic dim")
+        if not full and len(alike) > _SHOWN:
+            line.append(f"+{len(alike) - _SHOWN}", style="italic dim")
         table.add_row(str(code), str(label), str(answer), line)
     console.print(table)
     if len(shown) < len(groups):

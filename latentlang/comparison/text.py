@@ -226,8 +226,8 @@ def _verdict(
 def highlights(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> list[str]:
     """What a report opens with: at most `MOST_HIGHLIGHTS` measures, as the rows of their averages have them.
 
-    Accuracy is the first; then come measures whose averages changed, then those that changed in single languages, then
-    the others, each in the order of `HEADLINE`.
+    Accuracy is the first; then come measures whose averages changed, first those by at least `LEAST`, then those that
+    changed in single languages, then the others, each in the order of `HEADLINE`.
 
     Args:
         changes: columns of `change_table.COLUMNS`.
@@ -239,7 +239,11 @@ def highlights(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> lis
     def rank(key: tuple[str, str]) -> int:
         if key == HEADLINE[0]:
             return 0
-        return 1 if _average_changed(measured[key]) else 2 if _moved(measured[key]) else 3
+        rows = measured[key]
+        if _average_changed(rows):
+            averages = rows[(rows["group"] != "language") & (rows["change"] != "")]
+            return 1 if any(map(noteworthy, averages.to_dict("records"))) else 2
+        return 3 if _moved(rows) else 4
 
     first = sorted(measured, key=rank)[:MOST_HIGHLIGHTS]
     return [_highlight(words_of(*key, pivot=pivot), measured[key], level=level) for key in first]

@@ -110,3 +110,13 @@ def test_every_line_fits_the_width(run, store, columns, monkeypatch):
     first = "centroid_distance" if columns == "80" else "distance of centroids"
     (row,) = (line for line in lines if line.startswith(first) and "%" in line)
     assert row.split()[-1].endswith("%")
+
+
+def test_a_measure_of_the_whole_layout_has_a_sentence_too(run, store):
+    outcome = run("align", store.path, "--out", "out", "--permutations", "10", "--resamples", "4")
+    said = " ".join(outcome.out.split())
+    assert "Pearson r of component 1: " in said and "Linear CKA, debiased: " in said
+    alone = run(
+        "align", store.path, "--out", "one", "--permutations", "10", "--resamples", "4", "--measures", "cka"
+    )
+    assert " ".join(alone.out.split()).count("Linear CKA, debiased: ") == 1

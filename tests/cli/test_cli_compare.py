@@ -3,6 +3,7 @@
 import json
 import sys
 
+import pandas as pd
 import pytest
 
 from latentlang.comparison import ComparisonResult
@@ -136,3 +137,32 @@ def test_a_chat_needs_a_template(run, identity):
     assert outcome.code == 2 and "no chat template" in outcome.err
     outcome = run("reproduce", "spontaneous", "--model", "pocket", "--chat")
     assert outcome.code == 2 and "the paper's prompts are asked as it asked them" in outcome.err
+
+
+def test_in_80_columns_a_tiny_change_keeps_its_digits():
+    from io import StringIO
+
+    from rich.console import Console
+
+    from latentlang.cli.compare import narrow_summary
+    from latentlang.comparison.change_table import COLUMNS
+
+    row = dict.fromkeys(COLUMNS, 0.0) | {
+        "part": "lens", "measure": "gap_inner", "group": "unseen", "languages": 17, "before": 0.108, "after": 0.108,
+        "difference": -0.00009, "low": -0.007, "high": -0.001, "change": "down",
+    }  # fmt: skip
+
+    class Result:
+        level, pivot = 0.95, "en"
+
+        def summary(self):
+            return pd.DataFrame([row])
+
+    stream = StringIO()
+    console = Console(file=stream, width=80)
+    for part in narrow_summary(Result()):
+        console.print(part)
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80 and len(lines) == 3
+    assert lines[2].split("  ")[1:2] == ["not seen (17)"]
+    assert "−0.00009" in lines[2] and lines[2].rstrip().endswith("fell, by less than 0.01")

@@ -133,3 +133,13 @@ def test_a_plan_needs_nothing_that_only_training_needs(small, tmp_path):
     assert outcomes[1].returncode == 2
     assert f"training needs trl, peft, accelerate; `{install_command('train')}`" in outcomes[1].stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small"]
+
+
+def test_in_80_columns_no_name_of_a_plan_is_cut(run, small, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run("reproduce", small, "--model", "pocket", "--dry-run")
+    lines = done.out.splitlines()
+    assert done.code == 0 and max(map(len, lines)) <= 80
+    place = next(n for n, line in enumerate(lines) if line.startswith("train pocket sw+hi-en sentiment"))
+    assert lines[place + 1].strip() == "for acc, modes, pear, curves, points"
+    assert "…" not in done.out

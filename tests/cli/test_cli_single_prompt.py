@@ -168,3 +168,12 @@ def test_bad_input_is_one_line_and_exit_code_2(run, arguments, message):
     assert outcome.code == 2
     assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_two_tokens_that_write_the_same_are_shown_once(run):
+    """A letter and its byte: ``p`` stood there twice, and nothing said why."""
+    outcome = run("tokens", "--lang", "es", "--task", "sentiment")
+    assert outcome.code == 0
+    (row,) = (line for line in outcome.out.splitlines() if line.startswith("es") and "positivo" in line)
+    assert "(p ×2)" in row and row.count("(p)") == 0
+    assert "×2: two" in " ".join(outcome.out.split())
