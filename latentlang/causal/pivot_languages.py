@@ -36,11 +36,11 @@ def third_language(
         task: the task.
         target: code of the target language.
         pivot: code of the pivot.
-        third: the language asked for; None draws one.
+        third: the language to take; None draws one.
         seed: of the draw.
 
     Raises:
-        InputError: the pivot, or the language asked for, is the target's or the prompt's, or there is none.
+        InputError: the pivot, or the language to take, is the target's or the prompt's, or there is none.
     """
     given = task.given(target)
     for name, role in ((target, "asked for"), (given, "given in the prompt")):

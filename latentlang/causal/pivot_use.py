@@ -359,7 +359,7 @@ class _Words:
     Attributes:
         sets: answer sets; tokens that hold a word and go on with more letters are not in them.
         firsts: language and label to the tokens that the tokenizer begins the word with, one for each wording.
-        target: code of the language asked for.
+        target: code of the target language.
         pivot: code of the pivot.
         third: code of the third language.
     """
@@ -388,7 +388,7 @@ class _Words:
             token_bytes(model.tokenizer), strings, cue=prompts[0].cue, scope="same", run_on=False
         )
         keys = list(sets)
-        _prompts, paths = answer_paths(model, [prompts[0].cue], [[sets[key].answers for key in keys]])
+        _prompts, paths = answer_paths(model, [prompts[0]], [[sets[key].answers for key in keys]])
         firsts = {
             key: np.unique(np.array([path.tokens[0] for path in each], np.int64))
             for key, each in zip(keys, paths[0], strict=True)

@@ -53,6 +53,8 @@ def _said(row: Any, level: float) -> str:
             f"{_share(row['bound'])}"
         )
     assert row["verdict"] == NOT_SHOWN
+    if row["reason"] == "few-items":
+        return "not shown to be used (so few answers tell nothing for certain over so many layers)"
     return f"not shown to be used (it is not certain that {CLAIMS[row['reason']]})"
 
 

@@ -199,7 +199,9 @@ def _row(values: _Values, *, level: float, minimum: float, without: float, seed:
     elif readable and float(bound.max()) < without:
         verdict, reason = READABLE, "bounded"
     else:
-        verdict, reason = NOT_SHOWN, failing
+        # so many items cannot give a p-value that small, whatever comes of them
+        few = 2.0 ** (1 - len(values.component)) > alpha
+        verdict, reason = NOT_SHOWN, "few-items" if few else failing
     return {
         "verdict": verdict,
         "reason": reason,

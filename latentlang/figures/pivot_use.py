@@ -38,6 +38,10 @@ class PivotUse(Protocol):
     """What a result must have to be drawn: `PivotUseResult` has it."""
 
     @property
+    def table(self) -> pd.DataFrame:
+        """A row per item, layer and arm."""
+
+    @property
     def provenance(self) -> Provenance:
         """Model and settings."""
 
@@ -105,10 +109,10 @@ def pivot_use_figure(result: PivotUse, *, language: str | None = None, **look: U
     Raises:
         InputError: a language that the result does not have, or nothing to draw.
     """
+    if not len(result.table):
+        raise InputError("the result holds no items: there is nothing to draw")
     summary = result.summary()
     present = list(dict.fromkeys(summary["language"]))
-    if not present:
-        raise InputError("the result holds no items: there is nothing to draw")
     code = language or (_POOLED if _POOLED in present else present[0])
     if code not in present:
         raise unknown("language of this result", code, present)
@@ -162,7 +166,7 @@ def _traces(part: pd.DataFrame, curve: _Curve, names: dict[str, str]) -> list[di
     part = part.sort_values("layer")
     layers, axis = part["layer"].tolist(), _AXES[curve.measure][1]
     low, high = (part[f"{curve.measure}_{end}"] for end in ("low", "high"))
-    target = "the answer's own language" if names["target"] == "all languages" else names["target"]
+    target = "the target language" if names["target"] == "all languages" else names["target"]
     words = curve.words.format(**names | {"target": target})
     return [
         {

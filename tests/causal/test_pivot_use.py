@@ -346,6 +346,14 @@ def test_it_is_saved_told_and_drawn(used: PivotUseResult, carried: PivotUseResul
     assert "arm 'magic'" in str(replace(used, table=used.table.assign(arm="magic")).fault())
 
 
+def test_too_few_items_for_any_certainty_are_said_to_be_few(used: PivotUseResult) -> None:
+    for count, reason in ((7, "few-items"), (8, "used")):  # 2 ** (1 - 7) > 0.05 / 4 > 2 ** (1 - 8)
+        kept = used.table[used.table["item"].isin(used.table["item"].unique()[:count])]
+        result = replace(used, table=kept)
+        assert result.verdict()["reason"].tolist() == [reason]
+        assert ("so few answers" in result.describe()) == (reason == "few-items")
+
+
 def test_a_language_without_items_is_said_to_have_none(used: PivotUseResult) -> None:
     settings = dict(used.provenance.settings) | {"left_out": {"ja": {"wrong": 7, "alike": 2}}}
     provenance = replace(used.provenance, languages=("de", "ja"), settings=settings)
