@@ -208,11 +208,19 @@ def _verdict(
     slight: Sequence[tuple[str, str]],
 ) -> str:
     """What changed, by the rows of averages; apart from it, what did in single languages alone."""
-    averages = [words[key].name for key in moved if _average_changed(measured[key])]
+    averages = [words[key].name for key in moved if _average_changed(measured[key], at_least=True)]
+    small = [
+        words[key].name
+        for key in moved
+        if _average_changed(measured[key]) and not _average_changed(measured[key], at_least=True)
+    ]
     single = [words[key].name for key in moved if not _average_changed(measured[key])]
-    if averages:
+    if averages or small:
         besides = f"; in single languages, not on average, in {listed(single)} too" if single else ""
-        return f"There is evidence of change in {listed(averages)}{besides}."
+        if not averages:
+            return f"There is evidence of change by less than {LEAST:g} in {listed(small)}{besides}."
+        too = f"; by less than {LEAST:g}, in {listed(small)} too" if small else ""
+        return f"There is evidence of change in {listed(averages)}{too}{besides}."
     if single:
         return f"There is evidence of change in {listed(single)} in single languages, not on average."
     if slight:
@@ -241,8 +249,7 @@ def highlights(changes: pd.DataFrame, *, level: float, pivot: str = "en") -> lis
             return 0
         rows = measured[key]
         if _average_changed(rows):
-            averages = rows[(rows["group"] != "language") & (rows["change"] != "")]
-            return 1 if any(map(noteworthy, averages.to_dict("records"))) else 2
+            return 1 if _average_changed(rows, at_least=True) else 2
         return 3 if _moved(rows) else 4
 
     first = sorted(measured, key=rank)[:MOST_HIGHLIGHTS]
@@ -276,9 +283,10 @@ def _highlight(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     return f"{text}."
 
 
-def _average_changed(rows: pd.DataFrame) -> bool:
-    """Whether an average over languages is marked in the table."""
-    return bool((rows.loc[rows["group"] != "language", "change"] != "").any())
+def _average_changed(rows: pd.DataFrame, *, at_least: bool = False) -> bool:
+    """Whether an average over languages is marked in the table; with `at_least`, in colour (see `noteworthy`)."""
+    averages = rows[(rows["group"] != "language") & (rows["change"] != "")]
+    return any(not at_least or noteworthy(row) for row in averages.to_dict("records"))
 
 
 def _moved(rows: pd.DataFrame) -> bool:

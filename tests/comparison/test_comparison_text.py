@@ -351,3 +351,25 @@ def test_what_changed_in_single_languages_alone_is_said_to():
     assert findings(_table(*rows), level=0.95)[0] == (
         "There is evidence of change in the probability of saying the right word in single languages, not on average."
     )
+
+
+def test_a_verdict_tells_small_changes_of_averages_from_those_that_are_in_colour():
+    small = [
+        _row("language", language="ja"),
+        _row("all", n=3),
+        _row("seen", change="down", difference=-0.004, n=1),
+    ]
+    large = [
+        _row("language", language="ja", measure="gap_inner"),
+        _row("all", change="up", difference=0.05, measure="gap_inner"),
+    ]
+    alone, both = (findings(_table(*rows), level=0.95)[0] for rows in (small, small + large))
+    assert alone == (
+        "There is evidence of change by less than 0.01 in the probability of saying the right word."
+    )
+    assert both == (
+        "There is evidence of change in the English gap; by less than 0.01, in the probability of saying the right "
+        "word too."
+    )
+    first, second = highlights(_table(*small, *large), level=0.95)
+    assert first.startswith("The English gap: rose") and second.startswith("The probability of saying")
