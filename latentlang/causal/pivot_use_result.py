@@ -101,8 +101,8 @@ class PivotUseResult(Result[PivotUseSettings]):
         Each row is by itself: of twenty languages in which nothing is used, one may be called *used* by chance.
 
         Columns: ``language``; ``verdict``, a code (``used``, ``not shown to be used``, ``readable only``); ``reason``,
-        ``used``, ``bounded`` (readable only), ``no-items``, ``few-items`` (no outcome of so few could be certain over so
-        many layers), or the first of the conditions above that fails at the layer; ``layer``, of those where most of
+        ``used``, ``bounded`` (readable only), ``no-items``, ``few-items`` (no outcome of so few could be certain over
+        so many layers), or the first of the conditions above that fails at the layer; ``layer``, of those where most of
         them hold the one with the largest share beyond the controls; ``first, last``, the layers around it in a row
         where all hold (0 where they do not); ``p``, the largest of the seven at the layer (1 where a difference is
         below `minimum`); there also ``reads``, the share of (1), for each arm that exchanges the share of answers that

@@ -34,7 +34,7 @@ def directions(
         typer.Option(help="Set each language against this one only; by default against all others."),
     ] = None,
     layers: options.StoreLayers = defaults.LAYERS,
-    pool: Annotated[
+    pools: Annotated[
         str | None,
         typer.Option(
             help="What stands for a prompt; by default the first there is of mean_no_bos, question, last, mean."
@@ -74,14 +74,14 @@ def directions(
     opened = open_store(store)
     chosen = chosen_layers(numbers, opened.layers)
     asked_for = options.asked_for(
-        context, method=method, lang=lang, reference=reference, layers=layers, pool=pool, permutations=permutations,
+        context, method=method, lang=lang, reference=reference, layers=layers, pools=pools, permutations=permutations,
         resamples=resamples, seed=seed,
     )  # fmt: skip
     claim = Claim("directions", (TABLE, _VECTORS, "directions.html"))
     with OutputFolder(out or run_folder("directions", [folder_part(store)], asked_for), claim) as folder:
         with Progress("layers", total=len(chosen)) as progress:
             result = run(
-                opened, method=method, languages=lang, reference=reference, layers=chosen, pools=pool,
+                opened, method=method, languages=lang, reference=reference, layers=chosen, pools=pools,
                 permutations=permutations, resamples=resamples, seed=seed, device=device, progress=progress.after(0),
             )  # fmt: skip
         folder.save(result, others=[_VECTORS])

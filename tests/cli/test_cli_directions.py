@@ -40,7 +40,7 @@ def test_a_store_becomes_vectors_a_table_and_a_figure(run, store, tmp_path):
 
 def test_what_was_asked_for_is_done(run, store, tmp_path):
     _ended_well(
-        run("directions", "acts", "--method", "pca", "--reference", "en", "--layers", "1-2", "--pool", "mean",
+        run("directions", "acts", "--method", "pca", "--reference", "en", "--layers", "1-2", "--pools", "mean",
             "--lang", "de,fr", "--permutations", "0", "--resamples", "0", "--out", "out")
     )  # fmt: skip
     result = DirectionsResult.load(tmp_path / "out")
@@ -58,7 +58,7 @@ def test_what_was_asked_for_is_done(run, store, tmp_path):
         (("--method", "svm"), "unknown method 'svm'"),
         (("--lang", "en"), "there is only en"),
         (("--layers", "7"), "there is no layer 7"),
-        (("--pool", "question"), "unknown pool 'question'"),
+        (("--pools", "question"), "unknown pool 'question'"),
         (("--permutations", "-1"), "permutations must be at least 0"),
     ],
 )
