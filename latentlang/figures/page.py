@@ -136,13 +136,13 @@ addEventListener("DOMContentLoaded", () => {
     const width = narrow.matches || !layout.width ? "100%" : `${layout.width}px`;
     for (const part of [figure.drawn, figure.drawn.parentElement])
       Object.assign(part.style, { width, height: `${layout.height}px` });
-    Plotly.react(figure.drawn, data, structuredClone(layout));
+    Plotly.newPlot(figure.drawn, data, structuredClone(layout), CONFIG); // `react` would leave colour bars behind
   });
   if (narrow.matches) draw();
   narrow.addEventListener("change", draw);
 });
 </script>
-""".replace("NARROW", str(BELOW))
+""".replace("NARROW", str(BELOW)).replace("CONFIG", json.dumps(_CONFIG))
 _MISSING_SCRIPT = """<script>
 addEventListener("DOMContentLoaded", () => window.Plotly || document.querySelectorAll(".plot").forEach(part => {
   part.textContent = "The figure cannot be drawn: this page takes plotly-VERSION.min.js from its folder, " +

@@ -64,7 +64,7 @@ def test_a_document_links_the_copy_too_and_once(tmp_path: Path) -> None:
     figures = [Figure(lens_figure(lens_result(["ja"], items=3)), name) for name in ("one", "two")]
     document = Document("t", [Section("a", "A", figures)])
     text = write_document(document, tmp_path / "page.html", html="light").read_text(encoding="utf-8")
-    assert text.count(f'src="{COPY}"') == 1 and text.index(COPY) < text.index("Plotly.newPlot")
+    assert text.count(f'src="{COPY}"') == 1 and text.index(COPY) < text.index('"figure-1"')
     whole = write_document(document, tmp_path / "whole.html").read_text(encoding="utf-8")
     assert get_plotlyjs() in whole and f'src="{COPY}"' not in whole
 

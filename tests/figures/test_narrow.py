@@ -11,15 +11,19 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+import latentlang as ll
 from latentlang.figures import compare, lens_figure, overlap_heatmap, write_html
 from latentlang.figures.alignment import alignment_heatmap
 from latentlang.figures.alignment_tables import alignment_table
+from latentlang.figures.explorer import explorer_figure
 from latentlang.figures.headings import fitted
 from latentlang.figures.narrow import BELOW, WIDTH, has_narrow_form, narrow_form, narrowed, patch
 from latentlang.figures.text_width import lines, pixels
+from latentlang.lens import explore
 from tests.figures.test_heatmaps import _result as language_result
 from tests.support.alignment_standin import alignment_result
 from tests.support.chromium import open_page
+from tests.support.devtools import chromium
 from tests.support.lens_standin import lens_result
 
 LONG = "an-organisation/a-model-with-a-very-long-name-1b-instruct-v0"
@@ -200,3 +204,30 @@ def test_a_browser_shows_all_of_it_at_400_pixels_and_the_wide_form_at_1100(tmp_p
     )
     page = open_page(path, width=1100)
     assert page.complaints == [] and 'data-columns="2"' in page.dom
+
+
+@pytest.mark.browser
+def test_a_window_made_narrow_and_wide_again_shows_what_it_showed(tmp_path: Path) -> None:
+    figure = explorer_figure(explore(ll.load("pocket"), 'Français: "fleur" - 日本語: "', top=1))
+    path = write_html(figure, tmp_path / "page.html", title="t")
+    shown = """JSON.stringify([document.querySelectorAll(".colorbar").length,
+      document.querySelector(".js-plotly-plot")._fullLayout._size, document.querySelectorAll(".xtick").length])"""
+    with chromium(tmp_path / "profile", width=1200) as page:
+        page.send("Page.navigate", url=path.as_uri())
+        page.wait("plot", "!!document.querySelector('.js-plotly-plot .colorbar')")
+        before = page.run(shown)
+        for width in (500, 1200):
+            page.send(
+                "Emulation.setDeviceMetricsOverride",
+                width=width,
+                height=900,
+                deviceScaleFactor=1,
+                mobile=False,
+            )
+            narrow = "orientation === 'h'" if width == 500 else "orientation !== 'h'"
+            page.wait(
+                f"figure for {width}",
+                f"document.querySelector('.js-plotly-plot')._fullData[0].colorbar.{narrow}",
+            )
+            page.wait("drawing", "!!document.querySelector('.colorbar')")
+        assert page.run(shown) == before and page.complaints == []
