@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from latentlang.provenance import Provenance
 
-_ROW, _TOP, _BELOW = 20, 84, 96  # pixels
+_ROW, _TOP, _BELOW = 20, 84, 56  # pixels
+_LEGEND_ROW, _LEGEND_COLUMNS, _LEGEND_NAME = 20, 3, 112  # pixels, and columns where the figure is narrowest
 
 
 class Fertility(Protocol):
@@ -90,6 +91,7 @@ def fertility_figure(
         else f"{counts[0]} to {counts[-1]} paragraphs"
     )
     subtitle = [model_words(made, role="tokenizer of"), counted(len(summary), "language"), span]
+    below = _BELOW + _LEGEND_ROW * -(-len(scripts) // _LEGEND_COLUMNS)
     layout: dict[str, Any] = {
         "template": template(),
         "title": {
@@ -97,8 +99,8 @@ def fertility_figure(
             "subtitle": {"text": " · ".join(subtitle), "font": {"size": 12.5, "color": MUTED}},
             **BESIDE_ROWS,
         },
-        "height": _TOP + _BELOW + _ROW * len(summary),
-        "margin": {"l": 190, "r": 18, "t": _TOP, "b": _BELOW},
+        "height": _TOP + below + _ROW * len(summary),
+        "margin": {"l": 190, "r": 18, "t": _TOP, "b": below},
         "xaxis": {"title": {"text": title}, "rangemode": "tozero", "showline": True},
         "yaxis": {
             "range": [len(summary) - 0.5, -0.5], "showgrid": False, "tickvals": list(heights.values()),
@@ -106,7 +108,7 @@ def fertility_figure(
         },
         "legend": {
             "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
-            "traceorder": "normal",
+            "traceorder": "normal", "entrywidthmode": "pixels", "entrywidth": _LEGEND_NAME,
         },
         "shapes": [
             {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",

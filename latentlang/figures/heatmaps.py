@@ -439,9 +439,11 @@ def _sentence(row: Any) -> str:
     span = (
         f"layer {row['first']}" if row["first"] == row["last"] else f"layers {row['first']} to {row['last']}"
     )
+    # An interval above zero must not be written as one that begins there.
+    digits = ".2f" if row["lead_low"] >= 0.005 else ".3f"
     return (
-        f"<b>{english_name(row['leader'])}</b> leads in {span} (framed), by up to {row['lead']:.2f} "
-        f"[{row['lead_low']:.2f}, {row['lead_high']:.2f}] at layer {row['peak']}; right against wrong words: "
+        f"<b>{english_name(row['leader'])}</b> leads in {span} (framed), by up to {row['lead']:{digits}} "
+        f"[{row['lead_low']:{digits}}, {row['lead_high']:{digits}}] at layer {row['peak']}; right against wrong words: "
         f"p = {row['p']:.3f}"
     )
 
