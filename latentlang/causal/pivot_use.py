@@ -240,7 +240,7 @@ class _Language:
         flat = resid.reshape(len(items) * cases, 1, -1)
         readout = read_out(self.model, flat, sets, top=1)
         own = torch.arange(len(items)).repeat_interleave(cases) * 2
-        probs = readout.log_probs[:, 0].double().exp().cpu()
+        probs = readout.log_probs[:, 0].cpu().double().exp()
         at = torch.arange(len(flat))
         shape = (len(items), cases)
         return _Outcomes(
@@ -280,8 +280,8 @@ class _Language:
                 "answer_other": outcome.other.ravel(),
                 "before": np.repeat(before[:, 0], len(self.layers)),
                 "before_other": np.repeat(before[:, 1], len(self.layers)),
-                "component": components[_DIRECT.get(arm, arm)].double().cpu().numpy().ravel(),
-                "length": (change.norm(dim=-1) / lengths).double().cpu().numpy().ravel(),
+                "component": components[_DIRECT.get(arm, arm)].cpu().double().numpy().ravel(),
+                "length": (change.norm(dim=-1) / lengths).cpu().double().numpy().ravel(),
             }
             self.rows.append(pd.DataFrame(columns)[list(COLUMNS)])
 
@@ -505,7 +505,7 @@ class _Directions:
     def _alone(self, item: _Item, axis: Tensor) -> Tensor:
         """An axis without what moves a token of the two words in the target language; zero where nothing is left."""
         ids = np.concatenate([item.own(self._words), item.others(self._words)])
-        basis = basis_of(self._tokens(ids)).to(axis)
+        basis = basis_of(self._tokens(ids).cpu()).to(axis)
         left = axis - (axis @ basis.T) @ basis
         return unit(left) if float(left.norm()) > _SHORTEST_LEFT else torch.zeros_like(axis)
 

@@ -52,10 +52,13 @@ class PivotUseResult(Result[PivotUseSettings]):
     settings_type: ClassVar[type[ResultSettings]] = PivotUseSettings
 
     def fault(self) -> str | None:
-        """An arm that is not known, or a row that is there twice."""
+        """An arm that is not known or not there, or a row that is there twice."""
         unknown_arms = sorted(set(self.table["arm"]) - set(ARMS))
         if unknown_arms:
             return f"it has an arm {unknown_arms[0]!r}"
+        missing = [arm for arm in ARMS if len(self.table) and arm not in set(self.table["arm"])]
+        if missing:
+            return f"it has no row of the arm {missing[0]!r}"
         return repeated(self.table, ["language", "item", "layer", "arm"])
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:

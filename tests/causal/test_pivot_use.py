@@ -343,6 +343,8 @@ def test_it_is_saved_told_and_drawn(used: PivotUseResult, carried: PivotUseResul
     assert row["verdict"] == USED and row["items"] == 46
     broken = replace(used, table=pd.concat([used.table, used.table.head(1)]))
     assert "two rows" in str(broken.fault())
+    without = used.table[used.table["arm"] != "direct"]
+    assert "no row of the arm 'direct'" in str(replace(used, table=without).fault())
     assert "arm 'magic'" in str(replace(used, table=used.table.assign(arm="magic")).fault())
 
 
