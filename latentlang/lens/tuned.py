@@ -261,12 +261,13 @@ def train_tuned_lens(
             now = learning_rate * (1 - step / steps)
             with torch.no_grad():
                 goal = model.unembed(resid[:, depth]).log_softmax(-1)
+                probs = goal.exp()
             losses = []
             for layer in range(depth):
                 hidden = resid[:, layer]
                 a, b = weight[layer] * sizes[0][layer], bias[layer] * sizes[1][layer]
                 log_probs = model.head(model.norm(hidden + hidden @ a.T + b)).log_softmax(-1)
-                loss = (goal.exp() * (goal - log_probs)).sum(-1).mean()
+                loss = (probs * (goal - log_probs)).sum(-1).mean()
                 whole = loss + weight_decay * (weight[layer].pow(2).sum() + bias[layer].pow(2).sum())
                 # Not `backward`, which would leave gradients on the model's own norm and head.
                 for parameter, gradient in zip(
@@ -339,11 +340,12 @@ def divergence(
     with torch.inference_mode():
         for rows in _rows(model, texts, batch_tokens):
             goal = model.unembed(rows[:, -1]).log_softmax(-1)
+            probs = goal.exp()
             # the last layer is the output, which no lens translates
             translated = [*through.translate(rows[:, :depth], range(depth)).unbind(1), rows[:, depth]]
             for layer, states in enumerate(translated):
                 log_probs = model.unembed(states).log_softmax(-1)
-                total[layer] += (goal.exp() * (goal - log_probs)).sum().double().cpu()
+                total[layer] += (probs * (goal - log_probs)).sum().double().cpu()
             count += len(rows)
     return total / max(count, 1) / _NATS_PER_BIT
 

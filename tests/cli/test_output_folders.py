@@ -62,6 +62,12 @@ def _name(value: object) -> str | None:
     return "-".join(value[:2]).replace("--", "") if isinstance(value, tuple) else None
 
 
+@pytest.fixture(autouse=True)
+def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lens is tuned on one review per language; 25 take seconds, and what is written has the same names."""
+    monkeypatch.setattr(import_module("latentlang.cli.tune"), "_DEFAULT_ITEMS", 1)
+
+
 @pytest.fixture
 def acts(tmp_path: Path) -> Path:
     layers = {layer: spectral(72, 8, seed=layer) for layer in (1, 2)}
