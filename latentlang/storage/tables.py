@@ -19,6 +19,7 @@ Kind = Literal["text", "text?", "number", "whole", "truth", "truth?"]
 Columns = Mapping[str, Kind]
 # A table that claims so many rows for each of its bytes is none of ours, and would fill the memory.
 _ROWS_PER_BYTE, _MANY_ROWS = 1000, 2**20
+_FOR_THREADS = 2**16
 
 
 def read_table(
@@ -58,7 +59,8 @@ def read_table(
                 raise damaged(path, f"it has {claimed:,} rows and should have {rows:,}", then=then)
         renamed = format1.old_columns(columns, names)
         _check_names(path, [renamed.get(name, name) for name in names], columns, then)
-        table = pd.read_parquet(path).rename(columns=renamed)
+        # threads cost a small table more than its reading
+        table = pd.read_parquet(path, use_threads=claimed > _FOR_THREADS).rename(columns=renamed)
         for name in columns:
             if name not in table.columns:  # pandas takes a table's index from what the file says of it
                 raise damaged(path, f"there is no column {name!r}", then=then)
