@@ -111,6 +111,7 @@ def _server() -> socket.socket:
 def _serve(asks: socket.socket) -> dict[str, Any]:
     """Fork for each that asks, without end; returns in the forked ones alone, with what they were asked."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a run of the tests that is stopped closes the socket
     for name in MODULES:
         import_module(name)
     while True:
