@@ -369,7 +369,6 @@ class _TrainingRun:
 
     def _result(self, table: pd.DataFrame, facts: Mapping[str, Any]) -> TrainingResult:
         recipe = self.recipe
-        packed: dict[str, Any] = {name: value for name, value in self.model.noted.items() if name in _NOTED}
         settings = TrainingSettings(
             recipe=recipe.model_dump(mode="json"),  # type: ignore[arg-type]
             pairs={name: list(counts) for name, counts in self.data.counts().items()},
@@ -381,14 +380,14 @@ class _TrainingRun:
             device=str(self.model.device),
             processes=self.processes.count,
             notes=[*self.notes, *_verdict(table, facts["best_step"])],
-            **packed,
             **facts,
-        )
+        ).stored()
+        settings |= {name: value for name, value in self.model.noted.items() if name in _NOTED}
         versions = package_versions() | {name: metadata.version(name) for name in _PACKAGES}
         provenance = Provenance(
             model=self.model.name, revision=self.model.revision, task=recipe.data.task_name,
             languages=self.languages, adapter=str(self.folder), policy="",
-            seed=recipe.schedule.seed, settings=settings.stored(), packages=versions,
+            seed=recipe.schedule.seed, settings=settings, packages=versions,
         )  # fmt: skip
         return TrainingResult(table=table, provenance=provenance)
 
