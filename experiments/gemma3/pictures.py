@@ -8,40 +8,30 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import plotly.graph_objects as go
 
 import latentlang as ll
 from experiments.gemma3.tables import FIGURES
 from latentlang.figures.image import check_pictures, write_picture
-from latentlang.provenance import Provenance
 from latentlang.storage.files import write_text
 
 # Four targets in four scripts, from a source whose words no English word begins like.
 SOURCE, TARGETS = "ru", ("de", "ja", "zh", "hi")
 _SCALE = 1.4
-# Pixels, where the words above a figure need more than is usual.
-_WIDTHS = {"alignment": 1150}
 
 
 def lens(folder: Path) -> go.Figure:
     """Curves with their nulls."""
-    result = ll.LensResult.load(folder / "lens" / f"{SOURCE}-0")
-    return replace(result, table=_shown(result.table), provenance=_of_shown(result.provenance)).figure()
+    return ll.LensResult.load(folder / "lens" / f"{SOURCE}-0").figure(languages=TARGETS)
 
 
 def candidates(folder: Path) -> go.Figure:
     """Which language leads, for some targets."""
     result = ll.MultilingualLensResult.load(folder / "candidates" / SOURCE)
-    return replace(result, table=_shown(result.table), provenance=_of_shown(result.provenance)).figure()
-
-
-def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["language"].isin(TARGETS)]
-
-
-def _of_shown(provenance: Provenance) -> Provenance:
-    return replace(provenance, languages=tuple(code for code in provenance.languages if code in TARGETS))
+    # The test is over the targets that are shown, not over all that were read.
+    shown = result.table[result.table["language"].isin(TARGETS)]
+    codes = tuple(code for code in result.provenance.languages if code in TARGETS)
+    return replace(result, table=shown, provenance=replace(result.provenance, languages=codes)).figure()
 
 
 def pca(folder: Path) -> go.Figure:
@@ -82,7 +72,7 @@ def main() -> None:
     check_pictures()
     for name in options.names or PICTURES:
         figure = PICTURES[name](options.folder)
-        write_picture(figure, FIGURES / f"{name}.png", width=_WIDTHS.get(name), scale=_SCALE)
+        write_picture(figure, FIGURES / f"{name}.png", scale=_SCALE)
         write_text(FIGURES / f"{name}.txt", caption(figure) + "\n")
 
 
