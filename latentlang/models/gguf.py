@@ -46,8 +46,8 @@ def dequantised(
         weights: False where only the tokenizer is wanted, for which an entry of any dtype will do.
 
     Raises:
-        ModelError: the file is damaged, of an architecture that transformers does not read, or `gguf` or `accelerate`
-            is not installed.
+        ModelError: the file is damaged, of an architecture that transformers does not read, or a package of the extra
+            ``gguf`` is not installed.
     """
     digest = sha256 or known_sha256(path)
     kept = dtype if dtype in KEPT_DTYPES else "float32"
