@@ -217,8 +217,8 @@ def _verdict(
     single = [words[key].name for key in moved if not _average_changed(measured[key])]
     if averages or small:
         besides = f"; in single languages, not on average, in {listed(single)} too" if single else ""
-        if not averages:
-            return f"There is evidence of change by less than {LEAST:g} in {listed(small)}{besides}."
+        # Where all are small, their sentences say how small.
+        averages, small = (averages, small) if averages else (small, [])
         too = f"; by less than {LEAST:g}, in {listed(small)} too" if small else ""
         return f"There is evidence of change in {listed(averages)}{too}{besides}."
     if single:
