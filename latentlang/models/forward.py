@@ -26,7 +26,7 @@ from latentlang.models.batch import ActivationBatch, EncodedPrompt, Request, gat
 from latentlang.models.block_layout import BlockLayout
 from latentlang.models.hooks import Capture, Selector
 from latentlang.models.interventions import EditPositions, Interventions
-from latentlang.models.prefix_cache import PrefixGroup, group_prompts, shared_cache
+from latentlang.models.prefix_cache import RUN_OVERHEAD_TOKENS, PrefixGroup, group_prompts, shared_cache
 from latentlang.models.tokenization import PromptLike
 
 if TYPE_CHECKING:
@@ -136,6 +136,10 @@ class Runner:
         """
         self._budget = self.batch_tokens
         self._positions = self._interventions.begin(items)
+        if self._positions:
+            self._recent = (
+                None  # prefixes go on with each other (`_cached_prefix`), and never with another list's
+            )
         done = 0
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
@@ -288,9 +292,26 @@ class Runner:
         ids, inside = members[0].ids[:length], self._positions_inside(members, length)
         key = (ids, inside)
         if self._recent is None or self._recent[0] != key:
+            # Where prompts are edited each has a prefix of its own, up to the first edited token: it goes on with what
+            # it shares with the one before. Elsewhere readings stay what they are to the last bit.
+            begun = self._begun(ids) if self._positions and not inside else None
             self._recent = None  # let go before the next is made: two may be too much
-            self._recent = key, self.run_prefix(ids, inside)
+            self._recent = key, self.run_prefix(ids, inside, begun=begun)
         return self._recent[1]
+
+    def _begun(self, ids: list[int]) -> DynamicCache | None:
+        """The keys and values that a prefix shares with the one run last; None where going on is not worth it."""
+        if self._recent is None or self._recent[1].cache is None:
+            return None
+        before, prefix = self._recent[0][0], self._recent[1]
+        common = next((at for at, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b), len(before))
+        common = min(common, len(ids) - 1)
+        if common < RUN_OVERHEAD_TOKENS // 2 or prefix.cache is None:
+            return None
+        cache = DynamicCache()
+        for number, layer in enumerate(prefix.cache.layers):
+            cache.update(layer.keys[:, :, :common], layer.values[:, :, :common], number)
+        return cache
 
     def _positions_inside(self, members: list[EncodedPrompt], length: int) -> list[Any]:
         """Positions, or parts of spans, that are read inside a few-shot prefix."""
@@ -298,8 +319,10 @@ class Runner:
             return sorted({_inside(span, length) for item in members for span in item.spans} - {None})
         return sorted({position for item in members for position in item.positions if position < length})
 
-    def run_prefix(self, tokens: list[int], inside: Sequence[Any] = ()) -> CachedPrefix:
-        """Run a few-shot prefix once, keeping what is read inside it."""
+    def run_prefix(
+        self, tokens: list[int], inside: Sequence[Any] = (), *, begun: DynamicCache | None = None
+    ) -> CachedPrefix:
+        """Run a few-shot prefix once, keeping what is read inside it; `begun` holds its first tokens, if any."""
         length = len(tokens)
         select = None
         if inside and self.request.pooled:
@@ -309,15 +332,16 @@ class Runner:
             select = Selector(weights=weights)
         elif inside:
             select = Selector(index=torch.tensor([[*inside]], device=self.device))
-        ids = torch.tensor([tokens], device=self.device)
+        start = 0 if begun is None else int(begun.get_seq_length())
+        ids = torch.tensor([tokens[start:]], device=self.device)
         # Not by the config: its window may be one that the architecture ignores, and a cache that forgets what lies
         # before it would be wrong. Where there is a window, the attention mask says so.
-        cache = DynamicCache()
+        cache = DynamicCache() if begun is None else begun
         # no edit reaches into a prefix that is run for several (`_shareable`)
         kept, _logits = self._forward(
             ids,
             select,
-            torch.tensor([length - 1]),
+            torch.tensor([length - start - 1]),
             cache=cache,
             logits=False,
             edits=self._interventions.paused(),

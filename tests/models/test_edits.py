@@ -183,6 +183,32 @@ def test_a_shared_prefix_ends_before_the_first_edited_token() -> None:
         assert seen == expected, position
 
 
+@pytest.mark.parametrize("architecture", ["mistral", "mistral-window", "gemma3", "gpt2"])
+def test_a_sweep_over_layers_runs_what_prompts_share_once(architecture: str) -> None:
+    lm = hooked(architecture)
+    (prefix,) = draw(60)
+    prompts = [[*prefix, *ids] for ids in draw(70, 71, 72, seed=2)]
+    # each prompt three times, for a change after one layer each
+    grid = [(ids, layer) for ids in prompts for layer in (1, 2, 3)]
+    vectors = torch.randn(len(grid), 1, 32, generator=torch.Generator().manual_seed(2))
+    edits = [
+        Edit.add(vectors, layers=layer, positions=[[-1] if own == layer else [] for _ids, own in grid])
+        for layer in (1, 2, 3)
+    ]
+    lm.activations(prompts)
+    seen = tokens_run(lm)
+    with lm.edited(edits):
+        logits = lm.activations([ids for ids, _layer in grid]).logits
+    run = list(seen)
+    assert logits is not None
+    for row, (ids, layer) in enumerate(grid):
+        expected = alone(lm, ids, layer, lambda hidden, row=row: hidden + vectors[row, 0], [-1])
+        assert float((logits[row] - expected).abs().max()) <= 1e-4 * float(expected.abs().max()), row
+    if architecture == "mistral":
+        # what all three share is run once, then what each has of its own, then the edited token thrice
+        assert run == [129, 3, 70, 3, 71, 3]
+
+
 def test_everything_is_restored_also_after_an_exception() -> None:
     lm = hooked("gemma3")
     prompts = draw(5, 9)
