@@ -55,6 +55,7 @@ def directions(
     ] = defaults.SEED,
     device: options.Compute = defaults.DEVICE,
     out: options.Out = None,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Find the direction of each language at each layer, and how well it separates items that it was not fitted on.
 
@@ -62,8 +63,9 @@ def directions(
     figure).
     """
     # Everything that can be wrong and is cheap to see comes before the work.
-    from latentlang.cli.console import Progress, output
+    from latentlang.cli.console import Progress, echo_json, output
     from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
+    from latentlang.cli.records import result_record
 
     numbers = options.layer_numbers(layers)
     from latentlang.activations import open_store
@@ -78,7 +80,9 @@ def directions(
         resamples=resamples, seed=seed,
     )  # fmt: skip
     claim = Claim("directions", (TABLE, _VECTORS, "directions.html"))
-    with OutputFolder(out or run_folder("directions", [folder_part(store)], asked_for), claim) as folder:
+    with OutputFolder(
+        out or run_folder("directions", [folder_part(store)], asked_for), claim, pages=pages
+    ) as folder:
         with Progress("layers", total=len(chosen)) as progress:
             result = run(
                 opened, method=method, languages=lang, reference=reference, layers=chosen, pools=pools,
@@ -87,6 +91,8 @@ def directions(
         folder.save(result, others=[_VECTORS])
         title = f"{result.provenance.model}: language vectors, {result.provenance.task}"
         folder.page(directions_figure(result), "directions.html", title=title)
+        if pages.as_json:
+            return echo_json(result_record(result, folder.files))
         console = output()
         _print_layers(result, console)
         folder.print_files(console)

@@ -80,6 +80,12 @@ def how_to_read(settings: AlignmentSettings, measures: Sequence[str], *, marks: 
         "Prompt length can fake alignment: a mean over T tokens holds 1/T of the beginning token, and translations "
         "have correlated lengths. So each value is also given with length (T, 1/T and log T) regressed out.",
     ]
+    if settings.erase:
+        paragraphs.append(
+            "What tells languages apart was taken out of the activations first, by a projection fitted on other items "
+            "than those measured here; the result also has the values with nothing taken out, and with as many "
+            "random dimensions taken out."
+        )
     if marks:
         paragraphs.append(
             "A cell as plain as the page is at chance; the more it stands out in blue, the further from chance. "

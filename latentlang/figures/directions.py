@@ -41,11 +41,11 @@ _MOST_CURVES = 8
 _MOST_TICKS = 12
 _MOST_NAMED = 45  # letters of the longest label beside the matrix
 # Pixels: curves, a row of the matrix, what is around, and between panels.
-_CURVES, _ROW, _LEAST_MATRIX, _TOP, _BELOW, _GAP = 200, 22, 180, 100, 136, 78
+_CURVES, _ROW, _LEAST_MATRIX, _TOP, _BELOW, _GAP = 200, 22, 180, 100, 122, 60
 #: Panels of curves: column, null, upper end of the null, heading.
 _PANELS = (
-    ("auc", "auc_null", "auc_null_high", "separation of items not fitted (AUC)"),
-    ("split_half", "split_half_null", "split_half_high", "cosine of two halves' vectors"),
+    ("auc", "auc_null", "auc_null_high", "separation of items not fitted (AUC), by layer"),
+    ("split_half", "split_half_null", "split_half_high", "cosine of two halves' vectors, by layer"),
 )
 
 
@@ -133,7 +133,7 @@ def directions_figure(
         traces += drawn(table, codes, column, axis=number, legend=place == 0)
         layout[f"xaxis{number}"] = {
             "anchor": f"y{number}", "showgrid": False, "tickmode": "array",
-            "tickvals": layer_ticks(list(result.layers), _MOST_TICKS), "title": {"text": "layer"},
+            "tickvals": layer_ticks(list(result.layers), _MOST_TICKS),
         }  # fmt: skip
         layout[f"yaxis{number}"] = {
             "anchor": f"x{number}", "domain": [max(0.0, top - _CURVES / inner), top],
@@ -141,9 +141,10 @@ def directions_figure(
         }  # fmt: skip
         layout["annotations"].append(_heading(heading, top))
     traces.append(_matrix(matrix, names, height=matrix_height / inner))
-    layout["xaxis3"] = {"anchor": "y3", "showgrid": False, "tickangle": -45}
+    named = {"tickmode": "array", "tickvals": names, "ticktext": names, "showgrid": False}
+    layout["xaxis3"] = {"anchor": "y3", **named}
     layout["yaxis3"] = {
-        "anchor": "x3", "domain": [0, matrix_height / inner], "autorange": "reversed", "showgrid": False,
+        "anchor": "x3", "domain": [0, matrix_height / inner], "autorange": "reversed", **named,
     }  # fmt: skip
     layout["annotations"].append(_heading(f"cosine between languages, layer {at}", matrix_height / inner))
     return shaped(go.Figure(data=traces, layout=layout), **look)

@@ -27,6 +27,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def _erased_columns(table: pd.DataFrame) -> list[str]:
+    """Columns of the values with nothing erased and with random dimensions erased, where there are any."""
+    return [name for name in ("unerased", "random_erased") if name in table]
+
+
 @dataclass(frozen=True)
 class AlignmentResult(Result[AlignmentSettings]):
     """How alike pairs of languages are, layer by layer.
@@ -125,7 +130,8 @@ class AlignmentResult(Result[AlignmentSettings]):
         that are above chance have above their null which goes when length is taken out (NaN where there are none, and
         where the null itself holds length fixed); ``above_chance``, the share of pairs with p at most
         ``1 - level``, and ``above_chance_family`` with p_family at most that; ``flagged``, the share that is above
-        chance and flagged for something else; ``pairs``.
+        chance and flagged for something else; ``pairs``. Where language was erased, also ``unerased`` and
+        ``random_erased``.
         """
         alpha = error_probability(self.settings.level)
         table = self.table[self.table["value"].notna()]
@@ -139,7 +145,8 @@ class AlignmentResult(Result[AlignmentSettings]):
             "flagged": (above & (table["flag"] != "")).astype(float),
         }
         grouped = table.assign(**columns).groupby(["pooling", "measure", "layer"], observed=True, sort=False)
-        means = ["value", "null_mean", "partial", *columns]
+        others = _erased_columns(table)
+        means = ["value", "null_mean", "partial", *columns, *others]
         summary = grouped[means].mean()
         summary["pairs"] = grouped.size()
         summary["length_share"] = 1 - summary["left"] / summary["excess"]
@@ -147,14 +154,14 @@ class AlignmentResult(Result[AlignmentSettings]):
             summary["length_share"] = float("nan")
         kept = [
             "value", "null_mean", "partial", "length_share", "above_chance", "above_chance_family", "flagged",
-            "pairs",
+            "pairs", *others,
         ]  # fmt: skip
         return summary.reset_index()[["pooling", "measure", "layer", *kept]]
 
     def glance(self) -> pd.DataFrame:
         """Means over pairs and over the layers after the embeddings, by measure and pooling."""
         summary = self.summary()
-        kept = ["value", "null_mean", "partial", "above_chance_family"]
+        kept = ["value", "null_mean", "partial", "above_chance_family", *_erased_columns(summary)]
         after = summary[summary["layer"] > 0]
         means = (after if len(after) else summary).groupby(["measure", "pooling"], sort=False, observed=True)[
             kept

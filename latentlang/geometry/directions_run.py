@@ -28,7 +28,7 @@ from latentlang.geometry.selection import (
     chosen_languages,
     chosen_layers,
     chosen_pivot,
-    chosen_pools,
+    chosen_pool,
 )
 from latentlang.language_names import Language
 from latentlang.progress import ProgressOption, reporting
@@ -106,7 +106,7 @@ def directions(
         against = chosen_pivot(reference, frame["language"].astype(str))
         codes = list(dict.fromkeys([*codes, against]))
     chosen = chosen_layers(layers, opened.layers)
-    pool = chosen_pool(pools, opened)
+    pool = vector_pool(pools, opened)
     where = working_device(device)
     shared = shared_items(frame, codes, what="directions")
     codes = list(shared.group.languages)
@@ -137,7 +137,7 @@ def directions(
     )
 
 
-def chosen_pool(pools: str | Sequence[str] | None, store: ActivationStore) -> str:
+def vector_pool(pools: str | Sequence[str] | None, store: ActivationStore) -> str:
     """The one pool that is asked for; by default the first of `defaults.DIRECTIONS_POOLS` that the store has.
 
     Raises:
@@ -145,10 +145,7 @@ def chosen_pool(pools: str | Sequence[str] | None, store: ActivationStore) -> st
     """
     if pools is None:
         return next((pool for pool in defaults.DIRECTIONS_POOLS if pool in store.pools), store.pools[0])
-    names = chosen_pools(pools, store.pools)
-    if len(names) > 1:
-        raise unknown("pool", ", ".join(names), store.pools, hint="give the name of one")
-    return names[0]
+    return chosen_pool(pools, store.pools)
 
 
 def holds_beginning(frame: pd.DataFrame, pool: str) -> bool | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from latentlang import defaults
 from latentlang.activations import ActivationStore, LayerView, open_store
 from latentlang.arguments import Layers, check_count
-from latentlang.geometry.directions_run import chosen_pool, holds_beginning, measured_from
+from latentlang.geometry.directions_run import holds_beginning, measured_from, vector_pool
 from latentlang.geometry.erasers import Projection, check_rank, fit_eraser, random_projection
 from latentlang.geometry.erasure_result import COLUMNS, ErasureResult
 from latentlang.geometry.features import working_device
@@ -72,7 +72,7 @@ def erase(
     codes = chosen_languages(languages, frame["language"].astype(str))
     check_rank(rank, method=method, languages=len(codes), width=opened.d_model)
     chosen = chosen_layers(layers, opened.layers)
-    pool = chosen_pool(pools, opened)
+    pool = vector_pool(pools, opened)
     where = working_device(device)
     shared = shared_items(frame, codes, what="languages that are erased")
     parts = halves(shared.count, seed=seed)

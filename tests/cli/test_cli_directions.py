@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,6 +38,14 @@ def test_a_store_becomes_vectors_a_table_and_a_figure(run, store, tmp_path):
     for row in result.summary().itertuples():
         assert rows[str(row.layer)][1] == f"{row.auc:.2f}"
     assert "How to read this" in (folder / "directions.html").read_text(encoding="utf-8")
+
+
+def test_json_has_the_rows_of_the_summary_and_the_files(run, store, tmp_path):
+    record = json.loads(_ended_well(run("directions", "acts", "--permutations", "2", "--json")))
+    assert record["kind"] == "directions" and record["languages"] == list(CODES[:3])
+    expected = ll.directions(store, permutations=2).summary()
+    assert [row["auc"] for row in record["rows"]] == pytest.approx(expected["auc"].tolist())
+    assert any(name.endswith("directions.html") for name in record["files"])
 
 
 def test_what_was_asked_for_is_done(run, store, tmp_path):

@@ -331,7 +331,7 @@ def test_a_direction_of_another_width_is_refused(tmp_path: Path) -> None:
         ({"languages": "en"}, "directions are between languages, and there is only en"),
         ({"method": "svm"}, "unknown method 'svm'"),
         ({"pools": "question"}, "unknown pool 'question'"),
-        ({"pools": "mean,last"}, "unknown pool 'last'"),
+        ({"pools": "mean,last"}, "one pool is needed here, not mean, last"),
         ({"layers": 7}, "there is no layer 7"),
         ({"reference": "ja"}, "unknown language of this store 'ja'"),
         ({"reference": "en,de"}, "is one language"),

@@ -309,6 +309,9 @@ def test_what_languages_add_to_items_goes_and_random_dimensions_do_nothing(tmp_p
     assert means["unerased"] < 0.5
     assert means["random_erased"] == pytest.approx(means["unerased"], abs=0.1)
     means = result.rows(result.measures[0])[["unerased", "random_erased"]].mean()
+    summary = result.summary().set_index("measure").loc[result.measures[0]]
+    assert summary["unerased"] == pytest.approx(means["unerased"])
+    assert result.glance()["random_erased"].iloc[0] == pytest.approx(means["random_erased"])
     said = result.describe()
     assert (
         f"{means['unerased']:.2f} with nothing" in said
