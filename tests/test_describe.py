@@ -24,7 +24,15 @@ def _kinds(kind: type[Result]) -> set[type[Result]]:
 
 
 def test_every_kind_of_result_has_its_own_words():
-    for room in ("causal.pivot_use_result", "comparison", "evaluation", "geometry", "lens", "training"):
+    for room in (
+        "causal.patch_result",
+        "causal.pivot_use_result",
+        "comparison",
+        "evaluation",
+        "geometry",
+        "lens",
+        "training",
+    ):
         getattr(import_module(f"latentlang.{room}"), "__all__", ())  # some rooms import at first use
     import_module("latentlang.comparison.alignment_result")
     kinds = {kind for kind in _kinds(Result) if kind.__module__.startswith("latentlang.")} - {Result}

@@ -33,7 +33,7 @@ from tests.support.routes import THIRD, planted
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<script>alert('x')</script>"
 ROOMS = (
-    "answers.token_counts", "causal.pivot_use_result", "comparison", "evaluation", "geometry", "lens", "lens.bits",
+    "answers.token_counts", "causal.patch_result", "causal.pivot_use_result", "comparison", "evaluation", "geometry", "lens", "lens.bits",
     "training",
 )  # fmt: skip
 
