@@ -145,11 +145,11 @@ def _logistic(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
 class _Scaled:
     """Prompts in features of unit variance, as scores on an orthonormal basis of their span: nothing is lost.
 
-    Estimators that know only inner products then work with as many features as prompts, not with d.
+    Estimators that know only inner products then work with no more features than prompts.
 
     Attributes:
         deviations: standard deviation of each feature, ``[d]``; 1 where it does not vary.
-        axes: the basis, ``[r, d]``.
+        axes: the basis, ``[r, d]``; empty where nothing varies.
         scores: ``[language and item, r]``, less their mean.
     """
 
@@ -160,10 +160,15 @@ class _Scaled:
         deviations = centred.square().mean(0).sqrt()
         varies = deviations > _ROUNDING * flat.abs().amax(0)
         self.deviations = torch.where(varies, deviations, 1.0)
-        left, sizes, right = torch.linalg.svd(centred * varies / self.deviations, full_matrices=False)
-        kept = sizes > _ROUNDING * sizes[0].clamp_min(_ROUNDING)
-        self.axes = right[kept]
-        self.scores = left[:, kept] * sizes[kept]
+        scaled = centred * varies / self.deviations
+        count, width = scaled.shape
+        if not bool(varies.any()):
+            self.axes = scaled[:0]
+        elif count < width:
+            self.axes = torch.linalg.qr(scaled.T).Q.T
+        else:
+            self.axes = torch.eye(width, dtype=rows.dtype, device=rows.device)
+        self.scores = scaled if count >= width else scaled @ self.axes.T
 
 
 _Fit = Callable[[Tensor, "int | None"], Tensor]

@@ -260,7 +260,7 @@ def test_only_items_of_all_languages_count_and_each_once(tmp_path: Path) -> None
     assert (result.table["n"] == 10).all()
     both = frame["item"].isin([str(i) for i in range(4, 14)])
     means = [
-        rows[(both & (frame["language"] == code)).to_numpy()].float().double().mean(0)
+        rows[(both & (frame["language"] == code)).to_numpy(copy=True)].float().double().mean(0)
         for code in ("en", "de")
     ]
     torch.testing.assert_close(result.vector("de", layer=1), means[1] - means[0])
