@@ -28,13 +28,15 @@ from tests.support.before_after import whole
 from tests.support.chromium import open_page
 from tests.support.evaluated import evaluated
 from tests.support.lens_standin import lens_result
+from tests.support.planted_languages import CODES, world
 from tests.support.routes import THIRD, planted
+from tests.support.small_store import small_store
 
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<script>alert('x')</script>"
 ROOMS = (
-    "answers.token_counts", "causal.patch_result", "causal.pivot_use_result", "comparison", "evaluation", "geometry", "lens", "lens.bits",
-    "training",
+    "answers.token_counts", "causal.patch_result", "causal.pivot_use_result", "comparison", "evaluation", "geometry",
+    "geometry.directions_result", "geometry.erasure_result", "lens", "lens.bits", "training",
 )  # fmt: skip
 
 
@@ -46,6 +48,8 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         model, task("translation", source="fr"), languages="ja", candidates="en,de,ja", items=6, shots=1
     )
     lab = planted("used", categories=1)
+    rows = world(3, 12).tensor.flatten(0, 1)
+    store = small_store(tmp_path_factory.mktemp("store") / "s", {1: rows}, languages=CODES[:3], items=12)
     compared = whole(tmp_path_factory.mktemp("compared"))
     table = pd.DataFrame({
         "step": [0, 5, 5], "epoch": [0.0, 1.0, 1.0], "split": ["validation", "train", "validation"],
@@ -62,6 +66,8 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         ll.bits_per_byte(model, {"en": ["a cat"], "de": ["ein Hund"]}),
         ll.pivot_test(lab.model, lab.task, languages="de", third=THIRD, items=4, shots=1),
         ll.fertility(model.tokenizer, {"en": ["a cat"], "de": ["ein Hund"]}),
+        ll.patch(lab.model, source="fr-de", target="fr-it", items=2, shots=1, controls=(), progress=False),
+        ll.directions(store, permutations=0, resamples=0), ll.erase(store, method="lsar", rank=1),
     ]  # fmt: skip
     return {type(one).__name__: one for one in every if isinstance(one, Displayed)}
 
@@ -104,7 +110,7 @@ def test_each_sends_its_figure_and_a_card(shown, sent):
         one._ipython_display_()
         cards = [str(bundle["text/html"]) for bundle in sent if "text/html" in bundle]
         figures = [bundle[PLOTLY] for bundle in sent if PLOTLY in bundle]
-        assert len(cards) == 1 and len(figures) == (name != "PivotTest"), name
+        assert len(cards) == 1 and len(figures) == (name not in ("PivotTest", "ErasureResult")), name
         assert "<table" in cards[0] and name in cards[0]
         assert all(bundle["text/plain"] == repr(one) for bundle in sent)
         assert all(figure["data"] for figure in figures)  # type: ignore[index]
