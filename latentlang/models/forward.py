@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from einops import rearrange
@@ -28,9 +28,6 @@ from latentlang.models.hooks import Capture, Selector
 from latentlang.models.interventions import EditPositions, Interventions
 from latentlang.models.prefix_cache import RUN_OVERHEAD_TOKENS, PrefixGroup, group_prompts, shared_cache
 from latentlang.models.tokenization import PromptLike
-
-if TYPE_CHECKING:
-    from latentlang.models.batching_probe import BatchingProbe
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +44,17 @@ _SHARED_TOKENS_PER_OWN = 8
 WINDOW = 1024
 # A batch's own logits [prompt, vocab] in float32 may take this much.
 _LOGIT_BYTES = 256 * 2**20
+
+
+class Batching(Protocol):
+    """What a model's forward allows, as `BatchingProbe` finds it out."""
+
+    @property
+    def one_by_one(self) -> str | None:
+        """Why prompts cannot be run side by side; None where they can."""
+
+    def shared_up_to(self, tokens: int) -> int:
+        """How long prompts may be that share a few-shot prefix, if the longest has so many tokens."""
 
 
 @dataclass
@@ -102,7 +110,7 @@ class Runner:
         vocab_size: int,
         batch_tokens: int,
         interventions: Interventions,
-        batching: BatchingProbe | None = None,
+        batching: Batching | None = None,
         share_prefix: bool = False,
         finite: bool = True,
     ) -> None:
