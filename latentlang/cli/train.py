@@ -85,7 +85,7 @@ def train(
             rich_help_panel=_MACHINE,
         ),
     ] = None,
-    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
+    loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
     resume: Annotated[
         bool,
         typer.Option(

@@ -338,7 +338,6 @@ def test_a_loaded_model_stays_as_it_is(mistral, tmp_path):
         ({"adapter": None}, "nothing to compare without an adapter"),
         ({"devic": "cpu"}, "unknown option of compare 'devic'; did you mean 'device'"),
         ({"item": 5}, "unknown option of compare 'item'; did you mean 'items'"),
-        ({"name": "pocket"}, "unknown option of compare 'name'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_runs(options, message, tmp_path):
