@@ -145,6 +145,10 @@ def language_heatmap(
         order = _order(scores, value)
     else:
         order = split_names(order)
+        known = list(dict.fromkeys([*test.scores["answer_language"], *result.settings.candidates]))
+        for name in order:
+            if name not in known:
+                raise unknown("answer language of this result", name, known)
         scores = scores[scores["answer_language"].isin(order)]
     layers, level = sorted({int(layer) for layer in scores["layer"]}), percent(test.level)
     grids = {
@@ -155,8 +159,11 @@ def language_heatmap(
     }
     # Cells as wide as each other, whatever was left out between them.
     places = list(range(len(layers))) if has_gaps(layers) else layers
-    roles = _roles(scores)
-    read = {answer_language: int(count) for answer_language, count in grids["n"].max(axis=1).items()}
+    # a language that was read on no item of this target has an empty row
+    roles = dict.fromkeys(order, "candidate") | _roles(scores)
+    read = {
+        answer_language: int(count) for answer_language, count in grids["n"].max(axis=1).fillna(0).items()
+    }
     asked_items = _asked_items(result, code)
     values = grids[value].to_numpy(float)
     largest = max(float(np.nanmax(values, initial=0.0)), 0.01)
@@ -382,7 +389,7 @@ def _hover_lines(
         line = []
         for column, layer in enumerate(layers):
             text = f"<b>{name}</b>, layer {layer}"
-            if roles[answer_language] == "candidate":
+            if roles[answer_language] == "candidate" and np.isfinite(leads[row, column]):
                 lead, p = leads[row, column], chances[row, column]
                 where = "ahead of" if lead >= 0 else "behind"
                 text += f"<br>{abs(lead):.3f} {where} the best other language; right against wrong words: p = {p:.3f}"

@@ -85,6 +85,23 @@ def test_cells_are_the_scores_and_the_leader_is_framed():
     assert "layers 2 to 4" in figure.layout.title.subtitle.text
 
 
+def test_a_language_of_the_order_that_was_read_on_no_item_has_an_empty_row():
+    result = _result(("ja", "fr"))
+    table = result.table
+    unread = (table["language"] == "ja") & (table["answer_language"] == "th")
+    part = replace(result, table=table[~unread])
+    figure = language_heatmap(part, language="ja", order=["en", "th", "ja"])
+    (heat,) = figure.data
+    values = np.array(heat.z, float)
+    assert np.isnan(values[1]).all() and np.isfinite(values[[0, 2]]).all()
+    assert [
+        english_name(code) in name
+        for code, name in zip(("en", "th", "ja"), figure.layout.yaxis.ticktext, strict=True)
+    ] == [True] * 3
+    with pytest.raises(InputError, match="unknown answer language of this result 'xx'"):
+        language_heatmap(part, language="ja", order=["en", "xx"])
+
+
 def test_without_a_pivot_nothing_is_framed_and_the_reason_is_given():
     figure = language_heatmap(_result(pivot=False))
     assert not figure.layout.shapes
