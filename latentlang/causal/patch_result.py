@@ -12,6 +12,7 @@ from latentlang.causal.patch_settings import PatchSettings
 from latentlang.causal.text import patch_sentences
 from latentlang.errors import InputError, unknown
 from latentlang.results import Result, ResultSettings, repeated
+from latentlang.stats.crossed import exchange_family
 from latentlang.stats.intervals import bootstrap_means
 from latentlang.storage.tables import Columns
 
@@ -71,7 +72,8 @@ class PatchResult(Result[PatchSettings]):
     def contrast(self, control: str = "wrong-concept", level: float = 0.95) -> pd.DataFrame:
         """Patched minus a control, the mean over the items' own differences, with an interval over items.
 
-        Columns ``concept, language, layer, mean, low, high, n``.
+        Columns ``concept, language, layer, mean, low, high, p, n``: `p` is how likely so large a difference is at any
+        of the layers if patched and control are exchanged item by item (`stats.crossed.exchange_family`).
 
         Args:
             control: an arm that was run, or ``unpatched``.
@@ -94,7 +96,8 @@ class PatchResult(Result[PatchSettings]):
             rows.append(
                 pd.DataFrame({
                     "concept": names[0], "language": names[1], "layer": patched.columns.to_numpy(),
-                    "mean": difference.mean(0), "low": low, "high": high, "n": len(patched),
+                    "mean": difference.mean(0), "low": low, "high": high,
+                    "p": exchange_family(difference, seed=self.provenance.seed), "n": len(patched),
                 })
             )  # fmt: skip
         return pd.concat(rows, ignore_index=True)
@@ -113,7 +116,7 @@ class PatchResult(Result[PatchSettings]):
         """
         controls = [name for name in ("wrong-concept", "unpatched") if name in set(self.table["arm"])]
         contrasts = {name: self.contrast(name, level) for name in controls}
-        return "\n".join(patch_sentences(self.summary(level), contrasts, self.settings))
+        return "\n".join(patch_sentences(self.summary(level), contrasts, self.settings, level=level))
 
     def figure(self, *, arms: str | Iterable[str] | None = None, **look: Unpack[Look]) -> go.Figure:
         """A panel for each concept and language that is read, with a curve per arm over layers.

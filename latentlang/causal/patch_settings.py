@@ -27,5 +27,5 @@ class PatchSettings(ResultSettings):
     n_layers: int | None = None
     #: Of words of one's own: how many and a hash.
     concepts: str | None = None
-    #: Share of the target prompts that the model itself answers rightly.
+    #: Share of the target prompts whose right word is the likeliest of the words that are read.
     accuracy: float | None = None

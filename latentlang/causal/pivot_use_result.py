@@ -97,7 +97,9 @@ class PivotUseResult(Result[PivotUseSettings]):
 
         *readable only*: the pivot's word can be read at some layer (1), and at every layer the share of answers that
         follow is less than `without` above that of one of the controls 2 to 4, by the upper end of the interval of the
-        difference (Newcombe's, which does not shrink to a point where nothing follows; so it takes about 40 items).
+        difference (Newcombe's, which does not shrink to a point where nothing follows; so it takes about 40 items);
+        and at some layer at least `without` of the answers follow the target's own words, so that such a change is
+        large enough to move an answer.
 
         *not shown to be used*: anything else. It does not say that the pivot is not used.
 
@@ -105,8 +107,9 @@ class PivotUseResult(Result[PivotUseSettings]):
 
         Columns: ``language``; ``verdict``, a code (``used``, ``not shown to be used``, ``readable only``); ``reason``,
         ``used``, ``bounded`` (readable only), ``no-items``, ``few-items`` (no outcome of so few could be certain over
-        so many layers), or the first of the conditions above that fails at the layer; ``layer``, of those where most of
-        them hold the one with the largest share beyond the controls; ``first, last``, the layers around it in a row
+        so many layers), ``no-effect`` (nor do the target's own words move the answer), or the first of the conditions
+        above that fails at the layer; ``layer``, of those where most of them hold the one with the largest share beyond
+        the controls; ``first, last``, the layers around it in a row
         where all hold (0 where they do not); ``p``, the largest of the seven at the layer (1 where a difference is
         below `minimum`); there also ``reads``, the share of (1), for each arm that exchanges the share of answers that
         follow, and for each ablation the fall of P(answer); ``bound``, the largest upper end of *readable only* over

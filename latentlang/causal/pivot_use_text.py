@@ -55,6 +55,8 @@ def _said(row: Any, level: float) -> str:
     assert row["verdict"] == NOT_SHOWN
     if row["reason"] == "few-items":
         return "not shown to be used (so few answers tell nothing for certain over so many layers)"
+    if row["reason"] == "no-effect":
+        return "not shown to be used (not even the target's own words move the answer: such a change is too small)"
     return f"not shown to be used (it is not certain that {CLAIMS[row['reason']]})"
 
 

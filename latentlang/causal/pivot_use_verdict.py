@@ -194,14 +194,17 @@ def _row(values: _Values, *, level: float, minimum: float, without: float, seed:
         last += 1
     failing = next((code for code in differences if not holds[code][peak]), "used")
     readable = bool(holds["reads"].any())
+    # a swap that moves nothing even along the target's own words may be too small to move anything
+    moves = float(np.max(_mean(values.follows["target"]))) >= without
     if used[peak]:
         verdict, reason = USED, "used"
-    elif readable and float(bound.max()) < without:
+    elif readable and moves and float(bound.max()) < without:
         verdict, reason = READABLE, "bounded"
     else:
         # so many items cannot give a p-value that small, whatever comes of them
         few = 2.0 ** (1 - len(values.component)) > alpha
-        verdict, reason = NOT_SHOWN, "few-items" if few else failing
+        still = readable and not moves and float(bound.max()) < without
+        verdict, reason = NOT_SHOWN, "few-items" if few else "no-effect" if still else failing
     return {
         "verdict": verdict,
         "reason": reason,

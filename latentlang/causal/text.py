@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentlang.language_names import language, language_pair
+from latentlang.stats.intervals import error_probability
 from latentlang.text import PATCHED_CONCEPTS, PATCHED_PLACES, capital, counted, listed
 
 if TYPE_CHECKING:
     from latentlang.causal.patch_settings import PatchSettings
 
 
+#: A smaller difference of probabilities is not called one.
+SMALLEST = 0.02
+
+
 def patch_sentences(
-    summary: pd.DataFrame, contrasts: Mapping[str, pd.DataFrame], settings: PatchSettings
+    summary: pd.DataFrame,
+    contrasts: Mapping[str, pd.DataFrame],
+    settings: PatchSettings,
+    *,
+    level: float = 0.95,
 ) -> list[str]:
     """A line on what was done, and one for each word that is read.
 
@@ -23,6 +32,7 @@ def patch_sentences(
         summary: of a `PatchResult`.
         contrasts: control to patched minus it.
         settings: of the result.
+        level: of the intervals, and of what is called more.
     """
     sources = listed([language_pair(pair) for pair in settings.sources])
     several = "the mean activation of " if len(settings.sources) > 1 else ""
@@ -42,23 +52,24 @@ def patch_sentences(
         word = f"{capital(PATCHED_CONCEPTS[str(concept)])} in {language(str(code)).name}"
         said = f"{word}: at most {_between(best)}, after layer {best['layer']}"
         if control in contrasts:
-            said += f"; {_above(contrasts[control], best, control)}"
+            said += f"; {_above(contrasts[control], best, control, level)}"
         lines.append(f"{said}.")
     if patched["layer"].nunique() > 1:
         lines.append(
-            f"Each is the highest of {patched['layer'].nunique()} layers; the intervals are over items, for one layer."
+            f"Each is the highest of {patched['layer'].nunique()} layers; the intervals are over items, for one layer. "
+            f"*More* is at least {SMALLEST:g}, and beyond chance over all layers."
         )
     return lines
 
 
-def _above(contrast: pd.DataFrame, best: Any, control: str) -> str:
+def _above(contrast: pd.DataFrame, best: Any, control: str, level: float) -> str:
     row = contrast[
         (contrast["concept"] == best["concept"])
         & (contrast["language"] == best["language"])
         & (contrast["layer"] == best["layer"])
     ].iloc[0]
     named = "without patching" if control == "unpatched" else "with a third concept's activations"
-    if row["low"] > 0:
+    if row["mean"] >= SMALLEST and row["p"] <= error_probability(level):
         return f"{_between(row)} more than {named}"
     return f"not more than {named} with confidence ({_between(row)})"
 

@@ -28,6 +28,7 @@ from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.lens.base import FittedLens, Lens, LogitLens
 from latentlang.models import HookedLM, as_model
+from latentlang.models.hooked import check_unedited
 from latentlang.progress import ProgressOption, reporting
 from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
 from latentlang.storage.files import prepare_folder, replacing_name
@@ -238,6 +239,7 @@ def train_tuned_lens(
         InputError: no texts, or a number that makes no sense.
     """
     model = as_model(model)
+    check_unedited(model, "a lens is trained")
     if not len(texts):
         raise InputError("a tuned lens needs texts to be trained on; give at least one")
     for name, value, least in (("steps", steps, 1), ("positions", positions, 1), ("seed", seed, 0)):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from latentlang.answers.paths import AnswerPath, Tokens, Wordings, answer_paths
 from latentlang.arguments import Layers
-from latentlang.errors import ModelError
+from latentlang.errors import InputError, ModelError
 from latentlang.models.batch import ActivationBatch, check_layers
 from latentlang.models.hooked import HookedLM
 from latentlang.models.readout import Readout, TokenSets, Translator, read_out
@@ -87,6 +87,11 @@ def score_answers(
         ModelError: a sequence longer than the model's context, a model that looks ahead, or a tokenizer whose bytes
             cannot be determined.
     """
+    if any(record["positions"] != "all" for record in model.edits):
+        raise InputError(
+            "whole answers are run token by token, where an edit's positions would not be those of the prompt; edit "
+            "all positions, or read first tokens"
+        )
     given = range(1, model.n_layers + 1) if layers is None else layers
     numbers = check_layers(given, depth=model.n_layers, sites=("resid",))
     ids, paths = answer_paths(model, prompts, answers)

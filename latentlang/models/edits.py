@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -71,6 +72,8 @@ class Edit:
     layers: Layers = "all"
     site: str = "resid"
     positions: Positions = "last"
+    # Tells edits by functions apart, of which nothing else can be hashed.
+    _stamp: str = field(default_factory=lambda: uuid4().hex, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model.
@@ -84,6 +87,8 @@ class Edit:
             raise InputError(
                 f"positions={self.positions!r}: give {', '.join(map(repr, _WORDS))}, or token indices"
             )
+        if not isinstance(self.positions, str | int | np.integer) and not len(self.positions):
+            raise InputError("an edit names no position; give 'last', 'all', 'new' or token indices")
         if not callable(self.change):
             raise InputError(
                 f"an edit's change is a function of activations, not {type(self.change).__name__}"
@@ -117,7 +122,12 @@ class Edit:
         the other; the rest, and its length, stay.
         """
         one, other = (unit(vectors_of(vector, "direction")) for vector in (first, second))
-        return cls(Reflect(unit(one - other)), **where)
+        axis = one - other
+        if not bool((axis.norm(dim=-1) > _SHORTEST).all()) or not all(
+            bool((each.norm(dim=-1) > 0).all()) for each in (one, other)
+        ):
+            raise InputError("a swap needs two directions, and one of these is zero or both are the same")
+        return cls(Reflect(unit(axis)), **where)
 
     @classmethod
     def ablate(cls, mean: Any = None, **where: Any) -> Edit:
@@ -336,7 +346,7 @@ class SettledEdit:
             "layers": list(self.layers),
             "positions": positions if isinstance(positions, str) else _plain(positions),
             # of a function nobody can tell whether it is the same another time
-            "sha256": digest.hexdigest() if known else f"not known ({id(change)})",
+            "sha256": digest.hexdigest() if known else f"not known ({self.edit._stamp})",
         }
 
     def positions_of(
@@ -407,6 +417,8 @@ def settle(edit: Edit, *, depth: int, d_model: int, neurons: int | None = None) 
         )
     blocks_only = edit.layers == "all" or isinstance(edit.change, Skip)
     layers = check_layers(edit.layers, depth=depth, sites=(edit.site,), first=1 if blocks_only else 0)
+    if len(set(layers)) < len(layers):
+        raise ModelError(f"layers={edit.layers!r} of an edit name one twice; name each once")
     width = neurons if edit.site == "mlp_post" and neurons is not None else d_model
     change = edit.change
     vectors = change.vectors if isinstance(change, _Vectors) else None

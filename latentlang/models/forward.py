@@ -142,12 +142,21 @@ class Runner:
 
         They do not depend on what was run before, unless memory ended: then batches are smaller until the list is done.
         """
+        # Now, not when the first batch is asked for: readings are of the model as it was when they were asked for.
+        return self._run(items, progress, there, self._interventions.begin(items))
+
+    def _run(
+        self,
+        items: Sequence[EncodedPrompt],
+        progress: Callable[[int, int], None] | None,
+        there: frozenset[int],
+        positions: EditPositions,
+    ) -> Iterator[ActivationBatch]:
         self._budget = self.batch_tokens
-        self._positions = self._interventions.begin(items)
-        if self._positions:
-            self._recent = (
-                None  # prefixes go on with each other (`_cached_prefix`), and never with another list's
-            )
+        if positions:
+            # prefixes go on with each other (`_cached_prefix`), and never with another list's
+            self._recent = None
+        self._positions = positions
         done = 0
         for start in range(0, len(items), WINDOW):
             window = items[start : start + WINDOW]
@@ -158,6 +167,11 @@ class Runner:
                     if progress is not None:
                         progress(done, len(items))
                     yield reading
+                    # another list may have been begun meanwhile
+                    self._positions = positions
+        if positions:
+            self._recent = None
+        self._positions = None
 
     def _groups(self, window: Sequence[EncodedPrompt]) -> list[PrefixGroup]:
         if self._short is None:
@@ -244,6 +258,11 @@ class Runner:
     def _not_finite(self, batch: list[EncodedPrompt]) -> ModelError:
         """The error for a batch with an activation or a logit that is no number, of its first such prompt."""
         lm, layers = self.anatomy.lm, self.anatomy.layers
+        if self._positions:
+            return ModelError(
+                "with the edits in force activations are NaN or infinite; take weaker edits, or load the model with "
+                "dtype='fp32'"
+            )
         for item in batch:
             alone = replace(item, positions=(len(item.ids) - 1,), spans=())
             request = Request((len(layers),), ("resid",), pooled=False, squeezed=True, logits=True)

@@ -58,6 +58,20 @@ def check_loaded(model: object) -> None:
     )
 
 
+def check_unedited(model: HookedLM, doing: str) -> None:
+    """Refuse what would outlive the edits in force, or not be done by them.
+
+    Args:
+        model: the model.
+        doing: what is refused: ``"a model is trained"``.
+
+    Raises:
+        InputError: an edit is in force.
+    """
+    if model.edits:
+        raise InputError(f"{doing} within edited(...), which it would not say; do it outside")
+
+
 class HookedLM:
     """Wraps a causal LM the user already has; nothing of it is copied, converted or switched.
 
@@ -233,7 +247,8 @@ class HookedLM:
 
         Token ids may be anything; of texts one asks what is written next.
         """
-        watching = any(isinstance(prompt, str | Prompt) for prompt in prompts)
+        # what an edited model says is no property of the model
+        watching = any(isinstance(prompt, str | Prompt) for prompt in prompts) and not self.edits
         mass, rows = 0.0, 0
         for reading in readings:
             if watching and reading.logits is not None and not self._silence_noted:
@@ -249,7 +264,7 @@ class HookedLM:
             mass: their probability, summed over the next-token distributions that were computed.
             rows: how many of these there were.
         """
-        if rows and mass / rows > SILENT_SHARE and not self._silence_noted:
+        if rows and mass / rows > SILENT_SHARE and not self._silence_noted and not self.edits:
             self._silence_noted = True
             self._note(silent_note(mass / rows, self.vocab_size - len(self.tokenizer)))
 
@@ -630,6 +645,7 @@ class HookedLM:
         """
         from latentlang.models.bridge import build
 
+        check_unedited(self, "a bridge is made")
         if self._base.in_place and self._base.slots:
             raise ModelError(
                 "the adapter rewrote weights, and the original ones are in place only within base(); for a bridge on "

@@ -23,8 +23,8 @@ from latentlang.models.edits import EditPlace, SettledEdit, Skip
 
 # Rows, columns and prompts of the activations that an edit changes in one forward.
 _Places = tuple[Tensor, Tensor, Tensor]
-# Per edit (by identity) the token indices of each prompt; None where a word names them.
-EditPositions = Mapping[int, Sequence[Sequence[int]] | None]
+# Per edit the token indices of each prompt; None where a word names them.
+EditPositions = Mapping[SettledEdit, Sequence[Sequence[int]] | None]
 
 
 @dataclass
@@ -46,21 +46,20 @@ class _Frame:
     columns: int
     generating: bool
     positions: EditPositions
-    _places: dict[int, _Places] = field(default_factory=dict)
+    _places: dict[SettledEdit, _Places] = field(default_factory=dict)
 
     def places(self, settled: SettledEdit, device: torch.device) -> _Places:
         """Where an edit changes something, worked out once for all its layers."""
-        key = id(settled)
-        if key not in self._places or self._places[key][0].device != device:
+        if settled not in self._places or self._places[settled][0].device != device:
             rows, columns = self._mask(settled).nonzero(as_tuple=True)
-            self._places[key] = rows.to(device), columns.to(device), self.prompts[rows].to(device)
-        return self._places[key]
+            self._places[settled] = rows.to(device), columns.to(device), self.prompts[rows].to(device)
+        return self._places[settled]
 
     def _mask(self, settled: SettledEdit) -> Tensor:
         """Boolean ``[row, column]``."""
         at = torch.arange(self.columns)[None] + self.offset[:, None]
         lengths = self.lengths[:, None]
-        listed = self.positions[id(settled)]
+        listed = self.positions[settled]
         if listed is not None:
             mask = torch.zeros(at.shape, dtype=torch.bool)
             for row, (prompt, offset) in enumerate(
@@ -88,6 +87,7 @@ class Interventions:
         self._inside = 0
         # Of the prompts that a direct call of the model began with, while it generates: lengths, filling, positions.
         self._called: tuple[Tensor, Tensor, EditPositions] | None = None
+        self._watch = ExitStack()
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ class Interventions:
         length = len(item.ids)
         firsts = []
         for settled in self._edits:
-            listed = positions[id(settled)]
+            listed = positions[settled]
             firsts.append(settled.first(length, None if listed is None else listed[item.index]))
         return min(firsts, default=length)
 
@@ -122,7 +122,7 @@ class Interventions:
         Raises:
             ModelError: the edits in force are others than when `begin` settled the positions.
         """
-        if {*positions} != {id(settled) for settled in self._edits}:
+        if {*positions} != {*self._edits}:
             raise ModelError(
                 "the edits on the model changed while prompts were being read; read them all within edited(...)"
             )
@@ -158,7 +158,7 @@ class Interventions:
         def name(number: int) -> str:
             return f"prompt {number}"
 
-        return {id(settled): settled.positions_of(lengths, name) for settled in self._edits}
+        return {settled: settled.positions_of(lengths, name) for settled in self._edits}
 
     # Hooks
 
@@ -183,20 +183,23 @@ class Interventions:
         """
         before = self._called
         with ExitStack() as hooks:
-            for settled in edits:
+            # what is done to the embeddings comes before what a block keeps of its input
+            for settled in sorted(edits, key=lambda each: 0 not in each.layers):
                 _attach(self, settled, hooks, layers, layouts, projections)
-            if not self._edits:
-                hooks.callback(lm.register_forward_pre_hook(self._enter, with_kwargs=True).remove)
-                hooks.callback(lm.register_forward_hook(self._leave, always_call=True).remove)
+            if edits and not self._edits:
+                self._watch.callback(lm.register_forward_pre_hook(self._enter, with_kwargs=True).remove)
+                self._watch.callback(lm.register_forward_hook(self._leave, always_call=True).remove)
             self._edits.extend(edits)
             self._called = None
             try:
                 yield
             finally:
-                del self._edits[len(self._edits) - len(edits) :]
-                self._called = before
+                # by identity: contexts held by generators may be left in any order
+                self._edits = [settled for settled in self._edits if settled not in edits]
+                self._called = before if self._edits else None
                 if not self._edits:
                     self._frame = None
+                    self._watch.close()
 
     def changed(self, settled: SettledEdit, number: int, hidden: Tensor, before: Tensor | None) -> Tensor:
         """Activations ``[row, column, d]`` of a block as an edit leaves them; the same tensor where it changes none."""
@@ -236,17 +239,32 @@ class Interventions:
         cache, mask = kwargs.get("past_key_values"), kwargs.get("attention_mask")
         past = int(cache.get_seq_length()) if cache is not None else 0
         if past == 0 or self._called is None or len(self._called[0]) != rows:
-            flat = isinstance(mask, Tensor) and mask.ndim == 2 and mask.shape == (rows, past + columns)
+            flat = isinstance(mask, Tensor) and mask.shape == (rows, past + columns)
+            if mask is not None and not flat and self._by_position:
+                raise ModelError(
+                    "the attention mask does not say which tokens are text, so an edit's positions cannot be found; "
+                    "call the model with a mask [prompt, token], or edit all positions"
+                )
             real = mask.bool().cpu() if flat and mask is not None else torch.ones(rows, past + columns).bool()
             # the filling before the first token; what follows the last one is never looked at
             filling = real.int().argmax(-1)
             lengths = real.sum(-1)
             self._called = lengths, filling, self._settled(lengths.tolist())
+        elif columns > 1 and self._by_position:
+            raise ModelError(
+                "several tokens at once after others that were run before: an edit's positions cannot be found; call "
+                "the model on whole prompts, or edit all positions"
+            )
         lengths, filling, positions = self._called
         self._frame = _Frame(
             prompts=torch.arange(rows), offset=past - filling, lengths=lengths, columns=columns,
             generating=past > 0, positions=positions,
         )  # fmt: skip
+
+    @property
+    def _by_position(self) -> bool:
+        """Whether an edit needs to know where its prompt begins and ends."""
+        return any(settled.edit.positions != "all" for settled in self._edits)
 
     def _leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
         if not self._inside:

@@ -98,7 +98,10 @@ def train(
         ModelError: the model cannot be loaded.
     """
     from latentlang.models import HookedLM
+    from latentlang.models.hooked import check_unedited
 
+    if isinstance(model, HookedLM):
+        check_unedited(model, "a model is trained")
     wanted_precision = devices.check_precision(dtype)
     devices.check_quantization(quantization)
     processes = devices.processes()

@@ -341,6 +341,100 @@ def test_a_run_that_outlives_its_edits_is_refused() -> None:
         list(readings)
 
 
+def test_readings_are_of_the_model_as_it_was_when_they_were_asked_for() -> None:
+    lm = hooked()
+    prompts = draw(5, 6, 7)
+    with lm.edited(Edit.add(torch.ones(32))):
+        inside = lm.iter_activations(prompts)
+    with pytest.raises(ModelError, match="changed while prompts were being read"):
+        list(inside)
+    outside = lm.iter_activations(prompts)
+    with (
+        lm.edited(Edit.add(torch.ones(32))),
+        pytest.raises(ModelError, match="changed while prompts were being read"),
+    ):
+        list(outside)
+
+
+def test_two_lists_read_in_turn_keep_their_own_positions() -> None:
+    lm = hooked()
+    short, long = draw(5, 6), draw(9, 12, seed=4)
+    reader = lm.reader(layers=[2], batch_tokens=1)
+    with lm.edited(Edit.add(torch.ones(32), layers=2, positions=[[-1], [0]])):
+        expected = [lm.activations(prompts, layers=[2]).resid for prompts in (short, long)]
+        runs = [reader.stream(prompts) for prompts in (short, long)]
+        batches = [(next(runs[0]), next(runs[1])), (next(runs[0]), next(runs[1]))]
+    for number, whole in enumerate(expected):
+        for pair in batches:
+            reading = pair[number]
+            torch.testing.assert_close(reading.resid, whole[reading.index])
+
+
+def test_functions_are_told_apart_in_what_is_kept_of_an_edit() -> None:
+    lm = hooked()
+    hashes = set()
+    for _ in range(30):
+        with lm.edited(Edit(lambda hidden, _place: hidden)):
+            hashes.add(lm.edits[0]["sha256"])
+    assert len(hashes) == 30
+
+
+def test_contexts_may_be_left_in_any_order() -> None:
+    lm = hooked()
+    prompts = draw(5)
+    before = state(lm.model)
+    plain = lm.activations(prompts, layers=[2]).resid
+    first, second = (lm.edited(Edit.add(torch.full((32,), size), layers=2)) for size in (1.0, 2.0))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    torch.testing.assert_close(lm.activations(prompts, layers=[2]).resid, plain + 2)
+    ids = torch.tensor(prompts)
+    with torch.no_grad():
+        called = lm.model(ids, use_cache=False).logits[0, -1]
+    logits = lm.activations(prompts).logits
+    assert logits is not None
+    torch.testing.assert_close(called, logits[0], rtol=1e-4, atol=1e-4)
+    second.__exit__(None, None, None)
+    assert state(lm.model) == before and not lm.edits
+
+
+def test_direct_calls_whose_positions_cannot_be_found_are_refused() -> None:
+    lm = hooked()
+    ids = torch.tensor(draw(6))
+    with lm.edited(Edit.add(torch.ones(32))), torch.no_grad():
+        with pytest.raises(ModelError, match="mask does not say which tokens are text"):
+            lm.model(ids, attention_mask=torch.zeros(1, 1, 6, 6))
+        cache = lm.model(ids[:, :3], use_cache=True).past_key_values
+        with pytest.raises(ModelError, match="several tokens at once after others"):
+            lm.model(ids[:, 3:], past_key_values=cache)
+    with torch.no_grad():
+        lm.model(ids, attention_mask=torch.zeros(1, 1, 6, 6))
+
+
+def test_what_would_outlive_an_edit_is_refused() -> None:
+    from latentlang.lens import train_tuned_lens
+    from latentlang.models import score_answers
+
+    lm = hooked()
+    with lm.edited(Edit.add(torch.ones(32))):
+        with pytest.raises(InputError, match=r"a lens is trained within edited"):
+            train_tuned_lens(lm, ["a text"], steps=1, progress=False)
+        with pytest.raises(InputError, match=r"a bridge is made within edited"):
+            lm.bridge()
+        with pytest.raises(InputError, match="whole answers are run token by token"):
+            score_answers(lm, ["a"], [[("b",)]])
+
+
+def test_an_edit_that_overflows_is_said_to() -> None:
+    lm = hooked()
+    with (
+        lm.edited(Edit.scale(1e38, layers=[1, 2], positions="all")),
+        pytest.raises(ModelError, match="with the edits in force activations are NaN or infinite"),
+    ):
+        lm.activations(draw(5, 9))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -355,6 +449,9 @@ def test_a_run_that_outlives_its_edits_is_refused() -> None:
         (lambda: Edit.add(torch.ones(32), strength=torch.inf), "strength must be a finite number, not inf"),
         (lambda: Edit.scale("2"), "factor must be a finite number, not '2'"),
         (lambda: Edit.project_out(torch.zeros(2, 32)), "all zero"),
+        (lambda: Edit.add(torch.ones(32), positions=[]), "names no position"),
+        (lambda: Edit.swap(torch.ones(32), torch.ones(32) * 2), "both are the same"),
+        (lambda: Edit.swap(torch.zeros(32), torch.ones(32)), "one of these is zero"),
         (lambda: Edit(3), "a function of activations, not int"),  # type: ignore[arg-type]
     ],
 )
@@ -372,6 +469,7 @@ def test_edits_that_make_no_sense_are_refused(make: Any, message: str) -> None:
         (Edit.add(torch.ones(32), site="mlp_post"), "32 wide, and 'mlp_post' of this model is 48"),
         (Edit.add(torch.ones(1, 2, 32), layers=[1]), "vectors for 2 layers and is made at 1"),
         (Edit.skip(layers=0), "layer 0"),
+        (Edit.scale(2, layers=[3, -1]), "name one twice"),
         (Edit.add(torch.ones(4, 32)), "vectors for 4 prompts, and 2 are run"),
         (Edit.add(torch.ones(32), positions=[[1], [1], [1]]), "positions for 3 prompts, and 2 are run"),
         (Edit.add(torch.ones(32), positions=5), "prompt 1 has 5 tokens, so an edit cannot be at position 5"),
