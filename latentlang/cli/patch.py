@@ -46,6 +46,7 @@ def patch(
     out: options.Out = None,
     adapter: options.Adapter = None,
     batch_tokens: options.BatchTokens = None,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
     loading: LoadOptions = LoadOptions(),  # noqa: B008
 ) -> None:
     """Patch activations between prompts of two pairs of languages: which layer fixes the concept, which the language?
@@ -53,9 +54,9 @@ def patch(
     Writes result.parquet, metadata.json and patch.html (an interactive figure) into the output folder.
     """
     from latentlang.causal.patching import CONTROLS, check_pairs
-    from latentlang.cli.console import output, say
+    from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
-    from latentlang.models.registry import resolve
+    from latentlang.cli.records import result_record
     from latentlang.storage.output import TABLE
 
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
@@ -63,7 +64,7 @@ def patch(
     names = {"all": list(CONTROLS), "none": []}.get(controls) if controls in ("all", "none") else None
     names = [part.strip() for part in controls.split(",")] if names is None else names
     check_pairs(source, into, at=at, controls=names)
-    info = resolve(model)
+    info = loading.resolve(model)
     asked_for: dict[str, Any] = {
         "at": at if at != "last" else None, "controls": None if controls == "all" else controls,
         "data": data and str(data), "items": items, "shots": shots, "seed": seed or None,
@@ -71,7 +72,7 @@ def patch(
     }  # fmt: skip
     parts = [model_part(info.name), adapter or "", source, into]
     with OutputFolder(
-        out or run_folder("patch", parts, asked_for), Claim("patch", (TABLE, "patch.html"))
+        out or run_folder("patch", parts, asked_for), Claim("patch", (TABLE, "patch.html")), pages=pages
     ) as folder:
         say(f"loading {info.name}")
         from latentlang.causal import patch as run_patch
@@ -83,6 +84,8 @@ def patch(
         )  # fmt: skip
         folder.save(result)
         folder.page(result.figure(), "patch.html", title=f"{info.name}: {source} patched into {into}")
+        if pages.as_json:
+            return echo_json(result_record(result, folder.files))
         console = output()
         _print_table(result, console)
         folder.print_files(console)

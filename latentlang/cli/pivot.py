@@ -51,9 +51,9 @@ def pivot(
         float, typer.Option(help="Of the verdict and the intervals.", min=0.0, max=1.0)
     ] = defaults.LEVEL,
     out: options.Out = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     adapter: options.Adapter = None,
     batch_tokens: options.BatchTokens = None,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
 ) -> None:
@@ -66,7 +66,6 @@ def pivot(
     from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.language_names import language, languages
-    from latentlang.models.registry import resolve
     from latentlang.stats.intervals import check_level
 
     if not lang:
@@ -83,14 +82,14 @@ def pivot(
     for code in targets:
         third_language(built, code, pivot=pivot, third=third, seed=seed)
     count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in targets)
-    info = resolve(model)
+    info = loading.resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, pivot=pivot, third=third, shots=shots, items=items, seed=seed,
         layers=layers, level=level,
     )  # fmt: skip
     parts = [model_part(info.name), adapter or "", task, "-".join(lang)]
     with OutputFolder(
-        out or run_folder("pivot", parts, asked_for), Claim("pivot-use", (TABLE, _PAGE))
+        out or run_folder("pivot", parts, asked_for), Claim("pivot-use", (TABLE, _PAGE)), pages=pages
     ) as folder:
         say(f"loading {info.name}")
         from latentlang.causal import pivot_test
@@ -103,7 +102,7 @@ def pivot(
             )  # fmt: skip
         folder.save(result)
         folder.page(result.figure(), _PAGE, title=f"{info.name}: is {language(pivot).name} used?")
-        if as_json:
+        if pages.as_json:
             return echo_json(pivot_record(result, level=level))
         console = output()
         _print_table(result, console, level=level)

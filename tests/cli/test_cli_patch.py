@@ -1,0 +1,62 @@
+"""``latentlang patch``: a table in 80 columns, JSON, files, and one line for what makes no sense."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from latentlang.causal import PatchResult
+from tests.support.command_line import Outcome
+
+QUICK = ("--items", "3", "--layers", "4,8", "--controls", "wrong-concept")
+
+
+def test_a_run_prints_a_table_and_words_and_keeps_the_result(
+    run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = run("patch", "--from", "es-ru", "--into", "fr-de", *QUICK, "--out", "out", "--name", "mine")
+    assert outcome.code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("mine") and "layers 4 to 8" in lines[0] and "3 items" in lines[0]
+    assert max(len(line) for line in lines if not line.startswith("wrote")) <= 80
+    assert "the patched-in concept in Russian" in outcome.out and "a random change" not in outcome.out
+    assert "Spanish to Russian into French to German, at the last token of the prompt" in outcome.out
+    result = PatchResult.load(tmp_path / "out")
+    assert result.settings.controls == ["wrong-concept"] and result.settings.layers == [4, 8]
+    assert (tmp_path / "out" / "patch.html").exists()
+
+
+def test_json_and_a_light_page(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    outcome = run(
+        "patch", "--from", "es-ru,it-ru", "--into", "fr-de", "--at", "object", "--layers", "0-1", "--items", "2",
+        "--controls", "none", "--json", "--html", "light", "--out", "out",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    record = json.loads(outcome.out)
+    assert record["kind"] == "patch" and len(record["rows"]) == 4
+    assert (tmp_path / "out" / "patch.html").stat().st_size < 300_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--from", "es"), "'es' is no pair of languages"),
+        (("--into", "fr-xx"), "'fr-xx' is no pair of languages"),
+        (("--at", "first"), "unknown place 'first'"),
+        (("--controls", "others"), "unknown control 'others'"),
+        (("--items", "0"), "--items must be at least 1"),
+        (("--layers", "9"), "layer 9 does not exist"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(
+    run: Callable[..., Outcome], tmp_path: Path, arguments: tuple[str, str], message: str
+) -> None:
+    outcome = run("patch", *arguments, "--out", "out")
+    assert outcome.code == 2
+    assert message in outcome.err and len(outcome.err.strip().splitlines()[-1]) < 400
+    assert "Traceback" not in outcome.err
+    assert not (tmp_path / "out" / "result.parquet").exists()
