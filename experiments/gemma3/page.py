@@ -508,7 +508,8 @@ _LIMITS = """## What this page does not show
 - **Words of dictionaries and one formal text.** Neither is what people write.
 
 Made by `experiments.gemma3.measure`, `experiments.gemma3.tables`, `experiments.gemma3.pictures` and
-`experiments.gemma3.page` (`python -m ... FOLDER`); hours on two cores. A taste of it takes minutes: `make real`."""
+`experiments.gemma3.page`, run as modules with a folder for results; hours on two cores. A taste of it takes minutes:
+`make real`."""
 
 
 def _sources(by_layer: pd.DataFrame) -> list[str]:
