@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from latentlang.results import ResultSettings
+from latentlang.results import Count, LayerNumber, ResultSettings, Share
 
 
 class PatchSettings(ResultSettings):
@@ -19,13 +19,13 @@ class PatchSettings(ResultSettings):
     controls: list[str] = Field(default_factory=list)
     #: Languages whose words are read.
     read: list[str] = Field(default_factory=list)
-    shots: int | None = None
-    items: int = 0
+    shots: Count | None = None
+    items: Count = 0
     #: Items for which no other concept could be told apart.
-    left_out: int = 0
-    layers: list[int] = Field(default_factory=list)
-    n_layers: int | None = None
+    left_out: Count = 0
+    layers: list[LayerNumber] = Field(default_factory=list)
+    n_layers: LayerNumber | None = None
     #: Of words of one's own: how many and a hash.
     concepts: str | None = None
     #: Share of the target prompts whose right word is the likeliest of the words that are read.
-    accuracy: float | None = None
+    accuracy: Share | None = None

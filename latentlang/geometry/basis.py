@@ -15,8 +15,8 @@ from torch import Tensor
 
 from latentlang.errors import InputError
 from latentlang.storage import format1
-from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
-from latentlang.storage.tensors import read_tensors, tensor_bytes
+from latentlang.storage.documents import Record, checked, damaged, parse_json
+from latentlang.storage.tensors import read_tensors_of, tensor_bytes
 
 FILE = "bases.safetensors"
 FORMAT = "latentlang-pca-bases-1"
@@ -124,13 +124,7 @@ def load_bases(folder: str | os.PathLike[str]) -> tuple[Basis, ...]:
         InputError: there is no such file, or it is damaged.
     """
     path = Path(folder) / FILE
-    with reading(path):
-        present = path.is_file()
-    if not present:
-        raise InputError(f"{str(folder)!r} holds no axes: there is no {FILE} in it")
-    tensors, metadata = read_tensors(path)
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{str(path)!r} holds no axes of this format ({FORMAT})")
+    tensors, metadata = read_tensors_of(path, format=FORMAT, holding="axes")
     listed = {"bases": parse_json(metadata.get("bases", "null"), path)}
     return tuple(_basis(record, tensors, path) for record in checked(_Bases, listed, path).bases)
 

@@ -22,10 +22,10 @@ from latentlang.geometry.geometry_settings import ErasureSettings
 from latentlang.geometry.selection import chosen_layers
 from latentlang.models.edits import Edit, Erase, Positions, number_of
 from latentlang.results import Result, ResultSettings, repeated
-from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
+from latentlang.storage.documents import Record, checked, damaged, parse_json
 from latentlang.storage.output import TABLE
 from latentlang.storage.tables import Columns
-from latentlang.storage.tensors import read_tensors, tensor_bytes
+from latentlang.storage.tensors import read_tensors_of, tensor_bytes
 
 FILE = "projections.safetensors"
 FORMAT = "latentlang-projections-1"
@@ -151,13 +151,7 @@ def _projections_file(projections: Mapping[int, Projection]) -> bytes:
 
 
 def _load_projections(path: Path) -> dict[int, Projection]:
-    with reading(path):
-        present = path.is_file()
-    if not present:
-        raise InputError(f"{str(path.parent)!r} holds no projections: there is no {FILE} in it")
-    tensors, metadata = read_tensors(path)
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{str(path)!r} holds no projections of this format ({FORMAT})")
+    tensors, metadata = read_tensors_of(path, format=FORMAT, holding="projections")
     listed = {"layers": parse_json(metadata.get("layers", "null"), path)}
     return {
         layer: _projection(layer, tensors, path) for layer in checked(_ProjectionLayers, listed, path).layers

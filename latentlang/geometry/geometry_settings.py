@@ -50,14 +50,14 @@ class AlignmentSettings(ResultSettings):
     length_terms: list[str] = Field(default_factory=list)
     #: How language was erased, on what `erase_items` other items it was fitted; None where it was not.
     erase: str | None = None
-    erase_items: int | None = None
+    erase_items: Count | None = None
     notes: list[str] = Field(default_factory=list)
 
 
 class DirectionsSettings(ResultSettings):
     """Settings of `directions`."""
 
-    prompts_seed: int | None = None
+    prompts_seed: Count | None = None
     method: str = defaults.DIRECTIONS_METHOD
     #: The language that each is set against; None for all others.
     reference: str | None = None
@@ -65,11 +65,11 @@ class DirectionsSettings(ResultSettings):
     site: str = defaults.SITE
     #: Whether the pooled vectors hold the beginning token; None where that is not known.
     bos: bool | None = None
-    layers: list[int] = Field(default_factory=list)
+    layers: list[LayerNumber] = Field(default_factory=list)
     #: How many of the largest features are left out for the columns without them.
-    outliers: int = 0
-    permutations: int = 0
-    resamples: int | None = None
+    outliers: Count = 0
+    permutations: Draws = 0
+    resamples: Draws | None = None
     level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     notes: list[str] = Field(default_factory=list)
 
@@ -77,13 +77,13 @@ class DirectionsSettings(ResultSettings):
 class ErasureSettings(ResultSettings):
     """Settings of `erase`."""
 
-    prompts_seed: int | None = None
+    prompts_seed: Count | None = None
     method: str = defaults.ERASE_METHOD
     #: As asked for; None where the method chose it.
-    rank: int | None = None
+    rank: Count | None = None
     pool: str = defaults.PCA_POOL
     site: str = defaults.SITE
     bos: bool | None = None
-    layers: list[int] = Field(default_factory=list)
-    items: int | None = None
+    layers: list[LayerNumber] = Field(default_factory=list)
+    items: Count | None = None
     notes: list[str] = Field(default_factory=list)

@@ -12,9 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from latentlang.errors import InputError
-from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
-from latentlang.storage.tensors import read_tensors, tensor_bytes
+from latentlang.storage.documents import Record, checked, damaged, parse_json
+from latentlang.storage.tensors import read_tensors_of, tensor_bytes
 
 FILE = "vectors.safetensors"
 FORMAT = "latentlang-language-vectors-1"
@@ -58,13 +57,7 @@ def load_vectors(folder: str | os.PathLike[str]) -> tuple[LanguageVectors, ...]:
         InputError: there is no such file, or it is damaged.
     """
     path = Path(folder) / FILE
-    with reading(path):
-        present = path.is_file()
-    if not present:
-        raise InputError(f"{str(folder)!r} holds no language vectors: there is no {FILE} in it")
-    tensors, metadata = read_tensors(path)
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{str(path)!r} holds no language vectors of this format ({FORMAT})")
+    tensors, metadata = read_tensors_of(path, format=FORMAT, holding="language vectors")
     listed = {"layers": parse_json(metadata.get("layers", "null"), path)}
     layers = []
     for record in checked(_VectorLayers, listed, path).layers:

@@ -34,7 +34,7 @@ from latentlang.storage.documents import Record, checked, damaged, parse_json, r
 from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant, foreign
-from latentlang.storage.tensors import read_tensors
+from latentlang.storage.tensors import read_tensors_of
 from latentlang.tasks import Prompt
 
 FORMAT = "latentlang tuned lens 1"
@@ -143,12 +143,8 @@ class TunedLens:
         path = Path(folder)
         with reading(path):
             path = path / _FILE if path.is_dir() else path
-            present = path.is_file()
-        if not present:
-            raise InputError(f"{str(folder)!r} holds no tuned lens; `latentlang tune` trains one")
-        tensors, metadata = read_tensors(path)
-        if metadata.get("format") != FORMAT:
-            raise InputError(f"{str(path)!r} holds no tuned lens of this format ({FORMAT})")
+        absent = f"{str(folder)!r} holds no tuned lens; `latentlang tune` trains one"
+        tensors, metadata = read_tensors_of(path, format=FORMAT, holding="tuned lens", absent=absent)
         record = checked(_TunedLensRecord, parse_json(metadata.get("record", "null"), path), path)
         if (problem := _fault(tensors, metadata)) is not None:
             raise damaged(path, problem)

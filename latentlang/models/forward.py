@@ -74,6 +74,36 @@ class CachedPrefix:
     slots: dict[Any, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Recent:
+    """A few-shot prefix that was run, and what decided every bit of it.
+
+    Attributes:
+        edited: where the prompts of its list are edited; None for a list without edits.
+        ids: its tokens.
+        inside: what is read inside it.
+        prefix: what came of it.
+    """
+
+    edited: EditPositions | None
+    ids: list[int]
+    inside: list[Any]
+    prefix: CachedPrefix
+
+
+def _begun(recent: _Recent, ids: list[int]) -> DynamicCache | None:
+    """The keys and values that a prefix shares with an earlier one; None where going on is not worth it."""
+    before, cache = recent.ids, recent.prefix.cache
+    common = next((at for at, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b), len(before))
+    common = min(common, len(ids) - 1)
+    if cache is None or common < RUN_OVERHEAD_TOKENS // 2:
+        return None
+    begun = DynamicCache()
+    for number, layer in enumerate(cache.layers):
+        begun.update(layer.keys[:, :, :common], layer.values[:, :, :common], number)
+    return begun
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device, or the machine, has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -128,8 +158,9 @@ class Runner:
         self._finite = finite
         self._budget = batch_tokens
         self._short = short_length(text_config(anatomy.lm))
-        # The few-shot prefix run last, and what decides every bit of it. Kept from list to list of prompts.
-        self._recent: tuple[tuple[Any, ...], CachedPrefix] | None = None
+        # The few-shot prefix run last, and what decides every bit of it. Kept from list to list of prompts, but for
+        # those that are edited.
+        self._recent: _Recent | None = None
 
     def run(
         self,
@@ -153,9 +184,6 @@ class Runner:
         positions: EditPositions,
     ) -> Iterator[ActivationBatch]:
         self._budget = self.batch_tokens
-        if positions:
-            # prefixes go on with each other (`_cached_prefix`), and never with another list's
-            self._recent = None
         self._positions = positions
         done = 0
         for start in range(0, len(items), WINDOW):
@@ -169,8 +197,6 @@ class Runner:
                     yield reading
                     # another list may have been begun meanwhile
                     self._positions = positions
-        if positions:
-            self._recent = None
         self._positions = None
 
     def _groups(self, window: Sequence[EncodedPrompt]) -> list[PrefixGroup]:
@@ -317,28 +343,15 @@ class Runner:
     def _cached_prefix(self, members: list[EncodedPrompt], length: int) -> CachedPrefix:
         """A few-shot prefix that has been run: the one run last where it is the same, to the last bit."""
         ids, inside = members[0].ids[:length], self._positions_inside(members, length)
-        key = (ids, inside)
-        if self._recent is None or self._recent[0] != key:
-            # Where prompts are edited each has a prefix of its own, up to the first edited token: it goes on with what
-            # it shares with the one before. Elsewhere readings stay what they are to the last bit.
-            begun = self._begun(ids) if self._positions and not inside else None
-            self._recent = None  # let go before the next is made: two may be too much
-            self._recent = key, self.run_prefix(ids, inside, begun=begun)
-        return self._recent[1]
-
-    def _begun(self, ids: list[int]) -> DynamicCache | None:
-        """The keys and values that a prefix shares with the one run last; None where going on is not worth it."""
-        if self._recent is None or self._recent[1].cache is None:
-            return None
-        before, prefix = self._recent[0][0], self._recent[1]
-        common = next((at for at, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b), len(before))
-        common = min(common, len(ids) - 1)
-        if common < RUN_OVERHEAD_TOKENS // 2 or prefix.cache is None:
-            return None
-        cache = DynamicCache()
-        for number, layer in enumerate(prefix.cache.layers):
-            cache.update(layer.keys[:, :, :common], layer.values[:, :, :common], number)
-        return cache
+        # Where prompts are edited each has a prefix of its own, up to the first edited token: it goes on with what it
+        # shares with the one before in its list. Elsewhere readings stay what they are to the last bit.
+        edited = self._positions or None
+        recent = self._recent if self._recent is not None and self._recent.edited is edited else None
+        if recent is None or (recent.ids, recent.inside) != (ids, inside):
+            begun = _begun(recent, ids) if recent is not None and edited is not None and not inside else None
+            self._recent = recent = None  # let go before the next is made: two may be too much
+            self._recent = recent = _Recent(edited, ids, inside, self.run_prefix(ids, inside, begun=begun))
+        return recent.prefix
 
     def _positions_inside(self, members: list[EncodedPrompt], length: int) -> list[Any]:
         """Positions, or parts of spans, that are read inside a few-shot prefix."""

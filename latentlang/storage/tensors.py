@@ -126,6 +126,30 @@ def read_tensors(
         return tensors, dict(stored.metadata() or {})
 
 
+def read_tensors_of(
+    path: Path, *, format: str, holding: str, absent: str | None = None
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file of a result, whose ``format`` its metadata names.
+
+    Args:
+        path: the file.
+        format: what the metadata must say.
+        holding: what such a file holds, for the error: ``axes``.
+        absent: the error where there is no file; by default that its folder does not hold this.
+
+    Raises:
+        InputError: there is no such file, it is of another format, or it is damaged.
+    """
+    with reading(path):
+        present = path.is_file()
+    if not present:
+        raise InputError(absent or f"{str(path.parent)!r} holds no {holding}: there is no {path.name} in it")
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != format:
+        raise InputError(f"{str(path)!r} holds no {holding} of this format ({format})")
+    return tensors, metadata
+
+
 def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
     """A safetensors file with its metadata in the order of their names.
 

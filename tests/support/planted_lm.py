@@ -11,13 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerFast
 
 from latentlang.language_names import language
 from latentlang.models import HookedLM
 from latentlang.tasks import Concept
+from tests.support.known import word_tokenizer
 
 CODES = ("de", "fr", "es", "it")
 WIDTH = 64
@@ -37,18 +36,6 @@ def concepts(count: int = 12) -> list[Concept]:
         )
         for number in range(count)
     ]  # fmt: skip
-
-
-def _tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=5000, special_tokens=["<s>"], show_progress=False,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-    )  # fmt: skip
-    backend.train_from_iterator([f' "{word}"' for word in words for _ in range(20)], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>")
 
 
 class _Block(nn.Module):
@@ -95,12 +82,12 @@ class PlantedLM(nn.Module):
             self.head.weight.copy_(torch.randn(size, WIDTH, generator=generator) * 0.01)
             for number, concept in enumerate(own):
                 for place, code in enumerate(CODES):
-                    (token,) = tokenizer(concept.words[code])["input_ids"]
+                    (token,) = tokenizer(concept.words[code], add_special_tokens=False)["input_ids"]
                     self.words[token] = True
                     self.embed.weight[token] = 3 * directions[number] + 3 * inputs[place]
                     self.head.weight[token] = 3 * (directions[number] + self.outputs[place])
             for place, code in enumerate(CODES):
-                (token,) = tokenizer(language(code).own_name)["input_ids"]
+                (token,) = tokenizer(language(code).own_name, add_special_tokens=False)["input_ids"]
                 self.names[token] = place
 
     def get_input_embeddings(self) -> nn.Module:
@@ -127,8 +114,7 @@ class PlantedLM(nn.Module):
 def planted() -> tuple[HookedLM, list[Concept]]:
     """The model and its concepts."""
     own = concepts()
-    words = [word for concept in own for word in concept.words.values()]
-    tokenizer = _tokenizer([*words, *(language(code).own_name for code in CODES)])
+    tokenizer, _spelled = word_tokenizer(tuple(own), CODES)
     return HookedLM(PlantedLM(tokenizer, own).eval(), tokenizer), own
 
 
