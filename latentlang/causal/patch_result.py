@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import pandas as pd
 
+from latentlang.arguments import split_names
 from latentlang.causal.patch_settings import PatchSettings
 from latentlang.causal.text import patch_sentences
 from latentlang.errors import InputError, unknown
@@ -131,7 +132,7 @@ class PatchResult(Result[PatchSettings]):
         from latentlang.figures.patch import patch_figure
 
         names = list(dict.fromkeys(self.table["arm"]))
-        wanted = names if arms is None else [arms] if isinstance(arms, str) else list(arms)
+        wanted = names if arms is None else split_names(arms)
         for name in wanted:
             if name not in names:
                 raise unknown("arm of this result", name, names)

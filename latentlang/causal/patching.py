@@ -22,7 +22,7 @@ from torch import Tensor
 
 from latentlang.answers import token_bytes
 from latentlang.answers.sets import AnswerSets, answer_sets
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, split_names
 from latentlang.causal.patch_result import COLUMNS, PatchResult
 from latentlang.causal.patch_settings import PatchSettings
 from latentlang.errors import InputError, unknown
@@ -98,7 +98,7 @@ def patch(
     loaded = as_model(model)
     check_count("items", items, least=1)
     check_count("seed", seed, least=0)
-    names = [controls] if isinstance(controls, str) else list(controls)
+    names = split_names(controls)
     pairs, into = check_pairs(source, target, at=at, controls=names)
     numbers = check_layers(layers, depth=loaded.n_layers, first=1 if layers == "all" else 0)
     plan = _plan(loaded, pairs, into, data=data, items=items, shots=shots, seed=seed)
@@ -294,10 +294,11 @@ def _prompts(
 ) -> tuple[WordTask, list[Prompt]]:
     """All prompts of a pair of languages."""
     given, asked = pair
-    if given == asked:
-        task = build_task("repetition", **({} if data is None else {"data": data}))
-    else:
-        task = build_task("translation", source=given, **({} if data is None else {"data": data}))
+    same = given == asked
+    options: dict[str, Any] = {} if same else {"source": given}
+    if data is not None:
+        options["data"] = data
+    task = build_task("repetition" if same else "translation", **options)
     assert isinstance(task, WordTask)
     return task, task.prompts(asked, shots=shots, seed=seed)
 

@@ -53,6 +53,7 @@ def patch(
 
     Writes result.parquet, metadata.json and patch.html (an interactive figure) into the output folder.
     """
+    from latentlang.arguments import split_names
     from latentlang.causal.patching import CONTROLS, check_pairs
     from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
@@ -61,8 +62,8 @@ def patch(
 
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
-    names = {"all": list(CONTROLS), "none": []}.get(controls) if controls in ("all", "none") else None
-    names = [part.strip() for part in controls.split(",")] if names is None else names
+    words: dict[str, list[str]] = {"all": list(CONTROLS), "none": []}
+    names = words[controls] if controls in words else split_names(controls)
     check_pairs(source, into, at=at, controls=names)
     info = loading.resolve(model)
     asked_for: dict[str, Any] = {
