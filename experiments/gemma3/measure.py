@@ -10,8 +10,6 @@ beside each other, but for `geometry`, which reads what `states` wrote.
 - ``states``: states of the articles of the Universal Declaration of Human Rights (``latentlang data get udhr``).
 - ``geometry``: their PCA and alignment, in 20 languages and in all that have a translation.
 - ``fertility``: tokens for the same articles.
-- ``patching``: activations patched between pairs of languages, at the last token and at the word, three seeds.
-- ``pivot-use``: whether English words are used on the way, from three sources into five languages, three seeds.
 - ``training``: question alignment, its controls, and the comparison of each with the model without it.
 """
 
@@ -20,16 +18,14 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import latentlang as ll
+from experiments.steps import step
 from latentlang.models import HookedLM
-from latentlang.results import Result
-from latentlang.storage.output import METADATA
 
 MODEL = "gemma3-270m"
 LANGUAGES = "paper20"
@@ -50,29 +46,9 @@ TRAINING: dict[str, Any] = {
     "target_modules": "all-linear", "rank": 16, "alpha": 32,
 }  # fmt: skip
 TRAINING_SEEDS = (0, 1, 2)
-# Patching: pairs that activations come from, and the pair of the prompts; of several sources the mean.
-PATCHED = (("es-ru", "fr-ja"), ("de-it", "fr-zh"), ("ru-de", "hi-es"), ("es-ru,de-it,zh-hi", "fr-ja"))
-PATCH_SEEDS = (0, 1, 2)
-PATCH_ITEMS = 40
-# Whether English is used: sources in three scripts, targets in five.
-USE_SOURCES, USE_TARGETS = ("fr", "ru", "zh"), ("de", "es", "ja", "hi", "ru")
 # Pools of a paragraph: its last token, and the mean over all but the beginning token.
 POOLS = ("last", "mean_no_bos")
 log = logging.getLogger(__name__)
-
-
-def is_saved(path: Path) -> bool:
-    """Whether a result lies there, whole: its record is written last."""
-    return (path / METADATA).exists()
-
-
-def step(path: Path, run: Callable[..., Result[Any]], *arguments: Any, **options: Any) -> None:
-    """Save what `run` gives at `path`, unless that is there."""
-    if is_saved(path):
-        return
-    begun, cpu = time.perf_counter(), time.process_time()
-    run(*arguments, **options).save(path)
-    log.info("%s: %.0f s, %.0f CPU s", path, time.perf_counter() - begun, time.process_time() - cpu)
 
 
 def targets(source: str) -> list[str]:
@@ -137,26 +113,6 @@ def fertility(model: HookedLM, folder: Path, text: str) -> None:
     step(folder / "fertility", ll.fertility, model, text, languages=languages_of(text))
 
 
-def patching(model: HookedLM, folder: Path, text: str) -> None:
-    """Which layer fixes the language, and which the concept."""
-    for seed in PATCH_SEEDS:
-        for source, target in PATCHED:
-            for at in ("last", "object"):
-                path = folder / "patching" / f"{source}-{target}-{at}-{seed}"
-                options = {"source": source, "target": target, "at": at, "items": PATCH_ITEMS, "seed": seed}
-                step(path, ll.patch, model, **options)
-
-
-def pivot_use(model: HookedLM, folder: Path, text: str) -> None:
-    """Whether English is used on the way."""
-    for seed in PATCH_SEEDS:
-        for source in USE_SOURCES:
-            asked = [code for code in USE_TARGETS if code != source]
-            path = folder / "pivot-use" / f"{source}-{seed}"
-            task = ll.task("translation", source=source)
-            step(path, ll.pivot_test, model, task, languages=asked, items=PATCH_ITEMS, seed=seed)
-
-
 def training(model: HookedLM, folder: Path, text: str) -> None:
     """Question alignment, wrong pairs and no training at all, each against the model without it."""
     runs = [(name, seed) for seed in TRAINING_SEEDS for name in TRAINED]
@@ -180,7 +136,7 @@ def training(model: HookedLM, folder: Path, text: str) -> None:
 
 STAGES = {
     "lens": lens, "candidates": candidates, "tasks": tasks, "states": states, "geometry": geometry,
-    "fertility": fertility, "patching": patching, "pivot-use": pivot_use, "training": training,
+    "fertility": fertility, "training": training,
 }  # fmt: skip
 
 

@@ -6,16 +6,15 @@ One CSV file each in figures/gemma3-270m/; what FOLDER does not hold yet is left
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
-from itertools import product
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import latentlang as ll
-from experiments.gemma3.measure import SEEDS, SOURCES, TASKS, TRAINED, TRAINING_SEEDS, is_saved
+from experiments.gemma3.measure import SEEDS, SOURCES, TASKS, TRAINED, TRAINING_SEEDS
+from experiments.steps import saved
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import bootstrap_means
 
@@ -46,7 +45,7 @@ def lens_by_layer(folder: Path) -> pd.DataFrame:
     The interval is over items and languages, both resampled.
     """
     rows = []
-    for path, source, seed in _saved(folder / "lens", SOURCES, SEEDS):
+    for path, source, seed in saved(folder / "lens", SOURCES, SEEDS):
         table = ll.LensResult.load(path).table
         for name, (right, wrong) in CONTRASTS.items():
             for layer, values in _by_layer(contrast(table, right, wrong)):
@@ -63,7 +62,7 @@ def lens_by_layer(folder: Path) -> pd.DataFrame:
 def lens_by_target(folder: Path, by_layer: pd.DataFrame) -> pd.DataFrame:
     """English minus its null for every target language, at the layer that the first seed chose for the source."""
     rows = []
-    for path, source, seed in _saved(folder / "lens", SOURCES, SEEDS):
+    for path, source, seed in saved(folder / "lens", SOURCES, SEEDS):
         layer = chosen_layer(by_layer, source)
         result = ll.LensResult.load(path)
         table, accuracy = result.table, result.settings.accuracy
@@ -93,7 +92,7 @@ def candidates(folder: Path) -> pd.DataFrame:
         .pivot_test()
         .table.drop(columns=["task", "why"])
         .assign(source=source)
-        for path, source in _saved(folder / "candidates", SOURCES)
+        for path, source in saved(folder / "candidates", SOURCES)
     )
 
 
@@ -102,14 +101,14 @@ def accuracy(folder: Path) -> pd.DataFrame:
     kept = ["task", "seed", "language", "n", "right", "accuracy", "low", "high", "chance", "unanswerable"]
     return _stacked(
         ll.EvaluationResult.load(path).summary().assign(seed=seed)[kept]
-        for path, _name, seed in _saved(folder / "tasks", TASKS, SEEDS)
+        for path, _name, seed in saved(folder / "tasks", TASKS, SEEDS)
     )
 
 
 def curves(folder: Path) -> pd.DataFrame:
     """English label minus the other English labels in the layers, by task."""
     rows = []
-    for path, name in _saved(folder / "curves", TASKS):
+    for path, name in saved(folder / "curves", TASKS):
         for layer, values in _by_layer(contrast(ll.LensResult.load(path).table, *CONTRASTS["pivot-null"])):
             rows.append({"task": name, "layer": layer} | _crossed(values))
     return pd.DataFrame(rows)
@@ -118,7 +117,7 @@ def curves(folder: Path) -> pd.DataFrame:
 def alignment(folder: Path) -> pd.DataFrame:
     """Means over pairs by layer: 20 languages among each other and with English, and all with English."""
     parts = []
-    for path, name in _saved(folder, ("alignment-20", "alignment-length", "alignment-100")):
+    for path, name in saved(folder, ("alignment-20", "alignment-length", "alignment-100")):
         summary = ll.AlignmentResult.load(path).summary()
         parts.append(summary[summary["measure"].isin(MEASURES)].assign(run=name))
     return _stacked(parts)
@@ -140,7 +139,7 @@ def alignment_by_language(folder: Path) -> pd.DataFrame:
         "n",
     ]
     parts = []
-    for path, _name in _saved(folder, ("alignment-100",)):
+    for path, _name in saved(folder, ("alignment-100",)):
         result = ll.AlignmentResult.load(path)
         rows = pd.concat([result.rows(measure) for measure in ("retrieval_ab", "csls_ab")])
         first = rows["language_a"] == PIVOT
@@ -151,23 +150,15 @@ def alignment_by_language(folder: Path) -> pd.DataFrame:
 
 def fertility(folder: Path) -> pd.DataFrame:
     """Tokens for the same articles."""
-    return _stacked(ll.FertilityResult.load(path).summary() for path, _name in _saved(folder, ("fertility",)))
+    return _stacked(ll.FertilityResult.load(path).summary() for path, _name in saved(folder, ("fertility",)))
 
 
 def training(folder: Path) -> pd.DataFrame:
     """What question alignment and its controls changed."""
     return _stacked(
         ll.ComparisonResult.load(path).table.assign(design=name, seed=seed)
-        for path, name, seed in _saved(folder / "compared", ("identity", *TRAINED), TRAINING_SEEDS)
+        for path, name, seed in saved(folder / "compared", ("identity", *TRAINED), TRAINING_SEEDS)
     )
-
-
-def _saved(folder: Path, *axes: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-    """The results that are there, of every combination of names: folder ``fr-0`` and its names."""
-    for names in product(*axes):
-        path = folder / "-".join(map(str, names))
-        if is_saved(path):
-            yield path, *names
 
 
 def _stacked(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:

@@ -1,0 +1,37 @@
+"""Long measurements in steps: each is saved by itself and not done again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from latentlang.results import Result
+from latentlang.storage.output import METADATA
+
+log = logging.getLogger(__name__)
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a result lies there, whole: its record is written last."""
+    return (path / METADATA).exists()
+
+
+def step(path: Path, run: Callable[..., Result[Any]], *arguments: Any, **options: Any) -> None:
+    """Save what `run` gives at `path`, unless that is there."""
+    if is_saved(path):
+        return
+    begun, cpu = time.perf_counter(), time.process_time()
+    run(*arguments, **options).save(path)
+    log.info("%s: %.0f s, %.0f CPU s", path, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def saved(folder: Path, *axes: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    """The results that are there, of every combination of names: folder ``fr-0`` and its names."""
+    for names in product(*axes):
+        path = folder / "-".join(map(str, names))
+        if is_saved(path):
+            yield path, *names
