@@ -1,8 +1,14 @@
-"""Tables of pages and cards in Markdown."""
+"""Pages and cards in Markdown: tables, paragraphs, values with their intervals."""
 
 from __future__ import annotations
 
+import textwrap
+
 import pandas as pd
+
+from latentlang.text import unsigned
+
+_WIDTH = 120
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -16,3 +22,16 @@ def markdown(table: pd.DataFrame) -> str:
     rows = [list(map(str, table.columns)), ["---"] * len(table.columns)]
     rows += [[cell(value) for value in row] for row in table.itertuples(index=False)]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def filled(text: str, indent: str = "") -> str:
+    """A paragraph in lines of at most 120 characters, the first after `indent`."""
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def between(value: float, low: float, high: float) -> str:
+    """A value with its interval, two places each."""
+    return f"{unsigned(value, 2)} [{unsigned(low, 2)}, {unsigned(high, 2)}]"

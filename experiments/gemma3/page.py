@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import product
@@ -13,7 +12,7 @@ import pandas as pd
 
 from experiments.gemma3.measure import ASKED, SOURCES, TRAINING
 from experiments.gemma3.tables import FIGURES, PIVOT, chosen_layer
-from experiments.markdown import markdown
+from experiments.markdown import between, filled, markdown
 from latentlang.language_names import language
 from latentlang.lens.pivot_test import MINIMUM_LEAD
 from latentlang.stats.intervals import wilson
@@ -21,7 +20,6 @@ from latentlang.storage.files import write_text
 from latentlang.text import counted, listed, signed, unsigned
 
 PAGE = Path(__file__).parents[2] / "docs" / "gemma.md"
-_WIDTH = 120
 _LAYERS = (0, 3, 6, 9, 11, 12, 14, 16, 18)
 _RUNS = {
     "alignment-20": "20 languages, every pair",
@@ -73,7 +71,7 @@ def _front(parts: Mapping[str, pd.DataFrame]) -> str:
     return "\n".join([
         "# Gemma 3 270M",
         "",
-        _filled(
+        filled(
             "What latentlang sees in a real model small enough for a laptop: **Gemma 3 270M** (base; 18 layers, width "
             "640, a vocabulary of 262,144, trained on about 140 languages), from a GGUF file quantised to `Q4_K_M`, "
             "dequantised to fp32. Tables and pictures: `figures/gemma3-270m/`. Every result on this page is written "
@@ -100,7 +98,7 @@ def _front(parts: Mapping[str, pd.DataFrame]) -> str:
             "another language (layers chosen, leads not corrected for the number of pairs)."
         ),
         "",
-        _filled(
+        filled(
             "So a small reading of English is there; whether the model *thinks in English* was not tested. It "
             "is one model, "
             f"of 270 million weights, that begins {_accuracies(parts['lens-by-target'])} of these words right; what "
@@ -151,7 +149,7 @@ def _translation(by_layer: pd.DataFrame, by_target: pd.DataFrame) -> str:
     wide.insert(0, "target", [_name(code) for code in wide.index])
     return "\n\n".join([
         "## Word translation",
-        _filled(
+        filled(
             "Four examples, then a word: `Русский: \"вода\" - Deutsch: \"`. A layer's reading (logit lens) is asked "
             "for the tokens that can begin the right English word and can begin neither the answer nor the prompt's "
             "own word; *null* is the mean over wrong words of the same category, read the same way. Seed 0 read all "
@@ -161,14 +159,14 @@ def _translation(by_layer: pd.DataFrame, by_target: pd.DataFrame) -> str:
         ),
         _picture("lens", "What each layer would say: Russian words into German, Japanese, Chinese and Hindi"),
         markdown(pd.DataFrame(rows)),
-        _filled(
+        filled(
             "*Other seeds*: smallest to largest of their means, and how many there are. *Begun right*: share of "
             "items whose likeliest next token can begin the right answer, mean over targets. By target language, "
             "English minus its null at the source's layer, seed 0, 95 % over items (each language by itself, not "
             "corrected for their number):"
         ),
         markdown(wide.reset_index(drop=True)),
-        _filled(
+        filled(
             "What it does not show: that the model *uses* the English word. A reading is what a layer would say if it "
             "were the last; whether changing it changes the answer was not asked here."
         ),
@@ -184,7 +182,7 @@ def _candidates(tested: pd.DataFrame) -> str:
             "ahead, furthest": f"{_name(row['leader'])}, layer {int(row['peak'])}"
             if row["lead"] > 0
             else "none",
-            "of the next language": _between(row["lead"], row["lead_low"], row["lead_high"]),
+            "of the next language": between(row["lead"], row["lead_low"], row["lead_high"]),
             "right words against wrong, p": f"{row['p']:.3f}",
             "called the pivot": "yes"
             if row["is_pivot"]
@@ -198,7 +196,7 @@ def _candidates(tested: pd.DataFrame) -> str:
     ]
     return "\n\n".join([
         "## All languages at once",
-        _filled(
+        filled(
             "Looking only at English finds only English. Here the right word is read in all 20 languages at every "
             f"layer ({int(fewest['target_items'])} items for each target, of which as few as "
             f"{int(fewest['target_read'])}, in "
@@ -211,7 +209,7 @@ def _candidates(tested: pd.DataFrame) -> str:
         ),
         _picture("candidates", "Which language's right word leads, by layer: Russian into four languages"),
         markdown(pd.DataFrame(rows)),
-        _filled(
+        filled(
             "This test is harder on English than the section before: what English shares with any of 19 languages "
             "(*animal*, *radio*) no longer counts for it, which can hide a pivot. It costs the target and its "
             "relatives "
@@ -251,13 +249,13 @@ def _tasks(accuracy: pd.DataFrame, curves: pd.DataFrame | None) -> str:
             "task": task, "chance": f"{chance:.2f}", "mean of languages": f"{rate.mean():.2f} ({len(rate)})",
             "by seed": _spread(own.groupby("seed")["accuracy"].mean()), "above chance": f"{above} of {len(rate)}",
             "exactly at chance": str(int((rate == chance).sum())),
-            "best": f"{_name(ordered[0])} {_between(rate[ordered[0]], *intervals[ordered[0]])}",
-            "worst": f"{_name(ordered[-1])} {_between(rate[ordered[-1]], *intervals[ordered[-1]])}",
-            "English": _between(rate[PIVOT], *intervals[PIVOT]),
+            "best": f"{_name(ordered[0])} {between(rate[ordered[0]], *intervals[ordered[0]])}",
+            "worst": f"{_name(ordered[-1])} {between(rate[ordered[-1]], *intervals[ordered[-1]])}",
+            "English": between(rate[PIVOT], *intervals[PIVOT]),
         })  # fmt: skip
     said = [
         "## Sentiment, inference and paraphrase",
-        _filled(
+        filled(
             "The project's own items, choice between the labels in the language asked in. Rates are pooled over "
             f"{accuracy['seed'].nunique()} seeds of the few-shot examples; *by seed* is the smallest and largest mean. "
             "*Above chance*: languages whose 95 % Wilson interval lies above it, not corrected for their "
@@ -278,7 +276,7 @@ def _tasks(accuracy: pd.DataFrame, curves: pd.DataFrame | None) -> str:
             for _, own in curves.groupby("task", sort=False)
         ]
         said.append(
-            _filled(
+            filled(
                 "In the layers, the right English label minus the wrong ones is, in the mean over languages, at most "
                 + "; ".join(f"{_value(row)} ({row['task']}, layer {int(row['layer'])})" for row in peaks)
                 + ". The best of 18 layers is chosen after the fact."
@@ -314,7 +312,7 @@ def _geometry(alignment: pd.DataFrame, languages: pd.DataFrame) -> str:
     ]
     return "\n\n".join([
         "## Representations of the same articles",
-        _filled(
+        filled(
             "The 30 articles of the Universal Declaration of Human Rights in every language of FLORES-101 that has a "
             f"translation ({there['language'].nunique() + 1} with English): the mean state over an article's tokens, "
             "without the beginning token, each language's centroid taken out. *Null*: articles of the second language "
@@ -324,7 +322,7 @@ def _geometry(alignment: pd.DataFrame, languages: pd.DataFrame) -> str:
         _picture("alignment", "Retrieval between English and 19 languages by layer, for two poolings"),
         _picture("pca", "The articles in 20 languages along two principal components, at four layers"),
         markdown(pd.DataFrame(rows).fillna("")),
-        _filled(
+        filled(
             "Value (null) by layer, the mean over an article's tokens; 0 is the embeddings, where what counts "
             "is the tokens "
             "that languages share, names and loanwords. With length regressed out, retrieval over all pairs at "
@@ -339,7 +337,7 @@ def _geometry(alignment: pd.DataFrame, languages: pd.DataFrame) -> str:
             "that most "
             "of the gap is the pooling's."
         ),
-        _filled(
+        filled(
             f"From English, at layer {layer} (the best on average), retrieval stands out in "
             f"{len(there) - len(chance)} of {len(there)} languages when all languages and layers are searched at once, "
             "against articles of any length. "
@@ -370,7 +368,7 @@ def _fertility(fertility: pd.DataFrame) -> str:
     rows = pd.concat([others.head(5), others.tail(5)])
     return "\n\n".join([
         "## Tokens for the same text",
-        _filled(
+        filled(
             f"The tokenizer takes {others['relative'].median():.2f} times as many tokens as for English in the median "
             f"of {len(others)} languages. The five cheapest and the five dearest; intervals over articles:"
         ),
@@ -378,7 +376,7 @@ def _fertility(fertility: pd.DataFrame) -> str:
             pd.DataFrame({
                 "language": [_name(code) for code in rows["language"]],
                 "tokens, relative to English": [
-                    _between(row["relative"], row["low"], row["high"]) for row in rows.to_dict("records")
+                    between(row["relative"], row["low"], row["high"]) for row in rows.to_dict("records")
                 ],
                 "tokens per character": rows["tokens_per_character"].map("{:.2f}".format),
             })
@@ -407,7 +405,7 @@ def _training(training: pd.DataFrame) -> str:
     seeds = listed([f"{counted(count, 'seed')} of `{name}`" for name, count in counts.items()])
     return "\n\n".join([
         "## Question alignment",
-        _filled(
+        filled(
             f"LoRA adapters (rank {TRAINING['rank']} on all linear layers, {TRAINING['epochs']} epoch, learning rate "
             f"{TRAINING['learning_rate']:g}) trained to translate {TRAINING['per_pair']} questions from Chinese and as "
             "many from Spanish into English (`zh+es-en`), and their control, the same questions with the translation "
@@ -420,7 +418,7 @@ def _training(training: pd.DataFrame) -> str:
             f"on nothing, differs by {same:g} in all of it."
         ),
         markdown(pd.DataFrame(_changes(trained, runs))),
-        _filled(" ".join(_of_training(training, runs))),
+        filled(" ".join(_of_training(training, runs))),
     ])  # fmt: skip
 
 
@@ -532,11 +530,7 @@ def _name(code: object) -> str:
 
 
 def _value(row: Mapping[Hashable, Any]) -> str:
-    return _between(row["mean"], row["low"], row["high"])
-
-
-def _between(value: float, low: float, high: float) -> str:
-    return f"{_two(value)} [{_two(low)}, {_two(high)}]"
+    return between(row["mean"], row["low"], row["high"])
 
 
 def _two(value: float) -> str:
@@ -556,15 +550,8 @@ def _picture(name: str, words: str) -> str:
     return f"![{words}](../figures/gemma3-270m/{name}.png)"
 
 
-def _filled(text: str, indent: str = "") -> str:
-    return textwrap.fill(
-        text, _WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent), break_long_words=False,
-        break_on_hyphens=False,
-    )  # fmt: skip
-
-
 def _item(text: str) -> str:
-    return _filled(text, "- ")
+    return filled(text, "- ")
 
 
 def main() -> None:

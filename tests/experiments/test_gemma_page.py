@@ -8,6 +8,7 @@ import pytest
 
 from experiments.gemma3 import page, tables
 from experiments.gemma3.tables import FIGURES
+from experiments.markdown import between
 
 
 def test_the_page_is_what_the_committed_tables_say():
@@ -67,7 +68,7 @@ def test_a_contrast_is_right_minus_wrong_by_item_without_the_pivot_as_target():
     [(0.128, 0.1, 0.17, "0.13 [0.10, 0.17]"), (-0.001, -0.02, 0.004, "0.00 [−0.02, 0.00]")],
 )
 def test_a_value_stands_with_its_interval(value: float, low: float, high: float, text: str):
-    assert page._between(value, low, high) == text
+    assert between(value, low, high) == text
 
 
 def _words(parts: dict[str, pd.DataFrame]) -> str:
