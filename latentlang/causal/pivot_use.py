@@ -17,6 +17,7 @@ What is done (the arms):
   follows there follows directly, because words of two languages resemble each other in the head;
 - ``alone``: h is reflected along the pivot's axis without all that moves a token of the two words in Y (the span of
   these tokens' directions): directly it can do nothing;
+- ``third_alone``: the same multiple of what is left so of the third language's axis;
 - ``target``: h is reflected along the axis of Y itself, as a measure of how much could be had;
 - ``ablation``: the component along the pivot's direction of c is taken out;
 - ``ablation_other``: as much of the pivot's direction of c' is;
@@ -479,12 +480,12 @@ class _Directions:
             "ablation": self._each(items, words.pivot, lambda item: item.prompt.label),
             "ablation_other": self._each(items, words.pivot, lambda item: item.other),
         }
-        axes["alone"] = torch.stack([
-            self._alone(item, axis) for item, axis in zip(items, axes["pivot"], strict=True)
-        ])  # fmt: skip
+        for arm, whole in (("alone", "pivot"), ("third_alone", "third")):
+            parts = [self._alone(item, axis) for item, axis in zip(items, axes[whole], strict=True)]
+            axes[arm] = torch.stack(parts)
         components = {arm: (states * axis[:, None]).sum(-1) for arm, axis in axes.items()}
         # as far as the pivot's, and in the same sense: from the item's own concept towards the other
-        taken = {"third": "pivot", "random": "pivot", "ablation_other": "ablation"}
+        taken = {"third": "pivot", "random": "pivot", "third_alone": "alone", "ablation_other": "ablation"}
         changes = {}
         for arm, axis in axes.items():
             amount = components[taken.get(arm, arm)] * (1 if arm in ABLATIONS else 2)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 #: What is done to the residual stream; see `latentlang.causal.pivot_use`.
 ARMS = (
-    "pivot", "third", "random", "direct", "alone", "target", "ablation", "ablation_other", "ablation_direct",
+    "pivot", "third", "random", "direct", "alone", "third_alone", "target", "ablation", "ablation_other",
+    "ablation_direct",
 )  # fmt: skip
 #: Those that take a component out; the others exchange two.
 ABLATIONS = ("ablation", "ablation_other", "ablation_direct")
@@ -86,9 +87,10 @@ class PivotUseResult(Result[PivotUseSettings]):
         4. ``direct``: than the same change made after the last block;
         5. ``alone``: more follow the swap along what the pivot does not share with the target's reading of the two
            words than the random change;
-        6. ``ablation``: P(answer) falls more without this concept's pivot component than without as much of the
+        6. ``third_alone``: and than what a third language does not share with it, changed as far;
+        7. ``ablation``: P(answer) falls more without this concept's pivot component than without as much of the
            other's;
-        7. ``ablation_direct``: and more than by the same change after the last block.
+        8. ``ablation_direct``: and more than by the same change after the last block.
 
         Each by at least `minimum`, and with a p-value of at most ``(1 - level) / layers`` (two-sided, exchange of the
         two arms item by item: `stats.crossed.exchange_test`, in one language counted out exactly where that can be).
@@ -110,7 +112,7 @@ class PivotUseResult(Result[PivotUseSettings]):
         so many layers), ``no-effect`` (nor do the target's own words move the answer), or the first of the conditions
         above that fails at the layer; ``layer``, of those where most of them hold the one with the largest share beyond
         the controls; ``first, last``, the layers around it in a row
-        where all hold (0 where they do not); ``p``, the largest of the seven at the layer (1 where a difference is
+        where all hold (0 where they do not); ``p``, the largest of the eight at the layer (1 where a difference is
         below `minimum`); there also ``reads``, the share of (1), for each arm that exchanges the share of answers that
         follow, and for each ablation the fall of P(answer); ``bound``, the largest upper end of *readable only* over
         layers; ``items``, in all languages together.

@@ -36,7 +36,8 @@ def sentences(verdicts: pd.DataFrame, settings: PivotUseSettings, *, level: floa
             f"exchanged for another after layer {row['layer']}, {_share(row['third'])} when that of {control} is as "
             f"far, "
             f"{_share(row['random'])} after a random change, {_share(row['direct'])} when that is done after the last "
-            f"block, and {_share(row['alone'])} without what the word shares with the answer"
+            f"block, and {_share(row['alone'])} without what the word shares with the answer, "
+            f"{_share(row['third_alone'])} without what that of {control} does"
         )
         yield f"{name}: {pivot} is {_said(row, level)}; {shares}."
 
@@ -67,6 +68,7 @@ CLAIMS = {
     "random": "more answers follow it than a random change",
     "direct": "more answers follow it than when it is changed after the last block",
     "alone": "more answers follow what it does not share with the answer than a random change",
+    "third_alone": "more answers follow what it does not share with the answer than what the third language does not",
     "ablation": "the answer falls more without its word's component than without another's",
     "ablation_direct": "the answer falls more than when the component is taken out after the last block",
 }

@@ -45,12 +45,13 @@ CONDITIONS = (
     Condition("random", "follows", "pivot", "random"),
     Condition("direct", "follows", "pivot", "direct"),
     Condition("alone", "follows", "alone", "random"),
+    Condition("third_alone", "follows", "alone", "third_alone"),
     Condition("ablation", "fall", "ablation", "ablation_other"),
     Condition("ablation_direct", "fall", "ablation", "ablation_direct"),
 )
 #: Those that say how much more of the answers follow the pivot than a control.
 _BEYOND = CONDITIONS[:3]
-_FOLLOWS = ("pivot", "third", "random", "direct", "alone", "target")
+_FOLLOWS = ("pivot", "third", "random", "direct", "alone", "third_alone", "target")
 _FALLS = ("ablation", "ablation_other", "ablation_direct")
 VERDICT_COLUMNS = (
     "language", "verdict", "reason", "layer", "first", "last", "p", "reads", *_FOLLOWS, *_FALLS, "bound", "items",

@@ -84,6 +84,13 @@ _CURVES = (
         tint(PIVOT, 0.75),
         "8px,3px,2px,3px",
     ),
+    _Curve(
+        "third_alone",
+        "follows",
+        "{third} without what the answer's words share",
+        tint(SOURCE, 0.6),
+        "2px,3px",
+    ),
     _Curve("direct", "follows", "{pivot}, made after the last block", tint(PIVOT, 0.6), "2px,3px"),
     _Curve("third", "follows", "{third}, as far", SOURCE, "6px,4px"),
     _Curve("random", "follows", "random, as far", _GREY, "6px,4px"),
@@ -194,6 +201,6 @@ def _how_to_read(names: dict[str, str]) -> list[str]:
         f"falls when the {pivot} word alone is taken out. A band is a 95 % bootstrap interval over items.",
         "Words of two languages resemble each other, so that a change along one is in part one along the other. Hence "
         "the controls, whose change is as large: a third language, a random direction, the same change after the last "
-        f"block, where nothing is left to use it; and the part of {pivot} that moves neither answer directly. The "
-        "verdict's rules stand at PivotUseResult.verdict.",
+        f"block, where nothing is left to use it; and the part of {pivot}, and of the third language, that moves "
+        "neither answer directly. The verdict's rules stand at PivotUseResult.verdict.",
     ]

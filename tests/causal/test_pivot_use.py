@@ -52,7 +52,8 @@ def test_a_pivot_that_the_answer_is_computed_through_is_called_used(used: PivotU
     (row,) = used.verdict().to_dict("records")
     assert (row["verdict"], row["reason"], row["layer"], row["first"], row["last"]) == (USED, "used", 2, 2, 2)
     assert row["p"] <= 0.05 / LAYERS
-    assert (row["pivot"], row["alone"], row["third"], row["random"], row["direct"]) == (1, 1, 0, 0, 0)
+    assert (row["pivot"], row["alone"]) == (1, 1)
+    assert (row["third"], row["third_alone"], row["random"], row["direct"]) == (0, 0, 0, 0)
     assert row["ablation"] > 0.9 and max(row["ablation_other"], row["ablation_direct"]) < 0.01
     # before it is written, and once it has been read, there is nothing to exchange
     assert [follows(used, "pivot", layer) for layer in (1, 2, 3, 4)] == [0, 1, 0, 0]
@@ -90,7 +91,9 @@ def test_noise_and_words_in_common_leave_a_use_seen() -> None:
 def test_what_follows_directly_is_no_use() -> None:
     result = measured(planted("carried", cognate=1.5, amount=2.0, erased=True))
     assert follows(result, "pivot", 3) == follows(result, "direct", 3) == 1
-    assert follows(result, "third", 3) == follows(result, "alone", 3) == 0
+    assert (
+        follows(result, "third", 3) == follows(result, "alone", 3) == follows(result, "third_alone", 3) == 0
+    )
     # nothing of the word is left to exchange after the last block, so that an exchange there would be no control
     assert follows(result, "pivot", LAYERS) == 0
     (row,) = result.verdict().to_dict("records")
@@ -214,7 +217,7 @@ def test_every_change_is_what_a_plain_hook_on_each_prompt_does() -> None:
         axes = {code: _unit(direction(code, one) - direction(code, other)) for code in (PIVOT, THIRD, "de")}
         span = torch.stack([read("de", one), read("de", other)])
         basis = torch.linalg.qr(span.T)[0]
-        alone = _unit(axes[PIVOT] - basis @ (basis.T @ axes[PIVOT]))
+        alone, third_alone = (_unit(axes[code] - basis @ (basis.T @ axes[code])) for code in (PIVOT, THIRD))
         amount = here @ axes[PIVOT]
         component = here @ direction(PIVOT, one)
         changes = {
@@ -222,6 +225,7 @@ def test_every_change_is_what_a_plain_hook_on_each_prompt_does() -> None:
             "third": -2 * amount * axes[THIRD],
             "direct": -2 * amount * axes[PIVOT],
             "alone": -2 * (here @ alone) * alone,
+            "third_alone": -2 * (here @ alone) * third_alone,
             "target": -2 * (here @ axes["de"]) * axes["de"],
             "ablation": -component * direction(PIVOT, one),
             "ablation_other": -component * direction(PIVOT, other),
