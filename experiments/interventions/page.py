@@ -1,0 +1,282 @@
+"""Write docs/use.md: `python -m experiments.interventions.page`. No measured number in it is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from experiments.interventions.measure import MODELS
+from experiments.interventions.tables import FIGURES
+from experiments.markdown import between, filled, markdown
+from latentlang.causal.pivot_use_verdict import POOLED, READABLE, USED
+from latentlang.language_names import language, language_pair
+from latentlang.storage.files import write_text
+from latentlang.text import capital, counted, listed
+
+PAGE = Path(__file__).parents[2] / "docs" / "use.md"
+_TITLES = {
+    "pocket": "pocket",
+    "pocket-control": "pocket-control",
+    "gemma3-270m": "Gemma 3 270M",
+}
+_WORDS = {
+    ("last", "target"): "the prompt's own concept",
+    ("last", "source"): "the patched-in concept",
+    ("object", "target"): "the prompt's own concept",
+    ("object", "source"): "the patched-in concept",
+}
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    """The committed tables, by name."""
+    return {path.stem: pd.read_csv(path) for path in sorted(FIGURES.glob("*.csv"))}
+
+
+def page(parts: Mapping[str, pd.DataFrame]) -> str:
+    """The page, in Markdown."""
+    use, patched = parts["pivot-use"], parts["patching"]
+    return "\n\n".join([_front(use, patched), _use(use), _patching(patched), _LIMITS]) + "\n"
+
+
+def _front(use: pd.DataFrame, patched: pd.DataFrame) -> str:
+    lines = [
+        "# What the models use",
+        "",
+        filled(
+            "A lens says what can be read in a layer. Here activations are changed while the model runs, and the "
+            "answer is looked at: in the embedded model `pocket`, whose training text made English a hub, in "
+            "`pocket-control`, the same without a hub, and in Gemma 3 270M. Tables and pictures: `figures/cause/`. "
+            "Every result on this page is written by `experiments/interventions/page.py` from those tables."
+        ),
+        "",
+        *(_item(f"**{_TITLES[model]}**: {_in_short(own)}") for model, own in _by_model(use)),
+        *(
+            _item(f"**Patching, {_TITLES[model]}**: {_patched_short(own)}")
+            for model, own in _by_model(patched)
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _by_model(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [(model, table[table["model"] == model]) for model in MODELS if model in set(table["model"])]
+
+
+def _in_short(own: pd.DataFrame) -> str:
+    """How many runs call English used, and what the change along English does beside the third language's."""
+    pooled = own[own["language"] == POOLED]
+    called = [
+        f"{words} in {int((pooled['verdict'] == verdict).sum())} of {len(pooled)} runs"
+        for verdict, words in ((USED, "*used*"), (READABLE, "*readable only*"))
+        if (pooled["verdict"] == verdict).any()
+    ]
+    single = own[own["language"] != POOLED]
+    by_itself = int((single["verdict"] == USED).sum())
+    return (
+        f"over all target languages English is called {listed(called) or f'*used* in none of {len(pooled)} runs'} "
+        f"(sources and seeds of the examples); taken one by one, in {by_itself} of {len(single)} pairs of a run and a "
+        f"language. At the layer where most speaks for it, {_range(pooled['pivot'])} of the answers follow an "
+        f"exchanged English word and {_range(pooled['third'])} one of a third language changed as far; English has "
+        f"more with confidence in {int((pooled['beyond_low'] > 0).sum())} of the {len(pooled)} runs. Of English "
+        f"*without what its word shares with the answer's*, {_range(pooled['alone'])} follow, of the third language "
+        f"{_range(pooled['third_alone'])}."
+    )
+
+
+def _patched_short(own: pd.DataFrame) -> str:
+    last = own[(own["at"] == "last")]
+    own_word = last[(last["concept"] == "target") & _is_source_language(last)]
+    new_word = last[(last["concept"] == "source") & _is_source_language(last)]
+    mixed = last[(last["concept"] == "source") & ~_is_source_language(last)]
+    return (
+        "activations of the last token, from prompts that ask for another word in another language. The prompt's own "
+        f"word is then said in the *other* language in {_beyond(own_word)}, first {_layers(own_word, 'first')}; the "
+        f"other word in the other language in {_beyond(new_word)}, first {_layers(new_word, 'first')}; the other word "
+        f"in the prompt's own language in {_beyond(mixed)}."
+    )
+
+
+def _is_source_language(table: pd.DataFrame) -> pd.Series:
+    outputs = table["target"].str.split("-").str[1]
+    return table["language"] != outputs
+
+
+def _beyond(rows: pd.DataFrame) -> str:
+    return f"{int((rows['first'] > 0).sum())} of {len(rows)} runs"
+
+
+def _layers(rows: pd.DataFrame, column: str) -> str:
+    found = rows.loc[rows["first"] > 0, column]
+    if not len(found):
+        return "at no layer"
+    low, high = int(found.min()), int(found.max())
+    return f"after layer {low}" if low == high else f"after layers {low} to {high}"
+
+
+def _range(values: pd.Series) -> str:
+    low, high = _share(values.min()), _share(values.max())
+    return low if low == high else f"{low} to {high}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f}%" if value >= 0.1 or value == 0 else f"{100 * value:.1f}%"
+
+
+def _use(use: pd.DataFrame) -> str:
+    sections = [
+        "## Is the English word used?",
+        filled(
+            "For each item the stream at the prompt's last token is changed after one block: the English word's "
+            "direction and another English word's change places. The answer *follows* when it becomes the other word "
+            "in the target language. What is done, the controls and the eight conditions of *used*: "
+            "[Test whether a pivot is used](howto/pivot-use.md). Only items that the model answers rightly are tested. "
+            "All of these figures are shares of answers that follow, means over target languages, at the layer where "
+            "most conditions hold."
+        ),
+    ]
+    for model, own in _by_model(use):
+        pooled = own[own["language"] == POOLED]
+        rows = [
+            {
+                "source": _name(row["source"]), "seed": row["seed"], "verdict": _verdict(row), "layer": row["layer"],
+                "English": _share(row["pivot"]), "third language": _share(row["third"]),
+                "difference": between(row["beyond"], row["beyond_low"], row["beyond_high"]),
+                "random": _share(row["random"]), "after the last block": _share(row["direct"]),
+                "English alone": _share(row["alone"]),
+                "third language alone": _share(row["third_alone"]), "target's own": _share(row["target"]),
+                "answers": row["items"],
+            }
+            for row in pooled.to_dict("records")
+        ]  # fmt: skip
+        sections += [f"### {_TITLES[model]}", markdown(pd.DataFrame(rows)), _by_language(own)]
+        if model in ("pocket", "gemma3-270m"):
+            sections.append(
+                f"![{_TITLES[model]}: which changes the answers follow](../figures/cause/use-{model}.png)"
+            )
+    return "\n\n".join(sections)
+
+
+def _verdict(row: Mapping[Hashable, Any]) -> str:
+    reasons = {"few-items": "too few answers", "no-effect": "no change moves the answer"}
+    if row["verdict"] == USED:
+        return f"used, p = {row['p']:.1g}"
+    if row["verdict"] == READABLE:
+        return "readable only"
+    return f"not shown ({reasons.get(row['reason'], _CONDITION.get(row['reason'], row['reason']))})"
+
+
+#: Conditions of a use, as the how-to numbers them.
+_CONDITION = {
+    "reads": "1", "third": "2", "random": "3", "direct": "4", "alone": "5", "third_alone": "6", "ablation": "7",
+    "ablation_direct": "8",
+}  # fmt: skip
+
+
+def _by_language(own: pd.DataFrame) -> str:
+    single = own[own["language"] != POOLED]
+    used = single[single["verdict"] == USED]
+    per = used.groupby("language").size()
+    runs = single.groupby("language").size()
+    said = [f"{_name(code)} in {int(per.get(code, 0))} of {int(runs[code])} runs" for code in runs.index]
+    few = single[single["reason"].isin(["few-items", "no-items"])]
+    tail = f" In {counted(len(few), 'case')} too few answers were right to tell." if len(few) else ""
+    return filled(
+        f"One language at a time, *used*: {listed(said)}. These are not corrected for their number.{tail}"
+    )
+
+
+def _patching(patched: pd.DataFrame) -> str:
+    sections = [
+        "## Which layer fixes the language, which the concept?",
+        filled(
+            "Two prompts, say *Spanish word, in Russian:* and *French word, in Japanese:*, of different concepts. The "
+            "stream of the first replaces that of the second, after one block at the last token, or at the word to be "
+            "translated in that block and all later ones. Then the probability of both concepts' words in both "
+            "languages is read. The layer is where it is highest with seed 0; the other seeds are read at the same "
+            "layer. *More*: than with a third concept's activations (for the patched-in concept) or than without "
+            "patching (for the prompt's own); *from, to*: the layers where it is more by .02 and beyond chance over "
+            "all layers (exchange of the two, item by item). Intervals: 95 % over items. "
+            "[How](howto/interventions.md#patching-between-languages)."
+        ),
+    ]
+    for model, own in _by_model(patched):
+        rows = []
+        for row in own[own["seed"] == 0].to_dict("records"):
+            if row["concept"] == "target" and row["language"] == row["target"].split("-")[1]:
+                continue
+            others = own[
+                (own["seed"] > 0)
+                & (own[["source", "target", "at", "concept", "language"]] == pd.Series(row)[
+                    ["source", "target", "at", "concept", "language"]
+                ]).all(axis=1)
+            ]  # fmt: skip
+            rows.append({
+                "from": _pairs(row["source"]), "into": language_pair(row["target"].split("-")),
+                "at": {"last": "last token", "object": "the word"}[row["at"]],
+                "read": f"{_WORDS[row['at'], row['concept']]}, {_name(row['language'])}",
+                "layer": row["layer"], "probability": between(row["mean"], row["low"], row["high"]),
+                "more": between(row["more"], row["more_low"], row["more_high"]),
+                "from, to": f"{row['first']} to {row['last']}" if row["first"] else "none",
+                "other seeds, more": ", ".join(f"{value:.2f}" for value in others["more"]),
+            })  # fmt: skip
+        sections += [f"### {_TITLES[model]}", markdown(pd.DataFrame(rows))]
+        if model == "gemma3-270m":
+            sections += [
+                "![Patching at the last token, Spanish to Russian into French to Japanese]"
+                "(../figures/cause/patched-last.png)",
+                "![Patching at the word to translate](../figures/cause/patched-object.png)",
+            ]
+    return "\n\n".join(sections)
+
+
+def _pairs(text: str) -> str:
+    pairs = text.split(",")
+    names = listed([language_pair(pair.split("-")) for pair in pairs])
+    return f"the mean of {names}" if len(pairs) > 1 else capital(names)
+
+
+def _name(code: object) -> str:
+    return language(str(code)).name
+
+
+def _item(text: str) -> str:
+    return filled(text, "- ")
+
+
+_LIMITS = "\n\n".join([
+    "## What this does not show",
+    "\n".join([
+        _item(
+            "**Other directions.** The English word is changed along what the head reads it by. A model may hold it "
+            "elsewhere; *not shown to be used* is no proof that it is not used."
+        ),
+        _item(
+            "**Translation of single words**, with four examples, at one token. Nothing is said of sentences or of "
+            "reasoning."
+        ),
+        _item(
+            "**A patched run is a run the model never had**: activations of two prompts together can do what neither "
+            "does alone. The controls (a third concept, a random change of the same norm, the concept asked directly) "
+            "are in the pictures."
+        ),
+        _item("**One model each.** Seeds are of the few-shot examples, not of the training of the models."),
+    ]),
+    "## Made by",
+    filled(
+        "`experiments.interventions.measure`, `experiments.interventions.tables`, "
+        "`experiments.interventions.pictures` and `experiments.interventions.page`, run as modules with a folder for "
+        "results; the first goes on where it was stopped."
+    ),
+])  # fmt: skip
+
+
+def main() -> None:
+    """Command line of this module."""
+    write_text(PAGE, page(tables()))
+
+
+if __name__ == "__main__":
+    main()
