@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,6 +16,7 @@ from latentlang.errors import InputError
 from latentlang.storage.lock import FolderLock
 from latentlang.workers import wait_for_workers
 from tests.support.killed import assert_all_end, wait_for_files
+from tests.support.warm import WarmProcess
 
 
 def _row(job):
@@ -131,12 +129,10 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_a_sweep_that_is_killed(tmp_path, how):
     (tmp_path / "main.py").write_text(_MAIN)
-    root = str(Path(__file__).parents[2])
-    parent = subprocess.Popen(
-        [sys.executable, str(tmp_path / "main.py"), str(tmp_path)], env={**os.environ, "PYTHONPATH": root}
-    )
+    run = "import runpy, sys; runpy.run_path(sys.argv[1] + '/main.py', run_name='__main__')"
+    parent = WarmProcess("-c", run, tmp_path)
     workers = wait_for_files(tmp_path, "worker-*", count=2, parent=parent)
-    parent.send_signal(how)
+    os.kill(parent.pid, how)
     parent.wait()
     assert_all_end(int(path.read_text()) for path in workers)
     with FolderLock(tmp_path):

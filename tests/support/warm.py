@@ -1,13 +1,16 @@
 """Processes of their own that begin with everything imported: forked from one that has done nothing else.
 
 A command that loads a model spends four seconds on imports, for whose sake no test starts it. What a test wants of the
-start itself (closed streams, an encoding, what is imported) it asks of `tests.support.command_line.process`.
+start itself (closed streams, an encoding, what is imported) it asks of `tests.support.command_line.process`. Their
+workers (multiprocessing's ``spawn``) begin the same way.
 """
 
 from __future__ import annotations
 
 import atexit
 import json
+import multiprocessing.spawn
+import multiprocessing.util
 import os
 import runpy
 import select
@@ -18,10 +21,11 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.support.command_line import ROOT, Outcome, environment
 
@@ -152,6 +156,42 @@ def _begin(stdin: int, stdout: int, stderr: int, tell: int) -> None:
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    multiprocessing.util.spawnv_passfds = _spawned  # type: ignore[attr-defined]
+
+
+_new_python = multiprocessing.util.spawnv_passfds  # type: ignore[attr-defined]
+
+
+def _spawned(executable: bytes, command: list[Any], kept: Iterable[int]) -> int:
+    """As multiprocessing's own, whose workers are new Pythons; these are forks, which have imported everything."""
+    *_python, code, last = command
+    if last != "--multiprocessing-fork":
+        return int(_new_python(executable, command, kept))
+    if (pid := os.fork()) == 0:
+        _work(code, sorted({0, 1, 2, *map(int, kept)}))
+    return pid
+
+
+def _work(code: str, kept: list[int]) -> NoReturn:
+    """A worker's whole life, with the files and the signals that a new Python would have."""
+    for one, following in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
+        os.closerange(one + 1, following)
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+    sys.argv = ["-c", "--multiprocessing-fork"]
+    status: Any = 1
+    try:
+        exec(code, {})
+    except SystemExit as end:
+        status = end.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status or 0)
 
 
 def _stream(descriptor: int, *, errors: str, buffering: int) -> Any:
