@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import OrderedDict
 from pathlib import Path
 
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.several_processes import FIRST, Scheduling, unit
+from tests.support.warm import warm_process
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_what_is_begun_first_is_there():
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]
     files = sorted({name.split("::")[0] for name in FIRST if name.startswith("tests/")})
-    done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True)
-    units = {unit(line.split("::")[0]) or line for line in done.stdout.splitlines() if "::" in line}
+    done = warm_process("-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files)
+    units = {unit(line.split("::")[0]) or line for line in done.out.splitlines() if "::" in line}
     assert {name for name in FIRST if name.startswith("tests/")} <= units
     assert {"real", "browsers"} <= {
         unit(str(path.relative_to(ROOT))) for path in ROOT.glob("tests/**/test_*.py")

@@ -11,7 +11,7 @@ import pytest
 
 from latentlang.cli.exit_codes import CommandInterrupt, guarded
 from latentlang.errors import InputError
-from tests.support.command_line import process
+from tests.support.command_line import Outcome, process
 from tests.support.warm import warm_process
 
 
@@ -86,14 +86,16 @@ def test_a_folder_that_is_no_model(run, tmp_path):
 
 
 def test_a_model_that_is_not_cached_while_offline(tmp_path):
-    command = ("-m", "latentlang", "lens", "--lang", "ja", "--out", tmp_path / "out", "--model")
-    for name, shown in (
-        ("some-lab/some-model", "some-lab/some-model"),
-        ("mistral", "mistralai/Mistral-7B-v0.1"),
-    ):
-        message = _refused(
-            process(*command, name, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "cache")), shown
-        )
+    names = {"some-lab/some-model": "some-lab/some-model", "mistral": "mistralai/Mistral-7B-v0.1"}
+    code = (
+        "import sys; from latentlang.cli import main\n"
+        f"assert [main([*sys.argv[1:], '--model', name]) for name in {list(names)}] == [2, 2]"
+    )
+    words = ("lens", "--lang", "ja", "--out", tmp_path / "out")
+    ran = process("-c", code, *words, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "cache"))
+    assert (ran.code, ran.out) == (0, ""), ran.err
+    for line, shown in zip(ran.err.splitlines(keepends=True), names.values(), strict=True):
+        message = _refused(Outcome(2, "", line), shown)
         assert "--model pocket" in message and "HF_HUB_OFFLINE" in message
     assert not (tmp_path / "out").exists()
 
@@ -263,11 +265,17 @@ def test_what_may_be_a_fault_of_ours_stays_unforeseen(capsys):
 
 
 # Root may enter every folder; without these two rights (to read and to search whatever the mode says) it may not.
+# capget and capset of version 3: two halves of effective, permitted and inheritable rights
 _WITHOUT_RIGHTS = """
-import ctypes, os, sys
-for right in (1, 2):
-    ctypes.CDLL(None).prctl(24, right, 0, 0, 0)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+import ctypes, sys
+libc = ctypes.CDLL(None)
+header, rights = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert libc.capget(header, rights) == 0
+for part in (0, 1):
+    rights[part] &= ~(1 << 1 | 1 << 2)
+assert libc.capset(header, rights) == 0
+from latentlang.cli import main
+sys.exit(main())
 """
 
 
@@ -301,7 +309,7 @@ def closed(tmp_path):
 )
 def test_a_folder_that_may_not_be_entered(closed, arguments):
     given = [argument.format(closed) for argument in arguments]
-    ran = process("-c", _WITHOUT_RIGHTS, "-m", "latentlang", *given)
+    ran = warm_process("-c", _WITHOUT_RIGHTS, *given)
     assert ran.code == 2, ran.err
     assert re.fullmatch(r"latentlang: error: [^\n]+\n", ran.err) and str(closed) in ran.err
     assert "Permission denied" in ran.err

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
@@ -29,13 +29,15 @@ from typing import Any, NoReturn
 
 from tests.support.command_line import ROOT, Outcome, environment
 
-#: What commands import when they load a model and read it.
+#: What commands import when they load a model and read it, train on it, or draw what they read.
 MODULES = (
-    "torch", "pandas", "pyarrow.parquet", "plotly.graph_objects", "plotly.io", "peft",
+    "torch", "pandas", "pyarrow.parquet", "plotly.graph_objects", "plotly.io", "peft", "trl.trainer.sft_trainer",
+    "plotly.graph_objs._layout", "plotly.graph_objs._scatter", "plotly.graph_objs._heatmap",
     "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
-    "transformers.models.mistral.modeling_mistral", "latentlang.cli", "latentlang.lens.logit",
+    "transformers.models.mistral.modeling_mistral", "babel.numbers", "rich.progress", "rich.table",
+    "latentlang.cli", "latentlang.cli.console", "latentlang.cli.lens_table", "latentlang.lens.logit",
     "latentlang.lens.multilingual", "latentlang.models.loading", "latentlang.figures.page", "latentlang.comparison.run",
-    "latentlang.activations.harvesting",
+    "latentlang.activations.harvesting", "latentlang.training.trainer", "latentlang.training.run",
 )  # fmt: skip
 _STATUS = struct.Struct("i")
 _LONGEST = 2**17
@@ -48,16 +50,23 @@ class WarmProcess:
         arguments: Python's.
         stdout: a file descriptor; None for this process's.
         stderr: likewise.
+        closed: those of its descriptors 0, 1 and 2 that are not open, as after ``>&-`` in a shell.
         changes: to the environment, for what is not read at import.
     """
 
     def __init__(
-        self, *arguments: object, stdout: int | None = None, stderr: int | None = None, **changes: str
+        self,
+        *arguments: object,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        closed: Sequence[int] = (),
+        **changes: str,
     ) -> None:
         told, tell = os.pipe()
         asked = {
             "arguments": [str(argument) for argument in arguments],
             "environment": environment(**changes),
+            "closed": list(closed),
         }
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123
             given = [nothing.fileno(), 1 if stdout is None else stdout, 2 if stderr is None else stderr, tell]
@@ -124,14 +133,14 @@ def _serve(asks: socket.socket) -> dict[str, Any]:
             os._exit(0)
         if os.fork() == 0:
             asks.close()
-            _begin(*given)
             asked: dict[str, Any] = json.loads(message)
+            _begin(*given, closed=asked["closed"])
             return asked
         for descriptor in given:
             os.close(descriptor)
 
 
-def _begin(stdin: int, stdout: int, stderr: int, tell: int) -> None:
+def _begin(stdin: int, stdout: int, stderr: int, tell: int, *, closed: Sequence[int]) -> None:
     """Fork once more, and tell of the one that returns: its process id, and how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if (pid := os.fork()) != 0:
@@ -147,12 +156,15 @@ def _begin(stdin: int, stdout: int, stderr: int, tell: int) -> None:
         os.dup2(descriptor, place)
         os.close(descriptor)
     # as Python makes them at its start; those of the server know of its own files
-    streams = {
+    streams: dict[str, Any] = {
         "stdin": open(0, encoding="utf-8", closefd=False),  # noqa: SIM115
         "stdout": _stream(1, errors="strict", buffering=1 if os.isatty(1) else -1),
         "stderr": _stream(2, errors="backslashreplace", buffering=1),
     }
-    for name, stream in streams.items():
+    for descriptor, name in enumerate(streams):
+        if descriptor in closed:
+            os.close(descriptor)
+        stream = None if descriptor in closed else streams[name]
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -212,7 +224,8 @@ def _run(arguments: list[str]) -> int:
     except SystemExit as end:
         code = end.code
         if not isinstance(code, int | None):
-            sys.stderr.write(f"{code}\n")
+            if sys.stderr is not None:
+                sys.stderr.write(f"{code}\n")
             code = 1
     except BaseException as error:
         traceback.print_exc()
@@ -220,7 +233,8 @@ def _run(arguments: list[str]) -> int:
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as at any end
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        if stream is not None:
+            stream.flush()
     return code or 0
 
 

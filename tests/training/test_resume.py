@@ -26,6 +26,7 @@ from latentlang.training import Recipe, TrainingProgress, TrainingResult, train
 from latentlang.training.run_folder import last_checkpoint, step_of
 from tests.support.killed import wait_for_files
 from tests.support.tiny_aligned import KINDS, SMALL
+from tests.support.warm import WarmProcess, warm_process
 
 ROOT = Path(__file__).parents[2]
 _LAST, _KILLED_AT = 6, 5
@@ -75,12 +76,8 @@ def six(small: Recipe) -> Recipe:
 
 
 def test_a_killed_run_ends_as_if_it_had_not_been(model: HookedLM, six: Recipe, tmp_path: Path) -> None:
-    child = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(tmp_path / "killed")],
-        cwd=ROOT, timeout=300, check=False, capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert child.returncode == -signal.SIGKILL, child.stderr.decode()
+    child = warm_process("-c", _CHILD, tmp_path / "killed")
+    assert child.code == -signal.SIGKILL, child.err
     assert step_of(last_checkpoint(tmp_path / "killed")) == 4
     assert not (tmp_path / "killed" / "adapter_model.safetensors").exists()
     told: list[int] = []
@@ -291,7 +288,7 @@ def test_two_trainings_at_once_are_one_training_and_one_line(
     code = _CHILD.replace("import os,", "import time, os,").replace(
         "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(600)"
     )
-    first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a")], cwd=ROOT)
+    first = WarmProcess("-c", code, tmp_path / "a")
     try:
         wait_for_files(tmp_path / "a", "checkpoints/checkpoint-4", count=1, parent=first)
         for extra in ([], ["--no-resume"], ["--steps", "3"]):
@@ -300,7 +297,7 @@ def test_two_trainings_at_once_are_one_training_and_one_line(
             assert f"process {first.pid} is writing into" in capsys.readouterr().err.splitlines()[-1]
         assert first.poll() is None
     finally:
-        first.kill()
+        os.kill(first.pid, signal.SIGKILL)
         first.wait()
     assert step_of(last_checkpoint(tmp_path / "a")) == 4
 
