@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from unittest.mock import patch
 
 from docs.notebooks import FOLDER, PLOTLY, executed, page
+from tests.support.warm import WarmKernel
 
 _BAR = re.compile(r"\d+%\|")
 _ALT = re.compile(r"^!\[([^\]]+)\]", re.MULTILINE)
@@ -19,7 +21,8 @@ def check_run(path: Path, folder: Path, *, notices: tuple[str, ...] = ()) -> Non
         folder: where it runs.
         notices: how the lines begin that latentlang itself has to say there.
     """
-    notebook = executed(path, folder)
+    with patch("jupyter_client.provisioning.local_provisioner.launch_kernel", WarmKernel):
+        notebook = executed(path, folder)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     figures = [output for output in outputs if PLOTLY in output.get("data", {})]
     assert figures and all(output["data"][PLOTLY]["data"] for output in figures)

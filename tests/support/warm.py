@@ -21,10 +21,11 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.support.command_line import ROOT, Outcome, environment
@@ -39,6 +40,11 @@ MODULES = (
     "latentlang.lens.multilingual", "latentlang.models.loading", "latentlang.figures.page", "latentlang.comparison.run",
     "latentlang.activations.harvesting", "latentlang.training.trainer", "latentlang.training.run",
 )  # fmt: skip
+#: What a notebook's kernel and its notebook import, without what looks at its import for a notebook (tqdm, plotly).
+KERNEL = (
+    "ipykernel.kernelapp", "torch", "torch.distributed.tensor", "pandas", "pyarrow.parquet", "scipy.optimize", "einops",
+    "babel.numbers", "pydantic",
+)  # fmt: skip
 _STATUS = struct.Struct("i")
 _LONGEST = 2**17
 
@@ -51,6 +57,8 @@ class WarmProcess:
         stdout: a file descriptor; None for this process's.
         stderr: likewise.
         closed: those of its descriptors 0, 1 and 2 that are not open, as after ``>&-`` in a shell.
+        folder: where it runs; None for the repository's root.
+        modules: what it has imported.
         changes: to the environment, for what is not read at import.
     """
 
@@ -60,6 +68,8 @@ class WarmProcess:
         stdout: int | None = None,
         stderr: int | None = None,
         closed: Sequence[int] = (),
+        folder: Path | None = None,
+        modules: tuple[str, ...] = MODULES,
         **changes: str,
     ) -> None:
         told, tell = os.pipe()
@@ -67,10 +77,11 @@ class WarmProcess:
             "arguments": [str(argument) for argument in arguments],
             "environment": environment(**changes),
             "closed": list(closed),
+            "folder": str(folder or ROOT),
         }
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123
             given = [nothing.fileno(), 1 if stdout is None else stdout, 2 if stderr is None else stderr, tell]
-            socket.send_fds(_server(), [json.dumps(asked).encode()], given)
+            socket.send_fds(_server(modules), [json.dumps(asked).encode()], given)
         os.close(tell)
         self._told = told
         self.pid: int = _STATUS.unpack(os.read(told, _STATUS.size))[0]
@@ -90,6 +101,22 @@ class WarmProcess:
         return self.returncode
 
 
+class WarmKernel(WarmProcess):
+    """A kernel of Jupyter; to be put in the place of ``jupyter_client``'s ``launch_kernel``."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(
+        self, command: Sequence[str], *, env: Mapping[str, str], cwd: str, **_others: object
+    ) -> None:
+        _python, *arguments = command
+        super().__init__(*arguments, folder=Path(cwd), modules=KERNEL, **env)
+
+    def send_signal(self, number: int) -> None:
+        """What a manager does that has no group of processes to send it to."""
+        os.kill(self.pid, number)
+
+
 def warm_process(*arguments: object, **changes: str) -> Outcome:
     """As `tests.support.command_line.process`, begun with everything imported."""
     (out, out_end), (err, err_end) = os.pipe(), os.pipe()
@@ -107,12 +134,13 @@ def _drained(descriptor: int) -> str:
 
 
 @cache
-def _server() -> socket.socket:
+def _server(modules: tuple[str, ...]) -> socket.socket:
     """The process that forks; it ends when this one does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     subprocess.Popen(
-        [sys.executable, "-m", "tests.support.warm", str(theirs.fileno())], pass_fds=[theirs.fileno()], cwd=ROOT,
-        env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        [sys.executable, "-m", "tests.support.warm", str(theirs.fileno()), *modules],
+        pass_fds=[theirs.fileno()], cwd=ROOT, env=environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     theirs.close()
     return ours
@@ -121,11 +149,11 @@ def _server() -> socket.socket:
 # In the process that forks
 
 
-def _serve(asks: socket.socket) -> dict[str, Any]:
+def _serve(asks: socket.socket, modules: Sequence[str]) -> dict[str, Any]:
     """Fork for each that asks, without end; returns in the forked ones alone, with what they were asked."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a run of the tests that is stopped closes the socket
-    for name in MODULES:
+    for name in modules:
         import_module(name)
     while True:
         message, given, _flags, _address = socket.recv_fds(asks, _LONGEST, 4)
@@ -239,7 +267,8 @@ def _run(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    wanted = _serve(socket.socket(fileno=int(sys.argv[1])))
+    wanted = _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+    os.chdir(wanted["folder"])
     os.environ.clear()
     os.environ.update(wanted["environment"])
     ended = _run(wanted["arguments"])
