@@ -10,6 +10,8 @@ from latentlang.printable import printable
 
 # Characters of a value that an error shows, digits of a number, and of a name that others are held against.
 _MOST_SHOWN, _MOST_DIGITS, _LONGEST_NAME = 200, 40, 100
+# Names that an error can list.
+_FEW = 12
 
 
 class LatentlangError(Exception):
@@ -25,6 +27,10 @@ class InputError(LatentlangError, ValueError):
 
 class MissingRowError(InputError, IndexError):
     """A row that does not exist; an IndexError too, by which Python and numpy know where a sequence ends."""
+
+
+class OptionError(InputError, TypeError):
+    """A function was called with an option that it does not have, or without one that it needs."""
 
 
 class ModelError(InputError):
@@ -44,11 +50,13 @@ def unknown(kind: str, value: object, choices: Iterable[str], *, hint: str = "")
     text = str(value)
     folded = {name.casefold(): name for name in names}
     sought = text.casefold() if len(text) <= _LONGEST_NAME else ""
-    near = [folded[name] for name in difflib.get_close_matches(sought, folded, n=3, cutoff=0.5)]
+    # among hundreds of names something is half alike by chance
+    cutoff = 0.5 if len(names) <= _FEW else 0.6
+    near = [folded[name] for name in difflib.get_close_matches(sought, folded, n=3, cutoff=cutoff)]
     message = f"unknown {kind} {shown(text)}"
     if near:
         message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"
-    elif len(names) <= 12:
+    elif len(names) <= _FEW:
         message += "; known: " + ", ".join(names)
     if hint:
         message += ("" if message.endswith("?") else ";") + f" {hint}"

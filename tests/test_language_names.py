@@ -154,3 +154,8 @@ def test_a_country_code_that_is_no_language_is_the_countrys_language(country, co
 def test_a_code_that_is_a_language_stays_it_and_says_what_may_be_meant():
     assert language("se").name == "Northern Sami"
     assert meant_instead("se") == language("sv") and meant_instead("ja") is None
+
+
+def test_a_name_that_is_like_none_has_no_suggestion():
+    with pytest.raises(InputError, match=r"^unknown language 'klingon'; `latentlang languages` lists them"):
+        language("klingon")
