@@ -27,6 +27,10 @@ from latentlang.tasks.words import Concept
 CATEGORY = "word"
 ENGLISH = "en"
 _NEEDED = ("lang", "word_original", "word_translation")
+_HEADER_HINT = (
+    "a row is one word in one language: below the header lang,word_original,word_translation such as fr,water,eau "
+    "(word_original is English)"
+)
 _SENTENCE = "blank_prompt_translation_masked"
 _KNOWN = (*_NEEDED, _SENTENCE, "error")
 _NO_ERROR = ("", "no error")
@@ -200,7 +204,7 @@ def _columns(path: Path, names: Sequence[str]) -> tuple[list[str], bool]:
     if missing := [name for name in _NEEDED if name not in folded]:
         raise InputError(
             f"{path} has no column {', '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(repr, columns)) or 'none'}"
+            f"{', '.join(map(repr, columns)) or 'none'}; {_HEADER_HINT}"
         )
     if twice := [name for name in _KNOWN if folded.count(name) > 1]:
         raise InputError(f"{path} has the column {twice[0]!r} {folded.count(twice[0])} times; keep one")

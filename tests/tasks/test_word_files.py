@@ -197,6 +197,10 @@ def test_rows_marked_as_errors_and_rows_without_a_word_are_counted(tmp_path):
             b"lang,word_original\nde,house\n",
             "has no column 'word_translation'; it has 'lang', 'word_original'",
         ),
+        (
+            b"en,de,fr\nhouse,Haus,maison\n",
+            "it has 'en', 'de', 'fr'; a row is one word in one language.*fr,water,eau",
+        ),
         (b"lang,word_original,word_translation\n", "has a header and no rows"),
         (b"lang,word_original,word_translation\nde,house\n", "line 2: 3 columns expected"),
         (b"lang,word_original,word_translation\nde,house,Haus,x\n", "line 2: 3 columns expected"),
@@ -231,6 +235,8 @@ def test_bad_places_are_named(tmp_path, folder):
         task("translation", data=folder, source="sw")
     with pytest.raises(InputError, match="the cloze task has no data in 'ja'"):
         task("cloze", data=folder).prompts("ja")
+    with pytest.raises(InputError, match=r"no data in 'ja'.*; add its words to the files that --data"):
+        task("translation", data=folder).prompts("ja")
     with pytest.raises(InputError, match="shots must be at least 0, not -1"):
         task("cloze", data=folder).prompts("de", shots=-1)
 
