@@ -16,7 +16,7 @@ import pandas as pd
 
 from latentlang.answers.tokenbytes import TokenBytes
 from latentlang.answers.vocabulary import token_bytes
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -27,6 +27,7 @@ from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.intervals import bootstrap_ratios
 from latentlang.storage.tables import Columns
 from latentlang.tasks import ContinuationTask, Prompt
+from latentlang.tasks.parallel_text import UDHR
 from latentlang.text import counted, listed, percent
 
 if TYPE_CHECKING:
@@ -187,9 +188,10 @@ def _times(row: Mapping[Any, Any]) -> str:
     return f"{row['relative']:.2f} times [{row['low']:.2f}, {row['high']:.2f}]"
 
 
+@checked_call
 def fertility(
     tokenizer: Any,
-    texts: str | os.PathLike[str] | ContinuationTask | Mapping[str, Sequence[str]],
+    texts: str | os.PathLike[str] | ContinuationTask | Mapping[str, Sequence[str]] = UDHR,
     *,
     languages: str | Language | Iterable[str | Language] | None = None,
     reference: str | Language | None = "en",
@@ -201,9 +203,9 @@ def fertility(
     """Count the tokens that a tokenizer takes for text in many languages; no model is needed.
 
     Args:
-        tokenizer: a Hugging Face tokenizer (`models.load_tokenizer` gives one), or a loaded model.
-        texts: a folder of parallel text, or ``"udhr"``; the continuation task on one; or language code to a list of
-            texts, the n-th of which says the same in each.
+        tokenizer: the name of a model, whose tokenizer alone is loaded; a Hugging Face tokenizer, or a loaded model.
+        texts: a folder of parallel text, or ``"udhr"``, the default; the continuation task on one; or language code to
+            a list of texts, the n-th of which says the same in each.
         languages: which languages; by default all that the texts have. The reference is read with them.
         reference: language that the others are relative to; None for none.
         items: paragraphs per language; None for all.
@@ -218,11 +220,12 @@ def fertility(
     """
     check_count("items", items, least=1)
     check_count("seed", seed, least=0)
-    if isinstance(tokenizer, str):
-        raise InputError(
-            f"a tokenizer is needed, not the name {tokenizer!r}; latentlang.models.load_tokenizer({tokenizer!r}) gives "
-            "it"
-        )
+    if isinstance(tokenizer, str | os.PathLike):
+        # Here, not above: models read tokenizers through this package.
+        from latentlang.models.loading import load_tokenizer
+
+        name = name or os.fspath(tokenizer)
+        tokenizer = load_tokenizer(tokenizer)
     model_name = getattr(tokenizer, "name", None)
     tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
     prompts, settings = _prompts(texts, languages, reference, items=items, seed=seed)

@@ -106,7 +106,7 @@ def lens(
                 "--chat asks a task as in a chat; leave it out with --prompt, and write the turns out"
             )
         if lang or candidates:
-            raise InputError("--prompt passes into one text; leave out --lang and --candidates with it")
+            raise InputError("--prompt looks into one text; leave out --lang and --candidates with it")
         return explore_prompt(
             model,
             prompt,

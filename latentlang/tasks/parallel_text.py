@@ -189,7 +189,7 @@ def _place(data: PathLike) -> Path:
     if not is_file(downloaded / UDHR_FILE):
         raise InputError(
             "the Universal Declaration of Human Rights is not on this machine; `latentlang data get udhr` downloads "
-            "it, or name a downloaded of parallel text"
+            "it, or name a folder of parallel text: a file per language, a line per paragraph"
         )
     return downloaded
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import latentlang as ll
@@ -140,7 +141,22 @@ def test_what_cannot_be_counted_is_refused(tokenizer, texts, options, said):
 
 
 def test_what_is_no_tokenizer_is_refused():
-    with pytest.raises(InputError, match=r"load_tokenizer\('pocket'\) gives it"):
-        ll.fertility("pocket", PARAGRAPHS)
+    with pytest.raises(InputError, match="unknown model 'pockt'; did you mean 'pocket'"):
+        ll.fertility("pockt", PARAGRAPHS)
     with pytest.raises(InputError, match="a Hugging Face tokenizer is needed, not int"):
         ll.fertility(3, PARAGRAPHS)
+
+
+def test_the_name_of_a_model_gives_its_tokenizer():
+    by_name, loaded = ll.fertility("pocket", PARAGRAPHS), ll.fertility(ll.load("pocket"), PARAGRAPHS)
+    pd.testing.assert_frame_equal(by_name.table, loaded.table)
+    assert by_name.provenance.model == loaded.provenance.model == "pocket"
+    assert ll.fertility("pocket", PARAGRAPHS, name="mine").provenance.model == "mine"
+
+
+def test_without_texts_the_declaration_is_meant(monkeypatch, tmp_path):
+    monkeypatch.setattr("latentlang.downloads.fetch.default_folder", lambda name: tmp_path / name)
+    with pytest.raises(
+        InputError, match=r"Declaration of Human Rights is not on this machine; .*a file per language"
+    ):
+        ll.fertility("pocket")
