@@ -5,14 +5,16 @@ The limits are far above what makes sense and far below what a machine cannot ta
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
-from latentlang.errors import InputError, shown, unknown
+from latentlang.errors import InputError, OptionError, shown, unknown
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 #: Of what is only held against what is there: items, tokens run at once.
 MOST = 2**31 - 1
@@ -55,6 +57,8 @@ def check_count(name: str, value: int | None, *, least: int) -> None:
     """
     if value is None:
         return
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InputError(f"{name} must be a whole number, not {shown(value)}")
     if value < least:
         raise InputError(f"{name} must be at least {least}, not {_digits(value)}")
     if value > most(name):
@@ -231,3 +235,53 @@ def check_options(given: Iterable[str], *functions: Callable[..., Any]) -> None:
     for name in given:
         if name not in known:
             raise unknown(f"option of {functions[0].__name__}", name, known)
+
+
+def checked_call(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a public function so that a call with an unknown, missing or misplaced option says what it takes.
+
+    Names are checked before anything is run; what the values are is for the function to say.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            signature.bind(*args, **options)
+        except TypeError:
+            raise _miscalled(function.__name__, signature, args, options) from None
+        return function(*args, **options)
+
+    return call
+
+
+def _miscalled(
+    name: str, signature: inspect.Signature, args: Sequence[object], options: Iterable[str]
+) -> InputError:
+    """The error for a call that does not fit a signature: the first thing that is wrong with it."""
+    parameters = signature.parameters.values()
+    places = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    named = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    for option in options:
+        if option not in (*places, *named) and not takes_any:
+            message = unknown(f"option of {name}", option, [*places, *named], hint=f"help({name}) lists them")
+            return OptionError(message.args[0])
+    if len(args) > len(places):
+        extra = len(args) - len(places)
+        return OptionError(
+            f"{name} takes {', '.join(places)} by position and all else by name, such as {named[0]}=; "
+            f"{'one value is' if extra == 1 else f'{extra} values are'} too many"
+            if named
+            else f"{name} takes {', '.join(places)} and no more"
+        )
+    given = {*places[: len(args)], *options}
+    missing = [
+        one
+        for one in (*places, *named)
+        if signature.parameters[one].default is inspect.Parameter.empty and one not in given
+    ]
+    if missing:
+        return OptionError(f"{name} needs {' and '.join(f'{one}=' for one in missing)}; see help({name})")
+    twice = next(option for option in options if option in places[: len(args)])
+    return OptionError(f"{name} was given {twice} twice, by position and by name")

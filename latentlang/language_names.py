@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from latentlang.arguments import split_given
+from latentlang.arguments import checked_call, split_given
 from latentlang.errors import InputError, unknown
 
 # ISO 639-1 (or -3 where there is no two-letter code) and FLORES-200 code, whose suffix is the ISO 15924 script.
@@ -139,6 +139,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 
+@checked_call
 def language(value: str | Language) -> Language:
     """Find a language by ISO code, FLORES code, English name or its own name (``"Deutsch"``).
 
@@ -206,6 +207,7 @@ def meant_instead(code: str) -> Language | None:
     return None if other is None else _table()[other]
 
 
+@checked_call
 def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language, ...]:
     """Resolve codes, names and groups to languages, in order and without repeats.
 
@@ -216,7 +218,7 @@ def languages(spec: str | Language | Iterable[str | Language]) -> tuple[Language
         InputError: a name is not known, or nothing is named.
     """
     resolved: dict[str, Language] = {}
-    for part in split_given(spec):
+    for part in () if spec is None else split_given(spec):
         group = GROUPS.get(part.casefold()) if isinstance(part, str) else None
         for entry in (language(code) for code in group) if group else (language(part),):
             resolved.setdefault(entry.code, entry)

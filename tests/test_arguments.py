@@ -1,11 +1,14 @@
 """Counts, names with commas and ranges that users give: what is taken, and the limits."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 from latentlang import arguments
 from latentlang.arguments import (
     check_count,
+    checked_call,
     given_layers,
     parse_count,
     parse_layers,
@@ -124,3 +127,66 @@ def test_names_are_split_and_things_left_as_they_are():
     assert split_given(["a,b", thing, "a"]) == ["a", "b", thing, "a"]
     assert split_given(name for name in ("a,b", "c")) == ["a", "b", "c"]
     assert split_names(["a,b", "a"]) == ["a", "b"]
+
+
+@checked_call
+def _read(model, task="translation", *, languages, items=None):
+    """For the tests below."""
+    return (model, task, languages, items)
+
+
+@checked_call
+def _make(name, **options):
+    return name, options
+
+
+def test_a_checked_call_is_the_call():
+    assert _read("a", languages="ja", items=2) == ("a", "translation", "ja", 2)
+    assert _make("a", anything=1) == ("a", {"anything": 1})
+    assert list(inspect.signature(_read).parameters) == ["model", "task", "languages", "items"]
+    assert _read.__doc__ == "For the tests below."
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: _read("a", language="ja"),
+            r"unknown option of _read 'language'; did you mean 'languages'\?",
+        ),
+        (lambda: _read("a", n_items=2), r"'n_items'; did you mean 'items'\? help\(_read\) lists them"),
+        (lambda: _read(languages="ja"), r"^_read needs model=; see help\(_read\)"),
+        (lambda: _read("a"), r"^_read needs languages=;"),
+        (lambda: _read(), r"^_read needs model= and languages=;"),
+        (
+            lambda: _read("a", "b", "ja"),
+            r"^_read takes model, task by position .* languages=; one value is too many",
+        ),
+        (lambda: _read("a", "b", 1, 2), r"2 values are too many"),
+        (lambda: _read("a", model="b", languages="ja"), r"given model twice"),
+        (lambda: _make(), r"^_make needs name="),
+        (lambda: _make("a", 2), r"^_make takes name and no more"),
+    ],
+)
+def test_a_call_that_does_not_fit_says_what_does(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+    with pytest.raises(TypeError, match=message):  # what Python raises of itself
+        call()
+
+
+def test_what_a_checked_function_raises_itself_is_left_alone():
+    @checked_call
+    def fails(value):
+        raise TypeError(f"its own, {value}")
+
+    with pytest.raises(TypeError, match=r"^its own, 1$") as failure:
+        fails(1)
+    assert not isinstance(failure.value, InputError)
+
+
+@pytest.mark.parametrize("value", ["8", 8.0, True, [8]])
+def test_a_count_is_a_whole_number(value):
+    with pytest.raises(InputError, match=r"^items must be a whole number, not "):
+        check_count("items", value, least=1)
+    check_count("items", np.int64(8), least=1)

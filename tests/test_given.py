@@ -51,6 +51,35 @@ def test_a_name_of_transformer_lens_says_where_it_is(name):
         model(["a text"])
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("to", "device='cuda:0', dtype='bf16'"), ("cuda", "device='cuda'"), ("half", "dtype='fp16'")],
+)
+def test_what_places_a_model_is_said_at_load(name, option):
+    model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
+    with pytest.raises(AttributeError, match=rf"no attribute '{name}'; .*load\(\.\.\., {option}\)"):
+        getattr(model, name)
+
+
+def test_what_is_no_name_of_a_model_is_refused():
+    with pytest.raises(InputError, match=r"named by its short name, hub id or folder, not 42; .*HookedLM"):
+        ll.load(42)
+
+
+def test_a_saved_result_is_no_model(tmp_path):
+    logit_lens("pocket", "repetition", languages="ja", items=2, shots=1).save(tmp_path / "run")
+    with pytest.raises(InputError, match=r"holds a saved result, no model; .*LensResult\.load\("):
+        ll.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("option", ["language", "lang", "languges"])
+def test_an_option_by_another_name_is_named(option):
+    with pytest.raises(
+        InputError, match=rf"unknown option of logit_lens '{option}'; did you mean 'languages'"
+    ):
+        logit_lens("pocket", "translation", **{option: "ja"})
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_a_bare_model_says_how_to_wrap_it(look, tmp_path):
     with pytest.raises(InputError, match=r"not MistralForCausalLM; .*HookedLM\(model, tokenizer\)"):
@@ -64,6 +93,11 @@ def test_the_name_of_a_task_is_the_task_with_its_defaults(lens):
     made = lens(model, ll.task("repetition"), languages="ja", items=2, shots=1)
     pd.testing.assert_frame_equal(by_name.table, made.table)
     assert replace(by_name.provenance, created=made.provenance.created) == made.provenance
+
+
+def test_no_language_is_no_language():
+    with pytest.raises(InputError, match=r"^no language named; give codes such as 'ja,hi'"):
+        logit_lens("pocket", "translation", languages=None)
 
 
 def test_what_is_neither_a_task_nor_a_name_is_refused():

@@ -32,7 +32,7 @@ from latentlang.activations.writer import (
     check_empty,
     rows_per_shard,
 )
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError, ModelError
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
@@ -53,6 +53,7 @@ from latentlang.tasks.base import settings_for
 _DECISIVE = ("torch", "transformers", "tokenizers")
 
 
+@checked_call
 def harvest(
     model: HookedLM | str,
     prompts: str | Task | Sequence[PromptLike],

@@ -18,7 +18,7 @@ from latentlang.activations.manifest import METADATA, PROMPTS, Manifest, read_ma
 from latentlang.activations.prompts import presented, read_prompts
 from latentlang.activations.shards import map_rows
 from latentlang.activations.verify import find_faults, quick_faults
-from latentlang.arguments import Layers, given_layers, one_name, ranges, split_names
+from latentlang.arguments import Layers, checked_call, given_layers, one_name, ranges, split_names
 from latentlang.errors import InputError, MissingRowError, unknown
 from latentlang.printable import printable
 from latentlang.provenance import Provenance
@@ -312,6 +312,7 @@ def _together(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
+@checked_call
 def open_store(path: str | os.PathLike[str]) -> ActivationStore:
     """Open a store, and check that all its files are there, as long as they should be, and its prompts unchanged.
 

@@ -14,7 +14,7 @@ from typing import Any
 from latentlang import defaults
 from latentlang.activations import ActivationStore, harvest, open_store
 from latentlang.activations.manifest import MANIFEST, STORE_FILES
-from latentlang.arguments import Layers, check_count, check_options, chosen_names, given_layers
+from latentlang.arguments import Layers, check_count, check_options, checked_call, chosen_names, given_layers
 from latentlang.comparison.alignment import compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.comparison_settings import ComparisonSettings
@@ -62,6 +62,7 @@ _WRITTEN = (
 Progress = bool | Callable[[str, int, int], None] | None
 
 
+@checked_call
 def compare(
     model: HookedLM | str | os.PathLike[str],
     *,

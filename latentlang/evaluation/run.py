@@ -12,7 +12,7 @@ import pandas as pd
 
 from latentlang import defaults
 from latentlang.answers import closing, token_bytes
-from latentlang.arguments import check_count, split_given, split_names
+from latentlang.arguments import check_count, checked_call, split_given, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings
 from latentlang.evaluation.result import COLUMNS, SCORE, STATES, EvaluationResult
@@ -40,6 +40,7 @@ from latentlang.tasks.labels import check_protocol
 _MUCH_SHARED, _LITTLE_MASS = 0.5, 0.01
 
 
+@checked_call
 def evaluate(
     model: HookedLM | str,
     task: str | Task | Iterable[str | Task],

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 import plotly.graph_objects as go
 
+from latentlang.arguments import checked_call
 from latentlang.errors import InputError, shown
 from latentlang.figures.accuracy import accuracy_figure
 from latentlang.figures.bits import bits_figure
@@ -37,6 +38,7 @@ class _Compared(ResultSettings):
     items: int | None = None
 
 
+@checked_call
 def compare(
     results: Sequence[Result[Any]],
     *,

@@ -9,7 +9,7 @@ import torch
 
 from latentlang import defaults
 from latentlang.activations import ActivationStore, open_store
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.geometry.alignment_result import AlignmentResult
 from latentlang.geometry.alignment_table import Rows
@@ -43,6 +43,7 @@ from latentlang.text import counted
 Store = ActivationStore | str | os.PathLike[str]
 
 
+@checked_call
 def alignment(
     store: Store,
     *,

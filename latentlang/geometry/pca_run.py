@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlang.activations import ActivationStore, open_store
-from latentlang.arguments import Layers, check_count, ranges
+from latentlang.arguments import Layers, check_count, checked_call, ranges
 from latentlang.errors import InputError, shown, unknown
 from latentlang.geometry.basis import Basis
 from latentlang.geometry.features import working_device
@@ -44,6 +44,7 @@ _MOST_NUMBERS = 2**30
 STATES = ("base", "tuned")
 
 
+@checked_call
 def pca(
     store: Store,
     *,

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlang.answers import TokenBytes, token_bytes
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -194,6 +194,7 @@ def _size(row: Mapping[Hashable, Any]) -> str:
     return f"{row['bits_per_byte']:.3f} bits per byte [{row['low']:.3f}, {row['high']:.3f}]"
 
 
+@checked_call
 def bits_per_byte(
     model: HookedLM | str,
     texts: Texts,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from latentlang import defaults
 from latentlang.answers import token_bytes
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -44,6 +44,7 @@ PROTOCOLS = ("corrected", "as-published")
 Progress = Callable[[int, int], None]
 
 
+@checked_call
 def logit_lens(
     model: HookedLM | str,
     task: str | Task,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentlang.answers import token_bytes
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import GROUPS, Language
 from latentlang.language_names import languages as find_languages
@@ -155,6 +155,7 @@ class MultilingualLensResult(Result[MultilingualLensSettings]):
         return language_heatmap(self, language=code, candidates=candidates, value=curves, **look)
 
 
+@checked_call
 def multilingual_lens(
     model: HookedLM | str,
     task: str | Task,

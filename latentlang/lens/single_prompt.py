@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latentlang import defaults
 from latentlang.answers import TokenBytes, token_bytes
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.lens.base import Lens, LogitLens, lens_settings
 from latentlang.lens.lens_settings import ExplorerSettings
@@ -116,6 +116,7 @@ class ExplorerResult(Result[ExplorerSettings]):
         return explorer_figure(self.only(site or self.sites[0]), **look)
 
 
+@checked_call
 def explore(
     model: HookedLM | str,
     prompt: str | Prompt,

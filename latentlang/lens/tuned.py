@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from latentlang import defaults
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, ModelError
 from latentlang.lens.base import FittedLens, Lens, LogitLens
 from latentlang.models import HookedLM, as_model
@@ -204,6 +204,7 @@ def unembedding_hash(model: HookedLM) -> str:
     return hashlib.sha256(rounded.numpy().tobytes() + str(model.vocab_size).encode()).hexdigest()
 
 
+@checked_call
 def train_tuned_lens(
     model: HookedLM | str,
     texts: Sequence[str | Prompt],

@@ -113,6 +113,11 @@ def check_config(folder: Path) -> dict[str, Any]:
             raise ModelError(
                 f"{str(folder)!r} holds an adapter, no model; load its base model and give this as adapter="
             )
+        if (folder / "result.parquet").exists():
+            raise ModelError(
+                f"{str(folder)!r} holds a saved result, no model; the class of the result opens it, such as "
+                f"LensResult.load({str(folder)!r})"
+            )
         raise ModelError(f"{str(folder)!r} holds no model (no config.json); name the folder that has one")
     config = read_json(path)
     documents.checked(_Config, config, path, then=FETCH_AGAIN, error=ModelError)

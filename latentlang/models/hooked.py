@@ -42,6 +42,15 @@ logger = logging.getLogger(__name__)
 
 # Logits [row, chunk of the vocabulary] in float32 kept in memory at once.
 _CHUNK_BYTES = 64 * 2**20
+# What torch and transformers call to place or cast a model: the option of `load` that does it.
+_PLACING = {
+    "to": "device='cuda:0', dtype='bf16'",
+    "cuda": "device='cuda'",
+    "cpu": "device='cpu'",
+    "float": "dtype='fp32'",
+    "half": "dtype='fp16'",
+    "bfloat16": "dtype='bf16'",
+}
 
 
 def check_loaded(model: object) -> None:
@@ -159,6 +168,10 @@ class HookedLM:
             message += (
                 f"; it is TransformerLens': model.bridge().{name} has it, on the same weights (activations without it: "
                 "model.activations, model.iter_activations)"
+            )
+        elif name in _PLACING:
+            message += (
+                f"; say where a model goes, and in which type, when it is loaded: load(..., {_PLACING[name]})"
             )
         raise AttributeError(message, name=name, obj=self)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from latentlang.arguments import checked_call
 from latentlang.devices import named_device
 from latentlang.errors import InputError, ModelError
 from latentlang.models.adapter_loading import CONFIG, WEIGHTS, other_base, put_on
@@ -56,6 +57,7 @@ def as_model(given: HookedLM | str | os.PathLike[str]) -> HookedLM:
     return given
 
 
+@checked_call
 def load(
     model: str | os.PathLike[str],
     *,

@@ -160,6 +160,11 @@ def check_title(name: str) -> str:
 
 
 def _found(name: str | os.PathLike[str], *, revision: str | None) -> ModelInfo:
+    if not isinstance(name, str | os.PathLike):
+        raise ModelError(
+            f"a model is named by its short name, hub id or folder, not {shown(name)}; an object of transformers goes "
+            "to HookedLM(model, tokenizer)"
+        )
     text = os.fspath(name).strip()
     if not text:
         raise ModelError("no model named; `latentlang models` lists the short names")

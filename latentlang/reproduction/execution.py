@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlang import defaults
-from latentlang.arguments import check_count, check_options
+from latentlang.arguments import check_count, check_options, checked_call
 from latentlang.errors import InputError, LatentlangError
 from latentlang.models.data_package import is_packaged
 from latentlang.models.fingerprint import cached_commit, model_keys
@@ -49,6 +49,7 @@ class Reproduction:
     notes: tuple[str, ...]
 
 
+@checked_call
 def reproduce(
     planned: ReproductionPlan | str | os.PathLike[str],
     *,

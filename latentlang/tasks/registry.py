@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from latentlang.arguments import checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.tasks.base import Task
 
@@ -105,6 +106,7 @@ def closed_tasks() -> tuple[str, ...]:
     return tuple(name for name, record in TASKS.items() if record.closed)
 
 
+@checked_call
 def task(name: str, **options: Any) -> Task:
     """Build a task by name.
 

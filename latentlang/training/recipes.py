@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import yaml
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from latentlang.arguments import MOST, MOST_ALPHA, MOST_EPOCHS, MOST_RATE, most, split_names
+from latentlang.arguments import MOST, MOST_ALPHA, MOST_EPOCHS, MOST_RATE, checked_call, most, split_names
 from latentlang.errors import InputError, shown, unknown
 from latentlang.language_names import language
 from latentlang.models.registry import REGISTRY
@@ -189,6 +189,7 @@ class Recipe(Part):
         return text
 
 
+@checked_call
 def recipe(source: str | Path | Mapping[str, Any] | Recipe, **overrides: Any) -> Recipe:
     """Find or read a recipe.
 

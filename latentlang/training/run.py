@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentlang.arguments import checked_call
 from latentlang.errors import InputError, ModelError
 from latentlang.models.registry import REGISTRY
 from latentlang.progress import reporting
@@ -48,6 +49,7 @@ _NOTED = ("model_quantization", "model_loaded_from")
 Progress = bool | Callable[[TrainingProgress], None] | None
 
 
+@checked_call
 def train(
     model: HookedLM | str | os.PathLike[str],
     recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError
 from latentlang.installing import install_command
 from latentlang.language_names import Language
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["explorer"]
 
 
+@checked_call
 def explorer(
     model: HookedLM | str,
     prompt: str | Prompt | None = None,
