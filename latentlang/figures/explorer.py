@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol, Unpack
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from latentlang.figures.header import is_plain, lens_words, made_with, model_name
 from latentlang.figures.headings import ABOVE_PLOT
 from latentlang.figures.layout import has_gaps
 from latentlang.figures.shaping import Look, shaped
-from latentlang.figures.style import MUTED, TARGET, isolated, safe, template, tint
+from latentlang.figures.style import MUTED, TARGET, isolated, safe, shade, template, tint, written_on
 from latentlang.provenance import Provenance
 
+_SCALE = (tint(TARGET, 0.03), tint(TARGET, 0.5), TARGET)  # from probability 0 to 1
 _COLUMN, _ROW = 64, 26  # pixels of a cell
 _MARGIN_LEFT, _MARGIN_TOP, _MARGIN_BOTTOM = 64, 96, 120
 _BESIDE = 110  # the colour bar
@@ -67,9 +70,9 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
             customdata=hovers.to_numpy(), hovertemplate="%{customdata}<extra></extra>",
             # Text of the cells themselves, dark or white as the colour below it asks: thousands of annotations take
             # a browser far longer than one trace.
-            text=words.to_numpy(), texttemplate="%{text}", textfont={"size": 11},
+            text=_on_their_colours(words, probability), texttemplate="%{text}", textfont={"size": 11},
             zmin=0, zmax=1, xgap=1, ygap=1,
-            colorscale=[[0, tint(TARGET, 0.03)], [0.5, tint(TARGET, 0.5)], [1, TARGET]],
+            colorscale=[[step / 2, colour] for step, colour in enumerate(_SCALE)],
             colorbar={"title": {"text": "probability", "side": "right"}, "thickness": 12, "len": 0.9},
         )
     )  # fmt: skip
@@ -137,6 +140,16 @@ def explorer_figure(result: Explored, **look: Unpack[Look]) -> go.Figure:
         title={"text": "layer"},
     )  # fmt: skip
     return shaped(figure, **look)
+
+
+def _on_their_colours(words: pd.DataFrame, probability: pd.DataFrame) -> NDArray[np.object_]:
+    """The words of the cells so that they can be read on the cells' colours, ``[layer, position]``."""
+    texts = words.to_numpy(object, copy=True)
+    shares = probability.to_numpy(float)
+    for place, text in np.ndenumerate(texts):
+        if isinstance(text, str) and np.isfinite(shares[place]):
+            texts[place] = written_on(text, shade(_SCALE, float(shares[place])))
+    return texts
 
 
 def _short(text: object, length: int) -> str:

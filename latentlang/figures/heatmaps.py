@@ -25,8 +25,10 @@ from latentlang.figures.style import (
     font_stack,
     own_name,
     safe,
+    shade,
     template,
     tint,
+    written_on,
 )
 from latentlang.stats.intervals import FEWEST_CANDIDATES
 from latentlang.text import counted, listed, percent
@@ -188,7 +190,7 @@ def language_heatmap(
                 [grids[n].to_numpy(float) for n in ("answer", "null", "score", "low", "high", "n")], -1
             ),
             hovertext=_hover_lines(order, roles, grids, layers),
-            text=_cell_texts(values) if written else None,
+            text=_cell_texts(values, largest) if written else None,
             texttemplate="%{text}" if written else None,
             textfont={"size": 10.5},
             hovertemplate=(
@@ -318,9 +320,14 @@ def overlap_heatmap(
     return shaped(figure)
 
 
-def _cell_texts(values: Floats) -> list[list[str]]:
-    """The numbers in the cells; nothing in those that are too small."""
-    return [[f"{cell:.2f}" if abs(cell) >= _LEAST_WRITTEN else "" for cell in line] for line in values]
+def _cell_texts(values: Floats, largest: float) -> list[list[str]]:
+    """The numbers in the cells, to be read on their colours; nothing in those that are too small."""
+
+    def written(cell: float) -> str:
+        number = f"{cell:.2f}" if abs(cell) >= _LEAST_WRITTEN else ""
+        return written_on(number, shade(_HEAT, (max(cell, 0.0) / largest) ** 0.5)) if number else ""
+
+    return [[written(cell) for cell in line] for line in values.tolist()]
 
 
 def _leaders_frame(row: Any, order: Sequence[str], places: Mapping[int, int]) -> list[dict[str, Any]]:

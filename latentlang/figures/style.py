@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
@@ -23,6 +24,9 @@ BASELINE = "#AEB8C4"
 PAPER = "#FFFFFF"
 # From light to dark in even steps, so that a grey print keeps the order; no hue of the curves.
 ENTROPY_SCALE = ("#F8F6FB", "#E3DDEF", "#C6BBDF", "#A395C9", "#7F6DB0", "#5C4791", "#3A2668")
+
+# What plotly writes in on light cells, and the contrast below which small text is hard to read.
+_PLOTLY_GREY, _LEGIBLE = "#444444", 3.5
 
 _LATIN = "'Noto Sans'"
 _HAN = {
@@ -104,6 +108,40 @@ def translucent(colour: str, opacity: float) -> str:
     """A ``#RRGGBB`` colour as ``rgba(...)`` with the opacity in [0, 1]."""
     red, green, blue = _channels(colour)
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def shade(scale: Sequence[str], position: float) -> str:
+    """The colour at a position in [0, 1] of a scale of ``#RRGGBB`` colours in even steps, as plotly mixes them."""
+    place = min(1.0, max(0.0, position)) * (len(scale) - 1)
+    step = min(int(place), len(scale) - 2)
+    lower, upper = _channels(scale[step]), _channels(scale[step + 1])
+    mixed = [round(low + (high - low) * (place - step)) for low, high in zip(lower, upper, strict=True)]
+    return "#" + "".join(f"{value:02X}" for value in mixed)
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast of two ``#RRGGBB`` colours, 1 to 21, as WCAG counts it."""
+    darker, lighter = sorted(map(_luminance, (first, second)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def written_on(text: str, colour: str) -> str:
+    """The text of a cell of a heat map, in ink where plotly's own choice could not be read on the cell's colour.
+
+    Plotly writes white on colours that it calls dark and grey on the others; on the strong colours between the two
+    neither stands out.
+    """
+    red, green, blue = _channels(colour)
+    chosen = PAPER if (299 * red + 587 * green + 114 * blue) / 1000 < 128 else _PLOTLY_GREY
+    if not text or contrast(chosen, colour) >= _LEGIBLE or contrast(INK, colour) <= contrast(chosen, colour):
+        return text
+    return f"<span style='color:{INK}'>{text}</span>"
+
+
+def _luminance(colour: str) -> float:
+    shares = [value / 255 for value in _channels(colour)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _channels(colour: str) -> tuple[int, int, int]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import html
 import itertools
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentlang.figures import style
+from latentlang.figures import explorer, heatmaps, style
 from latentlang.figures.layout import columns_for, grid
 from latentlang.figures.lens_curves import STYLES, legend_columns
+from latentlang.figures.style import INK, PIVOT, contrast, shade, tint, written_on
 from latentlang.lens.result import CURVES
 from tests.support.colours import lightness
 
@@ -61,3 +64,30 @@ def test_grids_hold_every_panel_inside(count: int) -> None:
         assert 0 <= panel.x[0] < panel.x[1] <= 1
         assert 0 <= panel.plot[0] < panel.plot[1] < panel.strip[0] < panel.strip[1] <= 1
         assert round((panel.plot[1] - panel.plot[0]) * made.height) == 120
+
+
+def test_a_number_on_a_strong_colour_is_written_in_ink():
+    # plotly would write grey on this orange (contrast below 3) and white on the next
+    assert contrast("#444444", tint(PIVOT, 0.9)) < 3 < 4 < contrast(INK, tint(PIVOT, 0.9))
+    assert written_on("0.36", tint(PIVOT, 0.9)) == f"<span style='color:{INK}'>0.36</span>"
+    assert written_on("0.02", tint(PIVOT, 0.2)) == "0.02"  # grey on nearly white, as plotly does
+    assert written_on("0.82", "#7A3500") == "0.82"  # white
+    assert written_on("", tint(PIVOT, 0.9)) == ""
+    assert contrast("#FFFFFF", "#000000") == pytest.approx(21)
+
+
+def test_a_shade_is_the_mixture_of_its_neighbours():
+    scale = ("#000000", "#804020", "#FFFFFF")
+    assert [shade(scale, position) for position in (-1, 0, 0.25, 0.5, 1, 2)] == [
+        "#000000", "#000000", "#402010", "#804020", "#FFFFFF", "#FFFFFF",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [heatmaps._HEAT, explorer._SCALE])
+def test_what_is_written_in_a_cell_can_be_read(scale):
+    for position in np.linspace(0, 1, 201):
+        colour = shade(scale, position)
+        channels = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+        plotly = "#FFFFFF" if np.dot([0.299, 0.587, 0.114], channels) < 128 else "#444444"
+        written = INK if "span" in written_on("x", colour) else plotly
+        assert contrast(written, colour) > 3.4
