@@ -287,8 +287,17 @@ class _Stack:
         return height
 
     def _say_once(self) -> None:
-        """Leave an axis title that some panels have to the lowest of all."""
-        keys = [_key(panel.axis) for panel in self.panels if not panel.axis.startswith("scene")]
+        """Leave an axis title that some panels have to the lowest of all, among those whose axes say the same."""
+        flat = [panel for panel in self.panels if not panel.axis.startswith("scene")]
+        for kind in {self._is_of_words(panel) for panel in flat}:
+            self._say_once_under([_key(panel.axis) for panel in flat if self._is_of_words(panel) == kind])
+
+    def _is_of_words(self, panel: _Stacked) -> bool:
+        """Whether names stand along a panel's x axis, and not numbers such as layers."""
+        values = [value for number in panel.traces for value in _some(self.traces[number].get("x"))]
+        return any(isinstance(value, str) for value in values)
+
+    def _say_once_under(self, keys: Sequence[str]) -> None:
         titles = {_text(self.layout.get(key, {}).get("title")) for key in keys}
         if len(keys) > 1 and len(titles) == 2 and "" in titles:
             title = next(self.layout[key]["title"] for key in keys if _text(self.layout[key].get("title")))
@@ -488,7 +497,9 @@ class _Stack:
         """Put the legend below all, in as many columns as its names allow; its height."""
         shown = [trace for trace in self.traces if _in_legend(trace)]
         several = {trace.get("legendgroup") or trace.get("name") for trace in shown}
-        if not several or (len(shown) < 2 and not any(trace.get("showlegend") for trace in shown)):
+        # plotly leaves the legend out where one trace alone could stand in it
+        able = [trace for trace in self.traces if _in_legend(trace) or _is_named_elsewhere(trace)]
+        if not several or (len(able) < 2 and not any(trace.get("showlegend") for trace in shown)):
             return _PAD
         room = WIDTH - _PAD - _KEY
         for trace in shown:
@@ -528,8 +539,8 @@ class _Stack:
                         ]
             buttons.append(button | {"args": [button["args"][0], changed, *others]})
         return menu | {
-            "buttons": buttons, "x": -self.left / (WIDTH - self.left - _RIGHT), "xanchor": "left", "y": 1,
-            "yanchor": "bottom", "pad": {"b": 8, "t": 0, "l": 4}, "font": {"size": _LEGEND_SIZE},
+            "buttons": buttons, "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom",
+            "pad": {"b": 8, "t": 0, "l": 4}, "font": {"size": _LEGEND_SIZE},
         }  # fmt: skip
 
 
@@ -590,6 +601,16 @@ def _in_legend(trace: Mapping[str, Any]) -> bool:
     return (
         trace.get("showlegend", True) and bool(trace.get("name")) and trace.get("visible", True) is not False
     )
+
+
+def _is_named_elsewhere(trace: Mapping[str, Any]) -> bool:
+    """Whether a trace was left out of a legend in which it could stand."""
+    return trace["type"] != "heatmap" and trace.get("visible", True) is not False
+
+
+def _some(values: Any) -> list[Any]:
+    """The first values of a list or an array; none of an array as plotly writes it, which holds numbers."""
+    return [] if values is None or isinstance(values, Mapping) else list(values[:2])
 
 
 def _length(values: Any) -> int:

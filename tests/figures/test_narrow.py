@@ -15,6 +15,7 @@ import latentlang as ll
 from latentlang.figures import compare, lens_figure, overlap_heatmap, write_html
 from latentlang.figures.alignment import alignment_heatmap
 from latentlang.figures.alignment_tables import alignment_table
+from latentlang.figures.bits import bits_figure
 from latentlang.figures.explorer import explorer_figure
 from latentlang.figures.headings import fitted
 from latentlang.figures.narrow import BELOW, WIDTH, has_narrow_form, narrow_form, narrowed, patch
@@ -81,6 +82,8 @@ def test_panels_that_share_their_rows_get_rows_of_their_own_and_the_menu_changes
         assert (narrow.layout[f"xaxis{heat.xaxis[1:]}"].anchor or "y") == heat.yaxis
         assert axis.showticklabels is not False
     changes = narrow.layout.updatemenus[0].buttons[1].args[1]
+    # at the right end, from where it has the width of the rows' names too: at the left it began outside of the page
+    assert (narrow.layout.updatemenus[0].x, narrow.layout.updatemenus[0].xanchor) == (1, "right")
     for heat in heats:
         assert changes[f"yaxis{heat.yaxis[1:]}.categoryarray"] == changes["yaxis.categoryarray"]
 
@@ -231,3 +234,35 @@ def test_a_window_made_narrow_and_wide_again_shows_what_it_showed(tmp_path: Path
             )
             page.wait("drawing", "!!document.querySelector('.colorbar')")
         assert page.run(shown) == before and page.complaints == []
+
+
+def test_a_legend_of_one_name_has_room_below_the_axis() -> None:
+    result = ll.bits_per_byte("pocket", {"en": ["The dog is in the house."]}, layers="7,8")
+    wide = bits_figure(result)
+    (name,) = {trace.name for trace in wide.data if trace.showlegend is not False}
+    narrow = narrowed(wide)
+    assert narrow.layout.legend.yref == "container" and name == "English"
+    # numbers of the axis, its title, a line of the legend
+    assert narrow.layout.margin.b > 18 + 22 + 15
+
+
+def test_an_axis_of_layers_keeps_its_title_where_the_last_panel_has_names_below_it() -> None:
+    wide = go.Figure(
+        data=[
+            {"type": "scatter", "x": [1, 2], "y": [0, 1]},
+            {"type": "scatter", "x": [1, 2], "y": [0, 1], "xaxis": "x2", "yaxis": "y2"},
+            {"type": "heatmap", "x": ["en", "de"], "y": ["en"], "z": [[0, 1]], "xaxis": "x3", "yaxis": "y3"},
+        ],
+        layout={
+            "height": 600,
+            "margin": {"l": 20, "r": 20, "t": 80, "b": 80},
+            "xaxis": {"domain": [0, 0.5], "anchor": "y", "title": {"text": "layer"}},
+            "xaxis2": {"domain": [0.5, 1], "anchor": "y2"},
+            "xaxis3": {"anchor": "y3"},
+            "yaxis": {"domain": [0.5, 1]},
+            "yaxis2": {"domain": [0.5, 1], "anchor": "x2"},
+            "yaxis3": {"domain": [0, 0.4], "anchor": "x3"},
+        },
+    )
+    layout = narrowed(wide).layout
+    assert [axis.title.text for axis in (layout.xaxis, layout.xaxis2, layout.xaxis3)] == [None, "layer", None]
