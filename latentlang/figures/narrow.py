@@ -28,6 +28,7 @@ _BAR, _BAR_HEADING = 34, 18  # a colour bar with its numbers; its heading
 _LEGEND_SIZE, _LEGEND_LINE, _LEGEND_PAD, _KEY, _ITEM = 11.5, 15, 4, 46, 30
 _CELL_TEXT, _CELL_SIZE, _CELL_SMALLEST = 21, 9, 8  # least width of a cell with a number, size of numbers
 _BESIDE = 84  # widest note beside a row
+_CORNER = 0.55  # of a plot's width for a note in a corner of it
 _BLOCK = 3  # columns of numbers of a table side by side
 _TABLE_GAP = 10
 
@@ -315,7 +316,9 @@ class _Stack:
                 if note.get("xanchor") == "left" and abs(note.get("x", 0) - panel.x[1]) < 1e-6:
                     beside = max(beside, pixels(note["text"], size) + note.get("xshift", 0))
                 continue
-            note["text"] = broken(note["text"], room, size)
+            # what stands in a corner of the plot was placed where half of it is empty
+            in_corner = note.get("yanchor") == "top" and note.get("xanchor") in ("left", "right")
+            note["text"] = broken(note["text"], _CORNER * room if in_corner else room, size)
             note["align"] = note.get("xanchor", "center")
             higher = (note.get("y", 0) - panel.y[1]) * self.inner
             if higher > -1 and note.get("yanchor") == "bottom":

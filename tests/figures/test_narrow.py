@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,3 +267,15 @@ def test_an_axis_of_layers_keeps_its_title_where_the_last_panel_has_names_below_
     )
     layout = narrowed(wide).layout
     assert [axis.title.text for axis in (layout.xaxis, layout.xaxis2, layout.xaxis3)] == [None, "layer", None]
+
+
+def test_a_note_in_a_corner_of_a_plot_stays_in_its_half() -> None:
+    result = lens_result(["ja", "hi"], items=6)
+    lost = (result.table["curve"] == "pivot") & result.table["item"].isin(
+        sorted(set(result.table["item"]))[:2]
+    )
+    wide = lens_figure(replace(result, table=result.table[~lost]))
+    corner = [n for n in narrowed(wide).layout.annotations if n.yanchor == "top" and "can be read" in n.text]
+    assert corner
+    for note in corner:
+        assert pixels(note.text, note.font.size) < 0.6 * (WIDTH - 50)
