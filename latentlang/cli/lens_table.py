@@ -23,6 +23,7 @@ BARS = "▁▂▃▄▅▆▇█"
 # A full bar is never less than this probability: the noise of a flat curve must not look like a mountain.
 LEAST_TOP = 0.1
 _GAP = "  "
+_BETWEEN_NOTES = "; "  # as `latentlang.lens.text.curve_notes` joins them
 
 
 def sparkline(values: Sequence[float], *, top: float, width: int | None = None) -> str:
@@ -46,6 +47,7 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
     pivot, some = settings.pivot, settings.layers
     last = settings.n_layers or int(summary["layer"].max())
     shown = layer_words(some) if some else f"layers 1 to {last}"
+    shared, notes = _notes_by_language(result)
     yield _headline(result)
     for code in result.provenance.languages:
         yield Text()
@@ -54,8 +56,11 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
         language_summary = summary[summary["language"] == code]
         yield from _curve_lines(language_summary, target=code, pivot=pivot, source=source, width=width)
         yield from _wrapped(sentences[code], width, style="italic")
-        if note := settings.notes.get(code):
+        if note := notes.get(code):
             yield from _wrapped(f"note: {note}", width, style="yellow")
+    if shared:
+        yield Text()
+        yield from _wrapped(f"note on each of these languages: {shared}", width, style="yellow")
     yield Text()
     yield Text(
         f"bars: {shown}; the curves of a language and their nulls on one scale, a full bar is the highest of them (at "
@@ -75,6 +80,21 @@ def lens_lines(result: LensResult, *, width: int) -> Iterator[Text]:
             "it beside the plain lens (without --tuned).",
             style="dim",
         )
+
+
+def _notes_by_language(result: LensResult) -> tuple[str, dict[str, str]]:
+    """What the notes of all languages have in common, to be said once, and by language what is its own."""
+    notes, codes = result.settings.notes, result.provenance.languages
+    if len(codes) < 2 or any(code not in notes for code in codes):
+        return "", notes
+    policy = f" (policy {result.provenance.policy})"
+    if not all(note.endswith(policy) for note in notes.values()):  # notes on the data come after it
+        policy = ""
+    parts = {code: notes[code].removesuffix(policy).split(_BETWEEN_NOTES) for code in codes}
+    shared = [part for part in parts[codes[0]] if all(part in others for others in parts.values())]
+    own = {code: [part for part in parts[code] if part not in shared] for code in codes}
+    said = {code: _BETWEEN_NOTES.join(rest) + policy for code, rest in own.items() if rest}
+    return (_BETWEEN_NOTES.join(shared) + policy if shared else ""), said
 
 
 def _wrapped(text: str, width: int, *, style: str) -> Iterator[Text]:

@@ -15,6 +15,7 @@ from latentlang.cli.lens_table import BARS, lens_lines, sparkline
 from latentlang.lens import LensResult
 from latentlang.lens.text import reading
 from latentlang.provenance import Provenance
+from tests.support.lens_standin import lens_result
 
 probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
@@ -114,6 +115,34 @@ def test_each_language_says_its_own_source_and_notes():
     lines = _text(_result(CURVES, code="fr", sources={"fr": "de"}, notes={"fr": "fr: 1 of 2 items lost"}))
     assert "French (fr) from German (de): accuracy 0.50, n = 2" in lines
     assert "  note: fr: 1 of 2 items lost" in lines
+
+
+def _noted(notes, policy="exclusive"):
+    """Text of a result of these languages with their notes."""
+    result = lens_result(
+        list(notes), settings={"notes": {code: note for code, note in notes.items() if note}}
+    )
+    return _text(replace(result, provenance=replace(result.provenance, policy=policy)), width=400)
+
+
+def test_a_note_that_all_languages_share_is_said_once():
+    end = " (policy exclusive)"
+    lines = _noted(
+        {"ja": f"1 in en lost; 2 in fr lost{end}", "zh": f"3 in zh lost; 1 in en lost; 2 in fr lost{end}"}
+    )
+    assert [line for line in lines if "note" in line and "null:" not in line] == [
+        f"  note: 3 in zh lost{end}",
+        f"  note on each of these languages: 1 in en lost; 2 in fr lost{end}",
+    ]
+    lines = _noted({"ja": f"1 in en lost{end}", "zh": f"1 in en lost{end}; zh: 1 row skipped"})
+    assert [line for line in lines if "note" in line and "null:" not in line] == [
+        "  note: zh: 1 row skipped",
+        f"  note on each of these languages: 1 in en lost{end}",
+    ]
+    lines = _noted({"ja": f"1 in en lost{end}", "zh": ""})
+    assert [line for line in lines if "note" in line and "null:" not in line] == [
+        f"  note: 1 in en lost{end}"
+    ]
 
 
 @pytest.mark.parametrize("layers", [4, 32, 80])
