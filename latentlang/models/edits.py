@@ -18,8 +18,11 @@ from latentlang.models.batch import check_layers
 from latentlang.text import listed
 
 # Sites that can be written to. `resid` is the residual stream after a block (0: entering the first), `attn_out` and
-# `mlp_out` what the two parts of a block add to it, `mlp_post` the neurons: what enters the MLP's output projection.
-EDIT_SITES = ("resid", "attn_out", "mlp_out", "mlp_post")
+# `mlp_out` what the two parts of a block add to it, `mlp_post` the neurons: what enters the MLP's output projection,
+# `mlp_pre` what enters their activation function.
+EDIT_SITES = ("resid", "attn_out", "mlp_out", "mlp_post", "mlp_pre")
+#: Those that are as wide as there are neurons.
+NEURON_SITES = ("mlp_post", "mlp_pre")
 _WORDS = ("last", "all", "new")
 # Directions shorter than this have no direction.
 _SHORTEST = 1e-12
@@ -62,7 +65,8 @@ class Edit:
     Attributes:
         change: what is done; a function of activations ``[row, d]`` and an `EditPlace`.
         layers: ``"all"`` blocks, layer numbers, or text such as ``"4,8-12"``; 0 the embeddings (``resid`` alone).
-        site: ``resid``, ``attn_out``, ``mlp_out`` or ``mlp_post`` (neurons).
+        site: ``resid``, ``attn_out``, ``mlp_out``, ``mlp_post`` (neurons) or ``mlp_pre`` (before their activation
+            function).
         positions: ``"last"`` token of the prompt, ``"all"`` tokens, ``"new"``: every position that a new token is
             predicted from (the prompt's last one and each one generated), token indices (negative: from the prompt's
             end), or a list of them per prompt, which may be empty for prompts that stay as they are.
@@ -130,9 +134,31 @@ class Edit:
         return cls(Reflect(unit(axis)), **where)
 
     @classmethod
-    def ablate(cls, mean: Any = None, **where: Any) -> Edit:
-        """Replace by zero, or by a mean activation."""
-        return cls(Scale(0.0) if mean is None else Replace(vectors_of(mean, "mean")), **where)
+    def ablate(
+        cls,
+        mean: Any = None,
+        *,
+        features: Sequence[int] | Sequence[Sequence[int]] | None = None,
+        **where: Any,
+    ) -> Edit:
+        """Replace by zero, or by a mean activation.
+
+        Args:
+            mean: what is put in its place; zero by default.
+            features: which numbers of the activation (neurons, at ``mlp_post``), all by default; or a list of them for
+                each of the `layers`, some of which may be empty.
+            **where: `layers`, `site` and `positions`.
+
+        Raises:
+            InputError: a mean that is no tensor, or features that are none.
+        """
+        if features is None:
+            return cls(Scale(0.0) if mean is None else Replace(vectors_of(mean, "mean")), **where)
+        chosen = features_of(features)
+        return cls(
+            SetFeatures(torch.zeros(1) if mean is None else vectors_of(mean, "mean"), features=chosen),
+            **where,
+        )
 
     @classmethod
     def skip(cls, *, layers: Layers, positions: Positions = "all") -> Edit:
@@ -167,6 +193,26 @@ class Replace(_Vectors):
     def __call__(self, activations: Tensor, place: EditPlace, /) -> Tensor:
         """The values."""
         return self.rows(activations, place)
+
+
+@dataclass(frozen=True, eq=False)
+class SetFeatures(_Vectors):
+    """Another value in the place of some numbers of the activation.
+
+    Attributes:
+        features: which ones, a list for each layer, or one for all.
+    """
+
+    features: tuple[tuple[int, ...], ...] = ()
+
+    def __call__(self, activations: Tensor, place: EditPlace, /) -> Tensor:
+        """The activations with these numbers replaced."""
+        chosen = list(self.features[place.layer_index if len(self.features) > 1 else 0])
+        if not chosen:
+            return activations
+        changed = activations.clone()
+        changed[:, chosen] = self.rows(activations, place)[:, chosen]
+        return changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,6 +314,23 @@ def vectors_of(value: Any, name: str) -> Tensor:
     return tensor
 
 
+def features_of(features: Any) -> tuple[tuple[int, ...], ...]:
+    """Numbers of features, a tuple for each layer or one for all.
+
+    Raises:
+        InputError: they are no whole numbers from 0.
+    """
+    listed = list(features)
+    nested = bool(listed) and all(np.ndim(entry) == 1 for entry in listed)
+    chosen = tuple(tuple(entry) for entry in (listed if nested else [listed]))
+    for index in (index for entry in chosen for index in entry):
+        if isinstance(index, bool) or not isinstance(index, int | np.integer) or index < 0:
+            raise InputError(f"features are whole numbers from 0, not {index!r}")
+    if not any(chosen):
+        raise InputError("an edit names no feature; leave 'features' out to change all")
+    return tuple(tuple(int(index) for index in entry) for entry in chosen)
+
+
 def number_of(value: Any, name: str) -> float:
     """A finite number.
 
@@ -337,7 +400,7 @@ class SettledEdit:
             if isinstance(value, Tensor):
                 content = value.contiguous().cpu().double().numpy().tobytes()
                 digest.update(name.encode() + str(list(value.shape)).encode() + content)
-            elif isinstance(value, float):
+            elif isinstance(value, float | tuple):
                 digest.update(f"{name}={value!r}".encode())
         positions = self.edit.positions
         return {
@@ -405,7 +468,7 @@ def settle(edit: Edit, *, depth: int, d_model: int, neurons: int | None = None) 
         edit: the edit.
         depth: blocks of the model.
         d_model: width of the residual stream.
-        neurons: width of ``mlp_post``.
+        neurons: width of ``mlp_post`` and ``mlp_pre``.
 
     Raises:
         InputError: it is no edit.
@@ -419,13 +482,25 @@ def settle(edit: Edit, *, depth: int, d_model: int, neurons: int | None = None) 
     layers = check_layers(edit.layers, depth=depth, sites=(edit.site,), first=1 if blocks_only else 0)
     if len(set(layers)) < len(layers):
         raise ModelError(f"layers={edit.layers!r} of an edit name one twice; name each once")
-    width = neurons if edit.site == "mlp_post" and neurons is not None else d_model
+    width = neurons if edit.site in NEURON_SITES and neurons is not None else d_model
     change = edit.change
     vectors = change.vectors if isinstance(change, _Vectors) else None
     if isinstance(change, ProjectOut):
         vectors = change.basis
     elif isinstance(change, Erase):
         vectors = change.read
+    elif isinstance(change, SetFeatures):
+        vectors = None if change.vectors.shape == (1,) else change.vectors
+        largest = max(index for chosen in change.features for index in chosen)
+        if largest >= width:
+            raise ModelError(
+                f"an edit changes feature {largest}, and {edit.site!r} of this model has {width}, from 0; does it come "
+                "from another model?"
+            )
+        if len(change.features) not in (1, len(layers)):
+            raise ModelError(
+                f"an edit has features for {len(change.features)} layers and is made at {len(layers)}"
+            )
     if vectors is not None and vectors.shape[-1] != width:
         raise ModelError(
             f"an edit's vectors are {vectors.shape[-1]} wide, and {edit.site!r} of this model is {width}; do they come "

@@ -28,9 +28,10 @@ from latentlang.models.anatomy import (
 from latentlang.models.batch import ActivationBatch, Request, check_layers, check_pools, check_sites, collect
 from latentlang.models.batching_probe import BatchingProbe
 from latentlang.models.block_layout import BlockLayout, find_block_layouts
-from latentlang.models.edits import Edit, edit_note, settle
+from latentlang.models.edits import NEURON_SITES, Edit, edit_note, settle
 from latentlang.models.forward import BATCH_TOKENS, Reader, Runner
 from latentlang.models.interventions import Interventions, output_projection
+from latentlang.models.neurons import Gate, find_gates
 from latentlang.models.tokenization import Encoder, PromptLike, TokenizedPrompt, prepare
 from latentlang.models.tokenizer_notes import SILENT_SHARE, TokenizerNotes, silent_note
 from latentlang.tasks import Prompt, Task, as_task
@@ -214,6 +215,14 @@ class HookedLM:
             "layouts", lambda: find_block_layouts(self._anatomy, device=self.device)
         )
         return layouts
+
+    @property
+    def _gates(self) -> tuple[Gate, ...]:
+        """Per block what gives the values before the activation function of its MLP."""
+        gates: tuple[Gate, ...] = self._once(
+            "gates", lambda: find_gates(self._anatomy, self._output_projections, device=self.device)
+        )
+        return gates
 
     @property
     def batching(self) -> BatchingProbe:
@@ -601,7 +610,7 @@ class HookedLM:
         """
         listed = [edits] if isinstance(edits, Edit) else list(edits)
         sites = {edit.site for edit in listed if isinstance(edit, Edit)}
-        projections = self._output_projections if "mlp_post" in sites else ()
+        projections = self._output_projections if sites & {*NEURON_SITES} else ()
         settled = [
             settle(
                 edit,
@@ -617,6 +626,7 @@ class HookedLM:
             layers=self._anatomy.layers,
             layouts=self._layouts if sites & {"attn_out", "mlp_out"} else (),
             projections=[module for module, _neurons in projections],
+            gates=self._gates if "mlp_pre" in sites else (),
         )
         with context:
             yield

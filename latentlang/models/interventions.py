@@ -20,6 +20,7 @@ from latentlang.models.anatomy import hidden_in, hidden_of
 from latentlang.models.batch import EncodedPrompt
 from latentlang.models.block_layout import BlockLayout, mlp_of
 from latentlang.models.edits import EditPlace, SettledEdit, Skip
+from latentlang.models.neurons import Gate
 
 # Rows, columns and prompts of the activations that an edit changes in one forward.
 _Places = tuple[Tensor, Tensor, Tensor]
@@ -171,6 +172,7 @@ class Interventions:
         layers: Sequence[nn.Module],
         layouts: Sequence[BlockLayout],
         projections: Sequence[nn.Module],
+        gates: Sequence[Gate],
     ) -> Iterator[None]:
         """Edits in force inside; later ones see what earlier ones left.
 
@@ -180,12 +182,13 @@ class Interventions:
             layers: its blocks.
             layouts: how to write inside the blocks; needed for ``attn_out`` and ``mlp_out``.
             projections: per block the MLP's output projection; needed for ``mlp_post``.
+            gates: per block what gives the values before the activation function; needed for ``mlp_pre``.
         """
         before = self._called
         with ExitStack() as hooks:
             # what is done to the embeddings comes before what a block keeps of its input
             for settled in sorted(edits, key=lambda each: 0 not in each.layers):
-                _attach(self, settled, hooks, layers, layouts, projections)
+                _attach(self, settled, hooks, layers, layouts, projections, gates)
             if edits and not self._edits:
                 self._watch.callback(lm.register_forward_pre_hook(self._enter, with_kwargs=True).remove)
                 self._watch.callback(lm.register_forward_hook(self._leave, always_call=True).remove)
@@ -278,12 +281,15 @@ def _attach(
     layers: Sequence[nn.Module],
     layouts: Sequence[BlockLayout],
     projections: Sequence[nn.Module],
+    gates: Sequence[Gate],
 ) -> None:
     """Hooks of one edit on all its layers."""
     site = settled.edit.site
     for number in settled.layers:
         if site == "mlp_post":
             _on_input(projections[number - 1], hooks, _changer(interventions, settled, number))
+        elif site == "mlp_pre":
+            _on_part(gates[number - 1], hooks, _changer(interventions, settled, number))
         elif site != "resid":
             _attach_inside(interventions, settled, number, hooks, layers[number - 1], layouts[number - 1])
         elif number == 0:
@@ -387,6 +393,23 @@ def _on_output(module: nn.Module, hooks: ExitStack, change: Callable[[Tensor], T
         return changed
 
     hooks.callback(module.register_forward_hook(hook).remove)
+
+
+def _on_part(gate: Gate, hooks: ExitStack, change: Callable[[Tensor], Tensor]) -> None:
+    """Change some of the outputs of a linear module."""
+
+    def part(hidden: Tensor) -> Tensor:
+        if hidden.shape[-1] == gate.stop - gate.start:
+            return change(hidden)
+        given = hidden[..., gate.start : gate.stop]
+        changed = change(given)
+        if changed is given:
+            return hidden
+        whole = hidden.clone()
+        whole[..., gate.start : gate.stop] = changed
+        return whole
+
+    _on_output(gate.module, hooks, part)
 
 
 def output_projection(layer: nn.Module, d_model: int) -> tuple[nn.Module, int]:

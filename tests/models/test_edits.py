@@ -145,6 +145,59 @@ def test_what_is_written_inside_a_block_is_what_is_read_there(architecture: str)
     assert float((reading.mlp_out - plain.mlp_out).abs().max()) > 1e-3
 
 
+@pytest.mark.parametrize("architecture", [n for n in tiny.CONFIGS if n not in EXPERTS])
+def test_before_the_activation_function_is_where_neurons_are_switched_off(architecture: str) -> None:
+    lm = hooked(architecture)
+    prompts = [*shared(2), *draw(6)]
+    with lm.edited(Edit.ablate(layers=2, site="mlp_post")):
+        without = lm.activations(prompts).logits
+    # silu, gelu and relu of a large negative number are zero
+    with lm.edited(Edit.replace(torch.full((lm._output_projections[1][1],), -1e4), layers=2, site="mlp_pre")):
+        switched_off = lm.activations(prompts).logits
+    assert without is not None and switched_off is not None
+    torch.testing.assert_close(switched_off, without, rtol=1e-5, atol=1e-5)
+    plain = lm.activations(prompts).logits
+    assert plain is not None and not torch.allclose(plain, without, atol=1e-3)
+    with lm.edited(Edit(lambda hidden, _place: hidden, site="mlp_pre", positions="all")):
+        same = lm.activations(prompts, share_prefix=False).logits
+    whole = lm.activations(prompts, share_prefix=False).logits
+    assert same is not None and whole is not None and torch.equal(same, whole)
+
+
+def test_some_neurons_are_replaced_and_no_others() -> None:
+    lm = hooked()
+    prompts = draw(5, 9)
+    chosen = {1: [3, 40], 3: [0]}
+    mean = torch.randn(48, generator=torch.Generator().manual_seed(1))
+
+    def by_hand(value: torch.Tensor) -> list[Edit]:
+        def change(hidden: torch.Tensor, place: Any) -> torch.Tensor:
+            hidden = hidden.clone()
+            hidden[:, chosen[place.layer]] = value[chosen[place.layer]]
+            return hidden
+
+        return [Edit(change, layers=[1, 3], site="mlp_post", positions="all")]
+
+    for value, given in ((torch.zeros(48), None), (mean, mean)):
+        edit = Edit.ablate(
+            given, features=[chosen[1], chosen[3]], layers=[1, 3], site="mlp_post", positions="all"
+        )
+        with lm.edited(edit):
+            logits = lm.activations(prompts).logits
+            (record,) = lm.edits
+        with lm.edited(by_hand(value)):
+            expected = lm.activations(prompts).logits
+        assert logits is not None and expected is not None and torch.equal(logits, expected)
+        assert record["change"] == "SetFeatures" and len(record["sha256"]) == 64
+    with pytest.raises(ModelError, match="changes feature 48, and 'mlp_post' of this model has 48, from 0"):
+        lm.edited(Edit.ablate(features=[48], site="mlp_post")).__enter__()
+    with pytest.raises(ModelError, match="features for 2 layers and is made at 3"):
+        lm.edited(Edit.ablate(features=[[1], [2]], site="mlp_post")).__enter__()
+    for wrong, message in (([-1], "from 0, not -1"), ([1.5], "from 0, not 1.5"), ([], "names no feature")):
+        with pytest.raises(InputError, match=message):
+            Edit.ablate(features=wrong, site="mlp_post")
+
+
 @pytest.mark.parametrize("architecture", EXPERTS)
 def test_neurons_of_experts_are_refused(architecture: str) -> None:
     lm = hooked(architecture)
