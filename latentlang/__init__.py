@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from latentlang.reproduction import reproduce
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
+    from latentlang.units import NeuronsResult, neurons
     from latentlang.widgets import explorer
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "LensResult",
     "ModelError",
     "MultilingualLensResult",
+    "NeuronsResult",
     "PCAResult",
     "PatchResult",
     "PivotUseResult",
@@ -94,6 +96,7 @@ __all__ = [
     "load",
     "logit_lens",
     "multilingual_lens",
+    "neurons",
     "open_store",
     "patch",
     "pca",
@@ -139,6 +142,7 @@ _HOMES = {
     "latentlang.reproduction": ("reproduce",),
     "latentlang.tasks": ("Prompt", "Task", "task"),
     "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),
+    "latentlang.units": ("NeuronsResult", "neurons"),
     "latentlang.widgets": ("explorer",),
 }
 # Useful by name: ``ll.tasks.register``, ``ll.figures.lens_figure``.
@@ -159,6 +163,7 @@ _ROOMS = (
     "results",
     "tasks",
     "training",
+    "units",
     "widgets",
 )
 _find, __dir__ = lazy_names(__name__, _HOMES, rooms=_ROOMS)

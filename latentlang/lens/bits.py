@@ -24,7 +24,6 @@ from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
-from latentlang.language_names import languages as find_languages
 from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.lens_settings import BitsSettings
 from latentlang.lens.result import named_lens
@@ -36,7 +35,7 @@ from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.stats.intervals import bootstrap_ratios
 from latentlang.storage.tables import Columns
-from latentlang.tasks import ContinuationTask, Prompt, Task
+from latentlang.tasks import Prompt, Texts, prompts_of_texts
 from latentlang.text import counted
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
     from latentlang.figures.shaping import Look
 
-Texts = str | os.PathLike[str] | Task | Mapping[str, Sequence[str]] | Sequence[str]
 _NATS_PER_BIT = math.log(2)
 # Tokens whose every layer is read at once.
 _ROWS = 64
@@ -229,7 +227,7 @@ def bits_per_byte(
     model = as_model(model)
     check_count("items", items, least=1)
     check_count("seed", seed, least=0)
-    prompts, settings = _prompts(texts, languages, items=items, seed=seed)
+    prompts, settings = prompts_of_texts(texts, languages, items=items, seed=seed)
     through = as_lens(lens, model)
     wanted = range(1, model.n_layers + 1) if isinstance(layers, str) and layers == "all" else layers
     bits: list[NDArray[np.float64]] = [np.empty(0)] * len(prompts)
@@ -268,52 +266,6 @@ def bits_per_byte(
         },
     )  # fmt: skip
     return BitsResult(table=frame, provenance=provenance)
-
-
-def _prompts(
-    texts: Texts, languages: str | Language | Iterable[str | Language] | None, *, items: int | None, seed: int
-) -> tuple[list[Prompt], dict[str, object]]:
-    """The texts as prompts, and where they come from.
-
-    Raises:
-        InputError: there is none, or no such language.
-    """
-    codes = None if languages is None else [entry.code for entry in find_languages(languages)]
-    if isinstance(texts, str | os.PathLike):
-        texts = ContinuationTask(data=os.fspath(texts))
-    if isinstance(texts, Task):
-        prompts = [
-            prompt
-            for code in codes or texts.languages
-            for prompt in texts.prompts(code, items=items, seed=seed)
-        ]
-        return _some(prompts), {"task": texts.name, **texts.settings}
-    if isinstance(texts, Mapping):
-        given = {find_language(code).code: list_of_texts for code, list_of_texts in texts.items()}
-        for code in codes or ():
-            if code not in given:
-                raise unknown("language of these texts", code, given)
-        given = {code: given[code] for code in codes or given}
-    elif codes is not None:
-        raise InputError(
-            "a list of texts has no languages to choose from; give them as {'ja': [...], 'de': [...]}"
-        )
-    else:
-        given = {"": texts}
-    for code, list_of_texts in given.items():
-        if isinstance(list_of_texts, str) or not all(isinstance(text, str) for text in list_of_texts):
-            raise InputError(f"the texts{f' of {code!r}' if code else ''} must be a list of texts")
-    return _some([
-        Prompt(f"{number:05}", code, "", "", text, "")
-        for code, list_of_texts in given.items()
-        for number, text in enumerate(list_of_texts[:items], 1)
-    ]), {}  # fmt: skip
-
-
-def _some(prompts: list[Prompt]) -> list[Prompt]:
-    if not prompts:
-        raise InputError("no text was given; bits are measured on at least one")
-    return prompts
 
 
 def _scored(prompt: Prompt, encoded: TokenizedPrompt, table: TokenBytes) -> tuple[int, int]:

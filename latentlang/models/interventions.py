@@ -222,7 +222,10 @@ class Interventions:
             prompts=prompts, layer=number, layer_index=settled.layers.index(number),
             before=None if before is None else before[rows, columns].to(precise),
         )  # fmt: skip
-        edited = settled.edit.change(given.to(precise), place)
+        entering = given.to(precise)
+        edited = settled.edit.change(entering, place)
+        if edited is entering:
+            return hidden
         if not isinstance(edited, Tensor) or edited.shape != given.shape:
             shape = list(edited.shape) if isinstance(edited, Tensor) else type(edited).__name__
             raise ModelError(f"an edit's change of activations {list(given.shape)} gave {shape}")

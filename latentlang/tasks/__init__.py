@@ -19,6 +19,7 @@ from latentlang.tasks.reading_comprehension import ReadingTask
 from latentlang.tasks.registry import TASKS, TaskRecord, as_task, closed_tasks, register, task, task_record
 from latentlang.tasks.reviews import SentimentTask
 from latentlang.tasks.shipped import DEFAULT_SOURCES
+from latentlang.tasks.texts import Texts, prompts_of_texts
 from latentlang.tasks.words import Concept, WordTask
 
 __all__ = [
@@ -35,10 +36,12 @@ __all__ = [
     "SentimentTask",
     "Task",
     "TaskRecord",
+    "Texts",
     "Translation",
     "WordTask",
     "as_task",
     "closed_tasks",
+    "prompts_of_texts",
     "register",
     "task",
     "task_record",

@@ -1,0 +1,24 @@
+"""Neurons that fire in one language or in few: counted over text, told from chance, and taken out.
+
+Names are imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from latentlang._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from latentlang.units.neurons_result import RULES, NeuronsResult
+    from latentlang.units.neurons_run import TOKENS, neurons
+
+__all__ = ["RULES", "TOKENS", "NeuronsResult", "neurons"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "latentlang.units.neurons_result": ("RULES", "NeuronsResult"),
+        "latentlang.units.neurons_run": ("TOKENS", "neurons"),
+    },
+)
