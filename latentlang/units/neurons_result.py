@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 COLUMNS = ("layer", "neuron", "entropy", "z", "q")
 COUNTS = "counts.safetensors"
 _FORMAT = "latentlang-neuron-counts"
-_TENSORS = ("fires", "total", "tokens", "rates")
+_TENSORS = ("fires", "total", "tokens", "rates", "precision", "difference")
 
 #: How language-specific neurons are selected.
 RULES = {
@@ -60,17 +61,31 @@ class NeuronCounts:
         tokens: ``[half, language]`` tokens that counted.
         rates: ``[language, layer, neuron]``, the smallest rate of false discoveries at which the share in the language
             is called higher than in mixed pseudo-languages.
+        precision: the same shape, average precision with which the neuron's mean activation finds the groups of
+            paragraphs of the language among all groups (Kojima et al. 2024, of sentences there).
+        difference: the same shape, mean activation over the groups of the language less that over all others, in
+            pooled standard deviations; infinite where neither varies.
+        texts: int64 ``[text]``, beginnings of the hashes of the texts that were counted, in rising order.
     """
 
     fires: Tensor
     total: Tensor
     tokens: Tensor
     rates: Tensor
+    precision: Tensor
+    difference: Tensor
+    texts: Tensor
 
     @classmethod
     def none(cls) -> NeuronCounts:
         """Of no language."""
-        return cls(torch.zeros(2, 0, 0, 0), torch.zeros(2, 0, 0, 0), torch.zeros(2, 0), torch.zeros(0, 0, 0))
+        four, three = torch.zeros(2, 0, 0, 0), torch.zeros(0, 0, 0)
+        return cls(four, four, torch.zeros(2, 0), three, three, three, torch.zeros(0, dtype=torch.int64))
+
+    def counted(self, texts: Iterable[str]) -> list[bool]:
+        """Whether each of some texts was counted, in whatever language."""
+        known = set(self.texts.tolist())
+        return [text_number(text) in known for text in texts]
 
 
 @dataclass(frozen=True)
@@ -180,8 +195,9 @@ class NeuronsResult(Result[NeuronsSettings]):
     def select(self, rule: str = "fdr", **options: float) -> pd.DataFrame:
         """The neurons of each language, the most specific first.
 
-        Columns ``language, layer, neuron, share, mean, entropy, q, languages`` (how many it belongs to). Arguments as
-        of `members`.
+        Columns ``language, layer, neuron, share`` (of tokens at which it fires), ``mean`` (activation), ``precision,
+        difference`` (as in `NeuronCounts`), ``entropy, q, languages`` (how many it belongs to). Arguments as of
+        `members`.
         """
         members = self.members(rule, **options)  # type: ignore[arg-type]
         codes, layers, neurons = np.nonzero(members)
@@ -189,6 +205,8 @@ class NeuronsResult(Result[NeuronsSettings]):
             "language": [self.languages[place] for place in codes],
             "layer": [self.settings.layers[place] for place in layers], "neuron": neurons,
             "share": self.shares()[codes, layers, neurons], "mean": self.means()[codes, layers, neurons],
+            "precision": self.counts.precision.numpy()[codes, layers, neurons],
+            "difference": self.counts.difference.numpy()[codes, layers, neurons],
             "languages": members.sum(0)[layers, neurons],
         })  # fmt: skip
         joined = table.merge(
@@ -199,14 +217,15 @@ class NeuronsResult(Result[NeuronsSettings]):
             ["language", "entropy"],
             key=lambda values: values.map(order) if values.name == "language" else values,
         )
-        names = ["language", "layer", "neuron", "share", "mean", "entropy", "q", "languages"]
-        return joined[names].reset_index(drop=True)
+        names = ["share", "mean", "precision", "difference", "entropy", "q", "languages"]
+        return joined[["language", "layer", "neuron", *names]].reset_index(drop=True)
 
     def summary(self, rule: str = "fdr", **options: float) -> pd.DataFrame:
         """How many neurons each language has.
 
-        Columns ``language, neurons, specific`` (of this language alone), ``median_layer``, ``stability``: of LAPE's
-        selections from the two halves of the text, those in both over those in either (Jaccard), whatever the rule.
+        Columns ``language, neurons, specific`` (of this language alone), ``related`` (of several), ``median_layer``,
+        ``stability``: of LAPE's selections from the two halves of the text, those in both over those in either
+        (Jaccard); of the rule ``lna`` its own.
         """
         members = self.members(rule, **options)  # type: ignore[arg-type]
         layers = np.array(self.settings.layers)
@@ -215,8 +234,10 @@ class NeuronsResult(Result[NeuronsSettings]):
         for place, code in enumerate(self.languages):
             own, (one, other) = members[place], (half[place] for half in halves)
             either = int((one | other).sum())
+            specific = int((own & (members.sum(0) == 1)).sum())
             rows.append({
-                "language": code, "neurons": int(own.sum()), "specific": int((own & (members.sum(0) == 1)).sum()),
+                "language": code, "neurons": int(own.sum()), "specific": specific,
+                "related": int(own.sum()) - specific,
                 "median_layer": float(np.median(np.repeat(layers, own.sum(1)))) if own.any() else np.nan,
                 "stability": int((one & other).sum()) / either if either else np.nan,
             })  # fmt: skip
@@ -258,22 +279,34 @@ class NeuronsResult(Result[NeuronsSettings]):
 
     def describe(self) -> str:
         """How many neurons are selected, how many of them chance would give, and whose they are."""
-        return "\n".join(neuron_sentences(self))
+        kept = int(self.members("fdr").any(0).sum()) if self.settings.deals else None
+        plain = int(self.members("lape").any(0).sum())
+        sentences = neuron_sentences(
+            self.table, self.glance(), self.settings, plain=plain, kept=kept, fdr=FDR
+        )
+        return "\n".join(sentences)
 
-    def figure(self, *, rule: str = "fdr", **look: Unpack[Look]) -> go.Figure:
+    def figure(self, *, rule: str | None = None, **look: Unpack[Look]) -> go.Figure:
         """Neurons of each language by layer.
 
         Args:
-            rule: as of `members`.
+            rule: as of `members`; by default ``fdr`` where there is a null, else ``lape``.
             **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
         """
         from latentlang.figures.neurons import neurons_figure
 
-        return neurons_figure(self, rule=rule, **look)
+        rule = rule or ("fdr" if self.settings.deals else "lape")
+        return neurons_figure(self, rule=rule, fdr=FDR, **look)
+
+    def glance(self) -> pd.DataFrame:
+        """How many neurons each language has; columns as of `summary`, by the null where there is one."""
+        return self.summary("fdr" if self.settings.deals else "lape")
 
     def _content(self) -> dict[str, pd.DataFrame | bytes]:
         tensors = {name: getattr(self.counts, name).contiguous() for name in _TENSORS}
-        tensors["rates"] = tensors["rates"].float()
+        for name in ("rates", "precision", "difference"):
+            tensors[name] = tensors[name].float()
+        tensors["texts"] = self.counts.texts
         return {TABLE: self.table, COUNTS: tensor_bytes(tensors, {"format": _FORMAT})}
 
     @classmethod
@@ -288,17 +321,30 @@ class NeuronsResult(Result[NeuronsSettings]):
         tensors, _metadata = read_tensors_of(path, format=_FORMAT, holding="counts of neurons")
         settings = bare.settings
         shape = (len(bare.languages), len(settings.layers), settings.neurons)
-        expected = {"fires": (2, *shape), "total": (2, *shape), "tokens": (2, shape[0]), "rates": shape}
+        four = ("fires", "total")
+        expected = {name: (2, *shape) if name in four else shape for name in _TENSORS} | {
+            "tokens": (2, shape[0])
+        }
         for name, wanted in expected.items():
             found = tensors.get(name)
-            if found is None or tuple(found.shape) != wanted or found.isinf().any():
+            if found is None or tuple(found.shape) != wanted or (name in four and not found.isfinite().all()):
                 what = f"its {name} are not those of layers {ranges(settings.layers)} and of these languages"
                 raise damaged(path, what)
+        texts = tensors.get("texts")
+        if texts is None or texts.ndim != 1 or texts.dtype != torch.int64:
+            raise damaged(path, "it does not say which texts were counted")
         if len(bare.table) != shape[1] * shape[2]:
             raise damaged(
                 Path(folder) / TABLE, f"it has {len(bare.table)} rows for {shape[1] * shape[2]} neurons"
             )
-        return replace(bare, counts=NeuronCounts(*(tensors[name].double() for name in _TENSORS)))
+        return replace(
+            bare, counts=NeuronCounts(**{name: tensors[name].double() for name in _TENSORS}, texts=texts)
+        )
+
+
+def text_number(text: str) -> int:
+    """What stands for a text that was counted: the beginning of its hash."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
 def ablation(members: NDArray[np.bool_], layers: Iterable[int], means: Floats | None) -> Edit:

@@ -24,10 +24,10 @@ from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import ContinuationTask, Prompt, Task, Texts, prompts_of_texts
 from latentlang.units.counting import Counts, count_language, groups_of
-from latentlang.units.neurons_result import COLUMNS, NeuronCounts, NeuronsResult
+from latentlang.units.neurons_result import COLUMNS, NeuronCounts, NeuronsResult, text_number
 from latentlang.units.neurons_settings import NeuronsSettings
 from latentlang.units.null import Deals, Exceedances, against_chance, false_discovery_rates
-from latentlang.units.scores import entropy
+from latentlang.units.scores import average_precision, difference_of_means, entropy
 
 #: Which tokens count.
 TOKENS = {
@@ -121,19 +121,32 @@ def neurons(
                     count=groups, layers=numbers, batch_tokens=batch_tokens, done=forward,
                 )  # fmt: skip
 
-            counts[code] = _kept(kept[0], code, each, placed, count)
+            question: dict[str, Any] = {"groups": [placed[prompt.item] for prompt in each]}
+            if tokens != "all":
+                # which tokens the languages share depends on all of them
+                question["positions"] = chosen[code]
+            counts[code] = _kept(kept[0], each, question, count)
             done["prompts"] = sum(len(prompts[name]) for name in counts)
             report(done["prompts"], len(listed))
+    texts_counted = sorted({text_number(prompt.text) for prompt in listed})
     return _result(
-        model, counts, numbers, settings, items=items, tokens=tokens, groups=groups, deals=deals, seed=seed
+        model,
+        counts,
+        numbers,
+        settings,
+        texts=texts_counted,
+        items=items,
+        tokens=tokens,
+        groups=groups,
+        deals=deals,
+        seed=seed,
     )
 
 
 def _kept(
     finished: FinishedLanguages | None,
-    code: str,
     prompts: Sequence[Prompt],
-    placed: Mapping[str, int],
+    question: Mapping[str, Any],
     count: Any,
 ) -> Counts:
     """Counts of a language, from those that are there."""
@@ -150,7 +163,6 @@ def _kept(
         ((tensors, _facts),) = parts
         restored[:] = [Counts(tensors["fires"], tensors["total"], tensors["tokens"])]
 
-    question = {"groups": [placed[prompt.item] for prompt in prompts]}
     finished.run("neurons", prompts, question, read, restore)
     return restored[0]
 
@@ -164,7 +176,9 @@ def _positions(
         InputError: none in some language.
     """
     ids = {code: [list(one.ids) for one in each] for code, each in encoded.items()}
-    first = {code: [int(one.has_bos) for one in each] for code, each in encoded.items()}
+    # the first token of a text begins a word, whether a space stands before it or not
+    before = 1 if tokens == "inside" else 0
+    first = {code: [int(one.has_bos) + before for one in each] for code, each in encoded.items()}
     counting = _counting(model, ids, tokens)
     chosen = {
         code: [
@@ -201,6 +215,7 @@ def _result(
     layers: Sequence[int],
     settings: Mapping[str, object],
     *,
+    texts: Sequence[int],
     items: int | None,
     tokens: str,
     groups: int,
@@ -211,8 +226,13 @@ def _result(
     sizes = np.stack([counts[code].tokens.numpy() for code in codes]).astype(float)
     drawn = Deals.draw(len(codes), groups, deals=deals, seed=seed) if deals else None
     low, high = Exceedances(), Exceedances()
-    below, above, entropies = [], [], []
+    below, above, entropies, precisions, differences = [], [], [], [], []
+    is_language = np.repeat(np.eye(len(codes), dtype=bool), groups, axis=1)[:, sizes.ravel() > 0]
     for place in range(len(layers)):
+        totals = np.stack([counts[code].total[:, place].numpy() for code in codes])
+        means = (totals / np.maximum(sizes, 1)[..., None]).reshape(-1, totals.shape[-1])[sizes.ravel() > 0]
+        precisions.append(average_precision(means, is_language))
+        differences.append(difference_of_means(means, is_language))
         fires = np.stack([counts[code].fires[:, place].numpy() for code in codes]).astype(float)
         entropies.append(entropy(fires.sum(1) / np.maximum(sizes.sum(1), 1)[:, None]))
         if drawn is not None:
@@ -256,6 +276,12 @@ def _result(
         table=pd.DataFrame(columns)[list(COLUMNS)],
         provenance=provenance,
         counts=NeuronCounts(
-            of_halves("fires"), of_halves("total"), of_halves("tokens"), torch.from_numpy(rates)
+            of_halves("fires"),
+            of_halves("total"),
+            of_halves("tokens"),
+            torch.from_numpy(rates),
+            torch.from_numpy(np.stack(precisions, 1)),
+            torch.from_numpy(np.stack(differences, 1)),
+            torch.tensor(texts, dtype=torch.int64),
         ),
     )

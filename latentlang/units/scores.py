@@ -5,8 +5,6 @@ Shares are arrays ``[language, neuron]`` in [0, 1]; neurons of all layers stand 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,40 +88,46 @@ def _lowest(score: Floats, share: float, *, among: NDArray[np.bool_]) -> NDArray
     return mask
 
 
-def average_precision(values: Floats, is_language: Sequence[bool] | NDArray[np.bool_]) -> Floats:
-    """How well a neuron's mean activation finds the texts of a language, ``[neuron]``; 1 for a perfect one.
+def average_precision(values: Floats, is_language: NDArray[np.bool_]) -> Floats:
+    """How well a neuron's mean activation finds the texts of a language, ``[language, neuron]``; 1 for a perfect one.
 
     The mean of the precision at each text of the language, texts in falling order of activation (Kojima et al. 2024);
     texts of equal activation stand together, so that a neuron that is always the same has the share of the language.
 
     Args:
         values: ``[text, neuron]``.
-        is_language: ``[text]``.
+        is_language: ``[language, text]``; of a language without a text the precision is 0.
     """
-    wanted = np.asarray(is_language, float)
     order = np.argsort(-values, axis=0, kind="stable")
     ranked = np.take_along_axis(values, order, 0)
-    hits = wanted[order]
     seen = np.arange(1, len(values) + 1)[:, None]
-    precision = hits.cumsum(0) / seen
     # of ties, the place where they end
     last = np.ones(ranked.shape, bool)
     last[:-1] = ranked[1:] != ranked[:-1]
     ends = np.where(last, np.arange(len(values))[:, None], len(values))
     ends = np.minimum.accumulate(ends[::-1], 0)[::-1]
-    at_end = np.take_along_axis(precision, ends, 0)
-    found: Floats = (at_end * hits).sum(0) / max(wanted.sum(), 1)
-    return found
+    rows = []
+    for wanted in np.asarray(is_language, float):
+        hits = wanted[order]
+        at_end = np.take_along_axis(hits.cumsum(0) / seen, ends, 0)
+        rows.append((at_end * hits).sum(0) / max(wanted.sum(), 1))
+    return np.stack(rows)
 
 
-def difference_of_means(values: Floats, is_language: Sequence[bool] | NDArray[np.bool_]) -> Floats:
-    """Mean activation over texts of a language less that over the others, in pooled standard deviations, ``[neuron]``.
+def difference_of_means(values: Floats, is_language: NDArray[np.bool_]) -> Floats:
+    """Mean activation over texts of a language less that over the others, in pooled standard deviations.
 
     Args:
         values: ``[text, neuron]``.
-        is_language: ``[text]``; at least two texts on either side.
+        is_language: ``[language, text]``; at least one text on either side, and three in all.
+
+    Returns:
+        ``[language, neuron]``.
     """
-    wanted = np.asarray(is_language, bool)
+    return np.stack([_difference(values, wanted) for wanted in is_language])
+
+
+def _difference(values: Floats, wanted: NDArray[np.bool_]) -> Floats:
     one, other = values[wanted], values[~wanted]
     squares = ((one - one.mean(0)) ** 2).sum(0) + ((other - other.mean(0)) ** 2).sum(0)
     spread = np.sqrt(squares / max(len(values) - 2, 1))

@@ -7,44 +7,65 @@ from typing import TYPE_CHECKING
 
 from latentlang.language_names import language
 from latentlang.text import counted, listed, percent
+from latentlang.units.neurons_settings import NeuronsSettings
 
 if TYPE_CHECKING:
-    from latentlang.units.neurons_result import NeuronsResult
+    import pandas as pd
 
 _MOST_NAMED = 5
 
 
-def neuron_sentences(result: NeuronsResult) -> Iterator[str]:
-    """A line on what was counted, one on the selections, and one on the languages."""
-    from latentlang.units.neurons_result import FDR
+def neuron_sentences(
+    table: pd.DataFrame,
+    summary: pd.DataFrame,
+    settings: NeuronsSettings,
+    *,
+    plain: int,
+    kept: int | None,
+    fdr: float,
+) -> Iterator[str]:
+    """A line on what was counted, one or two on the selection, and one on the languages.
 
-    settings = result.settings
-    number = len(result.table)
+    Args:
+        table: of a `NeuronsResult`.
+        summary: of the selection.
+        settings: of the run.
+        plain: neurons that LAPE's rule selects.
+        kept: neurons that are selected when chance is taken out; None without a null.
+        fdr: rate of false discoveries.
+    """
+    number = len(table)
     fewest = min(settings.counted.values())
     yield (
         f"{counted(number, 'neuron')} in {counted(len(settings.layers), 'layer')}, over "
-        f"{counted(len(result.languages), 'language')} of at least {counted(fewest, 'token')} each."
+        f"{counted(len(summary), 'language')} of at least {counted(fewest, 'token')} each."
     )
-    plain = result.members("lape").any(0)
-    if settings.deals:
-        lower = int((result.table["q"] <= FDR).sum())
-        kept = result.members("fdr").any(0)
-        yield (
-            f"LAPE's rule selects {int(plain.sum())}, as it does of any model. {lower} of all neurons fire in fewer "
-            f"languages than in mixed ones, at a rate of false discoveries of {percent(FDR)}; the "
-            f"{int(kept.sum())} of lowest entropy among them and active in some language are called language-specific."
-        )
+    rule = f"LAPE's rule selects {plain}, a fixed share, as it does of any model"
+    if kept is None:
+        yield f"{rule}: without a null this says nothing."
+    elif not kept:
+        yield f"{rule}; at a false-discovery rate of {percent(fdr)} none is told from chance."
     else:
-        yield f"LAPE's rule selects {int(plain.sum())}, as it does of any model: without a null this says nothing."
-    summary = result.summary("fdr" if settings.deals else "lape").sort_values("neurons", ascending=False)
+        yield (
+            f"{rule}. {kept} are selected when chance is taken out: at a false-discovery rate of {percent(fdr)} they "
+            "fire in fewer languages than in mixed ones, and are active in one in which they fire more than there."
+        )
+    lower = int((table["q"] <= fdr).sum())
+    if kept is not None and lower > number / 2:
+        yield (
+            f"But {percent(round(lower / number, 2))} of all neurons fire in fewer languages than in mixed ones: this "
+            "much text tells almost any neuron from chance, so that to pass says little by itself. What counts is the "
+            "order of entropy, and what an ablation changes."
+        )
+    rows = summary.sort_values("neurons", ascending=False, kind="stable").head(_MOST_NAMED)
     some = [
-        f"{language(str(row['language'])).name} {int(row['neurons'])}"
-        for row in summary.head(_MOST_NAMED).to_dict("records")
+        f"{language(str(row['language'])).name} {row['neurons']}"
+        for row in rows.to_dict("records")
         if row["neurons"]
     ]
     if some:
-        stable = summary["stability"].median()
+        stable = float(summary["stability"].median())
         yield (
             f"Most belong to {listed(some)}. Of those that LAPE selects from either half of the text, "
-            f"{percent(round(float(stable), 2))} are selected from both (median over languages)."
+            f"{percent(round(stable, 2))} are selected from both (median over languages)."
         )
