@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from latentlang.reproduction import reproduce
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
-    from latentlang.units import NeuronsResult, neurons
+    from latentlang.units import NeuronAblationResult, NeuronsResult, neuron_ablation, neurons
     from latentlang.widgets import explorer
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "LensResult",
     "ModelError",
     "MultilingualLensResult",
+    "NeuronAblationResult",
     "NeuronsResult",
     "PCAResult",
     "PatchResult",
@@ -96,6 +97,7 @@ __all__ = [
     "load",
     "logit_lens",
     "multilingual_lens",
+    "neuron_ablation",
     "neurons",
     "open_store",
     "patch",
@@ -142,7 +144,7 @@ _HOMES = {
     "latentlang.reproduction": ("reproduce",),
     "latentlang.tasks": ("Prompt", "Task", "task"),
     "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),
-    "latentlang.units": ("NeuronsResult", "neurons"),
+    "latentlang.units": ("NeuronAblationResult", "NeuronsResult", "neuron_ablation", "neurons"),
     "latentlang.widgets": ("explorer",),
 }
 # Useful by name: ``ll.tasks.register``, ``ll.figures.lens_figure``.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
@@ -230,27 +231,24 @@ def bits_per_byte(
     prompts, settings = prompts_of_texts(texts, languages, items=items, seed=seed)
     through = as_lens(lens, model)
     wanted = range(1, model.n_layers + 1) if isinstance(layers, str) and layers == "all" else layers
-    bits: list[NDArray[np.float64]] = [np.empty(0)] * len(prompts)
-    numbers: tuple[int, ...] = ()
-    done = 0
+    done = Counter[str]()
     with reporting(progress, "reading", things="paragraphs", total=len(prompts)) as report:
-        table = token_bytes(model.tokenizer)
+
+        def forward(number: int) -> None:
+            done["paragraphs"] += number
+            report(done["paragraphs"], len(prompts))
+
         tokenized = model.tokenize(prompts)
-        scored = [_scored(prompt, encoded, table) for prompt, encoded in zip(prompts, tokenized, strict=True)]
-        for reading in model.iter_activations(
-            tokenized, layers=wanted, positions="all", logits=False, batch_tokens=batch_tokens
-        ):
-            numbers = reading.layers
-            for index, bits_of_layers in _bits(model, reading, tokenized, through):
-                bits[index] = bits_of_layers
-            done += len(reading)
-            report(done, len(prompts))
+        scored = scored_sizes(model, prompts, tokenized)
+        bits, numbers = bits_of_texts(
+            model, tokenized, layers=wanted, lens=through, batch_tokens=batch_tokens, done=forward
+        )
     depth = len(numbers)
     frame = pd.DataFrame({
         "language": np.repeat([prompt.language for prompt in prompts], depth),
         "item": np.repeat([prompt.item for prompt in prompts], depth),
         "layer": np.tile(numbers, len(prompts)),
-        "bits": np.concatenate(bits),
+        "bits": bits.ravel(),
         "tokens": np.repeat([tokens for tokens, _ in scored], depth),
         "bytes": np.repeat([size for _, size in scored], depth),
     })[list(_COLUMNS)]  # fmt: skip
@@ -266,6 +264,52 @@ def bits_per_byte(
         },
     )  # fmt: skip
     return BitsResult(table=frame, provenance=provenance)
+
+
+def scored_sizes(
+    model: HookedLM, prompts: Sequence[Prompt], tokenized: Sequence[TokenizedPrompt]
+) -> list[tuple[int, int]]:
+    """How many tokens of each text are scored, and how many bytes they write.
+
+    Raises:
+        InputError: nothing of a text is scored.
+    """
+    table = token_bytes(model.tokenizer)
+    return [_scored(prompt, encoded, table) for prompt, encoded in zip(prompts, tokenized, strict=True)]
+
+
+def bits_of_texts(
+    model: HookedLM,
+    tokenized: Sequence[TokenizedPrompt],
+    *,
+    layers: Layers,
+    lens: Lens,
+    batch_tokens: int | None,
+    done: Callable[[int], None],
+) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """Bits of texts at some layers, summed over the tokens that are scored.
+
+    Args:
+        model: the model.
+        tokenized: the texts.
+        layers: as of `HookedLM.iter_activations`.
+        lens: what they are read through.
+        batch_tokens: tokens run at once.
+        done: told how many texts are done, as they are.
+
+    Returns:
+        ``[text, layer]``, and the layers' numbers.
+    """
+    bits: list[NDArray[np.float64]] = [np.empty(0)] * len(tokenized)
+    numbers: tuple[int, ...] = ()
+    for reading in model.iter_activations(
+        tokenized, layers=layers, positions="all", logits=False, batch_tokens=batch_tokens
+    ):
+        numbers = reading.layers
+        for index, bits_of_layers in _bits(model, reading, tokenized, lens):
+            bits[index] = bits_of_layers
+        done(len(reading))
+    return np.stack(bits), numbers
 
 
 def _scored(prompt: Prompt, encoded: TokenizedPrompt, table: TokenBytes) -> tuple[int, int]:

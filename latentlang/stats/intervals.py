@@ -70,6 +70,42 @@ def bootstrap_ratios(
     )  # fmt: skip
 
 
+def bootstrap_ratio_contrasts(
+    numerators: NDArray[np.float64],
+    denominators: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Percentile bootstrap interval of weighted sums of ratios of sums over items.
+
+    Items are resampled with all of their numbers: what the ratios have in common over the same items goes out of their
+    difference. An item that a ratio does not have has zeros there.
+
+    Args:
+        numerators: ``[item, series]``.
+        denominators: ``[item, series]``, zero or positive; samples in which one sums to zero are left out.
+        weights: ``[series, contrast]``, such as 1 and -1 for a difference.
+        level: coverage.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper ends, ``[contrast]`` each.
+    """
+
+    def statistic(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        sizes = counts @ denominators
+        whole = (sizes > 0).all(1)
+        contrasts: NDArray[np.float64] = (counts[whole] @ numerators / sizes[whole]) @ weights
+        return contrasts
+
+    shape = (len(numerators), weights.shape[1])
+    return _percentile_interval(statistic, shape, level=level, resamples=resamples, seed=seed)
+
+
 def _percentile_interval(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     shape: tuple[int, ...],

@@ -46,6 +46,8 @@ RULES = {
     "lape": "those of lowest entropy, chance or not (Tang et al. 2024)",
     "lna": "those of lowest entropy less a penalty, chance or not (Zhang et al. 2025)",
 }
+#: What may be put in the place of neurons.
+VALUES = ("zero", "mean")
 #: Rate of false discoveries.
 FDR = 0.05
 
@@ -262,8 +264,8 @@ class NeuronsResult(Result[NeuronsSettings]):
         Raises:
             InputError: a language has no such neuron, or the value is unknown.
         """
-        if value not in ("zero", "mean"):
-            raise unknown("value", value, ("zero", "mean"))
+        if value not in VALUES:
+            raise unknown("value", value, VALUES)
         listed = [languages] if isinstance(languages, str | Language) else list(languages)
         codes = [find_language(entry).code for entry in listed]
         for code in codes:

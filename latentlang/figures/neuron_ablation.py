@@ -1,0 +1,202 @@
+"""What each language loses without the neurons of each: a heat map, beside it what tells own from others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
+
+import plotly.graph_objects as go
+
+from latentlang.errors import InputError
+from latentlang.figures.header import made_with, source_words
+from latentlang.figures.headings import BESIDE_ROWS
+from latentlang.figures.shaping import Look, shaped
+from latentlang.figures.style import INK, MUTED, PIVOT, TARGET, english_name, template, tint
+from latentlang.text import counted, signed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentlang.provenance import Provenance
+
+_ROW, _TOP, _BELOW = 26, 128, 120  # pixels
+_MAP = 0.76  # share of the width
+_MOST_WRITTEN = 10  # languages whose cells are wide enough for a number
+_SCALE = [[0, TARGET], [0.5, tint(PIVOT, 0)], [1, PIVOT]]
+_VALUES = {"zero": "set to zero", "mean": "set to their mean"}
+_P = 0.05
+
+
+class Ablation(Protocol):
+    """What a result must have to be drawn: `NeuronAblationResult` has it."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Model and settings."""
+
+    @property
+    def settings(self) -> Any:
+        """Typed settings."""
+
+    def summary(self) -> pd.DataFrame:
+        """Columns ``ablated, language, effect, low, high, random, random_most, p, n``."""
+
+    def contrasts(self) -> pd.DataFrame:
+        """Columns ``ablated, difference, low, high, verdict``."""
+
+
+def neuron_ablation_figure(result: Ablation, **look: Unpack[Look]) -> go.Figure:
+    """Draw the change in bits per byte, whose neurons over the language of the text.
+
+    Args:
+        result: a `NeuronAblationResult`, new or loaded from disk.
+        **look: as in `Look`.
+
+    Raises:
+        InputError: there is nothing to draw.
+    """
+    summary = result.summary()
+    if summary.empty:
+        raise InputError("the result holds no paragraph: there is nothing to draw")
+    columns = list(dict.fromkeys(summary["language"]))
+    rows = list(dict.fromkeys(summary["ablated"]))
+    grids = {
+        name: summary.pivot(index="ablated", columns="language", values=name).loc[rows, columns].to_numpy()
+        for name in ("effect", "low", "high", "random", "random_most", "p")
+    }
+    settings = result.settings
+    largest = max(1e-9, float(abs(grids["effect"]).max()))
+    above = grids["p"] <= _P if settings.random else grids["p"] < 0
+    subtitle = [
+        *source_words(result.provenance),
+        "bits per byte more",
+        f"neurons {_VALUES.get(settings.value, settings.value)}",
+        f"{counted(settings.random, 'random set')} beside each" if settings.random else "no random sets",
+    ]
+    figure = go.Figure(
+        data=[{
+            "type": "heatmap", "x": list(range(len(columns))), "y": list(range(len(rows))),
+            "z": grids["effect"].tolist(), "zmin": -largest, "zmax": largest, "colorscale": _SCALE,
+            "xgap": 1, "ygap": 1,
+            "customdata": [
+                [
+                    [
+                        english_name(own), english_name(other), _long(grids["effect"][i, j]),
+                        _long(grids["low"][i, j]), _long(grids["high"][i, j]), _beside(grids, i, j),
+                    ]
+                    for j, other in enumerate(columns)
+                ]
+                for i, own in enumerate(rows)
+            ],
+            "hovertemplate": "without neurons of %{customdata[0]}, text in %{customdata[1]}: <b>%{customdata[2]}</b> "
+            "bits per byte [%{customdata[3]}, %{customdata[4]}]%{customdata[5]}<extra></extra>",
+            "text": _written(grids["effect"], above) if len(columns) <= _MOST_WRITTEN else None,
+            **({"texttemplate": "%{text}"} if len(columns) <= _MOST_WRITTEN else {}),
+            "colorbar": {
+                "orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom",
+                "len": 0.4, "thickness": 9, "outlinewidth": 0, "ypad": 8, "xpad": 0,
+                "tickfont": {"size": 11, "color": MUTED}, "nticks": 5,
+            },
+        }],
+        layout={
+            "template": template(),
+            "title": {
+                "text": "<b>What each language loses without the neurons of each</b>",
+                "subtitle": {"text": " · ".join(filter(None, subtitle)), "font": {"size": 12.5, "color": MUTED}},
+                **BESIDE_ROWS,
+            },
+            "height": _TOP + _ROW * len(rows) + _BELOW,
+            "margin": {"l": 150, "r": 18, "t": _TOP, "b": _BELOW},
+            "xaxis": {
+                "domain": [0, _MAP], "showgrid": False, "side": "top", "tickmode": "array", "tickangle": -40,
+                "tickvals": list(range(len(columns))), "ticktext": [english_name(code) for code in columns],
+            },
+            "yaxis": {
+                "showgrid": False, "range": [len(rows) - 0.5, -0.5], "tickmode": "array",
+                "tickvals": list(range(len(rows))),
+                "ticktext": [
+                    f"without {english_name(code)} ({settings.neurons.get(code, 0)})" for code in rows
+                ],
+            },
+            "annotations": _contrasts(result.contrasts(), rows, known=bool(settings.random)),
+            "shapes": _frames(above, rows, columns),
+            "meta": {
+                "how_to_read": _how_to_read(settings), "made_with": made_with(result.provenance), "least_width": 720,
+            },
+        },
+    )  # fmt: skip
+    return shaped(figure, **look)
+
+
+def _beside(grids: dict[str, Any], i: int, j: int) -> str:
+    if grids["p"][i, j] != grids["p"][i, j]:
+        return ""
+    mean, most = (
+        _long(grids["random"][i, j]),
+        _long(grids["random_most"][i, j]),
+    )
+    return f"; random sets {mean}, at most {most}; p {grids['p'][i, j]:.2g}"
+
+
+def _written(effects: Any, above: Any) -> list[list[str]]:
+    return [
+        [f"<b>{_short(value)}</b>" if strong else _short(value) for value, strong in zip(*row, strict=True)]
+        for row in zip(effects.tolist(), above.tolist(), strict=True)
+    ]
+
+
+def _short(value: float) -> str:
+    return signed(value, keep_side=False)
+
+
+def _long(value: float) -> str:
+    return signed(value, 4, keep_side=False)
+
+
+def _contrasts(contrasts: pd.DataFrame, rows: list[str], *, known: bool) -> list[dict[str, Any]]:
+    """Beside each row how much more its own text loses than others, in per cent."""
+    shared = {"xref": "paper", "xanchor": "right", "showarrow": False, "x": 1}
+    annotations: list[dict[str, Any]] = [{
+        **shared, "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 3, "align": "right",
+        "text": "own less others,<br>% of bits", "font": {"size": 11, "color": MUTED},
+    }]  # fmt: skip
+    for row in contrasts.to_dict("records"):
+        text = f"{_short(100 * row['difference'])} [{_short(100 * row['low'])}, {_short(100 * row['high'])}]"
+        specific = known and row["verdict"] == "specific"
+        annotations.append({
+            **shared, "y": rows.index(str(row["ablated"])), "yref": "y", "yanchor": "middle",
+            "text": f"<b>{text}</b>" if specific else text, "font": {"size": 11, "color": INK if specific else MUTED},
+        })  # fmt: skip
+    return annotations
+
+
+def _frames(above: Any, rows: list[str], columns: list[str]) -> list[dict[str, Any]]:
+    """Around what is more than random sets do."""
+    return [
+        {
+            "type": "rect", "x0": j - 0.46, "x1": j + 0.46, "y0": i - 0.44, "y1": i + 0.44, "xref": "x", "yref": "y",
+            "line": {"color": INK, "width": 1.4},
+        }
+        for i in range(len(rows))
+        for j in range(len(columns))
+        if above[i, j]
+    ]  # fmt: skip
+
+
+def _how_to_read(settings: Any) -> list[str]:
+    lines = [
+        "A row: the neurons of one language (their number in brackets) are changed at every token while the model "
+        "reads text in the language of the column. The colour is how many bits per UTF-8 byte it then needs more, over "
+        "paragraphs; hover for 95% bootstrap intervals over paragraphs.",
+        "At the right: how much more the row's own language loses than the mean of the others, in per cent of the bits "
+        "each needs of the model as it is, since a byte is a letter in one script and a third of one in another. Bold: "
+        "the interval is above zero, and random sets reach neither this nor the effect itself (p at most 0.05).",
+    ]
+    if settings.random:
+        lines.append(
+            "A frame: more than random sets of as many neurons do, in the same layers, about as active in the row's "
+            "language, of no language themselves (p at most 0.05, of each cell alone). They are matched in mean "
+            "activation and in nothing else."
+        )
+    if settings.counted_too:
+        lines.append("Some of the paragraphs were counted too when the neurons were chosen.")
+    return lines
