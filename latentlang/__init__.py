@@ -19,7 +19,7 @@ from latentlang._lazy import lazy_names
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore, harvest, open_store
     from latentlang.answers import FertilityResult, fertility
-    from latentlang.causal import PatchResult, PivotUseResult, patch, pivot_test
+    from latentlang.causal import PatchResult, PivotUseResult, SteerResult, patch, pivot_test, steer
     from latentlang.comparison import ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate
@@ -78,6 +78,7 @@ __all__ = [
     "PivotUseResult",
     "Prompt",
     "Recipe",
+    "SteerResult",
     "Task",
     "TrainingResult",
     "TunedLens",
@@ -105,6 +106,7 @@ __all__ = [
     "pivot_test",
     "recipe",
     "reproduce",
+    "steer",
     "task",
     "train",
     "train_tuned_lens",
@@ -113,7 +115,7 @@ __all__ = [
 _HOMES = {
     "latentlang.activations": ("ActivationStore", "harvest", "open_store"),
     "latentlang.answers": ("FertilityResult", "fertility"),
-    "latentlang.causal": ("PatchResult", "PivotUseResult", "patch", "pivot_test"),
+    "latentlang.causal": ("PatchResult", "PivotUseResult", "SteerResult", "patch", "pivot_test", "steer"),
     "latentlang.comparison": ("ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.evaluation": ("EvaluationResult", "evaluate"),

@@ -58,6 +58,12 @@ PATCHED_ARMS = {
 }  # fmt: skip
 #: Whose concept is read, in words.
 PATCHED_CONCEPTS = {"source": "the patched-in concept", "target": "the prompt's own concept"}
+#: Arms of a steering run, in words.
+STEER_ARMS = {
+    "steered": "steered", "unsteered": "no steering", "random": "a random direction",
+    "other-language": "another language's direction", "instruction-english": "an instruction in English",
+    "instruction-wanted": "an instruction in the language itself", "asked-directly": "asked directly",
+}  # fmt: skip
 _SMALLEST = 1e-6  # that is written with more places than requested
 
 

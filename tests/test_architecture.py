@@ -15,7 +15,7 @@ ROOT = Path(latentlang.__file__).parent
 ORDER = (
     "_lazy",
     "printable", "errors", "text", "arguments", "paths", "installing", "workers", "defaults", "language_names",
-    "seeding", "devices", "progress",
+    "language_id", "seeding", "devices", "progress",
     "storage", "provenance", "results", "stats", "downloads", "tasks", "answers", "models", "activations", "geometry",
     "figures", "lens", "causal", "units", "training", "evaluation", "comparison", "widgets", "reproduction", "cli",
     "__main__", "__init__",

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from latentlang.causal.patching import CONTROLS, patch
     from latentlang.causal.pivot_use import pivot_test
     from latentlang.causal.pivot_use_result import PivotUseResult
+    from latentlang.causal.steer_result import SteerResult
+    from latentlang.causal.steering import steer
 
 __all__ = [
     "CONTROLS",
     "PatchResult",
     "PivotUseResult",
+    "SteerResult",
     "patch",
     "pivot_test",
+    "steer",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -30,5 +34,7 @@ __getattr__, __dir__ = lazy_names(
         "latentlang.causal.patching": ("CONTROLS", "patch"),
         "latentlang.causal.pivot_use": ("pivot_test",),
         "latentlang.causal.pivot_use_result": ("PivotUseResult",),
+        "latentlang.causal.steer_result": ("SteerResult",),
+        "latentlang.causal.steering": ("steer",),
     },
 )

@@ -127,7 +127,8 @@ def directions(
     origin = opened.provenance
     settings = DirectionsSettings(
         prompts_seed=origin.seed, method=method, reference=against, pool=pool, site=site or opened.sites[0],
-        bos=holds_beginning(frame, pool), layers=chosen, outliers=plan.outliers(opened.d_model),
+        bos=holds_beginning(frame, pool), model_weights=opened.manifest.model.get("weights"), layers=chosen,
+        outliers=plan.outliers(opened.d_model),
         permutations=permutations, resamples=resamples, level=level, notes=list(shared.notes),
     )  # fmt: skip
     return DirectionsResult(

@@ -65,6 +65,8 @@ class DirectionsSettings(ResultSettings):
     site: str = defaults.SITE
     #: Whether the pooled vectors hold the beginning token; None where that is not known.
     bos: bool | None = None
+    #: Fingerprint of the weights that the activations are of; None of results that were saved without one.
+    model_weights: str | None = None
     layers: list[LayerNumber] = Field(default_factory=list)
     #: How many of the largest features are left out for the columns without them.
     outliers: Count = 0
