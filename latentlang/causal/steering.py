@@ -452,10 +452,7 @@ class _Run:
             done += len(self.plan.scored)
         prompts = {
             "unsteered": [item.prompt for item in self.plan.scored],
-            **{
-                arm: [_instructed(item.prompt, sentence) for item in self.plan.scored]
-                for arm, sentence in self.sentences.items()
-            },
+            **{arm: [self._instructed(item.prompt, arm) for item in self.plan.scored] for arm in self.sentences},
             "asked-directly": [item.direct for item in self.plan.scored],
         }
         for arm, listed in prompts.items():
@@ -512,6 +509,15 @@ class _Run:
         wanted = self.plan.languages.wanted
         return score_text(text, item.reference, wanted=wanted, identifier=self._identifier)
 
+    def _instructed(self, prompt: Prompt, arm: str) -> Prompt:
+        """A prompt that asks for the wanted language as well: in a sentence before the question, and in the cue."""
+        settled = self.plan.languages
+        wanted = find_language(settled.wanted)
+        name = wanted.name if arm == "instruction-english" else wanted.own_name
+        before, own_name, after = prompt.cue.rpartition(find_language(settled.asked).own_name)
+        cue = f"{before}{name}{after}" if own_name else prompt.cue
+        return replace(prompt, few_shot=f"{prompt.few_shot}{self.sentences[arm]}\n", cue=cue)
+
     def _typical(self) -> dict[int, float]:
         """Median length of the residual stream at the last token, by layer."""
         reading = self.model.activations(
@@ -526,8 +532,3 @@ class _Run:
         key = generator("steering random", self.seed, item.name).getrandbits(63)
         draw = torch.randn(self.model.d_model, generator=torch.Generator().manual_seed(key))
         return unit(draw).to(self.model.device)
-
-
-def _instructed(prompt: Prompt, sentence: str) -> Prompt:
-    """A prompt with an instruction on a line of its own before the question."""
-    return replace(prompt, few_shot=f"{prompt.few_shot}{sentence}\n")

@@ -33,6 +33,7 @@ from latentlang.cli.patch import patch
 from latentlang.cli.pca import pca
 from latentlang.cli.pivot import pivot
 from latentlang.cli.reproduce import reproduce
+from latentlang.cli.steer import steer
 from latentlang.cli.tokens import tokens
 from latentlang.cli.train import train
 from latentlang.cli.tune import tune
@@ -76,6 +77,7 @@ for command in (
     align,
     directions,
     patch,
+    steer,
     bits,
     pivot,
     fertility,

@@ -72,6 +72,15 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "the mean of two languages' concepts, on a real model",
         ),
     ),
+    "steer": (
+        ("steer --lang ja", "prompts that ask for English are answered in Japanese"),
+        ("steer --lang de --directions vectors --layers 4-6 --strengths 0.5,1", "directions of `latentlang directions`"),
+        (
+            "steer --model gemma3-270m --lang ja --layers 6,9,12 --strengths 0.5,1 --items 16",
+            "a small grid on a real model",
+        ),
+        ("steer --text udhr --lang de --items 16", "text to go on with, scored by language and chrF"),
+    ),
     "bits": (("bits --text udhr --lang en,ja --items 10", "bits for a byte of real text"),),
     "pivot": (
         ("pivot --lang de,ja --items 20", "is English used, or merely there to be read?"),
