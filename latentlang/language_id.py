@@ -211,10 +211,10 @@ class _Py3Langid:
     def __init__(self) -> None:
         from importlib.metadata import version
 
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier as Classifier  # noqa: I001
+        from py3langid import langid
 
         self.name = f"py3langid {version('py3langid')}"
-        self._classifier: Any = Classifier.from_model_file(MODEL_FILE, norm_probs=True)
+        self._classifier: Any = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
         labels = set(self._classifier.labels)
         self.languages = frozenset(labels | {code for code, label in _LABELS.items() if label in labels})
 

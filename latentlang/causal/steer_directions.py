@@ -72,15 +72,17 @@ def check_model(directions: DirectionsResult, model: HookedLM) -> None:
         raise ModelError(f"the directions of {of} are {width} wide, and {this} is {model.d_model}; {again}")
     weights = directions.settings.model_weights
     if weights is not None and weights != here["weights"]:
-        raise ModelError(f"the directions are of {of} with other weights or dtype than {this} has here; {again}")
+        raise ModelError(
+            f"the directions are of {of} with other weights or dtype than {this} has here; {again}"
+        )
     if made.adapter != here["adapter"] or (
         weights is None and (made.model, made.revision) != (here["name"], here["revision"])
     ):
         raise ModelError(f"the directions are of {of}, not of {this}; {again}")
     if directions.settings.site != "resid":
         raise ModelError(
-            f"the directions are of the site {directions.settings.site!r}, and steering is in the residual stream; find "
-            "them with site='resid'"
+            f"the directions are of the site {directions.settings.site!r}, and steering is in the residual stream; "
+            "find them with site='resid'"
         )
 
 

@@ -158,20 +158,15 @@ class SteerResult(Result[SteerSettings]):
             minimum: differences below this do not count.
         """
         alpha = error_probability(level)
-        contrasts = self.contrast("score", level).set_index("arm")
-        n = int(contrasts["n"].max())
-        below = {
-            arm: arm not in contrasts.index
-            or contrasts.at[arm, "mean"] < minimum
-            or contrasts.at[arm, "p"] > alpha
-            for arm in (*CHANGES, *INSTRUCTIONS)
-        }
-        first = next((arm for arm in CHANGES if below[arm]), None)
-        asked = next((arm for arm in INSTRUCTIONS if below[arm]), None)
+        contrasts = {str(row["arm"]): row for row in self.contrast("score", level).to_dict("records")}
+        n = len(self.scored[self.scored["arm"] == "steered"])
+        above = [arm for arm, row in contrasts.items() if row["mean"] >= minimum and row["p"] <= alpha]
+        first = next((arm for arm in CHANGES if arm not in above), None)
+        asked = next((arm for arm in INSTRUCTIONS if arm not in above), None)
         if first is not None:
             verdict, reason = NOT_SHOWN, "few-items" if 2.0 ** (1 - n) > alpha else first
         elif asked is not None:
-            verdict, reason = STEERS, asked if asked in contrasts.index else "no-instruction"
+            verdict, reason = STEERS, asked if asked in contrasts else "no-instruction"
         else:
             verdict, reason = MORE, MORE
         means = {arm: float(self.scored[self.scored["arm"] == arm]["score"].mean()) for arm in self.arms}
@@ -189,7 +184,7 @@ class SteerResult(Result[SteerSettings]):
         Args:
             level: as of `verdict`.
         """
-        row = self.verdict(level).to_dict("records")[0]
+        row: Any = self.verdict(level).to_dict("records")[0]
         return "\n".join(sentences(self.summary(level), row, self.settings, level=level))
 
     def figure(self, **look: Unpack[Look]) -> go.Figure:

@@ -30,12 +30,15 @@ def sentences(
     steered = rows["steered"]
     cells = len(settings.layers) * len(settings.strengths)
     chosen = (
-        f"the best of {cells} choices on {counted(settings.items_choice, 'item')}" if cells > 1 else "as given"
+        f"the best of {cells} choices on {counted(settings.items_choice, 'item')}"
+        if cells > 1
+        else "as given"
     )
+    cell = f"after layer {settings.chosen_layer} with strength {settings.chosen_strength:g}"
     yield (
-        f"Steered to {wanted} after layer {settings.chosen_layer} with strength {settings.chosen_strength:g} ({chosen}); "
-        f"on {counted(settings.items_scored, 'other item')}: {share(steered['language'])} in {wanted}, content "
-        f"{steered['content']:.2f}, both together {_between(steered, 'score')}."
+        f"Steered to {wanted} {cell} ({chosen}); on {counted(settings.items_scored, 'other item')}: "
+        f"{share(steered['language'])} in {wanted}, content {steered['content']:.2f}, both together "
+        f"{_between(steered, 'score')}."
     )
     controls = [
         f"{STEER_ARMS[arm]} {row['score']:.2f}"
@@ -65,7 +68,9 @@ def _said(verdict: dict[str, Any], level: float) -> str:
             f"{STEER_ARMS[verdict['reason']]}"
         )
     if verdict["reason"] == "few-items":
-        return "steering is not shown to be worth more than its controls: so few items tell nothing for certain"
+        return (
+            "steering is not shown to be worth more than its controls: so few items tell nothing for certain"
+        )
     control = STEER_ARMS[verdict["reason"]]
     return f"steering is not shown to be worth more than {control}, {at}"
 

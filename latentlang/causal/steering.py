@@ -44,7 +44,7 @@ from latentlang.tasks import task as build_task
 from latentlang.tasks.base import settings_for
 from latentlang.tasks.instructions import instruction_in_english, instruction_in_itself
 
-STRENGTHS = (0.25, 0.5, 1.0, 2.0)
+STRENGTHS = (0.1, 0.25, 0.5, 1.0)
 POSITIONS = ("new", "all")
 #: Items of both halves, and those that directions are made of, where there are as many.
 ITEMS, DIRECTION_ITEMS = 40, 60
@@ -229,8 +229,8 @@ class SteerLanguages:
         candidates = [code for code in among or self.task.languages if code not in self.taken]
         if not candidates:
             raise InputError(
-                f"the {self.task.name} task has no third language beside {', '.join(self.taken)}, which is the control; "
-                "add one"
+                f"the {self.task.name} task has no third language beside {', '.join(self.taken)}, which is the "
+                "control; add one"
             )
         script = find_language(self.wanted).script
         alike = [code for code in candidates if find_language(code).script == script]
@@ -452,7 +452,10 @@ class _Run:
             done += len(self.plan.scored)
         prompts = {
             "unsteered": [item.prompt for item in self.plan.scored],
-            **{arm: [self._instructed(item.prompt, arm) for item in self.plan.scored] for arm in self.sentences},
+            **{
+                arm: [self._instructed(item.prompt, arm) for item in self.plan.scored]
+                for arm in self.sentences
+            },
             "asked-directly": [item.direct for item in self.plan.scored],
         }
         for arm, listed in prompts.items():

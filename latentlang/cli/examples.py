@@ -74,7 +74,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "steer": (
         ("steer --lang ja", "prompts that ask for English are answered in Japanese"),
-        ("steer --lang de --directions vectors --layers 4-6 --strengths 0.5,1", "directions of `latentlang directions`"),
+        ("steer --lang de --directions vectors --layers 4-6", "along directions of `latentlang directions`"),
         (
             "steer --model gemma3-270m --lang ja --layers 6,9,12 --strengths 0.5,1 --items 16",
             "a small grid on a real model",

@@ -26,10 +26,12 @@ def steer(
     lang: Annotated[str | None, typer.Option(help="Wanted language: a code or a name.")] = None,
     model: options.Model = defaults.MODEL,
     task: Annotated[
-        str, typer.Option(help="Word task: translation, repetition or cloze; with --text, text to go on with.")
+        str,
+        typer.Option(help="Word task: translation, repetition or cloze; with --text, text to go on with."),
     ] = defaults.LENS_TASK,
     asked: Annotated[
-        str | None, typer.Option(help="Language that the prompts ask for; by default en, or de for en itself.")
+        str | None,
+        typer.Option(help="Language that the prompts ask for; by default en, or de for en itself."),
     ] = None,
     source: options.Source = None,
     data: options.Data = None,
@@ -56,13 +58,14 @@ def steer(
     strengths: Annotated[
         str,
         typer.Option(help="Strengths to try: lengths of what is added, over the residual stream's."),
-    ] = "0.25,0.5,1,2",
+    ] = "0.1,0.25,0.5,1",
     positions: Annotated[
         str,
         typer.Option(help="new: where a new token is predicted from; all: at the prompt's tokens too."),
     ] = "new",
     items: Annotated[
-        int | None, typer.Option(help="Items in all: one half to choose on, the other to score on; by default 40.")
+        int | None,
+        typer.Option(help="Items in all: one half to choose on, the other to score on; by default 40."),
     ] = None,
     shots: options.Shots = None,
     new_tokens: Annotated[
@@ -168,7 +171,9 @@ def _print_table(result: SteerResult, console: Console) -> None:
 
     made, settings = result.provenance, result.settings
     named = f"{made.model} + {made.adapter}" if made.adapter else made.model
-    head = f" · {made.task} · steered from {language(settings.asked).name} to {language(settings.wanted).name}"
+    head = (
+        f" · {made.task} · steered from {language(settings.asked).name} to {language(settings.wanted).name}"
+    )
     console.print(Text.assemble((named, "bold"), f"{head} · seed {made.seed}"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")

@@ -9,7 +9,18 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, source_words
 from latentlang.figures.shaping import Look, shaped
-from latentlang.figures.style import INK, MUTED, PIVOT, SOURCE, TARGET, english_name, plain, safe, template, tint
+from latentlang.figures.style import (
+    INK,
+    MUTED,
+    PIVOT,
+    SOURCE,
+    TARGET,
+    english_name,
+    plain,
+    safe,
+    template,
+    tint,
+)
 from latentlang.text import STEER_ARMS, counted
 
 if TYPE_CHECKING:
@@ -116,9 +127,7 @@ def _cells(grid: pd.DataFrame, strengths: list[float], settings: Any) -> list[di
     by_cell = grid.set_index(["strength", "layer"])
 
     def values(name: str) -> list[list[float]]:
-        return [
-            [float(by_cell.at[(strength, layer), name]) for layer in layers] for strength in strengths
-        ]
+        return [[float(by_cell.at[(strength, layer), name]) for layer in layers] for strength in strengths]
 
     score, language, content = (values(name) for name in ("score", "language", "content"))
     across, up = [str(layer) for layer in layers], [f"{strength:g}" for strength in strengths]
@@ -187,8 +196,8 @@ def _how_to_read(result: Steered) -> list[str]:
     )
     instructions = ", ".join(f"“{plain(text)}”" for text in dict.fromkeys(settings.instructions.values()))
     return [
-        f"The prompts ask for {asked}; the direction of {wanted} is added to the residual stream after one layer at the "
-        f"positions that {where}. Strength is its length over the median length of the residual stream there. The "
+        f"The prompts ask for {asked}; the direction of {wanted} is added to the residual stream after one layer at "
+        f"the positions that {where}. Strength is its length over the median length of the residual stream there. The "
         f"direction was {origin}.",
         "Above: how well each layer and strength does on one half of the items; the best is framed. Below: that one "
         "choice on the other half, with 95 % bootstrap intervals over items. Both together is the harmonic mean, per "

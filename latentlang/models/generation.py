@@ -77,8 +77,8 @@ def generate_tokens(
             part = replace(edit, change=Add(vectors[rows]))
         ids = torch.tensor([tokenized[row] for row in rows], device=model.device)
         tokens = _greedy(model, ids, new_tokens, part, shared=shared)
-        for row, ids in zip(rows, tokens, strict=True):
-            written[row] = ids
+        for row, own in zip(rows, tokens, strict=True):
+            written[row] = own
         done += len(rows)
         if progress is not None:
             progress(done, len(tokenized))
@@ -113,7 +113,7 @@ def _greedy(
 ) -> list[list[int]]:
     """What is written after prompts ``[row, token]`` of one length.
 
-    Where no edit changes what stands before the last token (`shared`), that is run once for rows that have it in common.
+    Where no edit changes what stands before the last token (`shared`), that is run once for rows that have it alike.
     """
     lm, length = model.lm, ids.shape[1]
     options: dict[str, Any] = {"use_cache": True} if accepts(lm, "use_cache") else {}
@@ -177,9 +177,7 @@ def _cache_after(model: HookedLM, ids: Tensor, cache: Any, options: dict[str, An
     return cache if hasattr(cache, "reorder_cache") else None
 
 
-def _in_force(
-    model: HookedLM, edit: Edit | None, length: int, tokens: int
-) -> AbstractContextManager[None]:
+def _in_force(model: HookedLM, edit: Edit | None, length: int, tokens: int) -> AbstractContextManager[None]:
     """An edit on texts of so many tokens, of which `length` are the prompt's."""
     if edit is None:
         return nullcontext()
@@ -194,7 +192,11 @@ def _ends(model: HookedLM) -> Tensor:
     ends: set[int] = set()
     for holder in (model.tokenizer, getattr(model.lm, "generation_config", None)):
         given = getattr(holder, "eos_token_id", None)
-        ends |= set(given) if isinstance(given, list | tuple) else {given} - {None}
+        ends |= {
+            int(token)
+            for token in (given if isinstance(given, list | tuple) else [given])
+            if token is not None
+        }
     return torch.tensor(sorted(ends), dtype=torch.long, device=model.device)
 
 
