@@ -22,7 +22,7 @@ from latentlang.language_names import Language, languages
 #: Of fewer bytes of letters (UTF-8) nothing is identified: some three words in Latin letters, one in Devanagari.
 LEAST_BYTES = 16
 #: A language that is not as likely as this is undecided.
-LEAST_CONFIDENCE = 0.5
+LEAST_CONFIDENCE = 0.6
 #: What decided, or why nothing did.
 REASONS: dict[str, str] = {
     "script": "only one of the languages is written in its script",

@@ -272,13 +272,13 @@ def settle_languages(
             f"the {built.name} task has a few labels, which say little about language; steer a word task, such as "
             "'translation', or parallel text: task('continuation', data=...)"
         )
-    for code in (wanted, start):
-        if code not in built.languages:
-            raise unknown(f"language of the {built.name} task", code, built.languages)
-    if not text and built.given(start) == wanted and built.source_of(start) is not None:
+    if built.source_of(start) == wanted:
         raise InputError(
             f"the prompt's word is in {wanted!r} already, the language to steer to; translate from another"
         )
+    for code in (wanted, start):
+        if code not in built.languages:
+            raise unknown(f"language of the {built.name} task", code, built.languages)
     return SteerLanguages(built, wanted, start, words=not text)
 
 

@@ -124,10 +124,12 @@ def steer_figure(result: Steered, **look: Unpack[Look]) -> go.Figure:
 def _cells(grid: pd.DataFrame, strengths: list[float], settings: Any) -> list[dict[str, Any]]:
     """The heat map, and a frame around the cell that was chosen."""
     layers = sorted(grid["layer"].unique())
-    by_cell = grid.set_index(["strength", "layer"])
 
     def values(name: str) -> list[list[float]]:
-        return [[float(by_cell.at[(strength, layer), name]) for layer in layers] for strength in strengths]
+        rows: list[list[float]] = (
+            grid.pivot(index="strength", columns="layer", values=name).to_numpy(float).tolist()
+        )
+        return rows
 
     score, language, content = (values(name) for name in ("score", "language", "content"))
     across, up = [str(layer) for layer in layers], [f"{strength:g}" for strength in strengths]
