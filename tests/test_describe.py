@@ -27,6 +27,7 @@ def test_every_kind_of_result_has_its_own_words():
     for room in (
         "causal.patch_result",
         "causal.pivot_use_result",
+        "causal.steer_result",
         "comparison",
         "evaluation",
         "geometry",

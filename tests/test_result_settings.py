@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentlang.causal import PatchResult, PivotUseResult
+from latentlang.causal import PatchResult, PivotUseResult, SteerResult
 from latentlang.comparison import AlignmentComparison, ComparisonResult
 from latentlang.comparison.comparison_settings import AlignmentComparisonSettings, ComparisonSettings
 from latentlang.errors import InputError
@@ -30,7 +30,7 @@ FORMAT1 = Path(__file__).parent / "data" / "format1"
 KINDS = (
     LensResult, MultilingualLensResult, ExplorerResult, PCAResult, AlignmentResult, EvaluationResult,
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
-    PatchResult, PivotUseResult,
+    PatchResult, PivotUseResult, SteerResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

@@ -25,7 +25,7 @@ ANSWER_SET, SHARED, PARTS = "answer-set", "shared", "parts"
 
 
 @dataclass(frozen=True)
-class Scored:
+class SteerScore:
     """The scores of one answer.
 
     Attributes:
@@ -65,7 +65,7 @@ class WordScores:
                     holders = self._labels.setdefault(_composed(word), {})
                     holders.setdefault(code, set()).add(label)
 
-    def score(self, written: str, prompt: Prompt) -> Scored:
+    def score(self, written: str, prompt: Prompt) -> SteerScore:
         """Score what was written after a prompt that asks for the word of its label."""
         answer, closed = answer_of(written, prompt.cue)
         word = self._word(answer, closed=closed)
@@ -73,10 +73,10 @@ class WordScores:
         content = float(any(prompt.label in labels for labels in by_language.values()))
         if not by_language:
             identified = self._identifier.identify(answer)
-            return Scored(float(identified.language == self._wanted), content, identified.reason)
+            return SteerScore(float(identified.language == self._wanted), content, identified.reason)
         if self._wanted in by_language and self._asked in by_language:
-            return Scored(0.0, content, SHARED)
-        return Scored(float(self._wanted in by_language), content, ANSWER_SET)
+            return SteerScore(0.0, content, SHARED)
+        return SteerScore(float(self._wanted in by_language), content, ANSWER_SET)
 
     def _word(self, answer: str, *, closed: bool) -> str:
         """The longest word of the task that an answer begins with; the answer itself where it was closed."""
@@ -107,7 +107,7 @@ def _begins_with(answer: str, word: str) -> bool:
     return not rest or unicodedata.category(rest[0])[0] not in "LMN" or not _UNSPACED.isdisjoint(scripts)
 
 
-def score_text(written: str, reference: str, *, wanted: str, identifier: LanguageIdentifier) -> Scored:
+def score_text(written: str, reference: str, *, wanted: str, identifier: LanguageIdentifier) -> SteerScore:
     """Scores of a text: the share of it in the wanted language, and its chrF against a reference.
 
     Args:
@@ -118,7 +118,7 @@ def score_text(written: str, reference: str, *, wanted: str, identifier: Languag
     """
     shares = identifier.shares(written)
     language = shares.get(wanted, 0.0)
-    return Scored(language, chrf(written, reference), PARTS if shares else "no-letters")
+    return SteerScore(language, chrf(written, reference), PARTS if shares else "no-letters")
 
 
 def chrf(text: str, reference: str) -> float:

@@ -26,7 +26,7 @@ from latentlang.causal.steer_directions import (
     open_directions,
 )
 from latentlang.causal.steer_result import COLUMNS, SteerResult, best_cell
-from latentlang.causal.steer_scores import Scored, WordScores, score_text
+from latentlang.causal.steer_scores import SteerScore, WordScores, score_text
 from latentlang.causal.steer_settings import SteerSettings
 from latentlang.errors import InputError, unknown
 from latentlang.language_id import LanguageIdentifier, py3langid_backend
@@ -124,7 +124,7 @@ def steer(
     else:
         found = given_directions(opened, model, wanted=wanted, other=control, layers=numbers)
         tried = numbers or _spread([layer for layer in found.layers if 0 < layer < model.n_layers])
-    plan = _Plan.drawn(settled, control, items=items, shots=shots, seed=seed, making=found is None)
+    plan = _SteerPlan.drawn(settled, control, items=items, shots=shots, seed=seed, making=found is None)
     if found is None:
         found = made_directions(
             model, plan.for_directions, wanted=wanted, asked=settled.asked, other=control, layers=tried,
@@ -138,7 +138,7 @@ def steer(
         )
     chosen_layers = [layer for layer in tried if layer in found.layers]
     identify = identifier or settled.identifier()
-    run = _Run(
+    run = _SteerRun(
         model, plan, found, chosen_layers, grid, positions=positions, seed=seed, identifier=identify,
         new_tokens=new_tokens or (_WORD_TOKENS if settled.words else _TEXT_TOKENS), batch_tokens=batch_tokens,
         sentences=_sentences(settled, instruction),
@@ -222,11 +222,17 @@ class SteerLanguages:
             code = find_language(other).code
             if code in self.taken:
                 raise InputError(
-                    f"the other language {code!r} is the control for {self.wanted!r}, so it cannot be {code!r} itself, "
-                    "the language asked for or that of the prompt's word; name another"
+                    f"the other language {code!r} is a control, so it is none of {', '.join(self.taken)}: the wanted "
+                    "language, the one asked for and that of the prompt's word; name another"
                 )
+            if self._source(code) != self._source(self.asked):
+                raise InputError(self._of_another_source(code))
             return code
-        candidates = [code for code in among or self.task.languages if code not in self.taken]
+        candidates = [
+            code
+            for code in among or self.task.languages
+            if code not in self.taken and self._source(code) == self._source(self.asked)
+        ]
         if not candidates:
             raise InputError(
                 f"the {self.task.name} task has no third language beside {', '.join(self.taken)}, which is the "
@@ -236,6 +242,25 @@ class SteerLanguages:
         alike = [code for code in candidates if find_language(code).script == script]
         return generator("steering control", seed, self.wanted, self.asked).choice(
             sorted(alike or candidates)
+        )
+
+    def check_sources(self) -> None:
+        """Refuse prompts that differ in more than the language that is asked for.
+
+        Raises:
+            InputError: they are translated from other languages.
+        """
+        if self._source(self.wanted) != self._source(self.asked):
+            raise InputError(self._of_another_source(self.wanted))
+
+    def _source(self, code: str) -> str | None:
+        return self.task.source_of(code)
+
+    def _of_another_source(self, code: str) -> str:
+        return (
+            f"the prompts translate from {self._source(self.asked)!r} where {self.asked!r} is asked for, and from "
+            f"{self._source(code)!r} where {code!r} is, so that a direction would hold both; translate from a language "
+            "that is neither"
         )
 
     def identifier(self) -> LanguageIdentifier:
@@ -279,7 +304,9 @@ def settle_languages(
     for code in (wanted, start):
         if code not in built.languages:
             raise unknown(f"language of the {built.name} task", code, built.languages)
-    return SteerLanguages(built, wanted, start, words=not text)
+    settled = SteerLanguages(built, wanted, start, words=not text)
+    settled.check_sources()
+    return settled
 
 
 def _spread(layers: Sequence[int]) -> list[int]:
@@ -315,7 +342,7 @@ class _SteerItem:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _SteerPlan:
     """Which items are asked, and what for.
 
     Attributes:
@@ -335,7 +362,7 @@ class _Plan:
     @classmethod
     def drawn(
         cls, settled: SteerLanguages, control: str, *, items: int, shots: int | None, seed: int, making: bool
-    ) -> _Plan:
+    ) -> _SteerPlan:
         task = settled.task
         codes = [settled.asked, settled.wanted, *([control] if making else [])]
         if making and control not in task.languages:
@@ -393,13 +420,13 @@ def _divided(text: str) -> tuple[str, str]:
     return text[:cut].strip(), text[cut:].strip()
 
 
-class _Run:
+class _SteerRun:
     """Runs one plan."""
 
     def __init__(
         self,
         model: HookedLM,
-        plan: _Plan,
+        plan: _SteerPlan,
         directions: SteerDirections,
         layers: Sequence[int],
         strengths: Sequence[float],
@@ -506,7 +533,7 @@ class _Run:
             "content": scored.content, "score": scored.score, "decided": scored.decided, "text": text,
         }  # fmt: skip
 
-    def _score(self, item: _SteerItem, text: str, prompt: Prompt) -> Scored:
+    def _score(self, item: _SteerItem, text: str, prompt: Prompt) -> SteerScore:
         if self._words is not None:
             return self._words.score(text, prompt)
         wanted = self.plan.languages.wanted

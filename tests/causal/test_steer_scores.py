@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latentlang.causal.steer_scores import Scored, WordScores, answer_of, chrf, score_text
+from latentlang.causal.steer_scores import SteerScore, WordScores, answer_of, chrf, score_text
 from latentlang.language_id import LanguageIdentifier
 from latentlang.tasks import Concept, Prompt, WordTask
 
@@ -18,7 +18,7 @@ CONCEPTS = [
 
 def scored(
     written: str, label: str, *, wanted: str, asked: str = "en", cue: str = '" - English: "'
-) -> Scored:
+) -> SteerScore:
     task = WordTask(source="fr", concepts=CONCEPTS)
     scores = WordScores(
         task, wanted=wanted, asked=asked, identifier=LanguageIdentifier("en,de,sv,no,ja,fr,th")
@@ -50,21 +50,21 @@ def scored(
 def test_a_word_is_of_the_languages_that_have_it(
     written: str, label: str, wanted: str, language: float, content: float, decided: str
 ) -> None:
-    assert scored(written, label, wanted=wanted) == Scored(language, content, decided)
+    assert scored(written, label, wanted=wanted) == SteerScore(language, content, decided)
 
 
 def test_without_a_quotation_mark_the_longest_word_that_it_begins_with_counts() -> None:
     assert answer_of('\n "dog" and', "Answer: ") == ('"dog" and', False)
-    assert scored("Hund, of course", "dog", wanted="de", cue=": ") == Scored(1, 1, "answer-set")
+    assert scored("Hund, of course", "dog", wanted="de", cue=": ") == SteerScore(1, 1, "answer-set")
     # not the beginning of a longer word, but where words stand together without spaces
     assert scored("Hunde", "dog", wanted="de", cue=": ").decided == "no-identifier"
-    assert scored("犬です", "dog", wanted="ja", cue=": ") == Scored(1, 1, "answer-set")
-    assert scored("buss", "bus", wanted="sv", cue=": ") == Scored(1, 1, "answer-set")
+    assert scored("犬です", "dog", wanted="ja", cue=": ") == SteerScore(1, 1, "answer-set")
+    assert scored("buss", "bus", wanted="sv", cue=": ") == SteerScore(1, 1, "answer-set")
 
 
 def test_both_together_is_the_harmonic_mean_of_each_answer() -> None:
-    assert Scored(1, 1, "").score == 1 and Scored(1, 0, "").score == 0 == Scored(0, 0, "").score
-    assert Scored(0.5, 1, "").score == pytest.approx(2 / 3)
+    assert SteerScore(1, 1, "").score == 1 and SteerScore(1, 0, "").score == 0 == SteerScore(0, 0, "").score
+    assert SteerScore(0.5, 1, "").score == pytest.approx(2 / 3)
 
 
 def test_chrf_is_that_of_its_definition() -> None:
@@ -86,4 +86,4 @@ def test_a_text_is_scored_by_its_share_in_the_language_and_by_its_reference() ->
     assert 0.3 < half.content < 1
     whole = score_text(reference, reference, wanted="ja", identifier=identifier)
     assert (whole.language, whole.content, whole.score) == pytest.approx((1, 1, 1))
-    assert score_text("1, 2", reference, wanted="ja", identifier=identifier) == Scored(0, 0, "no-letters")
+    assert score_text("1, 2", reference, wanted="ja", identifier=identifier) == SteerScore(0, 0, "no-letters")

@@ -337,7 +337,7 @@ def test_given_directions_are_used_where_they_are(directions: Any, tmp_path: Pat
         ll.steer(model, directions=directions, layers=7, **options)
     with pytest.raises(InputError, match="unknown language of these directions 'ru'"):
         ll.steer(model, directions=directions, **{**options, "language": "ru"})
-    with pytest.raises(InputError, match="of a result of ll.directions|are a result of ll.directions"):
+    with pytest.raises(InputError, match=r"are a result of ll\.directions or the folder"):
         ll.steer(model, directions=3, **options)  # type: ignore[arg-type]
 
 
@@ -388,6 +388,10 @@ def test_closed_tasks_are_refused_and_translation_gets_a_source_that_is_not_want
     with pytest.raises(InputError, match="the sentiment task has a few labels"):
         settle_languages("sentiment", "ja")
     assert settle_languages("translation", "fr").task.source_of("en") == "de"
+    with pytest.raises(InputError, match="from 'en' where 'ja' is"):
+        settle_languages(ll.task("translation", source="en,fr"), "ja", "en")
+    several = settle_languages(ll.task("translation", source="fr,de"), "ja", "en")
+    assert "fr" not in {several.control(None, seed) for seed in range(40)}
     assert settle_languages("translation", "en").asked == "de"
     assert settle_languages("translation", "ja").taken == ("ja", "en", "fr")
 
