@@ -85,7 +85,7 @@ class Backend(Protocol):
 
 
 class LanguageIdentifier:
-    """Identifies a text as one of some languages.
+    """A language identifier: takes a text as one of some languages.
 
     Attributes:
         languages: codes of those in question: the fewer, the surer, but a text in any other is taken for one of them.

@@ -83,7 +83,7 @@ def steer(
         task: a word task (translation, repetition, cloze, one of your own), or its name; or parallel text to go on
             with, ``task("continuation", data="udhr")``.
         language: the wanted language.
-        asked: the language that the prompts ask for; English by default, German where English is wanted.
+        asked: target language of the prompts: English by default, German where English is wanted.
         other: the language whose direction is a control; by default one drawn by `seed`, in the wanted language's
             script where there is one.
         directions: a result of `ll.directions` on a store of this model, or its folder; by default differences of

@@ -41,7 +41,8 @@ def _recipes() -> Named:
 #: Parameter of a command to the names that it takes.
 _NAMES: dict[str, Callable[[], Named]] = {
     "lang": _languages, "candidates": _languages, "pivot": _languages, "source": _languages, "reference": _languages,
-    "seen_languages": _languages, "model": _models, "task": _tasks, "recipe": _recipes,
+    "seen_languages": _languages, "asked": _languages, "other": _languages, "model": _models, "task": _tasks,
+    "recipe": _recipes,
 }  # fmt: skip
 #: Commands whose argument ``name`` is a recipe.
 _RECIPE_ARGUMENTS = frozenset({"recipes"})

@@ -31,7 +31,7 @@ def steer(
     ] = defaults.LENS_TASK,
     asked: Annotated[
         str | None,
-        typer.Option(help="Language that the prompts ask for; by default en, or de for en itself."),
+        typer.Option(help="Target language of the prompts; by default en, or de for en itself."),
     ] = None,
     source: options.Source = None,
     data: options.Data = None,

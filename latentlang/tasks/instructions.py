@@ -33,7 +33,7 @@ def instruction_in_itself(language: str | Language, *, answer: bool = True) -> s
     """The same sentence in the language; None where there is none of it here.
 
     Args:
-        language: the language asked for.
+        language: the one that is to be written.
         answer: whether an answer is asked for, or text.
     """
     return (_ANSWER if answer else _WRITE).get(find_language(language).code)
