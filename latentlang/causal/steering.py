@@ -8,9 +8,14 @@ are made of items that are in neither half.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -35,10 +40,15 @@ from latentlang.language_names import language as find_language
 from latentlang.models import Edit, HookedLM, as_model
 from latentlang.models.batch import check_layers
 from latentlang.models.edits import number_of, settle, unit
+from latentlang.models.fingerprint import model_identity
 from latentlang.models.generation import generate_tokens
 from latentlang.progress import ProgressOption, Report, reporting
-from latentlang.provenance import Provenance
+from latentlang.provenance import Provenance, package_versions
 from latentlang.seeding import generator
+from latentlang.storage.documents import Record, checked, read_json
+from latentlang.storage.files import prepare_folder, write_text
+from latentlang.storage.lock import FolderLock
+from latentlang.storage.step_cache import Steps
 from latentlang.tasks import DEFAULT_SOURCES, ContinuationTask, Prompt, Task, as_task
 from latentlang.tasks import task as build_task
 from latentlang.tasks.base import settings_for
@@ -52,6 +62,7 @@ ITEMS, DIRECTION_ITEMS = 40, 60
 _MOST_LAYERS = 6
 _FEWEST_ITEMS, _FEWEST_FOR_DIRECTIONS = 4, 4
 _WORD_TOKENS, _TEXT_TOKENS = 12, 48
+_TEXTS = "texts.json"
 # Of a paragraph so much is the prompt.
 _PROMPT_SHARE = 0.4
 
@@ -74,6 +85,7 @@ def steer(
     new_tokens: int | None = None,
     seed: int = 0,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> SteerResult:
     """Steer a model towards a language while it writes, and measure what that is worth.
@@ -102,6 +114,8 @@ def steer(
         new_tokens: how many are written at most; by default 12 for words and 48 for texts.
         seed: draws items, the control language, random directions and bootstrap samples.
         batch_tokens: tokens run at once; by default what suits the device.
+        resume: a folder where what was written is kept, layer by layer of the grid, so that the same call goes on where
+            one was stopped; delete it when the result is saved. None keeps nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (answers written, answers in all).
 
@@ -143,7 +157,10 @@ def steer(
         new_tokens=new_tokens or (_WORD_TOKENS if settled.words else _TEXT_TOKENS), batch_tokens=batch_tokens,
         sentences=_sentences(settled, instruction),
     )  # fmt: skip
-    with reporting(progress, "steering", things="answers", total=run.total) as report:
+    with (
+        reporting(progress, "steering", things="answers", total=run.total) as report,
+        _kept_texts(resume, model, new_tokens=run.new_tokens) as run.texts,
+    ):
         table = run.run(report)
     settings = SteerSettings(
         wanted=wanted, asked=settled.asked, other=control, layers=chosen_layers, strengths=grid,
@@ -420,6 +437,53 @@ def _divided(text: str) -> tuple[str, str]:
     return text[:cut].strip(), text[cut:].strip()
 
 
+class _KeptTexts:
+    """What was written of each step of a run, kept with all that it depends on."""
+
+    def __init__(self, folder: Path, model: HookedLM, *, new_tokens: int) -> None:
+        self._steps, self._model = Steps(folder), model
+        self._options = {
+            "version": package_versions().get("latentlang"), "model": model_identity(model),
+            "device": model.device.type, "dtype": str(model.dtype), "new_tokens": new_tokens,
+        }  # fmt: skip
+
+    def run(
+        self, step: str, prompts: Sequence[Prompt], edit: Edit | None, write: Callable[[], list[str]]
+    ) -> list[str]:
+        """The texts of a step, new or as they were kept."""
+        model = self._model
+        record = None if edit is None else settle(edit, depth=model.n_layers, d_model=model.d_model).record
+        digest = hashlib.sha256("\x1f".join(prompt.text for prompt in prompts).encode()).hexdigest()
+
+        def compute(folder: Path) -> list[str]:
+            texts = write()
+            write_text(folder / _TEXTS, json.dumps({"texts": texts}, ensure_ascii=False) + "\n")
+            return texts
+
+        def load(folder: Path) -> list[str]:
+            record = read_json(folder / _TEXTS, kind=dict)
+            return checked(_Texts, record, folder / _TEXTS).texts
+
+        return self._steps.run(step, {**self._options, "prompts": digest, "edit": record}, compute, load)
+
+
+class _Texts(Record):
+    texts: list[str]
+
+
+@contextmanager
+def _kept_texts(
+    folder: str | os.PathLike[str] | None, model: HookedLM, *, new_tokens: int
+) -> Iterator[_KeptTexts | None]:
+    """A folder for what was written, which no other process writes into meanwhile; None for none."""
+    if folder is None:
+        yield None
+        return
+    path = prepare_folder(folder)
+    with FolderLock(path):
+        yield _KeptTexts(path, model, new_tokens=new_tokens)
+
+
 class _SteerRun:
     """Runs one plan."""
 
@@ -444,6 +508,7 @@ class _SteerRun:
         self.chosen: tuple[int, float] = (0, 0.0)
         self.typical = self._typical()
         self.record: dict[str, object] = {}
+        self.texts: _KeptTexts | None = None
         settled = plan.languages
         self._identifier = identifier
         self._words = None
@@ -458,9 +523,13 @@ class _SteerRun:
     def run(self, report: Report) -> pd.DataFrame:
         """The grid on one half, then the best cell and its controls on the other."""
         cells = [(layer, strength) for layer in self.layers for strength in self.strengths]
-        choice = self._steered(
-            self.plan.choice, cells, lambda item, layer: self.directions.wanted[layer], "steered", report, 0
-        )
+        choice: list[dict[str, object]] = []
+        for layer in self.layers:
+            of_layer = [cell for cell in cells if cell[0] == layer]
+            choice += self._steered(
+                self.plan.choice, of_layer, lambda item, layer: self.directions.wanted[layer], "steered",
+                f"layer-{layer:04}", report, len(choice),
+            )  # fmt: skip
         table = pd.DataFrame(choice).assign(half="choice")
         self.chosen = best_cell(table)
         layer, strength = self.chosen
@@ -475,7 +544,7 @@ class _SteerRun:
         rows = []
         done = len(choice)
         for arm, direction in arms.items():
-            rows += self._steered(self.plan.scored, [self.chosen], direction, arm, report, done)
+            rows += self._steered(self.plan.scored, [self.chosen], direction, arm, arm, report, done)
             done += len(self.plan.scored)
         prompts = {
             "unsteered": [item.prompt for item in self.plan.scored],
@@ -486,7 +555,7 @@ class _SteerRun:
             "asked-directly": [item.direct for item in self.plan.scored],
         }
         for arm, listed in prompts.items():
-            texts = self._write(listed, None, report, done)
+            texts = self._write(listed, None, arm, report, done)
             done += len(listed)
             rows += [
                 self._row(item, text, prompt, arm, 0, 0.0)
@@ -501,6 +570,7 @@ class _SteerRun:
         cells: Sequence[tuple[int, float]],
         direction: Callable[[_SteerItem, int], Tensor],
         arm: str,
+        step: str,
         report: Report,
         done: int,
     ) -> list[dict[str, object]]:
@@ -511,18 +581,27 @@ class _SteerRun:
         for row, (item, layer, strength) in enumerate(runs):
             vectors[row, layers.index(layer)] = direction(item, layer) * (strength * self.typical[layer])
         edit = Edit.add(vectors, layers=layers, positions=self.positions)
-        texts = self._write([item.prompt for item, _layer, _strength in runs], edit, report, done)
+        texts = self._write([item.prompt for item, _layer, _strength in runs], edit, step, report, done)
         return [
             self._row(item, text, item.prompt, arm, layer, strength)
             for (item, layer, strength), text in zip(runs, texts, strict=True)
         ]
 
-    def _write(self, prompts: Sequence[Prompt], edit: Edit | None, report: Report, done: int) -> list[str]:
-        tokens = generate_tokens(
-            self.model, prompts, new_tokens=self.new_tokens, edit=edit, batch_tokens=self.batch_tokens,
-            progress=lambda now, _all: report(done + now, self.total),
-        )  # fmt: skip
-        return [self.model.tokenizer.decode(ids, skip_special_tokens=True) for ids in tokens]
+    def _write(
+        self, prompts: Sequence[Prompt], edit: Edit | None, step: str, report: Report, done: int
+    ) -> list[str]:
+        """What is written after prompts; of a stopped run, what it wrote."""
+
+        def write() -> list[str]:
+            tokens = generate_tokens(
+                self.model, prompts, new_tokens=self.new_tokens, edit=edit, batch_tokens=self.batch_tokens,
+                progress=lambda now, _all: report(done + now, self.total),
+            )  # fmt: skip
+            return [self.model.tokenizer.decode(ids, skip_special_tokens=True) for ids in tokens]
+
+        texts = write() if self.texts is None else self.texts.run(step, prompts, edit, write)
+        report(done + len(prompts), self.total)
+        return texts
 
     def _row(
         self, item: _SteerItem, text: str, prompt: Prompt, arm: str, layer: int, strength: float

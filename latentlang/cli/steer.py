@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
+from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
 
@@ -91,7 +94,7 @@ def steer(
     from latentlang.causal.steer_directions import open_directions
     from latentlang.causal.steering import ITEMS, check_grid, settle_languages
     from latentlang.cli.console import echo_json, output, say
-    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record
     from latentlang.language_names import language
     from latentlang.tasks import Task
@@ -130,20 +133,43 @@ def steer(
     ) as folder:
         say(f"loading {info.name}")
         from latentlang.causal import steer as run_steer
+        from latentlang.models.finished_languages import forget
 
         loaded = loading.load(model, adapter=adapter)
-        result = run_steer(
-            loaded, built, language=lang, asked=asked, other=other, directions=opened, layers=numbers, strengths=grid,
-            positions=positions, items=ITEMS if items is None else items, shots=shots, instruction=instruction,
-            new_tokens=new_tokens, seed=seed, batch_tokens=batch_tokens,
-        )  # fmt: skip
+        unfinished = folder.path / UNFINISHED
+        with _keeping(unfinished):
+            result = run_steer(
+                loaded, built, language=lang, asked=asked, other=other, directions=opened, layers=numbers,
+                strengths=grid, positions=positions, items=ITEMS if items is None else items, shots=shots,
+                instruction=instruction, new_tokens=new_tokens, seed=seed, batch_tokens=batch_tokens,
+                resume=unfinished,
+            )  # fmt: skip
         folder.save(result)
+        forget(unfinished)
         folder.page(result.figure(), _PAGE, title=f"{info.name} steered to {language(lang).name}")
         if pages.as_json:
             return echo_json(result_record(result, folder.files))
         console = output()
         _print_table(result, console)
         folder.print_files(console)
+
+
+@contextmanager
+def _keeping(unfinished: Path) -> Iterator[None]:
+    """Where steering is stopped, say that what was written is kept; where nothing was, leave nothing."""
+    from latentlang.models.finished_languages import finished_names, forget
+
+    try:
+        yield
+    except BaseException as error:
+        steps = finished_names(unfinished)
+        if not steps:
+            forget(unfinished)
+        elif isinstance(error, KeyboardInterrupt):
+            raise CommandInterrupt(
+                f"interrupted; what was written is kept in {unfinished.parent}: run the same command again to go on"
+            ) from None
+        raise
 
 
 def _numbers(text: str) -> list[float]:

@@ -181,6 +181,30 @@ def test_it_is_saved_and_loaded_and_says_what_was_done(tmp_path: Path) -> None:
     assert "as given" in loaded.describe()
 
 
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    whole = steered()
+    told: list[int] = []
+
+    def stop(done: int, _total: int) -> None:
+        told.append(done)
+        if done >= 80:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "unfinished"
+    with pytest.raises(KeyboardInterrupt):
+        steered(resume=folder, progress=stop)
+    # two layers of 12 items and 3 strengths were done
+    kept = sorted(path.name for path in folder.iterdir() if path.is_dir() and (path / "texts.json").exists())
+    assert kept == ["layer-0003", "layer-0005"]
+    again: list[int] = []
+    result = steered(resume=folder, progress=lambda done, _total: again.append(done))
+    assert again[:2] == [36, 72] and again == sorted(again)
+    pd.testing.assert_frame_equal(result.table, whole.table)
+    # asked otherwise, nothing of it is used
+    other = steered(resume=folder, seed=1)
+    pd.testing.assert_frame_equal(other.table, steered(seed=1).table)
+
+
 # verdicts, of tables made by hand
 
 

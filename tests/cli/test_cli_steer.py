@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,30 @@ def test_json_a_light_page_and_a_folder_named_for_the_run(
     assert (folder / "steer.html").stat().st_size < 300_000
     settings = SteerResult.load(folder).settings
     assert (settings.wanted, settings.asked, settings.other, settings.source) == ("de", "fr", "it", "es")
+
+
+def test_an_interrupted_run_keeps_what_was_written_and_goes_on(
+    run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from latentlang.causal import steering
+
+    write = steering.generate_tokens
+    calls: list[int] = []
+
+    def stopped(*given: Any, **options: Any) -> Any:
+        calls.append(len(calls))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return write(*given, **options)
+
+    monkeypatch.setattr(steering, "generate_tokens", stopped)
+    outcome = run("steer", "--lang", "ja", *QUICK, "--out", "out")
+    assert outcome.code == 130 and "run the same command again to go on" in outcome.err
+    assert not (tmp_path / "out" / "result.parquet").exists()
+    outcome = run("steer", "--lang", "ja", *QUICK, "--out", "out")
+    assert outcome.code == 0, outcome.err
+    # two layers were kept; the arms are six, or seven with the steered one
+    assert len(calls) == 3 + 7 and not (tmp_path / "out" / ".unfinished").exists()
 
 
 @pytest.mark.parametrize(
