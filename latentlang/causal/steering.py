@@ -126,6 +126,12 @@ def steer(
     model = as_model(model)
     settled = settle_languages(task, language, asked)
     grid = check_grid(strengths, positions=positions, items=items, new_tokens=new_tokens, seed=seed)
+    identify = identifier or settled.identifier()
+    if settled.wanted not in identify.languages:
+        raise InputError(
+            f"the identifier tells {', '.join(identify.languages)} apart, and the wanted language {settled.wanted!r} "
+            "is none of them; add it"
+        )
     opened = None if directions is None else open_directions(directions)
     numbers = None if layers is None else check_layers(layers, depth=model.n_layers, first=1)
     wanted, task = settled.wanted, settled.task
@@ -151,7 +157,6 @@ def steer(
             f"{settled.asked} there; choose another layer"
         )
     chosen_layers = [layer for layer in tried if layer in found.layers]
-    identify = identifier or settled.identifier()
     run = _SteerRun(
         model, plan, found, chosen_layers, grid, positions=positions, seed=seed, identifier=identify,
         new_tokens=new_tokens or (_WORD_TOKENS if settled.words else _TEXT_TOKENS), batch_tokens=batch_tokens,
@@ -414,7 +419,7 @@ class _SteerPlan:
 
 
 def _item(settled: SteerLanguages, name: str, prompt: Prompt, direct: Prompt) -> _SteerItem | None:
-    """An item; None where its answer is the same in both languages, or its text too short to be divided."""
+    """An item; None where its answer is another language's word in the prompt too, or its text too short to divide."""
     if not settled.words:
         begun, _rest = _divided(prompt.question)
         begun_direct, reference = _divided(direct.question)
@@ -423,8 +428,12 @@ def _item(settled: SteerLanguages, name: str, prompt: Prompt, direct: Prompt) ->
         return _SteerItem(
             name, replace(prompt, question=begun), replace(direct, question=begun_direct), reference
         )
-    words = [settled.task.answers(code).get(prompt.label, ()) for code in (settled.asked, settled.wanted)]
-    if not all(words) or {*words[0]} & {*words[1]}:
+    asked, wanted = (
+        settled.task.answers(code).get(prompt.label, ()) for code in (settled.asked, settled.wanted)
+    )
+    source = settled.task.source_of(settled.asked)
+    given = () if source is None else settled.task.answers(source).get(prompt.label, ())
+    if not asked or not wanted or {*wanted} & {*asked, *given}:
         return None
     return _SteerItem(name, prompt, direct)
 

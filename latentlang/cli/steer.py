@@ -80,6 +80,7 @@ def steer(
         typer.Option(help="Sentence that asks for the wanted language in itself; known for 20 languages."),
     ] = None,
     seed: options.Seed = defaults.SEED,
+    chat: options.Chat = False,
     out: options.Out = None,
     adapter: options.Adapter = None,
     batch_tokens: options.BatchTokens = None,
@@ -125,7 +126,7 @@ def steer(
     asked_for = options.asked_for(
         context, asked=asked, source=source, data=data, text=text, directions=directions, other=other, layers=layers,
         strengths=strengths, positions=positions, items=items, shots=shots, new_tokens=new_tokens,
-        instruction=instruction, seed=seed,
+        instruction=instruction, seed=seed, chat=chat,
     )  # fmt: skip
     parts = [model_part(info.name), adapter or "", settled.task.name, settled.wanted]
     with OutputFolder(
@@ -136,10 +137,11 @@ def steer(
         from latentlang.models.finished_languages import forget
 
         loaded = loading.load(model, adapter=adapter)
+        asked_task = loaded.chat(settled.task) if chat else settled.task
         unfinished = folder.path / UNFINISHED
         with _keeping(unfinished):
             result = run_steer(
-                loaded, built, language=lang, asked=asked, other=other, directions=opened, layers=numbers,
+                loaded, asked_task, language=lang, asked=asked, other=other, directions=opened, layers=numbers,
                 strengths=grid, positions=positions, items=ITEMS if items is None else items, shots=shots,
                 instruction=instruction, new_tokens=new_tokens, seed=seed, batch_tokens=batch_tokens,
                 resume=unfinished,

@@ -16,6 +16,7 @@ import latentlang as ll
 from latentlang.causal.steer_result import ARMS, COLUMNS, SteerResult, best_cell
 from latentlang.causal.steering import settle_languages
 from latentlang.errors import InputError, ModelError
+from latentlang.language_id import LanguageIdentifier
 from latentlang.models import Edit, HookedLM
 from latentlang.provenance import Provenance
 from latentlang.tasks import Concept, WordTask
@@ -130,7 +131,8 @@ def test_it_writes_what_a_plain_loop_writes() -> None:
     table = result.table
     chosen = list(dict.fromkeys(table["item"]))
     # the same word in both languages tells nothing
-    alike = [item for item in order if task.answers("en")[item] == task.answers("de")[item]]
+    words = {code: task.answers(code) for code in ("en", "de", "fr")}
+    alike = [item for item in order if words["de"][item] in (words["en"][item], words["fr"][item])]
     usable = [item for item in order if item not in alike and item in {p.item for p in task.prompts("es")}]
     assert set(usable[:8]) == set(chosen)
     rest = usable[8:][: result.settings.directions_items]
@@ -408,6 +410,25 @@ def test_what_makes_no_sense_is_refused_in_one_line(options: dict[str, Any], mes
     assert "\n" not in str(raised.value)
 
 
+def test_words_that_stand_in_the_prompt_are_left_out_and_identifiers_must_know_the_language() -> None:
+    concepts = [
+        Concept(
+            f"c{n}",
+            "things",
+            {"fr": f"mot {n}", "en": f"word {n}", "es": f"mot {n}" if n % 2 else f"palabra {n}", "de": f"Wort {n}"},
+        )
+        for n in range(40)
+    ]  # fmt: skip
+    task = WordTask(source="fr", concepts=concepts)
+    model = HookedLM(tiny.model("mistral", max_position_embeddings=1024), tiny.tokenizer(), name="tiny")
+    options: dict[str, Any] = {"layers": 1, "strengths": 1, "shots": 0, "new_tokens": 1, "progress": False}
+    result = ll.steer(model, task, language="es", items=8, **options)
+    assert result.settings.left_out == {"alike": 20}
+    assert all(int(name[1:]) % 2 == 0 for name in result.table["item"])
+    with pytest.raises(InputError, match="tells en, de apart, and the wanted language 'es' is none"):
+        ll.steer(model, task, language="es", identifier=LanguageIdentifier("en,de"), **options)
+
+
 def test_closed_tasks_are_refused_and_translation_gets_a_source_that_is_not_wanted() -> None:
     with pytest.raises(InputError, match="the sentiment task has a few labels"):
         settle_languages("sentiment", "ja")
@@ -455,6 +476,46 @@ def test_text_is_gone_on_with_and_scored_against_its_translation(text: Path) -> 
     for row in result.table.to_dict("records"):
         total = row["language"] + row["content"]
         assert row["score"] == pytest.approx(2 * row["language"] * row["content"] / total if total else 0)
+
+
+def test_a_chat_is_steered_and_its_instruction_stands_in_the_users_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from latentlang.causal import steering
+
+    tokenizer = tiny.tokenizer(bos=False)
+    tokenizer.chat_template = (
+        "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}[end]{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    model = HookedLM(tiny.model("mistral", max_position_embeddings=1024), tokenizer, name="tiny-chat")
+    write, seen = steering.generate_tokens, []
+
+    def watched(model: HookedLM, prompts: Any, **options: Any) -> Any:
+        seen.extend(prompt.text for prompt in prompts)
+        return write(model, prompts, **options)
+
+    monkeypatch.setattr(steering, "generate_tokens", watched)
+    task = model.chat(ll.task("translation", source="fr"))
+    result = ll.steer(
+        model,
+        task,
+        language="ja",
+        other="es",
+        layers=1,
+        strengths=1,
+        items=4,
+        shots=1,
+        new_tokens=2,
+        progress=False,
+    )
+    assert result.provenance.settings["chat"] == "turns"
+    asked = [text for text in seen if "日本語で答えてください。" in text]
+    assert len(asked) == 2
+    for text in asked:
+        turn = text.split("[user]")[-1]
+        assert turn.startswith("日本語で答えてください。\nFrançais") and "日本語:" in turn.partition("\n")[2]
+        assert text.endswith("[assistant]") and "English:" in text.split("[user]")[1]
 
 
 def test_an_identifier_is_asked_for_before_anything_is_run(
