@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 import pandas as pd
 
 from latentlang.arguments import split_names
+from latentlang.causal.patch_means import arm_means, contrasts
 from latentlang.causal.patch_settings import PatchSettings
 from latentlang.causal.text import patch_sentences
 from latentlang.errors import InputError, unknown
 from latentlang.results import Result, ResultSettings, repeated
-from latentlang.stats.crossed import exchange_family
-from latentlang.stats.intervals import bootstrap_means
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -57,18 +56,7 @@ class PatchResult(Result[PatchSettings]):
         Args:
             level: coverage of the interval.
         """
-        rows = []
-        for names, part in self.table.groupby(_KEYS, sort=False, observed=True):
-            wide = part.pivot(index="item", columns="layer", values="value")
-            low, high = bootstrap_means(wide.to_numpy(float), level=level, seed=self.provenance.seed)
-            named = dict(zip(_KEYS, names, strict=True))
-            rows.append(
-                pd.DataFrame({
-                    **named, "layer": wide.columns.to_numpy(), "mean": wide.mean().to_numpy(), "low": low, "high": high,
-                    "n": len(wide),
-                })
-            )  # fmt: skip
-        return pd.concat(rows, ignore_index=True)
+        return arm_means(self.table, _KEYS, ["layer"], level=level, seed=self.provenance.seed)
 
     def contrast(self, control: str = "wrong-concept", level: float = 0.95) -> pd.DataFrame:
         """Patched minus a control, the mean over the items' own differences, with an interval over items.
@@ -83,25 +71,9 @@ class PatchResult(Result[PatchSettings]):
         Raises:
             InputError: that arm was not run.
         """
-        arms = [name for name in dict.fromkeys(self.table["arm"]) if name != "patched"]
-        if control not in arms:
-            raise unknown("control of this result", control, arms)
-        rows = []
-        for names, part in self.table.groupby(["concept", "language"], sort=False, observed=True):
-            patched, other = (
-                part[part["arm"] == arm].pivot(index="item", columns="layer", values="value")
-                for arm in ("patched", control)
-            )
-            difference = (patched - other).to_numpy(float)
-            low, high = bootstrap_means(difference, level=level, seed=self.provenance.seed)
-            rows.append(
-                pd.DataFrame({
-                    "concept": names[0], "language": names[1], "layer": patched.columns.to_numpy(),
-                    "mean": difference.mean(0), "low": low, "high": high,
-                    "p": exchange_family(difference, seed=self.provenance.seed), "n": len(patched),
-                })
-            )  # fmt: skip
-        return pd.concat(rows, ignore_index=True)
+        return contrasts(
+            self.table, _KEYS[1:], ["layer"], control=control, level=level, seed=self.provenance.seed
+        )
 
     def glance(self) -> pd.DataFrame:
         """Of each word the layer where patching puts it highest; columns as of `summary`."""

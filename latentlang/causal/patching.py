@@ -9,10 +9,8 @@ own, and never by a token that another of the words that are told apart can begi
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,11 +21,10 @@ from torch import Tensor
 from latentlang.answers import token_bytes
 from latentlang.answers.sets import AnswerSets, answer_sets
 from latentlang.arguments import Layers, check_count, split_names
+from latentlang.causal.pairs import Pair, pair_of, pair_prompts, pairs_of, tokens_apart
 from latentlang.causal.patch_result import COLUMNS, PatchResult
 from latentlang.causal.patch_settings import PatchSettings
 from latentlang.errors import InputError, unknown
-from latentlang.language_names import Language
-from latentlang.language_names import language as find_language
 from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import check_layers
 from latentlang.models.edits import EditPlace, unit
@@ -36,7 +33,6 @@ from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.provenance import Provenance
 from latentlang.seeding import generator
 from latentlang.tasks import Prompt, WordTask
-from latentlang.tasks import task as build_task
 
 #: What is done instead of patching, to see what patching as such does.
 CONTROLS: dict[str, str] = {
@@ -44,7 +40,6 @@ CONTROLS: dict[str, str] = {
     "random": "the prompt's own activation, changed as much in a random direction",
     "own-language": "activations of the same concept, asked for in the target prompt's own pair of languages",
 }
-Pair = str | tuple[str | Language, str | Language]
 _PLACES = ("last", "object")
 # Prompts whose edited copies are run together.
 _TOGETHER = 16
@@ -134,44 +129,7 @@ def check_pairs(
     for name in controls:
         if name not in CONTROLS:
             raise unknown("control", name, CONTROLS)
-    return _pairs(source), _pair(target)
-
-
-def _pair(given: Pair) -> tuple[str, str]:
-    """Codes of a source and a target language."""
-    if not isinstance(given, str):
-        if len(given) != 2:
-            raise InputError(f"a pair of languages is a source and a target language, not {given!r}")
-        return find_language(given[0]).code, find_language(given[1]).code
-    parts = given.split("-")
-    # codes such as zh-Hant have hyphens of their own
-    for cut in range(1, len(parts)):
-        try:
-            return find_language("-".join(parts[:cut])).code, find_language("-".join(parts[cut:])).code
-        except InputError:
-            continue
-    raise InputError(f"{given!r} is no pair of languages; write input-output, such as 'fr-ja'")
-
-
-def _pairs(source: Pair | Sequence[Pair]) -> list[tuple[str, str]]:
-    """One pair or several; text may name several, with commas between them."""
-    listed: list[Any]
-    if isinstance(source, str):
-        listed = [part.strip() for part in source.split(",")]
-    elif isinstance(source, tuple) and len(source) == 2 and not any(_is_pair(part) for part in source):
-        listed = [source]
-    else:
-        listed = list(source)
-    pairs = [_pair(entry) for entry in listed]
-    if not pairs:
-        raise InputError("no pair of languages to patch from; give one, such as 'es-ru'")
-    if len(set(pairs)) < len(pairs):
-        raise InputError(f"source={source!r} names a pair twice; name each once")
-    return pairs
-
-
-def _is_pair(given: object) -> bool:
-    return isinstance(given, tuple) or (isinstance(given, str) and "-" in given)
+    return pairs_of(source), pair_of(target)
 
 
 @dataclass(frozen=True)
@@ -221,9 +179,9 @@ def _plan(
     seed: int,
 ) -> _PatchPlan:
     """Draw concepts that can be told apart."""
-    own, prompts = _prompts(into, data=data, shots=shots, seed=seed)
+    own, prompts = pair_prompts(into, data=data, shots=shots, seed=seed)
     donors = [
-        {prompt.label: prompt for prompt in _prompts(pair, data=data, shots=shots, seed=seed)[1]}
+        {prompt.label: prompt for prompt in pair_prompts(pair, data=data, shots=shots, seed=seed)[1]}
         for pair in pairs
     ]
     donors.append({prompt.label: prompt for prompt in prompts})
@@ -262,45 +220,11 @@ def _drawn(prompt: Prompt, others: Sequence[str], read: Sequence[str], sets: Ans
         for wrong in others[:_TRIED]:
             if wrong == donor:
                 continue
-            tokens = _apart(prompt.label, donor, wrong, read, sets)
+            wanted = [(code, label) for label in (prompt.label, donor) for code in read]
+            tokens = tokens_apart(sets, wanted, [(code, wrong) for code in read])
             if tokens is not None:
                 return _PatchItem(prompt, donor, wrong, tokens)
     return None
-
-
-def _apart(
-    own: str, donor: str, wrong: str, read: Sequence[str], sets: AnswerSets
-) -> list[NDArray[np.int64]] | None:
-    """Tokens that count for the words of the prompt's and the donor's concept, language by language.
-
-    A token counts that can begin none of the other words, the third concept's among them. None where a word has no
-    such token, or only such as run on into longer words.
-    """
-    words = {(code, label): sets[code, label] for label in (own, donor, wrong) for code in read}
-    holders = Counter(token for word in words.values() for token in word.ids.tolist())
-    counted = []
-    for label in (own, donor):
-        for code in read:
-            word = words[code, label]
-            tokens = [token for token in word.ids.tolist() if holders[token] == 1]
-            if not {*tokens} - {*word.running_on.tolist()}:
-                return None
-            counted.append(np.array(tokens, dtype=np.int64))
-    return counted
-
-
-def _prompts(
-    pair: tuple[str, str], *, data: str | os.PathLike[str] | None, shots: int | None, seed: int
-) -> tuple[WordTask, list[Prompt]]:
-    """All prompts of a pair of languages."""
-    given, asked = pair
-    same = given == asked
-    options: dict[str, Any] = {} if same else {"source": given}
-    if data is not None:
-        options["data"] = data
-    task = build_task("repetition" if same else "translation", **options)
-    assert isinstance(task, WordTask)
-    return task, task.prompts(asked, shots=shots, seed=seed)
 
 
 class _PatchRun:
