@@ -19,7 +19,16 @@ from latentlang._lazy import lazy_names
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore, harvest, open_store
     from latentlang.answers import FertilityResult, fertility
-    from latentlang.causal import PatchResult, PivotUseResult, SteerResult, patch, pivot_test, steer
+    from latentlang.causal import (
+        PatchResult,
+        PatchscopeResult,
+        PivotUseResult,
+        SteerResult,
+        patch,
+        patchscope,
+        pivot_test,
+        steer,
+    )
     from latentlang.comparison import ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate
@@ -75,6 +84,7 @@ __all__ = [
     "NeuronsResult",
     "PCAResult",
     "PatchResult",
+    "PatchscopeResult",
     "PivotUseResult",
     "Prompt",
     "Recipe",
@@ -102,6 +112,7 @@ __all__ = [
     "neurons",
     "open_store",
     "patch",
+    "patchscope",
     "pca",
     "pivot_test",
     "recipe",
@@ -115,7 +126,16 @@ __all__ = [
 _HOMES = {
     "latentlang.activations": ("ActivationStore", "harvest", "open_store"),
     "latentlang.answers": ("FertilityResult", "fertility"),
-    "latentlang.causal": ("PatchResult", "PivotUseResult", "SteerResult", "patch", "pivot_test", "steer"),
+    "latentlang.causal": (
+        "PatchResult",
+        "PatchscopeResult",
+        "PivotUseResult",
+        "SteerResult",
+        "patch",
+        "patchscope",
+        "pivot_test",
+        "steer",
+    ),
     "latentlang.comparison": ("ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.evaluation": ("EvaluationResult", "evaluate"),

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from latentlang.errors import shown as cut
+
 
 def counted(count: object, noun: str, plural: str | None = None) -> str:
     """``1 item``, ``2 items``; of a span such as ``8 to 12``, and of anything but one, the plural.
@@ -56,6 +58,10 @@ PATCHED_ARMS = {
     "patched": "patched", "unpatched": "unpatched", "wrong-concept": "a third concept", "random": "a random change",
     "own-language": "asked directly",
 }  # fmt: skip
+#: The prompt that repeats words, which activations can be put into, and what stands for them in a text of one's own.
+IDENTITY_PROMPT, ACTIVATION_PLACE = "identity", "{}"
+#: Those of patchscopes, of which no prompt has a concept of its own.
+SCOPE_ARMS = PATCHED_ARMS | {"wrong-concept": "another concept"}
 #: Whose concept is read, in words.
 PATCHED_CONCEPTS = {"source": "the patched-in concept", "target": "the prompt's own concept"}
 #: Arms of a steering run, in words.
@@ -65,6 +71,11 @@ STEER_ARMS = {
     "instruction-wanted": "an instruction in the language itself", "asked-directly": "asked directly",
 }  # fmt: skip
 _SMALLEST = 1e-6  # that is written with more places than requested
+
+
+def scope_name(into: str) -> str:
+    """What activations are put into: the identity prompt, or a text of one's own."""
+    return "an identity prompt" if into == IDENTITY_PROMPT else cut(into, most=60)
 
 
 def signed(value: float, places: int = 3, *, keep_side: bool = True) -> str:

@@ -26,6 +26,7 @@ def _kinds(kind: type[Result]) -> set[type[Result]]:
 def test_every_kind_of_result_has_its_own_words():
     for room in (
         "causal.patch_result",
+        "causal.patchscope_result",
         "causal.pivot_use_result",
         "causal.steer_result",
         "comparison",

@@ -12,6 +12,8 @@ from latentlang._lazy import lazy_names
 if TYPE_CHECKING:
     from latentlang.causal.patch_result import PatchResult
     from latentlang.causal.patching import CONTROLS, patch
+    from latentlang.causal.patchscope_result import PatchscopeResult
+    from latentlang.causal.patchscopes import SCOPE_CONTROLS, patchscope
     from latentlang.causal.pivot_use import pivot_test
     from latentlang.causal.pivot_use_result import PivotUseResult
     from latentlang.causal.steer_result import SteerResult
@@ -19,10 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTROLS",
+    "SCOPE_CONTROLS",
     "PatchResult",
+    "PatchscopeResult",
     "PivotUseResult",
     "SteerResult",
     "patch",
+    "patchscope",
     "pivot_test",
     "steer",
 ]
@@ -32,6 +37,8 @@ __getattr__, __dir__ = lazy_names(
     {
         "latentlang.causal.patch_result": ("PatchResult",),
         "latentlang.causal.patching": ("CONTROLS", "patch"),
+        "latentlang.causal.patchscope_result": ("PatchscopeResult",),
+        "latentlang.causal.patchscopes": ("SCOPE_CONTROLS", "patchscope"),
         "latentlang.causal.pivot_use": ("pivot_test",),
         "latentlang.causal.pivot_use_result": ("PivotUseResult",),
         "latentlang.causal.steer_result": ("SteerResult",),

@@ -43,7 +43,7 @@ def contrasts(
 
     Columns keys, cells, ``mean, low, high, p, n``.
 
-    `p` is how likely so large a difference is in any of the cells if patched and control are exchanged item by item
+    ``p`` is how likely so large a difference is in any of the cells if patched and control are exchanged item by item
     (`stats.crossed.exchange_family`).
 
     Args:

@@ -61,7 +61,7 @@ class PatchResult(Result[PatchSettings]):
     def contrast(self, control: str = "wrong-concept", level: float = 0.95) -> pd.DataFrame:
         """Patched minus a control, the mean over the items' own differences, with an interval over items.
 
-        Columns ``concept, language, layer, mean, low, high, p, n``: `p` is how likely so large a difference is at any
+        Columns ``concept, language, layer, mean, low, high, p, n``: ``p`` is how likely so large a difference is at any
         of the layers if patched and control are exchanged item by item (`stats.crossed.exchange_family`).
 
         Args:

@@ -33,6 +33,7 @@ from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.provenance import Provenance
 from latentlang.seeding import generator
 from latentlang.tasks import Prompt, WordTask
+from latentlang.text import ACTIVATION_PLACE, IDENTITY_PROMPT
 
 #: What is done instead of patching, to see what patching as such does.
 CONTROLS: dict[str, str] = {
@@ -124,6 +125,10 @@ def check_pairs(
     Raises:
         InputError: no pair, an unknown language, place or control.
     """
+    if isinstance(target, str) and (target == IDENTITY_PROMPT or ACTIVATION_PLACE in target):
+        raise InputError(
+            f"{target!r} is no pair of languages; ll.patchscope(into={target!r}) puts activations into such a prompt"
+        )
     if at not in _PLACES:
         raise unknown("place", at, _PLACES)
     for name in controls:

@@ -40,7 +40,7 @@ def patch_sentences(
     own = plain[(plain["concept"] == "target") & (plain["language"] == settings.target[1])].iloc[0]
     lines = [
         f"{capital(several + sources)} into {language_pair(settings.target)}, at {PATCHED_PLACES[settings.at]}, "
-        f"{counted(settings.items, 'item')}: unpatched, the right word has probability {_between(own)}."
+        f"{counted(settings.items, 'item')}: unpatched, the right word has probability {between(own)}."
     ]
     patched = summary[summary["arm"] == "patched"]
     for (concept, code), part in patched.groupby(["concept", "language"], sort=False, observed=True):
@@ -50,7 +50,7 @@ def patch_sentences(
         control = "wrong-concept" if concept == "source" and "wrong-concept" in contrasts else "unpatched"
         best: Any = max(part.to_dict("records"), key=lambda row: float(row["mean"]))
         word = f"{capital(PATCHED_CONCEPTS[str(concept)])} in {language(str(code)).name}"
-        said = f"{word}: at most {_between(best)}, after layer {best['layer']}"
+        said = f"{word}: at most {between(best)}, after layer {best['layer']}"
         if control in contrasts:
             said += f"; {_above(contrasts[control], best, control, level)}"
         lines.append(f"{said}.")
@@ -70,9 +70,10 @@ def _above(contrast: pd.DataFrame, best: Any, control: str, level: float) -> str
     ].iloc[0]
     named = "without patching" if control == "unpatched" else "with a third concept's activations"
     if row["mean"] >= SMALLEST and row["p"] <= error_probability(level):
-        return f"{_between(row)} more than {named}"
-    return f"not more than {named} with confidence ({_between(row)})"
+        return f"{between(row)} more than {named}"
+    return f"not more than {named} with confidence ({between(row)})"
 
 
-def _between(row: Any) -> str:
+def between(row: Any) -> str:
+    """A mean with its interval."""
     return f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]".replace("-", "−")

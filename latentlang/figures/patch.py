@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import plotly.graph_objects as go
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from latentlang.provenance import Provenance
 
-# Arm to colour, dash and width; patching itself stands out, its controls recede.
-_STYLES = {
+#: Arm to colour, dash and width; patching itself stands out, its controls recede.
+ARM_STYLES = {
     "patched": (TARGET, "solid", 2.6),
     "unpatched": (MUTED, "1.5px,3px", 1.8),
     "wrong-concept": (PIVOT, "6px,4px", 1.8),
@@ -79,8 +79,8 @@ def patch_figure(result: Patched, *, arms: Sequence[str], **look: Unpack[Look]) 
     top = ceiling(float(summary["high"].max()))
     for panel, (concept, code) in zip(layout.panels, shown, strict=True):
         own = summary[(summary["concept"] == concept) & (summary["language"] == code)]
-        figure.add_traces(_curves(panel, own, [arm for arm in _STYLES if arm in arms]))
-        _axes(figure, panel, layers, top)
+        figure.add_traces(curves(panel, own, [arm for arm in ARM_STYLES if arm in arms]))
+        axes(figure, panel, layers, top)
     settings = result.settings
     sources = listed([language_pair(pair) for pair in settings.sources])
     subtitle = [
@@ -118,14 +118,17 @@ def patch_figure(result: Patched, *, arms: Sequence[str], **look: Unpack[Look]) 
     return shaped(figure, **look)
 
 
-def _curves(panel: Panel, own: pd.DataFrame, arms: Sequence[str]) -> list[dict[str, Any]]:
+def curves(
+    panel: Panel, own: pd.DataFrame, arms: Sequence[str], names: Mapping[str, str] = PATCHED_ARMS
+) -> list[dict[str, Any]]:
+    """A panel's curves over layers with their bands, of a summary's rows."""
     suffix = f"{panel.index + 1 if panel.index else ''}"
     shared = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "type": "scatter"}
     traces: list[dict[str, Any]] = []
     for arm in reversed(arms):
         rows = own[own["arm"] == arm].sort_values("layer")
-        colour, dash, width = _STYLES[arm]
-        layers, name = rows["layer"].tolist(), capital(PATCHED_ARMS[arm])
+        colour, dash, width = ARM_STYLES[arm]
+        layers, name = rows["layer"].tolist(), capital(names[arm])
         traces.append({
             **shared, "x": [*layers, *layers[::-1]], "y": [*rows["high"], *rows["low"].tolist()[::-1]],
             "fill": "toself", "fillcolor": translucent(colour, 0.13), "line": {"width": 0}, "mode": "lines",
@@ -134,7 +137,7 @@ def _curves(panel: Panel, own: pd.DataFrame, arms: Sequence[str]) -> list[dict[s
         traces.append({
             **shared, "x": layers, "y": rows["mean"].tolist(), "name": name, "legendgroup": arm,
             "mode": "lines+markers" if len(layers) == 1 else "lines", "showlegend": panel.index == 0,
-            "line": {"color": colour, "dash": dash, "width": width}, "legendrank": 1000 + list(_STYLES).index(arm),
+            "line": {"color": colour, "dash": dash, "width": width}, "legendrank": 1000 + list(ARM_STYLES).index(arm),
             "customdata": rows[["low", "high", "n"]].to_numpy(float),
             "hovertemplate": f"<b>%{{y:.3f}}</b> [%{{customdata[0]:.3f}}, %{{customdata[1]:.3f}}]  {name}"
             "<extra></extra>",
@@ -142,7 +145,8 @@ def _curves(panel: Panel, own: pd.DataFrame, arms: Sequence[str]) -> list[dict[s
     return traces
 
 
-def _axes(figure: go.Figure, panel: Panel, layers: list[int], top: float) -> None:
+def axes(figure: go.Figure, panel: Panel, layers: list[int], top: float) -> None:
+    """Axes of a panel of curves: layers, and probability up to `top`."""
     suffix = f"{panel.index + 1 if panel.index else ''}"
     figure.update_layout({
         f"xaxis{suffix}": {

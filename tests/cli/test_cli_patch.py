@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from latentlang.causal import PatchResult
+from latentlang.causal import PatchResult, PatchscopeResult
 from tests.support.command_line import Outcome
 
 QUICK = ("--items", "3", "--layers", "4,8", "--controls", "wrong-concept")
@@ -41,9 +41,36 @@ def test_json_and_a_light_page(run: Callable[..., Outcome], tmp_path: Path) -> N
     assert (tmp_path / "out" / "patch.html").stat().st_size < 300_000
 
 
+def test_into_an_identity_prompt(
+    run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = run(
+        "patch", "--from", "es-ru", "--into", "identity", *QUICK, "--into-layers", "2,4", "--out", "out"
+    )
+    assert outcome.code == 0, outcome.err
+    assert max(len(line) for line in outcome.out.splitlines() if not line.startswith("wrote")) <= 80
+    assert "the concept's word in English" in outcome.out and "another concept" in outcome.out
+    result = PatchscopeResult.load(tmp_path / "out")
+    assert result.settings.into_layers == [2, 4] and result.settings.layers == [4, 8]
+    assert (tmp_path / "out" / "patchscope.html").exists()
+
+
+def test_into_a_text_of_one_s_own(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    text = 'Français: "{}" - 日本語: "'
+    arguments = ("--into", text, "--read", "ja", "--layers", "4", "--items", "2", "--at", "object", "--json")
+    outcome = run("patch", *arguments, "--from", "fr-ja", "--out", "out")
+    assert outcome.code == 0, outcome.err
+    record = json.loads(outcome.out)
+    assert record["kind"] == "patchscope" and PatchscopeResult.load(tmp_path / "out").settings.into == text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--read", "ja"), "--read is for --into identity"),
+        (("--into-layers", "4"), "--into-layers is for --into identity"),
+        (("--into", "{} and {}"), "stands once"),
         (("--from", "es"), "'es' is no pair of languages"),
         (("--into", "fr-xx"), "'fr-xx' is no pair of languages"),
         (("--at", "first"), "unknown place 'first'"),

@@ -35,7 +35,8 @@ from tests.support.small_store import small_store
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<script>alert('x')</script>"
 ROOMS = (
-    "answers.token_counts", "causal.patch_result", "causal.pivot_use_result", "causal.steer_result", "comparison",
+    "answers.token_counts", "causal.patch_result", "causal.patchscope_result", "causal.pivot_use_result",
+    "causal.steer_result", "comparison",
     "evaluation", "geometry", "geometry.directions_result", "geometry.erasure_result", "lens", "lens.bits", "training",
 )  # fmt: skip
 
@@ -69,6 +70,9 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         ll.patch(lab.model, source="fr-de", target="fr-it", items=2, shots=1, controls=(), progress=False),
         ll.steer(
             "pocket", language="ja", layers=6, strengths=1, items=4, new_tokens=2, progress=False
+        ),
+        ll.patchscope(
+            ll.load("pocket"), source="fr-de", layers=[4], items=2, controls=(), read="de", progress=False
         ),
         ll.directions(store, permutations=0, resamples=0), ll.erase(store, method="lsar", rank=1),
     ]  # fmt: skip
