@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+import latentlang as ll
+from latentlang.answers import answer_sets, token_bytes
 from latentlang.models import HookedLM, TokenSets, read_out
 from tests.support import tiny
 from tests.support.forward_reference import draw
@@ -46,3 +48,105 @@ def test_every_layers_lens_is_transformer_lens_own(architecture: str) -> None:
     entropy = -(log_probs.exp() * log_probs).sum(-1) / math.log(2)
     torch.testing.assert_close(readout.entropy.double(), entropy, rtol=1e-4, atol=1e-4)
     assert torch.equal(readout.top_ids, log_probs.topk(3, dim=-1).indices)
+
+
+Asked = tuple[HookedLM, list[list[int]], list[list[int]], list[tuple[np.ndarray, np.ndarray]]]
+
+
+@pytest.fixture(scope="module")
+def asked() -> Asked:
+    """Prompts of the same words that ask for German and for Spanish, and the tokens that begin each answer."""
+    model = ll.load("pocket")
+    task = ll.task("translation", source="fr")
+    sets = answer_sets(
+        token_bytes(model.tokenizer),
+        {code: task.answers(code) for code in ("de", "es")},
+        cue='"',
+        scope="same",
+    )
+    labels = ["animal/cow", "animal/tiger", "month/november", "country/greece"]
+    prompts = {code: {one.label: one.text for one in task.prompts(code, shots=0)} for code in ("de", "es")}
+    german, spanish = (model.encode([prompts[code][label] for label in labels]) for code in ("de", "es"))
+    return model, german, spanish, [
+        (sets["de", label].exclusive, sets["es", label].exclusive) for label in labels
+    ]  # fmt: skip
+
+
+def _logits(model: HookedLM, prompts: list[list[int]]) -> torch.Tensor:
+    logits = model.activations(prompts).logits
+    assert logits is not None
+    return logits
+
+
+def _contrast(logits: torch.Tensor, words: tuple[np.ndarray, np.ndarray]) -> torch.Tensor:
+    log_probs = logits.log_softmax(-1)
+    german, spanish = (log_probs[torch.from_numpy(ids)].logsumexp(-1) for ids in words)
+    return german - spanish
+
+
+def test_attribution_patching_approximates_exact_patching_of_a_language_contrast(asked: Asked) -> None:
+    model, german, spanish, words = asked
+    bridge = model.bridge()
+    from transformer_lens.tools.analysis import attribution_patch
+
+    plain = _logits(model, spanish)
+    for site, kind in (("mlp_out", "mlp_out"), ("attn_out", "attn_head_out")):
+        estimated = np.zeros((model.n_layers, len(german[0])))
+        for row, sets in enumerate(words):
+            scores = attribution_patch(
+                bridge, torch.tensor(german[row : row + 1]), torch.tensor(spanish[row : row + 1]),
+                lambda logits, sets=sets: _contrast(logits[0, -1], sets),
+            ).node_scores  # fmt: skip
+            for node, score in scores.items():
+                if node.kind == kind:
+                    estimated[node.layer, node.position] += score / len(words)
+        donors = getattr(model.activations(german, sites=(site,), positions="all"), site)
+        exact = np.zeros_like(estimated)
+        for layer in range(model.n_layers):
+            for position in range(len(german[0])):
+                edit = ll.Edit.replace(
+                    donors[:, layer, position], layers=layer + 1, site=site, positions=position
+                )
+                with model.edited(edit):
+                    patched = _logits(model, spanish)
+                exact[layer, position] = np.mean(
+                    [
+                        float(_contrast(patched[row], sets) - _contrast(plain[row], sets))
+                        for row, sets in enumerate(words)
+                    ]
+                )
+        assert np.corrcoef(estimated.ravel(), exact.ravel())[0, 1] > 0.85
+        # the part with the largest effect is the one that is estimated to have the largest, or nearly so
+        assert np.abs(estimated).argmax() in np.argsort(-np.abs(exact).ravel())[:2]
+
+
+@pytest.mark.parametrize("position", [7, 9])
+@pytest.mark.parametrize(("site", "hook"), [("resid", "hook_resid_post"), ("mlp_out", "hook_mlp_out")])
+def test_a_direct_patch_and_a_full_interchange_are_our_replacement(
+    asked: Asked, site: str, hook: str, position: int
+) -> None:
+    model, german, spanish, _words = asked
+    bridge = model.bridge()
+    from transformer_lens.tools.analysis import SubspaceInterchange, intervened_logits
+
+    reading = model.activations(german, sites=(site,), layers=[5], positions=[position])
+    donor = getattr(reading, site)[:, 0, 0]
+
+    def put(activations: torch.Tensor, hook: object) -> torch.Tensor:
+        activations[:, position] = donor
+        return activations
+
+    name = f"blocks.4.{hook}"
+    with torch.no_grad():
+        direct = bridge.run_with_hooks(torch.tensor(spanish), fwd_hooks=[(name, put)])[:, -1]
+    interchanged = intervened_logits(
+        bridge, name, SubspaceInterchange(torch.eye(model.d_model)), torch.tensor(spanish), donor,
+        lambda tokens: bridge(tokens)[:, -1], positions=torch.full((len(spanish),), position),
+    )  # fmt: skip
+    with model.edited(ll.Edit.replace(donor, layers=5, site=site, positions=position)):
+        ours = _logits(model, spanish)
+    plain = _logits(model, spanish)
+    scale = float(plain.abs().max())
+    assert float((ours - direct).abs().max()) <= 1e-5 * scale
+    assert float((ours - interchanged).abs().max()) <= 1e-5 * scale
+    assert float((ours - plain).abs().max()) > 1e-2 * scale
