@@ -353,7 +353,7 @@ class _Item:
         return words.apart(words.target, self.other, self.prompt.label)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Words:
     """The tokens of all concepts' words in the languages that are compared.
 
@@ -370,6 +370,7 @@ class _Words:
     target: str
     pivot: str
     third: str
+    _apart: dict[tuple[str, str, str], Ids] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: HookedLM, task: Task, prompts: Sequence[Prompt], *, pivot: str, third: str) -> _Words:
@@ -405,8 +406,10 @@ class _Words:
 
     def apart(self, code: str, label: str, other: str) -> Ids:
         """All tokens that can begin a word, none for the concept in another language, and not the other concept's."""
-        ids: Ids = np.setdiff1d(self.sets[code, label].exclusive, self.sets[code, other].ids)
-        return ids
+        key = code, label, other
+        if key not in self._apart:
+            self._apart[key] = np.setdiff1d(self.sets[code, label].exclusive, self.sets[code, other].ids)
+        return self._apart[key]
 
     def _told_apart(self, code: str, label: str, other: str) -> bool:
         """Whether a word is begun with a token that does not begin the other concept's."""

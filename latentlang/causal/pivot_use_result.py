@@ -99,7 +99,8 @@ class PivotUseResult(Result[PivotUseSettings]):
 
         *readable only*: the pivot's word can be read at some layer (1), and at every layer the share of answers that
         follow is less than `without` above that of one of the controls 2 to 4, by the upper end of the interval of the
-        difference (Newcombe's, which does not shrink to a point where nothing follows; so it takes about 40 items);
+        difference (Newcombe's, which does not shrink to a point where nothing follows), with an error probability of
+        ``(1 - level) / 3``, for the nearest of three controls is chosen after looking; so it takes about 55 items;
         and at some layer at least `without` of the answers follow the target's own words, so that such a change is
         large enough to move an answer.
 

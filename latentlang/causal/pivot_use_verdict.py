@@ -235,8 +235,11 @@ def _p(differences: Floats, *, seed: int) -> float:
 def _bound(values: _Values, *, level: float) -> Floats:
     """``[layer]`` how far the share that follows the pivot may be above that of the nearest control.
 
-    The mean over languages of the upper ends is no smaller than the upper end of the mean.
+    The nearest one is chosen after looking, so each control's interval is that of ``1 - level`` divided by their number
+    (Bonferroni; of the one control that is needed Holm's bound is the same). Over layers nothing is chosen: the bound
+    has to hold at all of them. The mean over languages of the upper ends is no smaller than the upper end of the mean.
     """
+    level = 1 - (1 - level) / len(_BEYOND)
     ends = []
     for condition in _BEYOND:
         pairs = values.follows[condition.arm], values.follows[condition.control]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -62,14 +63,16 @@ def test_a_pivot_that_the_answer_is_computed_through_is_called_used(used: PivotU
 
 
 def test_the_same_words_written_and_never_read_are_readable_only(carried: PivotUseResult) -> None:
-    (row,) = carried.verdict().to_dict("records")
+    # 46 items bound a share by 0.1 at 90 %, not at 95 %
+    assert carried.verdict()["verdict"].tolist() == [NOT_SHOWN]
+    (row,) = carried.verdict(0.9).to_dict("records")
     assert (row["verdict"], row["reason"], row["reads"]) == (READABLE, "bounded", 1)
     assert row["bound"] < 0.1 and not carried.table.query("arm == 'pivot'")["follows"].any()
     # few items cannot bound it
     few = replace(
         carried, table=carried.table[carried.table["item"].isin(carried.table["item"].unique()[:12])]
     )
-    assert few.verdict()["verdict"].tolist() == [NOT_SHOWN]
+    assert few.verdict(0.9)["verdict"].tolist() == [NOT_SHOWN]
 
 
 def test_the_lens_cannot_tell_the_two_apart(used: PivotUseResult, carried: PivotUseResult) -> None:
@@ -151,6 +154,47 @@ def test_where_one_condition_is_chance_used_is_said_in_at_most_one_of_twenty(nul
     assert said <= 0.05 * cases
     # and it is that condition that is found wanting
     assert sum(row["reason"] == null for row in rows) >= 0.9 * cases
+
+
+def _carried(shares: dict[str, float], draw: np.random.Generator, *, items: int) -> pd.DataFrame:
+    """A table of one layer in which words can be read, and answers follow the arms in these shares."""
+    columns = {
+        "language": "de", "item": np.tile(np.arange(items), len(ARMS)), "label": "a", "other": "b", "layer": 1,
+        "arm": np.repeat(ARMS, items),
+        "follows": np.concatenate([draw.random(items) < shares.get(arm, 0.0) for arm in ARMS]),
+        "answer": 0.9, "answer_other": 0.0, "before": 0.9, "before_other": 0.0, "component": 1.0, "length": 0.1,
+    }  # fmt: skip
+    return pd.DataFrame(columns)[list(COLUMNS)]
+
+
+def test_a_pivot_beyond_every_control_is_called_readable_only_in_at_most_one_of_twenty() -> None:
+    """The nearest of three controls is chosen after looking; without correction it is 13 in 100."""
+    draw = np.random.default_rng(0)
+    shares = {
+        "pivot": 0.4,
+        "third": 0.3,
+        "random": 0.3,
+        "direct": 0.3,
+        "target": 1.0,
+    }  # 0.1 above each: no little
+    cases = 300
+    rows = [
+        verdict_table(
+            _carried(shares, draw, items=300), ["de"], level=0.9, minimum=0.02, without=0.1, seed=0
+        ).iloc[0]
+        for _case in range(cases)
+    ]
+    assert sum(row["verdict"] == READABLE for row in rows) <= 0.05 * cases
+
+
+@pytest.mark.parametrize(("items", "verdict"), [(51, NOT_SHOWN), (55, READABLE)])
+def test_it_takes_so_many_items_to_say_readable_only(items: int, verdict: str) -> None:
+    table = _carried({"target": 1.0}, np.random.default_rng(0), items=items)
+    row = verdict_table(table, ["de"], level=0.95, minimum=0.02, without=0.1, seed=0).iloc[0]
+    assert row["verdict"] == verdict
+    # the upper end of Newcombe's interval where nothing follows, at 5 % / 3, two-sided
+    z = NormalDist().inv_cdf(1 - 0.05 / 6)
+    assert row["bound"] == pytest.approx(z**2 / (items + z**2), rel=1e-3)
 
 
 def test_without_a_null_it_is_said() -> None:
@@ -340,7 +384,7 @@ def test_it_is_saved_told_and_drawn(used: PivotUseResult, carried: PivotUseResul
     assert again.verdict().equals(used.verdict())
     said = again.describe()
     assert said.startswith("German: English is used after layer 2 (") and "Spanish" in said
-    assert "100% of 46 answers follow" in said and carried.describe().startswith(
+    assert "100% of 46 answers follow" in said and carried.describe(0.9).startswith(
         "German: English is readable only"
     )
     (row,) = again.glance().to_dict("records")
