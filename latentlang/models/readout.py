@@ -86,6 +86,7 @@ class Readout:
             -inf) what this layer allows. None unless asked for.
         js: ``[batch, layer]`` Jensen-Shannon divergence of the two in bits, in [0, 1] (Lin 1991). None unless asked
             for.
+        masses: ``[batch, layer, group]`` expected value of each column of `weights`; None without.
     """
 
     log_probs: Tensor
@@ -96,6 +97,7 @@ class Readout:
     ranks: Tensor | None = None
     kl: Tensor | None = None
     js: Tensor | None = None
+    masses: Tensor | None = None
 
 
 @torch.inference_mode()
@@ -112,6 +114,7 @@ def read_out(
     logits: Tensor | None = None,
     lens: Translator | None = None,
     layers: Sequence[int] | None = None,
+    weights: Tensor | None = None,
 ) -> Readout:
     """Read residual streams through the model's own head.
 
@@ -132,31 +135,38 @@ def read_out(
             the model's last: that layer is not unembedded once more. Not with ranks or divergences.
         lens: what translates all layers but the model's last before they are read; None for the logit lens.
         layers: the layer numbers of `resid`, which a lens must know.
+        weights: float32 ``[vocab, group]``; of each column the expected value under a layer's distribution is wanted,
+            which of zeros and ones is the probability of a set of tokens. Sets that hold much of the vocabulary are
+            given like this, since nothing is kept of their tokens.
 
     Raises:
         InputError: ranks without targets, a target that is no token id, or a lens that is not given the layers or does
-            not keep the shape, or logits with ranks or divergences.
+            not keep the shape, logits with ranks or divergences, or weights of another vocabulary.
         ModelError: the logits of a layer are NaN or infinite.
     """
     if ranks and targets is None:
         raise InputError("ranks are those of target tokens; give targets=[batch, target]")
     if logits is not None and (ranks or divergence):
         raise InputError("ranks and divergences are worked out from the streams; leave out logits")
+    if weights is not None and len(weights) != model.vocab_size:
+        raise InputError(f"weights are of {len(weights)} tokens, and this model has {model.vocab_size}")
     if lens is not None:
         resid = _translated(lens, resid, layers, depth=model.n_layers)
     if logits is not None:
-        outermost = _first_pass(model, _Given(logits), sets, targets, top, layers=1)[0]
+        outermost = _first_pass(model, _Given(logits), sets, targets, top, layers=1, weights=weights)[0]
         if resid.shape[1] == 1:
             return outermost
         normed = model.norm(rearrange(resid[:, :-1], "batch layer d -> (batch layer) d"))
-        inner = _first_pass(model, _Chunks(model, normed), sets, targets, top, layers=resid.shape[1] - 1)[0]
+        inner = _first_pass(
+            model, _Chunks(model, normed), sets, targets, top, layers=resid.shape[1] - 1, weights=weights
+        )[0]
         return _side_by_side(inner, outermost)
     if divergence and final is not None:
         resid = torch.cat([resid, final[:, None].to(resid)], dim=1)
     batch, count, _ = resid.shape
     normed = model.norm(rearrange(resid, "batch layer d -> (batch layer) d"))
     chunks = _Chunks(model, normed)
-    readout, one = _first_pass(model, chunks, sets, targets, top, layers=count)
+    readout, one = _first_pass(model, chunks, sets, targets, top, layers=count, weights=weights)
     if not (ranks or divergence):
         return readout
     kept = count - int(divergence and final is not None)
@@ -216,10 +226,11 @@ def _first_pass(
     top: int,
     *,
     layers: int,
+    weights: Tensor | None = None,
 ) -> tuple[Readout, _First]:
     """What one pass over the vocabulary tells of rows ``(batch layer)``, and what a second one needs."""
     wanted = None if targets is None else _per_row(targets, layers, model.vocab_size).to(chunks.device)
-    one = _First(chunks, sets, wanted, top)
+    one = _First(chunks, sets, wanted, top, None if weights is None else weights.to(chunks.device))
     if not bool(one.log_total.isfinite().all()):
         kind = str(model.dtype).removeprefix("torch.")
         raise ModelError(
@@ -236,6 +247,7 @@ def _first_pass(
         top_ids=shaped(one.best_ids),
         top_log_probs=shaped(one.best - one.log_total[:, None]),
         target_log_probs=None if wanted is None else shaped(one.target_logits - one.log_total[:, None]),
+        masses=None if one.masses is None else shaped(one.masses),
     ), one
 
 
@@ -342,9 +354,17 @@ class _First:
         inside: ``[row, unique + 1]`` logits of the tokens in any set; the last is -inf, for the sets' padding.
         target_logits: ``[row, target]``.
         best, best_ids: ``[row, top]`` largest logits and their tokens.
+        masses: ``[row, group]`` expected value of each of `columns`; None without.
     """
 
-    def __init__(self, chunks: _Chunks | _Given, sets: TokenSets, targets: Tensor | None, top: int) -> None:
+    def __init__(
+        self,
+        chunks: _Chunks | _Given,
+        sets: TokenSets,
+        targets: Tensor | None,
+        top: int,
+        columns: Tensor | None = None,
+    ) -> None:
         rows, device = chunks.rows, chunks.device
         ids = sets.ids.to(device)
         self.inside = torch.full((rows, len(ids) + 1), -torch.inf, device=device)
@@ -356,6 +376,8 @@ class _First:
         peak = torch.full((rows,), -torch.inf, device=device)
         total = torch.zeros(rows, device=device)  # sum of exp(logit - peak)
         weighted = torch.zeros(rows, device=device)  # sum of logit * exp(logit - peak)
+        # sum of weight * exp(logit - peak)
+        masses = None if columns is None else torch.zeros((rows, columns.shape[1]), device=device)
         for start, stop, logits in chunks:
             edges = torch.searchsorted(ids, torch.tensor([start, stop], device=device))
             first, last = int(edges[0]), int(edges[1])
@@ -373,6 +395,8 @@ class _First:
                 # Some heads mask tokens with -inf; 0 * -inf is nan, the limit is 0.
                 expected = torch.where(weights > 0, weights * logits, 0.0).sum(-1)
             weighted = weighted * shrink + expected
+            if masses is not None and columns is not None:
+                masses = masses * shrink[:, None] + weights @ columns[start:stop]
             peak = highest
             if top:
                 values, places = logits.topk(min(top, stop - start), dim=-1)
@@ -382,6 +406,7 @@ class _First:
                 self.best_ids = merged_ids.gather(1, order)
         self.log_total = peak + total.log()
         self.mean_logit = weighted / total
+        self.masses = None if masses is None else masses / total[:, None]
 
 
 class _Second:

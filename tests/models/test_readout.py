@@ -40,6 +40,22 @@ def test_equals_the_definitions_whatever_the_chunk(model, monkeypatch, chunk):
     assert torch.isneginf(found.log_probs[..., 2]).all()
 
 
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("chunk", [1 << 24, 3000, 1])
+def test_expected_weights_equal_the_definition_whatever_the_chunk(model, monkeypatch, chunk, given):
+    monkeypatch.setattr(readout, "CHUNK_ELEMENTS", chunk)
+    resid = 3 * torch.randn(5, 3, model.d_model)
+    weights = torch.rand(model.vocab_size, 4)
+    weights[:, 3] = (torch.arange(model.vocab_size) % 2 == 0).float()
+    logits = model.unembed(resid[:, -1]) if given else None
+    found = read_out(model, resid, TokenSets([]), weights=weights, logits=logits)
+    wanted = model.unembed(resid).double().softmax(-1) @ weights.double()
+    torch.testing.assert_close(found.masses.double(), wanted, rtol=2e-5, atol=1e-9)
+    assert read_out(model, resid, TokenSets([])).masses is None
+    with pytest.raises(InputError, match=f"weights are of 3 tokens, and this model has {model.vocab_size}"):
+        read_out(model, resid, TokenSets([]), weights=weights[:3])
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("chunk", [1 << 24, 3000, 1])
 def test_logits_at_hand_stand_for_the_last_layer(model, monkeypatch, chunk, layers):
