@@ -18,7 +18,7 @@ from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
     from latentlang.activations import ActivationStore, harvest, open_store
-    from latentlang.answers import FertilityResult, fertility
+    from latentlang.answers import FertilityResult, TokenLanguages, fertility, token_languages
     from latentlang.causal import (
         PatchResult,
         PatchscopeResult,
@@ -90,6 +90,7 @@ __all__ = [
     "Recipe",
     "SteerResult",
     "Task",
+    "TokenLanguages",
     "TrainingResult",
     "TunedLens",
     "__version__",
@@ -119,13 +120,14 @@ __all__ = [
     "reproduce",
     "steer",
     "task",
+    "token_languages",
     "train",
     "train_tuned_lens",
 ]
 
 _HOMES = {
     "latentlang.activations": ("ActivationStore", "harvest", "open_store"),
-    "latentlang.answers": ("FertilityResult", "fertility"),
+    "latentlang.answers": ("FertilityResult", "TokenLanguages", "fertility", "token_languages"),
     "latentlang.causal": (
         "PatchResult",
         "PatchscopeResult",

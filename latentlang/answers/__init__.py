@@ -1,5 +1,6 @@
 """Which tokens can begin which language's answer, settled by the bytes of the tokenizer's vocabulary."""
 
+from latentlang.answers.language_table import TokenLanguages, token_languages
 from latentlang.answers.paths import AnswerPath, answer_paths, closing
 from latentlang.answers.policy import POLICIES, Reason, TokenSelection, select_tokens
 from latentlang.answers.published import PUBLISHED_FAMILIES, published_set, published_sets
@@ -19,6 +20,7 @@ __all__ = [
     "FertilityResult",
     "Reason",
     "TokenBytes",
+    "TokenLanguages",
     "TokenSelection",
     "answer_paths",
     "answer_sets",
@@ -33,5 +35,6 @@ __all__ = [
     "select_tokens",
     "takes_space",
     "token_bytes",
+    "token_languages",
     "token_table",
 ]

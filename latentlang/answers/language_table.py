@@ -1,0 +1,442 @@
+"""Which languages a vocabulary's tokens belong to, estimated from parallel text by the tokens' bytes.
+
+How often a token's bytes stand in the text of each language is counted, whether or not the tokenizer would cut the text
+there: a layer may give probability to any token that writes a text. The shares of the languages are then those of a
+Dirichlet prior and these counts; a token belongs to a language whose share is at least the certainty asked for, and to
+none otherwise. Languages are told apart from each other alone: what a language that was not asked for writes, and
+shares with one that was, counts for that one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from latentlang.answers.tokenbytes import TokenBytes, normalize
+from latentlang.answers.vocabulary import token_bytes
+from latentlang.errors import InputError
+from latentlang.language_names import Language
+from latentlang.language_names import language as find_language
+from latentlang.progress import ProgressOption, Report, reporting
+from latentlang.provenance import Provenance
+from latentlang.results import Count, Result, ResultSettings, Share, repeated
+from latentlang.seeding import bucket
+from latentlang.storage.tables import Columns
+from latentlang.tasks.shared_texts import LanguageTexts, Texts, language_texts
+from latentlang.text import counted, listed, percent
+
+Floats = NDArray[np.float64]
+
+#: Occurrences that the prior is worth, and the least share of a language that a token belongs to.
+PRIOR, CERTAINTY = 0.5, 0.9
+_COLUMNS = ("token", "text", "language", "certainty", "count", "elsewhere")
+
+
+class TokenLanguagesSettings(ResultSettings):
+    """Settings of `token_languages`."""
+
+    #: Where the text is from.
+    texts: str = ""
+    #: Paragraphs of each language, and those that one language lacks.
+    paragraphs: Count = 0
+    left_out: Count = 0
+    #: Language to its bytes of text.
+    text_bytes: dict[str, Count] = Field(default_factory=dict)
+    #: Occurrences that the prior is worth, and the least share of a language that a token belongs to.
+    prior: float = PRIOR
+    certainty: Share = CERTAINTY
+    #: Tokens that write something, and a hash of what all tokens write.
+    tokens: Count = 0
+    vocabulary_sha256: str = ""
+    #: Language to the share of the tokens of held-out text that belong to it, and to another language.
+    recognised: dict[str, Share] = Field(default_factory=dict)
+    mistaken: dict[str, Share] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TokenLanguages(Result[TokenLanguagesSettings]):
+    """Which language each token of a vocabulary belongs to, and how certain that is.
+
+    Attributes:
+        table: a row for each token that says anything of a language: its id (``token``) and ``text``, made visible;
+            the likeliest ``language`` with its share ``certainty``, in (0, 1); how often the token's bytes stand in
+            the text of that language (``count``) and of the others (``elsewhere``). Tokens of a lower certainty than
+            ``settings.certainty`` belong to no language.
+    """
+
+    kind: ClassVar[str] = "token-languages"
+    columns: ClassVar[Columns] = {
+        "token": "whole", "text": "text", "language": "text", "certainty": "number", "count": "whole",
+        "elsewhere": "whole",
+    }  # fmt: skip
+    settings_type: ClassVar[type[ResultSettings]] = TokenLanguagesSettings
+
+    def fault(self) -> str | None:
+        """A token that is there twice, or one of a language that the table is not of."""
+        others = set(self.table["language"]) - set(self.languages)
+        if others:
+            return f"it has tokens of {sorted(others)[0]!r}, and is of {', '.join(self.languages)}"
+        return repeated(self.table, ["token"])
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages, in order."""
+        return self.provenance.languages
+
+    @cached_property
+    def certain(self) -> pd.DataFrame:
+        """The rows of the tokens that belong to a language."""
+        return self.table[self.table["certainty"] >= self.settings.certainty]
+
+    @cached_property
+    def _language_of(self) -> dict[int, str]:
+        return dict(zip(self.certain["token"].tolist(), self.certain["language"].tolist(), strict=True))
+
+    def language_of(self, token: int) -> str | None:
+        """Code of the language that a token belongs to; None where it belongs to none."""
+        return self._language_of.get(int(token))
+
+    def ids(self, language: str | Language) -> NDArray[np.int64]:
+        """Sorted ids of a language's tokens."""
+        code = self._known(language)
+        ids: NDArray[np.int64] = np.sort(
+            self.certain.loc[self.certain["language"] == code, "token"].to_numpy(np.int64)
+        )
+        return ids
+
+    def membership(self, vocab_size: int) -> NDArray[np.float32]:
+        """``[vocab_size, language]``, one where a token belongs to a language and zero elsewhere.
+
+        Args:
+            vocab_size: of the model; some have more logits than the tokenizer has tokens, which belong to none.
+        """
+        matrix = np.zeros((vocab_size, len(self.languages)), np.float32)
+        for column, code in enumerate(self.languages):
+            ids = self.ids(code)
+            matrix[ids[ids < vocab_size], column] = 1.0
+        return matrix
+
+    def check_vocabulary(self, tokenizer: Any) -> None:
+        """Refuse a tokenizer whose tokens write something else than those the table was made for.
+
+        Raises:
+            InputError: they do.
+        """
+        if vocabulary_hash(token_bytes(tokenizer)) != self.settings.vocabulary_sha256:
+            raise InputError(
+                f"this table of tokens and languages is of the vocabulary of {self.provenance.model!r}, and the model "
+                "has another; make one with token_languages(model, ...)"
+            )
+
+    def summary(self) -> pd.DataFrame:
+        """A row a language.
+
+        Columns ``language, tokens, recognised, mistaken, text_bytes``: the tokens that belong to it, and of the tokens
+        of held-out text in it (a table of one half of the paragraphs, put to the other half) the share that belong to
+        it and to another language.
+        """
+        counts = self.certain["language"].value_counts()
+        settings = self.settings
+        return pd.DataFrame(
+            {
+                "language": code,
+                "tokens": int(counts.get(code, 0)),
+                "recognised": settings.recognised.get(code, np.nan),
+                "mistaken": settings.mistaken.get(code, np.nan),
+                "text_bytes": settings.text_bytes.get(code, 0),
+            }
+            for code in self.languages
+        )
+
+    def describe(self) -> str:
+        """How many tokens belong to which language, and how many of held-out text are recognised."""
+        settings, rows = self.settings, self.summary().to_dict("records")
+        of_each = listed([f"{find_language(row['language']).name} {row['tokens']:,}" for row in rows])
+        certain = len(self.certain)
+        lines = [
+            f"Of {settings.tokens:,} tokens that write something, {certain:,} belong to one of "
+            f"{counted(len(rows), 'language')} with a certainty of at least {percent(settings.certainty)}: {of_each}. "
+            f"The other {settings.tokens - certain:,} count for none."
+        ]
+        checked = [row for row in rows if row["recognised"] == row["recognised"]]
+        if checked:
+            recognised = listed([
+                f"{percent(round(row['recognised'], 2))} in {find_language(row['language']).name}" for row in checked
+            ])  # fmt: skip
+            worst = max(checked, key=lambda row: row["mistaken"])
+            lines.append(
+                f"Of the tokens of paragraphs that were held out, {recognised} are recognised; at most "
+                f"{percent(round(worst['mistaken'], 3))} ({find_language(worst['language']).name}) pass for another "
+                "language."
+            )
+        return "\n".join(lines)
+
+    def _known(self, language: str | Language) -> str:
+        code = find_language(language).code
+        if code not in self.languages:
+            raise InputError(
+                f"this table of tokens has no {code!r} ({find_language(code).name}), only {', '.join(self.languages)}"
+            )
+        return code
+
+
+def token_languages(
+    tokenizer: Any,
+    texts: Texts = None,
+    *,
+    languages: str | Language | Iterable[str | Language],
+    prior: float = PRIOR,
+    certainty: float = CERTAINTY,
+    items: int | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    progress: ProgressOption = True,
+) -> TokenLanguages:
+    """Estimate from parallel text which tokens belong to which language.
+
+    With ``n`` occurrences of a token's bytes in the text of a language and ``N`` in all, the language's share is
+    ``(n + prior * m) / (N + prior)``. ``m``, what is thought before the token was seen, is 1 over the number of
+    languages, unless the token writes characters beyond ASCII: then it is the share of the one that tells most,
+    estimated in the same way from characters. A token of ASCII that stands once in one of ten languages has a share of
+    0.7 there, and five times, of 0.92. Tokens without a letter, and those of a single ASCII letter, belong to none.
+
+    Languages of one script need much text of many subjects: held-out paragraphs of the same text tell how much of
+    theirs is recognised (`TokenLanguages.summary`), and other text has fewer of their tokens. The embedded text is
+    enough for languages of different scripts, and little for others.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer, or a loaded model.
+        texts: a folder of parallel text or ``"udhr"``; the continuation task on one; or language code to a list of
+            texts, the n-th of which says the same in each. None for the embedded reviews and words, which are short
+            and of few subjects.
+        languages: two or more.
+        prior: occurrences that the prior is worth.
+        certainty: the least share of a language that a token belongs to, above one half.
+        items: paragraphs of each language; None for all that all languages have.
+        seed: draws paragraphs, and the held-out half.
+        name: of the tokenizer, for the provenance; its own by default.
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (texts done, texts in all).
+
+    Raises:
+        InputError: no tokenizer, fewer than two languages, no text in one of them, or a number that makes no sense.
+        ModelError: the tokenizer does not keep the text's bytes.
+    """
+    if isinstance(tokenizer, str):
+        raise InputError(
+            f"a tokenizer is needed, not the name {tokenizer!r}; latentlang.models.load_tokenizer({tokenizer!r}) gives "
+            "it"
+        )
+    check_shares(prior, certainty)
+    corpus = language_texts(texts, languages=languages, items=items, seed=seed)
+    if len(corpus.texts) < 2:
+        raise InputError(
+            f"tokens are told apart between languages, and {next(iter(corpus.texts))!r} is one alone; name another"
+        )
+    own_name = name or getattr(tokenizer, "name", None)
+    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+    vocabulary = token_bytes(tokenizer)
+    # the same paragraphs in every language
+    halves: list[list[str]] = [[], []]
+    for item in corpus.items:
+        halves[bucket("held-out", seed, item, count=2)].append(item)
+    counter = _Occurrences(vocabulary)
+    total = len(corpus.items) * len(corpus.texts)
+    with reporting(progress, "counting", things="texts", total=total) as report:
+        parts = [counter.count(corpus.of(half), before * len(corpus.texts), total, report)
+                 for half, before in zip(halves, (0, len(halves[0])), strict=True)]  # fmt: skip
+    shares = _shares(parts[0][0] + parts[1][0], _summed(parts[0][1], parts[1][1]), counter, prior)
+    recognised, mistaken = _held_out(tokenizer, corpus, halves, parts, counter, prior, certainty)
+    settings = TokenLanguagesSettings(
+        texts=corpus.origin, paragraphs=len(corpus.items), left_out=corpus.left_out,
+        text_bytes={
+            code: sum(len(text.encode()) for text in by_item.values()) for code, by_item in corpus.texts.items()
+        },
+        prior=float(prior), certainty=float(certainty), tokens=vocabulary.writing,
+        vocabulary_sha256=vocabulary_hash(vocabulary), recognised=recognised, mistaken=mistaken,
+    )  # fmt: skip
+    provenance = Provenance(
+        model=own_name or getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__,
+        task="token-languages", languages=tuple(corpus.texts), policy="", seed=seed, settings=settings.stored(),
+    )  # fmt: skip
+    table = _table(parts[0][0] + parts[1][0], shares, tuple(corpus.texts), vocabulary, counter)
+    return TokenLanguages(table=table, provenance=provenance)
+
+
+def check_shares(prior: float, certainty: float) -> None:
+    """Refuse a prior or a certainty that makes no sense.
+
+    Raises:
+        InputError: naming the value.
+    """
+    if not 0 < prior <= 1_000:
+        raise InputError(f"prior must be above 0 and at most 1000 occurrences, not {prior!r}")
+    if not 0.5 < certainty < 1:
+        raise InputError(f"certainty must be above 0.5 and below 1, not {certainty!r}")
+
+
+def vocabulary_hash(table: TokenBytes) -> str:
+    """A hash of what every token writes."""
+    digest = hashlib.sha256()
+    for text in table.bytes:
+        digest.update(b"\0-" if text is None else len(text).to_bytes(4, "big") + text)
+    return digest.hexdigest()
+
+
+def _tells(text: bytes) -> bool:
+    """Whether a token can tell a language: signs, digits and a single ASCII letter stand in text of all."""
+    try:
+        letters = [char for char in text.decode() if unicodedata.category(char)[0] in "LM"]
+    except UnicodeDecodeError:  # part of a character
+        return True
+    return len(letters) > 1 or any(not char.isascii() for char in letters)
+
+
+class _Occurrences:
+    """Counts how often the bytes of every token stand in texts; tokens with the same bytes are counted once.
+
+    Attributes:
+        places: bytes to their place.
+        ids: ``[token]`` ids of the tokens that can tell a language, and `place_of` the place of each.
+    """
+
+    def __init__(self, table: TokenBytes) -> None:
+        self.normalization = table.normalization
+        self.places: dict[bytes, int] = {}
+        ids, places = [], []
+        for token, text in enumerate(table.bytes):
+            if text and _tells(text):
+                ids.append(token)
+                places.append(self.places.setdefault(text, len(self.places)))
+        self.ids, self.place_of = np.array(ids, np.int64), np.array(places, np.int64)
+        # a token is looked for no longer than some token still begins like the text
+        self._beginnings = {text[:length] for text in self.places for length in range(1, len(text))}
+
+    def count(
+        self, texts: Mapping[str, Sequence[str]], before: int, total: int, report: Report
+    ) -> tuple[Floats, dict[str, Floats]]:
+        """Occurrences ``[language, place]``, and those of every character beyond ASCII, ``[language]``."""
+        counts = np.zeros((len(texts), len(self.places)))
+        characters: dict[str, Floats] = {}
+        done = before
+        for row, of_language in enumerate(texts.values()):
+            places: Counter[int] = Counter()
+            # paragraphs repeat each other's stretches: each different one is gone through once
+            for stretch, times in Counter(
+                # a space before the first word too, as before every other
+                normalize(" " + text, self.normalization)
+                for text in of_language
+            ).items():
+                for place in self._places_in(stretch.encode()):
+                    places[place] += times
+                for character in stretch:
+                    if not character.isascii():
+                        seen = characters.setdefault(character, np.zeros(len(texts)))
+                        seen[row] += times
+            for place, number in places.items():
+                counts[row, place] = number
+            done += len(of_language)
+            report(done, total)
+        return counts, characters
+
+    def _places_in(self, text: bytes) -> list[int]:
+        found = []
+        places, beginnings = self.places, self._beginnings
+        for start in range(len(text)):
+            end = start + 1
+            while True:
+                piece = text[start:end]
+                place = places.get(piece)
+                if place is not None:
+                    found.append(place)
+                if piece not in beginnings or end >= len(text):
+                    break
+                end += 1
+        return found
+
+
+def _summed(one: Mapping[str, Floats], other: Mapping[str, Floats]) -> dict[str, Floats]:
+    summed = dict(one)
+    for character, counts in other.items():
+        summed[character] = summed[character] + counts if character in summed else counts
+    return summed
+
+
+def _shares(counts: Floats, characters: Mapping[str, Floats], counter: _Occurrences, prior: float) -> Floats:
+    """Shares of the languages ``[language, place]``."""
+    languages = len(counts)
+    of_character = {
+        character: (seen + prior / languages) / (seen.sum() + prior) for character, seen in characters.items()
+    }
+    means = np.full(counts.shape, 1 / languages)
+    for text, place in counter.places.items():
+        if text.isascii():
+            continue
+        known = [
+            of_character[character] for character in text.decode(errors="ignore") if character in of_character
+        ]
+        if known:
+            means[:, place] = max(known, key=lambda shares: float(shares.max()))
+    shares: Floats = (counts + prior * means) / (counts.sum(0) + prior)
+    return shares
+
+
+def _held_out(
+    tokenizer: Any,
+    corpus: LanguageTexts,
+    halves: Sequence[Sequence[str]],
+    parts: Sequence[tuple[Floats, dict[str, Floats]]],
+    counter: _Occurrences,
+    prior: float,
+    certainty: float,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Of the tokens of the second half's text the shares that a table of the first half gives right, and wrongly."""
+    if not halves[0] or not halves[1]:
+        return {}, {}
+    shares = _shares(*parts[0], counter, prior)
+    owner = np.where(shares.max(0) >= certainty, shares.argmax(0), -1)
+    of_token = np.full(int(counter.ids.max()) + 1, -1)
+    of_token[counter.ids] = owner[counter.place_of]
+    recognised, mistaken = {}, {}
+    for row, (code, texts) in enumerate(corpus.of(halves[1]).items()):
+        encoded = tokenizer(
+            list(texts), add_special_tokens=False, padding=False, truncation=False, verbose=False
+        )
+        ids = np.array([token for text in encoded["input_ids"] for token in text], np.int64)
+        owners = of_token[ids[ids < len(of_token)]]
+        recognised[code] = float((owners == row).sum() / max(len(ids), 1))
+        mistaken[code] = float(((owners != row) & (owners >= 0)).sum() / max(len(ids), 1))
+    return recognised, mistaken
+
+
+def _table(
+    counts: Floats, shares: Floats, codes: tuple[str, ...], vocabulary: TokenBytes, counter: _Occurrences
+) -> pd.DataFrame:
+    """A row for each token of which anything is known."""
+    best = shares.argmax(0)
+    certainty = shares.max(0)
+    own = np.take_along_axis(counts, best[None], 0)[0]
+    elsewhere = counts.sum(0) - own
+    # one over the number of languages is what is thought of any token
+    known = certainty > 1 / len(codes) + 1e-9
+    kept = known[counter.place_of]
+    ids, places = counter.ids[kept], counter.place_of[kept]
+    table = pd.DataFrame({
+        "token": ids,
+        "text": [vocabulary.render(token) for token in ids.tolist()],
+        "language": np.array(codes)[best[places]],
+        "certainty": certainty[places],
+        "count": own[places].astype(np.int64),
+        "elsewhere": elsewhere[places].astype(np.int64),
+    })  # fmt: skip
+    return table[list(_COLUMNS)]
