@@ -24,10 +24,12 @@ if TYPE_CHECKING:
         PatchscopeResult,
         PivotUseResult,
         SteerResult,
+        TraceResult,
         patch,
         patchscope,
         pivot_test,
         steer,
+        trace,
     )
     from latentlang.comparison import ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
@@ -91,6 +93,7 @@ __all__ = [
     "SteerResult",
     "Task",
     "TokenLanguages",
+    "TraceResult",
     "TrainingResult",
     "TunedLens",
     "__version__",
@@ -121,6 +124,7 @@ __all__ = [
     "steer",
     "task",
     "token_languages",
+    "trace",
     "train",
     "train_tuned_lens",
 ]
@@ -133,10 +137,12 @@ _HOMES = {
         "PatchscopeResult",
         "PivotUseResult",
         "SteerResult",
+        "TraceResult",
         "patch",
         "patchscope",
         "pivot_test",
         "steer",
+        "trace",
     ),
     "latentlang.comparison": ("ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from latentlang.causal.pivot_use_result import PivotUseResult
     from latentlang.causal.steer_result import SteerResult
     from latentlang.causal.steering import steer
+    from latentlang.causal.trace_result import TraceResult
+    from latentlang.causal.tracing import trace
 
 __all__ = [
     "CONTROLS",
@@ -26,10 +28,12 @@ __all__ = [
     "PatchscopeResult",
     "PivotUseResult",
     "SteerResult",
+    "TraceResult",
     "patch",
     "patchscope",
     "pivot_test",
     "steer",
+    "trace",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -43,5 +47,7 @@ __getattr__, __dir__ = lazy_names(
         "latentlang.causal.pivot_use_result": ("PivotUseResult",),
         "latentlang.causal.steer_result": ("SteerResult",),
         "latentlang.causal.steering": ("steer",),
+        "latentlang.causal.trace_result": ("TraceResult",),
+        "latentlang.causal.tracing": ("trace",),
     },
 )

@@ -1,0 +1,102 @@
+"""When a text is in another language than before, by the languages of its tokens; and from which layer on it shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Tokens of a language that a switch is judged by, and how many of these the new language must have at least.
+WINDOW, LEAST = 5, 2
+#: What is found: a switch, none, too few tokens that belong to a language to say, or no new token at all.
+SWITCH, NO_SWITCH, TOO_FEW, NOTHING = "switch", "no-switch", "too-few", "nothing-written"
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A text goes on in another language.
+
+    Attributes:
+        step: the first new token in it, from 0.
+        before: code of the language before, or of the one asked for.
+        language: code of the language from there on.
+    """
+
+    step: int
+    before: str
+    language: str
+
+
+def latest_language(owners: Sequence[str | None]) -> str | None:
+    """The language that most of the last `WINDOW` tokens of a language belong to; None where there is none.
+
+    Args:
+        owners: of each token of a text its language; None where it belongs to none.
+    """
+    known = [owner for owner in owners if owner][-WINDOW:]
+    if not known:
+        return None
+    # of equals the later one
+    counts = Counter(reversed(known))
+    return counts.most_common(1)[0][0]
+
+
+def find_switch(owners: Sequence[str | None], before: str | None) -> Switch | None:
+    """The first token from which a text is in another language.
+
+    It is the first token of another language than `before` such that of it and the next tokens that belong to a
+    language, `WINDOW` in all or as many as there are, more than half and at least `LEAST` belong to that language.
+    Where nothing is known of the language before, the first that a token establishes in this way is.
+
+    Args:
+        owners: of each new token its language; None where it belongs to none.
+        before: language that was asked for, or of the text before.
+    """
+    current = before
+    known = [(step, owner) for step, owner in enumerate(owners) if owner]
+    for place, (step, owner) in enumerate(known):
+        if owner == current:
+            continue
+        ahead = [language for _step, language in known[place : place + WINDOW]]
+        count = ahead.count(owner)
+        if count < LEAST or 2 * count <= len(ahead):
+            continue
+        if current is not None:
+            return Switch(step, current, owner)
+        current = owner
+    return None
+
+
+def verdict(owners: Sequence[str | None], before: str | None) -> str:
+    """What can be said of a text, as a code; arguments as of `find_switch`."""
+    if not owners:
+        return NOTHING
+    if find_switch(owners, before) is not None:
+        return SWITCH
+    return NO_SWITCH if sum(owner is not None for owner in owners) >= LEAST else TOO_FEW
+
+
+def earliest_layer(
+    layers: Sequence[int], masses: NDArray[np.float64], null: NDArray[np.float64], language: int
+) -> int | None:
+    """The layer from which on a language leads up to the last one; None where it does not lead there.
+
+    It leads where it has more probability than every other language, and more than the upper end of its null.
+
+    Args:
+        layers: layer numbers, rising.
+        masses: ``[layer, language]`` probabilities.
+        null: ``[layer]`` upper end of the language's null.
+        language: its place.
+    """
+    others = np.delete(masses, language, axis=1)
+    leads = (masses[:, language] > others.max(1, initial=0.0)) & (masses[:, language] > null)
+    earliest = None
+    for layer, leading in zip(reversed(layers), leads[::-1], strict=True):
+        if not leading:
+            break
+        earliest = layer
+    return earliest
