@@ -1,10 +1,11 @@
 """Which languages a vocabulary's tokens belong to, estimated from parallel text by the tokens' bytes.
 
-How often a token's bytes stand in the text of each language is counted, whether or not the tokenizer would cut the text
-there: a layer may give probability to any token that writes a text. The shares of the languages are then those of a
-Dirichlet prior and these counts; a token belongs to a language whose share is at least the certainty asked for, and to
-none otherwise. Languages are told apart from each other alone: what a language that was not asked for writes, and
-shares with one that was, counts for that one.
+How often each token stands in the text of each language is counted, as the tokenizer cuts it; and how often its bytes
+do besides, within other tokens: what a short text never needs as a token may still be known by what it writes. The
+shares of the languages are those of a Dirichlet prior, for which the bytes are the evidence, and the counts of the
+token; a token belongs to a language whose share is at least the certainty asked for, and to none otherwise. Languages
+are told apart from each other alone: what a language that was not asked for writes, and shares with one that was,
+counts for that one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Floats = NDArray[np.float64]
 
 #: Occurrences that the prior is worth, and the least share of a language that a token belongs to.
 PRIOR, CERTAINTY = 0.5, 0.9
-_COLUMNS = ("token", "text", "language", "certainty", "count", "elsewhere")
+_COLUMNS = ("token", "text", "language", "certainty", "count", "elsewhere", "inside", "inside_elsewhere")
 
 
 class TokenLanguagesSettings(ResultSettings):
@@ -69,15 +70,16 @@ class TokenLanguages(Result[TokenLanguagesSettings]):
 
     Attributes:
         table: a row for each token that says anything of a language: its id (``token``) and ``text``, made visible;
-            the likeliest ``language`` with its share ``certainty``, in (0, 1); how often the token's bytes stand in
-            the text of that language (``count``) and of the others (``elsewhere``). Tokens of a lower certainty than
-            ``settings.certainty`` belong to no language.
+            the likeliest ``language`` with its share ``certainty``, in (0, 1); how often the token stands in the text
+            of that language (``count``) and of the others (``elsewhere``), and how often its bytes do within other
+            tokens (``inside``, ``inside_elsewhere``). Tokens of a lower certainty than ``settings.certainty`` belong to
+            no language.
     """
 
     kind: ClassVar[str] = "token-languages"
     columns: ClassVar[Columns] = {
         "token": "whole", "text": "text", "language": "text", "certainty": "number", "count": "whole",
-        "elsewhere": "whole",
+        "elsewhere": "whole", "inside": "whole", "inside_elsewhere": "whole",
     }  # fmt: skip
     settings_type: ClassVar[type[ResultSettings]] = TokenLanguagesSettings
 
@@ -204,11 +206,12 @@ def token_languages(
 ) -> TokenLanguages:
     """Estimate from parallel text which tokens belong to which language.
 
-    With ``n`` occurrences of a token's bytes in the text of a language and ``N`` in all, the language's share is
-    ``(n + prior * m) / (N + prior)``. ``m``, what is thought before the token was seen, is 1 over the number of
-    languages, unless the token writes characters beyond ASCII: then it is the share of the one that tells most,
-    estimated in the same way from characters. A token of ASCII that stands once in one of ten languages has a share of
-    0.7 there, and five times, of 0.92. Tokens without a letter, and those of a single ASCII letter, belong to none.
+    Of a token that stands ``n`` times in the text of a language and ``N`` times in all, the language's share is
+    ``(n + prior * m) / (N + prior)``. ``m``, what is thought before the token was seen, is the same share of the
+    occurrences of its bytes within other tokens; what is thought before these were seen is the same again of the
+    character beyond ASCII in it that tells most, and of other tokens 1 over the number of languages. A token whose
+    bytes of ASCII stand once in one of ten languages, within another token, has a share of 0.7 there, and five times,
+    of 0.92. Tokens without a letter, and those of a single ASCII letter, belong to none.
 
     Languages of one script need much text of many subjects: held-out paragraphs of the same text tell how much of
     theirs is recognised (`TokenLanguages.summary`), and other text has fewer of their tokens. The embedded text is
@@ -250,13 +253,14 @@ def token_languages(
     halves: list[list[str]] = [[], []]
     for item in corpus.items:
         halves[bucket("held-out", seed, item, count=2)].append(item)
-    counter = _Occurrences(vocabulary)
+    counter = _Occurrences(vocabulary, tokenizer)
     total = len(corpus.items) * len(corpus.texts)
     with reporting(progress, "counting", things="texts", total=total) as report:
         parts = [counter.count(corpus.of(half), before * len(corpus.texts), total, report)
                  for half, before in zip(halves, (0, len(halves[0])), strict=True)]  # fmt: skip
-    shares = _shares(parts[0][0] + parts[1][0], _summed(parts[0][1], parts[1][1]), counter, prior)
-    recognised, mistaken = _held_out(tokenizer, corpus, halves, parts, counter, prior, certainty)
+    whole = parts[0].plus(parts[1])
+    shares = _shares(whole, counter, prior)
+    recognised, mistaken = _held_out(corpus, halves[1], parts[0], counter, prior, certainty)
     settings = TokenLanguagesSettings(
         texts=corpus.origin, paragraphs=len(corpus.items), left_out=corpus.left_out,
         text_bytes={
@@ -269,7 +273,7 @@ def token_languages(
         model=own_name or getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__,
         task="token-languages", languages=tuple(corpus.texts), policy="", seed=seed, settings=settings.stored(),
     )  # fmt: skip
-    table = _table(parts[0][0] + parts[1][0], shares, tuple(corpus.texts), vocabulary, counter)
+    table = _table(whole, shares, tuple(corpus.texts), vocabulary, counter)
     return TokenLanguages(table=table, provenance=provenance)
 
 
@@ -302,6 +306,28 @@ def _tells(text: bytes) -> bool:
     return len(letters) > 1 or any(not char.isascii() for char in letters)
 
 
+@dataclass(frozen=True)
+class _Counts:
+    """How often what is written stands in texts.
+
+    Attributes:
+        tokens: ``[language, place]``, as the tokenizer cuts the texts.
+        inside: ``[language, place]``, as bytes, but for those that are counted as tokens.
+        characters: every character beyond ASCII to ``[language]``.
+    """
+
+    tokens: Floats
+    inside: Floats
+    characters: Mapping[str, Floats]
+
+    def plus(self, other: _Counts) -> _Counts:
+        """Those of both."""
+        characters = dict(self.characters)
+        for character, counts in other.characters.items():
+            characters[character] = characters[character] + counts if character in characters else counts
+        return _Counts(self.tokens + other.tokens, self.inside + other.inside, characters)
+
+
 class _Occurrences:
     """Counts how often the bytes of every token stand in texts; tokens with the same bytes are counted once.
 
@@ -310,8 +336,8 @@ class _Occurrences:
         ids: ``[token]`` ids of the tokens that can tell a language, and `place_of` the place of each.
     """
 
-    def __init__(self, table: TokenBytes) -> None:
-        self.normalization = table.normalization
+    def __init__(self, table: TokenBytes, tokenizer: Any) -> None:
+        self.normalization, self.tokenizer = table.normalization, tokenizer
         self.places: dict[bytes, int] = {}
         ids, places = [], []
         for token, text in enumerate(table.bytes):
@@ -319,35 +345,52 @@ class _Occurrences:
                 ids.append(token)
                 places.append(self.places.setdefault(text, len(self.places)))
         self.ids, self.place_of = np.array(ids, np.int64), np.array(places, np.int64)
+        # by id; -1 for tokens that tell nothing
+        self._place_by_id = np.full(len(table), -1)
+        self._place_by_id[self.ids] = self.place_of
         # a token is looked for no longer than some token still begins like the text
         self._beginnings = {text[:length] for text in self.places for length in range(1, len(text))}
 
-    def count(
-        self, texts: Mapping[str, Sequence[str]], before: int, total: int, report: Report
-    ) -> tuple[Floats, dict[str, Floats]]:
-        """Occurrences ``[language, place]``, and those of every character beyond ASCII, ``[language]``."""
-        counts = np.zeros((len(texts), len(self.places)))
+    def places_of(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Places of the tokens of texts, one after the other; -1 for those that tell nothing."""
+        if not texts:
+            return np.empty(0, np.int64)
+        encoded = self.tokenizer(
+            list(texts), add_special_tokens=False, padding=False, truncation=False, verbose=False
+        )["input_ids"]
+        ids = np.array([token for text in encoded for token in text], np.int64)
+        known = ids < len(self._place_by_id)
+        places: NDArray[np.int64] = np.where(known, self._place_by_id[np.where(known, ids, 0)], -1)
+        return places
+
+    def count(self, texts: Mapping[str, Sequence[str]], before: int, total: int, report: Report) -> _Counts:
+        """Occurrences in texts by language.
+
+        Args:
+            texts: language code to texts.
+            before: texts that were counted before.
+            total: texts in all.
+            report: called with texts done and texts in all.
+        """
+        tokens, inside = (np.zeros((len(texts), len(self.places))) for _ in range(2))
         characters: dict[str, Floats] = {}
         done = before
         for row, of_language in enumerate(texts.values()):
-            places: Counter[int] = Counter()
-            # paragraphs repeat each other's stretches: each different one is gone through once
-            for stretch, times in Counter(
+            places = self.places_of(of_language)
+            np.add.at(tokens[row], places[places >= 0], 1.0)
+            # what is there twice is gone through once
+            for text, times in Counter(
                 # a space before the first word too, as before every other
                 normalize(" " + text, self.normalization)
                 for text in of_language
             ).items():
-                for place in self._places_in(stretch.encode()):
-                    places[place] += times
-                for character in stretch:
+                np.add.at(inside[row], self._places_in(text.encode()), float(times))
+                for character in text:
                     if not character.isascii():
-                        seen = characters.setdefault(character, np.zeros(len(texts)))
-                        seen[row] += times
-            for place, number in places.items():
-                counts[row, place] = number
+                        characters.setdefault(character, np.zeros(len(texts)))[row] += times
             done += len(of_language)
             report(done, total)
-        return counts, characters
+        return _Counts(tokens, np.maximum(inside - tokens, 0.0), characters)
 
     def _places_in(self, text: bytes) -> list[int]:
         found = []
@@ -365,20 +408,14 @@ class _Occurrences:
         return found
 
 
-def _summed(one: Mapping[str, Floats], other: Mapping[str, Floats]) -> dict[str, Floats]:
-    summed = dict(one)
-    for character, counts in other.items():
-        summed[character] = summed[character] + counts if character in summed else counts
-    return summed
-
-
-def _shares(counts: Floats, characters: Mapping[str, Floats], counter: _Occurrences, prior: float) -> Floats:
+def _shares(counts: _Counts, counter: _Occurrences, prior: float) -> Floats:
     """Shares of the languages ``[language, place]``."""
-    languages = len(counts)
+    languages = len(counts.tokens)
     of_character = {
-        character: (seen + prior / languages) / (seen.sum() + prior) for character, seen in characters.items()
+        character: (seen + prior / languages) / (seen.sum() + prior)
+        for character, seen in counts.characters.items()
     }
-    means = np.full(counts.shape, 1 / languages)
+    means = np.full(counts.tokens.shape, 1 / languages)
     for text, place in counter.places.items():
         if text.isascii():
             continue
@@ -387,56 +424,50 @@ def _shares(counts: Floats, characters: Mapping[str, Floats], counter: _Occurren
         ]
         if known:
             means[:, place] = max(known, key=lambda shares: float(shares.max()))
-    shares: Floats = (counts + prior * means) / (counts.sum(0) + prior)
-    return shares
+    for seen in (counts.inside, counts.tokens):
+        means = (seen + prior * means) / (seen.sum(0) + prior)
+    return means
 
 
 def _held_out(
-    tokenizer: Any,
     corpus: LanguageTexts,
-    halves: Sequence[Sequence[str]],
-    parts: Sequence[tuple[Floats, dict[str, Floats]]],
+    items: Sequence[str],
+    counts: _Counts,
     counter: _Occurrences,
     prior: float,
     certainty: float,
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Of the tokens of the second half's text the shares that a table of the first half gives right, and wrongly."""
-    if not halves[0] or not halves[1]:
+    """Of the tokens of held-out items the shares that a table of the other items gives right, and wrongly."""
+    if not items or len(items) == len(corpus.items):
         return {}, {}
-    shares = _shares(*parts[0], counter, prior)
+    shares = _shares(counts, counter, prior)
     owner = np.where(shares.max(0) >= certainty, shares.argmax(0), -1)
-    of_token = np.full(int(counter.ids.max()) + 1, -1)
-    of_token[counter.ids] = owner[counter.place_of]
     recognised, mistaken = {}, {}
-    for row, (code, texts) in enumerate(corpus.of(halves[1]).items()):
-        encoded = tokenizer(
-            list(texts), add_special_tokens=False, padding=False, truncation=False, verbose=False
-        )
-        ids = np.array([token for text in encoded["input_ids"] for token in text], np.int64)
-        owners = of_token[ids[ids < len(of_token)]]
-        recognised[code] = float((owners == row).sum() / max(len(ids), 1))
-        mistaken[code] = float(((owners != row) & (owners >= 0)).sum() / max(len(ids), 1))
+    for row, (code, texts) in enumerate(corpus.of(items).items()):
+        places = counter.places_of(texts)
+        owners = np.where(places >= 0, owner[places], -1)
+        recognised[code] = float((owners == row).sum() / max(len(owners), 1))
+        mistaken[code] = float(((owners != row) & (owners >= 0)).sum() / max(len(owners), 1))
     return recognised, mistaken
 
 
 def _table(
-    counts: Floats, shares: Floats, codes: tuple[str, ...], vocabulary: TokenBytes, counter: _Occurrences
+    counts: _Counts, shares: Floats, codes: tuple[str, ...], vocabulary: TokenBytes, counter: _Occurrences
 ) -> pd.DataFrame:
     """A row for each token of which anything is known."""
     best = shares.argmax(0)
     certainty = shares.max(0)
-    own = np.take_along_axis(counts, best[None], 0)[0]
-    elsewhere = counts.sum(0) - own
     # one over the number of languages is what is thought of any token
-    known = certainty > 1 / len(codes) + 1e-9
-    kept = known[counter.place_of]
+    kept = (certainty > 1 / len(codes) + 1e-9)[counter.place_of]
     ids, places = counter.ids[kept], counter.place_of[kept]
-    table = pd.DataFrame({
+    columns: dict[str, Any] = {
         "token": ids,
         "text": [vocabulary.render(token) for token in ids.tolist()],
-        "language": np.array(codes)[best[places]],
+        "language": np.array(codes, object)[best[places]],
         "certainty": certainty[places],
-        "count": own[places].astype(np.int64),
-        "elsewhere": elsewhere[places].astype(np.int64),
-    })  # fmt: skip
-    return table[list(_COLUMNS)]
+    }
+    for name, seen in (("", counts.tokens), ("inside", counts.inside)):
+        own = np.take_along_axis(seen, best[None], 0)[0]
+        columns[name or "count"] = own[places].astype(np.int64)
+        columns[f"{name}_elsewhere".lstrip("_")] = (seen.sum(0) - own)[places].astype(np.int64)
+    return pd.DataFrame(columns)[list(_COLUMNS)]

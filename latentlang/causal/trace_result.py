@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from latentlang.causal.trace_settings import TraceSettings
-from latentlang.causal.trace_switch import SWITCH, earliest_layer, find_switch, verdict
+from latentlang.causal.trace_switch import SWITCH, Switch, find_origin, find_switch, verdict
 from latentlang.causal.trace_text import trace_sentences
 from latentlang.errors import InputError
 from latentlang.results import Result, ResultSettings, repeated
@@ -54,11 +54,11 @@ class TraceResult(Result[TraceSettings]):
             [0, 1], that the layer gives the tokens of that language, at the token before; ``null`` and ``null_high``,
             the mean and the 95th percentile of the same at tokens of text in the other languages; ``top``, the layer's
             likeliest token.
-        edits: one row per prompt with a switch and arm: ``edit`` (the state before the first token of the new language
+        edits: one row per prompt with a switch and arm: ``edit`` (the state before the token at which the switch begins
             is set, at the earliest layer, to the old language's mean along the difference of the two languages' means)
             and ``random`` (it is changed as much in a random direction), numbered by ``draw``; ``length`` of the change
             over that of the state; ``undone``, whether the text now written has no switch; ``text``, that from
-            ``step`` on.
+            ``step`` on, the switch's onset.
     """
 
     edits: pd.DataFrame = field(default_factory=_no_edits)
@@ -106,7 +106,7 @@ class TraceResult(Result[TraceSettings]):
             owners = [owner or None for owner in tokens["token_language"]]
             switch = find_switch(owners, before)
             row = {
-                "prompt": prompt, "verdict": verdict(owners, before), "step": -1, "token": "",
+                "prompt": prompt, "verdict": verdict(owners, before), "step": -1, "token": "", "onset": -1,
                 "before": before or "", "language": "", "layer": -1, "undone": np.nan, "random": np.nan,
                 "tokens": len(owners), "known": sum(owner is not None for owner in owners),
             }  # fmt: skip
@@ -115,7 +115,7 @@ class TraceResult(Result[TraceSettings]):
                     "step": switch.step, "token": tokens["token"][switch.step], "before": switch.before,
                     "language": switch.language,
                 }  # fmt: skip
-                layer = self.leading_layer(prompt, switch.step, switch.language)
+                row["onset"], layer = self._origin(prompt, owners, switch)
                 row["layer"] = -1 if layer is None else layer
                 made = self.edits[self.edits["prompt"] == prompt]
                 for column, arm in (("undone", EDIT), ("random", RANDOM)):
@@ -123,32 +123,25 @@ class TraceResult(Result[TraceSettings]):
             rows.append(row)
         return pd.DataFrame(rows)
 
-    def leading_layer(self, prompt: int, step: int, language: str) -> int | None:
-        """The layer from which on a language leads, up to the last, before a new token; None where it does not.
-
-        Args:
-            prompt: its place.
-            step: of the new token.
-            language: its code.
-        """
-        cell = self.table[(self.table["prompt"] == prompt) & (self.table["step"] == step)]
-        masses = cell.pivot(index="layer", columns="language", values="mass").sort_index()
-        null = cell[cell["language"] == language].set_index("layer")["null_high"].sort_index()
-        return earliest_layer(
-            [int(layer) for layer in masses.index],
-            masses.to_numpy(float),
-            null.to_numpy(float),
-            list(masses.columns).index(language),
-        )
+    def _origin(self, prompt: int, owners: list[str | None], switch: Switch) -> tuple[int, int | None]:
+        """The new token at which a switch begins, and the layer from which on the new language leads before it."""
+        part = self.table[self.table["prompt"] == prompt].sort_values(["step", "layer"], kind="stable")
+        codes = list(part["language"].iloc[: part["language"].nunique()])
+        shape = (len(owners), -1, len(codes))
+        masses, null = (part[name].to_numpy(float).reshape(shape) for name in ("mass", "null_high"))
+        layers = sorted({int(layer) for layer in part["layer"]})
+        return find_origin(layers, masses, null, owners, switch, codes.index(switch.language))
 
     def summary(self) -> pd.DataFrame:
         """A row a prompt: whether, where and from which layer on it goes on in another language.
 
         Columns ``prompt``; ``verdict``: ``switch``, ``no-switch``, ``too-few`` (new tokens that belong to a language)
-        or ``nothing-written``; ``step`` and ``token`` of the first token of the new ``language`` after ``before``; the
-        ``layer`` from which on the new language leads there, -1 where it does not at the last one; ``undone``, 1
-        where the edit undoes the switch, and ``random``, the share of random directions that do; ``tokens`` that were
-        written, and how many of them are ``known`` to belong to a language. The rule is `trace_switch.find_switch`'s.
+        or ``nothing-written``; ``step`` and ``token`` of the first token that belongs to the new ``language`` after
+        ``before``; ``onset``, the token at which the switch begins, which may belong to none; the ``layer`` from which
+        on the new language leads before that, -1 where it does not at the last one; ``undone``, 1 where the edit
+        undoes the switch, and ``random``, the share of random directions that do; ``tokens`` that were written, and
+        how many of them are ``known`` to belong to a language. The rules are `trace_switch.find_switch`'s and
+        `switch_onset`'s.
         """
         return self._summary.copy()
 

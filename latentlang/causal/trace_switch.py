@@ -79,12 +79,38 @@ def verdict(owners: Sequence[str | None], before: str | None) -> str:
     return NO_SWITCH if sum(owner is not None for owner in owners) >= LEAST else TOO_FEW
 
 
+def switch_onset(owners: Sequence[str | None], leading: Sequence[bool], step: int) -> int:
+    """Where a switch begins: at its first known token, or at the tokens right before it that belong to no language.
+
+    Those count before which the new language leads at the last layer, without a gap.
+
+    Args:
+        owners: of each new token its language; None where it belongs to none.
+        leading: of each new token whether the new language leads before it (`leads`).
+        step: of the first token that belongs to the new language.
+    """
+    while step > 0 and owners[step - 1] is None and leading[step - 1]:
+        step -= 1
+    return step
+
+
+def leads(masses: NDArray[np.float64], null: NDArray[np.float64], language: int) -> NDArray[np.bool_]:
+    """Where a language has more probability than every other, and more than the upper end of its null.
+
+    Args:
+        masses: ``[..., language]`` probabilities.
+        null: ``[...]`` upper end of the language's null.
+        language: its place.
+    """
+    own, others = masses[..., language], np.delete(masses, language, axis=-1)
+    leading: NDArray[np.bool_] = (own > others.max(-1, initial=0.0)) & (own > null)
+    return leading
+
+
 def earliest_layer(
     layers: Sequence[int], masses: NDArray[np.float64], null: NDArray[np.float64], language: int
 ) -> int | None:
-    """The layer from which on a language leads up to the last one; None where it does not lead there.
-
-    It leads where it has more probability than every other language, and more than the upper end of its null.
+    """The layer from which on a language leads (`leads`) up to the last one; None where it does not lead there.
 
     Args:
         layers: layer numbers, rising.
@@ -92,11 +118,32 @@ def earliest_layer(
         null: ``[layer]`` upper end of the language's null.
         language: its place.
     """
-    others = np.delete(masses, language, axis=1)
-    leads = (masses[:, language] > others.max(1, initial=0.0)) & (masses[:, language] > null)
     earliest = None
-    for layer, leading in zip(reversed(layers), leads[::-1], strict=True):
+    for layer, leading in zip(reversed(layers), leads(masses, null, language)[::-1], strict=True):
         if not leading:
             break
         earliest = layer
     return earliest
+
+
+def find_origin(
+    layers: Sequence[int],
+    masses: NDArray[np.float64],
+    null: NDArray[np.float64],
+    owners: Sequence[str | None],
+    switch: Switch,
+    language: int,
+) -> tuple[int, int | None]:
+    """The new token at which a switch begins, and the layer from which on the new language leads before it.
+
+    Args:
+        layers: layer numbers, rising.
+        masses: ``[step, layer, language]`` probabilities.
+        null: ``[step, layer, language]`` upper ends of the nulls.
+        owners: of each new token its language; None where it belongs to none.
+        switch: the switch.
+        language: place of the new language.
+    """
+    leading = leads(masses[:, -1], null[:, -1, language], language)
+    step = switch_onset(owners, leading.tolist(), switch.step)
+    return step, earliest_layer(layers, masses[step], null[step, :, language], language)

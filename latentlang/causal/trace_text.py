@@ -70,10 +70,14 @@ def _prompt(row: Mapping[Any, Any], settings: TraceSettings, *, several: bool) -
     new, old = find_language(row["language"]).name, find_language(row["before"]).name
     asked = settings.asked[row["prompt"]]
     after = f"{old}, which was asked for" if asked == row["before"] else old
-    said = f"{begin}the text goes on in {new} after {after}, from new token {row['step'] + 1} on ({row['token']!r})"
+    said = f"{begin}the text goes on in {new} after {after}, from new token {row['onset'] + 1} on"
+    if row["onset"] < row["step"]:
+        said += f" (the first that belongs to {new} is new token {row['step'] + 1}, {row['token']!r})"
+    else:
+        said += f" ({row['token']!r})"
     if row["layer"] < 0:
         return f"{said}; at the last layer {new} does not lead before it, so no layer is named."
-    said += f"; {new} leads from layer {row['layer']} to the last."
+    said += f"; before it {new} leads from layer {row['layer']} to the last."
     return said + _edit(row, settings, old)
 
 

@@ -22,7 +22,7 @@ from latentlang.answers import TokenLanguages, token_bytes, token_languages
 from latentlang.arguments import Layers, check_count
 from latentlang.causal.trace_result import COLUMNS, EDIT, EDIT_COLUMNS, RANDOM, TraceResult
 from latentlang.causal.trace_settings import TraceSettings
-from latentlang.causal.trace_switch import WINDOW, Switch, earliest_layer, find_switch, latest_language
+from latentlang.causal.trace_switch import WINDOW, Switch, find_origin, find_switch, latest_language
 from latentlang.errors import InputError
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -46,7 +46,7 @@ Floats = NDArray[np.float64]
 TOKENS, DRAWS = 30, 20
 # Of the text that null and means are read at: paragraphs of each language, the first tokens of each, and of these
 # those whose every layer is read out.
-_PARAGRAPHS, _LONGEST, _READ = 12, 64, 4
+_PARAGRAPHS, _LONGEST, _READ = 12, 64, 2
 # Shorter texts say little of a language.
 _SHORTEST = 6
 _NULL_HIGH = 0.95
@@ -318,15 +318,25 @@ class _TraceRun:
         if switch is None or not draws:
             return frame, []
         column = self.codes.index(switch.language)
-        layer = earliest_layer(self.layers, masses[switch.step], ground.high[:, column], column)
+        null = np.broadcast_to(ground.high, masses.shape)
+        step, layer = find_origin(self.layers, masses, null, owners, switch, column)
         if layer is None:
             return frame, []
-        state = resid[switch.step, self.layers.index(layer)].float()
-        text = [*ids, *new[: switch.step]]
+        state = resid[step, self.layers.index(layer)].float()
+        text = [*ids, *new[:step]]
         return frame, self._edited(
-            place, text, owners[: switch.step], before, switch, layer, state, ground, tokens=tokens, draws=draws,
+            place,
+            text,
+            owners[:step],
+            before,
+            switch,
+            layer,
+            state,
+            ground,
+            tokens=tokens,
+            draws=draws,
             seed=seed,
-        )  # fmt: skip
+        )
 
     def _frame(
         self,
@@ -370,7 +380,10 @@ class _TraceRun:
         draws: int,
         seed: int,
     ) -> list[dict[str, object]]:
-        """Write on from the switch with the state before it changed, once as meant and with random directions."""
+        """Write on from where a switch begins with the state before it changed, as meant and in random directions.
+
+        `owners` are the languages of the new tokens that are kept.
+        """
         row = self.layers.index(layer)
         old, new = (
             ground.means[self.codes.index(code), row].to(state) for code in (switch.before, switch.language)
@@ -391,14 +404,14 @@ class _TraceRun:
         # [prompt, layer, d]; each row is the same text with a change of its own
         edit = Edit.add(vectors[:, None], layers=[layer], positions="last")
         continued = generate_tokens(
-            self.model, [text] * len(vectors), new_tokens=tokens - switch.step, edit=edit,
+            self.model, [text] * len(vectors), new_tokens=tokens - len(owners), edit=edit,
             batch_tokens=self.batch_tokens,
         )  # fmt: skip
         rows: list[dict[str, object]] = []
         for number, ids in enumerate(continued):
             after = [*owners, *(self.table.language_of(token) for token in ids)]
             rows.append({
-                "prompt": place, "arm": RANDOM if number else EDIT, "draw": max(number - 1, 0), "step": switch.step,
+                "prompt": place, "arm": RANDOM if number else EDIT, "draw": max(number - 1, 0), "step": len(owners),
                 "layer": layer, "length": float(length / state.norm().clamp_min(1e-30)),
                 "undone": find_switch(after, before) is None,
                 "text": self.model.tokenizer.decode(ids),

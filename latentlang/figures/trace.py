@@ -123,7 +123,7 @@ def trace_figure(result: Traced, *, prompt: int = 0, **look: Unpack[Look]) -> go
             "least_width": width, "column": _COLUMN,
         },
     )  # fmt: skip
-    start = _first_in_view(int(switch["step"]), in_view, len(tokens))
+    start = _first_in_view(int(switch["onset"]), in_view, len(tokens))
     figure.update_xaxes(
         tickmode="array", tickvals=list(range(len(tokens))), ticktext=ticks, tickangle=-45, showgrid=False,
         title={"text": "new token"}, fixedrange=False, range=[start - 0.5, start + in_view - 0.5],
@@ -162,7 +162,7 @@ def _marks(switch: pd.Series, layers: list[int], rows: list[int]) -> list[dict[s
     """A line before the first token of the new language, and a frame around the layer from which on it leads."""
     if switch["step"] < 0:
         return []
-    step = int(switch["step"])
+    step = int(switch["onset"])
     shapes: list[dict[str, Any]] = [
         {
             "type": "line", "x0": step - 0.5, "x1": step - 0.5, "y0": rows[0] - 0.5, "y1": rows[-1] + 0.5,
@@ -201,7 +201,7 @@ def _how_to_read(result: Traced, switch: pd.Series, cut: bool) -> list[str]:
             "; framed is the layer from which on that language leads there, above its null, up to the last"
         )
         lines.append(
-            "The dashed line stands before the first token from which the text is in "
+            "The dashed line stands where the text goes on in "
             f"{english_name(switch['language'])}{framed if switch['layer'] >= 0 else ''}."
         )
     if cut:

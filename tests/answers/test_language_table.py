@@ -16,11 +16,20 @@ CODES = ("de", "fr", "ja")
 #: Words of one language each; `SHARED` stands in two, and `UNSEEN` in no text.
 OWN = {"de": ["Vogel", "Haus", "Strauß"], "fr": ["oiseau", "maison", "forêt"], "ja": ["鳥", "家屋", "森林"]}
 SHARED, RARE, UNSEEN, UNSEEN_JA = "radio", "einmal", "nirgends", "鳥家"
+#: No token of any text, but within a French word.
+INSIDE = "isea"
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    words = [*(word for of_language in OWN.values() for word in of_language), SHARED, RARE, UNSEEN, UNSEEN_JA]
+    words = [
+        *(word for of_language in OWN.values() for word in of_language),
+        SHARED,
+        RARE,
+        UNSEEN,
+        UNSEEN_JA,
+        INSIDE,
+    ]
     concepts = tuple(
         Concept(f"c{number}", "things", {"de": word}) for number, word in enumerate(words)
     )  # a token each
@@ -49,6 +58,7 @@ def test_a_word_of_one_language_is_its_and_shared_or_rare_ones_are_nobodys(table
         word: code for code, words in OWN.items() for word in words
     }
     assert [owner(word) for word in (SHARED, RARE, UNSEEN, "Ġ", "1", ",", "V")] == [None] * 7
+    assert owner(INSIDE) == "fr"
     # never seen, but written in characters that only Japanese text has
     assert owner(UNSEEN_JA) == "ja"
     # the first byte of 鳥 begins no character of the other texts
@@ -62,12 +72,15 @@ def test_certainties_are_those_of_the_stated_prior(table, tokenizer):
     assert rare["certainty"] == pytest.approx((1 + PRIOR / 3) / (1 + PRIOR))
     shared = rows.loc[tokenizer.convert_tokens_to_ids(SHARED)]
     assert shared["certainty"] == pytest.approx((30 + PRIOR / 3) / (60 + PRIOR))
-    # of a token beyond ASCII, its most telling character's share is the prior
+    # of a token beyond ASCII, its most telling character's share is the prior; no other token holds its bytes
     character = (30 + PRIOR / 3) / (30 + PRIOR)
     bird = rows.loc[tokenizer.convert_tokens_to_ids("鳥")]
     assert bird["certainty"] == pytest.approx((30 + PRIOR * character) / (30 + PRIOR))
     assert rows.loc[tokenizer.convert_tokens_to_ids(UNSEEN_JA), "certainty"] == pytest.approx(character)
     assert tokenizer.convert_tokens_to_ids(UNSEEN) not in rows.index
+    inside = rows.loc[tokenizer.convert_tokens_to_ids(INSIDE)]
+    assert (inside["count"], inside["inside"], inside["inside_elsewhere"]) == (0, 30, 0)
+    assert inside["certainty"] == pytest.approx((30 + PRIOR / 3) / (30 + PRIOR))
 
 
 def test_a_stronger_prior_and_a_higher_certainty_leave_more_out(tokenizer, table):

@@ -18,6 +18,7 @@ from latentlang.causal.trace_switch import (
     earliest_layer,
     find_switch,
     latest_language,
+    switch_onset,
     verdict,
 )  # fmt: skip
 from latentlang.errors import InputError
@@ -53,12 +54,12 @@ def result() -> TraceResult:
 
 def test_the_token_and_the_layer_of_a_switch_are_found(result: TraceResult) -> None:
     (row,) = result.switches.to_dict("records")
-    assert (row["step"], row["before"], row["language"]) == (STEP, "de", "fr")
+    assert (row["step"], row["onset"], row["before"], row["language"]) == (STEP, STEP, "de", "fr")
     assert row["token"] == word(AFTER + 1, "fr")
     assert row["layer"] == LANGUAGE_BLOCK
     said = result.describe()
     assert "goes on in French after German, from new token 8 on" in said
-    assert f"French leads from layer {LANGUAGE_BLOCK} to the last." in said
+    assert f"before it French leads from layer {LANGUAGE_BLOCK} to the last." in said
 
 
 def test_the_edit_undoes_it_and_random_changes_as_large_do_not(result: TraceResult) -> None:
@@ -174,6 +175,14 @@ def test_a_switch_in_the_prompt_of_a_task_is_judged_by_the_language_it_asks_for(
 def test_a_switch_is_the_first_token_of_a_majority_of_the_next_known_ones(owners, before, switch) -> None:
     listed = [None if owner == "." else owner for owner in owners]
     assert find_switch(listed, before) == switch
+
+
+def test_a_switch_begins_at_tokens_of_no_language_before_which_the_new_one_leads() -> None:
+    owners = ["d", None, None, None, "f"]
+    assert switch_onset(owners, [True] * 5, 4) == 1
+    assert switch_onset(owners, [True, True, False, True, True], 4) == 3
+    assert switch_onset(owners, [False] * 5, 4) == 4
+    assert switch_onset(["d", "f"], [True, True], 1) == 1
 
 
 def test_verdicts_are_codes() -> None:
