@@ -35,6 +35,7 @@ from latentlang.cli.pivot import pivot
 from latentlang.cli.reproduce import reproduce
 from latentlang.cli.steer import steer
 from latentlang.cli.tokens import tokens
+from latentlang.cli.trace import trace
 from latentlang.cli.train import train
 from latentlang.cli.tune import tune
 from latentlang.paths import current_folder, usable_path
@@ -80,6 +81,7 @@ for command in (
     steer,
     bits,
     pivot,
+    trace,
     fertility,
     doctor,
     models,

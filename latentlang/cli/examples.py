@@ -87,6 +87,17 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("pivot --lang ja --pivot de --third es", "another pivot, against a control of your choice"),
         ("pivot --model gemma3-270m --lang ja --items 40 --layers 10-17", "some layers of a real model"),
     ),
+    "trace": (
+        (
+            'trace --lang fr,ja --prompt \'Français: "fleur" - 日本語: "\' --tokens 12',
+            "what each layer would write",
+        ),
+        (
+            "trace --model gemma3-270m --lang en,ja --text udhr --asked ja --prompt 東京は日本の",
+            "does it stay in Japanese, and if not, from which layer on?",
+        ),
+        ("trace --lang fr,ja --task translation --asked ja --items 5", "on the items of a task"),
+    ),
     "fertility": (("fertility --model mistral --lang en,ja,am", "tokens for the same paragraphs"),),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
     "models": (("models", "what can be run right now"), ("models --json", "for a program")),
