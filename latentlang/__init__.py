@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from latentlang.language_names import Language, language, languages
     from latentlang.lens import (
+        BarrierResult,
         BitsResult,
         ExplorerResult,
         LensResult,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         logit_lens,
         multilingual_lens,
         train_tuned_lens,
+        translation_barrier,
     )
     from latentlang.models import Edit, HookedLM, load
     from latentlang.reproduction import reproduce
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationStore",
     "AlignmentResult",
+    "BarrierResult",
     "BitsResult",
     "ComparisonResult",
     "DirectionsResult",
@@ -127,6 +130,7 @@ __all__ = [
     "trace",
     "train",
     "train_tuned_lens",
+    "translation_barrier",
 ]
 
 _HOMES = {
@@ -159,6 +163,7 @@ _HOMES = {
     ),
     "latentlang.language_names": ("Language", "language", "languages"),
     "latentlang.lens": (
+        "BarrierResult",
         "BitsResult",
         "ExplorerResult",
         "MultilingualLensResult",
@@ -169,6 +174,7 @@ _HOMES = {
         "multilingual_lens",
         "logit_lens",
         "train_tuned_lens",
+        "translation_barrier",
     ),
     "latentlang.models": ("Edit", "HookedLM", "load"),
     "latentlang.reproduction": ("reproduce",),

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from latentlang.cli.align import align
+from latentlang.cli.barrier import barrier
 from latentlang.cli.bits import bits
 from latentlang.cli.compare import compare
 from latentlang.cli.completion import with_completion
@@ -82,6 +83,7 @@ for command in (
     bits,
     pivot,
     trace,
+    barrier,
     fertility,
     doctor,
     models,

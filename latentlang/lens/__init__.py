@@ -1,6 +1,8 @@
 """Lenses: what a layer would say if it were the last."""
 
 from latentlang.lens.answer_languages import CANDIDATE_POLICIES
+from latentlang.lens.barrier import translation_barrier
+from latentlang.lens.barrier_result import BarrierResult
 from latentlang.lens.base import FittedLens, Lens, LogitLens
 from latentlang.lens.bits import BitsResult, bits_per_byte
 from latentlang.lens.logit import POLICIES, logit_lens
@@ -13,6 +15,7 @@ from latentlang.lens.tuned import TunedLens, divergence, train_tuned_lens
 __all__ = [
     "CANDIDATE_POLICIES",
     "POLICIES",
+    "BarrierResult",
     "BitsResult",
     "ExplorerResult",
     "FittedLens",
@@ -28,4 +31,5 @@ __all__ = [
     "logit_lens",
     "multilingual_lens",
     "train_tuned_lens",
+    "translation_barrier",
 ]

@@ -87,3 +87,21 @@ class BitsSettings(ResultSettings):
     lens: str = "logit"
     lens_sha256: str | None = None
     translators: dict[str, Any] | None = None
+
+
+class BarrierSettings(TaskSettings):
+    """Settings of `translation_barrier`."""
+
+    #: Codes of the languages whose words were looked for.
+    candidates: list[str] = Field(default_factory=list)
+    shots: Count | None = None
+    items: Count = 0
+    #: Items whose right and wrong answers cannot be told apart.
+    left_out: Count = 0
+    layers: list[LayerNumber] = Field(default_factory=list)
+    n_layers: LayerNumber | None = None
+    #: How many of a layer's likeliest tokens were looked at.
+    top: Count = 1
+    lens: str = "logit"
+    lens_sha256: str | None = None
+    translators: dict[str, Any] | None = None

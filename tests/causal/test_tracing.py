@@ -93,13 +93,9 @@ def test_masses_are_those_of_the_whole_distribution(result: TraceResult) -> None
     table = token_languages(model, parallel(), languages=CODES, progress=False)
     ids = model.encode([text(0, 3, "de")])[0]
     written = [*ids, *result.tokens()["id"].tolist()]
-    resid = model.activations([written], layers="all", positions="all").resid[0]
+    resid = model.activations([written], layers=list(range(1, DEPTH + 1)), positions="all").resid[0]
     for step, layer in ((0, 1), (STEP, LANGUAGE_BLOCK), (STEP, WORD_BLOCK), (13, DEPTH)):
-        probs = (
-            model.unembed(resid[layer - 1 + (resid.shape[0] > DEPTH), len(ids) - 1 + step])
-            .double()
-            .softmax(-1)
-        )
+        probs = model.unembed(resid[layer - 1, len(ids) - 1 + step]).double().softmax(-1)
         cell = result.table.query(
             "step == @step and layer == @layer", local_dict={"step": step, "layer": layer}
         )

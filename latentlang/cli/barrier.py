@@ -1,0 +1,137 @@
+"""``latentlang barrier``: wrong answers whose right answer was readable at an earlier layer, beyond chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from latentlang import defaults
+from latentlang.cli import options
+from latentlang.errors import InputError
+from latentlang.storage.output import TABLE
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from latentlang.lens import BarrierResult
+
+_PAGE = "barrier.html"
+_ALL = "all"
+
+
+def barrier(
+    context: typer.Context,
+    lang: Annotated[
+        list[str] | None,
+        typer.Option(help="Target language: codes (ja or ja,hi) or a group (paper20); repeatable."),
+    ] = None,
+    model: options.Model = defaults.MODEL,
+    task: Annotated[
+        str, typer.Option(help="Word task: translation, repetition or cloze.")
+    ] = defaults.LENS_TASK,
+    source: options.Source = None,
+    data: options.Data = None,
+    candidates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Languages whose words are looked for, codes or a group; by default all the task has."
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many of a layer's likeliest tokens are looked at.")] = 1,
+    shots: options.Shots = None,
+    items: options.Items = None,
+    seed: options.Seed = defaults.SEED,
+    layers: options.LensLayers = "all",
+    tuned: Annotated[
+        Path | None, typer.Option(help="Folder of a tuned lens (`latentlang tune`) to read through.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Of the intervals.", min=0.0, max=1.0)] = defaults.LEVEL,
+    out: options.Out = None,
+    adapter: options.Adapter = None,
+    batch_tokens: options.BatchTokens = None,
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
+    share_prefix: options.SharePrefix = True,
+) -> None:
+    """Find wrong answers that were right inside: the translation barrier, less what the same search finds by chance.
+
+    Writes result.parquet, metadata.json and barrier.html (an interactive figure) into the output folder.
+    """
+    from latentlang.arguments import check_count
+    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.records import result_record
+    from latentlang.language_names import languages
+    from latentlang.stats.intervals import check_level
+
+    if not lang:
+        raise InputError("give a target language, e.g. --lang ja")
+    # Everything that can be wrong and is cheap to see comes before the model.
+    options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
+    check_count("--top", top, least=1)
+    check_level(level)
+    numbers = options.layer_numbers(layers)
+    targets = [entry.code for entry in languages(lang)]
+    read = [entry.code for entry in languages(candidates)] if candidates else None
+    built = options.built_task(task, targets, source=source, data=data, answers=None, accept=None)
+    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in targets)
+    info = loading.resolve(model)
+    asked_for = options.asked_for(
+        context, source=source, data=data, candidates=candidates, top=top, shots=shots, items=items, seed=seed,
+        layers=layers, tuned=tuned,
+    )  # fmt: skip
+    parts = [model_part(info.name), adapter or "", task, "-".join(lang)]
+    with OutputFolder(
+        out or run_folder("barrier", parts, asked_for), Claim("barrier", (TABLE, _PAGE)), pages=pages
+    ) as folder:
+        from latentlang.lens.barrier import candidate_languages, check_word_task, translation_barrier
+
+        check_word_task(built)
+        for code in targets:
+            candidate_languages(built, code, read)
+        say(f"loading {info.name}")
+        loaded = loading.load(model, adapter=adapter)
+        with Progress("reading", total=count) as progress:
+            result = translation_barrier(
+                loaded, built, languages=targets, candidates=read, items=items, shots=shots, seed=seed, layers=numbers,
+                top=top, lens=tuned, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress.after(0),
+            )  # fmt: skip
+        folder.save(result)
+        if not result.table["answered"].all():
+            folder.page(result.figure(), _PAGE, title=f"{info.name}: right inside, wrong at the end")
+        if pages.as_json:
+            return echo_json(result_record(result, folder.files))
+        console = output()
+        _print_table(result, console, level=level)
+        folder.print_files(console)
+
+
+def _print_table(result: BarrierResult, console: Console, *, level: float) -> None:
+    """A row a language; then the same in words."""
+    from rich.table import Table
+
+    from latentlang.language_names import language
+    from latentlang.text import span
+
+    provenance = result.provenance
+    named = f"{provenance.model} + {provenance.adapter}" if provenance.adapter else provenance.model
+    console.print(f"{named} · {provenance.task} · right inside, wrong at the end", style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    for head in ("language", "items", "wrong", "readable", "chance", "barrier", "interval", "layer"):
+        table.add_column(head, justify="left" if head == "language" else "right")
+    for row in result.summary(level).to_dict("records"):
+        name = _ALL if row["language"] == _ALL else language(str(row["language"])).name
+        cells = [name, str(row["items"]), str(row["wrong"])]
+        if row["wrong"]:
+            cells += [f"{100 * row[column]:.0f}%" for column in ("readable", "chance", "barrier")]
+            cells += [
+                span(row["low"], row["high"]),
+                f"{row['layer']:g}" if row["layer"] == row["layer"] else "",
+            ]
+        table.add_row(*cells)
+    console.print(table)
+    console.print()
+    for line in result.describe(level).splitlines():
+        console.print(line, highlight=False, markup=False)
