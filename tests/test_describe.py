@@ -25,10 +25,12 @@ def _kinds(kind: type[Result]) -> set[type[Result]]:
 
 def test_every_kind_of_result_has_its_own_words():
     for room in (
+        "answers",
         "causal.patch_result",
         "causal.patchscope_result",
         "causal.pivot_use_result",
         "causal.steer_result",
+        "causal.trace_result",
         "comparison",
         "evaluation",
         "geometry",

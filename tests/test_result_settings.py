@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentlang.causal import PatchResult, PivotUseResult, SteerResult
+from latentlang.answers import TokenLanguages
+from latentlang.causal import PatchResult, PivotUseResult, SteerResult, TraceResult
 from latentlang.comparison import AlignmentComparison, ComparisonResult
 from latentlang.comparison.comparison_settings import AlignmentComparisonSettings, ComparisonSettings
 from latentlang.errors import InputError
@@ -18,7 +19,7 @@ from latentlang.evaluation import EvaluationComparison, EvaluationResult
 from latentlang.evaluation.evaluation_settings import EvaluationSettings
 from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
 from latentlang.geometry.geometry_settings import AlignmentSettings, PCASettings
-from latentlang.lens import ExplorerResult, LensResult, MultilingualLensResult
+from latentlang.lens import BarrierResult, ExplorerResult, LensResult, MultilingualLensResult
 from latentlang.lens.lens_settings import ExplorerSettings, LensSettings
 from latentlang.provenance import Provenance
 from latentlang.results import ResultSettings
@@ -30,7 +31,7 @@ FORMAT1 = Path(__file__).parent / "data" / "format1"
 KINDS = (
     LensResult, MultilingualLensResult, ExplorerResult, PCAResult, AlignmentResult, EvaluationResult,
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
-    PatchResult, PivotUseResult, SteerResult,
+    PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

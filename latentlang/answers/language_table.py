@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,11 @@ from latentlang.seeding import bucket
 from latentlang.storage.tables import Columns
 from latentlang.tasks.shared_texts import LanguageTexts, Texts, language_texts
 from latentlang.text import counted, listed, percent
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 Floats = NDArray[np.float64]
 
@@ -182,6 +187,19 @@ class TokenLanguages(Result[TokenLanguagesSettings]):
                 "language."
             )
         return "\n".join(lines)
+
+    def figure(self, **look: Unpack[Look]) -> go.Figure:
+        """Of held-out text in each language how many tokens are recognised, and how many pass for another language.
+
+        Args:
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+
+        Raises:
+            InputError: no paragraphs were held out: there was one alone.
+        """
+        from latentlang.figures.language_table import language_table_figure
+
+        return language_table_figure(self, **look)
 
     def _known(self, language: str | Language) -> str:
         code = find_language(language).code

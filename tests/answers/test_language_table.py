@@ -113,6 +113,14 @@ def test_membership_has_a_one_for_each_certain_token(table):
         table.ids("es")
 
 
+def test_the_figure_has_the_shares_of_held_out_text(table):
+    own, other = table.figure().data
+    summary = table.summary().set_index("language")
+    assert list(own.y) == ["Japanese", "French", "German"]
+    assert list(own.x) == pytest.approx(summary.loc[["ja", "fr", "de"], "recognised"].tolist())
+    assert list(other.x) == [0, 0, 0]
+
+
 def test_it_is_saved_and_loaded_and_knows_its_vocabulary(table, tokenizer, tmp_path):
     loaded = TokenLanguages.load(table.save(tmp_path / "table"))
     assert loaded.table.equals(table.table) and loaded.settings == table.settings

@@ -22,11 +22,12 @@ from latentlang.provenance import Provenance
 from latentlang.results import Displayed, Result
 from latentlang.tasks import task
 from latentlang.training import TrainingResult, recipe
-from tests.support import tiny
+from tests.support import planted_switch, tiny
 from tests.support.alignment_standin import alignment_result
 from tests.support.before_after import whole
 from tests.support.chromium import open_page
 from tests.support.evaluated import evaluated
+from tests.support.known import written
 from tests.support.lens_standin import lens_result
 from tests.support.planted_languages import CODES, world
 from tests.support.routes import THIRD, planted
@@ -35,9 +36,10 @@ from tests.support.small_store import small_store
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<script>alert('x')</script>"
 ROOMS = (
-    "answers.token_counts", "causal.patch_result", "causal.patchscope_result", "causal.pivot_use_result",
-    "causal.steer_result", "comparison",
-    "evaluation", "geometry", "geometry.directions_result", "geometry.erasure_result", "lens", "lens.bits", "training",
+    "answers.language_table", "answers.token_counts", "causal.patch_result", "causal.patchscope_result",
+    "causal.pivot_use_result", "causal.steer_result", "causal.trace_result", "comparison", "evaluation", "geometry",
+    "geometry.directions_result", "geometry.erasure_result", "lens", "lens.barrier_result",
+    "lens.bits", "training",
 )  # fmt: skip
 
 
@@ -49,6 +51,11 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         model, task("translation", source="fr"), languages="ja", candidates="en,de,ja", items=6, shots=1
     )
     lab = planted("used", categories=1)
+    wrong = written({2: "en", 5: "ru"})
+    traced = ll.trace(
+        planted_switch.switching(None), planted_switch.text(0, 2, "de"), languages="de,fr",
+        texts=planted_switch.parallel(), tokens=4, progress=False,
+    )  # fmt: skip
     rows = world(3, 12).tensor.flatten(0, 1)
     store = small_store(tmp_path_factory.mktemp("store") / "s", {1: rows}, languages=CODES[:3], items=12)
     compared = whole(tmp_path_factory.mktemp("compared"))
@@ -75,6 +82,9 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
             ll.load("pocket"), source="fr-de", layers=[4], items=2, controls=(), read="de", progress=False
         ),
         ll.directions(store, permutations=0, resamples=0), ll.erase(store, method="lsar", rank=1),
+        traced,
+        ll.token_languages(model.tokenizer, languages="de,ja", items=8, progress=False),
+        ll.translation_barrier(wrong.model, wrong.task, languages="ja", shots=1, items=3, progress=False),
     ]  # fmt: skip
     return {type(one).__name__: one for one in every if isinstance(one, Displayed)}
 
