@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, model_words
 from latentlang.figures.shaping import Look, shaped
-from latentlang.figures.style import MUTED, PIVOT, TARGET, english_name, safe, template
+from latentlang.figures.style import INK, MUTED, PIVOT, TARGET, english_name, safe, template
 from latentlang.text import percent
 
 if TYPE_CHECKING:
@@ -46,14 +46,15 @@ def language_table_figure(result: LanguageTable, **look: Unpack[Look]) -> go.Fig
     Raises:
         InputError: no text was held out.
     """
-    summary = result.summary()[::-1]
+    summary = result.summary()
     if summary["recognised"].isna().all():
         raise InputError("no paragraphs were held out: there is nothing to draw; give more text")
     names = [english_name(code) for code in summary["language"]]
+    rows = list(range(len(names)))
     certainty = percent(result.settings.certainty)
     traces = [
         {
-            "type": "bar", "orientation": "h", "x": summary[column].tolist(), "y": names, "name": words,
+            "type": "bar", "orientation": "h", "x": summary[column].tolist(), "y": rows, "name": words,
             "marker": {"color": colour}, "customdata": summary["tokens"].tolist(),
             "hovertemplate": f"<b>%{{x:.1%}}</b> {words}; %{{customdata:,}} tokens belong to it<extra></extra>",
         }
@@ -69,7 +70,10 @@ def language_table_figure(result: LanguageTable, **look: Unpack[Look]) -> go.Fig
         },
         "height": _TOP + _BOTTOM + _ROW * len(names), "margin": {"l": 110, "r": 18, "t": _TOP, "b": _BOTTOM},
         "xaxis": {"title": {"text": "share of the tokens of held-out text"}, "tickformat": ".0%", "range": [0, 1]},
-        "yaxis": {"showgrid": False},
+        "yaxis": {
+            "range": [len(names) - 0.5, -0.5], "showgrid": False, "tickvals": rows, "ticktext": names,
+            "tickfont": {"size": 12, "color": INK},
+        },
         "legend": {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
         "meta": {
             "how_to_read": [
