@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -83,6 +83,7 @@ def harvest(
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
+    as_json: options.AsJson = False,
 ) -> None:
     """Run prompts and keep their activations on disk, layer by layer.
 
@@ -98,7 +99,7 @@ def harvest(
         raise InputError("say which languages are run, e.g. --lang paper20")
     if out is None:
         raise InputError("say where the store goes, e.g. --out activations")
-    from latentlang.cli.console import Progress, say
+    from latentlang.cli.console import Progress, echo_json, say
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.language_names import languages
 
@@ -140,7 +141,10 @@ def harvest(
                     items=items, shots=shots, seed=seed, share_prefix=share_prefix, batch_tokens=batch_tokens,
                     dtype=kept_as, normed_last=normed_last, progress=advance,
                 )  # fmt: skip
-            _print_summary(store, seconds=time.monotonic() - started, before=counts[0])
+            seconds = time.monotonic() - started
+            if as_json:
+                return echo_json(_record(store, before=counts[0]))
+            _print_summary(store, seconds=seconds, before=counts[0])
         except KeyboardInterrupt:
             raise CommandInterrupt(_what_was_kept(out)) from None
 
@@ -156,6 +160,18 @@ def _what_was_kept(out: Path) -> str:
         return "interrupted; nothing was written"
     kept = rows_kept(out, manifest)
     return f"interrupted; {kept} of {manifest.rows} prompts are kept in {out}: run the same command again to go on"
+
+
+def _record(store: ActivationStore, *, before: int) -> dict[str, Any]:
+    """What ``--json`` prints of a store; `before`: prompts that were in it already."""
+    provenance, manifest = store.provenance, store.manifest
+    return {
+        "kind": "store", "model": provenance.model, "adapter": provenance.adapter, "task": provenance.task,
+        "languages": list(provenance.languages), "seed": provenance.seed, "prompts": len(store),
+        "run": len(store) - before, "layers": list(store.layers), "pools": list(store.pools),
+        "sites": list(store.sites), "width": store.d_model, "dtype": manifest.layout.dtype, "bytes": manifest.bytes,
+        "folder": str(store.path),
+    }  # fmt: skip
 
 
 def _print_summary(store: ActivationStore, *, seconds: float, before: int) -> None:

@@ -36,13 +36,14 @@ def tune(
     seed: Annotated[int, typer.Option(help="Seed of the order of texts.")] = defaults.SEED,
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
+    as_json: options.AsJson = False,
 ) -> None:
     """Train a tuned lens: translators that bring each layer's reading close to the model's output.
 
     Read it beside the plain lens, not instead of it: a language that only passes through the middle layers may be
     translated away.
     """
-    from latentlang.cli.console import Progress, output, say
+    from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.output_folder import OutputFolder
 
     options.check_counts(items=None, shots=None, seed=seed, batch_tokens=batch_tokens)
@@ -70,6 +71,15 @@ def tune(
         sample = texts[:: max(1, len(texts) // 64)]
         plain = divergence(loaded, sample, batch_tokens=batch_tokens)
         tuned = divergence(loaded, sample, lens=lens, batch_tokens=batch_tokens)
+        if as_json:
+            kls = zip(plain.tolist(), tuned.tolist(), strict=True)
+            rows = [
+                {"layer": layer, "logit": before, "tuned": after} for layer, (before, after) in enumerate(kls)
+            ]
+            return echo_json({
+                "kind": "tuned-lens", "model": info.name, "seed": seed, "steps": steps, "texts": len(sample),
+                "kl_to_output_in_bits": rows, "files": [str(path) for path in folder.files],
+            })  # fmt: skip
         console.print(f"{info.name}: KL to the output in bits, layer by layer, on {len(sample)} of the texts")
         for layer, (before, after) in enumerate(zip(plain.tolist(), tuned.tolist(), strict=True)):
             console.print(f"  {layer:3}  logit lens {before:6.2f}   tuned lens {after:6.2f}")

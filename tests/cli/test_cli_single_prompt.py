@@ -1,5 +1,7 @@
 """`tokens`, `doctor`, `tune`, and the other looks of `lens`."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -70,6 +72,20 @@ def test_all_languages_at_once_names_the_leader(run, tmp_path):
     verdict = str(result.pivot_test())
     assert verdict in " ".join(text.split()) or verdict in text
     assert result.pivot_test().pivot == "en"
+
+
+def test_json_of_tune_has_the_distance_of_each_layer(run, tmp_path):
+    (tmp_path / "texts.txt").write_text("The film is good.\nDer Film ist gut.\n", encoding="utf-8")
+    asked = ("tune", "--text", "texts.txt", "--steps", "3", "--positions", "8")
+    record = json.loads(_ended_well(run(*asked, "--out", "tuned", "--json")))
+    lines = _ended_well(run(*asked, "--out", "again")).splitlines()
+    layers = [
+        f"  {row['layer']:3}  logit lens {row['logit']:6.2f}   tuned lens {row['tuned']:6.2f}"
+        for row in record["kl_to_output_in_bits"]
+    ]
+    assert [line for line in lines if line.startswith("  ")] == layers and len(layers) == 8 + 1
+    assert (record["kind"], record["model"], record["texts"]) == ("tuned-lens", "pocket", 2)
+    assert [(tmp_path / path).exists() for path in record["files"]] == [True]
 
 
 def test_a_tuned_lens_is_trained_saved_and_read_through(run, tmp_path):

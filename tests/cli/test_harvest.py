@@ -47,6 +47,15 @@ def test_the_same_command_again_runs_nothing(run, tmp_path):
     assert (tmp_path / "store" / "manifest.json").read_bytes() == before
 
 
+def test_json_says_what_was_run(run, tmp_path):
+    _ended_well(run(*QUICK, "--lang", "ja"))
+    record = json.loads(_ended_well(run(*QUICK, "--lang", "ja", "--json")))
+    store = ll.open_store(tmp_path / "store")
+    assert (record["kind"], record["model"], record["prompts"], record["run"]) == ("store", "pocket", 3, 0)
+    assert (record["layers"], record["width"], record["dtype"]) == (list(range(9)), 160, "float32")
+    assert (record["bytes"], record["folder"]) == (store.manifest.bytes, "store")
+
+
 def test_what_is_kept_can_be_chosen(run, tmp_path):
     _ended_well(
         run(
