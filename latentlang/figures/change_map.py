@@ -47,7 +47,8 @@ _LEAST = 0.02  # of the colour scale: smaller changes must not look like large o
 LEAST_MARKED = 0.01
 _ROW, _TOP, _HEAD, _BELOW, _LEFT = 22, 84, 28, 116, 132
 _TITLE_LETTER, _TITLE_LINE = 7.6, 17  # width and height in pixels that a bold title takes
-_MOST_WRITTEN = 34  # cells in a row of the whole figure that are wide enough for a number
+_LEAST_CELL, _WIDEST_CELL = 6, 27  # width of a cell in pixels, where the page has no more room
+_MOST_WRITTEN = 28  # cells in a row of the whole figure that are wide enough for a number
 _GAP = 0.018
 
 
@@ -197,8 +198,11 @@ class _ChangeMapDrawing:
         self.seen_languages = [code for code in codes if code in seen_languages]
         self.codes = [*self.seen_languages, *(code for code in codes if code not in seen_languages)]
         self.layers = [sorted({int(layer) for layer in entry.table["layer"]}) for entry in maps]
-        self.written = sum(map(len, self.layers)) <= _MOST_WRITTEN
-        self.width = max(640, _LEFT + 18 + 27 * sum(map(len, self.layers)))
+        cells = sum(map(len, self.layers))
+        self.written = cells <= _MOST_WRITTEN
+        # in a notebook all maps are in view, until their cells are too narrow to be told apart
+        room = USUAL_WIDTH - _LEFT - 18
+        self.width = max(640, _LEFT + 18 + max(_LEAST_CELL * cells, min(_WIDEST_CELL * cells, room)))
         shares = [
             len(layers) / sum(map(len, self.layers)) * (1 - _GAP * (len(maps) - 1)) for layers in self.layers
         ]

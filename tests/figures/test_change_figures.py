@@ -4,12 +4,14 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError
 from latentlang.figures.change_map import ChangeMap, change_figure, comparison_maps, lens_map
 from latentlang.figures.lens_change import lens_change_figure, lens_differences_figure
+from latentlang.provenance import Provenance
 from tests.support.before_after import CODES, LAYERS, lens, lenses, whole
 
 BAD = "<b>x</b><script>alert(1)</script>"
@@ -153,3 +155,12 @@ def test_a_comparison_of_another_measure_alone_has_its_map(tmp_path):
     only = replace(result.alignment, table=table[table["measure"] == "pearson_pc1"].reset_index(drop=True))
     (entry,) = comparison_maps(replace(result, lens=None, alignment=only))
     assert entry.title == "English: Pearson r of component 1" and len(entry.table)
+
+
+@pytest.mark.parametrize(("layers", "widest"), [(4, 900), (9, 900), (30, 900), (60, 132 + 18 + 6 * 4 * 60)])
+def test_four_maps_are_in_view_in_a_notebook(layers, widest):
+    rows = [("en", layer, 0.1, 0.2, 0.1, 0.0, 0.2, 9, "") for layer in range(1, layers + 1)]
+    columns = ["language", "layer", "before", "after", "difference", "low", "high", "n", "change"]
+    one = ChangeMap("a measure", "a measure", pd.DataFrame(rows, columns=columns))
+    figure = change_figure([one] * 4, Provenance("pocket", "sentiment", ("en",)))
+    assert 640 <= figure.layout.meta["least_width"] <= widest
