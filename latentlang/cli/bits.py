@@ -39,8 +39,9 @@ def bits(
     Writes result.parquet, metadata.json and bits.html (an interactive figure) into the output folder.
     """
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record
+    from latentlang.cli.unfinished import keeping_languages
     from latentlang.language_names import languages
     from latentlang.storage.output import TABLE
     from latentlang.tasks import ContinuationTask
@@ -63,15 +64,21 @@ def bits(
         say(f"loading {info.name}")
         from latentlang.figures.bits import bits_figure
         from latentlang.lens import bits_per_byte
+        from latentlang.models.finished_languages import forget
 
         loaded = loading.load(model, adapter=adapter)
-        with Progress("reading", total=count, rate="paragraphs") as progress:
+        unfinished = folder.path / UNFINISHED
+        with (
+            keeping_languages(unfinished, asked),
+            Progress("reading", total=count, rate="paragraphs") as progress,
+        ):
             result = bits_per_byte(
                 loaded, task, languages=asked, items=items, layers=numbers, lens=tuned, seed=seed,
-                batch_tokens=batch_tokens, progress=progress.after(0),
+                batch_tokens=batch_tokens, resume=unfinished, progress=progress.after(0),
             )  # fmt: skip
         folder.save(result)
         folder.page(bits_figure(result), "bits.html", title=f"{info.name}: bits per byte")
+        forget(unfinished)
         if pages.as_json:
             return echo_json(result_record(result, folder.files))
         console = output()

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from latentlang import defaults
 from latentlang.cli import options
-from latentlang.cli.exit_codes import CommandInterrupt
-from latentlang.errors import InputError, LatentlangError, unknown
+from latentlang.cli.unfinished import keeping_languages
+from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
 
-if TYPE_CHECKING:
-    from latentlang.models.finished_languages import FinishedLanguages
-
-_LOOKS = "Other passes"
+_LOOKS = "Other readings"
 # What --candidates says for every language that the task has words in.
 _EVERY_LANGUAGE = "all"
 
@@ -189,7 +184,7 @@ def lens(
         finished = FinishedLanguages(folder.path / UNFINISHED, loaded, built, share_prefix=share_prefix)
         # whole answers are run for themselves: then all languages are a second run of the prompts
         count *= 2 if everyone and pair.policy == "sequence" else 1
-        with _keeping(finished, targets), Progress("reading", total=count) as progress:
+        with keeping_languages(finished.folder, targets), Progress("reading", total=count) as progress:
             pair.read(
                 prompts,
                 beside=everyone,
@@ -218,24 +213,3 @@ def lens(
         if pages.as_json:
             record = result_record(result, folder.files)
             echo_json(record | {"all_languages": [result_record(read) for read in multilingual]})
-
-
-@contextmanager
-def _keeping(finished: FinishedLanguages, targets: Sequence[str]) -> Iterator[None]:
-    """Where reading is stopped or fails, say which languages are kept; where none is, leave nothing."""
-    try:
-        yield
-    except BaseException as error:
-        names = finished.names
-        if not names:
-            finished.clear()
-            raise
-        kept = (
-            f"{len(names)} of {len(targets)} languages ({', '.join(names)}) are kept in {finished.folder.parent}: run "
-            "the same command again to go on"
-        )
-        if isinstance(error, KeyboardInterrupt):
-            raise CommandInterrupt(f"interrupted; {kept}") from None
-        if isinstance(error, LatentlangError):
-            raise type(error)(f"{error} ({kept})") from error
-        raise

@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
@@ -21,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlang.answers import TokenBytes, token_bytes
-from latentlang.arguments import Layers, check_count, checked_call
+from latentlang.arguments import Layers, check_count, checked_call, given_layers
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -30,13 +31,14 @@ from latentlang.lens.lens_settings import BitsSettings
 from latentlang.lens.result import named_lens
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out
+from latentlang.models.finished_languages import Kept, kept_in
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.stats.intervals import bootstrap_ratios
 from latentlang.storage.tables import Columns
-from latentlang.tasks import Prompt, Texts, prompts_of_texts
+from latentlang.tasks import ContinuationTask, Prompt, Task, Texts, prompts_of_texts
 from latentlang.text import counted
 
 if TYPE_CHECKING:
@@ -204,6 +206,7 @@ def bits_per_byte(
     lens: Lens | str | os.PathLike[str] | None = None,
     seed: int = 0,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> BitsResult:
     """Measure how well each layer predicts texts, in bits per UTF-8 byte.
@@ -218,6 +221,8 @@ def bits_per_byte(
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         seed: draws paragraphs and bootstrap samples.
         batch_tokens: tokens run at once; by default what suits the device.
+        resume: with a folder of text or a task, a folder where each language is kept as soon as it is done, so that the
+            same call goes on where one was stopped. Languages are then run one after the other.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (paragraphs done, paragraphs in all).
 
@@ -228,21 +233,55 @@ def bits_per_byte(
     model = as_model(model)
     check_count("items", items, least=1)
     check_count("seed", seed, least=0)
+    if isinstance(texts, str | os.PathLike):
+        texts = ContinuationTask(data=os.fspath(texts))
     prompts, settings = prompts_of_texts(texts, languages, items=items, seed=seed)
+    if resume is not None and not isinstance(texts, Task):
+        raise InputError("resume keeps languages of a folder of text or of a task; leave it out for texts")
     through = as_lens(lens, model)
     wanted = range(1, model.n_layers + 1) if isinstance(layers, str) and layers == "all" else layers
-    done = Counter[str]()
-    with reporting(progress, "reading", things="paragraphs", total=len(prompts)) as report:
-
-        def forward(number: int) -> None:
-            done["paragraphs"] += number
-            report(done["paragraphs"], len(prompts))
-
+    bits: list[NDArray[np.float64]] = []
+    numbers: tuple[int, ...] = ()
+    with (
+        reporting(progress, "reading", things="paragraphs", total=len(prompts)) as report,
+        kept_in(resume, model, [texts] if isinstance(texts, Task) else []) as finished,
+    ):
         tokenized = model.tokenize(prompts)
         scored = scored_sizes(model, prompts, tokenized)
-        bits, numbers = bits_of_texts(
-            model, tokenized, layers=wanted, lens=through, batch_tokens=batch_tokens, done=forward
-        )
+
+        def read(part: Sequence[TokenizedPrompt]) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+            done = Counter[str](paragraphs=len(bits))
+
+            def forward(number: int) -> None:
+                done["paragraphs"] += number
+                report(done["paragraphs"], len(prompts))
+
+            return bits_of_texts(
+                model, part, layers=wanted, lens=through, batch_tokens=batch_tokens, done=forward
+            )
+
+        if resume is None:
+            values, numbers = read(tokenized)
+            bits.extend(values)
+        else:
+            (keeper,) = finished
+            assert keeper is not None
+            question = {"layers": given_layers(layers), **lens_settings(through)}
+            for _, group in groupby(zip(prompts, tokenized, strict=True), key=lambda pair: pair[0].language):
+                asked, part = zip(*group, strict=True)
+
+                def run(part: Sequence[TokenizedPrompt] = part) -> list[Kept]:
+                    values, layers_read = read(part)
+                    return [({"bits": torch.from_numpy(values)}, {"layers": list(layers_read)})]
+
+                def restore(kept: Sequence[Kept]) -> None:
+                    nonlocal numbers
+                    ((tensors, facts),) = kept
+                    bits.extend(tensors["bits"].numpy())
+                    numbers = tuple(facts["layers"])
+                    report(len(bits), len(prompts))
+
+                keeper.run("bits", asked, question, run, restore)
     depth = len(numbers)
     frame = pd.DataFrame({
         "language": np.repeat([prompt.language for prompt in prompts], depth),

@@ -9,6 +9,7 @@ import latentlang as ll
 from latentlang.answers import FertilityResult
 from latentlang.lens import BitsResult, TunedLens
 from tests.support.parallel import PARAGRAPHS, lines_folder
+from tests.support.warm import warm_process
 
 
 @pytest.fixture
@@ -36,6 +37,33 @@ def test_bits_of_all_languages_go_to_a_folder_named_for_the_run(run, text, tmp_p
     _ended_well(run("bits", "--text", "text", "--items", "2", "--layers", "1,2"))
     result = BitsResult.load(tmp_path / "latentlang-out" / "bits-pocket-text-all-items-2-layers-1-2")
     assert result.provenance.languages == ("de", "en", "ja") and set(result.table["layer"]) == {1, 2}
+
+
+_STOPPED = """
+import os, signal, sys
+from latentlang.cli import main
+from latentlang.models import HookedLM
+run, left = HookedLM.iter_activations, [int(sys.argv[2])]
+def stop(self, prompts, **options):
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGINT)
+    left[0] -= 1
+    return run(self, prompts, **options)
+HookedLM.iter_activations = stop
+sys.exit(main(["bits", "--text", sys.argv[3], "--out", sys.argv[1]]))
+"""
+
+
+def test_a_stopped_bits_says_what_is_kept_and_goes_on(text, tmp_path):
+    out = tmp_path / "out"
+    stopped = warm_process("-c", _STOPPED, out, 2, text)
+    assert (stopped.code, stopped.out) == (130, "")
+    assert stopped.err == (
+        f"latentlang: interrupted; 2 of 3 languages (de, en) are kept in {out}: run the same command again to go on\n"
+    )
+    assert warm_process("-c", _STOPPED, out, 1, text).code == 0, "only Japanese is run"
+    assert set(BitsResult.load(out).table["language"]) == {"de", "en", "ja"}
+    assert not (out / ".unfinished").exists()
 
 
 def test_paragraphs_are_harvested(run, text, tmp_path):

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.figures.bits import bits_figure
 from latentlang.lens import BitsResult, bits_per_byte
 from latentlang.models import HookedLM, readout
+from latentlang.models.finished_languages import finished_names
 from tests.support import tiny
 from tests.support.parallel import PARAGRAPHS, lines_folder
 
@@ -178,3 +180,33 @@ def test_many_languages_are_a_heat_map_in_the_order_of_the_output(model):
 def test_what_cannot_be_measured_is_refused(model, texts, options, said):
     with pytest.raises((InputError, ModelError), match=said):
         bits_per_byte(model, texts, **options)
+
+
+def test_a_stopped_run_goes_on_where_it_was(model, tmp_path, monkeypatch):
+    place = lines_folder(tmp_path / "text", PARAGRAPHS)
+    whole = bits_per_byte(model, place, items=2)
+    others = list(PARAGRAPHS)[1:]
+
+    def stop(done, total):
+        if done > 2:  # the second language is begun
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bits_per_byte(model, place, items=2, resume=tmp_path / "kept", progress=stop)
+    assert len(finished_names(tmp_path / "kept")) == 1
+    ran = []
+    iterate = model.iter_activations
+    monkeypatch.setattr(
+        model,
+        "iter_activations",
+        lambda prompts, **options: ran.append(len(prompts)) or iterate(prompts, **options),
+    )
+    resumed = bits_per_byte(model, place, items=2, resume=tmp_path / "kept")
+    assert ran == [2] * len(others)
+    pd.testing.assert_frame_equal(resumed.table, whole.table, rtol=1e-5)
+    ran.clear()
+    again = bits_per_byte(model, place, items=2, layers="1,2", resume=tmp_path / "kept")
+    assert ran == [2] * (len(others) + 1), "other layers are another question"
+    assert set(again.table["layer"]) == {1, 2}
+    with pytest.raises(InputError, match="resume keeps languages of a folder of text or of a task"):
+        bits_per_byte(model, PARAGRAPHS, resume=tmp_path / "kept")
