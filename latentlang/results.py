@@ -166,6 +166,14 @@ class Displayed(ABC):
         show(self._view())
 
 
+# What other libraries call it, and what it is here.
+_ELSEWHERE = {
+    **dict.fromkeys(("df", "data", "dataframe", "to_df", "to_pandas"), "table"),
+    **dict.fromkeys(("to_csv", "to_parquet"), "table, a pandas DataFrame, or .save(folder)"),
+    **dict.fromkeys(("plot", "show"), "figure()"),
+}
+
+
 @dataclass(frozen=True)
 class Result(Displayed, Generic[SettingsT]):
     """A tidy table with its provenance; subclasses say what the columns are and how it is drawn."""
@@ -183,6 +191,17 @@ class Result(Displayed, Generic[SettingsT]):
     def settings(self) -> SettingsT:
         """The settings of the run, typed; ``provenance.settings`` holds them as they are stored."""
         return cast(SettingsT, self.settings_type.of(self.provenance))
+
+    if not TYPE_CHECKING:  # to a type checker a name that is not there stays an error
+
+        def __getattr__(self, name: str) -> Any:
+            """Names that are not there; of those that other libraries use, with what does the same here."""
+            if hasattr(type(self), name):  # a property that failed: its own error
+                return object.__getattribute__(self, name)
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in _ELSEWHERE:
+                message += f"; here it is .{_ELSEWHERE[name]}"
+            raise AttributeError(message, name=name, obj=self)
 
     def glance(self) -> pd.DataFrame:
         """What was found in a few rows, as a notebook shows it below the figure: the summary, where there is one."""

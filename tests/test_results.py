@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import random
@@ -20,6 +21,7 @@ from latentlang.results import Result
 from latentlang.storage.files import PARTIAL
 from latentlang.storage.lock import LOCK, FolderLock
 from tests.support.children import REFUSED, Child, Inside
+from tests.support.lens_standin import lens_result
 from tests.support.small_store import small_store
 
 
@@ -333,3 +335,15 @@ def test_no_two_processes_save_into_one_folder(tmp_path):
     with FolderLock(tmp_path):
         _toy().save(tmp_path)  # of the process that has the lock
     assert _names(tmp_path) == ["metadata.json", "result.parquet"]
+
+
+@pytest.mark.parametrize(("name", "here"), [("df", "table"), ("to_pandas", "table"), ("plot", r"figure\(\)")])
+def test_a_name_of_another_library_says_what_it_is_here(name, here):
+    result = lens_result()
+    with pytest.raises(
+        AttributeError, match=rf"'LensResult' object has no attribute '{name}'; here it is \.{here}$"
+    ):
+        getattr(result, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'colour'$"):
+        _ = result.colour
+    pd.testing.assert_frame_equal(copy.deepcopy(result).table, result.table)
