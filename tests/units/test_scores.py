@@ -85,7 +85,9 @@ def _slow_related(shares, weight, share, percentile):
 def test_the_penalty_is_the_largest_with_which_no_neuron_is_of_all_languages(seed):
     draw = np.random.default_rng(seed)
     shares = draw.uniform(0.02, 0.2, NEURONS) * np.exp(draw.normal(0, 0.5, (LANGUAGES, NEURONS)))
-    shares[:, 50:60] = 0.97 - 0.02 * np.arange(10)  # active everywhere, and of high shares: what the penalty favours
+    shares[:, 50:60] = 0.97 - 0.02 * np.arange(
+        10
+    )  # active everywhere, and of high shares: what the penalty favours
     found, weight = language_related(shares, share=0.05, percentile=90)
     assert np.array_equal(found, _as_mask(_slow_related(shares, weight, 0.05, 90), shares.shape))
     assert not found.all(0).any()
