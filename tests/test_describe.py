@@ -36,6 +36,8 @@ def test_every_kind_of_result_has_its_own_words():
         "geometry",
         "lens",
         "training",
+        "units.ablation_result",
+        "units.neurons_result",
     ):
         getattr(import_module(f"latentlang.{room}"), "__all__", ())  # some rooms import at first use
     import_module("latentlang.comparison.alignment_result")

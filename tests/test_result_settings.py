@@ -26,12 +26,14 @@ from latentlang.results import ResultSettings
 from latentlang.storage import format1
 from latentlang.training import TrainingResult
 from latentlang.training.training_settings import TrainingSettings
+from latentlang.units import NeuronAblationResult, NeuronsResult
 
 FORMAT1 = Path(__file__).parent / "data" / "format1"
 KINDS = (
     LensResult, MultilingualLensResult, ExplorerResult, PCAResult, AlignmentResult, EvaluationResult,
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
-    PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult,
+    PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
+    NeuronAblationResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

@@ -287,7 +287,7 @@ def bits_per_byte(
         "language": np.repeat([prompt.language for prompt in prompts], depth),
         "item": np.repeat([prompt.item for prompt in prompts], depth),
         "layer": np.tile(numbers, len(prompts)),
-        "bits": bits.ravel(),
+        "bits": np.concatenate(bits),
         "tokens": np.repeat([tokens for tokens, _ in scored], depth),
         "bytes": np.repeat([size for _, size in scored], depth),
     })[list(_COLUMNS)]  # fmt: skip

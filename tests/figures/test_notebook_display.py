@@ -29,17 +29,19 @@ from tests.support.chromium import open_page
 from tests.support.evaluated import evaluated
 from tests.support.known import written
 from tests.support.lens_standin import lens_result
+from tests.support.parallel import PARAGRAPHS
 from tests.support.planted_languages import CODES, world
 from tests.support.routes import THIRD, planted
 from tests.support.small_store import small_store
 
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<script>alert('x')</script>"
+SENTENCES = {code: PARAGRAPHS[code] for code in ("en", "ja")}
 ROOMS = (
     "answers.language_table", "answers.token_counts", "causal.patch_result", "causal.patchscope_result",
     "causal.pivot_use_result", "causal.steer_result", "causal.trace_result", "comparison", "evaluation", "geometry",
     "geometry.directions_result", "geometry.erasure_result", "lens", "lens.barrier_result",
-    "lens.bits", "training",
+    "lens.bits", "training", "units.ablation_result", "units.neurons_result",
 )  # fmt: skip
 
 
@@ -56,6 +58,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         planted_switch.switching(None), planted_switch.text(0, 2, "de"), languages="de,fr",
         texts=planted_switch.parallel(), tokens=4, progress=False,
     )  # fmt: skip
+    counted = ll.neurons(model, {code: listed[:3] for code, listed in SENTENCES.items()}, groups=3, deals=5)
     rows = world(3, 12).tensor.flatten(0, 1)
     store = small_store(tmp_path_factory.mktemp("store") / "s", {1: rows}, languages=CODES[:3], items=12)
     compared = whole(tmp_path_factory.mktemp("compared"))
@@ -85,6 +88,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         traced,
         ll.token_languages(model.tokenizer, languages="de,ja", items=8, progress=False),
         ll.translation_barrier(wrong.model, wrong.task, languages="ja", shots=1, items=3, progress=False),
+        counted, ll.neuron_ablation(model, counted, SENTENCES, rule="lape", random=1, progress=False),
     ]  # fmt: skip
     return {type(one).__name__: one for one in every if isinstance(one, Displayed)}
 

@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError
-from latentlang.stats.intervals import bootstrap_means, bootstrap_ratios, error_probability, wilson
+from latentlang.stats.intervals import (
+    bootstrap_means,
+    bootstrap_ratio_contrasts,
+    bootstrap_ratios,
+    error_probability,
+    wilson,
+)
 
 
 def test_bootstrap_equals_a_slow_resampling_loop():
@@ -89,3 +95,25 @@ def test_what_is_no_level_is_refused(level):
 
 def test_what_a_level_leaves_is_what_a_person_would_write():
     assert [error_probability(level) for level in (0.8, 0.9, 0.95, 0.99)] == [0.2, 0.1, 0.05, 0.01]
+
+
+def test_a_contrast_of_ratios_is_over_the_same_items_of_all():
+    draw = np.random.default_rng(0)
+    sizes = draw.uniform(50, 150, (40, 1)) * np.array([1.0, 3.0])
+    common = draw.normal(0, 1, (40, 1))
+    # two ratios that go up and down together: their difference is known far better than either
+    values = sizes * (np.array([0.5, 0.2]) + 0.2 * common + 0.01 * draw.normal(size=(40, 2)))
+    weights = np.array([[1.0], [-1.0]])
+    low, high = bootstrap_ratio_contrasts(values, sizes, weights, seed=1)
+    alone_low, alone_high = bootstrap_ratios(values, sizes, seed=1)
+    assert low[0] < 0.3 < high[0] and high[0] - low[0] < (alone_high - alone_low).min() / 5
+    counts = np.random.default_rng(1).multinomial(40, np.full(40, 1 / 40), size=1000)
+    ratios = np.stack([each @ values / (each @ sizes) for each in counts])
+    expected = np.quantile(ratios[:, 0] - ratios[:, 1], [0.025, 0.975])
+    np.testing.assert_allclose([low[0], high[0]], expected)
+
+
+def test_an_item_that_a_ratio_does_not_have_counts_nothing_in_it():
+    sizes = np.array([[10.0, 0.0], [20.0, 0.0], [0.0, 5.0], [0.0, 10.0]])
+    low, high = bootstrap_ratio_contrasts(sizes * [3.0, 1.0], sizes, np.array([[1.0], [-1.0]]))
+    assert (low[0], high[0]) == (pytest.approx(2), pytest.approx(2))
