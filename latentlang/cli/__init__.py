@@ -29,6 +29,7 @@ from latentlang.cli.fertility import fertility
 from latentlang.cli.harvest import harvest
 from latentlang.cli.lens import lens
 from latentlang.cli.listing import languages, models, recipes, tasks
+from latentlang.cli.neurons import neurons
 from latentlang.cli.options import with_load_options
 from latentlang.cli.patch import patch
 from latentlang.cli.pca import pca
@@ -84,6 +85,7 @@ for command in (
     pivot,
     trace,
     barrier,
+    neurons,
     fertility,
     doctor,
     models,

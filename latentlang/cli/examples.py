@@ -82,6 +82,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("steer --text udhr --lang de --items 16", "text to go on with, scored by language and chrF"),
     ),
     "bits": (("bits --text udhr --lang en,ja --items 10", "bits for a byte of real text"),),
+    "neurons": (
+        ("neurons --text udhr --lang en,ja,hi", "neurons of three languages, told from chance"),
+        ("neurons --text udhr --lang en,ja,hi --tokens shared", "on tokens that the languages share"),
+        (
+            "neurons --model gemma3-270m --text udhr --lang en,de,ja,hi,sw --ablate 10",
+            "and what the model loses without them, on ten other paragraphs",
+        ),
+    ),
     "pivot": (
         ("pivot --lang de,ja --items 20", "is English used, or merely there to be read?"),
         ("pivot --lang ja --pivot de --third es", "another pivot, against a control of your choice"),

@@ -14,6 +14,7 @@ from latentlang.models.edits import EditPlace
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt
+from latentlang.text import counted
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def groups_of(prompts: Mapping[str, Sequence[Prompt]], groups: int, *, seed: int
         filled = {found[prompt.item] for prompt in each}
         if len(filled) < 2:
             raise InputError(
-                f"{code!r} has {len(each)} paragraphs, too few for two groups, between which chance is measured"
+                f"{code!r} has {counted(len(each), 'paragraph')}, too few for two groups, which chance is made "
+                "of; give more text"
             )
     return found
 

@@ -65,7 +65,18 @@ def test_before_and_after_draws_as_its_own_defaults_say():
     assert inspect.signature(alignment).parameters["permutations"].default == 200
 
 
-RUN_A_MODEL = ("lens", "evaluate", "harvest", "compare", "reproduce", "doctor", "bits", "tune", "train")
+RUN_A_MODEL = (
+    "lens",
+    "evaluate",
+    "harvest",
+    "compare",
+    "reproduce",
+    "doctor",
+    "bits",
+    "tune",
+    "train",
+    "neurons",
+)
 
 
 @pytest.mark.parametrize("command", RUN_A_MODEL)

@@ -53,6 +53,7 @@ GOOD = tuple(
     tune --out o --steps 1 --positions 8 --text texts.txt
     tune --out o --steps 1 --positions 8 --text parallel --lang de
     bits --out o --text parallel --lang de
+    neurons --out o --text parallel --groups 2 --deals 5 --rule lape
     pivot --lang de --items 2 --layers 7 --out o
     fertility --out o --text parallel
     train --out o --recipe identity

@@ -279,7 +279,7 @@ def test_a_damaged_result_is_one_clear_error(
     [
         ({"ja": ["a", "b"]}, {}, "at least two languages"),
         (["a b", "c d"], {}, "at least two languages"),
-        ({"ja": ["a b"], "de": ["c", "d"]}, {}, "'ja' has 1 paragraphs, too few for two groups"),
+        ({"ja": ["a b"], "de": ["c", "d"]}, {}, "'ja' has 1 paragraph, too few for two groups"),
         (PARAGRAPHS, {"languages": "ja,fr"}, "unknown language of these texts 'fr'"),
         (PARAGRAPHS, {"tokens": "some"}, "unknown choice of tokens 'some'"),
         (PARAGRAPHS, {"groups": 1}, "groups must be at least 2"),

@@ -1,0 +1,276 @@
+"""``latentlang neurons``: neurons that fire in few languages, told from chance, and what a model loses without them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latentlang import defaults
+from latentlang.cli import options
+from latentlang.cli.exit_codes import CommandInterrupt
+from latentlang.errors import InputError, unknown
+from latentlang.storage.output import TABLE
+from latentlang.text import counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from latentlang.units import NeuronAblationResult, NeuronsResult
+
+_PAGE, _COUNTS = "neurons.html", "counts.safetensors"
+_ABLATION, _ABLATION_PAGE = "ablation", "neuron-ablation.html"
+_CHANCE = "Chance and selection"
+_TAKEN_OUT = "Taking neurons out"
+
+
+def neurons(
+    context: typer.Context,
+    text: options.Text,
+    model: options.Model = defaults.MODEL,
+    lang: options.TextLanguages = None,
+    items: Annotated[
+        int | None,
+        typer.Option(help="Paragraphs per language that are counted; by default all that --ablate leaves."),
+    ] = None,
+    layers: options.StoreLayers = "all",
+    tokens: Annotated[
+        str,
+        typer.Option(
+            help="Which tokens count: all; shared (in the texts of at least half of the languages); inside (not at the "
+            "beginning of a word)."
+        ),
+    ] = "all",
+    rule: Annotated[
+        str,
+        typer.Option(
+            help="How neurons are selected: fdr (told from chance by the null), lape, or lna.",
+            rich_help_panel=_CHANCE,
+        ),
+    ] = "fdr",
+    groups: Annotated[
+        int,
+        typer.Option(help="Groups of paragraphs that are dealt out.", rich_help_panel=_CHANCE),
+    ] = 10,
+    deals: Annotated[
+        int,
+        typer.Option(
+            help="How often they are dealt out to mixed pseudo-languages; 0 for no null.",
+            rich_help_panel=_CHANCE,
+        ),
+    ] = 200,
+    ablate: Annotated[
+        int | None,
+        typer.Option(
+            help="Also take each language's neurons out, and measure what that does to so many paragraphs of each "
+            "language that were not counted.",
+            rich_help_panel=_TAKEN_OUT,
+        ),
+    ] = None,
+    value: Annotated[
+        str,
+        typer.Option(help="What is put in their place: zero or mean.", rich_help_panel=_TAKEN_OUT),
+    ] = "zero",
+    random: Annotated[
+        int,
+        typer.Option(
+            help="Random sets of neurons beside each language's own; below 19 none can give p 0.05.",
+            rich_help_panel=_TAKEN_OUT,
+        ),
+    ] = 20,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the paragraphs, groups, deals, random sets and intervals.")
+    ] = defaults.SEED,
+    out: options.Out = None,
+    adapter: options.Adapter = None,
+    batch_tokens: options.BatchTokens = None,
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
+    pages: options.PageOptions = options.PageOptions(),  # noqa: B008
+) -> None:
+    """Count which neurons fire in few languages, and tell them from what mixed languages give by chance.
+
+    Writes result.parquet, counts.safetensors, metadata.json and neurons.html (an interactive figure) into the output
+    folder, and with --ablate the same of the ablation into its folder ablation. Each language is kept once done: a
+    command that was stopped goes on when it is given again.
+    """
+    from latentlang.arguments import check_count
+    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.records import result_record
+    from latentlang.language_names import language, languages
+    from latentlang.tasks import ContinuationTask
+
+    # Everything that can be wrong and is cheap to see comes before the model.
+    options.check_counts(items=items, shots=None, seed=seed, batch_tokens=batch_tokens)
+    check_count("--groups", groups, least=2)
+    check_count("--deals", deals, least=0)
+    check_count("--random", random, least=0)
+    check_count("--ablate", ablate, least=1)
+    numbers = options.layer_numbers(layers)
+    task = ContinuationTask(data=text)
+    codes = [entry.code for entry in languages(lang)] if lang else list(task.languages)
+    there = {code: len(task.prompts(code, seed=seed)) for code in codes}
+    if len(codes) < 2:
+        raise InputError(
+            "neurons of a language are told from those of others: give at least two, e.g. --lang ja,de"
+        )
+    _check_choices(rule=rule, tokens=tokens, value=value, deals=deals)
+    items = _counted_items(there, items, ablate)
+    total = sum(min(items or count, count) for count in there.values())
+    info = loading.resolve(model)
+    asked_for = options.asked_for(
+        context, items=items, layers=layers, tokens=tokens, rule=rule, groups=groups, deals=deals, ablate=ablate,
+        value=value, random=random, seed=seed,
+    )  # fmt: skip
+    parts = [model_part(info.name), adapter or "", str(text), ",".join(lang) if lang else "all"]
+    claims = [Claim("neurons", (TABLE, _COUNTS, _PAGE))]
+    if ablate is not None:
+        claims.append(Claim("neuron-ablation", (TABLE, _ABLATION_PAGE), _ABLATION))
+    folder = OutputFolder(out or run_folder("neurons", parts, asked_for), *claims, pages=pages)
+    with folder:
+        say(f"loading {info.name}")
+        from latentlang.models.finished_languages import finished_names, forget
+        from latentlang.units import neuron_ablation
+        from latentlang.units import neurons as count
+
+        loaded = loading.load(model, adapter=adapter)
+        unfinished = folder.path / UNFINISHED
+        ablation: NeuronAblationResult | None = None
+        try:
+            with Progress("counting", total=total) as progress:
+                result = count(
+                    loaded, task, languages=codes, items=items, layers=numbers, tokens=tokens, groups=groups,
+                    deals=deals, seed=seed, batch_tokens=batch_tokens, out=unfinished, progress=progress.after(0),
+                )  # fmt: skip
+            folder.save(result, others=[_COUNTS])
+            folder.page(result.figure(rule=rule), _PAGE, title=f"{info.name}: neurons of languages")
+            if ablate is not None:
+                having = int((result.summary(rule)["neurons"] > 0).sum())
+                runs = sum(min(ablate, number - (items or 0)) for number in there.values())
+                with Progress("taking out", total=runs * (1 + having * (1 + random))) as progress:
+                    ablation = neuron_ablation(
+                        loaded, result, task, languages=codes, items=ablate, rule=rule, value=value, random=random,
+                        seed=seed, batch_tokens=batch_tokens, out=unfinished, progress=progress.after(0),
+                    )  # fmt: skip
+        except BaseException as error:
+            names = finished_names(unfinished)
+            if not names:
+                forget(unfinished)
+            if isinstance(error, KeyboardInterrupt) and names:
+                kept = f"{counted(len(names), 'language')} of {len(codes)} ({', '.join(names)})"
+                raise CommandInterrupt(
+                    f"interrupted; {kept} are kept in {folder.path}: run the same command again to go on"
+                ) from None
+            raise
+        if ablation is not None:
+            folder.save(ablation, _ABLATION)
+            title = f"{info.name}: without the neurons of a language"
+            folder.page(ablation.figure(), f"{_ABLATION}/{_ABLATION_PAGE}", title=title)
+        forget(unfinished)
+        if pages.as_json:
+            return echo_json(_record(result, ablation, folder, rule=rule, record=result_record))
+        console = output()
+        _print_counts(result, console, rule=rule, name=lambda code: language(code).name)
+        if ablation is not None:
+            _print_ablation(ablation, console, name=lambda code: language(code).name)
+        folder.print_files(console)
+
+
+def _check_choices(*, rule: str, tokens: str, value: str, deals: int) -> None:
+    from latentlang.units import RULES, TOKENS
+    from latentlang.units.neurons_result import VALUES
+
+    if rule not in RULES:
+        raise unknown("rule", rule, RULES)
+    if tokens not in TOKENS:
+        raise unknown("choice of tokens", tokens, TOKENS)
+    if value not in VALUES:
+        raise unknown("value", value, VALUES)
+    if rule == "fdr" and not deals:
+        raise InputError("--rule fdr needs a null; give --rule lape or lna, or --deals 200")
+
+
+def _counted_items(there: dict[str, int], items: int | None, ablate: int | None) -> int | None:
+    """How many paragraphs are counted, so that there are others to measure on.
+
+    Raises:
+        InputError: there are too few.
+    """
+    if ablate is None:
+        return items
+    fewest = min(there, key=lambda code: there[code])
+    left = there[fewest] - (items or 2)
+    if left < ablate:
+        raise InputError(
+            f"{fewest!r} has {there[fewest]} paragraphs, too few to count {items or 'two'} and to measure on --ablate "
+            f"{ablate} others; give more text, or smaller --items and --ablate"
+        )
+    return items or there[fewest] - ablate
+
+
+def _record(
+    result: NeuronsResult, ablation: NeuronAblationResult | None, folder: Any, *, rule: str, record: Any
+) -> dict[str, Any]:
+    """For ``--json``: the result, its neurons by the rule that was asked for, and the ablation."""
+    from latentlang.cli.records import rows_record
+
+    said: dict[str, Any] = record(result, folder.files)
+    said |= {"rule": rule, "rows": rows_record(result.summary(rule))}
+    said["neurons"] = rows_record(result.select(rule))
+    if ablation is not None:
+        said["ablation"] = {
+            "sentence": ablation.describe(), "rows": rows_record(ablation.contrasts()),
+            "effects": rows_record(ablation.summary()),
+        }  # fmt: skip
+    return said
+
+
+def _print_counts(result: NeuronsResult, console: Console, *, rule: str, name: Any) -> None:
+    """Neurons a language, and what is said of them."""
+    from rich.table import Table
+
+    provenance = result.provenance
+    named = f"{provenance.model} + {provenance.adapter}" if provenance.adapter else provenance.model
+    console.print(f"{named} · neurons of {counted(len(result.languages), 'language')} · rule {rule}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("language", "tokens", "neurons", "specific", "related", "median layer", "stability", "LAPE"):
+        table.add_column(head, justify="left" if head == "language" else "right")
+    plain = result.summary("lape").set_index("language")["neurons"]
+    for row in result.summary(rule).to_dict("records"):
+        code = str(row["language"])
+        numbers = [
+            f"{row[column]:.{places}f}" if row[column] == row[column] else "-"
+            for column, places in (("median_layer", 1), ("stability", 2))
+        ]
+        table.add_row(
+            name(code), f"{result.settings.counted[code]:,}", str(row["neurons"]), str(row["specific"]),
+            str(row["related"]), *numbers, str(plain[code]),
+        )  # fmt: skip
+    console.print(table)
+    _print_words(result.describe(), console)
+
+
+def _print_ablation(ablation: NeuronAblationResult, console: Console, *, name: Any) -> None:
+    """A row for each language whose neurons were taken out, and what is said of it."""
+    from rich.table import Table
+
+    from latentlang.text import signed
+
+    table = Table(
+        box=None, pad_edge=False, header_style="bold", title="without neurons of", title_justify="left"
+    )
+    for head in ("language", "neurons", "own %", "others %", "own less others", "p", "verdict"):
+        table.add_column(head, justify="left" if head in ("language", "verdict") else "right")
+    for row in ablation.contrasts().to_dict("records"):
+        shares = [signed(100 * row[column], 2, keep_side=False) for column in ("own", "others", "difference")]
+        p = f"{row['p']:.2g}" if row["p"] == row["p"] else "-"
+        table.add_row(name(str(row["ablated"])), str(row["neurons"]), *shares, p, str(row["verdict"]))
+    console.print()
+    console.print(table)
+    _print_words(ablation.describe(), console)
+
+
+def _print_words(text: str, console: Console) -> None:
+    for line in text.splitlines():
+        console.print()
+        console.print(line, highlight=False, markup=False)
