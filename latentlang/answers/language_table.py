@@ -124,6 +124,8 @@ class TokenLanguages(Result[TokenLanguagesSettings]):
     def membership(self, vocab_size: int) -> NDArray[np.float32]:
         """``[vocab_size, language]``, one where a token belongs to a language and zero elsewhere.
 
+        As the weights of a readout it gives the language mass of each layer.
+
         Args:
             vocab_size: of the model; some have more logits than the tokenizer has tokens, which belong to none.
         """

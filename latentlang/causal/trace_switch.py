@@ -1,4 +1,4 @@
-"""When a text is in another language than before, by the languages of its tokens; and from which layer on it shows."""
+"""A language switch: when a text is in another language than before, by its tokens; and from which layer it shows."""
 
 from __future__ import annotations
 
