@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -19,6 +20,9 @@ import hypothesis
 import pytest
 import torch
 
+# At its import it compiles a grammar for three seconds, with which jsonschema (of nbformat) could check
+# internationalised addresses; notebooks have none.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 torch.set_num_threads(1)
 # No test measures time, and none is tried less because the machine is busy.
 hypothesis.settings.register_profile("latentlang", deadline=None)
