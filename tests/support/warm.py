@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import import_module
@@ -110,7 +110,9 @@ class WarmKernel(WarmProcess):
         self, command: Sequence[str], *, env: Mapping[str, str], cwd: str, **_others: object
     ) -> None:
         _python, *arguments = command
-        super().__init__(*arguments, folder=Path(cwd), modules=KERNEL, **env)
+        super().__init__(
+            *arguments, stdout=None, stderr=None, closed=(), folder=Path(cwd), modules=KERNEL, **env
+        )
 
     def send_signal(self, number: int) -> None:
         """What a manager does that has no group of processes to send it to."""
@@ -120,7 +122,9 @@ class WarmKernel(WarmProcess):
 def warm_process(*arguments: object, **changes: str) -> Outcome:
     """As `tests.support.command_line.process`, begun with everything imported."""
     (out, out_end), (err, err_end) = os.pipe(), os.pipe()
-    running = WarmProcess(*arguments, stdout=out_end, stderr=err_end, **changes)
+    running = WarmProcess(
+        *arguments, stdout=out_end, stderr=err_end, closed=(), folder=None, modules=MODULES, **changes
+    )
     os.close(out_end)
     os.close(err_end)
     with ThreadPoolExecutor(2) as readers:
@@ -196,19 +200,19 @@ def _begin(stdin: int, stdout: int, stderr: int, tell: int, *, closed: Sequence[
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    multiprocessing.util.spawnv_passfds = _spawned  # type: ignore[attr-defined]
+    multiprocessing.util.spawnv_passfds = _spawned
 
 
-_new_python = multiprocessing.util.spawnv_passfds  # type: ignore[attr-defined]
+_new_python = multiprocessing.util.spawnv_passfds
 
 
-def _spawned(executable: bytes, command: list[Any], kept: Iterable[int]) -> int:
+def _spawned(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
     """As multiprocessing's own, whose workers are new Pythons; these are forks, which have imported everything."""
-    *_python, code, last = command
+    *_python, code, last = args
     if last != "--multiprocessing-fork":
-        return int(_new_python(executable, command, kept))
+        return _new_python(path, args, passfds)
     if (pid := os.fork()) == 0:
-        _work(code, sorted({0, 1, 2, *map(int, kept)}))
+        _work(code, sorted({0, 1, 2, *passfds}))
     return pid
 
 
