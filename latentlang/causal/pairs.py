@@ -14,7 +14,8 @@ from latentlang.answers.sets import AnswerSets
 from latentlang.errors import InputError
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
-from latentlang.tasks import Prompt, WordTask
+from latentlang.models import HookedLM
+from latentlang.tasks import Prompt, Task
 from latentlang.tasks import task as build_task
 
 Pair = str | tuple[str | Language, str | Language]
@@ -66,16 +67,34 @@ def _is_pair(given: object) -> bool:
 
 
 def pair_prompts(
-    pair: tuple[str, str], *, data: str | os.PathLike[str] | None, shots: int | None, seed: int
-) -> tuple[WordTask, list[Prompt]]:
-    """All prompts of a pair of languages."""
+    pair: tuple[str, str],
+    *,
+    data: str | os.PathLike[str] | None,
+    shots: int | None,
+    seed: int,
+    chat: HookedLM | None = None,
+) -> tuple[Task, list[Prompt]]:
+    """All prompts of a pair of languages.
+
+    Args:
+        pair: source and target language; the same twice is repetition.
+        data: CSV files of words of one's own.
+        shots: few-shot examples.
+        seed: draws items and examples.
+        chat: the model in whose chat template they are asked; None for plain text.
+
+    Raises:
+        InputError: a language without words.
+        ModelError: there is no chat template.
+    """
     given, asked = pair
     same = given == asked
     options: dict[str, Any] = {} if same else {"source": given}
     if data is not None:
         options["data"] = data
     task = build_task("repetition" if same else "translation", **options)
-    assert isinstance(task, WordTask)
+    if chat is not None:
+        task = chat.chat(task)
     return task, task.prompts(asked, shots=shots, seed=seed)
 
 

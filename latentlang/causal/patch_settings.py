@@ -27,6 +27,9 @@ class PatchSettings(ResultSettings):
     n_layers: LayerNumber | None = None
     #: Of words of one's own: how many and a hash.
     concepts: str | None = None
+    #: ``turns`` where prompts are asked as in a chat, and a hash of the template.
+    chat: str | None = None
+    chat_template: str | None = None
     #: Share of the target prompts whose right word is the likeliest of the words that are read.
     accuracy: Share | None = None
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.provenance import Provenance
 from latentlang.seeding import generator
-from latentlang.tasks import Prompt, WordTask
+from latentlang.tasks import Prompt, Task
 from latentlang.text import ACTIVATION_PLACE, IDENTITY_PROMPT
 
 #: What is done instead of patching, to see what patching as such does.
@@ -60,6 +61,7 @@ def patch(
     shots: int | None = None,
     seed: int = 0,
     layers: Layers = "all",
+    chat: bool = False,
     batch_tokens: int | None = None,
     progress: ProgressOption = True,
 ) -> PatchResult:
@@ -79,6 +81,8 @@ def patch(
         shots: few-shot examples; None for the task's default.
         seed: draws items, examples, concepts, random directions and bootstrap samples.
         layers: ``"all"`` (1 to L), layer numbers, or text such as ``"4,8-12"``; 0 is the embeddings.
+        chat: ask all prompts as in a chat (`HookedLM.chat`), for instruct models: ``last`` is then the last token of
+            the template's generation prompt, ``object`` the word's within the user's last turn.
         batch_tokens: see `HookedLM.iter_activations`.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (runs done, runs in all).
@@ -97,7 +101,7 @@ def patch(
     names = split_names(controls)
     pairs, into = check_pairs(source, target, at=at, controls=names)
     numbers = check_layers(layers, depth=loaded.n_layers, first=1 if layers == "all" else 0)
-    plan = _plan(loaded, pairs, into, data=data, items=items, shots=shots, seed=seed)
+    plan = _plan(loaded, pairs, into, data=data, items=items, shots=shots, seed=seed, chat=chat)
     arms = ["patched", *names]
     runs = len(plan.items) * len(arms) * len(numbers)
     bench = _PatchRun(loaded, plan, at, numbers, arms, seed=seed, batch_tokens=batch_tokens)
@@ -110,9 +114,12 @@ def patch(
         layers=list(numbers), n_layers=loaded.n_layers, concepts=None if concepts is None else str(concepts),
         accuracy=float(np.mean(bench.right)),
     )  # fmt: skip
+    stored = settings.stored()
+    if chat:
+        stored |= {name: plan.task.settings[name] for name in ("chat", "chat_template")}
     provenance = Provenance(
         model=loaded.name, revision=loaded.revision, adapter=loaded.active_adapter, task="translation",
-        languages=plan.read, policy="exclusive", seed=seed, settings={**settings.stored(), **loaded.noted},
+        languages=plan.read, policy="exclusive", seed=seed, settings={**stored, **loaded.noted},
     )  # fmt: skip
     return PatchResult(table=pd.concat(parts, ignore_index=True)[list(COLUMNS)], provenance=provenance)
 
@@ -166,7 +173,7 @@ class _PatchPlan:
         left_out: prompts for which there was no donor.
     """
 
-    task: WordTask
+    task: Task
     items: list[_PatchItem]
     read: tuple[str, ...]
     donors: list[dict[str, Prompt]]
@@ -182,13 +189,12 @@ def _plan(
     items: int | None,
     shots: int | None,
     seed: int,
+    chat: bool,
 ) -> _PatchPlan:
     """Draw concepts that can be told apart."""
-    own, prompts = pair_prompts(into, data=data, shots=shots, seed=seed)
-    donors = [
-        {prompt.label: prompt for prompt in pair_prompts(pair, data=data, shots=shots, seed=seed)[1]}
-        for pair in pairs
-    ]
+    options: dict[str, Any] = {"data": data, "shots": shots, "seed": seed, "chat": model if chat else None}
+    own, prompts = pair_prompts(into, **options)
+    donors = [{prompt.label: prompt for prompt in pair_prompts(pair, **options)[1]} for pair in pairs]
     donors.append({prompt.label: prompt for prompt in prompts})
     read = tuple(dict.fromkeys([into[1], *(output for _input, output in pairs)]))
     answers = {code: own.answers(code) for code in read}

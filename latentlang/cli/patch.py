@@ -67,6 +67,7 @@ def patch(
     layers: options.StoreLayers = "all",
     out: options.Out = None,
     adapter: options.Adapter = None,
+    chat: options.Chat = False,
     batch_tokens: options.BatchTokens = None,
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
     loading: LoadOptions = LoadOptions(),  # noqa: B008
@@ -93,6 +94,11 @@ def patch(
     words: dict[str, list[str]] = {"all": list(SCOPE_CONTROLS if text else CONTROLS), "none": []}
     names = words[controls] if controls in words else split_names(controls)
     if text:
+        if chat:
+            raise InputError(
+                "--chat asks prompts of two pairs of languages; leave it out with --into identity or a text, and write "
+                "the template's turns into the text"
+            )
         check_scope(source, into=into, read=read, at=at, controls=names)
     else:
         for name, given in (("--read", read is not None), ("--into-layers", into_layers != "same")):
@@ -105,7 +111,7 @@ def patch(
     asked_for: dict[str, Any] = {
         "at": at if at != "last" else None, "controls": None if controls == "all" else controls,
         "data": data and str(data), "items": items, "shots": shots, "seed": seed or None,
-        "layers": None if layers == "all" else layers, "read": read,
+        "layers": None if layers == "all" else layers, "read": read, "chat": "turns" if chat else None,
         "into-layers": None if into_layers == "same" else into_layers,
     }  # fmt: skip
     parts = [model_part(info.name), adapter or "", source, slug(into) if text else into]
@@ -125,7 +131,7 @@ def patch(
         result: PatchResult | PatchscopeResult = (
             run_patchscope(loaded, into=into, read=read, into_layers=into_numbers, **shared)
             if text
-            else run_patch(loaded, target=into, **shared)
+            else run_patch(loaded, target=into, chat=chat, **shared)
         )
         folder.save(result)
         folder.page(result.figure(), page, title=f"{info.name}: {source} patched into {into}")

@@ -52,6 +52,7 @@ def pivot(
     ] = defaults.LEVEL,
     out: options.Out = None,
     adapter: options.Adapter = None,
+    chat: options.Chat = False,
     batch_tokens: options.BatchTokens = None,
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
@@ -85,7 +86,7 @@ def pivot(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, pivot=pivot, third=third, shots=shots, items=items, seed=seed,
-        layers=layers, level=level,
+        layers=layers, level=level, chat="turns" if chat else None,
     )  # fmt: skip
     parts = [model_part(info.name), adapter or "", task, "-".join(lang)]
     with OutputFolder(
@@ -95,6 +96,7 @@ def pivot(
         from latentlang.causal import pivot_test
 
         loaded = loading.load(model, adapter=adapter)
+        built = loaded.chat(built) if chat else built
         with Progress("changing", total=count) as progress:
             result = pivot_test(
                 loaded, built, languages=targets, pivot=pivot, third=third, items=items, shots=shots, seed=seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import latentlang as ll
 from latentlang.causal import CONTROLS, PatchResult
 from latentlang.causal.patching import check_pairs
 from latentlang.errors import InputError, ModelError
-from latentlang.models import Edit
+from latentlang.models import Edit, HookedLM
+from latentlang.tasks import Prompt
 from tests.support.planted_lm import CONCEPT_BLOCK, DEPTH, LANGUAGE_BLOCK, as_csv, planted
 
 
@@ -80,16 +82,41 @@ def test_the_word_moves_the_concept_until_it_is_fetched_and_never_the_language(
     assert gap["low"] > 0.9
 
 
-@pytest.mark.parametrize("at", ["last", "object"])
-def test_it_gives_what_a_plain_loop_gives(at: str) -> None:
+TEMPLATE = (
+    "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant] {% endif %}"
+)
+
+
+def talking() -> HookedLM:
+    """`pocket` with a chat template, which it was never shown."""
     model = ll.load("pocket")
+    tokenizer = copy.deepcopy(model.tokenizer)
+    tokenizer.chat_template = TEMPLATE
+    return HookedLM(model.model, tokenizer, name="talking")
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("at", ["last", "object"])
+def test_it_gives_what_a_plain_loop_gives(at: str, chat: bool) -> None:
+    model = talking() if chat else ll.load("pocket")
     layers = (2, 5, 8)
     result = ll.patch(
-        model, source="es-ru", target="fr-de", at=at, items=4, layers=layers, controls=(), progress=False
+        model,
+        source="es-ru",
+        target="fr-de",
+        at=at,
+        items=4,
+        layers=layers,
+        controls=(),
+        chat=chat,
+        progress=False,
     )
     # the same with one forward for each item and layer, whole prompts, one edit each
-    prompts = {p.label: p for p in ll.task("translation", source="fr").prompts("de")}
-    donors = {p.label: p for p in ll.task("translation", source="es").prompts("ru")}
+    tasks = [ll.task("translation", source=code) for code in ("fr", "es")]
+    first, second = [model.chat(task) for task in tasks] if chat else tasks
+    prompts = {p.label: p for p in first.prompts("de")}
+    donors = {p.label: p for p in second.prompts("ru")}
     drawn = result.table.drop_duplicates("item")[["item", "donor"]].to_numpy().tolist()
     rows = []
     for item, donor in drawn:
@@ -98,6 +125,8 @@ def test_it_gives_what_a_plain_loop_gives(at: str) -> None:
         if at == "object":
             assert ours.question is not None and theirs.question is not None
             to, at_ = ours.question[1] - 1, theirs.question[1] - 1
+        if chat:
+            _check_place(model, prompts[item], to, at)
         states = model.activations([theirs], layers="all", positions=[at_]).resid[0, :, 0]
         for layer in layers:
             onwards = range(layer, model.n_layers + 1) if at == "object" else [layer]
@@ -112,6 +141,19 @@ def test_it_gives_what_a_plain_loop_gives(at: str) -> None:
     tokens = _tokens(model, drawn)
     for row, ids in enumerate(tokens):
         np.testing.assert_allclose(wide.to_numpy()[row], expected[row, :, ids].sum(-1), atol=1e-5)
+
+
+def _check_place(model: HookedLM, prompt: Prompt, position: int, at: str) -> None:
+    """The place that is patched, of the templated text's own offsets."""
+    word = prompt.question.strip()
+    start = prompt.text.rindex(word)
+    assert prompt.text[prompt.text.rindex("[user]") :].count(word) == 1  # in the last turn, and nowhere after
+    offsets = model.tokenizer(prompt.text, add_special_tokens=False, return_offsets_mapping=True)[
+        "offset_mapping"
+    ]
+    end = len(prompt.text) if at == "last" else start + len(word)
+    assert offsets[position][0] < end <= offsets[position][1]
+    assert prompt.text.endswith("[assistant] ")
 
 
 def _tokens(model: Any, drawn: list[list[str]]) -> list[list[int]]:
@@ -129,6 +171,21 @@ def _tokens(model: Any, drawn: list[list[str]]) -> list[list[int]]:
         others = {("ru", item), ("de", donor), ("ru", donor)}
         plans.append(sorted(own.difference(*(sets[key].ids.tolist() for key in others))))
     return plans
+
+
+def test_a_chat_is_noted_and_takes_a_template(tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "source": "es-ru",
+        "target": "fr-de",
+        "items": 1,
+        "layers": [4],
+        "progress": False,
+    }
+    result = ll.patch(talking(), **options, chat=True)
+    loaded = PatchResult.load(result.save(tmp_path / "out"))
+    assert loaded.settings.chat == "turns" and str(loaded.settings.chat_template).startswith("sha256 ")
+    with pytest.raises(ModelError, match="no chat template"):
+        ll.patch("pocket", **options, chat=True)
 
 
 def test_patching_one_s_own_activation_changes_nothing() -> None:

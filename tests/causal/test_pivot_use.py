@@ -343,6 +343,20 @@ def test_it_runs_in_parts_with_the_same_outcome(monkeypatch: pytest.MonkeyPatch)
     assert len(calls) > 3 and calls[-1] == (12, 12) and calls == sorted(calls)
 
 
+@pytest.mark.parametrize("shots", [0, 1])
+def test_asked_as_in_a_chat_the_change_is_made_where_the_answer_is_predicted(shots: int) -> None:
+    lab = planted("used", categories=1)
+    lab.model.tokenizer.chat_template = (
+        "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}[assistant] "
+    )
+    result = pivot_test(
+        lab.model, lab.model.chat(lab.task), languages="de", third=THIRD, shots=shots, progress=False
+    )
+    assert [follows(result, "pivot", layer) for layer in (1, 2, 3, 4)] == [0, 1, 0, 0]
+    assert follows(result, "third", 2) == follows(result, "random", 2) == 0
+    assert result.provenance.settings["chat"] == "turns" and result.verdict()["verdict"].tolist() == [USED]
+
+
 def test_items_that_are_not_answered_rightly_are_left_out_and_counted() -> None:
     lab = planted("carried", shared=1.0, noise=0.1, mixed=0.3, categories=2)
     result = measured(lab, languages="de,ja")

@@ -68,6 +68,8 @@ def test_into_a_text_of_one_s_own(run: Callable[..., Outcome], tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--chat",), "has no chat template"),
+        (("--chat", "--into", "identity"), "--chat asks prompts of two pairs"),
         (("--read", "ja"), "--read is for --into identity"),
         (("--into-layers", "4"), "--into-layers is for --into identity"),
         (("--into", "{} and {}"), "stands once"),
