@@ -32,7 +32,7 @@ LAZY_CIRCLES = (
 #: Modules named like a function of theirs: each is asked for by its path, and its package does not give the function.
 #: A command's module is called as the command.
 LIKE_THEIR_FUNCTION = {
-    "figures.alignment_curves", "geometry.flags", "models.availability", "models.data_package", "models.fingerprint",
+    "figures.alignment_curves", "geometry.flags", "models.availability", "models.data_package",
     "models.quiet", "printable", "training.data.hub_pairs", "training.data.question_settings",
 }  # fmt: skip
 

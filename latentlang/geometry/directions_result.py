@@ -140,7 +140,13 @@ class DirectionsResult(Result[DirectionsSettings]):
         if strength is not None:
             typical = vectors.new_tensor([entry.typical for entry in entries])
             vectors = vectors * (number_of(strength, "strength") * typical / lengths)[:, None]
-        return Edit.add(vectors[None], layers=chosen, site=self.settings.site, positions=positions)
+        return Edit.add(
+            vectors[None],
+            layers=chosen,
+            site=self.settings.site,
+            positions=positions,
+            weights=self.settings.model_weights,
+        )
 
     def cosines(self, layer: int) -> pd.DataFrame:
         """Cosine of every two languages' vectors at a layer; languages as rows and columns.

@@ -130,6 +130,7 @@ def directions(
         bos=holds_beginning(frame, pool), model_weights=opened.manifest.model.get("weights"), layers=chosen,
         outliers=plan.outliers(opened.d_model),
         permutations=permutations, resamples=resamples, level=level, notes=list(shared.notes),
+        model_weights=opened.manifest.model.get("weights"),
     )  # fmt: skip
     return DirectionsResult(
         table=pd.concat(tables, ignore_index=True)[list(COLUMNS)],

@@ -116,7 +116,13 @@ class ErasureResult(Result[ErasureSettings]):
 
         centres = torch.stack([projection.centre for projection in projections])
         change = Erase(stacked("read"), stacked("write"), centres, number_of(strength, "strength"))
-        return Edit(change, layers=chosen, site=self.settings.site, positions=positions)
+        return Edit(
+            change,
+            layers=chosen,
+            site=self.settings.site,
+            positions=positions,
+            weights=self.settings.model_weights,
+        )
 
     def describe(self) -> str:
         """How well languages are told apart before and after, and what a random subspace does."""

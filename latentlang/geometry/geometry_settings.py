@@ -74,6 +74,8 @@ class DirectionsSettings(ResultSettings):
     resamples: Draws | None = None
     level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     notes: list[str] = Field(default_factory=list)
+    #: Fingerprint of the weights of the model that the activations are of, where the store says it.
+    model_weights: str | None = None
 
 
 class ErasureSettings(ResultSettings):
@@ -89,3 +91,5 @@ class ErasureSettings(ResultSettings):
     layers: list[LayerNumber] = Field(default_factory=list)
     items: Count | None = None
     notes: list[str] = Field(default_factory=list)
+    #: Fingerprint of the weights of the model that the activations are of, where the store says it.
+    model_weights: str | None = None

@@ -70,12 +70,15 @@ class Edit:
         positions: ``"last"`` token of the prompt, ``"all"`` tokens, ``"new"``: every position that a new token is
             predicted from (the prompt's last one and each one generated), token indices (negative: from the prompt's
             end), or a list of them per prompt, which may be empty for prompts that stay as they are.
+        weights: fingerprint of the model that the numbers of the change come from, where it is known: a model of other
+            weights refuses the edit.
     """
 
     change: Change
     layers: Layers = "all"
     site: str = "resid"
     positions: Positions = "last"
+    weights: str | None = field(default=None, kw_only=True)
     # Tells edits by functions apart, of which nothing else can be hashed.
     _stamp: str = field(default_factory=lambda: uuid4().hex, init=False, repr=False)
 

@@ -34,6 +34,7 @@ from latentlang.models.interventions import Interventions, output_projection
 from latentlang.models.neurons import Gate, find_gates
 from latentlang.models.tokenization import Encoder, PromptLike, TokenizedPrompt, prepare
 from latentlang.models.tokenizer_notes import SILENT_SHARE, TokenizerNotes, silent_note
+from latentlang.models.weight_sample import fingerprint
 from latentlang.tasks import Prompt, Task, as_task
 
 if TYPE_CHECKING:
@@ -606,9 +607,17 @@ class HookedLM:
 
         Raises:
             InputError: what is given is no edit.
-            ModelError: a layer, a site or a width that this model does not have.
+            ModelError: a layer, a site or a width that this model does not have, or numbers of another model.
         """
         listed = [edits] if isinstance(edits, Edit) else list(edits)
+        if any(
+            isinstance(edit, Edit) and edit.weights not in (None, fingerprint(self.model)) for edit in listed
+        ):
+            raise ModelError(
+                f"an edit's numbers come from a model of other weights than {self.name!r} (another model, adapter, "
+                "dtype or quantisation); find directions in activations of this one, or make the edit of the numbers "
+                "alone: Edit.add(directions.vector(...), layers=...)"
+            )
         sites = {edit.site for edit in listed if isinstance(edit, Edit)}
         projections = self._output_projections if sites & {*NEURON_SITES} else ()
         settled = [

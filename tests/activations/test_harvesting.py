@@ -17,7 +17,7 @@ import latentlang as ll
 from latentlang.activations import harvesting
 from latentlang.errors import InputError
 from latentlang.models import HookedLM
-from latentlang.models.fingerprint import fingerprint
+from latentlang.models.weight_sample import fingerprint
 from latentlang.storage.lock import LOCK
 from latentlang.tasks import Prompt
 from tests.support import tiny

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
+import pytest
 import torch
 
 import latentlang as ll
+from latentlang.errors import ModelError
+from latentlang.geometry import DirectionsResult, ErasureResult
 from latentlang.models import HookedLM
 
 
@@ -50,3 +54,33 @@ def test_erasing_takes_the_language_out_of_what_is_read(tmp_path: Path) -> None:
     means = edited.reshape(3, 60, -1).mean(1)
     plain = store.layer(6, pools="last").tensor().double().reshape(3, 60, -1).mean(1)
     assert float((means - means[0]).norm()) < 1e-3 * float((plain - plain[0]).norm())
+
+
+def test_directions_of_another_model_of_the_same_width_are_refused(tmp_path: Path) -> None:
+    lm = ll.load("pocket")
+    store = ll.harvest(
+        lm, ll.task("translation", source="fr"), languages="en,ja", items=8, pools=("last",), layers=[4],
+        out=tmp_path / "s", progress=False,
+    )  # fmt: skip
+    found = ll.directions(store, permutations=0, resamples=0)
+    erasure = ll.erase(store, method="lsar", rank=1)
+    found.save(tmp_path / "d")
+    erasure.save(tmp_path / "e")
+    other = HookedLM(copy.deepcopy(lm.model), lm.tokenizer, name="other")
+    with torch.no_grad():
+        other.model.get_output_embeddings().weight[0, 0] += 1
+    for edit in (
+        found.edit("ja", layers=4), DirectionsResult.load(tmp_path / "d").edit("ja", layers=4),
+        erasure.edit(layers=4), ErasureResult.load(tmp_path / "e").edit(layers=4),
+    ):  # fmt: skip
+        with lm.edited(edit):
+            assert len(lm.edits) == 1
+        with (
+            pytest.raises(ModelError, match="come from a model of other weights than 'other'"),
+            other.edited(edit),
+        ):
+            pass
+        assert other.edits == []
+    # the numbers alone are anybody's
+    with other.edited(ll.Edit.add(found.vector("ja", layer=4), layers=4)):
+        assert len(other.edits) == 1
