@@ -113,27 +113,29 @@ def directions(
     plan = _Plan.drawn(
         codes, against, shared.count, method=method, permutations=permutations, resamples=resamples, seed=seed
     )
-    tables, vectors = [], []
+    tables, vectors, nulls = [], [], []
     with reporting(progress, "directions", things="layers", total=len(chosen)) as report:
         for done, layer in enumerate(chosen):
             view = opened.layer(layer, pools=pool, site=site)
             rows = read_items(view, shared.group, device=where)
-            found, numbers = plan.measure(rows, level=level)
+            found, numbers, null = plan.measure(rows, level=level)
+            nulls.append(null)
             vectors.append(found.named(layer, plan.named))
             tables.append(
                 pd.DataFrame({"language": plan.named, "layer": layer, **numbers, "n": shared.count})
             )
             report(done + 1, len(chosen))
+    table = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
     origin = opened.provenance
     settings = DirectionsSettings(
         prompts_seed=origin.seed, method=method, reference=against, pool=pool, site=site or opened.sites[0],
         bos=holds_beginning(frame, pool), model_weights=opened.manifest.model.get("weights"), layers=chosen,
         outliers=plan.outliers(opened.d_model),
         permutations=permutations, resamples=resamples, level=level, notes=list(shared.notes),
-        model_weights=opened.manifest.model.get("weights"),
+        model_weights=opened.manifest.model.get("weights"), peak_p=_peak_p(table, np.array(nulls)),
     )  # fmt: skip
     return DirectionsResult(
-        table=pd.concat(tables, ignore_index=True)[list(COLUMNS)],
+        table=table,
         provenance=measured_from(origin, codes, seed=seed, settings=settings.stored()),
         vectors=tuple(vectors),
     )
@@ -230,8 +232,13 @@ class _Plan:
         """How many features are left out; never all."""
         return min(OUTLIERS, width - 1)
 
-    def measure(self, rows: Tensor, *, level: float) -> tuple[_Fitted, dict[str, NDArray[np.float64]]]:
-        """Fit one layer's rows ``[language, item, d]`` and measure what was fitted."""
+    def measure(
+        self, rows: Tensor, *, level: float
+    ) -> tuple[_Fitted, dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+        """Fit one layer's rows ``[language, item, d]`` and measure what was fitted.
+
+        The third is the mean AUC over languages of each permutation, which are the same ones at every layer.
+        """
         largest = rows.square().mean((0, 1)).topk(self.outliers(rows.shape[2])).indices
         kept = torch.ones(rows.shape[2], dtype=rows.dtype, device=rows.device)
         kept[largest] = 0.0
@@ -269,7 +276,8 @@ class _Plan:
         }  # fmt: skip
         there = _array(exists.double()) > 0
         found = _Fitted(vectors, typical, tuple(int(index) for index in largest.tolist()))
-        return found, {name: np.where(there, value, np.nan) for name, value in numbers.items()}
+        numbers = {name: np.where(there, value, np.nan) for name, value in numbers.items()}
+        return found, numbers, nulls[1].mean(1)
 
     def _fit(self, rows: Tensor) -> Tensor:
         """Vectors of the languages that have one, ``[language, d]``."""
@@ -313,6 +321,20 @@ class _Plan:
             return nothing, nothing
         # two halves without any direction have none in common
         return np.nan_to_num(_array(torch.stack(split))), _array(torch.stack(areas))
+
+
+def _peak_p(table: pd.DataFrame, nulls: NDArray[np.float64]) -> float | None:
+    """How likely a mean AUC as of the best layer is at the best layer of permuted languages; None without a null.
+
+    Args:
+        table: of the result.
+        nulls: ``[layer, permutation]`` mean AUC over languages.
+    """
+    means = table.groupby("layer")["auc"].mean()
+    if not nulls.size or means.isna().all():
+        return None
+    highest = np.nanmax(nulls, axis=0)
+    return float((1 + (highest >= means.max() - 1e-12).sum()) / (1 + len(highest)))
 
 
 def _median_length(rows: Tensor) -> float:

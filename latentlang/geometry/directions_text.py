@@ -107,6 +107,8 @@ def separation(result: Separated) -> str:
             f", {unsigned(best['auc_null'], 2)} with languages permuted within items; {count} of {len(here)} "
             f"{'is' if count == 1 else 'are'} above chance."
         )
+        if settings.peak_p is not None and len(summary) > 1:
+            text += f" The best of {len(summary)} layers is as high by chance with p = {settings.peak_p:.2g}."
     return text + (
         f" Vectors of two halves of the items have a mean cosine of {unsigned(best['split_half'], 2)} there, and a "
         f"length of {unsigned(best['norm'], 2)} of the median activation."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from latentlang import defaults
-from latentlang.results import Count, Draws, LayerNumber, ResultSettings
+from latentlang.results import Count, Draws, LayerNumber, ResultSettings, Share
 from latentlang.storage.documents import Record
 
 
@@ -76,6 +76,8 @@ class DirectionsSettings(ResultSettings):
     notes: list[str] = Field(default_factory=list)
     #: Fingerprint of the weights of the model that the activations are of, where the store says it.
     model_weights: str | None = None
+    #: How likely an AUC as of the best layer is at the best of as many layers where languages are permuted.
+    peak_p: Share | None = None
 
 
 class ErasureSettings(ResultSettings):

@@ -390,3 +390,31 @@ def test_lengths_unknown_to_the_store_are_no_matter(tmp_path: Path) -> None:
     result = ll.directions(store, permutations=0)
     assert (result.settings.pool, result.settings.bos) == ("own", None)
     assert "not known" in result.describe()
+
+
+def test_the_best_layer_is_held_against_the_best_of_permuted_languages(tmp_path: Path) -> None:
+    # layers that are the same are one layer, and that one's p-value: the permutations are the same ones everywhere
+    noise = torch.randn(60, 8, generator=torch.Generator().manual_seed(1))
+    options: dict[str, object] = {"permutations": 19, "resamples": 0}
+    one = ll.directions(small_store(tmp_path / "1", {1: noise}, items=30), **options)
+    same = ll.directions(small_store(tmp_path / "2", {1: noise, 2: noise, 3: noise}, items=30), **options)
+    assert one.settings.peak_p is not None and one.settings.peak_p == same.settings.peak_p
+    # two languages have the same AUC, and their mean its p-value
+    assert one.table["auc_p"].unique().tolist() == [pytest.approx(one.settings.peak_p)]
+    # of many layers of noise the best is no better than the best of permuted ones, whatever its own p-value says
+    layers = {
+        number: torch.randn(60, 8, generator=torch.Generator().manual_seed(number)) for number in range(1, 21)
+    }
+    many = ll.directions(small_store(tmp_path / "3", layers, items=30), **options)
+    summary = many.summary()
+    best = int(summary.loc[summary["auc"].idxmax(), "layer"])
+    assert many.table[many.table["layer"] == best]["auc_p"].max() <= 0.1 < many.settings.peak_p
+    assert (
+        f"The best of 20 layers is as high by chance with p = {many.settings.peak_p:.2g}." in many.describe()
+    )
+    # a layer that tells languages apart is found among them
+    layers[7] = layers[7] + 3 * torch.eye(8)[0] * (torch.arange(60) < 30)[:, None]
+    told = ll.directions(small_store(tmp_path / "4", layers, items=30), **options)
+    assert told.settings.peak_p == 0.05  # 1 / (1 + permutations)
+    assert DirectionsResult.load(told.save(tmp_path / "out")).settings == told.settings
+    assert ll.directions(tmp_path / "1", permutations=0, resamples=0).settings.peak_p is None
