@@ -132,7 +132,7 @@ def directions(
         bos=holds_beginning(frame, pool), model_weights=opened.manifest.model.get("weights"), layers=chosen,
         outliers=plan.outliers(opened.d_model),
         permutations=permutations, resamples=resamples, level=level, notes=list(shared.notes),
-        model_weights=opened.manifest.model.get("weights"), peak_p=_peak_p(table, np.array(nulls)),
+        peak_p=_peak_p(table, np.array(nulls)),
     )  # fmt: skip
     return DirectionsResult(
         table=table,

@@ -74,8 +74,6 @@ class DirectionsSettings(ResultSettings):
     resamples: Draws | None = None
     level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     notes: list[str] = Field(default_factory=list)
-    #: Fingerprint of the weights of the model that the activations are of, where the store says it.
-    model_weights: str | None = None
     #: How likely an AUC as of the best layer is at the best of as many layers where languages are permuted.
     peak_p: Share | None = None
 
