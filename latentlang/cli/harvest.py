@@ -166,12 +166,22 @@ def _record(store: ActivationStore, *, before: int) -> dict[str, Any]:
     """What ``--json`` prints of a store; `before`: prompts that were in it already."""
     provenance, manifest = store.provenance, store.manifest
     return {
-        "kind": "store", "model": provenance.model, "adapter": provenance.adapter, "task": provenance.task,
-        "languages": list(provenance.languages), "seed": provenance.seed, "prompts": len(store),
-        "run": len(store) - before, "layers": list(store.layers), "pools": list(store.pools),
-        "sites": list(store.sites), "width": store.d_model, "dtype": manifest.layout.dtype, "bytes": manifest.bytes,
+        "kind": "store",
+        "model": provenance.model,
+        "adapter": provenance.adapter,
+        "task": provenance.task,
+        "languages": list(provenance.languages),
+        "seed": provenance.seed,
+        "prompts": len(store),
+        "run": len(store) - before,
+        "layers": list(store.layers),
+        "pools": list(store.pools),
+        "sites": list(store.sites),
+        "width": store.d_model,
+        "dtype": manifest.layout.dtype,
+        "bytes": manifest.bytes,
         "folder": str(store.path),
-    }  # fmt: skip
+    }
 
 
 def _print_summary(store: ActivationStore, *, seconds: float, before: int) -> None:

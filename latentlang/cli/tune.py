@@ -76,10 +76,17 @@ def tune(
             rows = [
                 {"layer": layer, "logit": before, "tuned": after} for layer, (before, after) in enumerate(kls)
             ]
-            return echo_json({
-                "kind": "tuned-lens", "model": info.name, "seed": seed, "steps": steps, "texts": len(sample),
-                "kl_to_output_in_bits": rows, "files": [str(path) for path in folder.files],
-            })  # fmt: skip
+            return echo_json(
+                {
+                    "kind": "tuned-lens",
+                    "model": info.name,
+                    "seed": seed,
+                    "steps": steps,
+                    "texts": len(sample),
+                    "kl_to_output_in_bits": rows,
+                    "files": [str(path) for path in folder.files],
+                }
+            )
         console.print(f"{info.name}: KL to the output in bits, layer by layer, on {len(sample)} of the texts")
         for layer, (before, after) in enumerate(zip(plain.tolist(), tuned.tolist(), strict=True)):
             console.print(f"  {layer:3}  logit lens {before:6.2f}   tuned lens {after:6.2f}")

@@ -79,8 +79,13 @@ def test_a_number_on_a_strong_colour_is_written_in_ink():
 def test_a_shade_is_the_mixture_of_its_neighbours():
     scale = ("#000000", "#804020", "#FFFFFF")
     assert [shade(scale, position) for position in (-1, 0, 0.25, 0.5, 1, 2)] == [
-        "#000000", "#000000", "#402010", "#804020", "#FFFFFF", "#FFFFFF",
-    ]  # fmt: skip
+        "#000000",
+        "#000000",
+        "#402010",
+        "#804020",
+        "#FFFFFF",
+        "#FFFFFF",
+    ]
 
 
 @pytest.mark.parametrize("scale", [heatmaps._HEAT, explorer._SCALE])
