@@ -22,6 +22,7 @@ from latentlang.cli.completion import with_completion
 from latentlang.cli.data import data
 from latentlang.cli.directions import directions
 from latentlang.cli.doctor import doctor
+from latentlang.cli.erase import erase
 from latentlang.cli.evaluate import evaluate
 from latentlang.cli.examples import epilog
 from latentlang.cli.exit_codes import check_text, guarded
@@ -79,6 +80,7 @@ for command in (
     pca,
     align,
     directions,
+    erase,
     patch,
     steer,
     bits,

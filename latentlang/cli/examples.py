@@ -61,6 +61,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "with what tells languages apart taken out, fitted on other items",
         ),
     ),
+    "erase": (
+        ("erase activations", "what tells languages apart, by LSAR, and what is left of it"),
+        ("erase activations --method leace", "by LEACE: no linear classifier is left"),
+    ),
     "directions": (
         ("directions activations", "each language against all others, by the difference of means"),
         ("directions activations --method probe --reference en", "logistic probes, each against English"),

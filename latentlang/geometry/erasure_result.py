@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, Unpack
 
 import pandas as pd
 import torch
@@ -26,6 +26,11 @@ from latentlang.storage.documents import Record, checked, damaged, parse_json
 from latentlang.storage.output import TABLE
 from latentlang.storage.tables import Columns
 from latentlang.storage.tensors import read_tensors_of, tensor_bytes
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from latentlang.figures.shaping import Look
 
 FILE = "projections.safetensors"
 FORMAT = "latentlang-projections-1"
@@ -127,6 +132,16 @@ class ErasureResult(Result[ErasureSettings]):
     def describe(self) -> str:
         """How well languages are told apart before and after, and what a random subspace does."""
         return erased(self)
+
+    def figure(self, **look: Unpack[Look]) -> go.Figure:
+        """How well languages are told apart by layer: as it is, erased, and with random dimensions erased.
+
+        Args:
+            **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
+        """
+        from latentlang.figures.erasure import erasure_figure
+
+        return erasure_figure(self, **look)
 
     def _content(self) -> dict[str, pd.DataFrame | bytes]:
         """The table and the projections."""
