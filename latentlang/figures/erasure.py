@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from latentlang.geometry.geometry_settings import ErasureSettings
     from latentlang.provenance import Provenance
 
-_TOP, _PLOT, _BELOW, _MOST_TICKS = 92, 240, 118, 12
+_TOP, _PLOT, _BELOW, _MOST_TICKS = 110, 240, 118, 12
 # Column to name, colour, dash and width.
 _CURVES = {
     "accuracy": ("as it is", TARGET, "solid", 2.2),
