@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
+import latentlang as ll
 from latentlang import arguments
 from latentlang.arguments import (
     check_count,
@@ -190,3 +191,21 @@ def test_a_count_is_a_whole_number(value):
     with pytest.raises(InputError, match=r"^items must be a whole number, not "):
         check_count("items", value, least=1)
     check_count("items", np.int64(8), least=1)
+
+
+def _takes_named_options_alone(function):
+    parameters = inspect.signature(function).parameters.values()
+    return all(one.kind is not one.VAR_KEYWORD for one in parameters)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in ll.__all__
+        if inspect.isfunction(getattr(ll, name)) and _takes_named_options_alone(getattr(ll, name))
+    ],
+)
+def test_every_public_function_names_an_option_that_it_does_not_have(name):
+    with pytest.raises(InputError, match=f"unknown option of {name} 'no_such_option'"):
+        getattr(ll, name)(no_such_option=1)

@@ -25,6 +25,7 @@ from pydantic import Field
 
 from latentlang.answers.tokenbytes import TokenBytes, normalize
 from latentlang.answers.vocabulary import token_bytes
+from latentlang.arguments import checked_call
 from latentlang.errors import InputError
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -212,6 +213,7 @@ class TokenLanguages(Result[TokenLanguagesSettings]):
         return code
 
 
+@checked_call
 def token_languages(
     tokenizer: Any,
     texts: Texts = None,

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from latentlang.answers import token_bytes
 from latentlang.answers.sets import AnswerSets, answer_sets
-from latentlang.arguments import Layers, check_count, split_names
+from latentlang.arguments import Layers, check_count, checked_call, split_names
 from latentlang.causal.pairs import Pair, pair_of, pair_prompts, pairs_of, tokens_apart
 from latentlang.causal.patch_result import COLUMNS, PatchResult
 from latentlang.causal.patch_settings import PatchSettings
@@ -49,6 +49,7 @@ _TOGETHER = 16
 _TRIED = 20
 
 
+@checked_call
 def patch(
     model: HookedLM | str,
     *,

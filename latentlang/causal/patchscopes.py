@@ -21,7 +21,7 @@ from torch import Tensor
 
 from latentlang.answers import token_bytes
 from latentlang.answers.sets import answer_sets
-from latentlang.arguments import Layers, check_count, split_names
+from latentlang.arguments import Layers, check_count, checked_call, split_names
 from latentlang.causal.pairs import Pair, pair_prompts, pairs_of, tokens_apart
 from latentlang.causal.patch_settings import PatchscopeSettings
 from latentlang.causal.patchscope_result import COLUMNS, PatchscopeResult
@@ -56,6 +56,7 @@ _TRIED = 40
 _MOST_NUMBERS = 2**24
 
 
+@checked_call
 def patchscope(
     model: HookedLM | str,
     *,

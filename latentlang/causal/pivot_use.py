@@ -42,7 +42,7 @@ from torch import Tensor
 
 from latentlang import defaults
 from latentlang.answers import AnswerSets, answer_paths, answer_sets, token_bytes
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.causal.pivot_languages import check_word_task, third_language
 from latentlang.causal.pivot_use_result import ABLATIONS, ARMS, COLUMNS, PivotUseResult
 from latentlang.causal.pivot_use_settings import PivotUseSettings
@@ -71,6 +71,7 @@ _RUN = tuple(arm for arm in ARMS if arm not in _DIRECT)
 Ids = NDArray[np.int64]
 
 
+@checked_call
 def pivot_test(
     model: HookedLM | str,
     task: str | Task = defaults.LENS_TASK,

@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.causal.steer_directions import (
     GivenDirections,
     SteerDirections,
@@ -67,6 +67,7 @@ _TEXTS = "texts.json"
 _PROMPT_SHARE = 0.4
 
 
+@checked_call
 def steer(
     model: HookedLM | str,
     task: str | Task = "translation",

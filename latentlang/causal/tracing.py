@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentlang.answers import TokenLanguages, token_bytes, token_languages
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.causal.trace_result import COLUMNS, EDIT, EDIT_COLUMNS, RANDOM, TraceResult
 from latentlang.causal.trace_settings import TraceSettings
 from latentlang.causal.trace_switch import WINDOW, Switch, find_origin, find_switch, latest_language
@@ -54,6 +54,7 @@ _NULL_HIGH = 0.95
 _TOGETHER = 64
 
 
+@checked_call
 def trace(
     model: HookedLM | str,
     prompts: str | Prompt | Sequence[str | Prompt],

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from latentlang import defaults
 from latentlang.activations import ActivationStore, open_store
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import unknown
 from latentlang.geometry.direction_fit import METHODS, fit_directions, needs_scikit_learn
 from latentlang.geometry.directions_result import COLUMNS, DirectionsResult
@@ -41,6 +41,7 @@ Store = ActivationStore | str | os.PathLike[str]
 OUTLIERS = 5
 
 
+@checked_call
 def directions(
     store: Store,
     *,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlang import defaults
 from latentlang.activations import ActivationStore, LayerView, open_store
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.geometry.directions_run import holds_beginning, measured_from, vector_pool
 from latentlang.geometry.erasers import Projection, check_rank, fit_eraser, random_projection
 from latentlang.geometry.erasure_result import COLUMNS, ErasureResult
@@ -28,6 +28,7 @@ from latentlang.progress import ProgressOption, reporting
 Store = ActivationStore | str | os.PathLike[str]
 
 
+@checked_call
 def erase(
     store: Store,
     *,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from latentlang import defaults
 from latentlang.answers import AnswerSets, answer_sets, token_bytes
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError
 from latentlang.language_names import GROUPS, Language
 from latentlang.language_names import languages as find_languages
@@ -34,6 +34,7 @@ from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import check_answers, settings_for
 
 
+@checked_call
 def translation_barrier(
     model: HookedLM | str,
     task: str | Task = defaults.LENS_TASK,

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, ModelError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -32,6 +32,7 @@ from latentlang.units.scores import LAPE_PERCENTILE, LAPE_SHARE, Floats
 Members = NDArray[np.bool_]
 
 
+@checked_call
 def neuron_ablation(
     model: HookedLM | str,
     neurons: NeuronsResult,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from latentlang.answers import token_bytes
-from latentlang.arguments import Layers, check_count
+from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError, ModelError, unknown
 from latentlang.language_names import Language
 from latentlang.models import HookedLM, as_model
@@ -38,6 +38,7 @@ TOKENS = {
 _FEWEST_LANGUAGES = 2
 
 
+@checked_call
 def neurons(
     model: HookedLM | str,
     texts: Texts,
