@@ -3,6 +3,8 @@
 Every step is saved into FOLDER/MODEL by itself and is not done again, so that this can be stopped and started.
 
 - ``pivot-use``: whether English words are used on the way, from three sources into five languages, three seeds.
+- ``barrier``: wrong answers whose right answer could be read inside, from two sources, three seeds.
+- ``steering``: the direction of a language added while the model writes, three languages, three seeds.
 - ``patching``: activations patched between pairs of languages, at the last token and at the word, three seeds.
 """
 
@@ -28,6 +30,11 @@ SOURCES, TARGETS = ("fr", "ru", "zh"), ("de", "es", "ja", "hi", "ru")
 # Pairs that activations come from, and the pair of the prompts; of several sources the mean.
 PATCHED = (("es-ru", "fr-ja"), ("de-it", "fr-zh"), ("ru-de", "hi-es"), ("es-ru,de-it,zh-hi", "fr-ja"))
 PLACES = ("last", "object")
+# Steering: wanted languages, items of both halves together, and the grid: layers around two thirds of the depth.
+WANTED, STEERED_ITEMS, STRENGTHS = ("ja", "de", "hi"), 48, (0.1, 0.25, 0.5, 1.0)
+STEERED_LAYERS = {"gemma3-270m": (9, 11, 13, 15)}
+# Barrier: sources whose words no English word begins like, and one whose words some do.
+BARRIER_SOURCES = ("ru", "fr")
 
 
 def pivot_use(model: HookedLM, folder: Path) -> None:
@@ -49,7 +56,29 @@ def patching(model: HookedLM, folder: Path) -> None:
                 step(path, ll.patch, model, source=source, target=target, at=at, items=ITEMS, seed=seed)
 
 
-STAGES = {"pivot-use": pivot_use, "patching": patching}
+def barrier(model: HookedLM, folder: Path) -> None:
+    """How many wrong answers were right inside."""
+    for seed in SEEDS:
+        for source in BARRIER_SOURCES:
+            asked = [code for code in TARGETS if code != source]
+            task = ll.task("translation", source=source)
+            path = folder / "barrier" / f"{source}-{seed}"
+            step(path, ll.translation_barrier, model, task, languages=asked, items=ITEMS, seed=seed)
+
+
+def steering(model: HookedLM, folder: Path) -> None:
+    """Whether adding the direction of a language makes the model write in it, and say the same."""
+    for seed in SEEDS:
+        for wanted in WANTED:
+            path = folder / "steering" / f"{wanted}-{seed}"
+            layers = STEERED_LAYERS.get(folder.name)
+            step(
+                path, ll.steer, model, language=wanted, layers=layers, strengths=STRENGTHS, items=STEERED_ITEMS,
+                seed=seed,
+            )  # fmt: skip
+
+
+STAGES = {"pivot-use": pivot_use, "patching": patching, "barrier": barrier, "steering": steering}
 
 
 def main() -> None:
