@@ -73,7 +73,7 @@ def neuron_ablation(
         held_out: whether paragraphs that were counted are left out.
         seed: draws paragraphs, random sets and bootstrap samples.
         batch_tokens: see `HookedLM.iter_activations`.
-        out: a folder in which finished languages are kept, so that a stopped run goes on; None to keep nothing.
+        out: a folder in which each finished set of neurons is kept, so that a stopped run goes on; None for none.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (paragraphs done, paragraphs in all).
 
@@ -140,27 +140,28 @@ def neuron_ablation(
                 )[0][:, 0]  # fmt: skip
 
         plain = bits(None)
-        changed: dict[str, Floats] = {}
+        changed: dict[str, list[Floats]] = {}
         for place, code in enumerate(having, start=1):
+            # a language's folder is called by the first prompt
+            first = sorted(prompts, key=lambda prompt: prompt.language != code)
             parts: list[Floats] = []
+            for number, of_set in enumerate(sets[code]):
 
-            def run(code: str = code) -> Sequence[Kept]:
-                return [({"bits": torch.from_numpy(np.stack([bits(each) for each in sets[code]]))}, {})]
+                def run(of_set: Members = of_set) -> Sequence[Kept]:
+                    return [({"bits": torch.from_numpy(bits(of_set))}, {})]
 
-            def restore(kept: Sequence[Kept], parts: list[Floats] = parts) -> None:
-                parts[:] = [kept[0][0]["bits"].numpy()]
+                def restore(kept: Sequence[Kept], parts: list[Floats] = parts) -> None:
+                    parts.append(kept[0][0]["bits"].numpy())
 
-            if finished is None:
-                restore(run())
-            else:
-                # a language's folder is called by the first prompt
-                first = sorted(prompts, key=lambda prompt: prompt.language != code)
-                question = {
-                    "sets": [_record(each) for each in sets[code]], "layers": neurons.settings.layers, "value": value,
-                    "means": None if value == "zero" else _record(means.mean(0)),
-                }  # fmt: skip
-                finished.run("ablation", first, question, run, restore)
-            changed[code] = parts[0]
+                if finished is None:
+                    restore(run())
+                else:
+                    question = {
+                        "set": _record(of_set), "layers": neurons.settings.layers, "value": value,
+                        "means": None if value == "zero" else _record(means.mean(0)),
+                    }  # fmt: skip
+                    finished.run(f"ablation/{number}", first, question, run, restore)
+            changed[code] = parts
             done["paragraphs"] = len(prompts) * (1 + place * (1 + random))
             report(done["paragraphs"], total)
     sizes_of = {code: _activation(sets[code], means[neurons.languages.index(code)]) for code in having}
@@ -231,7 +232,10 @@ def _activation(sets: Sequence[Members], means: Floats) -> list[float]:
 
 
 def _table(
-    prompts: Sequence[Prompt], plain: Floats, sizes: NDArray[np.int64], changed: Mapping[str, Floats]
+    prompts: Sequence[Prompt],
+    plain: Floats,
+    sizes: NDArray[np.int64],
+    changed: Mapping[str, Sequence[Floats]],
 ) -> pd.DataFrame:
     parts = [
         pd.DataFrame({
