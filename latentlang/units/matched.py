@@ -1,4 +1,4 @@
-"""Random sets of neurons that are like a given one: as many in each layer, about as active, of no language."""
+"""Matched random sets of neurons: as many in each layer as a given set, about as active, of no language."""
 
 from __future__ import annotations
 
