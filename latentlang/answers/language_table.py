@@ -11,11 +11,12 @@ counts for that one.
 from __future__ import annotations
 
 import hashlib
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
@@ -233,7 +234,8 @@ def token_languages(
     occurrences of its bytes within other tokens; what is thought before these were seen is the same again of the
     character beyond ASCII in it that tells most, and of other tokens 1 over the number of languages. A token whose
     bytes of ASCII stand once in one of ten languages, within another token, has a share of 0.7 there, and five times,
-    of 0.92. Tokens without a letter, and those of a single ASCII letter, belong to none.
+    of 0.92. Tokens without a letter, and those of a single ASCII letter, belong to none. Of a character that is cut
+    into several tokens only the first one may, where a letter begins so.
 
     Languages of one script need much text of many subjects: held-out paragraphs of the same text tell how much of
     theirs is recognised (`TokenLanguages.summary`), and other text has fewer of their tokens. The embedded text is
@@ -320,12 +322,44 @@ def vocabulary_hash(table: TokenBytes) -> str:
 
 
 def _tells(text: bytes) -> bool:
-    """Whether a token can tell a language: signs, digits and a single ASCII letter stand in text of all."""
-    try:
-        letters = [char for char in text.decode() if unicodedata.category(char)[0] in "LM"]
-    except UnicodeDecodeError:  # part of a character
-        return True
-    return len(letters) > 1 or any(not char.isascii() for char in letters)
+    """Whether a token can tell a language: signs, digits and a single ASCII letter stand in text of all.
+
+    Of a character that is cut into several tokens the first one tells, where a letter may begin so: the others follow
+    the beginnings of signs and of letters of all scripts.
+    """
+    letters = [char for char in text.decode(errors="ignore") if unicodedata.category(char)[0] in "LM"]
+    return len(letters) > 1 or any(not char.isascii() for char in letters) or _begins_letter(cut_off(text))
+
+
+def cut_off(text: bytes) -> bytes:
+    """The beginning of a character that a text ends with, and that is not complete; empty where there is none."""
+    for length in range(1, min(3, len(text)) + 1):
+        lead = text[-length]
+        if lead >= 0xC0:
+            return text[-length:] if length < _encoded_length(lead) else b""
+    return b""
+
+
+def _encoded_length(lead: int) -> int:
+    """Bytes of a character in UTF-8 by its first."""
+    return 4 if lead >= 0xF0 else 3 if lead >= 0xE0 else 2
+
+
+@lru_cache(maxsize=4096)
+def _begins_letter(beginning: bytes) -> bool:
+    """Whether some letter's bytes begin so."""
+    if not beginning:
+        return False
+    length = _encoded_length(beginning[0])
+    number = beginning[0] & (0xFF >> (length + 1))
+    for byte in beginning[1:]:
+        number = number << 6 | byte & 0x3F
+    missing = 6 * (length - len(beginning))
+    first, last = number << missing, (number + 1 << missing) - 1
+    # shorter characters are not written in so many bytes
+    least = {2: 0x80, 3: 0x800, 4: 0x10000}[length]
+    numbers = range(max(first, least), min(last, sys.maxunicode) + 1)
+    return any(unicodedata.category(chr(code))[0] in "LM" for code in numbers)
 
 
 @dataclass(frozen=True)

@@ -191,3 +191,32 @@ def test_what_makes_no_sense_is_one_clear_error(tokenizer, options, message):
 def test_a_name_is_no_tokenizer():
     with pytest.raises(InputError, match="a tokenizer is needed, not the name 'pocket'"):
         token_languages("pocket", languages="de,ja")
+
+
+@pytest.mark.parametrize("pair", ["en,ja", "en,zh", "en,hi", "en,ru"])
+def test_pieces_of_signs_are_of_no_language_and_of_letters_the_first_is(pair):
+    """Emoji and curly quotes are cut into bytes, of which all but the first stand in letters of other scripts too."""
+    from tests.support import tiny
+
+    cutter = tiny.tokenizer()
+    table = token_languages(cutter, languages=pair, progress=False)
+    for text in ("😀", "🎉🎊", "“”", "…", "€ — ©"):
+        ids = cutter(text, add_special_tokens=False)["input_ids"]
+        assert {table.language_of(token) for token in ids} == {None}, text
+    kanji = cutter("漢", add_special_tokens=False)["input_ids"]
+    owners = [table.language_of(token) for token in kanji]
+    assert owners == (
+        ["ja", None, None] if pair == "en,ja" else ["zh", None, None] if pair == "en,zh" else [None] * 3
+    )
+
+
+def test_what_a_text_ends_with_begins_a_letter_or_none():
+    from latentlang.answers.language_table import _begins_letter, cut_off
+
+    assert [cut_off(text) for text in (b"a", b"\xe3", b"a\xe3\x81", "あ".encode(), b"\x81", b"", b"\xf0\x9f\x98")] == [
+        b"", b"\xe3", b"\xe3\x81", b"", b"", b"", b"\xf0\x9f\x98",
+    ]  # fmt: skip
+    for char, length in (("é", 1), ("я", 1), ("あ", 1), ("あ", 2), ("क", 2), ("𠀀", 3), ("𠀀", 1)):
+        assert _begins_letter(char.encode()[:length]), char
+    for char, length in (("“", 2), ("…", 2), ("😀", 2), ("😀", 3)):
+        assert not _begins_letter(char.encode()[:length]), char
