@@ -57,8 +57,8 @@ class TraceResult(Result[TraceSettings]):
         edits: one row per prompt with a switch and arm: ``edit`` (the state before the token at which the switch begins
             is set, at the earliest layer, to the old language's mean along the difference of the two languages' means)
             and ``random`` (it is changed as much in a random direction), numbered by ``draw``; ``length`` of the change
-            over that of the state; ``undone``, whether the text now written has no switch; ``text``, that from
-            ``step`` on, the switch's onset.
+            over that of the state; ``undone``, whether the text now written has no switch and at least two tokens of
+            the old language (`trace_switch.undone`); ``text``, that from ``step`` on, the switch's onset.
     """
 
     edits: pd.DataFrame = field(default_factory=_no_edits)

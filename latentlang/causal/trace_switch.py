@@ -79,6 +79,21 @@ def verdict(owners: Sequence[str | None], before: str | None) -> str:
     return NO_SWITCH if sum(owner is not None for owner in owners) >= LEAST else TOO_FEW
 
 
+def undone(kept: Sequence[str | None], written: Sequence[str | None], before: str | None, old: str) -> bool:
+    """Whether a text that was written anew from a switch on goes on in the old language.
+
+    It has no switch, and at least `LEAST` of the new tokens belong to the old language: a text that ends, or whose
+    tokens belong to no language, has undone nothing.
+
+    Args:
+        kept: owners of the new tokens before the switch.
+        written: owners of those that are written now.
+        before: as of `find_switch`.
+        old: language before the switch.
+    """
+    return written.count(old) >= LEAST and find_switch([*kept, *written], before) is None
+
+
 def switch_onset(owners: Sequence[str | None], leading: Sequence[bool], step: int) -> int:
     """Where a switch begins: at its first known token, or at the tokens right before it that belong to no language.
 

@@ -22,7 +22,14 @@ from latentlang.answers import TokenLanguages, token_bytes, token_languages
 from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.causal.trace_result import COLUMNS, EDIT, EDIT_COLUMNS, RANDOM, TraceResult
 from latentlang.causal.trace_settings import TraceSettings
-from latentlang.causal.trace_switch import WINDOW, Switch, find_origin, find_switch, latest_language
+from latentlang.causal.trace_switch import (
+    WINDOW,
+    Switch,
+    find_origin,
+    find_switch,
+    latest_language,
+    undone,
+)
 from latentlang.errors import InputError
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -410,11 +417,11 @@ class _TraceRun:
         )  # fmt: skip
         rows: list[dict[str, object]] = []
         for number, ids in enumerate(continued):
-            after = [*owners, *(self.table.language_of(token) for token in ids)]
+            after = [self.table.language_of(token) for token in ids]
             rows.append({
                 "prompt": place, "arm": RANDOM if number else EDIT, "draw": max(number - 1, 0), "step": len(owners),
                 "layer": layer, "length": float(length / state.norm().clamp_min(1e-30)),
-                "undone": find_switch(after, before) is None,
+                "undone": undone(owners, after, before, switch.before),
                 "text": self.model.tokenizer.decode(ids),
             })  # fmt: skip
         return rows

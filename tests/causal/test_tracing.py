@@ -19,6 +19,7 @@ from latentlang.causal.trace_switch import (
     find_switch,
     latest_language,
     switch_onset,
+    undone,
     verdict,
 )  # fmt: skip
 from latentlang.errors import InputError
@@ -188,6 +189,39 @@ def test_verdicts_are_codes() -> None:
     assert verdict(["f", "f"], "d") == SWITCH
     assert latest_language(["f", "f", None, "d", "d", "d", "f", "d"]) == "d"
     assert latest_language(["d", "f"]) == "f" and latest_language([None]) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "is_undone"),
+    [
+        ("dddd", True),
+        ("d.d.", True),
+        ("dddf", True),
+        ("", False),  # it ended
+        ("....", False),  # signs, or what no language has
+        ("d...", False),
+        ("ffff", False),
+        ("ddff", False),
+        ("ee.e", False),
+    ],
+)
+def test_a_switch_is_undone_where_the_text_goes_on_in_its_old_language(written, is_undone) -> None:
+    owners = [None if owner == "." else owner for owner in written]
+    assert undone(["d", "d", None], owners, "d", "d") == is_undone
+
+
+def test_an_edit_after_which_nothing_is_written_undoes_nothing(monkeypatch) -> None:
+    import latentlang.causal.tracing as tracing
+
+    whole = tracing.generate_tokens
+
+    def silent(model, prompts, *, edit=None, **options):
+        return [[] for _ in prompts] if edit is not None else whole(model, prompts, **options)
+
+    monkeypatch.setattr(tracing, "generate_tokens", silent)
+    result = traced(switching((AFTER, "de", "fr")))
+    assert not result.edits["undone"].any()
+    assert "The switch is not undone" in result.describe() and "it is in 0 of 20" in result.describe()
 
 
 def test_single_tokens_of_the_wrong_language_are_no_switch() -> None:
