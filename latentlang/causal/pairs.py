@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,3 +115,9 @@ def tokens_apart(
             return None
         counted.append(np.array(tokens, dtype=np.int64))
     return counted
+
+
+def tokens_digest(tokens: Iterable[Sequence[NDArray[np.int64]]]) -> str:
+    """Hash of the tokens that count for the words of some items."""
+    listed = [[ids.tolist() for ids in of_item] for of_item in tokens]
+    return hashlib.sha256(repr(listed).encode()).hexdigest()

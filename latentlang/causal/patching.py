@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,14 @@ from torch import Tensor
 from latentlang.answers import token_bytes
 from latentlang.answers.sets import AnswerSets, answer_sets
 from latentlang.arguments import Layers, check_count, checked_call, split_names
-from latentlang.causal.pairs import Pair, pair_of, pair_prompts, pairs_of, tokens_apart
+from latentlang.causal.pairs import Pair, pair_of, pair_prompts, pairs_of, tokens_apart, tokens_digest
 from latentlang.causal.patch_result import COLUMNS, PatchResult
 from latentlang.causal.patch_settings import PatchSettings
 from latentlang.errors import InputError, unknown
 from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import check_layers
 from latentlang.models.edits import EditPlace, unit
+from latentlang.models.finished_languages import FinishedLanguages, kept_in, kept_tensor, prompts_digest
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.provenance import Provenance
@@ -64,6 +66,7 @@ def patch(
     layers: Layers = "all",
     chat: bool = False,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> PatchResult:
     """Patch activations of one concept and pair of languages into prompts of another (Dumas et al. 2025, sections 3-4).
@@ -85,6 +88,8 @@ def patch(
         chat: ask all prompts as in a chat (`HookedLM.chat`), for instruct models: ``last`` is then the last token of
             the template's generation prompt, ``object`` the word's within the user's last turn.
         batch_tokens: see `HookedLM.iter_activations`.
+        resume: a folder where what was run is kept, some prompts after the other, so that the same call goes on where
+            one was stopped; delete it when the result is saved. None keeps nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (runs done, runs in all).
 
@@ -106,8 +111,11 @@ def patch(
     arms = ["patched", *names]
     runs = len(plan.items) * len(arms) * len(numbers)
     bench = _PatchRun(loaded, plan, at, numbers, arms, seed=seed, batch_tokens=batch_tokens)
-    with reporting(progress, "patching", things="runs", total=runs) as report:
-        parts = list(bench.run(report))
+    with (
+        reporting(progress, "patching", things="runs", total=runs) as report,
+        kept_in(resume, loaded, [plan.task]) as (finished,),
+    ):
+        parts = list(bench.run(report, finished))
     concepts = plan.task.settings.get("concepts")
     settings = PatchSettings(
         sources=[list(pair) for pair in pairs], target=list(into), at=at, controls=names, read=list(plan.read),
@@ -259,24 +267,41 @@ class _PatchRun:
         # Activations are needed after every layer that may be patched.
         self._numbers = layers if at == "last" else tuple(range(min(layers), model.n_layers + 1))
 
-    def run(self, report: Report) -> Iterator[pd.DataFrame]:
-        """A table for some prompts after the other."""
+    def run(self, report: Report, finished: FinishedLanguages | None = None) -> Iterator[pd.DataFrame]:
+        """A table for some prompts after the other; `finished` is where they are kept as soon as they are done."""
         items = self.plan.items
         needed = dict.fromkeys(name for item in items for name in (item.donor, item.wrong))
+        asked = [[prompts[name] for name in needed] for prompts in self.plan.donors]
+        whose = asked if "own-language" in self.arms else asked[:-1]
+        activations = [
+            kept_tensor(
+                finished, f"pair-{number:02}", prompts, {"at": self.at, "layers": list(self._numbers)},
+                partial(self._activations, prompts),
+            ).to(self.model.device)
+            for number, prompts in enumerate(whose)
+        ]  # fmt: skip
         # [concept, layer, d], the mean over pairs of languages
-        sources = [self._activations([prompts[name] for name in needed]) for prompts in self.plan.donors[:-1]]
-        mean = torch.stack(sources).mean(0)
-        own = (
-            self._activations([self.plan.donors[-1][name] for name in needed])
-            if "own-language" in self.arms
-            else mean
-        )
+        mean = torch.stack(activations[: len(asked) - 1]).mean(0)
+        own = activations[-1] if "own-language" in self.arms else mean
         places = {name: place for place, name in enumerate(needed)}
-        done = 0
+        runs_each = len(self.arms) * len(self.layers)
         for start in range(0, len(items), _TOGETHER):
             part = items[start : start + _TOGETHER]
-            yield self._part(part, mean, own, places, done, report)
-            done += len(part) * len(self.arms) * len(self.layers)
+            question = {
+                "at": self.at, "layers": list(self.layers), "arms": list(self.arms), "seed": self.seed,
+                "concepts": [[item.donor, item.wrong] for item in part],
+                "tokens": tokens_digest(item.tokens for item in part),
+                # of all, since a batch of others may round otherwise
+                "donors": [prompts_digest(prompts) for prompts in whose],
+            }  # fmt: skip
+            probs = kept_tensor(
+                finished, f"prompts-{start:05}", [item.prompt for item in part], question,
+                partial(self._part, part, mean, own, places, start * runs_each, report),
+            ).numpy()  # fmt: skip
+            # without patching, of the word itself and the donor's
+            self.right += [bool(row.argmax() == 0) for row in probs[:, 0, 0]]
+            report((start + len(part)) * runs_each, len(items) * runs_each)
+            yield self._tidy(part, probs)
 
     def _part(
         self,
@@ -286,13 +311,13 @@ class _PatchRun:
         places: Mapping[str, int],
         done: int,
         report: Report,
-    ) -> pd.DataFrame:
+    ) -> Tensor:
+        """Probabilities ``[item, arm, layer, word]`` of some prompts, the first arm without patching."""
         tokenized = self.model.tokenize([item.prompt for item in items])
         positions = [self._position(prompt) for prompt in tokenized]
         sets = TokenSets([tokens for item in items for tokens in item.tokens])
         width = 2 * len(self.plan.read)
         plain, before = self._plain(tokenized, positions, sets, width)
-        self.right += [bool(row.argmax() == 0) for row in plain]
         values = self._values(items, before, mean, own, places)
         # One run for each prompt, arm and layer; what stands before the patched token is run once for all of them.
         grid = [
@@ -322,7 +347,7 @@ class _PatchRun:
                 report(done + runs, total)
         shape = (len(items), len(self.arms), len(self.layers), width)
         unpatched = np.broadcast_to(plain[:, None, None], (len(items), 1, *shape[2:]))
-        return self._tidy(items, np.concatenate([unpatched, probs.reshape(shape)], axis=1))
+        return torch.from_numpy(np.concatenate([unpatched, probs.reshape(shape)], axis=1))
 
     def _plain(
         self, prompts: Sequence[TokenizedPrompt], positions: Sequence[int], sets: TokenSets, width: int

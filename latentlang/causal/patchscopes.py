@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from torch import Tensor
 from latentlang.answers import token_bytes
 from latentlang.answers.sets import answer_sets
 from latentlang.arguments import Layers, check_count, checked_call, split_names
-from latentlang.causal.pairs import Pair, pair_prompts, pairs_of, tokens_apart
+from latentlang.causal.pairs import Pair, pair_prompts, pairs_of, tokens_apart, tokens_digest
 from latentlang.causal.patch_settings import PatchscopeSettings
 from latentlang.causal.patchscope_result import COLUMNS, PatchscopeResult
 from latentlang.errors import InputError, unknown
@@ -31,6 +32,7 @@ from latentlang.language_names import languages as find_languages
 from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import check_layers
 from latentlang.models.edits import EditPlace, unit
+from latentlang.models.finished_languages import FinishedLanguages, kept_in, kept_tensor, prompts_digest
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.provenance import Provenance
@@ -72,6 +74,7 @@ def patchscope(
     layers: Layers = "all",
     into_layers: Layers = SAME,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> PatchscopeResult:
     """Put activations of concepts into a prompt that repeats or describes them (patchscopes), and read what is said.
@@ -97,6 +100,8 @@ def patchscope(
         into_layers: that they are put into: ``"same"``, each into its own, or layers as above: then every layer is put
             into every one of these.
         batch_tokens: see `HookedLM.iter_activations`.
+        resume: a folder where what was run is kept, some concepts after the other, so that the same call goes on where
+            one was stopped; delete it when the result is saved. None keeps nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (runs done, runs in all).
 
@@ -122,8 +127,11 @@ def patchscope(
     )
     plan = _plan(loaded, pairs, codes, into=into, data=data, items=items, shots=shots, seed=seed)
     run = _ScopeRun(loaded, plan, at, cells, ["patched", *names], seed=seed, batch_tokens=batch_tokens)
-    with reporting(progress, "patching", things="runs", total=run.total) as report:
-        parts = list(run.run(report))
+    with (
+        reporting(progress, "patching", things="runs", total=run.total) as report,
+        kept_in(resume, loaded, [plan.task]) as (finished,),
+    ):
+        parts = list(run.run(report, finished))
     concepts = plan.task.settings.get("concepts")
     settings = PatchscopeSettings(
         sources=[list(pair) for pair in pairs], into=into, at=at, controls=names, read=list(plan.read),
@@ -301,15 +309,20 @@ class _ScopeRun:
         self._to = sorted({second for _first, second in cells})
         self.total = len(plan.items) * len(arms) * len(cells)
 
-    def run(self, report: Report) -> Iterator[pd.DataFrame]:
-        """A table for some items after the other."""
+    def run(self, report: Report, finished: FinishedLanguages | None = None) -> Iterator[pd.DataFrame]:
+        """A table for some items after the other; `finished` is where they are kept as soon as they are done."""
         items = self.plan.items
         needed = dict.fromkeys(name for item in items for name in (item.label, item.wrong))
+        asked = [[prompts[name] for name in needed] for prompts in self.plan.donors]
         # [concept, layer, d], the mean over pairs of languages
         means = torch.stack([
-            self._activations([prompts[name] for name in needed], self._from, last=self.at == "last")
-            for prompts in self.plan.donors
+            kept_tensor(
+                finished, f"pair-{number:02}", prompts, {"at": self.at, "layers": self._from},
+                partial(self._activations, prompts, self._from, last=self.at == "last"),
+            ).to(self.model.device)
+            for number, prompts in enumerate(asked)
         ]).mean(0)  # fmt: skip
+        donors = [prompts_digest(prompts) for prompts in asked]
         rows = {name: row for row, name in enumerate(needed)}
         step = max(1, _MOST_NUMBERS // (len(self.arms) * len(self.cells) * self.model.d_model))
         for start in range(0, len(items), step):
@@ -317,11 +330,25 @@ class _ScopeRun:
             own, wrong = (means[[rows[name] for name in names]] for names in zip(
                 *((item.label, item.wrong) for item in part), strict=True
             ))  # fmt: skip
-            yield self._part(part, own, wrong, start * len(self.arms) * len(self.cells), report)
+            question = {
+                "at": self.at, "cells": self.cells, "arms": list(self.arms), "seed": self.seed,
+                "concepts": [[item.label, item.wrong] for item in part],
+                "tokens": tokens_digest(item.tokens for item in part),
+                # of all, since a batch of others may round otherwise
+                "donors": donors,
+            }  # fmt: skip
+            runs_each = len(self.arms) * len(self.cells)
+            probs = kept_tensor(
+                finished, f"prompts-{start:05}", [item.prompt for item in part], question,
+                partial(self._part, part, own, wrong, start * runs_each, report),
+            ).numpy()  # fmt: skip
+            report((start + len(part)) * runs_each, self.total)
+            yield self._tidy(part, probs)
 
     def _part(
         self, items: Sequence[_ScopeItem], own: Tensor, wrong: Tensor, done: int, report: Report
-    ) -> pd.DataFrame:
+    ) -> Tensor:
+        """Probabilities ``[item, arm, cell, language]`` of some items, the first arm as the prompt is."""
         tokenized = self.model.tokenize([item.prompt for item in items])
         positions = [self._position(prompt) for prompt in tokenized]
         sets = TokenSets([tokens for item in items for tokens in item.tokens])
@@ -352,7 +379,7 @@ class _ScopeRun:
                 report(done + runs, self.total)
         shape = (len(items), len(self.arms), len(self.cells), len(self.plan.read))
         unpatched = np.broadcast_to(plain[:, None, None], (len(items), 1, *shape[2:]))
-        return self._tidy(items, np.concatenate([unpatched, probs.reshape(shape)], axis=1))
+        return torch.from_numpy(np.concatenate([unpatched, probs.reshape(shape)], axis=1))
 
     def _words(self, log_probs: Tensor, item: int) -> NDArray[np.float64]:
         """Probabilities of an item's words, of the log-probabilities of all items' sets."""

@@ -30,9 +30,11 @@ set). Items that the model does not answer so are left out.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,6 +56,7 @@ from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import check_layers
 from latentlang.models.directions import token_directions
 from latentlang.models.edits import EditPlace, basis_of, unit
+from latentlang.models.finished_languages import Kept, answers_digest, kept_in
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.seeding import generator, shuffled
@@ -66,6 +69,7 @@ _MOST_NUMBERS = 2**24
 _SHORTEST_LEFT = 1e-3
 # Made after the last block, where nothing needs to be run.
 _DIRECT = {"direct": "pivot", "ablation_direct": "ablation"}
+_TEXT_COLUMNS = ("language", "item", "label", "other", "arm")
 _RUN = tuple(arm for arm in ARMS if arm not in _DIRECT)
 
 Ids = NDArray[np.int64]
@@ -85,6 +89,7 @@ def pivot_test(
     layers: Layers = "all",
     share_prefix: bool = True,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> PivotUseResult:
     """Test whether a model uses the pivot language's words on its way to an answer, or merely has them readable.
@@ -106,6 +111,8 @@ def pivot_test(
         layers: after which blocks: ``"all"`` (1 to L), layer numbers, negative ones from the end, or ``"4,8-12"``.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
+        resume: a folder where each language is kept as soon as it is done, so that the same call goes on where one was
+            stopped; delete it when the result is saved. None keeps nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (prompts done, prompts in all).
 
@@ -123,15 +130,26 @@ def pivot_test(
     prompts = prompts_of(task, languages, items=items, shots=shots, seed=seed)
     thirds = {target: third_language(task, target, pivot=code, third=third, seed=seed) for target in prompts}
     measured: dict[str, _Language] = {}
-    with reporting(progress, "changing", total=sum(map(len, prompts.values()))) as report:
+    with (
+        reporting(progress, "changing", total=sum(map(len, prompts.values()))) as report,
+        kept_in(resume, model, [task], share_prefix=share_prefix) as (finished,),
+    ):
         done = 0
         for target, of_language in prompts.items():
             measured[target] = one = _Language(
                 model, task, of_language, pivot=code, third=thirds[target], layers=numbers, seed=seed,
                 share_prefix=share_prefix, batch_tokens=batch_tokens,
             )  # fmt: skip
-            for count in one.run():
-                report(done + count, sum(map(len, prompts.values())))
+
+            def measure(one: _Language = one, before: int = done) -> list[Kept]:
+                for count in one.run():
+                    report(before + count, sum(map(len, prompts.values())))
+                return [one.kept()]
+
+            if finished is None:
+                measure()
+            else:
+                finished.run("pivot", of_language, one.question(), measure, one.restore)
             done += len(of_language)
             report(done, sum(map(len, prompts.values())))
     if not any(one.rows for one in measured.values()):
@@ -194,6 +212,34 @@ class _Language:
     left_out: Counter[str] = field(default_factory=Counter)
     accuracy: float = float("nan")
     rows: list[pd.DataFrame] = field(default_factory=list)
+
+    def question(self) -> dict[str, Any]:
+        """All that what is measured depends on, beside model and prompts."""
+        code = self.prompts[0].language
+        codes = dict.fromkeys(filter(None, (code, self.pivot, self.third, self.task.given(code))))
+        categories = {prompt.label: sorted(self.task.wrong_labels(prompt.label)) for prompt in self.prompts}
+        return {
+            "pivot": self.pivot, "third": self.third, "layers": list(self.layers), "seed": self.seed,
+            "answers": answers_digest(self.task, codes), "categories": categories,
+        }  # fmt: skip
+
+    def kept(self) -> Kept:
+        """What was measured, to be stored."""
+        facts: dict[str, Any] = {"left_out": dict(self.left_out), "accuracy": self.accuracy, "texts": {}}
+        if not self.rows:
+            return {}, facts
+        rows = pd.concat(self.rows, ignore_index=True)
+        facts["texts"] = {name: rows[name].tolist() for name in _TEXT_COLUMNS}
+        numbers = [name for name in COLUMNS if name not in _TEXT_COLUMNS]
+        return {name: torch.tensor(rows[name].to_numpy()) for name in numbers}, facts
+
+    def restore(self, parts: Sequence[Kept]) -> None:
+        """Have what was `kept` instead of measuring it."""
+        ((tensors, facts),) = parts
+        self.left_out, self.accuracy = Counter(facts["left_out"]), facts["accuracy"]
+        if tensors:
+            columns = facts["texts"] | {name: values.numpy() for name, values in tensors.items()}
+            self.rows = [pd.DataFrame(columns)[list(COLUMNS)]]
 
     def run(self) -> Iterator[int]:
         """Measure; gives how many prompts are done each time some are."""

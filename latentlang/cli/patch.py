@@ -83,8 +83,9 @@ def patch(
     from latentlang.causal.patching import CONTROLS, check_pairs
     from latentlang.causal.patchscopes import SCOPE_CONTROLS, check_scope, is_text
     from latentlang.cli.console import echo_json, output, say
-    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder, slug
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder, slug
     from latentlang.cli.records import result_record
+    from latentlang.cli.unfinished import keeping_parts
     from latentlang.storage.output import TABLE
 
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
@@ -122,18 +123,22 @@ def patch(
         say(f"loading {info.name}")
         from latentlang.causal import patch as run_patch
         from latentlang.causal import patchscope as run_patchscope
+        from latentlang.models.finished_languages import forget
 
         loaded = loading.load(model, adapter=adapter)
+        unfinished = folder.path / UNFINISHED
         shared: dict[str, Any] = {
             "source": source, "at": at, "data": data, "controls": names, "items": items, "shots": shots, "seed": seed,
-            "layers": numbers, "batch_tokens": batch_tokens,
+            "layers": numbers, "batch_tokens": batch_tokens, "resume": unfinished,
         }  # fmt: skip
-        result: PatchResult | PatchscopeResult = (
-            run_patchscope(loaded, into=into, read=read, into_layers=into_numbers, **shared)
-            if text
-            else run_patch(loaded, target=into, chat=chat, **shared)
-        )
+        with keeping_parts(unfinished, "what was run"):
+            result: PatchResult | PatchscopeResult = (
+                run_patchscope(loaded, into=into, read=read, into_layers=into_numbers, **shared)
+                if text
+                else run_patch(loaded, target=into, chat=chat, **shared)
+            )
         folder.save(result)
+        forget(unfinished)
         folder.page(result.figure(), page, title=f"{info.name}: {source} patched into {into}")
         if pages.as_json:
             return echo_json(result_record(result, folder.files))

@@ -65,7 +65,8 @@ def pivot(
     """
     from latentlang.causal.pivot_languages import check_word_task, third_language
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.unfinished import keeping_languages
     from latentlang.language_names import language, languages
     from latentlang.stats.intervals import check_level
 
@@ -94,15 +95,19 @@ def pivot(
     ) as folder:
         say(f"loading {info.name}")
         from latentlang.causal import pivot_test
+        from latentlang.models.finished_languages import forget
 
         loaded = loading.load(model, adapter=adapter)
         built = loaded.chat(built) if chat else built
-        with Progress("changing", total=count) as progress:
+        unfinished = folder.path / UNFINISHED
+        with keeping_languages(unfinished, targets), Progress("changing", total=count) as progress:
             result = pivot_test(
                 loaded, built, languages=targets, pivot=pivot, third=third, items=items, shots=shots, seed=seed,
-                layers=numbers, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress.after(0),
+                layers=numbers, share_prefix=share_prefix, batch_tokens=batch_tokens, resume=unfinished,
+                progress=progress.after(0),
             )  # fmt: skip
         folder.save(result)
+        forget(unfinished)
         folder.page(result.figure(), _PAGE, title=f"{info.name}: is {language(pivot).name} used?")
         if pages.as_json:
             return echo_json(pivot_record(result, level=level))

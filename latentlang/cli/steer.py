@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +9,6 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
-from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
 
@@ -97,6 +94,7 @@ def steer(
     from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record
+    from latentlang.cli.unfinished import keeping_parts
     from latentlang.language_names import language
     from latentlang.tasks import Task
     from latentlang.tasks import task as build_task
@@ -139,7 +137,7 @@ def steer(
         loaded = loading.load(model, adapter=adapter)
         asked_task = loaded.chat(settled.task) if chat else settled.task
         unfinished = folder.path / UNFINISHED
-        with _keeping(unfinished):
+        with keeping_parts(unfinished, "what was written"):
             result = run_steer(
                 loaded, asked_task, language=lang, asked=asked, other=other, directions=opened, layers=numbers,
                 strengths=grid, positions=positions, items=ITEMS if items is None else items, shots=shots,
@@ -154,24 +152,6 @@ def steer(
         console = output()
         _print_table(result, console)
         folder.print_files(console)
-
-
-@contextmanager
-def _keeping(unfinished: Path) -> Iterator[None]:
-    """Where steering is stopped, say that what was written is kept; where nothing was, leave nothing."""
-    from latentlang.models.finished_languages import finished_names, forget
-
-    try:
-        yield
-    except BaseException as error:
-        steps = finished_names(unfinished)
-        if not steps:
-            forget(unfinished)
-        elif isinstance(error, KeyboardInterrupt):
-            raise CommandInterrupt(
-                f"interrupted; what was written is kept in {unfinished.parent}: run the same command again to go on"
-            ) from None
-        raise
 
 
 def _numbers(text: str) -> list[float]:

@@ -36,3 +36,25 @@ def keeping_languages(folder: Path, targets: Sequence[str]) -> Iterator[None]:
         if isinstance(error, LatentlangError):
             raise type(error)(f"{error} ({kept})") from error
         raise
+
+
+@contextmanager
+def keeping_parts(folder: Path, what: str) -> Iterator[None]:
+    """Where a run is stopped, say that its parts are kept; where none is, leave nothing.
+
+    Args:
+        folder: where finished parts lie, in the command's output folder.
+        what: they are, for the sentence: ``what was written``.
+    """
+    from latentlang.models.finished_languages import finished_names, forget
+
+    try:
+        yield
+    except BaseException as error:
+        if not finished_names(folder):
+            forget(folder)
+        elif isinstance(error, KeyboardInterrupt):
+            raise CommandInterrupt(
+                f"interrupted; {what} is kept in {folder.parent}: run the same command again to go on"
+            ) from None
+        raise

@@ -90,7 +90,9 @@ class FinishedLanguages:
             restore(parts)
 
         options = {**self._options, **_asked(prompts), **question}
-        self._steps.run(f"{kind}/{prompts[0].language}", options, compute, load)
+        # prompts that are in no language of their own lie in the folder of their kind itself
+        name = "/".join(filter(None, [kind, prompts[0].language]))
+        self._steps.run(name, options, compute, load)
 
     def clear(self) -> None:
         """Remove all of it: the result is somewhere else. What is not ours stays."""
@@ -115,10 +117,7 @@ def forget(folder: Path) -> None:
 
 
 def _asked(prompts: Sequence[Prompt]) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for prompt in prompts:
-        digest.update("\x1f".join([prompt.item, str(prompt.label), prompt.text, ""]).encode())
-    return {"language": prompts[0].language, "prompts": digest.hexdigest()}
+    return {"language": prompts[0].language, "prompts": prompts_digest(prompts)}
 
 
 def answers_digest(task: Task, codes: Iterable[str]) -> str:
@@ -127,6 +126,42 @@ def answers_digest(task: Task, codes: Iterable[str]) -> str:
     for code in codes:
         digest.update(repr((code, sorted(task.answers(code).items()))).encode())
     return digest.hexdigest()
+
+
+def prompts_digest(prompts: Iterable[Prompt]) -> str:
+    """Hash of what is asked, and of which items."""
+    digest = hashlib.sha256()
+    for prompt in prompts:
+        digest.update("\x1f".join([prompt.item, str(prompt.label), prompt.text, ""]).encode())
+    return digest.hexdigest()
+
+
+def kept_tensor(
+    finished: FinishedLanguages | None,
+    kind: str,
+    prompts: Sequence[Prompt],
+    question: Mapping[str, Any],
+    compute: Callable[[], Tensor],
+) -> Tensor:
+    """One tensor that was computed of prompts: as it was kept, or new; arguments as of `FinishedLanguages.run`.
+
+    Args:
+        finished: where it is kept; None keeps nothing.
+        kind: of reading.
+        prompts: of one language.
+        question: what the numbers depend on beside model, task and prompts.
+        compute: gives the tensor; on the CPU, where it is kept.
+    """
+    if finished is None:
+        return compute()
+    restored: list[Tensor] = []
+
+    def restore(parts: Sequence[Kept]) -> None:
+        ((tensors, _facts),) = parts
+        restored[:] = [tensors["values"]]
+
+    finished.run(kind, prompts, question, lambda: [({"values": compute().contiguous()}, {})], restore)
+    return restored[0]
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from latentlang.causal import PatchResult, PatchscopeResult
+from latentlang.models import HookedLM
 from tests.support.command_line import Outcome
 
 QUICK = ("--items", "3", "--layers", "4,8", "--controls", "wrong-concept")
@@ -54,6 +56,31 @@ def test_into_an_identity_prompt(
     result = PatchscopeResult.load(tmp_path / "out")
     assert result.settings.into_layers == [2, 4] and result.settings.layers == [4, 8]
     assert (tmp_path / "out" / "patchscope.html").exists()
+
+
+@pytest.mark.parametrize("into", ["fr-de", "identity"])
+def test_an_interrupted_run_keeps_what_was_run_and_goes_on(
+    into: str, run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = HookedLM.activations
+    calls: list[int] = []
+
+    def stopped(self: HookedLM, prompts: Any, **options: Any) -> Any:
+        calls.append(len(calls))
+        if len(calls) == 2:  # the prompts' own, after the pair that activations come from
+            raise KeyboardInterrupt
+        return readings(self, prompts, **options)
+
+    monkeypatch.setattr(HookedLM, "activations", stopped)
+    command = ("patch", "--from", "es-ru", "--into", into, *QUICK, "--out", "out")
+    outcome = run(*command)
+    assert (outcome.code, outcome.err) == (
+        130, "latentlang: interrupted; what was run is kept in out: run the same command again to go on\n"
+    )  # fmt: skip
+    assert not (tmp_path / "out" / "result.parquet").exists()
+    outcome = run(*command)
+    assert outcome.code == 0, outcome.err
+    assert len(calls) == 3 and not (tmp_path / "out" / ".unfinished").exists()
 
 
 def test_into_a_text_of_one_s_own(run: Callable[..., Outcome], tmp_path: Path) -> None:

@@ -43,6 +43,28 @@ def test_json_holds_verdicts_words_and_settings_and_the_folder_is_named_for_the_
     assert len(record["summary"]) == result.table["arm"].nunique()
 
 
+def test_an_interrupted_run_says_what_is_kept_and_goes_on(run, tmp_path, monkeypatch):
+    from latentlang.causal import pivot_use
+
+    measure = pivot_use._Language.run
+    languages = []
+
+    def stopped(self):
+        languages.append(self.prompts[0].language)
+        if len(languages) == 2:
+            raise KeyboardInterrupt
+        return measure(self)
+
+    monkeypatch.setattr(pivot_use._Language, "run", stopped)
+    command = ("pivot", "--lang", "de,ja", "--items", "3", "--layers", "7", "--out", "out")
+    outcome = run(*command)
+    assert (outcome.code, outcome.err) == (
+        130, "latentlang: interrupted; 1 of 2 languages (de) are kept in out: run the same command again to go on\n"
+    )  # fmt: skip
+    assert run(*command).code == 0
+    assert languages == ["de", "ja", "ja"] and not (tmp_path / "out" / ".unfinished").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
