@@ -10,7 +10,7 @@ from latentlang.errors import InputError
 from latentlang.figures.header import made_with, source_words
 from latentlang.figures.headings import BESIDE_ROWS
 from latentlang.figures.shaping import Look, shaped
-from latentlang.figures.style import INK, MUTED, PIVOT, TARGET, english_name, template, tint
+from latentlang.figures.style import INK, MUTED, PAPER, PIVOT, TARGET, english_name, template, tint
 from latentlang.text import counted, signed
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def neuron_ablation_figure(result: Ablation, **look: Unpack[Look]) -> go.Figure:
                 "len": 0.4, "thickness": 9, "outlinewidth": 0, "ypad": 8, "xpad": 0,
                 "tickfont": {"size": 11, "color": MUTED}, "nticks": 5,
             },
-        }],
+        }, _contrasts(result.contrasts(), rows, known=bool(settings.random))],
         layout={
             "template": template(),
             "title": {
@@ -117,7 +117,10 @@ def neuron_ablation_figure(result: Ablation, **look: Unpack[Look]) -> go.Figure:
                     f"without {english_name(code)} ({settings.neurons.get(code, 0)})" for code in rows
                 ],
             },
-            "annotations": _contrasts(result.contrasts(), rows, known=bool(settings.random)),
+            "xaxis2": {
+                "domain": [_MAP + 0.02, 1], "anchor": "y", "side": "top", "showgrid": False, "showline": False,
+                "tickmode": "array", "tickvals": [0], "ticktext": ["own less others, % of bits"],
+            },
             "shapes": _frames(above, rows, columns),
             "meta": {
                 "how_to_read": _how_to_read(settings), "made_with": made_with(result.provenance), "least_width": 720,
@@ -152,21 +155,18 @@ def _long(value: float) -> str:
     return signed(value, 4, keep_side=False)
 
 
-def _contrasts(contrasts: pd.DataFrame, rows: list[str], *, known: bool) -> list[dict[str, Any]]:
-    """Beside each row how much more its own text loses than others, in per cent."""
-    shared = {"xref": "paper", "xanchor": "right", "showarrow": False, "x": 1}
-    annotations: list[dict[str, Any]] = [{
-        **shared, "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 3, "align": "right",
-        "text": "own less others,<br>% of bits", "font": {"size": 11, "color": MUTED},
-    }]  # fmt: skip
+def _contrasts(contrasts: pd.DataFrame, rows: list[str], *, known: bool) -> dict[str, Any]:
+    """Beside each row how much more its own text loses than others, in per cent: a map of no colour."""
+    written = {}
     for row in contrasts.to_dict("records"):
-        text = f"{_short(100 * row['difference'])} [{_short(100 * row['low'])}, {_short(100 * row['high'])}]"
-        specific = known and row["verdict"] == "specific"
-        annotations.append({
-            **shared, "y": rows.index(str(row["ablated"])), "yref": "y", "yanchor": "middle",
-            "text": f"<b>{text}</b>" if specific else text, "font": {"size": 11, "color": INK if specific else MUTED},
-        })  # fmt: skip
-    return annotations
+        numbers = [signed(100 * row[name], 1, keep_side=False) for name in ("difference", "low", "high")]
+        text = f"{numbers[0]} [{numbers[1]}, {numbers[2]}]"
+        written[str(row["ablated"])] = f"<b>{text}</b>" if known and row["verdict"] == "specific" else text
+    return {
+        "type": "heatmap", "x": [0], "y": list(range(len(rows))), "xaxis": "x2", "z": [[0] for _ in rows],
+        "colorscale": [[0, PAPER], [1, PAPER]], "showscale": False, "hoverinfo": "skip",
+        "text": [[written.get(code, "")] for code in rows], "texttemplate": "%{text}",
+    }  # fmt: skip
 
 
 def _frames(above: Any, rows: list[str], columns: list[str]) -> list[dict[str, Any]]:

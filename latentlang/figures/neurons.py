@@ -14,7 +14,7 @@ from latentlang.figures.header import made_with, source_words
 from latentlang.figures.headings import BESIDE_ROWS
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.shaping import Look, shaped
-from latentlang.figures.style import INK, MUTED, TARGET, english_name, template, tint
+from latentlang.figures.style import MUTED, PAPER, TARGET, english_name, template, tint
 from latentlang.text import counted, percent
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def neurons_figure(result: Neurons, *, rule: str, fdr: float, **look: Unpack[Loo
         f"{counted(int(result.members(rule).any(0).sum()), 'neuron')} of {settings.neurons * len(layers):,}",
         f"false-discovery rate {percent(fdr)}" if rule == "fdr" else "no false-discovery rate",
     ]
-    places = list(range(len(names)))
+    places, ticks = list(range(len(names))), layer_ticks(layers, _MOST_TICKS)
     figure = go.Figure(
         data=[{
             "type": "heatmap", "x": list(range(len(layers))), "y": places, "z": numbers.tolist(), "xgap": 1, "ygap": 1,
@@ -89,7 +89,7 @@ def neurons_figure(result: Neurons, *, rule: str, fdr: float, **look: Unpack[Loo
             **({"texttemplate": "%{text}"} if len(layers) <= _MOST_WRITTEN else {}),
             "customdata": [[[name, layer] for layer in layers] for name in names],
             "hovertemplate": "%{customdata[0]}, layer %{customdata[1]}: <b>%{z}</b> neurons<extra></extra>",
-        }],
+        }, _numbers(summary)],
         layout={
             "template": template(),
             "title": {
@@ -100,15 +100,18 @@ def neurons_figure(result: Neurons, *, rule: str, fdr: float, **look: Unpack[Loo
             "height": _TOP + _ROW * len(names) + _BELOW,
             "margin": {"l": 130, "r": 18, "t": _TOP, "b": _BELOW},
             "xaxis": {
-                "domain": [0, _MAP], "title": {"text": "layer"}, "showgrid": False, "tickmode": "array",
-                "tickvals": [layers.index(tick) for tick in layer_ticks(layers, _MOST_TICKS)],
-                "ticktext": [str(tick) for tick in layer_ticks(layers, _MOST_TICKS)],
+                "domain": [0, _MAP], "showgrid": False, "tickmode": "array",
+                "tickvals": [layers.index(tick) for tick in ticks],
+                "ticktext": [f"{'' if place else 'layer '}{tick}" for place, tick in enumerate(ticks)],
             },
             "yaxis": {
                 "showgrid": False, "range": [len(names) - 0.5, -0.5], "tickmode": "array", "tickvals": places,
                 "ticktext": names,
             },
-            "annotations": _numbers(summary),
+            "xaxis2": {
+                "domain": [_MAP + 0.02, 1], "anchor": "y", "side": "top", "showgrid": False, "showline": False,
+                "tickmode": "array", "tickvals": list(range(len(_COLUMNS))), "ticktext": list(_COLUMNS),
+            },
             "meta": {
                 "how_to_read": _how_to_read(rule, fdr), "made_with": made_with(result.provenance), "least_width": 720,
             },
@@ -117,28 +120,17 @@ def neurons_figure(result: Neurons, *, rule: str, fdr: float, **look: Unpack[Loo
     return shaped(figure, **look)
 
 
-def _numbers(summary: pd.DataFrame) -> list[dict[str, Any]]:
-    """Columns of numbers to the right of the map."""
-    shared = {"xref": "paper", "xanchor": "right", "showarrow": False}
-    step = (1 - _MAP) / len(_COLUMNS)
-    annotations: list[dict[str, Any]] = []
-    for number, (head, column) in enumerate(_COLUMNS.items(), start=1):
-        x = _MAP + number * step
-        annotations.append({
-            **shared, "x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "text": head, "yshift": 3,
-            "font": {"size": 11, "color": MUTED},
-        })  # fmt: skip
-        annotations += [
-            {
-                **shared, "x": x, "y": place, "yref": "y", "yanchor": "middle", "text": _cell(value),
-                "font": {"size": 11.5, "color": MUTED if column == "lape" else INK},
-            }
-            for place, value in enumerate(summary[column])
-        ]  # fmt: skip
-    return annotations
+def _numbers(summary: pd.DataFrame) -> dict[str, Any]:
+    """Columns of numbers to the right of the map: a map of no colour, so that a narrow figure has it below."""
+    written = [[_cell(row[column]) for column in _COLUMNS.values()] for row in summary.to_dict("records")]
+    return {
+        "type": "heatmap", "x": list(range(len(_COLUMNS))), "y": list(range(len(written))), "xaxis": "x2",
+        "z": [[0] * len(_COLUMNS) for _ in written], "colorscale": [[0, PAPER], [1, PAPER]], "showscale": False,
+        "text": written, "texttemplate": "%{text}", "hoverinfo": "skip",
+    }  # fmt: skip
 
 
-def _cell(value: float) -> str:
+def _cell(value: Any) -> str:
     if value != value:
         return "–"
     return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -84,7 +84,8 @@ class NeuronAblationResult(Result[NeuronAblationSettings]):
         paragraphs), ``random, random_least, random_most, p`` (of the differences of the random sets, as in `summary`),
         ``effect_p`` (`p` of the effect on its own text), ``verdict``: ``specific`` where the interval is above zero and
         both the effect and the difference are larger than those of random sets at p 0.05; ``effect`` where the effect
-        alone is; ``none`` where neither is; ``untested`` without random sets.
+        alone is; ``none`` where neither is; ``untested`` with fewer than 19
+        random sets, beside which no p is 0.05.
 
         A language alone has no others and no row.
 
@@ -121,7 +122,7 @@ class NeuronAblationResult(Result[NeuronAblationSettings]):
                 "ablated": ablated, "neurons": self.settings.neurons.get(str(ablated), 0),
                 "own": of_own[str(ablated)], "others": of_own.drop(str(ablated)).mean(),
                 "difference": differences[0], "low": low[0], "high": high[0], **against, "effect_p": effect_p,
-                "verdict": _verdict(effect, specific, tested=len(differences) > 1),
+                "verdict": _verdict(effect, specific, tested=1 / len(differences) <= _P),
             })  # fmt: skip
         return pd.DataFrame(rows, columns=list(CONTRASTS))
 

@@ -59,7 +59,10 @@ def ablation_sentences(
             f"Random sets of {listed(far)} are far less active than the neurons they stand beside: few others are as "
             "active, and a larger effect may be that of their activation."
         )
-    if settings.random and len(contrasts):
+    untested = len(contrasts) and bool((contrasts["verdict"] == "untested").all())
+    if settings.random and untested:
+        yield "With fewer than 19 random sets no p is 0.05, and nothing is called specific."
+    elif settings.random and len(contrasts):
         specific = int((contrasts["verdict"] == "specific").sum())
         yield (
             f"Of {counted(len(contrasts), 'language')}, the neurons of {specific} matter for its own text more "
@@ -93,7 +96,7 @@ def _line(
         "effect": "an effect, not shown to be specific",
         "none": "no effect beyond chance",
     }
-    verdict = f": {said[contrast['verdict']]}" if settings.random else ""
+    verdict = f": {said[contrast['verdict']]}" if contrast["verdict"] in said else ""
     return (
         f"{line}; {_share(contrast['own'])} of the bits it needs, {_share(contrast['others'])} in other languages, "
         f"difference {_share(contrast['difference'])} ({_share(contrast['low'])} to {_share(contrast['high'])})"

@@ -23,19 +23,16 @@ def result() -> NeuronsResult:
 @pytest.mark.parametrize("rule", ["fdr", "lape", "lna"])
 def test_cells_and_numbers_are_those_of_the_selection(result: NeuronsResult, rule: str) -> None:
     figure = result.figure(rule=rule)
-    (trace,) = figure.data
+    trace, beside = figure.data
     assert np.array_equal(np.array(trace.z), result.members(rule).sum(-1))
     assert list(figure.layout.yaxis.ticktext) == ["English", "German", "Japanese", "Hindi"]
     summary, plain = result.summary(rule), result.summary("lape")["neurons"]
-    written = {(note.x, note.y): note.text for note in figure.layout.annotations if note.yref == "y"}
-    columns = sorted({x for x, _y in written})
-    names = ("neurons", "specific", "related", "stability")
+    assert list(figure.layout.xaxis2.ticktext) == ["all", "specific", "related", "stability", "LAPE"]
     for place, row in enumerate(summary.to_dict("records")):
-        for x, name in zip(columns, names, strict=False):
-            value = row[name]
-            expected = "–" if value != value else f"{value:.2f}" if name == "stability" else f"{value}"
-            assert written[x, place] == expected
-        assert written[columns[-1], place] == f"{plain[place]}"
+        stable = row["stability"]
+        numbers = [str(row[name]) for name in ("neurons", "specific", "related")]
+        stability = "–" if stable != stable else f"{stable:.2f}"
+        assert list(beside.text[place]) == [*numbers, stability, str(plain[place])]
     subtitle = figure.layout.title.subtitle.text
     assert ("false-discovery rate 5%" in subtitle) == (rule == "fdr") and "of 144" in subtitle
 
@@ -44,6 +41,8 @@ def test_it_says_what_it_does_not_show(result: NeuronsResult) -> None:
     said = " ".join(result.figure().layout.meta["how_to_read"])
     assert "not that the model needs it" in said and "mixed pseudo-languages" in said
     assert "a model that has none" in " ".join(result.figure(rule="lape").layout.meta["how_to_read"])
+    narrow = result.figure(width=400)
+    assert [trace.xaxis for trace in narrow.data] == [None, "x2"] and narrow.layout.meta["narrow"]
     assert result.figure(title="Mine", theme="dark", width=720).layout.title.text == "<b>Mine</b>"
 
 

@@ -151,6 +151,9 @@ def test_numbers_and_verdicts_are_those_of_the_table(result: NeuronAblationResul
     assert "Japanese, 3 neurons: its own text needs +0.2333 bits per byte" in said
     assert "+10.00% of the bits it needs, +2.00% in other languages, difference +8.00%" in said
     assert "No neuron belongs to German." in said
+    few = replace(own, table=own.table.query("set < 19"))
+    assert few.contrasts()["verdict"].tolist() == ["untested"] and few.summary()["p"].min() > 0.05
+    assert few.describe().endswith("no p is 0.05, and nothing is called specific.")
     # random sets that do as much to the language, and to it alone
     worse = effects | {("ja", "ja", number): 0.2 for number in range(5, 8)}
     weak = replace(own, table=_table(worse))
@@ -196,11 +199,15 @@ def test_it_is_saved_read_again_and_drawn(result: NeuronAblationResult, tmp_path
     pd.testing.assert_frame_equal(again.summary(), result.summary())
     assert again.describe() == result.describe() and again.settings == result.settings
     figure = again.figure()
-    (trace,) = figure.data
+    trace, beside = figure.data
     summary = result.summary()
     expected = summary.pivot(index="ablated", columns="language", values="effect")
     rows, columns = list(dict.fromkeys(summary["ablated"])), list(dict.fromkeys(summary["language"]))
     np.testing.assert_allclose(np.array(trace.z, float), expected.loc[rows, columns])
+    contrasts = result.contrasts().set_index("ablated")
+    for code, (text,) in zip(rows, beside.text, strict=True):
+        assert text.startswith("<b>") == (contrasts.loc[code, "verdict"] == "specific")
+        assert f"{100 * abs(contrasts.loc[code, 'difference']):.1f} [" in text
     framed = {(int(shape.y0 + 0.5), int(shape.x0 + 0.5)) for shape in figure.layout.shapes}
     above = summary[summary["p"] <= 0.05]
     assert framed == {
