@@ -144,8 +144,10 @@ def neurons(
                 )  # fmt: skip
             folder.save(result, others=[_COUNTS])
             folder.page(result.figure(rule=rule), _PAGE, title=f"{info.name}: neurons of languages")
-            if ablate is not None:
-                having = int((result.summary(rule)["neurons"] > 0).sum())
+            having = int((result.summary(rule)["neurons"] > 0).sum())
+            if ablate is not None and not having:
+                say(f"no neuron is selected by the rule {rule}: there is nothing to take out")
+            elif ablate is not None:
                 runs = sum(min(ablate, number - (items or 0)) for number in there.values())
                 with Progress("taking out", total=runs * (1 + having * (1 + random))) as progress:
                     ablation = neuron_ablation(

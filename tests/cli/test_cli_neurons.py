@@ -63,6 +63,18 @@ def test_taking_them_out_leaves_what_was_counted(run, text, tmp_path):
     assert "What each language loses" in page
 
 
+def test_where_none_is_selected_nothing_is_taken_out(run, tmp_path):
+    same = [f"one two three {word}" for word in ("four", "five", "six", "seven", "eight", "nine")]
+    lines_folder(tmp_path / "text", {"en": same, "de": same})
+    outcome = run("neurons", *SMALL, "--ablate", "2", "--layers", "8", "--out", "out", "--json")
+    record = json.loads(outcome.out)
+    assert outcome.code == 0 and record["neurons"] == [] and "ablation" not in record
+    assert "none is told from chance" in record["sentence"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "result.parquet", "counts.safetensors", "metadata.json", "neurons.html",
+    }  # fmt: skip
+
+
 _STOPPED = """
 import os, signal, sys
 from latentlang.cli import main
