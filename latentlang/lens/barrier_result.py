@@ -73,8 +73,8 @@ class BarrierResult(Result[BarrierSettings]):
         Columns ``language, items``; ``wrong``, how many the model answers wrongly; of these ``readable``, the share
         whose right answer could be read at some layer before the last, ``chance``, the mean share of their wrong
         answers that could, and ``barrier``, the difference, with an interval over items (over languages too from five
-        on); ``p``, how likely so large a share is if the right label were any of those looked for; ``layer``, the
-        median of the first layers.
+        on); ``p``, how likely so large a share is if the right label were any of those looked for, the same one
+        in every language; ``layer``, the median of the first layers.
 
         Args:
             level: coverage of the interval.
@@ -114,8 +114,13 @@ class BarrierResult(Result[BarrierSettings]):
         readable, chance = (float(np.nanmean(values, axis=0).mean()) for values in wide.values())
         return row | {
             "readable": readable, "chance": chance, "barrier": readable - chance, "low": low, "high": high,
-            "p": _p(wrong, seed=seed), "layer": float(found.median()) if len(found) else np.nan,
+            "p": _p(self._searched(code), seed=seed), "layer": float(found.median()) if len(found) else np.nan,
         }  # fmt: skip
+
+    def _searched(self, language: str) -> pd.DataFrame:
+        """Rows of what was answered wrongly, in a language or in all."""
+        table = self.table[~self.table["answered"].astype(bool)]
+        return table if language == POOLED else table[table["language"] == language]
 
     def curves(self, language: str = POOLED, level: float = 0.95) -> pd.DataFrame:
         """Share of wrong answers whose right answer could be read up to a layer, and the same of wrong ones.
@@ -126,9 +131,7 @@ class BarrierResult(Result[BarrierSettings]):
             language: code of a target language, or ``all``.
             level: coverage of the intervals over items.
         """
-        table = self.table[~self.table["answered"].astype(bool)]
-        if language != POOLED:
-            table = table[table["language"] == language]
+        table = self._searched(language)
         layers = [layer for layer in self.settings.layers if layer != self.settings.n_layers]
         own = (table["read"] == table["label"]).to_numpy()
         rows = []
@@ -175,17 +178,38 @@ class BarrierResult(Result[BarrierSettings]):
         return barrier_figure(self, language=language, **look)
 
 
-def _p(wrong: pd.DataFrame, *, seed: int) -> float:
-    """One-sided p-value of the share that is readable beyond chance: any of an item's labels might be the right one."""
-    hit = wrong["readable"].to_numpy(bool)
-    labels = wrong["wrong"].to_numpy(float) + 1
-    hits = wrong["hits"].to_numpy(float) + hit
+def _p(searched: pd.DataFrame, *, seed: int) -> float:
+    """One-sided p-value of the share that is readable beyond chance: any of an item's labels might be the right one.
+
+    An item has the same right label in all its languages, and what is readable in one is mostly readable in others: it
+    is drawn once for all of them.
+
+    Args:
+        searched: rows of a `BarrierResult` of the items that were answered wrongly.
+        seed: of the draws.
+    """
+    rows = searched.assign(hit=searched["layer"] > 0, own=searched["read"] == searched["label"])
+    # the same order of an item's labels in every language, those that are readable first
+    rows["often"] = rows.groupby(["item", "read"])["hit"].transform("sum")
+    rows = rows.sort_values(["often", "read"], ascending=[False, True], kind="stable")
+    keys = [rows["language"], rows["item"]]
+    counts = rows.groupby(keys, sort=False).agg(hits=("hit", "sum"), labels=("hit", "size"))
+    order = pd.MultiIndex.from_frame(searched[["language", "item"]].drop_duplicates())
+    counts = counts.loc[order]
+    hits, labels = (counts[name].to_numpy(float) for name in ("hits", "labels"))
+    # [language and item, label]
+    hit = np.zeros((len(order), int(labels.max())), bool)
+    row = order.get_indexer(pd.MultiIndex.from_arrays(keys))
+    hit[row, rows.groupby(keys, sort=False).cumcount()] = rows["hit"]
+    right = np.zeros(len(order), bool)
+    right[row[rows["own"]]] = rows.loc[rows["own"], "hit"]
     # what an item adds where the label that is taken for the right one is readable, and where it is not
     with_hit, without = 1 - (hits - 1) / (labels - 1), -hits / (labels - 1)
-    observed = np.where(hit, with_hit, without).sum()
+    observed = np.where(right, with_hit, without).sum()
+    items, item = np.unique(order.get_level_values("item"), return_inverse=True)
     draw = np.random.default_rng(seed)
-    taken = draw.random((EXCHANGES, len(wrong))) < hits / labels
-    drawn = np.where(taken, with_hit, without).sum(1)
+    places = draw.random((EXCHANGES, len(items)))[:, item] * labels
+    drawn = np.where(hit[np.arange(len(order)), places.astype(int)], with_hit, without).sum(1)
     return float((1 + (drawn >= observed - 1e-9).sum()) / (1 + EXCHANGES))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -101,19 +102,20 @@ def test_languages_that_are_not_read_are_not_found() -> None:
     assert measured(lab, layers="5,6").summary()["layer"].tolist() == [5.0]
 
 
-def made(hits: np.ndarray, right: np.ndarray) -> BarrierResult:
-    """A result in which item `i` finds the labels in ``hits[i]``, of which ``right[i]`` is its own."""
+def made(hits: np.ndarray, right: np.ndarray, languages: tuple[str, ...] = ("ja",)) -> BarrierResult:
+    """A result in which item `i` finds the labels in ``hits[i]``, ``right[i]`` being its own, in each language."""
     items, labels = hits.shape
     rows = []
-    for item in range(items):
-        for label in range(labels):
-            layer, code = (3, "en") if hits[item, label] else (0, "")
-            own, read = f"l{right[item]}", f"l{label}"
-            rows.append(("t", "ja", f"i{item}", own, read, False, layer, code))
+    for language in languages:
+        for item in range(items):
+            for label in range(labels):
+                layer, code = (3, "en") if hits[item, label] else (0, "")
+                own, read = f"l{right[item]}", f"l{label}"
+                rows.append(("t", language, f"i{item}", own, read, False, layer, code))
     provenance = Provenance(
         model="m",
         task="t",
-        languages=("ja",),
+        languages=languages,
         settings={"layers": [1, 3, 5], "n_layers": 5},
         packages={},
         commit=None,
@@ -132,6 +134,35 @@ def test_where_the_right_label_is_like_any_other_nothing_is_found() -> None:
     assert abs(found["barrier"].mean()) < 0.03 and found["readable"].mean() > 0.4
     assert (found["p"] <= 0.05).mean() <= 0.12
     assert ((found["low"] <= 0) & (found["high"] >= 0)).mean() >= 0.85
+
+
+def test_items_that_are_readable_in_all_languages_alike_are_no_more_certain_than_in_one() -> None:
+    """What is read in one language is read in others: four times the same items say what they say once."""
+    draw = np.random.default_rng(0)
+    for _ in range(12):
+        hits, right = draw.random((30, 6)) < 0.5, draw.integers(0, 6, 30)
+        alone = made(hits, right).summary()
+        together = made(hits, right, ("ja", "de", "ru", "hi")).summary()
+        assert together["language"].tolist() == ["ja", "de", "ru", "hi", "all"]
+        assert together["p"].tolist() == alone["p"].tolist() * 5
+
+
+def test_the_p_value_is_that_of_an_exact_count() -> None:
+    """Two languages and three labels: every choice of right labels is counted out."""
+    hits = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [0, 1, 0]], bool)
+    right = np.array([0, 1, 0, 1])
+    result = made(hits, right, ("ja", "de"))
+    # of every item a draw of one of three labels for both languages; means are alike, so that the sum decides
+    sums = [
+        sum(
+            2 * (1 - (row.sum() - 1) / 2 if row[label] else -row.sum() / 2)
+            for row, label in zip(hits, draw, strict=True)
+        )
+        for draw in itertools.product(range(3), repeat=4)
+    ]
+    observed = sum(2 * (1 - (row.sum() - 1) / 2) for row in hits)
+    exact = np.mean(np.array(sums) >= observed - 1e-9)
+    assert result.summary()["p"].iloc[-1] == pytest.approx(exact, abs=0.01)
 
 
 def test_where_the_right_label_is_found_more_often_it_is_said() -> None:
