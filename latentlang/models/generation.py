@@ -49,7 +49,8 @@ def generate_tokens(
 
     Raises:
         InputError: no prompt, an impossible number, or an edit at positions that a prompt or its continuation lacks.
-        ModelError: a prompt that is longer than the model can read, with what is to be written.
+        ModelError: a prompt that is longer than the model can read, with what is to be written; or logits that are NaN
+            or infinite.
     """
     check_count("new_tokens", new_tokens, least=1)
     tokenized = [list(prompt.ids) for prompt in model.tokenize(prompts)]
@@ -130,7 +131,7 @@ def _greedy(
                 before = {} if cache is None else {"past_key_values": cache}
                 output = lm(input_ids=latest, **before, **options)
                 cache = getattr(output, "past_key_values", None)
-                written.append(output.logits[:, -1].argmax(-1).to(ids.device))
+                written.append(_likeliest(model, output.logits[:, -1], ended, edited=edit is not None))
                 ended |= torch.isin(written[-1], ends)
                 latest = written[-1][:, None]
                 if cache is None:
@@ -139,10 +140,29 @@ def _greedy(
     while len(written) < new_tokens and not bool(ended.all()):
         whole = torch.cat([ids, torch.stack(written, 1)], 1)
         with quiet(model.model), _in_force(model, edit, length, whole.shape[1]):
-            written.append(lm(input_ids=whole, **options).logits[:, -1].argmax(-1).to(ids.device))
+            logits = lm(input_ids=whole, **options).logits[:, -1]
+        written.append(_likeliest(model, logits, ended, edited=edit is not None))
         ended |= torch.isin(written[-1], ends)
     stops = {*ends.tolist()}
     return [_until(row, stops) for row in torch.stack(written, 1).tolist()]
+
+
+def _likeliest(model: HookedLM, logits: Tensor, ended: Tensor, *, edited: bool) -> Tensor:
+    """The likeliest token of each row ``[row]`` of logits ``[row, vocabulary]``.
+
+    Raises:
+        ModelError: logits of a text that has not ended are NaN or infinite, of which any token would be the likeliest.
+    """
+    largest, tokens = logits.max(-1)
+    # -inf may stand for tokens that are never written
+    if not bool((largest.isfinite().to(ended.device) | ended).all()):
+        kind = str(model.dtype).removeprefix("torch.")
+        edits = edited or model.edits
+        raise ModelError(
+            f"while {model.name!r} writes{' with an edit in force' if edits else ''}, its logits are NaN or infinite "
+            f"in {kind}; {'take a weaker edit, or ' if edits else ''}load it with dtype='bf16' or 'fp32'"
+        )
+    return tokens.to(ended.device)
 
 
 def _before_last(model: HookedLM, ids: Tensor, options: dict[str, Any]) -> Any:

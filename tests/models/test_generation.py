@@ -11,6 +11,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.models import Edit, HookedLM
 from latentlang.models.generation import generate_tokens
 from tests.support import tiny
+from tests.support.planted_switch import switching, text
 
 PROMPTS = ["Review: I love", "Review: I love", "Kritik: Ich hasse diesen", "Review: I hate", "評価："]
 NEW = 6
@@ -95,3 +96,19 @@ def test_what_makes_no_sense_is_refused() -> None:
         )
     with pytest.raises(InputError, match="vectors for 3 prompts, and 5 are given"):
         generate_tokens(model, PROMPTS, new_tokens=2, edit=Edit.add(torch.ones(3, model.d_model), layers=1))
+
+
+@pytest.mark.parametrize("architecture", ["llama", "planted without a cache"])
+def test_numbers_that_are_none_write_nothing(architecture: str) -> None:
+    """Of NaN any token would be the likeliest: a change too large for 16 bits is an error, not a text."""
+    if architecture == "llama":
+        built = tiny.model("llama", dtype=torch.float16)
+        model, prompt = HookedLM(built, tiny.tokenizer(), name="llama"), PROMPTS[0]
+    else:
+        model, prompt = switching(None), text(0, 3, "de")
+    too_large = Edit.add(torch.full((model.d_model,), 1e38), layers=[2], strength=3.0, positions="new")
+    with pytest.raises(
+        ModelError, match="writes with an edit in force, its logits are NaN or infinite in float"
+    ):
+        generate_tokens(model, [prompt, prompt], new_tokens=4, edit=too_large)
+    assert generate_tokens(model, [prompt], new_tokens=2)
