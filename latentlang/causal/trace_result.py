@@ -135,13 +135,13 @@ class TraceResult(Result[TraceSettings]):
     def summary(self) -> pd.DataFrame:
         """A row a prompt: whether, where and from which layer on it goes on in another language.
 
-        Columns ``prompt``; ``verdict``: ``switch``, ``no-switch``, ``too-few`` (new tokens that belong to a language)
-        or ``nothing-written``; ``step`` and ``token`` of the first token that belongs to the new ``language`` after
-        ``before``; ``onset``, the token at which the switch begins, which may belong to none; the ``layer`` from which
-        on the new language leads before that, -1 where it does not at the last one; ``undone``, 1 where the edit
-        undoes the switch, and ``random``, the share of random directions that do; ``tokens`` that were written, and
-        how many of them are ``known`` to belong to a language. The rules are `trace_switch.find_switch`'s and
-        `switch_onset`'s.
+        Columns ``prompt``; ``verdict``: ``switch``, ``no-switch``, ``too-few`` (new tokens that belong to the language
+        before, or where that is not known to any) or ``nothing-written``; ``step`` and ``token`` of the first token
+        that belongs to the new ``language`` after ``before``; ``onset``, the token at which the switch begins, which
+        may belong to none; the ``layer`` from which on the new language leads before that, -1 where it does not at the
+        last one; ``undone``, 1 where the edit undoes the switch, and ``random``, the share of random directions that
+        do; ``tokens`` that were written, and how many of them are ``known`` to belong to a language. The rules are
+        `trace_switch.find_switch`'s and `switch_onset`'s.
         """
         return self._summary.copy()
 

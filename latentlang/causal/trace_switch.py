@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 #: Tokens of a language that a switch is judged by, and how many of these the new language must have at least.
 WINDOW, LEAST = 5, 2
-#: What is found: a switch, none, too few tokens that belong to a language to say, or no new token at all.
+#: What is found: a switch, none, too few tokens that belong to a language (to the one before, where that is known) to
+#: say, or no new token at all.
 SWITCH, NO_SWITCH, TOO_FEW, NOTHING = "switch", "no-switch", "too-few", "nothing-written"
 
 
@@ -76,7 +77,9 @@ def verdict(owners: Sequence[str | None], before: str | None) -> str:
         return NOTHING
     if find_switch(owners, before) is not None:
         return SWITCH
-    return NO_SWITCH if sum(owner is not None for owner in owners) >= LEAST else TOO_FEW
+    # that a text stays in its language takes tokens of that language
+    known = [owner for owner in owners if owner is not None and before in (None, owner)]
+    return NO_SWITCH if len(known) >= LEAST else TOO_FEW
 
 
 def undone(kept: Sequence[str | None], written: Sequence[str | None], before: str | None, old: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentlang.causal.trace_switch import NO_SWITCH, NOTHING, SWITCH, TOO_FEW, WINDOW
+from latentlang.causal.trace_switch import LEAST, NO_SWITCH, NOTHING, SWITCH, TOO_FEW, WINDOW
 from latentlang.language_names import language as find_language
 from latentlang.provenance import Provenance
 from latentlang.text import counted, listed, percent
@@ -40,6 +40,9 @@ def trace_sentences(summary: pd.DataFrame, settings: TraceSettings, made: Proven
     unclear = sum(row["verdict"] == TOO_FEW for row in rows)
     if len(rows) > 1 and unclear:
         lines.append(f"Of {unclear} too few tokens belong to a language to say.")
+    silent = sum(row["verdict"] == NOTHING for row in rows)
+    if len(rows) > 1 and silent:
+        lines.append(f"After {counted(silent, 'prompt')} nothing was written.")
     names = listed([find_language(code).name for code in made.languages])
     written, known = (sum(row[column] for row in rows) for column in ("tokens", "known"))
     lines.append(
@@ -57,8 +60,14 @@ def _prompt(row: Mapping[Any, Any], settings: TraceSettings, *, several: bool) -
     if row["verdict"] == NOTHING:
         return f"{begin}nothing was written."
     if row["verdict"] == TOO_FEW:
-        known = "none" if not row["known"] else f"{row['known']}"
-        return f"{begin}{known} of {counted(row['tokens'], 'new token')} belongs to a language: too few to say more."
+        known = f"{row['known'] or 'none'} of {counted(row['tokens'], 'new token')}"
+        if row["known"] < LEAST or not row["before"]:
+            return f"{begin}{known} belongs to a language: too few to say more."
+        old = find_language(row["before"]).name
+        return (
+            f"{begin}{known} belong to a language, too few of them to {old} to say that the text stays in it, or to "
+            "another one to say that it goes on in that."
+        )
     if row["verdict"] == NO_SWITCH:
         rule = f"no {WINDOW} known tokens are mostly of another language"
         stays = (

@@ -185,6 +185,9 @@ def test_a_switch_begins_at_tokens_of_no_language_before_which_the_new_one_leads
 def test_verdicts_are_codes() -> None:
     assert verdict(["d", None, "d"], "d") == NO_SWITCH
     assert verdict(["d", None], "d") == TOO_FEW
+    # tokens of other languages do not say that a text stays in its own
+    assert verdict(["e", "f"], "d") == TOO_FEW and verdict(["d", "e", "f"], "d") == TOO_FEW
+    assert verdict(["d", "e", "d", "f"], "d") == NO_SWITCH and verdict(["e", "e", "f"], None) == NO_SWITCH
     assert verdict([], "d") == NOTHING
     assert verdict(["f", "f"], "d") == SWITCH
     assert latest_language(["f", "f", None, "d", "d", "d", "f", "d"]) == "d"
@@ -222,6 +225,20 @@ def test_an_edit_after_which_nothing_is_written_undoes_nothing(monkeypatch) -> N
     result = traced(switching((AFTER, "de", "fr")))
     assert not result.edits["undone"].any()
     assert "The switch is not undone" in result.describe() and "it is in 0 of 20" in result.describe()
+
+
+def test_a_text_without_tokens_of_its_language_is_not_said_to_stay_in_it(monkeypatch) -> None:
+    import latentlang.causal.tracing as tracing
+
+    model = switching(None)
+    mixed = [model.encode([word(0, code)])[0][-1] for code in ("fr", "es")]
+    texts = iter([[mixed], [mixed, []]])
+    monkeypatch.setattr(tracing, "generate_tokens", lambda *_given, **_options: next(texts))
+    said = traced(model).describe()
+    assert said.startswith("2 of 2 new tokens belong to a language, too few of them to German")
+    several = traced(model, [text(0, 3, "de"), text(4, 3, "de")]).describe()
+    assert "Of 1 too few tokens belong to a language to say." in several
+    assert "After 1 prompt nothing was written." in several
 
 
 def test_single_tokens_of_the_wrong_language_are_no_switch() -> None:
