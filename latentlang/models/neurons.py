@@ -82,6 +82,15 @@ def _functions(lm: Any) -> Iterator[Callable[[Tensor], Tensor]]:
             yield ACT2FN[name]
 
 
+def _maps(module: nn.Module) -> Iterator[nn.Module]:
+    """Parts that are made of no others; one with an adapter on it as a whole, for its output is what the model uses."""
+    if not list(module.children()) or hasattr(module, "base_layer"):
+        yield module
+        return
+    for part in module.children():
+        yield from _maps(part)
+
+
 @dataclass(eq=False)
 class _Watched:
     """What passed through the linear maps of one block on the probe.
@@ -103,8 +112,7 @@ class _Watched:
     @classmethod
     def of(cls, layer: nn.Module, projection: nn.Module, neurons: int) -> _Watched:
         inside = set(projection.modules())
-        linears = [part for part in layer.modules() if part not in inside and not list(part.children())]
-        return cls(projection, neurons, linears, {})
+        return cls(projection, neurons, [part for part in _maps(layer) if part not in inside], {})
 
     def attach(self, hooks: ExitStack) -> None:
         """Watch the next forward."""

@@ -540,3 +540,24 @@ def test_what_is_no_edit_is_refused() -> None:
     lm = hooked()
     with pytest.raises(InputError, match="an Edit is needed, not str"), lm.edited(["add"]):  # type: ignore[list-item]
         pass
+
+
+@pytest.mark.parametrize("modules", [("gate_proj",), ("gate_proj", "up_proj", "down_proj")])
+def test_neurons_of_an_mlp_with_an_adapter_on_it_are_edited_before_their_activation_function(modules) -> None:
+    torch.manual_seed(0)
+    adapted = tiny.adapted(tiny.model("mistral"), modules=modules)
+    lm = HookedLM(adapted, tiny.tokenizer(), name="adapted")
+    (gate,) = [part for name, part in adapted.named_modules() if name.endswith("layers.0.mlp.gate_proj")]
+
+    def without(_module, _args, output):
+        output = output.clone()
+        output[..., 3] = 0
+        return output
+
+    plain = lm.activations(["Review: I love"]).logits
+    handle = gate.register_forward_hook(without)
+    expected = lm.activations(["Review: I love"]).logits
+    handle.remove()
+    with lm.edited(Edit.ablate(features=[3], layers=[1], site="mlp_pre", positions="all")):
+        edited = lm.activations(["Review: I love"]).logits
+    assert torch.equal(edited, expected) and not torch.equal(edited, plain)
