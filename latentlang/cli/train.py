@@ -85,7 +85,7 @@ def train(
             rich_help_panel=_MACHINE,
         ),
     ] = None,
-    loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
+    loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     resume: Annotated[
         bool,
         typer.Option(
@@ -113,7 +113,6 @@ def train(
     from latentlang.cli.console import echo_json, output, passing, say
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.cli.records import result_record
-    from latentlang.models.registry import resolve
     from latentlang.training import recipe_for, training_data
     from latentlang.training.devices import check_packages, check_precision, check_quantization, processes
 
@@ -130,7 +129,7 @@ def train(
         return _export(chosen, export, data)
     if out is None:
         raise InputError("say where the adapter goes: --out DIR")
-    info = resolve(model)
+    info = loading.resolve(model)
     check_precision(loading.dtype)
     check_quantization(loading.quantization)
     is_main = processes().is_main

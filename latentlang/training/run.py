@@ -58,6 +58,7 @@ def train(
     task: Task | str | None = None,
     data: PathLike | TrainingData[Any] | Iterable[Example] | None = None,
     resume: bool = True,
+    name: str | None = None,
     dtype: str | None = None,
     quantization: str | None = None,
     gradient_checkpointing: bool | None = None,
@@ -83,6 +84,7 @@ def train(
         data: take these examples instead: files of the recipe's kind (translations in the paper's layout,
             instructions), or examples.
         resume: go on with the same run where `out` has one; False starts anew.
+        name: what a model that is named is called in titles and the record; by default its own name or folder.
         dtype: ``fp32``, ``bf16`` or ``fp16``, of the computation and of the weights of a model that is named; by
             default what suits the device, and the own one of a model that is given.
         quantization: ``8bit`` or ``4bit`` weights (bitsandbytes); for a model that is named.
@@ -103,6 +105,10 @@ def train(
     from latentlang.models.hooked import check_unedited
 
     if isinstance(model, HookedLM):
+        if name is not None:
+            raise InputError(
+                f"name={name!r}: a model has its name from where it was loaded: load(..., name={name!r})"
+            )
         check_unedited(model, "a model is trained")
     wanted_precision = devices.check_precision(dtype)
     devices.check_quantization(quantization)
@@ -120,7 +126,7 @@ def train(
     lock: AbstractContextManager[Any] = FolderLock(folder) if processes.is_main else nullcontext()
     with lock:
         if examples is None:
-            return _identity(model, chosen, folder, resume=resume, processes=processes)
+            return _identity(model, chosen, folder, called=name, resume=resume, processes=processes)
         if isinstance(model, HookedLM):
             if quantization is not None or device is not None:
                 raise InputError(
@@ -133,6 +139,7 @@ def train(
                 wanted_precision,
                 quantization,
                 device,
+                name=name,
                 trust_remote_code=trust_remote_code,
                 processes=processes,
             )
@@ -154,6 +161,7 @@ def _loaded(
     quantization: str | None,
     device: str | None,
     *,
+    name: str | None,
     trust_remote_code: bool,
     processes: devices.Processes,
 ) -> HookedLM:
@@ -167,8 +175,9 @@ def _loaded(
     if processes.count > 1 and device is None and torch.cuda.is_available():
         device = f"cuda:{processes.local_rank}"
     return load(
-        model, dtype=precision, device=device, quantization=quantization, trust_remote_code=trust_remote_code
-    )
+        model, name=name, dtype=precision, device=device, quantization=quantization,
+        trust_remote_code=trust_remote_code,
+    )  # fmt: skip
 
 
 def _identity(
@@ -176,13 +185,16 @@ def _identity(
     recipe: Recipe,
     folder: Path,
     *,
+    called: str | None,
     resume: bool,
     processes: devices.Processes,
 ) -> TrainingResult:
     """The control's record; needs no model beyond its name."""
     from latentlang.models.registry import resolve
 
-    name = getattr(model, "name", None) or resolve(model).name
+    given = getattr(model, "name", None)
+    info = None if given else resolve(model, called=called)
+    name = given if info is None else info.name
     revision = getattr(model, "revision", None)
     run_record = {
         "format": _FORMAT,
@@ -194,9 +206,10 @@ def _identity(
         done := run_folder.finished(folder)
     ):
         return done
-    settings = TrainingSettings.model_validate(
-        {"recipe": run_record["recipe"], "pairs": {}, "best_step": None, "notes": []}
-    )
+    facts = {"recipe": run_record["recipe"], "pairs": {}, "best_step": None, "notes": []}
+    if info is not None and info.given is not None:
+        facts["model_loaded_from"] = info.given
+    settings = TrainingSettings.model_validate(facts)
     provenance = Provenance(
         model=name, revision=revision, task=recipe.data.task_name, languages=(), policy="", seed=recipe.schedule.seed,
         settings=settings.stored(),

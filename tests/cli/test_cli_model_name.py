@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+import latentlang as ll
 from latentlang.models.registry import POCKET_FOLDER
 
 NAME = "my Mistral, step 300"
@@ -25,6 +26,7 @@ def folder(tmp_path_factory):
         ("lens", "--prompt", "a b"),
         ("evaluate", "--lang", "de", "--items", "2"),
         ("tokens", "--lang", "de"),
+        ("train", "--recipe", "de-en", "--steps", "1", "--per-pair", "4", "--set", "evaluations=1"),
     ],
 )
 def test_the_shell_takes_a_name(command, folder, run, tmp_path):
@@ -35,6 +37,16 @@ def test_the_shell_takes_a_name(command, folder, run, tmp_path):
     assert pages and all(f"<title>{NAME}" in page for page in pages)
     (record, *_) = (json.loads(path.read_text()) for path in (tmp_path / "out").rglob("metadata.json"))
     assert record["provenance"]["model"] == NAME
+
+
+def test_the_record_of_a_training_has_the_name_and_the_folder(folder, tmp_path):
+    for recipe in ("identity", "de-en"):
+        options = {"per_pair": 4, "steps": 1, "evaluations": 1} if recipe == "de-en" else {}
+        result = ll.train(str(folder), recipe, out=tmp_path / recipe, name=NAME, progress=False, **options)
+        assert result.provenance.model == NAME and result.settings.model_loaded_from == str(folder)
+    model = ll.load("pocket")
+    with pytest.raises(ll.InputError, match=r"load\(\.\.\., name='mine'\)"):
+        ll.train(model, "de-en", out=tmp_path / "other", name="mine")
 
 
 def test_the_shell_refuses_a_name_that_is_none(folder, run, tmp_path):
