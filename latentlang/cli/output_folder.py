@@ -13,11 +13,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from latentlang.arguments import split_names
+from latentlang.cli.console import note
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.options import PageOptions
+from latentlang.errors import shown
 from latentlang.language_names import GROUPS, language
 from latentlang.paths import current_folder, is_file, is_folder
 from latentlang.results import save_files
+from latentlang.storage.documents import read_json
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import METADATA, TABLE, check_vacant, kind_of
@@ -34,6 +37,8 @@ OUT = Path("latentlang-out")
 #: Where finished languages lie in the output folder until all are.
 UNFINISHED = ".unfinished"
 _SLUG_LENGTH = 40
+# Of a date and a time to the second.
+_MOMENT_LENGTH = 19
 # Files that are made of a result.
 _DRAWN = (".html", ".png", ".csv")
 
@@ -41,6 +46,21 @@ _DRAWN = (".html", ".png", ".csv")
 def _pictures(claim: Claim) -> tuple[str, ...]:
     """Names of the pictures that may stand beside the pages of a claim."""
     return tuple(str(Path(name).with_suffix(".png")) for name in claim.names if name.endswith(".html"))
+
+
+def _made_before(folder: Path) -> str:
+    """What an older result in a folder is, for the sentence that it was replaced."""
+    record = read_json(folder / METADATA, finite=False)
+    made = record.get("provenance") if isinstance(record, dict) else None
+    model, created = (
+        str(made.get(name, "")) if isinstance(made, dict) else "" for name in ("model", "created")
+    )
+    moment = created.partition("+")[0].replace("T", " ")[:_MOMENT_LENGTH]
+    return (
+        "an older result"
+        + (f" of {shown(model)}" if model else "")
+        + (f" from {moment} UTC" if moment else "")
+    )
 
 
 def slug(text: str, *, length: int = _SLUG_LENGTH) -> str:
@@ -115,8 +135,8 @@ class Claim:
 class OutputFolder(AbstractContextManager["OutputFolder"]):
     """The folder a command writes to; a command that fails leaves no empty folder behind.
 
-    While the block runs no other process writes into it. An interrupt in the block ends the command with a line that
-    says what was kept.
+    While the block runs no other process writes into it. That it replaced an older result is said at the block's end;
+    an interrupt in it ends the command with a line that says what was kept.
 
     Attributes:
         path: the folder.
@@ -145,6 +165,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
             for claim in claims
         ]
         self._rewritten: set[str] = set()
+        self._replaced: str | None = None
         folders = [path, *path.parents, *(path / claim.folder for claim in claims)]
         # those within others first
         self._made = sorted(
@@ -169,6 +190,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
                 check_vacant(self.path / claim.folder, claim.kind, claim.names)
                 if kind_of(self.path / claim.folder) == claim.kind:
                     self._rewritten.add(claim.folder)
+                    self._replaced = self._replaced or _made_before(self.path / claim.folder)
                 if claim.folder:
                     prepare_folder(self.path / claim.folder)
             undone.pop_all()
@@ -181,6 +203,8 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         self.leave_nothing_empty()
         if isinstance(error, KeyboardInterrupt):
             raise CommandInterrupt(self.what_was_kept()) from None
+        if error is None and self._replaced is not None:
+            note(f"replaced {self._replaced} in {self.path}")
 
     def save(self, result: Result[Any], folder: str = "", *, others: Sequence[str] = ()) -> None:
         """Write a result; `others` are files of it beside ``result.parquet`` that are worth a line.

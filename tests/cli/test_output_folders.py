@@ -232,10 +232,19 @@ def test_the_same_command_goes_over_what_it_wrote_and_keeps_the_users_files(
         first = set(contents(tmp_path / "out"))
         if command != HARVEST:
             (tmp_path / "out" / "notes.txt").write_text("mine")
+        older = next((tmp_path / "out").rglob("metadata.json"), None)
+        made = (
+            {} if older is None or command in (HARVEST, TUNE) else json.loads(older.read_text())["provenance"]
+        )
         ran = run(*command, "--out", "out")
     finally:
         os.umask(before)
-    assert (ran.code, ran.err) == (0, "")
+    replaced = ""
+    if made:  # a result, which a store and a tuned lens are not
+        moment = made["created"].partition("+")[0].replace("T", " ")
+        replaced = f"replaced an older result of {made['model']!r} from {moment} UTC in out\n"
+    assert (ran.code, ran.err) == (0, replaced)
+    assert (replaced == "") == (command in (HARVEST, TUNE))
     assert set(contents(tmp_path / "out")) == first | ({"notes.txt"} if command != HARVEST else set())
     assert not any(name.endswith((PARTIAL, LOCK)) for name in first)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").rglob("*") if path.is_file()}
