@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     )
     from latentlang.models import Edit, HookedLM, load
     from latentlang.reproduction import reproduce
+    from latentlang.saved import open_result
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
     from latentlang.units import NeuronAblationResult, NeuronsResult, neuron_ablation, neurons
@@ -117,6 +118,7 @@ __all__ = [
     "multilingual_lens",
     "neuron_ablation",
     "neurons",
+    "open_result",
     "open_store",
     "patch",
     "patchscope",
@@ -178,6 +180,7 @@ _HOMES = {
     ),
     "latentlang.models": ("Edit", "HookedLM", "load"),
     "latentlang.reproduction": ("reproduce",),
+    "latentlang.saved": ("open_result",),
     "latentlang.tasks": ("Prompt", "Task", "task"),
     "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),
     "latentlang.units": ("NeuronAblationResult", "NeuronsResult", "neuron_ablation", "neurons"),

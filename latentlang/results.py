@@ -6,7 +6,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Self, TypeVar, Unpack, cast
@@ -203,6 +203,18 @@ class Result(Displayed, Generic[SettingsT]):
                 message += f"; here it is .{_ELSEWHERE[name]}"
             raise AttributeError(message, name=name, obj=self)
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # `dataclass` writes one that asks a table for its truth value into every class that has none of its own
+        if "__eq__" not in cls.__dict__:
+            cls.__eq__ = Result.__eq__  # type: ignore[method-assign]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one kind and hold the same: table, provenance, and all that belongs to them."""
+        if type(other) is not type(self):
+            return NotImplemented
+        return _same_fields(self, other)
+
     def glance(self) -> pd.DataFrame:
         """What was found in a few rows, as a notebook shows it below the figure: the summary, where there is one."""
         summary = getattr(self, "summary", None)
@@ -313,6 +325,38 @@ def _read_record(folder: Path, kind: str) -> dict[str, Any]:
             f"{FORMAT_VERSION}; upgrade latentlang"
         )
     return record
+
+
+def _same_fields(one: Any, other: Any) -> bool:
+    return all(
+        _same(getattr(one, entry.name), getattr(other, entry.name)) for entry in fields(one) if entry.compare
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values of a result are the same, as a file would hold them: NaN is, and a list is its tuple."""
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(one, pd.DataFrame):
+        return isinstance(other, pd.DataFrame) and one.equals(other)
+    if is_dataclass(one):
+        return type(one) is type(other) and _same_fields(one, other)
+    if isinstance(one, Mapping):
+        return (
+            isinstance(other, Mapping)
+            and one.keys() == other.keys()
+            and all(_same(value, other[key]) for key, value in one.items())
+        )
+    if isinstance(one, list | tuple):
+        return isinstance(other, list | tuple) and len(one) == len(other) and all(map(_same, one, other))
+    if hasattr(one, "__array__"):  # numpy's and torch's
+        if not hasattr(other, "__array__"):
+            return False
+        values, others = np.asarray(one), np.asarray(other)
+        numbers = values.dtype.kind in "fc" and others.dtype.kind in "fc"
+        return np.array_equal(values, others, equal_nan=numbers)
+    return bool(one == other or (one != one and other != other))
 
 
 def repeated(table: pd.DataFrame, keys: list[str]) -> str | None:

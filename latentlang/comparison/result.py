@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
@@ -55,7 +55,7 @@ class ComparisonResult(Result[ComparisonSettings]):
     lens: LensComparison | None = None
     pca: PCAResult | None = None
     alignment: AlignmentComparison | None = None
-    folder: Path | None = None
+    folder: Path | None = field(default=None, compare=False)
 
     kind: ClassVar[str] = "comparison"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS

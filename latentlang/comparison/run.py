@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from latentlang import defaults
 from latentlang.activations import ActivationStore, harvest, open_store
@@ -42,6 +42,7 @@ from latentlang.models.batch import POOLS, check_layers
 from latentlang.models.fingerprint import model_identity
 from latentlang.progress import Report, reporting_steps
 from latentlang.provenance import Provenance, package_versions
+from latentlang.results import Result
 from latentlang.stats.intervals import check_level
 from latentlang.storage.files import check_out
 from latentlang.storage.lock import FolderLock
@@ -62,6 +63,27 @@ _WRITTEN = (
 Progress = bool | Callable[[str, int, int], None] | None
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _of_a_model(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate `compare` so that results are sent to the function that draws them, whatever else the call lacks."""
+
+    @wraps(function)
+    def call(*args: P.args, **options: P.kwargs) -> T:
+        given = args[0] if args else options.get("model")
+        if isinstance(given, Result | Sequence) and not isinstance(given, str):
+            raise InputError(
+                "compare runs a model without and with its adapter: compare(model, adapter=..., out=...); results that "
+                "are there are laid side by side by ll.figures.compare([one, other])"
+            )
+        return function(*args, **options)
+
+    return call
+
+
+@_of_a_model
 @checked_call
 def compare(
     model: HookedLM | str | os.PathLike[str],
