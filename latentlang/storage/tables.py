@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from latentlang.storage.documents import AGAIN, damaged, reading
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 #: What a column holds: texts, numbers, whole numbers or truth values; with a question mark, or nothing; a number may be
 #: missing always.
@@ -43,8 +45,7 @@ def read_table(
         InputError: it cannot be read, is no parquet file, claims more rows than it can hold, or lacks a column of its
             kind.
     """
-    import pandas as pd
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq
 
     with reading(path, then=then):
         size = path.stat().st_size
@@ -57,10 +58,9 @@ def read_table(
             names = [str(name) for name in file.schema_arrow.names]
             if rows is not None and claimed != rows:
                 raise damaged(path, f"it has {claimed:,} rows and should have {rows:,}", then=then)
-        renamed = format1.old_columns(columns, names)
-        _check_names(path, [renamed.get(name, name) for name in names], columns, then)
-        # threads cost a small table more than its reading
-        table = pd.read_parquet(path, use_threads=claimed > _FOR_THREADS).rename(columns=renamed)
+            renamed = format1.old_columns(columns, names)
+            _check_names(path, [renamed.get(name, name) for name in names], columns, then)
+            table = _frame(file, threads=claimed > _FOR_THREADS).rename(columns=renamed)
         for name in columns:
             if name not in table.columns:  # pandas takes a table's index from what the file says of it
                 raise damaged(path, f"there is no column {name!r}", then=then)
@@ -70,6 +70,18 @@ def read_table(
             if (problem := column_problem(table[name], kind)) is not None:
                 raise damaged(path, f"the column {name!r} {problem}", then=then)
     return format1.values_today(table, columns)
+
+
+def _frame(file: pq.ParquetFile, *, threads: bool) -> pd.DataFrame:
+    """An open file's table, with the types of `pandas.read_parquet`, which opens it again as a data set of files.
+
+    Threads cost a small table more than its reading.
+    """
+    read = file.read(use_threads=threads, use_pandas_metadata=True)
+    with warnings.catch_warnings():  # pyarrow builds a frame in a way of which pandas warns
+        warnings.filterwarnings("ignore", "make_block is deprecated")
+        frame: pd.DataFrame = read.to_pandas(use_threads=threads)
+    return frame
 
 
 def _check_names(path: Path, names: list[str], columns: Columns, then: str) -> None:
