@@ -47,13 +47,17 @@ _CARD_PICTURES = {
         "Gap of English for each variant of the recipe, a point for every seed",
     ),
 }
-#: Pictures that the page on Gemma shows; on GitHub they are found where they are committed.
-_GEMMA = sorted((ROOT / "figures" / "gemma3-270m").glob("*.png"))
+# Folders of figures/ that pages show pictures of; on GitHub these are found where they are committed.
+_SHOWN = ("gemma3-270m", "cause")
 #: Committed figures that pages show.
 _FIGURES = {
     "pictures/readme-lens.png": "figures/readme-lens.png",
     **{f"pictures/pocket-{name}.png": f"figures/pocket/{name}.png" for name, _ in _CARD_PICTURES.values()},
-    **{f"pictures/gemma3-270m/{path.name}": f"figures/gemma3-270m/{path.name}" for path in _GEMMA},
+    **{
+        f"pictures/{folder}/{path.name}": f"figures/{folder}/{path.name}"
+        for folder in _SHOWN
+        for path in sorted((ROOT / "figures" / folder).glob("*.png"))
+    },
 }
 
 
@@ -84,7 +88,8 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
             if above not in markdown:
                 raise PluginError(f"the model card has no section {heading!r} for its picture")
             markdown = markdown.replace(above, f"{above}\n![{words}](pictures/pocket-{name}.png)\n")
-    markdown = markdown.replace("../figures/gemma3-270m/", "pictures/gemma3-270m/")
+    for folder in _SHOWN:
+        markdown = markdown.replace(f"../figures/{folder}/", f"pictures/{folder}/")
     markdown = markdown.replace(_MEASURES, measure_table())
     return _SECTION.sub(lambda found: section(found["file"], found["heading"]), _TRIED.sub("", markdown))
 

@@ -202,6 +202,7 @@ _ROOMS = (
     "models",
     "reproduction",
     "results",
+    "saved",
     "tasks",
     "training",
     "units",

@@ -194,7 +194,7 @@ def _identity(
 
     given = getattr(model, "name", None)
     info = None if given else resolve(model, called=called)
-    name = given if info is None else info.name
+    name = str(given if info is None else info.name)
     revision = getattr(model, "revision", None)
     run_record = {
         "format": _FORMAT,
@@ -206,7 +206,7 @@ def _identity(
         done := run_folder.finished(folder)
     ):
         return done
-    facts = {"recipe": run_record["recipe"], "pairs": {}, "best_step": None, "notes": []}
+    facts: dict[str, Any] = {"recipe": run_record["recipe"], "pairs": {}, "best_step": None, "notes": []}
     if info is not None and info.given is not None:
         facts["model_loaded_from"] = info.given
     settings = TrainingSettings.model_validate(facts)
