@@ -37,11 +37,16 @@ def tables() -> dict[str, pd.DataFrame]:
 
 def page(parts: Mapping[str, pd.DataFrame]) -> str:
     """The page, in Markdown."""
+    sections = [_front(parts), _use(parts["pivot-use"]), _patching(parts["patching"])]
+    if "steering" in parts:
+        sections.append(_steering(parts["steering"]))
+    if "barrier" in parts:
+        sections.append(_barrier(parts["barrier"]))
+    return "\n\n".join([*sections, _LIMITS]) + "\n"
+
+
+def _front(parts: Mapping[str, pd.DataFrame]) -> str:
     use, patched = parts["pivot-use"], parts["patching"]
-    return "\n\n".join([_front(use, patched), _use(use), _patching(patched), _LIMITS]) + "\n"
-
-
-def _front(use: pd.DataFrame, patched: pd.DataFrame) -> str:
     lines = [
         "# What the models use",
         "",
@@ -58,6 +63,10 @@ def _front(use: pd.DataFrame, patched: pd.DataFrame) -> str:
             for model, own in _by_model(patched)
         ),
     ]
+    if "steering" in parts:
+        lines.append(_item(f"**Steering**: {_steered_short(parts['steering'])}"))
+    if "barrier" in parts:
+        lines.append(_item(f"**Translation barrier**: {_barrier_short(parts['barrier'])}"))
     return "\n".join(lines)
 
 
@@ -199,7 +208,7 @@ def _patching(patched: pd.DataFrame) -> str:
             "layer. *More*: than with a third concept's activations (for the patched-in concept) or than without "
             "patching (for the prompt's own); *from, to*: the layers where it is more by .02 and beyond chance over "
             "all layers (exchange of the two, item by item). Intervals: 95 % over items. "
-            "[How](howto/interventions.md#patching-between-languages)."
+            "[How](howto/interventions.md#patch-between-languages)."
         ),
     ]
     for model, own in _by_model(patched):
@@ -230,6 +239,96 @@ def _patching(patched: pd.DataFrame) -> str:
                 "![Patching at the word to translate](../figures/cause/patched-object.png)",
             ]
     return "\n\n".join(sections)
+
+
+def _steered_short(table: pd.DataFrame) -> str:
+    said = []
+    for model, own in _by_model(table):
+        rows = own[own["arm"] == "steered"]
+        better = int(rows["verdict"].isin(["steers", "more"]).sum())
+        most = int((rows["verdict"] == "more").sum())
+        said.append(
+            f"in {_TITLES[model]} the added direction of a language is worth more than no, a random or another "
+            f"language's direction in {better} of {len(rows)} runs, and more than an instruction in {most}"
+        )
+    return f"{listed(said)}."
+
+
+def _steering(table: pd.DataFrame) -> str:
+    sections = [
+        "## Steering to a language",
+        filled(
+            "Prompts ask for an English word; a direction, the mean of other prompts that ask for the wanted language "
+            "less that of those that ask for English, is added while the model writes. Layer and strength are chosen "
+            "on one half of the items; all shares here are of the other half. *Score* is the harmonic mean, item by "
+            "item, of *in the language* and of *content kept*; intervals 95 % over items. *Verdict*: *steers*, above "
+            "no, a random and another language's direction; *more*, above instructions too. What is done: "
+            "[Steer a model to a language](howto/steering.md)."
+        ),
+    ]
+    for model, own in _by_model(table):
+        rows = []
+        for (wanted, seed), run in own.groupby(["wanted", "seed"], sort=False):
+            arms = {str(row["arm"]): row for row in run.to_dict("records")}
+            steered = arms["steered"]
+            rows.append({
+                "wanted": _name(wanted), "seed": seed, "layer": steered["layer"], "strength": steered["strength"],
+                "in the language": _share(steered["language"]), "content kept": f"{steered['content']:.2f}",
+                "score": between(steered["score"], steered["score_low"], steered["score_high"]),
+                **{words: f"{arms[name]['score']:.2f}" for name, words in _ARMS.items() if name in arms},
+                "verdict": steered["verdict"], "items": int(steered["n"]),
+            })  # fmt: skip
+        sections += [f"### {_TITLES[model]}: steering", markdown(pd.DataFrame(rows))]
+    return "\n\n".join(sections)
+
+
+#: Scores of the other arms, for the head of a column.
+_ARMS = {
+    "unsteered": "not steered", "random": "random", "other-language": "another language",
+    "instruction-english": "instruction in English", "instruction-wanted": "instruction in the language",
+    "asked-directly": "asked directly",
+}  # fmt: skip
+
+
+def _barrier_short(table: pd.DataFrame) -> str:
+    said = []
+    for model, own in _by_model(table):
+        pooled = own[(own["language"] == POOLED) & (own["wrong"] > 0)]
+        if not len(pooled):
+            said.append(f"in {_TITLES[model]} no answer is wrong")
+            continue
+        above = int((pooled["low"] > 0).sum())
+        said.append(
+            f"in {_TITLES[model]} {_range(pooled['readable'])} of the wrong answers were right at some layer before "
+            f"the last, in some language, {_range(pooled['chance'])} by chance; more with confidence in {above} of "
+            f"{len(pooled)} runs"
+        )
+    return f"{listed(said)}."
+
+
+def _barrier(table: pd.DataFrame) -> str:
+    rows = [
+        {
+            "model": _TITLES[row["model"]], "source": _name(row["source"]), "seed": row["seed"],
+            "wrong answers": f"{row['wrong']} of {row['items']}",
+            **({
+                "readable inside": _share(row["readable"]), "chance": _share(row["chance"]),
+                "barrier": between(row["barrier"], row["low"], row["high"]), "p": f"{row['p']:.2g}",
+                "median layer": f"{row['layer']:g}",
+            } if row["wrong"] else {}),
+        }
+        for row in table[table["language"] == POOLED].to_dict("records")
+    ]  # fmt: skip
+    return "\n\n".join([
+        "## Wrong answers that were right inside",
+        filled(
+            "Of the answers that the model gives wrongly: the share whose right answer, as a word of any language but "
+            "the prompt's own, was the likeliest token of some layer before the last. *Chance* is the same search for "
+            "the item's wrong answers; *barrier* the difference, 95 % over items, and over languages from five on. "
+            "[How](howto/barrier.md)."
+        ),
+        markdown(pd.DataFrame(rows).fillna("")),
+    ])  # fmt: skip
 
 
 def _pairs(text: str) -> str:

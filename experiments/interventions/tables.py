@@ -13,7 +13,15 @@ from typing import Any
 import pandas as pd
 
 import latentlang as ll
-from experiments.interventions.measure import MODELS, PATCHED, PLACES, SEEDS, SOURCES
+from experiments.interventions.measure import (
+    BARRIER_SOURCES,
+    MODELS,
+    PATCHED,
+    PLACES,
+    SEEDS,
+    SOURCES,
+    WANTED,
+)
 from experiments.steps import saved
 from latentlang.causal.pivot_use_verdict import POOLED
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean
@@ -108,11 +116,38 @@ def _at(word: dict[str, Any], layer: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def barrier(folder: Path) -> pd.DataFrame:
+    """Wrong answers whose right answer was readable inside, for each model, source, seed and language."""
+    return _stacked(
+        [
+            ll.BarrierResult.load(path).summary().assign(model=model, source=source, seed=seed)
+            for model in MODELS
+            for path, source, seed in saved(folder / model / "barrier", BARRIER_SOURCES, SEEDS)
+        ]
+    )
+
+
+def steering(folder: Path) -> pd.DataFrame:
+    """Each arm on the items that nothing was chosen on, with the verdict and steered minus the arm."""
+    parts = []
+    for model in MODELS:
+        for path, wanted, seed in saved(folder / model / "steering", WANTED, SEEDS):
+            result = ll.SteerResult.load(path)
+            (verdict,) = result.verdict().to_dict("records")
+            named = {key: verdict[key] for key in ("verdict", "reason")}
+            more = result.contrast().set_index("arm")[["mean", "low", "high", "p"]].add_prefix("more_")
+            rows = result.summary().join(more, on="arm")
+            parts.append(rows.assign(model=model, wanted=wanted, seed=seed, **named))
+    return _stacked(parts)
+
+
 def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {"pivot-use": pivot_use, "patching": patching}
+TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
+    "pivot-use": pivot_use, "patching": patching, "barrier": barrier, "steering": steering,
+}  # fmt: skip
 
 
 def main() -> None:

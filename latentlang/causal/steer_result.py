@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from latentlang.causal.steer_settings import SteerSettings
 from latentlang.causal.steer_text import sentences
 from latentlang.errors import InputError
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.crossed import exchange_test
-from latentlang.stats.intervals import bootstrap_means, check_level, error_probability
+from latentlang.stats.intervals import bootstrap_means, check_level, error_probability, wilson
+from latentlang.stats.paired import paired_difference
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from latentlang.figures.shaping import Look
+
+Floats = NDArray[np.float64]
 
 #: What is done to the prompt or the model.
 ARMS = (
@@ -86,7 +90,9 @@ class SteerResult(Result[SteerSettings]):
         return grid_means(self.table)
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Means over the scored items with bootstrap intervals over items, a row per arm.
+        """Means over the scored items with intervals over items, a row per arm.
+
+        Intervals are Wilson's where all values are 0 or 1, as of words, and bootstrap intervals otherwise.
 
         Columns ``arm, layer, strength``, then ``language``, ``content`` and ``score`` with ``_low`` and ``_high``;
         ``undecided``, the share of answers whose language was left undecided; ``n``.
@@ -99,7 +105,7 @@ class SteerResult(Result[SteerSettings]):
         for arm in self.arms:
             own = self.scored[self.scored["arm"] == arm].sort_values("item")
             values = own[list(MEASURES)].to_numpy(float)
-            low, high = bootstrap_means(values, level=level, seed=self.provenance.seed)
+            low, high = _intervals(values, level=level, seed=self.provenance.seed)
             row: dict[str, Any] = {
                 "arm": arm,
                 "layer": int(own["layer"].iloc[0]),
@@ -118,7 +124,8 @@ class SteerResult(Result[SteerSettings]):
     def contrast(self, measure: str = "score", level: float = 0.95) -> pd.DataFrame:
         """Steered minus each other arm, the mean over the items' own differences.
 
-        Columns ``arm, mean, low, high, p, n``: `p` by exchange of the two arms item by item, two-sided.
+        Columns ``arm, mean, low, high, p, n``: the interval is Newcombe's where all values are 0 or 1, and a bootstrap
+        interval otherwise; `p` by exchange of the two arms item by item, two-sided.
 
         Args:
             measure: ``language``, ``content`` or ``score``.
@@ -134,10 +141,10 @@ class SteerResult(Result[SteerSettings]):
         rows = []
         for arm in self.arms[1:]:
             difference = (wide["steered"] - wide[arm]).to_numpy(float)[:, None]
-            low, high = bootstrap_means(difference, level=level, seed=self.provenance.seed)
+            low, high = _difference(wide["steered"], wide[arm], level=level, seed=self.provenance.seed)
             p = exchange_test(difference, seed=self.provenance.seed)
             rows.append({
-                "arm": arm, "mean": difference.mean(), "low": low[0], "high": high[0], "p": p, "n": len(difference),
+                "arm": arm, "mean": difference.mean(), "low": low, "high": high, "p": p, "n": len(difference),
             })  # fmt: skip
         return pd.DataFrame(rows, columns=["arm", "mean", "low", "high", "p", "n"])
 
@@ -196,6 +203,34 @@ class SteerResult(Result[SteerSettings]):
         from latentlang.figures.steer import steer_figure
 
         return steer_figure(self, **look)
+
+
+def _intervals(values: Floats, *, level: float, seed: int) -> tuple[Floats, Floats]:
+    """Ends of the intervals of means over items, of ``[item, measure]``.
+
+    Of what is 0 or 1 that is Wilson's: where all items are alike, a bootstrap shrinks to a point, however few they are.
+    """
+    low, high = bootstrap_means(values, level=level, seed=seed)
+    for place, of_measure in enumerate(values.T):
+        if _shares(of_measure):
+            low[place], high[place] = wilson(of_measure.sum(), len(of_measure), level=level)
+    return low, high
+
+
+def _difference(steered: pd.Series, other: pd.Series, *, level: float, seed: int) -> tuple[float, float]:
+    """The interval of the mean difference over items; of what is 0 or 1 Newcombe's of two shares of the same items."""
+    one, two = steered.to_numpy(float), other.to_numpy(float)
+    if _shares(one) and _shares(two):
+        yes, before = one > 0, two > 0
+        counts = (yes & before, yes & ~before, before & ~yes, ~yes & ~before)
+        _difference, low, high = paired_difference(*(int(count.sum()) for count in counts), level=level)
+        return low, high
+    ends = bootstrap_means((one - two)[:, None], level=level, seed=seed)
+    return float(ends[0][0]), float(ends[1][0])
+
+
+def _shares(values: Floats) -> bool:
+    return bool(np.isin(values, (0.0, 1.0)).all())
 
 
 def grid_means(table: pd.DataFrame) -> pd.DataFrame:

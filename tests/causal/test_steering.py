@@ -318,6 +318,26 @@ def test_contrasts_are_of_the_items_own_differences() -> None:
         result.contrast("text")
 
 
+def test_intervals_of_few_items_that_are_all_alike_are_no_points() -> None:
+    """Two right answers of two do not say that all would be right: Wilson's interval begins at a third."""
+    result = made({arm: values[:2] for arm, values in {"steered": ALL, **CONTROLS}.items()})
+    rows = result.summary().set_index("arm")
+    assert rows.loc["steered", "score_low"] == pytest.approx(0.3424, abs=1e-4)
+    assert rows.loc["steered", "score_high"] == 1.0
+    assert (rows.loc["random", "score_low"], rows.loc["random", "score_high"]) == pytest.approx(
+        (0, 0.6576), abs=1e-4
+    )
+    assert "both together 1.00 [0.34, 1.00]" in result.describe()
+    contrast = result.contrast().set_index("arm").loc["random"]
+    assert contrast["mean"] == contrast["high"] == 1.0 and contrast["low"] == pytest.approx(
+        1 - 2**0.5 * 0.6576, abs=1e-3
+    )
+    # other scores are resampled
+    values = [0.2, 0.4, 0.9, 0.3, 0.5, 0.7]
+    row = made({"steered": values, **{arm: [0.0] * 6 for arm in CONTROLS}}).summary().iloc[0]
+    assert 0.2 < row["score_low"] < np.mean(values) < row["score_high"] < 0.9
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
