@@ -23,8 +23,11 @@ _LABELS_SHOWN = 12
 
 def tokens(
     lang: Annotated[
-        list[str], typer.Option(help="Languages: codes (es or es,it,ja) or a group (paper20); repeatable.")
-    ],
+        list[str] | None,
+        typer.Option(
+            help="Languages: codes (es or es,it,ja) or a group (paper20); repeatable. By default all of --data."
+        ),
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -59,7 +62,13 @@ def tokens(
     from latentlang.provenance import Provenance
 
     task = task or (defaults.TASK if data is None else defaults.LENS_TASK)
-    targets = [entry.code for entry in languages(lang)]
+    if not lang and data is None:
+        raise InputError("give languages, e.g. --lang es,it, or words of your own (--data)")
+    if lang:
+        targets = [entry.code for entry in languages(lang)]
+    else:
+        every = options.built_task(task, [], source=None, data=data, answers=None, accept=accept)
+        targets = list(every.languages)
     codes = list(dict.fromkeys([*targets, language(pivot).code]))
     built = options.built_task(task, targets, source=None, data=data, answers=None, accept=accept)
     strings = {code: dict(built.answers(code)) for code in codes}

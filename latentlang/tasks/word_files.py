@@ -2,7 +2,9 @@
 
 Columns: ``lang``, ``word_original`` (English), ``word_translation``, and for cloze ``blank_prompt_translation_masked``
 (``A "___" is used to carry items. Answer: "bag".``); ``error`` may say which rows not to use; others are ignored.
-Columns may be parted by commas, tabs or semicolons, and their names written in capitals.
+Or one row a word and a column a language, named by its code: ``id,en,fr``. ``en`` is the English word; a first column
+``id`` (the rows' names) is not read. Columns may be parted by commas, tabs or semicolons, and their names written in
+capitals.
 """
 
 from __future__ import annotations
@@ -29,9 +31,11 @@ ENGLISH = "en"
 _NEEDED = ("lang", "word_original", "word_translation")
 _HEADER_HINT = (
     "a row is one word in one language: below the header lang,word_original,word_translation such as fr,water,eau "
-    "(word_original is English)"
+    "(word_original is English); or a row is one word and a column one language: id,en,fr such as 1,water,eau"
 )
 _SENTENCE = "blank_prompt_translation_masked"
+# Of the first column, where others are languages: row names, though it is a language's code too.
+_ROW_NAMES = "id"
 _KNOWN = (*_NEEDED, _SENTENCE, "error")
 _NO_ERROR = ("", "no error")
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons"}
@@ -187,10 +191,20 @@ def _delimiter(text: str) -> str:
     """What parts the columns: the first that gives the columns there must be; a comma where none does."""
     header = text.lstrip("\r\n").partition("\n")[0]
     for delimiter in _DELIMITERS:
-        names = {name.strip().casefold() for name in next(csv.reader([header], delimiter=delimiter), [])}
-        if names.issuperset(_NEEDED):
+        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        if {name.casefold() for name in names}.issuperset(_NEEDED) or _languages_of(names):
             return delimiter
     return ","
+
+
+def _languages_of(columns: Sequence[str]) -> list[str]:
+    """The languages' codes where each column is one, English among them; `_ROW_NAMES` first where it is there."""
+    named = columns[:1] if columns and columns[0].casefold() == _ROW_NAMES else []
+    try:
+        codes = [find_language(name).code for name in columns[len(named) :]]
+    except InputError:
+        return []
+    return [*([_ROW_NAMES] if named else []), *codes] if ENGLISH in codes and len(codes) > 1 else []
 
 
 def _columns(path: Path, names: Sequence[str]) -> tuple[list[str], bool]:
@@ -218,7 +232,15 @@ def _read_file(path: Path, gathered: _Gathered) -> None:
     layout = [] if delimiter == "," else [f"columns parted by {_DELIMITERS[delimiter]}"]
     codes: set[str] = set()
     try:
-        columns, as_written = _columns(path, reader.fieldnames or ())
+        wide = _languages_of([name.strip() for name in reader.fieldnames or ()])
+        given = wide[1:] if wide[:1] == [_ROW_NAMES] else wide
+        if twice := [code for code in given if given.count(code) > 1]:
+            raise InputError(f"{path} has {given.count(twice[0])} columns of {twice[0]!r}; keep one")
+        columns, as_written = (
+            ([*wide[: len(wide) - len(given)], *given], True)
+            if wide
+            else _columns(path, reader.fieldnames or ())
+        )
         if not as_written:
             layout.append("column names in other case")
         reader.fieldnames = columns
@@ -233,7 +255,9 @@ def _read_file(path: Path, gathered: _Gathered) -> None:
                     f"{path}, line {reader.line_num}: {len(columns)} columns expected; check the quotes"
                 )
             where = f"{path}:{reader.line_num}"
-            codes.add(_read_row({key: value.strip() for key, value in row.items()}, where, gathered))
+            cells = {key: value.strip() for key, value in row.items()}
+            for of_language in _of_each_language(cells, given) if wide else [cells]:
+                codes.add(_read_row(of_language, where, gathered))
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
     if not rows:
@@ -242,6 +266,13 @@ def _read_file(path: Path, gathered: _Gathered) -> None:
         layout.append(f"{empty} empty row{'s' if empty > 1 else ''}")
     for code in codes if layout else ():
         gathered.layouts.setdefault(code, {}).update(dict.fromkeys(layout))
+
+
+def _of_each_language(row: Mapping[str, str], codes: Sequence[str]) -> Iterator[dict[str, str]]:
+    """A row of several languages as one of each, called as in files of one language."""
+    for code in codes:
+        if code != ENGLISH:
+            yield {"lang": code, "word_original": row[ENGLISH], "word_translation": row[code]}
 
 
 def _cells(row: Mapping[str | None, Any]) -> Iterator[str]:

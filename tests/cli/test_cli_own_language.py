@@ -72,6 +72,26 @@ def test_without_a_default_source_in_the_files_english_is_translated_from(words,
     assert json.loads((out / "metadata.json").read_text())["provenance"]["settings"]["source"] == "en"
 
 
+def test_tokens_of_ones_own_words_are_of_all_its_languages_by_default(tmp_path, capsys):
+    path = tmp_path / "words.csv"
+    rows = [
+        "water,eau,Wasser",
+        "hand,main,Hand",
+        "book,livre,Buch",
+        "sun,soleil,Sonne",
+        "dog,chien,Hund",
+        "sea,mer,Meer",
+    ]
+    path.write_text(
+        "\n".join(["id,en,fr,de", *(f"{n},{row}" for n, row in enumerate(rows))]), encoding="utf-8"
+    )
+    assert main(["tokens", "--data", str(path), "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f'"language": "{code}"' in printed for code in ("en", "fr", "de"))
+    assert main(["tokens"]) == 2
+    assert "--lang es,it, or words of your own (--data)" in capsys.readouterr().err
+
+
 def test_tokens_of_ones_own_words(words, capsys):
     assert main(["tokens", "--data", words("eu"), "--lang", "eu"]) == 0
     shown = capsys.readouterr().out

@@ -198,8 +198,8 @@ def test_rows_marked_as_errors_and_rows_without_a_word_are_counted(tmp_path):
             "has no column 'word_translation'; it has 'lang', 'word_original'",
         ),
         (
-            b"en,de,fr\nhouse,Haus,maison\n",
-            "it has 'en', 'de', 'fr'; a row is one word in one language.*fr,water,eau",
+            b"word,de,fr\nhouse,Haus,maison\n",
+            "it has 'word', 'de', 'fr'; a row is one word in one language.*fr,water,eau",
         ),
         (b"lang,word_original,word_translation\n", "has a header and no rows"),
         (b"lang,word_original,word_translation\nde,house\n", "line 2: 3 columns expected"),
@@ -361,3 +361,49 @@ def test_languages_with_other_words_than_the_rest_are_said(tmp_path):
     words_of(tmp_path, f"{HEADER}\nfr,dog,chien\n", "fr.csv")
     built = task("translation", source="en", data=tmp_path)
     assert built.notes == {"fr": "words for 1 of the 2 concepts in all files"}
+
+
+WIDE = "id,en,fr,de\n1,water,eau,Wasser\n2,book,livre,\n3,hand,main,Hand\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WIDE,
+        WIDE.replace(",", "\t"),
+        WIDE.replace(",", ";"),
+        "en,French,DE\nwater,eau,Wasser\nbook,livre,\nhand,main,Hand\n",
+    ],
+)
+def test_a_file_with_a_column_a_language_is_read_as_one_file_each(tmp_path, text):
+    found = words_of(tmp_path, text, name="words.csv")
+    assert [concept.words for concept in found.concepts] == [
+        {"en": "water", "fr": "eau", "de": "Wasser"},
+        {"en": "book", "fr": "livre"},
+        {"en": "hand", "fr": "main", "de": "Hand"},
+    ]
+    assert found.skipped == {"de": {"no word": 1}} and found.common == ("word/water", "word/hand")
+    made = task("translation", source="fr", data=str(tmp_path / "words.csv"))
+    assert made.answers("de")["word/hand"] == ("Hand",)
+
+
+def test_a_file_with_two_columns_named_id_holds_indonesian(tmp_path):
+    found = words_of(tmp_path, "id,en,id\na1,water,air\n", name="words.csv")
+    assert found.concepts[0].words == {"en": "water", "id": "air"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "id,fr,de\n1,eau,Wasser\n",
+            "or a row is one word and a column one language: id,en,fr such as 1,water,eau",
+        ),
+        ("en,fr,French\nwater,eau,eau\n", "has 2 columns of 'fr'; keep one"),
+        ("en,fr\nwater,eau\nwater,eaux\n", "'water' stands twice in 'fr'"),
+        ("en,fr\nwater\n", "2 columns expected"),
+    ],
+)
+def test_a_bad_file_with_a_column_a_language_is_one_clear_error(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        words_of(tmp_path, text, name="words.csv")
