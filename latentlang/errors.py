@@ -37,13 +37,16 @@ class ModelError(InputError):
     """A model that cannot be loaded or read as asked."""
 
 
-def unknown(kind: str, value: object, choices: Iterable[str], *, hint: str = "") -> InputError:
+def unknown(
+    kind: str, value: object, choices: Iterable[str], *, where: str = "", hint: str = ""
+) -> InputError:
     """Build the error for a name that is not known, with the nearest names that are.
 
     Args:
         kind: what the name should have been, e.g. ``"language"``.
         value: what was given.
         choices: the names that exist.
+        where: it was looked for, e.g. ``"in 'texts'"``.
         hint: a sentence to close with, e.g. where to see the whole list.
     """
     names = sorted(choices)
@@ -53,7 +56,7 @@ def unknown(kind: str, value: object, choices: Iterable[str], *, hint: str = "")
     # among hundreds of names something is half alike by chance
     cutoff = 0.5 if len(names) <= _FEW else 0.6
     near = [folded[name] for name in difflib.get_close_matches(sought, folded, n=3, cutoff=cutoff)]
-    message = f"unknown {kind} {shown(text)}"
+    message = f"unknown {kind} {shown(text)}" + (f" {where}" if where else "")
     if near:
         message += "; did you mean " + " or ".join(repr(name) for name in near) + "?"
     elif len(names) <= _FEW:

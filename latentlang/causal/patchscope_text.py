@@ -51,8 +51,8 @@ def scope_sentences(
     if cells > 1:
         kind = "layers" if settings.into_layers is None else "pairs of layers"
         lines.append(
-            f"Each is the highest of {cells} {kind}; the intervals are over items, for one of them. *More* is at least "
-            f"{SMALLEST:g}, and beyond chance over all of them."
+            f"Each is the highest of {cells} {kind}; the intervals are over items, for one of them. "
+            f'"More" is at least {SMALLEST:g}, and beyond chance over all of them.'
         )
     return lines
 
@@ -62,4 +62,6 @@ def _above(contrast: pd.DataFrame, best: Any, level: float) -> str:
     row = contrast[same & (contrast["into_layer"] == best["into_layer"])].iloc[0]
     if row["mean"] >= SMALLEST and row["p"] <= error_probability(level):
         return f"{between(row)} more than with another concept's activation"
+    if row["mean"] <= 0:
+        return "no more than with another concept's activation"
     return f"not more than with another concept's activation with confidence ({between(row)})"

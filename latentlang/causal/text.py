@@ -57,7 +57,7 @@ def patch_sentences(
     if patched["layer"].nunique() > 1:
         lines.append(
             f"Each is the highest of {patched['layer'].nunique()} layers; the intervals are over items, for one layer. "
-            f"*More* is at least {SMALLEST:g}, and beyond chance over all layers."
+            f'"More" is at least {SMALLEST:g}, and beyond chance over all layers.'
         )
     return lines
 
@@ -71,6 +71,8 @@ def _above(contrast: pd.DataFrame, best: Any, control: str, level: float) -> str
     named = "without patching" if control == "unpatched" else "with a third concept's activations"
     if row["mean"] >= SMALLEST and row["p"] <= error_probability(level):
         return f"{between(row)} more than {named}"
+    if row["mean"] <= 0:
+        return f"no more than {named}"
     return f"not more than {named} with confidence ({between(row)})"
 
 

@@ -204,7 +204,7 @@ def summary_table(result: ComparisonResult) -> Table:
     for head in ("before", "after", "change"):
         grid.add_column(head, justify="right")
     grid.add_column(f"{percent(result.level)} interval", justify="right", no_wrap=True)
-    grid.add_column("")
+    grid.add_column("verdict")
     last = None
     for row in result.summary().to_dict("records"):
         about = (str(row["part"]), str(row["measure"]))
@@ -235,7 +235,9 @@ def narrow_summary(result: ComparisonResult) -> Iterator[Table | Text]:
             table.add_row(*row)
         return table
 
-    yield grid(("", "before", "after", "change", f"{percent(result.level)} interval", ""), style="bold")
+    yield grid(
+        ("", "before", "after", "change", f"{percent(result.level)} interval", "verdict"), style="bold"
+    )
     rows = result.summary().to_dict("records")
     for (part, measure), of_measure in groupby(rows, key=lambda row: (str(row["part"]), str(row["measure"]))):
         yield Text(words_of(part, measure, pivot=result.pivot).row, style="bold")

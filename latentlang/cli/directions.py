@@ -110,12 +110,12 @@ def _print_layers(result: DirectionsResult, console: Console) -> None:
     console.print(line.append(f" · {provenance.task} · {counted(len(result.languages), 'language')}"))
     grid = Table(box=None, pad_edge=False, header_style="bold")
     names = {
-        "auc": "AUC", "auc_null": "chance", "auc_without": "without\noutliers", "d_prime": "d'",
-        "split_half": "split\nhalf", "split_half_null": "chance", "norm": "length",
+        "auc": "AUC", "auc_null": "chance", "auc_without": "AUC w/o outliers", "d_prime": "d'",
+        "split_half": "split-half", "split_half_null": "chance", "norm": "length",
     }  # fmt: skip
     grid.add_column("layer", justify="right")
     for head in names.values():
-        grid.add_column(head, justify="right")
+        grid.add_column(head, justify="right", no_wrap=True)
     for row in result.summary().to_dict("records"):
         cells = [unsigned(row[name], 2) if row[name] == row[name] else "-" for name in names]
         grid.add_row(str(row["layer"]), *cells)

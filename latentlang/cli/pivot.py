@@ -156,6 +156,11 @@ def _print_table(result: PivotUseResult, console: Console, *, level: float) -> N
         layer = str(row["layer"]) if row["items"] else ""
         table.add_row(name, str(row["verdict"]), layer, str(row["items"]), *shares)
     console.print(table)
+    console.print(
+        "pivot: its word exchanged; third: another language's as much; random: as large a random change; direct: the "
+        "pivot's after the last layer; alone: the pivot's without what moves the answer's own tokens",
+        style="dim",
+    )
     for line in result.describe(level).splitlines():
         console.print()
         console.print(line)

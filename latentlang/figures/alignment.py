@@ -26,6 +26,7 @@ from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import GRID, INK, MUTED, TARGET, font_stack, template, tint
 from latentlang.geometry.geometry_settings import AlignmentSettings
 from latentlang.geometry.measure_registry import measure as find_measure
+from latentlang.text import unsigned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -245,7 +246,8 @@ class _MeasureGrids:
             "orientation": "h", "x": 1, "xanchor": "right", "y": 0, "yref": "container", "yanchor": "bottom",
             "len": 0.4, "thickness": 9, "outlinewidth": 0, "ypad": 8, "xpad": 0, "tickvals": ticks,
             "ticktext": [
-                f"{ticks[0]:.2f}{' (chance)' if self.has_null else ''}", f"{middle:.2f}", f"{ticks[2]:.2f}"
+                unsigned(ticks[0], 2) + (" (chance)" if self.has_null else ""), unsigned(middle, 2),
+                unsigned(ticks[2], 2),
             ],
             "tickfont": {"size": 11, "color": MUTED},
         }  # fmt: skip

@@ -77,7 +77,8 @@ def made_with(provenance: Provenance) -> list[str]:
         + (f" from {plain(source)}" if (source := _HeaderSettings.of(provenance).model_loaded_from) else "")
     ]
     if provenance.adapter:
-        parts.append(f"adapter {plain(provenance.adapter)}")
+        name = plain(provenance.adapter)
+        parts.append(name if name.startswith("adapter") else f"adapter {name}")
     parts += [
         f"task {plain(provenance.task)}",
         *([lens] if (lens := lens_words(provenance)) else []),

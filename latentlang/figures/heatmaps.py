@@ -21,6 +21,7 @@ from latentlang.figures.style import (
     MUTED,
     PIVOT,
     TARGET,
+    contrast,
     english_name,
     font_stack,
     own_name,
@@ -412,7 +413,10 @@ def _written(given: Floats, shown: Floats, *, counts: bool) -> list[dict[str, An
     notes = []
     for i, line in enumerate(given):
         for j, cell in enumerate(line):
-            dark = np.isfinite(shown[i, j]) and shown[i, j] > 0.6
+            colour = (
+                tint(TARGET, float(np.clip(shown[i, j], 0, 1))) if np.isfinite(shown[i, j]) else "#FFFFFF"
+            )
+            dark = contrast("#FFFFFF", colour) > contrast(INK, colour)
             faint = i == j or cell == 0
             notes.append({
                 "x": j, "y": i, "showarrow": False,

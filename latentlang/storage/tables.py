@@ -73,7 +73,7 @@ def read_table(
 
 
 def _frame(file: pq.ParquetFile, *, threads: bool) -> pd.DataFrame:
-    """An open file's table, with the types of `pandas.read_parquet`, which opens it again as a data set of files.
+    """An open file's table, with the types of pandas' own reader, which opens it again as a data set of files.
 
     Threads cost a small table more than its reading.
     """

@@ -86,7 +86,7 @@ class HubText:
         """
         code = language(given).code
         if code not in self._read and code not in self._configs:
-            raise unknown(f"language of {self.origin!r}", code, [*self.languages, *self.others])
+            raise unknown("language", code, [*self.languages, *self.others], where=f"in {self.origin!r}")
         if code not in self._read:
             self._read[code] = self._of_config(code)
         return self._read[code]

@@ -93,7 +93,7 @@ class ParallelText:
         """
         code = language(given).code
         if code not in self._read and code not in self._files:
-            raise unknown(f"language of {str(self.folder)!r}", code, [*self.languages, *self.others])
+            raise unknown("language", code, [*self.languages, *self.others], where=f"in {str(self.folder)!r}")
         if code not in self._read:
             self._read[code] = self._of_file(code)
         return self._read[code]

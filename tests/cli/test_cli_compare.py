@@ -25,7 +25,7 @@ def test_a_page_a_table_and_a_paragraph(run, identity, tmp_path):
     outcome = run("compare", "--adapter", identity, "--out", "out", *SMALL)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert lines[0].split() == ["measure", "languages", "before", "after", "change", "95%", "interval"]
+    assert lines[0].split() == ["measure", "languages", "before", "after", "change", "95%", "interval", "verdict"]
     assert any(line.startswith("accuracy") and "all languages (2)" in line for line in lines)
     assert "There is no evidence of change in anything that was measured." in outcome.out
     assert "compared with itself, run twice" in outcome.out
@@ -46,7 +46,7 @@ def test_in_80_columns_a_measure_is_a_line_and_its_groups_are_rows(run, identity
     assert outcome.code == 0
     lines = outcome.out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0].split() == ["before", "after", "change", "95%", "interval"]
+    assert lines[0].split() == ["before", "after", "change", "95%", "interval", "verdict"]
     at = lines.index("accuracy")
     assert [line.split(")")[0] + ")" for line in lines[at + 1 : at + 4]] == [
         "  all (2)", "  seen (1)", "  not seen (1)"

@@ -8,7 +8,7 @@ import pytest
 
 from latentlang.errors import InputError
 from latentlang.figures import language_heatmap, overlap_heatmap, write_html
-from latentlang.figures.style import english_name
+from latentlang.figures.style import INK, TARGET, contrast, english_name, tint
 from latentlang.lens.multilingual import MultilingualLensResult
 from latentlang.provenance import Provenance
 
@@ -206,3 +206,12 @@ def test_rows_say_how_many_items_could_be_read_and_who_has_no_row():
     said = figure.layout.title.subtitle.text.replace("<br>", " ")
     assert "not shown, since too few items can be read: Thai" in said and "12 items" in said
     assert "not shown" not in language_heatmap(result).layout.title.subtitle.text
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.65, 0.8, 0.99])
+def test_numbers_of_an_overlap_are_written_in_the_colour_that_is_told_from_the_cell(share):
+    table = pd.DataFrame([[1, share], [share, 1]], index=["de", "fr"], columns=["de", "fr"])
+    figure = overlap_heatmap(table)
+    cell = tint(TARGET, share)
+    written = next(note for note in figure.layout.annotations if note.text == f"{share:.0%}")
+    assert written.font.color == max(("#FFFFFF", INK), key=lambda colour: contrast(colour, cell))

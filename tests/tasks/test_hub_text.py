@@ -161,5 +161,5 @@ def test_a_set_that_is_not_there_says_what_to_do(tmp_path):
     ):
         task("continuation", data=f"hub:{tmp_path}")
     data = _flores(tmp_path / "set", ["eng_Latn", "deu_Latn"])
-    with pytest.raises(InputError, match=r"unknown language of .*:devtest' 'ja'; known: "):
+    with pytest.raises(InputError, match=r"unknown language 'ja' in '.*:devtest'; known: "):
         task("continuation", data=data).prompts("ja")

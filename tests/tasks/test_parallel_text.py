@@ -112,7 +112,7 @@ def test_a_language_that_cldr_has_no_name_for_is_named_after_its_translation(tmp
 
 
 def test_a_language_that_is_not_there_is_refused_by_name(tmp_path):
-    with pytest.raises(InputError, match=r"unknown language of .* 'ja'; known: en"):
+    with pytest.raises(InputError, match=r"unknown language 'ja' in '.*'; known: en"):
         ParallelText(lines_folder(tmp_path, {"en": ["a"]})).translation("ja")
 
 
