@@ -25,7 +25,8 @@ def test_a_page_a_table_and_a_paragraph(run, identity, tmp_path):
     outcome = run("compare", "--adapter", identity, "--out", "out", *SMALL)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert lines[0].split() == ["measure", "languages", "before", "after", "change", "95%", "interval", "verdict"]
+    heads = ["measure", "languages", "before", "after", "change", "95%", "interval", "verdict"]
+    assert lines[0].split() == heads
     assert any(line.startswith("accuracy") and "all languages (2)" in line for line in lines)
     assert "There is no evidence of change in anything that was measured." in outcome.out
     assert "compared with itself, run twice" in outcome.out
