@@ -64,9 +64,9 @@ def _front(parts: Mapping[str, pd.DataFrame]) -> str:
         ),
     ]
     if "steering" in parts:
-        lines.append(_item(f"**Steering**: {_steered_short(parts['steering'])}"))
+        lines += [_item(text) for text in _steered_short(parts["steering"])]
     if "barrier" in parts:
-        lines.append(_item(f"**Translation barrier**: {_barrier_short(parts['barrier'])}"))
+        lines += [_item(text) for text in _barrier_short(parts["barrier"])]
     return "\n".join(lines)
 
 
@@ -241,17 +241,17 @@ def _patching(patched: pd.DataFrame) -> str:
     return "\n\n".join(sections)
 
 
-def _steered_short(table: pd.DataFrame) -> str:
+def _steered_short(table: pd.DataFrame) -> list[str]:
     said = []
     for model, own in _by_model(table):
         rows = own[own["arm"] == "steered"]
         better = int(rows["verdict"].isin(["steers", "more"]).sum())
         most = int((rows["verdict"] == "more").sum())
         said.append(
-            f"in {_TITLES[model]} the added direction of a language is worth more than no, a random or another "
-            f"language's direction in {better} of {len(rows)} runs, and more than an instruction in {most}"
+            f"**Steering, {_TITLES[model]}**: a language's direction is worth more than none, a random one and "
+            f"another language's in {better} of {len(rows)} runs, and more than an instruction in {most}."
         )
-    return f"{listed(said)}."
+    return said
 
 
 def _steering(table: pd.DataFrame) -> str:
@@ -290,20 +290,20 @@ _ARMS = {
 }  # fmt: skip
 
 
-def _barrier_short(table: pd.DataFrame) -> str:
+def _barrier_short(table: pd.DataFrame) -> list[str]:
     said = []
     for model, own in _by_model(table):
         pooled = own[(own["language"] == POOLED) & (own["wrong"] > 0)]
         if not len(pooled):
-            said.append(f"in {_TITLES[model]} no answer is wrong")
+            said.append(f"**Translation barrier, {_TITLES[model]}**: no answer is wrong.")
             continue
         above = int((pooled["low"] > 0).sum())
         said.append(
-            f"in {_TITLES[model]} {_range(pooled['readable'])} of the wrong answers were right at some layer before "
-            f"the last, in some language, {_range(pooled['chance'])} by chance; more with confidence in {above} of "
-            f"{len(pooled)} runs"
+            f"**Translation barrier, {_TITLES[model]}**: {_range(pooled['readable'])} of the wrong answers were right "
+            f"at some layer before the last, in some language, {_range(pooled['chance'])} by chance; more with "
+            f"confidence in {above} of {len(pooled)} runs."
         )
-    return f"{listed(said)}."
+    return said
 
 
 def _barrier(table: pd.DataFrame) -> str:

@@ -193,7 +193,7 @@ def _how_to_read(result: Traced, switch: pd.Series, cut: bool) -> list[str]:
         "probability in what that layer would say in the token's place, the stronger the more probability that is, and "
         "holds the layer's likeliest token. Hover shows all languages with their nulls: how much of each a layer has "
         "over text in the other languages.",
-        f"A token belongs to a language with a certainty of at least {certainty}, or to none; pale cells give most of "
+        f"A token belongs to a language with a certainty of at least {certainty}, or to none; faint cells give most of "
         "their probability to tokens that belong to none.",
     ]
     if switch["step"] >= 0:

@@ -29,8 +29,9 @@ def test_what_the_page_on_validity_says_is_in_the_tables() -> None:
     assert (control["beyond_low"] <= 0).all()
     # English by itself moves few answers, and is called used in a minority of runs
     assert (pocket["alone"] < 0.05).all() and 0 < (pocket["verdict"] == USED).mean() < 0.5
-    # in Gemma the target's own words move more answers than English, which is not shown to be used
-    assert len(real) and not (real["verdict"] == USED).any() and (real["target"] > real["pivot"]).all()
+    # in Gemma the target's own words move more than twice as many answers as English, not shown to be used
+    assert len(real) and not (real["verdict"] == USED).any()
+    assert real["target"].mean() > 2 * real["pivot"].mean()
     last = page.tables()["patching"].query("model == 'gemma3-270m' and at == 'last'")
     last = last[~last["source"].str.contains(",")]  # a mean over several languages carries none of them
     own = last[(last["concept"] == "target") & (last["language"] != last["target"].str.split("-").str[1])]
