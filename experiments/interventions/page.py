@@ -143,7 +143,8 @@ def _use(use: pd.DataFrame) -> str:
             "in the target language. What is done, the controls and the eight conditions of *used*: "
             "[Test whether a pivot is used](howto/pivot-use.md). Only items that the model answers rightly are tested. "
             "All of these figures are shares of answers that follow, means over target languages, at the layer where "
-            "most conditions hold."
+            "most conditions hold. That layer is chosen after looking: the intervals of the difference are for one "
+            "layer, while the verdicts allow for all of them."
         ),
     ]
     for model, own in _by_model(use):
