@@ -168,7 +168,7 @@ def _translation(by_layer: pd.DataFrame, by_target: pd.DataFrame) -> str:
         markdown(wide.reset_index(drop=True)),
         filled(
             "What it does not show: that the model *uses* the English word. A reading is what a layer would say if it "
-            "were the last; whether changing it changes the answer was not asked here."
+            "were the last; what becomes of the answer when it is changed is in [What the models use](use.md)."
         ),
     ])  # fmt: skip
 
