@@ -73,7 +73,7 @@ def patchscope_figure(result: Scoped, *, arms: Sequence[str], **look: Unpack[Loo
     for panel, code in zip(layout.panels, codes, strict=True):
         own = shown[shown["language"] == code]
         if mapped:
-            figure.add_trace(_map(panel, own, top))
+            figure.add_traces([_map(panel, own, top)])
             _map_axes(figure, panel, own)
         else:
             figure.add_traces(curves(panel, own, [arm for arm in ARM_STYLES if arm in arms], SCOPE_ARMS))

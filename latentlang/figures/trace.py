@@ -78,13 +78,13 @@ def trace_figure(result: Traced, *, prompt: int = 0, **look: Unpack[Look]) -> go
     leader = masses.argmax(0)
     colours = _colours(codes, masses)
     hovers = _hovers(part, codes, layers, len(tokens))
-    figure = go.Figure()
+    traces: list[go.Heatmap | go.Scatter] = []
     for number, code in enumerate(codes):
         here = leader == number
         if not here.any():
             continue
         colour = colours[code]
-        figure.add_trace(
+        traces.append(
             go.Heatmap(
                 z=np.where(here, masses[number], np.nan), x=list(range(len(tokens))), y=rows, zmin=0, zmax=1, xgap=1,
                 ygap=1, colorscale=[[0, PAPER], [1, colour]], showscale=False, hoverongaps=False,
@@ -94,10 +94,10 @@ def trace_figure(result: Traced, *, prompt: int = 0, **look: Unpack[Look]) -> go
         )  # fmt: skip
     # a key to the colours: heat maps have none
     shown = [code for code in codes if colours[code] != _OTHERS and (leader == codes.index(code)).any()]
-    for code in shown:
-        figure.add_trace(_key(english_name(code), colours[code]))
+    traces += [_key(english_name(code), colours[code]) for code in shown]
     if any(colours[code] == _OTHERS for number, code in enumerate(codes) if (leader == number).any()):
-        figure.add_trace(_key("another", _OTHERS))
+        traces.append(_key("another", _OTHERS))
+    figure = go.Figure(data=traces)
     switch = result.summary().iloc[prompt]
     room = max(1, ((look.get("width") or _WIDEST) - _LEFT - _RIGHT) // _COLUMN)
     in_view = min(room, len(tokens))

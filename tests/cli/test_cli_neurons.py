@@ -110,7 +110,7 @@ def test_it_says_what_is_kept_and_goes_on(text, tmp_path):
     ("options", "said"),
     [
         (("--lang", "ja"), "at least two"),
-        (("--lang", "ja,fr"), "unknown language of"),
+        (("--lang", "ja,fr"), "unknown language 'fr' in 'text'"),
         (("--rule", "best"), "unknown rule 'best'"),
         (("--tokens", "some"), "unknown choice of tokens 'some'"),
         (("--value", "one"), "unknown value 'one'"),

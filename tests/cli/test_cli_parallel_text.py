@@ -114,7 +114,7 @@ def test_what_looks_for_answers_refuses_it_in_one_line(run, text, command, said)
     ("arguments", "said"),
     [
         (("--text", "nowhere"), "does not exist"),
-        (("--text", "text", "--lang", "hi"), "unknown language of"),
+        (("--text", "text", "--lang", "hi"), "unknown language 'hi' in 'text'"),
         (("--text", "text", "--items", "0"), "--items must be at least 1"),
         (("--text", "text", "--layers", "x"), "--layers 'x'"),
     ],
