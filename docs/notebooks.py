@@ -64,7 +64,7 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
     manager = AsyncKernelManager(kernel_spec_manager=ThisInterpreter(), kernel_name="python3")
     own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder / "ipython")}
     client = NotebookClient(notebook, km=manager, timeout=900, resources={"metadata": {"path": str(folder)}})
-    client.execute(env={**os.environ, **own})
+    client.execute(cleanup_kc=True, env={**os.environ, **own})  # the kernel ends with it
     return notebook
 
 

@@ -48,6 +48,7 @@ def test_several_run_at_once_and_can_be_killed():
         WarmProcess("-c", "import time; print(1, flush=True); time.sleep(300)", stdout=writer)
         for _ in range(2)
     ]
+    assert [os.getpgid(running.pid) for running in several] == [running.pid for running in several]
     os.close(writer)
     with open(reader) as stream:  # noqa: PTH123
         assert [stream.readline() for _ in several] == ["1\n", "1\n"]

@@ -8,6 +8,7 @@ workers (multiprocessing's ``spawn``) begin the same way.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import json
 import multiprocessing.spawn
 import multiprocessing.util
@@ -110,6 +111,7 @@ class WarmKernel(WarmProcess):
         self, command: Sequence[str], *, env: Mapping[str, str], cwd: str, **_others: object
     ) -> None:
         _python, *arguments = command
+        env = {**env, "JPY_PARENT_PID": str(os.getpid())}
         super().__init__(
             *arguments, stdout=None, stderr=None, closed=(), folder=Path(cwd), modules=KERNEL, **env
         )
@@ -175,7 +177,12 @@ def _serve(asks: socket.socket, modules: Sequence[str]) -> dict[str, Any]:
 def _begin(stdin: int, stdout: int, stderr: int, tell: int, *, closed: Sequence[int]) -> None:
     """Fork once more, and tell of the one that returns: its process id, and how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    begun, begins = os.pipe()
     if (pid := os.fork()) != 0:
+        os.close(begins)
+        os.read(begun, 1)  # nothing: it has a session of its own, and with it a group that can be signalled
+        os.close(begun)
+        _end_with_parent()
         os.write(tell, _STATUS.pack(pid))
         for descriptor in (stdin, stdout, stderr):
             os.close(descriptor)
@@ -184,6 +191,8 @@ def _begin(stdin: int, stdout: int, stderr: int, tell: int, *, closed: Sequence[
         os._exit(0)
     os.close(tell)
     os.setsid()  # so that it can be stopped with its children, as a terminal does
+    for descriptor in (begun, begins):
+        os.close(descriptor)
     for place, descriptor in enumerate((stdin, stdout, stderr)):
         os.dup2(descriptor, place)
         os.close(descriptor)
@@ -236,6 +245,12 @@ def _work(code: str, kept: list[int]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status or 0)
+
+
+def _end_with_parent() -> None:
+    """Linux ends this process when the one that forked it ends; a kernel of Jupyter then sees that it is alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _stream(descriptor: int, *, errors: str, buffering: int) -> Any:
