@@ -610,9 +610,9 @@ class HookedLM:
             ModelError: a layer, a site or a width that this model does not have, or numbers of another model.
         """
         listed = [edits] if isinstance(edits, Edit) else list(edits)
-        if any(
-            isinstance(edit, Edit) and edit.weights not in (None, fingerprint(self.model)) for edit in listed
-        ):
+        known = {edit.weights for edit in listed if isinstance(edit, Edit) and edit.weights is not None}
+        # a sample of every weight is read for it: not for edits that do not ask
+        if known and known != {fingerprint(self.model)}:
             raise ModelError(
                 f"an edit's numbers come from a model of other weights than {self.name!r} (another model, adapter, "
                 "dtype or quantisation); find directions in activations of this one, or make the edit of the numbers "

@@ -561,3 +561,20 @@ def test_neurons_of_an_mlp_with_an_adapter_on_it_are_edited_before_their_activat
     with lm.edited(Edit.ablate(features=[3], layers=[1], site="mlp_pre", positions="all")):
         edited = lm.activations(["Review: I love"]).logits
     assert torch.equal(edited, expected) and not torch.equal(edited, plain)
+
+
+def test_weights_are_sampled_for_edits_alone_that_name_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    lm = hooked()
+    sampled: list[Any] = []
+
+    def sample(model: Any) -> str:
+        sampled.append(model)
+        return "here"
+
+    monkeypatch.setattr("latentlang.models.hooked.fingerprint", sample)
+    with lm.edited([Edit.scale(2, layers=1), Edit.scale(2, layers=2)]):
+        assert not sampled
+    with lm.edited([Edit.scale(2, layers=layer, weights="here") for layer in (1, 2)]):
+        assert len(sampled) == 1
+    with pytest.raises(ModelError, match="other weights"):
+        lm.edited([Edit.scale(2, weights="here"), Edit.scale(2, weights="elsewhere")]).__enter__()
