@@ -29,6 +29,7 @@ from latentlang.causal.patch_settings import PatchSettings
 from latentlang.errors import InputError, unknown
 from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import check_layers
+from latentlang.models.directions import random_vectors
 from latentlang.models.edits import EditPlace, unit
 from latentlang.models.finished_languages import FinishedLanguages, kept_in, kept_tensor, prompts_digest
 from latentlang.models.tokenization import TokenizedPrompt
@@ -395,13 +396,7 @@ class _PatchRun:
         by_arm["own-language"] = own[[places[item.donor] for item in items]]
         if "random" in self.arms:
             draws = torch.stack([
-                torch.randn(
-                    before.shape[1:],
-                    generator=torch.Generator().manual_seed(
-                        generator("patch-random", self.seed, item.prompt.item).getrandbits(62)
-                    ),
-                )
-                for item in items
+                random_vectors(before.shape[1:], "patch-random", self.seed, item.prompt.item) for item in items
             ]).to(before)  # fmt: skip
             length = (patched - before).norm(dim=-1, keepdim=True)
             by_arm["random"] = before + unit(draws) * length

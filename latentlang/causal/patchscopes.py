@@ -31,12 +31,13 @@ from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import check_layers
+from latentlang.models.directions import random_vectors
 from latentlang.models.edits import EditPlace, unit
 from latentlang.models.finished_languages import FinishedLanguages, kept_in, kept_tensor, prompts_digest
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.provenance import Provenance
-from latentlang.seeding import generator, shuffled
+from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt, Task
 from latentlang.text import ACTIVATION_PLACE, IDENTITY_PROMPT
 
@@ -423,13 +424,7 @@ class _ScopeRun:
         by_arm = {"patched": own[:, from_cell], "wrong-concept": wrong[:, from_cell]}
         if "random" in self.arms:
             draws = torch.stack([
-                torch.randn(
-                    before.shape[-1],
-                    generator=torch.Generator().manual_seed(
-                        generator("patchscope-random", self.seed, item.label).getrandbits(62)
-                    ),
-                )
-                for item in items
+                random_vectors(before.shape[-1], "patchscope-random", self.seed, item.label) for item in items
             ]).to(before)  # fmt: skip
             length = (own[:, from_cell] - before[:, to_cell]).norm(dim=-1, keepdim=True)
             by_arm["random"] = before[:, to_cell] + unit(draws)[:, None] * length

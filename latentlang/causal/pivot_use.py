@@ -54,12 +54,12 @@ from latentlang.language_names import language as find_language
 from latentlang.lens.logit import prompts_of
 from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import check_layers
-from latentlang.models.directions import token_directions
+from latentlang.models.directions import random_vectors, token_directions
 from latentlang.models.edits import EditPlace, basis_of, unit
 from latentlang.models.finished_languages import Kept, answers_digest, kept_in
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
-from latentlang.seeding import generator, shuffled
+from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import settings_for
 
@@ -561,9 +561,8 @@ class _Directions:
         return unit(left) if float(left.norm()) > _SHORTEST_LEFT else torch.zeros_like(axis)
 
     def _random(self, item: _Item, seed: int) -> Tensor:
-        key = generator("random direction", seed, item.prompt.language, item.prompt.item).getrandbits(63)
-        draw = torch.randn(self._rows.shape[1], generator=torch.Generator().manual_seed(key))
-        return unit(draw).to(self._device)
+        key = "random direction", seed, item.prompt.language, item.prompt.item
+        return unit(random_vectors(self._rows.shape[1], *key, bits=63)).to(self._device)
 
     def _tokens(self, ids: Ids) -> Tensor:
         """``[token, d_model]`` directions of tokens."""

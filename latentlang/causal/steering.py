@@ -39,6 +39,7 @@ from latentlang.language_names import GROUPS, Language
 from latentlang.language_names import language as find_language
 from latentlang.models import Edit, HookedLM, as_model
 from latentlang.models.batch import check_layers
+from latentlang.models.directions import random_vectors
 from latentlang.models.edits import number_of, settle, unit
 from latentlang.models.fingerprint import model_identity
 from latentlang.models.generation import generate_tokens
@@ -648,6 +649,5 @@ class _SteerRun:
 
     def _random(self, item: _SteerItem) -> Tensor:
         """A direction of each item's own, so that the control is no single draw."""
-        key = generator("steering random", self.seed, item.name).getrandbits(63)
-        draw = torch.randn(self.model.d_model, generator=torch.Generator().manual_seed(key))
+        draw = random_vectors(self.model.d_model, "steering random", self.seed, item.name, bits=63)
         return unit(draw).to(self.model.device)

@@ -38,12 +38,13 @@ from latentlang.lens.base import Lens, lens_settings
 from latentlang.lens.prompt_run import lens_layers
 from latentlang.lens.tuned import as_lens
 from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
+from latentlang.models.directions import random_vectors
 from latentlang.models.edits import unit
 from latentlang.models.generation import generate_tokens
 from latentlang.models.hooked import check_unedited
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
-from latentlang.seeding import generator, shuffled
+from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt
 from latentlang.tasks.shared_texts import LanguageTexts, Texts, language_texts
 
@@ -402,11 +403,7 @@ class _TraceRun:
         if not bool(length > 0):
             return []
         random = torch.stack([
-            torch.randn(
-                len(state),
-                generator=torch.Generator().manual_seed(generator("trace-random", seed, place, draw).getrandbits(62)),
-            )
-            for draw in range(draws)
+            random_vectors(len(state), "trace-random", seed, place, draw) for draw in range(draws)
         ]).to(state)  # fmt: skip
         vectors = torch.cat([change[None], unit(random) * length])
         # [prompt, layer, d]; each row is the same text with a change of its own

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from latentlang.errors import InputError, ModelError
 from latentlang.models.hooked import HookedLM
+from latentlang.seeding import generator
 
 # The norm is shown vectors of this length, beside which its epsilon is nothing.
 _LONG = 1e4
@@ -47,6 +48,18 @@ def token_directions(model: HookedLM, tokens: Sequence[int]) -> Tensor:
         if not 0 <= token < model.vocab_size:
             raise InputError(f"{token!r} is no token of this model, which has {model.vocab_size}")
     return (_norm_map(model) @ _head_rows(model, list(tokens)).T).T
+
+
+def random_vectors(shape: int | Sequence[int], *key: object, bits: int = 62) -> Tensor:
+    """Standard normal numbers that depend on `key` alone: a direction that means nothing, as a control.
+
+    Args:
+        shape: of the tensor.
+        *key: as of `seeding.generator`.
+        bits: of the seed that the key gives; results that are saved rest on it.
+    """
+    draw = torch.Generator().manual_seed(generator(*key).getrandbits(bits))
+    return torch.randn(shape, generator=draw)
 
 
 def _norm_map(model: HookedLM) -> Tensor:
