@@ -9,6 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from latentlang.results import Result
 from latentlang.storage.output import METADATA
 
@@ -35,3 +37,9 @@ def saved(folder: Path, *axes: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         path = folder / "-".join(map(str, names))
         if is_saved(path):
             yield path, *names
+
+
+def stacked(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Tables below each other; one without rows where there is none."""
+    listed = list(parts)
+    return pd.concat(listed, ignore_index=True) if listed else pd.DataFrame()

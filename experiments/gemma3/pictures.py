@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +9,10 @@ import plotly.graph_objects as go
 
 import latentlang as ll
 from experiments.gemma3.tables import FIGURES
-from latentlang.figures.image import check_pictures, write_picture
-from latentlang.storage.files import write_text
+from experiments.pictures import Drawing, draw
 
 # Four targets in four scripts, from a source whose words no English word begins like.
 SOURCE, TARGETS = "ru", ("de", "ja", "zh", "hi")
-_SCALE = 1.4
 
 
 def lens(folder: Path) -> go.Figure:
@@ -49,32 +44,10 @@ def fertility(folder: Path) -> go.Figure:
     return ll.FertilityResult.load(folder / "fertility").figure()
 
 
-PICTURES: dict[str, Callable[[Path], go.Figure]] = {
+PICTURES: dict[str, Drawing] = {
     "lens": lens, "candidates": candidates, "pca": pca, "alignment": alignment, "fertility": fertility,
 }  # fmt: skip
 
 
-def caption(figure: go.Figure) -> str:
-    """How a picture is read and what it was made with, as its page says."""
-    meta = figure.layout.meta or {}
-    parts = [*meta.get("how_to_read", ()), " · ".join(meta.get("made_with", ()))]
-    return "\n".join(re.sub(r"<[^>]*>", "", part) for part in parts if part)
-
-
-def main() -> None:
-    """Command line of this module."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path, help="where `measure` saved its results")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PICTURES)}; all by default")
-    options = parser.parse_args()
-    check_pictures()
-    for name in options.names or PICTURES:
-        figure = PICTURES[name](options.folder)
-        write_picture(figure, FIGURES / f"{name}.png", scale=_SCALE)
-        write_text(FIGURES / f"{name}.txt", caption(figure) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    draw(PICTURES, FIGURES, about=__doc__)

@@ -6,7 +6,7 @@ One CSV file each in figures/gemma3-270m/; what FOLDER does not hold yet is left
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 
 import latentlang as ll
 from experiments.gemma3.measure import SEEDS, SOURCES, TASKS, TRAINED, TRAINING_SEEDS
-from experiments.steps import saved
+from experiments.steps import saved, stacked
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import bootstrap_means
 
@@ -87,7 +87,7 @@ def chosen_layer(by_layer: pd.DataFrame, source: str, contrast: str = "pivot-nul
 
 def candidates(folder: Path) -> pd.DataFrame:
     """Which language leads, over all targets and for each, by the permutation test."""
-    return _stacked(
+    return stacked(
         ll.MultilingualLensResult.load(path)
         .pivot_test()
         .table.drop(columns=["task", "why"])
@@ -99,7 +99,7 @@ def candidates(folder: Path) -> pd.DataFrame:
 def accuracy(folder: Path) -> pd.DataFrame:
     """Accuracy of each task and language, for each seed of the few-shot examples."""
     kept = ["task", "seed", "language", "n", "right", "accuracy", "low", "high", "chance", "unanswerable"]
-    return _stacked(
+    return stacked(
         ll.EvaluationResult.load(path).summary().assign(seed=seed)[kept]
         for path, _name, seed in saved(folder / "tasks", TASKS, SEEDS)
     )
@@ -120,7 +120,7 @@ def alignment(folder: Path) -> pd.DataFrame:
     for path, name in saved(folder, ("alignment-20", "alignment-length", "alignment-100")):
         summary = ll.AlignmentResult.load(path).summary()
         parts.append(summary[summary["measure"].isin(MEASURES)].assign(run=name))
-    return _stacked(parts)
+    return stacked(parts)
 
 
 def alignment_by_language(folder: Path) -> pd.DataFrame:
@@ -145,25 +145,20 @@ def alignment_by_language(folder: Path) -> pd.DataFrame:
         first = rows["language_a"] == PIVOT
         rows["language"] = np.where(first, rows["language_b"], rows["language_a"])
         parts.append(rows[kept])
-    return _stacked(parts)
+    return stacked(parts)
 
 
 def fertility(folder: Path) -> pd.DataFrame:
     """Tokens for the same articles."""
-    return _stacked(ll.FertilityResult.load(path).summary() for path, _name in saved(folder, ("fertility",)))
+    return stacked(ll.FertilityResult.load(path).summary() for path, _name in saved(folder, ("fertility",)))
 
 
 def training(folder: Path) -> pd.DataFrame:
     """What question alignment and its controls changed."""
-    return _stacked(
+    return stacked(
         ll.ComparisonResult.load(path).table.assign(design=name, seed=seed)
         for path, name, seed in saved(folder / "compared", ("identity", *TRAINED), TRAINING_SEEDS)
     )
-
-
-def _stacked(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    listed = list(parts)
-    return pd.concat(listed, ignore_index=True) if listed else pd.DataFrame()
 
 
 def _crossed(values: pd.DataFrame) -> dict[str, float]:

@@ -14,19 +14,13 @@ from experiments.markdown import between, filled, markdown
 from latentlang.causal.pivot_use_verdict import POOLED, READABLE, USED
 from latentlang.language_names import language, language_pair
 from latentlang.storage.files import write_text
-from latentlang.text import capital, counted, listed
+from latentlang.text import PATCHED_CONCEPTS, capital, counted, listed
 
 PAGE = Path(__file__).parents[2] / "docs" / "use.md"
 _TITLES = {
     "pocket": "pocket",
     "pocket-control": "pocket-control",
     "gemma3-270m": "Gemma 3 270M",
-}
-_WORDS = {
-    ("last", "target"): "the prompt's own concept",
-    ("last", "source"): "the patched-in concept",
-    ("object", "target"): "the prompt's own concept",
-    ("object", "source"): "the patched-in concept",
 }
 
 
@@ -226,7 +220,7 @@ def _patching(patched: pd.DataFrame) -> str:
             rows.append({
                 "from": _pairs(row["source"]), "into": language_pair(row["target"].split("-")),
                 "at": {"last": "last token", "object": "the word"}[row["at"]],
-                "read": f"{_WORDS[row['at'], row['concept']]}, {_name(row['language'])}",
+                "read": f"{PATCHED_CONCEPTS[row['concept']]}, {_name(row['language'])}",
                 "layer": row["layer"], "probability": between(row["mean"], row["low"], row["high"]),
                 "more": between(row["more"], row["more_low"], row["more_high"]),
                 "from, to": f"{row['first']} to {row['last']}" if row["first"] else "none",

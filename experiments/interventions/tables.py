@@ -22,7 +22,7 @@ from experiments.interventions.measure import (
     SOURCES,
     WANTED,
 )
-from experiments.steps import saved
+from experiments.steps import saved, stacked
 from latentlang.causal.pivot_use_verdict import POOLED
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean
 
@@ -48,7 +48,7 @@ def pivot_use(folder: Path) -> pd.DataFrame:
                 _beyond(result, *row) for row in zip(verdicts["language"], verdicts["layer"], strict=True)
             ]
             parts.append(verdicts.join(pd.DataFrame(beyond, index=verdicts.index)))
-    return _stacked(parts)
+    return stacked(parts)
 
 
 def _beyond(result: ll.PivotUseResult, language: str, layer: int) -> dict[str, float]:
@@ -118,7 +118,7 @@ def _at(word: dict[str, Any], layer: int) -> dict[str, Any]:
 
 def barrier(folder: Path) -> pd.DataFrame:
     """Wrong answers whose right answer was readable inside, for each model, source, seed and language."""
-    return _stacked(
+    return stacked(
         [
             ll.BarrierResult.load(path).summary().assign(model=model, source=source, seed=seed)
             for model in MODELS
@@ -138,11 +138,7 @@ def steering(folder: Path) -> pd.DataFrame:
             more = result.contrast().set_index("arm")[["mean", "low", "high", "p"]].add_prefix("more_")
             rows = result.summary().join(more, on="arm")
             parts.append(rows.assign(model=model, wanted=wanted, seed=seed, **named))
-    return _stacked(parts)
-
-
-def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return stacked(parts)
 
 
 TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
