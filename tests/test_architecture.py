@@ -21,12 +21,11 @@ ORDER = (
     "cli", "__main__", "__init__",
 )  # fmt: skip
 #: Pairs that know each other only when a method runs or for a type: a result draws or compares itself (the pattern of
-#: pandas' ``.plot``), a model hands out its bridge.
+#: pandas' ``.plot``).
 LAZY_CIRCLES = (
     {"comparison.report", "comparison.result"},
     {"evaluation.comparison", "evaluation.result"},
     {"figures.header", "figures.notebook", "provenance", "results"},
-    {"models.bridge", "models.hooked"},
 )
 
 #: Modules named like a function of theirs: each is asked for by its path, and its package does not give the function.

@@ -19,8 +19,6 @@ from latentlang.installing import install_command
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
-    from latentlang.models.hooked import HookedLM
-
 # What TransformerLens' models have and a `HookedLM` has not.
 BRIDGE_NAMES = frozenset({
     "W_E", "W_K", "W_O", "W_Q", "W_U", "W_V", "W_in", "W_out", "accumulated_bias", "add_hook",
@@ -33,9 +31,8 @@ BRIDGE_NAMES = frozenset({
 def twin(lm: Any) -> Any:
     """A second module tree on the same tensors, adapters included; takes no memory for weights.
 
-    Copied with every tensor marked as copied already: so also buffers that no state dict has (rotary
-        frequencies)
-    and modules that the config does not know of (LoRA) come out right.
+    Copied with every tensor marked as copied already: so also buffers that no state dict has (rotary frequencies) and
+    modules that the config does not know of (LoRA) come out right.
 
     Raises:
         ModelError: the model's weights are off-loaded, or a module cannot be copied.
@@ -52,8 +49,13 @@ def twin(lm: Any) -> Any:
     return second
 
 
-def build(model: HookedLM) -> TransformerBridge:
+def build(lm: Any, tokenizer: Any, *, loaded_from: str) -> TransformerBridge:
     """A bridge on the same weight tensors; see `HookedLM.bridge`.
+
+    Args:
+        lm: the transformers model.
+        tokenizer: its tokenizer, copied before the bridge changes it; None is refused.
+        loaded_from: what the model was loaded from; TransformerLens takes its config from there.
 
     Raises:
         ModelError: TransformerLens is not installed, or refuses the model.
@@ -67,17 +69,17 @@ def build(model: HookedLM) -> TransformerBridge:
         raise ModelError(f"surgery needs TransformerLens; `{install_command('surgery')}`") from error
     finally:
         transformers_logger.setLevel(level)
-    if model.tokenizer is None:
+    if tokenizer is None:
         raise ModelError("TransformerLens needs a tokenizer, and this model was given without one")
-    second = twin(model.lm)
-    tokenizer = copy.deepcopy(model.tokenizer)
+    second = twin(lm)
+    tokenizer = copy.deepcopy(tokenizer)
     # without these the bridge reloads the tokenizer from disk, or asks the hub for it
     tokenizer.init_kwargs.setdefault("name_or_path", getattr(tokenizer, "name_or_path", "") or "local")
     tokenizer.init_kwargs.setdefault("add_bos_token", True)
     parameter = next(second.parameters())
     try:
         return TransformerBridge.boot_transformers(
-            model.loaded_from,
+            loaded_from,
             hf_model=second,
             tokenizer=tokenizer,
             device=str(parameter.device),
@@ -85,4 +87,4 @@ def build(model: HookedLM) -> TransformerBridge:
         )
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"TransformerLens cannot take {type(model.lm).__name__}: {reason[:200]}") from error
+        raise ModelError(f"TransformerLens cannot take {type(lm).__name__}: {reason[:200]}") from error

@@ -28,6 +28,7 @@ from latentlang.models.anatomy import (
 from latentlang.models.batch import ActivationBatch, Request, check_layers, check_pools, check_sites, collect
 from latentlang.models.batching_probe import BatchingProbe
 from latentlang.models.block_layout import BlockLayout, find_block_layouts
+from latentlang.models.bridge import BRIDGE_NAMES, build
 from latentlang.models.edits import NEURON_SITES, Edit, edit_note, settle
 from latentlang.models.forward import BATCH_TOKENS, Reader, Runner
 from latentlang.models.interventions import Interventions, output_projection
@@ -164,8 +165,6 @@ class HookedLM:
         if hasattr(type(self), name):  # a property that failed: its own error
             return object.__getattribute__(self, name)
         message = f"{type(self).__name__!r} object has no attribute {name!r}"
-        from latentlang.models.bridge import BRIDGE_NAMES
-
         if name in BRIDGE_NAMES:
             message += (
                 f"; it is TransformerLens': model.bridge().{name} has it, on the same weights (activations without it: "
@@ -675,12 +674,10 @@ class HookedLM:
         Raises:
             ModelError: TransformerLens is not installed, or cannot take this model.
         """
-        from latentlang.models.bridge import build
-
         check_unedited(self, "a bridge is made")
         if self._base.in_place and self._base.slots:
             raise ModelError(
                 "the adapter rewrote weights, and the original ones are in place only within base(); for a bridge on "
                 "them load the model without the adapter"
             )
-        return build(self)
+        return build(self.lm, self.tokenizer, loaded_from=self.loaded_from)
