@@ -9,25 +9,23 @@ otherwise from translation to translation, and in Unicode's composed form (NFC).
 
 from __future__ import annotations
 
-import gzip
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from latentlang.errors import InputError, shown, unknown
 from latentlang.language_names import Language, language
 from latentlang.paths import given_path, is_file, is_folder
-from latentlang.storage import documents
-from latentlang.tasks.files import PathLike, folder, read_text
+from latentlang.tasks.files import PACKED, PathLike, folder, json_lines, read_text
 
 #: What stands for the downloaded declaration where a folder is asked for.
 UDHR = "udhr"
 UDHR_FILE = "udhr.jsonl"
-_LINES, _RECORDS, _PACKED = ".txt", ".jsonl", ".gz"
+_LINES, _RECORDS = ".txt", ".jsonl"
 # Beside the languages' files, and of no language.
 _ABOUT = ("readme", "license", "licence", "notice", "copying", "sha256sums")
 _LONGEST_SUBTAG = 8
@@ -73,7 +71,7 @@ class ParallelText:
         self.folder = _place(data)
         self._read: dict[str, Translation] = {}
         self.others: dict[str, str] = {}
-        packed = self.folder / (UDHR_FILE + _PACKED)
+        packed = self.folder / (UDHR_FILE + PACKED)
         whole = self.folder / UDHR_FILE
         if is_file(whole) or is_file(packed):
             self._files: dict[str, Path] = {}
@@ -239,7 +237,7 @@ def _records(path: Path) -> dict[str, str]:
         InputError: a line without an id and a text, or an id that is there twice.
     """
     texts: dict[str, str] = {}
-    for number, record in _lines(path):
+    for number, record in json_lines(path, then=_THEN):
         name, text = record.get("id"), record.get("text")
         if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
             raise InputError(
@@ -265,7 +263,7 @@ def _versions(path: Path) -> list[_Version]:
     """
     versions = []
     codes: set[str] = set()
-    for number, record in _lines(path):
+    for number, record in json_lines(path, then=_THEN):
         code, tag, articles = record.get("code"), record.get("bcp47"), record.get("articles")
         if not (isinstance(code, str) and isinstance(tag, str) and _are_articles(articles)):
             raise InputError(
@@ -308,36 +306,3 @@ def private_code(code: str) -> str:
     """A private code: ``x-jpn-osaka``; a part of more than eight letters is divided."""
     parts = re.findall(rf"[a-z0-9]{{1,{_LONGEST_SUBTAG}}}", code.casefold())
     return "-".join(("x", *parts)) if parts else "x-unnamed"
-
-
-def _lines(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
-    """The objects of a file of JSON lines, with the lines' numbers.
-
-    Raises:
-        InputError: it cannot be read, or a line is no object.
-    """
-    text = _unpacked(path) if path.suffix == _PACKED else read_text(path)
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        record = documents.parse_json(line, f"{path}, line {number},", then=_THEN)
-        if not isinstance(record, dict):
-            raise InputError(
-                f"{path}, line {number} holds {shown(record, most=60)}, no object with fields; {_THEN}"
-            )
-        yield number, record
-
-
-def _unpacked(path: Path) -> str:
-    """The text of a gzip file, within the limit of any data file.
-
-    Raises:
-        InputError: it cannot be read, is too large, or is not UTF-8.
-    """
-    with documents.reading(path, then=_THEN), gzip.open(path) as packed:
-        content = packed.read(documents.MOST_DATA_BYTES + 1)
-        if len(content) > documents.MOST_DATA_BYTES:
-            raise InputError(
-                f"{path} unpacks to more than the {documents.MOST_DATA_BYTES:,} bytes that are read"
-            )
-        return content.decode("utf-8-sig")
