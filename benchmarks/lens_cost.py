@@ -10,6 +10,7 @@ and writes `lens_cost.json`.
 from __future__ import annotations
 
 import argparse
+import copy
 import gc
 import json
 import os
@@ -36,6 +37,7 @@ from transformers import (
 )
 
 from latentlang.models import HookedLM, TokenSets, read_out
+from latentlang.models.bridge import twin
 
 Run = Callable[[], object]
 SHARES = {"sentiment": 0.33, "paraphrase": 0.78, "nli": 0.86}
@@ -151,6 +153,23 @@ def transformer_lens_run(model: PreTrainedModel, prompts: list[list[int]], sets:
     return run
 
 
+def nnterp_run(model: HookedLM, prompts: list[str]) -> Run | None:
+    """The logit lens of nnterp, of whole distributions on the same weights; None where it is not installed.
+
+    It wants an environment of its own: nnterp 1.3 runs with nnsight before 0.8 alone.
+    """
+    try:
+        from nnterp import StandardizedTransformer
+        from nnterp.interventions import logit_lens
+    except ImportError as error:
+        print(f"nnterp left out: {error}", file=sys.stderr)
+        return None
+    tokenizer = copy.deepcopy(model.tokenizer)
+    tokenizer.padding_side = "left"  # all that its lens takes
+    standardized = StandardizedTransformer(twin(model.lm), tokenizer=tokenizer)
+    return lambda: logit_lens(standardized, prompts)
+
+
 def _any_tokenizer() -> PreTrainedTokenizerFast:
     """The bridge wants a tokenizer; prompts are token ids here."""
     words = Tokenizer(WordLevel({"<unk>": 0}, unk_token="<unk>"))
@@ -260,7 +279,8 @@ def measure_real(*, rounds: int, translations: int = 24, inferences: int = 10) -
     model: Any = lm.lm
     depth, width = lm.n_layers, lm.d_model
     for name, count in (("translation", translations), ("nli", inferences)):
-        prompts = lm.encode(task(name).prompts("ja", items=count))
+        asked = task(name).prompts("ja", items=count)
+        prompts = lm.encode(asked)
         tokens = sum(map(len, prompts))
         # prompts of one length or another, alike up to where their questions begin
         shared = next(place for place, here in enumerate(zip(*prompts, strict=False)) if len(set(here)) > 1)
@@ -296,6 +316,8 @@ def measure_real(*, rounds: int, translations: int = 24, inferences: int = 10) -
         }
         if (bridged := transformer_lens_run(model, few, sets)) is not None:
             peers["transformer-lens"] = bridged
+        if (standardized := nnterp_run(lm, [prompt.text for prompt in asked[: len(few)]])) is not None:
+            peers["nnterp"] = standardized
         beside = take_turns(peers, rounds=max(2, rounds - 1), device="cpu")
         over_plain = {
             f"{key}, over plain": ratio(times, key, best) for key in times if not key.startswith("plain")
