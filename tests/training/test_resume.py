@@ -30,6 +30,7 @@ from tests.support.warm import WarmProcess, warm_process
 
 ROOT = Path(__file__).parents[2]
 _LAST, _KILLED_AT = 6, 5
+SIX: dict[str, Any] = {"steps": _LAST, "evaluations": 3, "dropout": 0.1}
 _CHILD = f"""
 import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -42,7 +43,7 @@ def stop(progress):
     if progress.step == {_KILLED_AT}:
         os.kill(os.getpid(), signal.SIGKILL)
 
-options = SMALL | {{"steps": {_LAST}, "evaluations": 3, "dropout": 0.1}}
+options = SMALL | {SIX!r}
 train(KINDS["qwen2"](), "es+de-en", out=sys.argv[1], progress=stop, **options)
 """
 
@@ -72,7 +73,32 @@ class _Stop:
 @pytest.fixture
 def six(small: Recipe) -> Recipe:
     """Six steps with a checkpoint after every second, and dropout, so that random states matter."""
-    return small.changed(steps=_LAST, evaluations=3, dropout=0.1)
+    return small.changed(**SIX)
+
+
+@pytest.fixture(scope="session")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `six` that was interrupted in its fifth step; to be copied."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(KINDS["qwen2"](), "es+de-en", out=folder, progress=_Stop(5), **SMALL | SIX)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `six` that nobody stopped; not to be changed."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(KINDS["qwen2"](), "es+de-en", out=folder, **SMALL | SIX)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `small` to its end; to be copied."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    train(KINDS["qwen2"](), "es+de-en", out=folder, **SMALL)
+    return folder
 
 
 def test_a_killed_run_ends_as_if_it_had_not_been(model: HookedLM, six: Recipe, tmp_path: Path) -> None:
@@ -90,7 +116,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(model: HookedLM, six: Recipe, t
 
 
 def test_an_interrupted_run_keeps_its_checkpoint_and_goes_on(
-    model: HookedLM, six: Recipe, tmp_path: Path
+    model: HookedLM, six: Recipe, whole: Path, tmp_path: Path
 ) -> None:
     before = {name: tensor.clone() for name, tensor in model.lm.state_dict().items()}
     with pytest.raises(KeyboardInterrupt):
@@ -104,16 +130,12 @@ def test_an_interrupted_run_keeps_its_checkpoint_and_goes_on(
         train(model, six, out=tmp_path / "a", progress=again)
     assert again.seen == [3]
     train(model, six, out=tmp_path / "a")
-    train(model, six, out=tmp_path / "b")
-    assert _same(tmp_path / "a", tmp_path / "b")
+    assert _same(tmp_path / "a", whole)
 
 
 @pytest.mark.parametrize("torn", ["trainer_state.json", "optimizer.pt", "adapter_model.safetensors"])
-def test_a_checkpoint_that_is_not_whole_is_passed_over(
-    torn: str, model: HookedLM, six: Recipe, tmp_path: Path
-) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        train(model, six, out=tmp_path, progress=_Stop(5))
+def test_a_checkpoint_that_is_not_whole_is_passed_over(torn: str, stopped: Path, tmp_path: Path) -> None:
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
     newest = last_checkpoint(tmp_path)
     assert newest is not None and step_of(newest) == 4
     if torn == "trainer_state.json":
@@ -128,13 +150,14 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(
     assert last_checkpoint(tmp_path) is None and step_of(None) == 0
 
 
-def test_before_the_first_checkpoint_a_run_begins_anew(model: HookedLM, six: Recipe, tmp_path: Path) -> None:
+def test_before_the_first_checkpoint_a_run_begins_anew(
+    model: HookedLM, six: Recipe, whole: Path, tmp_path: Path
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(model, six, out=tmp_path / "a", progress=_Stop(1))
     result = train(model, six, out=tmp_path / "a")
     assert result.provenance.settings["resumed_from"] is None
-    train(model, six, out=tmp_path / "b")
-    assert _same(tmp_path / "a", tmp_path / "b")
+    assert _same(tmp_path / "a", whole)
 
 
 def test_a_finished_run_is_read_and_not_run_again(model: HookedLM, small: Recipe, tmp_path: Path) -> None:
@@ -323,20 +346,17 @@ def _cut(name: str) -> Callable[[Path], None]:
     ],
 )  # fmt: skip
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
-    damage: Callable[[Path], None], model: HookedLM, six: Recipe, tmp_path: Path
+    damage: Callable[[Path], None], model: HookedLM, six: Recipe, stopped: Path, whole: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        train(model, six, out=tmp_path / "a", progress=_Stop(5))
+    shutil.copytree(stopped, tmp_path / "a")
     damage(tmp_path / "a" / "checkpoints" / "checkpoint-4")
     result = train(model, six, out=tmp_path / "a")
     assert result.provenance.settings["resumed_from"] == 2
-    train(model, six, out=tmp_path / "b")
-    assert _same(tmp_path / "a", tmp_path / "b")
+    assert _same(tmp_path / "a", whole)
 
 
-def test_a_damaged_checkpoint_is_told(model: HookedLM, six: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        train(model, six, out=tmp_path, progress=_Stop(5))
+def test_a_damaged_checkpoint_is_told(model: HookedLM, six: Recipe, stopped: Path, tmp_path: Path) -> None:
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
     for step in (4, 2):
         _foreign_optimizer(tmp_path / "checkpoints" / f"checkpoint-{step}")
     result = train(model, six, out=tmp_path)
@@ -350,22 +370,22 @@ def test_a_damaged_checkpoint_is_told(model: HookedLM, six: Recipe, tmp_path: Pa
 @pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json", "result.parquet"])
 @pytest.mark.parametrize("content", [b"", b"junk", None])
 def test_a_finished_run_whose_files_are_junk_is_run_again(
-    name: str, content: bytes | None, model: HookedLM, small: Recipe, tmp_path: Path
+    name: str, content: bytes | None, model: HookedLM, small: Recipe, finished: Path, tmp_path: Path
 ) -> None:
-    train(model, small, out=tmp_path)
-    whole = {key: tensor.clone() for key, tensor in _weights(tmp_path).items()}
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    weights = _weights(finished)
     if content is None:  # of the right size
         content = bytes(reversed((tmp_path / name).read_bytes()))
     (tmp_path / name).write_bytes(content)
     again = train(model, small, out=tmp_path)
     assert any("was finished before, and was run again" in note for note in again.notes)
-    assert all(torch.equal(tensor, whole[key]) for key, tensor in _weights(tmp_path).items())
+    assert all(torch.equal(tensor, weights[key]) for key, tensor in _weights(tmp_path).items())
     assert TrainingResult.load(tmp_path).best_step == again.best_step
 
 
 def test_the_adapters_files_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     modules = ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"]
-    options: dict[str, Any] = {"steps": _LAST, "evaluations": 3, "dropout": 0.1, "target_modules": modules}
+    options: dict[str, Any] = {**SIX, "target_modules": modules}
     train(KINDS["qwen2"](), "es+de-en", out=tmp_path / "1", **SMALL | options)
     code = _CHILD.replace(f"progress.step == {_KILLED_AT}", "False").replace(
         "SMALL |", f"SMALL | {{'target_modules': {modules!r}}} |"
@@ -385,7 +405,7 @@ def _largest_file(folder: Path) -> int:
 
 
 def test_a_full_disk_is_one_line_and_keeps_the_checkpoints(
-    model: HookedLM, six: Recipe, tmp_path: Path
+    model: HookedLM, six: Recipe, whole: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(model, six, out=tmp_path / "a", progress=_Stop(3))
@@ -402,8 +422,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_checkpoints(
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert [path.name for path in (tmp_path / "a" / "checkpoints").iterdir()] == ["checkpoint-2"]
     assert train(model, six, out=tmp_path / "a").provenance.settings["resumed_from"] == 2
-    train(model, six, out=tmp_path / "b")
-    assert _same(tmp_path / "a", tmp_path / "b")
+    assert _same(tmp_path / "a", whole)
 
 
 def test_a_record_that_cannot_be_read_is_named(model: HookedLM, small: Recipe, tmp_path: Path) -> None:
