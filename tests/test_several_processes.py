@@ -14,10 +14,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_what_is_begun_first_is_there():
-    files = sorted({name.split("::")[0] for name in FIRST if name.startswith("tests/")})
-    done = warm_process("-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files)
-    units = {unit(line.split("::")[0]) or line for line in done.out.splitlines() if "::" in line}
-    assert {name for name in FIRST if name.startswith("tests/")} <= units
+    named = {name for name in FIRST if name.startswith("tests/")}
+    single = {name for name in named if "::" in name}
+    assert single and all((ROOT / name).is_file() and unit(name) == name for name in named - single)
+    files = {name.split("::")[0] for name in single}
+    done = warm_process("-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *sorted(files))
+    assert single <= set(done.out.splitlines()) and {unit(file) for file in files} == {None}
     assert {"real", "browsers"} <= {
         unit(str(path.relative_to(ROOT))) for path in ROOT.glob("tests/**/test_*.py")
     }
