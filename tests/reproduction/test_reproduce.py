@@ -249,10 +249,24 @@ def test_files_from_elsewhere_are_not_overwritten(done, small, mistral, tmp_path
     assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_two_processes_give_the_same_tables_as_one(done, small, mistral, tmp_path):
+@pytest.mark.slow("tests/reproduction/test_reproduce.py")
+def test_two_workers_that_import_everything_themselves_give_the_same_tables(done, small, mistral, tmp_path):
     planned = plan(str(small), model=mistral, only=["acc"], cache=tmp_path / "cache", **QUICK)
     both = reproduce(planned, out=tmp_path / "out", formats=["html"], jobs=2)
     assert (both.folder / "acc.csv").read_bytes() == (done.folder / "acc.csv").read_bytes()
+
+
+def test_two_processes_give_the_same_tables_as_one(done, small, mistral, tmp_path):
+    code = (
+        "import sys\n"
+        "from latentlang.reproduction import plan, reproduce\n"
+        "if __name__ == '__main__':\n"
+        f"    planned = plan({str(small)!r}, model={mistral!r}, only=['acc'], cache=sys.argv[1], **{QUICK!r})\n"
+        "    reproduce(planned, out=sys.argv[2], formats=['html'], jobs=2)\n"
+    )
+    ended = warm_process("-c", code, tmp_path / "cache", tmp_path / "out")  # its workers begin warm too
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "out" / "acc.csv").read_bytes() == (done.folder / "acc.csv").read_bytes()
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(done, small, mistral, tmp_path):
@@ -373,7 +387,7 @@ def test_what_rounds_to_nothing_has_no_sign():
     assert _number(-0.006, 2) == "−0.01" and _number(float("nan"), 1) == ""
 
 
-@pytest.mark.slow
+@pytest.mark.slow("tests/reproduction/test_reproduce.py", "tests/reproduction/test_published.py")
 def test_the_papers_own_files_go_the_whole_way_on_a_stand_in_for_mistral(mistral, tmp_path):
     only = ["table6", "fig1", "fig2", "table8"]
     planned = plan(
