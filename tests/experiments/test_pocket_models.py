@@ -23,7 +23,6 @@ def tables() -> dict[str, pd.DataFrame]:
     return evaluate.kept_tables()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", MODEL_NAMES)
 @pytest.mark.parametrize("place", [3, 20])
 def test_a_pair_measured_again_gives_the_cards_numbers(name, place, tables):

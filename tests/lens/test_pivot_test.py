@@ -552,7 +552,7 @@ def test_languages_that_are_alike_have_no_leader():
     assert alarms <= 2
 
 
-@pytest.mark.slow
+@pytest.mark.slow("tests/lens/test_pivot_test.py")
 def test_false_alarms_over_200_random_models_are_at_most_nominal():
     """Random weights know no word: at most 5 % of the searches may say that they do, and none names a pivot.
 

@@ -95,7 +95,7 @@ def test_bad_options(model, texts, options):
         train_tuned_lens(model, texts, **options)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("tests/lens/test_tuned_lens.py")
 def test_on_pocket_it_is_closer_at_every_layer_on_held_out_text():
     model = ll.load("pocket")
     prompts = [

@@ -25,7 +25,7 @@ REFUSED = frozenset({
     "xlnet", "xmod",
 })  # fmt: skip
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("tests/models/test_exactness.py")
 
 BLOCK = draw(70, seed=1)[0]
 PROMPTS = [[*BLOCK, *rest] for rest in draw(6, 1, 11, 4, seed=2)]

@@ -640,7 +640,7 @@ print(float(sum(weight.double().abs().sum() for weight in lm.lm.parameters())))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow("tests/models/test_gguf.py", "tests/storage/test_folder_lock.py")
 def test_two_processes_make_an_entry_once(file: Path, tmp_path: Path) -> None:
     running, said = [], [tmp_path / f"said-{place}" for place in range(3)]
     for path in said:

@@ -12,7 +12,11 @@ import pytest
 from tests.support.devtools import Page, chromium
 from tests.support.lab import ROOT, jupyter_lab
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow("tests/widgets/test_explorer_widget.py", "tests/notebooks/test_notebooks.py"),
+    pytest.mark.timeout(900),
+]
 
 NOTEBOOK = "01_quickstart.ipynb"
 BOX = "document.querySelector('.latentlang-explorer-box')"

@@ -13,6 +13,9 @@ from tests.support.notebooks import check_run
 
 #: Run with the other tests of a real model (tests/real).
 REAL = ("07_a_real_model",)
+#: Trains for minutes and compares, twice.
+TRAINS = ("05_question_alignment",)
+TRAINING = pytest.mark.slow("tests/training/test_run.py", "tests/comparison/test_compare.py")
 EMBEDDED = [path for path in NOTEBOOKS if path.stem not in REAL]
 _PICTURE = re.compile(r"!\[[^\]]+\]\((\S+\.webp)\)")
 # Temporary folders and people's own.
@@ -82,8 +85,10 @@ def test_pocket_answers_the_prompts_that_a_reader_is_told_to_type():
         assert any(answer.startswith(said) for answer in answers), f"{prompt}{said}"
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)  # one trains models, on machines of any speed
-@pytest.mark.parametrize("path", EMBEDDED, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=TRAINING if path.stem in TRAINS else ()) for path in EMBEDDED],
+)
 def test_notebook_runs(path: Path, tmp_path: Path):
     check_run(path, tmp_path)

@@ -23,7 +23,6 @@ import pytest
 
 import latentlang as ll
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 
@@ -143,6 +142,7 @@ def test_the_installed_copy_is_the_one_that_runs(installed: Installed, tmp_path:
     assert _run(installed.bin / "latentlang", "--version", cwd=tmp_path).split()[-1] == ll.__version__
 
 
+@pytest.mark.slow("tests/packaging/test_wheel.py")
 def test_its_lens_reads_what_the_checkout_reads(installed: Installed, tmp_path: Path):
     words = ("lens", "--model", "pocket", "--lang", "ja", "--from", "fr", "--items", "6", "--out", "out")
     _run(installed.bin / "latentlang", *words, cwd=tmp_path)
@@ -153,6 +153,7 @@ def test_its_lens_reads_what_the_checkout_reads(installed: Installed, tmp_path: 
     pd.testing.assert_frame_equal(theirs, result.table, check_dtype=False, check_categorical=False)
 
 
+@pytest.mark.slow("tests/packaging/test_wheel.py")
 def test_its_experiments_are_found_and_planned(installed: Installed, tmp_path: Path):
     words = ("reproduce", "spontaneous", "--model", "pocket", "--dry-run")
     plan = _run(installed.bin / "latentlang", *words, cwd=tmp_path)

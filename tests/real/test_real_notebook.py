@@ -11,7 +11,10 @@ from tests.support.gemma import skip_without_gemma
 from tests.support.notebooks import check_run
 
 skip_without_gemma()
-pytestmark = pytest.mark.real
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow("tests/real/test_readings.py", "tests/real/test_measurements.py"),
+]
 
 #: What latentlang says at the first load from a new cache: the terms, whence the weights come, that they are kept.
 NOTICES = (
