@@ -13,9 +13,16 @@ from tests.support.notebooks import check_run
 
 #: Run with the other tests of a real model (tests/real).
 REAL = ("07_a_real_model",)
-#: Trains for minutes and compares, twice.
-TRAINS = ("05_question_alignment",)
-TRAINING = pytest.mark.slow("tests/training/test_run.py", "tests/comparison/test_compare.py")
+#: One trains for minutes and compares, twice; two measure many layers and languages.
+SLOW = {
+    "04_latent_geometry": pytest.mark.slow("tests/geometry/test_alignment.py", "tests/geometry/test_pca.py"),
+    "05_question_alignment": pytest.mark.slow(
+        "tests/training/test_run.py", "tests/comparison/test_compare.py"
+    ),
+    "08_interventions": pytest.mark.slow(
+        "tests/causal/test_patching.py", "tests/causal/test_steering.py", "tests/docs/test_docs_examples.py"
+    ),
+}
 EMBEDDED = [path for path in NOTEBOOKS if path.stem not in REAL]
 _PICTURE = re.compile(r"!\[[^\]]+\]\((\S+\.webp)\)")
 # Temporary folders and people's own.
@@ -87,8 +94,7 @@ def test_pocket_answers_the_prompts_that_a_reader_is_told_to_type():
 
 @pytest.mark.timeout(1800)  # one trains models, on machines of any speed
 @pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, id=path.stem, marks=TRAINING if path.stem in TRAINS else ()) for path in EMBEDDED],
+    "path", [pytest.param(path, id=path.stem, marks=SLOW.get(path.stem, ())) for path in EMBEDDED]
 )
 def test_notebook_runs(path: Path, tmp_path: Path):
     check_run(path, tmp_path)

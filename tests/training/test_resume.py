@@ -383,6 +383,7 @@ def test_a_finished_run_whose_files_are_junk_is_run_again(
     assert TrainingResult.load(tmp_path).best_step == again.best_step
 
 
+@pytest.mark.slow("tests/training/test_run.py")
 def test_the_adapters_files_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     modules = ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"]
     options: dict[str, Any] = {**SIX, "target_modules": modules}
