@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Any
@@ -27,6 +28,15 @@ torch.set_num_threads(1)
 # No test measures time, and none is tried less because the machine is busy.
 hypothesis.settings.register_profile("latentlang", deadline=None)
 hypothesis.settings.load_profile("latentlang")
+
+
+# Imports and tests live to the end: looking through them for garbage again and again was a tenth of the time.
+gc.set_threshold(20_000, 10, 10)
+
+
+def pytest_collection_finish() -> None:
+    """What there is when the first test begins is no garbage."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
