@@ -1,0 +1,1 @@
+"""Neurons, and the language of whole layers: what was measured, and the page that tells it (docs/units.md)."""
