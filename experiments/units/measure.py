@@ -35,6 +35,10 @@ LANGUAGES = {
 DTYPES = {"gemma3-270m": "bf16"}
 #: The shortest articles, in English: the ablation is measured on these and nothing else is counted on them.
 HELD_OUT = ("article-03", "article-04", "article-05", "article-06", "article-09")
+#: Of these the number that a matrix is measured on, and whose neurons are taken out first: each language takes as long
+#: as it takes to run the text 21 times.
+ABLATION_ITEMS = 4
+ABLATED = ("en", "ja", "hi", "ru", "de", "ar", "sw", "zh")
 GROUPS, DEALS, RANDOM, SEED = 10, 200, 20, 0
 #: Articles on which the language of the layers is measured.
 MASS_ITEMS = 12
@@ -83,13 +87,24 @@ def tokens(model: HookedLM, text: Path, folder: Path) -> None:
 
 
 def ablation(model: HookedLM, text: Path, folder: Path) -> None:
-    """What each language loses without each language's neurons, and without random ones."""
+    """What each language's text loses without each language's neurons, and without random ones.
+
+    First for two languages, then for more: what was measured is kept, so that no set is measured twice.
+    """
     counted = ll.NeuronsResult.load(folder / "neurons")
     texts = articles(model, text, folder.name, held_out=True)
-    step(
-        folder / "ablation", ll.neuron_ablation, model, counted, texts, random=RANDOM, seed=SEED,
-        out=folder / "unfinished",
-    )  # fmt: skip
+    first = [code for code in ABLATED if code in texts]
+    every = [*first, *(code for code in texts if code not in first)]
+    for number in ablated_numbers(len(every)):
+        step(
+            folder / f"ablation-{number}", ll.neuron_ablation, model, counted, texts, ablated=every[:number],
+            items=ABLATION_ITEMS, random=RANDOM, seed=SEED, out=folder / "unfinished",
+        )  # fmt: skip
+
+
+def ablated_numbers(languages: int) -> list[int]:
+    """Of how many languages the neurons are taken out, one matrix after the other."""
+    return [*range(2, languages, 2), languages]
 
 
 STAGES = {"neurons": neurons, "tokens": tokens, "ablation": ablation}

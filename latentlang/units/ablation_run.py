@@ -16,6 +16,7 @@ from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, ModelError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
+from latentlang.language_names import languages as find_languages
 from latentlang.lens.bits import bits_of_texts, scored_sizes
 from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM, as_model
@@ -39,6 +40,7 @@ def neuron_ablation(
     texts: Texts,
     *,
     languages: str | Language | Iterable[str | Language] | None = None,
+    ablated: str | Language | Iterable[str | Language] | None = None,
     items: int | None = None,
     rule: str = "fdr",
     share: float = LAPE_SHARE,
@@ -61,7 +63,8 @@ def neuron_ablation(
         model: the model that was counted, or its name; it is not changed.
         neurons: what `neurons` gave.
         texts: as for `neurons`; the same may be given again, of which what was counted is left out.
-        languages: of the texts, and whose neurons are taken out; by default all that were counted.
+        languages: of the texts; by default all that were counted.
+        ablated: whose neurons are taken out; by default those of all the languages of the texts.
         items: paragraphs per language at most; None for all that were not counted.
         rule: how neurons are selected; `share`, `percentile` and `fdr` as of `NeuronsResult.members`.
         share: see `rule`.
@@ -99,10 +102,14 @@ def neuron_ablation(
     for code in codes:
         if code not in neurons.languages:
             raise unknown("language of these neurons", code, neurons.languages)
-    own = {code: members[neurons.languages.index(code)] for code in codes}
-    having = [code for code in codes if own[code].any()]
+    asked = codes if ablated is None else [entry.code for entry in find_languages(ablated)]
+    for code in asked:
+        if code not in codes:
+            raise unknown("language of these texts", code, codes)
+    own = {code: members[neurons.languages.index(code)] for code in asked}
+    having = [code for code in asked if own[code].any()]
     if not having:
-        raise InputError(f"no neuron belongs to {', '.join(codes)} by the rule {rule!r}: nothing to take out")
+        raise InputError(f"no neuron belongs to {', '.join(asked)} by the rule {rule!r}: nothing to take out")
     means = neurons.means()
     sets = {
         code: [
@@ -168,7 +175,7 @@ def neuron_ablation(
     settings = NeuronAblationSettings(
         items=items, rule=rule, share=share, percentile=percentile, fdr=fdr, value=value, random=random,
         counted_too=counted_too, neurons={code: int(own[code].sum()) for code in having},
-        layers=neurons.settings.layers, without=[code for code in codes if code not in having],
+        layers=neurons.settings.layers, without=[code for code in asked if code not in having],
         activation=sizes_of, n_layers=model.n_layers,
     )  # fmt: skip
     provenance = Provenance(
