@@ -14,7 +14,14 @@ from latentlang.comparison import AlignmentComparison, ComparisonResult
 from latentlang.errors import InputError, shown
 from latentlang.evaluation import EvaluationComparison, EvaluationResult
 from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
-from latentlang.lens import BarrierResult, BitsResult, ExplorerResult, LensResult, MultilingualLensResult
+from latentlang.lens import (
+    BarrierResult,
+    BitsResult,
+    ExplorerResult,
+    LanguageMassResult,
+    LensResult,
+    MultilingualLensResult,
+)
 from latentlang.paths import given_path
 from latentlang.results import Result
 from latentlang.storage.output import kind_of
@@ -28,9 +35,9 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
     result_class.kind: result_class
     for result_class in (
         AlignmentComparison, AlignmentResult, BarrierResult, BitsResult, ComparisonResult, DirectionsResult,
-        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FertilityResult, LensResult,
-        MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult,
-        PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
+        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FertilityResult, LanguageMassResult,
+        LensResult, MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult, PatchResult,
+        PatchscopeResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
     )
 })  # fmt: skip
 

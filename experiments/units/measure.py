@@ -1,12 +1,12 @@
 """Neurons of languages and the language of layers: `python -m experiments.units.measure TEXT FOLDER [STAGE ...]`.
 
-TEXT holds the Universal Declaration of Human Rights, as ``latentlang data get udhr`` writes it. Every step is saved into
-FOLDER/MODEL by itself and is not done again, and the long one keeps each set of neurons as soon as it is measured, so
-that this can be stopped and started.
+TEXT holds the Universal Declaration of Human Rights, as ``latentlang data get udhr`` writes it. Every step is saved
+into FOLDER/MODEL by itself and is not done again, and the long one keeps each set of neurons as soon as it is measured,
+so that this can be stopped and started.
 
 - ``neurons``: at which share of tokens each neuron fires, in all languages.
 - ``tokens``: the same over tokens alone that do not begin a word, and that languages share.
-- ``mass``: which language the distribution of each layer belongs to.
+- ``mass``: how much of each layer's distribution is on tokens of each language.
 - ``ablation``: what each language's text loses without the neurons of each language, beside 20 random sets.
 """
 
@@ -27,8 +27,8 @@ from latentlang.tasks import ContinuationTask
 LANGUAGES = {
     "pocket": ("en", "de", "es", "fr", "hi", "ja", "ru", "zh"),
     "gemma3-270m": (
-        "en", "de", "fr", "es", "pl", "tr", "fi", "sw", "vi", "id", "ru", "uk", "el", "ar", "hi", "mr", "th", "zh", "ja",
-        "ko",
+        "en", "de", "fr", "es", "pl", "tr", "fi", "sw", "vi", "id", "ru", "uk", "el", "ar", "hi", "mr", "th", "zh",
+        "ja", "ko",
     ),
 }  # fmt: skip
 #: A matrix of 20 languages and 21 sets each takes three times as long in fp32.
@@ -48,9 +48,7 @@ Texts = dict[str, list[str]]
 def articles(model: HookedLM, text: Path, name: str, *, held_out: bool) -> Texts:
     """Language to its articles, in their order: those that are held out, or all others that the model can take."""
     task = ContinuationTask(data=text)
-    prompts = {
-        code: sorted(task.prompts(code), key=lambda prompt: prompt.item) for code in LANGUAGES[name]
-    }
+    prompts = {code: sorted(task.prompts(code), key=lambda prompt: prompt.item) for code in LANGUAGES[name]}
     too_long = {
         prompt.item
         for each in prompts.values()
@@ -107,7 +105,22 @@ def ablated_numbers(languages: int) -> list[int]:
     return [*range(2, languages, 2), languages]
 
 
-STAGES = {"neurons": neurons, "tokens": tokens, "ablation": ablation}
+def mass(model: HookedLM, text: Path, folder: Path) -> None:
+    """The language of each layer, over some articles; which token is whose is told by all of them."""
+    every = {
+        code: [*listed, *articles(model, text, folder.name, held_out=True)[code]]
+        for code, listed in articles(model, text, folder.name, held_out=False).items()
+    }
+    path = folder / "tokens"
+    step(path, ll.token_languages, model, every, languages=list(every), seed=SEED)
+    texts = articles(model, text, folder.name, held_out=False)
+    step(
+        folder / "mass", ll.language_mass, model, texts, table=path, items=MASS_ITEMS, seed=SEED,
+        resume=folder / "unfinished",
+    )  # fmt: skip
+
+
+STAGES = {"neurons": neurons, "tokens": tokens, "mass": mass, "ablation": ablation}
 
 
 def main() -> None:

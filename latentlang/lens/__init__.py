@@ -6,6 +6,8 @@ from latentlang.lens.barrier_result import BarrierResult
 from latentlang.lens.base import FittedLens, Lens, LogitLens
 from latentlang.lens.bits import BitsResult, bits_per_byte
 from latentlang.lens.logit import POLICIES, logit_lens
+from latentlang.lens.mass import language_mass
+from latentlang.lens.mass_result import LanguageMassResult
 from latentlang.lens.multilingual import MultilingualLensResult, multilingual_lens
 from latentlang.lens.pivot_test import PivotTest
 from latentlang.lens.result import LensResult
@@ -19,6 +21,7 @@ __all__ = [
     "BitsResult",
     "ExplorerResult",
     "FittedLens",
+    "LanguageMassResult",
     "Lens",
     "LensResult",
     "LogitLens",
@@ -28,6 +31,7 @@ __all__ = [
     "bits_per_byte",
     "divergence",
     "explore",
+    "language_mass",
     "logit_lens",
     "multilingual_lens",
     "train_tuned_lens",

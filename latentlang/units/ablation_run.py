@@ -102,10 +102,7 @@ def neuron_ablation(
     for code in codes:
         if code not in neurons.languages:
             raise unknown("language of these neurons", code, neurons.languages)
-    asked = codes if ablated is None else [entry.code for entry in find_languages(ablated)]
-    for code in asked:
-        if code not in codes:
-            raise unknown("language of these texts", code, codes)
+    asked = _asked(ablated, codes)
     own = {code: members[neurons.languages.index(code)] for code in asked}
     having = [code for code in asked if own[code].any()]
     if not having:
@@ -183,6 +180,21 @@ def neuron_ablation(
         languages=tuple(codes), policy="", seed=seed, settings={**about, **settings.stored(), **model.noted},
     )  # fmt: skip
     return NeuronAblationResult(table=_table(prompts, plain, sizes, changed), provenance=provenance)
+
+
+def _asked(ablated: str | Language | Iterable[str | Language] | None, codes: Sequence[str]) -> Sequence[str]:
+    """Whose neurons are taken out, of the languages of the texts.
+
+    Raises:
+        InputError: of a language without text.
+    """
+    if ablated is None:
+        return codes
+    asked = [entry.code for entry in find_languages(ablated)]
+    for code in asked:
+        if code not in codes:
+            raise unknown("language of these texts", code, codes)
+    return asked
 
 
 def _texts(
