@@ -19,7 +19,13 @@ from latentlang.evaluation import EvaluationComparison, EvaluationResult
 from latentlang.evaluation.evaluation_settings import EvaluationSettings
 from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
 from latentlang.geometry.geometry_settings import AlignmentSettings, PCASettings
-from latentlang.lens import BarrierResult, ExplorerResult, LensResult, MultilingualLensResult
+from latentlang.lens import (
+    BarrierResult,
+    ExplorerResult,
+    LanguageMassResult,
+    LensResult,
+    MultilingualLensResult,
+)
 from latentlang.lens.lens_settings import ExplorerSettings, LensSettings
 from latentlang.provenance import Provenance
 from latentlang.results import ResultSettings
@@ -33,7 +39,7 @@ KINDS = (
     LensResult, MultilingualLensResult, ExplorerResult, PCAResult, AlignmentResult, EvaluationResult,
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
     PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
-    NeuronAblationResult,
+    NeuronAblationResult, LanguageMassResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

@@ -41,7 +41,7 @@ ABLATION_ITEMS = 4
 ABLATED = ("en", "ja", "hi", "ru", "de", "ar", "sw", "zh")
 GROUPS, DEALS, RANDOM, SEED = 10, 200, 20, 0
 #: Articles on which the language of the layers is measured.
-MASS_ITEMS = 12
+MASS_ITEMS = 6
 Texts = dict[str, list[str]]
 
 

@@ -30,6 +30,7 @@ from latentlang.cli.fertility import fertility
 from latentlang.cli.harvest import harvest
 from latentlang.cli.lens import lens
 from latentlang.cli.listing import languages, models, recipes, tasks
+from latentlang.cli.mass import mass
 from latentlang.cli.neurons import neurons
 from latentlang.cli.options import with_load_options
 from latentlang.cli.patch import patch
@@ -84,6 +85,7 @@ for command in (
     patch,
     steer,
     bits,
+    mass,
     pivot,
     trace,
     barrier,

@@ -88,7 +88,7 @@ def language_mass_figure(
         },
         height=_TOP + layout.height + _BELOW,
         margin={"l": 60, "r": 18, "t": _TOP, "b": _BELOW, "autoexpand": False},
-        hovermode="closest", bargap=0,
+        hovermode="closest", barmode="overlay",
         annotations=[
             {
                 "text": f"text in <b>{english_name(code)}</b>", "x": panel.x[0], "y": panel.plot[1], "xref": "paper",
@@ -141,13 +141,14 @@ def _stacked(
     traces: list[go.Scatter | go.Bar] = []
     below = dict.fromkeys(("prior", "written"), 0.0)
     for key, name, colour, of in _parts(code, own, colours):
+        rank = 1 if key == _OWN else 99 if key == _REST else 2 + list(colours).index(key)
         mass = wide[of].sum(axis=1)
         words = f"{english_name(code)} (its own)" if key == _OWN else name
         traces.append(
             go.Scatter(
                 x=list(range(len(layers))), y=mass.tolist(), stackgroup=f"panel {panel.index}", mode="lines",
-                line={"width": 0.8, "color": colour}, fillcolor=translucent(colour, 0.72), name=name, legendgroup=key,
-                showlegend=key not in drawn, customdata=layers,
+                line={"width": 0, "color": colour}, fillcolor=translucent(colour, 0.72), name=name, legendgroup=key,
+                showlegend=key not in drawn, legendrank=rank, customdata=layers,
                 hovertemplate=f"layer %{{customdata}}, {words}: <b>%{{y:.3f}}</b><extra></extra>", **axes,
             )
         )  # fmt: skip

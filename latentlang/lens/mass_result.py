@@ -29,9 +29,11 @@ COLUMNS = ("language", "item", "position", "layer", "of", "mass", "tokens")
 UNCOUNTED = ""
 #: Orders of the layers that the control draws.
 PERMUTATIONS = 1000
-#: What is said of the language with most mass: more than any other, and than a reader gives who knows the vocabulary or
-#: the frequency of its tokens alone; more than any other, but no more than one of these; not with confidence.
-LEADS, KNOWN, OPEN = "leads", "as-known", "open"
+#: What is said of the language with most mass: more than any other, by a lead that counts, and more than the language
+#: has of the vocabulary and of all the texts; so, by a small lead; no more than one of these; not with confidence.
+LEADS, SMALL, KNOWN, OPEN = "leads", "small", "as-known", "open"
+#: A lead below this is called small, whatever its interval.
+SMALL_LEAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,9 @@ class LanguageMassResult(Result[LanguageMassSettings]):
 
         Columns ``language, layer, leader, mass, low, high, next, lead, lead_low, lead_high`` (mass beyond that of the
         language with the next most), ``known`` (the larger of the leader's `prior` and `unigram` mass), ``verdict``:
-        ``leads`` where the lead's interval is above zero and the mass's above what is known; ``as-known`` where the
-        first holds alone; ``open`` where neither does. Intervals are for one layer at a time.
+        ``leads`` where the lead's interval is above zero, the mass's above what is known, and the lead at least
+        `SMALL_LEAD`; ``small`` where the lead is not; ``as-known`` where its interval alone is above zero; ``open``
+        where that is not. Intervals are for one layer at a time.
 
         Args:
             level: coverage of the intervals.
@@ -138,7 +141,7 @@ class LanguageMassResult(Result[LanguageMassSettings]):
                     "language": code, "layer": layer, "leader": leader, "mass": mean[0], "low": low[0],
                     "high": high[0], "next": self.candidates[second], "lead": mean[1], "lead_low": low[1],
                     "lead_high": high[1], "known": known[leader],
-                    "verdict": LEADS if ahead and beyond else KNOWN if ahead else OPEN,
+                    "verdict": OPEN if not ahead else KNOWN if not beyond else SMALL if mean[1] < SMALL_LEAD else LEADS,
                 })  # fmt: skip
         return pd.DataFrame(rows)
 

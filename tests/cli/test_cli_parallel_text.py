@@ -7,7 +7,7 @@ import pytest
 
 import latentlang as ll
 from latentlang.answers import FertilityResult
-from latentlang.lens import BitsResult, TunedLens
+from latentlang.lens import BitsResult, LanguageMassResult, TunedLens
 from tests.support.parallel import PARAGRAPHS, lines_folder
 from tests.support.warm import warm_process
 
@@ -150,3 +150,14 @@ def test_fertility_without_a_download_says_what_gets_it(run, tmp_path, monkeypat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     outcome = run("fertility", "--lang", "ja")
     assert outcome.code == 2 and "`latentlang data get udhr` downloads it" in outcome.err
+
+
+def test_mass_prints_a_row_a_language_and_writes_the_result(run, text, tmp_path):
+    told = _ended_well(run("mass", "--text", text, "--lang", "de,ja", "--items", "3", "--out", "out"))
+    result = LanguageMassResult.load(tmp_path / "out")
+    assert set(result.table["language"]) == {"de", "ja"} and "probability of tokens of each language" in told
+    own = result.summary().query("layer == layer.max() and of == 'ja' and language == 'ja'").iloc[0]
+    (row,) = (line.split() for line in told.splitlines() if line.startswith("Japanese"))
+    assert row[1:3] == ["3", f"{own['mass']:.3f}"]
+    assert "Which language" in (tmp_path / "out" / "mass.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "out" / ".unfinished").exists()

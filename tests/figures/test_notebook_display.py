@@ -41,7 +41,7 @@ ROOMS = (
     "answers.language_table", "answers.token_counts", "causal.patch_result", "causal.patchscope_result",
     "causal.pivot_use_result", "causal.steer_result", "causal.trace_result", "comparison", "evaluation", "geometry",
     "geometry.directions_result", "geometry.erasure_result", "lens", "lens.barrier_result",
-    "lens.bits", "training", "units.ablation_result", "units.neurons_result",
+    "lens.bits", "lens.mass_result", "training", "units.ablation_result", "units.neurons_result",
 )  # fmt: skip
 
 
@@ -75,6 +75,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         evaluated({"base": {"en": [True, False], "ja": [True, True]}}), compared, compared.evaluation, compared.lens,
         compared.pca, compared.alignment, alignment_result(), TrainingResult(table, made),
         ll.bits_per_byte(model, {"en": ["a cat"], "de": ["ein Hund"]}),
+        ll.language_mass(model, SENTENCES, items=2, progress=False),
         ll.pivot_test(lab.model, lab.task, languages="de", third=THIRD, items=4, shots=1),
         ll.fertility(model.tokenizer, {"en": ["a cat"], "de": ["ein Hund"]}),
         ll.patch(lab.model, source="fr-de", target="fr-it", items=2, shots=1, controls=(), progress=False),
