@@ -88,7 +88,7 @@ def harvest(
         layers: ``"all"``, numbers, or ``"0,4,8-12"``; 0 = embeddings, l = after block l, before the final norm.
         pools: which vector stands for a prompt: ``mean`` over its tokens, ``mean_no_bos`` without the beginning token,
             ``question`` over the question's alone, ``last`` token. All come from one forward.
-        sites: ``resid``, ``attn_out``, ``mlp_out``, ``resid_mid``.
+        sites: ``resid``, ``attn_out``, ``mlp_out``, ``resid_mid``; ``mlp_post``, the neurons, whose vectors are wider.
         items: items per language of a task; None for all.
         shots: few-shot examples of a task; None for its default.
         seed: draws a task's items and examples.
@@ -128,7 +128,11 @@ def harvest(
         normed_last=normed_last,
         finite=False,  # `_check_finite` checks what is stored, while the next batch runs
     )  # fmt: skip
-    layout = Layout(names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model)
+    widths = tuple(model.width(name, numbers[0]) for name in names)
+    layout = Layout(
+        names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model,
+        widths if set(widths) != {model.d_model} else (),
+    )  # fmt: skip
     folder = prepare_folder(out)
     with FolderLock(folder, joins=True):
         tokens = PromptTokens(model, reader, given)
@@ -305,6 +309,8 @@ def _piece(reading: ActivationBatch, shard: int, layout: Layout) -> Piece:
         rearrange(reading.sites[name], "batch layer pool d -> batch (layer pool) d").to(layout.torch_dtype)
         for name in layout.sites
     ]
+    if layout.widths:
+        parts = [torch.nn.functional.pad(part, (0, layout.widest - part.shape[-1])) for part in parts]
     values = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
     if values.device.type != "cuda":
         return Piece(shard, reading.index.cpu(), values.cpu())

@@ -122,6 +122,8 @@ class Manifest:
             InputError: it cannot be written.
         """
         layout = asdict(self.layout)
+        if not self.layout.widths:
+            del layout["widths"]
         layout["shape"] = [
             len(self.layout.sites), len(self.layout.layers), len(self.layout.pools), self.rows, self.layout.d_model,
         ]  # fmt: skip
@@ -150,6 +152,7 @@ class _StoreLayout(Record):
     pools: list[str] = Field(min_length=1)
     dtype: Literal["float32", "bfloat16", "float16"]
     d_model: int = Field(ge=1, le=_MOST_NUMBER)
+    widths: list[Annotated[int, Field(ge=1, le=_MOST_NUMBER)]] = Field(default_factory=list)
 
 
 class _Shard(Record):
@@ -209,7 +212,7 @@ def read_manifest(folder: Path) -> Manifest:
         prompts=dict(record["prompts"]),
         layout=Layout(
             sites=tuple(layout.sites), layers=tuple(layout.layers), pools=tuple(layout.pools),
-            dtype=layout.dtype, d_model=layout.d_model,
+            dtype=layout.dtype, d_model=layout.d_model, widths=tuple(layout.widths),
         ),
         shard_rows=parsed.shard_rows,
         run=dict(record["run"]),
@@ -234,11 +237,14 @@ def _fault(manifest: _Manifest, folder: Path) -> str | None:
     slots = len(layout.sites) * len(layout.layers) * len(layout.pools)
     if slots > _MOST_SLOTS:
         return f"it speaks of {slots:,} layers and pools, more than any model has"
+    if layout.widths and len(layout.widths) != len(layout.sites):
+        return f"it has widths of {len(layout.widths)} sites and names {len(layout.sites)}"
     if len(manifest.shards) != -(-rows // manifest.shard_rows):
         return (
             f"{len(manifest.shards):,} shards of {manifest.shard_rows:,} prompts cannot hold {rows:,} prompts"
         )
-    row_bytes = slots * layout.d_model * DTYPES[layout.dtype].itemsize
+    widths = layout.widths or [layout.d_model] * len(layout.sites)
+    row_bytes = len(layout.layers) * len(layout.pools) * sum(widths) * DTYPES[layout.dtype].itemsize
     for number, shard in enumerate(manifest.shards):
         # Names come from a file that anyone may have written: none may lead out of the folder, or steer a terminal.
         if shard.file != shard_name(number):

@@ -31,7 +31,7 @@ def write_part(path: Path, rows: Tensor, values: Tensor) -> None:
     Args:
         path: of the file.
         rows: int64 ``[row]``, places in the shard.
-        values: ``[slot, row, d_model]``.
+        values: ``[slot, row, widest]``.
 
     Raises:
         InputError: it cannot be written.
@@ -40,7 +40,7 @@ def write_part(path: Path, rows: Tensor, values: Tensor) -> None:
 
 
 def read_part(path: Path, layout: Layout, rows: int) -> tuple[Tensor, Tensor] | None:
-    """Rows and values ``[row, slot, d_model]`` of a shard of so many rows; None where there is no part of it.
+    """Rows and values ``[row, slot, widest]`` of a shard of so many rows; None where there is no part of it.
 
     A part that is damaged, or of something else, is none: its prompts are run again.
     """
@@ -55,7 +55,7 @@ def read_part(path: Path, layout: Layout, rows: int) -> tuple[Tensor, Tensor] | 
         places.dtype != torch.int64
         or places.ndim != 1
         or values.dtype != layout.torch_dtype
-        or values.shape != (len(layout.names), len(places), layout.d_model)
+        or values.shape != (len(layout.names), len(places), layout.widest)
         or len(places.unique()) != len(places)
         or not bool(((places >= 0) & (places < rows)).all())
     ):

@@ -13,7 +13,7 @@ import mmap
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import accumulate, product
 from pathlib import Path
 
 import torch
@@ -53,6 +53,7 @@ class Layout:
         pools: names of pools.
         dtype: name of the dtype.
         d_model: width of a vector.
+        widths: of the vectors of each site, where they differ from `d_model`; empty where none does.
     """
 
     sites: tuple[str, ...]
@@ -60,6 +61,7 @@ class Layout:
     pools: tuple[str, ...]
     dtype: str
     d_model: int
+    widths: tuple[int, ...] = ()
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -78,10 +80,29 @@ class Layout:
         """Bytes of one vector ``[d_model]``."""
         return self.d_model * self.torch_dtype.itemsize
 
+    @cached_property
+    def slot_widths(self) -> tuple[int, ...]:
+        """Width of the vectors of each slot, in their order."""
+        each = len(self.layers) * len(self.pools)
+        return tuple(width for site in self.sites for width in (self.width(site),) * each)
+
+    @property
+    def widest(self) -> int:
+        """Width of the widest site."""
+        return max(self.widths, default=self.d_model)
+
+    def width(self, site: str) -> int:
+        """Width of the vectors of a site."""
+        return self.widths[self.sites.index(site)] if self.widths else self.d_model
+
     @property
     def row_bytes(self) -> int:
         """Bytes of all that is kept of one prompt."""
-        return len(self.names) * self.vector_bytes
+        return sum(self.slot_widths) * self.torch_dtype.itemsize
+
+    def offset(self, slot: int, rows: int) -> int:
+        """Bytes before a slot's numbers in a file of so many rows, its header aside."""
+        return sum(self.slot_widths[:slot]) * rows * self.torch_dtype.itemsize
 
     def slot(self, site: str, layer: int, pool: str) -> int:
         """Place of a tensor among the slots."""
@@ -90,12 +111,12 @@ class Layout:
 
     def header(self, rows: int) -> bytes:
         """What a file of so many rows begins with: its length, JSON, blanks up to a page."""
-        size = rows * self.vector_bytes
+        ends = [0, *accumulate(rows * width * self.torch_dtype.itemsize for width in self.slot_widths)]
         described = {
             name: {
                 "dtype": _SAFETENSORS[self.dtype],
-                "shape": [rows, self.d_model],
-                "data_offsets": [slot * size, (slot + 1) * size],
+                "shape": [rows, self.slot_widths[slot]],
+                "data_offsets": [ends[slot], ends[slot + 1]],
             }
             for slot, name in enumerate(self.names)
         }

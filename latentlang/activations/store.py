@@ -52,7 +52,7 @@ class ActivationStore:
     def __repr__(self) -> str:
         return printable(
             f"ActivationStore({str(self.path)!r}, {len(self)} prompts, layers {ranges(self.layers)}, "
-            f"pools {', '.join(self.pools)}, {self.manifest.layout.dtype} [{self.d_model}])"
+            f"pools {', '.join(self.pools)}, {self.manifest.layout.dtype} [{self.width_words}])"
         )
 
     @property
@@ -72,8 +72,33 @@ class ActivationStore:
 
     @property
     def d_model(self) -> int:
-        """Width of a vector."""
+        """Width of a vector of the residual stream; of a site `width`."""
         return self.manifest.layout.d_model
+
+    def width(self, site: str | None = None) -> int:
+        """Width of the vectors of a site: of ``mlp_post`` the number of neurons, of the others `d_model`.
+
+        Args:
+            site: its name; by default the first.
+
+        Raises:
+            InputError: the store does not hold it.
+        """
+        return self.manifest.layout.width(self._site(site))
+
+    @property
+    def width_words(self) -> str:
+        """``640``; where sites differ in width, that of each by its name."""
+        layout = self.manifest.layout
+        if len(set(layout.slot_widths)) == 1:
+            return str(layout.slot_widths[0])
+        return ", ".join(f"{site} {layout.width(site)}" for site in self.sites)
+
+    def _site(self, site: str | None) -> str:
+        name = self.sites[0] if site is None else site
+        if name not in self.sites:
+            raise unknown("site", name, self.sites, hint="only what was harvested can be read")
+        return name
 
     @property
     def dtype(self) -> torch.dtype:
@@ -98,12 +123,9 @@ class ActivationStore:
         if pools is None and len(self.pools) > 1:
             raise InputError(f"say which pool is meant: {', '.join(self.pools)}")
         pool = self.pools[0] if pools is None else one_name(pools, "pool")
-        site = self.sites[0] if site is None else site
         if pool not in self.pools:
             raise unknown("pool", pool, self.pools, hint=f"the store has {', '.join(self.pools)}")
-        if site not in self.sites:
-            raise unknown("site", site, self.sites, hint="only what was harvested can be read")
-        return LayerView(self, layer, pool, site)
+        return LayerView(self, layer, pool, self._site(site))
 
     def describe(self) -> str:
         """What it holds: prompts, languages, layers, pools, and of which model."""
@@ -117,7 +139,7 @@ class ActivationStore:
         )
         return (
             f"{prompts}, read by {provenance.model}{adapter}: {layers}, {sites}, {pools}; vectors of "
-            f"{self.d_model} numbers in {self.manifest.layout.dtype}."
+            f"{self.width_words} numbers in {self.manifest.layout.dtype}."
         )
 
     def frame(self) -> pd.DataFrame:
@@ -195,7 +217,7 @@ class LayerView:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of prompts, width."""
-        return len(self.store), self.store.d_model
+        return len(self.store), self.store.width(self.site)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -285,7 +307,7 @@ class LayerView:
             bad = index[(index < -count) | (index >= count)][0]
             raise MissingRowError(f"there is no row {int(bad)}; the store has {count} prompts")
         index = index % count
-        vectors = torch.empty(len(index), self.store.d_model, dtype=self.dtype)
+        vectors = torch.empty(len(index), self.shape[1], dtype=self.dtype)
         shard_of = torch.bucketize(index, torch.tensor(self._starts), right=True) - 1
         for number in shard_of.unique().tolist():
             here = shard_of == number
@@ -296,9 +318,9 @@ class LayerView:
         manifest = self.store.manifest
         layout, shard = manifest.layout, manifest.shards[number]
         slot = layout.slot(self.site, self.layer, self.pool)
-        start = shard.bytes - shard.rows * layout.row_bytes + slot * shard.rows * layout.vector_bytes
+        start = shard.bytes - shard.rows * layout.row_bytes + layout.offset(slot, shard.rows)
         return map_rows(
-            self.store.path / shard.file, start=start, rows=shard.rows, d_model=layout.d_model,
+            self.store.path / shard.file, start=start, rows=shard.rows, d_model=layout.width(self.site),
             dtype=layout.torch_dtype, soon=soon,
         )  # fmt: skip
 
@@ -373,7 +395,7 @@ def export(
         if kind == "npy":
             # numpy has no bfloat16
             dtype = torch.float32 if store.dtype == torch.bfloat16 else store.dtype
-            shape = len(numbers), len(store), store.d_model
+            shape = len(numbers), len(store), views[0].shape[1]
             described = {
                 "descr": np.dtype(str(dtype).removeprefix("torch.")).str,
                 "fortran_order": False,
@@ -382,7 +404,15 @@ def export(
             np.lib.format.write_array_header_1_0(out, described)
         else:
             dtype = store.dtype
-            chosen = replace(store.manifest.layout, sites=(views[0].site,), layers=numbers, pools=names)
+            width = store.width(views[0].site)
+            chosen = replace(
+                store.manifest.layout,
+                sites=(views[0].site,),
+                layers=numbers,
+                pools=names,
+                d_model=width,
+                widths=(),
+            )
             out.write(chosen.header(len(store)))
         for view in views:
             for batch in view.batches():

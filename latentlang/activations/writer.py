@@ -153,7 +153,8 @@ class Piece:
     Attributes:
         shard: number of the shard.
         rows: int64 ``[row]``, places in the shard.
-        values: ``[row, slot, d_model]`` in memory, in the dtype stored.
+        values: ``[row, slot, widest]`` in memory, in the dtype stored; sites that are less wide are filled up with
+            zeros.
         ready: waits until `values` have arrived from a device; None where they are there.
     """
 
@@ -263,9 +264,9 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
         layout, shard = self.manifest.layout, self.manifest.shards[piece.shard]
         if self._room is None:
             self._room = torch.empty(
-                len(layout.names) * self.manifest.shards[0].rows * layout.d_model, dtype=layout.torch_dtype
+                len(layout.names) * self.manifest.shards[0].rows * layout.widest, dtype=layout.torch_dtype
             )
-        shape = len(layout.names), shard.rows, layout.d_model
+        shape = len(layout.names), shard.rows, layout.widest
         rows = self._room[: math.prod(shape)].view(shape)
         rows.index_copy_(1, piece.rows, piece.values.transpose(0, 1))
         if self._there is None:
@@ -277,11 +278,18 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
                 write_part(part_path(self._folder, self.manifest, piece.shard), done, rows[:, done])
                 self._saved = self._clock()
             return
-        digest = write_shard(self._folder / shard.file, layout, shard.rows, [rows])
+        digest = write_shard(self._folder / shard.file, layout, shard.rows, _slots(layout, rows))
         self.manifest = self.manifest.with_shard(piece.shard, replace(shard, sha256=digest))
         self.manifest.write(self._folder)
         part_path(self._folder, self.manifest, piece.shard).unlink(missing_ok=True)
         self._there, self._saved = None, self._clock()
+
+
+def _slots(layout: Layout, rows: Tensor) -> Iterable[Tensor]:
+    """What a file holds, one part after the other, of ``[slot, row, widest]``."""
+    if not layout.widths:
+        return [rows]
+    return (rows[slot, :, :width].contiguous() for slot, width in enumerate(layout.slot_widths))
 
 
 def write_store(

@@ -61,7 +61,7 @@ def harvest(
         ),
     ] = ",".join(defaults.HARVESTED_POOLS),
     sites: Annotated[
-        str, typer.Option(help="resid, attn_out, mlp_out, resid_mid.", rich_help_panel=_KEPT)
+        str, typer.Option(help="resid, attn_out, mlp_out, resid_mid, mlp_post.", rich_help_panel=_KEPT)
     ] = defaults.SITE,
     store_dtype: Annotated[
         str | None,
@@ -178,6 +178,7 @@ def _record(store: ActivationStore, *, before: int) -> dict[str, Any]:
         "pools": list(store.pools),
         "sites": list(store.sites),
         "width": store.d_model,
+        "widths": {site: store.width(site) for site in store.sites},
         "dtype": manifest.layout.dtype,
         "bytes": manifest.bytes,
         "folder": str(store.path),
@@ -205,7 +206,7 @@ def _print_summary(store: ActivationStore, *, seconds: float, before: int) -> No
     grid.add_row(
         "each",
         f"layers {ranges(store.layers)}, pools {', '.join(store.pools)}{sites}: {store.manifest.layout.dtype} "
-        f"[{store.d_model}]",
+        f"[{store.width_words}]",
     )
     grid.add_row("size", f"{size / _MIB:,.1f} MiB in {_files(len(store.manifest.shards))}")
     if new:

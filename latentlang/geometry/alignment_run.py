@@ -149,7 +149,7 @@ def alignment(
     eraser = None
     if erase is not None:
         eraser = HeldOutErasure.prepare(
-            frame, codes, opened.d_model, method=erase, rank=erase_rank, seed=seed, device=where
+            frame, codes, opened.width(), method=erase, rank=erase_rank, seed=seed, device=where
         )
     elif erase_rank is not None:
         raise InputError(f"erase_rank={erase_rank!r} goes with erase=...: say how language is taken out")
@@ -165,7 +165,7 @@ def alignment(
     ]  # fmt: skip
     if plan.needs_axes:
         most = max(len(job.pairs) for job in jobs)
-        check_components(components, opened.d_model, held=most * (permutations + resamples + 1))
+        check_components(components, opened.width(), held=most * (permutations + resamples + 1))
     rows = Rows(components=components, level=level, null=null)
     total, done = len(chosen) * len(poolings), 0
     with reporting(progress, "alignment", things="layers and pools", total=total) as report:

@@ -131,7 +131,7 @@ def directions(
     settings = DirectionsSettings(
         prompts_seed=origin.seed, method=method, reference=against, pool=pool, site=site or opened.sites[0],
         bos=holds_beginning(frame, pool), model_weights=opened.manifest.model.get("weights"), layers=chosen,
-        outliers=plan.outliers(opened.d_model),
+        outliers=plan.outliers(opened.width(site)),
         permutations=permutations, resamples=resamples, level=level, notes=list(shared.notes),
         peak_p=_peak_p(table, np.array(nulls)),
     )  # fmt: skip

@@ -71,7 +71,7 @@ def erase(
     opened = store if isinstance(store, ActivationStore) else open_store(store)
     frame = opened.frame()
     codes = chosen_languages(languages, frame["language"].astype(str))
-    check_rank(rank, method=method, languages=len(codes), width=opened.d_model)
+    check_rank(rank, method=method, languages=len(codes), width=opened.width(site))
     chosen = chosen_layers(layers, opened.layers)
     pool = vector_pool(pools, opened)
     where = working_device(device)

@@ -75,6 +75,6 @@ class HeldOutErasure:
         self.ranks[view.layer, view.pool] = projection.rank
         # another random subspace than that of method "random"
         random = random_projection(
-            view.store.d_model, max(1, projection.rank), seed=self.seed + 1, layer=view.layer
+            view.shape[1], max(1, projection.rank), seed=self.seed + 1, layer=view.layer
         )
         return {"": ErasedView.of(view, projection), UNERASED: view, RANDOM: ErasedView.of(view, random)}

@@ -96,7 +96,7 @@ def pca(
         raise unknown("state", state, STATES)
     chosen = chosen_layers(layers, opened.layers if basis is None else _common_layers(opened, basis))
     count = _components(components, basis)
-    check_components(count, opened.d_model, held=len(opened) * len(chosen))
+    check_components(count, opened.width(site), held=len(opened) * len(chosen))
     pool = _pool(pools, basis, opened.pools)
     where = working_device(device)
     frame = opened.frame()

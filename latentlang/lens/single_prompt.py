@@ -167,6 +167,11 @@ def explore(
     check_count("top", top, least=1)
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
     names = check_sites(sites)
+    if "mlp_post" in names:
+        raise InputError(
+            "the neurons of a block ('mlp_post') are no part of the residual stream, so they have no next token; "
+            "read 'mlp_out', what they add to it"
+        )
     through = as_lens(lens, model)
     if not isinstance(through, LogitLens) and (others := [name for name in names if name != "resid"]):
         raise InputError(

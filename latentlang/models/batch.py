@@ -12,7 +12,7 @@ from torch import Tensor
 from latentlang.arguments import Layers, given_layers, split_given, split_names
 from latentlang.errors import InputError, ModelError
 
-Site = Literal["resid", "attn_out", "mlp_out", "resid_mid"]
+Site = Literal["resid", "attn_out", "mlp_out", "resid_mid", "mlp_post"]
 Pool = Literal["last", "mean", "mean_no_bos", "question"]
 SITES: tuple[str, ...] = get_args(Site)
 POOLS: tuple[str, ...] = get_args(Pool)
@@ -30,7 +30,8 @@ class ActivationBatch:
         positions: int64 ``[prompt, position]``, token index of each position read, -1 where a prompt has
             fewer than others of its batch; None where a single position or a pooled span was asked for.
         logits: float32 ``[prompt, vocab]``, the model's own next-token logits; None when not asked for.
-        sites: name to tensor, ``[prompt, layer, d_model]`` for the last position (model's dtype) and for
+        sites: name to tensor, ``d_model`` being the number of neurons for ``mlp_post``:
+            ``[prompt, layer, d_model]`` for the last position (model's dtype) and for
             a pooled span (float32); ``[prompt, layer, pool, d_model]`` in float32 where several pools were
             asked for; else ``[prompt, layer, position, d_model]``, zeros where `positions` is -1.
         pools: names along the pool axis; empty where there is none.
@@ -66,6 +67,11 @@ class ActivationBatch:
     def resid_mid(self) -> Tensor:
         """The residual stream between a block's attention and its MLP."""
         return self._site("resid_mid")
+
+    @property
+    def mlp_post(self) -> Tensor:
+        """The neurons of each block: what enters its MLP's output projection."""
+        return self._site("mlp_post")
 
     def _site(self, name: str) -> Tensor:
         if name not in self.sites:

@@ -102,7 +102,7 @@ def mlp_of(layer: nn.Module) -> nn.Module:
     name = _child(layer, _MLP)
     if name is None:
         raise ModelError(
-            f"{type(layer).__name__} has no MLP that could be found, so its neurons cannot be edited"
+            f"{type(layer).__name__} has no MLP that could be found, so its neurons cannot be read or edited"
         )
     return layer.get_submodule(name)
 

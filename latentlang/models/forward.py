@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from einops import rearrange
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 
 from latentlang.errors import ModelError
@@ -128,6 +128,7 @@ class Runner:
         batching: what the model allows; None where batches are known to come out right and no prefix is to be shared.
         share: whether few-shot prefixes are run once, where the model allows it.
         finite: whether NaN and infinite activations are refused.
+        projections: per block the MLP's output projection; needed for ``mlp_post``.
     """
 
     def __init__(
@@ -143,9 +144,11 @@ class Runner:
         batching: Batching | None = None,
         share_prefix: bool = False,
         finite: bool = True,
+        projections: tuple[nn.Module, ...] = (),
     ) -> None:
         self.anatomy = anatomy
         self.layouts = layouts
+        self._projections = projections
         self.request = request
         self.device = device
         self.vocab_size = vocab_size
@@ -331,7 +334,7 @@ class Runner:
         request = self.request if select is not None else replace(self.request, layers=())
         capture = Capture(
             self.anatomy, request, self.layouts, select or Selector(),
-            last=last, rows=len(ids) if logits else 1, device=self.device,
+            last=last, rows=len(ids) if logits else 1, device=self.device, projections=self._projections,
         )  # fmt: skip
         keep = {"logits_to_keep": 1} if self.anatomy.keeps else {}
         with quiet(self.anatomy.lm), edits, capture:

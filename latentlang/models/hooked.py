@@ -484,8 +484,8 @@ class HookedLM:
                 block l; the last one before the final norm. Negative ones count from the end.
             positions: ``"last"`` token, ``"all"``, token indices (negative: from each prompt's end), or a
                 list of them per prompt.
-            sites: ``resid``, and inside the blocks ``attn_out``, ``mlp_out``, ``resid_mid``; with these,
-                ``layers="all"`` starts at 1.
+            sites: ``resid``, and inside the blocks ``attn_out``, ``mlp_out``, ``resid_mid``, and ``mlp_post``, the
+                neurons: what enters the MLP's output projection; with these, ``layers="all"`` starts at 1.
             pools: average over a span instead, in float32: ``mean`` (whole prompt), ``mean_no_bos``,
                 ``question`` (of a `Prompt`; a token on its border counts), or ``last``. Several, as a list,
                 come from one forward, along an axis of their own (`ActivationBatch.pools`): averages in the order
@@ -559,7 +559,8 @@ class HookedLM:
         averages_first = sorted(check_pools(pools), key=lambda name: name == "last")
         if batch_tokens is not None and batch_tokens < 1:
             raise ModelError(f"batch_tokens must be at least 1, not {batch_tokens}")
-        inside = any(name != "resid" for name in names)
+        inside = any(name not in ("resid", "mlp_post") for name in names)
+        projections = self._neurons_of(numbers) if "mlp_post" in names else ()
         if "resid_mid" in names and self._layouts[0].parallel:
             raise ModelError(
                 f"{type(self.lm).__name__} runs attention and MLP side by side, so it has no site 'resid_mid' "
@@ -584,6 +585,7 @@ class HookedLM:
             share_prefix=share_prefix,
             finite=finite,
             interventions=self._interventions,
+            projections=projections,
         )
         check = partial(
             prepare, self._encoder, positions=positions, pools=tuple(averages_first), max_length=self.max_length,
@@ -643,6 +645,31 @@ class HookedLM:
     def _output_projections(self) -> list[tuple[nn.Module, int]]:
         """Per block the module that leads from the neurons back to the stream, and how many neurons there are."""
         return [output_projection(layer, self.d_model) for layer in self._anatomy.layers]
+
+    def _neurons_of(self, layers: Sequence[int]) -> tuple[nn.Module, ...]:
+        """Per block the MLP's output projection, for reading what enters it at some layers.
+
+        Raises:
+            ModelError: the layers have different numbers of neurons, or no one such projection.
+        """
+        projections = self._output_projections
+        widths = {layer: projections[layer - 1][1] for layer in layers}
+        other = next((layer for layer in layers if widths[layer] != widths[layers[0]]), None)
+        if other is not None:
+            raise ModelError(
+                f"layer {layers[0]} has {widths[layers[0]]} neurons and layer {other} has {widths[other]}, and the "
+                "site 'mlp_post' is read at layers of one number; ask for them one after the other (layers=)"
+            )
+        return tuple(module for module, _neurons in projections)
+
+    def width(self, site: str = "resid", layer: int = 1) -> int:
+        """How many numbers a site has at a token: `d_model`, or of ``mlp_post`` the neurons of a block.
+
+        Raises:
+            ModelError: an unknown site, or neurons that do not enter one projection.
+        """
+        (name,) = check_sites([site])
+        return self._output_projections[layer - 1][1] if name == "mlp_post" else self.d_model
 
     def base(self) -> AbstractContextManager[None]:
         """A context in which the adapter is off; the same weights. Without an adapter it changes nothing.

@@ -58,7 +58,8 @@ class Capture(AbstractContextManager["Capture"]):
     Args:
         anatomy: the model's parts.
         request: layers and sites to keep.
-        layouts: how to read inside the blocks; needed for sites other than ``resid``.
+        layouts: how to read inside the blocks; needed for sites other than ``resid`` and ``mlp_post``.
+        projections: per block the MLP's output projection; needed for ``mlp_post``.
         select: which vectors to keep.
         last: int64 ``[batch]``, index of each prompt's last token, where the head is to be applied. The
             head then runs on those positions only, whatever the padding.
@@ -79,11 +80,13 @@ class Capture(AbstractContextManager["Capture"]):
         last: Tensor,
         rows: int,
         device: torch.device,
+        projections: tuple[nn.Module, ...] = (),
     ) -> None:
         self.sites: dict[str, Tensor] = {}
         self._anatomy = anatomy
         self._request = request
         self._layouts = layouts
+        self._projections = projections
         self._select = select
         self._last = last[:rows, None]
         self._final: Tensor | None = None
@@ -109,13 +112,16 @@ class Capture(AbstractContextManager["Capture"]):
 
     def _attach(self) -> None:
         layers = self._anatomy.layers
-        inside = tuple(name for name in self._request.sites if name != "resid")
-        if 0 in self._slots and "resid" in self._request.sites:
+        sites = self._request.sites
+        inside = tuple(name for name in sites if name not in ("resid", "mlp_post"))
+        if 0 in self._slots and "resid" in sites:
             self._before(layers[0], self._keeper(0))
         for number, layer in enumerate(layers, start=1):
             if number in self._slots and inside:
                 self._attach_inside(number, layer, inside)
-            if number in self._slots and "resid" in self._request.sites:
+            if number in self._slots and "mlp_post" in sites:
+                self._attach_neurons(number, layer, self._projections[number - 1])
+            if number in self._slots and "resid" in sites:
                 self._after(layer, self._keeper(number))
         self._after(layers[-1], self._keep_final)
         self._hooks.callback(self._anatomy.head.register_forward_pre_hook(self._feed_head).remove)
@@ -165,6 +171,16 @@ class Capture(AbstractContextManager["Capture"]):
         self._after(layer.get_submodule(layout.attention), part("attention"))
         self._after(layer.get_submodule(layout.mlp), part("mlp"))
         self._after(layer, finish)
+
+    def _attach_neurons(self, number: int, layer: nn.Module, projection: nn.Module) -> None:
+        shape: list[int] = []
+
+        def entering(hidden: Tensor) -> None:
+            # OPT runs its MLP on [batch * position, neurons]
+            self._keep("mlp_post", number, self._select(hidden.view(*shape, hidden.shape[-1])))
+
+        self._before(layer, lambda hidden: shape.__setitem__(slice(None), hidden.shape[:2]))
+        self._before(projection, entering)
 
     def _keep(self, name: str, number: int, kept: Tensor) -> None:
         if name not in self.sites:

@@ -438,7 +438,7 @@ def output_projection(layer: nn.Module, d_model: int) -> tuple[nn.Module, int]:
     if len(narrow) != 1 or experts:
         raise ModelError(
             f"the neurons of {type(module).__name__} do not all enter one output projection, so the site 'mlp_post' "
-            "cannot be edited; take 'mlp_out'"
+            "cannot be read or edited; take 'mlp_out'"
         )
     return narrow[0]
 

@@ -278,7 +278,7 @@ def test_it_is_saved_read_again_and_drawn(planted: LanguageMassResult, tmp_path:
 def test_a_damaged_result_is_refused(planted: LanguageMassResult, tmp_path: Any) -> None:
     twice = LanguageMassResult(pd.concat([planted.table, planted.table[:1]]), planted.provenance)
     twice.save(tmp_path / "twice")
-    with pytest.raises(InputError, match="two rows of language .en"):
+    with pytest.raises(InputError, match="two rows of language"):
         LanguageMassResult.load(tmp_path / "twice")
 
 

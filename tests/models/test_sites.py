@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from latentlang.errors import ModelError
-from latentlang.models import HookedLM
+from latentlang.models import Edit, HookedLM
 from latentlang.tasks.base import Prompt
 from tests.support import tiny
 from tests.support.forward_reference import draw, reference
@@ -63,6 +63,80 @@ def test_streams_are_what_plain_hooks_see() -> None:
     reading = lm.activations([ids], layers=[2], sites=("attn_out", "mlp_out", "resid_mid"), positions="all")
     for name, own in seen.items():
         assert torch.equal(reading.sites[name][0, 0], own[0]), name
+
+
+EXPERTS = ("mixtral", "qwen2-moe")
+# The last linear module of an MLP, as its architecture calls it.
+LAST = ("down_proj", "c_proj", "dense_4h_to_h", "fc2")
+
+
+def _last_linear(block: Any) -> Any:
+    (found,) = [
+        part for name, part in block.named_modules() if name.split(".")[-1] in LAST and "attn" not in name
+    ]
+    return found
+
+
+@pytest.mark.parametrize("architecture", [name for name in tiny.CONFIGS if name not in EXPERTS])
+def test_neurons_are_what_a_plain_hook_sees_enter_the_last_linear_module(architecture: str) -> None:
+    lm = hooked(architecture)
+    blocks = lm._anatomy.layers
+    prompts = draw(6, 9, 4)
+    every = lm.activations(prompts, sites=("resid", "mlp_post"), positions="all", batch_tokens=64)
+    assert every.layers == (1, 2, 3) and every.mlp_post.shape[-1] == lm.width("mlp_post")
+    means = lm.activations(prompts, sites=("mlp_post",), pools="mean").mlp_post
+    seen: list[torch.Tensor] = []
+    handles = [
+        _last_linear(block).register_forward_pre_hook(lambda _m, args: seen.append(args[0].clone()))
+        for block in blocks
+    ]
+    plain = []
+    with torch.no_grad():
+        for ids in prompts:
+            lm.model(torch.tensor([ids]))
+            plain.append(torch.stack([entering.reshape(len(ids), -1) for entering in seen]))
+            seen.clear()
+    for handle in handles:
+        handle.remove()
+    for row, (ids, own) in enumerate(zip(prompts, plain, strict=True)):
+        alone = lm.activations([ids], sites=("mlp_post",), positions="all").mlp_post[0]
+        assert torch.equal(alone, own)
+        torch.testing.assert_close(every.mlp_post[row, :, : len(ids)], own, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(means[row], own.mean(1), rtol=1e-4, atol=1e-5)
+        assert not every.mlp_post[row, :, len(ids) :].any()
+
+
+@pytest.mark.parametrize("architecture", EXPERTS)
+def test_neurons_of_experts_cannot_be_read(architecture: str) -> None:
+    with pytest.raises(ModelError, match=r"do not all enter one output projection.*cannot be read or edited"):
+        hooked(architecture).activations([[5, 6]], sites=("mlp_post",))
+
+
+def test_neurons_after_a_shared_prefix_are_those_of_the_whole_prompt() -> None:
+    lm = hooked("llama")
+    prefix = draw(40)[0]
+    prompts = [[*prefix, *end] for end in draw(4, 6, 5)]
+    shared = lm.activations(prompts, sites=("mlp_post",), pools=["mean", "last"])
+    alone = lm.activations(prompts, sites=("mlp_post",), pools=["mean", "last"], share_prefix=False)
+    torch.testing.assert_close(shared.mlp_post, alone.mlp_post, rtol=1e-5, atol=1e-6)
+
+
+def test_an_edit_of_neurons_is_seen_where_they_are_read() -> None:
+    lm = hooked("gemma3")
+    with lm.edited(Edit.ablate(features=[3, 5], layers=2, site="mlp_post", positions="all")):
+        edited = lm.activations(draw(7), sites=("mlp_post",), positions="all").mlp_post
+    assert not edited[0, 1, :, [3, 5]].any() and edited[0, 0, :, [3, 5]].any()
+
+
+def test_layers_of_different_numbers_of_neurons_are_read_one_after_the_other() -> None:
+    lm = hooked("llama")
+    block = lm._anatomy.layers[1].mlp
+    for name in ("gate_proj", "up_proj"):
+        setattr(block, name, torch.nn.Linear(32, 20, bias=False))
+    block.down_proj = torch.nn.Linear(20, 32, bias=False)
+    with pytest.raises(ModelError, match="layer 1 has 48 neurons and layer 2 has 20"):
+        lm.activations([[5, 6]], sites=("mlp_post",))
+    assert lm.activations([[5, 6]], sites=("mlp_post",), layers=[2]).mlp_post.shape == (1, 1, 20)
 
 
 def test_a_post_norm_is_part_of_what_a_block_adds() -> None:
