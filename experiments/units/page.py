@@ -72,7 +72,7 @@ def _ablation_short(parts: Parts) -> list[str]:
     for model, own in _models(parts["ablation"]):
         verdicts = own["verdict"].value_counts()
         specific = own[own["verdict"] == "specific"]
-        most = own.loc[own["difference"].idxmax()]
+        most = own.sort_values("difference").iloc[-1]
         said.append(
             f"**Without them, {_TITLES[model]}**: of {counted(len(own), 'language')} whose neurons were taken out, the "
             f"loss of {int(verdicts.get('specific', 0))} is *specific* to the language"
@@ -236,10 +236,10 @@ SECTIONS: dict[str, Callable[[Parts], str]] = {
     "neurons": _neurons,
     "ablation": _ablation,
     "mass": _mass,
-    # figures/units/features.csv: sparse features of languages
-    "features": _elsewhere("Sparse features", "The table is `figures/units/features.csv`."),
-    # figures/units/jacobian.csv: the pivot's gap under several lenses
-    "jacobian": _elsewhere("The Jacobian lens", "The table is `figures/units/jacobian.csv`."),
+    # Places of two more, which come with their tables: sparse features of languages, and the pivot's gap under several
+    # lenses. Sentences for the front go into `_SHORT`.
+    "features": _elsewhere("Sparse features", "Its table lies beside the others."),
+    "jacobian": _elsewhere("The Jacobian lens", "Its table lies beside the others."),
 }
 _SHORT: dict[str, Callable[[Parts], list[str]]] = {
     "selection": _selection_short, "ablation": _ablation_short, "leaders": _mass_short,

@@ -116,14 +116,14 @@ def _print_table(result: LanguageMassResult, console: Console) -> None:
         table.add_column(head, justify="left" if head in ("text", "another leads") else "right")
     for code in result.languages:
         rows = summary[(summary["language"] == code) & (summary["layer"] == last)].set_index("of")
-        own = rows.loc[code]
+        own, masses = rows.loc[code], rows["mass"].to_dict()
         others = leaders[
             (leaders["language"] == code) & (leaders["verdict"] == "leads") & (leaders["leader"] != code)
         ].sort_values("mass", ascending=False)
         led = [f"{language(str(row['leader'])).name} {row['mass']:.2f} at layer {row['layer']}"
                for row in others.head(1).to_dict("records")]  # fmt: skip
         table.add_row(
-            language(code).name, str(own["n"]), f"{own['mass']:.3f}", f"{own['low']:.3f} to {own['high']:.3f}",
-            f"{own['written']:.3f}", f"{rows.loc['', 'mass']:.3f}", "".join(led),
+            language(code).name, f"{own['n']:.0f}", f"{own['mass']:.3f}", f"{own['low']:.3f} to {own['high']:.3f}",
+            f"{own['written']:.3f}", f"{masses['']:.3f}", "".join(led),
         )  # fmt: skip
     console.print(table)

@@ -244,7 +244,7 @@ def _frame(
 
     return pd.DataFrame({
         "language": np.full(len(text) * shape[1] * shape[2], prompts[0].language, object),
-        "item": spread(np.array([prompts[place].item for place in text], object)),
+        "item": spread(np.array([prompts[place].item for place in text.tolist()], np.object_)),
         "position": spread(np.array(POSITIONS)[position]),
         "layer": np.tile(np.repeat(np.array(layers), shape[2]), len(text)),
         "of": np.tile(names, len(text) * shape[1]),

@@ -84,6 +84,19 @@ def test_the_mean_is_put_in_place_too(model: HookedLM, counted: NeuronsResult) -
     assert "no random sets beside them" in result.describe() and result.figure().layout.shapes == ()
 
 
+def test_neurons_of_some_languages_alone_are_taken_out(
+    model: HookedLM, counted: NeuronsResult, result: NeuronAblationResult
+) -> None:
+    (code, *_others) = PLANTED
+    some = neuron_ablation(model, counted, TEXTS, ablated=code, random=19, **LENIENT)
+    # the same numbers, of one language's neurons over all texts
+    same = result.table[result.table["ablated"] == code].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some.table, same)
+    assert set(some.settings.neurons) == {code} and list(some.contrasts()["ablated"]) == [code]
+    with pytest.raises(InputError, match="unknown language of these texts 'sw'"):
+        neuron_ablation(model, counted, TEXTS, ablated="sw", **LENIENT)
+
+
 def test_what_was_counted_is_held_out_unless_asked_for(model: HookedLM, counted: NeuronsResult) -> None:
     options = {"random": 0, "items": 3, **LENIENT}
     held = neuron_ablation(model, counted, TEXTS, **options)
