@@ -48,7 +48,7 @@ _CARD_PICTURES = {
     ),
 }
 # Folders of figures/ that pages show pictures of; on GitHub these are found where they are committed.
-_SHOWN = ("gemma3-270m", "cause")
+_SHOWN = ("gemma3-270m", "cause", "units")
 #: Committed figures that pages show.
 _FIGURES = {
     "pictures/readme-lens.png": "figures/readme-lens.png",
