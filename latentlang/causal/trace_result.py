@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, Unpack
 import numpy as np
 import pandas as pd
 
+from latentlang.causal.trace_null import NULL_COLUMNS, null_rates
 from latentlang.causal.trace_settings import TraceSettings
 from latentlang.causal.trace_switch import SWITCH, Switch, find_origin, find_switch, verdict
 from latentlang.causal.trace_text import trace_sentences
@@ -136,12 +137,12 @@ class TraceResult(Result[TraceSettings]):
         """A row a prompt: whether, where and from which layer on it goes on in another language.
 
         Columns ``prompt``; ``verdict``: ``switch``, ``no-switch``, ``too-few`` (new tokens that belong to the language
-        before, or where that is not known to any) or ``nothing-written``; ``step`` and ``token`` of the first token
-        that belongs to the new ``language`` after ``before``; ``onset``, the token at which the switch begins, which
-        may belong to none; the ``layer`` from which on the new language leads before that, -1 where it does not at the
+        before, or to any known language, to say) or ``nothing-written``; ``step`` and ``token`` of the first token that
+        belongs to the new ``language`` after ``before``; ``onset``, the token at which the switch begins, which may
+        belong to none; the ``layer`` from which on the new language leads before that, -1 where it does not at the
         last one; ``undone``, 1 where the edit undoes the switch, and ``random``, the share of random directions that
         do; ``tokens`` that were written, and how many of them are ``known`` to belong to a language. The rules are
-        `trace_switch.find_switch`'s and `switch_onset`'s.
+        `trace_switch.find_switch`'s, `switch_onset`'s and `trace_switch.verdict`'s.
         """
         return self._summary.copy()
 
@@ -150,6 +151,20 @@ class TraceResult(Result[TraceSettings]):
         """The rows of `summary` with a switch."""
         found = self.summary()
         return found[found["verdict"] == SWITCH].reset_index(drop=True)
+
+    def false_switches(self, level: float = 0.95) -> pd.DataFrame:
+        """How often the same rule calls a switch in text that is in one language throughout.
+
+        A row a language: columns ``language``; ``n`` stretches of text, each as many tokens as were written at most;
+        ``share`` of them that are said to switch, with its Wilson interval ``low`` and ``high``; and ``too_few``, the
+        share of which too few tokens are known. Empty where there was no text as long, or the result was saved before
+        this was measured. Which table these tokens were looked up in is in ``settings.null_table`` (`trace_null`).
+
+        Args:
+            level: coverage of the intervals.
+        """
+        rows = null_rates(self.settings.null_verdicts, level=level)
+        return pd.DataFrame(rows, columns=list(NULL_COLUMNS))
 
     def describe(self) -> str:
         """Where each text goes on in another language, from which layer on, and what undoes it."""

@@ -31,6 +31,10 @@ class TraceSettings(ResultSettings):
     #: Language to the tokens of text that the null was read at, and to those that its mean activation is of.
     null_tokens: dict[str, Count] = Field(default_factory=dict)
     mean_tokens: dict[str, Count] = Field(default_factory=dict)
+    #: Of stretches of text in one language, as long as what is written at most: language to a verdict's code to how
+    #: many have it; and which table their tokens were looked up in (`trace_null`).
+    null_verdicts: dict[str, dict[str, Count]] = Field(default_factory=dict)
+    null_table: str | None = None
     #: Tokens that a switch is judged by.
     window: Count = 0
     #: Random directions beside the edit; 0 where none was made.

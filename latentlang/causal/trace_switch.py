@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 #: Tokens of a language that a switch is judged by, and how many of these the new language must have at least.
 WINDOW, LEAST = 5, 2
+#: Of the new tokens one in so many must belong to a known language for it to be said that there is no switch.
+SPARSEST = 5
 #: What is found: a switch, none, too few tokens that belong to a language (to the one before, where that is known) to
 #: say, or no new token at all.
 SWITCH, NO_SWITCH, TOO_FEW, NOTHING = "switch", "no-switch", "too-few", "nothing-written"
@@ -72,14 +74,25 @@ def find_switch(owners: Sequence[str | None], before: str | None) -> Switch | No
 
 
 def verdict(owners: Sequence[str | None], before: str | None) -> str:
-    """What can be said of a text, as a code; arguments as of `find_switch`."""
+    """What can be said of a text, as a code; arguments as of `find_switch`.
+
+    That a text stays in its language takes at least `LEAST` tokens of that language, and one in `SPARSEST` of all that
+    were written must belong to a known language. A switch is seen at known tokens alone and judged by `WINDOW` of them:
+    where they stand thinner, these are more than 25 tokens of text, nearly all of one of the default length, and what
+    stands between them may be in a language that is not told apart.
+    """
     if not owners:
         return NOTHING
     if find_switch(owners, before) is not None:
         return SWITCH
-    # that a text stays in its language takes tokens of that language
-    known = [owner for owner in owners if owner is not None and before in (None, owner)]
-    return NO_SWITCH if len(known) >= LEAST else TOO_FEW
+    known = [owner for owner in owners if owner is not None]
+    of_before = [owner for owner in known if before in (None, owner)]
+    return TOO_FEW if is_sparse(len(known), len(owners)) or len(of_before) < LEAST else NO_SWITCH
+
+
+def is_sparse(known: int, written: int) -> bool:
+    """Whether less than one in `SPARSEST` of the tokens that were written belongs to a known language."""
+    return SPARSEST * known < written
 
 
 def undone(kept: Sequence[str | None], written: Sequence[str | None], before: str | None, old: str) -> bool:

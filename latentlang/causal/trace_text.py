@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentlang.causal.trace_switch import LEAST, NO_SWITCH, NOTHING, SWITCH, TOO_FEW, WINDOW
+from latentlang.causal.trace_null import HELD_OUT
+from latentlang.causal.trace_switch import LEAST, NO_SWITCH, NOTHING, SWITCH, TOO_FEW, WINDOW, is_sparse
 from latentlang.language_names import language as find_language
 from latentlang.provenance import Provenance
+from latentlang.stats.intervals import wilson
 from latentlang.text import counted, listed, percent
 
 if TYPE_CHECKING:
@@ -50,7 +52,33 @@ def trace_sentences(summary: pd.DataFrame, settings: TraceSettings, made: Proven
         f"least {percent(settings.certainty or 0)} (text: {settings.texts}); of {counted(written, 'new token')} "
         f"{known} do."
     )
+    lines += _null(settings)
     return lines
+
+
+def _null(settings: TraceSettings) -> list[str]:
+    """The line on text in one language that is said to switch; none where none was looked at."""
+    verdicts = settings.null_verdicts.values()
+    n, switches, unclear = (
+        sum(counts.get(code, 0) for counts in verdicts for code in codes)
+        for codes in ((NO_SWITCH, SWITCH, TOO_FEW), (SWITCH,), (TOO_FEW,))
+    )
+    if not n:
+        return []
+    low, high = wilson(switches, n)
+    text = "held-out text" if settings.null_table == HELD_OUT else "text"
+    line = (
+        f"Of {counted(n, 'stretch', 'stretches')} of {counted(settings.tokens, 'token')} of {text} in one language "
+        f"{switches} would be called a switch (false switches: {_share(switches / n)}, with 95% confidence "
+        f"{_share(low)} to {_share(high)})"
+    )
+    if unclear:
+        line += f"; of {unclear} too few tokens would be known"
+    return [f"{line}."]
+
+
+def _share(value: float) -> str:
+    return f"{round(100 * value, 2):g}%"
 
 
 def _prompt(row: Mapping[Any, Any], settings: TraceSettings, *, several: bool) -> str:
@@ -61,8 +89,9 @@ def _prompt(row: Mapping[Any, Any], settings: TraceSettings, *, several: bool) -
         return f"{begin}nothing was written."
     if row["verdict"] == TOO_FEW:
         known = f"{row['known'] or 'none'} of {counted(row['tokens'], 'new token')}"
-        if row["known"] < LEAST or not row["before"]:
-            return f"{begin}{known} belongs to a language: too few to say more."
+        if row["known"] < LEAST or is_sparse(row["known"], row["tokens"]) or not row["before"]:
+            verb = "belongs" if row["known"] < LEAST else "belong"
+            return f"{begin}{known} {verb} to a known language: too few to say whether it switches."
         old = find_language(row["before"]).name
         return (
             f"{begin}{known} belong to a language, too few of them to {old} to say that the text stays in it, or to "

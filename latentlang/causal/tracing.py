@@ -20,6 +20,7 @@ from torch import Tensor
 
 from latentlang.answers import TokenLanguages, token_bytes, token_languages
 from latentlang.arguments import Layers, check_count, checked_call
+from latentlang.causal.trace_null import null_verdicts
 from latentlang.causal.trace_result import COLUMNS, EDIT, EDIT_COLUMNS, RANDOM, TraceResult
 from latentlang.causal.trace_settings import TraceSettings
 from latentlang.causal.trace_switch import (
@@ -136,11 +137,13 @@ def trace(
             edits += made
             report(place + 1, len(listed))
     counts = opened.certain["language"].value_counts()
+    null_table, nulls = null_verdicts(loaded, opened, corpus, tokens=tokens, seed=seed, made=table is None)
     settings = TraceSettings(
         prompts=[str(prompt) for prompt in listed], asked=wanted, before=before, tokens=tokens, layers=list(numbers),
         n_layers=loaded.n_layers, **lens_settings(through), texts=opened.settings.texts,
         certainty=opened.settings.certainty, certain={code: int(counts.get(code, 0)) for code in codes},
-        null_tokens=ground.null_tokens, mean_tokens=ground.mean_tokens, window=WINDOW, draws=draws,
+        null_tokens=ground.null_tokens, mean_tokens=ground.mean_tokens, null_verdicts=nulls,
+        null_table=null_table, window=WINDOW, draws=draws,
     )  # fmt: skip
     provenance = Provenance(
         model=loaded.name, revision=loaded.revision, adapter=loaded.active_adapter, task="trace",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 import latentlang as ll
 from latentlang.answers import token_languages
 from latentlang.causal import TraceResult
+from latentlang.causal.trace_null import null_rates, null_verdicts
 from latentlang.causal.trace_switch import (
     NO_SWITCH,
     NOTHING,
@@ -24,6 +27,7 @@ from latentlang.causal.trace_switch import (
 )  # fmt: skip
 from latentlang.errors import InputError
 from latentlang.models import Edit
+from latentlang.tasks.shared_texts import language_texts
 from tests.support.planted_switch import (
     CODES,
     DEPTH,
@@ -190,6 +194,14 @@ def test_verdicts_are_codes() -> None:
     assert verdict(["d", "e", "d", "f"], "d") == NO_SWITCH and verdict(["e", "e", "f"], None) == NO_SWITCH
     assert verdict([], "d") == NOTHING
     assert verdict(["f", "f"], "d") == SWITCH
+    # 3 of 30 tokens do not say that a text stays in its language, 6 of 30 do; a switch that is seen stays one
+    assert (
+        verdict(["d"] * 3 + [None] * 27, "d") == TOO_FEW
+        and verdict([None, *"ddd", *[None] * 26], None) == TOO_FEW
+    )
+    assert verdict(["d"] * 5 + [None] * 25, "d") == TOO_FEW
+    assert verdict(([None] * 4 + ["d"]) * 6, "d") == NO_SWITCH
+    assert verdict(["f"] * 3 + [None] * 27, "d") == SWITCH
     assert latest_language(["f", "f", None, "d", "d", "d", "f", "d"]) == "d"
     assert latest_language(["d", "f"]) == "f" and latest_language([None]) is None
 
@@ -239,6 +251,66 @@ def test_a_text_without_tokens_of_its_language_is_not_said_to_stay_in_it(monkeyp
     several = traced(model, [text(0, 3, "de"), text(4, 3, "de")]).describe()
     assert "Of 1 too few tokens belong to a language to say." in several
     assert "After 1 prompt nothing was written." in several
+
+
+def test_a_text_of_which_few_tokens_are_known_is_not_said_to_stay_in_its_language(monkeypatch) -> None:
+    import latentlang.causal.tracing as tracing
+
+    model = switching(None)
+    known = [model.encode([word(number, "de")])[0][-1] for number in range(12)]
+    nothing = model.encode(["."])[0][-1]
+    assert token_languages(model, parallel(), languages=CODES, progress=False).language_of(nothing) is None
+    said = []
+    for written in (known[:3] + [nothing] * 27, known[:6] + [nothing] * 24):
+        monkeypatch.setattr(tracing, "generate_tokens", lambda *_given, ids=written, **_options: [ids])
+        result = traced(model, tokens=30)
+        said.append((result.summary()["verdict"][0], result.describe().splitlines()[0]))
+    assert said[0] == (
+        TOO_FEW, "3 of 30 new tokens belong to a known language: too few to say whether it switches.",
+    )  # fmt: skip
+    assert said[1][0] == NO_SWITCH and "the text stays in German" in said[1][1]
+
+
+def test_false_switches_are_counted_in_text_of_one_language() -> None:
+    """Of German text every fourth paragraph goes on in French in its middle: the rule finds each of these."""
+    model = switching(None)
+    table = token_languages(model, parallel(), languages=CODES, progress=False)
+    given = replace(
+        table,
+        provenance=replace(table.provenance, settings={**table.provenance.settings, "texts": "elsewhere"}),
+    )
+    corpus = parallel() | {
+        "de": [text(first, 4, "de") + text(first, 4, "de" if first % 4 else "fr") for first in range(WORDS)]
+    }
+    texts = language_texts(corpus, languages=CODES)
+    source, verdicts = null_verdicts(model, given, texts, tokens=8, seed=0, made=False)
+    assert source == "given"
+    assert verdicts == {
+        "de": {NO_SWITCH: 15, SWITCH: 5}, "fr": {NO_SWITCH: 20}, "es": {NO_SWITCH: 20}
+    }  # fmt: skip
+    rates = pd.DataFrame(null_rates(verdicts, level=0.95)).set_index("language")
+    assert rates.loc["de", "share"] == 0.25 and rates.loc["fr", "share"] == 0.0
+    # Wilson's interval of 5 of 20 and of 0 of 20
+    assert rates.loc["de", ["low", "high"]].tolist() == pytest.approx([0.1119, 0.4687], abs=1e-4)
+    assert rates.loc["fr", ["low", "high"]].tolist() == pytest.approx([0.0, 0.1611], abs=1e-4)
+
+
+def test_a_trace_says_how_often_text_in_one_language_would_be_called_a_switch(
+    result: TraceResult, tmp_path
+) -> None:
+    rates = result.false_switches()
+    assert (
+        rates["language"].tolist() == list(CODES) and (rates["share"] == 0).all() and (rates["n"] > 0).all()
+    )
+    assert result.settings.null_table == "held-out" and (rates["high"] > 0).all()
+    n = rates["n"].sum()
+    assert f"Of {n} stretches of 14 tokens of held-out text in one language 0 would be called a switch" in (
+        result.describe()
+    )
+    pd.testing.assert_frame_equal(TraceResult.load(result.save(tmp_path / "t")).false_switches(), rates)
+    # no text is as long as that
+    long = traced(switching(None), tokens=300, draws=0)
+    assert long.false_switches().empty and "would be called a switch" not in long.describe()
 
 
 def test_single_tokens_of_the_wrong_language_are_no_switch() -> None:
