@@ -18,6 +18,7 @@ from latentlang.geometry.geometry_settings import DirectionsSettings
 from latentlang.geometry.language_vectors import FILE as VECTORS
 from latentlang.geometry.language_vectors import LanguageVectors, load_vectors, vectors_file
 from latentlang.geometry.selection import chosen_languages, chosen_layers
+from latentlang.geometry.where_found import edit_origin
 from latentlang.language_names import Language
 from latentlang.models.edits import Edit, Positions, number_of
 from latentlang.results import Result, ResultSettings, repeated
@@ -145,7 +146,7 @@ class DirectionsResult(Result[DirectionsSettings]):
             layers=chosen,
             site=self.settings.site,
             positions=positions,
-            weights=self.settings.model_weights,
+            **edit_origin(self.settings, self.provenance),
         )
 
     def cosines(self, layer: int) -> pd.DataFrame:

@@ -130,7 +130,8 @@ def directions(
     origin = opened.provenance
     settings = DirectionsSettings(
         prompts_seed=origin.seed, method=method, reference=against, pool=pool, site=site or opened.sites[0],
-        bos=holds_beginning(frame, pool), model_weights=opened.manifest.model.get("weights"), layers=chosen,
+        bos=holds_beginning(frame, pool), model_weights=opened.manifest.model.get("weights"),
+        model_adapters=opened.manifest.model.get("adapters"), layers=chosen,
         outliers=plan.outliers(opened.width(site)),
         permutations=permutations, resamples=resamples, level=level, notes=list(shared.notes),
         peak_p=_peak_p(table, np.array(nulls)),

@@ -108,6 +108,7 @@ def erase(
         prompts_seed=origin.seed, method=method, rank=rank, pool=pool, site=site or opened.sites[0],
         bos=holds_beginning(frame, pool), layers=chosen, items=shared.count, notes=list(shared.notes),
         model_weights=opened.manifest.model.get("weights"),
+        model_adapters=opened.manifest.model.get("adapters"),
     )  # fmt: skip
     return ErasureResult(
         table=pd.DataFrame(rows)[list(COLUMNS)],

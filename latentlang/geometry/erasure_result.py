@@ -20,6 +20,7 @@ from latentlang.geometry.directions_text import erased
 from latentlang.geometry.erasers import Projection
 from latentlang.geometry.geometry_settings import ErasureSettings
 from latentlang.geometry.selection import chosen_layers
+from latentlang.geometry.where_found import edit_origin
 from latentlang.models.edits import Edit, Erase, Positions, number_of
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.documents import Record, checked, damaged, parse_json
@@ -126,7 +127,7 @@ class ErasureResult(Result[ErasureSettings]):
             layers=chosen,
             site=self.settings.site,
             positions=positions,
-            weights=self.settings.model_weights,
+            **edit_origin(self.settings, self.provenance),
         )
 
     def describe(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from latentlang import defaults
@@ -67,6 +69,8 @@ class DirectionsSettings(ResultSettings):
     bos: bool | None = None
     #: Fingerprint of the weights that the activations are of; None of results that were saved without one.
     model_weights: str | None = None
+    #: Adapters that took part and their strengths, where they were several or of another strength than their own.
+    model_adapters: dict[str, Any] | None = None
     layers: list[LayerNumber] = Field(default_factory=list)
     #: How many of the largest features are left out for the columns without them.
     outliers: Count = 0
@@ -93,3 +97,5 @@ class ErasureSettings(ResultSettings):
     notes: list[str] = Field(default_factory=list)
     #: Fingerprint of the weights of the model that the activations are of, where the store says it.
     model_weights: str | None = None
+    #: As of `DirectionsSettings`.
+    model_adapters: dict[str, Any] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -199,6 +199,28 @@ def switched(model: nn.Module, base: Base, *, on: bool) -> Iterator[None]:
 
 
 # Which adapters are on
+
+
+@dataclass(frozen=True)
+class AdapterState:
+    """Which adapters took part in a forward.
+
+    Attributes:
+        label: what they are called in one line; None where none took part.
+        strengths: as of `state_of`.
+    """
+
+    label: str | None
+    strengths: Mapping[str, Any] | None = None
+
+    def agrees(self, other: AdapterState) -> bool:
+        """Whether a model of the same weights computes the same in both; what an adapter is called changes nothing."""
+        return (self.label is None) == (other.label is None) and self.strengths == other.strengths
+
+    @property
+    def said(self) -> str:
+        """In words."""
+        return "no adapter on" if self.label is None else f"the adapter {self.label!r} on"
 
 
 def active_names(parts: list[Any]) -> list[str]:

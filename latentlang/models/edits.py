@@ -14,6 +14,7 @@ from torch import Tensor
 
 from latentlang.arguments import Layers
 from latentlang.errors import InputError, ModelError
+from latentlang.models.adapters import AdapterState
 from latentlang.models.batch import check_layers
 from latentlang.text import listed
 
@@ -72,6 +73,8 @@ class Edit:
             end), or a list of them per prompt, which may be empty for prompts that stay as they are.
         weights: fingerprint of the model that the numbers of the change come from, where it is known: a model of other
             weights refuses the edit.
+        adapter: which adapter took part where the numbers come from, where it is known: the weights are the same with
+            it on and off, and a model in another state refuses the edit.
     """
 
     change: Change
@@ -79,6 +82,7 @@ class Edit:
     site: str = "resid"
     positions: Positions = "last"
     weights: str | None = field(default=None, kw_only=True)
+    adapter: AdapterState | None = field(default=None, kw_only=True)
     # Tells edits by functions apart, of which nothing else can be hashed.
     _stamp: str = field(default_factory=lambda: uuid4().hex, init=False, repr=False)
 

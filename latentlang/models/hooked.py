@@ -608,7 +608,8 @@ class HookedLM:
 
         Raises:
             InputError: what is given is no edit.
-            ModelError: a layer, a site or a width that this model does not have, or numbers of another model.
+            ModelError: a layer, a site or a width that this model does not have, numbers of another model, or numbers
+                found with another adapter on.
         """
         listed = [edits] if isinstance(edits, Edit) else list(edits)
         known = {edit.weights for edit in listed if isinstance(edit, Edit) and edit.weights is not None}
@@ -619,6 +620,7 @@ class HookedLM:
                 "dtype or quantisation); find directions in activations of this one, or make the edit of the numbers "
                 "alone: Edit.add(directions.vector(...), layers=...)"
             )
+        self._check_adapter(listed)
         sites = {edit.site for edit in listed if isinstance(edit, Edit)}
         projections = self._output_projections if sites & {*NEURON_SITES} else ()
         settled = [
@@ -640,6 +642,24 @@ class HookedLM:
         )
         with context:
             yield
+
+    def _check_adapter(self, edits: Sequence[Edit]) -> None:
+        """Refuse edits whose numbers were found with another adapter on, or with none.
+
+        Raises:
+            ModelError: naming both states.
+        """
+        known = [edit.adapter for edit in edits if isinstance(edit, Edit) and edit.adapter is not None]
+        if not known:
+            return
+        now = adapters.AdapterState(self.active_adapter, self.adapter_state)
+        for state in known:
+            if not state.agrees(now):
+                raise ModelError(
+                    f"an edit's numbers were found with {state.said}, and {self.name!r} has {now.said} here; use it in "
+                    "the state it was found in (model.tuned(), model.base()), or make the edit of the numbers alone: "
+                    "Edit.add(directions.vector(...), layers=...)"
+                )
 
     @property
     def _output_projections(self) -> list[tuple[nn.Module, int]]:
@@ -677,20 +697,27 @@ class HookedLM:
         Where the adapter's kind rewrote weights (PiSSA, OLoRA, embeddings of its own), the original ones are in place.
 
         Raises:
-            ModelError: the model without the adapter cannot be had.
+            ModelError: the model without the adapter cannot be had, or an edit in force was found with it on.
         """
         adapters.check_base(self.model, self._base)
-        return adapters.switched(self.model, self._base, on=False)
+        return self._switched(on=False)
 
     def tuned(self) -> AbstractContextManager[None]:
         """A context in which the adapter is on.
 
         Raises:
-            ModelError: there is no adapter, or it changes no logit on a probe prompt.
+            ModelError: there is no adapter, it changes no logit on a probe prompt, or an edit in force was found with
+                it off.
         """
         with self._interventions.paused():
             adapters.check_effect(self.model, self.lm, self._base, device=self.device, name=self.adapter)
-        return adapters.switched(self.model, self._base, on=True)
+        return self._switched(on=True)
+
+    @contextmanager
+    def _switched(self, *, on: bool) -> Iterator[None]:
+        with adapters.switched(self.model, self._base, on=on):
+            self._check_adapter(self._interventions.edits)
+            yield
 
     def bridge(self) -> TransformerBridge:
         """A TransformerLens bridge on the same weight tensors, for patching and ablation.

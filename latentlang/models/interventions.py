@@ -19,7 +19,7 @@ from latentlang.errors import ModelError
 from latentlang.models.anatomy import hidden_in, hidden_of
 from latentlang.models.batch import EncodedPrompt
 from latentlang.models.block_layout import BlockLayout, mlp_of
-from latentlang.models.edits import EditPlace, SettledEdit, Skip
+from latentlang.models.edits import Edit, EditPlace, SettledEdit, Skip
 from latentlang.models.neurons import Gate
 
 # Rows, columns and prompts of the activations that an edit changes in one forward.
@@ -94,6 +94,11 @@ class Interventions:
     def records(self) -> list[dict[str, Any]]:
         """What provenance says of the edits in force."""
         return [settled.record for settled in self._edits]
+
+    @property
+    def edits(self) -> list[Edit]:
+        """The edits in force."""
+        return [settled.edit for settled in self._edits]
 
     # What is run
 

@@ -12,6 +12,7 @@ import latentlang as ll
 from latentlang.errors import ModelError
 from latentlang.geometry import DirectionsResult, ErasureResult
 from latentlang.models import HookedLM
+from tests.support import tiny
 
 
 def _japanese(lm: HookedLM, prompts: list[ll.Prompt], *edits: ll.Edit) -> float:
@@ -84,3 +85,63 @@ def test_directions_of_another_model_of_the_same_width_are_refused(tmp_path: Pat
     # the numbers alone are anybody's
     with other.edited(ll.Edit.add(found.vector("ja", layer=4), layers=4)):
         assert len(other.edits) == 1
+
+
+def _pair(lm: HookedLM, folder: Path) -> tuple[DirectionsResult, ErasureResult]:
+    """Directions and an erasure of a model in its present state, as they are loaded again."""
+    store = ll.harvest(
+        lm, ll.task("translation", source="fr"), languages="en,ja,de", items=8, pools=("last",), layers=[4],
+        out=folder / "s", progress=False,
+    )  # fmt: skip
+    ll.directions(store, permutations=0, resamples=0).save(folder / "d")
+    ll.erase(store, method="lsar", rank=1).save(folder / "e")
+    return DirectionsResult.load(folder / "d"), ErasureResult.load(folder / "e")
+
+
+def test_directions_found_with_an_adapter_on_are_refused_with_it_off_and_the_other_way(
+    tmp_path: Path,
+) -> None:
+    plain = ll.load("pocket")
+    lm = HookedLM(tiny.adapted(copy.deepcopy(plain.model)), plain.tokenizer, name="tuned", adapter="french")
+    on = _pair(lm, tmp_path / "on")
+    with lm.base():
+        off = _pair(lm, tmp_path / "off")
+    task = ll.task("translation", source="fr")
+    for found, other, here, there in (
+        (on, lm.base, "with the adapter 'french' on", "'tuned' has no adapter on"),
+        (off, lm.tuned, "with no adapter on", "'tuned' has the adapter 'french' on"),
+    ):
+        for edit in (found[0].edit("ja", layers=4), found[1].edit(layers=4)):
+            refused = rf"were found {here}, and {there} here"
+            with lm.tuned() if found is on else lm.base():
+                with lm.edited(edit):
+                    assert len(lm.edits) == 1
+                    # turned off or on while the edit is in force
+                    with pytest.raises(ModelError, match=refused), other():
+                        pass
+                assert lm.edits == []
+            with other(), pytest.raises(ModelError, match=refused), lm.edited(edit):
+                pass
+    # steering refuses them too
+    with lm.base(), pytest.raises(ModelError, match="with the adapter 'french'"):
+        ll.steer(
+            lm, task, language="ja", directions=tmp_path / "on" / "d", other="de", layers=4, progress=False
+        )
+
+
+def test_directions_of_several_adapters_are_of_their_strengths(tmp_path: Path) -> None:
+    plain = ll.load("pocket")
+    lm = HookedLM(tiny.adapted(copy.deepcopy(plain.model)), plain.tokenizer, name="tuned", adapter="french")
+    directions, _erasure = _pair(lm, tmp_path)
+    edit = directions.edit("ja", layers=4)
+    parts = [part for part in lm.model.modules() if hasattr(part, "set_scale")]
+    for part in parts:
+        part.set_scale("default", 0.5)
+    with pytest.raises(
+        ModelError, match=r"the adapter 'french' on, and 'tuned' has the adapter 'french x0.5' on"
+    ):
+        lm.edited(edit).__enter__()
+    for part in parts:
+        part.set_scale("default", 1.0)
+    with lm.edited(edit):
+        assert len(lm.edits) == 1
