@@ -8,16 +8,16 @@ import pandas as pd
 
 from latentlang.errors import unknown
 from latentlang.stats.crossed import exchange_family
-from latentlang.stats.intervals import bootstrap_means
+from latentlang.stats.intervals import share_differences, share_means
 
 
 def arm_means(
     table: pd.DataFrame, keys: Sequence[str], cells: Sequence[str], *, level: float, seed: int
 ) -> pd.DataFrame:
-    """Mean over items with a percentile bootstrap interval over items: columns keys, cells, ``mean, low, high, n``.
+    """Mean over items with an interval over items (`share_means`): columns keys, cells, ``mean, low, high, n``.
 
     Args:
-        table: columns ``item``, ``value``, the keys and the cells.
+        table: columns ``item``, ``value`` in [0, 1], the keys and the cells.
         keys: what rows are told apart by.
         cells: and within them, what was swept: all of an item's cells are drawn together.
         level: coverage of the intervals.
@@ -26,7 +26,7 @@ def arm_means(
     rows = []
     for names, part in table.groupby(list(keys), sort=False, observed=True):
         wide = part.pivot(index="item", columns=list(cells), values="value")
-        low, high = bootstrap_means(wide.to_numpy(float), level=level, seed=seed)
+        low, high = share_means(wide.to_numpy(float), level=level, seed=seed)
         rows.append(
             wide.columns.to_frame(index=False).assign(
                 **dict(zip(keys, map(str, names), strict=True)),
@@ -67,7 +67,12 @@ def contrasts(
             for arm in ("patched", control)
         )
         difference = (patched - other).to_numpy(float)
-        low, high = bootstrap_means(difference, level=level, seed=seed)
+        low, high = share_differences(
+            patched.to_numpy(float),
+            other.loc[patched.index, patched.columns].to_numpy(float),
+            level=level,
+            seed=seed,
+        )
         rows.append(
             patched.columns.to_frame(index=False).assign(
                 **dict(zip(keys, map(str, names), strict=True)),

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
-from latentlang.stats.intervals import bootstrap_means, check_level
+from latentlang.stats.intervals import bounded_mean, check_level, share_means, unvaried_table
 from latentlang.stats.paired import mcnemar_exact, paired_difference
 
 Floats = NDArray[np.float64]
@@ -131,22 +131,30 @@ def arm_means(table: pd.DataFrame, *, level: float, seed: int) -> pd.DataFrame:
         values = _Values.of(part)
         for arm in dict.fromkeys(part["arm"]):
             columns: dict[str, Any] = {"language": code, "layer": values.layers, "arm": arm}
-            for measure in ("follows", "fall"):
+            for measure, least in (("follows", 0.0), ("fall", -1.0)):
                 of_arm = values.measured(measure)[arm]
-                low, high = _interval(of_arm, level=level, seed=seed)
+                low, high = _interval(of_arm, least=least, level=level, seed=seed)
                 columns |= {measure: _mean(of_arm), f"{measure}_low": low, f"{measure}_high": high}
             columns["n"] = int(np.isfinite(values.follows[arm][..., 0]).sum())
             frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 
 
-def _interval(values: Floats, *, level: float, seed: int) -> tuple[Floats, Floats]:
-    """Ends ``[layer]`` of the interval of a mean of ``[item, language, layer]``."""
+def _interval(values: Floats, *, least: float, level: float, seed: int) -> tuple[Floats, Floats]:
+    """Ends ``[layer]`` of the interval of a mean of ``[item, language, layer]``, values from `least` to 1.
+
+    Where nothing can be resampled it is that of a share (`share_means`), over items.
+    """
     if values.shape[1] == 1:
-        return bootstrap_means(values[:, 0], level=level, seed=seed)
+        return share_means(values[:, 0], least=least, level=level, seed=seed)
     means = [crossed_mean(of_layer, level=level, seed=seed) for of_layer in np.moveaxis(values, 2, 0)]
     wide = values.shape[1] >= FEWEST_LANGUAGES
     ends = [(one.low, one.high) if wide else (one.low_items, one.high_items) for one in means]
+    # an item in all its languages is one: they are no independent items
+    items = values[np.isfinite(values).any((1, 2))]
+    for layer, mean in enumerate(_mean(values)):
+        if unvaried_table(items[..., layer]):
+            ends[layer] = bounded_mean(mean, len(items), least=least, level=level)
     return np.array([low for low, _ in ends]), np.array([high for _, high in ends])
 
 

@@ -14,7 +14,7 @@ from latentlang.causal.steer_text import sentences
 from latentlang.errors import InputError
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.crossed import exchange_test
-from latentlang.stats.intervals import bootstrap_means, check_level, error_probability, wilson
+from latentlang.stats.intervals import check_level, error_probability, share_differences, share_means, wilson
 from latentlang.stats.paired import paired_difference
 from latentlang.storage.tables import Columns
 
@@ -210,7 +210,7 @@ def _intervals(values: Floats, *, level: float, seed: int) -> tuple[Floats, Floa
 
     Of what is 0 or 1 that is Wilson's: where all items are alike, a bootstrap shrinks to a point, however few they are.
     """
-    low, high = bootstrap_means(values, level=level, seed=seed)
+    low, high = share_means(values, level=level, seed=seed)
     for place, of_measure in enumerate(values.T):
         if _shares(of_measure):
             low[place], high[place] = wilson(of_measure.sum(), len(of_measure), level=level)
@@ -225,7 +225,7 @@ def _difference(steered: pd.Series, other: pd.Series, *, level: float, seed: int
         counts = (yes & before, yes & ~before, before & ~yes, ~yes & ~before)
         _difference, low, high = paired_difference(*(int(count.sum()) for count in counts), level=level)
         return low, high
-    ends = bootstrap_means((one - two)[:, None], level=level, seed=seed)
+    ends = share_differences(one[:, None], two[:, None], level=level, seed=seed)
     return float(ends[0][0]), float(ends[1][0])
 
 

@@ -14,7 +14,14 @@ from latentlang.lens.lens_settings import BarrierSettings
 from latentlang.lens.result import named_lens
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.stats.crossed import EXCHANGES, FEWEST_LANGUAGES, crossed_mean
-from latentlang.stats.intervals import bootstrap_means, check_level, error_probability
+from latentlang.stats.intervals import (
+    check_level,
+    difference_of_shares,
+    error_probability,
+    share_differences,
+    share_means,
+    unvaried_table,
+)
 from latentlang.storage.tables import Columns
 from latentlang.text import counted, percent, signed, span
 
@@ -104,7 +111,12 @@ class BarrierResult(Result[BarrierSettings]):
         }
         difference = wide["readable"] - wide["chance"]
         if difference.shape[1] == 1:
-            low, high = (float(end[0]) for end in bootstrap_means(difference, level=level, seed=seed))
+            ends = share_differences(wide["readable"], wide["chance"], level=level, seed=seed)
+            low, high = (float(end[0]) for end in ends)
+        elif unvaried_table(difference):
+            # an item in all its languages is one: they are no independent items
+            one, other = (float(np.nanmean(values, axis=0).mean()) for values in wide.values())
+            low, high = difference_of_shares(one, other, len(difference), level=level)
         else:
             mean = crossed_mean(difference, level=level, seed=seed)
             across = difference.shape[1] >= FEWEST_LANGUAGES
@@ -142,7 +154,7 @@ class BarrierResult(Result[BarrierSettings]):
             ).astype(float)
             keys = [part["language"].to_numpy(), part["item"].to_numpy()]
             by_item = reached.groupby(keys, sort=False).mean().to_numpy(float)
-            low, high = bootstrap_means(by_item, level=level, seed=self.provenance.seed)
+            low, high = share_means(by_item, level=level, seed=self.provenance.seed)
             mean = by_item.mean(0) if len(by_item) else np.full(len(layers), np.nan)
             values = {"layer": layers, "curve": curve, "mean": mean, "low": low, "high": high}
             rows.append(pd.DataFrame(values | {"n": len(by_item)}))

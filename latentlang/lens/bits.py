@@ -36,7 +36,7 @@ from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import bootstrap_ratios
+from latentlang.stats.intervals import FEWEST_RESAMPLED, bootstrap_ratios
 from latentlang.storage.tables import Columns
 from latentlang.tasks import ContinuationTask, Prompt, Task, Texts, prompts_of_texts
 from latentlang.text import counted
@@ -84,7 +84,7 @@ class BitsResult(Result[BitsSettings]):
         rows = []
         for language, part in self.table.groupby("language", sort=False, observed=True):
             bits, sizes = _wide(part, "bits"), _wide(part, "bytes")
-            low, high = bootstrap_ratios(
+            low, high = _ratios(
                 bits.to_numpy(float), sizes.to_numpy(float), level=level, seed=self.provenance.seed
             )
             tokens, size = _wide(part, "tokens").sum(), sizes.sum()
@@ -124,7 +124,7 @@ class BitsResult(Result[BitsSettings]):
             theirs, others = bits.align(by_language[code], join="inner")
             if theirs.empty:
                 continue
-            low, high = bootstrap_ratios(
+            low, high = _ratios(
                 theirs.to_numpy(float), others.to_numpy(float), level=level, seed=self.provenance.seed
             )
             rows.append(
@@ -180,6 +180,15 @@ class BitsResult(Result[BitsSettings]):
         from latentlang.figures.bits import bits_figure
 
         return bits_figure(self, languages=languages, **look)
+
+
+def _ratios(
+    numerators: NDArray[np.float64], denominators: NDArray[np.float64], *, level: float, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends ``[series]`` of the intervals of ratios of sums over paragraphs; NaN of fewer than can be resampled."""
+    low, high = bootstrap_ratios(numerators, denominators, level=level, seed=seed)
+    few = len(numerators) < FEWEST_RESAMPLED
+    return (np.full_like(low, np.nan), np.full_like(high, np.nan)) if few else (low, high)
 
 
 def _wide(part: pd.DataFrame, column: str) -> pd.DataFrame:

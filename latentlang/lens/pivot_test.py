@@ -32,7 +32,7 @@ from latentlang.lens.contrasts import (
 from latentlang.lens.text import pivot_reason, verdict
 from latentlang.provenance import Provenance
 from latentlang.results import Displayed, View
-from latentlang.stats.intervals import FEWEST_CANDIDATES, RESAMPLES, check_level
+from latentlang.stats.intervals import FEWEST_CANDIDATES, FEWEST_RESAMPLED, RESAMPLES, check_level
 
 #: A lead below this is called no pivot, however certain it is: it could not be seen in a figure.
 MINIMUM_LEAD = 0.02
@@ -253,6 +253,8 @@ def _scores(
     mean, resampled = _bootstrapped(contrasts, seed)
     score = mean[0]
     low, high = np.quantile(np.where(np.isfinite(resampled), resampled, mean), _ends(level), axis=0)
+    few = np.broadcast_to((n < FEWEST_RESAMPLED)[:, None], low.shape)
+    low, high = np.where(few, np.nan, low), np.where(few, np.nan, high)
     ahead = _ahead(contrasts, mean, resampled, level)
     answer = np.where(np.isfinite(contrasts.score_items), contrasts.answer, 0.0).sum(0)
     shown = answer / np.where(n > 0, n, np.nan)[:, None]

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from latentlang.errors import unknown
 from latentlang.language_names import language as find_language
 from latentlang.lens.lens_settings import LensSettings, LensUsed
 from latentlang.lens.text import pivot_sentences
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import bootstrap_means
+from latentlang.stats.intervals import FEWEST_RESAMPLED, bootstrap_means, share_means, unvaried
 from latentlang.storage.tables import Columns
 from latentlang.text import lens_name
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from latentlang.figures.shaping import Look
     from latentlang.language_names import Language
+
+Floats = NDArray[np.float64]
 
 CURVES = (
     "target", "pivot", "source", "target_null", "pivot_null", "source_null", "target_any", "pivot_any",
@@ -32,6 +36,9 @@ COLUMNS = ("task", "language", "item", "label", "layer", "curve", "value")
 
 def mean_curves(table: pd.DataFrame, keys: list[str], *, level: float, seed: int) -> pd.DataFrame:
     """Mean over items with a percentile bootstrap interval, per layer of each curve.
+
+    Of fewer than `FEWEST_RESAMPLED` items there is none. Where all items are alike it is that of a share
+    (`share_means`); of the entropy, which has no upper bound, there is none then.
 
     Args:
         table: tidy, with columns `keys`, ``item``, ``layer`` and ``value``.
@@ -46,7 +53,7 @@ def mean_curves(table: pd.DataFrame, keys: list[str], *, level: float, seed: int
     for names, part in table.groupby(keys, sort=False, observed=True):
         wide = part.pivot(index="item", columns="layer", values="value")
         values = wide.to_numpy(float)
-        low, high = bootstrap_means(values, level=level, seed=seed)
+        low, high = _interval(values, bounded=names[-1] != "entropy", level=level, seed=seed)
         named = dict(zip(keys, names, strict=True))
         statistics = {
             "layer": wide.columns.to_numpy(),
@@ -58,6 +65,15 @@ def mean_curves(table: pd.DataFrame, keys: list[str], *, level: float, seed: int
         rows.append(pd.DataFrame(named | statistics))
     columns = [*keys[:-1], "layer", keys[-1], "mean", "low", "high", "n"]
     return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)
+
+
+def _interval(values: Floats, *, bounded: bool, level: float, seed: int) -> tuple[Floats, Floats]:
+    """Ends ``[series]`` of the intervals of means over items ``[item, series]``."""
+    if bounded and len(values) >= FEWEST_RESAMPLED:
+        return share_means(values, level=level, seed=seed)
+    low, high = bootstrap_means(values, level=level, seed=seed)
+    none = unvaried(values)
+    return np.where(none, np.nan, low), np.where(none, np.nan, high)
 
 
 def named_lens(view: View) -> View:
@@ -135,7 +151,7 @@ class LensResult(Result[LensSettings]):
             target = wide["target"].reindex(index=pivot.index, columns=pivot.columns)
             ahead = ((pivot > target) & (pivot > null)).astype(float).where(target.notna())
             lead = ahead.mean(axis="index").to_numpy(float)
-            low, high = bootstrap_means(difference, level=level, seed=self.provenance.seed)
+            low, high = _interval(difference, bounded=False, level=level, seed=self.provenance.seed)
             rows.append(
                 pd.DataFrame({
                     "task": task, "language": language, "layer": pivot.columns.to_numpy(),

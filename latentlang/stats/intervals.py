@@ -14,6 +14,8 @@ from latentlang.errors import InputError
 RESAMPLES = 1000
 # Draws of so many numbers (32 MB) are kept from one call to the next.
 _MOST_KEPT = 2**22
+#: Of fewer items a bootstrap interval lies between the smallest and the largest of them, and of one it is a point.
+FEWEST_RESAMPLED = 3
 #: Of fewer candidates it is no question which one leads.
 FEWEST_CANDIDATES = 3
 
@@ -39,6 +41,105 @@ def bootstrap_means(
     return _percentile_interval(
         lambda counts: counts @ values / n, values.shape, level=level, resamples=resamples, seed=seed
     )
+
+
+def share_means(
+    values: NDArray[np.float64],
+    *,
+    least: float = 0.0,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Interval of the mean over items of values in [0, 1], for many series at once; never a point.
+
+    `bootstrap_means`, but of a series of fewer than `FEWEST_RESAMPLED` items or of items that are all alike, of which
+    nothing can be resampled: Wilson's interval of a share of that mean (`bounded_mean`).
+
+    Args:
+        values: ``[item, series]`` in [`least`, 1].
+        least: the smallest value there can be.
+        level: coverage.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper ends, ``[series]`` each; NaN without items.
+    """
+    low, high = bootstrap_means(values, level=level, resamples=resamples, seed=seed)
+    for place in np.flatnonzero(unvaried(values)):
+        low[place], high[place] = bounded_mean(
+            float(values[:, place].mean()), len(values), least=least, level=level
+        )
+    return low, high
+
+
+def bounded_mean(mean: float, n: float, *, least: float = 0.0, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a mean over `n` items of values in [`least`, 1].
+
+    No variable between two bounds varies more than one of the same mean that is either the one or the other, so that it
+    errs on the side of too wide.
+    """
+    width = 1 - least
+    low, high = wilson((mean - least) / width * n, n, level=level)
+    return least + width * low, least + width * high
+
+
+def share_differences(
+    one: NDArray[np.float64],
+    other: NDArray[np.float64],
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Interval of the mean difference of values in [0, 1] over the same items, for many series at once; never a point.
+
+    `bootstrap_means` of the items' own differences, but where nothing can be resampled (`share_means`): the two means'
+    Wilson intervals, squared and added (Newcombe 1998, without what a correlation of the two would take away).
+
+    Args:
+        one: ``[item, series]`` in [0, 1].
+        other: the same, to be taken from it.
+        level: coverage.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper ends, ``[series]`` each; NaN without items.
+    """
+    difference = one - other
+    low, high = bootstrap_means(difference, level=level, resamples=resamples, seed=seed)
+    n = len(difference)
+    for place in np.flatnonzero(unvaried(difference)):
+        low[place], high[place] = difference_of_shares(
+            one[:, place].mean(), other[:, place].mean(), n, level=level
+        )
+    return low, high
+
+
+def difference_of_shares(one: float, other: float, n: float, *, level: float = 0.95) -> tuple[float, float]:
+    """Interval of the difference of two means of values in [0, 1] over `n` items each (Newcombe 1998, method 10)."""
+    ends = [wilson(mean * n, n, level=level) for mean in (one, other)]
+    below = math.hypot(one - ends[0][0], ends[1][1] - other)
+    above = math.hypot(ends[0][1] - one, other - ends[1][0])
+    return max(one - other - below, -1.0), min(one - other + above, 1.0)
+
+
+def unvaried(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Of which series ``[item, series]`` nothing can be resampled: of few items, or all alike; none without items."""
+    if not len(values):
+        return np.zeros(values.shape[1:], bool)
+    if len(values) < FEWEST_RESAMPLED:
+        return np.ones(values.shape[1:], bool)
+    alike: NDArray[np.bool_] = values.max(0) == values.min(0)
+    return alike
+
+
+def unvaried_table(values: NDArray[np.float64]) -> bool:
+    """The same of one series over items crossed with languages ``[item, language]``, nan where one lacks the item."""
+    present = values[np.isfinite(values)]
+    return len(values) < FEWEST_RESAMPLED or bool(present.size and present.max() == present.min())
 
 
 def bootstrap_ratios(

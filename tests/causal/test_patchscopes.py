@@ -17,6 +17,8 @@ from latentlang.answers.sets import answer_sets
 from latentlang.causal import PatchscopeResult
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM
+from latentlang.provenance import Provenance
+from latentlang.stats.intervals import bootstrap_means, difference_of_shares, wilson
 from tests.support.planted_lm import CONCEPT_BLOCK, DEPTH, as_csv, planted
 
 
@@ -224,3 +226,39 @@ def test_what_makes_no_sense_is_refused(
 def test_a_layer_that_is_not_there_is_refused(model: HookedLM, words: Path) -> None:
     with pytest.raises(ModelError, match="layer 9 does not exist"):
         run(model, words, into_layers=9)
+
+
+# Intervals of few items
+
+
+def _table(values: dict[str, list[float]]) -> PatchscopeResult:
+    rows = [
+        (f"i{item}", "other", arm, 3, 3, "it", value)
+        for arm, of_arm in values.items()
+        for item, value in enumerate(of_arm)
+    ]
+    provenance = Provenance(model="m", task="translation", languages=("it",), settings={})
+    return PatchscopeResult(pd.DataFrame(rows, columns=list(PatchscopeResult.columns)), provenance)
+
+
+@pytest.mark.parametrize(
+    ("patched", "wrong"),
+    [([0.75], [0.25]), ([0.75, 0.5], [0.25, 0.0]), ([1.0] * 9, [0.0] * 9), ([0.5] * 9, [0.5] * 9)],
+)
+def test_an_interval_of_few_or_of_equal_items_is_no_point(patched: list[float], wrong: list[float]) -> None:
+    result = _table({"patched": patched, "unpatched": [0.0] * len(patched), "wrong-concept": wrong})
+    rows = result.summary().set_index("arm")
+    n = len(patched)
+    for arm, values in (("patched", patched), ("unpatched", [0.0] * n), ("wrong-concept", wrong)):
+        assert tuple(rows.loc[arm, ["low", "high"]]) == pytest.approx(wilson(sum(values), n))
+        assert rows.loc[arm, "low"] < rows.loc[arm, "high"]
+    (row,) = result.contrast().to_dict("records")
+    ends = difference_of_shares(float(np.mean(patched)), float(np.mean(wrong)), n)
+    assert (row["low"], row["high"]) == pytest.approx(ends) and row["low"] < row["mean"]
+
+
+def test_an_interval_of_items_that_differ_is_a_bootstrap() -> None:
+    values = [0.1, 0.4, 0.9, 0.2]
+    row = _table({"patched": values, "unpatched": [0.0] * 4}).summary().set_index("arm").loc["patched"]
+    low, high = bootstrap_means(np.array(values)[:, None])
+    assert (row["low"], row["high"]) == pytest.approx((low[0], high[0]))

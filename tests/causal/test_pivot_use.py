@@ -16,10 +16,17 @@ import latentlang as ll
 from latentlang.causal import PivotUseResult, pivot_test
 from latentlang.causal.pivot_languages import third_language
 from latentlang.causal.pivot_use_result import ARMS, COLUMNS
-from latentlang.causal.pivot_use_verdict import CONDITIONS, NOT_SHOWN, READABLE, USED, verdict_table
+from latentlang.causal.pivot_use_verdict import (
+    CONDITIONS,
+    NOT_SHOWN,
+    READABLE,
+    USED,
+    arm_means,
+    verdict_table,
+)
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM
-from latentlang.stats.intervals import bootstrap_means
+from latentlang.stats.intervals import bootstrap_means, wilson
 from tests.support import tiny
 from tests.support.forward_reference import state
 from tests.support.known import ASKED, written
@@ -389,6 +396,28 @@ def test_means_are_those_of_the_table_and_all_is_the_mean_over_languages() -> No
     pooled = summary.loc["all"]
     assert (pooled["follows_low"] <= pooled["follows"] + 1e-9).all()
     assert pooled.loc[("pivot", 2), "n"] == len(table.query("arm == 'pivot' and layer == 2"))
+
+
+@pytest.mark.parametrize("items", [1, 2, 12])
+def test_an_interval_of_few_or_of_equal_items_is_no_point(items: int) -> None:
+    table = _outcomes("reads", np.random.default_rng(0), items=items, layers=1)
+    fixed = table["arm"].isin(["target", "third"])
+    # every answer follows the target and none the third language, and P(answer) falls by 0.25 with each
+    table = table.assign(
+        follows=table["follows"].where(~fixed, table["arm"] == "target").astype(float),
+        answer=table["answer"].where(~fixed, 0.65),
+    )
+    languages = ("de", "ja", "fr", "es", "it")
+    for codes in (["de"], list(languages)):
+        both = pd.concat([table.assign(language=code) for code in codes], ignore_index=True)
+        means = arm_means(both, level=0.95, seed=0).set_index(["language", "arm"])
+        for code in {*codes, *(["all"] if len(codes) > 1 else [])}:
+            one, none = means.loc[(code, "target")], means.loc[(code, "third")]
+            assert (one["follows_low"], one["follows_high"]) == pytest.approx(wilson(items, items))
+            assert (none["follows_low"], none["follows_high"]) == pytest.approx(wilson(0, items))
+            # 0.25 on the scale from -1 to 1
+            ends = [2 * end - 1 for end in wilson(0.625 * items, items)]
+            assert (one["fall_low"], one["fall_high"]) == pytest.approx(tuple(ends))
 
 
 def test_it_is_saved_told_and_drawn(used: PivotUseResult, carried: PivotUseResult, tmp_path: Any) -> None:

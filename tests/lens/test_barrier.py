@@ -14,6 +14,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.lens import BarrierResult, translation_barrier
 from latentlang.models import Edit
 from latentlang.provenance import Provenance
+from latentlang.stats.intervals import bootstrap_means, difference_of_shares, wilson
 from latentlang.tasks import Concept
 from tests.support.known import Known, written
 
@@ -222,3 +223,32 @@ def test_a_label_twice_is_no_result() -> None:
     result = made(np.ones((2, 2), bool), np.zeros(2, int))
     doubled = replace(result, table=pd.concat([result.table, result.table.head(1)]))
     assert doubled.fault() is not None and result.fault() is None
+
+
+# Intervals of few items
+
+
+@pytest.mark.parametrize("items", [1, 2, 6])
+def test_an_interval_of_few_or_of_equal_items_is_no_point(items: int) -> None:
+    """All wrong answers were right inside, and no wrong one was: each item adds 1, and nothing varies."""
+    hits = np.zeros((items, 4), bool)
+    hits[:, 0] = True
+    alone = made(hits, np.zeros(items, int))
+    low, high = difference_of_shares(1.0, 0.0, items)
+    (row,) = alone.summary().to_dict("records")
+    assert (row["barrier"], row["low"], row["high"]) == pytest.approx((1.0, low, high)) and low < 1
+    # the same items in two languages are no more items
+    pooled = made(hits, np.zeros(items, int), ("ja", "de", "fr", "es", "it")).summary().set_index("language")
+    assert tuple(pooled.loc["all", ["low", "high"]]) == pytest.approx((low, high))
+    curves = alone.curves().set_index(["curve", "layer"])
+    assert tuple(curves.loc[("right", 3), ["low", "high"]]) == pytest.approx(wilson(items, items))
+    assert tuple(curves.loc[("chance", 3), ["low", "high"]]) == pytest.approx(wilson(0, items))
+    assert tuple(curves.loc[("right", 1), ["low", "high"]]) == pytest.approx(wilson(0, items))
+
+
+def test_an_interval_of_items_that_differ_is_a_bootstrap() -> None:
+    hits = np.zeros((8, 4), bool)
+    hits[:5, 0] = True
+    (row,) = made(hits, np.zeros(8, int)).summary().to_dict("records")
+    low, high = bootstrap_means(hits[:, :1].astype(float))
+    assert (row["low"], row["high"]) == pytest.approx((low[0], high[0]))

@@ -14,6 +14,7 @@ from latentlang.answers import answer_sets, published_sets, token_bytes
 from latentlang.errors import InputError
 from latentlang.lens import LensResult, logit_lens
 from latentlang.models import HookedLM
+from latentlang.stats.intervals import bootstrap_means, wilson
 from tests.support import tiny
 from tests.support.lens_standin import lens_result
 
@@ -270,3 +271,27 @@ def test_a_language_without_a_number_is_left_out_of_the_glance():
     table.loc[table["curve"] == "pivot_null", "value"] = float("nan")
     nothing = replace(result, table=table)
     pd.testing.assert_frame_equal(nothing.glance(), nothing.summary())
+
+
+@pytest.mark.parametrize("items", [1, 2])
+def test_of_one_or_two_items_there_is_no_interval(items: int) -> None:
+    result = lens_result(codes=("fr",), layers=4, items=items)
+    for table in (result.summary(), result.gap()):
+        assert table[["low", "high"]].isna().all(axis=None) and table["mean"].notna().all()
+    assert "±" not in result.describe() and "nan" not in result.describe()
+    # a figure draws the curves without a band
+    names = [trace.name for trace in result.figure().data]
+    assert "English" in " ".join(names) and not any("band" in name for name in names)
+
+
+def test_items_that_are_all_alike_have_the_interval_of_a_share() -> None:
+    result = lens_result(codes=("fr",), layers=4, items=12)
+    table = result.table.assign(value=result.table["value"].where(result.table["curve"] == "pivot_null", 0.5))
+    summary = replace(result, table=table).summary().set_index(["curve", "layer"])
+    assert tuple(summary.loc[("target", 2), ["low", "high"]]) == pytest.approx(wilson(6, 12))
+    # bits have no upper end
+    assert summary.loc["entropy", ["low", "high"]].isna().all(axis=None)
+    of_layer = result.table.query("curve == 'pivot_null' and layer == 2").sort_values("item")
+    varied = of_layer["value"].to_numpy()[:, None]
+    expected = [float(end[0]) for end in bootstrap_means(varied)]
+    assert summary.loc[("pivot_null", 2), ["low", "high"]].tolist() == pytest.approx(expected)

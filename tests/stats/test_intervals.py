@@ -8,7 +8,11 @@ from latentlang.stats.intervals import (
     bootstrap_means,
     bootstrap_ratio_contrasts,
     bootstrap_ratios,
+    difference_of_shares,
     error_probability,
+    share_differences,
+    share_means,
+    unvaried_table,
     wilson,
 )
 
@@ -48,6 +52,56 @@ def test_bootstrap_of_one_item_and_of_none():
     assert low[0] == high[0] == 0.3
     low, _ = bootstrap_means(np.empty((0, 2)))
     assert np.isnan(low).all()
+
+
+def test_means_of_shares_are_a_bootstrap_and_wilson_where_nothing_can_be_resampled():
+    varied = np.random.default_rng(0).random((20, 2))
+    assert np.array_equal(share_means(varied, seed=3), bootstrap_means(varied, seed=3))
+    # one item, two items, and twenty that are all alike, among others that are not
+    assert np.transpose(share_means(np.array([[0.3, 1.0]])))[0] == pytest.approx(wilson(0.3, 1))
+    assert np.transpose(share_means(np.array([[0.2, 0.0], [0.4, 1.0]]))) == pytest.approx(
+        np.array([wilson(0.6, 2), wilson(1, 2)])
+    )
+    mixed = np.column_stack([varied[:, 0], np.zeros(20), np.ones(20)])
+    low, high = share_means(mixed, level=0.9, seed=3)
+    assert (low[0], high[0]) == pytest.approx(np.ravel(bootstrap_means(varied[:, :1], level=0.9, seed=3)))
+    assert (low[1], high[1]) == pytest.approx((0.0, 0.1192), abs=1e-4) and low[2] == pytest.approx(
+        1 - high[1]
+    )
+    # on another scale: 0 in [-1, 1] is one half
+    low, high = share_means(np.zeros((20, 1)), least=-1.0)
+    assert (low[0], high[0]) == pytest.approx(tuple(2 * end - 1 for end in wilson(10, 20)))
+    assert np.isnan(share_means(np.empty((0, 2)))).all()
+
+
+def test_differences_of_shares_are_never_a_point():
+    draw = np.random.default_rng(0)
+    one, other = draw.random((20, 2)), draw.random((20, 2))
+    assert np.array_equal(share_differences(one, other, seed=3), bootstrap_means(one - other, seed=3))
+    zeros, ones = np.zeros((20, 1)), np.ones((20, 1))
+    # Wilson's ends of 0 of 20 are 0 and 0.1611: 1 - 0 is at least 1 - sqrt(2) 0.1611
+    assert np.ravel(share_differences(ones, zeros)) == pytest.approx([1 - 2**0.5 * 0.16113, 1.0], abs=1e-4)
+    assert np.ravel(share_differences(zeros, zeros)) == pytest.approx([-0.16113, 0.16113], abs=1e-4)
+    assert np.ravel(share_differences(ones[:1], zeros[:1])) == pytest.approx(
+        difference_of_shares(1.0, 0.0, 1)
+    )
+    low, high = (float(end[0]) for end in share_differences(ones[:1], zeros[:1]))
+    assert (low, high) == pytest.approx((1 - 2**0.5 * wilson(0, 1)[1], 1.0)) and low < 0
+
+
+def test_an_interval_of_a_share_of_few_covers_it_as_often_as_it_says():
+    draw = np.random.default_rng(4)
+    for n in (1, 2):
+        # values in [0, 1] of mean 0.7
+        samples = draw.beta(0.7, 0.3, size=(300, n))
+        hits = [low[0] <= 0.7 <= high[0] for low, high in (share_means(row[:, None]) for row in samples)]
+        assert np.mean(hits) >= 0.93
+
+
+def test_a_table_over_languages_varies_where_an_item_does():
+    assert unvaried_table(np.full((5, 2), 0.4)) and unvaried_table(np.array([[0.1, 0.9]] * 2))
+    assert not unvaried_table(np.array([[0.1, np.nan], [0.1, 0.1], [0.1, 0.2]]))
+    assert unvaried_table(np.array([[0.1, np.nan], [0.1, 0.1], [0.1, 0.1]]))
 
 
 def test_bootstrap_of_ratios_equals_a_slow_resampling_loop():
