@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,7 +113,7 @@ def _print_table(result: BitsResult, console: Console) -> None:
         best = min(rows, key=lambda row: float(row["bits_per_byte"]))
         cells = [
             language(str(code)).name, str(output["n"]), f"{output['bits_per_byte']:.3f}",
-            f"{output['low']:.3f} to {output['high']:.3f}", f"{output['bits_per_token']:.2f}",
+            _interval(output), f"{output['bits_per_token']:.2f}",
             f"{best['bits_per_byte']:.3f}", str(best["layer"]),
         ]  # fmt: skip
         if relative is not None:
@@ -120,3 +121,8 @@ def _print_table(result: BitsResult, console: Console) -> None:
             cells.append(f"{shares.iloc[0]:.2f}" if len(shares) else "")
         table.add_row(*cells)
     console.print(table)
+
+
+def _interval(row: Mapping[Hashable, Any]) -> str:
+    """The interval of bits per byte; none of one or two paragraphs."""
+    return "none" if row["low"] != row["low"] else f"{row['low']:.3f} to {row['high']:.3f}"

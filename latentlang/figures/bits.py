@@ -101,6 +101,7 @@ def _curves(summary: pd.DataFrame, codes: list[str]) -> list[dict[str, Any]]:
     for code, mark in zip(codes, marks(len(codes)), strict=True):
         part = summary[summary["language"] == code].sort_values("layer")
         layers = part["layer"].tolist()
+        banded = part["low"].notna().all()
         traces.append({
             "type": "scatter", "x": layers + layers[::-1], "y": part["high"].tolist() + part["low"].tolist()[::-1],
             "fill": "toself", "fillcolor": translucent(mark.colour, 0.14), "line": {"width": 0}, "hoverinfo": "skip",
@@ -111,8 +112,9 @@ def _curves(summary: pd.DataFrame, codes: list[str]) -> list[dict[str, Any]]:
             "customdata": part[["low", "high", "bits_per_token"]].to_numpy().tolist(), "mode": "lines+markers",
             "line": {"color": mark.colour, "width": 2}, "marker": {"color": mark.colour, "symbol": mark.symbol},
             "legendgroup": code,
-            "hovertemplate": "<b>%{y:.3f}</b> [%{customdata[0]:.3f}, %{customdata[1]:.3f}], "
-            f"%{{customdata[2]:.2f}} bits a token: {_label(code)}<extra></extra>",
+            "hovertemplate": "<b>%{y:.3f}</b>"
+            + (" [%{customdata[0]:.3f}, %{customdata[1]:.3f}], " if banded else ", ")
+            + f"%{{customdata[2]:.2f}} bits a token: {_label(code)}<extra></extra>",
         })  # fmt: skip
     return traces
 

@@ -201,6 +201,8 @@ def _name(code: str) -> str:
 
 
 def _size(row: Mapping[Hashable, Any]) -> str:
+    if row["low"] != row["low"]:
+        return f"{row['bits_per_byte']:.3f} bits per byte"
     return f"{row['bits_per_byte']:.3f} bits per byte [{row['low']:.3f}, {row['high']:.3f}]"
 
 

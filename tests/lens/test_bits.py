@@ -92,6 +92,8 @@ def test_the_interval_is_over_paragraphs_and_the_mean_weighs_bytes(model):
         few = bits_per_byte(model, {"ja": TEXTS["ja"][:count], "hi": TEXTS["hi"][:count]})
         for table in (few.summary(), few.relative("hi")):
             assert table[["low", "high"]].isna().all(axis=None)
+        assert "nan" not in few.describe() and "[" not in few.describe().splitlines()[0]
+        assert "NaN" not in few.figure().data[1].hovertemplate
 
 
 def test_relative_bits_are_those_of_the_same_paragraphs(model):
