@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,36 +43,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentlang import defaults
-from latentlang.answers import AnswerSets, answer_paths, answer_sets, token_bytes
+from latentlang.answers import token_bytes
 from latentlang.arguments import Layers, check_count, checked_call
+from latentlang.causal.pivot_changes import PivotChanges
 from latentlang.causal.pivot_languages import check_word_task, third_language
-from latentlang.causal.pivot_use_result import ABLATIONS, ARMS, COLUMNS, PivotUseResult
+from latentlang.causal.pivot_use_result import ARMS, COLUMNS, PivotUseResult
 from latentlang.causal.pivot_use_settings import PivotUseSettings
+from latentlang.causal.pivot_words import Ids, PivotItem, PivotWords
 from latentlang.errors import InputError
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.lens.logit import prompts_of
 from latentlang.models import Edit, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.batch import check_layers
-from latentlang.models.directions import random_vectors, token_directions
-from latentlang.models.edits import EditPlace, basis_of, unit
+from latentlang.models.edits import EditPlace
 from latentlang.models.finished_languages import Kept, answers_digest, kept_in
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
-from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt, Task, as_task
 from latentlang.tasks.base import settings_for
 
 # Numbers that the changes of one run of the model may hold (64 MiB in float32).
 _MOST_NUMBERS = 2**24
-# What is left of an axis of length one must be longer than rounding to be a direction.
-_SHORTEST_LEFT = 1e-3
 # Made after the last block, where nothing needs to be run.
 _DIRECT = {"direct": "pivot", "ablation_direct": "ablation"}
 _TEXT_COLUMNS = ("language", "item", "label", "other", "arm")
 _RUN = tuple(arm for arm in ARMS if arm not in _DIRECT)
-
-Ids = NDArray[np.int64]
 
 
 @checked_call
@@ -243,9 +239,9 @@ class _Language:
 
     def run(self) -> Iterator[int]:
         """Measure; gives how many prompts are done each time some are."""
-        self._words = _Words.of(self.model, self.task, self.prompts, pivot=self.pivot, third=self.third)
+        self._words = PivotWords.of(self.model, self.task, self.prompts, pivot=self.pivot, third=self.third)
         items = [
-            _Item(prompt, other)
+            PivotItem(prompt, other)
             for prompt in self.prompts
             if (other := self._words.other(self.task, prompt, seed=self.seed)) is not None
         ]
@@ -256,7 +252,7 @@ class _Language:
         yield len(self.prompts) - len(items)
         if not items:
             return
-        directions = _Directions(self.model, self.task, self._words, items)
+        directions = PivotChanges(self.model, self.task, self._words, items)
         each = len(_RUN) * len(self.layers) * self.model.d_model
         step = max(1, _MOST_NUMBERS // each)
         for start in range(0, len(items), step):
@@ -264,7 +260,7 @@ class _Language:
             self._measure(items[part], states[part], before[part], directions)
             yield len(self.prompts) - len(items) + min(start + step, len(items))
 
-    def _answered(self, items: list[_Item]) -> tuple[list[_Item], Tensor, NDArray[np.float64]]:
+    def _answered(self, items: list[PivotItem]) -> tuple[list[PivotItem], Tensor, NDArray[np.float64]]:
         """The items answered rightly, their states ``[item, layer, d_model]``, and P of both answers ``[item, 2]``.
 
         The layers are those that are changed, and the last.
@@ -281,7 +277,7 @@ class _Language:
         before = np.stack([outcome.answer[kept, 0], outcome.other[kept, 0]], axis=1)
         return [items[place] for place in kept], reading.resid[kept].float(), before
 
-    def _outcomes(self, items: Sequence[_Item], resid: Tensor) -> _Outcomes:
+    def _outcomes(self, items: Sequence[PivotItem], resid: Tensor) -> _Outcomes:
         """What is said at residual streams ``[item, case, d_model]`` after the last block."""
         sets = TokenSets([ids for item in items for ids in (item.own(self._words), item.others(self._words))])
         cases = resid.shape[1]
@@ -298,7 +294,7 @@ class _Language:
         )
 
     def _measure(
-        self, items: list[_Item], states: Tensor, before: NDArray[np.float64], directions: _Directions
+        self, items: list[PivotItem], states: Tensor, before: NDArray[np.float64], directions: PivotChanges
     ) -> None:
         """Make the changes of some items and keep what comes of them."""
         numbers = sorted({*self.layers, self.model.n_layers})
@@ -382,188 +378,3 @@ class _Outcomes:
     top: Ids
     answer: NDArray[np.float64]
     other: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A prompt, and the concept that its own is exchanged for."""
-
-    prompt: Prompt
-    other: str
-
-    def own(self, words: _Words) -> Ids:
-        """Tokens that begin the answer, and not the other concept's."""
-        return words.apart(words.target, self.prompt.label, self.other)
-
-    def others(self, words: _Words) -> Ids:
-        """Tokens that begin the other concept's answer, and not the item's."""
-        return words.apart(words.target, self.other, self.prompt.label)
-
-
-@dataclass(frozen=True, eq=False)
-class _Words:
-    """The tokens of all concepts' words in the languages that are compared.
-
-    Attributes:
-        sets: answer sets; tokens that hold a word and go on with more letters are not in them.
-        firsts: language and label to the tokens that the tokenizer begins the word with, one for each wording.
-        target: code of the target language.
-        pivot: code of the pivot.
-        third: code of the third language.
-    """
-
-    sets: AnswerSets
-    firsts: Mapping[tuple[str, str], Ids]
-    target: str
-    pivot: str
-    third: str
-    _apart: dict[tuple[str, str, str], Ids] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, model: HookedLM, task: Task, prompts: Sequence[Prompt], *, pivot: str, third: str) -> _Words:
-        """The words of the items of a language and of all concepts of their categories."""
-        target = prompts[0].language
-        labels = dict.fromkeys(
-            name
-            for label in dict.fromkeys(prompt.label for prompt in prompts)
-            for name in (label, *task.wrong_labels(label))
-        )
-        codes = dict.fromkeys(filter(None, (target, pivot, third, task.given(target))))
-        words = {code: task.answers(code) for code in codes}
-        strings = {
-            code: {label: own[label] for label in labels if label in own} for code, own in words.items()
-        }
-        sets = answer_sets(
-            token_bytes(model.tokenizer), strings, cue=prompts[0].cue, scope="same", run_on=False
-        )
-        keys = list(sets)
-        _prompts, paths = answer_paths(model, [prompts[0]], [[sets[key].answers for key in keys]])
-        firsts = {
-            key: np.unique(np.array([path.tokens[0] for path in each], np.int64))
-            for key, each in zip(keys, paths[0], strict=True)
-        }
-        return cls(sets, firsts, target, pivot, third)
-
-    def written(self, code: str, label: str) -> Ids:
-        """Tokens that a word is begun with, and that begin none for the same concept in another language."""
-        if (code, label) not in self.sets:
-            return np.empty(0, np.int64)
-        ids: Ids = np.intersect1d(self.firsts[code, label], self.sets[code, label].exclusive)
-        return ids
-
-    def apart(self, code: str, label: str, other: str) -> Ids:
-        """All tokens that can begin a word, none for the concept in another language, and not the other concept's."""
-        key = code, label, other
-        if key not in self._apart:
-            self._apart[key] = np.setdiff1d(self.sets[code, label].exclusive, self.sets[code, other].ids)
-        return self._apart[key]
-
-    def _told_apart(self, code: str, label: str, other: str) -> bool:
-        """Whether a word is begun with a token that does not begin the other concept's."""
-        return len(np.setdiff1d(self.written(code, label), self.sets[code, other].ids)) > 0
-
-    def other(self, task: Task, prompt: Prompt, *, seed: int) -> str | None:
-        """A concept of the item's category whose words can be told apart from the item's in every language."""
-        codes = (self.target, self.pivot, self.third)
-        label = prompt.label
-        for name in shuffled(task.wrong_labels(label), "other concept", seed, prompt.item):
-            if all((code, one) in self.sets for code in codes for one in (label, name)) and all(
-                self._told_apart(code, label, name) and self._told_apart(code, name, label) for code in codes
-            ):
-                return name
-        return None
-
-
-class _Directions:
-    """Directions of concepts in the languages that are compared, and the changes that are made along them."""
-
-    def __init__(self, model: HookedLM, task: Task, words: _Words, items: Sequence[_Item]) -> None:
-        self._words = words
-        self._device = model.device
-        self._categories = {
-            item.prompt.label: tuple(sorted({item.prompt.label, *task.wrong_labels(item.prompt.label)}))
-            for item in items
-        }
-        read = [ids for item in items for ids in (item.own(words), item.others(words))]
-        written = [
-            words.written(code, label)
-            for label in {name for category in self._categories.values() for name in category}
-            for code in (words.target, words.pivot, words.third)
-        ]
-        order = np.unique(np.concatenate([*read, *written])).tolist()
-        self._place = {token: place for place, token in enumerate(order)}
-        self._rows = token_directions(model, order)
-        self._of_category: dict[tuple[str, tuple[str, ...]], dict[str, Tensor]] = {}
-
-    def of(self, code: str, label: str, category: tuple[str, ...]) -> Tensor:
-        """The direction ``[d_model]`` of a concept in a language, centred over its category, of length one."""
-        key = code, category
-        if key not in self._of_category:
-            means = {
-                name: self._tokens(ids).mean(0)
-                for name in category
-                if len(ids := self._words.written(code, name))
-            }
-            centre = torch.stack(list(means.values())).mean(0)
-            self._of_category[key] = {name: unit(mean - centre) for name, mean in means.items()}
-        return self._of_category[key][label]
-
-    def changes(
-        self, items: Sequence[_Item], states: Tensor, *, seed: int
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """What each arm that is run adds, and the states' components along its axes before.
-
-        Args:
-            items: the items.
-            states: float32 ``[item, layer, d_model]``.
-            seed: of the random directions.
-
-        Returns:
-            Arm to ``[item, layer, d_model]``, and to ``[item, layer]``.
-        """
-        words = self._words
-        axes = {
-            "pivot": self._axes(items, words.pivot),
-            "third": self._axes(items, words.third),
-            "target": self._axes(items, words.target),
-            "random": torch.stack([self._random(item, seed) for item in items]),
-            "ablation": self._each(items, words.pivot, lambda item: item.prompt.label),
-            "ablation_other": self._each(items, words.pivot, lambda item: item.other),
-        }
-        for arm, whole in (("alone", "pivot"), ("third_alone", "third")):
-            parts = [self._alone(item, axis) for item, axis in zip(items, axes[whole], strict=True)]
-            axes[arm] = torch.stack(parts)
-        components = {arm: (states * axis[:, None]).sum(-1) for arm, axis in axes.items()}
-        # as far as the pivot's, and in the same sense: from the item's own concept towards the other
-        taken = {"third": "pivot", "random": "pivot", "third_alone": "alone", "ablation_other": "ablation"}
-        changes = {}
-        for arm, axis in axes.items():
-            amount = components[taken.get(arm, arm)] * (1 if arm in ABLATIONS else 2)
-            changes[arm] = -amount[..., None] * axis[:, None]
-        return changes, components
-
-    def _each(self, items: Sequence[_Item], code: str, label: Callable[[_Item], str]) -> Tensor:
-        """``[item, d_model]`` directions of one concept of each item in a language."""
-        return torch.stack([
-            self.of(code, label(item), self._categories[item.prompt.label]) for item in items
-        ])  # fmt: skip
-
-    def _axes(self, items: Sequence[_Item], code: str) -> Tensor:
-        """``[item, d_model]`` axes of a language, from the other concept to the item's own."""
-        own = self._each(items, code, lambda item: item.prompt.label)
-        return unit(own - self._each(items, code, lambda item: item.other))
-
-    def _alone(self, item: _Item, axis: Tensor) -> Tensor:
-        """An axis without what moves a token of the two words in the target language; zero where nothing is left."""
-        ids = np.concatenate([item.own(self._words), item.others(self._words)])
-        basis = basis_of(self._tokens(ids).cpu()).to(axis)
-        left = axis - (axis @ basis.T) @ basis
-        return unit(left) if float(left.norm()) > _SHORTEST_LEFT else torch.zeros_like(axis)
-
-    def _random(self, item: _Item, seed: int) -> Tensor:
-        key = "random direction", seed, item.prompt.language, item.prompt.item
-        return unit(random_vectors(self._rows.shape[1], *key, bits=63)).to(self._device)
-
-    def _tokens(self, ids: Ids) -> Tensor:
-        """``[token, d_model]`` directions of tokens."""
-        return self._rows[[self._place[token] for token in ids.tolist()]]

@@ -90,7 +90,9 @@ def steer(
     metadata.json and steer.html (an interactive figure) into the output folder.
     """
     from latentlang.causal.steer_directions import open_directions
-    from latentlang.causal.steering import ITEMS, check_grid, settle_languages
+    from latentlang.causal.steer_languages import settle_languages
+    from latentlang.causal.steer_plan import ITEMS
+    from latentlang.causal.steering import check_grid
     from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record

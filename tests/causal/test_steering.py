@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import latentlang as ll
+from latentlang.causal.steer_languages import settle_languages
 from latentlang.causal.steer_result import ARMS, COLUMNS, SteerResult, best_cell
-from latentlang.causal.steering import settle_languages
 from latentlang.errors import InputError, ModelError
 from latentlang.language_id import LanguageIdentifier
 from latentlang.models import Edit, HookedLM
@@ -501,7 +501,7 @@ def test_text_is_gone_on_with_and_scored_against_its_translation(text: Path) -> 
 def test_a_chat_is_steered_and_its_instruction_stands_in_the_users_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from latentlang.causal import steering
+    from latentlang.causal import steer_run
 
     tokenizer = tiny.tokenizer(bos=False)
     tokenizer.chat_template = (
@@ -509,13 +509,13 @@ def test_a_chat_is_steered_and_its_instruction_stands_in_the_users_turn(
         "{% if add_generation_prompt %}[assistant]{% endif %}"
     )
     model = HookedLM(tiny.model("mistral", max_position_embeddings=1024), tokenizer, name="tiny-chat")
-    write, seen = steering.generate_tokens, []
+    write, seen = steer_run.generate_tokens, []
 
     def watched(model: HookedLM, prompts: Any, **options: Any) -> Any:
         seen.extend(prompt.text for prompt in prompts)
         return write(model, prompts, **options)
 
-    monkeypatch.setattr(steering, "generate_tokens", watched)
+    monkeypatch.setattr(steer_run, "generate_tokens", watched)
     task = model.chat(ll.task("translation", source="fr"))
     result = ll.steer(
         model,

@@ -57,9 +57,9 @@ def test_json_a_light_page_and_a_folder_named_for_the_run(
 def test_an_interrupted_run_keeps_what_was_written_and_goes_on(
     run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from latentlang.causal import steering
+    from latentlang.causal import steer_run
 
-    write = steering.generate_tokens
+    write = steer_run.generate_tokens
     calls: list[int] = []
 
     def stopped(*given: Any, **options: Any) -> Any:
@@ -68,7 +68,7 @@ def test_an_interrupted_run_keeps_what_was_written_and_goes_on(
             raise KeyboardInterrupt
         return write(*given, **options)
 
-    monkeypatch.setattr(steering, "generate_tokens", stopped)
+    monkeypatch.setattr(steer_run, "generate_tokens", stopped)
     outcome = run("steer", "--lang", "ja", *QUICK, "--out", "out")
     assert outcome.code == 130 and "run the same command again to go on" in outcome.err
     assert not (tmp_path / "out" / "result.parquet").exists()
