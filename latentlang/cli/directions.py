@@ -63,11 +63,13 @@ def directions(
     figure).
     """
     # Everything that can be wrong and is cheap to see comes before the work.
+    from latentlang.arguments import check_count
     from latentlang.cli.console import Progress, echo_json, output
     from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
     from latentlang.cli.records import result_record
 
     numbers = options.layer_numbers(layers)
+    check_count("--seed", seed, least=0)
     from latentlang.activations import open_store
     from latentlang.figures.directions import directions_figure
     from latentlang.geometry import directions as run

@@ -47,11 +47,13 @@ def erase(
     Needs no model. Writes result.parquet, metadata.json, projections.safetensors and erasure.html (an interactive
     figure).
     """
+    from latentlang.arguments import check_count
     from latentlang.cli.console import Progress, echo_json, output
     from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
     from latentlang.cli.records import result_record
 
     numbers = options.layer_numbers(layers)
+    check_count("--seed", seed, least=0)
     from latentlang.activations import open_store
     from latentlang.geometry import erase as run
     from latentlang.geometry.selection import chosen_layers

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from latentlang import defaults
 from latentlang.cli import options
+from latentlang.cli.records import result_record, rows_record
 from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
 
     from latentlang.causal import PivotUseResult
@@ -110,26 +111,19 @@ def pivot(
         forget(unfinished)
         folder.page(result.figure(), _PAGE, title=f"{info.name}: is {language(pivot).name} used?")
         if pages.as_json:
-            return echo_json(pivot_record(result, level=level))
+            return echo_json(pivot_record(result, level=level, files=folder.files))
         console = output()
         _print_table(result, console, level=level)
         folder.print_files(console)
 
 
-def pivot_record(result: PivotUseResult, *, level: float) -> dict[str, Any]:
-    """A result for ``--json``."""
-    provenance = result.provenance
-    return {
-        "model": provenance.model, "adapter": provenance.adapter, "task": provenance.task, "seed": provenance.seed,
-        "settings": dict(provenance.settings), "verdicts": _plain(result.verdict(level)),
-        "sentences": result.describe(level).splitlines(), "summary": _plain(result.summary(level)),
+def pivot_record(result: PivotUseResult, *, level: float, files: Sequence[Path]) -> dict[str, Any]:
+    """A result for ``--json``: what all commands say of theirs, with the verdicts and shares at a level."""
+    said = result.describe(level)
+    return result_record(result, files) | {
+        "sentence": said, "settings": dict(result.provenance.settings), "verdicts": rows_record(result.verdict(level)),
+        "sentences": said.splitlines(), "summary": rows_record(result.summary(level)),
     }  # fmt: skip
-
-
-def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON has them: nan is null."""
-    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
-    return rows
 
 
 def _print_table(result: PivotUseResult, console: Console, *, level: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,19 @@ def result_record(result: Result[Any], files: Sequence[Path] = ()) -> dict[str, 
 
 
 def rows_record(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON has them: nan is null."""
-    rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records"))
-    return rows
+    """Rows as JSON has them: what is no finite number is null, and numbers have all their digits.
+
+    pandas' own ``to_json`` keeps ten places after the point, which leaves little of a small probability.
+    """
+    columns = {str(name): [_plain(value) for value in table[name].tolist()] for name in table.columns}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # a NumPy scalar or array in a column of objects
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -64,6 +64,7 @@ def test_json_has_the_rows_and_the_files(run, store):
         (("--method", "svm"), "unknown"),
         (("--lang", "en"), "there is only en"),
         (("--layers", "7"), "there is no layer 7"),
+        (("--seed", "-1"), "--seed must be at least 0, not -1"),
         (("--rank", "1", "--method", "leace"), "rank"),
     ],
 )

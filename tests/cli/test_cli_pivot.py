@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,14 @@ def test_json_holds_verdicts_words_and_settings_and_the_folder_is_named_for_the_
     assert record["sentences"] == result.describe().splitlines()
     assert record["settings"]["third"] == {"de": "es"} and record["model"] == "pocket"
     assert len(record["summary"]) == result.table["arm"].nunique()
+    # and what every command's record holds
+    assert record["kind"] == "pivot-use" and record["languages"] == ["de"] and record["seed"] == 0
+    assert record["rows"][0]["pivot"] == pytest.approx(result.verdict()["pivot"][0])
+    assert {Path(name).name for name in record["files"]} == {
+        "result.parquet",
+        "metadata.json",
+        "pivot-use.html",
+    }
 
 
 def test_an_interrupted_run_says_what_is_kept_and_goes_on(run, tmp_path, monkeypatch):
