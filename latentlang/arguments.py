@@ -49,6 +49,26 @@ def most(name: str) -> int:
     return _LIMITS.get(name.lstrip("-").replace("-", "_"), MOST)
 
 
+def check_unicode(text: str, name: str) -> None:
+    """Refuse a text with half of a character, which no tokenizer takes and no file can hold.
+
+    Args:
+        text: the text.
+        name: what it is called in the error.
+
+    Raises:
+        InputError: naming the place.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        near = text[max(error.start - 10, 0) : error.end + 10]
+        raise InputError(
+            f"{name} holds half of a character (a lone surrogate) at character {error.start + 1}, near {near!r}; give "
+            "it as UTF-8"
+        ) from error
+
+
 def check_count(name: str, value: int | None, *, least: int) -> None:
     """Refuse a count below `least` or above what makes sense for its name (`most`); None was not given.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from latentlang.answers import closing
@@ -19,6 +19,9 @@ from latentlang.tasks import Prompt, Task
 # Scripts whose words stand together without spaces.
 _UNSPACED = {"Hani", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"}
 _ORDER, _BETA = 6, 2.0
+
+# Word to language to the labels that it is an answer of.
+_Holders = dict[str, dict[str, set[str]]]
 
 #: How an answer's language was decided, beside the reasons of `language_id.REASONS`.
 ANSWER_SET, SHARED, PARTS = "answer-set", "shared", "parts"
@@ -58,18 +61,19 @@ class WordScores:
     def __init__(self, task: Task, *, wanted: str, asked: str, identifier: LanguageIdentifier) -> None:
         self._wanted, self._asked, self._identifier = wanted, asked, identifier
         codes = dict.fromkeys(filter(None, [wanted, asked, task.given(asked), *task.languages]))
-        self._labels: dict[str, dict[str, set[str]]] = {}
+        # as written first, so that case tells languages apart where it does (Hand, hand); then in any case, as the
+        # assistant of a chat begins its answer with a capital
+        self._tables: list[tuple[Callable[[str], str], _Holders]] = [(str, {}), (str.casefold, {})]
         for code in codes:
             for label, words in task.answers(code).items():
                 for word in words:
-                    holders = self._labels.setdefault(_composed(word), {})
-                    holders.setdefault(code, set()).add(label)
+                    for folded, holders in self._tables:
+                        holders.setdefault(folded(_composed(word)), {}).setdefault(code, set()).add(label)
 
     def score(self, written: str, prompt: Prompt) -> SteerScore:
         """Score what was written after a prompt that asks for the word of its label."""
         answer, closed = answer_of(written, prompt.cue)
-        word = self._word(answer, closed=closed)
-        by_language: Mapping[str, set[str]] = self._labels.get(word, {})
+        by_language = self._holders(answer, closed=closed)
         content = float(any(prompt.label in labels for labels in by_language.values()))
         if not by_language:
             identified = self._identifier.identify(answer)
@@ -78,12 +82,16 @@ class WordScores:
             return SteerScore(0.0, content, SHARED)
         return SteerScore(float(self._wanted in by_language), content, ANSWER_SET)
 
-    def _word(self, answer: str, *, closed: bool) -> str:
-        """The longest word of the task that an answer begins with; the answer itself where it was closed."""
-        if closed or answer in self._labels:
-            return answer
-        begun = [word for word in self._labels if _begins_with(answer, word)]
-        return max(begun, key=len, default=answer)
+    def _holders(self, answer: str, *, closed: bool) -> Mapping[str, set[str]]:
+        """Language to the labels of the word that an answer is, or where it was not closed begins with; the longest."""
+        for folded, holders in self._tables:
+            written = folded(answer)
+            if written in holders:
+                return holders[written]
+            begun = [] if closed else [word for word in holders if _begins_with(written, word)]
+            if begun:
+                return holders[max(begun, key=len)]
+        return {}
 
 
 def answer_of(written: str, cue: str) -> tuple[str, bool]:

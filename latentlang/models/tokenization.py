@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from latentlang.arguments import check_unicode
 from latentlang.errors import ModelError
 from latentlang.models.batch import EncodedPrompt
 from latentlang.tasks.base import Prompt, is_templated
@@ -54,6 +55,7 @@ class Encoder:
         """Token ids of each text.
 
         Raises:
+            InputError: a text with half of a character.
             ModelError: there is no tokenizer.
         """
         if not len(texts):
@@ -66,6 +68,8 @@ class Encoder:
         What a chat template wrote has its special tokens: none is added to it, and none taken off.
         """
         tokenizer = self._need()
+        for number, text in enumerate(texts):
+            check_unicode(str(text), name_of(text, number))
         columns: dict[str, list[list[Any]]] = {}
         for templated in (False, True):
             places = [at for at, text in enumerate(texts) if is_templated(text) == templated]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from latentlang.arguments import check_count
+from latentlang.arguments import check_count, check_unicode
 from latentlang.errors import InputError, shown, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -103,6 +103,8 @@ def _read(texts: Texts, codes: Sequence[str]) -> tuple[dict[str, Mapping[str, st
                 raise InputError(
                     f"the texts of {code!r} must be a list of texts that hold something, not {shown(listed, most=60)}"
                 )
+            for number, text in enumerate(listed, 1):
+                check_unicode(text, f"text {number} of {code!r}")
             by_language[code] = {f"{number:05}": text for number, text in enumerate(listed, 1)}
         return by_language, "texts of one's own"
     task = texts if isinstance(texts, ContinuationTask) else ContinuationTask(data=os.fspath(texts))

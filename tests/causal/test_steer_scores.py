@@ -43,6 +43,11 @@ def scored(
         ('สุนัข"', "dog", "ja", 0, 0, "script"),
         ('doggo"', "dog", "de", 0, 0, "no-identifier"),
         ('"', "dog", "de", 0, 0, "no-letters"),
+        # in another case, as a chat's assistant begins; as written where a language has it so
+        ("Dog\"", "dog", "fr", 0, 1, "answer-set"),
+        ('KATZE"', "cat", "de", 1, 1, "answer-set"),
+        ('Bus"', "bus", "de", 1, 1, "answer-set"),
+        ('HUND"', "dog", "de", 1, 1, "answer-set"),
         # decomposed as a tokenizer may write it, and with what follows on the line
         ("  ラシ\u3099オ\" - ", "radio", "ja", 1, 1, "answer-set"),
     ],
@@ -60,6 +65,9 @@ def test_without_a_quotation_mark_the_longest_word_that_it_begins_with_counts() 
     assert scored("Hunde", "dog", wanted="de", cue=": ").decided == "no-identifier"
     assert scored("犬です", "dog", wanted="ja", cue=": ") == SteerScore(1, 1, "answer-set")
     assert scored("buss", "bus", wanted="sv", cue=": ") == SteerScore(1, 1, "answer-set")
+    assert scored("Chien.", "dog", wanted="fr", cue=": ") == SteerScore(1, 1, "answer-set")
+    assert scored("Chat, of course", "cat", wanted="fr", cue=": ") == SteerScore(1, 1, "answer-set")
+    assert scored("Chats", "cat", wanted="fr", cue=": ").content == 0
 
 
 def test_both_together_is_the_harmonic_mean_of_each_answer() -> None:
