@@ -209,3 +209,16 @@ def _takes_named_options_alone(function):
 def test_every_public_function_names_an_option_that_it_does_not_have(name):
     with pytest.raises(InputError, match=f"unknown option of {name} 'no_such_option'"):
         getattr(ll, name)(no_such_option=1)
+
+
+def test_half_of_a_character_is_refused_with_its_place():
+    arguments.check_unicode("café 猫 \U0001f600", "the text")
+    with pytest.raises(
+        InputError, match=r"^the text holds half of a character \(a lone surrogate\) at character 4, "
+    ):
+        arguments.check_unicode("caf\ud800e", "the text")
+    model = ll.load("pocket")
+    with pytest.raises(InputError, match="prompt 1 holds half of a character"):
+        model.activations(["chat", "caf\ud800e"])
+    with pytest.raises(InputError, match="text 2 of 'fr' holds half of a character"):
+        ll.token_languages(model, {"fr": ["le", "\udcffa"], "ja": ["猫", "犬"]}, languages="fr,ja")

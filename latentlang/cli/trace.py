@@ -45,6 +45,7 @@ def trace(
     data: options.Data = None,
     items: options.Items = None,
     shots: options.Shots = None,
+    chat: options.Chat = False,
     tokens: Annotated[int, typer.Option(help="New tokens at most.")] = 30,
     text: Annotated[
         Path | None,
@@ -97,6 +98,11 @@ def trace(
     texts = None if text is None else str(text)
     language_texts(texts, languages=codes)
     prompts: list[str | Prompt] = list(prompt or [])
+    built = None
+    if chat and task is None:
+        raise InputError(
+            "--chat asks a --task as in a chat; leave it out with --prompt, and write the turns out"
+        )
     if task is not None:
         if prompts:
             raise InputError("--prompt is a text of your own and --task gives others; leave out one of them")
@@ -114,7 +120,7 @@ def trace(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, lang=lang, asked=asked, data=data, items=items, shots=shots, tokens=tokens, text=text, layers=layers,
-        tuned=tuned, draws=draws, seed=seed,
+        tuned=tuned, draws=draws, seed=seed, chat="turns" if chat else None,
     )  # fmt: skip
     named = task or hashlib.sha256("\0".join(map(str, prompts)).encode()).hexdigest()[:8]
     names = [
@@ -130,6 +136,9 @@ def trace(
         from latentlang.causal import trace as run_trace
 
         loaded = loading.load(model, adapter=adapter)
+        if chat and built is not None and wanted is not None:
+            # the same items; the template is the tokenizer's
+            prompts = list(loaded.chat(built).prompts(wanted, items=items, shots=shots, seed=seed))
         with Progress("tracing", total=len(prompts), rate="prompts") as progress:
             result = run_trace(
                 loaded, prompts, languages=codes, asked=wanted, tokens=tokens, texts=texts, layers=numbers, lens=tuned,

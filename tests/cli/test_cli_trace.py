@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+from transformers import AutoTokenizer
 
 from latentlang.causal import TraceResult
+from tests.models.test_chat import CHATML
 
 PROMPT = 'Français: "fleur" - 日本語: "'
 
@@ -63,6 +66,8 @@ def test_json_has_a_row_a_prompt_and_the_folder_is_named_for_the_run(run, tmp_pa
         ),
         (["--lang", "fr,ja", "--task", "translation"], "--task needs the language to ask in"),
         (["--lang", "fr,ja", "--prompt", "x", "--items", "3"], "are for the prompts of a --task"),
+        (["--lang", "fr,ja", "--prompt", "x", "--chat"], "--chat asks a --task as in a chat"),
+        (["--lang", "fr,ja", "--task", "translation", "--asked", "ja", "--chat"], "has no chat template"),
         (["--lang", "fr,ko", "--prompt", "x"], "there is no embedded text in 'ko'"),
         (["--lang", "fr,ja", "--prompt", "x", "--text", "nowhere"], "nowhere"),
         (["--lang", "fr,ja", "--prompt", "x", "--tokens", "0"], "--tokens must be at least 1"),
@@ -73,3 +78,20 @@ def test_what_makes_no_sense_is_one_line(run, options, message, tmp_path):
     outcome = run("trace", *options)
     assert outcome.code == 2 and message in outcome.err and len(outcome.err.strip().splitlines()) == 1
     assert not list(tmp_path.rglob("result.parquet"))
+
+
+def test_a_task_is_asked_in_the_chat_template_of_an_instruct_model(run, qwen_folder, tmp_path):
+    folder = tmp_path / "instruct"
+    shutil.copytree(qwen_folder, folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = CHATML
+    tokenizer.save_pretrained(folder)
+    outcome = run(
+        "trace", "--model", "instruct", "--lang", "fr,ja", "--task", "translation", "--asked", "ja", "--items", 2,
+        "--shots", 1, "--tokens", 2, "--layers", 1, "--draws", 0, "--chat",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    (written,) = (tmp_path / "latentlang-out").iterdir()
+    assert written.name.endswith("chat-turns")
+    prompts = TraceResult.load(written).settings.prompts
+    assert len(prompts) == 2 and all(text.endswith("<|im_start|>assistant\n") for text in prompts)
