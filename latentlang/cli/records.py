@@ -38,15 +38,15 @@ def rows_record(table: pd.DataFrame) -> list[dict[str, Any]]:
 
     pandas' own ``to_json`` keeps ten places after the point, which leaves little of a small probability.
     """
-    columns = {str(name): [_plain(value) for value in table[name].tolist()] for name in table.columns}
+    import pandas as pd
+
+    def plain(value: Any) -> Any:
+        if hasattr(value, "tolist"):  # a NumPy scalar or array in a column of objects
+            value = value.tolist()
+        if isinstance(value, list | tuple):
+            return [plain(entry) for entry in value]
+        missing = value is pd.NA or (isinstance(value, float) and not math.isfinite(value))
+        return None if missing else value
+
+    columns = {str(name): [plain(value) for value in table[name].tolist()] for name in table.columns}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):  # a NumPy scalar or array in a column of objects
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

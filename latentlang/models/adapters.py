@@ -214,8 +214,13 @@ class AdapterState:
     strengths: Mapping[str, Any] | None = None
 
     def agrees(self, other: AdapterState) -> bool:
-        """Whether a model of the same weights computes the same in both; what an adapter is called changes nothing."""
-        return (self.label is None) == (other.label is None) and self.strengths == other.strengths
+        """Whether a model of the same weights computes the same in both.
+
+        What an adapter is called changes nothing. Results that were saved without strengths have them in the label.
+        """
+        if (self.label is None) != (other.label is None):
+            return False
+        return self.strengths == other.strengths or (self.strengths is None and self.label == other.label)
 
     @property
     def said(self) -> str:
