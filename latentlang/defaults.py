@@ -17,6 +17,9 @@ LAYERS = "all"
 TOP = 5
 #: A tuned lens: optimiser steps, and tokens per step.
 TUNING_STEPS, TUNING_POSITIONS = 250, 256
+#: A Jacobian lens, as the published ones are fitted: tokens at the beginning of a text that do not count, and tokens
+#: of a text that are read.
+JACOBIAN_SKIP, JACOBIAN_LONGEST = 16, 128
 
 HARVESTED_POOLS, SITE = ("mean", "question", "last"), "resid"
 

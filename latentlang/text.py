@@ -32,8 +32,8 @@ def listed(names: Sequence[str]) -> str:
 
 
 def lens_name(lens: object) -> str:
-    """What a lens is called everywhere: ``logit lens``, ``tuned lens``."""
-    return f"{lens} lens"
+    """What a lens is called everywhere: ``logit lens``, ``tuned lens``, ``Jacobian lens``."""
+    return f"{'Jacobian' if lens == 'jacobian' else lens} lens"
 
 
 def capital(text: str) -> str:

@@ -62,11 +62,17 @@ def is_tuned(provenance: Provenance) -> bool:
     return _HeaderSettings.of(provenance).lens == "tuned"
 
 
+def is_jacobian(provenance: Provenance) -> bool:
+    """Whether layers were read through the mean Jacobians that lead from them to the last one."""
+    return _HeaderSettings.of(provenance).lens == "jacobian"
+
+
 def through_words(provenance: Provenance) -> str:
     """``through a tuned lens``, ``through the affine lens``, safe for a label; empty for the logit lens."""
     if is_plain(provenance):
         return ""
-    return "through a tuned lens" if is_tuned(provenance) else f"through the {safe(lens_words(provenance))}"
+    fitted = is_tuned(provenance) or is_jacobian(provenance)
+    return f"through {'a' if fitted else 'the'} {safe(lens_words(provenance))}"
 
 
 def made_with(provenance: Provenance) -> list[str]:

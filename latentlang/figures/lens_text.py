@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from latentlang.arguments import layer_words
-from latentlang.figures.header import is_plain, is_tuned, lens_words, source_words, through_words
+from latentlang.figures.header import is_jacobian, is_plain, is_tuned, lens_words, source_words, through_words
 from latentlang.figures.style import MUTED, english_name, own_name, plain_name, safe
 from latentlang.provenance import Provenance
 from latentlang.text import counted
@@ -84,6 +84,11 @@ def how_to_read(
             "we put the layer's state through a translator that was trained to come as near as it can to the model's "
             "output, and ask: which word does it say next?"
         )
+    elif is_jacobian(provenance):
+        asks = (
+            "we ask what the layer's state adds to the last one's on its way, to first order and on average over the "
+            "texts of a fit: which word would that alone say next?"
+        )
     else:
         asks = f"we put the layer's state through the {lens_words(provenance)}, and ask: which word does it say next?"
     paragraphs = [
@@ -103,6 +108,12 @@ def how_to_read(
             "This is a tuned lens: it was trained towards the output, so that a language which only passes through the "
             "middle layers may be translated away, and an answer may be read before the layer holds it. Read it beside "
             "the plain logit lens, never instead of it."
+        )
+    elif is_jacobian(provenance):
+        paragraphs.append(
+            "This is a Jacobian lens: nothing in it was trained to say a word, but it is a mean over texts, to first "
+            "order, and what texts of one language taught it need not hold for another. Read it beside the plain "
+            "logit lens."
         )
     elif not is_plain(provenance):
         paragraphs.append(

@@ -5,6 +5,9 @@ from latentlang.lens.barrier import translation_barrier
 from latentlang.lens.barrier_result import BarrierResult
 from latentlang.lens.base import FittedLens, Lens, LogitLens
 from latentlang.lens.bits import BitsResult, bits_per_byte
+from latentlang.lens.jacobian import JacobianLens
+from latentlang.lens.jacobian_fit import fit_jacobian_lens, fit_jacobian_rows
+from latentlang.lens.jacobian_rows import JacobianRows
 from latentlang.lens.logit import POLICIES, logit_lens
 from latentlang.lens.mass import language_mass
 from latentlang.lens.mass_result import LanguageMassResult
@@ -22,6 +25,8 @@ __all__ = [
     "ExplorerResult",
     "FittedLens",
     "LanguageMassResult",
+    "JacobianLens",
+    "JacobianRows",
     "Lens",
     "LensResult",
     "LogitLens",
@@ -32,6 +37,8 @@ __all__ = [
     "divergence",
     "explore",
     "language_mass",
+    "fit_jacobian_lens",
+    "fit_jacobian_rows",
     "logit_lens",
     "multilingual_lens",
     "train_tuned_lens",

@@ -64,6 +64,18 @@ class FittedLens(Lens, Protocol):
         """
 
 
+@runtime_checkable
+class PartialLens(FittedLens, Protocol):
+    """A lens that may be without some layers."""
+
+    def check_layers(self, layers: Sequence[int]) -> None:
+        """Refuse layers that it does not have.
+
+        Raises:
+            InputError: naming them.
+        """
+
+
 @dataclass(frozen=True)
 class LogitLens:
     """The logit lens: the layer is read as it is."""
@@ -81,6 +93,16 @@ class LogitLens:
     def translate(self, resid: Tensor, layers: Sequence[int]) -> Tensor:
         """The residual streams themselves, ``[..., layer, d_model]``."""
         return resid
+
+
+def check_lens_layers(lens: Lens, layers: Sequence[int], *, depth: int) -> None:
+    """Refuse, before anything is run, layers that a lens does not have; the last one is read without it.
+
+    Raises:
+        InputError: naming them.
+    """
+    if isinstance(lens, PartialLens):
+        lens.check_layers([layer for layer in layers if layer != depth])
 
 
 def lens_settings(lens: Lens) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens.answer_curves import MOST_NULLS, AnswerCurves
-from latentlang.lens.base import Lens, lens_settings
+from latentlang.lens.base import Lens, check_lens_layers, lens_settings
 from latentlang.lens.lens_settings import LensSettings
 from latentlang.lens.prompt_run import (
     LensPass,
@@ -174,6 +174,7 @@ class PairLensPass:
             raise unknown("policy", policy, POLICIES)
         self.layers = lens_layers(layers, depth=self.model.n_layers)
         self.lens = as_lens(lens, self.model)
+        check_lens_layers(self.lens, self.layers, depth=self.model.n_layers)
         self.pivot = find_language(pivot).code
         self.shots, self.seed, self.policy, self.protocol = shots, seed, policy, protocol
         check_pivot(self.task, self.pivot)

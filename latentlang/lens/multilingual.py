@@ -25,7 +25,7 @@ from latentlang.lens.answer_languages import (
     AnswerLanguages,
     build_answer_languages,
 )
-from latentlang.lens.base import Lens, lens_settings
+from latentlang.lens.base import Lens, check_lens_layers, lens_settings
 from latentlang.lens.lens_settings import MultilingualLensSettings
 from latentlang.lens.logit import prompts_of
 from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivot
@@ -258,6 +258,7 @@ class MultilingualLensPass:
             raise unknown("policy", policy, CANDIDATE_POLICIES)
         self.layers = lens_layers(layers, depth=self.model.n_layers)
         self.lens = as_lens(lens, self.model)
+        check_lens_layers(self.lens, self.layers, depth=self.model.n_layers)
         codes = (
             [entry.code for entry in find_languages(candidates)]
             if candidates is not None

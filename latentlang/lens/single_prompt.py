@@ -17,7 +17,7 @@ from latentlang import defaults
 from latentlang.answers import TokenBytes, token_bytes
 from latentlang.arguments import Layers, check_count, checked_call
 from latentlang.errors import InputError, unknown
-from latentlang.lens.base import Lens, LogitLens, lens_settings
+from latentlang.lens.base import Lens, LogitLens, check_lens_layers, lens_settings
 from latentlang.lens.lens_settings import ExplorerSettings
 from latentlang.lens.result import named_lens
 from latentlang.lens.text import prompt_sentences
@@ -184,6 +184,7 @@ def explore(
     shown = list(range(1, depth + 1))
     if not every:
         shown = list(dict.fromkeys(check_layers(layers, depth=depth, sites=names)))
+    check_lens_layers(through, shown, depth=depth)
     places = (
         {"all": list(range(len(ids[0]))), "last": [-1]}.get(positions) if isinstance(positions, str) else None
     )

@@ -27,6 +27,8 @@ from latentlang import defaults
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, ModelError
 from latentlang.lens.base import FittedLens, Lens, LogitLens
+from latentlang.lens.jacobian import JacobianLens, holds_jacobian_lens
+from latentlang.lens.unembedding import unembedding_hash
 from latentlang.models import HookedLM, as_model
 from latentlang.models.hooked import check_unedited
 from latentlang.progress import ProgressOption, reporting
@@ -39,8 +41,6 @@ from latentlang.tasks import Prompt
 
 FORMAT = "latentlang tuned lens 1"
 _FILE = "tuned_lens.safetensors"
-# Rows of the unembedding that go into its hash: all of a 256k vocabulary would take seconds, these take none.
-_HASHED_ROWS = 512
 _NATS_PER_BIT = math.log(2)
 
 
@@ -143,7 +143,10 @@ class TunedLens:
         path = Path(folder)
         with reading(path):
             path = path / _FILE if path.is_dir() else path
-        absent = f"{str(folder)!r} holds no tuned lens; `latentlang tune` trains one"
+        absent = (
+            f"{str(folder)!r} holds no tuned lens; `latentlang tune` trains one, and `latentlang jacobian` fits a "
+            "Jacobian lens"
+        )
         tensors, metadata = read_tensors_of(path, format=FORMAT, holding="tuned lens", absent=absent)
         record = checked(_TunedLensRecord, parse_json(metadata.get("record", "null"), path), path)
         if (problem := _fault(tensors, metadata)) is not None:
@@ -190,18 +193,6 @@ def _fault(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str | 
     if tensors["weight"].shape != (depth, width, width):
         return "its weight and bias do not fit together"
     return None if metadata.get("unembedding") else "it does not say of which model it is"
-
-
-def unembedding_hash(model: HookedLM) -> str:
-    """SHA-256 of what norm and head make of fixed states; the same for the same weights in the same dtype."""
-    generator = torch.Generator().manual_seed(0)
-    states = torch.randn(2, model.d_model, generator=generator).to(model.device)
-    rows = min(_HASHED_ROWS, model.vocab_size)
-    with torch.inference_mode():
-        logits = model.head(model.norm(states), 0, rows).float().cpu()
-    # Rounded: the same weights may differ in the last bits between devices.
-    rounded = (logits / logits.abs().max().clamp_min(1e-9) * 1024).round().to(torch.int32)
-    return hashlib.sha256(rounded.numpy().tobytes() + str(model.vocab_size).encode()).hexdigest()
 
 
 @checked_call
@@ -295,20 +286,21 @@ def train_tuned_lens(
 
 
 def as_lens(lens: Lens | str | os.PathLike[str] | None, model: HookedLM) -> Lens:
-    """A lens as users give it, fit for a model: itself, a saved tuned lens by its folder, or None for the logit lens.
+    """A lens as users give it, fit for a model: itself, a saved one by its folder or file, or None for the logit lens.
 
     Raises:
-        InputError: a folder without a tuned lens, or no lens at all.
+        InputError: a folder without a tuned or a Jacobian lens, or no lens at all.
         ModelError: it belongs to another model.
     """
     if lens is None:
         return LogitLens()
     if isinstance(lens, str | os.PathLike):
-        return TunedLens.load(lens, model)
+        return JacobianLens.load(lens, model) if holds_jacobian_lens(lens) else TunedLens.load(lens, model)
     if isinstance(lens, type) or not isinstance(lens, Lens):
         raise InputError(
             f"lens={lens!r} is no lens: give an object with a name, an identity and translate(resid, layers), as "
-            "latentlang.lens.Lens says, or the folder of a tuned lens (`latentlang tune`)"
+            "latentlang.lens.Lens says, or the folder of a tuned lens (`latentlang tune`) or of a Jacobian lens "
+            "(`latentlang jacobian`)"
         )
     if isinstance(lens, FittedLens):
         lens.check(model)

@@ -33,6 +33,7 @@ from latentlang.models.edits import NEURON_SITES, Edit, edit_note, settle
 from latentlang.models.forward import BATCH_TOKENS, Reader, Runner
 from latentlang.models.interventions import Interventions, output_projection
 from latentlang.models.neurons import Gate, find_gates
+from latentlang.models.stream_graph import StreamGraph, graph_of_text
 from latentlang.models.tokenization import Encoder, PromptLike, TokenizedPrompt, prepare
 from latentlang.models.tokenizer_notes import SILENT_SHARE, TokenizerNotes, silent_note
 from latentlang.models.weight_sample import fingerprint
@@ -592,6 +593,26 @@ class HookedLM:
             rows=embedding_rows(self.lm),
         )  # fmt: skip
         return Reader(runner, check)
+
+    # Gradients of the stream
+
+    def stream_graph(self, ids: Sequence[int], *, layers: Sequence[int], copies: int = 1) -> StreamGraph:
+        """Run one text so that what the last block gives can be differentiated by the stream after earlier ones.
+
+        Args:
+            ids: the text's tokens.
+            layers: layer numbers in rising order, all before the last; 0 is the embeddings entering block 1.
+            copies: how often the text runs side by side.
+
+        Raises:
+            ModelError: layers that are none, or not in rising order.
+        """
+        numbers = list(layers)
+        if not numbers or numbers != sorted(set(numbers)) or numbers[0] < 0 or numbers[-1] >= self.n_layers:
+            raise ModelError(
+                f"gradients are taken of layers 0 to {self.n_layers - 1}, in rising order, not of {numbers}"
+            )
+        return graph_of_text(self._anatomy, ids, layers=numbers, copies=copies, device=self.device)
 
     # Edits, adapters and surgery
 
