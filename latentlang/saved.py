@@ -21,6 +21,7 @@ from latentlang.lens import (
     LanguageMassResult,
     LensResult,
     MultilingualLensResult,
+    PivotByLensResult,
 )
 from latentlang.paths import given_path
 from latentlang.results import Result
@@ -38,6 +39,9 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
         ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FertilityResult, LanguageMassResult,
         LensResult, MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult, PatchResult,
         PatchscopeResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
+        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FertilityResult, LensResult,
+        MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult,
+        PivotByLensResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
     )
 })  # fmt: skip
 
@@ -59,7 +63,7 @@ def open_result(folder: str | os.PathLike[str]) -> Result[Any]:
         within = f"; in it there are results in {', '.join(map(repr, where[:_MOST_NAMED]))}" if where else ""
         raise InputError(
             f"{str(folder)!r} holds no saved result{within}; activations are opened by ll.open_store, a tuned lens by "
-            "ll.TunedLens.load"
+            "ll.TunedLens.load, a Jacobian lens by ll.JacobianLens.load"
         )
     if kind not in RESULT_CLASSES:
         raise InputError(

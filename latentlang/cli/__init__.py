@@ -28,7 +28,9 @@ from latentlang.cli.examples import epilog
 from latentlang.cli.exit_codes import check_text, guarded
 from latentlang.cli.fertility import fertility
 from latentlang.cli.harvest import harvest
+from latentlang.cli.jacobian import jacobian
 from latentlang.cli.lens import lens
+from latentlang.cli.lenses import lenses
 from latentlang.cli.listing import languages, models, recipes, tasks
 from latentlang.cli.mass import mass
 from latentlang.cli.neurons import neurons
@@ -73,6 +75,8 @@ for command in (
     lens,
     tokens,
     tune,
+    jacobian,
+    lenses,
     train,
     compare,
     reproduce,

@@ -47,6 +47,7 @@ def barrier(
     tuned: Annotated[
         Path | None, typer.Option(help="Folder of a tuned lens (`latentlang tune`) to read through.")
     ] = None,
+    jacobian: options.Jacobian = None,
     level: Annotated[float, typer.Option(help="Of the intervals.", min=0.0, max=1.0)] = defaults.LEVEL,
     out: options.Out = None,
     adapter: options.Adapter = None,
@@ -73,6 +74,7 @@ def barrier(
     check_count("--top", top, least=1)
     check_level(level)
     numbers = options.layer_numbers(layers)
+    fitted = options.one_lens(tuned, jacobian)
     targets = [entry.code for entry in languages(lang)]
     read = [entry.code for entry in languages(candidates)] if candidates else None
     built = options.built_task(task, targets, source=source, data=data, answers=None, accept=None)
@@ -80,7 +82,7 @@ def barrier(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, candidates=candidates, top=top, shots=shots, items=items, seed=seed,
-        layers=layers, tuned=tuned,
+        layers=layers, tuned=tuned, jacobian=jacobian,
     )  # fmt: skip
     parts = [model_part(info.name), adapter or "", task, "-".join(lang)]
     with OutputFolder(
@@ -96,7 +98,7 @@ def barrier(
         with Progress("reading", total=count) as progress:
             result = translation_barrier(
                 loaded, built, languages=targets, candidates=read, items=items, shots=shots, seed=seed, layers=numbers,
-                top=top, lens=tuned, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress.after(0),
+                top=top, lens=fitted, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress.after(0),
             )  # fmt: skip
         folder.save(result)
         if not result.table["answered"].all():

@@ -26,6 +26,7 @@ def bits(
         Path | None,
         typer.Option(help="Folder of a tuned lens (`latentlang tune`) to read the layers through."),
     ] = None,
+    jacobian: options.Jacobian = None,
     seed: Annotated[
         int, typer.Option(help="Seed of the paragraphs that are drawn and of the intervals.")
     ] = 0,
@@ -50,12 +51,14 @@ def bits(
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=None, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
+    fitted = options.one_lens(tuned, jacobian)
     task = ContinuationTask(data=text)
     asked = [entry.code for entry in languages(lang)] if lang else list(task.languages)
     count = sum(len(task.prompts(code, items=items, seed=seed)) for code in asked)
     info = loading.resolve(model)
     asked_for: dict[str, Any] = {
         "items": items, "layers": None if layers == "all" else layers, "tuned": tuned and str(tuned),
+        "jacobian": jacobian and str(jacobian),
         "seed": seed or None,
     }  # fmt: skip
     parts = [model_part(info.name), adapter or "", str(text), ",".join(lang) if lang else "all"]
@@ -74,7 +77,7 @@ def bits(
             Progress("reading", total=count, rate="paragraphs") as progress,
         ):
             result = bits_per_byte(
-                loaded, task, languages=asked, items=items, layers=numbers, lens=tuned, seed=seed,
+                loaded, task, languages=asked, items=items, layers=numbers, lens=fitted, seed=seed,
                 batch_tokens=batch_tokens, resume=unfinished, progress=progress.after(0),
             )  # fmt: skip
         folder.save(result)

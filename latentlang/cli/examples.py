@@ -22,6 +22,26 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("tune --out tuned --steps 60", "then: latentlang lens --lang ja --tuned tuned"),
         ("tune --model gemma3-270m --text udhr --lang ja,hi --out tuned", "on real text of two languages"),
     ),
+    "jacobian": (
+        (
+            "jacobian --text udhr --lang en,ja --items 4 --out jacobian",
+            "then: latentlang lens --lang ja --jacobian jacobian",
+        ),
+        (
+            "jacobian --model gemma3-270m --text udhr --lang en,fr,ru,zh --items 20 --layers 10-17 --out jacobian",
+            "some layers of a real model",
+        ),
+    ),
+    "lenses": (
+        (
+            "lenses --lang de,ja --lens logit --lens tuned:tuned --lens jacobian:jacobian",
+            "is English there under each of them?",
+        ),
+        (
+            "lenses --lang ja --lens english=jacobian:one --lens all=jacobian:two --items 20",
+            "a lens fitted on English beside one fitted on several languages",
+        ),
+    ),
     "train": (
         ("train --recipe zh+es-en --out adapter", "question alignment with Chinese and Spanish"),
         ("train --recipe zh+es-en --wrong-pairs --out control", "its negative control"),

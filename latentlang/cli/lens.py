@@ -66,6 +66,13 @@ def lens(
             help="Folder of a tuned lens (`latentlang tune`) to read through.", rich_help_panel=_LOOKS
         ),
     ] = None,
+    jacobian: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a Jacobian lens (`latentlang jacobian`), or a published file of one, to read through.",
+            rich_help_panel=_LOOKS,
+        ),
+    ] = None,
     prompt: Annotated[
         str | None,
         typer.Option(
@@ -95,6 +102,7 @@ def lens(
     from latentlang.tasks.base import check_pivot
 
     numbers = options.layer_numbers(layers)
+    fitted = options.one_lens(tuned, jacobian)
     if prompt is not None:
         if chat:
             raise InputError(
@@ -107,7 +115,8 @@ def lens(
             prompt,
             top=top,
             layers=numbers,
-            lens=tuned,
+            lens=fitted,
+            kind="tuned" if jacobian is None else "jacobian",
             out=out,
             adapter=adapter,
             batch_tokens=batch_tokens,
@@ -130,8 +139,8 @@ def lens(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, accept=accept, answers=answers, shots=shots, items=items, pivot=pivot,
-        seed=seed, policy=policy, protocol=protocol, layers=layers, tuned=tuned, candidates=candidates,
-        chat="turns" if chat else None,
+        seed=seed, policy=policy, protocol=protocol, layers=layers, tuned=tuned, jacobian=jacobian,
+        candidates=candidates, chat="turns" if chat else None,
     )  # fmt: skip
     folder = OutputFolder(
         out
@@ -153,7 +162,7 @@ def lens(
             raise unknown("policy", policy, POLICIES)
         loaded = loading.load(model, adapter=adapter)
         built = loaded.chat(built) if chat else built
-        chosen = as_lens(tuned, loaded)
+        chosen = as_lens(fitted, loaded)
         pair = PairLensPass(
             loaded,
             built,

@@ -97,6 +97,12 @@ TextLanguages = Annotated[
     list[str] | None,
     typer.Option(help="Languages: codes (ja or ja,hi) or a group (paper20); by default all of the text."),
 ]
+Jacobian = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of a Jacobian lens (`latentlang jacobian`), or a published file of one, to read through."
+    ),
+]
 
 Adapter = Annotated[
     str | None, typer.Option(help="LoRA adapter to put on the model.", rich_help_panel=MODEL_PANEL)
@@ -293,6 +299,17 @@ def check_counts(*, items: int | None, shots: int | None, seed: int, batch_token
     check_count("--shots", shots, least=0)
     check_count("--seed", seed, least=0)
     check_count("--batch-tokens", batch_tokens, least=1)
+
+
+def one_lens(tuned: Path | None, jacobian: Path | None) -> Path | None:
+    """The lens that the layers are read through; None for the logit lens.
+
+    Raises:
+        InputError: both are given.
+    """
+    if tuned is not None and jacobian is not None:
+        raise InputError("--tuned and --jacobian each say what the layers are read through; give one of them")
+    return jacobian if tuned is None else tuned
 
 
 def layer_numbers(text: str) -> str | list[int]:

@@ -28,6 +28,7 @@ def explore_prompt(
     top: int,
     layers: str | Sequence[int],
     lens: Path | None,
+    kind: str,
     out: Path | None,
     adapter: str | None,
     batch_tokens: int | None,
@@ -35,6 +36,8 @@ def explore_prompt(
     pages: PageOptions,
 ) -> None:
     """Read one prompt at every token and layer, or some; print the last token's candidates, write a figure of them all.
+
+    The folder's name says `kind` of lens, where there is one.
 
     Raises:
         InputError: an empty prompt or a number that makes no sense.
@@ -48,7 +51,7 @@ def explore_prompt(
     check_count("--batch-tokens", batch_tokens, least=1)
     info = loading.resolve(model)
     named = hashlib.sha256(prompt.encode()).hexdigest()[:8]
-    through = f"-tuned-{slug(lens.name)}" if lens is not None else ""
+    through = f"-{kind}-{slug(lens.name)}" if lens is not None else ""
     some = "" if isinstance(layers, str) else f"-layers-{slug(ranges(layers))}"
     folder = OutputFolder(
         out or OUT / f"prompt-{slug(Path(info.name).name)}-{named}{through}{some}",

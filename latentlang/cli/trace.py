@@ -58,6 +58,7 @@ def trace(
     tuned: Annotated[
         Path | None, typer.Option(help="Folder of a tuned lens (`latentlang tune`) to read through.")
     ] = None,
+    jacobian: options.Jacobian = None,
     draws: Annotated[
         int, typer.Option(help="Random changes that the one at the switch is held against; 0 for no changes.")
     ] = 20,
@@ -87,6 +88,7 @@ def trace(
     check_count("--tokens", tokens, least=1)
     check_count("--draws", draws, least=0)
     numbers = options.layer_numbers(layers)
+    fitted = options.one_lens(tuned, jacobian)
     if not lang:
         raise InputError("give the languages that the model might write, e.g. --lang en,ja")
     codes = trace_languages(lang, None)
@@ -120,7 +122,7 @@ def trace(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, lang=lang, asked=asked, data=data, items=items, shots=shots, tokens=tokens, text=text, layers=layers,
-        tuned=tuned, draws=draws, seed=seed, chat="turns" if chat else None,
+        tuned=tuned, jacobian=jacobian, draws=draws, seed=seed, chat="turns" if chat else None,
     )  # fmt: skip
     named = task or hashlib.sha256("\0".join(map(str, prompts)).encode()).hexdigest()[:8]
     names = [
@@ -141,7 +143,7 @@ def trace(
             prompts = list(loaded.chat(built).prompts(wanted, items=items, shots=shots, seed=seed))
         with Progress("tracing", total=len(prompts), rate="prompts") as progress:
             result = run_trace(
-                loaded, prompts, languages=codes, asked=wanted, tokens=tokens, texts=texts, layers=numbers, lens=tuned,
+                loaded, prompts, languages=codes, asked=wanted, tokens=tokens, texts=texts, layers=numbers, lens=fitted,
                 draws=draws, seed=seed, batch_tokens=batch_tokens, progress=progress.after(0),
             )  # fmt: skip
         folder.save(result, others=[_EDITS])

@@ -12,6 +12,7 @@ from latentlang.lens.logit import POLICIES, logit_lens
 from latentlang.lens.mass import language_mass
 from latentlang.lens.mass_result import LanguageMassResult
 from latentlang.lens.multilingual import MultilingualLensResult, multilingual_lens
+from latentlang.lens.pivot_lenses import PivotByLensResult, pivot_by_lens
 from latentlang.lens.pivot_test import PivotTest
 from latentlang.lens.result import LensResult
 from latentlang.lens.single_prompt import ExplorerResult, explore
@@ -31,6 +32,7 @@ __all__ = [
     "LensResult",
     "LogitLens",
     "MultilingualLensResult",
+    "PivotByLensResult",
     "PivotTest",
     "TunedLens",
     "bits_per_byte",
@@ -41,6 +43,7 @@ __all__ = [
     "fit_jacobian_rows",
     "logit_lens",
     "multilingual_lens",
+    "pivot_by_lens",
     "train_tuned_lens",
     "translation_barrier",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from latentlang.errors import InputError
 from latentlang.storage.documents import Record, checked, damaged, parse_json
 from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
+from latentlang.storage.output import remove_files
 from latentlang.storage.tensors import read_tensors_of
 
 _FILE = "jacobian_sums.safetensors"
@@ -24,7 +25,7 @@ _FORMAT = "latentlang jacobian sums 1"
 _THEN = "delete the folder to begin anew"
 
 
-class _State(Record):
+class _SumsState(Record):
     question: str
     done: int = Field(ge=0)
 
@@ -77,7 +78,9 @@ class RunningMean:
 
     def _read(self, path: Path) -> None:
         tensors, metadata = read_tensors_of(path, format=_FORMAT, holding="unfinished fit")
-        state = checked(_State, parse_json(metadata.get("state", "null"), path, then=_THEN), path, then=_THEN)
+        state = checked(
+            _SumsState, parse_json(metadata.get("state", "null"), path, then=_THEN), path, then=_THEN
+        )
         if state.question != self._question:
             raise InputError(
                 f"{str(path.parent)!r} holds an unfinished fit of another model, other texts or other options; "
@@ -109,3 +112,16 @@ def running_mean(
         return
     with FolderLock(prepare_folder(folder)):
         yield RunningMean(shape, counts, folder / _FILE, question)
+
+
+def has_sums(folder: Path) -> bool:
+    """Whether a folder holds the sums of an unfinished fit."""
+    return (folder / _FILE).is_file()
+
+
+def forget_sums(folder: Path) -> None:
+    """Remove the sums of a fit from a folder, and the folder. What is not ours stays."""
+    if folder.is_dir():
+        remove_files(folder, [_FILE])
+        with suppress(OSError):  # not empty: something else lies there
+            folder.rmdir()

@@ -105,3 +105,25 @@ class BarrierSettings(TaskSettings):
     lens: str = "logit"
     lens_sha256: str | None = None
     translators: dict[str, Any] | None = None
+
+
+class PivotByLensSettings(TaskSettings):
+    """Settings of `pivot_by_lens`."""
+
+    pivot: str = defaults.PIVOT
+    #: What each lens is called here, to what it is: name, and identity and settings where there are such.
+    lenses: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    #: Codes of the languages whose words were looked for.
+    candidates: list[str] = Field(default_factory=list)
+    shots: Count | None = None
+    items: Count = 0
+    n_layers: LayerNumber | None = None
+    #: Those that were read, where not all were.
+    layers: list[LayerNumber] | None = None
+    closed: bool = False
+    #: At most so many wrong labels an item make the null.
+    wrong_labels: Count | None = None
+    #: Which tokens count, in words.
+    counted: str | None = None
+    accuracy: dict[str, Share] = Field(default_factory=dict)
+    notes: dict[str, str] = Field(default_factory=dict)

@@ -11,7 +11,7 @@ these searches (max-T, Westfall and Young 1993), which holds the family-wise err
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,24 +147,94 @@ def find_pivot(
     Raises:
         InputError: an impossible number, nothing to read, or several tasks in the table.
     """
+    (test,) = find_pivots(
+        {"": table}, provenance, level=level, permutations=permutations, minimum=minimum
+    ).values()
+    return test
+
+
+def find_pivots(
+    tables: Mapping[str, pd.DataFrame],
+    provenance: Provenance,
+    *,
+    level: float = 0.95,
+    permutations: int = 1000,
+    minimum: float = MINIMUM_LEAD,
+) -> dict[str, PivotTest]:
+    """Find the leading language in several readings of the same items, with one null for all of them.
+
+    The draws are the same in each table, and a score counts only if it exceeds the maximum over all tables too.
+
+    Args:
+        tables: name to a table as of `multilingual.MultilingualLensResult`, of the same items and labels.
+        provenance: as of `find_pivot`, like all that follows.
+        level: coverage of intervals.
+        permutations: number of permutations.
+        minimum: the least lead that counts.
+
+    Raises:
+        InputError: as of `find_pivot`, or tables of other items.
+    """
     check_level(level)
     check_count("permutations", permutations, least=1)
     if not (math.isfinite(minimum) and minimum >= 0):
         raise InputError(f"minimum must be a probability difference of at least 0, not {minimum}")
-    tasks = table["task"].astype(str).unique()
+    tasks = list(dict.fromkeys(str(name) for table in tables.values() for name in table["task"].unique()))
     if len(tasks) != 1:
         raise InputError(f"leaders are found for one task at a time, not for {', '.join(tasks) or 'none'}")
-    each, layers, choices = contrasts_by_target(table, provenance)
-    # Without readings of the target language no lead is defined.
-    fair = [contrasts for contrasts in each if contrasts.comparable]
-    all_contrasts = [*each, pool(fair or each)] if len(each) > 1 else each
-    observed, maxima = search(all_contrasts, choices, permutations=permutations, seed=provenance.seed)
+    read = {name: contrasts_by_target(table, provenance) for name, table in tables.items()}
+    choices = next(iter(read.values()))[2]
+    if any(not np.array_equal(other, choices) for _each, _layers, other in read.values()):
+        raise InputError("these readings are of other items, so that they have no null in common")
+    parts: dict[str, tuple[list[Contrasts], list[Contrasts], list[int]]] = {}
+    for name, (each, layers, _choices) in read.items():
+        # Without readings of the target language no lead is defined.
+        fair = [contrasts for contrasts in each if contrasts.comparable] or each
+        parts[name] = ([*each, pool(fair)] if len(each) > 1 else each, fair, layers)
+    observed, maxima = search(
+        [contrasts for whole, _fair, _layers in parts.values() for contrasts in whole],
+        choices,
+        permutations=permutations,
+        seed=provenance.seed,
+    )
+    found = iter(observed)
+    return {
+        name: _tested(
+            tasks[0],
+            whole,
+            [next(found) for _ in whole],
+            maxima,
+            fair,
+            layers,
+            level=level,
+            permutations=permutations,
+            minimum=minimum,
+            seed=provenance.seed,
+        )
+        for name, (whole, fair, layers) in parts.items()
+    }
+
+
+def _tested(
+    task: str,
+    all_contrasts: Sequence[Contrasts],
+    observed: Sequence[Floats],
+    maxima: Floats,
+    fair: Sequence[Contrasts],
+    layers: Sequence[int],
+    *,
+    level: float,
+    permutations: int,
+    minimum: float,
+    seed: int,
+) -> PivotTest:
+    """Who leads in one table, given its standardised scores and what chance gives."""
     rows, scores = [], []
     for contrasts, standardised in zip(all_contrasts, observed, strict=True):
         p = (1 + (maxima[:, None, None] >= standardised).sum(0)) / (1 + permutations)
-        language_scores = _scores(contrasts, layers, p, level=level, seed=provenance.seed)
+        language_scores = _scores(contrasts, layers, p, level=level, seed=seed)
         if contrasts.language == POOLED:
-            _lead_where_not_asked(language_scores, fair or each, level=level, seed=provenance.seed)
+            _lead_where_not_asked(language_scores, fair, level=level, seed=seed)
         certain = (language_scores["role"] == "candidate") & (language_scores["p"] <= 1 - level + EXACT)
         ahead = (
             (language_scores["lead_low"] > 0)
@@ -176,9 +246,9 @@ def find_pivot(
         rows.append(pivot_row(contrasts, language_scores, level=level, minimum=minimum))
     by_language = pd.DataFrame(rows)
     by_language["why"] = [pivot_reason(row, minimum=minimum) for row in by_language.to_dict("records")]
-    by_language.insert(0, "task", tasks[0])
+    by_language.insert(0, "task", task)
     all_scores = pd.concat(scores, ignore_index=True)
-    all_scores.insert(0, "task", tasks[0])
+    all_scores.insert(0, "task", task)
     largest = max(float(part.max(initial=-np.inf)) for part in observed)
     return PivotTest(
         table=by_language[list(PIVOT_COLUMNS)],

@@ -26,7 +26,7 @@ from torch import Tensor
 from latentlang import defaults
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, ModelError
-from latentlang.lens.base import FittedLens, Lens, LogitLens
+from latentlang.lens.base import FittedLens, Lens, LogitLens, check_lens_layers
 from latentlang.lens.jacobian import JacobianLens, holds_jacobian_lens
 from latentlang.lens.unembedding import unembedding_hash
 from latentlang.models import HookedLM, as_model
@@ -312,31 +312,38 @@ def divergence(
     texts: Sequence[str | Prompt],
     *,
     lens: Lens | str | os.PathLike[str] | None = None,
+    layers: Sequence[int] | None = None,
     batch_tokens: int | None = None,
 ) -> Tensor:
-    """Mean KL of each layer's reading from the model's output over all positions, bits, ``[layer]`` for 0..L.
+    """Mean KL of each layer's reading from the model's output over all positions, bits, ``[layer]``.
 
     Args:
         model: the model.
         texts: where it is read.
-        lens: a lens, or the folder of a tuned one; None for the logit lens.
+        lens: a lens, or the folder of a fitted one; None for the logit lens.
+        layers: layer numbers, in rising order; None for 0..L.
         batch_tokens: see `HookedLM.iter_activations`.
 
     Raises:
+        InputError: a layer that the lens does not have.
         ModelError: the lens belongs to another model.
     """
     through = as_lens(lens, model)
     depth = model.n_layers
-    total, count = torch.zeros(model.n_layers + 1, dtype=torch.float64), 0
+    numbers = list(range(depth + 1) if layers is None else layers)
+    check_lens_layers(through, numbers, depth=depth)
+    inner = [layer for layer in numbers if layer != depth]
+    total, count = torch.zeros(len(numbers), dtype=torch.float64), 0
     with torch.inference_mode():
         for rows in _rows(model, texts, batch_tokens):
             goal = model.unembed(rows[:, -1]).log_softmax(-1)
             probs = goal.exp()
             # the last layer is the output, which no lens translates
-            translated = [*through.translate(rows[:, :depth], range(depth)).unbind(1), rows[:, depth]]
-            for layer, states in enumerate(translated):
+            translated = [*through.translate(rows[:, inner], inner).unbind(1)] if inner else []
+            translated += [rows[:, depth]] if depth in numbers else []
+            for place, states in enumerate(translated):
                 log_probs = model.unembed(states).log_softmax(-1)
-                total[layer] += (probs * (goal - log_probs)).sum().double().cpu()
+                total[place] += (probs * (goal - log_probs)).sum().double().cpu()
             count += len(rows)
     return total / max(count, 1) / _NATS_PER_BIT
 
