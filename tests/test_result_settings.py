@@ -25,6 +25,7 @@ from latentlang.lens import (
     LanguageMassResult,
     LensResult,
     MultilingualLensResult,
+    PivotByLensResult,
 )
 from latentlang.lens.lens_settings import ExplorerSettings, LensSettings
 from latentlang.provenance import Provenance
@@ -40,6 +41,7 @@ KINDS = (
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
     PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
     NeuronAblationResult, LanguageMassResult,
+    NeuronAblationResult, PivotByLensResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

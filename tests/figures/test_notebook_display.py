@@ -16,7 +16,7 @@ import pytest
 import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.figures.notebook import MOST_ROWS, card, small_table
-from latentlang.lens import explore, multilingual_lens
+from latentlang.lens import LogitLens, explore, multilingual_lens
 from latentlang.models import HookedLM
 from latentlang.provenance import Provenance
 from latentlang.results import Displayed, Result
@@ -89,6 +89,10 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         traced,
         ll.token_languages(model.tokenizer, languages="de,ja", items=8, progress=False),
         ll.translation_barrier(wrong.model, wrong.task, languages="ja", shots=1, items=3, progress=False),
+        ll.pivot_by_lens(
+            model, task("translation", source="fr"), lenses={"logit": None, "again": LogitLens()}, languages="ja",
+            candidates="en,de,ja", items=6, shots=1,
+        ),
         counted, ll.neuron_ablation(model, counted, SENTENCES, rule="lape", random=1, progress=False),
     ]  # fmt: skip
     return {type(one).__name__: one for one in every if isinstance(one, Displayed)}

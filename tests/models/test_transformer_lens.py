@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,3 +151,32 @@ def test_a_direct_patch_and_a_full_interchange_are_our_replacement(
     assert float((ours - direct).abs().max()) <= 1e-5 * scale
     assert float((ours - interchanged).abs().max()) <= 1e-5 * scale
     assert float((ours - plain).abs().max()) > 1e-2 * scale
+
+
+@pytest.mark.parametrize("architecture", ["mistral", "gpt2"])
+def test_a_jacobian_lens_is_transformer_lens_own_and_its_file_is_read(architecture: str, tmp_path: Path) -> None:
+    lm = HookedLM(tiny.model(architecture), tiny.tokenizer(), name="local/tiny")
+    texts = ["Der Film ist gut, und die Musik ist es auch.", "この映画は良いです。音楽も素晴らしい。"]
+    ours = ll.fit_jacobian_lens(lm, texts, skip=4, longest=20)
+    bridge = lm.bridge()
+    from transformer_lens.tools.analysis import JacobianLens
+
+    theirs = JacobianLens.fit(
+        bridge, texts, corpus="two sentences", max_seq_len=20, skip_first_positions=4, show_progress=False
+    )
+    # theirs count layers from the first block's output
+    assert theirs.source_layers == [layer - 1 for layer in ours.layers[1:]]
+    for layer in theirs.source_layers:
+        torch.testing.assert_close(ours.jacobians[layer + 1], theirs.jacobians[layer], rtol=1e-3, atol=1e-4)
+    path = tmp_path / "tiny_jacobian_lens.pt"
+    theirs.save(str(path))
+    read = ll.JacobianLens.load(path, lm)
+    assert read.layers == ours.layers[1:] and read.texts == {"": 2}
+    torch.testing.assert_close(read.jacobians, ours.jacobians[1:], rtol=1e-2, atol=2e-3)
+    # and says the same of a prompt
+    prompt = texts[0]
+    expected = theirs.readout(bridge, prompt, positions=[-1], top_k=5)
+    cells = ll.explore(lm, prompt, top=5, positions="last", lens=ours).table
+    for layer in theirs.source_layers:
+        part = cells[cells["layer"] == layer + 1]
+        assert part["id"].tolist() == expected.lens_topk_indices[layer][0].tolist()
