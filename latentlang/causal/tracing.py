@@ -94,7 +94,7 @@ def trace(
             one of `texts`.
         texts: parallel text in the languages, as of `token_languages`; null and mean activations are read at it.
         layers: ``"all"`` (1 to L), layer numbers, or text such as ``"4,8-12"``; the last always is.
-        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+        lens: what the layers are read through: a `Lens`, or the folder of a fitted one; None for the logit lens.
         draws: random directions beside the edit; 0 for no edits.
         seed: draws paragraphs and random directions.
         batch_tokens: see `HookedLM.iter_activations`.

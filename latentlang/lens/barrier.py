@@ -68,7 +68,7 @@ def translation_barrier(
         layers: ``"all"`` (1 to L), layer numbers, or text such as ``"4,8-12"``. The last layer, the model's own output,
             always is read, and is not among those that are searched.
         top: how many of a layer's likeliest tokens are looked at.
-        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+        lens: what the layers are read through: a `Lens`, or the folder of a fitted one; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a

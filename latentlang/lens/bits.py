@@ -229,7 +229,7 @@ def bits_per_byte(
         languages: which languages; by default all that the texts have.
         items: paragraphs per language of a folder or task, and of a list the first ones; None for all.
         layers: ``"all"`` (1 to L), layer numbers, or ``"0,4,8-12"``; 0 is the embeddings.
-        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+        lens: what the layers are read through: a `Lens`, or the folder of a fitted one; None for the logit lens.
         seed: draws paragraphs and bootstrap samples.
         batch_tokens: tokens run at once; by default what suits the device.
         resume: with a folder of text or a task, a folder where each language is kept as soon as it is done, so that the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,7 +106,8 @@ def read_published(path: Path) -> LensFile:
         if name not in content:
             raise InputError(f"{str(path)!r} is no Jacobian lens: there is no {name!r} in it; {_AGAIN}")
     numbers = {name: content[name] for name in ("n_prompts", "source_layers", "d_model")}
-    numbers["source_layers"] = list(numbers["source_layers"] or ())
+    if isinstance(numbers["source_layers"], tuple):
+        numbers["source_layers"] = list(numbers["source_layers"])
     record = checked(_Published, numbers, path, then=_AGAIN)
     matrices = _matrices(content["J"], record.source_layers, path)
     order = sorted(range(len(matrices)), key=lambda place: record.source_layers[place])
@@ -128,7 +130,8 @@ def read_published(path: Path) -> LensFile:
 
 
 def _unpickled(path: Path) -> Mapping[str, Any]:
-    with reading(path, then=_AGAIN):
+    with reading(path, then=_AGAIN), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a pickle that it then refuses
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:

@@ -84,7 +84,7 @@ def logit_lens(
             letters and all) with its policy, ``drop``.
         layers: ``"all"`` (1 to L), layer numbers, negative ones from the end, or ``"4,8-12"``. The last layer, the
             model's own output, is always read too.
-        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+        lens: what the layers are read through: a `Lens`, or the folder of a fitted one; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
         resume: a folder where each language is kept as soon as it is done, so that the same call goes on where one was

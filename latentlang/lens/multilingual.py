@@ -201,7 +201,7 @@ def multilingual_lens(
         policy: ``exclusive`` or ``against-target``.
         layers: ``"all"`` (1 to L), layer numbers, negative ones from the end, or ``"4,8-12"``. The last layer, the
             model's own output, is always read too. The search for the pivot is over the layers that were read.
-        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+        lens: what the layers are read through: a `Lens`, or the folder of a fitted one; None for the logit lens.
         share_prefix: run a few-shot prefix that prompts have in common only once.
         batch_tokens: see `HookedLM.iter_activations`.
         resume: a folder where each language is kept as soon as it is done, so that the same call goes on where one was

@@ -148,7 +148,7 @@ def explore(
         sites: one or several of ``resid``, ``resid_mid``, ``attn_out``, ``mlp_out``.
         layers: ``"all"`` (1 to L), layer numbers, negative ones from the end, or ``"0,4,8-12"``; ``resid`` also has 0,
             the embeddings.
-        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+        lens: what the layers are read through: a `Lens`, or the folder of a fitted one; None for the logit lens.
             Another than the logit lens translates the stream after a block and nothing else.
         batch_tokens: see `HookedLM.iter_activations`.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a

@@ -49,7 +49,7 @@ def explorer(
         languages: those whose words are looked for at first; by default up to eight that the task has, the one that
             the prompt asks for among them.
         top: next tokens shown.
-        lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
+        lens: what the layers are read through: a `Lens`, or the folder of a fitted one; None for the logit lens.
         progress: whether it is shown how far the first prompt is read, once that takes longer than a second; the
             widget says of the others that they are being read.
 

@@ -9,7 +9,10 @@ import pytest
 import latentlang as ll
 
 PARAGRAPHS = {
-    "en": ["All human beings are born free and equal in dignity.", "Everyone has the right to life and liberty."],
+    "en": [
+        "All human beings are born free and equal in dignity.",
+        "Everyone has the right to life and liberty.",
+    ],
     "ja": ["すべての人間は生まれながらにして自由である。", "すべて人は生命と自由に対する権利を有する。"],
 }
 FIT = ("--layers", "6,7", "--skip", "2", "--longest", "12", "--items", "1")
@@ -49,7 +52,9 @@ def test_it_is_fitted_and_read_through(run, fitted, tmp_path, text):
     assert outcome.code == 0 and "through a Jacobian lens" in outcome.out
     assert any(path.name.startswith("prompt-pocket-") and "-jacobian-jac" in path.name for path in
                (tmp_path / "latentlang-out").iterdir())  # fmt: skip
-    outcome = run("bits", "--text", text, "--lang", "en", "--items", "1", "--layers", "6-8", "--jacobian", "jac")
+    outcome = run(
+        "bits", "--text", text, "--lang", "en", "--items", "1", "--layers", "6-8", "--jacobian", "jac"
+    )
     assert outcome.code == 0 and "Jacobian lens" in outcome.out
     outcome = run("barrier", "--lang", "ja", "--items", "3", "--layers", "6,7", "--jacobian", "jac", "--json")
     assert outcome.code == 0, outcome.err
@@ -81,8 +86,14 @@ def test_lenses_are_compared(run, fitted, tmp_path):
         (("lenses", "--lens", "logit", "--lens", "a=logit"), "give a target language"),
         (("lenses", "--lang", "ja", "--lens", "logit", "--lens", "sae:x"), "--lens 'sae:x' is no lens"),
         (("lenses", "--lang", "ja", "--lens", "logit", "--lens", "tuned:"), "--lens 'tuned:' is no lens"),
-        (("lenses", "--lang", "ja", "--lens", "logit", "--lens", "logit"), "there are two lenses called 'logit'"),
-        (("lenses", "--lang", "ja", "--lens", "logit", "--lens", "=logit"), "the name in --lens '=logit' is empty"),
+        (
+            ("lenses", "--lang", "ja", "--lens", "logit", "--lens", "logit"),
+            "there are two lenses called 'logit'",
+        ),
+        (
+            ("lenses", "--lang", "ja", "--lens", "logit", "--lens", "=logit"),
+            "the name in --lens '=logit' is empty",
+        ),
         (("jacobian", "--text", "nowhere", "--out", "o"), "nowhere"),
     ],
 )

@@ -20,6 +20,7 @@ from latentlang.lens.jacobian_fit import text_jacobians
 from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM
 from latentlang.models.directions import token_directions
+from latentlang.widgets.prompt_session import PromptSession
 from tests.support import tiny
 
 ENGLISH = ["The film is good, and the music is too.", "I like this film a lot, really."]
@@ -451,3 +452,29 @@ def test_tokens_of_every_script_come_out_on_top_where_they_should(script):
         inner = cells.query("layer < @planted.n_layers and position > 0")
         for _place, cell in inner.groupby(["position", "layer"]):
             assert (set(cell["id"]) == set(wanted)) == seen
+
+
+def test_it_is_taken_wherever_a_lens_is(model, lens, tmp_path):
+    path = lens.save(tmp_path)
+    task = ll.task("translation", source="fr")
+    options = {"languages": "ja", "items": 6, "shots": 0}
+    results = [
+        ll.logit_lens(model, task, **options, lens=path),
+        ll.logit_lens(model, task, **options, policy="sequence", lens=tmp_path),
+        ll.multilingual_lens(model, task, candidates="en,de,hi,ru", **options, lens=tmp_path),
+        ll.explore(model, "日本", layers="0-3", lens=str(tmp_path)),
+        ll.bits_per_byte(model, {"en": ENGLISH}, layers="0-3", lens=lens),
+        ll.translation_barrier(model, task, **options, lens=lens, progress=False),
+    ]
+    for result in results:
+        used = result.provenance.settings
+        assert (used["lens"], used["lens_sha256"]) == ("jacobian", lens.identity)
+        assert used["translators"] == lens.settings
+        assert "Jacobian lens" in repr(result)
+    layout = results[0].figure().layout
+    assert "Jacobian lens" in f"{layout.title.text}{layout.title.subtitle.text}"
+    assert "to first order" in " ".join(layout.meta["how_to_read"])
+    assert any("This is a Jacobian lens" in paragraph for paragraph in layout.meta["how_to_read"])
+    assert results[2].pivot_test(permutations=20).describe()
+    session = PromptSession.at(model, "日本 is in Asia", top=2, lens=lens)
+    assert session.result.table.equals(ll.explore(model, "日本 is in Asia", top=2, lens=tmp_path).table)

@@ -68,9 +68,7 @@ def test_the_null_is_one_for_all_lenses(result):
         pd.testing.assert_frame_equal(test.scores[same], alone[name].scores[same])
         together, by_itself = test.scores["p"].to_numpy(float), alone[name].scores["p"].to_numpy(float)
         assert (together >= by_itself - 1e-12)[~np.isnan(together)].all()
-    assert any(
-        (tests[name].scores["p"] > alone[name].scores["p"] + 1e-9).any() for name in result.lenses
-    )
+    assert any((tests[name].scores["p"] > alone[name].scores["p"] + 1e-9).any() for name in result.lenses)
     # the same table under two names: the maximum over both is that of one
     table = result.readings("logit")
     twice = find_pivots({"a": table, "b": table}, result.provenance, permutations=200)
@@ -84,7 +82,8 @@ def test_readings_that_mean_nothing_are_seldom_called_a_finding_under_any_of_the
     for seed in range(20):
         rng = np.random.default_rng(seed)
         noise = {
-            name: table.assign(value=rng.permutation(table["value"].to_numpy())) for name, table in tables.items()
+            name: table.assign(value=rng.permutation(table["value"].to_numpy()))
+            for name, table in tables.items()
         }
         tests = find_pivots(noise, result.provenance, permutations=100)
         below += min(test.p for test in tests.values()) <= 0.05

@@ -154,7 +154,9 @@ def test_a_direct_patch_and_a_full_interchange_are_our_replacement(
 
 
 @pytest.mark.parametrize("architecture", ["mistral", "gpt2"])
-def test_a_jacobian_lens_is_transformer_lens_own_and_its_file_is_read(architecture: str, tmp_path: Path) -> None:
+def test_a_jacobian_lens_is_transformer_lens_own_and_its_file_is_read(
+    architecture: str, tmp_path: Path
+) -> None:
     lm = HookedLM(tiny.model(architecture), tiny.tokenizer(), name="local/tiny")
     texts = ["Der Film ist gut, und die Musik ist es auch.", "この映画は良いです。音楽も素晴らしい。"]
     ours = ll.fit_jacobian_lens(lm, texts, skip=4, longest=20)

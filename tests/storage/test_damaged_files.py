@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from safetensors.torch import save_file
 
@@ -29,7 +30,15 @@ from latentlang.geometry import (
     erase,
     pca,
 )
-from latentlang.lens import ExplorerResult, LensResult, TunedLens, explore
+from latentlang.lens import (
+    ExplorerResult,
+    JacobianLens,
+    JacobianRows,
+    LensResult,
+    TunedLens,
+    explore,
+    fit_jacobian_lens,
+)
 from latentlang.models import HookedLM
 from latentlang.models.checkpoint_files import check_config, weight_files
 from latentlang.models.fingerprint import checkpoint_fingerprint
@@ -282,8 +291,6 @@ def test_prompts_of_a_store_that_somebody_wrote(tmp_path: Path) -> None:
 
 
 def test_tuned_lenses(tmp_path: Path) -> None:
-    import torch
-
     from latentlang.lens.tuned import unembedding_hash
 
     model = HookedLM(tiny.model("gpt2"), tiny.tokenizer(), name="tiny")
@@ -307,6 +314,81 @@ def test_tuned_lenses(tmp_path: Path) -> None:
         for spoilt in (torch.full_like(tensors[name], torch.nan), tensors[name][0], tensors[name].half()):
             save_file({**tensors, name: spoilt.contiguous()}, path, metadata)
             assert not tried(lambda: TunedLens.load(tmp_path, model), f"{name} {spoilt.dtype}")
+
+
+def _jacobian_lens(model: HookedLM) -> JacobianLens:
+    return fit_jacobian_lens(model, ["a few words to fit on"], skip=1, longest=8)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_jacobian_lenses(tmp_path: Path, rows: bool) -> None:
+    model = HookedLM(tiny.model("gpt2"), tiny.tokenizer(), name="tiny")
+    lens = _jacobian_lens(model)
+    saved = JacobianRows.of(lens, model, [5, 6]) if rows else lens
+    path = saved.save(tmp_path)
+
+    def load() -> object:
+        return (JacobianRows if rows else JacobianLens).load(tmp_path, model)
+
+    spoilt_bytes(path, load)
+    spoilt_header(path, load)
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as stored:
+        metadata = stored.metadata()
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is no mapping
+    for what, record in mutations.changed(json.loads(metadata["record"])):
+        save_file(tensors, path, {**metadata, "record": json.dumps(record)})
+        tried(load, what)
+    for name, tensor in tensors.items():
+        for spoilt in (torch.full_like(tensor, torch.nan), tensor[0], tensor[..., :-1]):
+            save_file({**tensors, name: spoilt.contiguous()}, path, metadata)
+            assert not tried(load, f"{name} {list(spoilt.shape)}")
+
+
+@pytest.mark.parametrize("kind", ["pt", "safetensors"])
+def test_published_jacobian_lenses(tmp_path: Path, kind: str) -> None:
+    model = HookedLM(tiny.model("gpt2"), tiny.tokenizer(), name="tiny")
+    lens = _jacobian_lens(model)
+    path = tmp_path / f"lens.{kind}"
+    numbers = {"n_prompts": 3, "source_layers": [0, 1], "d_model": model.d_model}
+
+    def write(said: dict[str, Any]) -> None:
+        matrices = {layer: lens.jacobians[layer + 1].half() for layer in (0, 1)}
+        if kind == "pt":
+            torch.save({"J": matrices, **said}, path)
+        else:
+            texts = {name: json.dumps(value) for name, value in said.items()}
+            save_file({f"J.{layer}": matrix for layer, matrix in matrices.items()}, path, texts)
+
+    def load() -> object:
+        return JacobianLens.load(path, model)
+
+    write(numbers)
+    spoilt_bytes(path, load)
+    if kind == "safetensors":
+        spoilt_header(path, load)
+    for what, said in mutations.changed(numbers):
+        if isinstance(said, dict):
+            write(said)
+            tried(load, what)
+
+
+def test_sums_of_an_unfinished_fit(tmp_path: Path) -> None:
+    model = HookedLM(tiny.model("gpt2"), tiny.tokenizer(), name="tiny")
+
+    def load() -> object:
+        return fit_jacobian_lens(
+            model, ["a few words to fit on"], skip=1, longest=8, layers=[1], resume=tmp_path, progress=False
+        )
+
+    load()
+    (path,) = tmp_path.glob("*.safetensors")
+    whole = path.read_bytes()
+    for what, content in mutations.cut(whole):
+        tried(_written(path, content, load), f"{path.name}, {what}")
+        path.write_bytes(whole)
+    spoilt_header(path, load)
 
 
 def test_model_folders(tmp_path: Path) -> None:
