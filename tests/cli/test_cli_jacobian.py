@@ -101,3 +101,39 @@ def test_what_cannot_be_is_refused_in_one_line(run, options, match):
     outcome = run(*options)
     assert outcome.code == 2 and match in " ".join(outcome.err.split()), outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_a_fit_that_is_stopped_goes_on_with_the_same_command(run, text, tmp_path, monkeypatch):
+    from latentlang.lens import jacobian_fit
+
+    command = ("jacobian", "--text", text, "--out", "jac", *FIT)
+    assert run(*command).code == 0
+    whole = ll.JacobianLens.load(tmp_path / "jac")
+    plain, fitted = jacobian_fit.text_jacobians, []
+
+    def stopping(*arguments, **options):
+        if fitted:
+            raise KeyboardInterrupt
+        fitted.append(1)
+        return plain(*arguments, **options)
+
+    monkeypatch.setattr(jacobian_fit, "text_jacobians", stopping)
+    outcome = run(*command[:4], "again", *FIT)
+    assert outcome.code == 130 and "run the same command again to go on" in " ".join(outcome.err.split())
+    assert (tmp_path / "again" / ".unfinished").is_dir()
+    monkeypatch.setattr(jacobian_fit, "text_jacobians", plain)
+    assert run(*command[:4], "again", *FIT).code == 0
+    assert ll.JacobianLens.load(tmp_path / "again").identity == whole.identity
+    assert not (tmp_path / "again" / ".unfinished").exists()
+    # one that is stopped before its first text leaves nothing
+    monkeypatch.setattr(jacobian_fit, "text_jacobians", stopping)
+    assert run(*command[:4], "never", *FIT).code == 130
+    assert not (tmp_path / "never").exists()
+    # and a fit of other texts does not go on with these sums
+    monkeypatch.setattr(jacobian_fit, "text_jacobians", plain)
+    fitted.clear()
+    monkeypatch.setattr(jacobian_fit, "text_jacobians", stopping)
+    assert run(*command[:4], "again", *FIT).code == 130
+    monkeypatch.setattr(jacobian_fit, "text_jacobians", plain)
+    outcome = run(*command[:4], "again", *FIT, "--lang", "en")
+    assert outcome.code == 2 and "holds an unfinished fit" in outcome.err
