@@ -57,5 +57,6 @@ def _change(differences: pd.DataFrame, lens: str, first: str, several: bool) -> 
     row = (rows[rows["language"] == POOLED] if several else rows).iloc[0]
     size = f"{abs(row['difference']):.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
     if row["low"] <= 0 <= row["high"]:
-        return f" Over the layers it differs by {size} from {first}'s: no difference that is certain."
-    return f" Over the layers it is {'larger' if row['difference'] > 0 else 'smaller'} than {first}'s, by {size}."
+        return f" Averaged over the layers it differs from {first}'s by {size}: no difference that is certain."
+    side = "larger" if row["difference"] > 0 else "smaller"
+    return f" Averaged over the layers it is {side} than {first}'s, by {size}."
