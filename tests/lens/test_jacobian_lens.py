@@ -478,3 +478,17 @@ def test_it_is_taken_wherever_a_lens_is(model, lens, tmp_path):
     assert results[2].pivot_test(permutations=20).describe()
     session = PromptSession.at(model, "日本 is in Asia", top=2, lens=lens)
     assert session.result.table.equals(ll.explore(model, "日本 is in Asia", top=2, lens=tmp_path).table)
+
+
+@pytest.mark.parametrize("layers", [[], [3], [1, 0], [1, 1], [-1]])
+def test_gradients_are_of_layers_before_the_last_in_order(model, layers):
+    with pytest.raises(ModelError, match="gradients are taken of layers 0 to 2, in rising order"):
+        model.stream_graph([5, 6], layers=layers)
+
+
+def test_an_edited_model_is_not_fitted_on(model):
+    with (
+        model.edited(ll.Edit.add(torch.ones(model.d_model), layers=[1])),
+        pytest.raises(InputError, match="a lens is fitted within edited"),
+    ):
+        fit_jacobian_lens(model, TEXTS, **SHORT)
