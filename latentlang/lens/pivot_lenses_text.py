@@ -57,6 +57,8 @@ def _change(differences: pd.DataFrame, lens: str, first: str, several: bool) -> 
     row = (rows[rows["language"] == POOLED] if several else rows).iloc[0]
     size = f"{abs(row['difference']):.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
     if row["low"] <= 0 <= row["high"]:
-        return f" Averaged over the layers it differs from {first}'s by {size}: no difference that is certain."
+        return (
+            f" Averaged over the layers it differs from {first}'s by {size}: no difference that is certain."
+        )
     side = "larger" if row["difference"] > 0 else "smaller"
     return f" Averaged over the layers it is {side} than {first}'s, by {size}."
