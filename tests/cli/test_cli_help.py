@@ -100,7 +100,7 @@ def test_every_command_that_runs_a_model_takes_batch_tokens():
     runs = {
         "barrier", "lens", "tune", "compare", "reproduce", "evaluate", "harvest", "bits", "patch", "pivot", "steer",
         "trace", "neurons", "mass",
-        "trace", "neurons", "jacobian", "lenses",
+        "jacobian", "lenses",
     }  # fmt: skip
     taking = {name for name, command in _commands() if any(p.name == "batch_tokens" for p in command.params)}
     assert taking == runs
