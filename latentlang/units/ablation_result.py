@@ -5,24 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from latentlang.results import Result, ResultSettings, repeated
-from latentlang.stats.intervals import bootstrap_ratio_contrasts, bootstrap_ratios
+from latentlang.results import Result, ResultSettings
 from latentlang.storage.tables import Columns
 from latentlang.units.ablation_settings import NeuronAblationSettings
-from latentlang.units.ablation_text import ablation_sentences
+from latentlang.units.ablation_tables import COLUMNS, ablation_contrasts, ablation_fault, ablation_summary
+from latentlang.units.ablation_text import AblationWords, ablation_sentences
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from latentlang.figures.shaping import Look
 
-COLUMNS = ("ablated", "language", "set", "item", "bits", "plain", "bytes")
-#: Of the random sets, how likely one has at least the effect of the neurons.
-_P = 0.05
+# What is put in the place of neurons, in words.
+_VALUES = {"zero": "zero", "mean": "their mean over languages"}
 
 
 @dataclass(frozen=True)
@@ -36,17 +33,12 @@ class NeuronAblationResult(Result[NeuronAblationSettings]):
     """
 
     kind: ClassVar[str] = "neuron-ablation"
-    columns: ClassVar[Columns] = {
-        "ablated": "text", "language": "text", "set": "whole", "item": "text", "bits": "number", "plain": "number",
-        "bytes": "whole",
-    }  # fmt: skip
+    columns: ClassVar[Columns] = COLUMNS
     settings_type: ClassVar[type[ResultSettings]] = NeuronAblationSettings
 
     def fault(self) -> str | None:
         """A paragraph that is there twice, or has no byte."""
-        if len(self.table) and int(self.table["bytes"].min()) < 1:
-            return "it has a paragraph without a byte"
-        return repeated(self.table, ["ablated", "language", "set", "item"])
+        return ablation_fault(self.table)
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Change in bits per byte of each language's text without the neurons of each language.
@@ -59,21 +51,7 @@ class NeuronAblationResult(Result[NeuronAblationSettings]):
         Args:
             level: coverage of the interval.
         """
-        rows = []
-        for (ablated, language), part in self.table.groupby(
-            ["ablated", "language"], sort=False, observed=True
-        ):
-            bits, plain, sizes = (part.pivot(index="item", columns="set", values=name) for name in _SUMMED)
-            changes = (bits - plain).to_numpy(float)
-            effects = changes.sum(0) / sizes.sum().to_numpy(float)
-            low, high = bootstrap_ratios(
-                changes[:, :1], sizes.to_numpy(float)[:, :1], level=level, seed=self.provenance.seed
-            )
-            rows.append({
-                "ablated": ablated, "language": language, "effect": effects[0], "low": low[0], "high": high[0],
-                "relative": changes[:, 0].sum() / plain[0].sum(), **_against(effects), "n": len(bits),
-            })  # fmt: skip
-        return pd.DataFrame(rows)
+        return ablation_summary(self.table, level=level, seed=self.provenance.seed)
 
     def contrasts(self, level: float = 0.95) -> pd.DataFrame:
         """Whether the neurons of a language matter more for its own text than for that of the other languages.
@@ -92,39 +70,10 @@ class NeuronAblationResult(Result[NeuronAblationSettings]):
         Args:
             level: coverage of the interval.
         """
-        summary = self.summary(level)
-        own = summary[summary["ablated"] == summary["language"]]
-        effects = {str(row["ablated"]): row for row in own.to_dict("records")}
-        rows = []
-        for ablated, part in self.table.groupby("ablated", sort=False, observed=True):
-            bits, plain = (
-                part.pivot(index="item", columns=["set", "language"], values=name).fillna(0)
-                for name in ("bits", "plain")
-            )
-            languages = list(dict.fromkeys(part["language"]))
-            if len(languages) < 2 or ablated not in languages:
-                continue
-            changes, sizes = bits - plain, plain
-            relative = (changes.sum() / sizes.sum()).unstack("language")[languages]
-            weights = np.array([
-                1.0 if language == ablated else -1 / (len(languages) - 1) for language in languages
-            ])  # fmt: skip
-            differences = relative.to_numpy(float) @ weights
-            low, high = bootstrap_ratio_contrasts(
-                changes[0][languages].to_numpy(float), sizes[0][languages].to_numpy(float), weights[:, None],
-                level=level, seed=self.provenance.seed,
-            )  # fmt: skip
-            against, effect_p = _against(differences), effects[str(ablated)]["p"]
-            effect = effects[str(ablated)]["low"] > 0 and effect_p <= _P
-            of_own = relative.loc[0]
-            specific = effect and low[0] > 0 and against["p"] <= _P
-            rows.append({
-                "ablated": ablated, "neurons": self.settings.neurons.get(str(ablated), 0),
-                "own": of_own[str(ablated)], "others": of_own.drop(str(ablated)).mean(),
-                "difference": differences[0], "low": low[0], "high": high[0], **against, "effect_p": effect_p,
-                "verdict": _verdict(effect, specific, tested=1 / len(differences) <= _P),
-            })  # fmt: skip
-        return pd.DataFrame(rows, columns=list(CONTRASTS))
+        return ablation_contrasts(
+            self.table, self.summary(level), self.settings.neurons, units="neurons", level=level,
+            seed=self.provenance.seed,
+        )  # fmt: skip
 
     def glance(self) -> pd.DataFrame:
         """Of each language its own effect beside that on the others; columns as of `contrasts`."""
@@ -137,8 +86,16 @@ class NeuronAblationResult(Result[NeuronAblationSettings]):
             level: coverage of the intervals.
         """
         return "\n".join(
-            ablation_sentences(self.summary(level), self.contrasts(level), self.settings, level=level)
+            ablation_sentences(self.summary(level), self.contrasts(level), self._words(), level=level)
         )
+
+    def _words(self) -> AblationWords:
+        settings = self.settings
+        return AblationWords(
+            noun="neuron", numbers=settings.neurons, done=f"set to {_VALUES.get(settings.value, settings.value)}",
+            matched="as many neurons in the same layers and about as active", random=settings.random,
+            counted_too=tuple(settings.counted_too), without=tuple(settings.without), activation=settings.activation,
+        )  # fmt: skip
 
     def figure(self, **look: Unpack[Look]) -> go.Figure:
         """A heat map: whose neurons are taken out, over the language of the text.
@@ -149,27 +106,3 @@ class NeuronAblationResult(Result[NeuronAblationSettings]):
         from latentlang.figures.neuron_ablation import neuron_ablation_figure
 
         return neuron_ablation_figure(self, **look)
-
-
-_SUMMED = ("bits", "plain", "bytes")
-CONTRASTS = (
-    "ablated", "neurons", "own", "others", "difference", "low", "high", "random", "random_least", "random_most", "p",
-    "effect_p", "verdict",
-)  # fmt: skip
-
-
-def _verdict(effect: bool, specific: bool, *, tested: bool) -> str:
-    if not tested:
-        return "untested"
-    return "specific" if specific else "effect" if effect else "none"
-
-
-def _against(values: NDArray[np.float64]) -> dict[str, float]:
-    """The first of some values against the others, which random sets gave."""
-    own, others = values[0], values[1:]
-    if not len(others):
-        return {"random": np.nan, "random_least": np.nan, "random_most": np.nan, "p": np.nan}
-    p = (1 + int((others >= own).sum())) / (1 + len(others))
-    return {
-        "random": float(others.mean()), "random_least": float(others.min()), "random_most": float(others.max()), "p": p,
-    }  # fmt: skip

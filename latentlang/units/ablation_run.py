@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, ModelError, unknown
 from latentlang.language_names import Language
-from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
-from latentlang.lens.bits import bits_of_texts, scored_sizes
-from latentlang.lens.tuned import as_lens
 from latentlang.models import HookedLM, as_model
-from latentlang.models.finished_languages import Kept, kept_in
-from latentlang.progress import ProgressOption, reporting
+from latentlang.progress import ProgressOption
 from latentlang.provenance import Provenance
-from latentlang.tasks import ContinuationTask, Prompt, Task, Texts, prompts_of_texts
-from latentlang.units.ablation_result import COLUMNS, NeuronAblationResult
+from latentlang.tasks import Texts
+from latentlang.units.ablation_result import NeuronAblationResult
+from latentlang.units.ablation_sets import UnitSet, ablation_table, digest, held_out_texts, mean_sizes
 from latentlang.units.ablation_settings import NeuronAblationSettings
 from latentlang.units.matched import matched_set
 from latentlang.units.neurons_result import FDR, VALUES, NeuronsResult, ablation
-from latentlang.units.scores import LAPE_PERCENTILE, LAPE_SHARE, Floats
+from latentlang.units.scores import LAPE_PERCENTILE, LAPE_SHARE
 
 Members = NDArray[np.bool_]
 
@@ -97,8 +90,11 @@ def neuron_ablation(
         )
     members = neurons.members(rule, share=share, percentile=percentile, fdr=fdr)
     selected: Members = np.any(members, axis=0)
-    prompts, counted_too, about = _texts(neurons, texts, languages, items=items, held_out=held_out, seed=seed)
-    codes = list(dict.fromkeys(prompt.language for prompt in prompts))
+    measured = held_out_texts(
+        texts, languages, known=neurons.languages, counted=neurons.counts.counted, items=items, held_out=held_out,
+        seed=seed, counting="neurons",
+    )  # fmt: skip
+    codes = measured.languages
     for code in codes:
         if code not in neurons.languages:
             raise unknown("language of these neurons", code, neurons.languages)
@@ -118,68 +114,37 @@ def neuron_ablation(
         ]
         for code in having
     }
-    tokenized = model.tokenize(prompts)
-    sizes = np.array([size for _tokens, size in scored_sizes(model, prompts, tokenized)])
-    done, total = Counter[str](), len(prompts) * (1 + len(having) * (1 + random))
-    task: Task = texts if isinstance(texts, Task) else ContinuationTask()
-    with (
-        kept_in(out, model, [task]) as (finished,),
-        reporting(progress, "taking out", things="paragraphs", total=total) as report,
-    ):
+    layers = neurons.settings.layers
+    instead = means.mean(0) if value == "mean" else None
 
-        def forward(number: int) -> None:
-            done["paragraphs"] += number
-            report(done["paragraphs"], total)
+    def unit_set(members: Members) -> UnitSet:
+        return UnitSet(
+            edit=lambda _prompts: ablation(members, layers, instead),
+            question={
+                "set": digest(members), "layers": layers, "value": value,
+                "means": None if instead is None else digest(instead),
+            },
+        )  # fmt: skip
 
-        def bits(of_set: Members | None) -> Floats:
-            edits = []
-            if of_set is not None:
-                edits = [
-                    ablation(of_set, neurons.settings.layers, means.mean(0) if value == "mean" else None)
-                ]
-            with model.edited(edits):
-                return bits_of_texts(
-                    model, tokenized, layers=[model.n_layers], lens=as_lens(None, model),
-                    batch_tokens=batch_tokens, done=forward,
-                )[0][:, 0]  # fmt: skip
-
-        plain = bits(None)
-        changed: dict[str, list[Floats]] = {}
-        for place, code in enumerate(having, start=1):
-            # a language's folder is called by the first prompt
-            first = sorted(prompts, key=lambda prompt: prompt.language != code)
-            parts: list[Floats] = []
-            for number, of_set in enumerate(sets[code]):
-
-                def run(of_set: Members = of_set) -> Sequence[Kept]:
-                    return [({"bits": torch.from_numpy(bits(of_set))}, {})]
-
-                def restore(kept: Sequence[Kept], parts: list[Floats] = parts) -> None:
-                    parts.append(kept[0][0]["bits"].numpy())
-
-                if finished is None:
-                    restore(run())
-                else:
-                    question = {
-                        "set": _record(of_set), "layers": neurons.settings.layers, "value": value,
-                        "means": None if value == "zero" else _record(means.mean(0)),
-                    }  # fmt: skip
-                    finished.run(f"ablation/{number}", first, question, run, restore)
-            changed[code] = parts
-            done["paragraphs"] = len(prompts) * (1 + place * (1 + random))
-            report(done["paragraphs"], total)
-    sizes_of = {code: _activation(sets[code], means[neurons.languages.index(code)]) for code in having}
+    table = ablation_table(
+        model, measured.prompts, {code: [unit_set(each) for each in listed] for code, listed in sets.items()},
+        texts=texts, kind="ablation", batch_tokens=batch_tokens, out=out, progress=progress,
+    )  # fmt: skip
     settings = NeuronAblationSettings(
         items=items, rule=rule, share=share, percentile=percentile, fdr=fdr, value=value, random=random,
-        counted_too=counted_too, neurons={code: int(own[code].sum()) for code in having},
-        layers=neurons.settings.layers, without=[code for code in asked if code not in having],
-        activation=sizes_of, n_layers=model.n_layers,
+        counted_too=measured.counted_too, neurons={code: int(own[code].sum()) for code in having},
+        layers=layers, without=[code for code in asked if code not in having],
+        activation={
+            code: mean_sizes(listed, means[neurons.languages.index(code)]) for code, listed in sets.items()
+        },
+        n_layers=model.n_layers,
     )  # fmt: skip
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task="neuron ablation",
-        languages=tuple(codes), policy="", seed=seed, settings={**about, **settings.stored(), **model.noted},
+        languages=tuple(codes), policy="", seed=seed,
+        settings={**measured.about, **settings.stored(), **model.noted},
     )  # fmt: skip
-    return NeuronAblationResult(table=_table(prompts, plain, sizes, changed), provenance=provenance)
+    return NeuronAblationResult(table=table, provenance=provenance)
 
 
 def _asked(ablated: str | Language | Iterable[str | Language] | None, codes: Sequence[str]) -> Sequence[str]:
@@ -195,73 +160,3 @@ def _asked(ablated: str | Language | Iterable[str | Language] | None, codes: Seq
         if code not in codes:
             raise unknown("language of these texts", code, codes)
     return asked
-
-
-def _texts(
-    neurons: NeuronsResult,
-    texts: Texts,
-    languages: str | Language | Iterable[str | Language] | None,
-    *,
-    items: int | None,
-    held_out: bool,
-    seed: int,
-) -> tuple[list[Prompt], dict[str, int], dict[str, object]]:
-    """The paragraphs, language by language; how many of each were counted too; and where they come from.
-
-    Raises:
-        InputError: all paragraphs of a language were counted.
-    """
-    if languages is None:
-        languages = list(neurons.languages)
-        if isinstance(texts, Mapping):
-            languages = [code for code in languages if code in {_code(name) for name in texts}]
-    listed, about = prompts_of_texts(texts, languages or None, items=None, seed=seed)
-    known = dict(zip(listed, neurons.counts.counted(prompt.text for prompt in listed), strict=True))
-    prompts: list[Prompt] = []
-    counted_too: dict[str, int] = {}
-    for code in dict.fromkeys(prompt.language for prompt in listed):
-        every = [prompt for prompt in listed if prompt.language == code]
-        fresh = [prompt for prompt in every if not (held_out and known[prompt])]
-        if not fresh:
-            raise InputError(
-                f"all {len(every)} paragraphs in {code!r} were counted, and none is left to measure on; count fewer "
-                "(neurons(..., items=)), give other texts, or say held_out=False"
-            )
-        chosen = fresh[:items]
-        again = sum(known[prompt] for prompt in chosen)
-        if again:
-            counted_too[code] = again
-        prompts += chosen
-    return prompts, counted_too, about
-
-
-def _code(name: str) -> str:
-    return find_language(name).code
-
-
-def _record(values: Members | Floats) -> str:
-    """What a step is asked, of an array."""
-    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-
-
-def _activation(sets: Sequence[Members], means: Floats) -> list[float]:
-    """Mean size of the mean activation of a set, and of its random ones."""
-    sizes = [float(np.abs(means[each]).mean()) for each in sets]
-    return [sizes[0], *([float(np.mean(sizes[1:]))] if len(sizes) > 1 else [])]
-
-
-def _table(
-    prompts: Sequence[Prompt],
-    plain: Floats,
-    sizes: NDArray[np.int64],
-    changed: Mapping[str, Sequence[Floats]],
-) -> pd.DataFrame:
-    parts = [
-        pd.DataFrame({
-            "ablated": code, "language": [prompt.language for prompt in prompts], "set": number,
-            "item": [prompt.item for prompt in prompts], "bits": bits, "plain": plain, "bytes": sizes,
-        })
-        for code, sets in changed.items()
-        for number, bits in enumerate(sets)
-    ]  # fmt: skip
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]

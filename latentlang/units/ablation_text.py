@@ -1,71 +1,95 @@
-"""What an ablation of neurons shows, in words."""
+"""What an ablation of neurons or features shows, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from latentlang.language_names import language
-from latentlang.text import counted, listed, percent
+from latentlang.text import capital, counted, listed, percent
 from latentlang.text import signed as with_sign
-from latentlang.units.ablation_settings import NeuronAblationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_VALUES = {"zero": "zero", "mean": "their mean over languages"}
-# Random sets whose neurons are this many times less active are no fair match.
+# Random sets whose units are this many times less active are no fair match.
 _FAR = 1.5
 
 
+@dataclass(frozen=True)
+class AblationWords:
+    """What units were taken out, and how.
+
+    Attributes:
+        noun: what a unit is: ``neuron``.
+        numbers: language to the number of its units.
+        done: what was done to them: ``set to zero``.
+        matched: what the units of a random set have in common with those they stand beside.
+        random: random sets beside each language's units.
+        counted_too: languages whose paragraphs were counted too.
+        without: languages that no unit belongs to.
+        activation: language to the mean size of the units' mean activation, and that of the random sets'.
+    """
+
+    noun: str
+    numbers: Mapping[str, int]
+    done: str
+    matched: str
+    random: int
+    counted_too: Sequence[str]
+    without: Sequence[str]
+    activation: Mapping[str, Sequence[float]]
+
+
 def ablation_sentences(
-    summary: pd.DataFrame, contrasts: pd.DataFrame, settings: NeuronAblationSettings, *, level: float
+    summary: pd.DataFrame, contrasts: pd.DataFrame, words: AblationWords, *, level: float
 ) -> Iterator[str]:
     """A line on what was done, one for each language, and one on all of them.
 
     Args:
-        summary: of a `NeuronAblationResult`.
-        contrasts: the same's.
-        settings: of the run.
+        summary: of `ablation_summary`.
+        contrasts: of `ablation_contrasts`.
+        words: what was taken out.
         level: coverage of the intervals.
     """
     codes = list(dict.fromkeys(summary["ablated"]))
     least = int(summary["n"].min())
     beside = (
-        f"{counted(settings.random, 'random set')} each, as many neurons in the same layers and about as active"
-        if settings.random
-        else "no random sets beside them: what any neurons do is not known"
+        f"{counted(words.random, 'random set')} each, {words.matched}"
+        if words.random
+        else f"no random sets beside them: what any {words.noun}s do is not known"
     )
     yield (
-        f"Neurons of {counted(len(codes), 'language')} set to {_VALUES.get(settings.value, settings.value)}; change in "
+        f"{capital(words.noun)}s of {counted(len(codes), 'language')} {words.done}; change in "
         f"bits per byte over at least {counted(least, 'paragraph')} a language; {beside}."
     )
-    if settings.counted_too:
-        names = listed([language(code).name for code in settings.counted_too])
-        yield f"Paragraphs in {names} were counted too: the neurons were chosen on what they are measured on."
-    if settings.without:
-        yield f"No neuron belongs to {listed([language(code).name for code in settings.without])}."
+    if words.counted_too:
+        names = listed([language(code).name for code in words.counted_too])
+        yield f"Paragraphs in {names} were counted too: the {words.noun}s were chosen on what they are measured on."
+    if words.without:
+        yield f"No {words.noun} belongs to {listed([language(code).name for code in words.without])}."
     effects = summary[summary["ablated"] == summary["language"]].set_index("ablated")
     by_language = contrasts.set_index("ablated").to_dict("index")
     for code, row in effects.to_dict("index").items():
-        yield _line(str(code), row, by_language.get(code), settings, level=level)
+        yield _line(str(code), row, by_language.get(code), words, level=level)
     far = [
         language(code).name
-        for code, sizes in settings.activation.items()
+        for code, sizes in words.activation.items()
         if len(sizes) > 1 and sizes[0] > _FAR * sizes[1]
     ]
     if far:
         yield (
-            f"Random sets of {listed(far)} are far less active than the neurons they stand beside: few others are as "
-            "active, and a larger effect may be that of their activation."
+            f"Random sets of {listed(far)} are far less active than the {words.noun}s they stand beside: few others "
+            "are as active, and a larger effect may be that of their activation."
         )
     untested = len(contrasts) and bool((contrasts["verdict"] == "untested").all())
-    if settings.random and untested:
+    if words.random and untested:
         yield "With fewer than 19 random sets no p is 0.05, and nothing is called specific."
-    elif settings.random and len(contrasts):
+    elif words.random and len(contrasts):
         specific = int((contrasts["verdict"] == "specific").sum())
         yield (
-            f"Of {counted(len(contrasts), 'language')}, the neurons of {specific} matter for its own text more "
+            f"Of {counted(len(contrasts), 'language')}, the {words.noun}s of {specific} matter for its own text more "
             "than for others and more than random ones do; p is of each language alone."
         )
 
@@ -74,17 +98,17 @@ def _line(
     code: str,
     row: Mapping[Hashable, Any],
     contrast: Mapping[Hashable, Any] | None,
-    settings: NeuronAblationSettings,
+    words: AblationWords,
     *,
     level: float,
 ) -> str:
     """What the neurons of a language do to its own text, to others, and beside random ones."""
     parts = [
-        f"{language(code).name}, {counted(settings.neurons.get(code, 0), 'neuron')}: its own text needs "
+        f"{language(code).name}, {counted(words.numbers.get(code, 0), words.noun)}: its own text needs "
         f"{_signed(row['effect'])} bits per byte ({percent(level)} interval {_signed(row['low'])} to "
         f"{_signed(row['high'])})"
     ]
-    if settings.random:
+    if words.random:
         parts.append(
             f"random sets {_signed(row['random'])} and at most {_signed(row['random_most'])} (p {row['p']:.2g})"
         )

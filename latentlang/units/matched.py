@@ -14,7 +14,7 @@ _NEAREST = 20
 
 
 def matched_set(
-    own: NDArray[np.bool_], selected: NDArray[np.bool_], activity: Floats, *key: object
+    own: NDArray[np.bool_], selected: NDArray[np.bool_], activity: Floats, *key: object, noun: str = "neuron"
 ) -> NDArray[np.bool_]:
     """A random set, ``[layer, neuron]``.
 
@@ -25,6 +25,7 @@ def matched_set(
         selected: ``[layer, neuron]`` neurons of any language; none of them is taken.
         activity: ``[layer, neuron]`` mean activation by which they are matched.
         key: what the draw depends on.
+        noun: what its members are, for the error.
 
     Raises:
         InputError: a layer has too few other neurons.
@@ -35,8 +36,8 @@ def matched_set(
         free = ~selected[layer]
         if free.sum() < members.sum():
             raise InputError(
-                f"{int(selected[layer].sum())} of {len(members)} neurons of a layer are selected, too many to draw "
-                "random sets of others; select fewer (share=) or take random=0"
+                f"{int(selected[layer].sum())} of {len(members)} {noun}s of a layer are selected, too many to draw "
+                "random sets of others; select fewer or take random=0"
             )
         for neuron in np.flatnonzero(members).tolist():
             candidates = np.flatnonzero(free)
