@@ -71,7 +71,19 @@ if TYPE_CHECKING:
     from latentlang.saved import open_result
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
-    from latentlang.units import NeuronAblationResult, NeuronsResult, neuron_ablation, neurons
+    from latentlang.units import (
+        FeatureAblationResult,
+        FeaturesResult,
+        NeuronAblationResult,
+        NeuronsResult,
+        Sae,
+        feature_ablation,
+        features,
+        neuron_ablation,
+        neurons,
+        read_sae,
+        train_sae,
+    )
     from latentlang.widgets import explorer
 
 __all__ = [
@@ -85,6 +97,8 @@ __all__ = [
     "ErasureResult",
     "EvaluationResult",
     "ExplorerResult",
+    "FeatureAblationResult",
+    "FeaturesResult",
     "FertilityResult",
     "HookedLM",
     "InputError",
@@ -104,6 +118,7 @@ __all__ = [
     "PivotUseResult",
     "Prompt",
     "Recipe",
+    "Sae",
     "SteerResult",
     "Task",
     "TokenLanguages",
@@ -119,6 +134,8 @@ __all__ = [
     "evaluate",
     "explore",
     "explorer",
+    "feature_ablation",
+    "features",
     "fertility",
     "fit_jacobian_lens",
     "fit_jacobian_rows",
@@ -138,6 +155,7 @@ __all__ = [
     "pca",
     "pivot_by_lens",
     "pivot_test",
+    "read_sae",
     "recipe",
     "reproduce",
     "steer",
@@ -145,6 +163,7 @@ __all__ = [
     "token_languages",
     "trace",
     "train",
+    "train_sae",
     "train_tuned_lens",
     "translation_barrier",
 ]
@@ -204,7 +223,19 @@ _HOMES = {
     "latentlang.saved": ("open_result",),
     "latentlang.tasks": ("Prompt", "Task", "task"),
     "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),
-    "latentlang.units": ("NeuronAblationResult", "NeuronsResult", "neuron_ablation", "neurons"),
+    "latentlang.units": (
+        "FeatureAblationResult",
+        "FeaturesResult",
+        "NeuronAblationResult",
+        "NeuronsResult",
+        "Sae",
+        "feature_ablation",
+        "features",
+        "neuron_ablation",
+        "neurons",
+        "read_sae",
+        "train_sae",
+    ),
     "latentlang.widgets": ("explorer",),
 }
 # Useful by name: ``ll.tasks.register``, ``ll.figures.lens_figure``.

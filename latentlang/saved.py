@@ -27,7 +27,7 @@ from latentlang.paths import given_path
 from latentlang.results import Result
 from latentlang.storage.output import kind_of
 from latentlang.training import TrainingResult
-from latentlang.units import NeuronAblationResult, NeuronsResult
+from latentlang.units import FeatureAblationResult, FeaturesResult, NeuronAblationResult, NeuronsResult
 
 # Of the folders in one that holds no result itself.
 _MOST_NAMED = 4
@@ -42,6 +42,9 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
         ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FertilityResult, LensResult,
         MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult,
         PivotByLensResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
+        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult, FeaturesResult,
+        FertilityResult, LensResult, MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult,
+        PatchResult, PatchscopeResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
     )
 })  # fmt: skip
 

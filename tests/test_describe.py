@@ -37,6 +37,8 @@ def test_every_kind_of_result_has_its_own_words():
         "lens",
         "training",
         "units.ablation_result",
+        "units.features_ablation",
+        "units.features_result",
         "units.neurons_result",
     ):
         getattr(import_module(f"latentlang.{room}"), "__all__", ())  # some rooms import at first use

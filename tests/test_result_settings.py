@@ -33,7 +33,7 @@ from latentlang.results import ResultSettings
 from latentlang.storage import format1
 from latentlang.training import TrainingResult
 from latentlang.training.training_settings import TrainingSettings
-from latentlang.units import NeuronAblationResult, NeuronsResult
+from latentlang.units import FeatureAblationResult, FeaturesResult, NeuronAblationResult, NeuronsResult
 
 FORMAT1 = Path(__file__).parent / "data" / "format1"
 KINDS = (
@@ -42,6 +42,7 @@ KINDS = (
     PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
     NeuronAblationResult, LanguageMassResult,
     NeuronAblationResult, PivotByLensResult,
+    NeuronAblationResult, FeaturesResult, FeatureAblationResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

@@ -26,6 +26,7 @@ from latentlang.cli.erase import erase
 from latentlang.cli.evaluate import evaluate
 from latentlang.cli.examples import epilog
 from latentlang.cli.exit_codes import check_text, guarded
+from latentlang.cli.features import features
 from latentlang.cli.fertility import fertility
 from latentlang.cli.harvest import harvest
 from latentlang.cli.jacobian import jacobian
@@ -43,6 +44,7 @@ from latentlang.cli.steer import steer
 from latentlang.cli.tokens import tokens
 from latentlang.cli.trace import trace
 from latentlang.cli.train import train
+from latentlang.cli.train_sae import train_sae
 from latentlang.cli.tune import tune
 from latentlang.paths import current_folder, usable_path
 
@@ -94,6 +96,8 @@ for command in (
     trace,
     barrier,
     neurons,
+    train_sae,
+    features,
     fertility,
     doctor,
     models,
@@ -101,7 +105,9 @@ for command in (
     tasks,
     recipes,
 ):
-    app.command(epilog=epilog(command.__name__))(_with_paths(with_completion(with_load_options(command))))
+    app.command(epilog=epilog(command.__name__.replace("_", "-")))(
+        _with_paths(with_completion(with_load_options(command)))
+    )
 app.add_typer(data)
 
 

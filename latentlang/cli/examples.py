@@ -118,6 +118,27 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "and what the model loses without them, on ten other paragraphs",
         ),
     ),
+    "train-sae": (
+        ("train-sae --text udhr --lang en,de,fr --layer 4 --items 15 --out sae", "on half of the text"),
+        (
+            "train-sae --model gemma3-270m --text udhr --lang en,de,ja,hi,sw --layer 12 --items 15 --out sae",
+            "the stream after block 12 of a real model",
+        ),
+    ),
+    "features": (
+        (
+            "features --sae sae --text udhr --lang en,de,fr",
+            "reconstruction of each language, and its features",
+        ),
+        (
+            "features --sae gemma-scope-2b/layer_12 --site resid --model gemma2-2b --text udhr --lang en,ja",
+            "an SAE that others published",
+        ),
+        (
+            "features --sae sae --model gemma3-270m --text udhr --lang en,de,ja,hi,sw --ablate 5",
+            "and what the model loses without each language's first two",
+        ),
+    ),
     "pivot": (
         ("pivot --lang de,ja --items 20", "is English used, or merely there to be read?"),
         ("pivot --lang ja --pivot de --third es", "another pivot, against a control of your choice"),

@@ -9,6 +9,7 @@ import typer
 from latentlang import defaults
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
+from latentlang.cli.units_shared import ablation_record, counted_items, print_ablation, print_words
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
 from latentlang.text import counted
@@ -115,7 +116,7 @@ def neurons(
             "neurons of a language are told from those of others: give at least two, e.g. --lang ja,de"
         )
     _check_choices(rule=rule, tokens=tokens, value=value, deals=deals)
-    items = _counted_items(there, items, ablate)
+    items = counted_items(there, items, ablate)
     total = sum(min(items or count, count) for count in there.values())
     info = loading.resolve(model)
     asked_for = options.asked_for(
@@ -174,7 +175,7 @@ def neurons(
         console = output()
         _print_counts(result, console, rule=rule, name=lambda code: language(code).name)
         if ablation is not None:
-            _print_ablation(ablation, console, name=lambda code: language(code).name)
+            print_ablation(ablation, console, units="neurons", name=lambda code: language(code).name)
         folder.print_files(console)
 
 
@@ -192,24 +193,6 @@ def _check_choices(*, rule: str, tokens: str, value: str, deals: int) -> None:
         raise InputError("--rule fdr needs a null; give --rule lape or lna, or --deals 200")
 
 
-def _counted_items(there: dict[str, int], items: int | None, ablate: int | None) -> int | None:
-    """How many paragraphs are counted, so that there are others to measure on.
-
-    Raises:
-        InputError: there are too few.
-    """
-    if ablate is None:
-        return items
-    fewest = min(there, key=lambda code: there[code])
-    left = there[fewest] - (items or 2)
-    if left < ablate:
-        raise InputError(
-            f"{fewest!r} has {there[fewest]} paragraphs, too few to count {items or 'two'} and to measure on --ablate "
-            f"{ablate} others; give more text, or smaller --items and --ablate"
-        )
-    return items or there[fewest] - ablate
-
-
 def _record(
     result: NeuronsResult, ablation: NeuronAblationResult | None, folder: Any, *, rule: str, record: Any
 ) -> dict[str, Any]:
@@ -220,10 +203,7 @@ def _record(
     said |= {"rule": rule, "rows": rows_record(result.summary(rule))}
     said["neurons"] = rows_record(result.select(rule))
     if ablation is not None:
-        said["ablation"] = {
-            "sentence": ablation.describe(), "rows": rows_record(ablation.contrasts()),
-            "effects": rows_record(ablation.summary()),
-        }  # fmt: skip
+        said["ablation"] = ablation_record(ablation)
     return said
 
 
@@ -249,30 +229,4 @@ def _print_counts(result: NeuronsResult, console: Console, *, rule: str, name: A
             str(row["related"]), *numbers, str(plain[code]),
         )  # fmt: skip
     console.print(table)
-    _print_words(result.describe(), console)
-
-
-def _print_ablation(ablation: NeuronAblationResult, console: Console, *, name: Any) -> None:
-    """A row for each language whose neurons were taken out, and what is said of it."""
-    from rich.table import Table
-
-    from latentlang.text import signed
-
-    table = Table(
-        box=None, pad_edge=False, header_style="bold", title="without neurons of", title_justify="left"
-    )
-    for head in ("language", "neurons", "own %", "others %", "own less others", "p", "verdict"):
-        table.add_column(head, justify="left" if head in ("language", "verdict") else "right")
-    for row in ablation.contrasts().to_dict("records"):
-        shares = [signed(100 * row[column], 2, keep_side=False) for column in ("own", "others", "difference")]
-        p = f"{row['p']:.2g}" if row["p"] == row["p"] else "-"
-        table.add_row(name(str(row["ablated"])), str(row["neurons"]), *shares, p, str(row["verdict"]))
-    console.print()
-    console.print(table)
-    _print_words(ablation.describe(), console)
-
-
-def _print_words(text: str, console: Console) -> None:
-    for line in text.splitlines():
-        console.print()
-        console.print(line, highlight=False, markup=False)
+    print_words(result.describe(), console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import plotly.graph_objects as go
@@ -22,20 +23,43 @@ _ROW, _TOP, _BELOW = 26, 128, 120  # pixels
 _MAP = 0.76  # share of the width
 _MOST_WRITTEN = 10  # languages whose cells are wide enough for a number
 _SCALE = [[0, TARGET], [0.5, tint(PIVOT, 0)], [1, PIVOT]]
-_VALUES = {"zero": "set to zero", "mean": "set to their mean"}
 _P = 0.05
 
 
+class Words(Protocol):
+    """What was taken out, and how; `AblationWords` has it."""
+
+    @property
+    def noun(self) -> str:
+        """What a unit is: ``neuron``."""
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Language to the number of its units."""
+
+    @property
+    def done(self) -> str:
+        """What was done to them."""
+
+    @property
+    def matched(self) -> str:
+        """What random sets have in common with them."""
+
+    @property
+    def random(self) -> int:
+        """Random sets beside each language's units."""
+
+    @property
+    def counted_too(self) -> Sequence[str]:
+        """Languages whose paragraphs were counted too."""
+
+
 class Ablation(Protocol):
-    """What a result must have to be drawn: `NeuronAblationResult` has it."""
+    """What a result must have to be drawn: `NeuronAblationResult` and `FeatureAblationResult` have it."""
 
     @property
     def provenance(self) -> Provenance:
         """Model and settings."""
-
-    @property
-    def settings(self) -> Any:
-        """Typed settings."""
 
     def summary(self) -> pd.DataFrame:
         """Columns ``ablated, language, effect, low, high, random, random_most, p, n``."""
@@ -44,11 +68,12 @@ class Ablation(Protocol):
         """Columns ``ablated, difference, low, high, verdict``."""
 
 
-def neuron_ablation_figure(result: Ablation, **look: Unpack[Look]) -> go.Figure:
-    """Draw the change in bits per byte, whose neurons over the language of the text.
+def ablation_figure(result: Ablation, words: Words, **look: Unpack[Look]) -> go.Figure:
+    """Draw the change in bits per byte, whose neurons or features over the language of the text.
 
     Args:
-        result: a `NeuronAblationResult`, new or loaded from disk.
+        result: a `NeuronAblationResult` or `FeatureAblationResult`, new or loaded from disk.
+        words: what was taken out.
         **look: as in `Look`.
 
     Raises:
@@ -63,14 +88,13 @@ def neuron_ablation_figure(result: Ablation, **look: Unpack[Look]) -> go.Figure:
         name: summary.pivot(index="ablated", columns="language", values=name).loc[rows, columns].to_numpy()
         for name in ("effect", "low", "high", "random", "random_most", "p")
     }
-    settings = result.settings
     largest = max(1e-9, float(abs(grids["effect"]).max()))
-    above = grids["p"] <= _P if settings.random else grids["p"] < 0
+    above = grids["p"] <= _P if words.random else grids["p"] < 0
     subtitle = [
         *source_words(result.provenance),
         "bits per byte more",
-        f"neurons {_VALUES.get(settings.value, settings.value)}",
-        f"{counted(settings.random, 'random set')} beside each" if settings.random else "no random sets",
+        f"{words.noun}s {words.done}",
+        f"{counted(words.random, 'random set')} beside each" if words.random else "no random sets",
     ]
     figure = go.Figure(
         data=[{
@@ -87,7 +111,8 @@ def neuron_ablation_figure(result: Ablation, **look: Unpack[Look]) -> go.Figure:
                 ]
                 for i, own in enumerate(rows)
             ],
-            "hovertemplate": "without neurons of %{customdata[0]}, text in %{customdata[1]}: <b>%{customdata[2]}</b> "
+            "hovertemplate": f"without {words.noun}s of "
+            "%{customdata[0]}, text in %{customdata[1]}: <b>%{customdata[2]}</b> "
             "bits per byte [%{customdata[3]}, %{customdata[4]}]%{customdata[5]}<extra></extra>",
             "text": _written(grids["effect"], above) if len(columns) <= _MOST_WRITTEN else None,
             **({"texttemplate": "%{text}"} if len(columns) <= _MOST_WRITTEN else {}),
@@ -96,11 +121,11 @@ def neuron_ablation_figure(result: Ablation, **look: Unpack[Look]) -> go.Figure:
                 "len": 0.4, "thickness": 9, "outlinewidth": 0, "ypad": 8, "xpad": 0,
                 "tickfont": {"size": 11, "color": MUTED}, "nticks": 5,
             },
-        }, _contrasts(result.contrasts(), rows, known=bool(settings.random))],
+        }, _contrasts(result.contrasts(), rows, known=bool(words.random))],
         layout={
             "template": template(),
             "title": {
-                "text": "<b>What each language loses without the neurons of each</b>",
+                "text": f"<b>What each language loses without the {words.noun}s of each</b>",
                 "subtitle": {"text": " · ".join(filter(None, subtitle)), "font": {"size": 12.5, "color": MUTED}},
                 **BESIDE_ROWS,
             },
@@ -114,7 +139,7 @@ def neuron_ablation_figure(result: Ablation, **look: Unpack[Look]) -> go.Figure:
                 "showgrid": False, "range": [len(rows) - 0.5, -0.5], "tickmode": "array",
                 "tickvals": list(range(len(rows))),
                 "ticktext": [
-                    f"without {english_name(code)} ({settings.neurons.get(code, 0)})" for code in rows
+                    f"without {english_name(code)} ({words.numbers.get(code, 0)})" for code in rows
                 ],
             },
             "xaxis2": {
@@ -123,7 +148,7 @@ def neuron_ablation_figure(result: Ablation, **look: Unpack[Look]) -> go.Figure:
             },
             "shapes": _frames(above, rows, columns),
             "meta": {
-                "how_to_read": _how_to_read(settings), "made_with": made_with(result.provenance), "least_width": 720,
+                "how_to_read": _how_to_read(words), "made_with": made_with(result.provenance), "least_width": 720,
             },
         },
     )  # fmt: skip
@@ -182,21 +207,20 @@ def _frames(above: Any, rows: list[str], columns: list[str]) -> list[dict[str, A
     ]  # fmt: skip
 
 
-def _how_to_read(settings: Any) -> list[str]:
+def _how_to_read(words: Words) -> list[str]:
     lines = [
-        "A row: the neurons of one language (their number in brackets) are changed at every token while the model "
-        "reads text in the language of the column. The colour is how many bits per UTF-8 byte it then needs more, over "
-        "paragraphs; hover for 95% bootstrap intervals over paragraphs.",
+        f"A row: the {words.noun}s of one language (their number in brackets) are changed at every token while the "
+        "model reads text in the language of the column. The colour is how many bits per UTF-8 byte it then needs "
+        "more, over paragraphs; hover for 95% bootstrap intervals over paragraphs.",
         "At the right: how much more the row's own language loses than the mean of the others, in per cent of the bits "
         "each needs of the model as it is, since a byte is a letter in one script and a third of one in another. Bold: "
         "the interval is above zero, and random sets reach neither this nor the effect itself (p at most 0.05).",
     ]
-    if settings.random:
+    if words.random:
         lines.append(
-            "A frame: more than random sets of as many neurons do, in the same layers, about as active in the row's "
-            "language, of no language themselves (p at most 0.05, of each cell alone). They are matched in mean "
-            "activation and in nothing else."
+            f"A frame: more than random sets do, {words.matched} in the row's language, of no language themselves (p "
+            "at most 0.05, of each cell alone). They are matched in mean activation and in nothing else."
         )
-    if settings.counted_too:
-        lines.append("Some of the paragraphs were counted too when the neurons were chosen.")
+    if words.counted_too:
+        lines.append(f"Some of the paragraphs were counted too when the {words.noun}s were chosen.")
     return lines

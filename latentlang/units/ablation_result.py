@@ -103,6 +103,6 @@ class NeuronAblationResult(Result[NeuronAblationSettings]):
         Args:
             **look: ``theme``, ``title`` and ``width``, as in `latentlang.figures.shaping.Look`.
         """
-        from latentlang.figures.neuron_ablation import neuron_ablation_figure
+        from latentlang.figures.neuron_ablation import ablation_figure
 
-        return neuron_ablation_figure(self, **look)
+        return ablation_figure(self, self._words(), **look)

@@ -60,10 +60,15 @@ def _reconstruction(summary: pd.DataFrame) -> str:
     return (
         f"R2 of the reconstruction: {worst['r2']:.2f} [{worst['low']:.2f}, {worst['high']:.2f}] in "
         f"{_name(worst['language'])} to {best['r2']:.2f} [{best['low']:.2f}, {best['high']:.2f}] in "
-        f"{_name(best['language'])}; {l0.min():.1f} to {l0.max():.1f} features active at a token; "
+        f"{_name(best['language'])}; {_from_to(l0)} features active at a token; "
         f"{percent(round(float(summary['dead'].min()), 2))} to {percent(round(float(summary['dead'].max()), 2))} never "
         "active in a language."
     )
+
+
+def _from_to(values: pd.Series) -> str:
+    least, most = f"{values.min():.1f}", f"{values.max():.1f}"
+    return least if least == most else f"{least} to {most}"
 
 
 def _spliced(summary: pd.DataFrame) -> str:

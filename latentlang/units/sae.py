@@ -23,7 +23,7 @@ from latentlang.models import Edit, HookedLM
 from latentlang.models.edits import EDIT_SITES, EditPlace, Positions, features_of
 from latentlang.storage.files import Staged, prepare_folder
 from latentlang.storage.lock import FolderLock
-from latentlang.storage.output import check_free
+from latentlang.storage.output import check_free, check_vacant
 from latentlang.storage.tensors import tensor_bytes
 
 #: Architectures, and the tensors that each has beside encoder, decoder and the decoder's bias.
@@ -320,8 +320,7 @@ class Sae:
             raise InputError(f"{self!r} is an object of another library, which can save it")
         path = prepare_folder(folder)
         with FolderLock(path, joins=True, needed=False), Staged(path) as files:
-            if not is_ours(path):
-                check_free(path, [CONFIG, WEIGHTS])
+            check_target(path)
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
             files.add(WEIGHTS, tensor_bytes(tensors, {"format": "pt"}))
             files.add(CONFIG, (json.dumps(self._config(), indent=2, ensure_ascii=False) + "\n").encode())
@@ -417,6 +416,17 @@ def as_sae(given: Sae | Dictionary, *, layer: int | None, site: str | None) -> S
             "stream after block l is layer l, hook_resid_post of TransformerLens' block l is layer l + 1)"
         )
     return Sae.of(given, layer=layer or 0, site=site or "resid")
+
+
+def check_target(folder: Path) -> None:
+    """Refuse a folder into which no SAE may be written, before one is trained.
+
+    Raises:
+        InputError: it holds a store or a result, or another SAE than `Sae.save` wrote.
+    """
+    check_vacant(folder, None, ())
+    if not is_ours(folder):
+        check_free(folder, [CONFIG, WEIGHTS])
 
 
 def is_ours(folder: Path) -> bool:

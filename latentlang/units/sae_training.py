@@ -96,8 +96,8 @@ def train_sae(
         seed: draws paragraphs, the first directions and the order of tokens.
         batch_tokens: see `HookedLM.iter_activations`.
         out: a folder in which activations and what was learned are kept, so that a stopped run goes on; None for none.
-        progress: True shows bars on stderr, or lines where that is no terminal; False nothing; a function is called
-            with (paragraphs read, paragraphs), then with (steps done, steps).
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (steps done, steps), a paragraph read being a step too.
 
     Raises:
         InputError: too little text, or a number that makes no sense.
@@ -125,45 +125,46 @@ def train_sae(
         prompts.setdefault(prompt.language, []).append(prompt)
     task: Task = texts if isinstance(texts, Task) else ContinuationTask()
     each = max(1, tokens // len(prompts))
-    with kept_in(out, model, [task], layer=layer, site=site, tokens=each) as (finished,):
-        with reporting(progress, "reading", things="paragraphs", total=len(listed)) as report:
-            rows: list[Tensor] = []
-            done = Counter[str]()
+    total = len(listed) + steps
+    with (
+        kept_in(out, model, [task], layer=layer, site=site, tokens=each) as (finished,),
+        reporting(progress, "training the SAE", things="steps", total=total) as report,
+    ):
+        rows: list[Tensor] = []
+        done = Counter[str]()
 
-            def forward(number: int) -> None:
-                done["paragraphs"] += number
-                report(done["paragraphs"], len(listed))
+        def forward(number: int) -> None:
+            done["paragraphs"] += number
+            report(done["paragraphs"], total)
 
-            for of_language in prompts.values():
+        for of_language in prompts.values():
 
-                def read(of_language: Sequence[Prompt] = of_language) -> Tensor:
-                    return _activations(
-                        model, of_language, layer=layer, site=site, most=each, batch_tokens=batch_tokens, done=forward
-                    )  # fmt: skip
+            def read(of_language: Sequence[Prompt] = of_language) -> Tensor:
+                return _activations(
+                    model, of_language, layer=layer, site=site, most=each, batch_tokens=batch_tokens, done=forward
+                )  # fmt: skip
 
-                rows.append(kept_tensor(finished, "tokens", of_language, {}, read))
+            rows.append(kept_tensor(finished, "tokens", of_language, {}, read))
         data = torch.cat(rows).to(model.device)
-        width = data.shape[1]
         asked = _Asked(
-            features=features or EXPANSION * width, k=k, steps=steps, batch=min(batch, len(data)),
+            features=features or EXPANSION * data.shape[1], k=k, steps=steps, batch=min(batch, len(data)),
             learning_rate=learning_rate, seed=seed,
         )  # fmt: skip
         _check(asked, data)
-        with reporting(progress, "training the SAE", things="steps", total=steps) as report:
-            training = _Training(asked, data)
+        training = _Training(asked, data)
 
-            def learn(folder: Path | None) -> None:
-                training.run(folder, lambda step: report(step, steps))
+        def learn(folder: Path | None) -> None:
+            training.run(folder, lambda step: report(len(listed) + step, total))
 
-            if out is None:
-                learn(None)
-            else:
-                options = {
-                    **vars(asked), "model": model_identity(model), "prompts": prompts_digest(listed), "layer": layer,
-                    "site": site, "tokens": each, "device": model.device.type, "dtype": str(model.dtype),
-                    "version": package_versions().get("latentlang"),
-                }  # fmt: skip
-                Steps(Path(out)).run("training", options, learn, training.restore, resumes=[_STATE])
+        if out is None:
+            learn(None)
+        else:
+            options = {
+                **vars(asked), "model": model_identity(model), "prompts": prompts_digest(listed), "layer": layer,
+                "site": site, "tokens": each, "device": model.device.type, "dtype": str(model.dtype),
+                "version": package_versions().get("latentlang"),
+            }  # fmt: skip
+            Steps(Path(out)).run("training", options, learn, training.restore, resumes=[_STATE])
     return Sae(
         site=site, layer=layer, architecture="topk", k=k, source="",
         tensors=training.tensors, texts=tuple(sorted({text_number(prompt.text) for prompt in listed})),
