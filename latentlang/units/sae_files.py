@@ -264,8 +264,8 @@ def _scope2(folder: Path, where: Mapping[str, Any], scale: float | None) -> Sae:
     hook = config.get("hf_hook_point_in")
     if config.get("type", "sae") != "sae" or config.get("hf_hook_point_out", hook) != hook:
         raise InputError(
-            f"{str(folder)!r} is a {shown(config.get('type', 'transcoder'))}, which reads at one place and writes at "
-            "another, and no SAE"
+            f"{str(folder)!r} is a transcoder (type {shown(config.get('type'))}), which reads at one place and writes "
+            "at another, and no SAE"
         )
     architecture = str(config.get("architecture", "jump_relu")).replace("jump_relu", "jumprelu")
     names = {"w_enc": "W_enc", "w_dec": "W_dec"}

@@ -1,7 +1,8 @@
 """A short trainer of a TopK SAE, on the tokens of a user's text in whatever languages.
 
-Gao et al. 2024, *Scaling and evaluating sparse autoencoders*: the k largest features are kept, directions are of length
-one, and features that have not been active for long learn to explain what is left (section 2.4, appendix A.2).
+Gao et al. 2024, *Scaling and evaluating sparse autoencoders*: the k largest features are kept, and directions are of
+length one. Features that have not been active for long begin anew with what others leave of tokens that are badly
+reconstructed (Bricken et al. 2023, *Towards Monosemanticity*, resampling).
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ _STATE = "state.safetensors"
 _FORMAT = "latentlang-sae-training"
 # The learning rate falls to zero over this share of the steps.
 _FALL = 0.2
-# What dead features explain of the rest counts this much; a feature is dead that no token of two passes activates.
-_AUXILIARY, _DEAD_PASSES = 1 / 32, 2
+# A feature is dead that no token of two passes activates.
+_DEAD_PASSES = 2
 # Seconds of training that a stop may cost.
 _KEEP_EVERY = 60
 _PARAMETERS, _MOMENTS = ("W_enc", "b_enc", "W_dec", "b_dec"), ("exp_avg", "exp_avg_sq")
@@ -350,9 +351,6 @@ class _Training:
         rest = rows - decoded - parameters["b_dec"]
         loss = rest.square().sum(-1).mean() / self._variance
         explained = 1 - float(loss.detach())
-        dead = self._silent > _DEAD_PASSES * max(len(self._data), asked.batch)
-        if bool(dead.any()):
-            loss = loss + _AUXILIARY * _unexplained(before[:, dead], parameters["W_dec"][dead], rest.detach())
         # of Adam's size a step at the end would only shake what was learned
         rate = asked.learning_rate * min(1.0, (asked.steps - self.step) / max(1.0, _FALL * asked.steps))
         for group in self._optimizer.param_groups:
@@ -369,8 +367,36 @@ class _Training:
             directions.copy_(F.normalize(directions, dim=-1))
             self._silent += len(rows)
             self._silent[places[active > 0].unique()] = 0
+            self._replace_dead(rest)
         self.step += 1
         self.r2 += (explained - self.r2) / min(self.step, 100)
+
+    def _replace_dead(self, rest: Tensor) -> None:
+        """Give features that no token of two passes activated the directions of what is left of some tokens.
+
+        Args:
+            rest: of the tokens of this step, what is not reconstructed.
+        """
+        asked = self._asked
+        dead = (self._silent > _DEAD_PASSES * max(len(self._data), asked.batch)).nonzero()[:, 0]
+        # what begins when steps grow smaller is not learned any more
+        if not len(dead) or self.step > (1 - _FALL) * asked.steps:
+            return
+        draw = torch.Generator().manual_seed(asked.seed * _PRIME + self.step)
+        errors = rest.square().sum(-1).cpu()
+        dead = dead[: int((errors > 0).sum())]
+        if not len(dead):
+            return
+        chosen = torch.multinomial(errors, len(dead), generator=draw).to(rest.device)
+        directions = F.normalize(rest[chosen], dim=-1)
+        self._parameters["W_dec"][dead] = directions
+        self._parameters["W_enc"][:, dead] = directions.T
+        self._parameters["b_enc"][dead] = 0
+        for name in ("W_enc", "b_enc", "W_dec"):
+            for each in _MOMENTS:
+                moments = self._optimizer.state[self._parameters[name]][each]
+                (moments.T if name == "W_enc" else moments)[dead] = 0
+        self._silent[dead] = 0
 
     # What was learned
 
@@ -385,12 +411,3 @@ class _Training:
         """The parameters in the model's own units, directions of length one."""
         learned = {name: parameter.detach().cpu() for name, parameter in self._parameters.items()}
         return {**learned, "b_enc": learned["b_enc"] / self._scale, "b_dec": learned["b_dec"] / self._scale}
-
-
-def _unexplained(before: Tensor, directions: Tensor, rest: Tensor) -> Tensor:
-    """How much of what is left the features that are never active do not explain either, a share."""
-    count = min(max(1, rest.shape[1] // 2), before.shape[1])
-    values, places = before.topk(count, dim=-1)
-    explained = F.embedding_bag(places, directions, per_sample_weights=values.relu(), mode="sum")
-    share: Tensor = (rest - explained).square().sum() / rest.square().sum().clamp_min(1e-12)
-    return share

@@ -22,7 +22,7 @@ from latentlang.provenance import Provenance
 from latentlang.results import Displayed, Result
 from latentlang.tasks import task
 from latentlang.training import TrainingResult, recipe
-from tests.support import planted_switch, tiny
+from tests.support import planted_features, planted_switch, tiny
 from tests.support.alignment_standin import alignment_result
 from tests.support.before_after import whole
 from tests.support.chromium import open_page
@@ -42,6 +42,8 @@ ROOMS = (
     "causal.pivot_use_result", "causal.steer_result", "causal.trace_result", "comparison", "evaluation", "geometry",
     "geometry.directions_result", "geometry.erasure_result", "lens", "lens.barrier_result",
     "lens.bits", "lens.mass_result", "training", "units.ablation_result", "units.neurons_result",
+    "lens.bits", "training", "units.ablation_result", "units.features_ablation", "units.features_result",
+    "units.neurons_result",
 )  # fmt: skip
 
 
@@ -59,6 +61,10 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         texts=planted_switch.parallel(), tokens=4, progress=False,
     )  # fmt: skip
     counted = ll.neurons(model, {code: listed[:3] for code, listed in SENTENCES.items()}, groups=3, deals=5)
+    sae = planted_features.sae()
+    featured = ll.features(
+        model, sae, {code: listed[:3] for code, listed in SENTENCES.items()}, groups=3, deals=5
+    )
     rows = world(3, 12).tensor.flatten(0, 1)
     store = small_store(tmp_path_factory.mktemp("store") / "s", {1: rows}, languages=CODES[:3], items=12)
     compared = whole(tmp_path_factory.mktemp("compared"))
@@ -94,6 +100,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
             candidates="en,de,ja", items=6, shots=1,
         ),
         counted, ll.neuron_ablation(model, counted, SENTENCES, rule="lape", random=1, progress=False),
+        featured, ll.feature_ablation(model, sae, featured, SENTENCES, fdr=None, random=1, progress=False),
     ]  # fmt: skip
     return {type(one).__name__: one for one in every if isinstance(one, Displayed)}
 
