@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Ablation(Protocol):
+class PrintedAblation(Protocol):
     """What is printed of an ablation of neurons or features."""
 
     def contrasts(self) -> pd.DataFrame:
@@ -48,7 +48,9 @@ def counted_items(
     return items or there[fewest] - ablate
 
 
-def print_ablation(ablation: Ablation, console: Console, *, units: str, name: Callable[[str], str]) -> None:
+def print_ablation(
+    ablation: PrintedAblation, console: Console, *, units: str, name: Callable[[str], str]
+) -> None:
     """A row for each language whose units were taken out, and what is said of it.
 
     Args:

@@ -28,7 +28,7 @@ _COLUMNS = {"R2": "r2", "L0": "l0", "dead": "dead", "bits/byte": "spliced", "rec
 _PLACES = {"r2": 2, "l0": 1}
 
 
-class Features(Protocol):
+class DrawnFeatures(Protocol):
     """What a result must have to be drawn: `FeaturesResult` has it."""
 
     @property
@@ -60,7 +60,7 @@ class Features(Protocol):
 
 
 def features_figure(
-    result: Features, *, rule: str, top: int, fdr: float | None, **look: Unpack[Look]
+    result: DrawnFeatures, *, rule: str, top: int, fdr: float | None, **look: Unpack[Look]
 ) -> go.Figure:
     """Draw how active the features of each language are in every language.
 

@@ -26,7 +26,7 @@ _SCALE = [[0, TARGET], [0.5, tint(PIVOT, 0)], [1, PIVOT]]
 _P = 0.05
 
 
-class Words(Protocol):
+class TakenOut(Protocol):
     """What was taken out, and how; `AblationWords` has it."""
 
     @property
@@ -68,7 +68,7 @@ class Ablation(Protocol):
         """Columns ``ablated, difference, low, high, verdict``."""
 
 
-def ablation_figure(result: Ablation, words: Words, **look: Unpack[Look]) -> go.Figure:
+def ablation_figure(result: Ablation, words: TakenOut, **look: Unpack[Look]) -> go.Figure:
     """Draw the change in bits per byte, whose neurons or features over the language of the text.
 
     Args:
@@ -207,7 +207,7 @@ def _frames(above: Any, rows: list[str], columns: list[str]) -> list[dict[str, A
     ]  # fmt: skip
 
 
-def _how_to_read(words: Words) -> list[str]:
+def _how_to_read(words: TakenOut) -> list[str]:
     lines = [
         f"A row: the {words.noun}s of one language (their number in brackets) are changed at every token while the "
         "model reads text in the language of the column. The colour is how many bits per UTF-8 byte it then needs "

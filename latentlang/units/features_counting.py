@@ -57,7 +57,7 @@ class FeatureCounts:
         return cls(**{entry.name: tensors[entry.name] for entry in fields(cls)})
 
 
-class _Count:
+class _FeatureCount:
     """Encodes what passes, sums it up, and changes nothing."""
 
     def __init__(self, sae: Sae, groups: Sequence[int], *, count: int) -> None:
@@ -118,7 +118,7 @@ def count_features(
         done: told how many prompts are done, as they are, once for each run.
     """
     positions = text_positions(prompts)
-    counting = _Count(sae, groups, count=count)
+    counting = _FeatureCount(sae, groups, count=count)
     where: dict[str, Any] = {"layers": [sae.layer], "site": sae.site, "positions": positions}
 
     def bits(edit: Edit) -> Tensor:

@@ -100,10 +100,12 @@ def _selection(summary: pd.DataFrame, settings: FeaturesSettings, *, top: int, f
             "ones."
         )
     rows = having.sort_values("features", ascending=False, kind="stable").head(_MOST_NAMED)
-    named = listed([f"{_name(row['language'])} {row['features']}" for row in rows.to_dict("records")])
+    named = [f"{_name(row['language'])} {row['features']}" for row in rows.to_dict("records")]
+    if len(having) > len(rows):
+        named.append(f"{counted(len(having) - len(rows), 'more language')}")
     return (
         f"Features more active in one language than in mixed ones, at a false-discovery rate of {percent(fdr)}, at "
-        f"most {top} for each: {named}{', ...' if len(having) > len(rows) else ''}. Of those selected from either half "
+        f"most {top} for each: {listed(named)}. Of those selected from either half "
         f"of the text, {percent(round(float(having['stability'].median()), 2))} are selected from both (median)."
     )
 

@@ -199,7 +199,7 @@ def _activations(
         if left > 0:
             encoded.append(prompt)
             left -= len(prompt.ids) - int(prompt.has_bos)
-    watching = _Watch()
+    watching = _TokenRows()
     edit = Edit(watching, layers=[layer], site=site, positions=text_positions(encoded))
     with model.edited(edit):
         for reading in model.iter_activations(
@@ -211,7 +211,7 @@ def _activations(
 
 
 @dataclass(eq=False)
-class _Watch:
+class _TokenRows:
     """Keeps what passes, and changes nothing."""
 
     rows: list[Tensor] = field(default_factory=list)
