@@ -41,7 +41,8 @@ def _text(number: int, letters: str) -> str:
 def directions() -> torch.Tensor:
     """The orthonormal dictionary, ``[feature, d]``."""
     generator = torch.Generator().manual_seed(7)
-    return torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=generator))[0]
+    dictionary: torch.Tensor = torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=generator))[0]
+    return dictionary
 
 
 def coefficients() -> torch.Tensor:
