@@ -60,9 +60,9 @@ class NeuronAblationResult(Result[NeuronAblationSettings]):
         more bytes can be compared. Columns ``ablated, neurons, own`` (change in its own text), ``others`` (mean of the
         changes in the other languages), ``difference, low, high`` (own less others, with a bootstrap interval over
         paragraphs), ``random, random_least, random_most, p`` (of the differences of the random sets, as in `summary`),
-        ``effect_p`` (``p`` of the effect on its own text), ``verdict``: ``specific`` where the interval is above zero and
-        both the effect and the difference are larger than those of random sets at p 0.05; ``effect`` where the effect
-        alone is; ``none`` where neither is; ``untested`` with fewer than 19
+        ``effect_p`` (``p`` of the effect on its own text), ``verdict``: ``specific`` where the interval is above zero
+        and both the effect and the difference are larger than those of random sets at p 0.05; ``effect`` where the
+        effect alone is; ``none`` where neither is; ``untested`` with fewer than 19
         random sets, beside which no p is 0.05.
 
         A language alone has no others and no row.

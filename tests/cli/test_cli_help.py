@@ -101,7 +101,7 @@ def test_every_command_that_runs_a_model_takes_batch_tokens():
         "barrier", "lens", "tune", "compare", "reproduce", "evaluate", "harvest", "bits", "patch", "pivot", "steer",
         "trace", "neurons", "mass",
         "jacobian", "lenses",
-        "trace", "neurons", "train-sae", "features",
+        "train-sae", "features",
     }  # fmt: skip
     taking = {name for name, command in _commands() if any(p.name == "batch_tokens" for p in command.params)}
     assert taking == runs
