@@ -5,12 +5,10 @@ Commands import what they need when they run, so that ``latentlang --help`` need
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -30,12 +28,13 @@ from latentlang.cli.features import features
 from latentlang.cli.fertility import fertility
 from latentlang.cli.harvest import harvest
 from latentlang.cli.jacobian import jacobian
+from latentlang.cli.instructions import instructions
 from latentlang.cli.lens import lens
 from latentlang.cli.lenses import lenses
 from latentlang.cli.listing import languages, models, recipes, tasks
 from latentlang.cli.mass import mass
 from latentlang.cli.neurons import neurons
-from latentlang.cli.options import with_load_options
+from latentlang.cli.options import with_load_options, with_paths
 from latentlang.cli.patch import patch
 from latentlang.cli.pca import pca
 from latentlang.cli.pivot import pivot
@@ -46,24 +45,12 @@ from latentlang.cli.trace import trace
 from latentlang.cli.train import train
 from latentlang.cli.train_sae import train_sae
 from latentlang.cli.tune import tune
-from latentlang.paths import current_folder, usable_path
+from latentlang.paths import current_folder
 
 __all__ = ["app", "main"]
 
 
 _MOST_SCREEN_DIGITS = 4
-
-
-def _with_paths(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command whose paths are what the user meant (``--out=~/x``), or refused in one line."""
-
-    @functools.wraps(command)
-    def run(**given: Any) -> Any:
-        return command(**{
-            name: usable_path(value) if isinstance(value, Path) else value for name, value in given.items()
-        })  # fmt: skip
-
-    return run
 
 
 app = typer.Typer(
@@ -108,7 +95,9 @@ for command in (
     app.command(epilog=epilog(command.__name__.replace("_", "-")))(
         _with_paths(with_completion(with_load_options(command)))
     )
+    app.command(epilog=epilog(command.__name__))(with_paths(with_completion(with_load_options(command))))
 app.add_typer(data)
+app.add_typer(instructions)
 
 
 def _show_version(show: bool) -> None:

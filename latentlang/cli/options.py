@@ -17,6 +17,7 @@ import typer
 from latentlang import defaults
 from latentlang.arguments import check_count, given_layers
 from latentlang.errors import InputError, shown
+from latentlang.paths import usable_path
 from latentlang.storage.documents import parse_yaml
 
 if TYPE_CHECKING:
@@ -267,6 +268,18 @@ def with_load_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def with_paths(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command whose paths are what the user meant (``--out=~/x``), or refused in one line."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> Any:
+        return command(**{
+            name: usable_path(value) if isinstance(value, Path) else value for name, value in given.items()
+        })  # fmt: skip
+
     return run
 
 

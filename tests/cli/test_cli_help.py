@@ -19,10 +19,12 @@ GROUP = typer.main.get_command(app)
 TYPED = [typed for examples in EXAMPLES.values() for typed, _ in examples]
 
 
-def _commands():
-    for name, command in GROUP.commands.items():
-        below = getattr(command, "commands", None)
-        yield from ((f"{name} {own}", other) for own, other in below.items()) if below else ((name, command),)
+def _commands(group=GROUP, path=()):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
 
 
 def test_every_command_has_examples():

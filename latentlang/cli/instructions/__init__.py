@@ -1,0 +1,47 @@
+"""``latentlang instructions``: instruction data made, and looked after; one line registers a command.
+
+Commands have modules of their own beside this one, and import what they need when they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from latentlang.cli.completion import with_completion
+from latentlang.cli.examples import epilog
+from latentlang.cli.options import with_load_options, with_paths
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+instructions = typer.Typer(
+    name="instructions",
+    help="Instruction data: make it with a model, translate it, check it, mix it.",
+    context_settings=_SETTINGS,
+)
+build = typer.Typer(
+    name="build",
+    help="Make instruction data from text.",
+    context_settings=_SETTINGS,
+)
+
+
+@instructions.callback(invoke_without_command=True)
+@build.callback(invoke_without_command=True)
+def _group_of_commands(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _add(group: typer.Typer, path: str, command: Callable[..., Any]) -> None:
+    """A command of a group; `path` is what is typed after ``latentlang``."""
+    name = path.rpartition(" ")[2]
+    group.command(name, epilog=epilog(path))(with_paths(with_completion(with_load_options(command))))
+
+
+# What makes data.
+# What looks after it.
+
+instructions.add_typer(build)
