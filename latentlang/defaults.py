@@ -53,3 +53,6 @@ PAPER = "spontaneous"
 FIGURE_FORMATS = ("html", "png")
 #: Of pages: plotly inside each of them.
 HTML = "whole"
+
+#: Of instruction data: calls at once, and how often one is tried.
+AT_ONCE, ATTEMPTS = 4, 5

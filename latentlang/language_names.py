@@ -76,6 +76,14 @@ class Language:
         # In title case, which is no capital where the script has none: Georgian's capitals are for whole words alone.
         return native[:1].title() + native[1:]
 
+    def name_in(self, other: str) -> str:
+        """The name in another language, as in a sentence (``"japonais"``); the English one where there is none.
+
+        Args:
+            other: code of the language that the sentence is in.
+        """
+        return _cldr_name(self.code, other) or self.name
+
     @property
     def rtl(self) -> bool:
         """Whether the script runs from right to left."""

@@ -42,7 +42,7 @@ def _recipes() -> Named:
 _NAMES: dict[str, Callable[[], Named]] = {
     "lang": _languages, "candidates": _languages, "pivot": _languages, "source": _languages, "reference": _languages,
     "seen_languages": _languages, "asked": _languages, "other": _languages, "model": _models, "task": _tasks,
-    "recipe": _recipes,
+    "recipe": _recipes, "pivots": _languages, "through": _languages, "tokenizer": _models,
 }  # fmt: skip
 #: Commands whose argument ``name`` is a recipe.
 _RECIPE_ARGUMENTS = frozenset({"recipes"})

@@ -163,6 +163,31 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "fertility": (("fertility --model mistral --lang en,ja,am", "tokens for the same paragraphs"),),
+    "instructions translate": (
+        (
+            "instructions translate alpaca.json --data-lang en --lang ru,ja --provider openai:MODEL --out bx --dry-run",
+            "how many calls, tokens and what price",
+        ),
+        (
+            "instructions translate alpaca.json --data-lang en --lang ru,ja --parts instruction,input "
+            "--provider openai:MODEL@http://localhost:8000/v1 --out bx",
+            "without the answers, by a server of your own; then: latentlang instructions answer bx",
+        ),
+        (
+            "instructions translate native.ru.jsonl --through en --provider openai:MODEL --out rtt",
+            "into English and back",
+        ),
+    ),
+    "instructions answer": (
+        (
+            "instructions answer bx --provider openai:MODEL@http://localhost:8000/v1 --out answered",
+            "answers written anew in each language",
+        ),
+        (
+            "instructions answer bx --provider replay:replies --out again",
+            "from recorded replies, without a call",
+        ),
+    ),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
     "models": (("models", "what can be run right now"), ("models --json", "for a program")),
     "languages": (("languages", "codes, names and scripts"),),

@@ -235,8 +235,85 @@ class LoadOptions(MachineOptions):
         return load(model, adapter=adapter, **self.named())
 
 
+Provider = Annotated[
+    str,
+    typer.Option(
+        help="What answers: openai:MODEL@URL, openai:MODEL, local:MODEL, replay:FILE or table:FILE."
+    ),
+]
+MadeOut = Annotated[
+    Path,
+    folder("Folder to write to: dialogues.jsonl, and below report/ what was made and dropped."),
+]
+_ASKING_PANEL = "How it is asked"
+
+
+@dataclass(frozen=True)
+class AskingOptions:
+    """Options of every command that asks a provider.
+
+    A command takes them as one parameter ``asking``, as `LoadOptions`.
+    """
+
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Only say how many calls it would take, and tokens.",
+            rich_help_panel=_ASKING_PANEL,
+        ),
+    ] = False
+    cache: Annotated[
+        Path | None,
+        folder("Folder that replies are kept in; by default replies/ in --out.", panel=_ASKING_PANEL),
+    ] = None
+    max_calls: Annotated[
+        int | None,
+        typer.Option(
+            help="Calls of this run, at most; by default any number.", rich_help_panel=_ASKING_PANEL
+        ),
+    ] = None
+    at_once: Annotated[int, typer.Option(help="Calls at once, at most.", rich_help_panel=_ASKING_PANEL)] = (
+        defaults.AT_ONCE
+    )
+    attempts: Annotated[
+        int,
+        typer.Option(
+            help="How often a call is tried that fails in a way that may pass.", rich_help_panel=_ASKING_PANEL
+        ),
+    ] = defaults.ATTEMPTS
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds to wait for a reply; by default 120.", rich_help_panel=_ASKING_PANEL),
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Tokens of an answer, at most; by default the server's own limit, and 512 of a local model.",
+            rich_help_panel=_ASKING_PANEL,
+        ),
+    ] = None
+    temperature: Annotated[
+        float, typer.Option(help="Of sampling, where a server samples.", rich_help_panel=_ASKING_PANEL)
+    ] = 0.0
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            help="With --dry-run: model whose tokenizer counts; by default a local model's own, or an estimate.",
+            rich_help_panel=_ASKING_PANEL,
+        ),
+    ] = None
+    price: Annotated[
+        str | None,
+        typer.Option(
+            help="With --dry-run: what a million tokens cost, asked and answered, e.g. 0.15,0.60.",
+            rich_help_panel=_ASKING_PANEL,
+        ),
+    ] = None
+
+
 #: Parameters of commands that stand for several options, the fields of their class.
-_SPELLED_OUT = ("loading", "pages")
+_SPELLED_OUT = ("loading", "pages", "asking")
 
 
 def with_load_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,8 @@ import typer
 
 from latentlang.cli.completion import with_completion
 from latentlang.cli.examples import epilog
+from latentlang.cli.instructions.answer import answer
+from latentlang.cli.instructions.translate import translate
 from latentlang.cli.options import with_load_options, with_paths
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -42,6 +44,8 @@ def _add(group: typer.Typer, path: str, command: Callable[..., Any]) -> None:
 
 
 # What makes data.
+_add(instructions, "instructions translate", translate)
+_add(instructions, "instructions answer", answer)
 # What looks after it.
 
 instructions.add_typer(build)

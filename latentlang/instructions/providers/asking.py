@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from latentlang.arguments import check_count
+from latentlang.defaults import AT_ONCE, ATTEMPTS
 from latentlang.errors import InputError
 from latentlang.installing import install_command
 from latentlang.instructions.providers.base import Messages, Provider, ProviderError, Reply, request_key
@@ -22,8 +23,6 @@ from latentlang.progress import ProgressOption, reporting
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
-#: Calls at once, and how often one is tried, unless something else is asked for.
-AT_ONCE, ATTEMPTS = 4, 5
 _MOST_AT_ONCE, _MOST_ATTEMPTS = 256, 100
 # Seconds: before the second attempt (doubled each time), at most, and beyond which a server's wish is not waited for.
 _FIRST_WAIT, _LONGEST_WAIT, _LONGEST_WISH = 1.0, 60.0, 600.0

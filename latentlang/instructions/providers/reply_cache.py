@@ -27,7 +27,7 @@ class _KeptReply(Record):
     cut: bool = False
 
 
-class _Entry(Record):
+class _KeptEntry(Record):
     format: int
     provider: str
     settings: dict[str, Any]
@@ -105,17 +105,17 @@ def kept_replies(folder: Path) -> Iterator[tuple[str, str, Reply]]:
             yield str(path), messages_key(entry.messages), _reply(entry)
 
 
-def _entry(path: Path) -> _Entry | None:
+def _entry(path: Path) -> _KeptEntry | None:
     try:
         if not path.is_file():
             return None
-        entry = checked(_Entry, read_json(path, kind=dict), path)
+        entry = checked(_KeptEntry, read_json(path, kind=dict), path)
     except (OSError, InputError):
         return None
     return entry if entry.sha256 == _digest(entry.reply.text) and entry.reply.text.strip() else None
 
 
-def _reply(entry: _Entry) -> Reply:
+def _reply(entry: _KeptEntry) -> Reply:
     kept = entry.reply
     return Reply(kept.text, kept.prompt_tokens, kept.answer_tokens, kept.cut)
 

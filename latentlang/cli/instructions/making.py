@@ -1,0 +1,169 @@
+"""What commands that make instruction data have in common: ask or only plan, keep, save and say what was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentlang.cli.exit_codes import CommandInterrupt
+from latentlang.cli.options import AskingOptions, MachineOptions
+from latentlang.errors import InputError, LatentlangError
+from latentlang.text import counted
+
+if TYPE_CHECKING:
+    from latentlang.instructions.built import Built
+    from latentlang.instructions.providers import CallPlan, Prices
+    from latentlang.instructions.providers.asking import Asker, Asking
+
+_REPLIES = "replies"
+
+
+def make(
+    out: Path,
+    build: Callable[[Asking], Built],
+    *,
+    provider: str,
+    asking: AskingOptions,
+    loading: MachineOptions,
+    as_json: bool,
+) -> None:
+    """Build with a provider and save, or say what it would take.
+
+    Args:
+        out: folder to write to.
+        build: the step.
+        provider: what answers, in its text form.
+        asking: how it is asked.
+        loading: how a local model is run.
+        as_json: whether JSON is printed.
+
+    Raises:
+        InputError: an option, the provider or the folder cannot be used.
+        CommandInterrupt: the user stopped it; what came is kept.
+    """
+    from latentlang.instructions.built import check_made_here
+    from latentlang.instructions.providers import Asker, Planner
+    from latentlang.instructions.providers import provider as provider_of
+    from latentlang.instructions.providers.planning import token_counter
+    from latentlang.instructions.providers.registry import ProviderOptions
+    from latentlang.storage.files import prepare_folder
+    from latentlang.storage.lock import FolderLock
+
+    prices = _prices(asking)
+    limits: dict[str, Any] = {
+        "at_once": asking.at_once, "attempts": asking.attempts, "max_calls": asking.max_calls,
+    }  # fmt: skip
+    options = ProviderOptions(
+        max_tokens=asking.max_tokens,
+        temperature=asking.temperature,
+        timeout=asking.timeout,
+        loading=loading.named(),
+    )
+    source = provider_of(provider, options=options)
+    cache = asking.cache or out / _REPLIES
+    if asking.dry_run:
+        tokenizer = None
+        if asking.tokenizer is not None:
+            from latentlang.models import load_tokenizer
+
+            tokenizer = load_tokenizer(asking.tokenizer)
+        counter = token_counter(source, tokenizer=tokenizer, name=asking.tokenizer or "")
+        planner = Planner(source, cache=cache, counter=counter)
+        build(planner)
+        return print_plan(planner.plan(prices), as_json=as_json)
+    check_made_here(out)
+    asker = Asker(source, cache=cache, **limits)
+    prepare_folder(out)
+    with FolderLock(out, joins=True, needed=False):
+        try:
+            built = build(asker)
+        except KeyboardInterrupt:
+            raise CommandInterrupt(f"interrupted; {_kept(asker, cache)}") from None
+        except LatentlangError as error:
+            if not asker.usage.calls:
+                raise
+            raise InputError(f"{error} ({_kept(asker, cache)})") from error
+        built.save(out)
+    print_built(built, out, as_json=as_json)
+
+
+def save_and_print(built: Built, out: Path, *, as_json: bool) -> None:
+    """The same for a step that asks nobody.
+
+    Raises:
+        InputError: the folder cannot be used.
+    """
+    built.save(out)
+    print_built(built, out, as_json=as_json)
+
+
+def _kept(asker: Asker, cache: Path) -> str:
+    came = asker.usage.calls + asker.usage.kept
+    return f"{counted(came, 'question')} asked; replies are kept in {cache}: run the same command again to go on"
+
+
+def _prices(asking: AskingOptions) -> Prices | None:
+    """``0.15,0.60`` as prices.
+
+    Raises:
+        InputError: these are no two numbers, or nothing is planned.
+    """
+    if asking.price is None and asking.tokenizer is None:
+        return None
+    if not asking.dry_run:
+        raise InputError("--price and --tokenizer are for a plan; add --dry-run")
+    if asking.price is None:
+        return None
+    from latentlang.instructions.providers import Prices
+
+    parts = asking.price.split(",")
+    try:
+        prompt, answer = map(float, parts)
+    except ValueError:
+        raise InputError(
+            f"--price takes what a million tokens cost, asked and answered, e.g. 0.15,0.60, not {asking.price!r}"
+        ) from None
+    return Prices(prompt, answer)
+
+
+def print_plan(plan: CallPlan, *, as_json: bool) -> None:
+    """What a run would take."""
+    from latentlang.cli.console import echo_json, output
+
+    if as_json:
+        return echo_json(plan.record())
+    output().print(plan.describe(), soft_wrap=True)
+
+
+def print_built(built: Built, out: Path, *, as_json: bool) -> None:
+    """What was made and dropped, and where it lies."""
+    from latentlang.cli.console import echo_json, output
+    from latentlang.instructions.built import COUNTS, DIALOGUES, DROPPED, RECORD
+
+    files = [out / name for name in (DIALOGUES, COUNTS, DROPPED, RECORD)]
+    files += [out / name / DIALOGUES for name in built.others]
+    if as_json:
+        return echo_json(
+            {
+                "step": built.step, "counts": built.table.to_dict("records"),
+                "dropped": [drop.record() for drop in built.examples()], "files": [str(file) for file in files],
+            }
+        )  # fmt: skip
+    console = output()
+    console.print(built.describe(), soft_wrap=True)
+    for file in files:
+        console.print(f"wrote {file}", soft_wrap=True)
+
+
+def given_languages(lang: Sequence[str] | None, option: str) -> list[str]:
+    """Codes of the languages of an option that must be given.
+
+    Raises:
+        InputError: none is.
+    """
+    from latentlang.language_names import languages
+
+    if not lang:
+        raise InputError(f"{option} says which languages; e.g. {option} ru,ja")
+    return [entry.code for entry in languages(lang)]
