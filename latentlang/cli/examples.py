@@ -188,6 +188,34 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "from recorded replies, without a call",
         ),
     ),
+    "instructions culture": (
+        (
+            "instructions culture chat.jsonl --provider openai:MODEL@http://localhost:8000/v1 --out agnostic",
+            "what names no person, place, custom, food or brand",
+        ),
+    ),
+    "instructions build grounded": (
+        (
+            "instructions build grounded --from help --lang fr,es,ru --provider openai:MODEL --out specific --dry-run",
+            "how many calls a folder of documents would take",
+        ),
+        (
+            "instructions build grounded --from wiki/fr --data-lang fr --items 100 "
+            "--provider openai:MODEL@http://localhost:8000/v1 --out specific",
+            "dialogues about a hundred passages of what wikiextractor wrote",
+        ),
+    ),
+    "instructions build parallel": (
+        (
+            "instructions build parallel --text udhr --pivots zh,en --lang sw,zu,hy --out cross",
+            "four kinds of translation instruction, without a model",
+        ),
+        (
+            "instructions build parallel --text udhr --pivots en --lang ja,de --kinds interactive --asked-in target "
+            "--out edits",
+            "translations with an edit, asked for in their own language",
+        ),
+    ),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
     "models": (("models", "what can be run right now"), ("models --json", "for a program")),
     "languages": (("languages", "codes, names and scripts"),),

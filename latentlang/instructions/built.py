@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from latentlang.errors import InputError, shown
 from latentlang.instructions.dialogues import Dialogue
@@ -102,6 +102,7 @@ class Built(Displayed):
         settings: what it depends on, as JSON can say it.
         usage: what was asked for.
         others: more dialogues that came with it, by name.
+        counted_by: the language that dialogues are counted under, ``language`` or ``answer_language``.
     """
 
     step: str
@@ -110,13 +111,17 @@ class Built(Displayed):
     settings: Mapping[str, Any] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     others: Mapping[str, tuple[Dialogue, ...]] = field(default_factory=dict)
+    counted_by: Literal["language", "answer_language"] = "language"
+
+    def _made(self) -> Counter[str]:
+        return Counter(getattr(dialogue, self.counted_by) for dialogue in self.dialogues)
 
     @property
     def table(self) -> pd.DataFrame:
         """How many were made and dropped: ``language``, ``outcome`` (``made`` or a code of `REASONS`), ``count``."""
         import pandas as pd
 
-        counts = Counter((dialogue.language, MADE) for dialogue in self.dialogues)
+        counts = Counter({(code, MADE): count for code, count in self._made().items()})
         counts.update((drop.language, drop.reason) for drop in self.dropped)
         order = {reason: place for place, reason in enumerate((MADE, *REASONS))}
         rows = [(*key, counts[key]) for key in sorted(counts, key=lambda key: (key[0], order[key[1]]))]
@@ -138,8 +143,7 @@ class Built(Displayed):
 
     def describe(self) -> str:
         """What was made and dropped, and what it took, in sentences."""
-        by_language = Counter(dialogue.language for dialogue in self.dialogues)
-        languages = listed([f"{code} {count:,}" for code, count in by_language.items()])
+        languages = listed([f"{code} {count:,}" for code, count in self._made().items()])
         lines = [
             f"{counted(len(self.dialogues), 'dialogue')} made" + (f" ({languages})." if languages else ".")
         ]
@@ -199,7 +203,8 @@ def usage_words(usage: Usage) -> str:
             f"{uncounted})"
         )
     again = f", {counted(usage.repeated, 'attempt')} repeated" if usage.repeated else ""
-    return f"{counted(usage.calls, 'call')}{tokens}{again}; {counted(usage.kept, 'reply', 'replies')} taken from those kept."
+    kept = counted(usage.kept, "reply", "replies")
+    return f"{counted(usage.calls, 'call')}{tokens}{again}; {kept} taken from those kept."
 
 
 def check_made_here(folder: Path) -> None:

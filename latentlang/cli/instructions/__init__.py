@@ -13,6 +13,9 @@ import typer
 from latentlang.cli.completion import with_completion
 from latentlang.cli.examples import epilog
 from latentlang.cli.instructions.answer import answer
+from latentlang.cli.instructions.culture import culture
+from latentlang.cli.instructions.grounded import grounded
+from latentlang.cli.instructions.parallel import parallel
 from latentlang.cli.instructions.translate import translate
 from latentlang.cli.options import with_load_options, with_paths
 
@@ -46,6 +49,9 @@ def _add(group: typer.Typer, path: str, command: Callable[..., Any]) -> None:
 # What makes data.
 _add(instructions, "instructions translate", translate)
 _add(instructions, "instructions answer", answer)
+_add(instructions, "instructions culture", culture)
+_add(build, "instructions build parallel", parallel)
+_add(build, "instructions build grounded", grounded)
 # What looks after it.
 
 instructions.add_typer(build)

@@ -100,7 +100,9 @@ def save_and_print(built: Built, out: Path, *, as_json: bool) -> None:
 
 def _kept(asker: Asker, cache: Path) -> str:
     came = asker.usage.calls + asker.usage.kept
-    return f"{counted(came, 'question')} asked; replies are kept in {cache}: run the same command again to go on"
+    return (
+        f"{counted(came, 'question')} asked; replies are kept in {cache}: run the same command again to go on"
+    )
 
 
 def _prices(asking: AskingOptions) -> Prices | None:

@@ -1,0 +1,124 @@
+"""``latentlang instructions build grounded``: dialogues about documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from latentlang import defaults
+from latentlang.arguments import parse_count
+from latentlang.cli import options
+from latentlang.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from latentlang.instructions.built import Built
+    from latentlang.instructions.providers.asking import Asking
+
+_DOCUMENTS = "Which documents and passages"
+
+
+def grounded(
+    documents: Annotated[
+        list[Path],
+        typer.Option(
+            "--from",
+            help="Files or folders: .txt, .jsonl with a text a line, wikiextractor's, .html, .page, .docbook.",
+        ),
+    ],
+    provider: options.Provider,
+    out: options.MadeOut,
+    data_lang: Annotated[
+        str | None, typer.Option("--data-lang", help="Language of documents that do not say theirs.")
+    ] = None,
+    lang: Annotated[
+        list[str] | None, typer.Option(help="Only documents in these languages; by default all.")
+    ] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option(help="Set of prompts, or a YAML file; by default in each document's own language."),
+    ] = None,
+    check_language: Annotated[
+        bool,
+        typer.Option(
+            "--check-language/--no-check-language",
+            help="Leave out documents with too many paragraphs in another language.",
+            rich_help_panel=_DOCUMENTS,
+        ),
+    ] = True,
+    least_share: Annotated[
+        float,
+        typer.Option(
+            help="Share of a document's paragraphs that must be in its language.", rich_help_panel=_DOCUMENTS
+        ),
+    ] = 0.8,
+    document_tokens: Annotated[
+        str, typer.Option(help="Least and most tokens of a document.", rich_help_panel=_DOCUMENTS)
+    ] = "1000-10000",
+    segment_tokens: Annotated[
+        str, typer.Option(help="Least and most tokens of a passage.", rich_help_panel=_DOCUMENTS)
+    ] = "1000-2000",
+    items: Annotated[
+        int | None,
+        typer.Option(help="Passages of each language, drawn; by default all.", rich_help_panel=_DOCUMENTS),
+    ] = None,
+    with_passage: Annotated[
+        bool,
+        typer.Option(
+            "--with-passage/--without-passage", help="Put the passage into the first question, as published."
+        ),
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Seed of passages, kinds of question and ends.")] = defaults.SEED,
+    as_json: options.AsJson = False,
+    asking: options.AskingOptions = options.AskingOptions(),  # noqa: B008
+    loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
+) -> None:
+    """Make dialogues about documents: a model asks about a passage and answers from it, in the document's language.
+
+    Documents in another language (by the share of their paragraphs) or of another length are left out and counted; no
+    sentence is cut. A dialogue goes on in depth or in breadth until the published rule ends it. A reply is kept as soon
+    as it comes: stopped and run again, the command asks for the rest.
+    """
+    from latentlang.cli.instructions.making import make
+    from latentlang.instructions.documents import read_documents
+    from latentlang.instructions.grounded import grounded_dialogues
+    from latentlang.language_names import languages
+
+    given = {"--document-tokens": document_tokens, "--segment-tokens": segment_tokens}
+    spans = [_span(name, span) for name, span in given.items()]
+    read = read_documents(documents, language=data_lang)
+    if lang:
+        codes = [entry.code for entry in languages(lang)]
+        there = sorted({document.language for document in read})
+        read = [document for document in read if document.language in codes]
+        if not read:
+            raise InputError(f"no document is in {', '.join(codes)}; they are in {', '.join(there)}")
+
+    def build(asks: Asking) -> Built:
+        return grounded_dialogues(
+            read,
+            asking=asks,
+            prompts=prompts,
+            check_language=check_language,
+            least_share=least_share,
+            document_tokens=spans[0],
+            segment_tokens=spans[1],
+            with_passage=with_passage,
+            items=items,
+            seed=seed,
+        )
+
+    make(out, build, provider=provider, asking=asking, loading=loading, as_json=as_json)
+
+
+def _span(name: str, text: str) -> tuple[int, int]:
+    """``1000-2000`` as two numbers.
+
+    Raises:
+        InputError: it is none.
+    """
+    least, dash, most = text.partition("-")
+    if not dash:
+        raise InputError(f"{name} takes the least and the most, e.g. 1000-2000, not {shown(text, most=60)}")
+    return parse_count(name, least.strip(), least=0), parse_count(name, most.strip(), least=1)
