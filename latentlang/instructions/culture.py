@@ -34,7 +34,7 @@ CRITERIA = "report/criteria.csv"
 UNDECIDED = "undecided"
 _FILE = Path(__file__).resolve().parent / "templates" / "culture.yaml"
 _SCORE = re.compile(
-    r"^\W*(?P<name>[\w-]+)\W*?[:=：]\s*\**(?P<score>\d+(?:[.,]\d+)?)\**(?![\w])\W*(?P<reason>.*)$"
+    r"^\W*(?:\d+[.)]\W*)?(?P<name>[\w-]+)\W*?[:=：]\s*\**(?P<score>\d+(?:[.,]\d+)?)\**(?![\w])\W*(?P<reason>.*)$"
 )
 
 

@@ -26,7 +26,7 @@ from latentlang.instructions.document_filters import (
 from latentlang.instructions.documents import SourceDocument
 from latentlang.instructions.prompt_sets import GroundedPrompts, filled, prompt_set, prompt_set_names
 from latentlang.instructions.providers.asking import Asking
-from latentlang.instructions.providers.base import Provider, ProviderError
+from latentlang.instructions.providers.base import Provider, ProviderError, Reply
 from latentlang.instructions.providers.planning import TokenCounter, token_counter
 from latentlang.instructions.segments import segments
 from latentlang.instructions.translation import asking_of, usage_of
@@ -272,24 +272,26 @@ def _talk(
         try:
             asked = asks.ask(_messages(prompts, segment.text, turns, task), like=_QUESTION)
             question = next(line.strip() for line in asked.text.splitlines() if line.strip())
-            task = filled(prompts.answer, principles=_listed(prompts.answers), question=question)
-            answered = asks.ask(_messages(prompts, segment.text, turns, task))
-            problem = _problem(answered.text, asked.cut or answered.cut, least_answer)
-            said = answered.text
+            problem, said = _problem(asked, 1), question
+            if problem is None:
+                task = filled(prompts.answer, principles=_listed(prompts.answers), question=question)
+                answered = asks.ask(_messages(prompts, segment.text, turns, task))
+                problem, said = _problem(answered, least_answer), answered.text.strip()
         except ProviderError as error:
             problem, said = Dropped.of(error, segment.id, code).reason, str(error)
         if problem is not None:
             if not turns:
                 return [], Dropped(segment.id, code, problem, said)
             return turns, Dropped(segment.id, code, ENDED_EARLY, f"turn {number + 1}: {problem}: {said}")
-        turns += [Turn("user", question), Turn("assistant", answered.text.strip())]
+        turns += [Turn("user", question), Turn("assistant", said)]
     return turns, None
 
 
-def _problem(answer: str, cut: bool, least: int) -> str | None:
-    if cut:
+def _problem(reply: Reply, least: int) -> str | None:
+    """Why a reply cannot be used; None where it can."""
+    if reply.cut:
         return "cut"
-    return "short-answer" if len(answer.strip()) < least else None
+    return "short-answer" if len(reply.text.strip()) < least else None
 
 
 def _messages(

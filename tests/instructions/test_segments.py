@@ -11,8 +11,9 @@ from latentlang.instructions.segments import paragraphs, segments, sentences
 # Words, marks of many scripts, line breaks and blanks, so that every rule is met.
 TEXT = st.lists(
     st.sampled_from(
-        ["word", "Word", "a", "e.g", "Dr", "12", "1999", ".", "!", "?", "…", "。", "！", "।", "؟", "»", '"', ")", "。」", " ",
-         "  ", "\n", "\n\n", "\n \n", "\r\n", "\t", "漢字", "かな", "ไทย", "слово", "\u2028", "\x85", "\x0b"]
+        ["word", "Word", "a", "e.g", "Dr", "12", "1999", ".", "!", "?", "…", "。",
+         "！", "।", "؟", "»", '"', ")", "。」", " ", "  ", "\n", "\n\n", "\n \n", "\r\n", "\t", "漢字",
+         "かな", "ไทย", "слово", "\u2028", "\x85", "\x0b"]
     ),
     max_size=60,
 ).map("".join)  # fmt: skip
