@@ -10,15 +10,42 @@ from typing import TYPE_CHECKING
 from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from latentlang.instructions.answering import answer
+    from latentlang.instructions.built import Built
+    from latentlang.instructions.culture import culture_filter
     from latentlang.instructions.dialogues import Dialogue, Turn
+    from latentlang.instructions.documents import read_documents
     from latentlang.instructions.files import read_dialogues, write_dialogues
+    from latentlang.instructions.from_parallel_text import parallel_instructions
+    from latentlang.instructions.grounded import grounded_dialogues
+    from latentlang.instructions.translation import round_trip, translate
 
-__all__ = ["Dialogue", "Turn", "read_dialogues", "write_dialogues"]
+__all__ = [
+    "Built",
+    "Dialogue",
+    "Turn",
+    "answer",
+    "culture_filter",
+    "grounded_dialogues",
+    "parallel_instructions",
+    "read_dialogues",
+    "read_documents",
+    "round_trip",
+    "translate",
+    "write_dialogues",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "latentlang.instructions.answering": ("answer",),
+        "latentlang.instructions.built": ("Built",),
+        "latentlang.instructions.culture": ("culture_filter",),
         "latentlang.instructions.dialogues": ("Dialogue", "Turn"),
+        "latentlang.instructions.documents": ("read_documents",),
         "latentlang.instructions.files": ("read_dialogues", "write_dialogues"),
+        "latentlang.instructions.from_parallel_text": ("parallel_instructions",),
+        "latentlang.instructions.grounded": ("grounded_dialogues",),
+        "latentlang.instructions.translation": ("round_trip", "translate"),
     },
 )

@@ -11,8 +11,9 @@ from latentlang.errors import InputError
 from latentlang.instructions.built import Dropped
 from latentlang.instructions.documents import SourceDocument
 from latentlang.instructions.providers.planning import TokenCounter
-from latentlang.instructions.segments import paragraphs
+from latentlang.instructions.segmenting import paragraphs
 from latentlang.language_id import LanguageIdentifier, py3langid_backend
+from latentlang.language_names import GROUPS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,29 +48,41 @@ class ParagraphLanguages:
         return known.most_common(1)[0][0] if known else None
 
 
+# Languages that the identifier takes for each other: a paragraph in one of them passes for another.
+_CONFUSED = (
+    frozenset({"bs", "hr", "sr"}),
+    frozenset({"id", "ms"}),
+    frozenset({"no", "da"}),
+    frozenset({"xh", "zu"}),
+)
+
+
 def default_identifier(documents: Iterable[SourceDocument]) -> LanguageIdentifier:
-    """Tells the documents' languages apart, and English, which translations are left in.
+    """Tells a hundred languages apart: among few, a text in any other would pass for the nearest of them.
 
     Raises:
         InputError: py3langid is not installed.
     """
-    codes = sorted({document.language for document in documents} | {"en"})
-    return LanguageIdentifier(codes, backend=py3langid_backend())
+    codes = dict.fromkeys([*GROUPS["flores101"], *(document.language for document in documents)])
+    return LanguageIdentifier(list(codes), backend=py3langid_backend())
 
 
 def paragraph_languages(document: SourceDocument, identifier: LanguageIdentifier) -> ParagraphLanguages:
-    """The language of each paragraph of a document, counted.
+    """The language of each paragraph of a document, counted; one that is easily taken for its own counts as its own.
 
     Args:
         document: the document.
         identifier: takes each paragraph as one of its languages.
     """
+    near = next((group for group in _CONFUSED if document.language in group), frozenset())
     found = (
         identifier.identify(paragraph).language
         for paragraph in paragraphs(document.text)
         if paragraph.strip()
     )
-    return ParagraphLanguages(document, Counter(found))
+    return ParagraphLanguages(
+        document, Counter(document.language if code in near else code for code in found)
+    )
 
 
 def language_table(counted: Sequence[ParagraphLanguages]) -> pd.DataFrame:

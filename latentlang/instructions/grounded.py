@@ -28,7 +28,7 @@ from latentlang.instructions.prompt_sets import GroundedPrompts, filled, prompt_
 from latentlang.instructions.providers.asking import Asking
 from latentlang.instructions.providers.base import Provider, ProviderError, Reply
 from latentlang.instructions.providers.planning import TokenCounter, token_counter
-from latentlang.instructions.segments import segments
+from latentlang.instructions.segmenting import segments
 from latentlang.instructions.translation import asking_of, usage_of
 from latentlang.language_id import LanguageIdentifier
 from latentlang.progress import ProgressOption

@@ -8,8 +8,10 @@ import pytest
 
 from latentlang.cli import main
 from latentlang.instructions import read_dialogues
-from tests.support.chat_server import KEY, chat_server, echo, failure, until
+from latentlang.instructions.culture import published_criteria
+from tests.support.chat_server import KEY, chat_server, completion, echo, failure, until
 from tests.support.children import Child
+from tests.support.parallel import lines_folder
 
 ITEMS = [{"id": f"alpaca-{n}", "instruction": f"Say {n}.", "input": "", "output": f"{n}."} for n in range(3)]
 
@@ -160,3 +162,99 @@ def test_the_hosted_server_without_a_key(run, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     outcome = run(*TRANSLATE, "--provider", "openai:small", "--out", "o")
     assert outcome.code == 2 and "set the environment variable OPENAI_API_KEY" in outcome.err
+
+
+# From parallel text, documents and a chat
+
+PARALLEL = ("instructions", "build", "parallel", "--text", "rights", "--pivots", "en", "--lang", "de,ja")
+
+
+@pytest.fixture
+def rights(tmp_path):
+    return lines_folder(tmp_path / "rights")
+
+
+@pytest.mark.usefixtures("rights")
+def test_build_parallel(run, tmp_path):
+    outcome = run(*PARALLEL, "--kinds", "sentence,document", "--paragraphs", "2", "--out", "cross")
+    assert outcome.code == 0, outcome.err
+    assert "28 dialogues made (en 14, de 7 and ja 7)." in outcome.out
+    assert "the document is too short (short-document), such as '00005..00005'" in outcome.out
+    assert len(read_dialogues(tmp_path / "cross")) == 28
+    record = json.loads(
+        run(*PARALLEL, "--kinds", "interactive", "--asked-in", "target", "--out", "cross", "--json").out
+    )
+    assert {row["language"]: row["count"] for row in record["counts"]} == {"de": 5, "en": 10, "ja": 5}
+    assert {one.language for one in read_dialogues(tmp_path / "cross")} == {"de", "en", "ja"}
+
+
+@pytest.fixture
+def texts(tmp_path):
+    sentence = "La ville se trouve au bord de la mer et vit de la pêche depuis des siècles. "
+    english = "The town lies by the sea and has lived on fishing for many hundreds of years. "
+    for name, text in (("un", sentence * 60), ("deux", sentence), ("trois", english * 60)):
+        (tmp_path / "texts" / "fr").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / "fr" / f"{name}.txt").write_text(text, encoding="utf-8")
+
+
+GROUNDED = ("instructions", "build", "grounded", "--from", "texts", "--out", "specific")
+
+
+@pytest.mark.usefixtures("texts")
+def test_build_grounded(run, tmp_path):
+    with chat_server() as server:
+        typed = (*GROUNDED, "--provider", f"openai:small@{server.url}")
+        plan = run(*typed, "--dry-run")
+        assert plan.code == 0 and not server.asked, plan.err
+        outcome = run(*typed)
+        assert outcome.code == 0, outcome.err
+        assert f"{len(server.asked)} calls of openai:small would be made" in plan.out
+        assert (
+            "1: it is in another language than it should be (other-language), such as 'fr/trois.txt' (fr)"
+            in outcome.out
+        )
+        assert "1: the document is too short (short-document), such as 'fr/deux.txt' (fr)" in outcome.out
+        (talk,) = read_dialogues(tmp_path / "specific")
+        assert talk.language == "fr" and talk.input.startswith("La ville") and len(talk.turns) >= 4
+        assert run(*typed).code == 0 and len(server.asked) == len(talk.turns)
+
+
+@pytest.mark.usefixtures("texts")
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("--lang", "ru"), "no document is in ru; they are in fr"),
+        (
+            ("--segment-tokens", "1000"),
+            "--segment-tokens takes the least and the most, e.g. 1000-2000, not '1000'",
+        ),
+        (("--segment-tokens", "x-2"), "--segment-tokens takes a number of at least 0, not 'x'"),
+        (("--segment-tokens", "9-2"), "a least number of tokens, 9, is more than the most, 2"),
+        (("--data-lang", "sw"), "there are no prompts for dialogues about documents in 'sw'"),
+        (("--data-lang", "es"), "no document passed the language filter: of 3 documents said to be in es"),
+    ],
+)
+def test_documents_that_cannot_be_talked_about(run, typed, said):
+    outcome = run(*GROUNDED, *TABLE, *typed)
+    assert outcome.code == 2 and said in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_culture(run, tmp_path):
+    def judge(_number, body):
+        met = int("Say 1." in body["messages"][-1]["content"])
+        lines = [f"{name}: {met if name == 'place' else 0} - so" for name in published_criteria()]
+        return completion("who knows" if "Say 2." in body["messages"][-1]["content"] else "\n".join(lines))
+
+    with chat_server(judge) as server:
+        typed = ("instructions", "culture", "alpaca.json", "--data-lang", "en", "--out", "agnostic")
+        outcome = run(*typed, "--provider", f"openai:small@{server.url}")
+    assert outcome.code == 0, outcome.err
+    assert (
+        "1 dialogue made (en 1)." in outcome.out
+        and "it could not be decided (undecided), such as 'alpaca-2'" in outcome.out
+    )
+    assert [one.id for one in read_dialogues(tmp_path / "agnostic")] == ["alpaca-0"]
+    assert [one.id for one in read_dialogues(tmp_path / "agnostic/undecided")] == ["alpaca-2"]
+    assert "alpaca-1,en,place,1,so" in (tmp_path / "agnostic/report/criteria.csv").read_text()
+    outcome = run(*typed, *TABLE, "--criteria", "food")
+    assert outcome.code == 2 and "unknown criterion 'food'" in outcome.err

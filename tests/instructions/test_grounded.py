@@ -126,6 +126,17 @@ def test_a_document_is_judged_by_its_paragraphs():
         made([english], **options)
 
 
+def test_a_language_that_no_document_is_said_to_be_in_is_known_too_and_near_relatives_pass():
+    with pytest.raises(InputError, match="of 1 document said to be in es, 1 is mostly in fr"):
+        made([document(code="es")], check_language=True)
+    danish = document(
+        "d",
+        code="no",
+        text="Alle mennesker er født frie og lige i værdighed og rettigheder, og de er udstyret.",
+    )
+    assert paragraph_languages(danish, default_identifier([danish])).share == 1.0
+
+
 def test_length_counts_and_short_pieces_are_counted():
     documents = [
         document("short", text=FRENCH),

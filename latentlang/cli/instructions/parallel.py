@@ -47,7 +47,7 @@ def parallel(
     No model is asked. The same paragraphs have one group in all languages, so that a split never parts them.
     """
     from latentlang.cli.instructions.making import save_and_print
-    from latentlang.instructions.parallel_instructions import parallel_instructions
+    from latentlang.instructions.from_parallel_text import parallel_instructions
 
     built = parallel_instructions(
         text,

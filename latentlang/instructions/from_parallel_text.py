@@ -21,7 +21,7 @@ from latentlang.errors import InputError
 from latentlang.instructions.built import Built, Dropped, check_any
 from latentlang.instructions.dialogues import Dialogue, Turn
 from latentlang.instructions.prompt_sets import filled
-from latentlang.instructions.segments import sentences
+from latentlang.instructions.segmenting import sentences
 from latentlang.language_id import LanguageIdentifier, letters_by_script, py3langid_backend
 from latentlang.language_names import Language, language, languages
 from latentlang.seeding import generator

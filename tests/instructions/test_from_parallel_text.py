@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from latentlang.errors import InputError
-from latentlang.instructions.parallel_instructions import (
+from latentlang.instructions.from_parallel_text import (
     EDITS,
     KINDS,
     constraint_words,
@@ -14,7 +14,7 @@ from latentlang.instructions.parallel_instructions import (
     parallel_instructions,
     template_languages,
 )
-from latentlang.instructions.segments import sentences
+from latentlang.instructions.segmenting import sentences
 from latentlang.language_names import language
 from tests.support.parallel import PARAGRAPHS, lines_folder, records_folder
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from latentlang.errors import InputError
 from latentlang.instructions.providers.planning import estimated_tokens
-from latentlang.instructions.segments import paragraphs, segments, sentences
+from latentlang.instructions.segmenting import paragraphs, segments, sentences
 
 # Words, marks of many scripts, line breaks and blanks, so that every rule is met.
 TEXT = st.lists(
