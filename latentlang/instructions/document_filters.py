@@ -13,7 +13,8 @@ from latentlang.instructions.documents import SourceDocument
 from latentlang.instructions.providers.planning import TokenCounter
 from latentlang.instructions.segmenting import paragraphs
 from latentlang.language_id import LanguageIdentifier, py3langid_backend
-from latentlang.language_names import GROUPS
+from latentlang.language_names import GROUPS, language
+from latentlang.text import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,21 +51,32 @@ class ParagraphLanguages:
 
 # Languages that the identifier takes for each other: a paragraph in one of them passes for another.
 _CONFUSED = (
-    frozenset({"bs", "hr", "sr"}),
-    frozenset({"id", "ms"}),
-    frozenset({"no", "da"}),
-    frozenset({"xh", "zu"}),
-)
+    frozenset({"bs", "hr", "sr"}), frozenset({"id", "ms"}), frozenset({"no", "da"}), frozenset({"xh", "zu"}),
+    frozenset({"zh", "zh-Hant"}),
+)  # fmt: skip
+_TRADITIONAL = "zh-Hant"
 
 
 def default_identifier(documents: Iterable[SourceDocument]) -> LanguageIdentifier:
     """Tells a hundred languages apart: among few, a text in any other would pass for the nearest of them.
 
     Raises:
-        InputError: py3langid is not installed.
+        InputError: py3langid is not installed, or it does not know a language that others share their script with.
     """
-    codes = dict.fromkeys([*GROUPS["flores101"], *(document.language for document in documents)])
-    return LanguageIdentifier(list(codes), backend=py3langid_backend())
+    backend = py3langid_backend()
+    # of the two scripts of Chinese one stands for both: the identifier has one label
+    group = [code for code in GROUPS["flores101"] if code != _TRADITIONAL]
+    given = [
+        code for code in dict.fromkeys(document.language for document in documents) if code != _TRADITIONAL
+    ]
+    scripts = Counter(language(code).script for code in dict.fromkeys([*group, *given]))
+    unknown = [code for code in given if code not in backend.languages and scripts[language(code).script] > 1]
+    if unknown:
+        raise InputError(
+            f"the language filter ({backend.name}) does not know {listed(unknown)}; leave it out by "
+            "check_language=False (--no-check-language), or give an identifier that does"
+        )
+    return LanguageIdentifier([*group, *given], backend=backend)
 
 
 def paragraph_languages(document: SourceDocument, identifier: LanguageIdentifier) -> ParagraphLanguages:

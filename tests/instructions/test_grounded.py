@@ -137,6 +137,18 @@ def test_a_language_that_no_document_is_said_to_be_in_is_known_too_and_near_rela
     assert paragraph_languages(danish, default_identifier([danish])).share == 1.0
 
 
+@pytest.mark.parametrize("code", ["zh", "zh-Hant"])
+def test_both_scripts_of_chinese_are_chinese(code):
+    chinese = document("z", code=code, text="人人生而自由，在尊嚴和權利上一律平等。他們賦有理性和良心。")
+    assert paragraph_languages(chinese, default_identifier([chinese])).share == 1.0
+
+
+def test_a_language_that_the_filter_does_not_know_is_said():
+    with pytest.raises(InputError, match="does not know wo; leave it out by check_language=False"):
+        made([document(code="wo")], check_language=True, prompts="fr")
+    assert default_identifier([document(code="hy")]) and default_identifier([document(code="zu")])
+
+
 def test_length_counts_and_short_pieces_are_counted():
     documents = [
         document("short", text=FRENCH),

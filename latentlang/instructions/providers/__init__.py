@@ -1,7 +1,7 @@
 """Providers: what answers messages (a server, a local model, a recording, a table), and what stands around any of them.
 
-`asking.Asker` keeps every reply on the disk, tries again what may pass, counts and limits; `providers.plan` says
-beforehand what that will take.
+`Asker` keeps every reply on the disk, tries again what may pass, counts and limits; `Planner` says beforehand what that
+will take.
 """
 
 from __future__ import annotations
