@@ -45,6 +45,8 @@ def answer(
     by = origin or f"answered by {asks.provider.name}"
 
     def work(dialogue: Dialogue) -> Dialogue | Dropped:
+        if not dialogue.instruction.strip():
+            return Dropped(dialogue.id, dialogue.language, "no-instruction", dialogue.output)
         given = dialogue.messages()
         messages: list[dict[str, str]] = []
         turns: list[Turn] = []

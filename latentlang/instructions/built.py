@@ -38,6 +38,7 @@ MADE = "made"
 REASONS: dict[str, str] = {
     **{code: failure.about for code, failure in FAILURES.items() if failure.of_item},
     "cut": "the reply was ended by the limit of its length",
+    "no-instruction": "it asks nothing",
     "same-language": "it is in this language already",
     "lost-parts": "the reply has not the parts that were asked for",
     "no-translation": "there is no text in one of the two languages",

@@ -188,6 +188,8 @@ def _outcomes(
 
     def work(entry: tuple[tuple[Dialogue, str], str]) -> Dialogue | Dropped:
         (dialogue, target), home = entry
+        if not dialogue.instruction.strip():
+            return Dropped(dialogue.id, home, "no-instruction", dialogue.output)
         if dialogue.language == target:
             return Dropped(dialogue.id, home, "same-language", dialogue.instruction)
 

@@ -268,6 +268,18 @@ def test_the_limit_of_calls_keeps_what_was_finished(tmp_path, waits):
         assert len(server.asked) == 6
 
 
+def test_after_a_run_that_failed_the_next_question_is_asked(waits):
+    asked = [[{"role": "user", "content": str(n)}] for n in range(6)]
+    with chat_server(lambda number, body: failure(401) if number == 2 else echo(number, body)) as server:
+        found = asker(server, waits, at_once=2)
+        with pytest.raises(ProviderError, match="does not take the key"):
+            found.run(asked, found.ask, what="asking")
+        assert found.ask(ASKED).text == "[How?]"
+        assert [reply.text for reply in found.run(asked, found.ask, what="asking")] == [
+            f"[{n}]" for n in range(6)
+        ]
+
+
 def test_many_refusals_in_a_row_end_a_run(waits):
     def work(messages):
         try:

@@ -203,6 +203,15 @@ def test_nothing_made_is_an_error_that_names_the_reason():
         check_any([], [])
 
 
+def test_what_asks_nothing_is_dropped():
+    empty = single("e", "en", " ", "Yes.")
+    for built in (
+        translate([ITEM, empty], "de", asking=Scripted(bracketed), progress=False),
+        answer([ITEM, empty], asking=Scripted(bracketed), progress=False),
+    ):
+        assert [(drop.id, drop.reason) for drop in built.dropped] == [("e", "no-instruction")]
+
+
 def test_a_table_is_asked_by_codes():
     pairs = {"en>ja: Name a colour.": "色を一つ。", "en>ja: Red.": "赤。", "en>ja: Of a rose.": "薔薇の。"}
     (made,) = translate([ITEM], "ja", asking=AnswerTable(pairs), progress=False).dialogues

@@ -6,6 +6,7 @@ A run that is stopped, by Ctrl-C, a limit or a kill, has kept the replies that c
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -126,8 +127,9 @@ class Asker:
         self._memory: dict[str, Reply] = {}
         self._at_once = 1 if getattr(provider, "one_at_a_time", False) else at_once
         self._attempts, self._max_calls = attempts, max_calls
-        self._stop = threading.Event()
-        self._wait = wait or self._stop.wait
+        self._wait = wait
+        # Of each thread of a run: whether the run was stopped. The thread that began it has none.
+        self._thread = threading.local()
         self._lock = threading.Lock()
         self._asked_now: dict[str, threading.Lock] = {}
         self._in_a_row = 0
@@ -185,7 +187,6 @@ class Asker:
             what: is being done, for the progress.
             progress: whether it is shown, or a function of (done, in all).
         """
-        self._stop.clear()
         with reporting(progress, what, things="items", total=len(items)) as report:
             if min(self._at_once, len(items)) <= 1:
                 outcomes = []
@@ -202,9 +203,11 @@ class Asker:
         for entry in enumerate(items):
             waiting.put(entry)
         finished: SimpleQueue[tuple[int, Outcome | None, BaseException | None]] = SimpleQueue()
+        stop = threading.Event()
 
         def run() -> None:
-            while not self._stop.is_set():
+            self._thread.stop = stop
+            while not stop.is_set():
                 try:
                     place, item = waiting.get_nowait()
                 except Empty:
@@ -227,20 +230,33 @@ class Asker:
                 outcomes[place] = outcome
                 report(done, len(items))
         except KeyboardInterrupt:
-            self._end(threads, _GRACE)
+            _end(stop, threads, _GRACE)
             raise
         except BaseException:
-            self._end(threads, None)
+            _end(stop, threads, None)
             raise
         return [outcomes[place] for place in range(len(items))]
 
-    def _end(self, threads: Sequence[threading.Thread], grace: float | None) -> None:
-        """Ask for nothing new, and let calls under way end, whose replies are then kept."""
-        self._stop.set()
-        with suppress(KeyboardInterrupt):  # a second one: at once
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join(None if grace is None else grace / len(threads))
+    def _check_stopped(self) -> None:
+        """End the work of a thread whose run was stopped.
+
+        Raises:
+            StoppedError: it was.
+        """
+        stop = getattr(self._thread, "stop", None)
+        if stop is not None and stop.is_set():
+            raise StoppedError
+
+    def _pause(self, seconds: float) -> None:
+        """Wait between two attempts, no longer than until the run is stopped."""
+        self._count(repeated=1)
+        if self._wait is not None:
+            self._wait(seconds)
+        elif (stop := getattr(self._thread, "stop", None)) is not None:
+            stop.wait(seconds)
+        else:
+            time.sleep(seconds)
+        self._check_stopped()
 
     def _kept(self, key: str, messages: Messages) -> Reply | None:
         return self._memory.get(key) if self._cache is None else self._cache.get(self.provider, messages)
@@ -258,8 +274,7 @@ class Asker:
             ProviderError: there may be no more.
             StoppedError: the run was stopped.
         """
-        if self._stop.is_set():
-            raise StoppedError
+        self._check_stopped()
         with self._lock:
             if self._max_calls is not None and self._usage.calls >= self._max_calls:
                 raise ProviderError(
@@ -310,12 +325,6 @@ class Asker:
             wish = error.wait if isinstance(error, ProviderError) else None
             return max(longer(state), wish or 0.0)
 
-        def pause(seconds: float) -> None:
-            self._count(repeated=1)
-            self._wait(seconds)
-            if self._stop.is_set():
-                raise StoppedError
-
         attempts = 0
 
         def attempt() -> Reply:
@@ -328,7 +337,7 @@ class Asker:
                 stop=tenacity.stop_after_attempt(self._attempts),
                 wait=seconds,
                 retry=tenacity.retry_if_exception(_may_pass),
-                sleep=pause,
+                sleep=self._pause,
                 reraise=True,
             )(attempt)
         except ProviderError as error:
@@ -338,6 +347,15 @@ class Asker:
                 f"{error.args[0]} (tried {attempts} times)", code=error.code, wait=error.wait
             ) from None
         return reply
+
+
+def _end(stop: threading.Event, threads: Sequence[threading.Thread], grace: float | None) -> None:
+    """Ask for nothing new, and let calls under way end, whose replies are then kept."""
+    stop.set()
+    with suppress(KeyboardInterrupt):  # a second one: at once
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(None if grace is None else grace / len(threads))
 
 
 def _may_pass(error: BaseException) -> bool:
