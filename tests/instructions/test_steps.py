@@ -9,7 +9,10 @@ from latentlang.errors import InputError
 from latentlang.instructions import Turn, read_dialogues, write_dialogues
 from latentlang.instructions.answering import answer
 from latentlang.instructions.built import DIALOGUES, REASONS, Built, check_any
+from latentlang.instructions.culture import culture_filter
 from latentlang.instructions.dialogues import Dialogue, single
+from latentlang.instructions.documents import SourceDocument
+from latentlang.instructions.grounded import grounded_dialogues
 from latentlang.instructions.prompt_sets import filled, prompt_set, prompt_set_names
 from latentlang.instructions.providers import (
     AnswerTable,
@@ -380,3 +383,53 @@ def test_an_error_that_ends_a_run_keeps_what_came(tmp_path, monkeypatch):
         _translate(server.url, tmp_path, 1)
         assert len(server.asked) == 6 + 19
     assert os.environ["OPENAI_API_KEY"] == "k"
+
+
+def _grounded(asker):
+    documents = [SourceDocument(str(n), "en", f"Town {n} lies by the sea. " * 9) for n in range(4)]
+    return grounded_dialogues(
+        documents,
+        asking=asker,
+        check_language=False,
+        document_tokens=(1, 999),
+        segment_tokens=(1, 999),
+        progress=False,
+    )
+
+
+STEPS = {
+    "answer": lambda asker: answer([*ITEMS, TALK], asking=asker, progress=False),
+    "round trip": lambda asker: round_trip(ITEMS, through="de", asking=asker, progress=False),
+    "messages": lambda asker: translate([ITEM, TALK], "de,fr", asking=asker, unit="message", progress=False),
+    "grounded": _grounded,
+    "culture": lambda asker: culture_filter(ITEMS, asking=asker, progress=False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_repeats_no_call_after_a_kill(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    hold, released = 5, []
+
+    def held(number, body):
+        if number == hold and not released:
+            server.stop.wait(60)
+        return echo(number, body)
+
+    def run(url, cache):
+        return STEPS[name](Asker(OpenAIServer("small", url=url, timeout=30.0), cache=cache, at_once=1))
+
+    with chat_server() as server:
+        whole = run(server.url, tmp_path / "whole")
+        calls = len(server.asked)
+    assert calls > hold + 2
+    with chat_server(held) as server:
+        url = server.url
+        with Child(lambda inside: run(url, tmp_path / "killed")) as child:
+            until(lambda: len(server.asked) == hold + 1)
+            child.send(9)
+            assert child.end()[0] == -9
+        released.append(True)
+        again = run(url, tmp_path / "killed")
+        assert again.dialogues == whole.dialogues and again.dropped == whole.dropped
+        assert len(server.asked) == calls + 1  # the one that was under way when it was killed
