@@ -294,8 +294,12 @@ class AskingOptions:
         ),
     ] = None
     temperature: Annotated[
-        float, typer.Option(help="Of sampling, where a server samples.", rich_help_panel=_ASKING_PANEL)
-    ] = 0.0
+        str,
+        typer.Option(
+            help="Of sampling, where a server samples; server leaves it to the server, as some models want.",
+            rich_help_panel=_ASKING_PANEL,
+        ),
+    ] = "0"
     tokenizer: Annotated[
         str | None,
         typer.Option(

@@ -34,10 +34,10 @@ _THEN = "put it right, or remove it"
 _BLOCKS = frozenset(
     [
         "p", "title", "subtitle", "para", "simpara", "h1", "h2", "h3", "h4", "h5", "h6", "li", "item", "dt", "dd", "td",
-        "th", "caption", "blockquote", "pre", "div", "section", "br", "tr", "table", "ul", "ol",
+        "th", "caption", "blockquote", "div", "section", "br", "tr", "table", "ul", "ol",
     ]
 )  # fmt: skip
-_NO_TEXT = frozenset(["script", "style", "head", "nav", "info", "svg", "code", "screen", "programlisting"])
+_NO_TEXT = frozenset(["script", "style", "head", "nav", "info", "svg", "pre", "screen", "programlisting"])
 _SPACE = re.compile(r"\s+")
 
 

@@ -144,6 +144,7 @@ def test_ctrl_c_says_what_is_kept_and_the_next_run_goes_on(run):
         ((*TRANSLATE[1:], *TABLE, "--out", "o", "--through", "en"), "say either --lang"),
         ((*TRANSLATE[1:], *TABLE, "--out", "o", "--price", "1,2"), "--price and --tokenizer are for a plan"),
         ((*TRANSLATE[1:], *TABLE, "--out", "o", "--dry-run", "--price", "cheap"), "--price takes what a million"),
+        ((*TRANSLATE[1:], *TABLE, "--out", "o", "--temperature", "warm"), "--temperature takes a number such as 0"),
         ((*TRANSLATE[1:], "--provider", "gpt", "--out", "o"), "'gpt' is no provider"),
         ((*TRANSLATE[1:], *TABLE, "--out", "o", "--unit", "word"), "unknown unit of translation 'word'"),
         ((*TRANSLATE[1:], *TABLE, "--out", "o", "--at-once", "0"), "at_once must be at least 1"),

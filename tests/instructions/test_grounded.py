@@ -221,11 +221,12 @@ def test_documents_of_every_layout(tmp_path):
     (root / "fr").mkdir(parents=True)
     (root / "es.txt").write_text("Hola.\n", encoding="utf-8")
     (root / "fr" / "page.page").write_text(
-        '<page xmlns="x"><info><desc>hidden</desc></info><title>Titre</title><p>Un <em>deux</em>\n trois &amp;</p>'
+        '<page xmlns="x"><info><desc>hidden</desc></info><title>Titre</title><p>Un <cmd>deux</cmd>\n trois &amp;</p>'
         "<steps><item><p>Pas</p></item></steps></page>"
     )
     (root / "fr" / "site.html").write_text(
-        "<html><head><title>x</title><style>p {}</style></head><body><h1>Un</h1><p>Deux.<br/>Trois</p></body></html>"
+        "<html><head><title>x</title><style>p {}</style></head><body><h1>Un</h1><pre>x = 1</pre>"
+        "<p>Deux.<br/>Trois</p></body></html>"
     )
     (root / "more.jsonl").write_text(
         json.dumps({"id": 7, "title": "T", "text": "Ja.", "language": "German"})

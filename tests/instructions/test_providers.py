@@ -177,6 +177,35 @@ def test_a_key_in_the_address_is_refused_unseen():
         assert KEY not in str(error.value)
 
 
+def test_a_key_that_is_a_word_does_not_change_replies(monkeypatch, waits):
+    monkeypatch.setenv("OPENAI_API_KEY", "EMPTY")
+    with chat_server(in_turn(completion("The box is EMPTY."), failure(401, "EMPTY is no key"))) as server:
+        found = asker(server, waits)
+        assert found.ask(ASKED).text == "The box is EMPTY."
+        with pytest.raises(ProviderError, match=r"\[key\] is no key"):
+            found.ask([{"role": "user", "content": "Again?"}])
+
+
+@pytest.mark.parametrize("key", ["sk-a b", "sk-a\nb", "schlüssel", "\x1b[31m"])
+def test_a_key_that_cannot_be_sent_is_refused_unseen(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(InputError, match="the key in OPENAI_API_KEY holds blanks or letters") as error:
+        OpenAIServer("small", url="http://127.0.0.1:9/v1")
+    assert key not in str(error.value)
+
+
+def test_what_is_sent_is_what_was_asked_for(waits):
+    with chat_server() as server:
+        Asker(OpenAIServer("small", url=server.url, temperature=None, max_tokens=5, seed=3)).ask(ASKED)
+        assert server.asked == [{"model": "small", "messages": ASKED, "max_tokens": 5, "seed": 3}]
+    for options, said in (
+        ({"temperature": float("nan")}, "temperature must be 0 or more, not nan"),
+        ({"timeout": 0.0}, "timeout must be more than 0"), ({"max_tokens": 0}, "max_tokens must be at least 1"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            OpenAIServer("small", url="http://127.0.0.1:9/v1", **options)
+
+
 def test_another_key_is_the_same_question(monkeypatch):
     one = request_key(OpenAIServer("small", url="http://localhost/v1"), ASKED)
     monkeypatch.setenv("OPENAI_API_KEY", "another")

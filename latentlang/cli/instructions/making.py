@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.options import AskingOptions, MachineOptions
-from latentlang.errors import InputError, LatentlangError
+from latentlang.errors import InputError, LatentlangError, shown
 from latentlang.text import counted
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def make(
     }  # fmt: skip
     options = ProviderOptions(
         max_tokens=asking.max_tokens,
-        temperature=asking.temperature,
+        temperature=_temperature(asking.temperature),
         timeout=asking.timeout,
         loading=loading.named(),
     )
@@ -103,6 +103,22 @@ def _kept(asker: Asker, cache: Path) -> str:
     return (
         f"{counted(came, 'question')} asked; replies are kept in {cache}: run the same command again to go on"
     )
+
+
+def _temperature(text: str) -> float | None:
+    """A temperature; None where it is left to the server.
+
+    Raises:
+        InputError: it is none.
+    """
+    if text == "server":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            f"--temperature takes a number such as 0 or 0.7, or server, not {shown(text, most=60)}"
+        ) from None
 
 
 def _prices(asking: AskingOptions) -> Prices | None:

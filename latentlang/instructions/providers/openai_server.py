@@ -6,6 +6,7 @@ says, so that it can reach no file, log or error.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +24,8 @@ HOSTED = "https://api.openai.com/v1"
 # What a server of one's own is given that asks for no key: the client insists on one.
 _NO_KEY = "none"
 _HIDDEN = "[key]"
+# A shorter key (EMPTY, none) is no secret, and may be a word of a reply.
+_LEAST_SECRET = 12
 _SECONDS = 120.0
 _STATUSES = {401: "key", 403: "key", 404: "not-found", 408: "timeout", 429: "limit"}
 _REMEDIES = {
@@ -95,15 +98,20 @@ class OpenAIServer:
                 "no model is named; write openai:MODEL, or openai:MODEL@URL for a server of your own"
             )
         check_count("max_tokens", max_tokens, least=1)
-        if not timeout > 0:
+        if not 0 < timeout < math.inf:
             raise InputError(f"timeout must be more than 0 seconds, not {timeout!r}")
+        if temperature is not None and not 0 <= temperature < math.inf:
+            raise InputError(f"temperature must be 0 or more, not {temperature!r}")
         self.model, self.url = model, _checked_url(url)
         self._options = {
             name: value
             for name, value in (("temperature", temperature), ("max_tokens", max_tokens), ("seed", seed))
             if value is not None
         }
-        self._key = os.environ.get(KEY, "").strip()
+        # OpenAI's own server takes the limit by its newer name for all models, others know the older one alone.
+        limit = "max_completion_tokens" if self.url == HOSTED else "max_tokens"
+        self._sent = {limit if name == "max_tokens" else name: value for name, value in self._options.items()}
+        self._key = _key_of_the_environment()
         if not self._key and self.url == HOSTED:
             raise InputError(
                 f"there is no key for {self.url}: set the environment variable {KEY}, or name a server of your own, "
@@ -148,7 +156,9 @@ class OpenAIServer:
         if not found.choices:
             raise self._error("unreadable", "it has no choices")
         choice, usage = found.choices[0], found.usage or _Tokens()
-        text = self._without_key((choice.message.content or "").strip())
+        text = (choice.message.content or "").strip()
+        if len(self._key) >= _LEAST_SECRET:
+            text = self._without_key(text)
         if not text:
             why = f" (it ended by {shown(choice.finish_reason, most=40)})" if choice.finish_reason else ""
             raise self._error("empty-reply", f"the text is empty{why}")
@@ -162,7 +172,7 @@ class OpenAIServer:
             raw = self._client.chat.completions.with_raw_response.create(
                 model=self.model,
                 messages=plain(messages),
-                **self._options,
+                **self._sent,
             )
             content: bytes = raw.content
         except errors.APITimeoutError:
@@ -194,6 +204,18 @@ class OpenAIServer:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, _HIDDEN) if self._key else text
+
+
+def _key_of_the_environment() -> str:
+    """The key; empty where there is none.
+
+    Raises:
+        InputError: it cannot be sent; it is not shown.
+    """
+    key = os.environ.get(KEY, "").strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise InputError(f"the key in {KEY} holds blanks or letters that no key has; set it anew")
+    return key
 
 
 def _checked_url(url: str) -> str:
