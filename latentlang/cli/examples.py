@@ -155,14 +155,6 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         ("trace --lang fr,ja --task translation --asked ja --items 5", "on the items of a task"),
     ),
-    "barrier": (
-        ("barrier --model gemma3-270m --lang ja,de --items 40", "which wrong answers were right inside?"),
-        (
-            "barrier --lang ja --candidates en --top 5",
-            "in English alone, among a layer's five likeliest tokens",
-        ),
-    ),
-    "fertility": (("fertility --model mistral --lang en,ja,am", "tokens for the same paragraphs"),),
     "instructions translate": (
         (
             "instructions translate alpaca.json --data-lang en --lang ru,ja --provider openai:MODEL --out bx --dry-run",
@@ -216,6 +208,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "translations with an edit, asked for in their own language",
         ),
     ),
+    "barrier": (
+        ("barrier --model gemma3-270m --lang ja,de --items 40", "which wrong answers were right inside?"),
+        (
+            "barrier --lang ja --candidates en --top 5",
+            "in English alone, among a layer's five likeliest tokens",
+        ),
+    ),
+    "fertility": (("fertility --model mistral --lang en,ja,am", "tokens for the same paragraphs"),),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
     "models": (("models", "what can be run right now"), ("models --json", "for a program")),
     "languages": (("languages", "codes, names and scripts"),),
