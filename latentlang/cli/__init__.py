@@ -27,8 +27,8 @@ from latentlang.cli.exit_codes import check_text, guarded
 from latentlang.cli.features import features
 from latentlang.cli.fertility import fertility
 from latentlang.cli.harvest import harvest
-from latentlang.cli.jacobian import jacobian
 from latentlang.cli.instructions import instructions
+from latentlang.cli.jacobian import jacobian
 from latentlang.cli.lens import lens
 from latentlang.cli.lenses import lenses
 from latentlang.cli.listing import languages, models, recipes, tasks
@@ -93,10 +93,8 @@ for command in (
     recipes,
 ):
     app.command(epilog=epilog(command.__name__.replace("_", "-")))(
-        _with_paths(with_completion(with_load_options(command)))
+        with_paths(with_completion(with_load_options(command)))
     )
-    app.command(epilog=epilog(command.__name__))(with_paths(with_completion(with_load_options(command))))
-app.add_typer(data)
 app.add_typer(instructions)
 
 
