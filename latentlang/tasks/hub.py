@@ -252,18 +252,43 @@ def load_part(name: str, pattern: str, *, revision: str | None) -> Any:
         InputError: the datasets library is missing, or the set cannot be read.
     """
     what = f"{pattern} of the set {name!r}"
-    options = {"data_files": {"part": pattern}, "split": "part", "revision": revision}
+    options: dict[str, Any] = {"data_files": {"part": pattern}, "split": "part", "revision": revision}
     return _asked("load_dataset", name, what=what, otherwise=_EMBEDDED, **options)
 
 
-def load_set(name: str, config: str | None, *, part: str, revision: str | None) -> Any:
+def load_set(
+    name: str,
+    config: str | None,
+    *,
+    part: str,
+    revision: str | None,
+    otherwise: str = "give a folder with data=",
+    extra: str = "data",
+) -> Any:
     """A part of a set, by the names that the set gives its configurations and parts.
+
+    Args:
+        name: hub id, or the path of a folder.
+        config: its configuration; None for the only one.
+        part: train, test...
+        revision: commit, branch or tag; None for the newest.
+        otherwise: what else to do where it cannot be read, for the error.
+        extra: of the package, that installs the datasets library.
 
     Raises:
         InputError: the datasets library is missing, or the set cannot be read.
     """
     what = f"the part {part!r} of the set {name!r}" + (f" ({config})" if config else "")
-    return _asked("load_dataset", name, config, what=what, split=part, revision=revision)
+    return _asked(
+        "load_dataset",
+        name,
+        config,
+        what=what,
+        otherwise=otherwise,
+        extra=extra,
+        split=part,
+        revision=revision,
+    )
 
 
 def asked_of_hub(function: str, name: str, *arguments: str | None, revision: str | None) -> list[str]:
@@ -280,13 +305,18 @@ _EMBEDDED = "give a folder with data=, or leave data out for the embedded items"
 
 
 def _asked(
-    function: str, *arguments: Any, what: str, otherwise: str = "give a folder with data=", **options: Any
+    function: str,
+    *arguments: Any,
+    what: str,
+    otherwise: str = "give a folder with data=",
+    extra: str = "data",
+    **options: Any,
 ) -> Any:
     """What the datasets library gives, without its progress bars."""
     try:
         import datasets
     except ImportError as error:
-        raise InputError(f"sets on the hub need datasets; `{install_command('data')}`") from error
+        raise InputError(f"sets on the hub need datasets; `{install_command(extra)}`") from error
     shown = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:

@@ -7,10 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError
-from latentlang.installing import install_command
 from latentlang.language_names import language
 from latentlang.seeding import generator
-from latentlang.storage.documents import printed
+from latentlang.tasks.hub import load_set
 from latentlang.training.data.question_files import ANSWER, INPUT, as_pair, translation_id
 from latentlang.training.data.questions import QuestionPair
 
@@ -95,24 +94,14 @@ def _joined(
 
 
 def _load(hub: HubSet, config: str | None) -> Any:
-    try:
-        import datasets
-    except ImportError as error:
-        raise InputError(f"sets on the hub need datasets; `{install_command('train')}`") from error
-    bars = datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        return datasets.load_dataset(hub.id, config, split=hub.split, revision=hub.revision)
-    except Exception as error:
-        # The library raises about everything, from connection errors to bare ValueErrors.
-        reason = printed(str(error).strip() or type(error).__name__)
-        raise InputError(
-            f"the set {hub.id!r} cannot be read ({reason}); it must be in the local cache or the hub within reach, or "
-            "give files in the paper's layout with data="
-        ) from error
-    finally:
-        if not bars:
-            datasets.enable_progress_bars()
+    return load_set(
+        hub.id,
+        config,
+        part=hub.split,
+        revision=hub.revision,
+        extra="train",
+        otherwise="or give files in the paper's layout with data=",
+    )
 
 
 def _texts_of(
