@@ -6,13 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from latentlang.arguments import checked_call
 from latentlang.errors import InputError, shown
 from latentlang.instructions.dialogues import Dialogue
-from latentlang.instructions.layouts import Source, read_record
+from latentlang.instructions.layouts import Source, made_id_of, read_record
 from latentlang.language_names import language
 from latentlang.paths import given_path, is_folder, is_present
 from latentlang.storage.documents import reading
@@ -34,7 +35,12 @@ _BETWEEN = (".", "_")
 
 @checked_call
 def read_dialogues(
-    data: Paths, *, language: str | None = None, layout: str | None = None, origin: str = ""
+    data: Paths,
+    *,
+    language: str | None = None,
+    layout: str | None = None,
+    origin: str = "",
+    distinct: bool = True,
 ) -> list[Dialogue]:
     """Instructions with their answers from files.
 
@@ -47,6 +53,7 @@ def read_dialogues(
         language: code or name for records that do not say theirs.
         layout: name of the layout, where the fields fit several.
         origin: for records that do not say theirs.
+        distinct: give each dialogue once, by a name of its own; False gives every record as it stands.
 
     Returns:
         The dialogues in the order of files and lines; dialogues without an answer are among them.
@@ -58,16 +65,19 @@ def read_dialogues(
     code = _code(language) if language is not None else ""
     dialogues = [
         read_record(fields, Source(where, code or _named_language(path), origin), name=layout)
-        for path in _files(data)
-        for where, fields in _records(path)
+        for path in instruction_files(data)
+        for where, fields in records(path)
     ]
     if not dialogues:
         raise InputError(f"there are no instructions in {shown(str(data))}; {_THEN}")
-    return unique(dialogues)
+    return unique(dialogues) if distinct else dialogues
 
 
 def unique(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
     """The dialogues, each once.
+
+    Of those whose records had no name and that ask the same, the later ones get a number (``3f2a...-2``); all of them
+    stay in one group.
 
     Raises:
         InputError: two that differ have one id in a language and origin.
@@ -75,11 +85,16 @@ def unique(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
     seen: dict[tuple[str, str, str, str], Dialogue] = {}
     for dialogue in dialogues:
         key = (dialogue.language, dialogue.answer_language, dialogue.origin, dialogue.id)
-        if seen.setdefault(key, dialogue) != dialogue:
-            raise InputError(
-                f"the id {shown(dialogue.id, most=60)} names two different dialogues in {dialogue.language!r}; give "
-                "each its own, or say by origin= which file they are from"
-            )
+        number = 1
+        while seen.setdefault(key, dialogue) != dialogue:
+            if number == 1 and dialogue.id != made_id_of(dialogue):
+                raise InputError(
+                    f"the id {shown(dialogue.id, most=60)} names two different dialogues in {dialogue.language!r}; "
+                    "give each its own, or say by origin= which file they are from"
+                )
+            number += 1
+            dialogue = replace(dialogue, id=f"{dialogue.group}-{number}")
+            key = (*key[:3], dialogue.id)
     return list(seen.values())
 
 
@@ -114,7 +129,12 @@ def write_dialogues(path: PathLike, dialogues: Sequence[Dialogue]) -> Path:
 # Files
 
 
-def _files(data: Paths) -> Iterator[Path]:
+def instruction_files(data: Paths) -> Iterator[Path]:
+    """The files that are meant by a file, several, or a folder.
+
+    Raises:
+        InputError: there is none of this name, or none that instructions are read from.
+    """
     for entry in [data] if isinstance(data, str | Path) else data:
         path = given_path(entry)
         if not is_folder(path):
@@ -157,26 +177,36 @@ def _named_language(path: Path) -> str:
     return ""
 
 
-def _records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Where each record stands, and its fields."""
+def records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Where each record of a file stands, and its fields.
+
+    Raises:
+        InputError: the file cannot be read, or a record is no object with fields.
+    """
     suffix = _suffix(path)
     if suffix in _PARQUET:
         yield from _parquet(path)
     elif suffix in _TABLES:
         yield from _rows(path, _TABLES[suffix])
-    elif suffix in _LINES:
+    elif suffix in _LINES or _holds_lines(path):
         for number, fields in json_lines(path):
             yield f"{path}, line {number}", fields
     else:
-        records = read_json(path)
-        if not isinstance(records, list):
+        listed = read_json(path)
+        if not isinstance(listed, list):
             raise InputError(f"{path} must hold a list of records; {_THEN}")
-        for number, record in enumerate(records, 1):
+        for number, record in enumerate(listed, 1):
             if not isinstance(record, dict):
                 raise InputError(
                     f"{path}, item {number}: expected an object with fields, not {shown(record, most=60)}"
                 )
             yield f"{path}, item {number}", record
+
+
+def _holds_lines(path: Path) -> bool:
+    """Whether a ``.json`` file is JSON lines by another name: an object a line, as some sets are published."""
+    lines = [line for line in read_text(path).split("\n", 10)[:10] if line.strip()]
+    return len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines[:2])
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

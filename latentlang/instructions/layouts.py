@@ -13,6 +13,7 @@ from typing import Any
 from latentlang.errors import InputError, shown, unknown
 from latentlang.instructions.dialogues import Dialogue, Role, Turn, check_dialogue, single
 from latentlang.language_names import language
+from latentlang.storage.documents import printed
 from latentlang.text import counted
 
 Fields = Mapping[str, Any]
@@ -22,6 +23,9 @@ _ROLES: dict[str, Role] = {
     "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "model": "assistant",
 }  # fmt: skip
 _LANGUAGE_FIELDS = ("language", "language_code", "lang")
+# A field that says nothing of the layout.
+_SAID_BY_ANY = ("id",)
+_OF_A_LAYOUT = "add the field, or name the record's layout"
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,10 @@ def layout_of(fields: Fields, where: str, *, name: str | None = None) -> RecordL
     for layout in _LAYOUTS.values():
         if layout.fits(fields):
             return layout
+    for layout in _LAYOUTS.values():
+        if (lacking := _missing_beside(layout, fields)) is not None:
+            there = printed(", ".join(map(str, list(fields)[:12])))
+            raise InputError(f"{where}: there is no {lacking!r}, only {there}; {_OF_A_LAYOUT}")
     known = "; ".join(f"{layout.name}: {', '.join(layout.fields)}" for layout in _LAYOUTS.values())
     raise InputError(f"{where}: a record with {_listed(fields)} is of no known layout ({known})")
 
@@ -123,6 +131,14 @@ def _listed(fields: Fields) -> str:
     return ", ".join(shown(str(name), most=40) for name in list(fields)[:12]) or "nothing"
 
 
+def _missing_beside(layout: RecordLayout, fields: Fields) -> str | None:
+    """The field that a record lacks for a layout of several, of which it has the first."""
+    first, *others = layout.fields
+    if not others or first in _SAID_BY_ANY or first not in fields:
+        return None
+    return next(name for name in others if name not in fields)
+
+
 def _text(fields: Fields, name: str, where: str) -> str:
     value = fields.get(name)
     if value is None:
@@ -148,7 +164,7 @@ def _language(fields: Fields, source: Source) -> str:
         return source.language
     raise InputError(
         f"{source.where}: there is no 'language', and neither the file's name nor an option says it; add the field, "
-        "name the file by its language (ja.jsonl), or say language= (--lang)"
+        "name the file by its language (ja.jsonl), or say language= (--lang; in a recipe data.languages)"
     )
 
 
@@ -159,9 +175,20 @@ def _id(fields: Fields, source: Source, texts: Iterable[str]) -> str:
         raise InputError(
             f"{source.where}: 'id' is {shown(item, most=60)} and should be a text or a whole number"
         )
-    if item in (None, ""):
-        return hashlib.sha256("\x1f".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return str(item)
+    return made_id(texts) if item in (None, "") else str(item)
+
+
+def made_id(texts: Iterable[str]) -> str:
+    """The name of a record that has none: the same for all that ask the same."""
+    return hashlib.sha256("\x1f".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def made_id_of(dialogue: Dialogue) -> str:
+    """The name that a dialogue has if its record had none."""
+    asked = [turn.text for turn in dialogue.turns if turn.role == "user"]
+    # a record of one exchange counts what its instruction is about, also where that is nothing
+    names = {made_id(asked), made_id((dialogue.instruction, dialogue.input))}
+    return dialogue.id if dialogue.id in names else ""
 
 
 def _about(fields: Fields, source: Source) -> dict[str, str]:
@@ -268,5 +295,14 @@ register(
     RecordLayout(
         "completion", "prompt and completion (TRL)", ("prompt", "completion"),
         lambda fields, source: _one(fields, source, instruction="prompt", output="completion"),
+    )
+)  # fmt: skip
+register(
+    RecordLayout(
+        "humaneval", "programs to write and their solutions (HumanEval and its translations)",
+        ("task_id", "prompt", "canonical_solution"),
+        lambda fields, source: _one(
+            {**fields, "id": fields["task_id"]}, source, instruction="prompt", output="canonical_solution"
+        ),
     )
 )  # fmt: skip

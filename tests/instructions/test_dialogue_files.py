@@ -41,6 +41,10 @@ LAYOUTS: dict[str, tuple[dict[str, Any], Dialogue]] = {
         single("a", "de", "Wo?", "Da."),
     ),
     "completion": ({"prompt": "Wo?", "completion": "Da.", "id": "a"}, single("a", "de", "Wo?", "Da.")),
+    "humaneval": (
+        {"task_id": "HumanEval/3", "prompt": "def f():", "canonical_solution": " pass", "entry_point": "f"},
+        single("HumanEval/3", "de", "def f():", " pass"),
+    ),
     "sharegpt": (
         {
             "id": "s",
