@@ -238,7 +238,7 @@ def fertility(
                 part, add_special_tokens=False, padding=False, truncation=False, verbose=False
             )["input_ids"]
             report(len(encoded), len(prompts))
-    part_of_character = _partial(table, {token for ids in encoded for token in ids})
+    part_of_character = partial_tokens(table, {token for ids in encoded for token in ids})
     rows = [
         (
             prompt.language, prompt.item, len(prompt.text), len(prompt.text.encode()), len(ids),
@@ -300,7 +300,7 @@ def _prompts(
     return prompts, noted | {"reference": base}
 
 
-def _partial(table: TokenBytes, tokens: Iterable[int]) -> frozenset[int]:
+def partial_tokens(table: TokenBytes, tokens: Iterable[int]) -> frozenset[int]:
     """The tokens that write no whole characters."""
     partial = set()
     for token in tokens:
