@@ -120,10 +120,7 @@ def chat_prompt(prompt: Prompt, tokenizer: Any, *, model: str) -> Prompt:
     """
     _template(tokenizer, model)
     messages = messages_of(prompt)
-    try:
-        text = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-    except Exception as error:  # whatever a template raises: jinja's errors, its own, a missing package
-        raise ModelError(f"the chat template of {model!r} cannot write this chat: {error}") from error
+    text = chat_text(messages, tokenizer, model=model, answer_next=True)
     asked = messages[-1]["content"]
     start = text.rfind(asked)
     if start < 0:
@@ -133,6 +130,37 @@ def chat_prompt(prompt: Prompt, tokenizer: Any, *, model: str) -> Prompt:
         )
     stop = start + min(len(prompt.question.lstrip()), len(asked))
     return replace(prompt, few_shot=text[:start], question=text[start:stop], cue=text[stop:], templated=True)
+
+
+def has_chat_template(tokenizer: Any) -> bool:
+    """Whether a tokenizer has a template to write a chat in."""
+    try:
+        tokenizer.get_chat_template()
+    except (AttributeError, ValueError):
+        return False
+    return True
+
+
+def chat_text(
+    messages: Sequence[Mapping[str, str]], tokenizer: Any, *, model: str, answer_next: bool = False
+) -> str:
+    """A chat as a tokenizer's template writes it, special tokens and all.
+
+    Args:
+        messages: its turns.
+        tokenizer: whose template is used.
+        model: name of the model, for errors.
+        answer_next: end where the assistant begins to answer.
+
+    Raises:
+        ModelError: the template cannot write such a chat.
+    """
+    try:
+        return str(
+            tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=answer_next)
+        )
+    except Exception as error:  # whatever a template raises: jinja's errors, its own, a missing package
+        raise ModelError(f"the chat template of {model!r} cannot write this chat: {error}") from error
 
 
 def _template(tokenizer: Any, model: str) -> str:

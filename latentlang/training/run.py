@@ -307,11 +307,17 @@ class _TrainingRun:
             self.recipe.data.tokenize(self.model, part, cutoff=cutoff)
             for part in (self.data.train, self.data.validation)
         )
-        left_out = train.left_out + validation.left_out
-        if left_out:
-            longest = min(cutoff, self.model.max_length or cutoff)
-            are = "is" if left_out == 1 else "are"
-            self.notes.append(f"{counted(left_out, noun)} {are} longer than {longest} tokens and left out")
+        longest = min(cutoff, self.model.max_length or cutoff)
+        for count, become in (
+            (train.left_out + validation.left_out, f"longer than {longest} tokens and left out"),
+            (train.cut + validation.cut, f"longer than {longest} tokens and cut there"),
+            (
+                train.unanswered + validation.unanswered,
+                f"left out: cut at {longest} tokens, nothing of an answer is left to learn from",
+            ),
+        ):
+            if count:
+                self.notes.append(f"{counted(count, noun)} {'is' if count == 1 else 'are'} {become}")
         if not len(train) or (self.data.validation and not len(validation)):
             raise InputError(
                 f"no {'validation' if len(train) else 'training'} {noun} is short enough for a cutoff of {cutoff} "

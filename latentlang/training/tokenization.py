@@ -42,11 +42,15 @@ class TokenizedExamples:
         input_ids: per example, the tokens of input, output and end.
         labels: per example, as many: the token itself where the loss counts it, else `IGNORED`.
         left_out: how many examples were longer than allowed.
+        cut: how many were cut to what is allowed.
+        unanswered: how many are left out because they would be cut before their answer begins.
     """
 
     input_ids: list[list[int]]
     labels: list[list[int]]
     left_out: int = 0
+    cut: int = 0
+    unanswered: int = 0
 
     def __len__(self) -> int:
         return len(self.input_ids)

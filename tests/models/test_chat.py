@@ -36,7 +36,7 @@ INST = (
 TEMPLATES = {"chatml": (CHATML, False), "gemma": (GEMMA, True), "inst": (INST, True)}
 
 
-def _instruct(name):
+def instruct_model(name):
     template, bos = TEMPLATES[name]
     tokenizer = tiny.tokenizer(bos=bos)
     tokenizer.chat_template = template
@@ -50,7 +50,7 @@ def _instruct(name):
 
 @pytest.fixture(params=TEMPLATES)
 def instruct(request):
-    return _instruct(request.param)
+    return instruct_model(request.param)
 
 
 @pytest.mark.parametrize("task", ["translation", "repetition", "sentiment", "nli", "paraphrase"])
@@ -86,7 +86,7 @@ def test_examples_are_turns_and_open_no_quotation():
 
 
 def test_the_prompt_ends_where_the_assistant_begins():
-    model = _instruct("chatml")
+    model = instruct_model("chatml")
     prompt = model.chat("sentiment").prompts("en", items=1)[0]
     assert prompt.text.endswith("Emotion:<|im_end|>\n<|im_start|>assistant\n")
     assert prompt.cue.startswith("\nEmotion:")
@@ -94,7 +94,7 @@ def test_the_prompt_ends_where_the_assistant_begins():
 
 
 def test_an_answer_after_a_new_line_has_no_space_and_no_quotation_mark():
-    model = _instruct("chatml")
+    model = instruct_model("chatml")
     prompts = model.chat("sentiment").prompts("en", items=1)
     ids, ((path, *_),) = answer_paths(model, prompts, [["positive", "negative"]])
     assert ids == model.encode(prompts)
@@ -132,7 +132,7 @@ def test_a_model_without_a_template_is_one_clear_error(capsys):
 
 
 def test_what_is_no_chat_is_refused():
-    model = _instruct("chatml")
+    model = instruct_model("chatml")
     with pytest.raises(InputError, match="already"):
         model.chat(model.chat("sentiment"))
     with pytest.raises(InputError, match="as-published"):
@@ -142,7 +142,7 @@ def test_what_is_no_chat_is_refused():
 
 
 def test_a_template_that_fails_or_rewrites_is_an_error():
-    model = _instruct("chatml")
+    model = instruct_model("chatml")
     model.tokenizer.chat_template = "{{ raise_exception('no such roles') }}"
     with pytest.raises(ModelError, match="cannot write this chat: no such roles"):
         model.chat("sentiment").prompts("en", items=1)

@@ -15,6 +15,7 @@ from latentlang.cli.train import summary_lines
 from latentlang.comparison.training_record import trained_on
 from latentlang.errors import InputError
 from latentlang.figures.loss import loss_figure
+from latentlang.instructions import read_dialogues
 from latentlang.models import HookedLM
 from latentlang.training import (
     Recipe,
@@ -26,7 +27,6 @@ from latentlang.training import (
     train,
     training_data,
 )
-from latentlang.training.data.instruction_files import read_instructions
 from latentlang.training.data.instructions import Instructions
 from latentlang.training.tokenization import IGNORED, tokenize_examples
 from tests.support.loss_reference import loss_by_hand
@@ -84,7 +84,7 @@ def test_the_same_records_are_read_from_every_layout(suffix: str, tmp_path: Path
         path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
     else:
         pd.DataFrame(rows).to_csv(path, index=False, sep="," if suffix == ".csv" else "\t")
-    read = read_instructions(path)
+    read = read_dialogues(path)
     assert [(r.id, r.language, r.instruction, r.input, r.output) for r in read] == [
         (
             row["id"],
@@ -95,14 +95,14 @@ def test_the_same_records_are_read_from_every_layout(suffix: str, tmp_path: Path
         )
         for row in rows
     ]
-    assert read_instructions(tmp_path) == read
+    assert read_dialogues(tmp_path) == read
 
 
 def test_an_item_without_an_id_is_told_by_what_is_asked(tmp_path: Path) -> None:
     rows = [{"instruction": "Sag was.", "output": text, "language": "de"} for text in ("a", "b")]
-    first, second = read_instructions(write(tmp_path / "a.jsonl", rows))
+    first, second = read_dialogues(write(tmp_path / "a.jsonl", rows), distinct=False)
     assert first.id == second.id != ""
-    other = read_instructions(write(tmp_path / "a.jsonl", [{**rows[0], "input": "x"}]))[0]
+    other = read_dialogues(write(tmp_path / "a.jsonl", [{**rows[0], "input": "x"}]))[0]
     assert other.id != first.id
 
 

@@ -1,25 +1,32 @@
 """Instruction tuning: instructions with their outputs in several languages, from files, mixed by weights.
 
-The model is given an instruction in a prompt template and trained to write its output; the loss counts the output and
-the end-of-text token, nothing of the template.
+The model is given an instruction in a prompt template and trained to write its output; the loss counts the outputs and
+the tokens that end them, nothing of the template. A dialogue of several exchanges is one example, all of whose answers
+are learnt.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from latentlang.arguments import MOST
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError
+from latentlang.instructions.dialogues import Dialogue
+from latentlang.instructions.files import read_dialogues
+from latentlang.instructions.hub import hub_dialogues
+from latentlang.instructions.prompt_templates import CHAT, DialoguePiece, template, templates
+from latentlang.instructions.splits import held_out
 from latentlang.language_names import language
 from latentlang.seeding import generator
 from latentlang.storage.documents import Record
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
+from latentlang.tasks.hub import is_hub
 from latentlang.text import counted
 from latentlang.training.data.base import (
     DataSettings,
@@ -30,22 +37,14 @@ from latentlang.training.data.base import (
     language_codes,
     named,
 )
-from latentlang.training.data.instruction_files import InstructionRecord, read_instructions
 from latentlang.training.data.leakage import answer_in
+from latentlang.training.dialogue_tokens import Overlong, tokenize_pieces
 
-#: Prompt templates by name: for instructions with an input, and without.
-TEMPLATES: dict[str, tuple[str, str]] = {
-    "plain": ("{instruction}\n{input}\n", "{instruction}\n"),
-    # Stanford Alpaca's (Taori et al. 2023), which many instruction-tuned models are trained with.
-    "alpaca": (
-        "Below is an instruction that describes a task, paired with an input that provides further context. Write a "
-        "response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n### Input:\n{input}"
-        "\n\n### Response:",
-        "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
-        "### Instruction:\n{instruction}\n\n### Response:",
-    ),
-}
-_PLACE = re.compile(r"\{(instruction|input)\}")
+if TYPE_CHECKING:
+    from latentlang.models import HookedLM
+    from latentlang.training.tokenization import TokenizedExamples
+
+
 _EVALUATED = "en"
 # Rounding of a weight times a scale must not lose an example.
 _TINY = 1e-9
@@ -55,21 +54,63 @@ class _SavedInstructions(Record):
     template: str = "plain"
 
 
+@dataclass(frozen=True, slots=True)
+class DialogueExample:
+    """A dialogue that is learnt: all of its answers.
+
+    Attributes:
+        dialogue: its turns.
+        input: all that comes before its last answer, in the template; under the template ``chat``, which the model's
+            tokenizer writes, the turns with their speakers.
+        template: name of its template, or a text of one's own.
+    """
+
+    dialogue: Dialogue
+    input: str
+    template: str
+
+    @property
+    def id(self) -> str:
+        """Names the item: its group."""
+        return self.dialogue.group
+
+    @property
+    def language(self) -> str:
+        """Code of the answers' language."""
+        return self.dialogue.answer_language
+
+    @property
+    def group(self) -> str:
+        """What it is counted under: its language."""
+        return self.language
+
+    @property
+    def output(self) -> str:
+        """The last answer."""
+        return self.dialogue.output
+
+
+AnyInstruction = TrainingExample | DialogueExample
+
+
 class Instructions(DataSettings):
     """Instructions with their outputs.
 
     Attributes:
         kind: ``instructions``.
-        files: JSON lines, JSON lists, or tables (``.csv``, ``.tsv``) of records with ``instruction`` and ``output``,
-            and perhaps ``input``, ``language`` and ``id``; or folders of such files. See `read_instructions`.
+        files: what `latentlang.instructions.read_dialogues` reads: JSON lines, JSON lists, tables and Parquet in any
+            published layout, folders of them; or ``hub:ORG/NAME``.
         languages: codes of the languages to take; all there are where it is empty. With one language, records need not
             say theirs.
         per_language: the most examples of each language, training and validation together; None for all there are.
         weights: mixture weights: language to its share, to any scale (``{de: 2, zh: 1}``: twice as many German examples
             as Chinese ones). As many examples are taken as the weights allow, none of them twice; empty for all.
         total: with `weights`, the most examples altogether; None for as many as the weights allow.
-        template: prompt template: ``plain``, ``alpaca``, or a text with ``{instruction}``, in which ``{input}`` may say
-            where an instruction's input goes (otherwise it follows the instruction on a line of its own).
+        template: prompt template: a name (`latentlang.instructions.prompt_templates`); ``chat`` for that of the model's
+            tokenizer; or a text with ``{instruction}``, in which ``{input}`` may say where an instruction's input goes
+            (otherwise it follows the instruction on a line of its own).
+        overlong: ``drop`` leaves out what is longer than the recipe's cutoff; ``cut`` cuts it there, and leaves out
+            what would have no answer left.
     """
 
     kind: Literal["instructions"] = "instructions"
@@ -79,6 +120,7 @@ class Instructions(DataSettings):
     weights: dict[str, float] = Field(default_factory=dict)
     total: int | None = Field(default=None, ge=1, le=MOST)
     template: str = "plain"
+    overlong: Overlong = "drop"
 
     saved: ClassVar[type[Record]] = _SavedInstructions
 
@@ -109,8 +151,8 @@ class Instructions(DataSettings):
     @field_validator("template")
     @classmethod
     def _known_template(cls, value: str) -> str:
-        if value not in TEMPLATES and "{instruction}" not in value:
-            raise unknown("template", value, TEMPLATES, hint="or give a text with {instruction} in it")
+        if value != CHAT:
+            template(value)
         return value
 
     @model_validator(mode="after")
@@ -137,23 +179,21 @@ class Instructions(DataSettings):
         Args:
             instruction: what is asked for.
             about: the instruction's input; empty for none.
+
+        Raises:
+            InputError: the template is ``chat``, which the model's tokenizer writes.
         """
-        if self.template in TEMPLATES:
-            template = TEMPLATES[self.template][0 if about else 1]
-        else:
-            template = self.template
-            if about and "{input}" not in template:
-                instruction, about = f"{instruction}\n{about}", ""
-        texts = {"instruction": instruction, "input": about}
-        return _PLACE.sub(lambda match: texts[match[1]], template)
+        if self.template == CHAT:
+            raise InputError("the template 'chat' is the tokenizer's: model.chat asks a task in it")
+        return template(self.template).prompt(instruction, about)
 
     def load(
         self,
         recipe: RecipeParts,
         *,
         task: Task | None = None,
-        data: PathLike | TrainingData[TrainingExample] | Iterable[TrainingExample] | None = None,
-    ) -> TrainingData[TrainingExample]:
+        data: PathLike | TrainingData[AnyInstruction] | Iterable[AnyInstruction] | None = None,
+    ) -> TrainingData[AnyInstruction]:
         """The instructions of the recipe's files, or of those given, chosen, mixed and split by the seed.
 
         Args:
@@ -172,6 +212,8 @@ class Instructions(DataSettings):
                 f"recipe {recipe.name!r} trains on instructions, which come from files, not from a task"
             )
         notes: list[str] = []
+        taken: tuple[str, ...] = ()
+        examples: list[AnyInstruction]
         if data is not None and not isinstance(data, str | Path):
             examples = list(data)
             self.check_leakage(examples)
@@ -181,21 +223,65 @@ class Instructions(DataSettings):
                 raise InputError(
                     f"recipe {recipe.name!r} names no file of instructions; say data.files, or give data (--data)"
                 )
-            codes = tuple(self.weights) or self.languages
-            records = read_instructions(files, only_language=codes[0] if len(codes) == 1 else None)
-            usable = [record for record in records if record.instruction.strip() and record.output.strip()]
-            if len(usable) < len(records):
-                left_out = counted(len(records) - len(usable), "record")
+            dialogues, taken = self._read(files)
+            usable = [one for one in dialogues if one.instruction.strip() and one.is_answered]
+            if len(usable) < len(dialogues):
+                left_out = counted(len(dialogues) - len(usable), "record")
                 notes.append(f"{left_out} without an instruction or an output left out")
             self.check_leakage(_unformatted(usable))
-            examples = [
-                TrainingExample(r.id, r.language, self.prompt(r.instruction, r.input), r.output)
-                for r in usable
-            ]
+            examples = [self._example(one) for one in usable]
         chosen = self._mix(self._by_language(examples, recipe.name, notes), recipe.schedule.seed, notes)
-        return _split(chosen, recipe, notes)
+        return _split(chosen, recipe, notes, taken)
 
-    def check_leakage(self, examples: Iterable[TrainingExample]) -> None:
+    def _read(self, files: Sequence[str]) -> tuple[list[Dialogue], tuple[str, ...]]:
+        """The dialogues of files and hub sets, and what was taken of the latter."""
+        codes = tuple(self.weights) or self.languages
+        dialogues: list[Dialogue] = []
+        taken: list[str] = []
+        paths = [file for file in files if not is_hub(file)]
+        if paths:
+            dialogues += read_dialogues(paths, language=codes[0] if len(codes) == 1 else None, distinct=False)
+        for file in files:
+            if is_hub(file):
+                read = hub_dialogues(file, languages=codes or None)
+                dialogues += read.dialogues
+                taken += read.taken
+        return dialogues, tuple(taken)
+
+    def _example(self, dialogue: Dialogue) -> AnyInstruction:
+        """A dialogue in the template; one of a single exchange is an input and an output."""
+        if self.template == CHAT:
+            said = [f"{message['role']}: {message['content']}" for message in dialogue.messages()[:-1]]
+            return DialogueExample(dialogue, "\n".join(said), self.template)
+        pieces = list(template(self.template).pieces(dialogue))
+        if len(pieces) == 2:
+            return TrainingExample(dialogue.group, dialogue.answer_language, pieces[0].text, pieces[1].text)
+        before = "".join(piece.text for piece in pieces[:-1])
+        return DialogueExample(dialogue, before, self.template)
+
+    def tokenize(
+        self, model: HookedLM, examples: Sequence[AnyInstruction], *, cutoff: int
+    ) -> TokenizedExamples:
+        """Examples as tokens: of a dialogue every answer is learnt, with the token that ends it.
+
+        Raises:
+            InputError: the tokenizer cannot write an answer.
+            ModelError: the template is ``chat``, and the tokenizer has none that can write a dialogue.
+        """
+        from latentlang.training.chat_tokens import chat_pieces
+
+        is_chat = self.template == CHAT
+        written = [
+            chat_pieces(example.dialogue, model.tokenizer, model=model.name, end=self.end)
+            if is_chat and isinstance(example, DialogueExample)
+            else _pieces(example)
+            for example in examples
+        ]
+        return tokenize_pieces(
+            model, written, cutoff=cutoff, end=self.end, overlong=self.overlong, templated=is_chat
+        )
+
+    def check_leakage(self, examples: Iterable[AnyInstruction]) -> None:
         """Refuse examples in which a cue of a closed task is followed by one of its answers."""
         for example in examples:
             for code in dict.fromkeys((example.language, _EVALUATED)):
@@ -209,11 +295,11 @@ class Instructions(DataSettings):
     @classmethod
     def words(cls, record: Mapping[str, Any], *, languages: Sequence[str], task: str) -> DataWords:
         """What is said of instructions."""
-        template = record.get("template")
+        name = record.get("template")
         return DataWords(
             title=f"Instructions in {named(languages)}",
             own_names=(tuple(languages),),
-            about=f"template {template}" if template in TEMPLATES else "a template of its own",
+            about=f"template {name}" if name in (*templates(), CHAT) else "a template of its own",
             noun="instruction",
             output="output",
             trained_on=f"instructions, in {', '.join(languages)}",
@@ -226,12 +312,12 @@ class Instructions(DataSettings):
         )
 
     def _by_language(
-        self, examples: Iterable[TrainingExample], name: str, notes: list[str]
-    ) -> dict[str, list[TrainingExample]]:
+        self, examples: Iterable[AnyInstruction], name: str, notes: list[str]
+    ) -> dict[str, list[AnyInstruction]]:
         """The examples of each language that is wanted, each once."""
         once = list({(e.language, e.input, e.output): e for e in reversed(list(examples))}.values())[::-1]
         codes = tuple(self.weights) or self.languages or tuple(dict.fromkeys(e.language for e in once))
-        groups: dict[str, list[TrainingExample]] = {code: [] for code in codes}
+        groups: dict[str, list[AnyInstruction]] = {code: [] for code in codes}
         others: dict[str, int] = {}
         for example in once:
             if example.language in groups:
@@ -252,8 +338,8 @@ class Instructions(DataSettings):
         return groups
 
     def _mix(
-        self, available: Mapping[str, list[TrainingExample]], seed: int, notes: list[str]
-    ) -> dict[str, list[TrainingExample]]:
+        self, available: Mapping[str, list[AnyInstruction]], seed: int, notes: list[str]
+    ) -> dict[str, list[AnyInstruction]]:
         """As many examples of each language as the recipe wants, chosen by the seed and the items' names alone."""
         ordered = {
             code: sorted(group, key=lambda example: _draw("choice", seed, example.id))[: self.per_language]
@@ -278,30 +364,39 @@ class Instructions(DataSettings):
         return {code: ordered[code][:count] for code, count in counts.items()}
 
 
-def _unformatted(records: Iterable[InstructionRecord]) -> list[TrainingExample]:
+def _pieces(example: AnyInstruction) -> list[DialoguePiece]:
+    if isinstance(example, DialogueExample):
+        return list(template(example.template).pieces(example.dialogue))
+    return [DialoguePiece(example.input), DialoguePiece(example.output, is_answer=True)]
+
+
+def _unformatted(dialogues: Iterable[Dialogue]) -> list[TrainingExample]:
     """Examples without a template, in which an answer follows its question."""
-    return [
-        TrainingExample(
-            r.id, r.language, f"{r.instruction}\n{r.input}" if r.input else r.instruction, r.output
-        )
-        for r in records
-    ]
+    examples = []
+    for one in dialogues:
+        asked = ""
+        for message in one.messages():
+            if message["role"] == "assistant":
+                examples.append(TrainingExample(one.id, one.answer_language, asked, message["content"]))
+            asked = message["content"]
+    return examples
 
 
 def _split(
-    chosen: Mapping[str, list[TrainingExample]], recipe: RecipeParts, notes: Sequence[str]
-) -> TrainingData[TrainingExample]:
+    chosen: Mapping[str, list[AnyInstruction]],
+    recipe: RecipeParts,
+    notes: Sequence[str],
+    taken: tuple[str, ...],
+) -> TrainingData[AnyInstruction]:
     """Set a share of each language's items aside; translations of an item are on the same side."""
     share, seed = recipe.schedule.validation, recipe.schedule.seed
     held: set[str] = set()
     if share:
-        for group in chosen.values():
-            items = sorted(
-                {example.id for example in group}, key=lambda item: _draw("validation", seed, item)
-            )
-            number = max(round(share * len(items)), 1 if len(items) > 1 else 0)
-            missing = number - len(held.intersection(items))
-            held.update([item for item in items if item not in held][: max(0, missing)])
+        held = held_out(
+            [[example.id for example in group] for group in chosen.values()],
+            number=lambda items: max(round(share * items), 1 if items > 1 else 0),
+            draw=lambda item: _draw("validation", seed, item),
+        )
     examples = [example for group in chosen.values() for example in group]
     train = tuple(example for example in examples if example.id not in held)
     validation = tuple(example for example in examples if example.id in held)
@@ -310,7 +405,7 @@ def _split(
             f"recipe {recipe.name!r}: too few to set some aside ({counted(len(examples), 'instruction')}); give more, "
             "or validation: 0"
         )
-    return TrainingData(train, validation, tuple(notes))
+    return TrainingData(train, validation, tuple(notes), taken)
 
 
 def _draw(*key: object) -> float:
