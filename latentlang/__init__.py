@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         erase,
         pca,
     )
+    from latentlang.instructions import InstructionsResult, describe_instructions
     from latentlang.language_names import Language, language, languages
     from latentlang.lens import (
         BarrierResult,
@@ -102,6 +103,7 @@ __all__ = [
     "FertilityResult",
     "HookedLM",
     "InputError",
+    "InstructionsResult",
     "JacobianLens",
     "Language",
     "LanguageMassResult",
@@ -129,6 +131,7 @@ __all__ = [
     "alignment",
     "bits_per_byte",
     "compare",
+    "describe_instructions",
     "directions",
     "erase",
     "evaluate",
@@ -196,6 +199,7 @@ _HOMES = {
         "erase",
         "pca",
     ),
+    "latentlang.instructions": ("InstructionsResult", "describe_instructions"),
     "latentlang.language_names": ("Language", "language", "languages"),
     "latentlang.lens": (
         "BarrierResult",
@@ -249,6 +253,7 @@ _ROOMS = (
     "evaluation",
     "figures",
     "geometry",
+    "instructions",
     "language_names",
     "lens",
     "models",

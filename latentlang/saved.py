@@ -14,6 +14,7 @@ from latentlang.comparison import AlignmentComparison, ComparisonResult
 from latentlang.errors import InputError, shown
 from latentlang.evaluation import EvaluationComparison, EvaluationResult
 from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
+from latentlang.instructions import InstructionsResult
 from latentlang.lens import (
     BarrierResult,
     BitsResult,
@@ -45,6 +46,10 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
         ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult, FeaturesResult,
         FertilityResult, LensResult, MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult,
         PatchResult, PatchscopeResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
+        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FertilityResult, InstructionsResult,
+        LanguageMassResult, LensResult, MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult,
+        PatchResult, PatchscopeResult, PivotByLensResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult,
+        TrainingResult,
     )
 })  # fmt: skip
 

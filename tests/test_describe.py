@@ -34,6 +34,7 @@ def test_every_kind_of_result_has_its_own_words():
         "comparison",
         "evaluation",
         "geometry",
+        "instructions.description",
         "lens",
         "training",
         "units.ablation_result",

@@ -19,6 +19,7 @@ from latentlang.evaluation import EvaluationComparison, EvaluationResult
 from latentlang.evaluation.evaluation_settings import EvaluationSettings
 from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
 from latentlang.geometry.geometry_settings import AlignmentSettings, PCASettings
+from latentlang.instructions import InstructionsResult
 from latentlang.lens import (
     BarrierResult,
     ExplorerResult,
@@ -43,6 +44,7 @@ KINDS = (
     NeuronAblationResult, LanguageMassResult,
     NeuronAblationResult, PivotByLensResult,
     NeuronAblationResult, FeaturesResult, FeatureAblationResult,
+    NeuronAblationResult, PivotByLensResult, InstructionsResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

@@ -216,6 +216,30 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "fertility": (("fertility --model mistral --lang en,ja,am", "tokens for the same paragraphs"),),
+    "instructions check": (
+        ("instructions check ru.jsonl", "is it in the language it should be in?"),
+        ("instructions check ru.jsonl --against en.jsonl", "and what did the translation lose?"),
+    ),
+    "instructions filter": (
+        ("instructions filter ru.jsonl --against en.jsonl --out kept", "keep what no check finds wrong"),
+        (
+            "instructions filter all.jsonl --near 0.8 --tests xquad --out kept",
+            "without duplicates and test items",
+        ),
+    ),
+    "instructions mix": (
+        ("instructions mix mixture.yaml --out mix", "parts by their shares, drawn by a seed"),
+        (
+            "instructions mix arms.yaml --items 400 --match-lengths --out arms",
+            "arms of equal size and length",
+        ),
+    ),
+    "instructions describe": (
+        (
+            "instructions describe all.jsonl --model gemma3-270m",
+            "how much of what, and how long for this model",
+        ),
+    ),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
     "models": (("models", "what can be run right now"), ("models --json", "for a program")),
     "languages": (("languages", "codes, names and scripts"),),

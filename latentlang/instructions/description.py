@@ -189,6 +189,7 @@ def describe_instructions(
     identify: bool = True,
     backend: Backend | None = None,
     name: str | None = None,
+    source: Sequence[str] | None = None,
     seed: int = 0,
     progress: ProgressOption = True,
 ) -> InstructionsResult:
@@ -205,7 +206,8 @@ def describe_instructions(
         identify: whether the language of the answers is told, by script and py3langid.
         backend: of the identifier.
         name: of the tokenizer, for the provenance; its own by default.
-        seed: draws rows of sets on the hub.
+        source: files that dialogues which are given were read from, for the provenance.
+        seed: stands in the provenance; nothing is drawn.
         progress: as in `latentlang.answers.fertility`.
 
     Raises:
@@ -227,6 +229,8 @@ def describe_instructions(
             for dialogue, tokens in zip(part, counts, strict=True):
                 rows.append(_of_one(dialogue, tokens, identifier, seen))
             report(len(rows), len(dialogues))
+    if source is not None:
+        noted = {**noted, "data": list(source)}
     provenance = Provenance(
         model="" if counter is None else counter.name, task="instructions",
         languages=tuple(dict.fromkeys(d.language for d in dialogues)), policy="", seed=seed,
@@ -282,7 +286,7 @@ def _of_languages(
 
 
 @dataclass(frozen=True, slots=True)
-class _Tokens:
+class _TokenCounts:
     question: int
     answer: int
     partial: int
@@ -313,7 +317,7 @@ class _Counter:
             name or given or getattr(self._tokenizer, "name_or_path", "") or type(self._tokenizer).__name__
         )
 
-    def count(self, dialogues: Sequence[Dialogue]) -> list[_Tokens | None]:
+    def count(self, dialogues: Sequence[Dialogue]) -> list[_TokenCounts | None]:
         """Of each dialogue the tokens of what is asked and answered, and those that write no whole character."""
         parts = [
             (n, is_answer(place), text)
@@ -331,12 +335,12 @@ class _Counter:
         for (number, answer, _), ids in zip(parts, encoded, strict=True):
             counts[number][answer] += len(ids)
             counts[number][2] += sum(token in self._partial for token in ids)
-        return [_Tokens(*three) for three in counts]
+        return [_TokenCounts(*three) for three in counts]
 
 
 def _of_one(
     dialogue: Dialogue,
-    tokens: _Tokens | None,
+    tokens: _TokenCounts | None,
     identifier: LanguageIdentifier | None,
     seen: set[tuple[str, str, str]],
 ) -> tuple[Any, ...]:

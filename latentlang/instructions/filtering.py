@@ -97,7 +97,7 @@ class CheckReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedDialogue:
     """A dialogue that was taken out.
 
     Attributes:
@@ -125,7 +125,7 @@ class Filtered:
     """
 
     kept: tuple[Dialogue, ...]
-    dropped: tuple[Dropped, ...]
+    dropped: tuple[DroppedDialogue, ...]
     report: CheckReport
 
     def counts(self) -> pd.DataFrame:
@@ -141,7 +141,7 @@ class Filtered:
             rows += [(code, reason, n, n / size) for (of, reason), n in reasons.most_common() if of == code]
         return pd.DataFrame(rows, columns=["language", "reason", "dialogues", "share"])
 
-    def examples(self, most: int = EXAMPLES) -> list[Dropped]:
+    def examples(self, most: int = EXAMPLES) -> list[DroppedDialogue]:
         """A few of those that were dropped, for each language and reason the first ones."""
         seen: Counter[tuple[str, str]] = Counter()
         chosen = []
@@ -259,7 +259,9 @@ def filter_dialogues(
             reasons[left[overlap.index]].append(TextFinding("test-overlap", overlap.place, detail))
     return Filtered(
         kept=tuple(d for d, found in zip(dialogues, reasons, strict=True) if not found),
-        dropped=tuple(Dropped(d, tuple(found)) for d, found in zip(dialogues, reasons, strict=True) if found),
+        dropped=tuple(
+            DroppedDialogue(d, tuple(found)) for d, found in zip(dialogues, reasons, strict=True) if found
+        ),
         report=report,
     )
 

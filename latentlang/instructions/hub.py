@@ -81,8 +81,8 @@ def hub_dialogues(
         taken.append(
             f"{where}, {len(table):,} rows" + (f", version {version}" if version is not None else "")
         )
+    _check_all(place, found, codes)
     dialogues = [one for one in unique(found) if codes is None or one.language in codes]
-    _check_all(place, dialogues, codes)
     return HubDialogues(tuple(dialogues), tuple(taken))
 
 

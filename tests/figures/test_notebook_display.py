@@ -16,6 +16,7 @@ import pytest
 import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.figures.notebook import MOST_ROWS, card, small_table
+from latentlang.instructions.dialogues import single
 from latentlang.lens import LogitLens, explore, multilingual_lens
 from latentlang.models import HookedLM
 from latentlang.provenance import Provenance
@@ -43,6 +44,7 @@ ROOMS = (
     "geometry.directions_result", "geometry.erasure_result", "lens", "lens.barrier_result",
     "lens.bits", "lens.mass_result", "training", "units.ablation_result", "units.neurons_result",
     "lens.bits", "training", "units.ablation_result", "units.features_ablation", "units.features_result",
+    "instructions.description", "lens.bits", "lens.mass_result", "training", "units.ablation_result",
     "units.neurons_result",
 )  # fmt: skip
 
@@ -83,6 +85,10 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         ll.bits_per_byte(model, {"en": ["a cat"], "de": ["ein Hund"]}),
         ll.language_mass(model, SENTENCES, items=2, progress=False),
         ll.pivot_test(lab.model, lab.task, languages="de", third=THIRD, items=4, shots=1),
+        ll.describe_instructions(
+            [single("1", "de", "Wo?", "Da."), single("1", "ja", "どこ?", "ここ")], tokenizer=model.tokenizer,
+            progress=False,
+        ),
         ll.fertility(model.tokenizer, {"en": ["a cat"], "de": ["ein Hund"]}),
         ll.patch(lab.model, source="fr-de", target="fr-it", items=2, shots=1, controls=(), progress=False),
         ll.steer(

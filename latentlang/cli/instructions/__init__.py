@@ -17,6 +17,10 @@ from latentlang.cli.instructions.culture import culture
 from latentlang.cli.instructions.grounded import grounded
 from latentlang.cli.instructions.parallel import parallel
 from latentlang.cli.instructions.translate import translate
+from latentlang.cli.instructions.check import check
+from latentlang.cli.instructions.describe import describe
+from latentlang.cli.instructions.filtering import filter_data
+from latentlang.cli.instructions.mix import mix
 from latentlang.cli.options import with_load_options, with_paths
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -53,5 +57,9 @@ _add(instructions, "instructions culture", culture)
 _add(build, "instructions build parallel", parallel)
 _add(build, "instructions build grounded", grounded)
 # What looks after it.
+_add(instructions, "instructions check", check)
+_add(instructions, "instructions filter", filter_data)
+_add(instructions, "instructions mix", mix)
+_add(instructions, "instructions describe", describe)
 
 instructions.add_typer(build)

@@ -1,0 +1,148 @@
+"""What the commands have in common that look after instruction data: the data, and what they are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from latentlang.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from latentlang.instructions import Dialogue
+
+Data = Annotated[
+    list[str],
+    typer.Argument(
+        help="Instructions: files or folders in any layout (.jsonl, .json, .csv, .tsv, .parquet), hub:ORG/NAME."
+    ),
+]
+DataLanguage = Annotated[
+    str | None, typer.Option("--data-lang", help="Language of records that do not say theirs.")
+]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(help="What they were translated from, in one language: files or folders; repeatable."),
+]
+AgainstLanguage = Annotated[
+    str | None, typer.Option("--against-lang", help="Language of those records where they do not say theirs.")
+]
+Checks = Annotated[
+    str | None, typer.Option(help="Checks to make: names with commas; by default all. See `check --list`.")
+]
+PairBy = Annotated[
+    str,
+    typer.Option(
+        help="What a dialogue and its source have in common: group (or id), or number, that at its end."
+    ),
+]
+AnswersAnew = Annotated[
+    bool,
+    typer.Option(
+        "--answers-anew", help="The answers were written anew, not translated: hold them against nothing."
+    ),
+]
+Among = Annotated[
+    str | None,
+    typer.Option(help="Languages in question for the identifier; by default those of the data, and English."),
+]
+# Findings of a check that are listed on the screen.
+_MOST_SHOWN = 3
+
+
+def dialogues_of(data: Sequence[str], lang: str | None) -> list[Dialogue]:
+    """The dialogues of files, folders and hub sets.
+
+    Raises:
+        InputError: there are none, or they cannot be read.
+    """
+    from latentlang.instructions import read_dialogues
+    from latentlang.instructions.hub import hub_dialogues
+    from latentlang.tasks.hub import is_hub
+
+    dialogues: list[Dialogue] = []
+    files: list[Any] = [path for path in data if not is_hub(path)]
+    if files:
+        dialogues += read_dialogues(files, language=lang)
+    for name in data:
+        if is_hub(name):
+            dialogues += hub_dialogues(name, languages=lang).dialogues
+    return dialogues
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a command was given: the data, and options of `check_dialogues`."""
+
+    dialogues: list[Dialogue]
+    options: dict[str, Any]
+
+
+def looked_at(
+    data: Sequence[str],
+    data_lang: str | None,
+    against: Sequence[str] | None,
+    against_lang: str | None,
+    *,
+    checks: str | None,
+    pair_by: str,
+    answers_anew: bool,
+    among: str | None,
+) -> Looked:
+    """The data and what is asked of them.
+
+    Raises:
+        InputError: files that cannot be read, or options that need others.
+    """
+    from latentlang.instructions.checks import chosen_checks
+
+    chosen = [check.code for check in chosen_checks(checks)]
+    if against is None:
+        needed = [check.code for check in chosen_checks(checks) if check.needs_source]
+        if checks is not None and needed:
+            raise InputError(
+                f"the check {needed[0]!r} holds a text against its source; name the sources: --against PATH"
+            )
+        if answers_anew or against_lang:
+            raise InputError(
+                "--answers-anew and --against-lang are said of sources; name them: --against PATH"
+            )
+        chosen = [code for code in chosen if code not in needed]
+    return Looked(
+        dialogues_of(data, data_lang),
+        {
+            "sources": None if against is None else dialogues_of(against, against_lang), "checks": chosen,
+            "pair_by": pair_by, "answers_translated": not answers_anew,
+            "among": None if among is None else among.split(","),
+        },
+    )  # fmt: skip
+
+
+def print_rows(table: pd.DataFrame, console: Console) -> None:
+    """A table as it is: shares as per cent, numbers with their commas."""
+    from pandas.api.types import is_numeric_dtype
+    from rich.table import Table
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    numbers = [str(name) for name in table.columns if is_numeric_dtype(table[name])]
+    for name in table.columns:
+        grid.add_column(str(name), justify="right" if str(name) in numbers else "left")
+    for row in table.to_dict("records"):
+        grid.add_row(*(_cell(str(name), value) for name, value in row.items()))
+    console.print(grid)
+
+
+_SHARES = ("share", "copied", "short", "identified", "other", "undecided share", "byte_share")
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        if value != value:
+            return ""
+        return f"{100 * value:.1f} %" if name in _SHARES else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
