@@ -34,7 +34,7 @@ class HubDialogues:
     """What was read of a set.
 
     Attributes:
-        dialogues: in the order of the languages asked for, then of the set.
+        dialogues: in the order of the languages that are read, then of the set.
         taken: what they were read from, with revision, configuration and part, for a record.
     """
 
