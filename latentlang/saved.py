@@ -37,19 +37,10 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
     result_class.kind: result_class
     for result_class in (
         AlignmentComparison, AlignmentResult, BarrierResult, BitsResult, ComparisonResult, DirectionsResult,
-        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FertilityResult, LanguageMassResult,
-        LensResult, MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult, PatchResult,
-        PatchscopeResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
-        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FertilityResult, LensResult,
-        MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult,
-        PivotByLensResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
-        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult, FeaturesResult,
-        FertilityResult, LensResult, MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult,
-        PatchResult, PatchscopeResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
-        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FertilityResult, InstructionsResult,
-        LanguageMassResult, LensResult, MultilingualLensResult, NeuronAblationResult, NeuronsResult, PCAResult,
-        PatchResult, PatchscopeResult, PivotByLensResult, PivotUseResult, SteerResult, TokenLanguages, TraceResult,
-        TrainingResult,
+        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult,
+        FeaturesResult, FertilityResult, InstructionsResult, LanguageMassResult, LensResult, MultilingualLensResult,
+        NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult,
+        PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
     )
 })  # fmt: skip
 

@@ -95,6 +95,7 @@ for command in (
     app.command(epilog=epilog(command.__name__.replace("_", "-")))(
         with_paths(with_completion(with_load_options(command)))
     )
+app.add_typer(data)
 app.add_typer(instructions)
 
 

@@ -13,14 +13,14 @@ import typer
 from latentlang.cli.completion import with_completion
 from latentlang.cli.examples import epilog
 from latentlang.cli.instructions.answer import answer
-from latentlang.cli.instructions.culture import culture
-from latentlang.cli.instructions.grounded import grounded
-from latentlang.cli.instructions.parallel import parallel
-from latentlang.cli.instructions.translate import translate
 from latentlang.cli.instructions.check import check
+from latentlang.cli.instructions.culture import culture
 from latentlang.cli.instructions.describe import describe
 from latentlang.cli.instructions.filtering import filter_data
+from latentlang.cli.instructions.grounded import grounded
 from latentlang.cli.instructions.mix import mix
+from latentlang.cli.instructions.parallel import parallel
+from latentlang.cli.instructions.translate import translate
 from latentlang.cli.options import with_load_options, with_paths
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
