@@ -41,10 +41,8 @@ KINDS = (
     LensResult, MultilingualLensResult, ExplorerResult, PCAResult, AlignmentResult, EvaluationResult,
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
     PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
-    NeuronAblationResult, LanguageMassResult,
-    NeuronAblationResult, PivotByLensResult,
-    NeuronAblationResult, FeaturesResult, FeatureAblationResult,
-    NeuronAblationResult, PivotByLensResult, InstructionsResult,
+    NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult, FeatureAblationResult,
+    InstructionsResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]
