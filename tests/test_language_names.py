@@ -159,3 +159,16 @@ def test_a_code_that_is_a_language_stays_it_and_says_what_may_be_meant():
 def test_a_name_that_is_like_none_has_no_suggestion():
     with pytest.raises(InputError, match=r"^unknown language 'klingon'; `latentlang languages` lists them"):
         language("klingon")
+
+
+def test_a_name_in_another_language_is_as_it_stands_in_a_sentence():
+    assert [language("ja").name_in(code) for code in ("fr", "zh", "ru", "en")] == [
+        "japonais",
+        "日语",
+        "японский",
+        "Japanese",
+    ]
+    assert (
+        language("x-toki-pona").name_in("fr") == "Toki pona"
+        and language("ja").name_in("x-mine") == "Japanese"
+    )
