@@ -191,8 +191,8 @@ def _how_to_read(settings: Any) -> list[str]:
     return [
         "A panel is text in one language. Of each layer's distribution over the next token, the parts that are on "
         "tokens of each language, over all positions but that of the beginning; tokens that belong to a language by "
-        f"less than {certainty} (digits, signs, pieces that several languages share) are left out: the white above. "
-        "The last layer is the model's own output; the others are read as if they were the last.",
+        f"less than {certainty} (digits, signs, pieces that several languages share) are left out: the share above all "
+        "bands. The last layer is the model's own output; the others are read as if they were the last.",
         "Left of the layers (voc.): the parts of the vocabulary, what a layer has that tells no token from another. "
         "Right (text): the parts of the text's own tokens. A language with more tokens of its own has more of both: "
         "compare layers, not languages.",

@@ -16,6 +16,8 @@ import pytest
 import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.figures.notebook import MOST_ROWS, card, small_table
+from latentlang.instructions.built import Built, Dropped
+from latentlang.instructions.culture import CultureBuilt
 from latentlang.instructions.dialogues import single
 from latentlang.lens import LogitLens, explore, multilingual_lens
 from latentlang.models import HookedLM
@@ -89,6 +91,8 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
             [single("1", "de", "Wo?", "Da."), single("1", "ja", "どこ?", "ここ")], tokenizer=model.tokenizer,
             progress=False,
         ),
+        Built("answer", (single("1", "de", "Wo?", "Da."),), (Dropped("2", "de", "short-answer", "Wann?"),)),
+        CultureBuilt("culture", (single("1", "de", "Wo?", "Da."),)),
         ll.fertility(model.tokenizer, {"en": ["a cat"], "de": ["ein Hund"]}),
         ll.patch(lab.model, source="fr-de", target="fr-it", items=2, shots=1, controls=(), progress=False),
         ll.steer(
