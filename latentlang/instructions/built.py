@@ -186,9 +186,7 @@ class Built(Displayed):
         return path
 
     def _view(self) -> View:
-        headline = (
-            f"Built: {self.step}, {counted(len(self.dialogues), 'dialogue')}, {len(self.dropped):,} dropped"
-        )
+        headline = f"{type(self).__name__}: {self.step}, {counted(len(self.dialogues), 'dialogue')}, {len(self.dropped):,} dropped"
         return View(headline=headline, table=lambda: self.table, words=self.describe)
 
 
