@@ -186,7 +186,8 @@ class Built(Displayed):
         return path
 
     def _view(self) -> View:
-        headline = f"{type(self).__name__}: {self.step}, {counted(len(self.dialogues), 'dialogue')}, {len(self.dropped):,} dropped"
+        made = counted(len(self.dialogues), "dialogue")
+        headline = f"{type(self).__name__}: {self.step}, {made}, {len(self.dropped):,} dropped"
         return View(headline=headline, table=lambda: self.table, words=self.describe)
 
 
