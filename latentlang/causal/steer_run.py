@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import torch
@@ -23,6 +24,9 @@ from latentlang.models.generation import generate_tokens
 from latentlang.progress import Report
 from latentlang.tasks import Prompt
 
+#: What is done with a direction of some length: it is added, or put in the place of what there was along it.
+WAYS: Mapping[str, Callable[..., Edit]] = {"add": Edit.add, "replace": Edit.set_along}
+
 
 class SteerRun:
     """Runs one plan."""
@@ -36,6 +40,7 @@ class SteerRun:
         strengths: Sequence[float],
         *,
         positions: str,
+        how: str,
         seed: int,
         identifier: LanguageIdentifier,
         new_tokens: int,
@@ -43,7 +48,8 @@ class SteerRun:
         sentences: dict[str, str],
     ) -> None:
         self.model, self.plan, self.directions, self.layers = model, plan, directions, list(layers)
-        self.strengths, self.positions, self.seed = list(strengths), positions, seed
+        self.strengths, self.seed = list(strengths), seed
+        self._edit = partial(WAYS[how], positions=positions)
         self.new_tokens, self.batch_tokens, self.sentences = new_tokens, batch_tokens, sentences
         self.chosen: tuple[int, float] = (0, 0.0)
         self.typical = self._typical()
@@ -74,7 +80,7 @@ class SteerRun:
         self.chosen = best_cell(table)
         layer, strength = self.chosen
         vector = self.directions.wanted[layer] * (strength * self.typical[layer])
-        edit = Edit.add(vector, layers=layer, positions=self.positions)
+        edit = self._edit(vector, layers=layer)
         self.record = settle(edit, depth=self.model.n_layers, d_model=self.model.d_model).record
         arms: dict[str, Callable[[SteerItem, int], Tensor]] = {
             "steered": lambda item, layer: self.directions.wanted[layer],
@@ -120,7 +126,7 @@ class SteerRun:
         vectors = torch.zeros(len(runs), len(layers), self.model.d_model, device=self.model.device)
         for row, (item, layer, strength) in enumerate(runs):
             vectors[row, layers.index(layer)] = direction(item, layer) * (strength * self.typical[layer])
-        edit = Edit.add(vectors, layers=layers, positions=self.positions)
+        edit = self._edit(vectors, layers=layers)
         texts = self._write([item.prompt for item, _layer, _strength in runs], edit, step, report, done)
         return [
             self._row(item, text, item.prompt, arm, layer, strength)

@@ -26,6 +26,8 @@ class SteerSettings(TaskSettings):
     typical: dict[str, float] = Field(default_factory=dict)
     #: ``new`` or ``all``.
     positions: str = "new"
+    #: ``add`` or ``replace``.
+    how: str = "add"
     n_layers: LayerNumber | None = None
     shots: Count | None = None
     #: Items that the cell was chosen on, and that it is scored on.

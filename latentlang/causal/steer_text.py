@@ -35,6 +35,8 @@ def sentences(
         else "as given"
     )
     cell = f"after layer {settings.chosen_layer} with strength {settings.chosen_strength:g}"
+    if settings.how == "replace":
+        cell += " in the place of what there was along the direction"
     yield (
         f"Steered to {wanted} {cell} ({chosen}); on {counted(settings.items_scored, 'other item')}: "
         f"{share(steered['language'])} in {wanted}, content {steered['content']:.2f}, both together "

@@ -23,7 +23,7 @@ from latentlang.causal.steer_kept import kept_texts
 from latentlang.causal.steer_languages import SteerLanguages, settle_languages
 from latentlang.causal.steer_plan import FEWEST_ITEMS, ITEMS, SteerPlan
 from latentlang.causal.steer_result import SteerResult
-from latentlang.causal.steer_run import SteerRun
+from latentlang.causal.steer_run import WAYS, SteerRun
 from latentlang.causal.steer_settings import SteerSettings
 from latentlang.errors import InputError, unknown
 from latentlang.language_id import LanguageIdentifier
@@ -56,6 +56,7 @@ def steer(
     layers: Layers | None = None,
     strengths: float | Iterable[float] = STRENGTHS,
     positions: str = "new",
+    how: str = "add",
     items: int = ITEMS,
     shots: int | None = None,
     instruction: str | None = None,
@@ -83,6 +84,8 @@ def steer(
         strengths: lengths of what is added, over the median length of the residual stream at the prompts' last token.
             Negative ones lead away from the language.
         positions: ``new``: at every position that a new token is predicted from; ``all``: at the prompt's too.
+        how: ``add``: the direction is added; ``replace``: it takes the place of what there was along it, so that what
+            speaks for the language asked for goes, and the strength is how far it then lies along the direction.
         items: of both halves together, at most.
         shots: few-shot examples; None for the task's default.
         instruction: the sentence that asks for the wanted language in itself; by default there is one for the languages
@@ -103,7 +106,7 @@ def steer(
     """
     model = as_model(model)
     settled = settle_languages(task, language, asked)
-    grid = check_grid(strengths, positions=positions, items=items, new_tokens=new_tokens, seed=seed)
+    grid = check_grid(strengths, positions=positions, how=how, items=items, new_tokens=new_tokens, seed=seed)
     identify = identifier or settled.identifier()
     if settled.wanted not in identify.languages:
         raise InputError(
@@ -136,7 +139,7 @@ def steer(
         )
     chosen_layers = [layer for layer in tried if layer in found.layers]
     run = SteerRun(
-        model, plan, found, chosen_layers, grid, positions=positions, seed=seed, identifier=identify,
+        model, plan, found, chosen_layers, grid, positions=positions, how=how, seed=seed, identifier=identify,
         new_tokens=new_tokens or (_WORD_TOKENS if settled.words else _TEXT_TOKENS), batch_tokens=batch_tokens,
         sentences=_sentences(settled, instruction),
     )  # fmt: skip
@@ -148,7 +151,7 @@ def steer(
     settings = SteerSettings(
         wanted=wanted, asked=settled.asked, other=control, layers=chosen_layers, strengths=grid,
         chosen_layer=run.chosen[0], chosen_strength=run.chosen[1],
-        typical={str(layer): float(value) for layer, value in run.typical.items()}, positions=positions,
+        typical={str(layer): float(value) for layer, value in run.typical.items()}, positions=positions, how=how,
         n_layers=model.n_layers, shots=task.default_shots if shots is None else shots,
         items_choice=len(plan.choice), items_scored=len(plan.scored), left_out=dict(plan.left_out),
         directions="made" if opened is None else "given", directions_method=found.method,
@@ -164,7 +167,13 @@ def steer(
 
 
 def check_grid(
-    strengths: float | Iterable[float], *, positions: str, items: int, new_tokens: int | None, seed: int
+    strengths: float | Iterable[float],
+    *,
+    positions: str,
+    how: str,
+    items: int,
+    new_tokens: int | None,
+    seed: int,
 ) -> list[float]:
     """The strengths of a grid, before a model is loaded; arguments as of `steer`.
 
@@ -173,6 +182,8 @@ def check_grid(
     """
     if positions not in POSITIONS:
         raise unknown("positions of steering", positions, POSITIONS)
+    if how not in WAYS:
+        raise unknown("way of steering", how, WAYS)
     check_count("items", items, least=FEWEST_ITEMS)
     check_count("new_tokens", new_tokens, least=1)
     check_count("seed", seed, least=0)

@@ -63,6 +63,10 @@ def steer(
         str,
         typer.Option(help="new: where a new token is predicted from; all: at the prompt's tokens too."),
     ] = "new",
+    how: Annotated[
+        str,
+        typer.Option(help="add: the direction is added; replace: in the place of what there was along it."),
+    ] = "add",
     items: Annotated[
         int | None,
         typer.Option(help="Items in all: one half to choose on, the other to score on; by default 40."),
@@ -107,8 +111,8 @@ def steer(
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = None if layers is None else options.layer_numbers(layers)
     grid = check_grid(
-        _numbers(strengths), positions=positions, items=ITEMS if items is None else items, new_tokens=new_tokens,
-        seed=seed,
+        _numbers(strengths), positions=positions, how=how, items=ITEMS if items is None else items,
+        new_tokens=new_tokens, seed=seed,
     )  # fmt: skip
     built: str | Task = task
     if text is not None:
@@ -125,7 +129,7 @@ def steer(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, asked=asked, source=source, data=data, text=text, directions=directions, other=other, layers=layers,
-        strengths=strengths, positions=positions, items=items, shots=shots, new_tokens=new_tokens,
+        strengths=strengths, positions=positions, how=how, items=items, shots=shots, new_tokens=new_tokens,
         instruction=instruction, seed=seed, chat=chat,
     )  # fmt: skip
     parts = [model_part(info.name), adapter or "", settled.task.name, settled.wanted]
@@ -142,7 +146,7 @@ def steer(
         with keeping_parts(unfinished, "what was written"):
             result = run_steer(
                 loaded, asked_task, language=lang, asked=asked, other=other, directions=opened, layers=numbers,
-                strengths=grid, positions=positions, items=ITEMS if items is None else items, shots=shots,
+                strengths=grid, positions=positions, how=how, items=ITEMS if items is None else items, shots=shots,
                 instruction=instruction, new_tokens=new_tokens, seed=seed, batch_tokens=batch_tokens,
                 resume=unfinished,
             )  # fmt: skip

@@ -191,6 +191,11 @@ def _how_to_read(result: Steered) -> list[str]:
     settings = result.settings
     wanted, asked = plain(english_name(settings.wanted)), plain(english_name(settings.asked))
     where = "every token is predicted from" if settings.positions == "new" else "it reads or writes"
+    done = (
+        "takes the place of what there was along it in the residual stream"
+        if settings.how == "replace"
+        else "is added to the residual stream"
+    )
     origin = (
         f"made of {counted(settings.directions_items, 'item')} that are not asked here"
         if settings.directions == "made" and settings.directions_items
@@ -198,7 +203,7 @@ def _how_to_read(result: Steered) -> list[str]:
     )
     instructions = ", ".join(f"“{plain(text)}”" for text in dict.fromkeys(settings.instructions.values()))
     return [
-        f"The prompts ask for {asked}; the direction of {wanted} is added to the residual stream after one layer at "
+        f"The prompts ask for {asked}; the direction of {wanted} {done} after one layer at "
         f"the positions that {where}. Strength is its length over the median length of the residual stream there. The "
         f"direction was {origin}.",
         "Above: how well each layer and strength does on one half of the items; the best is framed. Below: that one "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -59,9 +59,9 @@ class Change(Protocol):
 class Edit:
     """A change of activations while a model runs; in force within `HookedLM.edited`.
 
-    Edits are made by `replace`, `add`, `scale`, `project_out`, `swap`, `ablate` and `skip`, or from a function.
-    Vectors are ``[d]`` for all prompts, ``[prompt, d]`` or ``[prompt, layer, d]``, where an axis of length 1 is for
-    all, prompts stand in the order of the list that is run, and layers in the order of `layers`.
+    Edits are made by `replace`, `add`, `set_along`, `scale`, `project_out`, `swap`, `ablate` and `skip`, or from a
+    function. Vectors are ``[d]`` for all prompts, ``[prompt, d]`` or ``[prompt, layer, d]``, where an axis of length 1
+    is for all, prompts stand in the order of the list that is run, and layers in the order of `layers`.
 
     Attributes:
         change: what is done; a function of activations ``[row, d]`` and an `EditPlace`.
@@ -105,6 +105,21 @@ class Edit:
                 f"an edit's change is a function of activations, not {type(self.change).__name__}"
             )
 
+    @property
+    def prompts(self) -> int | None:
+        """How many prompts there are vectors of their own for; None where all prompts have the same."""
+        change = self.change
+        if not isinstance(change, _Vectors) or change.vectors.ndim == 1 or len(change.vectors) == 1:
+            return None
+        return len(change.vectors)
+
+    def of_prompts(self, places: Sequence[int]) -> Edit:
+        """The edit of some of its prompts, in this order; itself where all prompts have the same."""
+        change = self.change
+        if self.prompts is None or not isinstance(change, _Vectors):
+            return self
+        return replace(self, change=replace(change, vectors=change.vectors[list(places)], _copies={}))
+
     @classmethod
     def replace(cls, value: Any, **where: Any) -> Edit:
         """Put `value` in the activation's place (patching)."""
@@ -114,6 +129,11 @@ class Edit:
     def add(cls, vector: Any, *, strength: float = 1.0, **where: Any) -> Edit:
         """Add ``strength * vector`` (steering)."""
         return cls(Add(vectors_of(vector, "vector") * number_of(strength, "strength")), **where)
+
+    @classmethod
+    def set_along(cls, vector: Any, **where: Any) -> Edit:
+        """Put `vector` in the place of what the activation has along it; what is at right angles to it stays."""
+        return cls(SetAlong(vectors_of(vector, "vector")), **where)
 
     @classmethod
     def scale(cls, factor: float, **where: Any) -> Edit:
@@ -229,6 +249,17 @@ class Add(_Vectors):
     def __call__(self, activations: Tensor, place: EditPlace, /) -> Tensor:
         """The activations and the vectors."""
         return activations + self.rows(activations, place)
+
+
+@dataclass(frozen=True, eq=False)
+class SetAlong(_Vectors):
+    """A vector in the place of the component along it; where it is zero nothing changes."""
+
+    def __call__(self, activations: Tensor, place: EditPlace, /) -> Tensor:
+        """``x - (x . u) u + v``, with u of length one along v."""
+        vectors = self.rows(activations, place)
+        axes = unit(vectors)
+        return activations - (activations * axes).sum(-1, keepdim=True) * axes + vectors
 
 
 @dataclass(frozen=True, eq=False)

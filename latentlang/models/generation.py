@@ -16,7 +16,7 @@ from torch import Tensor
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
 from latentlang.models.anatomy import accepts, quiet
-from latentlang.models.edits import Add, Edit
+from latentlang.models.edits import Edit
 from latentlang.models.forward import BATCH_TOKENS
 from latentlang.models.hooked import HookedLM
 from latentlang.models.tokenization import PromptLike
@@ -42,8 +42,8 @@ def generate_tokens(
         model: the model; it is not changed.
         prompts: texts, `Prompt` objects, or token ids.
         new_tokens: how many at most.
-        edit: in force meanwhile; vectors ``[prompt, ...]`` of `Edit.add` are each prompt's own. Of other edits only
-            such as are the same for all prompts.
+        edit: in force meanwhile; vectors ``[prompt, ...]`` are each prompt's own. An edit by a function has to be the
+            same for all prompts.
         batch_tokens: tokens run at once; see `HookedLM.iter_activations`.
         progress: called with prompts done and prompts in all.
 
@@ -64,18 +64,13 @@ def generate_tokens(
         )
     if edit is not None and not isinstance(edit.positions, str):
         raise InputError("while a model writes, an edit is at 'last', 'new' or 'all' positions")
-    vectors = edit.change.vectors if edit is not None and isinstance(edit.change, Add) else None
-    if vectors is not None and (vectors.ndim == 1 or len(vectors) == 1):
-        vectors = None  # the same for all
-    if vectors is not None and len(vectors) != len(tokenized):
-        raise InputError(f"an edit has vectors for {len(vectors)} prompts, and {len(tokenized)} are given")
+    if edit is not None and edit.prompts not in (None, len(tokenized)):
+        raise InputError(f"an edit has vectors for {edit.prompts} prompts, and {len(tokenized)} are given")
     shared = edit is None or edit.positions != "all"
     written: list[list[int]] = [[] for _ in tokenized]
     done = 0
     for rows in _batches(model, tokenized, new_tokens, batch_tokens, shared=shared):
-        part = edit
-        if edit is not None and vectors is not None:
-            part = replace(edit, change=Add(vectors[rows]))
+        part = None if edit is None else edit.of_prompts(rows)
         ids = torch.tensor([tokenized[row] for row in rows], device=model.device)
         tokens = _greedy(model, ids, new_tokens, part, shared=shared)
         for row, own in zip(rows, tokens, strict=True):

@@ -119,13 +119,15 @@ def test_halves_and_the_items_of_directions_are_apart_and_the_choice_is_made_on_
     assert best_cell(table) == (5, -1.0)
 
 
-def test_it_writes_what_a_plain_loop_writes() -> None:
+@pytest.mark.parametrize("how", ["add", "replace"])
+def test_it_writes_what_a_plain_loop_writes(how: str) -> None:
     model = ll.load("pocket")
     task = ll.task("translation", source="fr")
     result = ll.steer(
         model, task, language="de", asked="en", other="es", layers="3,6", strengths=(0.5, 1), items=8, new_tokens=6,
-        progress=False,
+        how=how, progress=False,
     )  # fmt: skip
+    assert result.settings.how == how
     prompts = {code: {p.item: p for p in task.prompts(code)} for code in ("en", "de")}
     order = [p.item for p in task.prompts("en") if p.item in prompts["de"]]
     table = result.table
@@ -152,12 +154,11 @@ def test_it_writes_what_a_plain_loop_writes() -> None:
             ids = model.encode([prompts["en"][row["item"]]])[0]
             text = list(ids)
             for _ in range(6):
-                edit = Edit.add(
-                    direction * length * row["strength"],
-                    layers=layer,
-                    positions=list(range(len(ids) - 1, len(text))),
-                )
-                with model.edited(edit):
+                there = list(range(len(ids) - 1, len(text)))
+                edits = [Edit.add(direction * length * row["strength"], layers=layer, positions=there)]
+                if how == "replace":
+                    edits.insert(0, Edit.project_out(direction, layers=layer, positions=there))
+                with model.edited(edits):
                     logits = model.activations([text], share_prefix=False).logits
                 assert logits is not None
                 text.append(int(logits[0].argmax()))
@@ -353,6 +354,19 @@ def test_a_damaged_table_is_seen(change: Any, fault: str) -> None:
     assert fault in str(replace(result, table=change(result.table)).fault())
 
 
+def test_in_the_place_of_what_was_there_less_is_enough() -> None:
+    """The prompt's own language lies along the direction, the other way: it is gone before anything is added."""
+    added, replaced = (
+        steered(how=how, layers=LANGUAGE_BLOCK, strengths=(0.25, 0.5, 1))
+        .grid()
+        .set_index("strength")["language"]
+        for how in ("add", "replace")
+    )
+    assert (replaced >= added).all() and replaced[0.5] == 1 > added[0.25] == 0
+    said = steered(how="replace", layers=LANGUAGE_BLOCK, strengths=1).describe()
+    assert "with strength 1 in the place of what there was along the direction (as given)" in said
+
+
 # directions that are given
 
 
@@ -418,6 +432,7 @@ def test_directions_of_another_model_are_refused_even_of_the_same_width(directio
         ({"strengths": (0.5, 0)}, "none of them 0"),
         ({"strengths": ("much",)}, "a strength must be a finite number, not 'much'"),
         ({"positions": "last"}, "unknown positions of steering 'last'"),
+        ({"how": "swap"}, "unknown way of steering 'swap'"),
         ({"items": 3}, "items must be at least 4"),
         ({"layers": "9"}, "layer 9"),
         ({"shots": 38}, "2 items can be steered from fr to it"),

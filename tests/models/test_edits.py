@@ -94,6 +94,19 @@ def test_a_batch_is_edited_as_each_prompt_alone(architecture: str, share: bool) 
             Edit.swap(torch.eye(32)[0] * 3, torch.eye(32)[1], layers=[2], positions="all"),
             lambda hidden: hidden[:, [1, 0, *range(2, 32)]],
         ),
+        (
+            Edit.set_along(torch.eye(32)[3] * 2 + torch.eye(32)[4] * 2, layers=[2], positions="all"),
+            lambda hidden: torch.stack(
+                [
+                    *hidden[:, :3].T,
+                    2 + (hidden[:, 3] - hidden[:, 4]) / 2,
+                    2 + (hidden[:, 4] - hidden[:, 3]) / 2,
+                    *hidden[:, 5:].T,
+                ],
+                -1,
+            ),
+        ),
+        (Edit.set_along(torch.zeros(32), layers=[2], positions="all"), lambda hidden: hidden),
         (Edit(lambda hidden, _place: hidden.flip(-1), layers=[2], positions="all"), lambda h: h.flip(-1)),
     ],
 )
