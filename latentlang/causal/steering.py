@@ -85,7 +85,7 @@ def steer(
             Negative ones lead away from the language.
         positions: ``new``: at every position that a new token is predicted from; ``all``: at the prompt's too.
         how: ``add``: the direction is added; ``replace``: it takes the place of what there was along it, so that what
-            speaks for the language asked for goes, and the strength is how far it then lies along the direction.
+            speaks for the target language goes, and the strength is how far it then lies along the direction.
         items: of both halves together, at most.
         shots: few-shot examples; None for the task's default.
         instruction: the sentence that asks for the wanted language in itself; by default there is one for the languages
