@@ -15,7 +15,13 @@ from latentlang.language_names import language as find_language
 from latentlang.lens.lens_settings import LensSettings, LensUsed
 from latentlang.lens.text import pivot_sentences
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import FEWEST_RESAMPLED, bootstrap_means, share_means, unvaried
+from latentlang.stats.intervals import (
+    FEWEST_RESAMPLED,
+    bootstrap_means,
+    share_differences,
+    share_means,
+    unvaried,
+)
 from latentlang.storage.tables import Columns
 from latentlang.text import lens_name
 
@@ -125,7 +131,8 @@ class LensResult(Result[LensSettings]):
         """Pivot minus its null, the mean over items: what speaks for the pivot's *answer* and not its register alone.
 
         Columns ``task, language, layer, mean, low, high, lead, n``: `mean` is over the items' own differences (which
-        are in `table`), with a bootstrap interval over items; `lead` is the share of items whose pivot answer
+        are in `table`), with a bootstrap interval over items (of items that are all alike `share_differences`, of fewer
+        than `FEWEST_RESAMPLED` none); `lead` is the share of items whose pivot answer
         reads higher than both the target answer and the pivot's null (experiments/pocket/criteria.yaml), among those
         whose target answer can be read; NaN where it never can.
 
@@ -147,15 +154,18 @@ class LensResult(Result[LensSettings]):
             if wide[role].empty or wide[f"{role}_null"].empty:
                 continue
             pivot, null = wide[role].align(wide[f"{role}_null"], join="inner")
-            difference = (pivot - null).to_numpy(float)
+            right, wrong = pivot.to_numpy(float), null.to_numpy(float)
             target = wide["target"].reindex(index=pivot.index, columns=pivot.columns)
             ahead = ((pivot > target) & (pivot > null)).astype(float).where(target.notna())
             lead = ahead.mean(axis="index").to_numpy(float)
-            low, high = _interval(difference, bounded=False, level=level, seed=self.provenance.seed)
+            if len(pivot) >= FEWEST_RESAMPLED:
+                low, high = share_differences(right, wrong, level=level, seed=self.provenance.seed)
+            else:
+                low = high = np.full(right.shape[1], np.nan)
             rows.append(
                 pd.DataFrame({
                     "task": task, "language": language, "layer": pivot.columns.to_numpy(),
-                    "mean": difference.mean(0), "low": low, "high": high, "lead": lead, "n": len(pivot),
+                    "mean": (right - wrong).mean(0), "low": low, "high": high, "lead": lead, "n": len(pivot),
                 })
             )  # fmt: skip
         columns = ["task", "language", "layer", "mean", "low", "high", "lead", "n"]

@@ -60,7 +60,7 @@ def json_lines(path: Path, *, then: str = _THEN) -> Iterator[tuple[int, dict[str
         record = documents.parse_json(line, f"{path}, line {number},", then=then)
         if not isinstance(record, dict):
             raise InputError(
-                f"{path}, line {number}: expected an object with fields, not {shown(record, most=60)}; {then}"
+                f"{path}, line {number} holds {shown(record, most=60)}, no object with fields; {then}"
             )
         yield number, record
 

@@ -1,5 +1,7 @@
 """The lens on models whose weights are set by hand: it must say what is known, layer by layer, language by language."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -124,7 +126,13 @@ def test_a_model_that_copies_the_source_has_a_source_and_no_pivot(policy, pairs)
             assert (means["pivot_shared"].loc[2:4] > 0.99).all()
         return
     assert (means["source"].loc[2:4] > 0.99).all() and (means["source_null"] < 0.01).all()
-    assert "The prompt's own French word leads its null by 1.00 [1.00, 1.00] at layer 2." in said
+    lead = re.search(
+        r"The prompt's own French word leads its null by 1\.00 \[([01]\.\d\d), 1\.00\] at layer 2\.", said
+    )
+    assert lead is not None
+    if len(pairs) == len(_OTHERS):
+        # all items are alike: what so few can show, not a point
+        assert 0.3 < float(lead[1]) < 0.8
     counts = result.summary().groupby("curve", observed=True)["n"].max()
     readable = {"exclusive": 5, "shared": 5, "drop": 5, "sequence": len(pairs)}[policy]
     assert counts["source"] == counts["pivot"] == readable
