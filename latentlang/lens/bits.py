@@ -36,7 +36,7 @@ from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import FEWEST_RESAMPLED, bootstrap_ratios
+from latentlang.stats.intervals import bootstrap_ratios, unless_few
 from latentlang.storage.tables import Columns
 from latentlang.tasks import ContinuationTask, Prompt, Task, Texts, prompts_of_texts
 from latentlang.text import counted
@@ -186,9 +186,7 @@ def _ratios(
     numerators: NDArray[np.float64], denominators: NDArray[np.float64], *, level: float, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ends ``[series]`` of the intervals of ratios of sums over paragraphs; NaN of fewer than can be resampled."""
-    low, high = bootstrap_ratios(numerators, denominators, level=level, seed=seed)
-    few = len(numerators) < FEWEST_RESAMPLED
-    return (np.full_like(low, np.nan), np.full_like(high, np.nan)) if few else (low, high)
+    return unless_few(len(numerators), bootstrap_ratios(numerators, denominators, level=level, seed=seed))
 
 
 def _wide(part: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from latentlang.lens.mass_settings import LanguageMassSettings
 from latentlang.lens.mass_text import mass_sentences
 from latentlang.lens.result import named_lens
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import bootstrap_ratios
+from latentlang.stats.intervals import bootstrap_ratios, unless_few
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ class LanguageMassResult(Result[LanguageMassSettings]):
         Columns ``language, layer, of, mass, low, high``; ``share``, the mass over that of all tokens that belong to a
         language; what is known without reading the text: ``prior``, the mass where all tokens are alike, and
         ``unigram``, where they have their frequency in all the texts, each language's alike; ``written``, the share of
-        the text's own tokens; ``n`` paragraphs. The rows of tokens that belong to no language have an empty ``of`` and
-        no share.
+        the text's own tokens; ``n`` paragraphs, of fewer than three of which there is no interval. The rows of tokens
+        that belong to no language have an empty ``of`` and no share.
 
         Args:
             level: coverage of the interval.
@@ -119,7 +119,8 @@ class LanguageMassResult(Result[LanguageMassSettings]):
         language with the next most), ``known`` (the larger of the leader's `prior` and `unigram` mass), ``verdict``:
         ``leads`` where the lead's interval is above zero, the mass's above what is known, and the lead at least
         `SMALL_LEAD`; ``small`` where the lead is not; ``as-known`` where its interval alone is above zero; ``open``
-        where that is not. Intervals are for one layer at a time.
+        where that is not, or where there is none, of fewer than three paragraphs. Intervals are for one layer at a
+        time.
 
         Args:
             level: coverage of the intervals.
@@ -229,7 +230,8 @@ class LanguageMassResult(Result[LanguageMassSettings]):
 
     def _interval(self, masses: Floats, tokens: Floats, level: float) -> tuple[Floats, Floats]:
         sizes = np.broadcast_to(tokens[:, None], masses.shape)
-        return bootstrap_ratios(masses, sizes, level=level, seed=self.provenance.seed)
+        ends = bootstrap_ratios(masses, sizes, level=level, seed=self.provenance.seed)
+        return unless_few(len(masses), ends)
 
     def _means(self, masses: Floats, tokens: Floats, level: float) -> pd.DataFrame:
         flat = masses.reshape(len(masses), -1)

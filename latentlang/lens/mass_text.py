@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,8 @@ def _layers(first: int, last: int) -> str:
 
 
 def _sized(row: Any) -> str:
+    if math.isnan(row["low"]):
+        return f"{row['mass']:.2f} [no interval]"
     return f"{row['mass']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 

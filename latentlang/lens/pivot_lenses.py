@@ -30,7 +30,7 @@ from latentlang.models import HookedLM, as_model
 from latentlang.models.finished_languages import kept_in
 from latentlang.progress import ProgressOption, reporting
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import bootstrap_means, check_level
+from latentlang.stats.intervals import bootstrap_means, check_level, unless_few
 from latentlang.storage.tables import Columns
 from latentlang.tasks import Task, as_task
 from latentlang.tasks.base import check_pivot
@@ -134,9 +134,9 @@ class PivotByLensResult(Result[PivotByLensSettings]):
         """How much larger the pivot's gap is under each lens than under one of them, item by item.
 
         The gap is averaged over the layers before the last. Columns ``lens, language, gap, difference, low, high, n``:
-        `difference` with a bootstrap interval over items; NaN for the lens that the others are held against.
-        Languages that are the pivot, or whose prompts hold its word, are left out; ``all`` is the mean over the
-        others.
+        `difference` with a bootstrap interval over items, none of fewer than three; NaN for the lens that the others
+        are held against. Languages that are the pivot, or whose prompts hold its word, are left out; ``all`` is the
+        mean over the others.
 
         Args:
             level: coverage of the intervals.
@@ -159,7 +159,8 @@ class PivotByLensResult(Result[PivotByLensSettings]):
                     rows.append(row | dict.fromkeys(("difference", "low", "high"), np.nan))
                     continue
                 change = (wide[lens] - wide[first]).to_numpy(float)
-                low, high = bootstrap_means(change[:, None], level=level, seed=self.provenance.seed)
+                ends = bootstrap_means(change[:, None], level=level, seed=self.provenance.seed)
+                low, high = unless_few(len(change), ends)
                 rows.append(row | {"difference": change.mean(), "low": low[0], "high": high[0]})
         return pd.DataFrame(rows)[list(DIFFERENCE_COLUMNS)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import pandas as pd
@@ -43,10 +44,8 @@ def _gap(gaps: pd.DataFrame, lens: str, name: str) -> str:
     if part.empty:
         return f"{name} has no gap that could be read."
     best = part.sort_values("gap", ascending=False, kind="stable").iloc[0]
-    return (
-        f"{name}'s gap is largest at layer {int(best['layer'])}: {best['gap']:.3f} [{best['low']:.3f}, "
-        f"{best['high']:.3f}]."
-    )
+    interval = "no interval" if math.isnan(best["low"]) else f"{best['low']:.3f}, {best['high']:.3f}"
+    return f"{name}'s gap is largest at layer {int(best['layer'])}: {best['gap']:.3f} [{interval}]."
 
 
 def _change(differences: pd.DataFrame, lens: str, first: str, several: bool) -> str:
@@ -55,6 +54,11 @@ def _change(differences: pd.DataFrame, lens: str, first: str, several: bool) -> 
         return ""
     rows = differences[differences["lens"] == lens]
     row = (rows[rows["language"] == POOLED] if several else rows).iloc[0]
+    if math.isnan(row["low"]):
+        return (
+            f" Averaged over the layers it differs from {first}'s by {abs(row['difference']):.3f}; of so few items no "
+            "difference is certain."
+        )
     size = f"{abs(row['difference']):.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
     if row["low"] <= 0 <= row["high"]:
         return (

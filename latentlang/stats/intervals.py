@@ -136,6 +136,16 @@ def unvaried(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     return alike
 
 
+def unless_few(
+    n: int, ends: tuple[NDArray[np.float64], NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of bootstrap intervals over `n` items; NaN of fewer than `FEWEST_RESAMPLED`, which are no interval."""
+    if n >= FEWEST_RESAMPLED:
+        return ends
+    low, high = ends
+    return np.full_like(low, np.nan), np.full_like(high, np.nan)
+
+
 def unvaried_table(values: NDArray[np.float64]) -> bool:
     """The same of one series over items crossed with languages ``[item, language]``, nan where one lacks the item."""
     present = values[np.isfinite(values)]

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.results import repeated
-from latentlang.stats.intervals import bootstrap_ratio_contrasts, bootstrap_ratios
+from latentlang.stats.intervals import bootstrap_ratio_contrasts, bootstrap_ratios, unless_few
 from latentlang.storage.tables import Columns
 
 COLUMNS: Columns = {
@@ -36,7 +36,7 @@ def ablation_summary(table: pd.DataFrame, *, level: float, seed: int) -> pd.Data
     """Change in bits per byte of each language's text without the units of each language.
 
     Columns ``ablated, language, effect, low, high, relative, random, random_least, random_most, p, n``, as
-    `NeuronAblationResult.summary` says.
+    `NeuronAblationResult.summary` says. Of fewer than three paragraphs there is no interval.
 
     Args:
         table: of a result.
@@ -48,7 +48,8 @@ def ablation_summary(table: pd.DataFrame, *, level: float, seed: int) -> pd.Data
         bits, plain, sizes = (part.pivot(index="item", columns="set", values=name) for name in _SUMMED)
         changes = (bits - plain).to_numpy(float)
         effects = changes.sum(0) / sizes.sum().to_numpy(float)
-        low, high = bootstrap_ratios(changes[:, :1], sizes.to_numpy(float)[:, :1], level=level, seed=seed)
+        ends = bootstrap_ratios(changes[:, :1], sizes.to_numpy(float)[:, :1], level=level, seed=seed)
+        low, high = unless_few(len(bits), ends)
         rows.append({
             "ablated": ablated, "language": language, "effect": effects[0], "low": low[0], "high": high[0],
             "relative": changes[:, 0].sum() / plain[0].sum(), **_against(effects), "n": len(bits),
@@ -94,10 +95,13 @@ def ablation_contrasts(
             1.0 if language == ablated else -1 / (len(languages) - 1) for language in languages
         ])  # fmt: skip
         differences = relative.to_numpy(float) @ weights
-        low, high = bootstrap_ratio_contrasts(
+        ends = bootstrap_ratio_contrasts(
             changes[0][languages].to_numpy(float), sizes[0][languages].to_numpy(float), weights[:, None],
             level=level, seed=seed,
         )  # fmt: skip
+        low, high = unless_few(
+            int(part[part["set"] == 0].groupby("language", observed=True).size().min()), ends
+        )
         against, effect_p = _against(differences), effects[str(ablated)]["p"]
         effect = effects[str(ablated)]["low"] > 0 and effect_p <= _P
         of_own = relative.loc[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -105,8 +106,7 @@ def _line(
     """What the neurons of a language do to its own text, to others, and beside random ones."""
     parts = [
         f"{language(code).name}, {counted(words.numbers.get(code, 0), words.noun)}: its own text needs "
-        f"{_signed(row['effect'])} bits per byte ({percent(level)} interval {_signed(row['low'])} to "
-        f"{_signed(row['high'])})"
+        f"{_signed(row['effect'])} bits per byte ({_interval(row, level)})"
     ]
     if words.random:
         parts.append(
@@ -123,9 +123,19 @@ def _line(
     verdict = f": {said[contrast['verdict']]}" if contrast["verdict"] in said else ""
     return (
         f"{line}; {_share(contrast['own'])} of the bits it needs, {_share(contrast['others'])} in other languages, "
-        f"difference {_share(contrast['difference'])} ({_share(contrast['low'])} to {_share(contrast['high'])})"
+        f"difference {_share(contrast['difference'])} ({_shares(contrast)})"
         f"{verdict}."
     )
+
+
+def _interval(row: Mapping[Hashable, Any], level: float) -> str:
+    if math.isnan(row["low"]):
+        return "no interval: too few paragraphs"
+    return f"{percent(level)} interval {_signed(row['low'])} to {_signed(row['high'])}"
+
+
+def _shares(row: Mapping[Hashable, Any]) -> str:
+    return "no interval" if math.isnan(row["low"]) else f"{_share(row['low'])} to {_share(row['high'])}"
 
 
 def _signed(value: float) -> str:

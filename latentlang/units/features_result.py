@@ -16,7 +16,7 @@ from torch import Tensor
 
 from latentlang.errors import InputError, unknown
 from latentlang.results import Result, ResultSettings, repeated
-from latentlang.stats.intervals import bootstrap_means, bootstrap_ratios
+from latentlang.stats.intervals import bootstrap_means, bootstrap_ratios, unless_few
 from latentlang.storage.documents import damaged
 from latentlang.storage.output import TABLE
 from latentlang.storage.tables import Columns, read_table
@@ -134,11 +134,11 @@ class FeaturesResult(Result[FeaturesSettings]):
         """How well the SAE gives back each language.
 
         Columns ``language, r2, low, high`` (share of the variance about the language's mean that is reconstructed, with
-        a bootstrap interval over paragraphs), ``l0`` (features active at a token), ``dead`` (share of features that
-        are never active in it), ``bits_per_byte`` of the model as it is, ``spliced`` (how many more with the
-        reconstruction in place) with ``spliced_low, spliced_high``, ``recovered`` (of the bits per byte that zero in
-        its place costs, the share that the reconstruction does not; the *loss recovered*), ``tokens, n`` (paragraphs)
-        and ``flag``: ``unexplained`` where `r2` is below `LEAST_R2`, else empty.
+        a bootstrap interval over paragraphs, none of fewer than three), ``l0`` (features active at a token), ``dead``
+        (share of features that are never active in it), ``bits_per_byte`` of the model as it is, ``spliced`` (how many
+        more with the reconstruction in place) with ``spliced_low, spliced_high``, ``recovered`` (of the bits per byte
+        that zero in its place costs, the share that the reconstruction does not; the *loss recovered*), ``tokens, n``
+        (paragraphs) and ``flag``: ``unexplained`` where `r2` is below `LEAST_R2`, else empty.
 
         Args:
             level: coverage of the intervals.
@@ -151,13 +151,13 @@ class FeaturesResult(Result[FeaturesSettings]):
             error, variance = (part[[name]].to_numpy(float) for name in ("error", "variance"))
             r2 = 1 - error.sum() / variance.sum() if variance.sum() else np.nan
             low, high = (
-                bootstrap_ratios(variance - error, variance, level=level, seed=seed)
+                unless_few(len(part), bootstrap_ratios(variance - error, variance, level=level, seed=seed))
                 if (variance > 0).all()
                 else (np.array([np.nan]),) * 2
             )
             sizes = part[["bytes"]].to_numpy(float)
             plain, spliced, zeroed = (part[[name]].to_numpy(float) for name in ("bits", "spliced", "zeroed"))
-            more = bootstrap_ratios(spliced - plain, sizes, level=level, seed=seed)
+            more = unless_few(len(part), bootstrap_ratios(spliced - plain, sizes, level=level, seed=seed))
             lost = (zeroed - plain).sum()
             rows.append({
                 "language": code, "r2": r2, "low": low[0], "high": high[0],
@@ -292,7 +292,8 @@ class FeaturesResult(Result[FeaturesSettings]):
         rows = []
         for (one, other), part in self.pairs.groupby(["one", "other"], sort=False, observed=True):
             differences = (part["paired"] - part["unpaired"]).to_numpy(float)[:, None]
-            low, high = bootstrap_means(differences, level=level, seed=self.provenance.seed)
+            ends = bootstrap_means(differences, level=level, seed=self.provenance.seed)
+            low, high = unless_few(len(part), ends)
             rows.append({
                 "one": one, "other": other, "paired": part["paired"].mean(), "unpaired": part["unpaired"].mean(),
                 "difference": differences.mean(), "low": low[0], "high": high[0], "n": len(part),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -58,12 +59,17 @@ def _reconstruction(summary: pd.DataFrame) -> str:
     worst, best = rows.iloc[0], rows.iloc[-1]
     l0 = summary["l0"]
     return (
-        f"R2 of the reconstruction: {worst['r2']:.2f} [{worst['low']:.2f}, {worst['high']:.2f}] in "
-        f"{_name(worst['language'])} to {best['r2']:.2f} [{best['low']:.2f}, {best['high']:.2f}] in "
+        f"R2 of the reconstruction: {_r2(worst)} in {_name(worst['language'])} to {_r2(best)} in "
         f"{_name(best['language'])}; {_from_to(l0)} features active at a token; "
         f"{percent(round(float(summary['dead'].min()), 2))} to {percent(round(float(summary['dead'].max()), 2))} never "
         "active in a language."
     )
+
+
+def _r2(row: pd.Series) -> str:
+    if math.isnan(row["low"]):
+        return f"{row['r2']:.2f} [no interval]"
+    return f"{row['r2']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
 def _from_to(values: pd.Series) -> str:

@@ -278,7 +278,7 @@ def test_it_is_saved_read_again_and_drawn(planted: LanguageMassResult, tmp_path:
 def test_a_damaged_result_is_refused(planted: LanguageMassResult, tmp_path: Any) -> None:
     twice = LanguageMassResult(pd.concat([planted.table, planted.table[:1]]), planted.provenance)
     twice.save(tmp_path / "twice")
-    with pytest.raises(InputError, match="two rows of language"):
+    with pytest.raises(InputError, match=r"two rows of language .*, layer \d+, of"):
         LanguageMassResult.load(tmp_path / "twice")
 
 
@@ -311,3 +311,15 @@ def test_a_table_of_another_vocabulary_is_refused(model: HookedLM) -> None:
     )
     with pytest.raises(InputError, match="the vocabulary of 'other'"):
         language_mass(model, TEXTS, table=other, progress=False)
+
+
+@pytest.mark.parametrize("items", [1, 2])
+def test_of_one_or_two_paragraphs_there_is_no_interval_and_nobody_leads(items: int) -> None:
+    few = language_mass(writer(), TEXTS, table=table(), items=items, progress=False)
+    leaders = few.leaders()
+    assert leaders[["low", "high", "lead_low", "lead_high"]].isna().all(axis=None)
+    assert (leaders["verdict"] == "open").all()
+    assert few.summary()[["low", "high"]].isna().all(axis=None)
+    assert "no interval" in few.describe() and "nan" not in few.describe() and few.figure().data
+    three = language_mass(writer(), TEXTS, table=table(), items=3, progress=False)
+    assert "leads" in set(three.leaders()["verdict"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -205,3 +207,12 @@ def test_a_stopped_comparison_goes_on(model, lenses, result, tmp_path):
     logit = {**lenses, "tuned": LogitLens()}
     other = ll.pivot_by_lens(model, task, lenses=logit, resume=tmp_path, **OPTIONS)
     assert other.readings("tuned").equals(other.readings("logit"))
+
+
+def test_of_two_items_no_difference_is_certain(result):
+    items = sorted(set(result.table["item"].astype(str)))[:2]
+    few = replace(result, table=result.table[result.table["item"].astype(str).isin(items)])
+    differences = few.differences()
+    assert differences[["low", "high"]].isna().all(axis=None) and differences["gap"].notna().any()
+    said = few.describe()
+    assert "nan" not in said and "no difference is certain" in said

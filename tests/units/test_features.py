@@ -369,3 +369,14 @@ def test_an_sae_of_another_model_or_none_is_refused(model: HookedLM, tmp_path: A
     saved = planted_features.sae().save(tmp_path / "sae")
     by_folder = features(model, saved, TEXTS, **FEW)
     assert by_folder.settings.sae == str(saved)
+
+
+def test_of_two_paragraphs_there_is_no_interval(model: HookedLM, sae: Sae) -> None:
+    few = features(model, sae, TEXTS, items=2, groups=2, deals=20, progress=False)
+    rows = few.reconstruction()
+    assert (
+        rows[["low", "high", "spliced_low", "spliced_high"]].isna().all(axis=None)
+        and rows["r2"].notna().all()
+    )
+    assert few.overlap()[["low", "high"]].isna().all(axis=None)
+    assert "nan" not in few.describe() and few.figure(rule="nu").data
