@@ -364,7 +364,8 @@ def repeated(table: pd.DataFrame, keys: list[str]) -> str | None:
     again = table.duplicated(keys)
     if not again.any():
         return None
-    row = table.loc[again, keys].iloc[0]
+    # as Python's own numbers, whatever the columns hold: "layer 1", not "layer np.int64(1)"
+    row = table.loc[again, keys].head(1).astype(object).to_dict("records")[0]
     return "it has two rows of " + ", ".join(f"{name} {shown(row[name], most=40)}" for name in keys)
 
 
