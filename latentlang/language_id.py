@@ -50,6 +50,9 @@ _LETTERS = {
 }  # fmt: skip
 # What the identifier calls otherwise, and one label for two of our codes.
 _LABELS = {"zh-Hant": "zh", "fil": "tl", "ff": "fuv"}
+# Chinese is one label to an identifier; which of its two scripts a text is in, its characters tell: of the two oldest
+# character sets each has those of one script alone.
+_CHINESE = {"zh": "gb2312", "zh-Hant": "big5"}
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？।])\s*|\n+")
 
 
@@ -121,10 +124,17 @@ class LanguageIdentifier:
             main = max(counts, key=lambda script: counts[script])
         share = (counts[main] + (counts["Hani"] if main == "Kana" else 0)) / total
         among = [code for code, letters in self._letters.items() if main in letters]
+        untold = False
+        if set(_CHINESE) <= set(among):
+            chinese = chinese_script(text)
+            untold = chinese is None
+            among = [
+                code for code in among if code not in _CHINESE or code == (chinese or next(iter(_CHINESE)))
+            ]
         if not among:
             return Identified(None, "other-script")
         if len(among) == 1:
-            return Identified(among[0], "script", share)
+            return Identified(None, "uncertain") if untold else Identified(among[0], "script", share)
         if self._backend is None:
             return Identified(None, "no-identifier")
         if total < LEAST_BYTES:
@@ -132,7 +142,7 @@ class LanguageIdentifier:
         known = [code for code in among if code in self._backend.languages]
         likely = self._backend.probabilities(text, known) if known else {}
         best = max(likely, key=lambda code: likely[code], default=None)
-        if best is None or likely[best] < LEAST_CONFIDENCE:
+        if best is None or likely[best] < LEAST_CONFIDENCE or (untold and best in _CHINESE):
             return Identified(None, "uncertain", likely.get(best or "", 0.0))
         return Identified(best, "identifier", likely[best])
 
@@ -148,6 +158,31 @@ class LanguageIdentifier:
             sizes[self.identify(part).language] += size
         total = sizes.total()
         return {code: size / total for code, size in sizes.items() if size}
+
+
+def chinese_script(text: str) -> str | None:
+    """``zh`` or ``zh-Hant``: whose characters stand in a Chinese text that the other script does not have.
+
+    Characters that both have tell nothing, and a character that the script lacks may be a name's; None where neither
+    is the script of most that tell.
+    """
+    told = Counter[str]()
+    for char in text:
+        having = [code for code, charset in _CHINESE.items() if _encodes(char, charset)]
+        if len(having) == 1 and _script(char) == "Hani":
+            told[having[0]] += 1
+    if not told:
+        return None
+    code, count = told.most_common(1)[0]
+    return code if count / told.total() >= LEAST_CONFIDENCE else None
+
+
+def _encodes(char: str, charset: str) -> bool:
+    try:
+        char.encode(charset)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def letters_by_script(text: str) -> Counter[str]:

@@ -15,6 +15,7 @@ from latentlang.language_id import (
     REASONS,
     Identified,
     LanguageIdentifier,
+    chinese_script,
     letters_by_script,
     parts_of,
     py3langid_backend,
@@ -136,3 +137,37 @@ def test_a_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch: 
     monkeypatch.setitem(sys.modules, "py3langid", None)
     with pytest.raises(InputError, match=r"needs py3langid; `pip install .*lid"):
         py3langid_backend()
+
+
+def test_of_the_two_scripts_of_chinese_the_characters_tell_which() -> None:
+    simplified, traditional, either = (
+        "这是一个关于语言模型的句子",
+        "這是一個關於語言模型的句子",
+        "人人生而自由平等",
+    )
+    assert chinese_script(simplified) == "zh" and chinese_script(traditional) == "zh-Hant"
+    assert chinese_script(either) is None and chinese_script("这這") is None and chinese_script("abc") is None
+    # a name in the other script does not decide
+    assert chinese_script(f"{simplified}臺灣") == "zh"
+    scripts = LanguageIdentifier("en,zh,zh-Hant")
+    assert [scripts.identify(text).language for text in (simplified, traditional, either)] == [
+        "zh", "zh-Hant", None,
+    ]  # fmt: skip
+    assert scripts.identify(either).reason == "uncertain"
+    # alone either of them has all of Chinese
+    assert LanguageIdentifier("en,zh-Hant").identify(simplified).language == "zh-Hant"
+
+
+def test_both_scripts_of_chinese_are_told_beside_japanese() -> None:
+    pytest.importorskip("py3langid", reason="py3langid is optional: latentlang[lid]")
+    identifier = LanguageIdentifier("en,ja,zh,zh-Hant,ko", backend=py3langid_backend())
+    told = [
+        identifier.identify(text)
+        for text in (
+            "这是一个关于语言模型的句子。",
+            "這是一個關於語言模型的句子。",
+            "人人生而自由平等大同小天地山水",
+        )
+    ]
+    assert [each.language for each in told] == ["zh", "zh-Hant", None]
+    assert told[0].confidence > LEAST_CONFIDENCE and told[2].reason == "uncertain"
