@@ -232,8 +232,8 @@ def _check(name: str, ids: list[int], max_length: int | None, rows: int) -> None
         raise ModelError(f"{name} has no token; a model cannot be asked what follows nothing")
     if max_length is not None and len(ids) > max_length:
         raise ModelError(
-            f"{name} is {len(ids)} tokens long and this model takes at most {max_length}; use fewer shots or a "
-            "shorter text"
+            f"{name} is {len(ids)} tokens long and this model takes at most {max_length}; leave that "
+            "text out or cut it, or use fewer shots where it is a prompt of several"
         )
     if min(ids) < 0 or max(ids) >= rows:
         bad = min(ids) if min(ids) < 0 else max(ids)
