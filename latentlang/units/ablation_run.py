@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlang.arguments import check_count, checked_call
-from latentlang.errors import InputError, ModelError, unknown
+from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.models import HookedLM, as_model
@@ -19,6 +19,7 @@ from latentlang.tasks import Texts
 from latentlang.units.ablation_result import NeuronAblationResult
 from latentlang.units.ablation_sets import UnitSet, ablation_table, digest, held_out_texts, mean_sizes
 from latentlang.units.ablation_settings import NeuronAblationSettings
+from latentlang.units.counted_in import check_counted
 from latentlang.units.matched import matched_set
 from latentlang.units.neurons_result import FDR, VALUES, NeuronsResult, ablation
 from latentlang.units.scores import LAPE_PERCENTILE, LAPE_SHARE
@@ -75,7 +76,7 @@ def neuron_ablation(
 
     Raises:
         InputError: all paragraphs of a language were counted, no language has a neuron, or a value makes no sense.
-        ModelError: another model than was counted.
+        ModelError: another model than was counted, or another adapter on it.
     """
     model = as_model(model)
     check_count("items", items, least=1)
@@ -83,11 +84,7 @@ def neuron_ablation(
     check_count("random", random, least=0)
     if value not in VALUES:
         raise unknown("value", value, VALUES)
-    if neurons.settings.n_layers != model.n_layers:
-        raise ModelError(
-            f"the neurons were counted in {neurons.provenance.model!r}, of {neurons.settings.n_layers} layers, and "
-            f"this model has {model.n_layers}; give the model that was counted"
-        )
+    check_counted(model, neurons.settings, neurons.provenance, units="neurons")
     members = neurons.members(rule, share=share, percentile=percentile, fdr=fdr)
     selected: Members = np.any(members, axis=0)
     measured = held_out_texts(

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlang.arguments import check_count, checked_call
-from latentlang.errors import InputError, ModelError, unknown
+from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.models import Edit, HookedLM, as_model
 from latentlang.models.tokenization import TokenizedPrompt
@@ -25,6 +25,7 @@ from latentlang.tasks import Texts
 from latentlang.units.ablation_sets import UnitSet, ablation_table, digest, held_out_texts, mean_sizes
 from latentlang.units.ablation_tables import COLUMNS, ablation_contrasts, ablation_fault, ablation_summary
 from latentlang.units.ablation_text import AblationWords, ablation_sentences
+from latentlang.units.counted_in import check_counted
 from latentlang.units.features_counting import text_positions
 from latentlang.units.features_result import FDR, FeaturesResult
 from latentlang.units.features_settings import FeatureAblationSettings
@@ -170,7 +171,7 @@ def feature_ablation(
     Raises:
         InputError: all paragraphs of a language were counted, no language has a feature, another SAE than was counted,
             or a value that makes no sense.
-        ModelError: another model than was counted.
+        ModelError: another model than was counted, or another adapter on it.
     """
     model = as_model(model)
     for name, number, least in (
@@ -183,11 +184,7 @@ def feature_ablation(
     if value not in VALUES:
         raise unknown("value", value, VALUES)
     told = features.settings
-    if told.n_layers != model.n_layers:
-        raise ModelError(
-            f"the features were counted in {features.provenance.model!r}, of {told.n_layers} layers, and this model "
-            f"has {model.n_layers}; give the model that was counted"
-        )
+    check_counted(model, told, features.provenance, units="features")
     if isinstance(sae, str | os.PathLike):
         given = read_sae(sae, layer=told.layer, site=told.site)
     else:

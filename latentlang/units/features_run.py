@@ -22,6 +22,7 @@ from latentlang.models.hooked import check_unedited
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import ContinuationTask, Prompt, Task, Texts, prompts_of_texts
+from latentlang.units.counted_in import counted_model
 from latentlang.units.counting import groups_of
 from latentlang.units.features_counting import FeatureCounts, count_features
 from latentlang.units.features_overlap import overlaps
@@ -142,7 +143,7 @@ def features(
         items=items, groups=groups, deals=deals, site=read.site, layer=read.layer, features=read.features,
         architecture=read.architecture, sae=read.source, sae_sha256=read.identity, spliced=splice,
         n_layers=model.n_layers, counted={code: int(each.tokens.sum()) for code, each in counts.items()},
-        trained_too=trained_too, training_known=bool(read.texts),
+        trained_too=trained_too, training_known=bool(read.texts), **counted_model(model),
     )  # fmt: skip
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task="features",

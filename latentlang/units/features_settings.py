@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from latentlang.results import Count, Draws, LayerNumber, ResultSettings, Share
@@ -28,6 +30,10 @@ class FeaturesSettings(ResultSettings):
     #: Whether the reconstruction was put in the activation's place.
     spliced: bool = False
     n_layers: LayerNumber | None = None
+    #: Fingerprint of the weights of the model that was counted; None of results that were saved without one.
+    model_weights: str | None = None
+    #: Adapters that took part and their strengths, where they were several or of another strength than their own.
+    model_adapters: dict[str, Any] | None = None
     #: Language to the number of tokens that counted.
     counted: dict[str, Count] = Field(default_factory=dict)
     #: Language to the number of its paragraphs that the SAE was trained on; none where all were held out.

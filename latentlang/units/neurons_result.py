@@ -25,6 +25,7 @@ from latentlang.storage.documents import damaged
 from latentlang.storage.output import TABLE
 from latentlang.storage.tables import Columns
 from latentlang.storage.tensors import read_tensors_of, tensor_bytes
+from latentlang.units.counted_in import adapter_state
 from latentlang.units.neurons_settings import NeuronsSettings
 from latentlang.units.scores import LAPE_PERCENTILE, LAPE_SHARE, Floats, active_bar, language_related, lape
 from latentlang.units.text import neuron_sentences
@@ -255,6 +256,8 @@ class NeuronsResult(Result[NeuronsSettings]):
     ) -> Edit:
         """Taking the neurons of some languages out while a model runs, for `HookedLM.edited`.
 
+        A model that they were not counted in refuses the edit.
+
         Args:
             languages: whose neurons.
             rule: as of `members`.
@@ -277,7 +280,9 @@ class NeuronsResult(Result[NeuronsSettings]):
             raise InputError(
                 f"no neuron belongs to {', '.join(codes)} by the rule {rule!r}: there is nothing to take out"
             )
-        return ablation(own, self.settings.layers, self.means().mean(0) if value == "mean" else None)
+        edit = ablation(own, self.settings.layers, self.means().mean(0) if value == "mean" else None)
+        state = adapter_state(self.settings, self.provenance)
+        return replace(edit, weights=self.settings.model_weights, adapter=state)
 
     def describe(self) -> str:
         """How many neurons are selected, how many of them chance would give, and whose they are."""

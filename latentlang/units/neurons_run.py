@@ -23,6 +23,7 @@ from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import ContinuationTask, Prompt, Task, Texts, prompts_of_texts
+from latentlang.units.counted_in import counted_model
 from latentlang.units.counting import Counts, count_language, groups_of
 from latentlang.units.neurons_result import COLUMNS, NeuronCounts, NeuronsResult, text_number
 from latentlang.units.neurons_settings import NeuronsSettings
@@ -267,7 +268,7 @@ def _result(
 
     stored = NeuronsSettings(
         items=items, tokens=tokens, groups=groups, deals=deals, n_layers=model.n_layers, layers=list(layers),
-        neurons=width, counted={code: int(counts[code].tokens.sum()) for code in codes},
+        neurons=width, counted={code: int(counts[code].tokens.sum()) for code in codes}, **counted_model(model),
     )  # fmt: skip
     provenance = Provenance(
         model=model.name, revision=model.revision, adapter=model.active_adapter, task="neurons",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from latentlang.results import Count, Draws, LayerNumber, ResultSettings
@@ -20,6 +22,10 @@ class NeuronsSettings(ResultSettings):
     deals: Draws = 0
     n_layers: LayerNumber | None = None
     layers: list[LayerNumber] = Field(default_factory=list)
+    #: Fingerprint of the weights of the model that was counted; None of results that were saved without one.
+    model_weights: str | None = None
+    #: Adapters that took part and their strengths, where they were several or of another strength than their own.
+    model_adapters: dict[str, Any] | None = None
     #: Neurons of a layer.
     neurons: Count = 0
     #: Language to the number of tokens that counted.

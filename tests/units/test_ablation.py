@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from latentlang.errors import InputError, ModelError
 from latentlang.lens import bits_per_byte
@@ -260,3 +261,53 @@ def test_a_language_that_was_not_counted_is_refused(model: HookedLM, counted: Ne
         neuron_ablation(
             model, counted, {**TEXTS, "fr": ["un mot", "deux mots"]}, languages="fr,ja", **LENIENT
         )
+
+
+def _retrained(model: HookedLM) -> HookedLM:
+    other = planted(TEXTS)
+    with torch.no_grad():
+        other.lm.lm_head.weight.mul_(1.01)
+    return other
+
+
+def test_a_model_of_the_same_layers_and_other_weights_is_refused(
+    model: HookedLM, counted: NeuronsResult, tmp_path: Any
+) -> None:
+    other = _retrained(model)
+    with pytest.raises(ModelError, match="has other weights here"):
+        neuron_ablation(other, counted, TEXTS, random=0, **LENIENT)
+    edit = counted.edit("ja", share=0.02, percentile=10)
+    with pytest.raises(ModelError, match="other weights"), other.edited(edit):
+        pass
+    with model.edited(edit):
+        pass
+    # also of counts that were saved; of those of before, which do not say, nothing is known
+    again = NeuronsResult.load(counted.save(tmp_path / "counts"))
+    assert again.settings.model_weights == counted.settings.model_weights is not None
+    with pytest.raises(ModelError, match="has other weights here"):
+        neuron_ablation(other, again, TEXTS, random=0, **LENIENT)
+    known = {
+        name: value for name, value in counted.provenance.settings.items() if not name.startswith("model_")
+    }
+    old = replace(counted, provenance=replace(counted.provenance, settings=known))
+    with other.edited(old.edit("ja", share=0.02, percentile=10)):
+        pass
+
+
+def test_counts_with_an_adapter_on_are_not_taken_out_with_it_off(model: HookedLM) -> None:
+    tuned = HookedLM(tiny.adapted(planted(TEXTS).lm), tiny.tokenizer(), name="tuned")
+    counts = neurons(tuned, COUNTED, groups=8, deals=50, progress=False)
+    options: dict[str, Any] = {**LENIENT, "rule": "lape", "random": 0}
+    assert len(neuron_ablation(tuned, counts, TEXTS, **options).table)
+    with tuned.base(), pytest.raises(ModelError, match=r"counted with the adapter .* has no adapter on here"):
+        neuron_ablation(tuned, counts, TEXTS, **options)
+
+
+def test_of_two_paragraphs_there_is_no_interval_and_nothing_is_called_an_effect(
+    model: HookedLM, counted: NeuronsResult
+) -> None:
+    few = neuron_ablation(model, counted, HELD_OUT, items=2, random=19, **LENIENT)
+    summary, contrasts = few.summary(), few.contrasts()
+    assert summary[["low", "high"]].isna().all(axis=None) and contrasts[["low", "high"]].isna().all(axis=None)
+    assert (contrasts["verdict"] == "none").all() and "no interval" in few.describe()
+    assert "nan" not in few.describe() and few.figure().data

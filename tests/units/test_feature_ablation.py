@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from latentlang.errors import InputError, ModelError
 from latentlang.lens import bits_per_byte
@@ -125,6 +126,11 @@ def test_what_cannot_be_taken_out_is_refused(model: HookedLM, counted: FeaturesR
         deeper = HookedLM(tiny.model("gpt2"), tiny.tokenizer(), name="tiny")
         deeper.n_layers = 5
         feature_ablation(deeper, SAE, counted, TEXTS, **options)
+    other = planted_features.model()
+    with torch.no_grad():
+        other.lm.lm_head.weight.mul_(1.01)
+    with pytest.raises(ModelError, match=r"the features were counted in .* has other weights here"):
+        feature_ablation(other, SAE, counted, TEXTS, **options)
     same = dict.fromkeys(CODES, TEXTS["en"])
     null = features(model, SAE, same, items=10, groups=5, deals=50, splice=False, progress=False)
     with pytest.raises(InputError, match="no feature belongs to"):
