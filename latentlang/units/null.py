@@ -2,7 +2,8 @@
 
 Texts lie in groups; group g of every language holds the same paragraphs where the text is parallel. A deal gives each
 pseudo-language, for every group, the texts of one of the languages, drawn without replacement. So each has as much
-text, of the same paragraphs, as a language has, and none has a language of its own. Groups stay whole: tokens of a
+text, of the same paragraphs, as a language has, and none has a language of its own. A group counts as if it had as many
+tokens in each language (`standardised`). Groups stay whole: tokens of a
 text are no independent draws.
 
 A neuron's entropy is set against its own deals, in their standard deviations: a neuron that fires rarely has a low
@@ -129,6 +130,7 @@ def against_chance(
         low: what the deals themselves give is counted in here.
         high: the same for shares.
     """
+    fires, tokens = standardised(fires, tokens)
     observed = fires.sum(1) / np.maximum(tokens.sum(1), 1)[:, None]
     # what was observed is one more deal: left out of the mean and the spread, it would stick out a little by that alone
     shares = np.stack([*deals.shares(fires, tokens), observed])
@@ -141,6 +143,21 @@ def against_chance(
     low.add(below[:-1])
     high.add(above[:-1])
     return AgainstChance(low=below[-1], high=above[-1])
+
+
+def standardised(fires: Floats, tokens: Floats) -> tuple[Floats, Floats]:
+    """Counts as if a group had as many tokens in each language: their mean over languages (direct standardisation).
+
+    A tokenizer cuts the same text into far more tokens in some languages. Mixtures would then be of other sizes than
+    the languages are, and one token at which a neuron fires would be a larger share of a short language than of any
+    mixture. The share of tokens in each group stays as it is, and a group without tokens in a language stays without.
+
+    Args:
+        fires: ``[language, group, neuron]``.
+        tokens: ``[language, group]``.
+    """
+    alike = np.where(tokens > 0, tokens.mean(0), 0.0)
+    return fires * (alike / np.maximum(tokens, 1))[..., None], alike
 
 
 def _standard(difference: Floats, spread: Floats) -> Floats:

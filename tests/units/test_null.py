@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentlang.units.null import Deals, Exceedances, against_chance, false_discovery_rates
+from latentlang.units.null import Deals, Exceedances, against_chance, false_discovery_rates, standardised
 from latentlang.units.scores import entropy, lape
 
 LANGUAGES, GROUPS, NEURONS, PLANTED = 5, 10, 1500, 6
@@ -54,6 +54,27 @@ def test_where_no_neuron_has_a_language_nothing_is_found_and_lape_finds_its_shar
     assert with_any <= 6
 
 
+def test_where_languages_have_other_numbers_of_tokens_for_the_same_text_nothing_is_found_either():
+    sizes, with_any = np.array([1, 1, 2, 3, 5]), np.zeros(2, int)
+    for seed in range(60):
+        draw = np.random.default_rng(seed)
+        tokens = draw.integers(200, 400, GROUPS) * sizes[:, None]
+        topics = np.exp(draw.normal(0, 1, (GROUPS, 200)))
+        shares = draw.beta(0.5, 8, 200) * topics * np.exp(draw.normal(0, 0.3, (LANGUAGES, GROUPS, 200)))
+        fires = draw.binomial(tokens[:, :, None], shares.clip(0, 0.9)).astype(float)
+        with_any += [bool((rates <= 0.05).any()) for rates in _rates(fires, tokens.astype(float))]
+    # with the tokens as they are it was 15 and 29, now 5 and 4
+    assert (with_any <= 8).all(), with_any
+
+
+def test_standardised_counts_keep_the_share_of_each_group_and_have_the_same_tokens_in_every_language():
+    tokens = np.array([[100.0, 40.0, 0.0], [300.0, 60.0, 50.0]])
+    fires = np.array([[[10.0], [4.0], [0.0]], [[60.0], [3.0], [5.0]]])
+    standard_fires, standard_tokens = standardised(fires, tokens)
+    np.testing.assert_allclose(standard_tokens, [[200, 50, 0], [200, 50, 25]])
+    np.testing.assert_allclose(standard_fires[..., 0], [[20, 5, 0], [40, 2.5, 2.5]])
+
+
 def test_a_pseudo_language_has_the_texts_of_one_language_in_each_group_and_none_twice():
     deals = Deals.draw(3, 4, deals=7, seed=2)
     assert deals.given.shape == (7, 3, 4) and len(deals) == 7
@@ -74,6 +95,7 @@ def test_a_neuron_stands_by_its_own_deals_itself_one_of_them():
     fires, tokens = _world(1, PLANTED)
     deals, low, high = Deals.draw(LANGUAGES, GROUPS, deals=DEALS, seed=1), Exceedances(), Exceedances()
     found = against_chance(fires[:, :, :40], tokens, deals, low=low, high=high)
+    fires, tokens = standardised(fires, tokens)
     shares = fires.sum(1) / tokens.sum(1)[:, None]
     dealt = np.stack([*deals.shares(fires, tokens), shares])
     for neuron in (0, 31):
