@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
 # Opening and closing lines of a block of code, as CommonMark has them.
 _FENCE = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
@@ -27,9 +27,10 @@ _NO_SPACES = (
     "\u0e00-\u0e7f\u0e80-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_UNIT = re.compile(rf"[{_NO_SPACES}]|[^\W_{_NO_SPACES}]+")
 _ONE_OF_NO_SPACES = re.compile(rf"[{_NO_SPACES}]")
 _SPACES = re.compile(r"\s+")
+# Where Unicode has the marks of living scripts.
+_FIRST_MARK, _LAST_MARK = 0x300, 0x12000
 
 
 def fences(text: str) -> list[str]:
@@ -90,9 +91,23 @@ def normal(text: str) -> str:
     return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
+@cache
+def _unit() -> re.Pattern[str]:
+    """A word with its marks, or one character of a script without spaces.
+
+    To `re` a mark is no part of a word: vowels of Devanagari and Tamil, points of Arabic and Hebrew would be lost, and
+    cut the word in two.
+    """
+    marks = "".join(
+        char for char in map(chr, range(_FIRST_MARK, _LAST_MARK)) if unicodedata.category(char)[0] == "M"
+    )
+    spaced = re.sub(f"[{_NO_SPACES}]", "", marks)
+    return re.compile(f"[{_NO_SPACES}]|[^\\W_{_NO_SPACES}](?:[^\\W_{_NO_SPACES}]|[{spaced}])*")
+
+
 def units(text: str) -> list[str]:
     """The words of a text in order; of scripts without spaces the characters; without punctuation and case."""
-    return _UNIT.findall(normal(text))
+    return _unit().findall(normal(text))
 
 
 def has_no_spaces(text: str) -> bool:
@@ -103,7 +118,7 @@ def has_no_spaces(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _joined(text: str) -> str:
-    return " ".join(_UNIT.findall(normal(text)))
+    return " ".join(_unit().findall(normal(text)))
 
 
 def shingles(text: str, size: int) -> frozenset[str]:

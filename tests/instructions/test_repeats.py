@@ -21,7 +21,7 @@ from latentlang.instructions.duplicates import (
     without,
 )
 from latentlang.instructions.overlap import EvaluatedItem, EvaluatedRuns, evaluated_items
-from latentlang.instructions.text_parts import shingles
+from latentlang.instructions.text_parts import shingles, units
 
 LONG = {
     "en": "Explain in a few plain sentences how the tides of the sea depend on the moon and on the sun",
@@ -107,3 +107,13 @@ def test_test_items_are_all_texts_of_any_record(tmp_path: Path) -> None:
         EvaluatedRuns(items)
     with pytest.raises(InputError, match="find nothing"):
         EvaluatedRuns(items, words=0)
+
+
+def test_words_keep_their_marks_in_every_script() -> None:
+    assert units("उसने किताब की बात की।") == ["उसने", "किताब", "की", "बात", "की"]
+    assert units("தமிழ் மொழி") == ["தமிழ்", "மொழி"] and units("كِتَابٌ جَدِيدٌ") == ["كِتَابٌ", "جَدِيدٌ"]
+    assert units("שָׁלוֹם") == ["שָׁלוֹם"] and units("বাংলা") == ["বাংলা"]
+    # of scripts without spaces each character, marks among them, as ever
+    assert units("ที่") == ["ท", "ี", "่"] and units("日本語 ok") == ["日", "本", "語", "ok"]
+    # words that differ in their vowels are no repeat of each other
+    assert shingles("की के का", 5) != shingles("को कु कू", 5)
