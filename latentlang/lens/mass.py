@@ -95,6 +95,11 @@ def language_mass(
     for code in codes:
         if code not in opened.languages:
             raise unknown("language of the table of tokens", code, opened.languages)
+    if len(opened.languages) < 2:
+        raise InputError(
+            f"the table of tokens has those of {opened.languages[0]!r} alone, and mass is told apart between "
+            "languages; give one of others too"
+        )
     membership = opened.membership(model.vocab_size)
     weights = torch.from_numpy(membership)
     through = as_lens(lens, model)
@@ -103,6 +108,11 @@ def language_mass(
     by_language = {
         code: [place for place, prompt in enumerate(prompts) if prompt.language == code] for code in codes
     }
+    for code, places in by_language.items():
+        if not any(len(_places(tokenized[place])) for place in places):
+            raise InputError(
+                f"the texts in {code!r} have no token to measure; leave the language out, or give text"
+            )
     numbers = _numbers(model, tokenized, wanted)
     masses: dict[str, Floats] = {}
     question = {

@@ -36,7 +36,12 @@ def prompts_of_texts(
         ]
         return _some(prompts), {"task": texts.name, **texts.settings}
     if isinstance(texts, Mapping):
-        given = {find_language(code).code: list_of_texts for code, list_of_texts in texts.items()}
+        given = {}
+        for name, list_of_texts in texts.items():
+            code = find_language(name).code
+            if code in given:
+                raise InputError(f"the texts name {code!r} twice, once as {name!r}; put them into one list")
+            given[code] = list_of_texts
         for code in codes or ():
             if code not in given:
                 raise unknown("language of these texts", code, given)

@@ -323,3 +323,14 @@ def test_of_one_or_two_paragraphs_there_is_no_interval_and_nobody_leads(items: i
     assert "no interval" in few.describe() and "nan" not in few.describe() and few.figure().data
     three = language_mass(writer(), TEXTS, table=table(), items=3, progress=False)
     assert "leads" in set(three.leaders()["verdict"])
+
+
+def test_a_language_without_text_and_a_table_of_one_language_are_refused(model: HookedLM) -> None:
+    with pytest.raises(InputError, match="the texts in 'en' have no token to measure"):
+        language_mass(model, {"en": ["", ""], "de": TEXTS["de"]}, table=table(), progress=False)
+    some = language_mass(model, {"en": ["", *TEXTS["en"]], "de": TEXTS["de"]}, table=table(), progress=False)
+    assert some.describe()
+    with pytest.raises(InputError, match="has those of 'en' alone"):
+        language_mass(model, {"en": TEXTS["en"]}, table=table({"en": range(40, 60)}), progress=False)
+    with pytest.raises(InputError, match="name 'en' twice, once as 'English'"):
+        language_mass(model, {"en": TEXTS["en"], "English": TEXTS["en"]}, table=table(), progress=False)
