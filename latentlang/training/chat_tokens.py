@@ -7,6 +7,7 @@ what users and system say, and what the template puts behind an end of turn are 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from latentlang.errors import ModelError, shown
@@ -49,7 +50,13 @@ def chat_pieces(dialogue: Dialogue, tokenizer: Any, *, model: str, end: bool = T
             )
         answer = message["content"]
         turn = after[len(before) :]
-        header, said, closing = _divided(turn, answer)
+        others = [*messages[:number], {**message, "content": _other(answer)}]
+        other_turn = chat_text(others, tokenizer, model=model)[len(before) :]
+        # as far as another answer's turn is the same it is no answer: "assistant" is one, and stands in many a header
+        begins = sum(
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(turn, other_turn, strict=False))
+        )
+        header, said, closing = _divided(turn, answer, begins)
         if not said:
             raise ModelError(
                 f"the chat template of {model!r} changes what the assistant says ({shown(answer, most=60)}), so that "
@@ -66,10 +73,22 @@ def chat_pieces(dialogue: Dialogue, tokenizer: Any, *, model: str, end: bool = T
     return _joined(pieces)
 
 
-def _divided(turn: str, answer: str) -> tuple[str, str, str]:
-    """An assistant's turn: what comes before the answer, the answer, and what comes behind; it may be trimmed."""
+def _other(answer: str) -> str:
+    """An answer that differs from one in its first character, trimmed or not."""
+    said = answer.strip()
+    return "b" if said.startswith("a") else "a"
+
+
+def _divided(turn: str, answer: str, begins: int) -> tuple[str, str, str]:
+    """An assistant's turn: what comes before the answer, the answer, and what comes behind; it may be trimmed.
+
+    Args:
+        turn: as the template writes it.
+        answer: the message.
+        begins: where it begins.
+    """
     for said in (answer, answer.strip()):
-        at = turn.find(said)
+        at = turn.find(said, begins)
         if said and at >= 0:
             return turn[:at], said, turn[at + len(said) :]
     return turn, "", ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,6 +148,22 @@ def test_in_a_chat_template_the_assistants_turns_alone_are_learnt(name: str) -> 
         )
         assert ids[: len(asked)] == asked and tokens.labels[0][len(asked)] != IGNORED
         assert tokens.labels[0][len(asked) - 1] == IGNORED
+
+
+def test_an_answer_that_stands_in_the_header_too_is_learnt_where_it_is_the_answer() -> None:
+    tokenizer = SimpleNamespace(
+        all_special_tokens=["</s>"],
+        get_chat_template=lambda: "{{ messages }}",
+        apply_chat_template=lambda messages, tokenize, add_generation_prompt: "".join(
+            f"<|{message['role']}|>\n{message['content'].strip()}</s>\n" for message in messages
+        ),
+    )
+    for answer in ("assistant", " a\n", "s", "t"):
+        one = Dialogue("1", "en", (Turn("user", "Who?"), Turn("assistant", answer)))
+        assert chat_pieces(one, tokenizer, model="m") == [
+            DialoguePiece("<|user|>\nWho?</s>\n<|assistant|>\n"),
+            DialoguePiece(f"{answer.strip()}</s>", is_answer=True),
+        ]
 
 
 def test_without_an_end_the_token_that_ends_a_turn_is_not_learnt() -> None:
