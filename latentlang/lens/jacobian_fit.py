@@ -9,6 +9,7 @@ Texts of a language count alike, and so do languages.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -260,11 +261,19 @@ class _Fit:
 
     def _question(self, cotangents: Tensor) -> str:
         """A hash of all that the mean depends on."""
+        label, strengths = self.model.active_adapter, self.model.adapter_state
+        rows = {} if torch.equal(cotangents, torch.eye(self.model.d_model)) else {"rows": _digest(cotangents)}
         return step_key({
+            # the weights are the same with an adapter on and off
+            **({} if label is None else {"adapter": [label, strengths]}), **rows,
             "weights": fingerprint(self.model.model), "unembedding": unembedding_hash(self.model),
             "layers": list(self.layers), "skip": self.skip, "texts": self.ids,
             "cotangents": [list(cotangents.shape), float(cotangents.double().abs().sum())],
         })  # fmt: skip
+
+
+def _digest(values: Tensor) -> str:
+    return hashlib.sha256(values.contiguous().numpy().data).hexdigest()
 
 
 def text_jacobians(

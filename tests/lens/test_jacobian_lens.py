@@ -221,6 +221,18 @@ def test_a_stopped_fit_goes_on_where_it_was_to_the_last_bit(model, lens, tmp_pat
     assert finished == [4 * model.d_model]
 
 
+def test_sums_of_rows_in_another_order_or_with_an_adapter_on_are_not_gone_on_with(model, tmp_path):
+    rows = fit_jacobian_rows(model, TEXTS, tokens=[5, 9], resume=tmp_path / "rows", **SHORT)
+    with pytest.raises(InputError, match="holds an unfinished fit"):
+        fit_jacobian_rows(model, TEXTS, tokens=[9, 5], resume=tmp_path / "rows", **SHORT)
+    again = fit_jacobian_rows(model, TEXTS, tokens=[5, 9], resume=tmp_path / "rows", **SHORT)
+    assert again.tokens == rows.tokens == (5, 9)
+    tuned = HookedLM(tiny.adapted(tiny.model("mistral")), tiny.tokenizer(), name="tuned")
+    fit_jacobian_lens(tuned, TEXTS, resume=tmp_path / "tuned", **SHORT)
+    with tuned.base(), pytest.raises(InputError, match="holds an unfinished fit"):
+        fit_jacobian_lens(tuned, TEXTS, resume=tmp_path / "tuned", **SHORT)
+
+
 @pytest.mark.parametrize("change", [{"longest": 11}, {"layers": [1]}, {"items": 1}])
 def test_sums_of_something_else_are_not_gone_on_with(model, tmp_path, change):
     fit_jacobian_lens(model, TEXTS, resume=tmp_path, **SHORT)
