@@ -32,6 +32,6 @@ def filled(text: str, indent: str = "") -> str:
     )  # fmt: skip
 
 
-def between(value: float, low: float, high: float) -> str:
-    """A value with its interval, two places each."""
-    return f"{unsigned(value, 2)} [{unsigned(low, 2)}, {unsigned(high, 2)}]"
+def between(value: float, low: float, high: float, *, places: int = 2) -> str:
+    """A value with its interval."""
+    return f"{unsigned(value, places)} [{unsigned(low, places)}, {unsigned(high, places)}]"

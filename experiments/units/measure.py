@@ -2,26 +2,37 @@
 
 TEXT holds the Universal Declaration of Human Rights, as ``latentlang data get udhr`` writes it. Every step is saved
 into FOLDER/MODEL by itself and is not done again, and the long one keeps each set of neurons as soon as it is measured,
-so that this can be stopped and started.
+so that this can be stopped and started. What is unfinished lies by stage, so that stages can run beside each other.
 
 - ``neurons``: at which share of tokens each neuron fires, in all languages.
 - ``tokens``: the same over tokens alone that do not begin a word, and that languages share.
 - ``mass``: how much of each layer's distribution is on tokens of each language.
 - ``ablation``: what each language's text loses without the neurons of each language, beside 20 random sets.
+- ``features``: a small SAE, how it reconstructs each language, and which of its features are whose.
+- ``feature-ablation``: what is lost without two features of each of three languages.
+- ``jacobian-0``, ``-1``, ``-2``: Jacobian lenses of three draws of texts, and English's gap under each.
+
+The last five are of Gemma alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import shutil
+import time
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 
 import latentlang as ll
-from experiments.steps import step
+from experiments.steps import is_saved, step
+from latentlang.lens.jacobian_files import JACOBIANS_FILE
 from latentlang.models import HookedLM
-from latentlang.tasks import ContinuationTask
+from latentlang.tasks import ContinuationTask, prompts_of_texts
+from latentlang.units.sae import CONFIG
 
 #: Languages of the text. Of Gemma: eight scripts, in four of them several languages; of pocket those it was trained on.
 LANGUAGES = {
@@ -42,7 +53,23 @@ ABLATED = ("en", "ja", "hi", "ru", "de", "ar", "sw", "zh")
 GROUPS, DEALS, RANDOM, SEED = 10, 200, 20, 0
 #: Articles on which the language of the layers is measured.
 MASS_ITEMS = 6
+#: Sparse features: languages, the layer, articles to train on and others to count in, and the steps of the training.
+FEATURE_LANGUAGES, FEATURE_LAYER = ("en", "de", "es", "ja", "hi", "sw"), 12
+SAE_ITEMS, FEATURE_ITEMS, SAE_STEPS = 20, 6, 1000
+#: Of these two features each are taken out at once, on so many articles, beside so many random sets.
+FEATURES_ABLATED, FEATURE_ABLATION_ITEMS, FEATURE_RANDOM = ("de", "ja", "hi"), 4, 19
+#: Jacobian lenses: what each is fitted on, as languages and the articles of each.
+MULTILINGUAL = ("en", "fr", "de", "ru", "zh", "hi")
+FITS = {"english": (("en",), 12), "multilingual": (MULTILINGUAL, 2), "french": (("fr",), 12)}
+#: A draw takes other articles of the same text; the languages of one draw have the same ones.
+DRAWS = (0, 1, 2)
+LENS_LAYERS, LONGEST = "10-17", 32
+#: The tuned lens beside them: articles of each language, steps and tokens of a step.
+TUNED_ITEMS, TUNED_STEPS, TUNED_POSITIONS = 12, 120, 8
+#: What they are read on: words translated from Russian, which shares no token with English.
+LENS_SOURCE, LENS_TARGETS, LENS_ITEMS = "ru", ("de", "zh", "hi"), 50
 Texts = dict[str, list[str]]
+log = logging.getLogger(__name__)
 
 
 def articles(model: HookedLM, text: Path, name: str, *, held_out: bool) -> Texts:
@@ -120,7 +147,87 @@ def mass(model: HookedLM, text: Path, folder: Path) -> None:
     )  # fmt: skip
 
 
-STAGES = {"neurons": neurons, "tokens": tokens, "mass": mass, "ablation": ablation}
+def features(model: HookedLM, text: Path, folder: Path) -> None:
+    """A small SAE, and its features over articles that it was not trained on."""
+    path, languages, unfinished = folder / "sae", list(FEATURE_LANGUAGES), folder / "unfinished-features"
+    if not (path / CONFIG).exists():
+        sae = ll.train_sae(
+            model, str(text), layer=FEATURE_LAYER, languages=languages, items=SAE_ITEMS, steps=SAE_STEPS, seed=SEED,
+            out=unfinished,
+        )  # fmt: skip
+        sae.save(path)
+    step(
+        folder / "features", ll.features, model, path, str(text), languages=languages, items=FEATURE_ITEMS,
+        groups=GROUPS, deals=DEALS, seed=SEED, out=unfinished,
+    )  # fmt: skip
+    # the R2 that the training tells is about the mean of all languages; this one is about each language's, as above
+    trained: Texts = {}
+    for prompt in prompts_of_texts(str(text), languages, items=SAE_ITEMS, seed=SEED)[0]:
+        trained.setdefault(prompt.language, []).append(prompt.text)
+    step(
+        folder / "features-trained", ll.features, model, path, trained, held_out=False, splice=False, deals=0,
+        seed=SEED, out=unfinished,
+    )  # fmt: skip
+
+
+def feature_ablation(model: HookedLM, text: Path, folder: Path) -> None:
+    """What text loses without features, on articles that were neither trained on nor counted."""
+    path = folder / "features"
+    if not is_saved(path):
+        features(model, text, folder)
+    step(
+        path / "ablation", ll.feature_ablation, model, folder / "sae", ll.FeaturesResult.load(path), str(text),
+        languages=list(FEATURES_ABLATED), items=FEATURE_ABLATION_ITEMS, random=FEATURE_RANDOM, seed=SEED,
+        out=folder / "unfinished-features",
+    )  # fmt: skip
+
+
+def jacobian(model: HookedLM, text: Path, folder: Path, *, draw: int) -> None:
+    """Lenses fitted on one draw of texts, and English's gap under them, the logit lens and one tuned lens.
+
+    Words, examples and wrong labels are the same in every draw.
+    """
+    unfinished = folder / f"unfinished-jacobian-{draw}"
+    lenses: dict[str, Path | None] = {"logit": None, "tuned": folder / "tuned"}
+    if not any(folder.glob("tuned/*.safetensors")):
+        task = ContinuationTask(data=text)
+        texts = [prompt.text for code in MULTILINGUAL for prompt in task.prompts(code, items=TUNED_ITEMS)]
+        tuned = ll.train_tuned_lens(model, texts, steps=TUNED_STEPS, positions=TUNED_POSITIONS, seed=SEED)
+        tuned.save(folder / "tuned")
+    for name, (languages, items) in FITS.items():
+        path = lenses[name] = folder / f"{name}-{draw}"
+        if (path / JACOBIANS_FILE).exists():
+            continue
+        begun, sums = time.process_time(), unfinished / name
+        lens = ll.fit_jacobian_lens(
+            model, str(text), languages=list(languages), items=items, layers=LENS_LAYERS, longest=LONGEST, seed=draw,
+            batch_tokens=256, resume=sums,
+        )  # fmt: skip
+        lens.save(path)
+        shutil.rmtree(sums, ignore_errors=True)
+        log.info("%s: %.0f CPU s", path, time.process_time() - begun)
+    step(
+        folder / f"lenses-{draw}", ll.pivot_by_lens, model, ll.task("translation", source=LENS_SOURCE), lenses=lenses,
+        languages=list(LENS_TARGETS), items=LENS_ITEMS, layers=LENS_LAYERS, seed=SEED, resume=unfinished / "lenses",
+    )  # fmt: skip
+
+
+Stage = Callable[[HookedLM, Path, Path], None]
+#: What is measured in float32, on Gemma alone: a lens is fitted by derivatives, and an SAE on activations.
+FLOAT32: dict[str, Stage] = {
+    "features": features,
+    "feature-ablation": feature_ablation,
+    **{f"jacobian-{draw}": partial(jacobian, draw=draw) for draw in DRAWS},
+}
+FLOAT32_MODELS = ("gemma3-270m",)
+STAGES: dict[str, Stage] = {
+    "neurons": neurons, "tokens": tokens, "mass": mass, "ablation": ablation, **FLOAT32,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str, dtype: str | None) -> HookedLM:
+    return ll.load(name, dtype=dtype)
 
 
 def main() -> None:
@@ -139,8 +246,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)
     for model_name in options.models:
-        model = ll.load(model_name, dtype=DTYPES.get(model_name))
         for name in options.stages or STAGES:
+            if name in FLOAT32 and model_name not in FLOAT32_MODELS:
+                continue
+            model = _loaded(model_name, "fp32" if name in FLOAT32 else DTYPES.get(model_name))
             STAGES[name](model, options.text, options.folder / model_name)
 
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 import latentlang as ll
 from experiments.pictures import Drawing, draw
-from experiments.units.measure import LANGUAGES
+from experiments.units.measure import FLOAT32_MODELS, LANGUAGES
 from experiments.units.tables import FIGURES, last_ablation
 
 
@@ -28,10 +28,22 @@ def _ablation(model: str) -> Drawing:
     return figure
 
 
+def _features(model: str) -> Drawing:
+    return lambda folder: ll.FeaturesResult.load(folder / model / "features").figure()
+
+
+def _jacobian(model: str) -> Drawing:
+    return lambda folder: ll.PivotByLensResult.load(folder / model / "lenses-0").figure()
+
+
 PICTURES: dict[str, Drawing] = {
     f"{what}-{model}": drawing(model)
-    for model in LANGUAGES
-    for what, drawing in {"neurons": _neurons, "ablation": _ablation, "mass": _mass}.items()
+    for models, drawings in (
+        (LANGUAGES, {"neurons": _neurons, "ablation": _ablation, "mass": _mass}),
+        (FLOAT32_MODELS, {"features": _features, "jacobian": _jacobian}),
+    )
+    for model in models
+    for what, drawing in drawings.items()
 }
 
 if __name__ == "__main__":

@@ -6,15 +6,22 @@ One CSV file each in figures/units/; what FOLDER does not hold yet is left out.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import latentlang as ll
 from experiments.steps import is_saved, stacked
-from experiments.units.measure import LANGUAGES, ablated_numbers
+from experiments.units.measure import DRAWS, FITS, LANGUAGES, ablated_numbers
+from latentlang.lens.contrasts import POOLED
 from latentlang.units.neurons_result import FDR
+from latentlang.units.sae import CONFIG
 
 FIGURES = Path(__file__).parents[2] / "figures" / "units"
 
@@ -137,9 +144,128 @@ def tokens(folder: Path) -> pd.DataFrame:
     )
 
 
+def sae(folder: Path) -> pd.DataFrame:
+    """A row an SAE: what it was trained on, and how many of its features are told from chance."""
+    rows = []
+    for model, path in there(folder, "features"):
+        result = ll.FeaturesResult.load(path)
+        config = json.loads((folder / model / "sae" / CONFIG).read_text(encoding="utf-8"))
+        training = config["metadata"]["latentlang"]["training"]
+        kept = ("texts", "tokens", "features", "k", "steps", "seed")
+        rows.append({
+            "model": model, "layer": result.settings.layer, **{name: training[name] for name in kept},
+            "beyond": int(_told(result).any(0).sum()), "deals": result.settings.deals,
+            "groups": result.settings.groups,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _told(result: ll.FeaturesResult) -> NDArray[np.bool_]:
+    """Which features are more active in which language than in mixed ones, however many these are."""
+    return result.members(top=result.settings.features)
+
+
+def features(folder: Path) -> pd.DataFrame:
+    """How each language is reconstructed, in other text and in what the SAE was trained on, and its features."""
+    parts = []
+    for model, path in there(folder, "features"):
+        result = ll.FeaturesResult.load(path)
+        first = result.select().groupby("language", sort=False).first()
+        rows = result.summary().assign(model=model, beyond=_told(result).sum(1))
+        for name in ("feature", "nu", "share", "paragraphs"):
+            rows[f"first_{name}"] = rows["language"].map(first[name])
+        trained = ll.FeaturesResult.load(folder / model / "features-trained").reconstruction()
+        for name in ("r2", "low", "high"):
+            rows[f"trained_{name}"] = rows["language"].map(trained.set_index("language")[name])
+        parts.append(rows)
+    return stacked(parts)
+
+
+def overlap(folder: Path) -> pd.DataFrame:
+    """What translations have in common of active features, beyond other paragraphs."""
+    return stacked(
+        [
+            ll.FeaturesResult.load(path).overlap().assign(model=model)
+            for model, path in there(folder, "features")
+        ]
+    )
+
+
+def feature_ablation(folder: Path) -> pd.DataFrame:
+    """Whether the features of a language matter more for it than for the others."""
+    return stacked(
+        [
+            ll.FeatureAblationResult.load(path).contrasts().assign(model=model)
+            for model, path in there(folder, "features/ablation")
+        ]
+    )
+
+
+def lenses(folder: Path) -> Iterator[tuple[str, int, ll.PivotByLensResult]]:
+    """What was read through lenses, a draw of texts each."""
+    for draw in DRAWS:
+        for model, path in there(folder, f"lenses-{draw}"):
+            yield model, draw, ll.PivotByLensResult.load(path)
+
+
+def _about(result: ll.PivotByLensResult) -> dict[str, dict[str, Any]]:
+    """Lens to what it was made of."""
+    return {lens: dict(record.get("translators") or {}) for lens, record in result.settings.lenses.items()}
+
+
+def jacobian(folder: Path) -> pd.DataFrame:
+    """English's gap under each lens in each language, against the logit lens, and how many answers are right."""
+    parts = []
+    for model, draw, result in lenses(folder):
+        rows = result.differences().assign(model=model, draw=draw, asked=result.settings.items)
+        about = _about(result)
+        for name in ("languages", "texts", "longest", "skip", "steps", "positions"):
+            rows[name] = [about[lens].get(name) for lens in rows["lens"]]
+        rows["accuracy"] = rows["language"].map(result.settings.accuracy)
+        parts.append(rows)
+    return stacked(parts)
+
+
+def jacobian_leads(folder: Path) -> pd.DataFrame:
+    """Who leads under each lens, by one search over all lenses of a draw, and where English is furthest ahead.
+
+    English's lead is told whether or not chance has been excluded there, in `english_layer` and the columns after it;
+    the model's own output is left out.
+    """
+    kept = ["language", "is_pivot", "leader", "first", "last", "peak", "reason"]
+    parts = []
+    for model, draw, result in lenses(folder):
+        for lens, test in result.pivot_tests().items():
+            scores = test.scores
+            inner = scores[(scores["answer_language"] == "en") & (scores["layer"] < scores["layer"].max())]
+            furthest = inner.loc[inner.groupby("language")["lead"].idxmax()].set_index("language")
+            rows = test.table[kept].assign(model=model, draw=draw, lens=lens)
+            for name in ("layer", "lead", "lead_low", "lead_high", "p"):
+                rows[f"english_{name}"] = rows["language"].map(furthest[name])
+            parts.append(rows)
+    return stacked(parts)
+
+
+def jacobian_pairs(folder: Path) -> pd.DataFrame:
+    """How the gap of English, and of French, differs between lenses, item by item, all target languages together."""
+    parts = []
+    for model, draw, result in lenses(folder):
+        for of in ("en", "fr"):
+            # the same sum for another language: nothing is read anew
+            settings = {**result.provenance.settings, "pivot": of}
+            own = replace(result, provenance=replace(result.provenance, settings=settings))
+            for against in ("logit", *FITS):
+                rows = own.differences(against=against)
+                others = rows[(rows["language"] == POOLED) & (rows["lens"] != against)]
+                parts.append(others.assign(model=model, draw=draw, of=of, against=against))
+    return stacked(parts)
+
+
 TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "neurons": neurons, "selection": selection, "by-layer": by_layer, "ablation": ablation, "matrix": matrix,
-    "mass": mass, "leaders": leaders, "tokens": tokens,
+    "mass": mass, "leaders": leaders, "tokens": tokens, "sae": sae, "features": features, "overlap": overlap,
+    "feature-ablation": feature_ablation, "jacobian": jacobian, "jacobian-leads": jacobian_leads,
+    "jacobian-pairs": jacobian_pairs,
 }  # fmt: skip
 
 
