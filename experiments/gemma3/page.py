@@ -100,7 +100,8 @@ def _front(parts: Mapping[str, pd.DataFrame]) -> str:
         "",
         filled(
             "So a small reading of English is there. Nothing on this page tests whether the model *uses* it; [What "
-            "the models use](use.md) does, on the same words. It is one model, "
+            "the models use](use.md) does, on the same words; its neurons, features and what other lenses read have [a "
+            "page of their own](units.md). It is one model, "
             f"of 270 million weights, that begins {_accuracies(parts['lens-by-target'])} of these words right; what "
             "follows says nothing of larger ones."
         ),

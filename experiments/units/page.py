@@ -313,9 +313,10 @@ def _features(parts: Parts) -> str:
                 f"It overfits: R2 falls from {_span(own['trained_r2'])} on what it was trained on to "
                 f"{_span(own['r2'])}, and {_worse(own)}; much of what it has learned may be phrases of the "
                 "declaration. To be told from chance is little, as texts of two languages "
-                f"differ in everything: {trained['beyond']:,} of {trained['features']:,} features are told so in some "
-                f"language. Two halves of the text agree on {_spread(own['stability'])} of the first ten, and that those of "
-                "the picture are active in their own language is by selection: it shows the text they were chosen in. With "
+                f"differ in everything: {trained['beyond']:,} of {trained['features']:,} features are told so in "
+                f"some language. Two halves of the text agree on {_spread(own['stability'])} of the first ten, and "
+                "that those of the picture are active in their own language is by selection: it shows the text they "
+                "were chosen in. With "
                 f"{own['n'].max()} articles, {own['tokens'].min()} to {own['tokens'].max()} tokens in all, in a "
                 "language, a feature may be of a script, a frequent word or a phrase. That a feature is active in a "
                 "language does not say that the model uses it, and of other SAEs, layers or models this says nothing."
@@ -482,13 +483,16 @@ def _apart(parts: Parts, model: str) -> str:
     gaps = parts["jacobian"].query("model == @model and language == 'all'")
     wide = gaps.pivot(index="draw", columns="lens", values="gap")
     ordered = int(((wide["english"] > wide["multilingual"]) & (wide["multilingual"] > wide["french"])).sum())
+    if len(wide) > 1:
+        order = f"In {ordered} of {len(wide)} draws the order is"
+    else:
+        order = f"The order is{'' if ordered else ' not'}"
     return (
-        f"English's gap between the fitted lenses: {listed(said)}; each interval is for itself. "
-        f"{f'In {ordered} of {len(wide)} draws their' if len(wide) > 1 else 'Their' if ordered else 'Not their'} "
-        f"order is that of how much of the fit's text was English. {_under_french(parts, model)}The gap of *French* is "
-        f"{_range(french['gap'], 4)} under the lens fitted on French, {_joined(french, 4)} more than under the logit lens: "
-        f" {'more for certain' if sure else 'no difference that is certain'} (over "
-        f"{_range(french['n'], 0)} items)."
+        f"English's gap between the fitted lenses: {listed(said)}; each interval is for itself. {order} that of how "
+        f"much of the fit's text was English. {_under_french(parts, model)}The gap of *French* is "
+        f"{_range(french['gap'], 4)} under the lens fitted on French, {_joined(french, 4)} more than under the logit "
+        f"lens: {'more for certain' if sure else 'no difference that is certain'} (over {_range(french['n'], 0)} "
+        "items)."
     )
 
 
