@@ -112,7 +112,7 @@ def _mass_short(parts: Parts) -> list[str]:
         texts = own["language"].nunique()
         others = texts - int("en" in set(own["language"]))
         where = (
-            f", at layers {english['layer'].min()} to {english['layer'].max()}, with at most "
+            f", at {_layer_span(english['layer'])}, with at most "
             f"{english['mass'].max():.2f} of the probability"
             if len(english)
             else ""
@@ -123,6 +123,11 @@ def _mass_short(parts: Parts) -> list[str]:
             f"{english['language'].nunique()} of the {others} texts in other languages{where}."
         )
     return said
+
+
+def _layer_span(layers: pd.Series) -> str:
+    low, high = int(layers.min()), int(layers.max())
+    return f"layer {low}" if low == high else f"layers {low} to {high}"
 
 
 def _neurons(parts: Parts) -> str:
