@@ -279,6 +279,9 @@ class _Stack:
             panel.plot = self._height(panel) * stretch
             panel.head, panel.beside = self._head(panel, room)
             panel.foot = self._foot(panel, room - panel.beside)
+            if self.layout.get(_key(panel.axis), {}).get("side") == "top":
+                # names that stand above the panel take their room there
+                panel.head, panel.foot = panel.head + panel.foot, 0
             panel.top = at + panel.head
             at = panel.top + panel.plot + panel.foot + _GAP
         last = self.panels[-1]
@@ -346,11 +349,17 @@ class _Stack:
                 axis["tickvals"] = [values[place] for place in kept]
                 if names:
                     axis["ticktext"] = [names[place] for place in kept]
-            elif widest + 4 > space:
-                axis["tickangle"] = -90
+                turned = False
+            else:
+                turned = widest + 4 > space
+            if turned:
                 foot = widest + 8
+            if turned or axis.get(
+                "tickangle"
+            ):  # turned in the wide form, they may fit as they are in this one
+                axis["tickangle"] = -90 if turned else 0
         elif axis.get("tickangle"):
-            foot = 0.75 * max((pixels(str(text), _LABEL_SIZE) for text in names or ()), default=30) + 8
+            foot = max((pixels(str(text), _LABEL_SIZE) for text in names or ()), default=30) + 12
         axis["tickfont"] = axis.get("tickfont", {}) | {"size": _TICK_SIZE}
         if title := _text(axis.get("title")):
             axis["title"] = axis["title"] | {"text": broken(title, WIDTH - _PAD, 12), "standoff": 6}

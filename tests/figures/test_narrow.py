@@ -279,3 +279,32 @@ def test_a_note_in_a_corner_of_a_plot_stays_in_its_half() -> None:
     assert corner
     for note in corner:
         assert pixels(note.text, note.font.size) < 0.6 * (WIDTH - 50)
+
+
+@pytest.mark.parametrize("side", ["top", "bottom"])
+@pytest.mark.parametrize("count", [3, 12])
+def test_names_of_columns_are_turned_where_they_do_not_fit_and_have_their_room(side: str, count: int) -> None:
+    names = ["Norwegian", "Vietnamese", "Slovenian"] * (count // 3)
+    places = list(range(count))
+    figure = go.Figure(
+        data=[
+            {"type": "heatmap", "x": places, "y": [0], "z": [places], "showscale": False},
+            {"type": "heatmap", "x": [0], "y": [0], "z": [[0]], "xaxis": "x2", "yaxis": "y", "showscale": False},
+        ],
+        layout={
+            "title": {"text": "names"}, "height": 200, "margin": {"t": 100, "b": 60},
+            "xaxis": {"domain": [0, 0.7], "side": side, "tickangle": -60, "tickvals": places, "ticktext": names},
+            "xaxis2": {"domain": [0.75, 1], "side": "top", "tickvals": [0], "ticktext": ["all"]},
+            "yaxis": {"range": [0.5, -0.5], "tickvals": [0], "ticktext": ["row"]},
+        },
+    )  # fmt: skip
+    narrow = narrowed(figure)
+    layout = narrow.layout
+    plot = layout.height - layout.margin.t - layout.margin.b
+    (_, _, lower, upper), (_, _, _, second) = _panels(narrow)
+    above, between = (1 - upper) * plot, (lower - second) * plot
+    assert layout.xaxis.tickangle == (0 if count == 3 else -90)
+    needed = 16 if count == 3 else max(pixels(name, 10.5) for name in names)
+    own = needed if side == "bottom" else 0
+    assert between > own + 16  # and the other panel's names above it
+    assert above > needed if side == "top" else above < 1
