@@ -22,7 +22,7 @@ from latentlang.cli.directions import directions
 from latentlang.cli.doctor import doctor
 from latentlang.cli.erase import erase
 from latentlang.cli.evaluate import evaluate
-from latentlang.cli.examples import epilog
+from latentlang.cli.examples import epilog, flowing_help
 from latentlang.cli.exit_codes import check_text, guarded
 from latentlang.cli.features import features
 from latentlang.cli.fertility import fertility
@@ -92,7 +92,7 @@ for command in (
     tasks,
     recipes,
 ):
-    app.command(epilog=epilog(command.__name__.replace("_", "-")))(
+    app.command(epilog=epilog(command.__name__.replace("_", "-")), help=flowing_help(command))(
         with_paths(with_completion(with_load_options(command)))
     )
 app.add_typer(data)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 #: Command (``data get`` for one of a group) to what is typed after ``latentlang``, and what that shows.
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "lens": (
@@ -254,3 +258,9 @@ def epilog(command: str) -> str:
     """The examples of a command as the end of its help."""
     shown = [f"  latentlang {typed}  ({about})" for typed, about in EXAMPLES[command]]
     return "\n\n".join([f"Example{'s' if len(shown) > 1 else ''}:", *shown])
+
+
+def flowing_help(command: Callable[..., Any]) -> str:
+    """A command's docstring with each paragraph in one line: rich breaks it where the terminal ends, and only there."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

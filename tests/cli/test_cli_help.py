@@ -1,5 +1,6 @@
 """Examples at the end of every help, each of which parses; and what a shell completes."""
 
+import itertools
 import os
 import shlex
 from unittest.mock import patch
@@ -53,6 +54,18 @@ def test_the_help_ends_with_them(command, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     for typed, about in EXAMPLES[command]:
         assert f"latentlang {typed} ({about})" in shown
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_no_line_of_the_description_ends_before_the_terminal_does(command, capsys):
+    if command.startswith("data"):
+        return
+    with patch.dict(os.environ, COLUMNS="80"):
+        assert main([*command.split(), "--help"]) == 0
+    described = capsys.readouterr().out.partition("╭")[0].partition("Usage:")[2].splitlines()[1:]
+    for line, following in itertools.pairwise(text.strip() for text in described):
+        if line and following:
+            assert len(line) + 1 + len(following.split()[0]) > 76, line
 
 
 def _complete(line):

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from latentlang.cli.completion import with_completion
-from latentlang.cli.examples import epilog
+from latentlang.cli.examples import epilog, flowing_help
 from latentlang.cli.instructions.answer import answer
 from latentlang.cli.instructions.check import check
 from latentlang.cli.instructions.culture import culture
@@ -47,7 +47,9 @@ def _group_of_commands(context: typer.Context) -> None:
 def _add(group: typer.Typer, path: str, command: Callable[..., Any]) -> None:
     """A command of a group; `path` is what is typed after ``latentlang``."""
     name = path.rpartition(" ")[2]
-    group.command(name, epilog=epilog(path))(with_paths(with_completion(with_load_options(command))))
+    group.command(name, epilog=epilog(path), help=flowing_help(command))(
+        with_paths(with_completion(with_load_options(command)))
+    )
 
 
 # What makes data.
