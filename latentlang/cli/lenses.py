@@ -172,7 +172,9 @@ def _print(result: PivotByLensResult, console: Console, *, level: float) -> None
         named = _ALL if row["language"] == _ALL else language(str(row["language"])).name
         certain = row["difference"] == row["difference"]
         change = (
-            [signed(row["difference"]), f"[{row['low']:+.3f}, {row['high']:+.3f}]"] if certain else ["", ""]
+            [signed(row["difference"]), f"[{signed(row['low'])}, {signed(row['high'])}]"]
+            if certain
+            else ["", ""]
         )
         table.add_row(named, str(row["lens"]), signed(row["gap"]), *change, str(row["n"]))
     console.print(table)

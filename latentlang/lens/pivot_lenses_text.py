@@ -9,7 +9,7 @@ import pandas as pd
 
 from latentlang.language_names import language as find_language
 from latentlang.lens.contrasts import POOLED
-from latentlang.text import capital, percent
+from latentlang.text import capital, percent, signed
 
 
 def lens_sentences(
@@ -56,13 +56,14 @@ def _change(differences: pd.DataFrame, lens: str, first: str, several: bool) -> 
     row = (rows[rows["language"] == POOLED] if several else rows).iloc[0]
     if math.isnan(row["low"]):
         return (
-            f" Averaged over the layers it differs from {first}'s by {abs(row['difference']):.3f}; of so few items no "
+            f" Averaged over the layers it differs from {first}'s by {signed(row['difference'])}; of so few items no "
             "difference is certain."
         )
-    size = f"{abs(row['difference']):.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    ends = f"[{signed(row['low'])}, {signed(row['high'])}]"
     if row["low"] <= 0 <= row["high"]:
         return (
-            f" Averaged over the layers it differs from {first}'s by {size}: no difference that is certain."
+            f" Averaged over the layers it differs from {first}'s by {signed(row['difference'])} {ends}: no difference "
+            "that is certain."
         )
     side = "larger" if row["difference"] > 0 else "smaller"
-    return f" Averaged over the layers it is {side} than {first}'s, by {size}."
+    return f" Averaged over the layers it is {side} than {first}'s: {signed(row['difference'])} {ends}."

@@ -14,6 +14,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.lens import JacobianLens, LogitLens, PivotByLensResult, TunedLens
 from latentlang.lens.pivot_test import find_pivots
 from latentlang.lens.unembedding import unembedding_hash
+from latentlang.text import signed
 
 OPTIONS = {"languages": "de,ja", "candidates": "en,es,ru,hi", "items": 10, "shots": 2, "layers": "4-8"}
 SHORT = {"skip": 2, "longest": 16}
@@ -149,6 +150,10 @@ def test_it_says_of_each_lens_who_leads_and_how_the_gap_differs(result):
         best = gaps.query("lens == @name and language == 'all'").nlargest(1, "gap").iloc[0]
         assert f"English's gap is largest at layer {best['layer']}: {best['gap']:.3f} [" in line
         assert ("logit's" in line) == (name != "logit")
+        if name != "logit":
+            row = result.differences().query("lens == @name and language == 'all'").iloc[0]
+            change = f"{signed(row['difference'])} [{signed(row['low'])}, {signed(row['high'])}]"
+            assert change in line
     assert "over all 4 lenses together" in lines[-1]
 
 
