@@ -64,4 +64,4 @@ def _above(contrast: pd.DataFrame, best: Any, level: float) -> str:
         return f"{between(row)} more than with another concept's activation"
     if row["mean"] <= 0:
         return "no more than with another concept's activation"
-    return f"not more than with another concept's activation with confidence ({between(row)})"
+    return f"{between(row)} more than with another concept's activation, which is not certain"

@@ -73,7 +73,7 @@ def _above(contrast: pd.DataFrame, best: Any, control: str, level: float) -> str
         return f"{between(row)} more than {named}"
     if row["mean"] <= 0:
         return f"no more than {named}"
-    return f"not more than {named} with confidence ({between(row)})"
+    return f"{between(row)} more than {named}, which is not certain"
 
 
 def between(row: Any) -> str:

@@ -209,6 +209,9 @@ def test_results_are_saved_and_say_what_was_done(words: Path, tmp_path: Path) ->
     assert "Spanish to Italian into German to French, at the last token of the prompt, 5 items" in text
     assert re.search(r"The patched-in concept in Italian: at most (1.000|0.99\d) \[", text)
     assert re.search(r"The patched-in concept in French: at most 0\.0\d\d \[", text)
+    # five items tell no difference for certain, however large it is
+    assert re.search(r"\] more than with a third concept's activations, which is not certain", text)
+    assert "not more than" not in text
     figure = loaded.figure(arms=["patched", "random"])
     assert {trace.name for trace in figure.data if trace.name} == {"Patched", "A random change"}
     assert len(loaded.glance()) == 4
