@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _COLUMN, _ROW = 46, 22  # pixels of a cell
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 96, 128
 _WIDEST = 900
+_LEAST_WIDTH = 760  # of the title with the buttons beside it
 _LONGEST, _LONGEST_TICK = 6, 10  # characters of a token in a cell, and below a column
 _OTHERS = "#8A94A0"
 
@@ -101,7 +102,7 @@ def trace_figure(result: Traced, *, prompt: int = 0, **look: Unpack[Look]) -> go
     switch = result.summary().iloc[prompt]
     room = max(1, ((look.get("width") or _WIDEST) - _LEFT - _RIGHT) // _COLUMN)
     in_view = min(room, len(tokens))
-    width = max(640, _LEFT + _RIGHT + _COLUMN * in_view)
+    width = max(_LEAST_WIDTH, _LEFT + _RIGHT + _COLUMN * in_view)
     ticks = [
         _tick(text, owner, colours)
         for text, owner in zip(tokens["token"], tokens["token_language"], strict=True)
