@@ -111,8 +111,11 @@ def _print_table(result: LanguageMassResult, console: Console) -> None:
         f"{named} · {lens_name(settings.lens)} · probability of tokens of each language; layer {last}{final}, 95 % "
         "intervals over paragraphs"
     )
+    console.print(
+        "in text: of the text's own tokens; of none: on tokens that belong to no language", style="dim"
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("text", "paragraphs", "own", "interval", "in the text", "no language", "another leads"):
+    for head in ("text", "n", "own", "interval", "in text", "of none", "another leads"):
         table.add_column(head, justify="left" if head in ("text", "another leads") else "right")
     for code in result.languages:
         rows = summary[(summary["language"] == code) & (summary["layer"] == last)].set_index("of")
@@ -123,7 +126,7 @@ def _print_table(result: LanguageMassResult, console: Console) -> None:
         led = [f"{language(str(row['leader'])).name} {row['mass']:.2f} at layer {row['layer']}"
                for row in others.head(1).to_dict("records")]  # fmt: skip
         table.add_row(
-            language(code).name, f"{own['n']:.0f}", f"{own['mass']:.3f}", f"{own['low']:.3f} to {own['high']:.3f}",
+            language(code).name, f"{own['n']:.0f}", f"{own['mass']:.3f}", f"[{own['low']:.3f}, {own['high']:.3f}]",
             f"{own['written']:.3f}", f"{masses['']:.3f}", "".join(led),
         )  # fmt: skip
     console.print(table)

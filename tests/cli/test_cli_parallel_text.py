@@ -158,6 +158,6 @@ def test_mass_prints_a_row_a_language_and_writes_the_result(run, text, tmp_path)
     assert set(result.table["language"]) == {"de", "ja"} and "probability of tokens of each language" in told
     own = result.summary().query("layer == layer.max() and of == 'ja' and language == 'ja'").iloc[0]
     (row,) = (line.split() for line in told.splitlines() if line.startswith("Japanese"))
-    assert row[1:3] == ["3", f"{own['mass']:.3f}"]
+    assert row[1:5] == ["3", f"{own['mass']:.3f}", f"[{own['low']:.3f},", f"{own['high']:.3f}]"]
     assert "Which language" in (tmp_path / "out" / "mass.html").read_text(encoding="utf-8")
     assert not (tmp_path / "out" / ".unfinished").exists()
