@@ -106,7 +106,7 @@ def train(
 
     Or on other training data, such as instructions, by a recipe whose data.kind says so. A run that was stopped goes on
     when the same command is given again. On several GPUs: accelerate launch -m latentlang train ... Writes the adapter,
-    result.parquet, metadata.json, recipe.yaml, data.parquet and loss.html.
+    result.parquet, metadata.json, recipe.yaml, data.parquet, loss.html and a model card, README.md.
     """
     from rich.console import Console
 
@@ -203,7 +203,7 @@ def _written(result: TrainingResult, folder: OutputFolder) -> list[Path]:
     title = f"{result.provenance.model}: training {result.recipe['name']}"
     folder.page(result.figure(), "loss.html", title=title)
     return [
-        folder.path / name for name in ("adapter_model.safetensors", *names, "data.parquet")
+        folder.path / name for name in ("adapter_model.safetensors", *names, "data.parquet", "README.md")
     ] + folder.files
 
 

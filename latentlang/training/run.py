@@ -34,6 +34,7 @@ from latentlang.training.result import (
     TrainingProgress,
     TrainingResult,
 )
+from latentlang.training.text import model_card
 from latentlang.training.tokenization import TokenizedExamples, end_token, padding_token
 from latentlang.training.training_settings import TrainingSettings
 
@@ -396,6 +397,7 @@ class _TrainingRun:
         settings = TrainingSettings(
             recipe=recipe.model_dump(mode="json"),  # type: ignore[arg-type]
             pairs={name: list(counts) for name, counts in self.data.counts().items()},
+            origins={name: list(counts) for name, counts in self.data.origins().items()},
             data=self.data.digest(),
             downloads=list(self.data.downloads),
             precision=self.precision,
@@ -420,6 +422,9 @@ class _TrainingRun:
         write_text(self.folder / run_folder.RECIPE_FILE, self.recipe.yaml())
         with replacing(self.folder / run_folder.DATA_FILE) as stream:
             self.data.table().to_parquet(stream, index=False)
+        info = REGISTRY.get(self.model.loaded_from)
+        card = model_card(result, base=self._base_name(), embedded=info is not None and info.local)
+        write_text(self.folder / run_folder.CARD_FILE, card)
         result.save(self.folder)
 
 

@@ -25,10 +25,10 @@ from latentlang.training.data.base import kind_of
 from latentlang.training.result import CONFIG, RUN_FILE, WEIGHTS, TrainingResult
 
 CHECKPOINTS = "checkpoints"
-RECIPE_FILE, DATA_FILE, PAGE_FILE = "recipe.yaml", "data.parquet", "loss.html"
+RECIPE_FILE, DATA_FILE, PAGE_FILE, CARD_FILE = "recipe.yaml", "data.parquet", "loss.html", "README.md"
 _RESULT, _TABLE = "metadata.json", "result.parquet"
 #: The files of a finished run, the page of the command line included.
-OUTPUTS = (RUN_FILE, _RESULT, _TABLE, CONFIG, WEIGHTS, RECIPE_FILE, DATA_FILE, PAGE_FILE)
+OUTPUTS = (RUN_FILE, _RESULT, _TABLE, CONFIG, WEIGHTS, RECIPE_FILE, DATA_FILE, PAGE_FILE, CARD_FILE)
 _NAME = re.compile(r"checkpoint-(\d+)")
 # Written into a checkpoint before everything else, which makes it ours, and again, with what its files are, when it is
 # whole.

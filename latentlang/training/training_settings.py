@@ -51,6 +51,10 @@ class TrainingSettings(ResultSettings):
     recipe: RecordedRecipe
     #: Language pair to the number of translations that were learnt from and held out.
     pairs: dict[str, Annotated[list[Count], Field(min_length=2, max_length=2)]] = Field(default_factory=dict)
+    #: Where examples come from to the same two numbers, where that is said.
+    origins: dict[str, Annotated[list[Count], Field(min_length=2, max_length=2)]] = Field(
+        default_factory=dict
+    )
     data: str | None = None
     #: What of it was downloaded.
     downloads: list[str] = Field(default_factory=list)

@@ -20,6 +20,7 @@ WRITTEN = (
     "metadata.json",
     "recipe.yaml",
     "data.parquet",
+    "README.md",
     "loss.html",
 )
 

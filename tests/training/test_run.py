@@ -138,7 +138,7 @@ def test_the_folder_says_everything(
 ) -> None:
     result = train(model, small, out=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "adapter_config.json", "adapter_model.safetensors", "data.parquet", "metadata.json", "recipe.yaml",
+        "README.md", "adapter_config.json", "adapter_model.safetensors", "data.parquet", "metadata.json", "recipe.yaml",
         "result.parquet", "run.json",
     ]  # fmt: skip
     assert recipe(tmp_path / "recipe.yaml") == small

@@ -103,12 +103,14 @@ class TrainingExample:
         language: code of the output's language.
         input: what the model is given, template and all; the loss does not count it.
         output: what it is trained to write after the input, to the letter.
+        origin: where it comes from (``alpaca``, ``native``); empty where nobody said.
     """
 
     id: str
     language: str
     input: str
     output: str
+    origin: str = ""
 
     @property
     def group(self) -> str:
@@ -139,6 +141,15 @@ class TrainingData(Generic[AnyExample]):
         """Language, or language pair (``zh-en``), to its numbers of training and validation examples."""
         numbers = [Counter(example.group for example in part) for part in (self.train, self.validation)]
         names = dict.fromkeys([*numbers[0], *numbers[1]])
+        return {name: (numbers[0][name], numbers[1][name]) for name in names}
+
+    def origins(self) -> dict[str, tuple[int, int]]:
+        """Where examples come from to their numbers of training and validation examples; only where that is said."""
+        numbers = [
+            Counter(getattr(example, "origin", "") for example in part)
+            for part in (self.train, self.validation)
+        ]
+        names = [name for name in dict.fromkeys([*numbers[0], *numbers[1]]) if name]
         return {name: (numbers[0][name], numbers[1][name]) for name in names}
 
     def languages(self) -> tuple[str, ...]:

@@ -89,6 +89,11 @@ class DialogueExample:
         """The last answer."""
         return self.dialogue.output
 
+    @property
+    def origin(self) -> str:
+        """Where it comes from; empty where nobody said."""
+        return self.dialogue.origin
+
 
 AnyInstruction = TrainingExample | DialogueExample
 
@@ -255,7 +260,9 @@ class Instructions(DataSettings):
             return DialogueExample(dialogue, "\n".join(said), self.template)
         pieces = list(template(self.template).pieces(dialogue))
         if len(pieces) == 2:
-            return TrainingExample(dialogue.group, dialogue.answer_language, pieces[0].text, pieces[1].text)
+            return TrainingExample(
+                dialogue.group, dialogue.answer_language, pieces[0].text, pieces[1].text, dialogue.origin
+            )
         before = "".join(piece.text for piece in pieces[:-1])
         return DialogueExample(dialogue, before, self.template)
 
