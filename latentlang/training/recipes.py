@@ -11,10 +11,18 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import yaml
-from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from latentlang.arguments import MOST, MOST_ALPHA, MOST_EPOCHS, MOST_RATE, checked_call, most, split_names
 from latentlang.errors import InputError, shown, unknown
@@ -79,8 +87,14 @@ class Schedule(Part):
         weight_decay: of AdamW.
         max_grad_norm: gradients are clipped to this norm.
         cutoff: longest input and output together, in tokens; longer ones are left out.
-        validation: share of the items that is set aside to choose the best checkpoint; 0 keeps the last one.
-        evaluations: how often the validation loss is measured, and a checkpoint written, in a whole run.
+        validation: share of the items that is set aside and measured, or, from 2 on, about how many examples
+            altogether, each language in proportion; 0 for none.
+        evaluations: how often the validation loss is measured, and a checkpoint written, in a whole run; or ``epoch``,
+            after each pass over the data.
+        keep: which weights the adapter has: ``best``, those with the lowest validation loss (the last ones where
+            nothing is set aside), or ``last``.
+        group_by_length: put examples of about the same length into a batch, so that less is padding; otherwise they
+            are shuffled.
         seed: of the choice of items, the order of training and the adapter's first weights.
     """
 
@@ -94,9 +108,41 @@ class Schedule(Part):
     weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     max_grad_norm: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     cutoff: int = Field(default=2048, ge=8, le=MOST)
-    validation: float = Field(default=0.05, ge=0, lt=1)
-    evaluations: int = Field(default=10, ge=1, le=most("steps"))
+    validation: float = Field(default=0.05, ge=0, le=MOST)
+    evaluations: Annotated[int, Field(ge=1, le=most("steps"))] | Literal["epoch"] = 10
+    keep: Literal["best", "last"] = "best"
+    group_by_length: bool = False
     seed: int = Field(default=0, ge=0, le=most("seed"))
+
+    @field_validator("evaluations", mode="wrap")
+    @classmethod
+    def _count_or_epoch(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(value)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise ValueError(f"a whole number of times, or epoch, not {shown(value)} ({reason})") from None
+
+    @field_validator("validation")
+    @classmethod
+    def _share_or_count(cls, value: float) -> float:
+        if value >= 1 and (value < 2 or value != int(value)):
+            raise ValueError(
+                f"a share is less than 1, and a number of examples a whole one from 2 on, not {value:g}"
+            )
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_packing(cls, record: Any) -> Any:
+        if isinstance(record, Mapping) and "packing" in record:
+            if record["packing"]:
+                raise ValueError(
+                    "packing is refused: TRL's keeps packed examples apart only with FlashAttention; otherwise an "
+                    "example would be learnt with others before it; group_by_length saves padding too"
+                )
+            return {name: value for name, value in record.items() if name != "packing"}
+        return record
 
     @model_validator(mode="after")
     def _sensible(self) -> Schedule:
@@ -119,6 +165,7 @@ class Recipe(Part):
             it is left out (`latentlang.training.data`).
         lora: which adapter.
         schedule: how long and how fast.
+        start: folder of an adapter that training goes on from, with the same `lora`; None for a new one.
     """
 
     name: str = Field(min_length=1, max_length=80)
@@ -126,6 +173,12 @@ class Recipe(Part):
     data: SerializeAsAny[DataSettings] = Field(default_factory=lambda: data_kind(DEFAULT_KIND)())
     lora: Lora = Lora()
     schedule: Schedule = Schedule()
+    start: str | None = Field(default=None, min_length=1)
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _path(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
 
     @field_validator("data", mode="before")
     @classmethod
@@ -137,6 +190,8 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Recipe:
+        if self.data.in_order and self.schedule.group_by_length:
+            raise ValueError("order: sequential says which example comes when; leave group_by_length out")
         if not self.is_identity:
             self.data.check_complete()
         return self
@@ -338,7 +393,7 @@ def _fields(part: Any) -> tuple[str, ...]:
 @cache
 def _homes(data: type[DataSettings]) -> dict[str, str | None]:
     """Field to the part it is in, with data of a kind; None for the recipe's own."""
-    homes: dict[str, str | None] = {"name": None, "about": None}
+    homes: dict[str, str | None] = {"name": None, "about": None, "start": None}
     for part, model in (("data", data), ("lora", Lora), ("schedule", Schedule)):
         homes |= dict.fromkeys((name for name in model.model_fields if name != "kind"), part)
     return homes

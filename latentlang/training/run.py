@@ -34,6 +34,7 @@ from latentlang.training.result import (
     TrainingProgress,
     TrainingResult,
 )
+from latentlang.training.starting import Start, starting_point
 from latentlang.training.text import model_card
 from latentlang.training.tokenization import TokenizedExamples, end_token, padding_token
 from latentlang.training.training_settings import TrainingSettings
@@ -120,6 +121,7 @@ def train(
     examples = None if chosen.is_identity else training_data(chosen, task=task, data=data)
     if examples is not None:
         devices.check_packages()
+    start = starting_point(chosen, out=Path(out))
     check_vacant(check_out(out), TrainingResult.kind)
     run_folder.check_folder(Path(out))
     folder = prepare_folder(out)
@@ -152,7 +154,7 @@ def train(
         with disk_may_be_full(folder):
             return _TrainingRun(
                 lm, chosen, examples, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
-                gradient_checkpointing=gradient_checkpointing, processes=processes,
+                gradient_checkpointing=gradient_checkpointing, processes=processes, start=start,
             ).go(resume=resume, keep=keep_checkpoints, progress=progress)  # fmt: skip
 
 
@@ -249,11 +251,14 @@ class _TrainingRun:
         quantization: str | None,
         gradient_checkpointing: bool | None,
         processes: devices.Processes,
+        start: Start | None,
     ) -> None:
+        self.start = start
         self.model, self.recipe, self.data, self.folder = model, recipe, data, folder
         self.given, self.quantization, self.processes = given, quantization, processes
         self.notes = list(data.notes)
-        self.languages = recipe.data.languages_of(data)
+        earlier = () if start is None else start.languages
+        self.languages = tuple(dict.fromkeys((*recipe.data.languages_of(data), *earlier)))
         self.words = words_of(
             recipe.data.model_dump(mode="json"), languages=self.languages, task=recipe.data.task_name
         )
@@ -291,7 +296,8 @@ class _TrainingRun:
 
     def _asked_for(self) -> dict[str, Any]:
         """What makes a run the same run."""
-        return {
+        start = {} if self.start is None else {"start": self.start.digest}
+        return start | {
             "format": _FORMAT,
             "model": self.model.name,
             "revision": self.model.revision,
@@ -350,6 +356,7 @@ class _TrainingRun:
                     folder=self.folder / run_folder.CHECKPOINTS, precision=self.precision,
                     padding=padding_token(self.model), gradient_checkpointing=self.checkpointing,
                     resumed=checkpoint is not None, on_event=on_event,
+                    start=None if self.start is None else self.start.folder,
                 )  # fmt: skip
                 trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
                 trainer.accelerator.wait_for_everyone()
@@ -405,7 +412,7 @@ class _TrainingRun:
             gradient_checkpointing=self.checkpointing,
             device=str(self.model.device),
             processes=self.processes.count,
-            notes=[*self.notes, *_verdict(table, facts["best_step"])],
+            notes=[*self.notes, *_verdict(table, facts["best_step"], recipe)],
             **facts,
         ).stored()
         settings |= {name: value for name, value in self.model.noted.items() if name in _NOTED}
@@ -428,12 +435,16 @@ class _TrainingRun:
         result.save(self.folder)
 
 
-def _verdict(table: pd.DataFrame, best: int) -> list[str]:
-    """Says so where no checkpoint is better than the base."""
+def _verdict(table: pd.DataFrame, best: int, recipe: Recipe) -> list[str]:
+    """Says so where the weights that are kept are no better than those before training."""
     losses = table[table["split"] == "validation"].set_index("step")["loss"]
     if 0 not in losses or best not in losses or losses[best] < losses[0]:
         return []
-    return ["no checkpoint has a lower validation loss than the model without an adapter: nothing was learnt"]
+    kept = "no checkpoint has" if recipe.schedule.keep == "best" else "the last weights do not have"
+    before = (
+        "the model without an adapter" if recipe.start is None else "the adapter that it was started from"
+    )
+    return [f"{kept} a lower validation loss than {before}: nothing was learnt"]
 
 
 def _check_model(model: HookedLM, recipe: Recipe) -> None:

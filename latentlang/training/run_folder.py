@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 
 from latentlang.errors import InputError, ModelError, shown
 from latentlang.models.checkpoint_files import safetensors_header
@@ -21,7 +21,7 @@ from latentlang.storage.documents import Record, checked, read_json
 from latentlang.storage.files import is_temporary, remove_leftovers, replacing, write_text
 from latentlang.storage.output import check_free, remove_files
 from latentlang.storage.seals import is_unchanged, sealed
-from latentlang.training.data.base import kind_of
+from latentlang.training.recipes import Recipe
 from latentlang.training.result import CONFIG, RUN_FILE, WEIGHTS, TrainingResult
 
 CHECKPOINTS = "checkpoints"
@@ -303,11 +303,10 @@ def _record(folder: Path) -> dict[str, Any] | None:
 
 
 def _options_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run was asked for; of a run from before there were kinds of training data, its kind too."""
+    """What a run was asked for; of one from before a recipe had some field, that field's default too."""
     options = {name: value for name, value in record.items() if name != _FILES}
-    recipe = options["recipe"]
-    if isinstance(recipe, Mapping) and isinstance(recipe.get("data"), Mapping):
-        options["recipe"] = {**recipe, "data": {"kind": kind_of(recipe["data"]), **recipe["data"]}}
+    with suppress(InputError, ValidationError):  # what cannot be read is compared as it stands
+        options["recipe"] = Recipe.model_validate(options["recipe"]).model_dump(mode="json")
     return options
 
 

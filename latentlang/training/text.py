@@ -93,6 +93,7 @@ def model_card(result: TrainingResult, *, base: str, embedded: bool = False) -> 
                 ("model", provenance.model),
                 ("loaded from", base),
                 ("revision", provenance.revision or "not known"),
+                *([("continued from", recipe["start"])] if recipe.get("start") else []),
                 ("weights", f"{settings.parameters:,}" if settings.parameters else "not known"),
                 ("quantisation", settings.quantization or "none"),
             ],

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 from trl.trainer import utils as trl_utils
@@ -26,6 +26,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from latentlang.errors import InputError
 from latentlang.storage.full import disk_may_be_full
+from latentlang.storage.tensors import read_tensors
 from latentlang.training import run_folder
 from latentlang.training.devices import Processes
 from latentlang.training.recipes import Recipe
@@ -72,7 +73,7 @@ def plan_steps(recipe: Recipe, examples: int, processes: Processes) -> StepPlan:
     epochs = recipe.epochs
     steps = schedule.steps if epochs is None else max(1, math.ceil(epochs * per_epoch))
     assert steps is not None
-    every = max(1, math.ceil(steps / schedule.evaluations))
+    every = per_epoch if schedule.evaluations == "epoch" else max(1, math.ceil(steps / schedule.evaluations))
     return StepPlan(steps, schedule.batch // (passes * processes.count), passes, every)
 
 
@@ -210,6 +211,7 @@ def build_trainer(
     gradient_checkpointing: bool,
     resumed: bool,
     on_event: Callable[[TrainingProgress], None] | None,
+    start: Path | None = None,
 ) -> AdapterTrainer:
     """A trainer that is ready to run; it puts its adapter on the model it is given.
 
@@ -226,9 +228,14 @@ def build_trainer(
         gradient_checkpointing: compute activations twice rather than keep them.
         resumed: whether the run goes on from a checkpoint, so that the base's loss is known already.
         on_event: called after every step.
+        start: folder of an adapter whose weights are the first ones.
+
+    Raises:
+        InputError: the adapter to start from has other weights than the recipe's.
     """
     schedule, lora = recipe.schedule, recipe.lora
     evaluated = len(validation) > 0
+    chooses = evaluated and schedule.keep == "best"
     on_cpu = next(model.parameters()).device.type == "cpu"
     constant = "constant_with_warmup" if schedule.warmup else "constant"
     settings = SFTConfig(
@@ -249,9 +256,10 @@ def build_trainer(
         eval_on_start=evaluated and not resumed,
         save_strategy="steps",
         save_steps=plan.every,
-        load_best_model_at_end=evaluated,
-        metric_for_best_model="eval_loss" if evaluated else None,
-        greater_is_better=False if evaluated else None,
+        load_best_model_at_end=chooses,
+        metric_for_best_model="eval_loss" if chooses else None,
+        greater_is_better=False if chooses else None,
+        train_sampling_strategy=_sampling(recipe),
         seed=schedule.seed,
         data_seed=schedule.seed,
         use_cpu=on_cpu,
@@ -293,7 +301,16 @@ def build_trainer(
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
+    if start is not None:
+        put_first_weights(trainer.model, start)
     return trainer
+
+
+def _sampling(recipe: Recipe) -> str:
+    """What transformers calls the order of the examples."""
+    if recipe.data.in_order:
+        return "sequential"
+    return "group_by_length" if recipe.schedule.group_by_length else "random"
 
 
 def _has_experts(model: Any) -> bool:
@@ -313,6 +330,29 @@ def save_adapter(model: Any, folder: Path, *, state_dict: dict[str, Any] | None 
     # Embeddings are never trained here; "auto" would ask the hub whether the vocabulary was changed.
     model.save_pretrained(str(folder), state_dict=state_dict, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
+
+
+def put_first_weights(model: Any, start: Path) -> None:
+    """Give a new adapter the weights of another one of the same shape.
+
+    Raises:
+        InputError: it is on other modules, or of another shape.
+    """
+    weights, _ = read_tensors(start / run_folder.WEIGHTS)
+    own = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    if own != set(weights):
+        odd = sorted(own ^ set(weights))[0]
+        raise InputError(
+            f"the adapter to start from, {str(start)!r}, is on other modules than the recipe's lora.target_modules: "
+            f"only one of them has {odd!r}"
+        )
+    try:
+        set_peft_model_state_dict(model, weights)
+    except RuntimeError as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"the adapter to start from, {str(start)!r}, has other shapes than this model's: {reason}"
+        ) from error
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from latentlang.training.data.base import (
     TrainingExample,
     data_kind,
     data_kinds,
+    held_share,
     register,
 )
 from latentlang.training.data.instructions import Instructions
@@ -26,6 +27,7 @@ __all__ = [
     "TrainingExample",
     "data_kind",
     "data_kinds",
+    "held_share",
     "register",
 ]
 

@@ -177,6 +177,16 @@ class TrainingData(Generic[AnyExample]):
         return pd.DataFrame(rows, columns=["split", "language", "id", "input", "output"])
 
 
+def held_share(validation: float, examples: int) -> float:
+    """The share of the examples that is set aside.
+
+    Args:
+        validation: a recipe's: a share below 1, or how many examples altogether.
+        examples: how many there are.
+    """
+    return validation if validation < 1 else min(1.0, validation / max(1, examples))
+
+
 def digest_of(parts: Iterable[Iterable[Sequence[str]]]) -> str:
     """Twelve hex digits that change with any text of any example of any part."""
     digest = hashlib.sha256()
@@ -272,7 +282,7 @@ class RecipeParts(Protocol):
 
     @property
     def schedule(self) -> _Schedule:
-        """``seed``, and ``validation``: the share of items that is set aside."""
+        """``seed``, and ``validation``: the share of items that is set aside, or how many examples (`held_share`)."""
 
 
 class DataSettings(Part):
@@ -346,6 +356,11 @@ class DataSettings(Part):
     def default_epochs(self) -> float:
         """Passes over the data where a recipe does not say."""
         return 3.0
+
+    @property
+    def in_order(self) -> bool:
+        """Whether every epoch goes through the examples in their order, rather than shuffled."""
+        return False
 
     @property
     def amount(self) -> str:

@@ -34,6 +34,7 @@ from latentlang.training.data.base import (
     RecipeParts,
     TrainingData,
     TrainingExample,
+    held_share,
     language_codes,
     named,
 )
@@ -116,6 +117,8 @@ class Instructions(DataSettings):
             (otherwise it follows the instruction on a line of its own).
         overlong: ``drop`` leaves out what is longer than the recipe's cutoff; ``cut`` cuts it there, and leaves out
             what would have no answer left.
+        order: ``mixed`` shuffles all languages in every epoch; ``sequential`` takes one language after the other, in
+            the order of `weights` or `languages`, or of the files.
     """
 
     kind: Literal["instructions"] = "instructions"
@@ -126,6 +129,7 @@ class Instructions(DataSettings):
     total: int | None = Field(default=None, ge=1, le=MOST)
     template: str = "plain"
     overlong: Overlong = "drop"
+    order: Literal["mixed", "sequential"] = "mixed"
 
     saved: ClassVar[type[Record]] = _SavedInstructions
 
@@ -170,6 +174,11 @@ class Instructions(DataSettings):
                 f"weights and languages must name the same languages, and only one has {odd[0]!r}"
             )
         return self
+
+    @property
+    def in_order(self) -> bool:
+        """Whether languages follow each other."""
+        return self.order == "sequential"
 
     @property
     def amount(self) -> str:
@@ -396,7 +405,8 @@ def _split(
     taken: tuple[str, ...],
 ) -> TrainingData[AnyInstruction]:
     """Set a share of each language's items aside; translations of an item are on the same side."""
-    share, seed = recipe.schedule.validation, recipe.schedule.seed
+    seed = recipe.schedule.seed
+    share = held_share(recipe.schedule.validation, sum(map(len, chosen.values())))
     held: set[str] = set()
     if share:
         held = held_out(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from latentlang.errors import InputError
 from latentlang.language_names import language
 from latentlang.seeding import generator
-from latentlang.training.data.base import TrainingData, digest_of
+from latentlang.training.data.base import TrainingData, digest_of, held_share
 from latentlang.training.data.question_settings import QuestionSettings, question_settings
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def choose(pairs: Iterable[QuestionPair], recipe: RecipeParts, *, notes: Sequenc
             ordered = [p for p in ordered if int(share * _draw("mix", schedule.seed, p.item)) == number]
         chosen += ordered[: data.per_pair]
         all_notes += _too_few(data, ordered)
-    held = _held_out(chosen, schedule.validation, schedule.seed)
+    held = _held_out(chosen, held_share(schedule.validation, len(chosen)), schedule.seed)
     train = [pair for pair in chosen if pair.translation not in held]
     validation = [pair for pair in chosen if pair.translation in held]
     if schedule.validation and not (train and validation):
