@@ -26,6 +26,7 @@ from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.text import counted
 from latentlang.training import devices, run_folder
+from latentlang.training.card import model_card
 from latentlang.training.data import TrainingData
 from latentlang.training.data.base import Example, words_of
 from latentlang.training.recipes import ALL_LINEAR, Recipe, recipe_for, training_data
@@ -35,7 +36,6 @@ from latentlang.training.result import (
     TrainingResult,
 )
 from latentlang.training.starting import Start, starting_point
-from latentlang.training.text import model_card
 from latentlang.training.tokenization import TokenizedExamples, end_token, padding_token
 from latentlang.training.training_settings import TrainingSettings
 

@@ -12,7 +12,7 @@ import yaml
 from latentlang.errors import InputError
 from latentlang.models import HookedLM
 from latentlang.training import TrainingResult, train
-from latentlang.training.text import model_card
+from latentlang.training.card import model_card
 
 QUICK = {"batch": 4, "accumulation": 1, "steps": 2, "evaluations": 1, "validation": 0.25}
 
