@@ -169,6 +169,7 @@ def recipes(
 ) -> None:
     """List the recipes of `latentlang train`, or print one."""
     from latentlang.training import recipe, recipe_names
+    from latentlang.training.recipes import recipes_by_paper
 
     if name is not None:
         chosen = recipe(name)
@@ -180,20 +181,27 @@ def recipes(
     all_recipes = [recipe(entry) for entry in recipe_names()]
     if as_json:
         return print_json([entry.model_dump(mode="json") for entry in all_recipes])
-    print_table(
-        ("name", "what is trained on", "translations", "learning rate"),
-        [
-            (
-                entry.name,
-                entry.about,
-                "" if entry.is_identity else entry.data.amount,
-                "" if entry.is_identity else f"{entry.schedule.learning_rate:g}",
-            )
-            for entry in all_recipes
-        ],
-    )
+    by_name = {entry.name: entry for entry in all_recipes}
+    for paper, names in recipes_by_paper().items():
+        typer.echo(f"{paper}\n")
+        print_table(
+            ("name", "what is trained on", "examples", "rate"),
+            [
+                (
+                    name,
+                    by_name[name].about,
+                    "" if by_name[name].is_identity else by_name[name].data.amount,
+                    "" if by_name[name].is_identity else f"{by_name[name].schedule.learning_rate:g}",
+                )
+                for name in names
+            ],
+        )
+        typer.echo()
     typer.echo(
-        "\nAny languages do too: --recipe fr+ja-en. `latentlang recipes NAME` prints a recipe to start from."
+        "Any languages do too: --recipe fr+ja-en. `latentlang recipes NAME` prints one.\n"
+        "Data that a recipe does not name are given with --data. BayLing 2 and\n"
+        "UltraLink trained all weights, which is not done here: --set method=lora trains\n"
+        "an adapter instead."
     )
 
 

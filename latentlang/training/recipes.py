@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 ALL_LINEAR = "all-linear"
 IDENTITY = "identity"
+_ALIGNMENT = "Question alignment (Zhang et al. 2024)"
 _YAML_SUFFIXES = (".yaml", ".yml")
 
 
@@ -165,6 +166,7 @@ class Recipe(Part):
             it is left out (`latentlang.training.data`).
         lora: which adapter.
         schedule: how long and how fast.
+        method: ``lora`` trains an adapter; ``full``, all weights, is what some papers did, and is refused by `train`.
         start: folder of an adapter that training goes on from, with the same `lora`; None for a new one.
     """
 
@@ -174,6 +176,7 @@ class Recipe(Part):
     lora: Lora = Lora()
     schedule: Schedule = Schedule()
     start: str | None = Field(default=None, min_length=1)
+    method: Literal["lora", "full"] = "lora"
 
     @field_validator("start", mode="before")
     @classmethod
@@ -305,8 +308,16 @@ def training_data(
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Names of the shipped recipes: the paper's conditions, and the control."""
-    return tuple(_shipped()["recipes"])
+    """Names of the shipped recipes: the conditions of question alignment, the control, and those of other papers."""
+    return tuple(_all_shipped())
+
+
+def recipes_by_paper() -> dict[str, tuple[str, ...]]:
+    """The paper that shipped recipes are from, to their names."""
+    shipped = _shipped()
+    return {_ALIGNMENT: tuple(shipped["recipes"])} | {
+        paper: tuple(recipes) for paper, recipes in shipped["papers"].items()
+    }
 
 
 def _find(source: str | Path | Mapping[str, Any]) -> Recipe:
@@ -316,7 +327,7 @@ def _find(source: str | Path | Mapping[str, Any]) -> Recipe:
     if isinstance(source, Path) or path.suffix in _YAML_SUFFIXES:
         return _read(path)
     name = source.strip()
-    shipped = _shipped()["recipes"]
+    shipped = _all_shipped()
     if name in shipped:
         return _checked({"name": name, **shipped[name]}, where=f"recipe {name!r}")
     pair = _parse(name)
@@ -393,7 +404,7 @@ def _fields(part: Any) -> tuple[str, ...]:
 @cache
 def _homes(data: type[DataSettings]) -> dict[str, str | None]:
     """Field to the part it is in, with data of a kind; None for the recipe's own."""
-    homes: dict[str, str | None] = {"name": None, "about": None, "start": None}
+    homes: dict[str, str | None] = {"name": None, "about": None, "start": None, "method": None}
     for part, model in (("data", data), ("lora", Lora), ("schedule", Schedule)):
         homes |= dict.fromkeys((name for name in model.model_fields if name != "kind"), part)
     return homes
@@ -404,3 +415,11 @@ def _shipped() -> dict[str, Any]:
     text = files("latentlang.training").joinpath("recipes.yaml").read_text(encoding="utf-8")
     record: dict[str, Any] = yaml.safe_load(text)
     return record
+
+
+def _all_shipped() -> dict[str, Any]:
+    """The shipped recipes by name."""
+    shipped = _shipped()
+    return dict(shipped["recipes"]) | {
+        name: record for recipes in shipped["papers"].values() for name, record in recipes.items()
+    }

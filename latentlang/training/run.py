@@ -29,6 +29,7 @@ from latentlang.training import devices, run_folder
 from latentlang.training.card import model_card
 from latentlang.training.data import TrainingData
 from latentlang.training.data.base import Example, words_of
+from latentlang.training.full import check_method
 from latentlang.training.recipes import ALL_LINEAR, Recipe, recipe_for, training_data
 from latentlang.training.result import (
     COLUMNS,
@@ -118,6 +119,7 @@ def train(
     if isinstance(task, str):
         overrides["task"], task = task, None
     chosen = recipe_for(model, Path(recipe) if isinstance(recipe, os.PathLike) else recipe, overrides)
+    check_method(chosen, model, called=name)
     examples = None if chosen.is_identity else training_data(chosen, task=task, data=data)
     if examples is not None:
         devices.check_packages()

@@ -30,7 +30,7 @@ from latentlang.storage.tensors import read_tensors
 from latentlang.training import run_folder
 from latentlang.training.devices import Processes
 from latentlang.training.recipes import Recipe
-from latentlang.training.result import TrainingProgress
+from latentlang.training.result import WEIGHTS, TrainingProgress
 from latentlang.training.tokenization import IGNORED, TokenizedExamples
 
 #: Rows of the loss table that a whole run leaves for its training loss.
@@ -338,7 +338,7 @@ def put_first_weights(model: Any, start: Path) -> None:
     Raises:
         InputError: it is on other modules, or of another shape.
     """
-    weights, _ = read_tensors(start / run_folder.WEIGHTS)
+    weights, _ = read_tensors(start / WEIGHTS)
     own = set(get_peft_model_state_dict(model, save_embedding_layers=False))
     if own != set(weights):
         odd = sorted(own ^ set(weights))[0]

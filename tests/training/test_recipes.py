@@ -13,14 +13,16 @@ from latentlang.errors import InputError
 from latentlang.language_names import GROUPS
 from latentlang.training import Recipe, recipe, recipe_for, recipe_names
 from latentlang.training.data import data_kind, data_kinds
-from latentlang.training.recipes import Lora, Schedule
+from latentlang.training.recipes import Lora, Schedule, recipes_by_paper
 
 PAPER = ("zh-en", "sw-en", "zh+es-en", "zh+de-en", "zh+it-en", "sw+hi-en", "sw+th-en", "zh+es+ru-en", "zh+de+it-en",
          "ja+it-zh", "sw+hi-zh", "en+ja-zh")  # fmt: skip
 
 
 def test_the_papers_conditions_and_the_control_are_shipped() -> None:
-    assert set(recipe_names()) == {*PAPER, "identity"}
+    of_questions = [name for name in recipe_names() if recipe(name).data.kind == "question-alignment"]
+    assert set(of_questions) == {*PAPER, "identity"}
+    assert recipe_names() == tuple(name for names in recipes_by_paper().values() for name in names)
 
 
 @pytest.mark.parametrize("name", PAPER)

@@ -1,0 +1,108 @@
+"""The recipes of other papers have the values that these print, and are read back; all weights are not trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latentlang.errors import InputError
+from latentlang.models import HookedLM
+from latentlang.training import recipe, recipe_for, recipe_names, train
+from latentlang.training.recipes import recipes_by_paper
+
+OTHERS = [name for name in recipe_names() if recipe(name).data.kind == "instructions"]
+QKV = ("q_proj", "k_proj", "v_proj")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_shipped_recipe_is_read_back_and_says_what_it_is(name: str, tmp_path: Path) -> None:
+    shipped = recipe(name)
+    (tmp_path / "mine.yaml").write_text(shipped.yaml(), encoding="utf-8")
+    assert recipe(tmp_path / "mine.yaml") == shipped
+    assert shipped.about and shipped.name == name
+    assert recipe_for("pocket", name).lora.target_modules == "all-linear"
+
+
+def test_names_stand_under_their_papers() -> None:
+    sizes = {paper: len(names) for paper, names in recipes_by_paper().items()}
+    assert list(sizes.values()) == [13, 2, 5, 14, 13] and len(recipe_names()) == 47
+
+
+def test_bactrian_x() -> None:
+    multi, mono = recipe("bactrianx-multi"), recipe("bactrianx-mono")
+    assert (multi.lora.rank, multi.lora.alpha, multi.lora.dropout) == (64, 16, 0.05)
+    assert (mono.lora.rank, mono.lora.alpha, mono.lora.dropout) == (16, 16, 0.05)
+    assert [one.schedule.steps for one in (multi, mono)] == [100_000, 5_000]
+    assert [one.schedule.cutoff for one in (multi, mono)] == [768, 1024]
+    assert len(multi.data.languages) == 52 and "fil" in multi.data.languages
+    for one in (multi, mono):
+        schedule = one.schedule
+        assert (schedule.batch, schedule.learning_rate, schedule.scheduler) == (128, 3e-4, "linear")
+        assert (schedule.warmup, schedule.weight_decay, schedule.validation) == (0, 0, 5000)
+        assert schedule.keep == "last" and schedule.group_by_length
+        assert one.lora.target_modules == ("q_proj", "v_proj")
+        assert (one.data.template, one.data.overlong) == ("bactrianx", "cut")
+    # the measurements of a whole run are 2,000 steps apart
+    assert multi.schedule.steps / multi.schedule.evaluations == 2000
+
+
+def test_bayling_2() -> None:
+    for name, rate in (("7b", 2e-5), ("13b", 2e-5), ("8b", 2e-6), ("no-crosslingual", 2e-6)):
+        one = recipe(f"bayling2-{name}")
+        schedule = one.schedule
+        assert (one.method, one.epochs, schedule.batch, schedule.learning_rate) == ("full", 3, 128, rate)
+        assert schedule.weight_decay == 0
+    matched = recipe("bayling2-no-crosslingual-matched")
+    assert (matched.epochs, matched.schedule.steps, matched.schedule.learning_rate) == (
+        None,
+        3_200_000 * 3 / 128,
+        2e-6,
+    )
+    assert [recipe(f"bayling2-{size}").data.template for size in ("7b", "13b", "8b")] == [
+        "bayling",
+        "bayling",
+        "chat",
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in OTHERS if name.startswith("gooddata")])
+def test_good_data(name: str) -> None:
+    one = recipe(name)
+    lora, schedule = one.lora, one.schedule
+    assert (lora.rank, lora.alpha, lora.dropout, lora.target_modules) == (8, 16, 0.05, QKV)
+    assert (one.epochs, schedule.batch, schedule.evaluations, schedule.keep) == (10, 64, "epoch", "best")
+    assert schedule.learning_rate == (1e-6 if name.endswith("1e-6") else 1e-4)
+    assert one.data.per_language == (241 if "multi" in name else None)
+    assert len(one.data.languages) == (8 if "multi" in name else 0)
+    assert one.method == "lora"
+
+
+@pytest.mark.parametrize("name", [name for name in OTHERS if name.startswith("ultralink")])
+def test_ultralink(name: str) -> None:
+    one = recipe(name)
+    schedule = one.schedule
+    assert (one.method, one.epochs, schedule.batch, schedule.learning_rate) == ("full", 3, 128, 2e-5)
+    assert (schedule.scheduler, schedule.warmup, schedule.cutoff) == ("cosine", 0.04, 4096)
+    assert one.data.order == ("sequential" if name.endswith("sequential") else "mixed")
+    size = name.partition("prune-")[2].removesuffix("k")
+    assert one.data.per_language == (1000 * int(size) if size else None)
+
+
+def test_the_parts_of_ultralink_are_all_files_between_them() -> None:
+    parts = [set(recipe(f"ultralink-no-{part}").data.files) for part in ("specific", "agnostic")]
+    assert [len(part) for part in parts] == [15, 5] and not parts[0] & parts[1]
+
+
+def test_all_weights_are_refused_with_what_they_take(model: HookedLM, tmp_path: Path) -> None:
+    weights = model.lm.num_parameters()
+    with pytest.raises(
+        InputError, match=r"'bayling2-7b' has method: full.*would take .* for weights.*method=lora"
+    ):
+        train(model, "bayling2-7b", out=tmp_path / "out")
+    with pytest.raises(InputError, match=r"would take .*MB for weights, gradients and AdamW"):
+        train("pocket", "bayling2-7b", out=tmp_path / "out")
+    assert weights and not (tmp_path / "out").exists()
+    # as an adapter it goes on to what else is missing: the data
+    with pytest.raises(InputError, match="names no file of instructions"):
+        train(model, "bayling2-7b", out=tmp_path / "out", method="lora")
