@@ -49,6 +49,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "train": (
         ("train --recipe zh+es-en --out adapter", "question alignment with Chinese and Spanish"),
         ("train --recipe zh+es-en --wrong-pairs --out control", "its negative control"),
+        ("train --recipe zh+es-en --seeds 3 --out runs", "three runs that differ in their seed"),
     ),
     "compare": (
         ("compare --adapter adapter --out comparison", "before and after, on one page"),

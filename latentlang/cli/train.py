@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from latentlang import defaults
+from latentlang.arguments import check_count
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
@@ -15,7 +18,7 @@ from latentlang.text import counted
 
 if TYPE_CHECKING:
     from latentlang.cli.output_folder import OutputFolder
-    from latentlang.training import TrainingResult
+    from latentlang.training import TrainingData, TrainingResult
     from latentlang.training.recipes import Recipe
 
 _SCHEDULE = "What is changed in the recipe"
@@ -69,6 +72,13 @@ def train(
     seed: Annotated[
         int | None, typer.Option(help="Of items, order and first weights.", rich_help_panel=_SCHEDULE)
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="So many runs, with this seed and the next ones, each in a folder seed-N of --out.",
+            rich_help_panel=_SCHEDULE,
+        ),
+    ] = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,13 +118,12 @@ def train(
     when the same command is given again. On several GPUs: accelerate launch -m latentlang train ... Writes the adapter,
     result.parquet, metadata.json, recipe.yaml, data.parquet, loss.html and a model card, README.md.
     """
-    from rich.console import Console
-
-    from latentlang.cli.console import echo_json, output, passing, say
+    from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.cli.records import result_record
     from latentlang.training import recipe_for, training_data
-    from latentlang.training.devices import check_packages, check_precision, check_quantization, processes
+    from latentlang.training.devices import check_precision, check_quantization, processes
+    from latentlang.training.full import check_method
 
     changes: dict[str, Any] = {
         "task": task, "per_pair": per_pair, "wrong_pairs": wrong_pairs or None, "steps": steps, "epochs": epochs,
@@ -125,6 +134,9 @@ def train(
     )
     # Everything that can be wrong and is cheap to see comes before the model.
     chosen = recipe_for(model, recipe, changes)
+    check_count("seeds", seeds, least=1)
+    if export is not None and seeds is not None:
+        raise InputError("--seeds trains, and --export trains nothing; give one of them")
     if export is not None:
         return _export(chosen, export, data)
     if out is None:
@@ -132,13 +144,58 @@ def train(
     info = loading.resolve(model)
     check_precision(loading.dtype)
     check_quantization(loading.quantization)
+    check_method(chosen, model)
     is_main = processes().is_main
-    examples = None if chosen.is_identity else training_data(chosen, data=data)
-    folder = OutputFolder(out, pages=pages)
-    if is_main:
-        say(f"loading {info.name}")
+    runs = _runs(chosen, Path(out), seeds)
+    results: list[TrainingResult] = []
+    records: list[dict[str, Any]] = []
+    for one, path in runs:
+        examples = None if one.is_identity else training_data(one, data=data)
+        folder = OutputFolder(path, pages=pages)
+        if is_main:
+            say(f"loading {info.name}{'' if seeds is None else f' for seed {one.schedule.seed}'}")
+        result, written = _trained(
+            model, one, folder, examples=examples, resume=resume, gradient_checkpointing=gradient_checkpointing,
+            keep_checkpoints=keep_checkpoints, is_main=is_main, **loading.named(),
+        )  # fmt: skip
+        results.append(result)
+        records.append(result_record(result, written))
+        if is_main and not pages.as_json:
+            _say_result(result, written)
+    if not is_main:
+        return None
+    if pages.as_json:
+        return echo_json(records[0] if seeds is None else records)
+    if seeds is not None:
+        for line in seed_lines(results):
+            output().print(line, soft_wrap=True)
+    return None
+
+
+def _runs(chosen: Recipe, out: Path, seeds: int | None) -> list[tuple[Recipe, Path]]:
+    """The recipe of each run and its folder."""
+    if seeds is None:
+        return [(chosen, out)]
+    first = chosen.schedule.seed
+    return [(chosen.changed(seed=seed), out / f"seed-{seed}") for seed in range(first, first + seeds)]
+
+
+def _trained(
+    model: str,
+    chosen: Recipe,
+    folder: OutputFolder,
+    *,
+    examples: TrainingData[Any] | None,
+    is_main: bool,
+    **options: Any,
+) -> tuple[TrainingResult, list[Path]]:
+    """Run one recipe, and write its page; what is there when somebody interrupts it is said."""
+    from rich.console import Console
+
+    from latentlang.cli.console import passing
     from latentlang.cli.loss_display import LossDisplay
     from latentlang.training import train as run_training
+    from latentlang.training.devices import check_packages, processes
 
     total = None
     if examples is not None:
@@ -152,25 +209,39 @@ def train(
     screen = passing() if is_main else Console(quiet=True, force_terminal=False)
     try:
         with LossDisplay(f"training {chosen.name}", console=screen, total=total) as display:
-            result = run_training(
-                model, chosen, out=out, data=examples, resume=resume, gradient_checkpointing=gradient_checkpointing,
-                keep_checkpoints=keep_checkpoints, progress=display, **loading.named(),
-            )  # fmt: skip
-        written = _written(result, folder) if is_main else []
+            result = run_training(model, chosen, out=folder.path, data=examples, progress=display, **options)
+        return result, _written(result, folder) if is_main else []
     except KeyboardInterrupt:
         raise CommandInterrupt(_kept(folder.path)) from None
     finally:
         folder.leave_nothing_empty()
-    if not is_main:
-        return None
-    if pages.as_json:
-        return echo_json(result_record(result, written))
+
+
+def _say_result(result: TrainingResult, written: Sequence[Path]) -> None:
+    from latentlang.cli.console import output
+
     console = output()
     for line in summary_lines(result):
         console.print(line)
     for path in written:
         console.print(f"wrote {path}", soft_wrap=True)
-    return None
+
+
+def seed_lines(results: Sequence[TrainingResult]) -> list[str]:
+    """The losses of runs that differ in their seed: a table, with mean and standard deviation."""
+    lines = ["", f"{'seed':>6}  {'before':>8}  {'kept':>8}  {'step':>6}   validation loss, nats per token"]
+    for result in results:
+        losses = "  ".join(
+            f"{'-' if loss is None else f'{loss:.3f}':>8}" for loss in (result.base_loss, result.best_loss)
+        )
+        lines.append(f"{result.provenance.seed:>6}  {losses}  {result.best_step or 0:>6}")
+    kept = [result.best_loss for result in results if result.best_loss is not None]
+    if len(kept) > 1:
+        lines.append(
+            f"kept: mean {statistics.mean(kept):.3f}, standard deviation {statistics.stdev(kept):.3f} over "
+            f"{counted(len(kept), 'seed')}; each seed holds other items out"
+        )
+    return lines
 
 
 def summary_lines(result: TrainingResult) -> list[str]:

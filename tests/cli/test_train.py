@@ -10,7 +10,14 @@ from rich.console import Console
 
 import latentlang as ll
 from latentlang.cli.loss_display import LossDisplay, loss_chart
-from latentlang.training import TrainingProgress, TrainingResult, is_identity, read_pairs, recipe
+from latentlang.training import (
+    TrainingProgress,
+    TrainingResult,
+    is_identity,
+    read_pairs,
+    recipe,
+    recipe_names,
+)
 from tests.support.command_line import process
 
 QUICK = ("--per-pair", 12, "--steps", 2, "--batch", 4, "--set", "validation=0.25", "--set", "evaluations=1")
@@ -223,6 +230,38 @@ def test_reading_a_recipe_imports_nothing_heavy() -> None:
     assert ran.code == 0 and ran.out.rstrip().endswith("[]")
 
 
+# Seeds
+
+
+def test_seeds_are_runs_of_their_own_with_one_table(run, tmp_path: Path) -> None:
+    options = ("train", "--model", "pocket", "--recipe", "zh+es-en", "--out", "runs", *QUICK)
+    text = _ended_well(run(*options, "--seeds", 2, "--seed", 3))
+    results = [TrainingResult.load(tmp_path / "runs" / f"seed-{seed}") for seed in (3, 4)]
+    assert [result.provenance.seed for result in results] == [3, 4]
+    table = text[text.index("  seed") :].splitlines()
+    for line, result in zip(table[1:3], results, strict=True):
+        before, kept = f"{result.base_loss:.3f}", f"{result.best_loss:.3f}"
+        assert line.split() == [str(result.provenance.seed), before, kept, "2"]
+    mean = (results[0].best_loss + results[1].best_loss) / 2
+    spread = abs(results[0].best_loss - results[1].best_loss) / 2**0.5
+    assert table[3].startswith(f"kept: mean {mean:.3f}, standard deviation {spread:.3f} over 2 seeds")
+    # a seed more goes on from those that are there, and a single run of a seed is the same
+    weights = tmp_path / "runs" / "seed-3" / "adapter_model.safetensors"
+    before_again = weights.stat().st_mtime_ns
+    listed = json.loads(_ended_well(run(*options, "--seeds", 2, "--seed", 3, "--json")))
+    assert len(listed) == 2 and weights.stat().st_mtime_ns == before_again
+    _ended_well(
+        run("train", "--model", "pocket", "--recipe", "zh+es-en", "--out", "one", *QUICK, "--seed", 3)
+    )
+    assert (tmp_path / "one" / "adapter_model.safetensors").read_bytes() == weights.read_bytes()
+
+
+def test_seeds_that_make_no_sense_are_refused(run) -> None:
+    outcome = run("train", "--model", "pocket", "--out", "runs", "--seeds", 0)
+    assert outcome.code == 2 and "seeds must be at least 1, not 0" in outcome.err
+    assert run("train", "--export", "runs", "--seeds", 2).code == 2
+
+
 # Recipes
 
 
@@ -231,10 +270,18 @@ def test_recipes_are_listed_and_printed(run, tmp_path: Path) -> None:
     for name in ("zh+es-en", "sw+hi-zh", "identity"):
         assert any(line.startswith(f"{name} ") for line in text.splitlines())
     listed = json.loads(_ended_well(run("recipes", "--json")))
-    assert len(listed) == 13 and listed[0]["schedule"]["learning_rate"] == 5e-5
+    assert len(listed) == len(recipe_names()) and listed[0]["schedule"]["learning_rate"] == 5e-5
     (tmp_path / "mine.yaml").write_text(_ended_well(run("recipes", "fr+ja-en")))
     assert recipe(tmp_path / "mine.yaml") == recipe("fr+ja-en")
     assert run("recipes", "zh+es").code == 2
+
+
+def test_recipes_fit_into_a_terminal_of_80_columns_under_their_papers(run, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = _ended_well(run("recipes")).splitlines()
+    assert max(map(len, lines)) <= 80
+    first = next(number for number, line in enumerate(lines) if line.startswith("bactrianx-multi "))
+    assert "Bactrian-X (Li et al. 2023)" in lines[:first]
 
 
 # The chart
