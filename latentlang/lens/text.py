@@ -80,7 +80,8 @@ _SAID: dict[str, Callable[[Any, float], str]] = {
     "target-unread": _target_unread,
     "chance": _chance,
     "none-ahead": lambda row, _minimum: (
-        f"no language is ahead of all the others at any layer ({_nearest(row)}, {-row['lead']:.3f} behind)"
+        "no language whose right words stand out from its wrong ones is ahead of all the others at any layer "
+        f"({_nearest(row)}, {-row['lead']:.3f} behind)"
     ),
     "uncertain": lambda row, _minimum: f"no lead is certain ({_nearest(row)}, ahead by {_lead(row)})",
     "small": lambda row, minimum: f"no lead reaches {minimum:g} ({_nearest(row)}, ahead by {_lead(row)})",
