@@ -20,11 +20,13 @@ import numpy as np
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from transformers import TrainerCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer import utils as trl_utils
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from latentlang.errors import InputError
+from latentlang.seeding import generator
 from latentlang.storage.full import disk_may_be_full
 from latentlang.storage.tensors import read_tensors
 from latentlang.training import run_folder
@@ -77,11 +79,39 @@ def plan_steps(recipe: Recipe, examples: int, processes: Processes) -> StepPlan:
     return StepPlan(steps, schedule.batch // (passes * processes.count), passes, every)
 
 
+class _ByLength(LengthGroupedSampler):  # type: ignore[misc]  # transformers is not checked
+    """Batches of like length whose order depends on seed and epoch alone, so that a run that goes on has the same."""
+
+    def __init__(self, batch_size: int, lengths: list[int], *, seed: int) -> None:
+        super().__init__(batch_size, lengths=lengths)
+        self.seed, self.epoch = seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which pass over the data comes."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        """The examples of one pass."""
+        self.generator = torch.Generator().manual_seed(
+            generator("by length", self.seed, self.epoch).getrandbits(32)
+        )
+        return iter(super().__iter__())
+
+
 class AdapterTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not checked
     """`SFTTrainer` with an exact validation loss, checkpoints without pickled settings, and no word to anybody."""
 
     def _send_telemetry(self) -> None:
         """Report nothing to anybody."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Transformers' choice, but one by length that a resumed run repeats."""
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        data: Any = self.train_dataset if train_dataset is None else train_dataset
+        lengths = [len(row) for row in data["input_ids"]]
+        together = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return _ByLength(together, lengths, seed=self.args.seed)
 
     def create_model_card(self, *_args: Any, **_kwargs: Any) -> None:
         """No card: the folder has the recipe and the provenance."""

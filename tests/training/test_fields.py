@@ -17,6 +17,7 @@ from latentlang.models import HookedLM
 from latentlang.training import (
     AlignmentData,
     Recipe,
+    TrainingProgress,
     TrainingResult,
     recipe,
     train,
@@ -250,3 +251,33 @@ def test_a_run_from_before_these_fields_is_the_same_run(
     (tmp_path / "run.json").write_text(json.dumps(record))
     again = train(model, small, out=tmp_path, steps=1, progress=False)
     assert again.provenance == first.provenance  # found finished, not run again
+
+
+class StoppedError(Exception):
+    """What stops a run in a test."""
+
+
+@pytest.mark.parametrize(
+    "fields", [{"order": "sequential"}, {"group_by_length": True}, {"keep": "last"}, {"start": True}]
+)
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    model: HookedLM, fields: dict[str, Any], tmp_path: Path
+) -> None:
+    mine = of_instructions(
+        instructions(tmp_path / "a.jsonl"), batch=4, accumulation=1, steps=10, evaluations=5, validation=0.25
+    )
+    if "start" in fields:
+        train(model, mine, out=tmp_path / "first", seed=7, progress=False)
+        fields = {"start": str(tmp_path / "first")}
+
+    def stop(at: TrainingProgress) -> None:
+        if at.step == 9:
+            raise StoppedError
+
+    whole = train(model, mine, out=tmp_path / "whole", progress=False, **fields)
+    with pytest.raises(StoppedError):
+        train(model, mine, out=tmp_path / "again", progress=stop, **fields)
+    resumed = train(model, mine, out=tmp_path / "again", progress=False, **fields)
+    assert resumed.settings.resumed_from == 8 and whole.settings.resumed_from is None
+    for name, tensor in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(weights(tmp_path / "again")[name], tensor, atol=0, rtol=0)
