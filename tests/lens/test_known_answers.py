@@ -129,10 +129,8 @@ def test_a_model_that_copies_the_source_has_a_source_and_no_pivot(policy, pairs)
     lead = re.search(
         r"The prompt's own French word leads its null by 1\.00 \[([01]\.\d\d), 1\.00\] at layer 2\.", said
     )
-    assert lead is not None
-    if policy == "exclusive":
-        # all items are alike: what so few can show, not a point
-        assert 0.3 < float(lead[1]) < 0.8
+    # of items that are all alike to the last bit it is no point; of the others there is a sample
+    assert lead is not None and float(lead[1]) > 0.3
     counts = result.summary().groupby("curve", observed=True)["n"].max()
     readable = {"exclusive": 5, "shared": 5, "drop": 5, "sequence": len(pairs)}[policy]
     assert counts["source"] == counts["pivot"] == readable

@@ -13,7 +13,7 @@ from tests.support.notebooks import check_run
 
 #: Run with the other tests of a real model (tests/real).
 REAL = ("07_a_real_model",)
-#: One trains for minutes and compares, twice; two measure many layers and languages.
+#: One trains for minutes and compares, twice; the others measure many layers and languages.
 SLOW = {
     "04_latent_geometry": pytest.mark.slow("tests/geometry/test_alignment.py", "tests/geometry/test_pca.py"),
     "05_question_alignment": pytest.mark.slow(
@@ -21,6 +21,11 @@ SLOW = {
     ),
     "08_interventions": pytest.mark.slow(
         "tests/causal/test_patching.py", "tests/causal/test_steering.py", "tests/docs/test_docs_examples.py"
+    ),
+    "03_logit_lens": pytest.mark.slow("tests/lens/test_logit_lens.py", "tests/lens/test_pivot_test.py"),
+    "06_your_own_model": pytest.mark.slow("tests/models/test_exactness.py", "tests/tasks/test_word_files.py"),
+    "09_units": pytest.mark.slow(
+        "tests/units/test_neurons.py", "tests/units/test_features.py", "tests/lens/test_mass.py"
     ),
 }
 EMBEDDED = [path for path in NOTEBOOKS if path.stem not in REAL]

@@ -118,7 +118,7 @@ def test_an_item_without_an_id_is_told_by_what_is_asked(tmp_path: Path) -> None:
         ),
         ("a.jsonl", '{"instruction": 3, "output": "y", "language": "de"}', ["'instruction' is 3", "a text"]),
         ("a.jsonl", '{"instruction": "x", "output": "y", "language": "de", "id": []}', ["'id' is []"]),
-        ("a.jsonl", "[1]", ["line 1", "expected an object"]),
+        ("a.jsonl", "[1]", ["line 1", "no object with fields"]),
         ("a.jsonl", '{"instruction": "x"', ["is not JSON"]),
         ("a.json", "{}", ["must hold a list"]),
         ("a.json", "[]", ["no instructions in"]),
