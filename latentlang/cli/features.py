@@ -9,11 +9,9 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
-from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.units_shared import ablation_record, counted_items, print_ablation, print_words
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
-from latentlang.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -124,6 +122,7 @@ def features(
     from latentlang.arguments import check_count
     from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.unfinished import keeping_counts
     from latentlang.language_names import language, languages
     from latentlang.tasks import ContinuationTask
 
@@ -164,14 +163,14 @@ def features(
     folder = OutputFolder(out or run_folder("features", parts, asked_for), *claims, pages=pages)
     with folder:
         say(f"loading {info.name}")
-        from latentlang.models.finished_languages import finished_names, forget
+        from latentlang.models.finished_languages import forget
         from latentlang.units import feature_ablation
         from latentlang.units import features as count
 
         loaded = loading.load(model, adapter=adapter)
         unfinished = folder.path / UNFINISHED
         ablation: FeatureAblationResult | None = None
-        try:
+        with keeping_counts(unfinished, codes):
             with Progress("counting", total=total) as progress:
                 result = count(
                     loaded, read, task, languages=codes, items=items, splice=splice, groups=groups, deals=deals,
@@ -190,16 +189,6 @@ def features(
                         value=value, random=random, seed=seed, batch_tokens=batch_tokens, out=unfinished,
                         progress=progress.after(0),
                     )  # fmt: skip
-        except BaseException as error:
-            names = finished_names(unfinished)
-            if not names:
-                forget(unfinished)
-            if isinstance(error, KeyboardInterrupt) and names:
-                kept = f"{counted(len(names), 'language')} of {len(codes)} ({', '.join(names)})"
-                raise CommandInterrupt(
-                    f"interrupted; {kept} are kept in {folder.path}: run the same command again to go on"
-                ) from None
-            raise
         if ablation is not None:
             folder.save(ablation, _ABLATION)
             title = f"{info.name}: without the features of a language"

@@ -8,7 +8,6 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
-from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.units_shared import ablation_record, counted_items, print_ablation, print_words
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
@@ -98,6 +97,7 @@ def neurons(
     from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record
+    from latentlang.cli.unfinished import keeping_counts
     from latentlang.language_names import language, languages
     from latentlang.tasks import ContinuationTask
 
@@ -130,14 +130,14 @@ def neurons(
     folder = OutputFolder(out or run_folder("neurons", parts, asked_for), *claims, pages=pages)
     with folder:
         say(f"loading {info.name}")
-        from latentlang.models.finished_languages import finished_names, forget
+        from latentlang.models.finished_languages import forget
         from latentlang.units import neuron_ablation
         from latentlang.units import neurons as count
 
         loaded = loading.load(model, adapter=adapter)
         unfinished = folder.path / UNFINISHED
         ablation: NeuronAblationResult | None = None
-        try:
+        with keeping_counts(unfinished, codes):
             with Progress("counting", total=total) as progress:
                 result = count(
                     loaded, task, languages=codes, items=items, layers=numbers, tokens=tokens, groups=groups,
@@ -155,16 +155,6 @@ def neurons(
                         loaded, result, task, languages=codes, items=ablate, rule=rule, value=value, random=random,
                         seed=seed, batch_tokens=batch_tokens, out=unfinished, progress=progress.after(0),
                     )  # fmt: skip
-        except BaseException as error:
-            names = finished_names(unfinished)
-            if not names:
-                forget(unfinished)
-            if isinstance(error, KeyboardInterrupt) and names:
-                kept = f"{counted(len(names), 'language')} of {len(codes)} ({', '.join(names)})"
-                raise CommandInterrupt(
-                    f"interrupted; {kept} are kept in {folder.path}: run the same command again to go on"
-                ) from None
-            raise
         if ablation is not None:
             folder.save(ablation, _ABLATION)
             title = f"{info.name}: without the neurons of a language"

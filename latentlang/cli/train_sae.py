@@ -9,7 +9,6 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
-from latentlang.cli.exit_codes import CommandInterrupt
 
 _SHAPE = "Shape and training"
 
@@ -60,6 +59,7 @@ def train_sae(
     from latentlang.arguments import check_count
     from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.output_folder import UNFINISHED, OutputFolder
+    from latentlang.cli.unfinished import keeping_parts
     from latentlang.errors import unknown
     from latentlang.language_names import languages
     from latentlang.models.edits import EDIT_SITES
@@ -79,7 +79,7 @@ def train_sae(
     total = sum(len(task.prompts(code, items=items, seed=seed)) for code in codes)
     info = loading.resolve(model)
     with OutputFolder(out) as folder:
-        from latentlang.models.finished_languages import finished_names, forget
+        from latentlang.models.finished_languages import forget
         from latentlang.units import train_sae as train
         from latentlang.units.sae import CONFIG, WEIGHTS, check_target
 
@@ -87,22 +87,15 @@ def train_sae(
         say(f"loading {info.name}")
         loaded = loading.load(model, adapter=adapter)
         unfinished = folder.path / UNFINISHED
-        try:
-            with Progress("reading and training", total=total + steps) as progress:
-                sae = train(
-                    loaded, task, layer=layer, site=site, languages=codes, items=items, features=features, k=k,
-                    steps=steps, batch=batch, tokens=tokens, learning_rate=learning_rate, seed=seed,
-                    batch_tokens=batch_tokens, out=unfinished, progress=progress.after(0),
-                )  # fmt: skip
-        except BaseException as error:
-            kept = bool(finished_names(unfinished))
-            if not kept:
-                forget(unfinished)
-            if isinstance(error, KeyboardInterrupt) and kept:
-                raise CommandInterrupt(
-                    f"interrupted; what was done is kept in {folder.path}: run the same command again to go on"
-                ) from None
-            raise
+        with (
+            keeping_parts(unfinished, "what was done"),
+            Progress("reading and training", total=total + steps) as progress,
+        ):
+            sae = train(
+                loaded, task, layer=layer, site=site, languages=codes, items=items, features=features, k=k,
+                steps=steps, batch=batch, tokens=tokens, learning_rate=learning_rate, seed=seed,
+                batch_tokens=batch_tokens, out=unfinished, progress=progress.after(0),
+            )  # fmt: skip
         sae.save(folder.path)
         folder.files += [folder.path / CONFIG, folder.path / WEIGHTS]
         forget(unfinished)

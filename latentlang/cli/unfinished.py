@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import LatentlangError
+from latentlang.text import counted
 
 
 @contextmanager
@@ -38,23 +39,41 @@ def keeping_languages(folder: Path, targets: Sequence[str]) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def keeping_parts(folder: Path, what: str) -> Iterator[None]:
+def keeping_parts(folder: Path, what: str) -> AbstractContextManager[None]:
     """Where a run is stopped, say that its parts are kept; where none is, leave nothing.
 
     Args:
         folder: where finished parts lie, in the command's output folder.
         what: they are, for the sentence: ``what was written``.
     """
+    return _keeping(folder, lambda _names: f"{what} is")
+
+
+def keeping_counts(folder: Path, codes: Sequence[str]) -> AbstractContextManager[None]:
+    """The same of units that are counted language by language.
+
+    Args:
+        folder: where finished languages lie, in the command's output folder.
+        codes: of all languages that are asked for.
+    """
+    return _keeping(
+        folder, lambda names: f"{counted(len(names), 'language')} of {len(codes)} ({', '.join(names)}) are"
+    )
+
+
+@contextmanager
+def _keeping(folder: Path, kept: Callable[[list[str]], str]) -> Iterator[None]:
+    """`kept`: from the names of the finished parts to the subject of the sentence, with its verb."""
     from latentlang.models.finished_languages import finished_names, forget
 
     try:
         yield
     except BaseException as error:
-        if not finished_names(folder):
+        names = finished_names(folder)
+        if not names:
             forget(folder)
         elif isinstance(error, KeyboardInterrupt):
             raise CommandInterrupt(
-                f"interrupted; {what} is kept in {folder.parent}: run the same command again to go on"
+                f"interrupted; {kept(names)} kept in {folder.parent}: run the same command again to go on"
             ) from None
         raise
