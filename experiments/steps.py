@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -43,3 +44,23 @@ def stacked(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Tables below each other; one without rows where there is none."""
     listed = list(parts)
     return pd.concat(listed, ignore_index=True) if listed else pd.DataFrame()
+
+
+def tables_command(
+    about: str | None, tables: Mapping[str, Callable[[Path], pd.DataFrame]], figures: Path
+) -> None:
+    """Command line of a module that makes tables: each as CSV into the folder of the pictures, where it has rows.
+
+    Args:
+        about: the module's docstring.
+        tables: name to what makes the table from the folder of saved results.
+        figures: where they are written; made if missing.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where `measure` saved its results")
+    folder = parser.parse_args().folder
+    figures.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        rows = table(folder)
+        if len(rows):
+            rows.to_csv(figures / f"{name}.csv", index=False, float_format="%.4g")

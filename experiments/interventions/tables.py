@@ -5,7 +5,6 @@ One CSV file each in figures/cause/; what FOLDER does not hold yet is left out.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from experiments.interventions.measure import (
     SOURCES,
     WANTED,
 )
-from experiments.steps import saved, stacked
+from experiments.steps import saved, stacked, tables_command
 from latentlang.causal.pivot_use_verdict import POOLED
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean
 
@@ -146,19 +145,5 @@ TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
 }  # fmt: skip
 
 
-def main() -> None:
-    """Command line of this module."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path, help="where `measure` saved its results")
-    folder = parser.parse_args().folder
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    for name, table in TABLES.items():
-        rows = table(folder)
-        if len(rows):
-            rows.to_csv(FIGURES / f"{name}.csv", index=False, float_format="%.4g")
-
-
 if __name__ == "__main__":
-    main()
+    tables_command(__doc__, TABLES, FIGURES)

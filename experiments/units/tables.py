@@ -5,7 +5,6 @@ One CSV file each in figures/units/; what FOLDER does not hold yet is left out.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import latentlang as ll
-from experiments.steps import is_saved, stacked
+from experiments.steps import is_saved, stacked, tables_command
 from experiments.units.measure import DRAWS, FITS, LANGUAGES, ablated_numbers
 from latentlang.lens.contrasts import POOLED
 from latentlang.units.neurons_result import FDR
@@ -269,19 +268,5 @@ TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
 }  # fmt: skip
 
 
-def main() -> None:
-    """Command line of this module."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path, help="where `measure` saved its results")
-    folder = parser.parse_args().folder
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    for name, table in TABLES.items():
-        rows = table(folder)
-        if len(rows):
-            rows.to_csv(FIGURES / f"{name}.csv", index=False, float_format="%.4g")
-
-
 if __name__ == "__main__":
-    main()
+    tables_command(__doc__, TABLES, FIGURES)
