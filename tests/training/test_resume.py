@@ -309,11 +309,12 @@ def test_two_trainings_at_once_are_one_training_and_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = _CHILD.replace("import os,", "import time, os,").replace(
-        "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(600)"
+        "os.kill(os.getpid(), signal.SIGKILL)", "open(sys.argv[2], 'w').write('x'); time.sleep(600)"
     )
-    first = WarmProcess("-c", code, tmp_path / "a")
+    first = WarmProcess("-c", code, tmp_path / "a", tmp_path / "reached")
     try:
-        wait_for_files(tmp_path / "a", "checkpoints/checkpoint-4", count=1, parent=first)
+        # a checkpoint's folder is there before all of it is written: the step after it is what to wait for
+        wait_for_files(tmp_path, "reached", count=1, parent=first)
         for extra in ([], ["--no-resume"], ["--steps", "3"]):
             words = ["train", "--model", "pocket", "--recipe", "de-en", "--out", str(tmp_path / "a"), *extra]
             assert main(words) == 2
