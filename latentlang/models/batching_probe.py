@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from latentlang.models.anatomy import Anatomy, accepts, probe_tokens, quiet, tex
 from latentlang.models.batch import EncodedPrompt, Request
 from latentlang.models.forward import BATCH_TOKENS, CachedPrefix, Runner, out_of_memory
 from latentlang.models.interventions import Interventions
+from latentlang.models.writing_cache import aligned_start, aligned_step, is_plain, new_cache
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ _TOLERANCE, _TOLERANCE_HALF = 1e-4, 5e-2
 # The probe, the tokens by which a shorter one ends earlier, and how much of it a shared prefix holds. A convolution
 # state is a few tokens long.
 _TOKENS, _SHORTER, _PREFIXES = 32, 5, (11, 21)
+# Tokens that a probe goes on with.
+_STEPS = 3
 # Windows up to this many tokens are tried; prompts longer than a larger one do not share prefixes.
 _LONGEST_WINDOW = 512
 # What configs call the tokens after which something changes: a window, a chunk, local attention.
@@ -66,6 +70,7 @@ class BatchingProbe:
         self._windows = _windows(text_config(anatomy.lm))
         # per longest prompt that was tried: the reason against sharing blocks, None where it comes out right
         self._tried: dict[int, str | None] = {}
+        self._mixed: dict[int, str | None] = {}
         self._noted = False
 
     @cached_property
@@ -112,6 +117,58 @@ class BatchingProbe:
             self._noted = True
             logger.warning("few-shot prefixes of %s are run with every prompt: %s", self._name, reason)
         return reason
+
+    def why_not_mixed(self, tokens: int = _TOKENS) -> str | None:
+        """Why prompts of several lengths may not be gone on from side by side, up to so many tokens; None if they may.
+
+        Tried with and without keys and values that were moved (`writing_cache`); noted once.
+        """
+        reason = self.one_by_one or self.why_not_shared(tokens)
+        if reason is not None:
+            return reason
+        reach = max(_TOKENS, max((window for window in self._windows if window < tokens), default=0))
+        if reach not in self._mixed:
+            self._mixed[reach] = self._try_mixing(reach)
+            if self._mixed[reach] is not None:
+                logger.warning(
+                    "%s goes on from prompts of one length at a time: %s", self._name, self._mixed[reach]
+                )
+        return self._mixed[reach]
+
+    def _try_mixing(self, reach: int) -> str | None:
+        lm, device = self._anatomy.lm, self._runner.device
+        ids = self._probes(reach + _TOKENS // 2)[0]
+        prompts, length = [ids[: len(ids) - _STEPS], ids[: len(ids) - _STEPS - _SHORTER]], len(ids)
+        options: dict[str, Any] = {"use_cache": True} | ({"logits_to_keep": 1} if self._anatomy.keeps else {})
+        try:
+            with quiet(lm):
+                cache = new_cache()
+                mask = aligned_start(lm, prompts, cache, options, device=device)
+                if not is_plain(cache):
+                    return "its cache is not one of plain keys and values"
+                for step in range(_STEPS):
+                    latest = torch.tensor(
+                        [[ids[len(prompt) - 1 + step]] for prompt in prompts], device=device
+                    )
+                    mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+                    logits = aligned_step(lm, latest, cache, mask, options)
+                alone = [
+                    lm(
+                        input_ids=torch.tensor([ids[: len(prompt) + _STEPS - 1]], device=device), **options
+                    ).logits[:, -1]
+                    for prompt in prompts
+                ]
+        except _RUNTIME_ERRORS as error:
+            if out_of_memory(error):
+                raise
+            line = (str(error).splitlines() or ["no reason given"])[0]
+            return f"a step with keys and values that were moved fails ({type(error).__name__}: {line})"
+        off = self._off(logits.float(), torch.cat(alone).float())
+        return (
+            f"logits of prompts of two lengths are off by {off:.1%} on a probe of {length} tokens"
+            if off
+            else None
+        )
 
     def _try_sharing(self, reach: int) -> str | None:
         if not accepts(self._anatomy.lm, "past_key_values"):

@@ -1,30 +1,147 @@
-"""What a model goes on to write, greedily: the likeliest token, again and again, with an edit of its own per prompt.
+"""What a model goes on to write: greedily, by draws or by beam search; with an edit of its own per prompt, greedily.
 
-Prompts of the same length run side by side, so that nothing is filled up: a row's tokens are those it would have alone.
+Prompts run side by side (`next_tokens`): a row's tokens are those it would have alone, and a draw depends on the seed,
+the item and the sample's number, whatever else is in the batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
-from latentlang.models.anatomy import accepts, quiet
+from latentlang.models.beams import search_beams
+from latentlang.models.decoding import Decoding, check_no_repeat
 from latentlang.models.edits import Edit
-from latentlang.models.forward import BATCH_TOKENS
+from latentlang.models.forward import BATCH_TOKENS, short_length
 from latentlang.models.hooked import HookedLM
+from latentlang.models.logit_rules import drawn, restrained
+from latentlang.models.next_tokens import NextTokens
+from latentlang.models.stop_strings import StopStrings
 from latentlang.models.tokenization import PromptLike
+from latentlang.seeding import generator
 
+#: Why a text ended: the model ended it, a stop string came, or it was as long as it may be.
+Ended = Literal["end", "stop-string", "length"]
 # Logits of the last position [row, vocabulary] that are held at once.
 _MOST_LOGITS = 2**26
 # Tokens whose keys and values are held for one that is run.
 _HELD_PER_RUN = 4
+# Prompts whose lengths differ by less are put in the order of their tokens, so that those that begin alike meet.
+_ALIKE = 8
+
+
+@dataclass(frozen=True)
+class Written:
+    """A text that a model wrote.
+
+    Attributes:
+        text: what it says, up to a stop string.
+        tokens: what was written, without the token that ended it; those of a stop string are among them.
+        ended: why it ended.
+        log_prob: of the tokens, and of the one that ended it, as the model alone has it: no temperature, no rule.
+        stop: the stop string; empty for none.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    ended: Ended
+    log_prob: float
+    stop: str = ""
+
+
+def generate(
+    model: HookedLM,
+    prompts: Sequence[PromptLike],
+    decoding: Decoding | None = None,
+    *,
+    items: Sequence[str] | None = None,
+    batch_tokens: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[Written]]:
+    """The texts that a model writes after each prompt, ``decoding.samples`` of each (one by beam search).
+
+    Args:
+        model: the model, with its adapter as it is now; it is not changed.
+        prompts: texts, `Prompt` objects, or token ids.
+        decoding: how it writes; None for greedily.
+        items: names of the prompts, by which draws are told apart; their places (``"0"``, ``"1"``) by default.
+        batch_tokens: tokens run at once; see `HookedLM.iter_activations`.
+        progress: called with prompts done and prompts in all.
+
+    Raises:
+        InputError: no prompt, or a rule that breaks a language with this tokenizer.
+        ModelError: a prompt that is longer than the model can read, with what is to be written; or logits that are NaN
+            or infinite.
+    """
+    written: dict[int, list[Written]] = {}
+    for place, texts in iter_generated(model, prompts, decoding, items=items, batch_tokens=batch_tokens):
+        written[place] = texts
+        if progress is not None:
+            progress(len(written), len(prompts))
+    return [written[place] for place in range(len(prompts))]
+
+
+def iter_generated(
+    model: HookedLM,
+    prompts: Sequence[PromptLike],
+    decoding: Decoding | None = None,
+    *,
+    items: Sequence[str] | None = None,
+    batch_tokens: int | None = None,
+) -> Iterator[tuple[int, list[Written]]]:
+    """As `generate`: the place of a prompt and its texts, as they are done, in an order that runs fast."""
+    decoding = decoding or Decoding()
+    check_no_repeat(decoding, model.tokenizer)
+    tokenized = _tokenized(model, prompts, decoding.new_tokens)
+    names = [str(place) for place in range(len(tokenized))] if items is None else [*map(str, items)]
+    if len(names) != len(tokenized):
+        raise InputError(f"{len(names)} items were named for {len(tokenized)} prompts; name each, or none")
+    stops = StopStrings(model.tokenizer, decoding.stop)
+    return _generated(model, tokenized, decoding, names, stops, batch_tokens)
+
+
+def _generated(
+    model: HookedLM,
+    prompts: list[list[int]],
+    decoding: Decoding,
+    names: Sequence[str],
+    stops: StopStrings,
+    batch_tokens: int | None,
+) -> Iterator[tuple[int, list[Written]]]:
+    ends = end_tokens(model)
+    texts: dict[int, dict[int, Written]] = {}
+    if decoding.how == "beam":
+        for places in _batches(model, prompts, decoding.new_tokens, batch_tokens, width=decoding.width):
+            listed = [prompts[place] for place in places]
+            found = search_beams(model, listed, decoding, ends=ends, stops=stops)
+            for place, beam in zip(places, found, strict=True):
+                yield place, [_finished(beam.tokens, beam.log_prob, beam.ended, stops)]
+        return
+    rows = [(place, sample) for place in range(len(prompts)) for sample in range(decoding.samples)]
+    batches = _batches(model, [prompts[place] for place, _sample in rows], decoding.new_tokens, batch_tokens)
+    for batch in batches:
+        chosen = [rows[number] for number in batch]
+        draws = [generator("generation", decoding.seed, names[place], sample) for place, sample in chosen]
+        with NextTokens(model, [prompts[place] for place, _sample in chosen]) as running:
+            lines = [_Line(list(prompts[place]), len(prompts[place])) for place, _sample in chosen]
+            _write(model, running, lines, decoding, ends, stops, [draw.random for draw in draws])
+        for (place, sample), line in zip(chosen, lines, strict=True):
+            done = texts.setdefault(place, {})
+            done[sample] = _finished(line.written, line.log_prob, line.ended, stops)
+            if len(done) == decoding.samples:
+                yield place, [done[number] for number in range(decoding.samples)]
+                del texts[place]
+
+
+def _finished(tokens: Sequence[int], log_prob: float, ended: Ended, stops: StopStrings) -> Written:
+    text, stop = stops.cut(stops.text(tokens)) if stops.readable else ("", "")
+    return Written(text, tuple(tokens), "stop-string" if stop else ended, log_prob, stop)
 
 
 def generate_tokens(
@@ -53,32 +170,147 @@ def generate_tokens(
             or infinite.
     """
     check_count("new_tokens", new_tokens, least=1)
+    tokenized = _tokenized(model, prompts, new_tokens)
+    if edit is not None and not isinstance(edit.positions, str):
+        raise InputError("while a model writes, an edit is at 'last', 'new' or 'all' positions")
+    if edit is not None and edit.prompts not in (None, len(tokenized)):
+        raise InputError(f"an edit has vectors for {edit.prompts} prompts, and {len(tokenized)} are given")
+    decoding, ends = Decoding(new_tokens=new_tokens), end_tokens(model)
+    written: list[list[int]] = [[] for _ in tokenized]
+    done = 0
+    for places in _batches(model, tokenized, new_tokens, batch_tokens, edit=edit):
+        part = None if edit is None else edit.of_prompts(places)
+        with NextTokens(model, [tokenized[place] for place in places], edit=part) as running:
+            lines = [_Line(list(tokenized[place]), len(tokenized[place])) for place in places]
+            _write(model, running, lines, decoding, ends, None, None, edited=edit is not None)
+        for place, line in zip(places, lines, strict=True):
+            written[place] = line.written
+        done += len(places)
+        if progress is not None:
+            progress(done, len(tokenized))
+    return written
+
+
+@dataclass
+class _Line:
+    """A text that is being written: its tokens, of which the first ones are the prompt's."""
+
+    tokens: list[int]
+    prompt: int
+    log_prob: float = 0.0
+    ended: Ended = "length"
+    is_done: bool = field(default=False)
+
+    @property
+    def written(self) -> list[int]:
+        return self.tokens[self.prompt :]
+
+
+def _write(
+    model: HookedLM,
+    running: NextTokens,
+    lines: Sequence[_Line],
+    decoding: Decoding,
+    ends: Tensor,
+    stops: StopStrings | None,
+    draws: Sequence[Callable[[], float]] | None,
+    *,
+    edited: bool = False,
+) -> None:
+    """Write until every text has ended.
+
+    Args:
+        model: the model.
+        running: its texts, after their prompts.
+        lines: the same; what is written is put down here.
+        decoding: how.
+        ends: tokens that end a text.
+        stops: at which texts writing ends; None where tokens are all that is asked for, and no probability.
+        draws: give a number in [0, 1) for each text's next token, where tokens are drawn.
+        edited: whether an edit is in force, for an error.
+    """
+    last = {*ends.tolist()}
+    rows = list(range(len(lines)))  # of `running`, which line each is
+    for step in range(decoding.new_tokens):
+        logits = running.logits
+        finished = torch.tensor([lines[row].is_done for row in rows], device=logits.device)
+        check_finite(model, logits.amax(-1), finished, edited=edited)
+        current = [lines[row] for row in rows]
+        scores = restrained(
+            logits, [line.tokens for line in current], [line.prompt for line in current], decoding, ends
+        )
+        if decoding.how == "sample" and draws is not None:
+            tokens = drawn(scores, decoding, [draws[row]() for row in rows])
+        else:
+            tokens = scores.argmax(-1)
+        log_probs = [0.0] * len(rows)
+        if stops is not None:
+            said = logits.float()
+            log_probs = (said.gather(1, tokens[:, None])[:, 0] - said.logsumexp(-1)).tolist()
+        for line, token, log_prob in zip(current, tokens.tolist(), log_probs, strict=True):
+            if line.is_done:
+                continue
+            line.log_prob += log_prob
+            if token in last:
+                line.ended, line.is_done = "end", True
+                continue
+            line.tokens.append(token)
+            if stops is not None and stops.reached(line.written):
+                line.ended, line.is_done = "stop-string", True
+        going = [place for place, line in enumerate(current) if not line.is_done]
+        if not going or step + 1 == decoding.new_tokens:
+            return
+        tokens = tokens.to(model.device)
+        if 2 * len(going) <= len(rows) and running.can_keep:
+            kept = torch.tensor(going, device=model.device)
+            running.keep(kept)
+            rows, tokens = [rows[place] for place in going], tokens[kept]
+        running.append(tokens)
+
+
+def check_finite(model: HookedLM, largest: Tensor, ended: Tensor, *, edited: bool = False) -> None:
+    """Refuse logits of which any token would be the likeliest.
+
+    Args:
+        model: the model.
+        largest: logit of each row.
+        ended: rows of which it does not matter.
+        edited: whether an edit is in force that the model does not know of.
+
+    Raises:
+        ModelError: the largest logit of a text that has not ended is NaN or infinite.
+    """
+    # -inf may stand for tokens that are never written
+    if bool((largest.isfinite().to(ended.device) | ended).all()):
+        return
+    kind = str(model.dtype).removeprefix("torch.")
+    edits = edited or model.edits
+    raise ModelError(
+        f"while {model.name!r} writes{' with an edit in force' if edits else ''}, its logits are NaN or infinite "
+        f"in {kind}; {'take a weaker edit, or ' if edits else ''}load it with dtype='bf16' or 'fp32'"
+    )
+
+
+def _tokenized(model: HookedLM, prompts: Sequence[PromptLike], new_tokens: int) -> list[list[int]]:
+    """Prompts as tokens.
+
+    Raises:
+        InputError: there is none.
+        ModelError: one is empty, or longer than the model can read, with what is to be written.
+    """
     tokenized = [list(prompt.ids) for prompt in model.tokenize(prompts)]
     if not tokenized:
         raise InputError("there is no prompt to go on from")
+    empty = next((place for place, ids in enumerate(tokenized) if not ids), None)
+    if empty is not None:
+        raise ModelError(f"prompt {empty} has no token; a model cannot be asked what follows nothing")
     longest = max(map(len, tokenized)) + new_tokens
     if model.max_length is not None and longest > model.max_length:
         raise ModelError(
             f"a prompt and {new_tokens} new tokens are {longest} tokens, and {model.name} reads {model.max_length}; "
             "ask for fewer new tokens or shorter prompts"
         )
-    if edit is not None and not isinstance(edit.positions, str):
-        raise InputError("while a model writes, an edit is at 'last', 'new' or 'all' positions")
-    if edit is not None and edit.prompts not in (None, len(tokenized)):
-        raise InputError(f"an edit has vectors for {edit.prompts} prompts, and {len(tokenized)} are given")
-    shared = edit is None or edit.positions != "all"
-    written: list[list[int]] = [[] for _ in tokenized]
-    done = 0
-    for rows in _batches(model, tokenized, new_tokens, batch_tokens, shared=shared):
-        part = None if edit is None else edit.of_prompts(rows)
-        ids = torch.tensor([tokenized[row] for row in rows], device=model.device)
-        tokens = _greedy(model, ids, new_tokens, part, shared=shared)
-        for row, own in zip(rows, tokens, strict=True):
-            written[row] = own
-        done += len(rows)
-        if progress is not None:
-            progress(done, len(tokenized))
-    return written
+    return tokenized
 
 
 def _batches(
@@ -87,122 +319,48 @@ def _batches(
     new_tokens: int,
     batch_tokens: int | None,
     *,
-    shared: bool,
+    edit: Edit | None = None,
+    width: int = 1,
 ) -> Iterator[list[int]]:
-    """Places of prompts that run together: of one length, the same ones beside each other."""
+    """Places of prompts that run together, the same ones beside each other; of one length where it has to be so."""
     budget = batch_tokens or BATCH_TOKENS.get(model.device.type, BATCH_TOKENS["cpu"])
-    by_length: dict[int, list[int]] = {}
-    for place in sorted(range(len(prompts)), key=lambda place: (prompts[place], place)):
-        by_length.setdefault(len(prompts[place]), []).append(place)
-    side_by_side = len(prompts) > 1 and model.batching.one_by_one is None
-    for length, places in sorted(by_length.items()):
-        # a token whose keys and values are only held weighs less than one that is run
-        held = (length + new_tokens) // (_HELD_PER_RUN if shared else 1)
-        most = max(1, min(budget // max(held, 1), _MOST_LOGITS // model.vocab_size))
-        step = most if side_by_side else 1
-        for start in range(0, len(places), step):
-            yield places[start : start + step]
+    # a token whose keys and values are only held weighs less than one that is run
+    share = _HELD_PER_RUN if edit is None or edit.positions != "all" else 1
+    side_by_side = len(prompts) * width == 1 or model.batching.one_by_one is None
+    lengths = {*map(len, prompts)}
+    mixed = len(lengths) > 1 and side_by_side and edit is None and not model.edits
+    mixed = mixed and _may_be_mixed(model, max(lengths) + new_tokens)
+    alike = _ALIKE if mixed else 1
+
+    def order(place: int) -> tuple[int, Sequence[int], int]:
+        return -(len(prompts[place]) // alike), prompts[place], place
+
+    batch: list[int] = []
+    most = 0
+    for place in sorted(range(len(prompts)), key=order):
+        ids = prompts[place]
+        if batch and (len(batch) >= most or not (mixed or len(prompts[batch[0]]) == len(ids))):
+            yield batch
+            batch = []
+        if not batch:
+            # the first is the longest, or nearly
+            held = max((len(ids) + new_tokens) // share, 1) * width
+            most = max(1, min(budget // held, _MOST_LOGITS // (model.vocab_size * width)))
+            most = most if side_by_side else 1
+        batch.append(place)
+    if batch:
+        yield batch
 
 
-def _greedy(
-    model: HookedLM, ids: Tensor, new_tokens: int, edit: Edit | None, *, shared: bool
-) -> list[list[int]]:
-    """What is written after prompts ``[row, token]`` of one length.
-
-    Where no edit changes what stands before the last token (`shared`), that is run once for rows that have it alike.
-    """
-    lm, length = model.lm, ids.shape[1]
-    options: dict[str, Any] = {"use_cache": True} if accepts(lm, "use_cache") else {}
-    if accepts(lm, "logits_to_keep"):
-        options["logits_to_keep"] = 1
-    ends = _ends(model)
-    ended = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
-    written: list[Tensor] = []
-    with quiet(model.model):
-        cache = _before_last(model, ids, options) if shared and length > 1 else None
-        with _in_force(model, edit, length, length):
-            latest = ids if cache is None else ids[:, -1:]
-            while len(written) < new_tokens and not bool(ended.all()):
-                before = {} if cache is None else {"past_key_values": cache}
-                output = lm(input_ids=latest, **before, **options)
-                cache = getattr(output, "past_key_values", None)
-                written.append(_likeliest(model, output.logits[:, -1], ended, edited=edit is not None))
-                ended |= torch.isin(written[-1], ends)
-                latest = written[-1][:, None]
-                if cache is None:
-                    break
-    # without a cache the text is run again for each token, and where it began has to be said
-    while len(written) < new_tokens and not bool(ended.all()):
-        whole = torch.cat([ids, torch.stack(written, 1)], 1)
-        with quiet(model.model), _in_force(model, edit, length, whole.shape[1]):
-            logits = lm(input_ids=whole, **options).logits[:, -1]
-        written.append(_likeliest(model, logits, ended, edited=edit is not None))
-        ended |= torch.isin(written[-1], ends)
-    stops = {*ends.tolist()}
-    return [_until(row, stops) for row in torch.stack(written, 1).tolist()]
+def _may_be_mixed(model: HookedLM, longest: int) -> bool:
+    """Whether prompts of several lengths may run side by side, up to so many tokens."""
+    short = short_length(model.config)
+    if short is not None and longest > short:
+        return False  # the frequencies of one would be those of another
+    return model.batching.why_not_mixed(longest) is None
 
 
-def _likeliest(model: HookedLM, logits: Tensor, ended: Tensor, *, edited: bool) -> Tensor:
-    """The likeliest token of each row ``[row]`` of logits ``[row, vocabulary]``.
-
-    Raises:
-        ModelError: logits of a text that has not ended are NaN or infinite, of which any token would be the likeliest.
-    """
-    largest, tokens = logits.max(-1)
-    # -inf may stand for tokens that are never written
-    if not bool((largest.isfinite().to(ended.device) | ended).all()):
-        kind = str(model.dtype).removeprefix("torch.")
-        edits = edited or model.edits
-        raise ModelError(
-            f"while {model.name!r} writes{' with an edit in force' if edits else ''}, its logits are NaN or infinite "
-            f"in {kind}; {'take a weaker edit, or ' if edits else ''}load it with dtype='bf16' or 'fp32'"
-        )
-    return tokens.to(ended.device)
-
-
-def _before_last(model: HookedLM, ids: Tensor, options: dict[str, Any]) -> Any:
-    """Keys and values of all tokens but the last, each prompt's once, and once what all begin with; None without any.
-
-    No edit is in force meanwhile but those that were before.
-    """
-    if model.edits or model.batching.why_not_shared(ids.shape[1]) is not None:
-        return None
-    prompts, rows = torch.unique(ids, dim=0, return_inverse=True)
-    differ = (prompts[:, :-1] != prompts[:1, :-1]).any(0).nonzero()
-    common = int(differ[0]) if len(differ) else prompts.shape[1] - 1
-    cache: Any = None
-    if len(prompts) > 1 and common:
-        cache = _cache_after(model, prompts[:1, :common], None, options)
-        if cache is None:
-            return None
-        cache.reorder_cache(torch.zeros(len(prompts), dtype=torch.long, device=ids.device))
-    start = common if cache is not None else 0
-    if start < prompts.shape[1] - 1:
-        cache = _cache_after(model, prompts[:, start:-1], cache, options)
-    if cache is None or not hasattr(cache, "reorder_cache"):
-        return None
-    cache.reorder_cache(rows)
-    return cache
-
-
-def _cache_after(model: HookedLM, ids: Tensor, cache: Any, options: dict[str, Any]) -> Any:
-    """Keys and values after some more tokens; None of a model that gives none that can be copied."""
-    before = {} if cache is None else {"past_key_values": cache}
-    cache = getattr(model.lm(input_ids=ids, **before, **options), "past_key_values", None)
-    return cache if hasattr(cache, "reorder_cache") else None
-
-
-def _in_force(model: HookedLM, edit: Edit | None, length: int, tokens: int) -> AbstractContextManager[None]:
-    """An edit on texts of so many tokens, of which `length` are the prompt's."""
-    if edit is None:
-        return nullcontext()
-    if tokens > length and edit.positions in ("last", "new"):
-        positions = [length - 1] if edit.positions == "last" else list(range(length - 1, tokens))
-        edit = replace(edit, positions=positions)
-    return model.edited(edit)
-
-
-def _ends(model: HookedLM) -> Tensor:
+def end_tokens(model: HookedLM) -> Tensor:
     """Tokens that end a text, of the tokenizer and of the model's own settings for writing."""
     ends: set[int] = set()
     for holder in (model.tokenizer, getattr(model.lm, "generation_config", None)):
@@ -213,13 +371,3 @@ def _ends(model: HookedLM) -> Tensor:
             if token is not None
         }
     return torch.tensor(sorted(ends), dtype=torch.long, device=model.device)
-
-
-def _until(ids: Sequence[int], stops: set[int]) -> list[int]:
-    """Tokens before the first that ends the text."""
-    kept: list[int] = []
-    for token in ids:
-        if token in stops:
-            break
-        kept.append(token)
-    return kept
