@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from latentlang.comparison import ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate
+    from latentlang.generation import AnswerResult, Decoding, answer, read_prompts
     from latentlang.geometry import (
         AlignmentResult,
         DirectionsResult,
@@ -90,9 +91,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationStore",
     "AlignmentResult",
+    "AnswerResult",
     "BarrierResult",
     "BitsResult",
     "ComparisonResult",
+    "Decoding",
     "DirectionsResult",
     "Edit",
     "ErasureResult",
@@ -129,6 +132,7 @@ __all__ = [
     "TunedLens",
     "__version__",
     "alignment",
+    "answer",
     "bits_per_byte",
     "compare",
     "describe_instructions",
@@ -158,6 +162,7 @@ __all__ = [
     "pca",
     "pivot_by_lens",
     "pivot_test",
+    "read_prompts",
     "read_sae",
     "recipe",
     "reproduce",
@@ -189,6 +194,7 @@ _HOMES = {
     "latentlang.comparison": ("ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.evaluation": ("EvaluationResult", "evaluate"),
+    "latentlang.generation": ("AnswerResult", "Decoding", "answer", "read_prompts"),
     "latentlang.geometry": (
         "AlignmentResult",
         "DirectionsResult",
@@ -252,6 +258,7 @@ _ROOMS = (
     "errors",
     "evaluation",
     "figures",
+    "generation",
     "geometry",
     "instructions",
     "language_names",

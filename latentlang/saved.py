@@ -13,6 +13,7 @@ from latentlang.causal import PatchResult, PatchscopeResult, PivotUseResult, Ste
 from latentlang.comparison import AlignmentComparison, ComparisonResult
 from latentlang.errors import InputError, shown
 from latentlang.evaluation import EvaluationComparison, EvaluationResult
+from latentlang.generation import AnswerResult
 from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
 from latentlang.instructions import InstructionsResult
 from latentlang.lens import (
@@ -36,8 +37,8 @@ _MOST_NAMED = 4
 RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
     result_class.kind: result_class
     for result_class in (
-        AlignmentComparison, AlignmentResult, BarrierResult, BitsResult, ComparisonResult, DirectionsResult,
-        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult,
+        AlignmentComparison, AlignmentResult, AnswerResult, BarrierResult, BitsResult, ComparisonResult,
+        DirectionsResult, ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult,
         FeaturesResult, FertilityResult, InstructionsResult, LanguageMassResult, LensResult, MultilingualLensResult,
         NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult,
         PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,

@@ -64,7 +64,7 @@ def read_dialogues(
     """
     code = _code(language) if language is not None else ""
     dialogues = [
-        read_record(fields, Source(where, code or _named_language(path), origin), name=layout)
+        read_record(fields, Source(where, code or named_language(path), origin), name=layout)
         for path in instruction_files(data)
         for where, fields in records(path)
     ]
@@ -161,7 +161,7 @@ def _code(name: str) -> str:
     return language(name).code
 
 
-def _named_language(path: Path) -> str:
+def named_language(path: Path) -> str:
     """The code of the language that a file's name says: all of it, or its part before or after a dot or line."""
     name = path.name.removesuffix(PACKED)
     stem = name[: len(name) - len(Path(name).suffix)]

@@ -1,0 +1,105 @@
+"""Answers kept on disk prompt by prompt, so that a stopped run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from latentlang.errors import InputError
+from latentlang.models.generation import Ended, Written
+from latentlang.provenance import package_versions
+from latentlang.storage.documents import Record, checked, read_json
+from latentlang.storage.files import prepare_folder, write_text
+from latentlang.storage.lock import FolderLock
+from latentlang.storage.step_cache import Steps, is_whole
+
+_FILE = "answers.json"
+
+
+class _KeptText(Record):
+    text: str
+    tokens: list[int]
+    ended: Ended
+    log_prob: float
+    stop: str = ""
+
+
+class _KeptTexts(Record):
+    texts: list[_KeptText]
+
+
+class KeptAnswers:
+    """The answers of one run, each kept with all that it depends on."""
+
+    def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
+        """Take a folder, and what all answers depend on."""
+        self._steps = Steps(folder)
+        self._options = {"version": package_versions().get("latentlang"), **options}
+
+    def get(self, state: str, item: str, ids: Sequence[int]) -> list[Written] | None:
+        """What is kept of a prompt; None where there is nothing, or something damaged."""
+        name, options = self._named(state, item, ids)
+        if not is_whole(self._steps.folder / name, options):
+            return None
+        try:
+            return _load(self._steps.folder / name)
+        except InputError:
+            return None
+
+    def put(self, state: str, item: str, ids: Sequence[int], texts: Sequence[Written]) -> None:
+        """Keep the answers to a prompt.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        name, options = self._named(state, item, ids)
+
+        def compute(folder: Path) -> list[Written]:
+            record = {
+                "texts": [
+                    {
+                        "text": one.text, "tokens": list(one.tokens), "ended": one.ended, "log_prob": one.log_prob,
+                        "stop": one.stop,
+                    }
+                    for one in texts
+                ]
+            }  # fmt: skip
+            write_text(folder / _FILE, json.dumps(record, ensure_ascii=False) + "\n")
+            return list(texts)
+
+        self._steps.run(name, options, compute, _load)
+
+    def _named(self, state: str, item: str, ids: Sequence[int]) -> tuple[str, dict[str, Any]]:
+        digest = hashlib.sha256(json.dumps([item, list(ids)]).encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{state}/{digest[:24]}", {**self._options, "state": state, "item": item, "prompt": digest}
+
+
+def _load(folder: Path) -> list[Written]:
+    record = checked(_KeptTexts, read_json(folder / _FILE, kind=dict), folder / _FILE)
+    return [Written(one.text, tuple(one.tokens), one.ended, one.log_prob, one.stop) for one in record.texts]
+
+
+@contextmanager
+def answers_in(
+    folder: str | os.PathLike[str] | None, options: Callable[[], Mapping[str, Any]]
+) -> Iterator[KeptAnswers | None]:
+    """A folder for answers, which no other process writes into meanwhile; None for none.
+
+    Args:
+        folder: made if missing.
+        options: gives what all answers depend on; asked only where something is kept.
+
+    Raises:
+        InputError: it cannot be written, or another process writes into it.
+    """
+    if folder is None:
+        yield None
+        return
+    path = prepare_folder(folder)
+    with FolderLock(path):
+        yield KeptAnswers(path, options())
