@@ -33,6 +33,7 @@ def test_every_kind_of_result_has_its_own_words():
         "causal.trace_result",
         "comparison",
         "evaluation",
+        "generation.answer_result",
         "geometry",
         "instructions.description",
         "lens",

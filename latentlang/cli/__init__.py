@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from latentlang.cli.align import align
+from latentlang.cli.answer import answer
 from latentlang.cli.barrier import barrier
 from latentlang.cli.bits import bits
 from latentlang.cli.compare import compare
@@ -70,6 +71,7 @@ for command in (
     compare,
     reproduce,
     evaluate,
+    answer,
     harvest,
     pca,
     align,

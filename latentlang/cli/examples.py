@@ -66,6 +66,17 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("evaluate --task sentiment,nli --lang ja,hi", "accuracies with intervals"),
         ("evaluate --adapter adapter --lang ja", "without and with an adapter"),
     ),
+    "answer": (
+        ("answer --prompt 'Le chat est' --lang fr --new-tokens 20", "one text gone on with, greedily"),
+        (
+            "answer --model gemma3-270m --prompts questions.jsonl --how sample --temperature 0.7 --samples 4",
+            "four drawn answers to each prompt of a file",
+        ),
+        (
+            "answer --model path/to/instruct --adapter adapter --prompts ja.txt --chat",
+            "in its chat template, without an adapter and with it",
+        ),
+    ),
     "harvest": (
         ("harvest --lang paper20 --out activations", "then: latentlang align activations"),
         ("harvest --task translation --data words.csv --lang x-mine,fr --out mine", "words of your own"),

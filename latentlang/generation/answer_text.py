@@ -66,7 +66,8 @@ def _sentence(row: dict[Any, Any]) -> str:
     if row["empty"]:
         said.append(f"{_share(row['empty'])} empty")
     said.append(f"{_share(row['length'])} ended by length")
-    said.append(f"{row['tokens']:g} tokens and {row['characters']:g} characters in the median")
+    length = (counted(f"{row['tokens']:g}", "token"), counted(f"{row['characters']:g}", "character"))
+    said.append(f"{listed(length)} in the median")
     return f"{counted(int(row['answers']), 'answer')}: {'; '.join(said)}"
 
 

@@ -115,7 +115,7 @@ def test_every_command_that_runs_a_model_takes_batch_tokens():
     runs = {
         "barrier", "lens", "tune", "compare", "reproduce", "evaluate", "harvest", "bits", "patch", "pivot", "steer",
         "trace", "neurons", "mass",
-        "jacobian", "lenses",
+        "jacobian", "lenses", "answer",
         "train-sae", "features",
     }  # fmt: skip
     taking = {name for name, command in _commands() if any(p.name == "batch_tokens" for p in command.params)}

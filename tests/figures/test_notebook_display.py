@@ -42,8 +42,8 @@ HOSTILE = "<script>alert('x')</script>"
 SENTENCES = {code: PARAGRAPHS[code] for code in ("en", "ja")}
 ROOMS = (
     "answers.language_table", "answers.token_counts", "causal.patch_result", "causal.patchscope_result",
-    "causal.pivot_use_result", "causal.steer_result", "causal.trace_result", "comparison", "evaluation", "geometry",
-    "geometry.directions_result", "geometry.erasure_result", "lens", "lens.barrier_result",
+    "causal.pivot_use_result", "causal.steer_result", "causal.trace_result", "comparison", "evaluation",
+    "generation.answer_result", "geometry", "geometry.directions_result", "geometry.erasure_result", "lens", "lens.barrier_result",
     "lens.bits", "lens.mass_result", "training", "units.ablation_result", "units.neurons_result",
     "lens.bits", "training", "units.ablation_result", "units.features_ablation", "units.features_result",
     "instructions.description", "lens.bits", "lens.mass_result", "training", "units.ablation_result",
@@ -109,6 +109,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
             model, task("translation", source="fr"), lenses={"logit": None, "again": LogitLens()}, languages="ja",
             candidates="en,de,ja", items=6, shots=1,
         ),
+        ll.answer(model, ["a", "b"], language="de", decoding=ll.Decoding(new_tokens=3), progress=False),
         counted, ll.neuron_ablation(model, counted, SENTENCES, rule="lape", random=1, progress=False),
         featured, ll.feature_ablation(model, sae, featured, SENTENCES, fdr=None, random=1, progress=False),
     ]  # fmt: skip

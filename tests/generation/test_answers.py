@@ -1,0 +1,336 @@
+"""Answers: what is asked and how, tables, states, resuming, languages, words, figures, files, another engine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pandas as pd
+import pytest
+
+import latentlang as ll
+from latentlang.errors import InputError, ModelError
+from latentlang.generation import AnswerPrompt, AnswerResult, Decoding, VllmBackend, read_prompts
+from latentlang.generation.answer_prompts import PromptWriter, as_prompts
+from latentlang.instructions.dialogues import Dialogue, Turn, single
+from latentlang.models import HookedLM
+from latentlang.models.generation import Written
+from tests.models.test_chat import CHATML
+from tests.support import tiny
+
+SHORT = Decoding(new_tokens=4)
+
+
+class Scripted:
+    """An engine that says what it is told to, and counts what it is asked."""
+
+    name, settings = "scripted", {}
+
+    def __init__(self, texts):
+        self.texts, self.asked = texts, []
+
+    def check(self, decoding, states):
+        """It does everything."""
+
+    def write(self, prompts, decoding, *, items, state):
+        for place in reversed(range(len(prompts))):
+            self.asked.append((state, items[place]))
+            text = self.texts[items[place]]
+            if isinstance(text, BaseException):
+                raise text
+            yield place, [Written(text, (5, 6), "length" if text else "end", -2.5)] * decoding.samples
+
+
+@pytest.fixture(scope="module")
+def model() -> HookedLM:
+    return HookedLM(tiny.model("llama"), tiny.tokenizer(), name="tiny")
+
+
+def ask(model, texts, prompts, **options):
+    engine = Scripted(texts)
+    return ll.answer(model, prompts, backend=engine, progress=False, **options), engine
+
+
+def four() -> tuple[dict[str, str], list[AnswerPrompt]]:
+    texts = {
+        "right": "これは日本語の文です。", "english": "This is a sentence that is written in English.",
+        "nothing": " \n", "digits": "42",
+    }  # fmt: skip
+    return texts, [AnswerPrompt(name, "ja", f"{name}?") for name in texts]
+
+
+def test_a_table_has_a_row_for_each_prompt_and_sample_with_the_models_own_texts(model):
+    decoding = Decoding(how="sample", samples=2, new_tokens=4, seed=3)
+    result = ll.answer(model, ["Review: I", "Kritik"], language="de", decoding=decoding, progress=False)
+    assert list(result.table["id"]) == ["1", "1", "2", "2"] and list(result.table["sample"]) == [0, 1, 0, 1]
+    written = ll.generation.generate(model, ["Review: I", "Kritik"], decoding, items=["1", "2"])
+    for row, text in zip(
+        result.table.to_dict("records"), [one for texts in written for one in texts], strict=True
+    ):
+        assert (row["answer"], row["tokens"], row["ended"]) == (text.text, len(text.tokens), text.ended)
+        assert row["log_prob"] == pytest.approx(text.log_prob)
+    assert set(result.table["state"]) == {"base"} and set(result.table["language"]) == {"de"}
+    assert result.settings.decoding == decoding.record and result.provenance.seed == 3
+    assert result.settings.among == ["de", "en"] and result.settings.backend == "transformers"
+
+
+def test_shares_are_of_all_answers_and_sum_to_one(model):
+    texts, prompts = four()
+    result, _engine = ask(model, texts, prompts)
+    (row,) = result.summary().to_dict("records")
+    assert (row["prompts"], row["answers"]) == (4, 4)
+    assert [row[name] for name in ("in_language", "off_target", "undecided", "empty")] == [0.25] * 4
+    assert (row["length"], row["end"]) == (1.0, 0.0)
+    assert row["tokens"] == 2 and row["characters"] == pytest.approx((11 + 2) / 2)
+    assert row["token_log_prob"] == pytest.approx(-2.5 / 2)
+    assert 0 < row["low"] < 0.25 < row["high"] < 0.75
+    assert list(result.table["answered"]) == ["ja", "en", "undecided", "undecided"]
+
+
+def test_samples_of_one_prompt_do_not_narrow_the_interval(model):
+    texts, prompts = four()
+    one, _engine = ask(model, texts, prompts)
+    many, _engine = ask(model, texts, prompts, decoding=Decoding(how="sample", samples=50))
+    assert len(many.table) == 200
+    columns = ["off_target", "low", "high"]
+    assert one.summary()[columns].equals(many.summary()[columns])
+
+
+def test_words_say_how_it_was_written_and_in_which_languages(model):
+    texts, prompts = four()
+    lines = ask(model, texts, prompts)[0].describe().splitlines()
+    assert lines == [
+        "4 prompts, to be answered in Japanese; 4 answers, written greedily, 128 tokens at most.",
+        "Japanese: 4 answers: 25% in it, 25% in another language; 25% undecided; 25% empty; 100% ended by length; 2 "
+        "tokens and 6.5 characters in the median.",
+    ]
+    sampled = Decoding(how="sample", temperature=0.7, top_p=0.9, repetition_penalty=1.2, new_tokens=9)
+    result, _engine = ask(model, {"1": "x"}, "hm", decoding=sampled)
+    assert result.describe().splitlines() == [
+        "1 prompt; 1 answer, written by draws at temperature 0.7, top-p 0.9 (repetition penalty 1.2), 9 tokens at "
+        "most.",
+        "no language asked for: 1 answer: 100% ended by length; 2 tokens and 1 character in the median.",
+    ]
+
+
+def test_a_stopped_run_goes_on_and_asks_nothing_twice(model, tmp_path):
+    texts, prompts = four()
+    with pytest.raises(KeyboardInterrupt):
+        ask(model, {**texts, "english": KeyboardInterrupt()}, prompts, resume=tmp_path / "kept")
+    result, engine = ask(model, texts, prompts, resume=tmp_path / "kept")
+    # it writes from the end: two were there
+    assert sorted(item for _state, item in engine.asked) == ["english", "right"]
+    assert result.table.equals(ask(model, texts, prompts)[0].table)
+    _result, engine = ask(model, texts, prompts, resume=tmp_path / "kept")
+    assert engine.asked == []
+    _result, engine = ask(model, texts, prompts, resume=tmp_path / "kept", decoding=SHORT)
+    assert len(engine.asked) == 4
+    next((tmp_path / "kept").glob("base/*/answers.json")).write_text("{")
+    _result, engine = ask(model, texts, prompts, resume=tmp_path / "kept", decoding=SHORT)
+    assert len(engine.asked) == 1
+
+
+def test_with_an_adapter_both_states_answer(tmp_path):
+    tuned = HookedLM(tiny.adapted(tiny.model("llama")), tiny.tokenizer(), name="tiny")
+    kept: list[AnswerResult] = []
+    result = ll.answer(tuned, ["Review: I love", "R"], decoding=SHORT, progress=False, keep=kept.append)
+    assert list(result.table["state"]) == ["base", "base", "tuned", "tuned"]
+    assert [set(one.table["state"]) for one in kept] == [{"base"}, {"base", "tuned"}]
+    with tuned.base():
+        base = ll.generation.generate(tuned, ["Review: I love", "R"], SHORT)
+    assert list(result.of("base")["answer"]) == [text.text for (text,) in base]
+    assert list(result.of("base")["answer"]) != list(result.of("tuned")["answer"])
+    (alone,) = [ll.answer(tuned, ["R"], decoding=SHORT, states="tuned", progress=False)]
+    assert alone.table["answer"][0] == result.of("tuned")["answer"][1] and alone.provenance.adapter
+    with pytest.raises(InputError, match="there are no answers of state 'base'; there is tuned"):
+        alone.of("base")
+
+
+def test_a_result_is_saved_and_drawn(model, tmp_path):
+    texts, prompts = four()
+    texts["digits"] = "<script>alert('x')</script>"
+    result, _engine = ask(model, texts, prompts)
+    result.save(tmp_path / "r")
+    again = ll.open_result(tmp_path / "r")
+    assert again == result and isinstance(again, AnswerResult)
+    figure = again.figure()
+    bars = {trace.name: list(trace.x) for trace in figure.data if trace.type == "bar"}
+    assert sum(shares[0] for shares in bars.values()) == 1.0
+    assert bars["in the language asked for"] == [0.25]
+    assert list(figure.layout.yaxis.ticktext) == ["Japanese"]
+    assert "alert" not in figure.to_json()
+    with pytest.raises(InputError, match="unknown language of this result 'de'"):
+        result.figure(languages="de")
+    with pytest.raises(InputError, match="holds no answers"):
+        AnswerResult(result.table.head(0), result.provenance).figure()
+    twice = AnswerResult(pd.concat([result.table, result.table]), result.provenance)
+    assert "two rows of state 'base', language 'ja', id 'right'" in str(twice.fault())
+
+
+# What is asked
+
+
+def test_what_is_asked_is_written_as_it_is_in_a_template_or_in_a_chat():
+    talk = Dialogue("d", "de", (Turn("user", "Wo?"), Turn("assistant", "Da."), Turn("user", "Wann?")))
+    answered = single("e", "de", "Sag es", "Gut.", input="auf Deutsch")
+    text, first, second = as_prompts(["Hallo", talk, answered], language="de")
+    plain = PromptWriter(tiny.tokenizer(), model="m", chat=False, template=None)
+    assert [plain.write(one).text for one in (text, first, second)] == [
+        "Hallo", "Wo?\n\nDa.\n\nWann?\n\n", "Sag es\n\nauf Deutsch\n\n",
+    ]  # fmt: skip
+    assert (first.id, first.language, text.id) == ("d", "de", "1")
+    assert second.text == "Sag es\nauf Deutsch"
+    own = PromptWriter(tiny.tokenizer(), model="m", chat=False, template="Q: {instruction}\nA:")
+    assert own.write(text).text == "Q: Hallo\nA:"
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = CHATML
+    chat = PromptWriter(tokenizer, model="m", chat=True, template=None)
+    written = chat.write(first)
+    assert written.templated and written.text == tokenizer.apply_chat_template(
+        [
+            {"role": "user", "content": "Wo?"}, {"role": "assistant", "content": "Da."},
+            {"role": "user", "content": "Wann?"},
+        ],
+        tokenize=False, add_generation_prompt=True,
+    )  # fmt: skip
+    asked = ll.task("translation", source="fr").prompts("ja", items=1, shots=1)[0]
+    assert plain.write(as_prompts(asked)[0]) is asked
+    assert as_prompts(asked)[0].language == "ja"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "options", "message"),
+    [
+        ([], {}, "there is no prompt to answer"),
+        (["a", " "], {}, "prompt '2' is empty"),
+        ([3], {}, "a prompt must be a text, a Dialogue or a Prompt, not int"),
+        (
+            [AnswerPrompt("a", "ja", "x"), AnswerPrompt("a", "ja", "y")],
+            {},
+            "the id 'a' names two prompts in 'ja'",
+        ),
+        ([Dialogue("q", "de", (Turn("system", "Hm"),))], {}, "dialogue 'q' asks nothing"),
+        ("a", {"chat": True}, "has no chat template"),
+        ("a", {"chat": True, "template": "alpaca"}, "leave out template or chat"),
+        ("a", {"template": "alpacka"}, "unknown template 'alpacka'"),
+        ("a", {"states": "tuned"}, "adapter"),
+        ("a", {"language": "ja", "among": "de"}, "'ja', which is not among the languages told apart"),
+        ("a", {"decoding": Decoding(no_repeat_ngram=3)}, "no_repeat_ngram=3 breaks languages"),
+        ("a", {"language": "nowhere"}, "unknown language 'nowhere'"),
+        ("a" * 400, {}, "reads 256"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(model, prompts, options, message):
+    with pytest.raises((InputError, ModelError), match=message):
+        ll.answer(model, prompts, progress=False, **options)
+
+
+def test_prompts_are_read_from_lines_records_and_instructions(tmp_path):
+    def file(name, text):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    lines = read_prompts(file("ja.txt", "何？\n\nどこ？\n"))
+    assert lines == [AnswerPrompt("1", "ja", "何？"), AnswerPrompt("3", "ja", "どこ？")]
+    records = [{"id": 7, "prompt": "Was?", "language": "German"}, {"prompt": "Quoi ?", "lang": "fr"}]
+    listed = file("mixed.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    assert read_prompts(listed) == [AnswerPrompt("7", "de", "Was?"), AnswerPrompt("2", "fr", "Quoi ?")]
+    assert read_prompts(file("ru.csv", 'id,prompt\na,"Что, где?"\n')) == [
+        AnswerPrompt("a", "ru", "Что, где?")
+    ]
+    alpaca = file("es.json", json.dumps([{"instruction": "Di", "input": "esto", "output": "No"}]))
+    (asked,) = read_prompts(alpaca)
+    assert (asked.language, asked.text) == ("es", "Di\nesto") and isinstance(asked.given, Dialogue)
+    assert len(read_prompts([tmp_path / "ja.txt", alpaca])) == 3 and len(read_prompts(tmp_path)) == 6
+    assert read_prompts(file("plain.txt", "hm"), language="sw") == [AnswerPrompt("1", "sw", "hm")]
+    for path, message in (
+        (file("bad.jsonl", '{"prompt": ""}\n'), "line 1: 'prompt' must be a text that is not empty, not ''"),
+        (file("bad2.jsonl", '{"prompt": "a", "language": "xq1"}\n'), "line 1: unknown language 'xq1'"),
+        (file("a.pdf", "x"), r"a.pdf' is none of .txt, .jsonl"),
+        (tmp_path / "nothing.txt", "there is no file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_prompts(path)
+
+
+# vLLM: a stand-in at the boundary of its documented API
+
+
+@pytest.fixture
+def vllm(monkeypatch):
+    engines = []
+
+    class LLM:
+        def __init__(self, model, **options):
+            self.model, self.options, self.calls = model, options, []
+            engines.append(self)
+
+        def get_tokenizer(self):
+            return tiny.tokenizer()
+
+        def generate(self, prompts, params, use_tqdm, lora_request=None):
+            self.calls.append((prompts, params, lora_request))
+            ends = [
+                {"token_ids": [70, 71, tiny.EOS], "finish_reason": "stop", "stop_reason": None},
+                {"token_ids": [70, 71], "finish_reason": "length", "stop_reason": None},
+                {"token_ids": tiny.tokenizer()("ab###")["input_ids"][1:], "finish_reason": "stop", "stop_reason": "##"},
+                {"token_ids": [70, 99], "finish_reason": "stop", "stop_reason": 99},
+            ]  # fmt: skip
+            outputs = [SimpleNamespace(text="", cumulative_logprob=-1.5, **end) for end in ends]
+            return [
+                SimpleNamespace(outputs=[outputs[place % 4]] * params[place].n)
+                for place in range(len(prompts))
+            ]
+
+    module = ModuleType("vllm")
+    module.LLM, module.SamplingParams = LLM, lambda **given: SimpleNamespace(**given)
+    request = ModuleType("vllm.lora.request")
+    request.LoRARequest = lambda name, number, path: (name, number, path)
+    for name, made in (
+        ("vllm", module),
+        ("vllm.lora", ModuleType("vllm.lora")),
+        ("vllm.lora.request", request),
+    ):
+        monkeypatch.setitem(sys.modules, name, made)
+    return engines
+
+
+def test_vllm_is_asked_by_tokens_and_its_replies_are_read(model, vllm):
+    backend = VllmBackend("weights", dtype="bfloat16")
+    decoding = Decoding(how="sample", temperature=0.5, top_p=0.9, new_tokens=9, stop=("##",), seed=5)
+    prompts = ["a", "b", "c", "d"]
+    result = ll.answer(model, prompts, decoding=decoding, backend=backend, progress=False)
+    ((inputs, params, request),) = vllm[0].calls
+    assert [one["prompt_token_ids"] for one in inputs] == model.encode(prompts) and request is None
+    assert {(one.temperature, one.top_p, one.top_k, one.max_tokens) for one in params} == {(0.5, 0.9, -1, 9)}
+    assert len({one.seed for one in params}) == 4
+    assert list(result.table["ended"]) == ["end", "length", "stop-string", "end"]
+    assert list(result.table["tokens"])[:2] == [2, 2] and result.table["tokens"][3] == 1
+    assert result.table["answer"][2] == "ab" and set(result.table["log_prob"]) == {-1.5}
+    assert vllm[0].options["trust_remote_code"] is False
+    assert (
+        result.settings.backend.startswith("vllm") and result.settings.backend_settings["dtype"] == "bfloat16"
+    )
+    greedy = Decoding(new_tokens=2)
+    ll.answer(model, "a", decoding=greedy, backend=backend, progress=False)
+    assert (vllm[0].calls[-1][1][0].temperature, vllm[0].calls[-1][1][0].seed) == (0.0, None)
+
+
+def test_vllm_says_what_it_cannot_do(model, vllm, monkeypatch):
+    backend = VllmBackend("weights")
+    with pytest.raises(InputError, match="leave it out for how='beam'"):
+        ll.answer(model, "a", decoding=Decoding(how="beam"), backend=backend, progress=False)
+    forced = Decoding(no_repeat_ngram=2, force_no_repeat=True)
+    with pytest.raises(InputError, match="has no no_repeat_ngram"):
+        ll.answer(model, "a", decoding=forced, backend=backend, progress=False)
+    tuned = HookedLM(tiny.adapted(tiny.model("llama")), tiny.tokenizer(), name="tiny")
+    with pytest.raises(InputError, match="was given no adapter"):
+        ll.answer(tuned, "a", backend=backend, progress=False)
+    result = ll.answer(tuned, "a", backend=VllmBackend("weights", adapter="lora"), progress=False)
+    assert [request for _prompts, _params, request in vllm[1].calls] == [None, ("tuned", 1, "lora")]
+    assert list(result.table["state"]) == ["base", "tuned"]
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(InputError, match="needs vllm, which is not installed"):
+        VllmBackend("weights")
