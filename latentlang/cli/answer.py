@@ -84,7 +84,7 @@ def answer(
     among: Annotated[
         list[str] | None,
         typer.Option(
-            help="Languages that answers may be in, to tell them apart; by default those asked for, and English."
+            help="Languages that answers may be in, to tell them apart; by default the target languages, and English."
         ),
     ] = None,
     seed: options.Seed = defaults.SEED,

@@ -1,4 +1,4 @@
-"""Answers of a model: a bar for each language asked for and state, with the languages that the answers are in."""
+"""Answers of a model: a bar for each target language and state, with the languages that the answers are in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _ROW, _TOP, _BELOW = 24, 84, 112  # pixels
 #: Parts of a bar: column of the summary, name and colour, from the left.
 _PARTS = (
-    ("in_language", "in the language asked for", TARGET),
+    ("in_language", "in the target language", TARGET),
     ("off_target", "in another language", COLOURS[1]),
     ("undecided", "undecided", "#A9B1BA"),
     ("empty", "empty", "#DADFE4"),
@@ -52,7 +52,7 @@ def answers_figure(
 
     Args:
         result: an `AnswerResult`, new or loaded from disk.
-        languages: asked for, those to draw; by default all.
+        languages: target languages to draw; by default all.
         **look: as in `Look`.
 
     Raises:
@@ -137,7 +137,7 @@ def _hover(row: dict[Any, Any]) -> str:
     name = (
         f"<b>{own_name(row['language'])}</b> {english_name(row['language'])}"
         if row["language"]
-        else "<b>no language asked for</b>"
+        else "<b>no target language</b>"
     )
     lines = [f"{name} · {row['state']}", counted(int(row["answers"]), "answer")]
     lines += [

@@ -58,10 +58,10 @@ class AnswerResult(Result[AnswerSettings]):
         """One row per state and language.
 
         Columns ``state, language, prompts, answers``; shares of the answers: ``in_language``, ``off_target`` (told as
-        another language than the one asked for) with its Wilson interval over prompts, ``low`` and ``high``,
+        another one than the target language) with its Wilson interval over prompts, ``low`` and ``high``,
         ``undecided`` and ``empty`` (of spaces at most), which together are one, and NaN but for the last where no
-        language was asked for or told; shares that ended by ``end``, ``stop_string`` and ``length``; medians of
-        ``tokens`` and ``characters``; and ``token_log_prob``, the mean log-probability of a token.
+        target language is known or none was told; shares that ended by ``end``, ``stop_string`` and ``length``; medians
+        of ``tokens`` and ``characters``; and ``token_log_prob``, the mean log-probability of a token.
 
         Args:
             level: coverage of the interval.
@@ -91,7 +91,7 @@ class AnswerResult(Result[AnswerSettings]):
     def figure(
         self, *, languages: str | Language | Iterable[str | Language] | None = None, **look: Unpack[Look]
     ) -> go.Figure:
-        """A bar for each language asked for and state: in which language the answers are.
+        """A bar for each target language and state: in which language the answers are.
 
         Args:
             languages: those to draw; by default all.

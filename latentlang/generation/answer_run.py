@@ -63,7 +63,7 @@ def answer(
         template: a prompt template's name (``alpaca``), or a text with ``{instruction}`` in it; without one texts are
             gone on with as they are.
         states: ``base``, ``tuned`` (with the adapter), or both; None for all the model has.
-        among: languages that answers may be in, for telling them apart; by default those asked for, and English.
+        among: languages that answers may be in, for telling them apart; by default the target languages, and English.
         identify: whether the language of each answer is told.
         identifier: tells languages of one script apart; py3langid by default where it is installed, else script alone.
         backend: what runs the model; the loaded model itself by default.

@@ -52,7 +52,7 @@ def answer_sentences(summary: pd.DataFrame, settings: AnswerSettings, provenance
     ]
     for row in summary[summary["language"].isin(codes[:_MOST_NAMED])].to_dict("records"):
         state = f"{row['state']}, " if len(states) > 1 else ""
-        name = language(row["language"]).name if row["language"] else "no language asked for"
+        name = language(row["language"]).name if row["language"] else "no target language"
         lines.append(f"{state}{name}: {_sentence(row)}.")
     return lines
 

@@ -40,7 +40,7 @@ class NextTokens:
 
         Args:
             model: the model; it is not changed.
-            prompts: token ids; of one length where an edit is in force or `why_one_length` says so.
+            prompts: token ids; of one length where an edit is in force, or where a `BatchingProbe` says so.
             edit: in force meanwhile, but not before the last token of the prompts, unless it is at all positions.
         """
         self._model, self._lm, self._edit = model, model.lm, edit

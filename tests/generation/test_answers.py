@@ -110,7 +110,7 @@ def test_words_say_how_it_was_written_and_in_which_languages(model):
     assert result.describe().splitlines() == [
         "1 prompt; 1 answer, written by draws at temperature 0.7, top-p 0.9 (repetition penalty 1.2), 9 tokens at "
         "most.",
-        "no language asked for: 1 answer: 100% ended by length; 2 tokens and 1 character in the median.",
+        "no target language: 1 answer: 100% ended by length; 2 tokens and 1 character in the median.",
     ]
 
 
@@ -157,7 +157,7 @@ def test_a_result_is_saved_and_drawn(model, tmp_path):
     figure = again.figure()
     bars = {trace.name: list(trace.x) for trace in figure.data if trace.type == "bar"}
     assert sum(shares[0] for shares in bars.values()) == 1.0
-    assert bars["in the language asked for"] == [0.25]
+    assert bars["in the target language"] == [0.25]
     assert list(figure.layout.yaxis.ticktext) == ["Japanese"]
     assert "alert" not in figure.to_json()
     with pytest.raises(InputError, match="unknown language of this result 'de'"):
