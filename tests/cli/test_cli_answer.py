@@ -54,7 +54,9 @@ def test_a_stopped_command_goes_on(run, tmp_path, monkeypatch):
     monkeypatch.setattr(answer_run.LocalBackend, "write", once)
     command = ("answer", "--prompt", "a", "--prompt", "b", "--new-tokens", "3", "--out", "out")
     outcome = run(*command)
-    assert outcome.code == 130 and "what was written is kept in out: run the same command again" in outcome.err
+    assert (
+        outcome.code == 130 and "what was written is kept in out: run the same command again" in outcome.err
+    )
     assert run(*command).code == 0
     assert len(AnswerResult.load(tmp_path / "out").table) == 2
 
