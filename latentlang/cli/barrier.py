@@ -9,7 +9,6 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
-from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
@@ -24,9 +23,9 @@ _ALL = "all"
 def barrier(
     context: typer.Context,
     lang: Annotated[
-        list[str] | None,
+        list[str],
         typer.Option(help="Target language: codes (ja or ja,hi) or a group (paper20); repeatable."),
-    ] = None,
+    ],
     model: options.Model = defaults.MODEL,
     task: Annotated[
         str, typer.Option(help="Word task: translation, repetition or cloze.")
@@ -67,8 +66,6 @@ def barrier(
     from latentlang.language_names import languages
     from latentlang.stats.intervals import check_level
 
-    if not lang:
-        raise InputError("give a target language, e.g. --lang ja")
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     check_count("--top", top, least=1)

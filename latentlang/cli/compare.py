@@ -14,7 +14,6 @@ from latentlang import defaults
 from latentlang.arguments import MOST, parse_count
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
-from latentlang.errors import InputError
 from latentlang.geometry.measure_registry import measure_names
 
 if TYPE_CHECKING:
@@ -35,15 +34,15 @@ _NARROW_WIDTHS = (15, 6, 6, 9, 16, 23)
 
 def compare(
     adapter: Annotated[
-        str | None,
+        str,
         typer.Option(
             help="LoRA adapter: its folder or hub id; or the identity recipe's folder, the control."
         ),
-    ] = None,
+    ],
     out: Annotated[
-        Path | None,
+        Path,
         options.folder("Folder for the results and report.html. A run that was stopped goes on in it."),
-    ] = None,
+    ],
     model: options.Model = defaults.MODEL,
     task: options.TaskName = defaults.TASK,
     lang: Annotated[
@@ -140,10 +139,6 @@ def compare(
     Runs the model without and with it on the same items. Writes report.html, one page that works offline, and every
     result in a folder of its own; steps that are there already are not run again.
     """
-    if adapter is None:
-        raise InputError("say what is compared: --adapter FOLDER (`latentlang train` makes one)")
-    if out is None:
-        raise InputError("say where the results go: --out DIR")
     from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.cli.records import result_record

@@ -87,8 +87,12 @@ def _usage(error: Exception) -> str | None:
     """What typer says of a command line it cannot read; its errors have no public base class in all its versions."""
     if not hasattr(error, "format_message"):
         return None
-    context = getattr(error, "ctx", None)
+    context, option = getattr(error, "ctx", None), getattr(error, "param", None)
     hint = f"; see `{context.command_path} --help`" if context is not None else ""
+    if type(error).__name__ == "MissingParameter" and (help := getattr(option, "help", None)):
+        name = max(option.opts, key=len)
+        if name.startswith("-"):  # typer names it and says no word of what goes there
+            return f"{name} is needed: {help.rstrip('.')}{hint}"
     return str(error.format_message()).rstrip(".") + hint
 
 

@@ -24,11 +24,15 @@ _MIB = 2**20
 def harvest(
     lang: Annotated[
         list[str] | None,
-        typer.Option(help="Languages: codes (ja or ja,hi) or a group (paper20); repeatable."),
+        typer.Option(
+            help="Languages: codes (ja or ja,hi) or a group (paper20); repeatable. Needed but with --verify."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        options.folder("Folder of the store. A run that was stopped goes on when it is given again."),
+        options.folder(
+            "Folder of the store; needed but with --verify. A run that was stopped goes on when it is given again."
+        ),
     ] = None,
     model: options.Model = defaults.MODEL,
     task: options.TaskName = defaults.TASK,

@@ -24,7 +24,9 @@ def lens(
     context: typer.Context,
     lang: Annotated[
         list[str] | None,
-        typer.Option(help="Target language: codes (ja or ja,hi) or a group (paper20); repeatable."),
+        typer.Option(
+            help="Target language: codes (ja or ja,hi) or a group (paper20); repeatable. Needed but with --prompt."
+        ),
     ] = None,
     model: options.Model = defaults.MODEL,
     task: options.TaskName = defaults.LENS_TASK,

@@ -26,16 +26,16 @@ _FITTED = ("tuned", "jacobian")
 def lenses(
     context: typer.Context,
     lang: Annotated[
-        list[str] | None,
+        list[str],
         typer.Option(help="Target language: codes (ja or ja,hi) or a group (paper20); repeatable."),
-    ] = None,
+    ],
     lens: Annotated[
-        list[str] | None,
+        list[str],
         typer.Option(
             help="logit, tuned:FOLDER or jacobian:FOLDER (or a published file), NAME= before it to call it so; "
             "repeatable, at least two. The first is what the others are held against."
         ),
-    ] = None,
+    ],
     model: options.Model = defaults.MODEL,
     task: options.TaskName = defaults.LENS_TASK,
     source: options.Source = None,
@@ -76,10 +76,8 @@ def lenses(
     from latentlang.stats.intervals import check_level
     from latentlang.tasks.base import check_pivot
 
-    if not lang:
-        raise InputError("give a target language, e.g. --lang ja")
     # Everything that can be wrong and is cheap to see comes before the model.
-    given = named_lenses(lens or ())
+    given = named_lenses(lens)
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     check_level(level)
     numbers = options.layer_numbers(layers)

@@ -11,7 +11,6 @@ import typer
 from latentlang import defaults
 from latentlang.cli import options
 from latentlang.cli.records import result_record, rows_record
-from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ _ARMS = ("pivot", "third", "random", "direct", "alone")
 def pivot(
     context: typer.Context,
     lang: Annotated[
-        list[str] | None,
+        list[str],
         typer.Option(help="Target language: codes (ja or ja,hi) or a group (paper20); repeatable."),
-    ] = None,
+    ],
     model: options.Model = defaults.MODEL,
     task: Annotated[
         str, typer.Option(help="Word task: translation, repetition or cloze.")
@@ -71,8 +70,6 @@ def pivot(
     from latentlang.language_names import language, languages
     from latentlang.stats.intervals import check_level
 
-    if not lang:
-        raise InputError("give a target language, e.g. --lang ja")
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     check_level(level)

@@ -23,7 +23,7 @@ _HEADS = {"language": "in it", "content": "content", "score": "both"}
 
 def steer(
     context: typer.Context,
-    lang: Annotated[str | None, typer.Option(help="Wanted language: a code or a name.")] = None,
+    lang: Annotated[str, typer.Option(help="Wanted language: a code or a name.")],
     model: options.Model = defaults.MODEL,
     task: Annotated[
         str,
@@ -105,8 +105,6 @@ def steer(
     from latentlang.tasks import Task
     from latentlang.tasks import task as build_task
 
-    if not lang:
-        raise InputError("give the wanted language, e.g. --lang ja")
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = None if layers is None else options.layer_numbers(layers)

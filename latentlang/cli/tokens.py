@@ -25,7 +25,7 @@ def tokens(
     lang: Annotated[
         list[str] | None,
         typer.Option(
-            help="Languages: codes (es or es,it,ja) or a group (paper20); repeatable. By default all of --data."
+            help="Languages: codes (es or es,it,ja) or a group (paper20); repeatable. Needed but with --data."
         ),
     ] = None,
     model: Annotated[

@@ -26,11 +26,11 @@ _MOST_PAGES = 12
 def trace(
     context: typer.Context,
     lang: Annotated[
-        list[str] | None,
+        list[str],
         typer.Option(
             help="Languages that the model might write, two or more: codes (en,ja) or a group (paper20); repeatable."
         ),
-    ] = None,
+    ],
     prompt: Annotated[
         list[str] | None, typer.Option(help="Text that the model goes on from; repeatable.")
     ] = None,
@@ -89,8 +89,6 @@ def trace(
     check_count("--draws", draws, least=0)
     numbers = options.layer_numbers(layers)
     fitted = options.one_lens(tuned, jacobian)
-    if not lang:
-        raise InputError("give the languages that the model might write, e.g. --lang en,ja")
     codes = trace_languages(lang, None)
     wanted = None if asked is None else language(asked).code
     if wanted is not None and wanted not in codes:

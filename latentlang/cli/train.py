@@ -31,7 +31,9 @@ def train(
         str,
         typer.Option(help="Recipe (`latentlang recipes`), languages such as zh+es-en, or a YAML file."),
     ] = defaults.RECIPE,
-    out: Annotated[Path | None, options.folder("Folder for the adapter and its record.")] = None,
+    out: Annotated[
+        Path | None, options.folder("Folder for the adapter and its record; needed but with --export.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(

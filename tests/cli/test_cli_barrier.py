@@ -36,7 +36,7 @@ def test_json_has_the_rows_and_the_folder_is_named_for_the_run(run, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give a target language"),
+        ([], "--lang is needed: Target language"),
         (["--lang", "de", "--task", "sentiment"], "few labels"),
         (["--lang", "de", "--candidates", "xx"], "unknown language 'xx'"),
         (["--lang", "de", "--candidates", "ko"], "no words in 'ko'"),

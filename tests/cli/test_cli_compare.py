@@ -71,8 +71,8 @@ def test_parts_pools_layers_and_languages_are_those_asked_for(run, identity, tmp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--out", "out"), "say what is compared: --adapter FOLDER"),
-        (("--adapter", "x"), "say where the results go: --out DIR"),
+        (("--out", "out"), "--adapter is needed: LoRA adapter"),
+        (("--adapter", "x"), "--out is needed: Folder for the results"),
         (("--adapter", "./x", "--out", "out"), "the adapter folder './x' does not exist"),
         (
             ("--adapter", "x", "--out", "out", "--items", "few"),

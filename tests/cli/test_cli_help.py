@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shlex
 from unittest.mock import patch
 
@@ -66,6 +67,36 @@ def test_no_line_of_the_description_ends_before_the_terminal_does(command, capsy
     for line, following in itertools.pairwise(text.strip() for text in described):
         if line and following:
             assert len(line) + 1 + len(following.split()[0]) > 76, line
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "lens",
+        "tokens",
+        "lenses",
+        "lenses --lang ja",
+        "train",
+        "compare",
+        "compare --adapter x",
+        "harvest",
+        "harvest --lang ja",
+        "steer",
+        "pivot",
+        "barrier",
+        "trace",
+        "mass",
+        "features",
+        "neurons --lang ja",
+        "tune",
+    ],
+)
+def test_an_option_that_cannot_be_left_out_is_marked_in_the_help(typed, capsys):
+    assert main(typed.split()) == 2
+    error = capsys.readouterr().err
+    (name, *_) = re.findall(r"--[a-z]+", error)
+    (option,) = [one for one in GROUP.commands[typed.split()[0]].params if name in one.opts]
+    assert option.required or "needed but with" in option.help.lower(), error
 
 
 def _complete(line):

@@ -82,8 +82,9 @@ def test_lenses_are_compared(run, fitted, tmp_path):
     [
         (("lens", "--lang", "ja", "--tuned", "a", "--jacobian", "b"), "--tuned and --jacobian each say"),
         (("lens", "--lang", "ja", "--jacobian", "nowhere"), "holds no tuned lens"),
-        (("lenses", "--lang", "ja"), "lenses are compared; give at least two"),
-        (("lenses", "--lens", "logit", "--lens", "a=logit"), "give a target language"),
+        (("lenses", "--lang", "ja"), "--lens is needed: logit, tuned:FOLDER"),
+        (("lenses", "--lang", "ja", "--lens", "logit"), "lenses are compared; give at least two"),
+        (("lenses", "--lens", "logit", "--lens", "a=logit"), "--lang is needed: Target language"),
         (("lenses", "--lang", "ja", "--lens", "logit", "--lens", "sae:x"), "--lens 'sae:x' is no lens"),
         (("lenses", "--lang", "ja", "--lens", "logit", "--lens", "tuned:"), "--lens 'tuned:' is no lens"),
         (

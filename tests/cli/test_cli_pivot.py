@@ -77,7 +77,7 @@ def test_an_interrupted_run_says_what_is_kept_and_goes_on(run, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give a target language"),
+        ([], "--lang is needed: Target language"),
         (["--lang", "en"], "the pivot 'en' is itself the language asked for"),
         (["--lang", "de", "--from", "en"], "the pivot 'en' is itself the language given in the prompt"),
         (["--lang", "de", "--third", "de"], "the third language 'de' is the control"),

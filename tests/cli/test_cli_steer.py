@@ -81,7 +81,7 @@ def test_an_interrupted_run_keeps_what_was_written_and_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "give the wanted language"),
+        ((), "--lang is needed: Wanted language"),
         (("--lang", "xx"), "unknown language 'xx'"),
         (("--lang", "en", "--asked", "en"), "ask for 'en' already"),
         (("--lang", "ja", "--strengths", "0.5,much"), "--strengths '0.5,much': 'much' is no number"),

@@ -55,7 +55,7 @@ def test_json_has_a_row_a_prompt_and_the_folder_is_named_for_the_run(run, tmp_pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give the languages that the model might write"),
+        ([], "--lang is needed: Languages that the model might write"),
         (["--lang", "ja"], "two languages or more"),
         (["--lang", "fr,ja"], "give a text to go on from with --prompt, or a --task"),
         (["--lang", "fr,ja", "--prompt", ""], "the prompt is empty"),
