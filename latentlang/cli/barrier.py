@@ -98,7 +98,9 @@ def barrier(
                 top=top, lens=fitted, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=progress.after(0),
             )  # fmt: skip
         folder.save(result)
-        if not result.table["answered"].all():
+        if result.table["answered"].all():
+            folder.no_page(_PAGE, "every item is answered rightly, so there is no wrong answer to draw")
+        else:
             folder.page(result.figure(), _PAGE, title=f"{info.name}: right inside, wrong at the end")
         if pages.as_json:
             return echo_json(result_record(result, folder.files))

@@ -147,7 +147,10 @@ def neurons(
             folder.page(result.figure(rule=rule), _PAGE, title=f"{info.name}: neurons of languages")
             having = int((result.summary(rule)["neurons"] > 0).sum())
             if ablate is not None and not having:
-                say(f"no neuron is selected by the rule {rule}: there is nothing to take out")
+                folder.no_page(
+                    f"{_ABLATION}/{_ABLATION_PAGE}",
+                    f"no neuron is selected by the rule {rule}, so there is nothing to take out",
+                )
             elif ablate is not None:
                 runs = sum(min(ablate, number - (items or 0)) for number in there.values())
                 with Progress("taking out", total=runs * (1 + having * (1 + random))) as progress:

@@ -158,6 +158,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         self._pages.check()
         self.files: list[Path] = []
         self._printed = 0
+        self._without: list[str] = []
         self._claims = [
             replace(claim, names=tuple(dict.fromkeys([*claim.names, *_pictures(claim)])))
             if self._pages.png
@@ -263,6 +264,15 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         if self._pages.png:
             self._add([write_picture(picture() if picture else figure, path.with_suffix(".png"))])
 
+    def no_page(self, name: str, why: str) -> None:
+        """Have it said, with the files, that a page was not written: what is missing looks like a fault else.
+
+        Args:
+            name: of the page.
+            why: there is nothing to draw.
+        """
+        self._without.append(f"no {name}: {why}")
+
     def text(self, name: str, text: str) -> None:
         """Write a text file.
 
@@ -281,6 +291,8 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
             # A path is for copying: never broken over two lines.
             console.print(f"wrote {path}", soft_wrap=True)
         self._printed = len(self.files)
+        while self._without:
+            console.print(self._without.pop(0), soft_wrap=True)
 
     def what_was_kept(self) -> str:
         """For the line that ends an interrupted command."""

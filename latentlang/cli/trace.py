@@ -149,6 +149,13 @@ def trace(
             if len(result.tokens(number)):
                 title = f"{info.name}: which language each layer would write"
                 folder.page(result.figure(number), name, title=title)
+            else:
+                folder.no_page(name, f"nothing was written for prompt {number + 1}")
+        if len(prompts) > len(names):
+            folder.no_page(
+                f"trace-{len(names) + 1}.html and later",
+                f"the first {len(names)} of {len(prompts)} prompts have a page; result.parquet holds all",
+            )
         if pages.as_json:
             return echo_json(result_record(result, folder.files))
         console = output()
@@ -177,6 +184,8 @@ def _print_texts(result: TraceResult, console: Console) -> None:
             style = colours.get(token["token_language"], "bold") if token["token_language"] else "dim"
             line.append(mark, style="bold").append(token["token"].replace("␣", " "), style=style)
         console.print(line)
+    if len(summary) > _MOST_PAGES:
+        console.print(f"... and {len(summary) - _MOST_PAGES} more", style="dim")
     console.print()
     for sentence in result.describe().splitlines():
         console.print(sentence, highlight=False, markup=False)

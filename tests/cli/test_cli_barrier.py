@@ -33,6 +33,16 @@ def test_json_has_the_rows_and_the_folder_is_named_for_the_run(run, tmp_path):
     assert result.settings.top == 3 and result.settings.candidates == ["de", "en"]
 
 
+def test_where_no_answer_is_wrong_it_says_why_there_is_no_page(run, tmp_path):
+    run("barrier", "--model", "pocket-control", "--lang", "hi", "--items", "8", "--out", "out")
+    assert (tmp_path / "out" / "barrier.html").exists()
+    outcome = run("barrier", "--lang", "de", "--items", "4", "--out", "out")
+    assert not (tmp_path / "out" / "barrier.html").exists()
+    assert BarrierResult.load(tmp_path / "out").table["answered"].all()
+    last = outcome.out.splitlines()[-1]
+    assert last == "no barrier.html: every item is answered rightly, so there is no wrong answer to draw"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
