@@ -75,7 +75,7 @@ def barrier(
     targets = [entry.code for entry in languages(lang)]
     read = [entry.code for entry in languages(candidates)] if candidates else None
     built = options.built_task(task, targets, source=source, data=data, answers=None, accept=None)
-    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in targets)
+    count = sum(options.counted_prompts(built, targets, items=items, shots=shots, seed=seed).values())
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, candidates=candidates, top=top, shots=shots, items=items, seed=seed,

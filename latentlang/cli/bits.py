@@ -54,7 +54,7 @@ def bits(
     fitted = options.one_lens(tuned, jacobian)
     task = ContinuationTask(data=text)
     asked = [entry.code for entry in languages(lang)] if lang else list(task.languages)
-    count = sum(len(task.prompts(code, items=items, seed=seed)) for code in asked)
+    count = sum(options.counted_prompts(task, asked, items=items, seed=seed).values())
     info = loading.resolve(model)
     asked_for: dict[str, Any] = {
         "items": items, "layers": None if layers == "all" else layers, "tuned": tuned and str(tuned),

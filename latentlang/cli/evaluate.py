@@ -111,9 +111,12 @@ def evaluate(
     _check_closed(names)
     tasks = [build_task(name, **how) for name in names]
     count = sum(
-        len(built.prompts(code, items=items, shots=shots, seed=seed))
+        sum(
+            options.counted_prompts(
+                built, codes or built.languages, items=items, shots=shots, seed=seed
+            ).values()
+        )
         for built in tasks
-        for code in codes or built.languages
     )
     info = loading.resolve(model)
     asked_for = options.asked_for(

@@ -149,6 +149,7 @@ def features(
         task, codes, known=read.texts, items=None, held_out=True, seed=seed
     )
     there = {code: len(each) for code, each in fresh.items()}
+    options.note_fewer(items, there, why="there are no more that the SAE was not trained on")
     items = counted_items(there, items, ablate, which=" that the SAE was not trained on")
     total = sum(min(items or count, count) for count in there.values()) * (3 if splice else 1)
     info = loading.resolve(model)

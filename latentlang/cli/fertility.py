@@ -58,6 +58,7 @@ def fertility(
     options.check_counts(items=items, shots=None, seed=seed)
     task = ContinuationTask(data=text)
     asked = [entry.code for entry in languages(lang)] if lang else None
+    options.counted_prompts(task, asked or task.languages, items=items, seed=seed)
     base = None if reference.strip().casefold() == NO_REFERENCE else language(reference).code
     info = resolve(model, called=name)
     asked_for: dict[str, Any] = {

@@ -113,7 +113,7 @@ def harvest(
     pool_names, site_names = split_names(pools), split_names(sites)
     codes = [entry.code for entry in languages(lang)]
     built = options.built_task(task, codes, source=source, data=data, answers=answers, accept=accept)
-    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in codes)
+    count = sum(options.counted_prompts(built, codes, items=items, shots=shots, seed=seed).values())
     info = loading.resolve(model)
     counts: list[int] = []
     with OutputFolder(out) as folder:

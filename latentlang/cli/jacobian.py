@@ -50,6 +50,7 @@ def jacobian(
     numbers = options.layer_numbers(layers)
     task = ContinuationTask(data=text)
     asked = [entry.code for entry in languages(lang)] if lang else list(task.languages)
+    options.counted_prompts(task, asked, items=items, seed=seed)
     prompts = [prompt for code in asked for prompt in task.prompts(code, items=items, seed=seed)]
     info = loading.resolve(model)
     with OutputFolder(out) as folder:

@@ -137,7 +137,7 @@ def lens(
     pivot = language(pivot).code
     built = options.built_task(task, targets, source=source, data=data, answers=answers, accept=accept)
     check_pivot(built, pivot)
-    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in targets)
+    count = sum(options.counted_prompts(built, targets, items=items, shots=shots, seed=seed).values())
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, accept=accept, answers=answers, shots=shots, items=items, pivot=pivot,

@@ -86,7 +86,7 @@ def lenses(
     read = [entry.code for entry in languages(candidates)] if candidates else None
     built = options.built_task(task, targets, source=source, data=data, answers=None, accept=None)
     check_pivot(built, pivot)
-    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in targets)
+    count = sum(options.counted_prompts(built, targets, items=items, shots=shots, seed=seed).values())
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, lens=lens, source=source, data=data, pivot=pivot, candidates=candidates, shots=shots, items=items,

@@ -60,7 +60,7 @@ def mass(
     numbers = options.layer_numbers(layers)
     task = ContinuationTask(data=text)
     asked = [entry.code for entry in languages(lang)] if lang else list(task.languages)
-    count = sum(len(task.prompts(code, items=items, seed=seed)) for code in asked)
+    count = sum(options.counted_prompts(task, asked, items=items, seed=seed).values())
     opened = None if table is None else TokenLanguages.load(table)
     info = loading.resolve(model)
     asked_for: dict[str, Any] = {

@@ -116,6 +116,7 @@ def neurons(
             "neurons of a language are told from those of others: give at least two, e.g. --lang ja,de"
         )
     _check_choices(rule=rule, tokens=tokens, value=value, deals=deals)
+    options.note_fewer(items, there)
     items = counted_items(there, items, ablate)
     total = sum(min(items or count, count) for count in there.values())
     info = loading.resolve(model)

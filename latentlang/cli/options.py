@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MODEL_PANEL = "How the model is run"
 WRITTEN_PANEL = "What is written and printed"
+# Languages that a note names one by one.
+_MOST_NAMED = 8
 
 
 def folder(help: str, *names: str, panel: str | None = None) -> Any:
@@ -393,6 +395,48 @@ def check_counts(*, items: int | None, shots: int | None, seed: int, batch_token
     check_count("--shots", shots, least=0)
     check_count("--seed", seed, least=0)
     check_count("--batch-tokens", batch_tokens, least=1)
+
+
+def counted_prompts(
+    task: Task, codes: Sequence[str], *, items: int | None, seed: int, shots: int | None = None
+) -> dict[str, int]:
+    """How many prompts each language has; says so where they are fewer than was asked for.
+
+    Args:
+        task: gives the prompts.
+        codes: of the languages.
+        items: ``--items``.
+        seed: ``--seed``.
+        shots: ``--shots``.
+
+    Raises:
+        InputError: a language that the task has no data in, or too few items for the few-shot examples.
+    """
+    there = {code: len(task.prompts(code, items=items, shots=shots, seed=seed)) for code in codes}
+    note_fewer(items, there)
+    return there
+
+
+def note_fewer(items: int | None, there: Mapping[str, int], *, why: str = "there are no more") -> None:
+    """Say on stderr which languages have fewer items than was asked for, and why.
+
+    Args:
+        items: ``--items``; None asks for all.
+        there: language or another name to the number that is used.
+        why: the reason.
+    """
+    if items is None or not (fewer := {code: count for code, count in there.items() if count < items}):
+        return
+    from latentlang.cli.console import note
+
+    by_count: dict[int, list[str]] = {}
+    for code, count in fewer.items():
+        by_count.setdefault(count, []).append(code)
+    named = "; ".join(
+        f"{count} in {', '.join(codes[:_MOST_NAMED])}{' and others' if len(codes) > _MOST_NAMED else ''}"
+        for count, codes in sorted(by_count.items())
+    )
+    note(f"note: fewer items than the {items:,} asked for: {named}; {why}")
 
 
 def one_lens(tuned: Path | None, jacobian: Path | None) -> Path | None:

@@ -139,6 +139,10 @@ def patch(
             )
         folder.save(result)
         forget(unfinished)
+        options.note_fewer(
+            items, {into if text else into.partition("-")[2]: result.settings.items},
+            why=f"{result.settings.left_out} cannot be told from other concepts by the tokens that begin their words",
+        )  # fmt: skip
         folder.page(result.figure(), page, title=f"{info.name}: {source} patched into {into}")
         if pages.as_json:
             return echo_json(result_record(result, folder.files))

@@ -81,7 +81,7 @@ def pivot(
     check_word_task(built, pivot)
     for code in targets:
         third_language(built, code, pivot=pivot, third=third, seed=seed)
-    count = sum(len(built.prompts(code, items=items, shots=shots, seed=seed)) for code in targets)
+    count = sum(options.counted_prompts(built, targets, items=items, shots=shots, seed=seed).values())
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, pivot=pivot, third=third, shots=shots, items=items, seed=seed,

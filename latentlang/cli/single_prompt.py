@@ -104,6 +104,7 @@ def say_who_leads(result: MultilingualLensResult, folder: OutputFolder, *, silen
     """Write result and heat map, and print who leads among all languages read, unless `silent`."""
     from latentlang.cli.console import output
     from latentlang.figures.header import through_words
+    from latentlang.lens.text import unread_notes
 
     console, provenance = output(), result.provenance
     origin = f", from {' or '.join(provenance.sources)}" if provenance.sources else ""
@@ -111,6 +112,8 @@ def say_who_leads(result: MultilingualLensResult, folder: OutputFolder, *, silen
     if not silent:
         console.print()
         console.print(f"all languages at once, {through}{origin}: {result.pivot_test()}")
+        for line in unread_notes(result.settings.notes):
+            console.print(f"note: {line}", highlight=False, markup=False)
     folder.save(result, LANGUAGES.folder)
     title = f"{provenance.model}: {provenance.task}, all languages at once"
     folder.page(result.figure(), f"{LANGUAGES.folder}/languages.html", title=title)

@@ -150,6 +150,11 @@ def steer(
             )  # fmt: skip
         folder.save(result)
         forget(unfinished)
+        options.note_fewer(
+            items,
+            {result.settings.asked: result.settings.items_choice + result.settings.items_scored},
+            why="others are kept to make directions of, or cannot be told apart in the two languages",
+        )
         folder.page(result.figure(), _PAGE, title=f"{info.name} steered to {language(lang).name}")
         if pages.as_json:
             return echo_json(result_record(result, folder.files))

@@ -109,6 +109,7 @@ def trace(
         if wanted is None:
             raise InputError("--task needs the language to ask in, e.g. --asked ja")
         built = options.built_task(task, [wanted], source=None, data=data, answers=None, accept=None)
+        options.counted_prompts(built, [wanted], items=items, shots=shots, seed=seed)
         prompts += built.prompts(wanted, items=items, shots=shots, seed=seed)
     elif data is not None or items is not None or shots is not None:
         raise InputError(

@@ -76,7 +76,7 @@ def train_sae(
         raise unknown("site", site, EDIT_SITES)
     task = ContinuationTask(data=text)
     codes = [entry.code for entry in languages(lang)] if lang else list(task.languages)
-    total = sum(len(task.prompts(code, items=items, seed=seed)) for code in codes)
+    total = sum(options.counted_prompts(task, codes, items=items, seed=seed).values())
     info = loading.resolve(model)
     with OutputFolder(out) as folder:
         from latentlang.models.finished_languages import forget

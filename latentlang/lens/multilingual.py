@@ -31,7 +31,7 @@ from latentlang.lens.logit import prompts_of
 from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivot
 from latentlang.lens.prompt_run import layer_settings, lens_layers, run_passes
 from latentlang.lens.result import mean_curves, named_lens
-from latentlang.lens.text import left_out
+from latentlang.lens.text import left_out, unread_notes
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, Readout, TokenSets, as_model
 from latentlang.models.finished_languages import answers_digest, kept_in
@@ -108,8 +108,14 @@ class MultilingualLensResult(Result[MultilingualLensSettings]):
         )
 
     def describe(self) -> str:
-        """Which language leads, from which layer to which and by how much, or why none does."""
-        return self.pivot_test().describe()
+        """Which language leads, from which layer to which and by how much, or why none does; a line.
+
+        Then, of each target language, why items could not be read in some languages.
+        """
+        return self._words(self.pivot_test())
+
+    def _words(self, test: PivotTest) -> str:
+        return "\n".join([test.describe(), *unread_notes(self.settings.notes)])
 
     def glance(self) -> pd.DataFrame:
         """Which language leads, per target language."""
@@ -127,7 +133,7 @@ class MultilingualLensResult(Result[MultilingualLensSettings]):
             named_lens(super()._view()),
             figure=figure,
             table=lambda: pivot_test().glance(),
-            words=lambda: pivot_test().describe(),
+            words=lambda: self._words(pivot_test()),
         )
 
     def figure(

@@ -26,6 +26,7 @@ from latentlang.lens.multilingual import MultilingualLensPass, MultilingualLensR
 from latentlang.lens.pivot_lenses_text import lens_sentences
 from latentlang.lens.pivot_test import MINIMUM_LEAD, PivotTest, find_pivots
 from latentlang.lens.prompt_run import run_passes
+from latentlang.lens.text import unread_notes
 from latentlang.models import HookedLM, as_model
 from latentlang.models.finished_languages import kept_in
 from latentlang.progress import ProgressOption, reporting
@@ -195,6 +196,8 @@ class PivotByLensResult(Result[PivotByLensSettings]):
     def describe(self, level: float = 0.95) -> str:
         """Which language leads under each lens, and how much the pivot's gap differs between them; a line a lens.
 
+        Then, of each target language, why items could not be read in some languages.
+
         Args:
             level: coverage of the intervals, and of the verdicts.
         """
@@ -203,7 +206,8 @@ class PivotByLensResult(Result[PivotByLensSettings]):
     def _words(self, tests: Mapping[str, PivotTest], level: float) -> str:
         gaps, differences = self.gaps(level, tests=tests), self.differences(level)
         verdicts = {lens: test.describe() for lens, test in tests.items()}
-        return "\n".join(lens_sentences(verdicts, gaps, differences, pivot=self.settings.pivot, level=level))
+        lines = lens_sentences(verdicts, gaps, differences, pivot=self.settings.pivot, level=level)
+        return "\n".join([*lines, *unread_notes(self.settings.notes)])
 
     def glance(self) -> pd.DataFrame:
         """How large the pivot's gap is under each lens, averaged over the layers before the last."""

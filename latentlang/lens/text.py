@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,7 +18,7 @@ from latentlang.lens.contrasts import FEWEST_ITEMS, POOLED, SOURCE, TARGET
 from latentlang.lens.lens_settings import ExplorerSettings, LensSettings
 from latentlang.provenance import Provenance
 from latentlang.stats.intervals import FEWEST_CANDIDATES
-from latentlang.text import capital, counted, lens_name, percent
+from latentlang.text import capital, counted, lens_name, listed, percent
 
 _MORE = "read more items, fewer languages, or try policy against-target"
 
@@ -343,6 +343,18 @@ def _unread_answers(unread: Unread) -> str:
     why = _UNREAD[unread.reason] if isinstance(unread.reason, str) else reason_text(unread.reason)
     example = f", e.g. {unread.answer!r}: {why}" if unread.answer else f": {why}"
     return f"{unread.count} of {unread.total} {what}{example}"
+
+
+def unread_notes(notes: Mapping[str, str]) -> list[str]:
+    """Notes of a result by language as sentences, languages with the same one together.
+
+    Args:
+        notes: language code to note.
+    """
+    by_note: dict[str, list[str]] = {}
+    for code, note in notes.items():
+        by_note.setdefault(note, []).append(language(code).name)
+    return [f"{listed(names)}: {note}." for note, names in by_note.items()]
 
 
 def left_out(answers: LeftOut | None) -> str:

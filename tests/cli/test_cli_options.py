@@ -141,3 +141,33 @@ def test_load_options_reach_a_command_as_one_and_leave_the_others():
     def without(model: options.Model) -> None: ...
 
     assert options.with_load_options(without) is without
+
+
+@pytest.mark.parametrize(
+    ("command", "there"),
+    [
+        (("bits", "--text", "texts"), "6 in de, en, ja; there are no more"),
+        (("mass", "--text", "texts", "--lang", "de,ja"), "6 in de, ja; there are no more"),
+        (("fertility", "--text", "texts", "--lang", "en"), "6 in en; there are no more"),
+        (("barrier", "--lang", "de", "--data", "words.csv", "--shots", "0"), "5 in de; there are no more"),
+    ],
+)
+def test_fewer_items_than_asked_for_are_said_with_the_reason(run, tmp_path, command, there):
+    (tmp_path / "texts").mkdir()
+    for code in ("en", "de", "ja"):
+        (tmp_path / "texts" / f"{code}.txt").write_text("Haus und Hof\n" * 6, encoding="utf-8")
+    rows = (
+        "id,en,fr,de",
+        "1,hand,main,Hand",
+        "2,book,livre,Buch",
+        "3,dog,chien,Hund",
+        "4,sea,mer,Meer",
+        "5,red,rouge,rot",
+    )
+    words = "\n".join(rows) + "\n"
+    (tmp_path / "words.csv").write_text(words, encoding="utf-8")
+    outcome = run(*command, "--items", "9", "--out", "out")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.splitlines()[0] == f"note: fewer items than the 9 asked for: {there}"
+    outcome = run(*command, "--items", "3", "--out", "out")
+    assert "fewer items" not in outcome.err

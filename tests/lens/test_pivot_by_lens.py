@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -143,7 +144,12 @@ def test_saved_and_loaded_it_is_the_same_and_says_its_lenses(result, lenses, tmp
 
 def test_it_says_of_each_lens_who_leads_and_how_the_gap_differs(result):
     lines = result.describe().splitlines()
-    assert len(lines) == len(result.lenses) + 1
+    lines, unread = lines[: len(result.lenses) + 1], lines[len(result.lenses) + 1 :]
+    notes = result.settings.notes
+    assert unread == [f"{ll.language(code).name}: {notes[code]}." for code in ("de", "ja")]
+    (asked, lost) = map(int, re.search(r"answers of (\d+) left out .*: en (\d+)", unread[0]).groups())
+    read = result.differences().query("language == 'de'")
+    assert asked == result.settings.items and lost and set(read["n"]) == {asked - lost}
     tests, gaps = result.pivot_tests(), result.gaps()
     for line, name in zip(lines, result.lenses, strict=False):
         assert line.startswith(f"{name.capitalize()}: {tests[name].describe()}")
