@@ -133,18 +133,21 @@ def features(
         ("--layer", layer, 0), ("--top", top, 1), ("--take-out", take_out, 1),
     ):  # fmt: skip
         check_count(name, number, least=least)
+    _check_choices(rule=rule, value=value)
+    codes = [entry.code for entry in languages(lang)] if lang else []
+    from latentlang.units.sae_files import read_sae
+
+    # in the order in which they are asked for: the SAE, then the text
+    read = read_sae(sae, layer=layer, site=site)
     task = ContinuationTask(data=text)
-    codes = [entry.code for entry in languages(lang)] if lang else list(task.languages)
+    codes = codes or list(task.languages)
     if len(codes) < 2:
         raise InputError(
             "features of a language are told from those of others: give at least two, e.g. --lang ja,de"
         )
-    _check_choices(rule=rule, value=value)
     fdr = _fdr(deals)
     from latentlang.units.features_run import fresh_paragraphs
-    from latentlang.units.sae_files import read_sae
 
-    read = read_sae(sae, layer=layer, site=site)
     fresh, _trained, _about = fresh_paragraphs(
         task, codes, known=read.texts, items=None, held_out=True, seed=seed
     )

@@ -155,13 +155,15 @@ def lens(
         say(f"loading {info.name}")
         from latentlang.figures.header import lens_words
         from latentlang.lens import POLICIES
-        from latentlang.lens.logit import PairLensPass, prompts_of
+        from latentlang.lens.logit import PROTOCOLS, PairLensPass, prompts_of
         from latentlang.lens.multilingual import MultilingualLensPass
         from latentlang.lens.tuned import as_lens
         from latentlang.models.finished_languages import FinishedLanguages
 
         if policy is not None and policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
+        if protocol not in PROTOCOLS:
+            raise unknown("protocol", protocol, PROTOCOLS)
         loaded = loading.load(model, adapter=adapter)
         built = loaded.chat(built) if chat else built
         chosen = as_lens(fitted, loaded)

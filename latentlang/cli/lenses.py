@@ -9,7 +9,7 @@ import typer
 
 from latentlang import defaults
 from latentlang.cli import options
-from latentlang.errors import InputError
+from latentlang.errors import InputError, unknown
 from latentlang.paths import usable_path
 from latentlang.storage.output import TABLE
 
@@ -73,11 +73,14 @@ def lenses(
     from latentlang.cli.records import result_record, rows_record
     from latentlang.cli.unfinished import keeping_languages
     from latentlang.language_names import language, languages
+    from latentlang.lens import CANDIDATE_POLICIES
     from latentlang.stats.intervals import check_level
     from latentlang.tasks.base import check_pivot
 
     # Everything that can be wrong and is cheap to see comes before the model.
     given = named_lenses(lens)
+    if policy not in CANDIDATE_POLICIES:
+        raise unknown("policy", policy, CANDIDATE_POLICIES)
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     check_level(level)
     numbers = options.layer_numbers(layers)
@@ -125,8 +128,10 @@ def named_lenses(given: tuple[str, ...] | list[str]) -> dict[str, Path | None]:
     """Lenses by what they are called, from ``logit``, ``tuned:FOLDER`` and ``NAME=jacobian:PATH``.
 
     Raises:
-        InputError: fewer than two, one that is none of these, or a name twice.
+        InputError: fewer than two, one that is none of these or is not there, or a name twice.
     """
+    from latentlang.lens.tuned import check_saved_lens
+
     named: dict[str, Path | None] = {}
     for entry in given:
         name, equals, rest = entry.partition("=")
@@ -145,6 +150,8 @@ def named_lenses(given: tuple[str, ...] | list[str]) -> dict[str, Path | None]:
             )
             raise InputError(f"{why}; call each by a name of its own, such as --lens english=jacobian:FOLDER")
         named[called] = usable_path(Path(where)) if where else None
+    for path in filter(None, named.values()):
+        check_saved_lens(path)
     if len(named) < 2:
         raise InputError("lenses are compared; give at least two, such as --lens logit --lens tuned:FOLDER")
     return named

@@ -33,6 +33,7 @@ def mass(
         Path | None,
         typer.Option(help="Folder of a tuned lens (`latentlang tune`) to read the layers through."),
     ] = None,
+    jacobian: options.Jacobian = None,
     seed: Annotated[
         int, typer.Option(help="Seed of the paragraphs that are drawn and of the intervals.")
     ] = 0,
@@ -58,6 +59,7 @@ def mass(
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=None, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
+    fitted = options.one_lens(tuned, jacobian)
     task = ContinuationTask(data=text)
     asked = [entry.code for entry in languages(lang)] if lang else list(task.languages)
     count = sum(options.counted_prompts(task, asked, items=items, seed=seed).values())
@@ -65,7 +67,7 @@ def mass(
     info = loading.resolve(model)
     asked_for: dict[str, Any] = {
         "items": items, "layers": None if layers == "all" else layers, "table": table and str(table),
-        "tuned": tuned and str(tuned), "seed": seed or None,
+        "tuned": tuned and str(tuned), "jacobian": jacobian and str(jacobian), "seed": seed or None,
     }  # fmt: skip
     parts = [model_part(info.name), adapter or "", str(text), ",".join(lang) if lang else "all"]
     with OutputFolder(
@@ -82,7 +84,7 @@ def mass(
             Progress("reading", total=count, rate="paragraphs") as progress,
         ):
             result = language_mass(
-                loaded, task, languages=asked, table=opened, items=items, layers=numbers, lens=tuned, seed=seed,
+                loaded, task, languages=asked, table=opened, items=items, layers=numbers, lens=fitted, seed=seed,
                 batch_tokens=batch_tokens, resume=unfinished, progress=progress.after(0),
             )  # fmt: skip
         folder.save(result)

@@ -107,6 +107,7 @@ def neurons(
     check_count("--deals", deals, least=0)
     check_count("--random", random, least=0)
     check_count("--ablate", ablate, least=1)
+    _check_choices(rule=rule, tokens=tokens, value=value, deals=deals)
     numbers = options.layer_numbers(layers)
     task = ContinuationTask(data=text)
     codes = [entry.code for entry in languages(lang)] if lang else list(task.languages)
@@ -115,7 +116,6 @@ def neurons(
         raise InputError(
             "neurons of a language are told from those of others: give at least two, e.g. --lang ja,de"
         )
-    _check_choices(rule=rule, tokens=tokens, value=value, deals=deals)
     options.note_fewer(items, there)
     items = counted_items(there, items, ablate)
     total = sum(min(items or count, count) for count in there.values())

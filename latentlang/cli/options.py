@@ -443,11 +443,16 @@ def one_lens(tuned: Path | None, jacobian: Path | None) -> Path | None:
     """The lens that the layers are read through; None for the logit lens.
 
     Raises:
-        InputError: both are given.
+        InputError: both are given, or there is no lens there.
     """
     if tuned is not None and jacobian is not None:
         raise InputError("--tuned and --jacobian each say what the layers are read through; give one of them")
-    return jacobian if tuned is None else tuned
+    path = jacobian if tuned is None else tuned
+    if path is not None:
+        from latentlang.lens.tuned import check_saved_lens
+
+        check_saved_lens(path)
+    return path
 
 
 def layer_numbers(text: str) -> str | list[int]:

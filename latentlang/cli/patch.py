@@ -87,6 +87,7 @@ def patch(
     from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.storage.output import TABLE
+    from latentlang.tasks import task as word_task
 
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
@@ -108,6 +109,8 @@ def patch(
                     f"{name} is for --into identity, or a text of your own with {{}}; leave it out"
                 )
         check_pairs(source, into, at=at, controls=names)
+    if data is not None:
+        word_task("translation", data=data)
     info = loading.resolve(model)
     asked_for: dict[str, Any] = {
         "at": at if at != "last" else None, "controls": None if controls == "all" else controls,

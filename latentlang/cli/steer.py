@@ -123,6 +123,8 @@ def steer(
     settled = settle_languages(built, lang, asked)
     if not settled.words:
         settled.identifier()
+    if other is not None:
+        language(other)
     opened = None if directions is None else open_directions(directions)
     info = loading.resolve(model)
     asked_for = options.asked_for(

@@ -43,10 +43,13 @@ def tune(
     Read it beside the plain lens, not instead of it: a language that only passes through the middle layers may be
     translated away.
     """
+    from latentlang.arguments import check_count
     from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.output_folder import OutputFolder
 
     options.check_counts(items=None, shots=None, seed=seed, batch_tokens=batch_tokens)
+    check_count("--steps", steps, least=1)
+    check_count("--positions", positions, least=1)
     texts = _texts(text, lang)
     info = loading.resolve(model)
     with OutputFolder(out) as folder:

@@ -140,14 +140,8 @@ class TunedLens:
             InputError: no such file, or not one of ours.
             ModelError: it belongs to another model.
         """
-        path = Path(folder)
-        with reading(path):
-            path = path / _FILE if path.is_dir() else path
-        absent = (
-            f"{str(folder)!r} holds no tuned lens; `latentlang tune` trains one, and `latentlang jacobian` fits a "
-            "Jacobian lens"
-        )
-        tensors, metadata = read_tensors_of(path, format=FORMAT, holding="tuned lens", absent=absent)
+        path = _file_of(folder)
+        tensors, metadata = read_tensors_of(path, format=FORMAT, holding="tuned lens", absent=_absent(folder))
         record = checked(_TunedLensRecord, parse_json(metadata.get("record", "null"), path), path)
         if (problem := _fault(tensors, metadata)) is not None:
             raise damaged(path, problem)
@@ -156,6 +150,29 @@ class TunedLens:
         )
         lens.check(model)
         return lens
+
+
+def check_saved_lens(path: str | os.PathLike[str]) -> None:
+    """Refuse a folder or file that holds no fitted lens, before a model is loaded to read it through.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not holds_jacobian_lens(path) and not _file_of(path).is_file():
+        raise InputError(_absent(path))
+
+
+def _file_of(folder: str | os.PathLike[str]) -> Path:
+    path = Path(folder)
+    with reading(path):
+        return path / _FILE if path.is_dir() else path
+
+
+def _absent(folder: str | os.PathLike[str]) -> str:
+    return (
+        f"{str(folder)!r} holds no tuned lens; `latentlang tune` trains one, and `latentlang jacobian` fits a Jacobian "
+        "lens"
+    )
 
 
 def check_target(folder: Path) -> None:

@@ -171,3 +171,26 @@ def test_fewer_items_than_asked_for_are_said_with_the_reason(run, tmp_path, comm
     assert outcome.err.splitlines()[0] == f"note: fewer items than the 9 asked for: {there}"
     outcome = run(*command, "--items", "3", "--out", "out")
     assert "fewer items" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("features --sae nope --text none --rule x", "unknown rule 'x'"),
+        ("features --sae nope --text none", "'nope' does not exist; give the folder of an SAE"),
+        ("neurons --text none --rule x", "unknown rule 'x'"),
+        ("lens --lang ja --tuned nope", "'nope' holds no tuned lens"),
+        ("lens --lang ja --protocol x", "unknown protocol 'x'"),
+        ("barrier --lang ja --jacobian nope", "'nope' holds no tuned lens"),
+        ("trace --lang ja,en --prompt a --tuned nope", "'nope' holds no tuned lens"),
+        ("lenses --lang ja --lens logit --lens tuned:nope", "'nope' holds no tuned lens"),
+        ("lenses --lang ja --lens logit --lens a=logit --policy x", "unknown policy 'x'"),
+        ("steer --lang ja --other xx", "unknown language 'xx'"),
+        ("patch --data nope.csv", "nope.csv does not exist"),
+        ("tune --out out --steps 0", "--steps must be at least 1"),
+    ],
+)
+def test_what_is_cheap_to_see_is_told_first_and_before_a_model_is_loaded(run, monkeypatch, typed, first):
+    monkeypatch.setattr("latentlang.models.load", lambda *_, **__: pytest.fail("a model is loaded"))
+    outcome = run(*typed.split())
+    assert outcome.code == 2 and first in outcome.err
