@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from latentlang.errors import InputError
 from latentlang.printable import printable
+from latentlang.text import in_notebook
 
 #: Called with how much is done, of how much.
 Report = Callable[[int, int], None]
@@ -174,7 +175,7 @@ def is_bar_shown() -> bool:
     """Whether a bar, of another package too, would be seen move: not in a log, and not where `SWITCH` is off."""
     if os.environ.get(SWITCH) == "0" or sys.stderr is None:
         return False
-    return _in_notebook() or sys.stderr.isatty()
+    return in_notebook() or sys.stderr.isatty()
 
 
 class StepReport:
@@ -230,18 +231,11 @@ def _ticking(meter: Meter) -> Iterator[None]:
 
 def _place() -> tuple[Callable[[], Display], float]:
     """What can show progress here, and seconds between two updates."""
-    if _in_notebook():
+    if in_notebook():
         return _NotebookBar, 0.0
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return _TerminalBar, 0.0
     return _LogLines, _BETWEEN_LINES
-
-
-def _in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this; IPython at a terminal is a terminal."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
 
 
 class _LogLines:

@@ -24,6 +24,7 @@ from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import METADATA, TABLE, check_vacant
 from latentlang.storage.seals import check_whole
 from latentlang.storage.tables import Columns, read_table
+from latentlang.text import sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,6 +147,8 @@ class Displayed(ABC):
         # `dataclass` writes whole tables into the repr of every class that has none of its own
         if "__repr__" not in cls.__dict__:
             cls.__repr__ = Displayed.__repr__  # type: ignore[method-assign]
+        if "describe" in cls.__dict__:
+            cls.describe = sentences(cls.__dict__["describe"])  # type: ignore[attr-defined]
 
     @abstractmethod
     def _view(self) -> View:

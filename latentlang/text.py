@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
+import functools
+import html
 import math
-from collections.abc import Sequence
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, ParamSpec
 
 from latentlang.errors import shown as cut
+from latentlang.printable import printable
+
+P = ParamSpec("P")
+# Columns of a printed line in a notebook: fewer than its output area has on a laptop's screen.
+_NOTEBOOK_COLUMNS = 76
+
+
+def in_notebook() -> bool:
+    """Whether this runs in the kernel of a notebook, not in a terminal."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+class Sentences(str):
+    """What a result says of itself: a text that shows itself as paragraphs in a notebook, a line a paragraph.
+
+    JupyterLab breaks printed lines that are too long anywhere, within words too. As the value of a cell this is HTML,
+    which is broken between words; printed in a notebook, its lines are at most 76 columns. Everywhere else it is the
+    text as it is.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        if not in_notebook():
+            return str.__str__(self)
+        return "\n".join(
+            textwrap.fill(line, _NOTEBOOK_COLUMNS, break_long_words=False, break_on_hyphens=False)
+            for line in self.splitlines()
+        )
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            f'<p style="max-width: 48em">{html.escape(printable(line))}</p>' for line in self.splitlines() if line
+        )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """In IPython at a terminal: the text itself, not a literal with its escapes."""
+        printer.text(printable(str.__str__(self)))
+
+
+def sentences(method: Callable[P, str]) -> Callable[P, Sentences]:
+    """A method whose text shows itself as `Sentences`."""
+
+    @functools.wraps(method)
+    def said(*args: P.args, **options: P.kwargs) -> Sentences:
+        return Sentences(method(*args, **options))
+
+    return said
 
 
 def counted(count: object, noun: str, plural: str | None = None) -> str:

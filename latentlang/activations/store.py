@@ -24,7 +24,7 @@ from latentlang.printable import printable
 from latentlang.provenance import Provenance
 from latentlang.storage.documents import read_json
 from latentlang.storage.files import Progress, replacing
-from latentlang.text import counted
+from latentlang.text import counted, sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,6 +127,7 @@ class ActivationStore:
             raise unknown("pool", pool, self.pools, hint=f"the store has {', '.join(self.pools)}")
         return LayerView(self, layer, pool, self._site(site))
 
+    @sentences
     def describe(self) -> str:
         """What it holds: prompts, languages, layers, pools, and of which model."""
         provenance = self.provenance

@@ -14,7 +14,7 @@ from latentlang.instructions.providers.base import Messages, Provider, Reply, re
 from latentlang.instructions.providers.reply_cache import ReplyCache
 from latentlang.paths import PathLike, given_path, is_folder
 from latentlang.progress import ProgressOption, reporting
-from latentlang.text import counted
+from latentlang.text import counted, sentences
 
 # A token of English is some four bytes of UTF-8, and of other scripts too within a factor of two.
 _BYTES_PER_TOKEN = 4
@@ -119,6 +119,7 @@ class CallPlan:
             "answer_tokens": self.answer_tokens, "counted_by": self.counted_by, "price": self.price,
         }  # fmt: skip
 
+    @sentences
     def describe(self) -> str:
         """The plan in sentences."""
         lines = [
