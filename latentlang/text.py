@@ -46,7 +46,9 @@ class Sentences(str):
 
     def _repr_html_(self) -> str:
         return "".join(
-            f'<p style="max-width: 48em">{html.escape(printable(line))}</p>' for line in self.splitlines() if line
+            f'<p style="max-width: 48em">{html.escape(printable(line))}</p>'
+            for line in self.splitlines()
+            if line
         )
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
