@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from abc import ABC, abstractmethod
@@ -24,7 +25,7 @@ from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import METADATA, TABLE, check_vacant
 from latentlang.storage.seals import check_whole
 from latentlang.storage.tables import Columns, read_table
-from latentlang.text import sentences
+from latentlang.text import Sentences, long_texts_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +106,27 @@ class ResultSettings(Record):
         """The settings that were given, for ``provenance.settings``, in the order of the fields."""
         return self.model_dump(exclude_unset=True, by_alias=True)
 
+    def remarks(self, provenance: Provenance) -> list[str]:
+        """Sentences on how the result came about that whoever reads it must know; most often there are none.
+
+        Args:
+            provenance: of the result.
+        """
+        return []
+
+
+class TextsSettings(ResultSettings):
+    """Settings of what runs over texts that may be longer than the model's context."""
+
+    #: What was done with those: ``refuse``, ``cut`` or ``drop``, and language to how many there were.
+    long_texts: str = "refuse"
+    too_long: dict[str, Count] = Field(default_factory=dict)
+
+    def remarks(self, provenance: Provenance) -> list[str]:
+        """That texts were cut or left out, where some were."""
+        said = long_texts_words(self.long_texts, self.too_long)
+        return [*super().remarks(provenance), *([said] if said else [])]
+
 
 class TaskSettings(ResultSettings):
     """Settings that a task gives: what its prompts are made of."""
@@ -148,7 +170,11 @@ class Displayed(ABC):
         if "__repr__" not in cls.__dict__:
             cls.__repr__ = Displayed.__repr__  # type: ignore[method-assign]
         if "describe" in cls.__dict__:
-            cls.describe = sentences(cls.__dict__["describe"])  # type: ignore[attr-defined]
+            cls.describe = _described(cls.__dict__["describe"])  # type: ignore[attr-defined]
+
+    def _remarks(self) -> Sequence[str]:
+        """What is said after every description: of how it came about, not what was found."""
+        return ()
 
     @abstractmethod
     def _view(self) -> View:
@@ -167,6 +193,16 @@ class Displayed(ABC):
         from latentlang.figures.notebook import show
 
         show(self._view())
+
+
+def _described(method: Callable[..., str]) -> Callable[..., Sentences]:
+    """A ``describe`` that shows itself as sentences, with the remarks behind it."""
+
+    @functools.wraps(method)
+    def describe(self: Displayed, *args: Any, **options: Any) -> Sentences:
+        return Sentences("\n".join([method(self, *args, **options), *self._remarks()]))
+
+    return describe
 
 
 # What other libraries call it, and what it is here.
@@ -217,6 +253,10 @@ class Result(Displayed, Generic[SettingsT]):
         if type(other) is not type(self):
             return NotImplemented
         return _same_fields(self, other)
+
+    def _remarks(self) -> Sequence[str]:
+        remarks: list[str] = self.settings.remarks(self.provenance)  # type: ignore[attr-defined]
+        return remarks
 
     def glance(self) -> pd.DataFrame:
         """What was found in a few rows, as a notebook shows it below the figure: the summary, where there is one."""

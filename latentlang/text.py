@@ -7,7 +7,7 @@ import html
 import math
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec
 
@@ -91,6 +91,20 @@ def listed(names: Sequence[str]) -> str:
 def lens_name(lens: object) -> str:
     """What a lens is called everywhere: ``logit lens``, ``tuned lens``, ``Jacobian lens``."""
     return f"{'Jacobian' if lens == 'jacobian' else lens} lens"
+
+
+def long_texts_words(way: str, too_long: Mapping[str, int]) -> str:
+    """What was done with texts longer than the model's context, as a sentence; empty where there were none.
+
+    Args:
+        way: ``cut`` or ``drop``.
+        too_long: language code to how many.
+    """
+    if not too_long:
+        return ""
+    done = "cut at their end" if way == "cut" else "left out"
+    counts = ", ".join(f"{count} {f'in {code}' if code else ''}".strip() for code, count in too_long.items())
+    return f"Texts longer than the model's context were {done}: {counts}."
 
 
 def capital(text: str) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import Field
 
-from latentlang.results import Count, LayerNumber, ResultSettings, Share
+from latentlang.lens.lens_settings import ThroughLens
+from latentlang.results import Count, LayerNumber, Share
 
 
-class TraceSettings(ResultSettings):
+class TraceSettings(ThroughLens):
     """Settings of `trace`."""
 
     #: The texts that were gone on from.

@@ -32,6 +32,7 @@ def bits(
     ] = 0,
     out: options.Out = None,
     adapter: options.Adapter = None,
+    long_texts: options.LongTexts = "refuse",
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
@@ -47,8 +48,10 @@ def bits(
     from latentlang.language_names import languages
     from latentlang.storage.output import TABLE
     from latentlang.tasks import ContinuationTask
+    from latentlang.tasks.texts import check_long_texts
 
     # Everything that can be wrong and is cheap to see comes before the model.
+    check_long_texts(long_texts)
     options.check_counts(items=items, shots=None, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
     fitted = options.one_lens(tuned, jacobian)
@@ -60,6 +63,7 @@ def bits(
         "items": items, "layers": None if layers == "all" else layers, "tuned": tuned and str(tuned),
         "jacobian": jacobian and str(jacobian),
         "seed": seed or None,
+        "long-texts": None if long_texts == "refuse" else long_texts,
     }  # fmt: skip
     parts = [model_part(info.name), adapter or "", str(text), ",".join(lang) if lang else "all"]
     with OutputFolder(
@@ -78,7 +82,7 @@ def bits(
         ):
             result = bits_per_byte(
                 loaded, task, languages=asked, items=items, layers=numbers, lens=fitted, seed=seed,
-                batch_tokens=batch_tokens, resume=unfinished, progress=progress.after(0),
+                long_texts=long_texts, batch_tokens=batch_tokens, resume=unfinished, progress=progress.after(0),
             )  # fmt: skip
         folder.save(result)
         folder.page(bits_figure(result), "bits.html", title=f"{info.name}: bits per byte")
@@ -87,6 +91,7 @@ def bits(
             return echo_json(result_record(result, folder.files))
         console = output()
         _print_table(result, console)
+        options.print_remarks(result, console)
         folder.print_files(console)
 
 

@@ -108,6 +108,7 @@ def features(
     ] = defaults.SEED,
     out: options.Out = None,
     adapter: options.Adapter = None,
+    long_texts: options.LongTexts = "refuse",
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
@@ -125,8 +126,10 @@ def features(
     from latentlang.cli.unfinished import keeping_counts
     from latentlang.language_names import language, languages
     from latentlang.tasks import ContinuationTask
+    from latentlang.tasks.texts import check_long_texts
 
     # Everything that can be wrong and is cheap to see comes before the model.
+    check_long_texts(long_texts)
     options.check_counts(items=items, shots=None, seed=seed, batch_tokens=batch_tokens)
     for name, number, least in (
         ("--groups", groups, 2), ("--deals", deals, 0), ("--random", random, 0), ("--ablate", ablate, 1),
@@ -158,7 +161,7 @@ def features(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, items=items, splice=splice, rule=rule, top=top, groups=groups, deals=deals, ablate=ablate,
-        take_out=take_out, value=value, random=random, seed=seed,
+        take_out=take_out, value=value, random=random, seed=seed, long_texts=long_texts,
     )  # fmt: skip
     parts = [model_part(info.name), adapter or "", sae.name, str(text), ",".join(lang) if lang else "all"]
     claims = [Claim("features", (TABLE, *_FILES, _PAGE))]
@@ -178,7 +181,8 @@ def features(
             with Progress("counting", total=total) as progress:
                 result = count(
                     loaded, read, task, languages=codes, items=items, splice=splice, groups=groups, deals=deals,
-                    seed=seed, batch_tokens=batch_tokens, out=unfinished, progress=progress.after(0),
+                    seed=seed, long_texts=long_texts, batch_tokens=batch_tokens, out=unfinished,
+                    progress=progress.after(0),
                 )  # fmt: skip
             folder.save(result, others=_FILES)
             folder.page(result.figure(rule=rule), _PAGE, title=f"{info.name}: features of languages")

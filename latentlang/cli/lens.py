@@ -219,6 +219,7 @@ def lens(
             console = output()
             for line in lens_lines(result, width=console.width):
                 console.print(line)
+            options.print_remarks(result, console)
             folder.print_files(console)
         for read in multilingual:
             say_who_leads(read, folder, silent=pages.as_json)

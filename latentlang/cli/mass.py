@@ -39,6 +39,7 @@ def mass(
     ] = 0,
     out: options.Out = None,
     adapter: options.Adapter = None,
+    long_texts: options.LongTexts = "refuse",
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
@@ -55,8 +56,10 @@ def mass(
     from latentlang.language_names import languages
     from latentlang.storage.output import TABLE
     from latentlang.tasks import ContinuationTask
+    from latentlang.tasks.texts import check_long_texts
 
     # Everything that can be wrong and is cheap to see comes before the model.
+    check_long_texts(long_texts)
     options.check_counts(items=items, shots=None, seed=seed, batch_tokens=batch_tokens)
     numbers = options.layer_numbers(layers)
     fitted = options.one_lens(tuned, jacobian)
@@ -68,6 +71,7 @@ def mass(
     asked_for: dict[str, Any] = {
         "items": items, "layers": None if layers == "all" else layers, "table": table and str(table),
         "tuned": tuned and str(tuned), "jacobian": jacobian and str(jacobian), "seed": seed or None,
+        "long-texts": None if long_texts == "refuse" else long_texts,
     }  # fmt: skip
     parts = [model_part(info.name), adapter or "", str(text), ",".join(lang) if lang else "all"]
     with OutputFolder(
@@ -85,7 +89,7 @@ def mass(
         ):
             result = language_mass(
                 loaded, task, languages=asked, table=opened, items=items, layers=numbers, lens=fitted, seed=seed,
-                batch_tokens=batch_tokens, resume=unfinished, progress=progress.after(0),
+                long_texts=long_texts, batch_tokens=batch_tokens, resume=unfinished, progress=progress.after(0),
             )  # fmt: skip
         folder.save(result)
         folder.page(result.figure(), _PAGE, title=f"{info.name}: language mass")
@@ -94,6 +98,7 @@ def mass(
             return echo_json(result_record(result, folder.files))
         console = output()
         _print_table(result, console)
+        options.print_remarks(result, console)
         folder.print_files(console)
 
 
@@ -127,8 +132,9 @@ def _print_table(result: LanguageMassResult, console: Console) -> None:
         ].sort_values("mass", ascending=False)
         led = [f"{language(str(row['leader'])).name} {row['mass']:.2f} at layer {row['layer']}"
                for row in others.head(1).to_dict("records")]  # fmt: skip
+        interval = f"[{own['low']:.3f}, {own['high']:.3f}]" if own["low"] == own["low"] else "-"
         table.add_row(
-            language(code).name, f"{own['n']:.0f}", f"{own['mass']:.3f}", f"[{own['low']:.3f}, {own['high']:.3f}]",
+            language(code).name, f"{own['n']:.0f}", f"{own['mass']:.3f}", interval,
             f"{own['written']:.3f}", f"{masses['']:.3f}", "".join(led),
         )  # fmt: skip
     console.print(table)

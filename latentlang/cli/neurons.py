@@ -83,6 +83,7 @@ def neurons(
     ] = defaults.SEED,
     out: options.Out = None,
     adapter: options.Adapter = None,
+    long_texts: options.LongTexts = "refuse",
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
@@ -100,8 +101,10 @@ def neurons(
     from latentlang.cli.unfinished import keeping_counts
     from latentlang.language_names import language, languages
     from latentlang.tasks import ContinuationTask
+    from latentlang.tasks.texts import check_long_texts
 
     # Everything that can be wrong and is cheap to see comes before the model.
+    check_long_texts(long_texts)
     options.check_counts(items=items, shots=None, seed=seed, batch_tokens=batch_tokens)
     check_count("--groups", groups, least=2)
     check_count("--deals", deals, least=0)
@@ -122,7 +125,7 @@ def neurons(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, items=items, layers=layers, tokens=tokens, rule=rule, groups=groups, deals=deals, ablate=ablate,
-        value=value, random=random, seed=seed,
+        value=value, random=random, seed=seed, long_texts=long_texts,
     )  # fmt: skip
     parts = [model_part(info.name), adapter or "", str(text), ",".join(lang) if lang else "all"]
     claims = [Claim("neurons", (TABLE, _COUNTS, _PAGE))]
@@ -142,7 +145,8 @@ def neurons(
             with Progress("counting", total=total) as progress:
                 result = count(
                     loaded, task, languages=codes, items=items, layers=numbers, tokens=tokens, groups=groups,
-                    deals=deals, seed=seed, batch_tokens=batch_tokens, out=unfinished, progress=progress.after(0),
+                    deals=deals, seed=seed, long_texts=long_texts, batch_tokens=batch_tokens, out=unfinished,
+                    progress=progress.after(0),
                 )  # fmt: skip
             folder.save(result, others=[_COUNTS])
             folder.page(result.figure(rule=rule), _PAGE, title=f"{info.name}: neurons of languages")

@@ -21,8 +21,11 @@ from latentlang.paths import usable_path
 from latentlang.storage.documents import parse_yaml
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from latentlang.models import HookedLM
     from latentlang.models.registry import ModelInfo
+    from latentlang.results import Result
     from latentlang.tasks import Task
 
 MODEL_PANEL = "How the model is run"
@@ -99,6 +102,13 @@ Text = Annotated[
 TextLanguages = Annotated[
     list[str] | None,
     typer.Option(help="Languages: codes (ja or ja,hi) or a group (paper20); by default all of the text."),
+]
+LongTexts = Annotated[
+    str,
+    typer.Option(
+        help="Texts longer than the model's context: refuse them, cut them at their end, or drop them.",
+        rich_help_panel=MODEL_PANEL,
+    ),
 ]
 Jacobian = Annotated[
     Path | None,
@@ -453,6 +463,12 @@ def one_lens(tuned: Path | None, jacobian: Path | None) -> Path | None:
 
         check_saved_lens(path)
     return path
+
+
+def print_remarks(result: Result[Any], console: Console) -> None:
+    """What must be known of how a result came about, where its description is not printed."""
+    for remark in result.settings.remarks(result.provenance):
+        console.print(f"note: {remark}", highlight=False, markup=False)
 
 
 def layer_numbers(text: str) -> str | list[int]:

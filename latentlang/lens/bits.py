@@ -32,6 +32,7 @@ from latentlang.lens.result import named_lens
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.finished_languages import Kept, kept_in
+from latentlang.models.long_texts import fitting_texts
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
@@ -214,6 +215,7 @@ def bits_per_byte(
     layers: Layers = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     seed: int = 0,
+    long_texts: str = "refuse",
     batch_tokens: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
@@ -229,6 +231,8 @@ def bits_per_byte(
         layers: ``"all"`` (1 to L), layer numbers, or ``"0,4,8-12"``; 0 is the embeddings.
         lens: what the layers are read through: a `Lens`, or the folder of a fitted one; None for the logit lens.
         seed: draws paragraphs and bootstrap samples.
+        long_texts: what becomes of texts longer than the model's context: ``"refuse"`` them, ``"cut"`` them at their
+            end, or ``"drop"`` them; how many is in the settings, and `describe` says it.
         batch_tokens: tokens run at once; by default what suits the device.
         resume: with a folder of text or a task, a folder where each language is kept as soon as it is done, so that the
             same call goes on where one was stopped. Languages are then run one after the other.
@@ -244,7 +248,9 @@ def bits_per_byte(
     check_count("seed", seed, least=0)
     if isinstance(texts, str | os.PathLike):
         texts = ContinuationTask(data=os.fspath(texts))
-    prompts, settings = prompts_of_texts(texts, languages, items=items, seed=seed)
+    listed, settings = prompts_of_texts(texts, languages, items=items, seed=seed)
+    fitting = fitting_texts(model, listed, long_texts)
+    prompts = fitting.prompts
     if resume is not None and not isinstance(texts, Task):
         raise InputError("resume keeps languages of a folder of text or of a task; leave it out for texts")
     through = as_lens(lens, model)
@@ -306,7 +312,8 @@ def bits_per_byte(
         settings={
             **settings,
             **BitsSettings(
-                items=items, layers=list(numbers), n_layers=model.n_layers, **lens_settings(through)
+                items=items, layers=list(numbers), n_layers=model.n_layers, **lens_settings(through),
+                long_texts=long_texts, too_long=fitting.counts,
             ).stored(),
             **model.noted,
         },

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
 from latentlang import defaults
-from latentlang.results import Count, LayerNumber, ResultSettings, Share, TaskSettings
+from latentlang.provenance import Provenance
+from latentlang.results import Count, LayerNumber, ResultSettings, Share, TaskSettings, TextsSettings
+from latentlang.text import lens_name
 
 
 class LensUsed(ResultSettings):
@@ -16,7 +19,43 @@ class LensUsed(ResultSettings):
     lens: str = "logit"
 
 
-class LensSettings(TaskSettings):
+class ThroughLens(ResultSettings):
+    """Settings of what is read through a lens, with fields ``lens`` and ``translators``."""
+
+    def remarks(self, provenance: Provenance) -> list[str]:
+        """That the lens was fitted on other weights than it is read on, where that is so."""
+        said = fitted_elsewhere(
+            getattr(self, "lens", "logit"), getattr(self, "translators", None), provenance
+        )
+        return [*super().remarks(provenance), *([said] if said else [])]
+
+
+def fitted_elsewhere(lens: str, translators: Mapping[str, Any] | None, provenance: Provenance) -> str:
+    """That a fitted lens knows the model with another adapter, or without one; empty where it does not.
+
+    Args:
+        lens: its name.
+        translators: how it was fitted; None of the logit lens.
+        provenance: of what was read through it.
+    """
+    if translators is None:
+        return ""
+    read, fitted = provenance.adapter or "", translators.get("adapter")
+    name = f"The {lens_name(lens)}"
+    if fitted is None:
+        return (
+            f"{name} does not say whether it was fitted with the adapter {read} on the model." if read else ""
+        )
+    if str(fitted) == read:
+        return ""
+    was = f"with the adapter {fitted}" if fitted else "without an adapter"
+    here = f"with the adapter {read}" if read else "without one"
+    return (
+        f"{name} was fitted on the model {was} and is read here {here}: what it shows may be the lens's own."
+    )
+
+
+class LensSettings(TaskSettings, ThroughLens):
     """Settings of `logit_lens`."""
 
     pivot: str = defaults.PIVOT
@@ -40,7 +79,7 @@ class LensSettings(TaskSettings):
     nulls: Count | None = None
 
 
-class MultilingualLensSettings(TaskSettings):
+class MultilingualLensSettings(TaskSettings, ThroughLens):
     """Settings of the multilingual lens."""
 
     #: Codes of the languages whose words were looked for.
@@ -63,7 +102,7 @@ class MultilingualLensSettings(TaskSettings):
     notes: dict[str, str] = Field(default_factory=dict)
 
 
-class ExplorerSettings(ResultSettings):
+class ExplorerSettings(ThroughLens):
     """Settings of `explore`."""
 
     prompt: str = ""
@@ -77,7 +116,7 @@ class ExplorerSettings(ResultSettings):
     translators: dict[str, Any] | None = None
 
 
-class BitsSettings(ResultSettings):
+class BitsSettings(TextsSettings, ThroughLens):
     """Settings of `bits_per_byte`."""
 
     #: Paragraphs per language; None for all.
@@ -89,7 +128,7 @@ class BitsSettings(ResultSettings):
     translators: dict[str, Any] | None = None
 
 
-class BarrierSettings(TaskSettings):
+class BarrierSettings(TaskSettings, ThroughLens):
     """Settings of `translation_barrier`."""
 
     #: Codes of the languages whose words were looked for.
@@ -127,3 +166,11 @@ class PivotByLensSettings(TaskSettings):
     counted: str | None = None
     accuracy: dict[str, Share] = Field(default_factory=dict)
     notes: dict[str, str] = Field(default_factory=dict)
+
+    def remarks(self, provenance: Provenance) -> list[str]:
+        """As of one lens, of each."""
+        said = {
+            called: fitted_elsewhere(str(used.get("lens", "")), used.get("translators"), provenance)
+            for called, used in self.lenses.items()
+        }
+        return [*super().remarks(provenance), *(f"{called}: {text}" for called, text in said.items() if text)]

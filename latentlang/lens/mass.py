@@ -27,6 +27,7 @@ from latentlang.lens.mass_settings import LanguageMassSettings
 from latentlang.lens.tuned import as_lens
 from latentlang.models import ActivationBatch, HookedLM, TokenSets, as_model, read_out
 from latentlang.models.finished_languages import kept_in, kept_tensor
+from latentlang.models.long_texts import fitting_texts
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
@@ -50,6 +51,7 @@ def language_mass(
     layers: Layers = "all",
     lens: Lens | str | os.PathLike[str] | None = None,
     seed: int = 0,
+    long_texts: str = "refuse",
     batch_tokens: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
@@ -68,6 +70,8 @@ def language_mass(
         layers: ``"all"`` (1 to L), layer numbers, or ``"0,4,8-12"``; 0 is the embeddings.
         lens: what the layers are read through: a `Lens`, or the folder of a saved tuned lens; None for the logit lens.
         seed: draws paragraphs, bootstrap samples and permutations.
+        long_texts: what becomes of texts longer than the model's context: ``"refuse"`` them, ``"cut"`` them at their
+            end, or ``"drop"`` them; how many is in the settings, and `describe` says it.
         batch_tokens: tokens run at once; by default what suits the device.
         resume: a folder where each language is kept as soon as it is done, so that the same call goes on where one was
             stopped.
@@ -88,7 +92,10 @@ def language_mass(
     if isinstance(texts, str | os.PathLike):
         texts = ContinuationTask(data=os.fspath(texts))
     prompts, about = prompts_of_texts(texts, languages, items=items, seed=seed)
+    fitting = fitting_texts(model, prompts, long_texts)
+    prompts = fitting.prompts
     codes = list(dict.fromkeys(prompt.language for prompt in prompts))
+    table_of_these = opened is None
     if opened is None:
         opened = _table_of(model, texts, codes, seed=seed)
     opened.check_vocabulary(model.tokenizer)
@@ -149,8 +156,9 @@ def language_mass(
         for code, places in by_language.items()
     ]  # fmt: skip
     settings = LanguageMassSettings(
+        long_texts=long_texts, too_long=fitting.counts,
         items=items, layers=list(numbers), n_layers=model.n_layers, positions=list(POSITIONS), **lens_settings(through),
-        table_texts=opened.settings.texts, certainty=opened.settings.certainty,
+        table_of_these=table_of_these, table_texts=opened.settings.texts, certainty=opened.settings.certainty,
         certain={code: int(membership[:, column].sum()) for column, code in enumerate(opened.languages)},
         prior=_shares(opened.languages, membership.mean(0)),
         written={

@@ -296,7 +296,8 @@ def train_tuned_lens(
         unembedding=unembedding_hash(model),
         losses=tuple(round(float(value), 6) for value in means),
         settings={
-            "model": model.name, "steps": steps, "positions": positions, "learning_rate": learning_rate,
+            "model": model.name, "adapter": model.active_adapter or "", "steps": steps, "positions": positions,
+            "learning_rate": learning_rate,
             "weight_decay": weight_decay, "seed": seed, "texts": len(texts),
         },
     )  # fmt: skip

@@ -17,6 +17,20 @@ from latentlang.tasks.continuation import ContinuationTask
 Texts = str | os.PathLike[str] | Task | Mapping[str, Sequence[str]] | Sequence[str]
 
 
+#: What may be done with texts that are longer than a model's context.
+LONG_TEXTS = ("refuse", "cut", "drop")
+
+
+def check_long_texts(long_texts: str) -> None:
+    """Refuse a word that is none of `LONG_TEXTS`.
+
+    Raises:
+        InputError: naming them.
+    """
+    if long_texts not in LONG_TEXTS:
+        raise unknown("way with long texts", long_texts, LONG_TEXTS)
+
+
 def prompts_of_texts(
     texts: Texts, languages: str | Language | Iterable[str | Language] | None, *, items: int | None, seed: int
 ) -> tuple[list[Prompt], dict[str, object]]:

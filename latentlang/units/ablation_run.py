@@ -89,7 +89,7 @@ def neuron_ablation(
     selected: Members = np.any(members, axis=0)
     measured = held_out_texts(
         texts, languages, known=neurons.languages, counted=neurons.counts.counted, items=items, held_out=held_out,
-        seed=seed, counting="neurons",
+        seed=seed, counting="neurons", model=model, long_texts=neurons.settings.long_texts,
     )  # fmt: skip
     codes = measured.languages
     for code in codes:

@@ -21,6 +21,7 @@ from latentlang.lens.bits import bits_of_texts, scored_sizes
 from latentlang.lens.tuned import as_lens
 from latentlang.models import Edit, HookedLM
 from latentlang.models.finished_languages import Kept, kept_in
+from latentlang.models.long_texts import fitting_texts
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, reporting
 from latentlang.tasks import ContinuationTask, Prompt, Task, Texts, prompts_of_texts
@@ -71,6 +72,8 @@ def held_out_texts(
     held_out: bool,
     seed: int,
     counting: str,
+    model: HookedLM,
+    long_texts: str,
 ) -> HeldOut:
     """Paragraphs that were not counted, or all of them.
 
@@ -83,6 +86,8 @@ def held_out_texts(
         held_out: whether those that were counted are left out.
         seed: of the draw of paragraphs.
         counting: the call that counts fewer, for the error.
+        model: that will read them.
+        long_texts: as of `fitting_texts`.
 
     Raises:
         InputError: all paragraphs of a language were counted.
@@ -92,6 +97,7 @@ def held_out_texts(
         if isinstance(texts, Mapping):
             languages = [code for code in languages if code in {_code(name) for name in texts}]
     listed, about = prompts_of_texts(texts, languages or None, items=None, seed=seed)
+    listed = fitting_texts(model, listed, long_texts).prompts  # as they were counted
     known_texts = dict(zip(listed, counted(prompt.text for prompt in listed), strict=True))
     prompts: list[Prompt] = []
     counted_too: dict[str, int] = {}

@@ -198,7 +198,7 @@ def feature_ablation(
     members = features.members(rule, top=top, fdr=fdr)
     measured = held_out_texts(
         texts, languages, known=features.languages, counted=features.counts.counted, items=items, held_out=held_out,
-        seed=seed, counting="features",
+        seed=seed, counting="features", model=model, long_texts=features.settings.long_texts,
     )  # fmt: skip
     codes = measured.languages
     for code in codes:

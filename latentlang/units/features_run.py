@@ -19,6 +19,7 @@ from latentlang.lens.bits import scored_sizes
 from latentlang.models import HookedLM, as_model
 from latentlang.models.finished_languages import FinishedLanguages, Kept, kept_in
 from latentlang.models.hooked import check_unedited
+from latentlang.models.long_texts import fitting_texts
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import ContinuationTask, Prompt, Task, Texts, prompts_of_texts
@@ -54,6 +55,7 @@ def features(
     deals: int = 200,
     held_out: bool = True,
     seed: int = 0,
+    long_texts: str = "refuse",
     batch_tokens: int | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
@@ -78,6 +80,8 @@ def features(
         deals: how often the groups are dealt out to mixed pseudo-languages; 0 for no null.
         held_out: whether paragraphs that the SAE was trained on, as far as that is known, are left out.
         seed: draws paragraphs, groups, deals and bootstrap samples.
+        long_texts: what becomes of texts longer than the model's context: ``"refuse"`` them, ``"cut"`` them at their
+            end, or ``"drop"`` them; how many is in the settings, and `describe` says it.
         batch_tokens: see `HookedLM.iter_activations`.
         out: a folder in which finished languages are kept, so that a stopped run goes on; None to keep nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
@@ -102,6 +106,8 @@ def features(
     prompts, trained_too, about = fresh_paragraphs(
         texts, languages, known=read.texts, items=items, held_out=held_out, seed=seed
     )
+    fitting = fitting_texts(model, [prompt for each in prompts.values() for prompt in each], long_texts)
+    prompts = {code: [one for one in fitting.prompts if one.language == code] for code in prompts}
     if len(prompts) < 2:
         raise InputError(
             "features of a language are told from those of others: give texts in at least two languages, as "
@@ -140,6 +146,7 @@ def features(
             done["paragraphs"] = runs * sum(len(prompts[name]) for name in counts)
             report(done["paragraphs"], total)
     settings = FeaturesSettings(
+        long_texts=long_texts, too_long=fitting.counts,
         items=items, groups=groups, deals=deals, site=read.site, layer=read.layer, features=read.features,
         architecture=read.architecture, sae=read.source, sae_sha256=read.identity, spliced=splice,
         n_layers=model.n_layers, counted={code: int(each.tokens.sum()) for code, each in counts.items()},

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import Field
 
-from latentlang.results import Count, Draws, LayerNumber, ResultSettings, Share
+from latentlang.results import Count, Draws, LayerNumber, ResultSettings, Share, TextsSettings
 
 
-class FeaturesSettings(ResultSettings):
+class FeaturesSettings(TextsSettings):
     """Settings of `features`."""
 
     #: Paragraphs per language; None for all.

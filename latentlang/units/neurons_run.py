@@ -19,6 +19,7 @@ from latentlang.language_names import Language
 from latentlang.models import HookedLM, as_model
 from latentlang.models.batch import check_layers
 from latentlang.models.finished_languages import FinishedLanguages, Kept, kept_in
+from latentlang.models.long_texts import fitting_texts
 from latentlang.models.tokenization import TokenizedPrompt
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
@@ -51,6 +52,7 @@ def neurons(
     groups: int = 10,
     deals: int = 200,
     seed: int = 0,
+    long_texts: str = "refuse",
     batch_tokens: int | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
@@ -73,6 +75,8 @@ def neurons(
         groups: into how many groups the paragraphs are dealt; a paragraph is in the same in every language.
         deals: how often the groups are dealt out to mixed pseudo-languages; 0 for no null.
         seed: draws paragraphs, groups and deals.
+        long_texts: what becomes of texts longer than the model's context: ``"refuse"`` them, ``"cut"`` them at their
+            end, or ``"drop"`` them; how many is in the settings, and `describe` says it.
         batch_tokens: see `HookedLM.iter_activations`.
         out: a folder in which finished languages are kept, so that a stopped run goes on; None to keep nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
@@ -93,6 +97,8 @@ def neurons(
     if 0 in numbers:
         raise ModelError("layer 0 is the embeddings and has no neurons; blocks are counted from 1")
     listed, settings = prompts_of_texts(texts, languages, items=items, seed=seed)
+    fitting = fitting_texts(model, listed, long_texts)
+    listed = fitting.prompts
     prompts: dict[str, list[Prompt]] = {}
     for prompt in listed:
         prompts.setdefault(prompt.language, []).append(prompt)
@@ -135,7 +141,7 @@ def neurons(
         model,
         counts,
         numbers,
-        settings,
+        {**settings, "long_texts": long_texts, "too_long": fitting.counts},
         texts=texts_counted,
         items=items,
         tokens=tokens,

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import Field
 
-from latentlang.results import Count, Draws, LayerNumber, ResultSettings
+from latentlang.results import Count, Draws, LayerNumber, TextsSettings
 
 
-class NeuronsSettings(ResultSettings):
+class NeuronsSettings(TextsSettings):
     """Settings of `neurons`."""
 
     #: Paragraphs per language; None for all.
