@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import lens_words, made_with, source_words
 from latentlang.figures.layout import Panel, columns_for, grid, layer_ticks
-from latentlang.figures.scatter import COLOURS
 from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import INK, MUTED, PIVOT, TARGET, english_name, template, translucent
 from latentlang.text import percent
@@ -24,8 +23,10 @@ if TYPE_CHECKING:
 _TOP, _BELOW, _PLOT = 92, 128, 138  # pixels
 _MOST_TICKS = 6
 _OTHERS = "#8A94A0"
-# Languages with a colour of their own beside the text's and English.
-_NAMED = COLOURS[2:6]
+# Languages with a colour of their own beside the text's and English. Areas lie on each other, so that no two colours
+# may look alike, in a dark page and to colour-blind readers too (a test measures it): sand, ink, mint, brown.
+_NAMED = ("#DDCC77", INK, "#B7E4C7", "#663300")
+_OPACITY = 0.72
 # Places of the bars beside the layers, from the first and the last one.
 _BESIDE = 1.6
 _OWN, _REST = "own", "rest"
@@ -147,7 +148,7 @@ def _stacked(
         traces.append(
             go.Scatter(
                 x=list(range(len(layers))), y=mass.tolist(), stackgroup=f"panel {panel.index}", mode="lines",
-                line={"width": 0, "color": colour}, fillcolor=translucent(colour, 0.72), name=name, legendgroup=key,
+                line={"width": 0, "color": colour}, fillcolor=translucent(colour, _OPACITY), name=name, legendgroup=key,
                 showlegend=key not in drawn, legendrank=rank, customdata=layers,
                 hovertemplate=f"layer %{{customdata}}, {words}: <b>%{{y:.3f}}</b><extra></extra>", **axes,
             )
@@ -159,7 +160,7 @@ def _stacked(
             traces.append(
                 go.Bar(
                     x=[place], y=[share], base=[below[column]], width=[1.1], customdata=[share],
-                    marker={"color": translucent(colour, 0.72)}, legendgroup=key, showlegend=False, name=name,
+                    marker={"color": translucent(colour, _OPACITY)}, legendgroup=key, showlegend=False, name=name,
                     hovertemplate=f"{words}: <b>%{{customdata:.3f}}</b> {told}<extra></extra>", **axes,
                 )
             )  # fmt: skip
