@@ -1,0 +1,13 @@
+"""Programs that a model wrote, run where they can do no harm, or not at all."""
+
+from __future__ import annotations
+
+from latentlang.code_execution.sandbox import (
+    Limits,
+    ProgramRun,
+    SandboxError,
+    check_sandbox,
+    run_program,
+)
+
+__all__ = ["Limits", "ProgramRun", "SandboxError", "check_sandbox", "run_program"]
