@@ -37,10 +37,16 @@ class Numeral:
     Attributes:
         text: as it stands there.
         readings: the numbers that it can mean.
+        start: where it begins; of a part of what is not one number, where that begins.
+        scale: what a character behind it multiplies it by (``万``); both are among the readings.
+        part: whether it is a part of what is not one number, as of 12.05.2024.
     """
 
     text: str
     readings: frozenset[Decimal]
+    start: int = 0
+    scale: int = 1
+    part: bool = False
 
 
 def numerals_in(text: str) -> list[Numeral]:
@@ -54,12 +60,11 @@ def _numerals(text: str) -> Iterator[Numeral]:
         readings = _readings(digits)
         if not readings:
             for part in _SEPARATOR.split(digits):
-                yield Numeral(part, frozenset((Decimal(part),)))
+                yield Numeral(part, frozenset((Decimal(part),)), match.start(), part=True)
             continue
-        scale = _SCALE.match(text, match.end())
-        if scale is not None:
-            readings |= {value * _SCALES[scale[1]] for value in readings}
-        yield Numeral(match[0], readings)
+        behind = _SCALE.match(text, match.end())
+        scale = 1 if behind is None else _SCALES[behind[1]]
+        yield Numeral(match[0], readings | {value * scale for value in readings}, match.start(), scale)
 
 
 def _readings(digits: str) -> frozenset[Decimal]:
