@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,10 +11,10 @@ import pandas as pd
 
 from latentlang import defaults
 from latentlang.answers import closing, token_bytes
-from latentlang.arguments import check_count, checked_call, split_given, split_names
+from latentlang.arguments import check_count, checked_call, split_given
 from latentlang.errors import InputError, unknown
 from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings
-from latentlang.evaluation.result import COLUMNS, SCORE, STATES, EvaluationResult
+from latentlang.evaluation.result import COLUMNS, SCORE, EvaluationResult
 from latentlang.evaluation.scoring import (
     SCORES,
     Choice,
@@ -25,6 +24,7 @@ from latentlang.evaluation.scoring import (
     published,
     whole_answers,
 )
+from latentlang.evaluation.states import chosen_states, in_state
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.models import HookedLM, as_model
@@ -96,7 +96,7 @@ def evaluate(
     check_count("seed", seed, least=0)
     if score not in SCORES:
         raise unknown("score", score, SCORES)
-    state_names = _states(model, states)
+    state_names = chosen_states(model, states)
     tasks = [_TaskRun(*pair) for pair in _tasks(task, answers, protocol)]
     codes = None if languages is None else [entry.code for entry in find_languages(languages)]
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
@@ -136,7 +136,7 @@ def evaluate(
                         state: str = state,
                         advance: Callable[[int, int], None] = advance,
                     ) -> Scored:
-                        with _as(model, state):
+                        with in_state(model, state):
                             return task_run.choices[code].run(
                                 model,
                                 task_run.prompts[code],
@@ -368,31 +368,6 @@ def _open(name: str) -> InputError:
         f"the {name} task is open: it has no labels to choose between; evaluate takes {', '.join(closed_tasks())}, or "
         "a closed task of yours"
     )
-
-
-def _states(model: HookedLM, states: str | Sequence[str] | None) -> list[str]:
-    """The states asked for, base first.
-
-    Raises:
-        InputError: no such state, none at all, or no adapter that does anything.
-    """
-    adapted = model.adapter is not None
-    names = split_names((STATES if adapted else STATES[:1]) if states is None else states)
-    for name in names:
-        if name not in STATES:
-            raise unknown("state", name, STATES)
-    chosen = [name for name in STATES if name in names]
-    if not chosen:
-        raise InputError(f"no state asked for; give {' or '.join(STATES)}")
-    if "tuned" in chosen:
-        model.tuned()  # refuses a model without an adapter, or with one that does nothing
-    if "base" in chosen:
-        model.base()  # refuses an adapter that cannot be taken off
-    return chosen
-
-
-def _as(model: HookedLM, state: str) -> AbstractContextManager[None]:
-    return model.tuned() if state == "tuned" else model.base()
 
 
 def _result(
