@@ -27,8 +27,15 @@ _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = (
     1 << 30,
 )
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = (
-    1, 2, 4, 8, 32, 4096, 16384, 1 << 18,
-)  # fmt: skip
+    1,
+    2,
+    4,
+    8,
+    32,
+    4096,
+    16384,
+    1 << 18,
+)
 _MNT_DETACH, _AT_FDCWD, _AT_RECURSIVE = 2, -100, 0x8000
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
 _SYS_PIVOT_ROOT, _SYS_SECCOMP, _SYS_CAPSET, _SYS_MOUNT_SETATTR = 155, 317, 126, 442
@@ -183,20 +190,23 @@ def limit_resources(told: dict[str, Any]) -> None:
 # is none that makes a process, a thread or a socket, none that signals or traces another process, none that changes
 # owner, mode or attributes of a file, and none that mounts or loads anything.
 _ALLOWED = {
-    "read": 0, "write": 1, "open": 2, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "lseek": 8, "mmap": 9,
-    "mprotect": 10, "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15,
-    "pread64": 17, "readv": 19, "writev": 20, "access": 21, "select": 23, "sched_yield": 24, "mremap": 25,
-    "madvise": 28, "dup": 32, "dup2": 33, "pause": 34, "nanosleep": 35, "getitimer": 36, "alarm": 37, "setitimer": 38,
-    "getpid": 39, "exit": 60, "uname": 63, "fsync": 74, "ftruncate": 77, "getdents": 78, "getcwd": 79, "chdir": 80,
-    "rename": 82, "mkdir": 83, "rmdir": 84, "unlink": 87, "symlink": 88, "readlink": 89, "umask": 95,
-    "gettimeofday": 96, "getrlimit": 97, "getrusage": 98, "sysinfo": 99, "times": 100, "getuid": 102, "getgid": 104,
-    "geteuid": 107, "getegid": 108, "getppid": 110, "sigaltstack": 131, "gettid": 186, "time": 201, "futex": 202,
-    "sched_getaffinity": 204, "getdents64": 217, "set_tid_address": 218, "restart_syscall": 219, "clock_gettime": 228,
-    "clock_getres": 229, "clock_nanosleep": 230, "exit_group": 231, "openat": 257, "mkdirat": 258, "newfstatat": 262,
-    "unlinkat": 263, "renameat": 264, "symlinkat": 266, "readlinkat": 267, "faccessat": 269, "pselect6": 270,
-    "ppoll": 271, "set_robust_list": 273, "dup3": 292, "renameat2": 316, "getrandom": 318, "membarrier": 324,
-    "statx": 332, "rseq": 334, "faccessat2": 439,
-}  # fmt: skip
+    name: int(number)
+    for line in """
+read 0 | write 1 | open 2 | close 3 | stat 4 | fstat 5 | lstat 6 | poll 7 | lseek 8 | mmap 9 | mprotect 10
+munmap 11 | brk 12 | rt_sigaction 13 | rt_sigprocmask 14 | rt_sigreturn 15 | pread64 17 | readv 19
+writev 20 | access 21 | select 23 | sched_yield 24 | mremap 25 | madvise 28 | dup 32 | dup2 33 | pause 34
+nanosleep 35 | getitimer 36 | alarm 37 | setitimer 38 | getpid 39 | exit 60 | uname 63 | fsync 74
+ftruncate 77 | getdents 78 | getcwd 79 | chdir 80 | rename 82 | mkdir 83 | rmdir 84 | unlink 87 | symlink 88
+readlink 89 | umask 95 | gettimeofday 96 | getrlimit 97 | getrusage 98 | sysinfo 99 | times 100 | getuid 102
+getgid 104 | geteuid 107 | getegid 108 | getppid 110 | sigaltstack 131 | gettid 186 | time 201 | futex 202
+sched_getaffinity 204 | getdents64 217 | set_tid_address 218 | restart_syscall 219 | clock_gettime 228
+clock_getres 229 | clock_nanosleep 230 | exit_group 231 | openat 257 | mkdirat 258 | newfstatat 262
+unlinkat 263 | renameat 264 | symlinkat 266 | readlinkat 267 | faccessat 269 | pselect6 270 | ppoll 271
+set_robust_list 273 | dup3 292 | renameat2 316 | getrandom 318 | membarrier 324 | statx 332 | rseq 334
+faccessat2 439
+""".strip().splitlines()
+    for name, number in (entry.split() for entry in line.split("|"))
+}
 _IOCTL, _FCNTL, _TGKILL, _PRLIMIT64 = 16, 72, 234, 302
 # ioctl: terminal settings, and closing on exec; fcntl: copy a handle, its flags, close on exec.
 _IOCTLS, _FCNTLS = (0x5401, 0x5450, 0x5451), (0, 1, 2, 3, 4, 1030)
@@ -219,8 +229,11 @@ def filter_program(own_pid: int) -> list[tuple[int, int, int, int]]:
         rules += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     # arguments are of 64 bits, read as two halves: argument i begins at byte 16 + 8i
     for number, argument, values in (
-        (_IOCTL, 1, _IOCTLS), (_FCNTL, 1, _FCNTLS), (_TGKILL, 0, (own_pid,)), (_PRLIMIT64, 2, (0,)),
-    ):  # fmt: skip
+        (_IOCTL, 1, _IOCTLS),
+        (_FCNTL, 1, _FCNTLS),
+        (_TGKILL, 0, (own_pid,)),
+        (_PRLIMIT64, 2, (0,)),
+    ):
         checks = [
             (_LOAD, 0, 0, 16 + 8 * argument + 4),
             (_EQUAL, 1, 0, 0),

@@ -41,8 +41,15 @@ _MEGABYTE = 2**20
 _MOST_REPORT, _STARTING_SECONDS = 65_536, 120.0
 #: How a program may end; ``passed`` is its last line reached.
 ENDINGS = (
-    "passed", "failed", "syntax", "exited", "memory", "time", "output", "crashed",
-)  # fmt: skip
+    "passed",
+    "failed",
+    "syntax",
+    "exited",
+    "memory",
+    "time",
+    "output",
+    "crashed",
+)
 
 
 class SandboxError(InputError):
@@ -186,10 +193,18 @@ def _run(program: str, limits: Limits, mode: str) -> ProgramRun:
         root.mkdir()
         work.mkdir()
         told = {
-            "mode": mode, "nonce": nonce, "parent": os.getpid(), "root": str(root), "work": str(work),
-            "readable": _readable(), "seconds": limits.seconds, "memory_bytes": limits.memory * _MEGABYTE,
-            "disk_bytes": limits.disk * _MEGABYTE, "files": 256, "program": program,
-        }  # fmt: skip
+            "mode": mode,
+            "nonce": nonce,
+            "parent": os.getpid(),
+            "root": str(root),
+            "work": str(work),
+            "readable": _readable(),
+            "seconds": limits.seconds,
+            "memory_bytes": limits.memory * _MEGABYTE,
+            "disk_bytes": limits.disk * _MEGABYTE,
+            "files": 256,
+            "program": program,
+        }
         reports, report_end = os.pipe()
         try:
             process = _start(report_end, work)
@@ -215,13 +230,23 @@ def _run(program: str, limits: Limits, mode: str) -> ProgramRun:
 def _start(report_end: int, work: Path) -> subprocess.Popen[bytes]:
     """The process that is to confine itself; it has three pipes and nothing else of this one."""
     environment = {
-        "HOME": str(work), "TMPDIR": str(work), "LANG": "C.UTF-8", "PATH": "", "PYTHONHASHSEED": "0", "TZ": "UTC",
-    }  # fmt: skip
+        "HOME": str(work),
+        "TMPDIR": str(work),
+        "LANG": "C.UTF-8",
+        "PATH": "",
+        "PYTHONHASHSEED": "0",
+        "TZ": "UTC",
+    }
     return subprocess.Popen(
         [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8", str(_INSIDE), str(report_end)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=work,
-        pass_fds=(report_end,), start_new_session=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=work,
+        pass_fds=(report_end,),
+        start_new_session=True,
+    )
 
 
 def _listen(

@@ -60,9 +60,7 @@ def last_number(text: str, *, language: str) -> NumberRead:
     code = find_language(language).code
     numerals = numerals_in(text)
     sign = _last_sign_of_a_fraction(text)
-    latex = None
-    for latex in _LATEX_FRACTION.finditer(text):
-        pass
+    latex = next(iter(list(_LATEX_FRACTION.finditer(text))[-1:]), None)
     if latex is not None and (not numerals or numerals[-1].start < latex.end()):
         over, under = int(latex[2]), int(latex[3])
         return _read(Fraction(over, under) * (-1 if latex[1] else 1)) if under else _AMBIGUOUS
@@ -126,7 +124,9 @@ def _sign(text: str, start: int) -> int:
         return 1
     left = before[:-1].rstrip()
     subtracted = left[-1:].isalnum() or left[-1:] in tuple(")]%")
-    spaced = before[:-1] != left  # "5 -3" and "is -3": what stands off on the left alone belongs to the number
+    spaced = (
+        before[:-1] != left
+    )  # "5 -3" and "is -3": what stands off on the left alone belongs to the number
     return 1 if subtracted and not (spaced and not left[-1:].isdigit()) else -1
 
 

@@ -1,4 +1,4 @@
-"""How far an answer is a reference answer: exact match and F1 as SQuAD defines them, and whether it holds the reference.
+"""How far an answer is a reference answer: exact match and F1 as SQuAD defines them, and whether it holds one.
 
 SQuAD's script (Rajpurkar et al. 2016) lowers case, takes out punctuation and the English articles, and splits at white
 space. Here articles are those of the language, punctuation is Unicode's, and where a language writes no spaces each of
@@ -69,7 +69,7 @@ def _is_punctuation(character: str) -> bool:
 
 
 def _characters(word: str) -> list[str]:
-    """A word of a script without spaces by its characters, each with its marks; what is in other scripts stays whole."""
+    """A word of a script without spaces by its characters, each with its marks; other scripts stay whole."""
     parts: list[str] = []
     alone = True  # whether the latest part is such a character
     for character in word:

@@ -74,10 +74,14 @@ def test_a_program_is_run_and_what_it_prints_is_kept(mode: str) -> None:
         ("import os; os._exit(0)", "crashed", "it ended with code 0"),
         ("x = bytearray(10 * 2**30)", "memory", "MemoryError"),
         ("import os, signal; signal.raise_signal(signal.SIGSEGV)", "crashed", "SIGSEGV"),
-        ("class E(Exception):\n    def __str__(self): raise E\nraise E", "failed", "an error that cannot be printed"),
+        (
+            "class E(Exception):\n    def __str__(self): raise E\nraise E",
+            "failed",
+            "an error that cannot be printed",
+        ),
         ("raise KeyboardInterrupt", "failed", "KeyboardInterrupt: "),
     ],
-)  # fmt: skip
+)
 def test_each_way_to_end_has_its_name(program: str, ended: str, detail: str) -> None:
     run = _run(program, check_sandbox())
     assert (run.passed, run.ended, run.detail) == (False, ended, detail)

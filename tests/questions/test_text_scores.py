@@ -80,7 +80,11 @@ def test_in_english_they_are_squads_own(answer: str, references: list[str]) -> N
     assert f1_score(answer, references, language="en") == pytest.approx(max(f1))
 
 
-@given(st.text(max_size=30), st.text(min_size=1, max_size=10), st.sampled_from(["en", "fr", "zh", "ja", "th", "tr", "x-mine"]))
+@given(
+    st.text(max_size=30),
+    st.text(min_size=1, max_size=10),
+    st.sampled_from(["en", "fr", "zh", "ja", "th", "tr", "x-mine"]),
+)
 def test_what_holds_of_any_text(answer: str, reference: str, language: str) -> None:
     if not normalised_words(reference, language):
         with pytest.raises(InputError, match="nothing is left"):

@@ -1,0 +1,312 @@
+"""Questions put to a model: what it writes, and how likely it holds the reference answer to be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from latentlang.arguments import check_count, checked_call
+from latentlang.errors import InputError, ModelError, shown
+from latentlang.evaluation.states import chosen_states, in_state
+from latentlang.language_names import Language
+from latentlang.language_names import languages as find_languages
+from latentlang.models import HookedLM, as_model
+from latentlang.models.answer_scores import score_answers
+from latentlang.models.generation import generate_tokens
+from latentlang.progress import ProgressOption, reporting
+from latentlang.provenance import Provenance
+from latentlang.questions.answer_files import read_answers
+from latentlang.questions.asking import (
+    QUOTE,
+    chosen_questions,
+    other_references,
+    prompts_of,
+    written_answer,
+)
+from latentlang.questions.number_reading import last_number, reference_number
+from latentlang.questions.question_result import COLUMNS, QuestionResult
+from latentlang.questions.question_sets import QUESTION_TASKS, Question, QuestionSet, read_questions
+from latentlang.questions.text_scores import exact_match, f1_score, includes_reference, normalised_words
+from latentlang.tasks import Prompt
+from latentlang.tasks.files import PathLike, Paths
+
+_NAN = float("nan")
+# Beside a reference's own tokens: a space, and what closes the quotation.
+_ENDING = 4
+
+
+@checked_call
+def ask(
+    model: HookedLM | str | None,
+    questions: QuestionSet | Paths,
+    *,
+    task: str | None = None,
+    languages: str | Language | Iterable[str | Language] | None = None,
+    items: int | None = None,
+    shots: int | None = None,
+    new_tokens: int | None = None,
+    answers: PathLike | None = None,
+    states: str | Sequence[str] | None = None,
+    seen_languages: str | Language | Iterable[str | Language] | None = None,
+    seed: int = 0,
+    batch_tokens: int | None = None,
+    progress: ProgressOption = True,
+) -> QuestionResult:
+    """Let a model answer questions, and measure its answers against the reference answers.
+
+    Each prompt ends with an opening quotation mark; what is written up to the closing one is the answer. Beside exact
+    match, F1 and include stands the probability that the model gives the whole reference answer there, which says
+    something of a model that gets nothing right too. For each score the null is the reference of another question.
+
+    Args:
+        model: the model, or its name; it is not changed. None measures only the answers of a file.
+        questions: as read by `read_questions`, or the files themselves.
+        task: of the files: ``xquad``, ``tydiqa`` or ``mgsm``.
+        languages: languages asked in; None for all that are there.
+        items: questions per language, the same in every language; None for all.
+        shots: few-shot examples, from the same questions but never the question itself or another about its text; None
+            for the task's default.
+        new_tokens: how many tokens are written at most; None for the task's default.
+        answers: a file of answers that were written before, see `read_answers`; then nothing is written, and a model
+            only gives the probabilities of the references.
+        states: ``base``, ``tuned`` (with the adapter), or both; None for all the model has.
+        seen_languages: languages that the adapter was trained on.
+        seed: draws items, examples and nulls.
+        batch_tokens: see `HookedLM.iter_activations`.
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (prompts done, prompts in all).
+
+    Raises:
+        InputError: an unknown name, an impossible number, a file that cannot be read, a question without an answer.
+        ModelError: a prompt longer than the model can read, naming the item.
+    """
+    check_count("items", items, least=1)
+    check_count("shots", shots, least=0)
+    check_count("new_tokens", new_tokens, least=1)
+    check_count("seed", seed, least=0)
+    asked = _asked(questions, task, languages)
+    if model is None and answers is None:
+        raise InputError("there is neither a model nor a file of answers; give model, or answers=")
+    if model is None and states is not None:
+        raise InputError("answers of a file are in no state of a model; leave states out")
+    rules = QUESTION_TASKS[asked.task]
+    shots = rules.shots if shots is None else shots
+    new_tokens = rules.new_tokens if new_tokens is None else new_tokens
+    chosen = {code: chosen_questions(asked.questions[code], items, seed) for code in asked.languages}
+    given = None
+    if answers is not None:
+        given = read_answers(answers, {code: [one.item for one in part] for code, part in chosen.items()})
+    others = {
+        code: dict(
+            zip((one.item for one in part), other_references(part, asked.questions[code], seed), strict=True)
+        )
+        for code, part in chosen.items()
+    }
+    tables = []
+    loaded = None if model is None else as_model(model)
+    state_names = ["base"] if loaded is None else chosen_states(loaded, states)
+    if given is not None and len(state_names) > 1:
+        raise InputError("answers of a file are of one state; say which, states='base' or states='tuned'")
+    prompts: dict[str, list[Prompt]] = {}
+    if loaded is not None:
+        prompts = {
+            code: prompts_of(part, asked.questions[code], shots=shots, seed=seed)
+            for code, part in chosen.items()
+        }
+        for code, part in chosen.items():
+            _check_length(loaded, prompts[code], part, others[code], 0 if given is not None else new_tokens)
+    passes = (loaded is not None) * (1 + (given is None))
+    total = passes * len(state_names) * sum(map(len, chosen.values()))
+    with reporting(progress, "asking", total=total) as report:
+        done = 0
+        for code, part in chosen.items():
+            for state in state_names:
+                written = None if given is None else [given[code][one.item][0] for one in part]
+                scores: Any = None
+                if loaded is not None:
+                    with in_state(loaded, state):
+                        if written is None:
+                            written = _write(
+                                loaded, prompts[code], new_tokens, batch_tokens, _from(report, done, total)
+                            )
+                            done += len(part)
+                        scores = _probabilities(
+                            loaded,
+                            prompts[code],
+                            part,
+                            others[code],
+                            batch_tokens,
+                            _from(report, done, total),
+                        )
+                        done += len(part)
+                assert written is not None
+                tables.append(_rows(part, written, others[code], scores, state, number=rules.number))
+    settings: dict[str, Any] = {
+        "states": state_names,
+        "seen": [entry.code for entry in find_languages(seen_languages)] if seen_languages else [],
+        "shots": shots if loaded is not None else None,
+        "items": max(map(len, chosen.values())),
+        "new_tokens": None if given is not None else new_tokens,
+        "files": list(asked.files),
+        "answers_from": None if answers is None else str(answers),
+        "decoding": None if given is not None else "greedy",
+        "constant": {code: _constant(part, number=rules.number) for code, part in chosen.items()},
+        **({} if loaded is None else loaded.noted),
+    }
+    provenance = Provenance(
+        model=loaded.name if loaded is not None else f"answers of {answers}",
+        revision=None if loaded is None else loaded.revision,
+        adapter=loaded.adapter if loaded is not None and "tuned" in state_names else None,
+        task=asked.task,
+        languages=tuple(chosen),
+        policy="",
+        seed=seed,
+        settings=settings,
+    )
+    return QuestionResult(pd.concat(tables, ignore_index=True)[list(COLUMNS)], provenance)
+
+
+def _asked(
+    questions: QuestionSet | Paths,
+    task: str | None,
+    languages: str | Language | Iterable[str | Language] | None,
+) -> QuestionSet:
+    if not isinstance(questions, QuestionSet):
+        if task is None:
+            raise InputError(f"say which task the files are of: task=, one of {', '.join(QUESTION_TASKS)}")
+        return read_questions(questions, task=task, languages=languages)
+    if task not in (None, questions.task):
+        raise InputError(f"these are questions of {questions.task}, not of {task!r}; leave task out")
+    if languages is None:
+        return questions
+    codes = [entry.code for entry in find_languages(languages)]
+    for code in codes:
+        if code not in questions.questions:
+            raise InputError(f"there is no question in {code!r}; there are {', '.join(questions.languages)}")
+    return QuestionSet(questions.task, {code: questions.questions[code] for code in codes}, questions.files)
+
+
+def _check_length(
+    model: HookedLM,
+    prompts: Sequence[Prompt],
+    questions: Sequence[Question],
+    others: dict[str, Question | None],
+    new_tokens: int,
+) -> None:
+    """Refuse a prompt that is too long with what goes behind it, before anything is run."""
+    if model.max_length is None:
+        return
+    for prompt, question in zip(model.tokenize(prompts), questions, strict=True):
+        other = others[question.item]
+        references = [question.references[0], *([] if other is None else [other.references[0]])]
+        behind = max(new_tokens, *(len(text.encode()) + _ENDING for text in references))
+        # a token has at least a byte: only where that is too long are tokens counted
+        if len(prompt.ids) + behind > model.max_length:
+            longest = max(len(ids) for ids in model.encode([text + QUOTE for text in references])) + _ENDING
+            length = len(prompt.ids) + max(new_tokens, longest)
+            if length > model.max_length:
+                raise ModelError(
+                    f"item {shown(question.item, most=60)} in {question.language!r} takes {length} tokens with its "
+                    f"answer, and {model.name} reads {model.max_length}; ask for fewer shots, or leave it out"
+                )
+
+
+def _write(
+    model: HookedLM,
+    prompts: Sequence[Prompt],
+    new_tokens: int,
+    batch_tokens: int | None,
+    progress: Callable[[int, int], None],
+) -> list[str]:
+    tokens = generate_tokens(
+        model, prompts, new_tokens=new_tokens, batch_tokens=batch_tokens, progress=progress
+    )
+    return [written_answer(str(model.tokenizer.decode(ids, skip_special_tokens=True))) for ids in tokens]
+
+
+def _probabilities(
+    model: HookedLM,
+    prompts: Sequence[Prompt],
+    questions: Sequence[Question],
+    others: dict[str, Question | None],
+    batch_tokens: int | None,
+    progress: Callable[[int, int], None],
+) -> list[list[float]]:
+    """Natural logs: of each question's reference, and of the other question's where there is one."""
+    wanted = []
+    for question in questions:
+        other = others[question.item]
+        wanted.append([question.references[0], *([] if other is None else [other.references[0]])])
+    scored = score_answers(model, prompts, wanted, layers=[-1], batch_tokens=batch_tokens, progress=progress)
+    return [[float(value) for value in scores.log_probs[:, -1]] for scores in scored]
+
+
+def _rows(
+    questions: Sequence[Question],
+    written: Sequence[str],
+    others: dict[str, Question | None],
+    scores: Sequence[Sequence[float]] | None,
+    state: str,
+    *,
+    number: bool,
+) -> pd.DataFrame:
+    rows = []
+    for place, (question, answer) in enumerate(zip(questions, written, strict=True)):
+        other = others[question.item]
+        log_probs = scores[place] if scores is not None else []
+        row = {
+            "state": state,
+            "language": question.language,
+            "item": question.item,
+            "answer": answer,
+            "reference": question.references[0],
+            "null_reference": "" if other is None else other.references[0],
+            "log_prob": log_probs[0] if log_probs else _NAN,
+            "reference_bytes": len(question.references[0].encode()),
+            "null_log_prob": log_probs[1] if len(log_probs) > 1 else _NAN,
+            "null_bytes": _NAN if other is None else len(other.references[0].encode()),
+        }
+        row |= _scores(question, answer, number=number)
+        null = {"exact": _NAN, "f1": _NAN, "include": _NAN}
+        if other is not None:
+            null = {
+                name: float(value)
+                for name, value in _scores(other, answer, number=number).items()
+                if name in null
+            }
+        rows.append(row | {f"null_{name}": value for name, value in null.items()})
+    return pd.DataFrame(rows)
+
+
+def _scores(question: Question, answer: str, *, number: bool) -> dict[str, Any]:
+    """How far an answer is a question's references."""
+    if number:
+        read = last_number(answer, language=question.language)
+        right = read.value is not None and read.value in map(reference_number, question.references)
+        return {"exact": right, "f1": _NAN, "include": _NAN, "reading": read.reading}
+    held = {"language": question.language}
+    return {
+        "exact": exact_match(answer, question.references, **held),
+        "f1": f1_score(answer, question.references, **held),
+        "include": float(includes_reference(answer, question.references, **held)),
+        "reading": "text" if normalised_words(answer, question.language) else "empty",
+    }
+
+
+def _constant(questions: Sequence[Question], *, number: bool) -> float:
+    """The share of questions that the most frequent answer is right for."""
+    counts: Counter[object] = Counter()
+    for question in questions:
+        keys: set[object] = {
+            reference_number(text) if number else tuple(normalised_words(text, question.language))
+            for text in question.references
+        }
+        counts.update(keys)
+    return counts.most_common(1)[0][1] / len(questions)
+
+
+def _from(report: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
+    return lambda done, _own: report(before + done, total)
