@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         translation_barrier,
     )
     from latentlang.models import Edit, HookedLM, load
+    from latentlang.questions import CodeResult, QuestionResult, ask, humaneval, read_questions
     from latentlang.reproduction import reproduce
     from latentlang.saved import open_result
     from latentlang.tasks import Prompt, Task, task
@@ -94,6 +95,7 @@ __all__ = [
     "AnswerResult",
     "BarrierResult",
     "BitsResult",
+    "CodeResult",
     "ComparisonResult",
     "Decoding",
     "DirectionsResult",
@@ -122,6 +124,7 @@ __all__ = [
     "PivotByLensResult",
     "PivotUseResult",
     "Prompt",
+    "QuestionResult",
     "Recipe",
     "Sae",
     "SteerResult",
@@ -133,6 +136,7 @@ __all__ = [
     "__version__",
     "alignment",
     "answer",
+    "ask",
     "bits_per_byte",
     "compare",
     "describe_instructions",
@@ -147,6 +151,7 @@ __all__ = [
     "fit_jacobian_lens",
     "fit_jacobian_rows",
     "harvest",
+    "humaneval",
     "language",
     "language_mass",
     "languages",
@@ -163,6 +168,7 @@ __all__ = [
     "pivot_by_lens",
     "pivot_test",
     "read_prompts",
+    "read_questions",
     "read_sae",
     "recipe",
     "reproduce",
@@ -229,6 +235,7 @@ _HOMES = {
         "translation_barrier",
     ),
     "latentlang.models": ("Edit", "HookedLM", "load"),
+    "latentlang.questions": ("CodeResult", "QuestionResult", "ask", "humaneval", "read_questions"),
     "latentlang.reproduction": ("reproduce",),
     "latentlang.saved": ("open_result",),
     "latentlang.tasks": ("Prompt", "Task", "task"),
@@ -264,6 +271,7 @@ _ROOMS = (
     "language_names",
     "lens",
     "models",
+    "questions",
     "reproduction",
     "results",
     "saved",

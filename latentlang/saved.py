@@ -26,6 +26,7 @@ from latentlang.lens import (
     PivotByLensResult,
 )
 from latentlang.paths import given_path
+from latentlang.questions import CodeResult, QuestionResult
 from latentlang.results import Result
 from latentlang.storage.output import kind_of
 from latentlang.training import TrainingResult
@@ -37,11 +38,11 @@ _MOST_NAMED = 4
 RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
     result_class.kind: result_class
     for result_class in (
-        AlignmentComparison, AlignmentResult, AnswerResult, BarrierResult, BitsResult, ComparisonResult,
+        AlignmentComparison, AlignmentResult, AnswerResult, BarrierResult, BitsResult, CodeResult, ComparisonResult,
         DirectionsResult, ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult,
         FeaturesResult, FertilityResult, InstructionsResult, LanguageMassResult, LensResult, MultilingualLensResult,
         NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult,
-        PivotUseResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
+        PivotUseResult, QuestionResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
     )
 })  # fmt: skip
 

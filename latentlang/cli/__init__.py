@@ -14,6 +14,7 @@ import typer
 
 from latentlang.cli.align import align
 from latentlang.cli.answer import answer
+from latentlang.cli.ask import ask
 from latentlang.cli.barrier import barrier
 from latentlang.cli.bits import bits
 from latentlang.cli.compare import compare
@@ -28,6 +29,7 @@ from latentlang.cli.exit_codes import check_text, guarded
 from latentlang.cli.features import features
 from latentlang.cli.fertility import fertility
 from latentlang.cli.harvest import harvest
+from latentlang.cli.humaneval import humaneval
 from latentlang.cli.instructions import instructions
 from latentlang.cli.jacobian import jacobian
 from latentlang.cli.lens import lens
@@ -71,6 +73,8 @@ for command in (
     compare,
     reproduce,
     evaluate,
+    ask,
+    humaneval,
     answer,
     harvest,
     pca,

@@ -77,6 +77,30 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "in its chat template, without an adapter and with it",
         ),
     ),
+    "ask": (
+        (
+            "ask --task xquad --data xquad.en.json --data xquad.es.json --items 20",
+            "questions on a text: exact match, F1, the reference's probability",
+        ),
+        (
+            "ask --task mgsm --data mgsm --lang en,es,zh --model gemma3-270m --items 20",
+            "arithmetic, few-shot",
+        ),
+        (
+            "ask --task xquad --data xquad.es.json --answers answers.jsonl",
+            "answers that were written elsewhere, no model needed",
+        ),
+    ),
+    "humaneval": (
+        (
+            "humaneval --data humaneval_es.json --allow-code",
+            "how many of the benchmark's own solutions pass in this translation",
+        ),
+        (
+            "humaneval --data humaneval_en.jsonl --model gemma3-270m --samples 5 --k 1,5 --items 20 --allow-code",
+            "pass@1 and pass@5 beside that ceiling",
+        ),
+    ),
     "harvest": (
         ("harvest --lang paper20 --out activations", "then: latentlang align activations"),
         ("harvest --task translation --data words.csv --lang x-mine,fr --out mine", "words of your own"),

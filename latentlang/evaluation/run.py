@@ -24,11 +24,11 @@ from latentlang.evaluation.scoring import (
     published,
     whole_answers,
 )
-from latentlang.evaluation.states import chosen_states, in_state
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.models import HookedLM, as_model
 from latentlang.models.finished_languages import FinishedLanguages, Kept, answers_digest, kept_in
+from latentlang.models.states import chosen_states, in_state
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks import ChoiceTask, Prompt, Task, as_task, closed_tasks, task_record

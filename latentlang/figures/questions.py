@@ -30,7 +30,7 @@ _SHARES = {
 }
 
 
-class Answered(Protocol):
+class QuestionScores(Protocol):
     """What a result must have to be drawn: `QuestionResult` and `CodeResult` have it."""
 
     @property
@@ -42,7 +42,7 @@ class Answered(Protocol):
 
 
 def question_figure(
-    result: Answered,
+    result: QuestionScores,
     *,
     languages: str | Language | Iterable[str | Language] | None = None,
     **look: Unpack[Look],
@@ -67,7 +67,15 @@ def question_figure(
         if rows[null].notna().any():
             traces.append(_marks(rows, names, null, title="another question's", colour=colour, off=off))
     traces.append(
-        _marks(rows, names, "constant", title="commonest answer", colour=MUTED, symbol="line-ns", off=-0.2)
+        _marks(
+            rows,
+            names,
+            "constant",
+            title="commonest answer",
+            colour=MUTED,
+            symbol="line-ns",
+            off=-0.2 if len(measured) > 1 else 0.0,
+        )
     )
     likely = bool(rows["log_prob_per_byte"].notna().any())
     if likely:
@@ -103,7 +111,7 @@ def question_figure(
 
 
 def code_figure(
-    result: Answered,
+    result: QuestionScores,
     *,
     languages: str | Language | Iterable[str | Language] | None = None,
     **look: Unpack[Look],
@@ -120,9 +128,7 @@ def code_figure(
     """
     rows, names = _rows(result, languages)
     traces = [_marks(rows, names, "ceiling", title="canonical solutions", colour=MUTED, symbol="line-ns")]
-    columns = [
-        name for name in rows.columns if name.startswith("pass@") and not name.endswith(("low", "high"))
-    ]
+    columns = [name for name in rows.columns if name.removeprefix("pass@").isdigit()]
     step = 0.5 / max(len(columns), 1)
     for place, name in enumerate(columns):
         colour = (TARGET, SOURCE, PIVOT)[place % 3]
@@ -140,7 +146,7 @@ def code_figure(
 
 
 def _rows(
-    result: Answered, languages: str | Language | Iterable[str | Language] | None
+    result: QuestionScores, languages: str | Language | Iterable[str | Language] | None
 ) -> tuple[pd.DataFrame, list[str]]:
     """The summary's rows in the order they are drawn, and what each is called."""
     summary = result.summary()
@@ -227,7 +233,7 @@ def _named_once(traces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _layout(
-    result: Answered, rows: pd.DataFrame, names: Sequence[str], *, title: str, share: str
+    result: QuestionScores, rows: pd.DataFrame, names: Sequence[str], *, title: str, share: str
 ) -> dict[str, Any]:
     made = result.provenance
     counts = sorted(set(rows["n"]))

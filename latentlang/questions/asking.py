@@ -118,12 +118,22 @@ def _words(language: str) -> tuple[str, str, str]:
 def written_answer(text: str) -> str:
     """The answer in what a model wrote behind the cue: the first line, up to the quotation mark that closes it.
 
-    A line that ends with the mark is an answer as a whole, which may have others in it; else its first mark ends it.
+    A mark that opens a quotation within the answer, as a title's, is no such mark, and neither is the one that closes
+    that: an opening one stands before a letter and behind a space, or at the beginning.
     """
-    line = text.split("\n", 1)[0].strip()
-    if line.endswith(QUOTE):
-        return line[: -len(QUOTE)].strip()
-    return line.split(QUOTE, 1)[0].strip()
+    line = text.split("\n", 1)[0]
+    inner = False
+    for place, character in enumerate(line):
+        if character != QUOTE:
+            continue
+        before, after = line[:place][-1:], line[place + 1 : place + 2]
+        if inner:
+            inner = False
+        elif (not before or before.isspace()) and after.isalnum():
+            inner = True
+        else:
+            return line[:place].strip()
+    return line.strip()
 
 
 def other_references(

@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError, shown
-from latentlang.evaluation import STATES
+from latentlang.evaluation.result import STATES
 from latentlang.language_names import Language
-from latentlang.questions.question_settings import QuestionSettings
+from latentlang.questions.ask_settings import AskSettings
 from latentlang.questions.text import answers_in_words, changes_in_words
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.crossed import crossed_mean
@@ -77,7 +77,7 @@ _CHANGES = (
 
 
 @dataclass(frozen=True)
-class QuestionResult(Result[QuestionSettings]):
+class QuestionResult(Result[AskSettings]):
     """What was answered to each question, how far that is right, and how likely the reference answer is.
 
     Attributes:
@@ -94,7 +94,7 @@ class QuestionResult(Result[QuestionSettings]):
 
     kind: ClassVar[str] = "questions"
     columns: ClassVar[Columns] = KINDS_OF_COLUMNS
-    settings_type: ClassVar[type[ResultSettings]] = QuestionSettings
+    settings_type: ClassVar[type[ResultSettings]] = AskSettings
 
     def fault(self) -> str | None:
         """A question that is there twice, a state there is not, a language without its constant answer."""

@@ -10,12 +10,13 @@ import pandas as pd
 
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, ModelError, shown
-from latentlang.evaluation.states import chosen_states, in_state
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.models import HookedLM, as_model
 from latentlang.models.answer_scores import score_answers
-from latentlang.models.generation import generate_tokens
+from latentlang.models.decoding import Decoding
+from latentlang.models.generation import generate
+from latentlang.models.states import BASE, chosen_states, in_state
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.questions.answer_files import read_answers
@@ -107,7 +108,7 @@ def ask(
     }
     tables = []
     loaded = None if model is None else as_model(model)
-    state_names = ["base"] if loaded is None else chosen_states(loaded, states)
+    state_names = [BASE] if loaded is None else chosen_states(loaded, states)
     if given is not None and len(state_names) > 1:
         raise InputError("answers of a file are of one state; say which, states='base' or states='tuned'")
     prompts: dict[str, list[Prompt]] = {}
@@ -221,10 +222,9 @@ def _write(
     batch_tokens: int | None,
     progress: Callable[[int, int], None],
 ) -> list[str]:
-    tokens = generate_tokens(
-        model, prompts, new_tokens=new_tokens, batch_tokens=batch_tokens, progress=progress
-    )
-    return [written_answer(str(model.tokenizer.decode(ids, skip_special_tokens=True))) for ids in tokens]
+    decoding = Decoding(new_tokens=new_tokens, stop=("\n",))
+    texts = generate(model, prompts, decoding, batch_tokens=batch_tokens, progress=progress)
+    return [written_answer(written.text) for (written,) in texts]
 
 
 def _probabilities(

@@ -54,18 +54,10 @@ def answers_in_words(summary: pd.DataFrame, task: str, *, level: float) -> str:
 def _lift(row: Mapping[Hashable, Any]) -> str:
     """How likely the reference is beside another question's."""
     low, high = row["lift_low"], row["lift_high"]
-    verdict = (
-        ""
-        if math.isnan(low)
-        else ", likelier"
-        if low > 0
-        else ", less likely"
-        if high < 0
-        else ", no telling apart"
-    )
+    likelier = "likelier than" if low > 0 else "less likely than" if high < 0 else "not told apart from"
     return (
-        f"the reference has {signed(row['log_prob_per_byte'])} nats a byte, {signed(row['lift'])} beside another "
-        f"question's ({span(low, high)}){verdict}"
+        f"the reference answer is {likelier} another question's ({signed(row['lift'])} nats per byte, "
+        f"{span(low, high)}; its own log-probability is {signed(row['log_prob_per_byte'])} per byte)"
     )
 
 

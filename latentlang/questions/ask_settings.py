@@ -7,7 +7,7 @@ from pydantic import Field
 from latentlang.results import Count, ResultSettings
 
 
-class QuestionSettings(ResultSettings):
+class AskSettings(ResultSettings):
     """Settings of `ask`."""
 
     states: list[str] = Field(default_factory=list)

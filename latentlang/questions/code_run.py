@@ -1,0 +1,262 @@
+"""Programming problems put to a model: its programs are run in the sandbox, and those that pass counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from latentlang.arguments import check_count, checked_call
+from latentlang.code_execution import Limits, SandboxError, check_sandbox, run_program
+from latentlang.errors import InputError
+from latentlang.language_names import Language
+from latentlang.models import HookedLM, as_model
+from latentlang.models.decoding import Decoding
+from latentlang.models.generation import generate
+from latentlang.models.states import BASE, chosen_states, in_state
+from latentlang.progress import ProgressOption, reporting
+from latentlang.provenance import Provenance
+from latentlang.questions.answer_files import read_answers
+from latentlang.questions.code_problems import STOPS, Problem, read_problems, written_body
+from latentlang.questions.code_result import CANONICAL, COLUMNS, CodeResult
+from latentlang.seeding import shuffled
+from latentlang.tasks.files import PathLike, Paths
+
+#: Tokens of a completion, and how programs are drawn where there are several (UltraLink's evaluator: 300, 0.1, 0.95).
+NEW_TOKENS, TEMPERATURE, TOP_P = 300, 0.8, 0.95
+
+
+@checked_call
+def humaneval(
+    model: HookedLM | str | None,
+    problems: Mapping[str, Sequence[Problem]] | Paths,
+    *,
+    allow_code: bool = False,
+    languages: str | Language | Iterable[str | Language] | None = None,
+    items: int | None = None,
+    samples: int = 1,
+    k: int | Sequence[int] = 1,
+    temperature: float = TEMPERATURE,
+    new_tokens: int = NEW_TOKENS,
+    answers: PathLike | None = None,
+    states: str | Sequence[str] | None = None,
+    limits: Limits | None = None,
+    seed: int = 0,
+    batch_tokens: int | None = None,
+    progress: ProgressOption = True,
+) -> CodeResult:
+    """Let a model write functions, run them against their tests, and count those that pass, beside the ceiling.
+
+    The benchmark's own solutions are run first, behind the same prompts: where translation changed a function's name or
+    broke its head, no model can pass. Programs run in a sandbox (`code_execution`), or not at all.
+
+    Args:
+        model: the model, or its name; it is not changed. None runs the canonical solutions, and a file's programs.
+        problems: files in HumanEval's layout, or what `read_problems` read.
+        allow_code: True allows programs to be run; without it nothing is.
+        languages: languages of the prompts; None for all that are there.
+        items: problems per language, the same in every language; None for all.
+        samples: programs per problem; one is written greedily, several are drawn.
+        k: of how many one has to pass, a number or several; none above `samples`.
+        temperature: of the draws, with top-p 0.95.
+        new_tokens: how many tokens a program has at most.
+        answers: a file of programs that were written before (`read_answers`; several per problem where ``samples`` is
+            more than one): what goes behind the prompt.
+        states: ``base``, ``tuned`` (with the adapter), or both; None for all the model has.
+        limits: what a program may use.
+        seed: draws problems and programs.
+        batch_tokens: see `HookedLM.iter_activations`.
+        progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
+            second; False nothing; a function is called with (programs done, programs in all).
+
+    Raises:
+        InputError: running programs was not allowed, k is above the number of programs, or a file cannot be read.
+        SandboxError: this machine cannot keep programs in; nothing was run.
+        ModelError: a prompt longer than the model can read.
+    """
+    if not allow_code:
+        raise InputError(
+            "programs are only run where that is allowed: say allow_code=True (--allow-code); they run in a process "
+            "without network and files, see docs/howto/questions.md"
+        )
+    for name, value, least in (
+        ("items", items, 1),
+        ("samples", samples, 1),
+        ("new_tokens", new_tokens, 1),
+        ("seed", seed, 0),
+    ):
+        check_count(name, value, least=least)
+    read = problems if isinstance(problems, Mapping) else read_problems(problems, languages=languages)
+    chosen = {code: _drawn(list(part), items, seed) for code, part in _wanted(read, languages).items()}
+    given = None
+    if answers is not None:
+        given = read_answers(
+            answers, {code: [one.item for one in part] for code, part in chosen.items()}, several=True
+        )
+    runs = model is not None or given is not None
+    count = _programs(given, samples)
+    ks = sorted({k} if isinstance(k, int) else {*k}) if runs else [1]
+    _check_ks(ks, count if runs else 1)
+    check_sandbox()  # before a model is loaded and writes for hours
+    limits = limits or Limits()
+    loaded = None if model is None or given is not None else as_model(model)
+    state_names = [] if not runs else [BASE] if loaded is None else chosen_states(loaded, states)
+    decoding = _decoding(samples, temperature, new_tokens, seed)
+    total = sum(map(len, chosen.values())) * (1 + len(state_names) * count * (2 if loaded is not None else 1))
+    rows: list[dict[str, Any]] = []
+    layers: tuple[str, ...] = ()
+    with reporting(progress, "running programs", total=total) as report:
+        done = 0
+
+        def run(problem: Problem, state: str, sample: int, completion: str) -> None:
+            nonlocal done, layers
+            outcome = run_program(problem.program(completion), limits=limits)
+            layers = outcome.layers
+            rows.append(
+                {
+                    "state": state,
+                    "language": problem.language,
+                    "item": problem.item,
+                    "sample": sample,
+                    "completion": completion,
+                    "ended": outcome.ended,
+                    "detail": outcome.detail,
+                    "passed": outcome.passed,
+                }
+            )
+            done += 1
+            report(done, total)
+
+        for part in chosen.values():
+            for problem in part:
+                run(problem, CANONICAL, 0, problem.canonical_solution)
+        for code, part in chosen.items():
+            for state in state_names:
+                if given is not None:
+                    written = [given[code][problem.item] for problem in part]
+                else:
+                    assert loaded is not None
+                    with in_state(loaded, state):
+                        written = _written(
+                            loaded, part, decoding, batch_tokens, _from(report, done, count, total)
+                        )
+                    done += count * len(part)
+                for problem, completions in zip(part, written, strict=True):
+                    for sample, completion in enumerate(completions):
+                        run(problem, state, sample, completion)
+    provenance = Provenance(
+        model=loaded.name
+        if loaded is not None
+        else f"answers of {answers}"
+        if given
+        else "canonical solutions",
+        revision=None if loaded is None else loaded.revision,
+        adapter=loaded.adapter if loaded is not None and "tuned" in state_names else None,
+        task="humaneval",
+        languages=tuple(chosen),
+        policy="",
+        seed=seed,
+        settings={
+            "states": [CANONICAL, *state_names],
+            "samples": count if runs else 0,
+            "ks": ks,
+            "items": max(map(len, chosen.values())),
+            "new_tokens": new_tokens if loaded is not None else None,
+            "answers_from": None if answers is None else str(answers),
+            "decoding": decoding.how if loaded is not None else None,
+            "temperature": decoding.temperature if loaded is not None else None,
+            "limits": asdict(limits),
+            "layers": list(layers),
+            **({} if loaded is None else loaded.noted),
+        },
+    )
+    return CodeResult(pd.DataFrame(rows)[list(COLUMNS)], provenance)
+
+
+def _wanted(
+    problems: Mapping[str, Sequence[Problem]], languages: str | Language | Iterable[str | Language] | None
+) -> dict[str, Sequence[Problem]]:
+    from latentlang.language_names import languages as find_languages
+
+    codes = list(problems) if languages is None else [entry.code for entry in find_languages(languages)]
+    for code in codes:
+        if not problems.get(code):
+            raise InputError(f"there is no problem in {code!r}; there are {', '.join(problems) or 'none'}")
+    if not codes:
+        raise InputError("there is no problem; give at least one")
+    return {code: problems[code] for code in codes}
+
+
+def _drawn(problems: list[Problem], items: int | None, seed: int) -> list[Problem]:
+    if items is None or items >= len(problems):
+        return problems
+    kept = {*shuffled(sorted(problem.item for problem in problems), "questions", seed)[:items]}
+    return [problem for problem in problems if problem.item in kept]
+
+
+def _programs(given: Mapping[str, Mapping[str, Sequence[str]]] | None, samples: int) -> int:
+    """Programs per problem: those of a file where there is one, the same number of each."""
+    if given is None:
+        return samples
+    counts = {len(texts): (code, item) for code, part in given.items() for item, texts in part.items()}
+    if len(counts) > 1:
+        (few, (code, item)), *_rest = sorted(counts.items())
+        raise InputError(
+            f"problem {item!r} in {code!r} has {few} programs, and others have {max(counts)}; give as many of each"
+        )
+    return next(iter(counts))
+
+
+def _check_ks(ks: Sequence[int], count: int) -> None:
+    for number in ks:
+        check_count("k", number, least=1)
+        if number > count:
+            raise InputError(
+                f"pass@{number} needs at least {number} programs per problem, and there are {count}; say "
+                f"samples={number} (--samples {number}) or more, or a smaller k"
+            )
+    if not ks:
+        raise InputError("no k is named; give at least one")
+
+
+def _decoding(samples: int, temperature: float, new_tokens: int, seed: int) -> Decoding:
+    if samples == 1:
+        return Decoding(new_tokens=new_tokens, stop=STOPS)
+    return Decoding(
+        how="sample",
+        samples=samples,
+        temperature=temperature,
+        top_p=TOP_P,
+        new_tokens=new_tokens,
+        seed=seed,
+        stop=STOPS,
+    )
+
+
+def _written(
+    model: HookedLM,
+    problems: Sequence[Problem],
+    decoding: Decoding,
+    batch_tokens: int | None,
+    progress: Callable[[int, int], None],
+) -> list[list[str]]:
+    texts = generate(
+        model,
+        [problem.prompt for problem in problems],
+        decoding,
+        items=[problem.item for problem in problems],
+        batch_tokens=batch_tokens,
+        progress=progress,
+    )
+    return [[written_body(written.text) for written in samples] for samples in texts]
+
+
+def _from(
+    report: Callable[[int, int], None], before: int, each: int, total: int
+) -> Callable[[int, int], None]:
+    return lambda done, _own: report(before + each * done, total)
+
+
+__all__ = ["SandboxError", "humaneval"]

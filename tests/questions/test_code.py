@@ -1,0 +1,185 @@
+"""HumanEval: the ceiling of the canonical solutions, pass@k worked out by hand, and programs that are never run."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from latentlang.code_execution import SandboxError, check_sandbox
+from latentlang.errors import InputError
+from latentlang.models import HookedLM
+from latentlang.models.generation import Written
+from latentlang.questions import CodeResult, code_run, humaneval, pass_at_k, read_problems
+from latentlang.questions.code_problems import written_body
+from tests.support import tiny
+
+_TEST = "\n\ndef check(candidate):\n    assert candidate(2) == 3\n    assert candidate(-1) == 0\n"
+_RIGHT, _WRONG = "    return x + 1\n", "    return x + 2\n"
+
+
+def _needs_a_sandbox() -> None:
+    try:
+        check_sandbox()
+    except SandboxError as error:
+        pytest.skip(str(error))
+
+
+def _problem(number: int, **other: str) -> dict[str, str]:
+    return {
+        "task_id": f"HumanEval/{number}",
+        "prompt": f'def add{number}(x: int) -> int:\n    """ Add one. """\n',
+        "entry_point": f"add{number}",
+        "canonical_solution": _RIGHT,
+        "test": _TEST,
+    } | other
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """English is whole; in Spanish a name was translated, a head is broken, and a prompt lacks its last line end."""
+    spanish = [
+        _problem(0, prompt='def sumar0(x: int) -> int:\n    """ Suma uno. """'),
+        _problem(1, prompt='definir add1(x: int) -> int:\n    """ Suma uno. """\n'),
+        _problem(2, prompt='def add2(x: int) -> int:\n    """ Suma uno. """'),
+    ]
+    folder = tmp_path_factory.mktemp("humaneval")
+    for code, problems in (("en", [_problem(number) for number in range(3)]), ("es", spanish)):
+        lines = "\n".join(map(json.dumps, problems))
+        (folder / f"humaneval_{code}.json").write_text(lines + "\n", encoding="utf-8")
+    return folder
+
+
+def test_pass_at_k_is_the_share_of_choices_with_one_that_passes() -> None:
+    for n in range(1, 7):
+        for right in range(n + 1):
+            for k in range(1, n + 1):
+                draws = [*itertools.combinations([1] * right + [0] * (n - right), k)]
+                assert pass_at_k(n, right, k) == pytest.approx(sum(map(any, draws)) / len(draws))
+    assert pass_at_k(200, 5, 1) == pytest.approx(0.025)
+    for n, right, k, message in (
+        (3, 1, 4, r"pass@4 needs at least 4 programs per problem, and there are 3"),
+        (3, 4, 1, "4 of 3 programs cannot be right"),
+        (3, 1, 0, "k must be at least 1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            pass_at_k(n, right, k)
+
+
+def test_the_ceiling_is_what_the_canonical_solutions_pass(folder: Path, tmp_path: Path) -> None:
+    _needs_a_sandbox()
+    result = humaneval(None, folder, allow_code=True, progress=False)
+    ceilings = result.ceilings().set_index("language")
+    assert ceilings.loc["en"].to_dict() == {"problems": 3, "passed": 3, "syntax": 0, "failed": 0, "other": 0}
+    assert ceilings.loc["es"].to_dict() == {"problems": 3, "passed": 1, "syntax": 1, "failed": 1, "other": 0}
+    failed = result.table[result.table["ended"] == "failed"].iloc[0]
+    assert failed["detail"] == "NameError: name 'add0' is not defined"
+    assert list(result.summary()["ceiling"]) == [1, pytest.approx(1 / 3)]
+    assert (
+        "Spanish: 1 of 3 canonical solutions pass (1 are no Python behind this prompt, 1 fail)"
+        in result.describe()
+    )
+    result.save(tmp_path / "out")
+    assert CodeResult.load(tmp_path / "out") == result
+    assert result.settings.layers[-1] == "seccomp"
+    assert list(result.figure().layout.yaxis.ticktext) == ["English", "Spanish"]
+
+
+def test_programs_of_a_model_are_counted_beside_the_ceiling(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _needs_a_sandbox()
+    texts = {
+        "HumanEval/0": [_RIGHT, _WRONG],
+        "HumanEval/1": [_WRONG, _WRONG],
+        "HumanEval/2": [_RIGHT, _RIGHT],
+    }
+    seen = []
+
+    def write(model, prompts, decoding, *, items, batch_tokens, progress):
+        seen.append(decoding)
+        return [[Written(text + "\n\nprint(1)", (), "length", 0.0) for text in texts[item]] for item in items]
+
+    monkeypatch.setattr(code_run, "generate", write)
+    model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
+    result = humaneval(model, folder, allow_code=True, samples=2, k=[1, 2], progress=False)
+    assert (seen[0].how, seen[0].samples, seen[0].top_p) == ("sample", 2, 0.95)
+    summary = result.summary().set_index("language")
+    assert summary.loc["en", "pass@1"] == pytest.approx((0.5 + 0 + 1) / 3)
+    assert summary.loc["en", "pass@2"] == pytest.approx(2 / 3)
+    # in Spanish the head of the first is another's name: its right body fails too
+    assert summary.loc["es", "pass@1"] == pytest.approx(1 / 3)
+    assert summary.loc["es", "pass@1_solvable"] == 1
+    assert (summary["pass@1_low"] <= summary["pass@1"]).all() and (summary["samples"] == 2).all()
+    assert "pass@2 66.7%" in result.describe() and "ceiling 33.3%" in result.describe()
+    assert "print" not in "".join(result.table["completion"])
+
+
+def test_programs_of_a_file_are_run(folder: Path, tmp_path: Path) -> None:
+    _needs_a_sandbox()
+    file = tmp_path / "programs.jsonl"
+    lines = [
+        {"task_id": f"HumanEval/{number}", "completion": body}
+        for number in range(3)
+        for body in (_RIGHT, _WRONG)
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    result = humaneval(
+        None, folder, languages="en", allow_code=True, answers=file, k=2, items=2, progress=False
+    )
+    assert list(result.summary()["pass@2"]) == [1]
+    with pytest.raises(InputError, match=r"pass@3 needs at least 3 programs per problem, and there are 2"):
+        humaneval(None, folder, languages="en", allow_code=True, answers=file, k=3, progress=False)
+    file.write_text("\n".join(map(json.dumps, lines[:-1])))
+    with pytest.raises(InputError, match="problem 'HumanEval/2' in 'en' has 1 programs, and others have 2"):
+        humaneval(None, folder, languages="en", allow_code=True, answers=file, progress=False)
+
+
+def test_nothing_is_run_that_was_not_allowed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_run, "run_program", lambda *_args, **_options: pytest.fail("a program was run"))
+    with pytest.raises(
+        InputError, match=r"only run where that is allowed: say allow_code=True \(--allow-code\)"
+    ):
+        humaneval(None, folder)
+
+    def cannot() -> str:
+        raise SandboxError("no kernel for that")
+
+    monkeypatch.setattr(code_run, "check_sandbox", cannot)
+    with pytest.raises(SandboxError, match="no kernel for that"):
+        humaneval(None, folder, allow_code=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prompt": None}, "line 1: 'prompt' is missing"),
+        ({"test": ""}, "'test' is empty"),
+        ({"canonical_solution": 3}, "'canonical_solution' is no text"),
+        ({"entry_point": "a; import os"}, "the entry point 'a; import os' is no function's name"),
+    ],
+)
+def test_a_record_that_cannot_be_used_is_told(tmp_path: Path, change: dict, message: str) -> None:
+    file = tmp_path / "humaneval_en.jsonl"
+    file.write_text(json.dumps(_problem(0) | change))
+    with pytest.raises(InputError, match=message):
+        read_problems(file)
+
+
+def test_what_is_not_there_is_told(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no problem in 'fr'"):
+        read_problems(folder, languages="fr")
+    nameless = tmp_path / "problems.jsonl"
+    nameless.write_text(json.dumps(_problem(0)))
+    with pytest.raises(InputError, match="nothing says which language it is in"):
+        read_problems(nameless)
+    assert list(read_problems(nameless, language="en")) == ["en"]
+    nameless.write_text(f"{json.dumps(_problem(0))}\n{json.dumps(_problem(0))}")
+    with pytest.raises(InputError, match="problem 'HumanEval/0' is there twice in 'en'"):
+        read_problems(nameless, language="en")
+
+
+def test_a_body_ends_where_another_thing_begins() -> None:
+    assert written_body("    return 1\n\n\ndef other():\n    pass") == "    return 1\n"
+    assert written_body("    return 1\n\nprint(f())") == "    return 1\n"
+    assert written_body("    if x:\n        return 1") == "    if x:\n        return 1\n"
