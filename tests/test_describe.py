@@ -37,6 +37,7 @@ def test_every_kind_of_result_has_its_own_words():
         "geometry",
         "instructions.description",
         "lens",
+        "questions",
         "training",
         "units.ablation_result",
         "units.features_ablation",

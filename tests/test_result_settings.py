@@ -31,6 +31,7 @@ from latentlang.lens import (
 )
 from latentlang.lens.lens_settings import ExplorerSettings, LensSettings
 from latentlang.provenance import Provenance
+from latentlang.questions import CodeResult, QuestionResult
 from latentlang.results import ResultSettings
 from latentlang.storage import format1
 from latentlang.training import TrainingResult
@@ -43,7 +44,7 @@ KINDS = (
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
     PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
     NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult, FeatureAblationResult,
-    InstructionsResult, AnswerResult,
+    InstructionsResult, AnswerResult, QuestionResult, CodeResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

@@ -14,6 +14,7 @@ from latentlang.cli.completion import completed
 from latentlang.cli.examples import EXAMPLES
 from latentlang.language_names import languages
 from latentlang.models.registry import REGISTRY
+from latentlang.questions import QUESTION_TASKS
 from latentlang.tasks import TASKS
 from tests.support.command_line import process
 
@@ -45,7 +46,7 @@ def test_an_example_parses_and_names_what_exists(typed):
     if (model := values.get("model")) is not None:
         assert model in REGISTRY or model.startswith("path/to/")
     if (task := values.get("task")) is not None:
-        assert set(task.split(",")) <= set(TASKS)
+        assert set(task.split(",")) <= {*TASKS, *QUESTION_TASKS}
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
@@ -146,7 +147,7 @@ def test_every_command_that_runs_a_model_takes_batch_tokens():
     runs = {
         "barrier", "lens", "tune", "compare", "reproduce", "evaluate", "harvest", "bits", "patch", "pivot", "steer",
         "trace", "neurons", "mass",
-        "jacobian", "lenses", "answer",
+        "jacobian", "lenses", "answer", "ask", "humaneval",
         "train-sae", "features",
     }  # fmt: skip
     taking = {name for name, command in _commands() if any(p.name == "batch_tokens" for p in command.params)}

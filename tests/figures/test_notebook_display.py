@@ -34,6 +34,7 @@ from tests.support.known import written
 from tests.support.lens_standin import lens_result
 from tests.support.parallel import PARAGRAPHS
 from tests.support.planted_languages import CODES, world
+from tests.support.question_files import code_result, small_questions
 from tests.support.routes import THIRD, planted
 from tests.support.small_store import small_store
 
@@ -46,7 +47,7 @@ ROOMS = (
     "generation.answer_result", "geometry", "geometry.directions_result", "geometry.erasure_result", "lens",
     "lens.barrier_result", "lens.bits", "lens.mass_result", "training", "units.ablation_result", "units.neurons_result",
     "lens.bits", "training", "units.ablation_result", "units.features_ablation", "units.features_result",
-    "instructions.description", "lens.bits", "lens.mass_result", "training", "units.ablation_result",
+    "instructions.description", "lens.bits", "lens.mass_result", "questions", "training", "units.ablation_result",
     "units.neurons_result",
 )  # fmt: skip
 
@@ -110,6 +111,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
             candidates="en,de,ja", items=6, shots=1,
         ),
         ll.answer(model, ["a", "b"], language="de", decoding=ll.Decoding(new_tokens=3), progress=False),
+        ll.ask(model, small_questions(), new_tokens=2, progress=False), code_result(),
         counted, ll.neuron_ablation(model, counted, SENTENCES, rule="lape", random=1, progress=False),
         featured, ll.feature_ablation(model, sae, featured, SENTENCES, fdr=None, random=1, progress=False),
     ]  # fmt: skip
