@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from latentlang.code_execution.sandbox import (
+    ENDINGS,
     Limits,
     ProgramRun,
     SandboxError,
@@ -10,4 +11,4 @@ from latentlang.code_execution.sandbox import (
     run_program,
 )
 
-__all__ = ["Limits", "ProgramRun", "SandboxError", "check_sandbox", "run_program"]
+__all__ = ["ENDINGS", "Limits", "ProgramRun", "SandboxError", "check_sandbox", "run_program"]

@@ -51,9 +51,9 @@ class CodeResult(Result[CodeSettings]):
     Attributes:
         table: one row per state, language, problem and program. `state` is ``canonical`` (the benchmark's own solution
             behind this language's prompt), ``base`` or ``tuned``; `sample` counts the programs of a problem from 0;
-            `completion` is what was put behind the prompt; `ended` how the program ended, a code of
-            `code_execution.ENDINGS`, `detail` the error's line; `passed` whether all tests were passed. The text is a
-            model's: it is data, and shown escaped.
+            `completion` is what was put behind the prompt; `ended` how the program ended, one of
+            `latentlang.code_execution.ENDINGS`, `detail` the error's line; `passed` whether all tests were passed. The
+            text is a model's: it is data, and shown escaped.
     """
 
     kind: ClassVar[str] = "code"
@@ -152,7 +152,7 @@ class CodeResult(Result[CodeSettings]):
             why = f" ({', '.join(filter(None, reasons))})" if any(reasons) else ""
             lines.append(
                 f"{find_language(str(row['language'])).name}: {row['passed']} of "
-                f"{counted(int(row['problems']), 'canonical solution')} pass{why}; no score is above that."
+                f"{counted(int(row['problems']), 'canonical solution')} pass{why}: that is the ceiling."
             )
         for row in self.summary(level).to_dict("records"):
             if row["state"] == CANONICAL:

@@ -297,7 +297,7 @@ def _scores(question: Question, answer: str, *, number: bool) -> dict[str, Any]:
 
 
 def _constant(questions: Sequence[Question], *, number: bool) -> float:
-    """The share of questions that the most frequent answer is right for."""
+    """The constant answer: the share of questions that the most frequent reference is right for."""
     counts: Counter[object] = Counter()
     for question in questions:
         keys: set[object] = {

@@ -19,6 +19,7 @@ from latentlang.cli import app, main
 from latentlang.geometry import measure_registry
 from latentlang.language_names import languages
 from latentlang.models.registry import REGISTRY
+from latentlang.questions import QUESTION_TASKS
 from latentlang.tasks import TASKS
 from latentlang.training import recipe
 from latentlang.training.data import base as training_data
@@ -62,7 +63,7 @@ def test_commands_parse_and_name_what_exists(block: Block):
             if found.get(option) and list(found[option]) != ["all"]:
                 languages(found[option])
         if isinstance(task := found.get("task"), str):
-            assert set(task.split(",")) <= set(TASKS), task
+            assert set(task.split(",")) <= {*TASKS, *QUESTION_TASKS}, task
         if isinstance(model := found.get("model"), str):
             assert model in REGISTRY or model.startswith("path/to/"), model
         # A file that the page itself writes is read where the block is run.
