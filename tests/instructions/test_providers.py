@@ -14,13 +14,14 @@ from latentlang.instructions.providers import (
     AnswerTable,
     Asker,
     OpenAIServer,
+    Planner,
     ProviderError,
     Recording,
     Reply,
     provider,
     register_provider,
 )
-from latentlang.instructions.providers.base import messages_key, request_key
+from latentlang.instructions.providers.base import asked_again, messages_key, request_key
 from latentlang.instructions.providers.registry import ProviderKind, known_providers
 from tests.support.chat_server import KEY, Answer, chat_server, completion, echo, failure, in_turn
 
@@ -484,3 +485,45 @@ def test_a_local_model_is_asked_in_its_chat_template():
     model.tokenizer.chat_template = "{{ raise_exception('no system text') }}"
     with pytest.raises(ProviderError, match="cannot write these messages: no system text"):
         LocalModel(model, new_tokens=4).ask(ASKED)
+
+
+class Counts:
+    """Answers with how often it was asked."""
+
+    name, settings = "counts", {}
+
+    def __init__(self):
+        self.asked = 0
+
+    def ask(self, _messages):
+        self.asked += 1
+        return Reply(str(self.asked))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_same_asked_again_has_a_reply_of_its_own_that_is_kept(tmp_path, kept):
+    source = Counts()
+    asker = Asker(source, cache=tmp_path / "r" if kept else None)
+    messages = [{"role": "user", "content": "x"}]
+    assert [asker.ask(messages, again=time).text for time in (0, 1, 0, 1, 2)] == ["1", "2", "1", "2", "3"]
+    assert (asker.usage.calls, asker.usage.kept) == (3, 2)
+    if kept:
+        planner = Planner(source, cache=tmp_path / "r")
+        for time in (0, 1, 3):
+            planner.ask(messages, again=time)
+        assert (planner.plan().calls, planner.plan().kept) == (1, 2)
+        recording = Recording(tmp_path / "r")
+        assert [recording.ask(messages, again=time).text for time in (0, 1, 2)] == ["1", "2", "3"]
+        replayed = Asker(recording)
+        assert [replayed.ask(messages, again=time).text for time in (0, 2)] == ["1", "3"]
+
+
+def test_what_would_only_repeat_itself_is_not_asked_again(tmp_path):
+    (tmp_path / "r.jsonl").write_text(
+        json.dumps({"messages": [{"role": "user", "content": "x"}], "text": "y"})
+    )
+    assert asked_again(Recording(tmp_path / "r.jsonl"), 1) is None
+    fixed = Counts()
+    fixed.retried = False
+    assert asked_again(fixed, 1) is None and asked_again(fixed, 0) is fixed
+    assert asked_again(Counts(), 2).settings == {"again": 2}

@@ -17,7 +17,14 @@ from latentlang.arguments import check_count
 from latentlang.defaults import AT_ONCE, ATTEMPTS
 from latentlang.errors import InputError
 from latentlang.installing import install_command
-from latentlang.instructions.providers.base import Messages, Provider, ProviderError, Reply, request_key
+from latentlang.instructions.providers.base import (
+    Messages,
+    Provider,
+    ProviderError,
+    Reply,
+    asked_again,
+    request_key,
+)
 from latentlang.instructions.providers.reply_cache import ReplyCache
 from latentlang.paths import PathLike, given_path
 from latentlang.progress import ProgressOption, reporting
@@ -62,8 +69,10 @@ class Asking(Protocol):
     def provider(self) -> Provider:
         """What answers."""
 
-    def ask(self, messages: Messages, *, like: str = "") -> Reply:
+    def ask(self, messages: Messages, *, like: str = "", again: int = 0) -> Reply:
         """The reply to some messages; `like` is a text of about its length, for a plan.
+
+        With `again`, how often they were asked before, it is a further reply to the same.
 
         Raises:
             ProviderError: there is none.
@@ -141,30 +150,32 @@ class Asker:
         with self._lock:
             return self._usage
 
-    def ask(self, messages: Messages, *, like: str = "") -> Reply:
+    def ask(self, messages: Messages, *, like: str = "", again: int = 0) -> Reply:
         """The reply to some messages, the kept one where there is one.
 
         Args:
             messages: what is asked.
             like: not used here; see `Asking.ask`.
+            again: how often they were asked before: a further reply to the same is kept apart.
 
         Raises:
             ProviderError: there is none, after all attempts; or the limit of calls is reached.
         """
-        key = request_key(self.provider, messages)
+        provider = asked_again(self.provider, again) or self.provider
+        key = request_key(provider, messages)
         with self._lock:
             alone = self._asked_now.setdefault(key, threading.Lock())
         with alone:  # the same question of another thread waits, and finds the reply kept
-            reply = self._kept(key, messages)
+            reply = self._kept(key, provider, messages)
             if reply is not None:
                 self._count(kept=1)
                 return reply
             self._begin()
-            reply = self._answered(messages)
+            reply = self._answered(provider, messages)
             if self._cache is None:
                 self._memory[key] = reply
             else:
-                self._cache.put(self.provider, messages, reply)
+                self._cache.put(provider, messages, reply)
             counts = (reply.prompt_tokens, reply.answer_tokens)
             self._count(
                 prompt_tokens=counts[0] or 0, answer_tokens=counts[1] or 0, uncounted=int(None in counts)
@@ -258,8 +269,8 @@ class Asker:
             time.sleep(seconds)
         self._check_stopped()
 
-    def _kept(self, key: str, messages: Messages) -> Reply | None:
-        return self._memory.get(key) if self._cache is None else self._cache.get(self.provider, messages)
+    def _kept(self, key: str, provider: Provider, messages: Messages) -> Reply | None:
+        return self._memory.get(key) if self._cache is None else self._cache.get(provider, messages)
 
     def _count(self, **more: int) -> None:
         with self._lock:
@@ -284,7 +295,7 @@ class Asker:
                 )
             self._usage = replace(self._usage, calls=self._usage.calls + 1)
 
-    def _answered(self, messages: Messages) -> Reply:
+    def _answered(self, provider: Provider, messages: Messages) -> Reply:
         """The reply, after as many attempts as it takes.
 
         Raises:
@@ -292,7 +303,7 @@ class Asker:
         """
         retried = getattr(self.provider, "retried", True) and self._attempts > 1
         try:
-            reply = self._repeating(messages) if retried else self.provider.ask(messages)
+            reply = self._repeating(provider, messages) if retried else provider.ask(messages)
         except ProviderError as error:
             if error.code not in _COUNTED_IN_A_ROW:
                 raise
@@ -310,7 +321,7 @@ class Asker:
             self._in_a_row = 0
         return reply
 
-    def _repeating(self, messages: Messages) -> Reply:
+    def _repeating(self, provider: Provider, messages: Messages) -> Reply:
         try:
             import tenacity
         except ImportError:
@@ -330,7 +341,7 @@ class Asker:
         def attempt() -> Reply:
             nonlocal attempts
             attempts += 1
-            return self.provider.ask(messages)
+            return provider.ask(messages)
 
         try:
             reply: Reply = tenacity.Retrying(

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from latentlang.errors import InputError
 
+#: The setting that says how often the same was asked before.
+AGAIN = "again"
 #: One message, ``{"role": ..., "content": ...}``, as the OpenAI API and chat templates have it.
 Message = Mapping[str, str]
 Messages = Sequence[Message]
@@ -36,7 +38,8 @@ class Provider(Protocol):
     """What answers messages.
 
     A provider may also have ``one_at_a_time``, true where it must not be asked by two threads at once; ``retried``,
-    false where asking again gives the same; and ``count_tokens``, from a text to the number of its tokens.
+    false where asking again gives the same; ``count_tokens``, from a text to the number of its tokens; and ``again``,
+    from a number to the provider of replies to what is asked once more (`asked_again`).
     """
 
     @property
@@ -125,3 +128,52 @@ def plain(messages: Messages) -> list[dict[str, str]]:
 def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class AskedAgain:
+    """A provider asked the same a further time: its replies are kept apart from the first ones.
+
+    Attributes:
+        provider: what answers.
+        time: how often the same was asked before.
+    """
+
+    provider: Provider
+    time: int
+
+    @property
+    def name(self) -> str:
+        """The provider's own."""
+        return self.provider.name
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The provider's, and the time."""
+        return {**self.provider.settings, AGAIN: self.time}
+
+    def ask(self, messages: Messages) -> Reply:
+        """The provider's answer.
+
+        Raises:
+            ProviderError: there is none.
+        """
+        return self.provider.ask(messages)
+
+
+def asked_again(provider: Provider, time: int) -> Provider | None:
+    """What answers the same a further time, with replies of its own; the provider itself the first time.
+
+    None where it would only say the same, so that there is nothing to learn from it.
+
+    Args:
+        provider: what answers.
+        time: how often the same was asked before.
+    """
+    if not time:
+        return provider
+    again = getattr(provider, "again", None)
+    if again is not None:
+        answering: Provider | None = again(time)
+        return answering
+    return AskedAgain(provider, time) if getattr(provider, "retried", True) else None

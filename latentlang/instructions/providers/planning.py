@@ -10,7 +10,7 @@ from typing import Any
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
 from latentlang.instructions.providers.asking import Item, Outcome
-from latentlang.instructions.providers.base import Messages, Provider, Reply, request_key
+from latentlang.instructions.providers.base import Messages, Provider, Reply, asked_again, request_key
 from latentlang.instructions.providers.reply_cache import ReplyCache
 from latentlang.paths import PathLike, given_path, is_folder
 from latentlang.progress import ProgressOption, reporting
@@ -172,15 +172,17 @@ class Planner:
         self._planned: set[str] = set()
         self._calls = self._kept = self._prompt_tokens = self._answered = 0
 
-    def ask(self, messages: Messages, *, like: str = "") -> Reply:
+    def ask(self, messages: Messages, *, like: str = "", again: int = 0) -> Reply:
         """The kept reply, or one that is made up.
 
         Args:
             messages: what would be asked.
             like: a text of about the length of the answer.
+            again: how often they were asked before.
         """
-        reply = None if self._cache is None else self._cache.get(self.provider, messages)
-        key = request_key(self.provider, messages)
+        provider = asked_again(self.provider, again) or self.provider
+        reply = None if self._cache is None else self._cache.get(provider, messages)
+        key = request_key(provider, messages)
         if reply is not None or key in self._planned:
             self._kept += reply is not None and key not in self._planned
             self._planned.add(key)

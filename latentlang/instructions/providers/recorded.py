@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError, shown
-from latentlang.instructions.providers.base import Messages, ProviderError, Reply, messages_key
-from latentlang.instructions.providers.reply_cache import kept_replies
+from latentlang.instructions.providers.base import AGAIN, Messages, ProviderError, Reply, messages_key
+from latentlang.instructions.providers.reply_cache import kept_replies, recorded_key
 from latentlang.paths import given_path, is_folder
 from latentlang.storage.documents import Record, checked
 from latentlang.tasks.files import PathLike, json_lines
@@ -72,13 +73,21 @@ class Recording:
         """A hash of what was recorded."""
         return {"sha256": self._digest}
 
-    def ask(self, messages: Messages) -> Reply:
+    def again(self, time: int) -> RecordedAgain | None:
+        """The further replies to the same; None where none were recorded."""
+        return RecordedAgain(self, time) if any(key.endswith(f"#{time}") for key in self._replies) else None
+
+    def ask(self, messages: Messages, *, again: int = 0) -> Reply:
         """The recorded reply.
+
+        Args:
+            messages: what is asked.
+            again: how often it was asked before.
 
         Raises:
             ProviderError: there is none.
         """
-        key = messages_key(messages)
+        key = recorded_key(messages, again)
         if key not in self._replies:
             asked = messages[-1]["content"] if messages else ""
             raise ProviderError(
@@ -87,6 +96,38 @@ class Recording:
                 code="not-recorded",
             )
         return self._replies[key]
+
+
+@dataclass(frozen=True)
+class RecordedAgain:
+    """The replies of a recording to what was asked a further time.
+
+    Attributes:
+        recording: all replies.
+        time: how often the same was asked before.
+    """
+
+    recording: Recording
+    time: int
+    retried = False
+
+    @property
+    def name(self) -> str:
+        """The recording's."""
+        return self.recording.name
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The recording's, and the time."""
+        return {**self.recording.settings, AGAIN: self.time}
+
+    def ask(self, messages: Messages) -> Reply:
+        """The recorded reply.
+
+        Raises:
+            ProviderError: there is none.
+        """
+        return self.recording.ask(messages, again=self.time)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str, Reply]]:

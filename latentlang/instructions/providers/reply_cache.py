@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError
-from latentlang.instructions.providers.base import Messages, Provider, Reply, messages_key, plain, request_key
+from latentlang.instructions.providers.base import (
+    AGAIN,
+    Messages,
+    Provider,
+    Reply,
+    messages_key,
+    plain,
+    request_key,
+)
 from latentlang.storage.documents import Record, checked, read_json
 from latentlang.storage.files import prepare_folder, write_text
 
@@ -98,11 +106,21 @@ def prepare_parent(path: Path) -> None:
 
 
 def kept_replies(folder: Path) -> Iterator[tuple[str, str, Reply]]:
-    """The replies of a folder: where each is, the hash of its messages, and the reply; damaged ones are left out."""
+    """The replies of a folder: where each is, its `recorded_key`, and the reply; damaged ones are left out."""
     for path in sorted(folder.glob(f"??/*{_SUFFIX}")):
         entry = _entry(path)
         if entry is not None:
-            yield str(path), messages_key(entry.messages), _reply(entry)
+            again = entry.settings.get(AGAIN, 0)
+            yield (
+                str(path),
+                recorded_key(entry.messages, again if isinstance(again, int) else 0),
+                _reply(entry),
+            )
+
+
+def recorded_key(messages: Messages, again: int = 0) -> str:
+    """What a reply is recorded by, whoever answered: the hash of the messages, and how often they were asked before."""
+    return messages_key(messages) + (f"#{again}" if again else "")
 
 
 def _entry(path: Path) -> _KeptEntry | None:
