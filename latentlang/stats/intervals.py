@@ -217,6 +217,36 @@ def bootstrap_ratio_contrasts(
     return _percentile_interval(statistic, shape, level=level, resamples=resamples, seed=seed)
 
 
+def bootstrap_of_counts(
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    n: int,
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of any statistic of items; NaN of fewer than `FEWEST_RESAMPLED`.
+
+    Args:
+        statistic: ``[resample]`` from how often each item is drawn, ``[resample, item]``; samples that have none give
+            NaN and are left out.
+        n: items.
+        level: coverage.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+    """
+    if n < FEWEST_RESAMPLED:
+        return math.nan, math.nan
+
+    def defined(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = statistic(counts)
+        values = values[np.isfinite(values)]
+        return (values if len(values) else np.array([np.nan]))[:, None]
+
+    low, high = _percentile_interval(defined, (n, 1), level=level, resamples=resamples, seed=seed)
+    return float(low[0]), float(high[0])
+
+
 def _percentile_interval(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     shape: tuple[int, ...],
