@@ -77,7 +77,9 @@ class BitsResult(Result[BitsSettings]):
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Bits per byte over all paragraphs, with a bootstrap interval over paragraphs.
 
-        Columns ``language, layer, bits_per_byte, low, high, bits_per_token, tokens, bytes, n``.
+        Columns ``language, layer, bits_per_byte, low, high, bits_per_token, perplexity, tokens, bytes, n``. The
+        perplexity is 2 to the bits per token: it compares layers, adapters and models of one tokenizer on one text, and
+        nothing else, as another tokenizer or language has other tokens to be sure of.
 
         Args:
             level: coverage of the interval.
@@ -93,7 +95,8 @@ class BitsResult(Result[BitsSettings]):
                 pd.DataFrame({
                     "language": language, "layer": bits.columns.to_numpy(),
                     "bits_per_byte": (bits.sum() / size).to_numpy(), "low": low, "high": high,
-                    "bits_per_token": (bits.sum() / tokens).to_numpy(), "tokens": tokens.to_numpy(),
+                    "bits_per_token": (bits.sum() / tokens).to_numpy(),
+                    "perplexity": np.exp2((bits.sum() / tokens).to_numpy()), "tokens": tokens.to_numpy(),
                     "bytes": size.to_numpy(), "n": len(bits),
                 })
             )  # fmt: skip

@@ -63,6 +63,7 @@ def test_a_uniform_model_needs_log2_of_the_vocabulary_for_each_token():
     uniform = HookedLM(lm, tiny.tokenizer(), name="uniform")
     summary = bits_per_byte(uniform, TEXTS).summary()
     np.testing.assert_allclose(summary["bits_per_token"], math.log2(uniform.vocab_size), rtol=1e-6)
+    np.testing.assert_allclose(summary["perplexity"], uniform.vocab_size, rtol=1e-5)  # of a uniform guess
     expected = summary["tokens"] * math.log2(uniform.vocab_size) / summary["bytes"]
     np.testing.assert_allclose(summary["bits_per_byte"], expected, rtol=1e-6)
 
