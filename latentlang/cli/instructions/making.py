@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latentlang.instructions.built import Built
     from latentlang.instructions.providers import CallPlan, Prices
     from latentlang.instructions.providers.asking import Asker, Asking
+    from latentlang.instructions.providers.registry import ProviderOptions
 
 _REPLIES = "replies"
 
@@ -46,21 +47,14 @@ def make(
     from latentlang.instructions.providers import Asker, Planner
     from latentlang.instructions.providers import provider as provider_of
     from latentlang.instructions.providers.planning import token_counter
-    from latentlang.instructions.providers.registry import ProviderOptions
     from latentlang.storage.files import prepare_folder
     from latentlang.storage.lock import FolderLock
 
-    prices = _prices(asking)
+    prices = prices_of(asking)
     limits: dict[str, Any] = {
         "at_once": asking.at_once, "attempts": asking.attempts, "max_calls": asking.max_calls,
     }  # fmt: skip
-    options = ProviderOptions(
-        max_tokens=asking.max_tokens,
-        temperature=_temperature(asking.temperature),
-        timeout=asking.timeout,
-        loading=loading.named(),
-    )
-    source = provider_of(provider, options=options)
+    source = provider_of(provider, options=provider_options(asking, loading))
     cache = asking.cache or out / _REPLIES
     if asking.dry_run:
         tokenizer = None
@@ -79,11 +73,11 @@ def make(
         try:
             built = build(asker)
         except KeyboardInterrupt:
-            raise CommandInterrupt(f"interrupted; {_kept(asker, cache)}") from None
+            raise CommandInterrupt(f"interrupted; {what_was_kept(asker, cache=cache)}") from None
         except LatentlangError as error:
             if not asker.usage.calls:
                 raise
-            raise InputError(f"{error} ({_kept(asker, cache)})") from error
+            raise InputError(f"{error} ({what_was_kept(asker, cache=cache)})") from error
         built.save(out)
     print_built(built, out, as_json=as_json)
 
@@ -98,8 +92,25 @@ def save_and_print(built: Built, out: Path, *, as_json: bool) -> None:
     print_built(built, out, as_json=as_json)
 
 
-def _kept(asker: Asker, cache: Path) -> str:
-    came = asker.usage.calls + asker.usage.kept
+def provider_options(asking: AskingOptions, loading: MachineOptions) -> ProviderOptions:
+    """What a command says of a provider beside its name.
+
+    Raises:
+        InputError: the temperature is none.
+    """
+    from latentlang.instructions.providers.registry import ProviderOptions
+
+    return ProviderOptions(
+        max_tokens=asking.max_tokens,
+        temperature=_temperature(asking.temperature),
+        timeout=asking.timeout,
+        loading=loading.named(),
+    )
+
+
+def what_was_kept(*askers: Asker, cache: Path) -> str:
+    """For the line that ends a command which was stopped."""
+    came = sum(asker.usage.calls + asker.usage.kept for asker in askers)
     return (
         f"{counted(came, 'question')} asked; replies are kept in {cache}: run the same command again to go on"
     )
@@ -121,7 +132,7 @@ def _temperature(text: str) -> float | None:
         ) from None
 
 
-def _prices(asking: AskingOptions) -> Prices | None:
+def prices_of(asking: AskingOptions) -> Prices | None:
     """``0.15,0.60`` as prices.
 
     Raises:
@@ -145,13 +156,14 @@ def _prices(asking: AskingOptions) -> Prices | None:
     return Prices(prompt, answer)
 
 
-def print_plan(plan: CallPlan, *, as_json: bool) -> None:
-    """What a run would take."""
+def print_plan(*plans: CallPlan, as_json: bool) -> None:
+    """What a run would take, of each provider."""
     from latentlang.cli.console import echo_json, output
 
     if as_json:
-        return echo_json(plan.record())
-    output().print(plan.describe(), soft_wrap=True)
+        return echo_json(plans[0].record() if len(plans) == 1 else [plan.record() for plan in plans])
+    for plan in plans:
+        output().print(plan.describe(), soft_wrap=True)
 
 
 def print_built(built: Built, out: Path, *, as_json: bool) -> None:
