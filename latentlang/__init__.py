@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         pca,
     )
     from latentlang.instructions import InstructionsResult, describe_instructions
+    from latentlang.judging import GapResult, JudgementResult, gap, judge
     from latentlang.language_names import Language, language, languages
     from latentlang.lens import (
         BarrierResult,
@@ -106,10 +107,12 @@ __all__ = [
     "FeatureAblationResult",
     "FeaturesResult",
     "FertilityResult",
+    "GapResult",
     "HookedLM",
     "InputError",
     "InstructionsResult",
     "JacobianLens",
+    "JudgementResult",
     "Language",
     "LanguageMassResult",
     "LatentlangError",
@@ -150,8 +153,10 @@ __all__ = [
     "fertility",
     "fit_jacobian_lens",
     "fit_jacobian_rows",
+    "gap",
     "harvest",
     "humaneval",
+    "judge",
     "language",
     "language_mass",
     "languages",
@@ -212,6 +217,7 @@ _HOMES = {
         "pca",
     ),
     "latentlang.instructions": ("InstructionsResult", "describe_instructions"),
+    "latentlang.judging": ("GapResult", "JudgementResult", "gap", "judge"),
     "latentlang.language_names": ("Language", "language", "languages"),
     "latentlang.lens": (
         "BarrierResult",
@@ -268,6 +274,7 @@ _ROOMS = (
     "generation",
     "geometry",
     "instructions",
+    "judging",
     "language_names",
     "lens",
     "models",

@@ -54,5 +54,10 @@ FIGURE_FORMATS = ("html", "png")
 #: Of pages: plotly inside each of them.
 HTML = "whole"
 
+#: Share of the items that judges are asked again, and share that their nulls are asked of.
+REGRADE, NULLS = 0.1, 0.1
+#: Random exchanges of arms behind the null of a gap's correlation.
+GAP_EXCHANGES = 9_999
+
 #: Of instruction data: calls at once, and how often one is tried.
 AT_ONCE, ATTEMPTS = 4, 5

@@ -16,6 +16,7 @@ from latentlang.evaluation import EvaluationComparison, EvaluationResult
 from latentlang.generation import AnswerResult
 from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
 from latentlang.instructions import InstructionsResult
+from latentlang.judging import GapResult, JudgementResult
 from latentlang.lens import (
     BarrierResult,
     BitsResult,
@@ -41,6 +42,10 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
         AlignmentComparison, AlignmentResult, AnswerResult, BarrierResult, BitsResult, CodeResult, ComparisonResult,
         DirectionsResult, ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult,
         FeaturesResult, FertilityResult, InstructionsResult, LanguageMassResult, LensResult, MultilingualLensResult,
+        AlignmentComparison, AlignmentResult, BarrierResult, BitsResult, ComparisonResult, DirectionsResult,
+        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult,
+        FeaturesResult, FertilityResult, GapResult, InstructionsResult, JudgementResult, LanguageMassResult, LensResult,
+        MultilingualLensResult,
         NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult,
         PivotUseResult, QuestionResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
     )

@@ -36,6 +36,8 @@ def test_every_kind_of_result_has_its_own_words():
         "generation.answer_result",
         "geometry",
         "instructions.description",
+        "judging.gap_result",
+        "judging.judgement_result",
         "lens",
         "questions",
         "training",

@@ -21,6 +21,7 @@ from latentlang.generation import AnswerResult
 from latentlang.geometry import AlignmentResult, DirectionsResult, ErasureResult, PCAResult
 from latentlang.geometry.geometry_settings import AlignmentSettings, PCASettings
 from latentlang.instructions import InstructionsResult
+from latentlang.judging import GapResult, JudgementResult
 from latentlang.lens import (
     BarrierResult,
     ExplorerResult,
@@ -44,7 +45,7 @@ KINDS = (
     EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
     PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
     NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult, FeatureAblationResult,
-    InstructionsResult, AnswerResult, QuestionResult, CodeResult,
+    InstructionsResult, AnswerResult, QuestionResult, CodeResult, JudgementResult, GapResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

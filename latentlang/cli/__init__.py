@@ -28,10 +28,12 @@ from latentlang.cli.examples import epilog, flowing_help
 from latentlang.cli.exit_codes import check_text, guarded
 from latentlang.cli.features import features
 from latentlang.cli.fertility import fertility
+from latentlang.cli.gap import gap
 from latentlang.cli.harvest import harvest
 from latentlang.cli.humaneval import humaneval
 from latentlang.cli.instructions import instructions
 from latentlang.cli.jacobian import jacobian
+from latentlang.cli.judge import judge
 from latentlang.cli.lens import lens
 from latentlang.cli.lenses import lenses
 from latentlang.cli.listing import languages, models, recipes, tasks
@@ -76,6 +78,8 @@ for command in (
     ask,
     humaneval,
     answer,
+    judge,
+    gap,
     harvest,
     pca,
     align,

@@ -280,6 +280,27 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "how much of what, and how long for this model",
         ),
     ),
+    "judge": (
+        (
+            "judge base.jsonl tuned.jsonl --judge openai:MODEL@http://localhost:8000/v1 --dry-run",
+            "how many calls it would take",
+        ),
+        (
+            "judge base.jsonl tuned.jsonl --judge openai:MODEL@http://localhost:8000/v1 --out judged",
+            "two sets of answers beside each other",
+        ),
+        (
+            "judge answers.jsonl --template rating10 --judge local:gemma3-270m",
+            "one set, graded by a local model",
+        ),
+    ),
+    "gap": (
+        ("gap scores.csv", "columns arm, score and benchmark, model, language, seed, item"),
+        (
+            "gap native=runs/native native=runs/native2 google=runs/google cohere=runs/cohere --out gap",
+            "evaluations that latentlang saved, two seeds of one arm",
+        ),
+    ),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
     "models": (("models", "what can be run right now"), ("models --json", "for a program")),
     "languages": (("languages", "codes, names and scripts"),),

@@ -19,6 +19,7 @@ from latentlang.figures.notebook import MOST_ROWS, card, small_table
 from latentlang.instructions.built import Built, Dropped
 from latentlang.instructions.culture import CultureBuilt
 from latentlang.instructions.dialogues import single
+from latentlang.judging import JudgedAnswer
 from latentlang.lens import LogitLens, explore, multilingual_lens
 from latentlang.models import HookedLM
 from latentlang.provenance import Provenance
@@ -33,6 +34,7 @@ from tests.support.evaluated import evaluated
 from tests.support.known import written
 from tests.support.lens_standin import lens_result
 from tests.support.parallel import PARAGRAPHS
+from tests.support.planted_judges import PlantedJudge
 from tests.support.planted_languages import CODES, world
 from tests.support.question_files import code_result, small_questions
 from tests.support.routes import THIRD, planted
@@ -49,6 +51,8 @@ ROOMS = (
     "lens.bits", "training", "units.ablation_result", "units.features_ablation", "units.features_result",
     "instructions.description", "lens.bits", "lens.mass_result", "questions", "training", "units.ablation_result",
     "units.neurons_result",
+    "instructions.description", "lens.bits", "lens.mass_result", "training", "units.ablation_result",
+    "units.neurons_result", "judging.gap_result", "judging.judgement_result",
 )  # fmt: skip
 
 
@@ -92,6 +96,11 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
             [single("1", "de", "Wo?", "Da."), single("1", "ja", "どこ?", "ここ")], tokenizer=model.tokenizer,
             progress=False,
         ),
+        ll.judge(
+            [JudgedAnswer("1", "de", "Wo?", "Da."), JudgedAnswer("2", "de", "Wer?", "Ich.")],
+            judges=PlantedJudge(lambda *_: "[[4]]"), progress=False,
+        ),
+        ll.gap(pd.DataFrame({"arm": ["native", "google"], "score": [0.5, 0.25]})),
         Built("answer", (single("1", "de", "Wo?", "Da."),), (Dropped("2", "de", "short-answer", "Wann?"),)),
         CultureBuilt("culture", (single("1", "de", "Wo?", "Da."),)),
         ll.fertility(model.tokenizer, {"en": ["a cat"], "de": ["ein Hund"]}),

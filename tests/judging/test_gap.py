@@ -1,0 +1,218 @@
+"""The gap between arms: the printed one comes out, a planted one too, and arithmetic is told from what is not."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import latentlang as ll
+from latentlang.errors import InputError
+from latentlang.judging import GapResult, gap, read_scores
+from tests.judging.test_judges import BAD, GOOD, Says
+from tests.support.evaluated import evaluated
+
+#: Chen et al. 2024, Tables 10 (TyDi QA, F1) and 11 (CMMLU), learning rate 1e-4, monolingual: native, cohere, google.
+PRINTED = {
+    "TyDi QA": [
+        (28.3, 28.8, 25.5),
+        (28.5, 28.2, 28.3),
+        (33.6, 34.4, 30.7),
+        (22.5, 19.8, 17.5),
+        (20.1, 20.2, 18.1),
+        (21.9, 20.0, 20.1),
+        (37.0, 34.2, 27.2),
+        (34.4, 33.0, 32.1),
+    ],
+    "CMMLU": [
+        (32.7, 30.2, 31.2),
+        (31.8, 29.4, 30.7),
+        (48.7, 48.3, 46.4),
+        (44.1, 41.6, 42.8),
+        (55.9, 53.8, 52.9),
+        (65.3, 59.3, 59.8),
+        (72.3, 68.4, 67.6),
+        (78.2, 76.2, 75.8),
+    ],
+}
+
+
+def scores(values, benchmark="b", names=("native", "cohere", "google"), **more):
+    """Rows from ``[cell, arm]``."""
+    return pd.DataFrame([
+        {"benchmark": benchmark, "model": f"m{cell}", "arm": arm, "score": score, **more}
+        for cell, row in enumerate(values)
+        for arm, score in zip(names, row, strict=True)
+    ])  # fmt: skip
+
+
+def test_the_printed_gaps_come_out():
+    result = gap(pd.concat([scores(rows, name) for name, rows in PRINTED.items()]))
+    summary, found = result.summary().set_index("benchmark"), result.correlations().set_index("benchmark")
+    for name, mean, between, r, r_mean in (
+        ("TyDi QA", 2.2, 2.4, 0.34, 0.19),
+        ("CMMLU", 2.7, 1.0, 0.56, 0.53),
+    ):
+        row = summary.loc[name]
+        assert (row["cells"], row["positive"], row["negative"]) == (8, 8, 0)
+        assert round(row["gap"], 1) == mean and round(row["p"], 3) == 0.008
+        assert round(row["between_translated"], 1) == between
+        assert (
+            round(found.loc[name, "r_native"], 2) == r and round(found.loc[name, "r_midpoint"], 2) == r_mean
+        )
+    assert "There is no score of the base without training" in result.describe()
+    base = result.arms().query("arm == 'base'")
+    assert base["cells"].tolist() == [0, 0] and base["mean"].isna().all()  # a row, though nothing is in it
+
+
+def test_coupling_is_in_the_printed_correlation_and_not_in_ours():
+    """Arms that differ by noise alone: r of the gap with the native score is 0.82 by arithmetic."""
+    draw = np.random.default_rng(0)
+    worlds = [gap(scores(draw.normal(size=(60, 3))), permutations=60) for _ in range(24)]
+    found = pd.concat([world.correlations() for world in worlds])
+    assert found["r_native"].mean() == pytest.approx(math.sqrt(2 / 3), abs=0.03)
+    assert found["r_midpoint"].mean() == pytest.approx(1 / 3, abs=0.05)
+    assert abs(found["r_arms"].mean()) < 0.05
+    # the null of exchanged arms says what arithmetic gives, and no more than chance is beyond it
+    assert found["r_native_null"].mean() == pytest.approx(math.sqrt(2 / 3), abs=0.03)
+    assert (found["p_arms"] < 0.05).mean() <= 0.17 and (found["p_native"] < 0.05).mean() <= 0.17
+
+
+def test_a_gap_that_grows_with_the_score_is_found_and_a_mean_gap_alone_is_no_growth():
+    draw = np.random.default_rng(1)
+    skill = draw.normal(size=40)
+    noise = 0.2 * draw.normal(size=(40, 3))
+    grows = np.column_stack([1.5 * skill, skill, skill]) + noise
+    steady = np.column_stack([skill + 2, skill, skill]) + noise
+    rows = (
+        gap(pd.concat([scores(grows, "grows"), scores(steady, "steady")]))
+        .correlations()
+        .set_index("benchmark")
+    )
+    assert rows.loc["grows", "r_arms"] > 0.8 and rows.loc["grows", "p_arms"] < 0.01
+    assert abs(rows.loc["steady", "r_arms"]) < 0.3 and rows.loc["steady", "p_arms"] > 0.05
+
+
+def _items(effect, *, seeds=2, items=80, base=0.4):
+    """Items of one cell: the translated arm lacks some of what the base has."""
+    draw = np.random.default_rng(2)
+    hard = draw.random(items)
+    rows = []
+    for arm, above in (("base", 0.0), ("native", 0.0), ("cohere", effect), ("google", effect)):
+        for seed in range(1 if arm == "base" else seeds):
+            right = hard < base + above
+            rows += [
+                {"arm": arm, "seed": seed, "item": f"i{n}", "score": float(right[n]), "language": "zh"}
+                for n in range(items)
+            ]
+    return pd.DataFrame(rows)
+
+
+def test_what_translated_data_spoil_is_told_from_what_native_data_add():
+    result = gap(_items(-0.2))
+    cell = result.cells().iloc[0]
+    assert (cell["items"], cell["seeds"], bool(cell["paired"])) == (80, 2, True)
+    assert cell["gap"] == pytest.approx(-cell["translated_base"]) and cell["native_base"] == 0
+    assert 0 < cell["low"] < cell["gap"] < cell["high"] and cell["translated_base_high"] < 0
+    assert math.isnan(cell["native_base_low"])  # the same items are right: never a point
+    assert f"training: native +0, cohere and google {cell['translated_base']:.3g}." in result.describe()
+    figure = result.figure()
+    assert [trace.name for trace in figure.data] == [
+        "a cell", "mean gap", "native above the base", "translated above the base",
+    ]  # fmt: skip
+
+
+def test_the_interval_holds_the_gap_about_as_often_as_it_says_over_items_and_seeds():
+    held = []
+    for world in range(20):
+        draw = np.random.default_rng(world)
+        ease, runs = draw.normal(size=50), 4
+        rows = []
+        for arm, mean in (("native", 1.0), ("google", 0.0)):
+            for seed in range(runs):
+                of_run = 0.3 * draw.normal()
+                values = mean + ease + of_run + draw.normal(size=50)
+                rows += [{"arm": arm, "seed": seed, "item": n, "score": v} for n, v in enumerate(values)]
+        cell = gap(pd.DataFrame(rows), permutations=1).cells().iloc[0]
+        held.append(cell["low"] < 1 < cell["high"])
+    assert 0.8 <= np.mean(held) <= 1.0
+
+
+def test_unshared_items_are_compared_cell_by_cell_without_an_interval():
+    table = pd.DataFrame([
+        {"arm": arm, "item": f"{arm}{n}", "score": n % 2 + above}
+        for arm, above in (("native", 1), ("google", 0))
+        for n in range(10)
+    ])  # fmt: skip
+    cell = gap(table).cells().iloc[0]
+    assert cell["gap"] == 1 and not cell["paired"] and math.isnan(cell["low"]) and cell["items"] == 0
+
+
+def test_evaluations_and_judgements_are_arms_and_the_base_comes_from_them(tmp_path):
+    right = {"base": {"ja": [True, False] * 5}, "tuned": {"ja": [True] * 8 + [False] * 2}}
+    worse = {"base": right["base"], "tuned": {"ja": [True] * 3 + [False] * 7}}
+    evaluated(right).save(tmp_path / "native" / "sentiment")
+    evaluated(worse).save(tmp_path / "google")
+    result = gap({"native": [tmp_path / "native"], "google": tmp_path / "google"})
+    cell = result.cells().iloc[0]
+    assert cell["gap"] == pytest.approx(0.5) and cell["base"] == 0.5 and cell["items"] == 10
+    assert cell["native_base"] == pytest.approx(0.3)
+    grades = [
+        ll.judge(answers, judges=Says(f"[[{grade}]]"), regrade=0, nulls=0, progress=False)
+        for answers, grade in ((GOOD, 4), (BAD, 2))
+    ]
+    judged = gap({"native": grades[0], "google": grades[1]})
+    assert judged.cells()["gap"].tolist() == [2, 2] and judged.summary()["benchmark"].tolist() == ["says"]
+
+
+def test_scores_are_read_from_files(tmp_path):
+    rows = scores([[1, 0, 0.5]], names=("native", "cohere", "google")).rename(columns={"benchmark": "task"})
+    rows.to_csv(tmp_path / "s.csv", index=False)
+    (tmp_path / "s.jsonl").write_text("\n".join(map(json.dumps, rows.to_dict("records"))))
+    (tmp_path / "s.json").write_text(json.dumps(rows.to_dict("records")))
+    read = [read_scores(tmp_path / f"s.{kind}") for kind in ("csv", "jsonl", "json")]
+    assert read[0].equals(read[1]) and read[1].equals(read[2])
+    assert read[0]["benchmark"].tolist() == ["b"] * 3 and read[0]["score"].tolist() == [1, 0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "match"),
+    [
+        ([{"arm": "native"}], {}, "no column score"),
+        ([{"arm": "native", "score": "x"}], {}, "a score is no number"),
+        ([{"arm": "native", "score": math.nan}], {}, "is nan"),
+        ([{"arm": "native", "score": 1}] * 2, {}, "two scores of arm 'native'"),
+        ([{"arm": "mine", "score": 1}], {}, "unknown arm of these scores 'native'"),
+        ([{"arm": "native", "score": 1}], {}, "no arm of translated data"),
+        ([{"arm": "native", "score": 1}, {"arm": "base", "score": 1}], {}, "no arm of translated data"),
+        ([{"arm": "native", "score": 1, "model": "a"}, {"arm": "x", "score": 1, "model": "b"}], {}, "no benchmark"),
+        ([{"arm": "native", "score": 1}, {"arm": "x", "score": 1}], {"translated": "native"}, "must differ"),
+        ([{"arm": "native", "score": 1}, {"arm": "x", "score": 1}], {"translated": "y"}, "unknown arm"),
+        ([{"arm": "native", "score": 1}, {"arm": "x", "score": 1}], {"permutations": 0}, "permutations"),
+    ],
+)  # fmt: skip
+def test_scores_that_are_none_are_one_clear_error(table, options, match):
+    with pytest.raises(InputError, match=match):
+        gap(pd.DataFrame(table), **options)
+
+
+def test_a_folder_without_scores_says_so(tmp_path):
+    with pytest.raises(InputError, match="holds no evaluation and no judgement"):
+        gap({"native": tmp_path, "google": tmp_path})
+
+
+def test_a_saved_gap_is_the_same(tmp_path):
+    result = gap(_items(-0.2))
+    result.save(tmp_path / "g")
+    again = GapResult.load(tmp_path / "g")
+    assert again == result and again.describe() == result.describe()
+    assert ll.open_result(tmp_path / "g").figure(width=400, theme="dark").layout.width == 400
+    with pytest.raises(InputError, match="benchmark of this result"):
+        again.figure(benchmarks="nothing")
+
+
+def test_names_are_escaped_on_the_page():
+    table = scores([[1, 0, 0]] * 3, benchmark="<script>b").assign(model=lambda t: "<b onload>" + t["model"])
+    text = gap(table).figure().to_json()
+    assert "<script>" not in text and "<b onload" not in text
