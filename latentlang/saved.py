@@ -39,15 +39,12 @@ _MOST_NAMED = 4
 RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
     result_class.kind: result_class
     for result_class in (
-        AlignmentComparison, AlignmentResult, AnswerResult, BarrierResult, BitsResult, CodeResult, ComparisonResult,
-        DirectionsResult, ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult,
-        FeaturesResult, FertilityResult, InstructionsResult, LanguageMassResult, LensResult, MultilingualLensResult,
-        AlignmentComparison, AlignmentResult, BarrierResult, BitsResult, ComparisonResult, DirectionsResult,
-        ErasureResult, EvaluationComparison, EvaluationResult, ExplorerResult, FeatureAblationResult,
-        FeaturesResult, FertilityResult, GapResult, InstructionsResult, JudgementResult, LanguageMassResult, LensResult,
-        MultilingualLensResult,
-        NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult,
-        PivotUseResult, QuestionResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
+        AlignmentComparison, AlignmentResult, AnswerResult, BarrierResult, BitsResult, CodeResult,
+        ComparisonResult, DirectionsResult, ErasureResult, EvaluationComparison, EvaluationResult,
+        ExplorerResult, FeatureAblationResult, FeaturesResult, FertilityResult, GapResult, InstructionsResult,
+        JudgementResult, LanguageMassResult, LensResult, MultilingualLensResult, NeuronAblationResult,
+        NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult, PivotUseResult,
+        QuestionResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
     )
 })  # fmt: skip
 
