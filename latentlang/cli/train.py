@@ -1,4 +1,4 @@
-"""``latentlang train``: an adapter from a recipe, on question translations or other training data."""
+"""``latentlang train``: an adapter or a model from a recipe, on question translations or other training data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def train(
         typer.Option(help="Recipe (`latentlang recipes`), languages such as zh+es-en, or a YAML file."),
     ] = defaults.RECIPE,
     out: Annotated[
-        Path | None, options.folder("Folder for the adapter and its record; needed but with --export.")
+        Path | None,
+        options.folder("Folder for the adapter, or the model, and its record; needed but with --export."),
     ] = None,
     data: Annotated[
         Path | None,
@@ -117,8 +118,9 @@ def train(
     """Train a LoRA on translated questions, without any answers, so that languages come closer together.
 
     Or on other training data, such as instructions, by a recipe whose data.kind says so. A run that was stopped goes on
-    when the same command is given again. On several GPUs: accelerate launch -m latentlang train ... Writes the adapter,
-    result.parquet, metadata.json, recipe.yaml, data.parquet, loss.html and a model card, README.md.
+    when the same command is given again. On several GPUs: accelerate launch -m latentlang train ... With --set
+    method=full all weights are trained. Writes the adapter or the model, result.parquet, metadata.json, recipe.yaml,
+    data.parquet, loss.html and a model card, README.md.
     """
     from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import OutputFolder
@@ -142,11 +144,18 @@ def train(
     if export is not None:
         return _export(chosen, export, data)
     if out is None:
-        raise InputError("say where the adapter goes: --out DIR")
+        raise InputError(f"say where the {'model' if chosen.method == 'full' else 'adapter'} goes: --out DIR")
     info = loading.resolve(model)
     check_precision(loading.dtype)
     check_quantization(loading.quantization)
-    check_method(chosen, model)
+    check_method(
+        chosen,
+        model,
+        quantization=loading.quantization,
+        device=loading.device,
+        processes=processes(),
+        checkpointing=gradient_checkpointing,
+    )
     is_main = processes().is_main
     runs = _runs(chosen, Path(out), seeds)
     results: list[TrainingResult] = []
@@ -250,13 +259,18 @@ def summary_lines(result: TrainingResult) -> list[str]:
     """What a run came to, in a few lines."""
     provenance, settings = result.provenance, result.settings
     name = result.recipe["name"]
-    if result.adapter is None:
+    if result.folder is None:
         return [f"{provenance.model}: {name} trains nothing; the record says so to whatever compares it"]
     learnt, held = (sum(counts[index] for counts in settings.pairs.values()) for index in (0, 1))
     words = result.words
+    trained = (
+        f"all {settings.parameters:,} weights trained"
+        if result.checkpoint is not None
+        else f"{settings.trainable:,} weights trained beside {settings.parameters:,}"
+    )
     lines = [
         f"{provenance.model}: {name}, {words.about}: {counted(learnt, words.noun)} to learn from, {held:,} held out; "
-        f"{settings.trainable:,} weights trained beside {settings.parameters:,}"
+        f"{trained}"
     ]
     base, best = result.base_loss, result.best_loss
     if best is not None:
@@ -271,20 +285,20 @@ def summary_lines(result: TrainingResult) -> list[str]:
 
 def _written(result: TrainingResult, folder: OutputFolder) -> list[Path]:
     names = ["result.parquet", "metadata.json", "recipe.yaml"]
-    if result.adapter is None:
+    if result.folder is None:
         return [folder.path / name for name in names]
     title = f"{result.provenance.model}: training {result.recipe['name']}"
     folder.page(result.figure(), "loss.html", title=title)
-    return [
-        folder.path / name for name in ("adapter_model.safetensors", *names, "data.parquet", "README.md")
-    ] + folder.files
+    weights = [name for name in result.settings.files or () if name.endswith(".safetensors")]
+    return [folder.path / name for name in (*weights, *names, "data.parquet", "README.md")] + folder.files
 
 
 def _kept(folder: Path) -> str:
     from latentlang.training.run_folder import finished, last_checkpoint, step_of
 
-    if finished(folder) is not None:
-        return f"interrupted; the training was finished, and its adapter and record are in {folder}"
+    if (result := finished(folder)) is not None:
+        what = "adapter" if result.checkpoint is None else "model"
+        return f"interrupted; the training was finished, and its {what} and record are in {folder}"
     checkpoint = last_checkpoint(folder)
     if checkpoint is None:
         return "interrupted before the first checkpoint; the same command begins again"

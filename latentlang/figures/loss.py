@@ -105,7 +105,7 @@ class Training(Protocol):
 
     @property
     def best_step(self) -> int | None:
-        """Step whose weights the adapter has."""
+        """Step whose weights are kept."""
 
 
 def loss_figure(result: Training, **look: Unpack[Look]) -> go.Figure:
@@ -154,7 +154,10 @@ def loss_figure(result: Training, **look: Unpack[Look]) -> go.Figure:
         },
         "annotations": annotations,
         "shapes": shapes,
-        "meta": {"how_to_read": _how_to_read(words), "made_with": made_with(provenance), "least_width": 640},
+        "meta": {
+            "how_to_read": _how_to_read(words, full=result.settings.recipe.method == "full"),
+            "made_with": made_with(provenance), "least_width": 640,
+        },
     }  # fmt: skip
     figure = go.Figure(data=[trace for trace in traces if trace["x"]], layout=layout)
     return shaped(figure, **look)
@@ -205,7 +208,8 @@ def _title(words: DataDescription) -> str:
 
 
 def _subtitle(result: Training, words: DataDescription) -> str:
-    lora, schedule = result.settings.recipe.lora, result.settings.recipe.schedule
+    recipe = result.settings.recipe
+    lora, schedule = recipe.lora, recipe.schedule
     counts = result.settings.pairs.values()
     trained, held = (sum(count[index] for count in counts) for index in (0, 1))
     modules = lora.target_modules
@@ -214,7 +218,9 @@ def _subtitle(result: Training, words: DataDescription) -> str:
         model_words(result.provenance),
         safe(words.about),
         f"{safe(counted(trained, words.noun))}, {held:,} held out",
-        f"LoRA rank {lora.rank} on {safe(shortened(where, LONGEST_MODEL))}",
+        "all weights"
+        if recipe.method == "full"
+        else f"LoRA rank {lora.rank} on {safe(shortened(where, LONGEST_MODEL))}",
         f"learning rate {schedule.learning_rate:g}",
         f"batch {schedule.batch}",
         f"seed {schedule.seed}",
@@ -222,9 +228,10 @@ def _subtitle(result: Training, words: DataDescription) -> str:
     return " · ".join(parts)
 
 
-def _how_to_read(words: DataDescription) -> list[str]:
+def _how_to_read(words: DataDescription, *, full: bool) -> list[str]:
+    which = "all of its weights" if full else "only small added weights (LoRA)"
     paragraphs = [
-        f"{words.how_to_read}; only small added weights (LoRA) change. The loss says how surprised it is, on average, "
+        f"{words.how_to_read}; {which} change. The loss says how surprised it is, on average, "
         f"by each token of the right {words.output}: lower is better, and a loss falls by 0.7 when the right token "
         "becomes twice as probable.",
         f"The orange line is measured on {words.noun}s of items that were never trained on; the step where it is "

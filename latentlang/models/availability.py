@@ -45,13 +45,18 @@ class Availability:
 def availability(info: ModelInfo) -> Availability:
     """Look a model up on this machine; touches no network and imports no torch."""
     source, size, command = _location(info)
-    parameters = info.parameters
-    if parameters is None and info.local and info.gguf is None:
-        parameters = _parameters(Path(info.hub_id))
+    parameters = parameters_of(info)
     memory = None if parameters is None else round(parameters * _FLOAT32 * _BESIDE)
     total = memory_of_machine()
     fits = None if memory is None or total is None else memory <= total
     return Availability(source, size, memory, fits, command)
+
+
+def parameters_of(info: ModelInfo) -> int | None:
+    """How many weights a model has, as published or as its files say; None where that is not known."""
+    if info.parameters is None and info.local and info.gguf is None:
+        return _parameters(Path(info.hub_id))
+    return info.parameters
 
 
 def _location(info: ModelInfo) -> tuple[Source | None, int | None, str | None]:

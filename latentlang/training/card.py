@@ -1,4 +1,4 @@
-"""The card beside an adapter: what it is made of, what it came to and how it is loaded, as the hub reads it."""
+"""The card beside an adapter or a model: what it is made of, what it came to and how it is loaded."""
 
 from __future__ import annotations
 
@@ -22,25 +22,30 @@ _MARKS = re.compile(r"[\\`*_{}\[\]#|!~$&]")
 
 
 def model_card(result: TrainingResult, *, base: str, embedded: bool = False) -> str:
-    """The README of an adapter's folder, in Markdown with the front matter that the Hugging Face hub reads.
+    """The README of an adapter's or a model's folder: Markdown with the front matter that the Hugging Face hub reads.
 
     Everything that a user or a file wrote is escaped, so that it stays text.
 
     Args:
-        result: the run's, with its adapter.
+        result: the run's, with its adapter or its model.
         base: hub name, folder or short name that the base model is loaded by.
         embedded: whether the base comes with this package, so that transformers cannot load it by its name.
     """
     import yaml
 
     provenance, settings, words = result.provenance, result.settings, result.words
-    recipe = result.recipe
+    recipe, full = result.recipe, result.checkpoint is not None
     front = {
         "base_model": base,
-        "library_name": "peft",
+        "library_name": "transformers" if full else "peft",
         # the hub knows languages, not scripts and regions
         "language": list(dict.fromkeys(code.partition("-")[0] for code in provenance.languages)),
-        "tags": ["latentlang", "lora", "multilingual", f"base_model:adapter:{base}"],
+        "tags": [
+            "latentlang",
+            *([] if full else ["lora"]),
+            "multilingual",
+            f"base_model:{'finetune' if full else 'adapter'}:{base}",
+        ],
     }
     about = str(recipe.get("about") or "")
     lines = [
@@ -50,16 +55,17 @@ def model_card(result: TrainingResult, *, base: str, embedded: bool = False) -> 
         "",
         f"# {_markdown(recipe['name'])}",
         "",
-        f"A LoRA adapter for {_markdown(base)}, trained on {_markdown(words.trained_on)} with `latentlang train`."
+        (f"All weights of {_markdown(base)}" if full else f"A LoRA adapter for {_markdown(base)}")
+        + f", trained on {_markdown(words.trained_on)} with `latentlang train`."
         + (f" The recipe: {_markdown(about)}." if about else ""),
         "",
         _markdown(result.describe()),
         "",
         "## How to load it",
         "",
-        "`ADAPTER` is this folder, or where it was uploaded to.",
+        f"`{'MODEL' if full else 'ADAPTER'}` is this folder, or where it was uploaded to.",
         "",
-        *_loading(base, embedded=embedded),
+        *(_loading_model() if full else _loading(base, embedded=embedded)),
         "## Base",
         "",
         *_rows(
@@ -112,8 +118,8 @@ def model_card(result: TrainingResult, *, base: str, embedded: bool = False) -> 
         *_fenced("yaml", yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)),
         "## Licence",
         "",
-        "Not stated here: whoever passes this adapter on says it, within the licences of the base model and of the "
-        "data.",
+        f"Not stated here: whoever passes this {'model' if full else 'adapter'} on says it, within the licences of the "
+        "base model and of the data.",
     ]
     return printable("\n".join(lines)) + "\n"
 
@@ -135,6 +141,23 @@ def _loading(base: str, *, embedded: bool) -> list[str]:
         "With peft:",
         "",
         *_fenced("python", "\n".join([first, *peft])),
+    ]
+
+
+def _loading_model() -> list[str]:
+    """Lines that load a whole model: with latentlang, in a terminal, with transformers alone."""
+    transformers = [
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        'model = AutoModelForCausalLM.from_pretrained("MODEL")',
+        'tokenizer = AutoTokenizer.from_pretrained("MODEL")',
+    ]
+    return [
+        *_fenced("python", 'import latentlang as ll\n\nmodel = ll.load("MODEL")'),
+        *_fenced("sh", "latentlang lens --model MODEL"),
+        "With transformers:",
+        "",
+        *_fenced("python", "\n".join(transformers)),
     ]
 
 

@@ -145,6 +145,28 @@ def precision_on(device: torch.device, *, wanted: str | None, weights: torch.dty
     return chosen
 
 
+def check_whole(weights: torch.dtype, *, name: str) -> None:
+    """Refuse to train weights in half precision, in which most of a step's changes are lost.
+
+    Raises:
+        InputError: the weights are no float32.
+    """
+    import torch
+
+    if weights != torch.float32:
+        raise InputError(
+            f"all weights are trained in float32, and those of {name!r} are {str(weights).removeprefix('torch.')}: "
+            "load it with dtype='fp32' (train's own dtype='bf16' computes in bfloat16)"
+        )
+
+
+def fastest_precision(device: torch.device) -> str:
+    """What is computed in by default beside weights in float32: ``bf16`` on a GPU that has it."""
+    import torch
+
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
 def check_device(device: torch.device) -> None:
     """Refuse a GPU that the trainer would not use: it takes the first one that is visible.
 

@@ -166,8 +166,10 @@ class Recipe(Part):
             it is left out (`latentlang.training.data`).
         lora: which adapter.
         schedule: how long and how fast.
-        method: ``lora`` trains an adapter; ``full``, all weights, is what some papers did, and is refused by `train`.
-        start: folder of an adapter that training goes on from, with the same `lora`; None for a new one.
+        method: ``lora`` trains an adapter; ``full`` all weights, in float32, which takes 16 bytes for each of them
+            and is refused where there are fewer; `lora` is then of no account.
+        start: what training goes on from, a second stage: the folder of an adapter with the same `lora`; where all
+            weights are trained that of a model, or an adapter, which is added to them. None for the model as it is.
     """
 
     name: str = Field(min_length=1, max_length=80)

@@ -67,8 +67,22 @@ class TrainingResult(Result[TrainingSettings]):
 
     @property
     def adapter(self) -> Path | None:
-        """Folder of the adapter, for ``load(name, adapter=...)``; None for the identity recipe, which has none."""
+        """Folder of the adapter, for ``load(name, adapter=...)``; None where there is none.
+
+        There is none of the identity recipe, and none where all weights were trained (see `checkpoint`).
+        """
         return None if self.provenance.adapter is None else Path(self.provenance.adapter)
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Folder of the whole model, for ``load(...)``, where all weights were trained; otherwise None."""
+        folder = self.settings.checkpoint
+        return None if folder is None else Path(folder)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the trained weights lie, an adapter's or a model's; None for the identity recipe."""
+        return self.adapter or self.checkpoint
 
     @property
     def recipe(self) -> Mapping[str, Any]:
@@ -84,7 +98,7 @@ class TrainingResult(Result[TrainingSettings]):
 
     @property
     def best_step(self) -> int | None:
-        """Step whose weights the adapter has: the lowest validation loss, or the last step where nothing was held out.
+        """Step whose weights are kept: the lowest validation loss, or the last step where nothing was held out.
 
         None for the identity recipe.
         """
@@ -125,6 +139,10 @@ class TrainingResult(Result[TrainingSettings]):
         from latentlang.models.adapter_loading import put_on
         from latentlang.models.bridge import twin
 
+        if self.checkpoint is not None:
+            raise InputError(
+                f"all weights were trained, and there is no adapter to put on a model: load({str(self.checkpoint)!r})"
+            )
         if self.adapter is None:
             raise InputError("the identity recipe trains nothing: the tuned model is the model itself")
         if not (self.adapter / WEIGHTS).exists():
@@ -144,24 +162,25 @@ class TrainingResult(Result[TrainingSettings]):
         )
 
     def glance(self) -> pd.DataFrame:
-        """Validation loss before training and at the best step, and where the adapter lies."""
+        """Validation loss before training and at the best step, and where the weights lie."""
         import pandas as pd
 
         values = {
             "base loss": self.base_loss, "best loss": self.best_loss, "best step": self.best_step,
-            "adapter": None if self.adapter is None else str(self.adapter),
+            "adapter": None if self.adapter is None else str(self.adapter), "model": self.settings.checkpoint,
         }  # fmt: skip
         present = {name: value for name, value in values.items() if value is not None}
         return pd.DataFrame([present or {"adapter": "none: the identity recipe trains nothing"}])
 
     def describe(self) -> str:
-        """How far the loss fell, and which weights the adapter has."""
+        """How far the loss fell, and which weights are kept."""
         return course(
             str(self.recipe["name"]),
             base_loss=self.base_loss,
             best_loss=self.best_loss,
             best_step=self.best_step,
             steps=self.settings.steps,
+            full=self.checkpoint is not None,
         )
 
     def figure(self, **look: Unpack[Look]) -> go.Figure:
@@ -176,7 +195,7 @@ class TrainingResult(Result[TrainingSettings]):
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote; an adapter that was moved along with it is found.
+        """Read what `save` wrote; weights that were moved along with it are found.
 
         Raises:
             InputError: the folder holds no such result.
@@ -184,6 +203,9 @@ class TrainingResult(Result[TrainingSettings]):
         result = super().load(folder)
         if result.adapter is not None and (Path(folder) / WEIGHTS).exists():
             return replace(result, provenance=replace(result.provenance, adapter=str(folder)))
+        if result.checkpoint is not None and (Path(folder) / "config.json").exists():
+            settings = {**result.provenance.settings, "checkpoint": str(folder)}
+            return replace(result, provenance=replace(result.provenance, settings=settings))
         return result
 
 

@@ -1,4 +1,8 @@
-"""Running a recipe: TRL's trainer and PEFT's LoRA on a model that stays as it is, into a folder that can be resumed."""
+"""Running a recipe: TRL's trainer on an adapter (PEFT's LoRA) or on all weights, into a folder that can be resumed.
+
+A model that is given stays as it is: an adapter is put on a second tree of its tensors, and all weights are trained in
+a copy.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from latentlang.training import devices, run_folder
 from latentlang.training.card import model_card
 from latentlang.training.data import TrainingData
 from latentlang.training.data.base import Example, words_of
-from latentlang.training.full import check_method
+from latentlang.training.full import LARGE, check_method, put_start, save_tokenizer
 from latentlang.training.recipes import ALL_LINEAR, Recipe, recipe_for, training_data
 from latentlang.training.result import (
     COLUMNS,
@@ -43,8 +47,6 @@ from latentlang.training.training_settings import TrainingSettings
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
 
-#: From this many weights on, activations are computed twice by default.
-_LARGE = 500_000_000
 _PACKAGES = ("trl", "peft", "accelerate")
 _FORMAT = 1
 # What is noted of a model that is trained.
@@ -74,14 +76,15 @@ def train(
     """Train a LoRA (Hu et al. 2021) on question translations (Zhang et al. 2024, section 3) or other training data.
 
     The model's weights do not change, and a model object that is given stays as it is: `TrainingResult.on` puts the
-    adapter on it, ``load(name, adapter=out)`` loads both. The same seed gives the same adapter on a CPU. A run that was
+    adapter on it, ``load(name, adapter=out)`` loads both. With ``method="full"`` all weights of a copy are trained, in
+    float32, and ``load(out)`` loads the new model. The same seed gives the same weights on a CPU. A run that was
     stopped goes on from its last checkpoint when it is asked for again.
 
     Args:
         model: a model, or its name as for `load`.
         recipe: a shipped name, any ``zh+es-en``, a YAML file, or a `Recipe`; its ``data.kind`` says what is trained
             on. For an embedded model a recipe that is *named* is taken with what ``recipes.yaml`` says for these.
-        out: folder for the adapter, the result and the checkpoints.
+        out: folder for the adapter or the model, the result and the checkpoints.
         task: whose questions, by name (as the recipe's field); or a task, whose own items are then taken (see
             `alignment_data`).
         data: take these examples instead: files of the recipe's kind (translations in the paper's layout,
@@ -89,7 +92,8 @@ def train(
         resume: go on with the same run where `out` has one; False starts anew.
         name: what a model that is named is called in titles and the record; by default its own name or folder.
         dtype: ``fp32``, ``bf16`` or ``fp16``, of the computation and of the weights of a model that is named; by
-            default what suits the device, and the own one of a model that is given.
+            default what suits the device, and the own one of a model that is given. Where all weights are trained
+            these are float32, and only the computation is not.
         quantization: ``8bit`` or ``4bit`` weights (bitsandbytes); for a model that is named.
         gradient_checkpointing: keep few activations and compute the others twice; by default for large models.
         keep_checkpoints: leave the last and the best checkpoint in ``out/checkpoints``.
@@ -119,13 +123,26 @@ def train(
     if isinstance(task, str):
         overrides["task"], task = task, None
     chosen = recipe_for(model, Path(recipe) if isinstance(recipe, os.PathLike) else recipe, overrides)
-    check_method(chosen, model, called=name)
+    machine: dict[str, Any] = {
+        "device": device,
+        "checkpointing": gradient_checkpointing,
+        "processes": processes,
+    }
+    check_method(chosen, model, called=name, quantization=quantization, **machine)
     examples = None if chosen.is_identity else training_data(chosen, task=task, data=data)
     if examples is not None:
         devices.check_packages()
+        check_method(
+            chosen,
+            model,
+            called=name,
+            examples=examples.train + examples.validation,
+            quantization=quantization,
+            **machine,
+        )
     start = starting_point(chosen, out=Path(out))
     check_vacant(check_out(out), TrainingResult.kind)
-    run_folder.check_folder(Path(out))
+    run_folder.check_folder(Path(out), full=chosen.method == "full")
     folder = prepare_folder(out)
     # Of several processes of one run one writes.
     lock: AbstractContextManager[Any] = FolderLock(folder) if processes.is_main else nullcontext()
@@ -142,13 +159,14 @@ def train(
             lm = _loaded(
                 model,
                 wanted_precision,
+                "fp32" if chosen.method == "full" else wanted_precision,
                 quantization,
                 device,
                 name=name,
                 trust_remote_code=trust_remote_code,
                 processes=processes,
             )
-        if chosen.lora.rank > lm.d_model:
+        if chosen.method == "lora" and chosen.lora.rank > lm.d_model:
             raise InputError(
                 f"rank {chosen.lora.rank} is above the width of {lm.name!r}, which is {lm.d_model}: more than that "
                 "changes nothing"
@@ -163,6 +181,7 @@ def train(
 def _loaded(
     model: str | os.PathLike[str],
     precision: str | None,
+    weights: str | None,
     quantization: str | None,
     device: str | None,
     *,
@@ -180,7 +199,7 @@ def _loaded(
     if processes.count > 1 and device is None and torch.cuda.is_available():
         device = f"cuda:{processes.local_rank}"
     return load(
-        model, name=name, dtype=precision, device=device, quantization=quantization,
+        model, name=name, dtype=weights, device=device, quantization=quantization,
         trust_remote_code=trust_remote_code,
     )  # fmt: skip
 
@@ -266,9 +285,13 @@ class _TrainingRun:
         )
         # transformers counts 4-bit weights, which are packed in bytes, as the weights that they are
         self.size = int(model.lm.num_parameters())
-        self.checkpointing = self.size >= _LARGE if gradient_checkpointing is None else gradient_checkpointing
+        self.checkpointing = self.size >= LARGE if gradient_checkpointing is None else gradient_checkpointing
+        self.full = recipe.method == "full"
         _check_model(model, recipe)
         weights = next(p.dtype for p in model.lm.parameters() if p.is_floating_point())
+        if self.full:
+            devices.check_whole(weights, name=model.name)
+            precision = precision or devices.fastest_precision(model.device)
         self.precision = devices.precision_on(model.device, wanted=precision, weights=weights)
 
     def go(self, *, resume: bool, keep: bool, progress: Progress) -> TrainingResult:
@@ -277,8 +300,9 @@ class _TrainingRun:
             done = run_folder.finished(self.folder)
             if done is not None:
                 return done
+            what = "model" if self.full else "adapter"
             self.notes.append(
-                "the run was finished before, and was run again: its adapter or record had been changed or was gone"
+                f"the run was finished before, and was run again: its {what} or record had been changed or was gone"
             )
         train, validation = self._tokens()
         checkpoint = run_folder.last_checkpoint(self.folder) if resume else None
@@ -354,11 +378,12 @@ class _TrainingRun:
                 _told(progress, plan.steps, done=run_folder.step_of(checkpoint)) as on_event,
             ):
                 trainer = running.build_trainer(
-                    self._module(), copy.deepcopy(self.model.tokenizer), self.recipe, plan, train, validation,
+                    self._module(first=checkpoint is None), copy.deepcopy(self.model.tokenizer), self.recipe, plan,
+                    train, validation,
                     folder=self.folder / run_folder.CHECKPOINTS, precision=self.precision,
                     padding=padding_token(self.model), gradient_checkpointing=self.checkpointing,
                     resumed=checkpoint is not None, on_event=on_event,
-                    start=None if self.start is None else self.start.folder,
+                    start=None if self.start is None or self.full else self.start.folder,
                 )  # fmt: skip
                 trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
                 trainer.accelerator.wait_for_everyone()
@@ -367,23 +392,42 @@ class _TrainingRun:
             assert checkpoint is not None
             state = run_folder.read_state(checkpoint)
         best = state.best_step or plan.steps
+        trainable = None
         if self.processes.is_main:
-            run_folder.keep_adapter(self.folder, best, base=self._base_name())
+            trainable = self._keep_weights(best)
         facts = {
             "steps": plan.steps,
             "best_step": best,
-            "trainable": run_folder.trained_weights(self.folder) if self.processes.is_main else None,
+            "trainable": trainable,
             "parameters": self.size,
             "passes": plan.passes,
             "tokens": {"train": train.counted, "validation": validation.counted},
             "resumed_from": run_folder.step_of(checkpoint) or None,
-            "files": run_folder.adapter_seal(self.folder) if self.processes.is_main else None,
+            "files": run_folder.weights_seal(self.folder, full=self.full) if self.processes.is_main else None,
             "seconds": round(time.perf_counter() - start, 1),
         }
         return _table(state.history), facts
 
-    def _module(self) -> Any:
-        """The modules that the adapter is put on: our own model's, or a second tree on the tensors of a user's."""
+    def _keep_weights(self, best: int) -> int:
+        """Put the weights of the best step into the run's folder; how many were trained."""
+        if not self.full:
+            run_folder.keep_adapter(self.folder, best, base=self._base_name())
+            return run_folder.adapter_weights(self.folder)
+        run_folder.keep_model(self.folder, best)
+        save_tokenizer(self.model.tokenizer, self.folder)
+        return self.size
+
+    def _module(self, *, first: bool) -> Any:
+        """The modules that are trained: our own model's; of a user's a second tree on its tensors, or a copy.
+
+        Args:
+            first: whether the run begins, and has no weights of a checkpoint yet.
+        """
+        if self.full:
+            module = copy.deepcopy(self.model.lm) if self.given else self.model.lm
+            if first and self.start is not None:
+                put_start(module, self.start)
+            return module.requires_grad_(True)
         if not self.given:
             return self.model.lm
         from latentlang.models.bridge import twin
@@ -414,6 +458,7 @@ class _TrainingRun:
             gradient_checkpointing=self.checkpointing,
             device=str(self.model.device),
             processes=self.processes.count,
+            checkpoint=str(self.folder) if self.full else None,
             notes=[*self.notes, *_verdict(table, facts["best_step"], recipe)],
             **facts,
         ).stored()
@@ -421,7 +466,7 @@ class _TrainingRun:
         versions = package_versions() | {name: metadata.version(name) for name in _PACKAGES}
         provenance = Provenance(
             model=self.model.name, revision=self.model.revision, task=recipe.data.task_name,
-            languages=self.languages, adapter=str(self.folder), policy="",
+            languages=self.languages, adapter=None if self.full else str(self.folder), policy="",
             seed=recipe.schedule.seed, settings=settings, packages=versions,
         )  # fmt: skip
         return TrainingResult(table=table, provenance=provenance)
@@ -443,9 +488,10 @@ def _verdict(table: pd.DataFrame, best: int, recipe: Recipe) -> list[str]:
     if 0 not in losses or best not in losses or losses[best] < losses[0]:
         return []
     kept = "no checkpoint has" if recipe.schedule.keep == "best" else "the last weights do not have"
-    before = (
-        "the model without an adapter" if recipe.start is None else "the adapter that it was started from"
-    )
+    if recipe.start is not None:
+        before = f"the {'weights' if recipe.method == 'full' else 'adapter'} that it was started from"
+    else:
+        before = f"the model {'before training' if recipe.method == 'full' else 'without an adapter'}"
     return [f"{kept} a lower validation loss than {before}: nothing was learnt"]
 
 
@@ -460,7 +506,7 @@ def _check_model(model: HookedLM, recipe: Recipe) -> None:
     devices.check_device(model.device)
     devices.check_choices(model.device, four_bit=getattr(model.lm, "is_loaded_in_4bit", False))
     targets = recipe.lora.target_modules
-    if targets == ALL_LINEAR:
+    if targets == ALL_LINEAR or recipe.method == "full":
         return
     names = [name for name, _ in model.lm.named_modules()]
     for target in targets:

@@ -1,4 +1,7 @@
-"""A run's folder: what was asked for, which checkpoint is whole, and what is kept in the end."""
+"""A run's folder: what was asked for, which checkpoint is whole, and what is kept in the end.
+
+What a run trains is an adapter or all weights; the two differ in their files alone.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 
 from latentlang.errors import InputError, ModelError, shown
-from latentlang.models.checkpoint_files import safetensors_header
+from latentlang.models.checkpoint_files import safetensors_header, weight_files
 from latentlang.storage.documents import Record, checked, read_json
 from latentlang.storage.files import is_temporary, remove_leftovers, replacing, write_text
 from latentlang.storage.output import check_free, remove_files
@@ -27,32 +30,59 @@ from latentlang.training.result import CONFIG, RUN_FILE, WEIGHTS, TrainingResult
 CHECKPOINTS = "checkpoints"
 RECIPE_FILE, DATA_FILE, PAGE_FILE, CARD_FILE = "recipe.yaml", "data.parquet", "loss.html", "README.md"
 _RESULT, _TABLE = "metadata.json", "result.parquet"
-#: The files of a finished run, the page of the command line included.
-OUTPUTS = (RUN_FILE, _RESULT, _TABLE, CONFIG, WEIGHTS, RECIPE_FILE, DATA_FILE, PAGE_FILE, CARD_FILE)
+_RECORDS = (RUN_FILE, _RESULT, _TABLE, RECIPE_FILE, DATA_FILE, PAGE_FILE, CARD_FILE)
+_ADAPTER = (WEIGHTS, CONFIG)
+_MODEL = ("config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json")
+_SHARDS = "model-*-of-*.safetensors"
+_TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
 _NAME = re.compile(r"checkpoint-(\d+)")
 # Written into a checkpoint before everything else, which makes it ours, and again, with what its files are, when it is
 # whole.
 _SEAL = "checkpoint.json"
 _STATE = "trainer_state.json"
 # PEFT writes a model card too, which is removed at once unless something goes wrong in between.
-_PARTS = (WEIGHTS, CONFIG, "optimizer.pt", "scheduler.pt", "scaler.pt", _STATE, "README.md")
+_PARTS = (*_ADAPTER, *_MODEL, "optimizer.pt", "scheduler.pt", "scaler.pt", _STATE, "README.md")
 _RANDOM = "rng_state*.pth"
 _FILES = "files"
 #: Patterns of all files that a run leaves in its folder.
-RUN_FILES = (*OUTPUTS, f"{CHECKPOINTS}/checkpoint-*/*", ".lock")
+RUN_FILES = (*_RECORDS, *_ADAPTER, *_MODEL, _SHARDS, *_TOKENIZER, f"{CHECKPOINTS}/checkpoint-*/*", ".lock")
 
 
-def check_folder(folder: Path) -> None:
+def outputs(*, full: bool) -> tuple[str, ...]:
+    """The files of a finished run, the page of the command line included; shards as their pattern.
+
+    Args:
+        full: whether it trains all weights.
+    """
+    return (*_RECORDS, *((*_MODEL, _SHARDS, *_TOKENIZER) if full else _ADAPTER))
+
+
+def check_folder(folder: Path, *, full: bool = False) -> None:
     """Refuse a folder in which a run would overwrite or remove what no run made; changes nothing.
 
     Args:
         folder: it need not exist.
+        full: whether the run trains all weights.
 
     Raises:
         InputError: saying what is there.
     """
     if _record(folder) is None:
-        check_free(folder, [*(name for name in OUTPUTS if name != RUN_FILE), CHECKPOINTS])
+        check_free(
+            folder, [*_there(folder, (name for name in outputs(full=full) if name != RUN_FILE)), CHECKPOINTS]
+        )
     below = folder / CHECKPOINTS
     if below.exists() and not below.is_dir():
         raise InputError(f"{str(below)!r} is no folder, and checkpoints go there; choose another folder")
@@ -79,7 +109,7 @@ def settle(folder: Path, requested: Mapping[str, Any], *, resume: bool, main: bo
     Raises:
         InputError: the folder holds another run, or files from elsewhere.
     """
-    check_folder(folder)
+    check_folder(folder, full=_is_full(requested))
     record = _record(folder)
     if record is None:
         return False
@@ -97,15 +127,17 @@ def settle(folder: Path, requested: Mapping[str, Any], *, resume: bool, main: bo
 
 
 def finished(folder: Path) -> TrainingResult | None:
-    """The result of a run whose adapter is whole; None where it cannot be read or its adapter is not as it was written.
+    """The result of a run whose weights are whole; None where it cannot be read or they are not as they were written.
 
-    The identity recipe has no adapter.
+    The identity recipe has none.
     """
     try:
         result = TrainingResult.load(folder)
         if result.adapter is not None:
             safetensors_header(folder / WEIGHTS)
             read_json(folder / CONFIG)
+        if result.checkpoint is not None:
+            weight_files(folder)
     except (InputError, ModelError, OSError, ValueError):
         return None
     seals = result.settings.files
@@ -118,7 +150,8 @@ def begin(folder: Path, requested: Mapping[str, Any]) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    text = json.dumps({**requested, _FILES: list(OUTPUTS)}, indent=2, ensure_ascii=False) + "\n"
+    files = list(outputs(full=_is_full(requested)))
+    text = json.dumps({**requested, _FILES: files}, indent=2, ensure_ascii=False) + "\n"
     write_text(folder / RUN_FILE, text)
 
 
@@ -211,17 +244,34 @@ def keep_adapter(folder: Path, step: int, *, base: str) -> None:
     config |= {"base_model_name_or_path": base, "revision": None}
     if isinstance(config.get("target_modules"), list):
         config["target_modules"].sort()  # PEFT keeps a set, whose order is another in every process
-    with (checkpoint / WEIGHTS).open("rb") as source, replacing(folder / WEIGHTS) as stream:
-        shutil.copyfileobj(source, stream)
+    _copy(checkpoint / WEIGHTS, folder / WEIGHTS)
     write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
 
-def adapter_seal(folder: Path) -> dict[str, Any]:
-    """By what `finished` recognises that the adapter in a folder is the one that the run made."""
-    return {name: list(seal) for name, seal in sealed(folder, (WEIGHTS, CONFIG), large=True).items()}
+def keep_model(folder: Path, step: int) -> None:
+    """Copy a checkpoint's whole model into the run's folder, each file by an atomic write.
+
+    Args:
+        folder: the run's.
+        step: which checkpoint.
+    """
+    checkpoint = folder / CHECKPOINTS / f"checkpoint-{step}"
+    for name in _there(checkpoint, (*_MODEL, _SHARDS)):
+        _copy(checkpoint / name, folder / name)
 
 
-def trained_weights(folder: Path) -> int:
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as reading, replacing(target) as stream:
+        shutil.copyfileobj(reading, stream)
+
+
+def weights_seal(folder: Path, *, full: bool) -> dict[str, Any]:
+    """By what `finished` recognises that the weights in a folder are those that the run made."""
+    names = _there(folder, (*_MODEL, _SHARDS)) if full else _ADAPTER
+    return {name: list(seal) for name, seal in sealed(folder, names, large=True).items()}
+
+
+def adapter_weights(folder: Path) -> int:
     """How many weights the adapter in a folder has."""
     header = safetensors_header(folder / WEIGHTS)
     return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
@@ -273,8 +323,23 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def _own_files(checkpoint: Path) -> list[str]:
-    names = [name for name in _PARTS if (checkpoint / name).is_file()]
-    return [*names, *sorted(path.name for path in checkpoint.glob(_RANDOM))]
+    return _there(checkpoint, (*_PARTS, _SHARDS, _RANDOM))
+
+
+def _there(folder: Path, names: Iterable[str]) -> list[str]:
+    """The files of a folder that have one of these names, which may be patterns, in their order."""
+    return [
+        path.name
+        for name in names
+        for path in (sorted(folder.glob(name)) if "*" in name else [folder / name])
+        if os.path.lexists(path)
+    ]
+
+
+def _is_full(requested: Mapping[str, Any]) -> bool:
+    """Whether a run that is asked for trains all weights; a record of before there was a choice does not say so."""
+    recipe = requested.get("recipe")
+    return isinstance(recipe, Mapping) and recipe.get("method") == "full"
 
 
 def _read_seal(checkpoint: Path) -> dict[str, Any] | None:
@@ -326,6 +391,7 @@ def _difference(recorded: Any, requested: Any, where: str = "") -> str:
 def _remove_run(folder: Path, record: Mapping[str, Any]) -> None:
     """Remove what a run's record says that it writes, and nothing else; the record last."""
     remove_checkpoints(folder)
-    listed: Iterable[Any] = record.get(_FILES, OUTPUTS)
-    remove_files(folder, [name for name in OUTPUTS if name in listed and name != RUN_FILE])
+    known = {name for full in (False, True) for name in outputs(full=full)}
+    listed = [name for name in record.get(_FILES, outputs(full=False)) if name in known]
+    remove_files(folder, [name for name in _there(folder, listed) if name != RUN_FILE])
     remove_files(folder, [RUN_FILE])

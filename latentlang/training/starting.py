@@ -1,4 +1,4 @@
-"""The adapter that training goes on from: whether it has the recipe's shape, and what it has seen."""
+"""What training goes on from, an adapter or a whole model: whether it fits the recipe, and what it has seen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentlang.errors import InputError, shown
+from latentlang.errors import InputError, ModelError, shown
+from latentlang.models.fingerprint import checkpoint_fingerprint
 from latentlang.paths import given_path
 from latentlang.storage.documents import read_json
 from latentlang.storage.files import file_sha256
@@ -28,28 +29,32 @@ _OTHERS = (
 
 @dataclass(frozen=True)
 class Start:
-    """An adapter to go on from.
+    """An adapter or a whole model to go on from.
 
     Attributes:
         folder: where it lies.
         digest: of its weights.
         languages: codes of those it was trained on, as far as its folder says.
+        is_adapter: whether it is an adapter.
     """
 
     folder: Path
     digest: str
     languages: tuple[str, ...]
+    is_adapter: bool = True
 
 
 def starting_point(recipe: Recipe, *, out: Path) -> Start | None:
-    """The adapter that a recipe starts from; None where it makes a new one.
+    """What a recipe starts from; None where that is the model as it is.
+
+    An adapter goes on as an adapter of the same shape, or, where all weights are trained, added to these.
 
     Args:
-        recipe: its `start` and `lora`.
+        recipe: its `start`, `method` and `lora`.
         out: where the run writes.
 
     Raises:
-        InputError: no adapter is there, it is of another shape, or it is the one that would be overwritten.
+        InputError: nothing to start from is there, it is of another shape, or it is what would be overwritten.
     """
     if recipe.start is None or recipe.is_identity:
         return None
@@ -58,13 +63,25 @@ def starting_point(recipe: Recipe, *, out: Path) -> Start | None:
         raise InputError(
             f"start: {str(folder)!r} is the identity recipe's folder, which has no adapter; leave start out"
         )
-    if not (folder / WEIGHTS).is_file() or not (folder / CONFIG).is_file():
+    is_adapter = (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file()
+    is_model = not is_adapter and (folder / "config.json").is_file()
+    if is_model and recipe.method == "lora":
         raise InputError(
-            f"start: {str(folder)!r} holds no adapter ({CONFIG} and {WEIGHTS}); give the folder of a finished training"
+            f"start: {str(folder)!r} holds a whole model, and an adapter goes on from an adapter; give it as the model "
+            "(--model), or train all weights (method: full)"
         )
+    if not is_adapter and not is_model:
+        what = f"no adapter ({CONFIG} and {WEIGHTS})" + (" and no model" if recipe.method == "full" else "")
+        raise InputError(f"start: {str(folder)!r} holds {what}; give the folder of a finished training")
     if folder.resolve() == out.resolve():
         raise InputError(f"start and out are the same folder, {str(folder)!r}; choose another out")
-    _check_shape(recipe, read_json(folder / CONFIG, kind=dict), folder)
+    if is_model:
+        try:
+            return Start(folder, checkpoint_fingerprint(folder), _languages(folder), is_adapter=False)
+        except ModelError as error:
+            raise InputError(f"start: {error}") from error
+    if recipe.method == "lora":
+        _check_shape(recipe, read_json(folder / CONFIG, kind=dict), folder)
     return Start(folder, file_sha256(folder / WEIGHTS)[:12], _languages(folder))
 
 

@@ -31,7 +31,8 @@ from latentlang.storage.full import disk_may_be_full
 from latentlang.storage.tensors import read_tensors
 from latentlang.training import run_folder
 from latentlang.training.devices import Processes
-from latentlang.training.recipes import Recipe
+from latentlang.training.full import save_model
+from latentlang.training.recipes import Lora, Recipe
 from latentlang.training.result import WEIGHTS, TrainingProgress
 from latentlang.training.tokenization import IGNORED, TokenizedExamples
 
@@ -98,7 +99,7 @@ class _ByLength(LengthGroupedSampler):  # type: ignore[misc]  # transformers is 
         return iter(super().__iter__())
 
 
-class AdapterTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not checked
+class RecipeTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not checked
     """`SFTTrainer` with an exact validation loss, checkpoints without pickled settings, and no word to anybody."""
 
     def _send_telemetry(self) -> None:
@@ -117,9 +118,10 @@ class AdapterTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not checked
         """No card: the folder has the recipe and the provenance."""
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Write the adapter alone: no pickled settings, no copy of the tokenizer, no question to the hub."""
+        """Write the weights that are trained alone: no pickled settings, no tokenizer, no question to the hub."""
         if self.args.should_save:
-            save_adapter(self.model, Path(output_dir or self.args.output_dir), state_dict=state_dict)
+            save = save_adapter if isinstance(self.model, PeftModel) else save_model
+            save(self.model, Path(output_dir or self.args.output_dir), state_dict=state_dict)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write a checkpoint with a record of its files, and remove older ones; on a full disk keep those there are."""
@@ -242,13 +244,13 @@ def build_trainer(
     resumed: bool,
     on_event: Callable[[TrainingProgress], None] | None,
     start: Path | None = None,
-) -> AdapterTrainer:
-    """A trainer that is ready to run; it puts its adapter on the model it is given.
+) -> RecipeTrainer:
+    """A trainer that is ready to run; it puts its adapter on the model it is given, or trains the model itself.
 
     Args:
         model: causal LM; its modules are changed.
         tokenizer: its tokenizer; may be changed.
-        recipe: LoRA and schedule.
+        recipe: method, LoRA and schedule.
         plan: the recipe's steps.
         train: what is trained on.
         validation: what chooses the best checkpoint; may be empty.
@@ -258,12 +260,12 @@ def build_trainer(
         gradient_checkpointing: compute activations twice rather than keep them.
         resumed: whether the run goes on from a checkpoint, so that the base's loss is known already.
         on_event: called after every step.
-        start: folder of an adapter whose weights are the first ones.
+        start: folder of an adapter whose weights are the adapter's first ones.
 
     Raises:
         InputError: the adapter to start from has other weights than the recipe's.
     """
-    schedule, lora = recipe.schedule, recipe.lora
+    schedule = recipe.schedule
     evaluated = len(validation) > 0
     chooses = evaluated and schedule.keep == "best"
     on_cpu = next(model.parameters()).device.type == "cpu"
@@ -311,21 +313,14 @@ def build_trainer(
     if settings.n_gpu > 1:
         # Several visible GPUs and no launcher: use the first, where the model is, rather than nn.DataParallel.
         settings._n_gpu = 1
-    modules = lora.target_modules
-    trainer = AdapterTrainer(
+    trainer = RecipeTrainer(
         model=model,
         args=settings,
         data_collator=DataCollatorForLanguageModeling(pad_token_id=padding),
         train_dataset=_dataset(train),
         eval_dataset=_dataset(validation) if evaluated else None,
         processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=lora.rank,
-            lora_alpha=int(lora.alpha) if float(lora.alpha).is_integer() else lora.alpha,
-            lora_dropout=lora.dropout,
-            target_modules=modules if isinstance(modules, str) else list(modules),
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=_adapter(recipe.lora) if recipe.method == "lora" else None,
         callbacks=[Watcher(on_event, plan)],
     )
     from transformers import PrinterCallback
@@ -334,6 +329,18 @@ def build_trainer(
     if start is not None:
         put_first_weights(trainer.model, start)
     return trainer
+
+
+def _adapter(lora: Lora) -> LoraConfig:
+    """A recipe's adapter as PEFT has it."""
+    modules = lora.target_modules
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=int(lora.alpha) if float(lora.alpha).is_integer() else lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+        task_type="CAUSAL_LM",
+    )
 
 
 def _sampling(recipe: Recipe) -> str:

@@ -42,6 +42,7 @@ class RecordedRecipe(RecordedPart):
     #: What its kind of data says; checked by that kind.
     data: Annotated[dict[str, Any], BeforeValidator(check_saved)]
     lora: RecordedLora
+    method: str = "lora"
     schedule: RecordedSchedule
 
 
@@ -73,6 +74,8 @@ class TrainingSettings(ResultSettings):
     #: Split to its number of output tokens.
     tokens: dict[str, Count] = Field(default_factory=dict)
     resumed_from: Count | None = None
-    #: File of the adapter to what it is known by.
+    #: Folder of the whole model, where all weights were trained.
+    checkpoint: str | None = None
+    #: File of the weights to what it is known by.
     files: dict[str, list[Any]] | None = None
     seconds: float | None = Field(default=None, ge=0)
