@@ -8,6 +8,7 @@ its validation part. Only these two parts are downloaded, language by language, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -317,16 +318,26 @@ def _asked(
         import datasets
     except ImportError as error:
         raise InputError(f"sets on the hub need datasets; `{install_command(extra)}`") from error
-    shown = not datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
     try:
-        return getattr(datasets, function)(*arguments, **options)
+        with without_bars():
+            return getattr(datasets, function)(*arguments, **options)
     # The library raises about everything, from connection errors to bare ValueErrors.
     except Exception as error:
         reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]
         raise InputError(
             f"{what} cannot be read ({reason}); it must be in the local cache or the hub within reach; {otherwise}"
         ) from error
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """A context in which the datasets library shows no progress bars of its own."""
+    import datasets
+
+    shown = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
     finally:
         if shown:
             datasets.enable_progress_bars()

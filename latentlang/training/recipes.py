@@ -96,6 +96,8 @@ class Schedule(Part):
             nothing is set aside), or ``last``.
         group_by_length: put examples of about the same length into a batch, so that less is padding; otherwise they
             are shuffled.
+        packing: put several examples into a row of up to `cutoff` tokens, each attended to alone, so that nothing is
+            padding; `batch` then counts rows. Refused for a model whose attention does not keep them apart.
         seed: of the choice of items, the order of training and the adapter's first weights.
     """
 
@@ -113,6 +115,7 @@ class Schedule(Part):
     evaluations: Annotated[int, Field(ge=1, le=most("steps"))] | Literal["epoch"] = 10
     keep: Literal["best", "last"] = "best"
     group_by_length: bool = False
+    packing: bool = False
     seed: int = Field(default=0, ge=0, le=most("seed"))
 
     @field_validator("evaluations", mode="wrap")
@@ -133,22 +136,12 @@ class Schedule(Part):
             )
         return value
 
-    @model_validator(mode="before")
-    @classmethod
-    def _no_packing(cls, record: Any) -> Any:
-        if isinstance(record, Mapping) and "packing" in record:
-            if record["packing"]:
-                raise ValueError(
-                    "packing is refused: TRL's keeps packed examples apart only with FlashAttention; otherwise an "
-                    "example would be learnt with others before it; group_by_length saves padding too"
-                )
-            return {name: value for name, value in record.items() if name != "packing"}
-        return record
-
     @model_validator(mode="after")
     def _sensible(self) -> Schedule:
         if self.epochs is not None and self.steps is not None:
             raise ValueError("give epochs or steps, not both")
+        if self.packing and self.group_by_length:
+            raise ValueError("packing leaves no padding to save; leave group_by_length out")
         if self.batch % self.accumulation:
             raise ValueError(
                 f"batch {self.batch} cannot be cut into {self.accumulation} equal passes; change accumulation"
@@ -197,6 +190,10 @@ class Recipe(Part):
     def _complete(self) -> Recipe:
         if self.data.in_order and self.schedule.group_by_length:
             raise ValueError("order: sequential says which example comes when; leave group_by_length out")
+        if self.data.in_order and self.schedule.packing:
+            raise ValueError(
+                "packing puts examples together by their lengths, out of their order; leave it out"
+            )
         if not self.is_identity:
             self.data.check_complete()
         return self

@@ -369,6 +369,8 @@ class _TrainingRun:
     ) -> tuple[pd.DataFrame, dict[str, Any]]:
         from latentlang.training import trainer as running
 
+        if self.recipe.schedule.packing:
+            train = self._packed(train)
         plan = running.plan_steps(self.recipe, len(train), self.processes)
         start = time.perf_counter()
         # A run may have been killed after its last step, and the trainer would take one more.
@@ -407,6 +409,18 @@ class _TrainingRun:
             "seconds": round(time.perf_counter() - start, 1),
         }
         return _table(state.history), facts
+
+    def _packed(self, train: TokenizedExamples) -> TokenizedExamples:
+        """Several examples to a row, once the model is seen to keep them apart."""
+        from latentlang.training.packing import check_exact, packed
+
+        check_exact(self.model.lm, train, padding=padding_token(self.model))
+        cutoff = self.recipe.schedule.cutoff
+        rows = packed(train, length=min(cutoff, self.model.max_length or cutoff))
+        self.notes.append(
+            f"{counted(len(train), self.words.noun)} packed into {counted(len(rows), 'row')}, which a batch counts"
+        )
+        return rows
 
     def _keep_weights(self, best: int) -> int:
         """Put the weights of the best step into the run's folder; how many were trained."""

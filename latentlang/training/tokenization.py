@@ -44,6 +44,7 @@ class TokenizedExamples:
         left_out: how many examples were longer than allowed.
         cut: how many were cut to what is allowed.
         unanswered: how many are left out because they would be cut before their answer begins.
+        lengths: of packed examples, each of them a row, the tokens of the examples in it; empty where none are packed.
     """
 
     input_ids: list[list[int]]
@@ -51,6 +52,7 @@ class TokenizedExamples:
     left_out: int = 0
     cut: int = 0
     unanswered: int = 0
+    lengths: Sequence[Sequence[int]] = ()
 
     def __len__(self) -> int:
         return len(self.input_ids)

@@ -23,7 +23,6 @@ from transformers import TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 from trl.trainer import utils as trl_utils
-from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from latentlang.errors import InputError
 from latentlang.seeding import generator
@@ -32,6 +31,7 @@ from latentlang.storage.tensors import read_tensors
 from latentlang.training import run_folder
 from latentlang.training.devices import Processes
 from latentlang.training.full import save_model
+from latentlang.training.packing import PackingCollator
 from latentlang.training.recipes import Lora, Recipe
 from latentlang.training.result import WEIGHTS, TrainingProgress
 from latentlang.training.tokenization import IGNORED, TokenizedExamples
@@ -316,7 +316,7 @@ def build_trainer(
     trainer = RecipeTrainer(
         model=model,
         args=settings,
-        data_collator=DataCollatorForLanguageModeling(pad_token_id=padding),
+        data_collator=PackingCollator(padding),
         train_dataset=_dataset(train),
         eval_dataset=_dataset(validation) if evaluated else None,
         processing_class=tokenizer,
@@ -358,7 +358,10 @@ def _has_experts(model: Any) -> bool:
 def _dataset(examples: TokenizedExamples) -> Any:
     from datasets import Dataset
 
-    return Dataset.from_dict({"input_ids": examples.input_ids, "labels": examples.labels})
+    columns: dict[str, Any] = {"input_ids": examples.input_ids, "labels": examples.labels}
+    if examples.lengths:
+        columns["seq_lengths"] = examples.lengths
+    return Dataset.from_dict(columns)
 
 
 def save_adapter(model: Any, folder: Path, *, state_dict: dict[str, Any] | None = None) -> None:

@@ -100,21 +100,13 @@ def test_a_number_of_translations_is_held_out(small: Recipe) -> None:
         ({"evaluations": 0}, "schedule.evaluations"),
         ({"keep": "first"}, "schedule.keep"),
         ({"group_by_length": "perhaps"}, "schedule.group_by_length"),
+        ({"packing": True, "group_by_length": True}, "packing leaves no padding to save"),
     ],
 )
 def test_what_makes_no_sense_is_named(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError) as caught:
         recipe("zh-en", **fields)
     assert words in str(caught.value)
-
-
-def test_packing_is_refused_with_the_reason() -> None:
-    with pytest.raises(InputError, match=r"packing is refused.*FlashAttention.*group_by_length"):
-        recipe({"data": {"sources": ["zh"]}, "schedule": {"packing": True}})
-    assert (
-        recipe({"data": {"sources": ["zh"]}, "schedule": {"packing": False}}).schedule
-        == recipe("zh-en").schedule
-    )
 
 
 # Order
