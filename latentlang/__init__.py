@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         steer,
         trace,
     )
-    from latentlang.comparison import ComparisonResult, compare
+    from latentlang.comparison import ComparisonGroup, ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate
     from latentlang.generation import AnswerResult, Decoding, answer, read_prompts
@@ -97,6 +97,7 @@ __all__ = [
     "BarrierResult",
     "BitsResult",
     "CodeResult",
+    "ComparisonGroup",
     "ComparisonResult",
     "Decoding",
     "DirectionsResult",
@@ -202,7 +203,7 @@ _HOMES = {
         "steer",
         "trace",
     ),
-    "latentlang.comparison": ("ComparisonResult", "compare"),
+    "latentlang.comparison": ("ComparisonGroup", "ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.evaluation": ("EvaluationResult", "evaluate"),
     "latentlang.generation": ("AnswerResult", "Decoding", "answer", "read_prompts"),

@@ -10,7 +10,7 @@ from typing import Any
 from latentlang.answers import FertilityResult, TokenLanguages
 from latentlang.arguments import checked_call
 from latentlang.causal import PatchResult, PatchscopeResult, PivotUseResult, SteerResult, TraceResult
-from latentlang.comparison import AlignmentComparison, ComparisonResult
+from latentlang.comparison import AlignmentComparison, ComparisonGroup, ComparisonResult
 from latentlang.errors import InputError, shown
 from latentlang.evaluation import EvaluationComparison, EvaluationResult
 from latentlang.generation import AnswerResult
@@ -40,11 +40,11 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
     result_class.kind: result_class
     for result_class in (
         AlignmentComparison, AlignmentResult, AnswerResult, BarrierResult, BitsResult, CodeResult,
-        ComparisonResult, DirectionsResult, ErasureResult, EvaluationComparison, EvaluationResult,
-        ExplorerResult, FeatureAblationResult, FeaturesResult, FertilityResult, GapResult, InstructionsResult,
-        JudgementResult, LanguageMassResult, LensResult, MultilingualLensResult, NeuronAblationResult,
-        NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult, PivotUseResult,
-        QuestionResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
+        ComparisonGroup, ComparisonResult, DirectionsResult, ErasureResult, EvaluationComparison,
+        EvaluationResult, ExplorerResult, FeatureAblationResult, FeaturesResult, FertilityResult, GapResult,
+        InstructionsResult, JudgementResult, LanguageMassResult, LensResult, MultilingualLensResult,
+        NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult,
+        PivotUseResult, QuestionResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
     )
 })  # fmt: skip
 

@@ -12,7 +12,7 @@ import pytest
 
 from latentlang.answers import TokenLanguages
 from latentlang.causal import PatchResult, PivotUseResult, SteerResult, TraceResult
-from latentlang.comparison import AlignmentComparison, ComparisonResult
+from latentlang.comparison import AlignmentComparison, ComparisonGroup, ComparisonResult
 from latentlang.comparison.comparison_settings import AlignmentComparisonSettings, ComparisonSettings
 from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationComparison, EvaluationResult
@@ -42,10 +42,11 @@ from latentlang.units import FeatureAblationResult, FeaturesResult, NeuronAblati
 FORMAT1 = Path(__file__).parent / "data" / "format1"
 KINDS = (
     LensResult, MultilingualLensResult, ExplorerResult, PCAResult, AlignmentResult, EvaluationResult,
-    EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
-    PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
-    NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult, FeatureAblationResult,
-    InstructionsResult, AnswerResult, QuestionResult, CodeResult, JudgementResult, GapResult,
+    EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult,
+    ErasureResult, PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult,
+    NeuronsResult, NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult,
+    FeatureAblationResult, InstructionsResult, AnswerResult, QuestionResult, CodeResult, JudgementResult,
+    GapResult, ComparisonGroup,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

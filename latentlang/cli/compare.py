@@ -1,8 +1,8 @@
-"""``latentlang compare``: a model without and with its adapter: choices, layers and geometry, on one page."""
+"""``latentlang compare``: a model without and with its adapter, or another checkpoint, on one page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from latentlang.cli.console import Progress
-    from latentlang.comparison import ComparisonResult
+    from latentlang.comparison import ComparisonGroup, ComparisonResult
 
 _RUN = "What is run"
 _ALL = "all"
@@ -33,16 +33,21 @@ _NARROW_WIDTHS = (15, 6, 6, 9, 16, 23)
 
 
 def compare(
-    adapter: Annotated[
-        str,
-        typer.Option(
-            help="LoRA adapter: its folder or hub id; or the identity recipe's folder, the control."
-        ),
-    ],
     out: Annotated[
         Path,
         options.folder("Folder for the results and report.html. A run that was stopped goes on in it."),
     ],
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LoRA adapter: its folder or hub id; or the identity recipe's folder, the control. Repeatable: each "
+            "is compared with the model."
+        ),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="Another checkpoint of the same tokenizer: its folder or name; repeatable."),
+    ] = None,
     model: options.Model = defaults.MODEL,
     task: options.TaskName = defaults.TASK,
     lang: Annotated[
@@ -136,9 +141,14 @@ def compare(
 ) -> None:
     """Say what an adapter changed and what it did not: accuracy, what the layers would say, geometry.
 
-    Runs the model without and with it on the same items. Writes report.html, one page that works offline, and every
-    result in a folder of its own; steps that are there already are not run again.
+    Runs the model without and with it on the same items; or the model and another checkpoint (--against). Of several,
+    each is compared with the model, which is run once, and has a folder and a page of its own. Writes report.html, one
+    page that works offline, and every result in a folder of its own; steps that are there already are not run again.
     """
+    if not adapter and not against:
+        raise InputError(
+            "say what is compared: --adapter FOLDER (`latentlang train` makes one), or --against CHECKPOINT"
+        )
     from latentlang.cli.console import echo_json, output, say
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.cli.records import result_record
@@ -157,7 +167,8 @@ def compare(
     try:
         with _ComparisonProgress() as progress:
             result = run(
-                model, out=folder.path, adapter=adapter, task=built, languages=lang or defaults.COMPARED_LANGUAGES,
+                model, out=folder.path, adapter=adapter or None, against=against or None, task=built,
+                languages=lang or defaults.COMPARED_LANGUAGES,
                 seen_languages=seen_languages or None, parts=parts, items=count, shots=shots, seed=seed, pivot=pivot,
                 score=score, policy=policy, measures=measures, layers=numbers, pools=pools,
                 keep_activations=keep_activations, chat=chat, share_prefix=share_prefix, batch_tokens=batch_tokens,
@@ -175,15 +186,25 @@ def compare(
     if pages.as_json:
         return echo_json(result_record(result, files))
     console = output()
-    for part in [summary_table(result)] if console.width >= _WIDE else narrow_summary(result):
-        console.print(part)
-    console.print()
-    console.print(result.verdict())
-    for point in result.highlights():
-        console.print(f"- {point}")
-    console.print()
+    for name, one in _each(result).items():
+        if name:
+            console.print(name, style="bold", soft_wrap=True)
+        for part in [summary_table(one)] if console.width >= _WIDE else narrow_summary(one):
+            console.print(part)
+        console.print()
+        console.print(one.verdict())
+        for point in one.highlights():
+            console.print(f"- {point}")
+        console.print()
     for path in files:
         console.print(f"wrote {path}", soft_wrap=True)
+
+
+def _each(result: ComparisonResult | ComparisonGroup) -> Mapping[str, ComparisonResult]:
+    """The comparisons by name; of one alone, which has none, an empty one."""
+    from latentlang.comparison import ComparisonResult
+
+    return {"": result} if isinstance(result, ComparisonResult) else result.comparisons
 
 
 def summary_table(result: ComparisonResult) -> Table:

@@ -53,6 +53,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "compare": (
         ("compare --adapter adapter --out comparison", "before and after, on one page"),
+        ("compare --adapter one --adapter two --against model --out all", "several, each against the model"),
         (
             "compare --adapter adapter --lang ja,hi --items 20 --parts lens --out look",
             "a quick look at the lens",

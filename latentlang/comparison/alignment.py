@@ -153,6 +153,7 @@ def compare_alignment(
         permutations=permutations, resamples=resamples, level=level, seen=list(seen_languages),
         notes=list(pairing.notes),
         tuned=TunedModel(model=later.model, revision=later.revision),
+        after=later.model if later.model != earlier.model else None,
     )  # fmt: skip
     provenance = Provenance(
         model=earlier.model, task=earlier.task, languages=tuple(codes), revision=earlier.revision,

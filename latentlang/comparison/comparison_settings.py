@@ -26,6 +26,8 @@ class ComparisonSettings(TaskSettings):
     trained_known: bool = False
     #: Whether nothing was trained: tuned is base.
     identity: bool = False
+    #: Name of the checkpoint that is compared with the model; None where that is the model with an adapter.
+    after: str | None = None
     #: What the training's record says, name and text.
     training: list[list[str]] = Field(default_factory=list)
     dtype: str | None = None
@@ -37,6 +39,15 @@ class ComparisonSettings(TaskSettings):
     #: How few-shot examples became a chat, and its template; None where the task was asked as text.
     chat: TaskText = None
     chat_template: TaskText = None
+
+
+class ComparisonGroupSettings(ResultSettings):
+    """Settings of `compare` with several adapters or checkpoints."""
+
+    #: What each is called; also its folder.
+    states: list[str] = Field(default_factory=list)
+    pivot: str = defaults.PIVOT
+    level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
 
 
 class AlignmentComparisonSettings(ResultSettings):
@@ -52,4 +63,6 @@ class AlignmentComparisonSettings(ResultSettings):
     level: float = Field(default=defaults.LEVEL, gt=0, lt=1)
     seen_languages: list[str] = Field(default_factory=list, alias="seen")
     notes: list[str] = Field(default_factory=list)
+    #: Name of the second store's model, where it is another one.
+    after: str | None = None
     tuned: TunedModel | None = None

@@ -88,10 +88,11 @@ class LensComparison(Displayed):
         return changes.loc[changes["group"] != "language", list(GLANCE)].reset_index(drop=True)
 
     def _view(self) -> View:
-        provenance = self.tuned.provenance
+        before, provenance = self.base.provenance, self.tuned.provenance
+        is_other = before.model != provenance.model
+        states = f"and {provenance.model}" if is_other else f"without and with {provenance.adapter}"
         return View(
-            headline=f"LensComparison: model {provenance.model} without and with {provenance.adapter}, "
-            f"{provenance.task}",
+            headline=f"LensComparison: model {before.model} {states}, {provenance.task}",
             table=self.glance,
             figure=self.figure,
             provenance=provenance,

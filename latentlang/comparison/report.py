@@ -85,11 +85,8 @@ def comparison_document(result: ComparisonResult) -> Document:
 
 def _title(result: ComparisonResult) -> str:
     provenance = result.provenance
-    name = (
-        shortened(plain(Path(provenance.adapter).name), _LONGEST_NAME)
-        if provenance.adapter
-        else "nothing trained (control)"
-    )
+    later = result.settings.after or (Path(provenance.adapter).name if provenance.adapter else None)
+    name = "nothing trained (control)" if later is None else shortened(plain(later), _LONGEST_NAME)
     return f"Before and after: {shortened(plain(provenance.model), _LONGEST_NAME)}, {name}"
 
 
@@ -122,9 +119,9 @@ def _averages(result: ComparisonResult) -> Table:
         for number, row in enumerate(changes.to_dict("records")):
             rows.append([
                 *([name] if number == 0 else []), Cell(f"{GROUPS[row['group']]} ({row['languages']})"),
-                *_change_cells(row),
+                *change_cells(row),
                 Cell("–" if pd.isna(row["low_wide"]) else span(row["low_wide"], row["high_wide"]), number=True),
-                _verdict_cell(row),
+                verdict_cell(row),
             ])  # fmt: skip
     level = percent(result.level)
     return Table(
@@ -138,7 +135,8 @@ def _averages(result: ComparisonResult) -> Table:
     )  # fmt: skip
 
 
-def _change_cells(row: Mapping[Any, Any]) -> list[Cell]:
+def change_cells(row: Mapping[Any, Any]) -> list[Cell]:
+    """Before, after, change and interval of a row of changes."""
     return [
         Cell(unsigned(row["before"]), number=True), Cell(unsigned(row["after"]), number=True),
         Cell(signed(row["difference"]), kind=_mark(row), number=True),
@@ -146,7 +144,8 @@ def _change_cells(row: Mapping[Any, Any]) -> list[Cell]:
     ]  # fmt: skip
 
 
-def _verdict_cell(row: Mapping[Any, Any]) -> Cell:
+def verdict_cell(row: Mapping[Any, Any]) -> Cell:
+    """What a row of changes says."""
     return Cell(verdict(row), kind=_mark(row))
 
 
@@ -183,7 +182,7 @@ def _languages(result: ComparisonResult, changes: pd.DataFrame) -> Table:
         corrected = "" if pd.isna(row["p_holm"]) else f"{row['p_holm']:.2g}"
         rows.append([
             Cell(plain_name(row["language"])), Cell("seen" if row["seen"] else ""), Cell(str(row["n"]), number=True),
-            *_change_cells(row), Cell(corrected, number=True), _verdict_cell(row),
+            *change_cells(row), Cell(corrected, number=True), verdict_cell(row),
         ])  # fmt: skip
     return Table(
         "Each language on the same items before and after. p is corrected over the languages (Holm).",
@@ -357,7 +356,7 @@ def _provenance(result: ComparisonResult) -> Iterator[Block]:
     provenance, settings = result.provenance, result.settings
     rows = [("model", model_name(provenance)), ("revision", provenance.revision or "not known")]
     rows += [("loaded from", settings.model_loaded_from)] if settings.model_loaded_from else []
-    rows += [("adapter", provenance.adapter or "none")]
+    rows += [("after", settings.after)] if settings.after else [("adapter", provenance.adapter or "none")]
     rows += [("note", note) for note in settings.model_notes]
     rows += [(name, text) for name, text in settings.training]
     names = {True: _listed(result.seen_languages) or "none", False: "not known"}

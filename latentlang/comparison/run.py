@@ -1,34 +1,37 @@
-"""The comparison itself: evaluation, lens and geometry of one model without and with its adapter, step by step."""
+"""The comparison itself: evaluation, lens and geometry of a model and of what it is compared with, step by step."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cached_property, partial, wraps
+from dataclasses import replace
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from latentlang import defaults
-from latentlang.activations import ActivationStore, harvest, open_store
-from latentlang.activations.manifest import MANIFEST, STORE_FILES
+from latentlang.activations import ActivationStore
+from latentlang.activations.manifest import MANIFEST
 from latentlang.arguments import Layers, check_count, check_options, checked_call, chosen_names, given_layers
 from latentlang.comparison.alignment import compare_alignment
 from latentlang.comparison.alignment_result import AlignmentComparison
 from latentlang.comparison.comparison_settings import ComparisonSettings
-from latentlang.comparison.lens import compare_lenses
+from latentlang.comparison.group import ComparisonGroup
+from latentlang.comparison.later import Given, Later, later_states, loaded_later, loaded_pair, loaded_plain
+from latentlang.comparison.lens import LensComparison, compare_lenses
 from latentlang.comparison.result import FOLDERS, REPORT, ComparisonResult
-from latentlang.comparison.training_record import TrainingRecord, trained_on
-from latentlang.errors import InputError, unknown
-from latentlang.evaluation import (
-    SCORES,
-    EvaluationComparison,
-    EvaluationResult,
-    compare_evaluations,
-    evaluate,
+from latentlang.comparison.states import (
+    BASE,
+    HARVESTS,
+    TUNED,
+    Asked,
+    ModelShape,
+    ModelState,
+    PromptSpec,
+    StateRun,
 )
+from latentlang.errors import InputError, unknown
+from latentlang.evaluation import SCORES, EvaluationComparison, compare_evaluations
 from latentlang.evaluation.result import STATES
 from latentlang.geometry import PCAResult, compare_pca
 from latentlang.geometry.measure_registry import chosen_measures
@@ -36,12 +39,11 @@ from latentlang.geometry.measures import FEWEST
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
-from latentlang.lens import POLICIES, LensResult, logit_lens
+from latentlang.lens import POLICIES
 from latentlang.models import HookedLM, load
 from latentlang.models.batch import POOLS, check_layers
-from latentlang.models.fingerprint import model_identity
 from latentlang.progress import Report, reporting_steps
-from latentlang.provenance import Provenance, package_versions
+from latentlang.provenance import Provenance
 from latentlang.results import Result
 from latentlang.stats.intervals import check_level
 from latentlang.storage.files import check_out
@@ -51,8 +53,6 @@ from latentlang.storage.step_cache import Steps, has_steps, step_key
 from latentlang.tasks import Task, as_task
 
 PARTS = defaults.PARTS
-#: Where the activations of each state lie below the comparison's folder.
-HARVESTS = {state: f"harvest/{state}" for state in STATES}
 _STEPS = (*(f"evaluation/{state}" for state in STATES), *FOLDERS.values(), *HARVESTS.values())
 _WRITTEN = (
     *dict.fromkeys(name.partition("/")[0] for name in _STEPS),
@@ -89,7 +89,8 @@ def compare(
     model: HookedLM | str | os.PathLike[str],
     *,
     out: str | os.PathLike[str],
-    adapter: str | os.PathLike[str] | None = None,
+    adapter: Given = None,
+    against: Given | HookedLM = None,
     task: str | Task = defaults.TASK,
     languages: str | Language | Iterable[str | Language] = defaults.COMPARED_LANGUAGES,
     seen_languages: str | Language | Iterable[str | Language] | None = None,
@@ -113,8 +114,11 @@ def compare(
     batch_tokens: int | None = None,
     progress: Progress = True,
     **loading: Any,
-) -> ComparisonResult:
+) -> ComparisonResult | ComparisonGroup:
     """Run evaluation, lens and geometry without and with an adapter, on one copy of the weights, and compare.
+
+    Or the model and another checkpoint of the same tokenizer (`against`); or the model and several adapters and
+    checkpoints, each of them against the model as it is, which is then run once: a `ComparisonGroup`.
 
     Every step is kept in `out` with what it was asked, so that a run that was stopped goes on where it was, and only
     steps whose options changed are run again. The identity recipe's folder (nothing trained) compares the model with
@@ -123,10 +127,12 @@ def compare(
     Args:
         model: a model with its adapter on, or its name as for `load`.
         out: folder for the results.
-        adapter: folder or hub id of the adapter, or the identity recipe's folder; None where `model` has it.
+        adapter: folder or hub id of the adapter, or the identity recipe's folder; None where `model` has it. A list of
+            them for several.
+        against: another checkpoint of the same tokenizer: name, folder or model; a list of names for several.
         task: name, or a task of yours. Evaluation needs one with labels.
         languages: languages asked in (codes, names, ``"paper20"``).
-        seen_languages: languages that the adapter was trained on; by default what its training record says.
+        seen_languages: languages that training saw; by default what its record says, for each adapter or checkpoint.
         parts: of `PARTS`, which are run.
         items: items per language of lens and geometry, and of the evaluation where it has no number of its own; by
             default `defaults.COMPARED_ITEMS` and `defaults.EVALUATION_ITEMS`, or all there are.
@@ -153,7 +159,7 @@ def compare(
     Raises:
         InputError: an option cannot be used, or `out` holds something else; before anything runs where that can be
             seen.
-        ModelError: the model or its adapter cannot be loaded, or the adapter does nothing.
+        ModelError: a model or adapter cannot be loaded, or an adapter does nothing.
     """
     check_options(loading, compare, load)
     asked_parts = chosen_names(parts, "part", PARTS)
@@ -186,186 +192,217 @@ def compare(
     }
     if "geometry" in chosen and own_items["lens"] < FEWEST:
         raise InputError(f"geometry needs at least {FEWEST} items per language, not {own_items['lens']}")
-    training = trained_on(adapter, seen_languages)
-    check_folder(check_out(out))
+    laters = later_states(adapter, against, seen_languages)
+    several = len(laters) > 1
+    check_folder(check_out(out), kind=ComparisonGroup.kind if several else ComparisonResult.kind)
     steps = Steps(Path(out))
     with FolderLock(steps.folder), reporting_steps(progress) as report:
-        loaded = _model(model, adapter, training, loading)
-        if not training.identity:
-            loaded.base()  # refuses an adapter that cannot be taken off
-        if chat:
-            spec = replace(spec, task=loaded.chat(spec.task))
-        if "geometry" in chosen:
-            check_layers(numbers, depth=loaded.n_layers, sites=("resid",))
-        run = _ComparisonRun(
-            loaded, training, spec, steps, items=own_items, score=score, policy=policy,
-            measures=chosen_measures(measures), layers=numbers, pools=asked_pools, permutations=permutations,
-            resamples=resamples, level=level, share_prefix=share_prefix, batch_tokens=batch_tokens, progress=report,
+        asked = Asked(
+            spec, own_items, score=score, policy=policy, layers=numbers, pools=asked_pools,
+            share_prefix=share_prefix, batch_tokens=batch_tokens, progress=report,
         )  # fmt: skip
-        results: dict[str, Any] = {}
-        if "evaluation" in chosen:
-            results["evaluation"] = run.evaluation()
-        if "lens" in chosen:
-            results["lens"] = run.lens()
-        if "geometry" in chosen:
-            results["pca"], results["alignment"] = run.pca(), run.alignment()
-            if not keep_activations:
-                for name in HARVESTS.values():
-                    steps.drop(name)
-        result = ComparisonResult.of(run.provenance(chosen), folder=steps.folder, **results)
-        result.save(steps.folder)
+        comparing = _Comparing(
+            model,
+            asked,
+            steps,
+            chosen,
+            chat=chat,
+            keep_activations=keep_activations,
+            loading=loading,
+            measures=chosen_measures(measures),
+            draws={"permutations": permutations, "resamples": resamples, "level": level},
+        )
+        if several:
+            return comparing.several(laters)
+        return comparing.one(laters[0])
+
+
+class _Comparing:
+    """The states of a comparison, one or several beside the model as it is."""
+
+    def __init__(
+        self,
+        model: HookedLM | str | os.PathLike[str],
+        asked: Asked,
+        steps: Steps,
+        parts: Sequence[str],
+        *,
+        chat: bool,
+        keep_activations: bool,
+        loading: Mapping[str, Any],
+        measures: Sequence[str],
+        draws: Mapping[str, Any],
+    ) -> None:
+        self.model, self.asked, self.parts, self.chat = model, asked, parts, chat
+        self.keep_activations, self.loading = keep_activations, loading
+        self.measures, self.draws = measures, draws
+        self.steps = steps
+
+    def one(self, later: Later) -> ComparisonResult:
+        """One adapter on the model, or one other checkpoint."""
+        if later.checkpoint is not None:
+            before, shape = self._before()
+            result = self._against(later, before, shape, self.steps)
+            self._leave(before)
+            return result
+        loaded = loaded_pair(self.model, later, self.loading)
+        is_identity = later.training.identity
+        if not is_identity:
+            loaded.base()  # refuses an adapter that cannot be taken off
+        asked = self._prepared(loaded)
+        before, after = (
+            StateRun(
+                ModelState(role, lambda: loaded, adapter_on=None if is_identity else role == TUNED),
+                asked,
+                self.steps,
+            )
+            for role in STATES
+        )
+        result = self._run(before, after, later).parts(self.parts)
+        self._leave(before, after)
         return result
 
+    def several(self, laters: Sequence[Later]) -> ComparisonGroup:
+        """Several states, each against the model as it is, which is run once."""
+        before, shape = self._before()
+        comparisons: dict[str, ComparisonResult] = {}
+        for later in laters:
+            assert later.name is not None
+            check_folder(self.steps.folder / later.name, kind=ComparisonResult.kind)
+            steps = Steps(self.steps.folder / later.name)
+            comparisons[later.name] = self._against(later, before, shape, steps)
+        self._leave(before)
+        group = ComparisonGroup.of(comparisons, folder=self.steps.folder)
+        group.save(self.steps.folder)
+        return group
 
-def check_folder(folder: Path) -> None:
+    def _prepared(self, loaded: HookedLM) -> Asked:
+        """What is asked, in the model's chat template where that is wanted, and checked against its layers."""
+        asked = self.asked
+        if self.chat:
+            asked = replace(asked, spec=replace(asked.spec, task=loaded.chat(asked.spec.task)))
+        if "geometry" in self.parts:
+            check_layers(asked.layers, depth=loaded.n_layers, sites=("resid",))
+        return asked
+
+    def _before(self) -> tuple[StateRun, ModelShape]:
+        """The model as it is, run in all parts and let go, so that the others have its room."""
+        state = ModelState(BASE, partial(loaded_plain, self.model, self.loading))
+        asked = self._prepared(state.model)
+        shape = ModelShape.of(state.model, asked.spec.texts(max(asked.items.values())))
+        run = StateRun(state, asked, self.steps)
+        run.run(self.parts)
+        state.release()
+        return run, shape
+
+    def _against(self, later: Later, before: StateRun, shape: ModelShape, steps: Steps) -> ComparisonResult:
+        """One of the others."""
+        state = ModelState(
+            TUNED,
+            partial(loaded_later, self.model, later, self.loading, name=shape.name),
+            adapter_on=None if later.checkpoint is not None or later.training.identity else True,
+            label=later.name,
+        )
+        if later.checkpoint is not None:
+            shape.check_pairs(ModelShape.of(state.model, shape.texts), self.parts)
+        after = StateRun(state, before.asked, steps)
+        result = self._run(before, after, later).parts(self.parts)
+        self._leave(after)
+        return result
+
+    def _run(self, before: StateRun, after: StateRun, later: Later) -> _ComparisonRun:
+        return _ComparisonRun(before, after, later, measures=self.measures, draws=self.draws)
+
+    def _leave(self, *runs: StateRun) -> None:
+        if not self.keep_activations and "geometry" in self.parts:
+            for run in runs:
+                run.steps.drop(HARVESTS[run.state.role])
+
+
+def check_folder(folder: Path, *, kind: str = ComparisonResult.kind) -> None:
     """Refuse a folder in which a comparison would write over, or into, what it did not make.
+
+    Args:
+        folder: it need not exist.
+        kind: of the result that goes there: one comparison, or a group of them.
 
     Raises:
         InputError: saying what is there.
     """
-    check_vacant(folder, ComparisonResult.kind)
+    check_vacant(folder, kind)
     if (folder / "harvest" / MANIFEST).exists():
         raise InputError(
             f"{str(folder / 'harvest')!r} is an activation store of your own, and a comparison keeps its activations "
             "there; choose another folder"
         )
-    if not (has_steps(folder, _STEPS) or kind_of(folder) == ComparisonResult.kind):
+    if not (has_steps(folder, _STEPS) or kind_of(folder) == kind):
         check_free(folder, _WRITTEN)
 
 
 class _ComparisonRun:
-    """The steps of one comparison."""
+    """One state held against the model as it is, from what was run in each."""
 
     def __init__(
         self,
-        model: HookedLM,
-        trained: TrainingRecord,
-        spec: PromptSpec,
-        steps: Steps,
+        before: StateRun,
+        after: StateRun,
+        later: Later,
         *,
-        items: Mapping[str, int],
-        score: str,
-        policy: str,
         measures: Sequence[str],
-        layers: str | Sequence[int],
-        pools: Sequence[str],
-        permutations: int,
-        resamples: int,
-        level: float,
-        share_prefix: bool,
-        batch_tokens: int | None,
-        progress: Callable[[str, int, int], None],
+        draws: Mapping[str, Any],
     ) -> None:
-        self.model, self.trained, self.spec, self.steps = model, trained, spec, steps
-        self.items, self.score, self.policy, self.measures = items, score, policy, measures
-        self.layers, self.pools = layers, pools
-        self.draws: dict[str, Any] = {"permutations": permutations, "resamples": resamples, "level": level}
-        self.share_prefix, self.batch_tokens, self._progress = share_prefix, batch_tokens, progress
+        self.before, self.after, self.later = before, after, later
+        self.measures, self.draws = measures, draws
+        self.asked, self.spec, self.steps = after.asked, after.asked.spec, after.steps
+        self.trained = later.training
 
-    def _as(self, state: str) -> AbstractContextManager[None]:
-        if self.trained.identity:
-            return nullcontext()
-        return self.model.tuned() if state == "tuned" else self.model.base()
-
-    def _progress_of(self, step: str) -> Report:
-        return partial(self._progress, step)
-
-    def _options(self, state: str, codes: Sequence[str], items: int, **step_options: Any) -> dict[str, Any]:
-        with self._as(state):
-            identity = model_identity(self.model)
-        # Where the adapter lies and which tensors are switched on say nothing about its numbers; its weights do.
-        del identity["adapter"]
-        return {
-            "version": package_versions().get("latentlang"), "model": identity, "state": state,
-            **self.spec.options(codes, items), **step_options,
-        }  # fmt: skip
-
-    # the parts
+    def parts(self, chosen: Sequence[str]) -> ComparisonResult:
+        """The whole comparison, saved."""
+        results: dict[str, Any] = {}
+        if "evaluation" in chosen:
+            results["evaluation"] = self.evaluation()
+        if "lens" in chosen:
+            results["lens"] = self.lens()
+        if "geometry" in chosen:
+            results["pca"], results["alignment"] = self.pca(), self.alignment()
+        result = ComparisonResult.of(self.provenance(chosen), folder=self.steps.folder, **results)
+        result.save(self.steps.folder)
+        return result
 
     def evaluation(self) -> EvaluationComparison:
         """Choices before and after."""
-        items = self.items["evaluation"]
-        before, after = (self._evaluated(state, items) for state in STATES)
+        before, after = self.before.evaluated(), self.after.evaluated()
         return compare_evaluations(before, after, seen_languages=self.trained.languages or None)
 
-    def _evaluated(self, state: str, items: int) -> EvaluationResult:
-        def compute(folder: Path) -> EvaluationResult:
-            result = evaluate(
-                self.model, self.spec.task, languages=self.spec.codes, items=items, shots=self.spec.shots,
-                seed=self.spec.seed, score=self.score, share_prefix=self.share_prefix, batch_tokens=self.batch_tokens,
-                states=["base"] if self.trained.identity else [state],
-                progress=self._progress_of(f"evaluation, {state}"),
-            )  # fmt: skip
-            result.save(folder)
-            return result
-
-        options = self._options(state, self.spec.codes, items, score=self.score)
-        return self.steps.run(f"evaluation/{state}", options, compute, EvaluationResult.load)
-
-    def lens(self) -> Any:
+    def lens(self) -> LensComparison:
         """Readings before and after."""
-        before, after = (self._read(state) for state in STATES)
+        before, after = self.before.read(), self.after.read()
         return compare_lenses(before, after, seen_languages=self.trained.languages)
-
-    def _read(self, state: str) -> LensResult:
-        items = self.items["lens"]
-
-        def compute(folder: Path) -> LensResult:
-            with self._as(state):
-                result = logit_lens(
-                    self.model, self.spec.task, languages=self.spec.codes, pivot=self.spec.pivot, items=items,
-                    shots=self.spec.shots, seed=self.spec.seed, policy=self.policy, share_prefix=self.share_prefix,
-                    progress=self._progress_of(f"lens, {state}"),
-                )  # fmt: skip
-            result.save(folder)
-            return result
-
-        options = self._options(state, self.spec.codes, items, policy=self.policy, pivot=self.spec.pivot)
-        return self.steps.run(FOLDERS[f"lens_{state}"], options, compute, LensResult.load)
-
-    def _harvest_options(self, state: str) -> dict[str, Any]:
-        layers = self.layers if isinstance(self.layers, str) else list(self.layers)
-        return self._options(
-            state, self.spec.with_pivot, self.items["lens"], layers=layers, pools=list(self.pools)
-        )
 
     def _stores(self) -> list[ActivationStore]:
         """Activations before and after; harvested where they are not there."""
-        return [self._harvested(state) for state in STATES]
-
-    def _harvested(self, state: str) -> ActivationStore:
-        spec, items = self.spec, self.items["lens"]
-
-        def compute(folder: Path) -> ActivationStore:
-            with self._as(state):
-                return harvest(
-                    self.model, spec.task, out=folder / "store", languages=spec.with_pivot, items=items,
-                    shots=spec.shots, seed=spec.seed, layers=self.layers, pools=self.pools,
-                    share_prefix=self.share_prefix, batch_tokens=self.batch_tokens,
-                    progress=self._progress_of(f"activations, {state}"),
-                )  # fmt: skip
-
-        return self.steps.run(
-            HARVESTS[state], self._harvest_options(state), compute, lambda folder: open_store(folder / "store"),
-            resumes=[f"store/{name}" for name in STORE_FILES],
-        )  # fmt: skip
+        return [self.before.harvested(), self.after.harvested()]
 
     def _geometry_options(self, **step_options: Any) -> dict[str, Any]:
-        return {"harvested": [step_key(self._harvest_options(state)) for state in STATES], **step_options}
+        runs = (self.before, self.after)
+        return {"harvested": [step_key(run.harvest_options()) for run in runs], **step_options}
+
+    def _progress_of(self, step: str) -> Report:
+        name = self.later.name
+        return partial(self.asked.progress, step if name is None else f"{step}, {name}")
 
     def pca(self) -> PCAResult:
         """Both states on the base's axes, the tuned one on its own too."""
+        pool = self.asked.pools[0]
 
         def compute(folder: Path) -> PCAResult:
             result = compare_pca(
-                *self._stores(), pools=self.pools[0], progress=self._progress_of("principal components")
+                *self._stores(), pools=pool, progress=self._progress_of("principal components")
             )
             result.save(folder)
             return result
 
-        return self.steps.run(
-            FOLDERS["pca"], self._geometry_options(pool=self.pools[0]), compute, PCAResult.load
-        )
+        return self.steps.run(FOLDERS["pca"], self._geometry_options(pool=pool), compute, PCAResult.load)
 
     def alignment(self) -> AlignmentComparison:
         """Alignment with the pivot before and after."""
@@ -387,86 +424,19 @@ class _ComparisonRun:
 
     def provenance(self, parts: Sequence[str]) -> Provenance:
         """Where the whole comparison came from."""
-        task, model = self.spec.task, self.model
+        task, asked, base = self.spec.task, self.asked, self.before.state.facts
+        after = self.after.state.facts
+        is_other = after.name != base.name or after.revision != base.revision
         settings = ComparisonSettings(
-            parts=list(parts), items=dict(self.items), pivot=self.spec.pivot,
-            shots=task.default_shots if self.spec.shots is None else self.spec.shots, score=self.score,
-            measures=list(self.measures), pools=list(self.pools), n_layers=model.n_layers,
+            parts=list(parts), items=dict(asked.items), pivot=self.spec.pivot,
+            shots=task.default_shots if self.spec.shots is None else self.spec.shots, score=asked.score,
+            measures=list(self.measures), pools=list(asked.pools), n_layers=base.n_layers,
             seen=list(self.trained.languages), trained_known=self.trained.known, identity=self.trained.identity,
-            training=[list(fact) for fact in self.trained.facts],
-            dtype=str(model.dtype).removeprefix("torch."), device=str(model.device), **self.draws,
+            training=[list(fact) for fact in self.trained.facts], after=after.name if is_other else None,
+            dtype=base.dtype, device=base.device, **self.draws,
         )  # fmt: skip
         return Provenance(
-            model=model.name, revision=model.revision, adapter=model.adapter, task=task.name,
-            languages=tuple(self.spec.codes), policy=self.policy, seed=self.spec.seed,
-            settings={**task.settings, **settings.stored(), **model.noted},
+            model=base.name, revision=base.revision, adapter=after.adapter, task=task.name,
+            languages=tuple(self.spec.codes), policy=asked.policy, seed=self.spec.seed,
+            settings={**task.settings, **settings.stored(), **after.noted},
         )  # fmt: skip
-
-
-def _model(
-    model: HookedLM | str | os.PathLike[str],
-    adapter: str | os.PathLike[str] | None,
-    trained: TrainingRecord,
-    loading: Mapping[str, Any],
-) -> HookedLM:
-    """The model with its adapter on; without one for the identity recipe."""
-    if not isinstance(model, HookedLM):
-        if adapter is None:
-            raise InputError("there is nothing to compare without an adapter; give adapter=FOLDER")
-        return load(model, adapter=None if trained.identity else adapter, **loading)
-    if loading:
-        raise InputError(
-            f"{', '.join(loading)}: such options are for a model that is named; load it with them instead"
-        )
-    if trained.identity:
-        if model.adapter is not None:
-            raise InputError(
-                f"the identity recipe compares a model without an adapter; this one has {model.adapter!r}"
-            )
-        return model
-    if model.adapter is None and adapter is not None:
-        raise InputError(
-            "this model is without an adapter; load it with one: load(name, adapter=...), or give its name"
-        )
-    if model.adapter is None:
-        raise InputError(
-            "this model has no adapter to compare it without; load it with one: load(name, adapter=...)"
-        )
-    return model
-
-
-@dataclass(frozen=True)
-class PromptSpec:
-    """The prompts of a comparison."""
-
-    task: Task
-    codes: list[str]
-    pivot: str
-    shots: int | None
-    seed: int
-
-    @cached_property
-    def with_pivot(self) -> list[str]:
-        """The languages, the pivot among them if the task has it: alignment is with it."""
-        if self.pivot in self.codes or self.pivot not in self.task.languages:
-            return self.codes
-        return [*self.codes, self.pivot]
-
-    def available(self, items: int) -> int:
-        """So many items, or all there are."""
-        return min(items, *(len(self._prompts(code, None)) for code in self.codes))
-
-    def _prompts(self, code: str, items: int | None) -> Any:
-        return self.task.prompts(code, items=items, shots=self.shots, seed=self.seed)
-
-    def options(self, codes: Sequence[str], items: int) -> dict[str, Any]:
-        """What a step's outcome depends on, the prompts and answers themselves included."""
-        digest = hashlib.sha256()
-        for code in codes:
-            for prompt in self._prompts(code, items):
-                digest.update("\x1f".join([prompt.item, str(prompt.label), prompt.text, ""]).encode())
-            digest.update(repr(sorted(self.task.answers(code).items())).encode())
-        return {
-            "task": self.task.name, "settings": dict(self.task.settings), "languages": list(codes), "items": items,
-            "shots": self.shots, "seed": self.seed, "prompts": digest.hexdigest(),
-        }  # fmt: skip

@@ -93,6 +93,7 @@ def who(
     unseen: Sequence[str],
     trained_known: bool,
     identity: bool,
+    after: str | None = None,
 ) -> str:
     """What is compared with what, and which languages training saw.
 
@@ -102,6 +103,7 @@ def who(
         unseen: codes of those asked for that were not.
         trained_known: whether that is known.
         identity: whether nothing was trained.
+        after: name of the checkpoint it is compared with; None for the model with its adapter.
     """
     where = "one language" if len(provenance.languages) == 1 else f"{len(provenance.languages)} languages"
     if identity:
@@ -109,13 +111,16 @@ def who(
             f"The model {provenance.model} is compared with itself, run twice, on {provenance.task} in {where}: "
             "nothing was trained, and this is the control."
         )
-    first = (
-        f"The model {provenance.model} with its adapter is compared with the same model without it, on "
-        f"{provenance.task} in {where}."
+    pair = (
+        f"with its adapter is compared with the same model without it, on {provenance.task}"
+        if after is None
+        else f"is compared with {after}, a checkpoint of the same tokenizer (before and after), on {provenance.task}"
     )
+    first = f"The model {provenance.model} {pair} in {where}."
     if not trained_known:
+        which = "the adapter" if after is None else "the checkpoint"
         return (
-            f"{first} It is not known which languages the adapter was trained on (it has no training record), so that "
+            f"{first} It is not known which languages {which} was trained on (it has no training record), so that "
             "seen and unseen languages are not told apart."
         )
     saw = (
@@ -154,6 +159,7 @@ def sentences(
         unseen=unseen,
         trained_known=trained_known,
         identity=identity,
+        after=settings.after,
     )
     return [first, *findings(changes, level=level, pivot=pivot)]
 

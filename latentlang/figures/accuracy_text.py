@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from latentlang.figures.header import adapter_words, model_words, named
+from latentlang.figures.header import adapter_words, after_words, model_words
 from latentlang.figures.style import plain, safe
 from latentlang.stats.crossed import FEWEST_LANGUAGES
 from latentlang.text import counted
@@ -20,7 +20,7 @@ def subtitle(provenance: Provenance, settings: EvaluationSettings, summary: pd.D
     """Model, adapter, items, shots, answers and score, safe for a label."""
     parts = [model_words(provenance)]
     if settings.after:
-        parts.append(named("after:", settings.after))
+        parts.append(after_words(settings.after))
     if provenance.adapter:
         parts.append(adapter_words(provenance.adapter))
     counts = sorted(set(summary["n"]))

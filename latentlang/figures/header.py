@@ -12,6 +12,7 @@ LONGEST_MODEL = 48
 
 class _HeaderSettings(ResultSettings):
     lens: str | None = None
+    after: str | None = None
 
 
 def named(role: str, name: str) -> str:
@@ -42,8 +43,15 @@ def adapter_words(adapter: str | None, *, none: str = "no adapter") -> str:
 
 
 def source_words(provenance: Provenance) -> list[str]:
-    """Model and adapter, the first parts of a header's line."""
-    return [model_words(provenance), adapter_words(provenance.adapter)]
+    """Model and adapter, the first parts of a header's line; or the model and the checkpoint it is compared with."""
+    after = _HeaderSettings.of(provenance).after
+    second = adapter_words(provenance.adapter) if after is None else after_words(after)
+    return [model_words(provenance), second]
+
+
+def after_words(name: str) -> str:
+    """``after: NAME``: another model than the one before, safe for a label."""
+    return named("after:", name)
 
 
 def lens_words(provenance: Provenance) -> str:

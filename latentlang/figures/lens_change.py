@@ -12,6 +12,7 @@ from latentlang.arguments import split_names
 from latentlang.errors import InputError
 from latentlang.figures.header import (
     adapter_words,
+    after_words,
     is_plain,
     is_tuned,
     lens_words,
@@ -325,11 +326,13 @@ class _LensChangeDrawing:
 
     def _frame(self) -> None:
         provenance = self.comparison.base.provenance
-        after = self.comparison.tuned.provenance.adapter
+        later = self.comparison.tuned.provenance
+        is_other = later.model != provenance.model
+        after = after_words(later.model) if is_other else adapter_words(later.adapter)
         counts = sorted(set(self.items.values()))
         items = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
         under = [
-            model_words(provenance), adapter_words(after), safe(provenance.task),
+            model_words(provenance), after, safe(provenance.task),
             f"{counted(items, 'item')} a language", f"policy {safe(provenance.policy)}",
         ]  # fmt: skip
         if through := through_words(provenance):

@@ -6,6 +6,7 @@ import sys
 import pandas as pd
 import pytest
 
+import latentlang as ll
 from latentlang.comparison import ComparisonResult
 from latentlang.training import train
 from tests.support.command_line import process
@@ -111,7 +112,7 @@ from latentlang.cli import main
 from latentlang.lens import logit
 def stopped(*args, **kwargs):
     raise KeyboardInterrupt
-import latentlang.comparison.run as run
+import latentlang.comparison.states as run
 run.logit_lens = stopped
 sys.exit(main(sys.argv[1:]))
 """
@@ -167,3 +168,25 @@ def test_in_80_columns_a_tiny_change_keeps_its_digits():
     assert max(map(len, lines)) <= 80 and len(lines) == 3
     assert lines[2].split("  ")[1:2] == ["not seen (17)"]
     assert "−0.00009" in lines[2] and lines[2].rstrip().endswith("fell, by less than 0.01")
+
+
+def test_several_are_told_one_after_the_other(run, identity, tmp_path):
+    arguments = (
+        "--adapter",
+        identity,
+        "--against",
+        "pocket",
+        "--out",
+        "out",
+        *SMALL,
+        "--parts",
+        "evaluation",
+    )
+    outcome = run("compare", *arguments, "--html", "light")
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert [line for line in lines if line in (identity.name, "pocket")] == [identity.name, "pocket"]
+    assert outcome.out.count("There is no evidence of change in anything that was measured.") == 2
+    group = ll.open_result(tmp_path / "out")
+    assert list(group.comparisons) == [identity.name, "pocket"]
+    assert (tmp_path / "out" / identity.name / "report.html").exists()

@@ -89,6 +89,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         lens_result(("ja", "hi")), explore(model, 'fleur "', top=3), languages, languages.pivot_test(),
         evaluated({"base": {"en": [True, False], "ja": [True, True]}}), compared, compared.evaluation, compared.lens,
         compared.pca, compared.alignment, alignment_result(), TrainingResult(table, made),
+        ll.ComparisonGroup.of({"one": compared, "two": compared}),
         ll.bits_per_byte(model, {"en": ["a cat"], "de": ["ein Hund"]}),
         ll.language_mass(model, SENTENCES, items=2, progress=False),
         ll.pivot_test(lab.model, lab.task, languages="de", third=THIRD, items=4, shots=1),

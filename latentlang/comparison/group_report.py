@@ -1,0 +1,120 @@
+"""The page of several comparisons with one model: the states beside each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from latentlang.comparison.report import change_cells, verdict_cell
+from latentlang.figures.document import (
+    Bullets,
+    Cell,
+    Document,
+    Figure,
+    Section,
+    Table,
+    Text,
+    write_document,
+)
+from latentlang.figures.header import made_with
+from latentlang.figures.states_change import States, states_figure
+from latentlang.figures.style import plain, shortened
+from latentlang.text import GROUPS, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentlang.comparison.result import ComparisonResult
+
+_LONGEST_NAME = 60
+
+
+class GroupOfStates(States, Protocol):
+    """What is told: `ComparisonGroup` has it."""
+
+    @property
+    def comparisons(self) -> Mapping[str, ComparisonResult]:
+        """Name of each state to its comparison."""
+
+    def summary(self) -> pd.DataFrame:
+        """The averages over groups of languages, the states below each other."""
+
+
+def write_group(result: GroupOfStates, path: str | os.PathLike[str], *, html: str = "whole") -> Path:
+    """Write the states of a group beside each other as one page; needs no model.
+
+    Args:
+        result: a `ComparisonGroup`, new or loaded from disk.
+        path: file to write; its folder must exist.
+        html: as in `latentlang.figures.page.write_html`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    return write_document(group_document(result), path, html=html)
+
+
+def group_document(result: GroupOfStates) -> Document:
+    """What is on the page of several states.
+
+    Args:
+        result: a `ComparisonGroup`.
+    """
+    names = list(result.comparisons)
+    changed = [
+        Text(f"{plain(name)}: {one.verdict()}", kind="about") for name, one in result.comparisons.items()
+    ]
+    folders = Bullets([f"{plain(name)}: {plain(name)}/report.html" for name in names])
+    sections = [
+        Section("reading", "What changed", [*changed, _group_table(result)], heading=False),
+        Section(
+            "states",
+            "State by state",
+            [Figure(states_figure(result), "The change of each measure in each state, with intervals.")],
+        ),
+        Section(
+            "pages",
+            "Each comparison",
+            [Text("Each has a page of its own, beside this one:", kind="about"), folders],
+        ),
+    ]
+    model = shortened(plain(result.provenance.model), _LONGEST_NAME)
+    title = f"Before and after: {model}, {', '.join(shortened(plain(name), _LONGEST_NAME) for name in names)}"
+    return Document(title, sections, made_with(result.provenance))
+
+
+def _group_table(result: GroupOfStates) -> Table:
+    """Every measure's averages, per group of languages, a row for each state."""
+    rows: list[list[Cell]] = []
+    first = []
+    for about, changes in result.summary().groupby(["part", "measure", "group"], sort=False):
+        first.append(len(rows))
+        name = result.measure_names[str(about[0]), str(about[1])]
+        for number, row in enumerate(changes.to_dict("records")):
+            heads = [Cell(name, span=len(changes)), Cell(GROUPS[row["group"]], span=len(changes))]
+            rows.append(
+                [
+                    *(heads if number == 0 else []),
+                    Cell(plain(row["state"])),
+                    *change_cells(row),
+                    verdict_cell(row),
+                ]
+            )
+    return Table(
+        "Averages over languages, each counting alike, of each state against the model. Each is tested against the "
+        "model alone, and never against another state.",
+        [
+            "measure",
+            "languages",
+            "state",
+            "before",
+            "after",
+            "change",
+            f"{percent(result.level)} interval",
+            "for these languages",
+        ],
+        rows,
+        first=first,
+    )
