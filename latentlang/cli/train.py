@@ -98,6 +98,13 @@ def train(
             rich_help_panel=_MACHINE,
         ),
     ] = None,
+    report_to: Annotated[
+        str,
+        typer.Option(
+            help="Tell the losses to wandb or tensorboard too, or to both: wandb,tensorboard.",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = "none",
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     resume: Annotated[
         bool,
@@ -126,7 +133,7 @@ def train(
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.cli.records import result_record
     from latentlang.training import recipe_for, training_data
-    from latentlang.training.devices import check_precision, check_quantization, processes
+    from latentlang.training.devices import check_precision, check_quantization, check_reports, processes
     from latentlang.training.full import check_method
 
     changes: dict[str, Any] = {
@@ -148,6 +155,7 @@ def train(
     info = loading.resolve(model)
     check_precision(loading.dtype)
     check_quantization(loading.quantization)
+    check_reports(report_to)
     check_method(
         chosen,
         model,
@@ -167,7 +175,7 @@ def train(
             say(f"loading {info.name}{'' if seeds is None else f' for seed {one.schedule.seed}'}")
         result, written = _trained(
             model, one, folder, examples=examples, resume=resume, gradient_checkpointing=gradient_checkpointing,
-            keep_checkpoints=keep_checkpoints, is_main=is_main, **loading.named(),
+            keep_checkpoints=keep_checkpoints, report_to=report_to, is_main=is_main, **loading.named(),
         )  # fmt: skip
         results.append(result)
         records.append(result_record(result, written))

@@ -27,7 +27,7 @@ from latentlang.models.adapters import (
 from latentlang.models.anatomy import device_of, probe_tokens
 from latentlang.models.checkpoint_files import read_json, safetensors_header
 from latentlang.models.registry import REGISTRY
-from latentlang.storage import documents
+from latentlang.models.training_notes import training_record
 from latentlang.storage.tensors import read_tensors
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -130,7 +130,7 @@ def other_base(folder: Path, *, name: str, names: Iterable[str], revision: str |
     """
     config = read_json(folder / CONFIG)
     said, commit = config.get("base_model_name_or_path"), config.get("revision")
-    record = _record(folder)
+    record = training_record(folder)
     said, commit = record.get("model") or said, record.get("revision") or commit
     ours = [given for given in names if given]
     if isinstance(commit, str) and revision and len(commit) == len(revision):
@@ -148,16 +148,6 @@ def other_base(folder: Path, *, name: str, names: Iterable[str], revision: str |
         f"the adapter {name!r} says that it was trained on {shown(said)}, and this model is {ours[0]!r}: readings "
         "with it may mean nothing"
     )
-
-
-def _record(folder: Path) -> Mapping[str, Any]:
-    """What the record of a training by this package says of the model; empty without one."""
-    try:
-        record = documents.read_json(folder / "metadata.json", finite=False)
-        provenance = record["provenance"]
-        return provenance if isinstance(provenance, dict) and record.get("kind") == "training" else {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
 
 
 def _plain(name: str) -> str:

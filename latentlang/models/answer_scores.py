@@ -94,6 +94,7 @@ def score_answers(
         )
     given = range(1, model.n_layers + 1) if layers is None else layers
     numbers = check_layers(given, depth=model.n_layers, sites=("resid",))
+    model.note_asked_as_text(prompts)
     ids, paths = answer_paths(model, prompts, answers)
     trees = [
         _Tree(before, [path for variants in per_answer for path in variants])

@@ -47,12 +47,11 @@ class ChatTask(Task):
             )
         if not task.has_answers:
             raise InputError(f"the {task.name} task is text to go on with, and asks nothing in a chat")
-        template = _template(tokenizer, model)
+        _template(tokenizer, model)
         self.task, self._tokenizer, self._model = task, tokenizer, model
         self.name, self.closed, self.default_shots = task.name, task.closed, task.default_shots
         self.has_answers, self.next_step = task.has_answers, task.next_step
-        digest = hashlib.sha256(template.encode("utf-8", "surrogatepass")).hexdigest()
-        self.settings = {**task.settings, "chat": "turns", "chat_template": f"sha256 {digest[:16]}"}
+        self.settings = {**task.settings, "chat": "turns", "chat_template": template_digest(tokenizer)}
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -130,6 +129,14 @@ def chat_prompt(prompt: Prompt, tokenizer: Any, *, model: str) -> Prompt:
         )
     stop = start + min(len(prompt.question.lstrip()), len(asked))
     return replace(prompt, few_shot=text[:start], question=text[start:stop], cue=text[stop:], templated=True)
+
+
+def template_digest(tokenizer: Any) -> str | None:
+    """A hash of a tokenizer's chat template; None where it has none."""
+    if not has_chat_template(tokenizer):
+        return None
+    digest = hashlib.sha256(_template(tokenizer, "").encode("utf-8", "surrogatepass")).hexdigest()
+    return f"sha256 {digest[:16]}"
 
 
 def has_chat_template(tokenizer: Any) -> bool:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latentlang.arguments import Layers
-from latentlang.errors import InputError, ModelError
+from latentlang.errors import InputError, ModelError, shown
 from latentlang.models import adapters
 from latentlang.models.anatomy import (
     Anatomy,
@@ -150,7 +151,7 @@ class HookedLM:
         self._base = base or adapters.Base.of(model)
         self._adapter, self._adapter_names = adapter, adapters.active_names(adapters.parts_of(model))
         self._encoder = Encoder(tokenizer)
-        self._silence_noted = self._beginning_noted = False
+        self._silence_noted = self._beginning_noted = self._template_noted = False
         self._reading_notes: list[str] = []
         self._cache: dict[Hashable, Any] = {}
         self._interventions = Interventions()
@@ -272,6 +273,7 @@ class HookedLM:
         """
         # what an edited model says is no property of the model
         watching = any(isinstance(prompt, str | Prompt) for prompt in prompts) and not self.edits
+        self.note_asked_as_text(prompts)
         mass, rows = 0.0, 0
         for reading in readings:
             if watching and reading.logits is not None and not self._silence_noted:
@@ -372,6 +374,7 @@ class HookedLM:
         """
         if isinstance(texts, str | Prompt):
             raise ModelError("give a list of texts, not a single one")
+        self.note_asked_as_text(texts)
         return self._encoder.encode(texts)
 
     def tokenize(self, prompts: Sequence[PromptLike]) -> list[TokenizedPrompt]:
@@ -382,6 +385,7 @@ class HookedLM:
         """
         if isinstance(prompts, str | Prompt | TokenizedPrompt):
             raise ModelError("give a list of prompts, not a single one")
+        self.note_asked_as_text(prompts)
         return self._encoder.tokenize(prompts)
 
     def chat(self, task: str | Task) -> Task:
@@ -399,7 +403,35 @@ class HookedLM:
         """
         from latentlang.models.chat import ChatTask
 
-        return ChatTask(as_task(task), self.tokenizer, model=self.name)
+        chat = ChatTask(as_task(task), self.tokenizer, model=self.name)
+        self._note_template(asked="in the chat template of its tokenizer", chat=True)
+        return chat
+
+    def note_asked_as_text(self, prompts: Sequence[PromptLike]) -> None:
+        """Note, once, prompts of a task as text where training saw a chat template."""
+        if any(isinstance(prompt, Prompt) and not prompt.templated for prompt in prompts):
+            self._note_template(asked="as text", chat=False)
+
+    def _note_template(self, *, asked: str, chat: bool) -> None:
+        """Note, once, that tasks are asked otherwise than the instructions that were trained on.
+
+        Args:
+            asked: how, in words.
+            chat: whether in the chat template of the tokenizer.
+        """
+        trained = self._trained_template
+        if not self._template_noted and trained is not None and (trained == "chat") != chat:
+            self._template_noted = True
+            what = "adapter" if self.adapter else "model"
+            self._note(f"asked {asked}, and the {what} was trained in the template {shown(trained, most=60)}")
+
+    @cached_property
+    def _trained_template(self) -> str | None:
+        """The template that training saw instructions in, where its folder says so."""
+        from latentlang.models.training_notes import trained_template
+
+        given = self.adapter or self.loaded_from
+        return trained_template(Path(given)) if given else None
 
     # Residual stream to logits
 

@@ -26,6 +26,7 @@ from latentlang.models.hub import OnlyGGUFError, fetch, fetch_adapter, fetch_ggu
 from latentlang.models.quiet import quiet
 from latentlang.models.registry import ModelInfo, resolve
 from latentlang.models.tokenizer_loading import load_tokenizer_of
+from latentlang.models.training_notes import trained_otherwise
 from latentlang.models.weights import check_weights
 from latentlang.paths import given_path, is_folder, is_present
 from latentlang.progress import is_bar_shown, reporting
@@ -135,7 +136,7 @@ def load(
     label = None if adapter is None else os.fspath(adapter)
     base = None
     if label is not None:
-        loaded, base = _load_adapter(loaded, label, info, commit)
+        loaded, base = _load_adapter(loaded, label, info, commit, tokenizer)
     lm = HookedLM(
         loaded, tokenizer, name=info.name, loaded_from=info.given, revision=commit, adapter=label,
         notes=(*located.notes, *words, *notes), base=base,
@@ -389,7 +390,7 @@ def _quantization(kind: str, dtype: torch.dtype) -> Any:
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type="nf4")
 
 
-def _load_adapter(model: Any, text: str, info: ModelInfo, commit: str) -> tuple[Any, Base]:
+def _load_adapter(model: Any, text: str, info: ModelInfo, commit: str, tokenizer: Any) -> tuple[Any, Base]:
     """The model with an adapter on it, and the way back."""
     folder = given_path(text)
     if not is_folder(folder):
@@ -408,7 +409,8 @@ def _load_adapter(model: Any, text: str, info: ModelInfo, commit: str) -> tuple[
     note = other_base(
         folder, name=text, names=filter(None, (info.name, info.given, info.hub_id)), revision=commit
     )
-    return put_on(model, folder, name=text, notes=() if note is None else (note,))
+    notes = [*([] if note is None else [note]), *trained_otherwise(folder, tokenizer, name=text)]
+    return put_on(model, folder, name=text, notes=notes)
 
 
 def _line(error: BaseException) -> str:

@@ -77,6 +77,8 @@ def model_card(result: TrainingResult, *, base: str, embedded: bool = False) -> 
                 *([("continued from", recipe["start"])] if recipe.get("start") else []),
                 ("weights", f"{settings.parameters:,}" if settings.parameters else "not known"),
                 ("quantisation", settings.quantization or "none"),
+                *([("tokenizer", settings.tokenizer)] if settings.tokenizer else []),
+                *([("chat template", settings.chat_template)] if settings.chat_template else []),
             ],
         ),
         "## Data",

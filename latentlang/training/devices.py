@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
 from latentlang.installing import install_command
 
@@ -18,6 +20,8 @@ _ALIASES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 # What a training run imports; all of it is in the extra.
 _PACKAGES = ("trl", "peft", "accelerate", "datasets")
 _UNSET = "-1"
+#: Where a run may tell its losses to, by TRL's names, and the packages that do it.
+REPORTS = {"wandb": ("wandb",), "tensorboard": ("tensorboard", "tensorboardX")}
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,24 @@ def check_packages() -> None:
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise InputError(f"training needs {', '.join(missing)}; `{install_command('train')}`")
+
+
+def check_reports(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Where losses are told to, without ``none``.
+
+    Raises:
+        InputError: it is unknown, or its package is not installed.
+    """
+    names = tuple(name for name in split_names(given) if name != "none")
+    for name in names:
+        if name not in REPORTS:
+            raise unknown("report_to", name, ("none", *REPORTS))
+        if not any(find_spec(package) for package in REPORTS[name]):
+            package = REPORTS[name][0]
+            raise InputError(
+                f"report_to={name!r} needs {package}, which is not installed; `pip install {package}`, or leave it out"
+            )
+    return names
 
 
 def check_precision(precision: str | None) -> str | None:

@@ -230,7 +230,10 @@ def put_start(module: Any, start: Start) -> None:
 
 def save_model(model: Any, folder: Path, *, state_dict: dict[str, Any] | None = None) -> None:
     """Write a whole model as safetensors with its config."""
-    model.save_pretrained(str(folder), state_dict=state_dict)
+    from latentlang.models.quiet import quiet
+
+    with quiet(progress=False):
+        model.save_pretrained(str(folder), state_dict=state_dict)
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:

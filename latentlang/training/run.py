@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +19,9 @@ import pandas as pd
 
 from latentlang.arguments import checked_call
 from latentlang.errors import InputError, ModelError
+from latentlang.models.chat import template_digest
 from latentlang.models.registry import REGISTRY
+from latentlang.models.training_notes import tokenizer_digest
 from latentlang.progress import reporting
 from latentlang.provenance import Provenance, package_versions
 from latentlang.storage.files import check_out, prepare_folder, replacing, write_text
@@ -70,6 +72,7 @@ def train(
     keep_checkpoints: bool = False,
     device: str | None = None,
     trust_remote_code: bool = False,
+    report_to: str | Sequence[str] = "none",
     progress: Progress = True,
     **overrides: Any,
 ) -> TrainingResult:
@@ -99,6 +102,8 @@ def train(
         keep_checkpoints: leave the last and the best checkpoint in ``out/checkpoints``.
         device: where a model that is named goes.
         trust_remote_code: run Python code that comes with a model that is named.
+        report_to: where losses are told beside the result, through TRL: ``wandb``, ``tensorboard``, or several; their
+            own environment variables say where to (``WANDB_PROJECT``, ``TENSORBOARD_LOGGING_DIR``).
         progress: True shows a bar on stderr, or lines where that is no terminal; False nothing; a function is called
             after every step and evaluation.
         **overrides: fields of the recipe to change, e.g. ``steps=100, per_pair=500``.
@@ -119,6 +124,7 @@ def train(
         check_unedited(model, "a model is trained")
     wanted_precision = devices.check_precision(dtype)
     devices.check_quantization(quantization)
+    reports = devices.check_reports(report_to)
     processes = devices.processes()
     if isinstance(task, str):
         overrides["task"], task = task, None
@@ -174,7 +180,7 @@ def train(
         with disk_may_be_full(folder):
             return _TrainingRun(
                 lm, chosen, examples, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
-                gradient_checkpointing=gradient_checkpointing, processes=processes, start=start,
+                gradient_checkpointing=gradient_checkpointing, processes=processes, start=start, report_to=reports,
             ).go(resume=resume, keep=keep_checkpoints, progress=progress)  # fmt: skip
 
 
@@ -273,8 +279,9 @@ class _TrainingRun:
         gradient_checkpointing: bool | None,
         processes: devices.Processes,
         start: Start | None,
+        report_to: Sequence[str],
     ) -> None:
-        self.start = start
+        self.start, self.report_to = start, report_to
         self.model, self.recipe, self.data, self.folder = model, recipe, data, folder
         self.given, self.quantization, self.processes = given, quantization, processes
         self.notes = list(data.notes)
@@ -377,6 +384,7 @@ class _TrainingRun:
         if run_folder.step_of(checkpoint) < plan.steps:
             with (
                 running.undisturbed(self.model.lm),
+                running.told_apart(self.report_to),
                 _told(progress, plan.steps, done=run_folder.step_of(checkpoint)) as on_event,
             ):
                 trainer = running.build_trainer(
@@ -386,6 +394,7 @@ class _TrainingRun:
                     padding=padding_token(self.model), gradient_checkpointing=self.checkpointing,
                     resumed=checkpoint is not None, on_event=on_event,
                     start=None if self.start is None or self.full else self.start.folder,
+                    report_to=self.report_to,
                 )  # fmt: skip
                 trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
                 trainer.accelerator.wait_for_everyone()
@@ -472,6 +481,8 @@ class _TrainingRun:
             gradient_checkpointing=self.checkpointing,
             device=str(self.model.device),
             processes=self.processes.count,
+            tokenizer=tokenizer_digest(self.model.tokenizer),
+            chat_template=template_digest(self.model.tokenizer),
             checkpoint=str(self.folder) if self.full else None,
             notes=[*self.notes, *_verdict(table, facts["best_step"], recipe)],
             **facts,

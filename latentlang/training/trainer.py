@@ -10,7 +10,7 @@ import math
 import os
 import random
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,6 +244,7 @@ def build_trainer(
     resumed: bool,
     on_event: Callable[[TrainingProgress], None] | None,
     start: Path | None = None,
+    report_to: Sequence[str] = (),
 ) -> RecipeTrainer:
     """A trainer that is ready to run; it puts its adapter on the model it is given, or trains the model itself.
 
@@ -261,6 +262,7 @@ def build_trainer(
         resumed: whether the run goes on from a checkpoint, so that the base's loss is known already.
         on_event: called after every step.
         start: folder of an adapter whose weights are the adapter's first ones.
+        report_to: where losses are told too: ``wandb``, ``tensorboard``.
 
     Raises:
         InputError: the adapter to start from has other weights than the recipe's.
@@ -308,7 +310,8 @@ def build_trainer(
         disable_tqdm=True,
         log_level="error",
         log_level_replica="error",
-        report_to="none",
+        report_to=list(report_to) or "none",
+        run_name=recipe.name,
     )
     if settings.n_gpu > 1:
         # Several visible GPUs and no launcher: use the first, where the model is, rather than nn.DataParallel.
@@ -352,7 +355,8 @@ def _sampling(recipe: Recipe) -> str:
 
 def _has_experts(model: Any) -> bool:
     """Whether a step may leave some weights out, so that processes must look which ones."""
-    return any("experts" in name for name in vars(model.config.get_text_config()))
+    fields = vars(model.config.get_text_config())
+    return any("experts" in name and isinstance(value, int) and value > 0 for name, value in fields.items())
 
 
 def _dataset(examples: TokenizedExamples) -> Any:
@@ -393,6 +397,22 @@ def put_first_weights(model: Any, start: Path) -> None:
         raise InputError(
             f"the adapter to start from, {str(start)!r}, has other shapes than this model's: {reason}"
         ) from error
+
+
+@contextmanager
+def told_apart(report_to: Sequence[str]) -> Iterator[None]:
+    """A context after which the next run of this process is told as another one, unless a user began the telling."""
+    if "wandb" not in report_to:
+        yield
+        return
+    import wandb
+
+    begun = wandb.run is not None
+    try:
+        yield
+    finally:
+        if not begun and wandb.run is not None:
+            wandb.finish()
 
 
 @contextmanager

@@ -74,6 +74,9 @@ class TrainingSettings(ResultSettings):
     #: Split to its number of output tokens.
     tokens: dict[str, Count] = Field(default_factory=dict)
     resumed_from: Count | None = None
+    #: Hash of the tokenizer, and of its chat template where it has one.
+    tokenizer: str | None = None
+    chat_template: str | None = None
     #: Folder of the whole model, where all weights were trained.
     checkpoint: str | None = None
     #: File of the weights to what it is known by.
