@@ -8,13 +8,13 @@ are learnt.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from latentlang.arguments import MOST
+from latentlang.arguments import MOST, split_names
 from latentlang.errors import InputError
 from latentlang.instructions.dialogues import Dialogue
 from latentlang.instructions.files import read_dialogues
@@ -27,7 +27,7 @@ from latentlang.storage.documents import Record
 from latentlang.tasks import Task
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.hub import is_hub
-from latentlang.text import counted
+from latentlang.text import counted, listed
 from latentlang.training.data.base import (
     DataSettings,
     DataWords,
@@ -38,6 +38,7 @@ from latentlang.training.data.base import (
     language_codes,
     named,
 )
+from latentlang.training.data.instruction_controls import WRONG_PAIRS, check_origins, part_order, wrong_pairs
 from latentlang.training.data.leakage import answer_in
 from latentlang.training.dialogue_tokens import Overlong, tokenize_pieces
 
@@ -118,7 +119,10 @@ class Instructions(DataSettings):
         overlong: ``drop`` leaves out what is longer than the recipe's cutoff; ``cut`` cuts it there, and leaves out
             what would have no answer left.
         order: ``mixed`` shuffles all languages in every epoch; ``sequential`` takes one language after the other, in
-            the order of `weights` or `languages`, or of the files.
+            the order of `weights` or `languages`, or of the files; ``parts`` one part of the mixture after the other:
+            the entries of `files`, or, of one file, its origins in the order in which they appear.
+        wrong_pairs: the negative control: instructions get the answers of other items in their language. True for all,
+            or the origins of those that do (``parallel``: translation instructions), while the others stay right.
     """
 
     kind: Literal["instructions"] = "instructions"
@@ -129,7 +133,8 @@ class Instructions(DataSettings):
     total: int | None = Field(default=None, ge=1, le=MOST)
     template: str = "plain"
     overlong: Overlong = "drop"
-    order: Literal["mixed", "sequential"] = "mixed"
+    order: Literal["mixed", "sequential", "parts"] = "mixed"
+    wrong_pairs: bool | tuple[str, ...] = False
 
     saved: ClassVar[type[Record]] = _SavedInstructions
 
@@ -142,6 +147,11 @@ class Instructions(DataSettings):
             if isinstance(paths, list | tuple)
             else value
         )
+
+    @field_validator("wrong_pairs", mode="before")
+    @classmethod
+    def _all_or_origins(cls, value: Any) -> Any:
+        return split_names(value) if isinstance(value, str) and value not in ("true", "false") else value
 
     @field_validator("languages", mode="before")
     @classmethod
@@ -177,8 +187,8 @@ class Instructions(DataSettings):
 
     @property
     def in_order(self) -> bool:
-        """Whether languages follow each other."""
-        return self.order == "sequential"
+        """Whether languages or parts follow each other."""
+        return self.order != "mixed"
 
     @property
     def amount(self) -> str:
@@ -228,6 +238,7 @@ class Instructions(DataSettings):
         notes: list[str] = []
         taken: tuple[str, ...] = ()
         examples: list[AnyInstruction]
+        parts: dict[object, int] = {}
         if data is not None and not isinstance(data, str | Path):
             examples = list(data)
             self.check_leakage(examples)
@@ -237,30 +248,70 @@ class Instructions(DataSettings):
                 raise InputError(
                     f"recipe {recipe.name!r} names no file of instructions; say data.files, or give data (--data)"
                 )
-            dialogues, taken = self._read(files)
+            dialogues, file_of, taken = self._read(files)
             usable = [one for one in dialogues if one.instruction.strip() and one.is_answered]
             if len(usable) < len(dialogues):
                 left_out = counted(len(dialogues) - len(usable), "record")
                 notes.append(f"{left_out} without an instruction or an output left out")
             self.check_leakage(_unformatted(usable))
             examples = [self._example(one) for one in usable]
+            if self.order == "parts" and len(files) > 1:
+                for dialogue, example in zip(usable, examples, strict=True):
+                    parts.setdefault(_key(example), file_of[id(dialogue)])
+        if self.order == "parts" and not parts:
+            parts = _parts_by_origin(examples, recipe.name)
         chosen = self._mix(self._by_language(examples, recipe.name, notes), recipe.schedule.seed, notes)
-        return _split(chosen, recipe, notes, taken)
+        split = _split(chosen, recipe, notes, taken)
+        if self.order == "parts":
+            order = part_order([_key(example) for example in split.train], parts)
+            split = replace(split, train=tuple(split.train[place] for place in order))
+        return self._wrongly_paired(split, recipe.schedule.seed) if self.wrong_pairs else split
 
-    def _read(self, files: Sequence[str]) -> tuple[list[Dialogue], tuple[str, ...]]:
-        """The dialogues of files and hub sets, and what was taken of the latter."""
+    def _wrongly_paired(self, split: TrainingData[AnyInstruction], seed: int) -> TrainingData[AnyInstruction]:
+        """The control, each side of the split by itself."""
+        origins = self.wrong_pairs if isinstance(self.wrong_pairs, tuple) else None
+        check_origins((*split.train, *split.validation), origins or ())
+        (train, lone), (validation, lone_held) = (
+            wrong_pairs(part, seed, answers=_answers, answered=self._answered, origins=origins)
+            for part in (split.train, split.validation)
+        )
+        which = "every instruction" if origins is None else f"every instruction of origin {listed(origins)}"
+        notes = [f"wrong pairs: {which} has the answer of another item (negative control)"]
+        if left_out := lone + lone_held:
+            words = counted(left_out, "instruction")
+            notes.append(f"wrong pairs: {words} left out, with no other item to exchange answers with")
+        return replace(split, train=train, validation=validation, notes=(*split.notes, *notes))
+
+    def _answered(self, example: AnyInstruction, answers: tuple[str, ...]) -> AnyInstruction:
+        """An example with other answers."""
+        if isinstance(example, TrainingExample):
+            return replace(example, output=answers[0])
+        given = iter(answers)
+        turns = tuple(
+            replace(turn, text=next(given)) if turn.role == "assistant" else turn
+            for turn in example.dialogue.turns
+        )
+        return self._example(replace(example.dialogue, turns=turns))
+
+    def _read(self, files: Sequence[str]) -> tuple[list[Dialogue], dict[int, int], tuple[str, ...]]:
+        """The dialogues of files and hub sets; of each, by its identity, its file's number; what was downloaded."""
         codes = tuple(self.weights) or self.languages
         dialogues: list[Dialogue] = []
+        file_of: dict[int, int] = {}
         taken: list[str] = []
         paths = [file for file in files if not is_hub(file)]
-        if paths:
-            dialogues += read_dialogues(paths, language=codes[0] if len(codes) == 1 else None, distinct=False)
-        for file in files:
+        # one by one only where it matters: of several files some may hold nothing
+        for given in [[path] for path in paths] if self.order == "parts" else [paths] if paths else []:
+            read = read_dialogues(given, language=codes[0] if len(codes) == 1 else None, distinct=False)
+            file_of |= {id(one): files.index(given[0]) for one in read}
+            dialogues += read
+        for number, file in enumerate(files):
             if is_hub(file):
-                read = hub_dialogues(file, languages=codes or None)
-                dialogues += read.dialogues
-                taken += read.taken
-        return dialogues, tuple(taken)
+                hub = hub_dialogues(file, languages=codes or None)
+                file_of |= {id(one): number for one in hub.dialogues}
+                dialogues += hub.dialogues
+                taken += hub.taken
+        return dialogues, file_of, tuple(taken)
 
     def _example(self, dialogue: Dialogue) -> AnyInstruction:
         """A dialogue in the template; one of a single exchange is an input and an output."""
@@ -325,6 +376,7 @@ class Instructions(DataSettings):
                 "is and in which language. Whether the model follows instructions better, and in which languages, is "
                 "for an evaluation to say.",
             ),
+            control=WRONG_PAIRS if record.get("wrong_pairs") else None,
         )
 
     def _by_language(
@@ -349,8 +401,8 @@ class Instructions(DataSettings):
                     f"recipe {name!r} wants instructions in {language(code).name}, and the data have none, only {has}"
                 )
         if others:
-            listed = ", ".join(f"{code} ({count:,})" for code, count in others.items())
-            notes.append(f"languages that the recipe does not name are left out: {listed}")
+            left_out = ", ".join(f"{code} ({count:,})" for code, count in others.items())
+            notes.append(f"languages that the recipe does not name are left out: {left_out}")
         return groups
 
     def _mix(
@@ -378,6 +430,36 @@ class Instructions(DataSettings):
                     "it out"
                 )
         return {code: ordered[code][:count] for code, count in counts.items()}
+
+
+def _key(example: AnyInstruction) -> tuple[str, str, str]:
+    """What makes an example the same as another one."""
+    return example.language, example.input, example.output
+
+
+def _answers(example: AnyInstruction) -> tuple[str, ...]:
+    if isinstance(example, TrainingExample):
+        return (example.output,)
+    return tuple(turn.text for turn in example.dialogue.turns if turn.role == "assistant")
+
+
+def _parts_by_origin(examples: Iterable[AnyInstruction], name: str) -> dict[object, int]:
+    """The number of each example's origin, in the order in which they appear.
+
+    Raises:
+        InputError: there is one alone.
+    """
+    listed_examples = list(examples)
+    origins = list(dict.fromkeys(example.origin for example in listed_examples))
+    if len(origins) < 2:
+        raise InputError(
+            f"recipe {name!r} has order: parts, and its data are one part: name a file for each part (data.files), or "
+            "give records an origin"
+        )
+    parts: dict[object, int] = {}
+    for example in listed_examples:
+        parts.setdefault(_key(example), origins.index(example.origin))
+    return parts
 
 
 def _pieces(example: AnyInstruction) -> list[DialoguePiece]:
