@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,16 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from latentlang.errors import InputError, shown
+from latentlang.instructions.data_folder import check_data_folder, save_data_folder
 from latentlang.instructions.dialogues import Dialogue
-from latentlang.instructions.files import write_dialogues
 from latentlang.instructions.providers.asking import Usage
 from latentlang.instructions.providers.base import FAILURES, ProviderError
-from latentlang.paths import PathLike
-from latentlang.provenance import package_versions
+from latentlang.paths import PathLike, given_path
 from latentlang.results import Displayed, View
-from latentlang.storage.files import prepare_folder, write_text
-from latentlang.storage.lock import FolderLock
-from latentlang.storage.output import foreign
 from latentlang.text import counted, listed
 
 if TYPE_CHECKING:
@@ -32,6 +27,8 @@ DIALOGUES, COUNTS, DROPPED, RECORD = (
     "report/dropped.jsonl",
     "report/build.json",
 )
+#: The step that a folder of made dialogues is of, whatever made them.
+BUILD = "build"
 #: In the place of a reason: nothing was dropped.
 MADE = "made"
 #: Why something was not made, by code.
@@ -155,6 +152,9 @@ class Built(Displayed):
             lines.append(
                 f"  {count:,}: {REASONS[reason]} ({reason}), such as {shown(example.id, most=40)} ({example.language})"
             )
+        if left := self.settings.get("left"):
+            of_each = listed([f"{code} {count:,}" for code, count in left.items()])
+            lines.append(f"Left as they were, by the keywords {self.settings['leave']}: {of_each}.")
         if self.usage.calls or self.usage.kept:
             lines.append(usage_words(self.usage))
         return "\n".join(lines)
@@ -167,23 +167,23 @@ class Built(Displayed):
         Raises:
             InputError: the folder cannot be written, or holds something else.
         """
-        path = prepare_folder(folder)
-        with FolderLock(path, joins=True, needed=False):
-            check_made_here(path)
-            prepare_folder(path / "report")
-            for name, dialogues in self.others.items():
-                write_dialogues(path / name / DIALOGUES, dialogues)
-            write_text(path / COUNTS, self.table.to_csv(index=False))
-            lines = [json.dumps(drop.record(), ensure_ascii=False) + "\n" for drop in self.dropped]
-            write_text(path / DROPPED, "".join(lines))
-            record = {
-                "step": self.step, "settings": dict(self.settings), "usage": asdict(self.usage),
-                "dialogues": len(self.dialogues), "dropped": len(self.dropped), "packages": package_versions(),
-            }  # fmt: skip
-            # first the record, by which the folder is known as ours, then what could be taken for a user's own
-            write_text(path / RECORD, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-            write_dialogues(path / DIALOGUES, self.dialogues)
-        return path
+        record = {
+            "step": self.step,
+            "settings": dict(self.settings),
+            "usage": asdict(self.usage),
+            "dialogues": len(self.dialogues),
+            "dropped": len(self.dropped),
+        }
+        others = {f"{name}/{DIALOGUES}": dialogues for name, dialogues in self.others.items()}
+        save_data_folder(
+            folder,
+            BUILD,
+            data={**others, DIALOGUES: self.dialogues},
+            record=record,
+            tables={"counts": self.table},
+            dropped=[drop.record() for drop in self.dropped],
+        )
+        return given_path(folder)
 
     def _view(self) -> View:
         made = counted(len(self.dialogues), "dialogue")
@@ -211,8 +211,7 @@ def check_made_here(folder: Path) -> None:
     Raises:
         InputError: it holds some.
     """
-    if (folder / DIALOGUES).exists() and not (folder / RECORD).exists():
-        raise foreign(folder, [DIALOGUES])
+    check_data_folder(folder, BUILD, [DIALOGUES])
 
 
 def check_any(dialogues: Sequence[Dialogue], dropped: Sequence[Dropped]) -> None:

@@ -64,19 +64,19 @@ def save_data_folder(
     Raises:
         InputError: the folder cannot be written, or holds data of other steps.
     """
-    path = prepare_folder(check_data_folder(folder, step, list(data)))
-    written: list[Path] = []
+    path = prepare_folder(folder)
+    report = path / _REPORT
+    texts = {report / f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}
+    if dropped is not None:
+        lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in dropped]
+        texts[report / "dropped.jsonl"] = "".join(lines)
+    whole = {"step": step, **record, "packages": package_versions()}
+    texts[report / f"{step}.json"] = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
     with FolderLock(path, joins=True, needed=False):
-        prepare_folder(path / _REPORT)
-        for name, dialogues in data.items():
-            written.append(write_dialogues(path / name, dialogues))
-        for name, table in tables.items():
-            written.append(path / _REPORT / f"{name}.csv")
-            write_text(written[-1], table.to_csv(index=False))
-        if dropped is not None:
-            written.append(path / _REPORT / "dropped.jsonl")
-            write_text(written[-1], "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in dropped))
-        written.append(path / _REPORT / f"{step}.json")
-        whole = {"step": step, **record, "packages": package_versions()}
-        write_text(written[-1], json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
-    return written
+        check_data_folder(path, step, list(data))
+        prepare_folder(report)
+        # last what could be taken for a user's own: by its record the folder is then known as ours
+        for file, text in texts.items():
+            write_text(file, text)
+        written = [write_dialogues(path / name, dialogues) for name, dialogues in data.items()]
+    return [*written, *texts]

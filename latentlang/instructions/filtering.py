@@ -13,10 +13,12 @@ from latentlang.instructions.check_records import Check, Known, TextFinding, Tex
 from latentlang.instructions.checks import check_pair, chosen_checks
 from latentlang.instructions.dialogues import Dialogue
 from latentlang.instructions.duplicates import exact_duplicates, near_duplicates
+from latentlang.instructions.keyword_search import Keywords, keywords
 from latentlang.instructions.length_bounds import LengthBounds, learn_bounds, ratio
 from latentlang.instructions.overlap import EvaluatedRuns
 from latentlang.instructions.pairing import pair_up, pairs_of
 from latentlang.language_id import Backend, LanguageIdentifier, py3langid_backend
+from latentlang.paths import PathLike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,7 @@ REASONS: dict[str, str] = {
     "duplicate": "it asks the same as an earlier one of its language",
     "near-duplicate": "it asks nearly the same as an earlier one of its language",
     "test-overlap": "it holds part of an item that is evaluated",
+    "keyword": "it asks with one of the keywords",
 }
 #: Examples that a report keeps of each reason and language.
 EXAMPLES = 5
@@ -216,6 +219,7 @@ def filter_dialogues(
     exact: bool = True,
     near: float | None = None,
     tests: EvaluatedRuns | None = None,
+    without: PathLike | Keywords | None = None,
 ) -> Filtered:
     """Keep the dialogues in which nothing is wrong; what is dropped is given back with its reasons.
 
@@ -232,10 +236,12 @@ def filter_dialogues(
         exact: drop those that ask the same as an earlier one.
         near: drop those that ask nearly the same, from this Jaccard similarity on; None for none.
         tests: drop those that hold part of an item of these.
+        without: drop those that ask with one of these keywords: ``programming``, or a file with one on each line.
 
     Raises:
-        InputError: as `check_dialogues`.
+        InputError: as `check_dialogues`, or no such keywords.
     """
+    words = None if without is None else keywords(without)
     report = check_dialogues(
         dialogues, sources=sources, checks=checks, pair_by=pair_by, answers_translated=answers_translated,
         among=among, backend=backend,
@@ -245,6 +251,8 @@ def filter_dialogues(
     for index, dialogue in enumerate(dialogues):
         if answered and not dialogue.is_answered:
             reasons[index].append(TextFinding("unanswered", "answer"))
+        if words is not None and (word := words.found_in(dialogue)) is not None:
+            reasons[index].append(TextFinding("keyword", "instruction", word))
         if paired is not None and paired[index] is None:
             reasons[index].append(TextFinding("no-source", "instruction"))
         reasons[index] += [f for f in report.findings[index] if undecided or f.verdict == "fails"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ from latentlang.arguments import checked_call, chosen_names
 from latentlang.errors import InputError
 from latentlang.instructions.built import Built, Dropped, check_any
 from latentlang.instructions.dialogues import Dialogue, Turn
+from latentlang.instructions.keyword_search import Keywords, keywords
 from latentlang.instructions.prompt_sets import PromptSet, filled, prompt_set
 from latentlang.instructions.providers.asking import Asker, Asking, Usage
 from latentlang.instructions.providers.base import Provider, ProviderError
 from latentlang.language_names import Language, language, languages
+from latentlang.paths import PathLike
 from latentlang.progress import ProgressOption
 
 Unit = Literal["part", "message", "dialogue"]
@@ -48,6 +51,7 @@ def translate(
     unit: str = "part",
     parts: str | Iterable[str] = PARTS,
     prompts: str | Path | None = None,
+    leave: PathLike | Keywords | None = None,
     origin: str | None = None,
     progress: ProgressOption = True,
 ) -> Built:
@@ -63,6 +67,8 @@ def translate(
         unit: what is translated in one call, of `UNITS`.
         parts: of `PARTS`, those that are translated; all of them unless each part is translated by itself.
         prompts: name of a set of prompts or a YAML file; by default English ones, and for a table of answers ``table``.
+        leave: keywords (``programming``, or a file with one on each line): what asks with one of them stands as it was
+            in the set of each language, as in Bactrian-X, and is counted.
         origin: of the translations; by default says by what they were translated.
         progress: whether it is shown, or a function of (done, in all).
 
@@ -72,12 +78,23 @@ def translate(
     """
     targets = [entry.code for entry in languages(to)]
     asks = asking_of(asking)
+    words = None if leave is None else keywords(leave)
     pairs = [(dialogue, code) for code in targets for dialogue in dialogues]
     outcomes, settings = _outcomes(
-        pairs, asks, unit=unit, parts=parts, prompts=prompts,
+        pairs, asks, leave=words, unit=unit, parts=parts, prompts=prompts,
         origin=origin or f"translated by {asks.provider.name}", progress=progress, what="translating",
     )  # fmt: skip
+    if words is not None:
+        counted_left = Counter(
+            one.language for one in outcomes if isinstance(one, Dialogue) and one.origin == _left(words)
+        )
+        settings |= {"leave": words.name, "keywords": list(words.words), "left": dict(counted_left)}
     return _built("translate", outcomes, {"to": targets} | settings, asks)
+
+
+def _left(words: Keywords) -> str:
+    """The origin of what is left as it was."""
+    return f"left as it was ({words.name})"
 
 
 @checked_call
@@ -164,6 +181,7 @@ def _outcomes(
     progress: ProgressOption,
     what: str,
     homes: Sequence[str] | None = None,
+    leave: Keywords | None = None,
 ) -> tuple[list[Dialogue | Dropped], dict[str, Any]]:
     """Each dialogue in the language beside it, or why not; and the settings.
 
@@ -192,6 +210,11 @@ def _outcomes(
             return Dropped(dialogue.id, home, "no-instruction", dialogue.output)
         if dialogue.language == target:
             return Dropped(dialogue.id, home, "same-language", dialogue.instruction)
+
+        if leave is not None and leave.found_in(dialogue) is not None:
+            return replace(
+                dialogue, language=target, answer_language=target, origin=_left(leave), group=dialogue.group
+            )
 
         def translated(text: str, source: str) -> str:
             if not text.strip() or source == target:

@@ -35,6 +35,12 @@ def filter_data(
             help="Drop what holds part of an item of these test sets: files or folders of records; repeatable."
         ),
     ] = None,
+    without: Annotated[
+        str | None,
+        typer.Option(
+            help="Drop what asks with one of these keywords: programming, or a file with one on each line."
+        ),
+    ] = None,
     words: Annotated[int, typer.Option(help="With --tests: words of a run that both have.")] = 13,
     characters: Annotated[
         int, typer.Option(help="With --tests: characters of a run in scripts without spaces.")
@@ -71,13 +77,13 @@ def filter_data(
     )  # fmt: skip
     filtered = filter_dialogues(
         given.dialogues, **given.options, answered=not unanswered, undecided=undecided, exact=not repeated, near=near,
-        tests=evaluated,
+        tests=evaluated, without=without,
     )  # fmt: skip
     counts = filtered.counts()
     record = {
         "data": list(data), "against": list(against or ()), "checks": given.options["checks"], "pair_by": pair_by,
         "answers_anew": answers_anew, "among": among, "identifier": filtered.report.identifier, "near": near,
-        "tests": [str(path) for path in tests or ()], "words": words, "characters": characters,
+        "without": without, "tests": [str(path) for path in tests or ()], "words": words, "characters": characters,
         "undecided": undecided, "keep_unanswered": unanswered, "keep_repeated": repeated,
         "dialogues": len(given.dialogues), "kept": len(filtered.kept),
     }  # fmt: skip

@@ -53,6 +53,12 @@ def translate(
             help="Set of prompts: a language's code, chen2024, table, or a YAML file; by default en."
         ),
     ] = None,
+    leave: Annotated[
+        str | None,
+        typer.Option(
+            help="Leave what asks with one of these keywords as it is: programming, or a file with one on each line."
+        ),
+    ] = None,
     as_json: options.AsJson = False,
     asking: options.AskingOptions = options.AskingOptions(),  # noqa: B008
     loading: options.MachineOptions = options.MachineOptions(),  # noqa: B008
@@ -78,7 +84,11 @@ def translate(
         if through is not None:
             if parts != "instruction,input,output":
                 raise InputError("a round trip translates all parts; leave --parts out")
+            if leave is not None:
+                raise InputError("a round trip translates all dialogues; leave --leave out")
             return round_trip(dialogues, through=through, asking=asks, unit=unit, prompts=prompts)
-        return translated(dialogues, targets, asking=asks, unit=unit, parts=parts, prompts=prompts)
+        return translated(
+            dialogues, targets, asking=asks, unit=unit, parts=parts, prompts=prompts, leave=leave
+        )
 
     make(out, build, provider=provider, asking=asking, loading=loading, as_json=as_json)
