@@ -17,7 +17,6 @@ from latentlang.errors import InputError, LatentlangError, shown
 from latentlang.models.availability import memory_of_machine, parameters_of
 from latentlang.models.registry import ModelInfo, cached_snapshots, resolve
 from latentlang.storage.files import size_words
-from latentlang.training.starting import Start
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from latentlang.training.data.base import Example
     from latentlang.training.devices import Processes
     from latentlang.training.recipes import Recipe
+    from latentlang.training.starting import Start
 
 _FLOAT32 = 4
 # Numbers a layer keeps of a token for its gradients, in widths of the residual stream and of its MLP: inputs and

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError, ModelError, shown
-from latentlang.models.fingerprint import checkpoint_fingerprint
 from latentlang.paths import given_path
 from latentlang.storage.documents import read_json
 from latentlang.storage.files import file_sha256
@@ -76,6 +75,8 @@ def starting_point(recipe: Recipe, *, out: Path) -> Start | None:
     if folder.resolve() == out.resolve():
         raise InputError(f"start and out are the same folder, {str(folder)!r}; choose another out")
     if is_model:
+        from latentlang.models.fingerprint import checkpoint_fingerprint
+
         try:
             return Start(folder, checkpoint_fingerprint(folder), _languages(folder), is_adapter=False)
         except ModelError as error:
