@@ -151,7 +151,7 @@ def answer(
 
         loaded = loading.load(model, adapter=adapter)
         unfinished = folder.path / UNFINISHED
-        count = len(listed) * (2 if adapter and states is None else 1)
+        count = len(listed) * (len(split_names(states)) if states else 2 if adapter else 1)
         with (
             keeping_parts(unfinished, "what was written"),
             Progress("answering", total=count, rate="prompts") as progress,

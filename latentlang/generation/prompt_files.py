@@ -72,9 +72,10 @@ def _suffix(path: Path) -> str:
 def _read(path: Path, code: str, layout: str | None) -> Iterator[AnswerPrompt]:
     named = code or named_language(path)
     if _suffix(path) in _TEXT:
-        for number, line in enumerate(read_text(path).splitlines(), 1):
+        # not `splitlines`: a prompt may hold other line separators as they are
+        for number, line in enumerate(read_text(path).split("\n"), 1):
             if line.strip():
-                yield AnswerPrompt(str(number), named, line)
+                yield AnswerPrompt(str(number), named, line.removesuffix("\r"))
         return
     if _suffix(path) not in SUFFIXES:
         raise InputError(
