@@ -164,3 +164,14 @@ def bar_heading(text: str, *, below: int) -> dict[str, Any]:
         "text": text, "name": FRAME, "showarrow": False, "xref": "paper", "yref": "paper", "x": 1, "xanchor": "right",
         "y": 0, "yanchor": "bottom", "yshift": _BAR_TOP - below, "font": {"size": 12, "color": INK},
     }  # fmt: skip
+
+
+def first_in_view(wanted: int, room: int, columns: int) -> int:
+    """The first column in view where there is no room for all: the beginning, or what has one column in its middle.
+
+    Args:
+        wanted: the column that must be seen; below 0 for none.
+        room: how many there is room for.
+        columns: how many there are.
+    """
+    return 0 if wanted < room else max(0, min(wanted - room // 2, columns - room))

@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from latentlang.figures.headings import BESIDE_ROWS, lifted, unbroken
+from latentlang.figures.layout import first_in_view
 from latentlang.figures.text_width import BREAK, broken, lines, pixels
 
 #: Narrower windows show this form, in pixels.
@@ -412,8 +413,13 @@ class _Stack:
             return
         if column := self.meta.get("column"):
             shown = max(1, int(room // column))
-            last = axis["range"][1]
-            axis |= {"range": [max(-0.5, last - shown), last]}
+            columns = len(self.traces[heats[0]].get("x", ()))
+            if (wanted := self.meta.get("in_view")) is not None:
+                first = first_in_view(wanted, shown, columns) - 0.5
+                axis |= {"range": [first, min(first + shown, columns - 0.5)]}
+            else:
+                last = axis["range"][1]
+                axis |= {"range": [max(-0.5, last - shown), last]}
             self.layout[_key(panel.rows[0])]["fixedrange"] = True
             return
         cell = room / max(1, _length(self.traces[heats[0]].get("x", ())))

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import lens_words, made_with, source_words
 from latentlang.figures.headings import ABOVE_PLOT
-from latentlang.figures.layout import has_gaps
+from latentlang.figures.layout import first_in_view, has_gaps
 from latentlang.figures.scatter import COLOURS
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import INK, MUTED, PAPER, english_name, isolated, safe, template
@@ -49,6 +49,9 @@ class Traced(Protocol):
 
     def summary(self) -> pd.DataFrame:
         """A row a prompt, with its switch."""
+
+
+_CUT = "Some of the tokens are in view; drag the picture for the others, or ask for a larger width."
 
 
 def trace_figure(result: Traced, *, prompt: int = 0, **look: Unpack[Look]) -> go.Figure:
@@ -121,10 +124,12 @@ def trace_figure(result: Traced, *, prompt: int = 0, **look: Unpack[Look]) -> go
         shapes=_marks(switch, layers, rows),
         meta={
             "how_to_read": _how_to_read(result, switch, in_view < len(tokens)), "made_with": made_with(provenance),
-            "least_width": width, "column": _COLUMN,
+            "least_width": width, "column": _COLUMN, "in_view": int(switch["onset"]),
+            # a narrow screen has room for fewer columns still
+            "if_narrow": [] if in_view < len(tokens) else [_CUT],
         },
     )  # fmt: skip
-    start = _first_in_view(int(switch["onset"]), in_view, len(tokens))
+    start = first_in_view(int(switch["onset"]), in_view, len(tokens))
     figure.update_xaxes(
         tickmode="array", tickvals=list(range(len(tokens))), ticktext=ticks, tickangle=-45, showgrid=False,
         title={"text": "new token"}, fixedrange=False, range=[start - 0.5, start + in_view - 0.5],
@@ -179,13 +184,6 @@ def _marks(switch: pd.Series, layers: list[int], rows: list[int]) -> list[dict[s
     return shapes
 
 
-def _first_in_view(step: int, in_view: int, tokens: int) -> int:
-    """The first column that is in view: the beginning, or what has the switch in its middle."""
-    if step < in_view:
-        return 0
-    return min(max(step - in_view // 2, 0), tokens - in_view)
-
-
 def _how_to_read(result: Traced, switch: pd.Series, cut: bool) -> list[str]:
     certainty = percent(result.settings.certainty or 0)
     lines = [
@@ -206,9 +204,7 @@ def _how_to_read(result: Traced, switch: pd.Series, cut: bool) -> list[str]:
             f"{english_name(switch['language'])}{framed if switch['layer'] >= 0 else ''}."
         )
     if cut:
-        lines.append(
-            "Some of the tokens are in view; drag the picture for the others, or ask for a larger width."
-        )
+        lines.append(_CUT)
     return lines
 
 

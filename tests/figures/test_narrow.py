@@ -19,6 +19,7 @@ from latentlang.figures.alignment_tables import alignment_table
 from latentlang.figures.bits import bits_figure
 from latentlang.figures.explorer import explorer_figure
 from latentlang.figures.headings import fitted
+from latentlang.figures.layout import first_in_view
 from latentlang.figures.narrow import BELOW, WIDTH, has_narrow_form, narrow_form, narrowed, patch
 from latentlang.figures.text_width import lines, pixels
 from latentlang.lens import explore
@@ -308,3 +309,28 @@ def test_names_of_columns_are_turned_where_they_do_not_fit_and_have_their_room(s
     own = needed if side == "bottom" else 0
     assert between > own + 16  # and the other panel's names above it
     assert above > needed if side == "top" else above < 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "room", "columns", "first"),
+    [(-1, 5, 30, 0), (3, 5, 30, 0), (10, 5, 30, 8), (29, 5, 30, 25), (4, 40, 30, 0), (7, 4, 8, 4)],
+)
+def test_the_columns_in_view_begin_with_the_first_or_hold_the_wanted_one(wanted, room, columns, first):
+    assert first_in_view(wanted, room, columns) == first
+    assert wanted < 0 or first <= wanted < first + room
+
+
+def test_a_narrow_heat_map_shows_its_wanted_column_where_it_names_one() -> None:
+    figure = explorer_figure(explore(ll.load("pocket"), "Le chat mange le poisson et le chien. " * 2, top=1))
+    count = len(figure.data[0].x)
+
+    def span(wanted: int | None) -> tuple[float, float]:
+        figure.update_layout(meta={**figure.layout.meta, "in_view": wanted})
+        first, last = narrowed(figure).layout.xaxis.range
+        return first, last
+
+    first, last = span(None)  # the explorer's, which has the answer at its end
+    assert last == count - 0.5 and 2 < last - first < 8
+    assert span(-1)[0] == -0.5 and span(-1)[1] == pytest.approx(last - first - 0.5, abs=1)
+    first, last = span(count // 2)
+    assert first < count // 2 - 1 and count // 2 + 1 < last
