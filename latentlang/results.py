@@ -255,7 +255,7 @@ class Result(Displayed, Generic[SettingsT]):
         return _same_fields(self, other)
 
     def _remarks(self) -> Sequence[str]:
-        remarks: list[str] = self.settings.remarks(self.provenance)  # type: ignore[attr-defined]
+        remarks: list[str] = self.settings.remarks(self.provenance)
         return remarks
 
     def glance(self) -> pd.DataFrame:
