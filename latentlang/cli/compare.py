@@ -14,6 +14,7 @@ from latentlang import defaults
 from latentlang.arguments import MOST, parse_count
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
+from latentlang.errors import InputError
 from latentlang.geometry.measure_registry import measure_names
 
 if TYPE_CHECKING:

@@ -89,7 +89,11 @@ def _usage(error: Exception) -> str | None:
         return None
     context, option = getattr(error, "ctx", None), getattr(error, "param", None)
     hint = f"; see `{context.command_path} --help`" if context is not None else ""
-    if option is not None and type(error).__name__ == "MissingParameter" and (help := getattr(option, "help", None)):
+    if (
+        option is not None
+        and type(error).__name__ == "MissingParameter"
+        and (help := getattr(option, "help", None))
+    ):
         name = max(option.opts, key=len)
         if name.startswith("-"):  # typer names it and says no word of what goes there
             return f"{name} is needed: {help.rstrip('.')}{hint}"
