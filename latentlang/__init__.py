@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from latentlang.saved import open_result
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
+    from latentlang.translation import TranslationScores, join_scores, score_translations
     from latentlang.units import (
         FeatureAblationResult,
         FeaturesResult,
@@ -136,6 +137,7 @@ __all__ = [
     "TokenLanguages",
     "TraceResult",
     "TrainingResult",
+    "TranslationScores",
     "TunedLens",
     "__version__",
     "alignment",
@@ -157,6 +159,7 @@ __all__ = [
     "gap",
     "harvest",
     "humaneval",
+    "join_scores",
     "judge",
     "language",
     "language_mass",
@@ -178,6 +181,7 @@ __all__ = [
     "read_sae",
     "recipe",
     "reproduce",
+    "score_translations",
     "steer",
     "task",
     "token_languages",
@@ -247,6 +251,7 @@ _HOMES = {
     "latentlang.saved": ("open_result",),
     "latentlang.tasks": ("Prompt", "Task", "task"),
     "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),
+    "latentlang.translation": ("TranslationScores", "join_scores", "score_translations"),
     "latentlang.units": (
         "FeatureAblationResult",
         "FeaturesResult",
@@ -285,6 +290,7 @@ _ROOMS = (
     "saved",
     "tasks",
     "training",
+    "translation",
     "units",
     "widgets",
 )

@@ -141,6 +141,12 @@ STEER_ARMS = {
     "other-language": "another language's direction", "instruction-english": "an instruction in English",
     "instruction-wanted": "an instruction in the language itself", "asked-directly": "asked directly",
 }  # fmt: skip
+#: Metrics of translations, and those whose scores are shares of the items.
+TRANSLATION_METRICS = {
+    "bleu": "BLEU", "chrf": "chrF", "chrf++": "chrF++", "ter": "TER", "comet": "COMET", "off-target": "off target",
+    "undecided": "undecided", "copied": "copied", "empty": "empty", "length": "length ratio",
+}  # fmt: skip
+SHARES_OF_TRANSLATIONS = ("off-target", "undecided", "copied", "empty")
 _SMALLEST = 1e-6  # that is written with more places than requested
 
 

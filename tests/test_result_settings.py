@@ -37,6 +37,7 @@ from latentlang.results import ResultSettings
 from latentlang.storage import format1
 from latentlang.training import TrainingResult
 from latentlang.training.training_settings import TrainingSettings
+from latentlang.translation import TranslationScores
 from latentlang.units import FeatureAblationResult, FeaturesResult, NeuronAblationResult, NeuronsResult
 
 FORMAT1 = Path(__file__).parent / "data" / "format1"
@@ -47,6 +48,11 @@ KINDS = (
     NeuronsResult, NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult,
     FeatureAblationResult, InstructionsResult, AnswerResult, QuestionResult, CodeResult, JudgementResult,
     GapResult, ComparisonGroup,
+    EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
+    PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
+    NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult, FeatureAblationResult,
+    InstructionsResult, AnswerResult, QuestionResult, CodeResult, JudgementResult, GapResult,
+    TranslationScores,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

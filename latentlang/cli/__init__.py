@@ -44,6 +44,7 @@ from latentlang.cli.patch import patch
 from latentlang.cli.pca import pca
 from latentlang.cli.pivot import pivot
 from latentlang.cli.reproduce import reproduce
+from latentlang.cli.score import score
 from latentlang.cli.steer import steer
 from latentlang.cli.tokens import tokens
 from latentlang.cli.trace import trace
@@ -96,6 +97,7 @@ for command in (
     train_sae,
     features,
     fertility,
+    score,
     doctor,
     models,
     languages,

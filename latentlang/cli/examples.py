@@ -302,6 +302,16 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "evaluations that latentlang saved, two seeds of one arm",
         ),
     ),
+    "score": (
+        (
+            "score --hypotheses a.txt --hypotheses b.txt --references ref.txt --sources src.txt --from en --lang ja",
+            "two systems on the same sentences",
+        ),
+        (
+            "score --hypotheses out.de.gz --references ref.de.gz --lang de --metrics bleu,chrf --json",
+            "two scores, for a program",
+        ),
+    ),
     "doctor": (("doctor --model gemma3-270m", "is it read exactly, and what will it cost?"),),
     "models": (("models", "what can be run right now"), ("models --json", "for a program")),
     "languages": (("languages", "codes, names and scripts"),),

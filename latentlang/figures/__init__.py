@@ -13,6 +13,7 @@ from latentlang.figures.lens import lens_figure
 from latentlang.figures.page import write_html
 from latentlang.figures.patch import patch_figure
 from latentlang.figures.side_by_side import compare
+from latentlang.figures.translation import translation_figure
 
 __all__ = [
     "accuracy_figure",
@@ -28,5 +29,6 @@ __all__ = [
     "lens_figure",
     "overlap_heatmap",
     "patch_figure",
+    "translation_figure",
     "write_html",
 ]

@@ -247,6 +247,35 @@ def bootstrap_of_counts(
     return float(low[0]), float(high[0])
 
 
+def bootstrap_sums(
+    values: NDArray[np.float64], *, resamples: int = RESAMPLES, seed: int = 0
+) -> NDArray[np.float64]:
+    """Sums over items of each bootstrap sample, for what is no mean: a score of a corpus, from its counts.
+
+    The samples are those of `bootstrap_means` with the same number of items and seed; many items take no more memory
+    than few.
+
+    Args:
+        values: ``[item, series]``.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+
+    Returns:
+        ``[resample, series]``.
+    """
+    n = len(values)
+    if n * resamples <= _MOST_KEPT:
+        sums: NDArray[np.float64] = _kept_draws(n, resamples, seed) @ values
+        return sums
+    generator = np.random.default_rng(seed)
+    parts = []
+    size = max(1, _MOST_KEPT // n)
+    for start in range(0, resamples, size):
+        counts = generator.multinomial(n, np.full(n, 1 / n), size=min(size, resamples - start))
+        parts.append(counts.astype(np.float64) @ values)
+    return np.concatenate(parts)
+
+
 def _percentile_interval(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     shape: tuple[int, ...],

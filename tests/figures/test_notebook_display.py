@@ -50,6 +50,14 @@ ROOMS = (
     "instructions.description", "judging.gap_result", "judging.judgement_result", "lens", "lens.barrier_result",
     "lens.bits", "lens.mass_result", "questions", "training", "units.ablation_result",
     "units.features_ablation", "units.features_result", "units.neurons_result",
+    "generation.answer_result", "geometry", "geometry.directions_result", "geometry.erasure_result", "lens",
+    "lens.barrier_result", "lens.bits", "lens.mass_result", "training", "units.ablation_result", "units.neurons_result",
+    "lens.bits", "training", "units.ablation_result", "units.features_ablation", "units.features_result",
+    "instructions.description", "lens.bits", "lens.mass_result", "questions", "training", "units.ablation_result",
+    "units.neurons_result",
+    "instructions.description", "lens.bits", "lens.mass_result", "training", "units.ablation_result",
+    "units.neurons_result", "judging.gap_result", "judging.judgement_result",
+    "translation.scores_result",
 )  # fmt: skip
 
 
@@ -120,6 +128,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         ll.answer(model, ["a", "b"], language="de", decoding=ll.Decoding(new_tokens=3), progress=False),
         ll.ask(model, small_questions(), new_tokens=2, progress=False), code_result(),
         counted, ll.neuron_ablation(model, counted, SENTENCES, rule="lape", random=1, progress=False),
+        ll.score_translations(["ein Haus"], ["ein Hund"], sources=["a dog"], lang="de", progress=False),
         featured, ll.feature_ablation(model, sae, featured, SENTENCES, fdr=None, random=1, progress=False),
     ]  # fmt: skip
     return {type(one).__name__: one for one in every if isinstance(one, Displayed)}
