@@ -1,7 +1,7 @@
 """Tables of what `measure` saved: `python -m experiments.bayling2.tables FOLDER`.
 
-figures/bayling2/bleu.csv has the 60 cells of BLEU in the paper's Table 2 whose translations are public, beside what they
-come to here; off_target.csv which language the translations are in; against_gpt4.csv the systems against each other.
+In figures/bayling2, bleu.csv has the 60 cells of BLEU in the paper's Table 2 whose translations are public, beside what
+they come to here; off_target.csv which language the translations are in; against_gpt4.csv systems against each other.
 """
 
 from __future__ import annotations

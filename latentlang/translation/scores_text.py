@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError
 from latentlang.language_names import language as find_language
+from latentlang.stats.intervals import error_probability
 from latentlang.text import SHARES_OF_TRANSLATIONS, TRANSLATION_METRICS, counted, listed, percent
 from latentlang.translation.bleu_tokenizers import CHOICES
 
@@ -135,6 +136,13 @@ def comparison_sentences(comparisons: pd.DataFrame, *, level: float) -> Iterator
         if metric in ("undecided", "empty", "length"):
             continue
         baseline = str(part["baseline"].iloc[0])
+        if part["p"].min() * len(part) > error_probability(level):
+            yield (
+                f"{title(str(metric))}: the smallest p, {part['p'].min():.3g}, is not enough for "
+                f"{counted(len(part), 'comparison')} ({percent(level)}, Holm); more resamples make it smaller where "
+                "none of them is as large."
+            )
+            continue
         changes = [row for row in part.to_dict("records") if row["change"]]
         if not changes:
             yield (
