@@ -211,5 +211,8 @@ def print_scores_in_words(result: TranslationScores, console: Console) -> None:
     for line in note_sentences(result.table, result.settings):
         console.print(line)
     if len(result.systems) > 1 and len(result.samples):
-        for line in comparison_sentences(result.comparisons(), level=result.settings.level):
+        settings = result.settings
+        for line in comparison_sentences(
+            result.comparisons(), level=settings.level, resamples=settings.resamples
+        ):
             console.print(line)

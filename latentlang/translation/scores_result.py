@@ -199,7 +199,9 @@ class TranslationScores(Result[TranslationScoresSettings]):
         lines = list(score_sentences(self.table, self.settings))
         if len(self.systems) > 1 and len(self.samples):
             level = self.settings.level if level is None else level
-            lines += comparison_sentences(self.comparisons(level=level), level=level)
+            lines += comparison_sentences(
+                self.comparisons(level=level), level=level, resamples=self.settings.resamples
+            )
         return "\n".join(lines)
 
     def figure(self, *, metric: str | None = None, **look: Unpack[Look]) -> go.Figure:

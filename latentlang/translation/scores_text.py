@@ -125,22 +125,22 @@ def _share(metric: str, row: Mapping[Any, Any]) -> str:
     return f"{number(metric, row['value'])} {words[metric]}{control}"
 
 
-def comparison_sentences(comparisons: pd.DataFrame, *, level: float) -> Iterator[str]:
+def comparison_sentences(comparisons: pd.DataFrame, *, level: float, resamples: int) -> Iterator[str]:
     """A line for each metric: which systems are better or worse than the first one, and where.
 
     Args:
         comparisons: of a `TranslationScores`.
         level: coverage of the intervals.
+        resamples: bootstrap samples, by which no p can be smaller than one over their number and one.
     """
     for metric, part in comparisons.groupby("metric", sort=False, observed=True):
         if metric in ("undecided", "empty", "length"):
             continue
         baseline = str(part["baseline"].iloc[0])
-        if part["p"].min() * len(part) > error_probability(level):
+        if len(part) / (1 + resamples) > error_probability(level):
             yield (
-                f"{title(str(metric))}: the smallest p, {part['p'].min():.3g}, is not enough for "
-                f"{counted(len(part), 'comparison')} ({percent(level)}, Holm); more resamples make it smaller where "
-                "none of them is as large."
+                f"{title(str(metric))} against {baseline}: {counted(resamples, 'resample')} cannot tell "
+                f"{counted(len(part), 'comparison')} from chance ({percent(level)}, Holm); take more resamples."
             )
             continue
         changes = [row for row in part.to_dict("records") if row["change"]]
