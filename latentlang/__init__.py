@@ -75,7 +75,13 @@ if TYPE_CHECKING:
     from latentlang.saved import open_result
     from latentlang.tasks import Prompt, Task, task
     from latentlang.training import Recipe, TrainingResult, recipe, train
-    from latentlang.translation import TranslationScores, join_scores, score_translations
+    from latentlang.translation import (
+        TranslationResult,
+        TranslationScores,
+        join_scores,
+        score_translations,
+        translate,
+    )
     from latentlang.units import (
         FeatureAblationResult,
         FeaturesResult,
@@ -137,6 +143,7 @@ __all__ = [
     "TokenLanguages",
     "TraceResult",
     "TrainingResult",
+    "TranslationResult",
     "TranslationScores",
     "TunedLens",
     "__version__",
@@ -189,6 +196,7 @@ __all__ = [
     "train",
     "train_sae",
     "train_tuned_lens",
+    "translate",
     "translation_barrier",
 ]
 
@@ -251,7 +259,13 @@ _HOMES = {
     "latentlang.saved": ("open_result",),
     "latentlang.tasks": ("Prompt", "Task", "task"),
     "latentlang.training": ("Recipe", "TrainingResult", "recipe", "train"),
-    "latentlang.translation": ("TranslationScores", "join_scores", "score_translations"),
+    "latentlang.translation": (
+        "TranslationResult",
+        "TranslationScores",
+        "join_scores",
+        "score_translations",
+        "translate",
+    ),
     "latentlang.units": (
         "FeatureAblationResult",
         "FeaturesResult",

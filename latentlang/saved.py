@@ -31,7 +31,7 @@ from latentlang.questions import CodeResult, QuestionResult
 from latentlang.results import Result
 from latentlang.storage.output import kind_of
 from latentlang.training import TrainingResult
-from latentlang.translation import TranslationScores
+from latentlang.translation import TranslationResult, TranslationScores
 from latentlang.units import FeatureAblationResult, FeaturesResult, NeuronAblationResult, NeuronsResult
 
 # Of the folders in one that holds no result itself.
@@ -46,6 +46,7 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
         InstructionsResult, JudgementResult, LanguageMassResult, LensResult, MultilingualLensResult,
         NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult,
         PivotUseResult, QuestionResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
+        TranslationResult,
         TranslationScores,
     )
 })  # fmt: skip

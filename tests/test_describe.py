@@ -42,6 +42,7 @@ def test_every_kind_of_result_has_its_own_words():
         "questions",
         "training",
         "translation.scores_result",
+        "translation.translation_result",
         "units.ablation_result",
         "units.features_ablation",
         "units.features_result",

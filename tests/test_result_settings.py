@@ -37,7 +37,7 @@ from latentlang.results import ResultSettings
 from latentlang.storage import format1
 from latentlang.training import TrainingResult
 from latentlang.training.training_settings import TrainingSettings
-from latentlang.translation import TranslationScores
+from latentlang.translation import TranslationResult, TranslationScores
 from latentlang.units import FeatureAblationResult, FeaturesResult, NeuronAblationResult, NeuronsResult
 
 FORMAT1 = Path(__file__).parent / "data" / "format1"
@@ -53,6 +53,7 @@ KINDS = (
     NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult, FeatureAblationResult,
     InstructionsResult, AnswerResult, QuestionResult, CodeResult, JudgementResult, GapResult,
     TranslationScores,
+    TranslationResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

@@ -50,6 +50,7 @@ from latentlang.cli.tokens import tokens
 from latentlang.cli.trace import trace
 from latentlang.cli.train import train
 from latentlang.cli.train_sae import train_sae
+from latentlang.cli.translate import translate
 from latentlang.cli.tune import tune
 from latentlang.paths import current_folder
 
@@ -97,6 +98,7 @@ for command in (
     train_sae,
     features,
     fertility,
+    translate,
     score,
     doctor,
     models,

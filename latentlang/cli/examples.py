@@ -302,6 +302,16 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "evaluations that latentlang saved, two seeds of one arm",
         ),
     ),
+    "translate": (
+        (
+            "translate --model gemma3-270m --data udhr --directions en-fr,fr-en --items 20",
+            "after four examples, beside what a copy would get",
+        ),
+        (
+            "translate --model path/to/instruct --data en=src.txt --data ja=ref.txt --from en --lang ja --chat",
+            "an instruct model, zero-shot, on files of lines",
+        ),
+    ),
     "score": (
         (
             "score --hypotheses a.txt --hypotheses b.txt --references ref.txt --sources src.txt --from en --lang ja",

@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from latentlang.translation.metrics import METRICS, TranslationMetric, register_metric
     from latentlang.translation.scores_result import TranslationScores, join_scores
     from latentlang.translation.scoring import score_translations
+    from latentlang.translation.translating import translate
+    from latentlang.translation.translation_result import TranslationResult
 
 __all__ = [
     "METRICS",
     "TranslationMetric",
+    "TranslationResult",
     "TranslationScores",
     "bleu_tokenizer",
     "join_scores",
     "read_lines",
     "register_metric",
     "score_translations",
+    "translate",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -35,5 +39,7 @@ __getattr__, __dir__ = lazy_names(
         "latentlang.translation.metrics": ("METRICS", "TranslationMetric", "register_metric"),
         "latentlang.translation.scores_result": ("TranslationScores", "join_scores"),
         "latentlang.translation.scoring": ("score_translations",),
+        "latentlang.translation.translating": ("translate",),
+        "latentlang.translation.translation_result": ("TranslationResult",),
     },
 )

@@ -58,7 +58,7 @@ Texts = Sequence[str]
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _ScoringPlan:
     """What is done with every direction alike."""
 
     metrics: tuple[TranslationMetric, ...]
@@ -135,7 +135,7 @@ def score_translations(
         target, tuple(references), None if sources is None else tuple(sources),
         target_identifier(target, origin, among), tokenize, _comet_model(comet),
     )  # fmt: skip
-    plan = _Plan(tuple(METRICS[name] for name in asked), level, resamples, exchanges, seed)
+    plan = _ScoringPlan(tuple(METRICS[name] for name in asked), level, resamples, exchanges, seed)
     name = direction_name(origin, target)
     with reporting(progress, "scoring", things="texts") as report:
         prepared, numbers = _numbers(plan, texts, systems, report)
@@ -260,7 +260,7 @@ def exchanged(count: int, draw: int, seed: int) -> NDArray[np.int64]:
 
 
 def _numbers(
-    plan: _Plan, texts: ScoredTexts, systems: Mapping[str, Texts], report: Callable[[int, int], None]
+    plan: _ScoringPlan, texts: ScoredTexts, systems: Mapping[str, Texts], report: Callable[[int, int], None]
 ) -> tuple[dict[str, PreparedMetric], dict[tuple[str, str, int], Numbers]]:
     """Metrics made ready; and the numbers of each metric, system (nulls too) and draw."""
     candidates: list[tuple[str, int, Texts]] = [(name, 0, given) for name, given in systems.items()]
@@ -286,7 +286,7 @@ def _numbers(
 
 
 def _scores(
-    plan: _Plan,
+    plan: _ScoringPlan,
     texts: ScoredTexts,
     systems: Mapping[str, Texts],
     prepared: Mapping[str, PreparedMetric],
@@ -335,7 +335,7 @@ def _scores(
     return table, every
 
 
-def _resampled(metric: TranslationMetric, draws: Sequence[Numbers], plan: _Plan) -> Numbers:
+def _resampled(metric: TranslationMetric, draws: Sequence[Numbers], plan: _ScoringPlan) -> Numbers:
     """The score of each bootstrap sample ``[resample]``, over draws the mean."""
     sums = bootstrap_sums(np.concatenate(draws, axis=1), resamples=plan.resamples, seed=plan.seed)
     each = sums.reshape(plan.resamples, len(draws), -1)
@@ -379,7 +379,7 @@ def _above(
 
 
 def _items(
-    plan: _Plan,
+    plan: _ScoringPlan,
     texts: ScoredTexts,
     systems: Mapping[str, Texts],
     ids: Sequence[str],

@@ -149,6 +149,7 @@ def test_every_command_that_runs_a_model_takes_batch_tokens():
         "trace", "neurons", "mass",
         "jacobian", "lenses", "answer", "ask", "humaneval",
         "train-sae", "features",
+        "translate",
     }  # fmt: skip
     taking = {name for name, command in _commands() if any(p.name == "batch_tokens" for p in command.params)}
     assert taking == runs

@@ -58,6 +58,7 @@ ROOMS = (
     "instructions.description", "lens.bits", "lens.mass_result", "training", "units.ablation_result",
     "units.neurons_result", "judging.gap_result", "judging.judgement_result",
     "translation.scores_result",
+    "translation.translation_result",
 )  # fmt: skip
 
 
@@ -128,6 +129,8 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         ll.answer(model, ["a", "b"], language="de", decoding=ll.Decoding(new_tokens=3), progress=False),
         ll.ask(model, small_questions(), new_tokens=2, progress=False), code_result(),
         counted, ll.neuron_ablation(model, counted, SENTENCES, rule="lape", random=1, progress=False),
+        ll.translate(model, {"en": ["a cat", "a dog"], "de": ["eine Katze", "ein Hund"]}, directions="en-de",
+                     shots=1, new_tokens=2, progress=False),
         ll.score_translations(["ein Haus"], ["ein Hund"], sources=["a dog"], lang="de", progress=False),
         featured, ll.feature_ablation(model, sae, featured, SENTENCES, fdr=None, random=1, progress=False),
     ]  # fmt: skip

@@ -1,0 +1,295 @@
+"""A model translates parallel data, and what it writes is scored beside what no translation would get."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from latentlang.arguments import check_count, checked_call
+from latentlang.errors import InputError, shown
+from latentlang.language_names import Language
+from latentlang.language_names import language as find_language
+from latentlang.models import HookedLM
+from latentlang.models.hooked import check_loaded
+from latentlang.models.loading import load
+from latentlang.progress import ProgressOption, Report, reporting
+from latentlang.provenance import Provenance
+from latentlang.seeding import shuffled
+from latentlang.tasks import Prompt
+from latentlang.tasks.files import PathLike
+from latentlang.translation.asking import (
+    INSTRUCTION,
+    PLAIN,
+    TranslationTemplate,
+    find_template,
+    translation_prompt,
+)
+from latentlang.translation.parallel_items import (
+    ParallelData,
+    ParallelItems,
+    check_enough,
+    parse_directions,
+    read_items,
+)
+from latentlang.translation.scores_result import direction_name
+from latentlang.translation.translation_result import COLUMNS, TranslationResult
+from latentlang.translation.translation_settings import TranslationSettings
+from latentlang.translation.writing import KeptLines, WrittenText, kept_lines, write_lines
+
+#: Few-shot examples unless asked otherwise; none in a chat.
+SHOTS = 4
+# Texts of like length that are written, and kept, together.
+_PART = 16
+# Tokens that may be written: so many for each of the text's own, and so many more.
+_TOKENS_PER_TOKEN, _MORE_TOKENS = 4, 32
+
+
+@dataclass(frozen=True)
+class TranslationPlan:
+    """What is translated, before any model is there.
+
+    Attributes:
+        items: the texts by language.
+        pairs: directions, as codes.
+        chosen: ids of the items, in their order.
+        examples: direction to its few-shot examples: texts and their translations.
+        template: how it is asked for.
+        settings: of the run.
+    """
+
+    items: ParallelItems
+    pairs: tuple[tuple[str, str], ...]
+    chosen: tuple[str, ...]
+    examples: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
+    template: TranslationTemplate
+    settings: TranslationSettings
+
+
+def plan_translation(
+    data: ParallelData,
+    *,
+    directions: str | Iterable[str | tuple[str, str]] | None = None,
+    source: str | Language | Iterable[str | Language] | None = None,
+    target: str | Language | Iterable[str | Language] | None = None,
+    shots: int | None = None,
+    examples: ParallelData | None = None,
+    template: PathLike | None = None,
+    chat: bool = False,
+    items: int | None = None,
+    longest: int | None = None,
+    new_tokens: int | None = None,
+    seed: int = 0,
+) -> TranslationPlan:
+    """What `translate` would do; arguments as there.
+
+    Raises:
+        InputError: as there.
+    """
+    for name, value, least in (
+        ("shots", shots, 0), ("items", items, 1), ("longest", longest, 1), ("new_tokens", new_tokens, 1),
+        ("seed", seed, 0),
+    ):  # fmt: skip
+        check_count(name, value, least=least)
+    pairs = parse_directions(directions, source, target)
+    codes = list(dict.fromkeys(code for pair in pairs for code in pair))
+    shots = (0 if chat else SHOTS) if shots is None else shots
+    template_name = str(template) if template is not None else (INSTRUCTION if chat else PLAIN)
+    asked = find_template(template_name)
+    read = read_items(data, codes)
+    ids = shuffled(read.common(codes), "translation items", seed)
+    if longest is not None:
+        ids = [name for name in ids if all(len(read.texts[code][name]) <= longest for code in codes)]
+    if examples is None:
+        check_enough(ids, pairs, shots=shots)
+        # from the end, so that items stay the same whatever the number of examples
+        chosen, shown_ids = ids[: len(ids) - shots][:items], ids[len(ids) - shots :]
+        pool = read
+    else:
+        check_enough(ids, pairs, shots=0)
+        chosen, pool = ids[:items], read_items(examples, codes)
+        shown_ids = shuffled(pool.common(codes), "translation examples", seed)[:shots]
+        if len(shown_ids) < shots:
+            raise InputError(f"examples= has {len(shown_ids)} items in all these languages, not {shots}")
+        _check_apart(read, chosen, pool, shown_ids, codes)
+    settings = TranslationSettings(
+        data=read.origin, directions=[direction_name(*pair) for pair in pairs], shots=shots,
+        examples=None if examples is None else pool.origin, template=template_name, chat=chat, items=items,
+        longest=longest, new_tokens=new_tokens, n_items=len(chosen), decoding="greedy",
+    )  # fmt: skip
+    solved = {
+        (first, second): tuple((pool.texts[first][name], pool.texts[second][name]) for name in shown_ids)
+        for first, second in pairs
+    }
+    return TranslationPlan(read, tuple(pairs), tuple(chosen), solved, asked, settings)
+
+
+@checked_call
+def translate(
+    model: str | HookedLM,
+    data: ParallelData,
+    *,
+    directions: str | Iterable[str | tuple[str, str]] | None = None,
+    source: str | Language | Iterable[str | Language] | None = None,
+    target: str | Language | Iterable[str | Language] | None = None,
+    shots: int | None = None,
+    examples: ParallelData | None = None,
+    template: PathLike | None = None,
+    chat: bool = False,
+    items: int | None = None,
+    longest: int | None = None,
+    new_tokens: int | None = None,
+    seed: int = 0,
+    batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    progress: ProgressOption = True,
+) -> TranslationResult:
+    """Translate parallel data with a model, greedily; `TranslationResult.scores` scores it.
+
+    All directions have the same items: those that all of their languages have, in an order drawn by the seed. What a
+    base model writes ends with its line; of a chat, line breaks become spaces.
+
+    Args:
+        model: a loaded model, or the name of one.
+        data: a folder of parallel text, ``"udhr"``, ``"hub:flores"``; a ``.csv``, ``.tsv``, ``.jsonl``, ``.json`` or
+            ``.parquet`` file with a column per language; or language to texts, to id and text, or to a file with a
+            text a line.
+        directions: ``"en-fr,fr-en"``; or instead
+        source: languages to translate from, and
+        target: languages to translate into.
+        shots: few-shot examples, the same for all items of a direction; by default 4, and none in a chat.
+        examples: parallel data that they are taken from; by default the last items of `data`, which are then left out.
+        template: of the prompt: ``plain``, ``own-names``, ``instruction``, or a YAML file; by default ``plain``, and
+            ``instruction`` in a chat.
+        chat: ask as in a chat, in the model's own chat template.
+        items: how many, of each direction; None for all.
+        longest: leave out items that have more characters in one of the languages.
+        new_tokens: tokens of a translation at most; by default 4 for each of the text's and 32 more.
+        seed: of the items' order.
+        batch_tokens: tokens run at once.
+        resume: folder in which finished parts are kept; a stopped run goes on there.
+        progress: True shows a bar once the call takes longer than a second; False nothing; a function is called with
+            (texts done, texts in all).
+
+    Raises:
+        InputError: no such data, language, template or direction; too few items; or an example that is an item too.
+        ModelError: the model cannot be loaded, has no chat template, or cannot read a prompt of this length.
+    """
+    plan = plan_translation(
+        data, directions=directions, source=source, target=target, shots=shots, examples=examples, template=template,
+        chat=chat, items=items, longest=longest, new_tokens=new_tokens, seed=seed,
+    )  # fmt: skip
+    check_count("batch_tokens", batch_tokens, least=1)
+    loaded = load(model) if isinstance(model, str) else model
+    check_loaded(loaded)
+    total = len(plan.pairs) * len(plan.chosen)
+    with (
+        kept_lines(resume, loaded, settings=plan.settings.stored()) as kept,
+        reporting(progress, "translating", things="texts", total=total) as report,
+    ):
+        parts = [
+            _translated(loaded, plan, pair, batch_tokens, kept, report, number * len(plan.chosen))
+            for number, pair in enumerate(plan.pairs)
+        ]
+    provenance = Provenance(
+        model=loaded.name, revision=loaded.revision, adapter=loaded.active_adapter, task="translate",
+        languages=tuple(dict.fromkeys(second for _first, second in plan.pairs)), policy="", seed=seed,
+        settings={**plan.settings.stored(), **loaded.noted},
+    )  # fmt: skip
+    return TranslationResult(table=pd.concat(parts, ignore_index=True), provenance=provenance)
+
+
+def _translated(
+    model: HookedLM,
+    plan: TranslationPlan,
+    pair: tuple[str, str],
+    batch_tokens: int | None,
+    kept: KeptLines | None,
+    report: Report,
+    done: int,
+) -> pd.DataFrame:
+    """The items of one direction, translated."""
+    first, second = pair
+    texts, right = plan.items.texts[first], plan.items.texts[second]
+    prompts = [
+        translation_prompt(
+            plan.template, first, second, name, texts[name], examples=plan.examples[pair],
+            tokenizer=model.tokenizer if plan.settings.chat else None, model=model.name,
+        )
+        for name in plan.chosen
+    ]  # fmt: skip
+    lengths = [
+        len(ids)
+        for ids in model.tokenizer([texts[name] for name in plan.chosen], add_special_tokens=False)[
+            "input_ids"
+        ]
+    ]
+    order = sorted(range(len(prompts)), key=lambda place: (lengths[place], place))
+    written: dict[int, WrittenText] = {}
+    name = direction_name(first, second)
+    for start in range(0, len(order), _PART):
+        places = order[start : start + _PART]
+        most = (
+            plan.settings.new_tokens
+            or _TOKENS_PER_TOKEN * max(lengths[place] for place in places) + _MORE_TOKENS
+        )
+        part = [prompts[place] for place in places]
+        each = _part(model, part, most, f"{name}/{start // _PART:04}", plan, batch_tokens, kept)
+        written |= dict(zip(places, each, strict=True))
+        report(done + len(written), len(plan.pairs) * len(prompts))
+    return pd.DataFrame(
+        [
+            (
+                name, first, second, item, texts[item], right[item], written[place].translation, written[place].text,
+                written[place].tokens, written[place].ended,
+            )
+            for place, item in enumerate(plan.chosen)
+        ],
+        columns=list(COLUMNS),
+    )  # fmt: skip
+
+
+def _part(
+    model: HookedLM,
+    prompts: Sequence[Prompt],
+    new_tokens: int,
+    name: str,
+    plan: TranslationPlan,
+    batch_tokens: int | None,
+    kept: KeptLines | None,
+) -> list[WrittenText]:
+    def write() -> list[WrittenText]:
+        return write_lines(
+            model,
+            prompts,
+            new_tokens=new_tokens,
+            stop_at_line=not plan.settings.chat,
+            batch_tokens=batch_tokens,
+        )
+
+    return write() if kept is None else kept.run(name, prompts, write)
+
+
+def _check_apart(
+    read: ParallelItems,
+    chosen: Sequence[str],
+    pool: ParallelItems,
+    examples: Sequence[str],
+    codes: Sequence[str],
+) -> None:
+    """Refuse an example that is an item too.
+
+    Raises:
+        InputError: naming it.
+    """
+    for code in codes:
+        texts: dict[str, Any] = {read.texts[code][name]: name for name in chosen}
+        for name in examples:
+            if pool.texts[code][name] in texts:
+                raise InputError(
+                    f"the example {shown(name)} has the {find_language(code).name} text of item "
+                    f"{shown(texts[pool.texts[code][name]])}: an example must not be an item too; give other examples"
+                )
