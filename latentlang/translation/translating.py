@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from latentlang.arguments import check_count, checked_call
-from latentlang.errors import InputError, shown
+from latentlang.errors import InputError, ModelError, shown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.models import HookedLM
+from latentlang.models.chat import has_chat_template
 from latentlang.models.hooked import check_loaded
 from latentlang.models.loading import load
 from latentlang.progress import ProgressOption, Report, reporting
@@ -185,6 +186,11 @@ def translate(
     check_count("batch_tokens", batch_tokens, least=1)
     loaded = load(model) if isinstance(model, str) else model
     check_loaded(loaded)
+    if chat and not has_chat_template(loaded.tokenizer):
+        raise ModelError(
+            f"the tokenizer of {loaded.name!r} has no chat template, so the model cannot be asked as in a chat; leave "
+            "--chat (chat=True in Python) out, or take its instruct version"
+        )
     total = len(plan.pairs) * len(plan.chosen)
     with (
         kept_lines(resume, loaded, settings=plan.settings.stored()) as kept,

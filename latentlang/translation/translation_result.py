@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
@@ -27,6 +27,8 @@ COLUMNS = (
     "direction", "source_language", "target_language", "item", "source", "reference", "hypothesis", "written", "tokens",
     "ended",
 )  # fmt: skip
+# What of the model's own settings goes with the scores.
+_NOTED = ("model_quantization", "model_loaded_from")
 # From this share on it is said that translations were cut off.
 _MANY_CUT = 0.01
 
@@ -92,7 +94,13 @@ class TranslationResult(Result[TranslationSettings]):
             )
             for _direction, part in self.table.groupby("direction", sort=False, observed=True)
         ))  # fmt: skip
-        return scores
+        made = self.provenance
+        noted = {name: made.settings[name] for name in _NOTED if name in made.settings}
+        provenance = replace(
+            scores.provenance, model=made.model, revision=made.revision, adapter=made.adapter,
+            settings={**scores.provenance.settings, **noted},
+        )  # fmt: skip
+        return replace(scores, provenance=provenance)
 
     def glance(self) -> pd.DataFrame:
         """The scores, a row a direction and metric."""

@@ -123,12 +123,12 @@ class KeptLines:
             return texts
 
         def load(folder: Path) -> list[WrittenText]:
-            return checked(_Kept, read_json(folder / _KEPT, kind=dict), folder / _KEPT).texts
+            return checked(_KeptPart, read_json(folder / _KEPT, kind=dict), folder / _KEPT).texts
 
         return self._steps.run(part, {**self._options, "prompts": digest}, compute, load)
 
 
-class _Kept(Record):
+class _KeptPart(Record):
     texts: list[WrittenText]
 
 
