@@ -58,6 +58,9 @@ def translate(
             help="Tokens of a translation at most; by default 4 for each of the text's and 32 more."
         ),
     ] = None,
+    beams: Annotated[
+        int | None, typer.Option(help="Write by beam search with so many beams; by default greedily.")
+    ] = None,
     seed: options.Seed = defaults.SEED,
     chat: options.Chat = False,
     out: options.Out = None,
@@ -76,6 +79,7 @@ def translate(
     from latentlang.cli.records import result_record
     from latentlang.cli.score import print_scores_in_words, score_lines
     from latentlang.cli.unfinished import keeping_parts
+    from latentlang.models.decoding import Decoding
     from latentlang.storage.output import TABLE
     from latentlang.translation.bleu_tokenizers import bleu_tokenizer
     from latentlang.translation.translating import plan_translation
@@ -87,6 +91,7 @@ def translate(
         "directions": directions, "source": source or None, "target": lang or None, "shots": shots,
         "examples": parallel_data(examples) if examples else None, "template": template, "chat": chat, "items": items,
         "longest": longest, "new_tokens": new_tokens, "seed": seed,
+        "decoding": None if beams is None else Decoding(how="beam", beams=beams),
     }  # fmt: skip
     plan = plan_translation(given, **asked)
     for _source, target in plan.pairs:
@@ -94,7 +99,7 @@ def translate(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, shots=shots, examples=examples, template=template, items=items, longest=longest, new_tokens=new_tokens,
-        seed=seed, chat=chat,
+        beams=beams, seed=seed, chat=chat,
     )  # fmt: skip
     parts = [model_part(info.name), adapter or "", ",".join(plan.settings.directions), ",".join(data)]
     claims = (

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, ModelError, shown
+from latentlang.generation.kept_answers import KeptAnswers, answers_in
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
-from latentlang.models import HookedLM
+from latentlang.models import HookedLM, as_model
 from latentlang.models.chat import has_chat_template
-from latentlang.models.hooked import check_loaded
-from latentlang.models.loading import load
-from latentlang.progress import ProgressOption, Report, reporting
+from latentlang.models.decoding import Decoding, check_no_repeat
+from latentlang.models.fingerprint import model_identity
+from latentlang.models.generation import Written, iter_generated
+from latentlang.models.hooked import check_unedited
+from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.seeding import shuffled
-from latentlang.tasks import Prompt
 from latentlang.tasks.files import PathLike
 from latentlang.translation.asking import (
     INSTRUCTION,
@@ -39,14 +41,13 @@ from latentlang.translation.parallel_items import (
 from latentlang.translation.scores_result import direction_name
 from latentlang.translation.translation_result import COLUMNS, TranslationResult
 from latentlang.translation.translation_settings import TranslationSettings
-from latentlang.translation.writing import KeptLines, WrittenText, kept_lines, write_lines
 
 #: Few-shot examples unless asked otherwise; none in a chat.
 SHOTS = 4
-# Texts of like length that are written, and kept, together.
-_PART = 16
-# Tokens that may be written: so many for each of the text's own, and so many more.
-_TOKENS_PER_TOKEN, _MORE_TOKENS = 4, 32
+# Tokens that may be written: so many for each of the text's own and so many more, rounded up.
+_TOKENS_PER_TOKEN, _MORE_TOKENS, _STEP = 4, 32, 64
+# Where a base model's translation ends.
+_LINE_END = "\n"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def plan_translation(
     items: int | None = None,
     longest: int | None = None,
     new_tokens: int | None = None,
+    decoding: Decoding | None = None,
     seed: int = 0,
 ) -> TranslationPlan:
     """What `translate` would do; arguments as there.
@@ -119,7 +121,10 @@ def plan_translation(
     settings = TranslationSettings(
         data=read.origin, directions=[direction_name(*pair) for pair in pairs], shots=shots,
         examples=None if examples is None else pool.origin, template=template_name, chat=chat, items=items,
-        longest=longest, new_tokens=new_tokens, n_items=len(chosen), decoding="greedy",
+        longest=longest, new_tokens=new_tokens, n_items=len(chosen),
+        decoding={
+            name: value for name, value in _settled(decoding, chat=chat).record.items() if name != "new_tokens"
+        },
     )  # fmt: skip
     solved = {
         (first, second): tuple((pool.texts[first][name], pool.texts[second][name]) for name in shown_ids)
@@ -143,12 +148,13 @@ def translate(
     items: int | None = None,
     longest: int | None = None,
     new_tokens: int | None = None,
+    decoding: Decoding | None = None,
     seed: int = 0,
     batch_tokens: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> TranslationResult:
-    """Translate parallel data with a model, greedily; `TranslationResult.scores` scores it.
+    """Translate parallel data with a model; `TranslationResult.scores` scores it.
 
     All directions have the same items: those that all of their languages have, in an order drawn by the seed. What a
     base model writes ends with its line; of a chat, line breaks become spaces.
@@ -169,9 +175,11 @@ def translate(
         items: how many, of each direction; None for all.
         longest: leave out items that have more characters in one of the languages.
         new_tokens: tokens of a translation at most; by default 4 for each of the text's and 32 more.
+        decoding: how it writes: greedily (None), by beam search or by one draw; its stop strings are kept, and a base
+            model stops where a line ends in any case. Its number of new tokens does not count.
         seed: of the items' order.
         batch_tokens: tokens run at once.
-        resume: folder in which finished parts are kept; a stopped run goes on there.
+        resume: folder in which each translation is kept; a stopped run goes on there.
         progress: True shows a bar once the call takes longer than a second; False nothing; a function is called with
             (texts done, texts in all).
 
@@ -181,25 +189,38 @@ def translate(
     """
     plan = plan_translation(
         data, directions=directions, source=source, target=target, shots=shots, examples=examples, template=template,
-        chat=chat, items=items, longest=longest, new_tokens=new_tokens, seed=seed,
+        chat=chat, items=items, longest=longest, new_tokens=new_tokens, decoding=decoding, seed=seed,
     )  # fmt: skip
     check_count("batch_tokens", batch_tokens, least=1)
-    loaded = load(model) if isinstance(model, str) else model
-    check_loaded(loaded)
+    loaded = as_model(model)
+    check_unedited(loaded, "a model translates")
+    how = _settled(decoding, chat=chat)
+    check_no_repeat(how, loaded.tokenizer)
     if chat and not has_chat_template(loaded.tokenizer):
         raise ModelError(
             f"the tokenizer of {loaded.name!r} has no chat template, so the model cannot be asked as in a chat; leave "
             "--chat (chat=True in Python) out, or take its instruct version"
         )
     total = len(plan.pairs) * len(plan.chosen)
+
+    def all_depends_on() -> dict[str, Any]:
+        return {
+            "model": model_identity(loaded), "device": loaded.device.type, "dtype": str(loaded.dtype),
+            "decoding": plan.settings.decoding, "new_tokens": new_tokens,
+        }  # fmt: skip
+
+    parts = []
     with (
-        kept_lines(resume, loaded, settings=plan.settings.stored()) as kept,
         reporting(progress, "translating", things="texts", total=total) as report,
+        answers_in(resume, all_depends_on) as kept,
     ):
-        parts = [
-            _translated(loaded, plan, pair, batch_tokens, kept, report, number * len(plan.chosen))
-            for number, pair in enumerate(plan.pairs)
-        ]
+        for number, pair in enumerate(plan.pairs):
+            before = number * len(plan.chosen)
+
+            def say(done: int, before: int = before) -> None:
+                report(before + done, total)
+
+            parts.append(_translated(loaded, plan, pair, how, batch_tokens, kept, say))
     provenance = Provenance(
         model=loaded.name, revision=loaded.revision, adapter=loaded.active_adapter, task="translate",
         languages=tuple(dict.fromkeys(second for _first, second in plan.pairs)), policy="", seed=seed,
@@ -212,13 +233,14 @@ def _translated(
     model: HookedLM,
     plan: TranslationPlan,
     pair: tuple[str, str],
+    decoding: Decoding,
     batch_tokens: int | None,
-    kept: KeptLines | None,
-    report: Report,
-    done: int,
+    kept: KeptAnswers | None,
+    report: Callable[[int], None],
 ) -> pd.DataFrame:
     """The items of one direction, translated."""
     first, second = pair
+    direction = direction_name(first, second)
     texts, right = plan.items.texts[first], plan.items.texts[second]
     prompts = [
         translation_prompt(
@@ -227,56 +249,67 @@ def _translated(
         )
         for name in plan.chosen
     ]  # fmt: skip
-    lengths = [
-        len(ids)
-        for ids in model.tokenizer([texts[name] for name in plan.chosen], add_special_tokens=False)[
-            "input_ids"
-        ]
-    ]
-    order = sorted(range(len(prompts)), key=lambda place: (lengths[place], place))
-    written: dict[int, WrittenText] = {}
-    name = direction_name(first, second)
-    for start in range(0, len(order), _PART):
-        places = order[start : start + _PART]
-        most = (
-            plan.settings.new_tokens
-            or _TOKENS_PER_TOKEN * max(lengths[place] for place in places) + _MORE_TOKENS
-        )
-        part = [prompts[place] for place in places]
-        each = _part(model, part, most, f"{name}/{start // _PART:04}", plan, batch_tokens, kept)
-        written |= dict(zip(places, each, strict=True))
-        report(done + len(written), len(plan.pairs) * len(prompts))
-    return pd.DataFrame(
-        [
-            (
-                name, first, second, item, texts[item], right[item], written[place].translation, written[place].text,
-                written[place].tokens, written[place].ended,
-            )
-            for place, item in enumerate(plan.chosen)
-        ],
-        columns=list(COLUMNS),
-    )  # fmt: skip
-
-
-def _part(
-    model: HookedLM,
-    prompts: Sequence[Prompt],
-    new_tokens: int,
-    name: str,
-    plan: TranslationPlan,
-    batch_tokens: int | None,
-    kept: KeptLines | None,
-) -> list[WrittenText]:
-    def write() -> list[WrittenText]:
-        return write_lines(
-            model,
-            prompts,
-            new_tokens=new_tokens,
-            stop_at_line=not plan.settings.chat,
+    tokenized = [list(one.ids) for one in model.tokenize(prompts)]
+    written: dict[int, Written] = {}
+    if kept is not None:
+        for place, (name, ids) in enumerate(zip(plan.chosen, tokenized, strict=True)):
+            if (known := kept.get(direction, name, ids)) is not None:
+                (written[place],) = known
+    report(len(written))
+    missing = [place for place in range(len(prompts)) if place not in written]
+    for most, places in _by_length(model, [texts[plan.chosen[place]] for place in missing], missing, plan):
+        names = [f"{direction}/{plan.chosen[place]}" for place in places]
+        for number, (answer,) in iter_generated(
+            model, [tokenized[place] for place in places], replace(decoding, new_tokens=most), items=names,
             batch_tokens=batch_tokens,
+        ):  # fmt: skip
+            place = places[number]
+            written[place] = answer
+            if kept is not None:
+                kept.put(direction, plan.chosen[place], tokenized[place], [answer])
+            report(len(written))
+    rows = [
+        (
+            direction, first, second, item, texts[item], right[item], _one_line(written[place].text),
+            written[place].text, len(written[place].tokens), written[place].ended,
         )
+        for place, item in enumerate(plan.chosen)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
-    return write() if kept is None else kept.run(name, prompts, write)
+
+def _by_length(
+    model: HookedLM, texts: Sequence[str], places: Sequence[int], plan: TranslationPlan
+) -> Iterator[tuple[int, list[int]]]:
+    """Places of texts that may be translated by as many tokens: an item's number does not depend on the others."""
+    if plan.settings.new_tokens is not None or not texts:
+        if places:
+            yield plan.settings.new_tokens or _MORE_TOKENS, list(places)
+        return
+    groups: dict[int, list[int]] = {}
+    encoded = model.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    for place, ids in zip(places, encoded, strict=True):
+        most = _TOKENS_PER_TOKEN * len(ids) + _MORE_TOKENS
+        groups.setdefault(-(-most // _STEP) * _STEP, []).append(place)
+    yield from sorted(groups.items())
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n")).strip()
+
+
+def _settled(decoding: Decoding | None, *, chat: bool) -> Decoding:
+    """How a translation is written: a base model's ends with its line.
+
+    Raises:
+        InputError: several texts of an item are asked for.
+    """
+    how = decoding or Decoding()
+    if how.samples > 1:
+        raise InputError(f"samples={how.samples}: an item has one translation; ask for one")
+    if chat or _LINE_END in how.stop:
+        return how
+    return replace(how, stop=(*how.stop, _LINE_END))
 
 
 def _check_apart(

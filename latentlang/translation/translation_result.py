@@ -40,7 +40,7 @@ class TranslationResult(Result[TranslationSettings]):
     Attributes:
         table: columns ``direction, source_language, target_language, item, source`` (the text), ``reference``,
             ``hypothesis`` (the translation in what was written), ``written`` (all of it), ``tokens``, ``ended``
-            (``line``, ``end`` of the text, or ``length``: it was cut off).
+            (``stop-string``: its line did, ``end`` of the text, or ``length``: it was cut off).
     """
 
     kind: ClassVar[str] = "translation"
@@ -109,10 +109,12 @@ class TranslationResult(Result[TranslationSettings]):
     def describe(self) -> str:
         """What the translations are worth beside the nulls, and how many were cut off."""
         settings = self.settings
+        how = str(settings.decoding.get("how", "greedy"))
+        written = {"beam": "by beam search", "sample": "by draws"}.get(how, "greedily")
         asked = "as in a chat" if settings.chat else f"after {counted(settings.shots, 'example')}"
         lines = [
             f"{self.system} translated {counted(settings.n_items, 'text')} in "
-            f"{counted(len(self.directions), 'direction')}, {asked}, {settings.decoding}.",
+            f"{counted(len(self.directions), 'direction')}, {asked}, {written}.",
             self.scores.describe(),
         ]
         cut = float((self.table["ended"] == "length").mean())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from latentlang.results import Count, ResultSettings
@@ -25,4 +27,5 @@ class TranslationSettings(ResultSettings):
     new_tokens: Count | None = None
     #: Items of each direction.
     n_items: Count = 0
-    decoding: str = "greedy"
+    #: How it was written (`latentlang.models.decoding.Decoding`); of a chat nothing stops it but the model.
+    decoding: dict[str, Any] = Field(default_factory=dict)

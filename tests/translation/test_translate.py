@@ -10,13 +10,12 @@ import pytest
 import latentlang as ll
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM
-from latentlang.models.generation import generate_tokens
-from latentlang.tasks import Prompt
-from latentlang.translation import translating, writing
+from latentlang.models.decoding import Decoding
+from latentlang.models.generation import Written, generate_tokens
+from latentlang.translation import translating
 from latentlang.translation.asking import find_template, shipped_templates, translation_prompt
 from latentlang.translation.parallel_items import parse_directions, read_items
 from latentlang.translation.translating import plan_translation
-from latentlang.translation.writing import WrittenText, write_lines
 from tests.support import tiny
 from tests.support.parallel import PARAGRAPHS, lines_folder
 from tests.support.translated import REFERENCES, SOURCES
@@ -40,11 +39,12 @@ def planted(monkeypatch):
     def plant(answers):
         calls = []
 
-        def write(model, prompts, **options):
-            calls.append([prompt.item for prompt in prompts])
-            return [WrittenText(text=answers[one.item], tokens=3, ended="line") for one in prompts]
+        def write(model, prompts, decoding, *, items, batch_tokens):
+            for place, name in enumerate(items):
+                calls.append(name)
+                yield place, [Written(answers[name.split("/")[1]], (5, 6, 7), "stop-string", -1.0, "\n")]
 
-        monkeypatch.setattr(translating, "write_lines", write)
+        monkeypatch.setattr(translating, "iter_generated", write)
         return calls
 
     return plant
@@ -138,32 +138,62 @@ def test_examples_may_come_from_elsewhere_but_must_not_be_items():
 # What is written
 
 
-@pytest.mark.parametrize("stop", [True, False])
-def test_writing_in_rounds_is_writing_at_once(model, stop, monkeypatch):
-    monkeypatch.setattr(writing, "_FIRST_ROUND", 2)
+def test_a_translation_is_the_line_that_the_model_goes_on_with(model):
+    result = ll.translate(model, DATA, directions="en-de", shots=1, items=3, new_tokens=20, progress=False)
+    plan = plan_translation(DATA, directions="en-de", shots=1, items=3)
+    examples = plan.examples["en", "de"]
     prompts = [
-        Prompt(str(n), "de", "", "", f"English: {text}\n", "Deutsch:") for n, text in enumerate(SOURCES[:3])
+        translation_prompt(plan.template, "en", "de", name, SOURCES[int(name) - 1], examples=examples)
+        for name in plan.chosen
     ]
-    got = write_lines(model, prompts, new_tokens=20, stop_at_line=stop)
     whole = generate_tokens(model, prompts, new_tokens=20)
-    for one, tokens in zip(got, whole, strict=True):
+    for row, tokens in zip(result.table.to_dict("records"), whole, strict=True):
         text = model.tokenizer.decode(tokens, skip_special_tokens=True)
-        if stop and "\n" in text:
-            assert one.ended == "line" and one.translation == text.split("\n")[0].strip()
-            assert text.startswith(one.text)
-        else:
-            assert one.text == text and one.ended == ("end" if len(tokens) < 20 else "length")
-            assert one.translation == " ".join(text.split("\n")).strip()
+        assert row["hypothesis"] == text.split("\n")[0].strip()
+        assert row["ended"] == ("stop-string" if "\n" in text else "length" if len(tokens) == 20 else "end")
+    assert result.settings.decoding == {
+        "how": "greedy", "min_new_tokens": 0, "stop": ["\n"], "repetition_penalty": 1.0, "no_repeat_ngram": 0
+    }  # fmt: skip
+
+
+def test_how_long_a_translation_may_be_goes_by_its_text_alone(model, monkeypatch):
+    asked: dict[str, int] = {}
+
+    def write(model, prompts, decoding, *, items, batch_tokens):
+        for place, name in enumerate(items):
+            asked[name] = decoding.new_tokens
+            yield place, [Written("x", (1,), "end", 0.0)]
+
+    monkeypatch.setattr(translating, "iter_generated", write)
+    ll.translate(model, DATA, directions="en-de", shots=0, progress=False)
+    together = dict(asked)
+    asked.clear()
+    ll.translate(model, DATA, directions="en-de", shots=0, items=2, progress=False)
+    assert asked and asked.items() <= together.items()
+    counts = {f"en-de/{n:05}": len(model.tokenizer(text, add_special_tokens=False)["input_ids"])
+              for n, text in enumerate(SOURCES, 1)}  # fmt: skip
+    assert all(4 * counts[name] + 32 <= most < 4 * counts[name] + 32 + 64 for name, most in together.items())
+
+
+def test_beams_are_asked_for_and_noted(model):
+    result = ll.translate(
+        model, DATA, directions="en-de", shots=0, items=2, new_tokens=3, decoding=Decoding(how="beam", beams=2),
+        progress=False,
+    )  # fmt: skip
+    assert (result.settings.decoding["how"], result.settings.decoding["beams"]) == ("beam", 2)
+    assert "by beam search" in result.describe()
+    with pytest.raises(InputError, match="samples=2: an item has one translation"):
+        plan_translation(DATA, directions="en-de", decoding=Decoding(how="sample", samples=2))
 
 
 def test_what_is_written_becomes_the_translation_and_is_scored(planted, model):
-    answers = {f"{number:05}": f" {text}\nEnglish: more" for number, text in enumerate(REFERENCES, 1)}
-    answers["00003"] = "\n"
+    answers = {f"{number:05}": f" {text}" for number, text in enumerate(REFERENCES, 1)}
+    answers |= {"00002": "Sie kaufte\ndrei Äpfel.", "00003": " "}
     planted(answers)
     result = ll.translate(model, DATA, directions="en-de", shots=0, progress=False)
     rows = result.table.set_index("item")
     assert rows["hypothesis"]["00001"] == REFERENCES[0] and rows["hypothesis"]["00003"] == ""
-    assert rows["written"]["00001"].endswith("English: more")
+    assert rows["hypothesis"]["00002"] == "Sie kaufte drei Äpfel." and "\n" in rows["written"]["00002"]
     expected = ll.score_translations(
         {"pocket": rows["hypothesis"].tolist()}, rows["reference"].tolist(), sources=rows["source"].tolist(),
         items=rows.index.tolist(), lang="de", source="en", progress=False,
@@ -183,36 +213,36 @@ def test_directions_are_scored_together_and_saved(model, tmp_path):
         model, DATA, directions="en-de,de-en", shots=1, items=2, new_tokens=4, progress=False
     )
     assert result.directions == ("en-de", "de-en") and result.scores.directions == result.directions
-    assert set(result.table["ended"]) <= {"line", "end", "length"}
+    assert set(result.table["ended"]) <= {"stop-string", "end", "length"}
     result.save(tmp_path / "t")
     assert ll.open_result(tmp_path / "t") == result
     assert "cut off" in result.describe() or (result.table["ended"] != "length").all()
 
 
 def test_a_stopped_run_goes_on(planted, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(translating, "_PART", 3)
-    answers = {f"{number:05}": "Ja." for number in range(1, 9)}
-    calls = planted(answers)
-    options = {"directions": "en-de", "shots": 0, "resume": tmp_path / "kept", "progress": False}
-    write, begun = translating.write_lines, []
+    calls = planted({f"{number:05}": "Ja." for number in range(1, 9)})
+    options = {"directions": "en-de,de-en", "shots": 0, "resume": tmp_path / "kept", "progress": False}
+    write = translating.iter_generated
 
-    def stopping(model, prompts, **given):
-        if len(begun) == 2:
-            raise KeyboardInterrupt
-        begun.append(prompts)
-        return write(model, prompts, **given)
+    def stopping(*given, **options):
+        for written in write(*given, **options):
+            if len(calls) == 11:
+                raise KeyboardInterrupt
+            yield written
 
-    monkeypatch.setattr(translating, "write_lines", stopping)
+    monkeypatch.setattr(translating, "iter_generated", stopping)
     with pytest.raises(KeyboardInterrupt):
         ll.translate(model, DATA, **options)
-    monkeypatch.setattr(translating, "write_lines", write)
+    monkeypatch.setattr(translating, "iter_generated", write)
     result = ll.translate(model, DATA, **options)
-    assert [len(items) for items in calls] == [3, 3, 2]
-    assert result == ll.translate(model, DATA, **{**options, "resume": None}) or len(result.table) == 8
+    # the eleventh was written and not kept
+    assert len(calls) == 17 and len(set(calls)) == 16 and calls[10] in calls[11:]
     ll.translate(model, DATA, **options)
-    assert len(calls) == 6  # three of the run without a folder, none of the last
+    assert len(calls) == 17
+    whole = ll.translate(model, DATA, **{**options, "resume": None})
+    assert result.table.equals(whole.table) and len(calls) == 33
     ll.translate(model, DATA, **{**options, "new_tokens": 9})
-    assert len(calls) == 9  # other options, other texts
+    assert len(calls) == 49  # of other options nothing is kept
 
 
 # What is read
