@@ -61,7 +61,9 @@ def off_target(folder: Path) -> pd.DataFrame:
             str(system): part["hypothesis"].tolist()
             for system, part in result.items.groupby("system", sort=False, observed=True)
         }
-        scores = result.table.set_index(["metric", "system"])
+        scores = result.table.pivot(
+            index="system", columns="metric", values=["value", "low", "high", "null_other"]
+        ).astype(float)
         target = str(result.table["target"].iloc[0])
         for system, given in texts.items():
             likely = [backend.probabilities(text, AMONG) for text in given]
@@ -73,13 +75,14 @@ def off_target(folder: Path) -> pd.DataFrame:
                 "languages": " ".join(f"{code}:{count}" for code, count in counts.head(4).items()),
             }  # fmt: skip
             if system != "reference":
-                told = scores.loc[("off-target", system)]
                 row |= {
-                    "off_target": 100 * told["value"], "low": 100 * told["low"], "high": 100 * told["high"],
-                    "undecided": 100 * scores.loc[("undecided", system), "value"],
-                }  # fmt: skip
+                    "off_target": 100 * scores["value", "off-target"][system],
+                    "low": 100 * scores["low", "off-target"][system],
+                    "high": 100 * scores["high", "off-target"][system],
+                    "undecided": 100 * scores["value", "undecided"][system],
+                }
             else:
-                row["off_target"] = 100 * scores["null_other"][("off-target", result.systems[0])]
+                row["off_target"] = 100 * scores["null_other", "off-target"].iloc[0]
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -133,16 +133,16 @@ def named_files(given: Sequence[str]) -> dict[str, Path]:
     Raises:
         InputError: a name twice.
     """
-    named: list[tuple[str | None, Path]] = []
+    named: list[tuple[str, Path]] = []
     for text in given:
-        name, sign, path = text.partition("=")
-        is_named = bool(sign and name.strip() and path) and "/" not in name
-        named.append((name.strip(), usable_path(path)) if is_named else (None, usable_path(text)))
-    stems = [_stem(path) for name, path in named if name is None]
+        name, sign, file = text.partition("=")
+        is_named = bool(sign and name.strip() and file) and "/" not in name
+        named.append((name.strip(), usable_path(file)) if is_named else ("", usable_path(text)))
+    stems = [_stem(path) for called, path in named if not called]
     by_folder = len(set(stems)) < len(stems)
     files: dict[str, Path] = {}
-    for name, path in named:
-        called = name or (path.resolve().parent.name if by_folder else _stem(path))
+    for called, path in named:
+        called = called or (path.resolve().parent.name if by_folder else _stem(path))
         if called in files:
             raise InputError(
                 f"two systems are called {called!r} ({files[called]} and {path}); name them: --hypotheses "

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentlang.arguments import split_given
+from latentlang.arguments import split_names
 from latentlang.errors import InputError, shown
 from latentlang.instructions.files import SUFFIXES, records
 from latentlang.language_names import Language
@@ -185,11 +185,14 @@ def parse_directions(
     if directions is not None:
         if source is not None or target is not None:
             raise InputError("give directions, or source and target, not both")
+        entries: list[str | tuple[str, str]] = []
+        for given in [directions] if isinstance(directions, str) else directions:
+            entries += split_names(given) if isinstance(given, str) else [given]
         pairs = [
             (find_language(given[0]).code, find_language(given[1]).code)
             if isinstance(given, tuple) and len(given) == 2
             else _parse_direction(str(given))
-            for given in split_given(directions)
+            for given in entries
         ]
     elif source is None or target is None:
         raise InputError("say what is translated into what: directions='en-fr', or source= and target=")
