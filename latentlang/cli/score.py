@@ -205,7 +205,7 @@ def print_scores_in_words(result: TranslationScores, console: Console) -> None:
     """The signatures, and what sentences add to the table: notes, and systems against each other."""
     from latentlang.translation.scores_text import comparison_sentences, note_sentences, title
 
-    for row in result.table.drop_duplicates(["direction", "metric"]).to_dict("records"):
+    for row in result.table.drop_duplicates(["metric", "signature"]).to_dict("records"):
         if row["metric"] in ("bleu", "chrf", "chrf++", "ter", "comet"):
             console.print(f"{title(str(row['metric']))} {row['signature']}", style="dim", soft_wrap=True)
     for line in note_sentences(result.table, result.settings):
