@@ -52,7 +52,6 @@ ROOMS = (
     "units.features_ablation", "units.features_result", "units.neurons_result",
     "generation.answer_result", "geometry", "geometry.directions_result", "geometry.erasure_result", "lens",
     "lens.barrier_result", "lens.bits", "lens.mass_result", "training", "units.ablation_result", "units.neurons_result",
-    ,
     "lens.bits", "training", "units.ablation_result", "units.features_ablation", "units.features_result",
     "instructions.description", "lens.bits", "lens.mass_result", "questions", "training", "units.ablation_result",
     "units.neurons_result",
