@@ -46,8 +46,7 @@ RESULT_CLASSES: Mapping[str, type[Result[Any]]] = MappingProxyType({
         InstructionsResult, JudgementResult, LanguageMassResult, LensResult, MultilingualLensResult,
         NeuronAblationResult, NeuronsResult, PCAResult, PatchResult, PatchscopeResult, PivotByLensResult,
         PivotUseResult, QuestionResult, SteerResult, TokenLanguages, TraceResult, TrainingResult,
-        TranslationResult,
-        TranslationScores,
+        TranslationResult, TranslationScores,
     )
 })  # fmt: skip
 

@@ -47,13 +47,7 @@ KINDS = (
     ErasureResult, PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult,
     NeuronsResult, NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult,
     FeatureAblationResult, InstructionsResult, AnswerResult, QuestionResult, CodeResult, JudgementResult,
-    GapResult, ComparisonGroup,
-    EvaluationComparison, AlignmentComparison, ComparisonResult, TrainingResult, DirectionsResult, ErasureResult,
-    PatchResult, PivotUseResult, SteerResult, TraceResult, TokenLanguages, BarrierResult, NeuronsResult,
-    NeuronAblationResult, LanguageMassResult, PivotByLensResult, FeaturesResult, FeatureAblationResult,
-    InstructionsResult, AnswerResult, QuestionResult, CodeResult, JudgementResult, GapResult,
-    TranslationScores,
-    TranslationResult,
+    GapResult, ComparisonGroup, TranslationScores, TranslationResult,
 )  # fmt: skip
 #: A recipe as a result stores it.
 _RECIPE = json.loads((FORMAT1 / "adapter" / "metadata.json").read_text())["provenance"]["settings"]["recipe"]

@@ -48,17 +48,9 @@ ROOMS = (
     "causal.pivot_use_result", "causal.steer_result", "causal.trace_result", "comparison", "evaluation",
     "generation.answer_result", "geometry", "geometry.directions_result", "geometry.erasure_result",
     "instructions.description", "judging.gap_result", "judging.judgement_result", "lens", "lens.barrier_result",
-    "lens.bits", "lens.mass_result", "questions", "training", "units.ablation_result",
-    "units.features_ablation", "units.features_result", "units.neurons_result",
-    "generation.answer_result", "geometry", "geometry.directions_result", "geometry.erasure_result", "lens",
-    "lens.barrier_result", "lens.bits", "lens.mass_result", "training", "units.ablation_result", "units.neurons_result",
-    "lens.bits", "training", "units.ablation_result", "units.features_ablation", "units.features_result",
-    "instructions.description", "lens.bits", "lens.mass_result", "questions", "training", "units.ablation_result",
-    "units.neurons_result",
-    "instructions.description", "lens.bits", "lens.mass_result", "training", "units.ablation_result",
-    "units.neurons_result", "judging.gap_result", "judging.judgement_result",
-    "translation.scores_result",
-    "translation.translation_result",
+    "lens.bits", "lens.mass_result", "questions", "training", "translation.scores_result",
+    "translation.translation_result", "units.ablation_result", "units.features_ablation",
+    "units.features_result", "units.neurons_result",
 )  # fmt: skip
 
 
