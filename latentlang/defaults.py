@@ -12,6 +12,8 @@ SEED = 0
 #: Coverage of intervals.
 LEVEL = 0.95
 PROTOCOL, POLICY, SCORE = "corrected", "exclusive", "first-tokens"
+#: Score where each item has candidates of its own.
+CANDIDATE_SCORE = "sequence"
 LAYERS = "all"
 #: Next tokens kept of a single prompt.
 TOP = 5

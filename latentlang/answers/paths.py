@@ -70,7 +70,11 @@ class AnswerPath:
 
 
 def answer_paths(
-    model: Writer, prompts: Sequence[Prompt | str], answers: Sequence[Sequence[Wordings]]
+    model: Writer,
+    prompts: Sequence[Prompt | str],
+    answers: Sequence[Sequence[Wordings]],
+    *,
+    verbatim: bool = False,
 ) -> tuple[list[list[int]], list[list[tuple[AnswerPath, ...]]]]:
     """Tokens of each prompt, and for each of its answers the paths that write it.
 
@@ -88,6 +92,8 @@ def answer_paths(
         model: whose tokenizer is used.
         prompts: what stands before the answers.
         answers: per prompt, what to write after it; an answer may have several wordings.
+        verbatim: answers are texts that go on with the prompt to the letter: no space is put before them and nothing
+            closes them. Where the prompt's last token merges with a text's first letters, only these are spelled anew.
 
     Raises:
         InputError: an empty answer, or not one list of answers per prompt.
@@ -101,19 +107,21 @@ def answer_paths(
     texts: dict[str, None] = {}
     continued: list[list[list[str]]] = []
     for text, per_answer in zip(map(str, prompts), answers, strict=True):
-        starts = ("", " ") if takes_space(text) else ("",)
+        starts = ("", " ") if takes_space(text) and not verbatim else ("",)
+        close = "" if verbatim else closing(text)
         written = []
         for wordings in per_answer:
             words = dict.fromkeys((wordings,) if isinstance(wordings, str) else wordings)
             for word in words:
                 table.answer_bytes(word)  # refuses an empty one
-            written.append([start + word + closing(text) for word in words for start in starts])
+            written.append([start + word + close for word in words for start in starts])
         continued.append(written)
         texts |= dict.fromkeys([text, *(text + ending for variants in written for ending in variants)])
     encoded = dict(zip(texts, model.encode(_as_written(list(texts), prompts)), strict=True))
     paths = []
     for text, written in zip(map(str, prompts), continued, strict=True):
-        longer = {} if closing(text) else _longer(table, written)
+        close = "" if verbatim else closing(text)
+        longer = {} if close or verbatim else _longer(table, written)
         paths.append(
             [
                 _distinct(
@@ -121,8 +129,9 @@ def answer_paths(
                         encoded[text],
                         encoded[text + ending],
                         ending,
-                        closed=bool(closing(text)),
+                        closed=bool(close),
                         longer=longer.get(ending),
+                        resumes=verbatim,
                     )
                     for ending in variants
                 )
@@ -193,6 +202,7 @@ class _Spelling:
         *,
         closed: bool,
         longer: tuple[bytes, ...] | None = None,
+        resumes: bool = False,
     ) -> AnswerPath | None:
         """The path of a text after a prompt; None where the vocabulary cannot write it.
 
@@ -202,11 +212,13 @@ class _Spelling:
             text: answer and what closes it.
             closed: whether something closes it.
             longer: what makes a longer answer of it, where the end of a word is to close it; else None.
+            resumes: where a token spans the end of the prompt, its rest is spelled and the tokenizer's own tokens
+                follow; else all of the text is spelled.
         """
         written = self.table.answer_bytes(text)
         tokens: Tokens | None = tuple(whole[len(before) :])
         if whole[: len(before)] != before or self._bytes(tokens or ()) != written:
-            tokens = self._spell(written)
+            tokens = (self._resumed(before, whole, written) if resumes else None) or self._spell(written)
         if not tokens:
             return None
         if not closed:
@@ -217,6 +229,23 @@ class _Spelling:
     def _bytes(self, tokens: Tokens) -> bytes | None:
         pieces = [self.table.bytes[token] if token < len(self.table) else None for token in tokens]
         return None if None in pieces else b"".join(piece or b"" for piece in pieces)
+
+    def _resumed(self, before: list[int], whole: list[int], written: bytes) -> Tokens | None:
+        """The tokens of a whole text behind the prompt, the rest of one that spans its end spelled anew; else None."""
+        common = 0
+        while common < min(len(before), len(whole)) and before[common] == whole[common]:
+            common += 1
+        prompt, text = self._bytes(tuple(before[common:])), self._bytes(tuple(whole[common:]))
+        if prompt is None or text is None or text != prompt + written:
+            return None
+        length = 0
+        for place in range(common, len(whole)):
+            length += len(self.table.bytes[whole[place]] or b"")
+            if length >= len(prompt):
+                rest = text[len(prompt) : length]
+                spelled = self._spell(rest) if rest else ()
+                return None if spelled is None else (*spelled, *whole[place + 1 :])
+        return None
 
     def _spell(self, written: bytes) -> Tokens | None:
         """The longest token that fits, again and again; None where none does."""

@@ -11,7 +11,7 @@ from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
     from latentlang.evaluation.comparison import EvaluationComparison, compare_evaluations
-    from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, macro_f1
+    from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, macro_f1, weighted_f1
     from latentlang.evaluation.result import STATES, EvaluationResult
     from latentlang.evaluation.run import evaluate
     from latentlang.evaluation.scoring import SCORES
@@ -33,13 +33,19 @@ __all__ = [
     "macro_f1",
     "mcnemar_exact",
     "paired_difference",
+    "weighted_f1",
 ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "latentlang.evaluation.comparison": ("EvaluationComparison", "compare_evaluations"),
-        "latentlang.evaluation.measures": ("CALIBRATION_BINS", "calibration_error", "macro_f1"),
+        "latentlang.evaluation.measures": (
+            "CALIBRATION_BINS",
+            "calibration_error",
+            "macro_f1",
+            "weighted_f1",
+        ),
         "latentlang.evaluation.result": ("STATES", "EvaluationResult"),
         "latentlang.evaluation.run": ("evaluate",),
         "latentlang.evaluation.scoring": ("SCORES",),

@@ -15,6 +15,10 @@ class EvaluatedTaskSettings(TaskSettings):
     shots: Count | None = None
     items: Count | None = None
     notes: dict[str, str]
+    #: Whether each item has candidates of its own.
+    per_item: bool = False
+    #: Part of the files that was read.
+    split: str | None = None
 
 
 class EvaluationSettings(ResultSettings):

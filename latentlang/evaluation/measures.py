@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,14 +29,34 @@ def macro_f1(labels: Sequence[str], predicted: Sequence[str | None]) -> float:
     Returns:
         In [0, 1]; nan without items.
     """
-    scores = []
-    pairs = list(zip(labels, predicted, strict=True))
-    for name in sorted({*labels, *(label for label in predicted if label is not None)}):
-        hits = sum(right == guess == name for right, guess in pairs)
-        misses = sum(right == name != guess for right, guess in pairs)
-        alarms = sum(guess == name != right for right, guess in pairs)
-        scores.append(2 * hits / (2 * hits + misses + alarms))
+    scores = list(_f1_scores(labels, predicted).values())
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def weighted_f1(labels: Sequence[str], predicted: Sequence[str | None]) -> float:
+    """As `macro_f1`, each label weighted by how many items it is right for.
+
+    Returns:
+        In [0, 1]; nan without items.
+    """
+    if not labels:
+        return float("nan")
+    counts = Counter(labels)
+    return float(
+        sum(counts[name] * score for name, score in _f1_scores(labels, predicted).items()) / len(labels)
+    )
+
+
+def _f1_scores(labels: Sequence[str], predicted: Sequence[str | None]) -> dict[str, float]:
+    """Each label's F1 score; of labels neither right nor predicted none."""
+    pairs = Counter(zip(labels, predicted, strict=True))
+    scores = {}
+    for name in sorted({*labels, *(label for label in predicted if label is not None)}):
+        hits = pairs[name, name]
+        misses = sum(count for (right, guess), count in pairs.items() if right == name != guess)
+        alarms = sum(count for (right, guess), count in pairs.items() if guess == name != right)
+        scores[name] = 2 * hits / (2 * hits + misses + alarms)
+    return scores
 
 
 def calibration_table(

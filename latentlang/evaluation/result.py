@@ -14,7 +14,13 @@ from pandas.api.types import is_numeric_dtype
 
 from latentlang.errors import InputError, shown, unknown
 from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings, EvaluationSettings
-from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, calibration_table, macro_f1
+from latentlang.evaluation.measures import (
+    CALIBRATION_BINS,
+    calibration_error,
+    calibration_table,
+    macro_f1,
+    weighted_f1,
+)
 from latentlang.evaluation.text import accuracies
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -39,7 +45,7 @@ UNDECIDED = "undecided"
 _KEYS = ["task", "state", "language"]
 _AVERAGES = (
     "task", "state", "group", "languages", "n", "accuracy", "low", "high", "low_items", "high_items", "chance",
-    "macro_f1",
+    "macro_f1", "weighted_f1", "majority",
 )  # fmt: skip
 
 
@@ -61,8 +67,9 @@ class EvaluationResult(Result[EvaluationSettings]):
             where the scorer expects a string that no answer can be. `confidence` in [0, 1] is the softmax over the
             labels' scores at the largest one; `mass` the probability of all labels' answers together; `shared` that of
             tokens that begin several labels' answers and count for none. ``score_LABEL``: what was compared, a natural
-            log; nan for labels of other tasks. ``settings.tasks`` holds each task's own settings: its
-            ``labels``, ``shots``, ``items`` and ``notes`` (language to what cannot be answered, or hardly).
+            log; nan for labels of other tasks, and for candidates that an item does not have. ``settings.tasks``
+            holds each task's own settings: its ``labels``, ``shots``, ``items`` and ``notes`` (language to what cannot
+            be answered, or hardly).
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -164,10 +171,12 @@ class EvaluationResult(Result[EvaluationSettings]):
         """Accuracy and what stands beside it, per task, state and language.
 
         Columns ``task, state, language, n, right, accuracy, low, high, chance, majority, macro_f1, ece, unanswerable,
-        mass, shared``: `low` and `high` are the Wilson interval of the accuracy; `chance` is one in the number of
-        labels, `majority` the share of the commonest one; `macro_f1` the mean F1 score of the labels, `ece` the
-        expected calibration error in 15 bins (Guo et al. 2017, equation 3); `unanswerable` how many of the `n` items
-        could not be right (they count as wrong); `mass` and `shared` are means.
+        mass, shared, weighted_f1, majority_macro_f1, majority_weighted_f1``: `low` and `high` are the Wilson interval
+        of the accuracy; `chance` is one in the number of labels (of candidates per item the mean of that), `majority`
+        the accuracy of one who always answers the commonest label; `macro_f1` the mean F1 score of the labels,
+        `weighted_f1` the same weighted by how often each is right, and what that constant answer gets of both; `ece`
+        the expected calibration error in 15 bins (Guo et al. 2017, equation 3); `unanswerable` how many of the `n`
+        items could not be right (they count as wrong); `mass` and `shared` are means.
 
         Args:
             level: coverage of the interval.
@@ -177,20 +186,34 @@ class EvaluationResult(Result[EvaluationSettings]):
             n, right = len(part), int(part["right"].sum())
             low, high = wilson(right, n, level=level)
             confidence, hits = _known(part)
+            labels, predicted = list(part["label"]), _predicted(part)
+            constant: list[str | None] = [part["label"].value_counts().index[0]] * n
             rows.append({
                 **dict(zip(_KEYS, names, strict=True)), "n": n, "right": right, "accuracy": right / n, "low": low,
-                "high": high, "chance": 1 / len(self.labels(str(names[0]))),
+                "high": high, "chance": self._chance(str(names[0]), part),
                 "majority": part["label"].value_counts().iloc[0] / n,
-                "macro_f1": macro_f1(list(part["label"]), _predicted(part)),
+                "macro_f1": macro_f1(labels, predicted),
                 "ece": calibration_error(confidence, hits), "unanswerable": int((~part["answerable"]).sum()),
                 "mass": part["mass"].mean(), "shared": part["shared"].mean(),
+                "weighted_f1": weighted_f1(labels, predicted), "majority_macro_f1": macro_f1(labels, constant),
+                "majority_weighted_f1": weighted_f1(labels, constant),
             })  # fmt: skip
         return pd.DataFrame(rows)
+
+    def _chance(self, task: str, part: pd.DataFrame) -> float:
+        """How often one who draws is right, of items of one task."""
+        labels = self.labels(task)
+        if not self._task(task).per_item:
+            return 1 / len(labels)
+        # what an item does not have is nan
+        offered = part[[SCORE + label for label in labels]].notna().sum(axis=1)
+        return float((1 / offered).mean())
 
     def averages(self, level: float = 0.95) -> pd.DataFrame:
         """Accuracy averaged over languages, each counting alike.
 
-        Columns ``task, state, group, languages, n, accuracy, low, high, low_items, high_items, chance, macro_f1``.
+        Columns ``task, state, group, languages, n, accuracy, low, high, low_items, high_items, chance, macro_f1,
+        weighted_f1, majority``: the last four are means of the languages'.
         Languages in which some label cannot be chosen (`incomplete`) are left out: what they have is no accuracy. The
         groups are ``all`` and, where it is known what the adapter was trained on, ``seen`` and ``unseen`` languages.
         `low` and `high` say how far the average could be off for other items and other languages of this kind (see
@@ -217,8 +240,10 @@ class EvaluationResult(Result[EvaluationSettings]):
                 rows.append({
                     "task": task, "state": state, "group": group, "languages": len(codes), "n": len(chosen),
                     "accuracy": average.mean, "low": average.low, "high": average.high, "low_items": items[0],
-                    "high_items": items[1], "chance": language_rows["chance"].iloc[0],
-                    "macro_f1": language_rows[language_rows["language"].isin(codes)]["macro_f1"].mean(),
+                    "high_items": items[1],
+                    **language_rows.loc[
+                        language_rows["language"].isin(codes), ["chance", "macro_f1", "weighted_f1", "majority"]
+                    ].mean(),
                 })  # fmt: skip
         return pd.DataFrame(rows, columns=list(_AVERAGES))
 

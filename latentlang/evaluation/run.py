@@ -12,12 +12,14 @@ import pandas as pd
 from latentlang import defaults
 from latentlang.answers import closing, token_bytes
 from latentlang.arguments import check_count, checked_call, split_given
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, ModelError, unknown
 from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings
 from latentlang.evaluation.result import COLUMNS, SCORE, EvaluationResult
 from latentlang.evaluation.scoring import (
+    PER,
     SCORES,
     Choice,
+    ItemCandidates,
     Scored,
     WholeAnswers,
     first_tokens,
@@ -34,6 +36,7 @@ from latentlang.provenance import Provenance
 from latentlang.tasks import ChoiceTask, Prompt, Task, as_task, closed_tasks, task_record
 from latentlang.tasks import task as build_task
 from latentlang.tasks.base import settings_for, with_data_notes
+from latentlang.tasks.candidates import LM_EVAL
 from latentlang.tasks.labels import check_protocol
 
 # Noted where so much of the probability is on tokens that begin several labels' answers, or so little on any answer.
@@ -47,7 +50,7 @@ def evaluate(
     *,
     languages: str | Language | Iterable[str | Language] | None = None,
     answers: str | None = None,
-    score: str = defaults.SCORE,
+    score: str | None = None,
     items: int | None = None,
     shots: int | None = None,
     seed: int = 0,
@@ -60,24 +63,27 @@ def evaluate(
     progress: ProgressOption = True,
     keep: Callable[[EvaluationResult], None] | None = None,
 ) -> EvaluationResult:
-    """Let a model choose between the labels of closed tasks (Zhang et al. 2024, sections 4 and 5).
+    """Let a model choose between labels, or between each item's candidates (Zhang et al. 2024, sections 4 and 5).
 
     Args:
         model: the model, or its name; it is not changed.
-        task: tasks with a small closed set of labels, by name (``"sentiment,nli"``) or as made by `tasks.task`.
+        task: tasks with a small closed set of labels, by name (``"sentiment,nli"``) or as made by `tasks.task`; or
+            tasks whose items have candidates of their own (``tasks.task("xcopa", data=FOLDER)``).
         languages: languages asked in (codes, names, ``"paper20"``); None for all that a task has.
         answers: words that stand for the labels, in the few-shot prefix as in what is scored: the language's own
             (``same``), English (``en``), or such as mean nothing about the task (``agnostic``). None for what a task
             was made with, ``same`` by default.
         score: what is compared, see `SCORES`. ``first-tokens`` sums the probability of the tokens that can begin a
             label's answer; those that begin several labels' count for none. ``sequence`` and ``sequence-per-byte``
-            compare whole answers, as lm-eval's ``acc`` and ``acc_bytes`` do.
+            compare whole answers, as lm-eval's ``acc`` and ``acc_bytes`` do. None: ``first-tokens``, and ``sequence``
+            for candidates per item, of which first tokens say little.
         items: how many items per language; None for all.
         shots: few-shot examples; None for the task's default.
         seed: draws items, examples and bootstrap samples.
         protocol: ``corrected``: labels are classes, whatever a file calls them; ``as-published``: the reference
             paper's blocks, cues, answer sets and ties, and its scorer, which compares strings and so can never count a
-            third of the Japanese and Bengali NLI items as right. None for what a task was made with.
+            third of the Japanese and Bengali NLI items as right; ``lm-eval``: the prompts of lm-eval, of tasks with
+            candidates per item. None for what a task was made with.
         states: ``base``, ``tuned`` (with the adapter), or both; None for all the model has.
         seen_languages: languages that the adapter was trained on, for averages over seen and unseen ones.
         share_prefix: run a few-shot prefix that prompts have in common only once.
@@ -94,10 +100,11 @@ def evaluate(
     """
     model = as_model(model)
     check_count("seed", seed, least=0)
-    if score not in SCORES:
+    if score is not None and score not in SCORES:
         raise unknown("score", score, SCORES)
     state_names = chosen_states(model, states)
     tasks = [_TaskRun(*pair) for pair in _tasks(task, answers, protocol)]
+    score = _score(score, [task_run.task for task_run in tasks])
     codes = None if languages is None else [entry.code for entry in find_languages(languages)]
     token_bytes(model.tokenizer)  # a tokenizer that cannot be read is refused before anything runs
     for task_run in tasks:
@@ -202,6 +209,11 @@ class _TaskRun:
     right: dict[str, Mapping[str, str | None]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def per_item(self) -> bool:
+        """Whether each item has candidates of its own."""
+        return bool(self.task.candidate_labels)
+
     def prepare(
         self,
         model: HookedLM,
@@ -218,6 +230,12 @@ class _TaskRun:
             raise InputError(f"protocol 'as-published' compares first tokens; it has no score {score!r}")
         for code in self.task.languages if codes is None else codes:
             prompts = self.task.prompts(code, items=items, shots=shots, seed=seed)
+            if self.per_item:
+                self.prompts[code] = prompts
+                self.choices[code] = ItemCandidates(self.task.candidate_labels, {}, PER[score])
+                self.right[code] = {prompt.item: prompt.label for prompt in prompts}
+                _check_candidates(model, prompts)
+                continue
             strings = {label: tuple(texts) for label, texts in self.task.answers(code).items()}
             cue = prompts[0].cue
             if published_way:
@@ -225,7 +243,7 @@ class _TaskRun:
             elif score == "first-tokens":
                 choice = first_tokens(model, strings, cue=cue)
             else:
-                choice = whole_answers(model, strings, cue=cue, per_byte=score == "sequence-per-byte")
+                choice = whole_answers(model, strings, cue=cue, per=PER[score])
             self.prompts[code], self.choices[code] = prompts, choice
             scored = self.task.scored_labels(code) if isinstance(self.task, ChoiceTask) else {}
             self.right[code] = {prompt.item: scored.get(prompt.item, prompt.label) for prompt in prompts}
@@ -260,7 +278,8 @@ class _TaskRun:
 
     def note_what_decides(self, code: str, scored: Scored) -> None:
         """Note where the choice hangs on little: on what shared tokens leave, or on what is hardly ever said."""
-        if code in self.notes:
+        # whole candidates are long, and each of them is hardly ever said
+        if code in self.notes or self.per_item:
             return
         if scored.shared.mean() >= _MUCH_SHARED:
             self.notes[code] = (
@@ -307,7 +326,33 @@ class _TaskRun:
             items=max(map(len, self.prompts.values())),
             notes=with_data_notes(self.notes, self.task, self.prompts),
         )
+        if self.per_item:
+            settings = settings.model_copy(update={"per_item": True})
         return {**settings_for(self.task, self.prompts), **settings.stored()}
+
+
+def _check_candidates(model: HookedLM, prompts: Sequence[Prompt]) -> None:
+    """Refuse what cannot be run: an item that is too long, or one without a context where nothing begins a text.
+
+    Raises:
+        ModelError: naming the item.
+    """
+
+    def whole(prompt: Prompt) -> str:
+        return prompt.text + max(
+            (c.given + c.text for c in prompt.candidates), key=lambda text: len(text.encode())
+        )
+
+    longest = max(prompts, key=lambda prompt: len(whole(prompt).encode()))
+    model.iter_activations(
+        [replace(longest, few_shot="", question=whole(longest), cue="", candidates=())], layers=[-1]
+    )
+    bare = next((p for p in prompts if not all(p.text + c.given for c in p.candidates)), None)
+    if bare is not None and not model.encode([""])[0]:
+        raise ModelError(
+            f"item {bare.item!r} ({bare.language}) has no context, and the tokenizer of {model.name!r} puts nothing "
+            "before a text that its first token could be read after; give the items a context"
+        )
 
 
 def _check_length(model: HookedLM, prompts: Sequence[Prompt], answers: Mapping[str, tuple[str, ...]]) -> None:
@@ -331,7 +376,7 @@ def _tasks(
     Raises:
         InputError: an unknown or open task, one named twice, or one made otherwise than is asked now.
     """
-    if protocol is not None:
+    if protocol is not None and protocol != LM_EVAL:
         check_protocol(protocol)
     by_name: dict[str, tuple[Task, str]] = {}
     for part in split_given(given):
@@ -361,6 +406,26 @@ def _tasks(
     if not by_name:
         raise InputError("no task named; give names such as 'sentiment,nli'")
     return list(by_name.values())
+
+
+def _score(given: str | None, tasks: Sequence[Task]) -> str:
+    """What is compared in all of these tasks.
+
+    Raises:
+        InputError: none is named and the tasks have different ones, or first tokens of candidates per item.
+    """
+    per_item = [task.name for task in tasks if task.candidate_labels]
+    if given == defaults.SCORE and per_item:
+        raise InputError(
+            f"the items of the {per_item[0]} task have candidates of their own, whose first tokens say little; choose "
+            "score 'sequence', 'sequence-per-byte' or 'sequence-per-token'"
+        )
+    if given is None and 0 < len(per_item) < len(tasks):
+        raise InputError(
+            f"{', '.join(task.name for task in tasks)}: some have candidates per item and some the same labels for "
+            "all; say score='sequence' (at a shell --score sequence), or evaluate them one after the other"
+        )
+    return given or (defaults.CANDIDATE_SCORE if per_item else defaults.SCORE)
 
 
 def _open(name: str) -> InputError:

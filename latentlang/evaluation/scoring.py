@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -52,12 +52,16 @@ class How(TypedDict, total=False):
     progress: Callable[[int, int], None] | None
 
 
-#: Score to what it compares; the first is the default.
+#: Score to what it compares; the first is the default of tasks whose items all have the same answers, the second of
+#: those whose items have candidates of their own.
 SCORES: dict[str, str] = {
     "first-tokens": "probability of all tokens that can begin a label's answer (the reference paper's)",
     "sequence": "probability of a label's whole answer, up to what closes it",
     "sequence-per-byte": "the log of that per byte, so that long answers are not at a disadvantage",
+    "sequence-per-token": "the log of that per token, which depends on the tokenizer and on the language",
 }
+#: Score of whole answers to what their log-probability is divided by.
+PER = {"sequence": "", "sequence-per-byte": "byte", "sequence-per-token": "token"}
 # The published scripts begin the Thai answers themselves, since both begin alike, and score what is left of them.
 _PUBLISHED_HEADS = {"th": "เชิง"}
 # ``random.seed(0)`` in the published scripts, which draw where labels tie.
@@ -69,8 +73,9 @@ class Scored:
     """What a model gives the labels of some prompts.
 
     Attributes:
-        scores: ``[prompt, label]`` what is compared, a natural log; -inf where a label cannot be chosen.
-        mass: ``[prompt]`` probability of all labels' answers together.
+        scores: ``[prompt, label]`` what is compared, a natural log; -inf where a label cannot be chosen, nan where an
+            item has no such candidate.
+        mass: ``[prompt]`` probability of all labels' answers together; nan where they stand in different contexts.
         shared: ``[prompt]`` probability of tokens that begin answers of several labels and count for none.
         chosen: per prompt the index of the label with the largest score, None where several have it.
     """
@@ -83,9 +88,10 @@ class Scored:
     @cached_property
     def confidence(self) -> Floats:
         """``[prompt]`` softmax over the labels' scores at the largest one, nan where no label can be chosen."""
-        best = self.scores.max(1, keepdims=True)
+        scores = _choosable(self.scores)
+        best = scores.max(1, keepdims=True)
         with np.errstate(invalid="ignore"):
-            return np.asarray(1 / np.exp(self.scores - best).sum(1))
+            return np.asarray(1 / np.exp(scores - best).sum(1))
 
     def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All of it, to be stored."""
@@ -163,11 +169,12 @@ class WholeAnswers(Choice):
 
     Attributes:
         strings: per label, the strings that answer it; their probabilities add up.
-        per_byte: whether log-probabilities are divided by the answer's bytes, its closing quotation mark included.
+        per: what log-probabilities are divided by: the answer's bytes or tokens, its closing quotation mark included;
+            empty: nothing.
     """
 
     strings: tuple[tuple[str, ...], ...]
-    per_byte: bool = False
+    per: str = ""
 
     def run(self, model: HookedLM, prompts: Sequence[Prompt], **how: Unpack[How]) -> Scored:
         """Teacher-forced log-probabilities, what answers have in common run once (`models.score_answers`)."""
@@ -175,7 +182,9 @@ class WholeAnswers(Choice):
         log_probs = np.array([answers.log_probs[:, -1] for answers in scored]).reshape(len(prompts), -1)
         log_probs = np.where(np.isnan(log_probs), -np.inf, log_probs)
         scores = log_probs
-        if self.per_byte:
+        if self.per == "token":
+            scores = log_probs / np.array([answers.lengths for answers in scored]).clip(1)
+        if self.per == "byte":
             table = token_bytes(model.tokenizer)
             lengths = [
                 [len(table.answer_bytes(text + closing(prompt.cue))) for (text,) in self.strings]
@@ -185,6 +194,71 @@ class WholeAnswers(Choice):
         return Scored(
             scores, np.exp(log_probs).sum(1), np.zeros(len(prompts)), [_largest(row, None) for row in scores]
         )
+
+
+@dataclass(frozen=True, eq=False)
+class ItemCandidates(Choice):
+    """The candidate of each item that is the likeliest to go on with its context.
+
+    Attributes:
+        per: what log-probabilities are divided by: the candidate's bytes, without the space before it, or its tokens;
+            empty: nothing.
+    """
+
+    per: str = ""
+
+    def run(self, model: HookedLM, prompts: Sequence[Prompt], **how: Unpack[How]) -> Scored:
+        """Teacher-forced log-probabilities of what is scored of each candidate, to the letter.
+
+        A context is one prompt with all candidates that go on with it, so that it is run once for these where that is
+        quicker (`models.score_answers`); candidates that change the context are a prompt each.
+        """
+        contexts: list[Prompt] = []
+        answers: list[list[str]] = []
+        places: list[tuple[int, list[int]]] = []
+        for row, prompt in enumerate(prompts):
+            by_context: dict[str, list[int]] = {}
+            for place, candidate in enumerate(prompt.candidates):
+                by_context.setdefault(candidate.given, []).append(place)
+            for given, members in by_context.items():
+                context, spaces = _unspaced(replace(prompt, cue=prompt.cue + given))
+                contexts.append(context)
+                answers.append([spaces + prompt.candidates[place].text for place in members])
+                places.append((row, members))
+        report = how.get("progress")
+        if report is not None:
+
+            def in_prompts(done: int, total: int, report: Callable[[int, int], None] = report) -> None:
+                report(done * len(prompts) // total, len(prompts))
+
+            how = {**how, "progress": in_prompts}
+        scored = score_answers(model, contexts, answers, layers=[-1], verbatim=True, **how)
+        column = {label: n for n, label in enumerate(self.labels)}
+        log_probs = np.full((len(prompts), len(self.labels)), np.nan)
+        lengths = np.ones(log_probs.shape)
+        mass = np.zeros(len(prompts))
+        for (row, members), result in zip(places, scored, strict=True):
+            labels = [column[prompts[row].candidates[place].label] for place in members]
+            values = np.nan_to_num(result.log_probs[:, -1], nan=-np.inf)
+            log_probs[row, labels] = values
+            whole = len(members) == len(prompts[row].candidates)
+            mass[row] += np.exp(values).sum() if whole else np.nan
+            if self.per == "token":
+                lengths[row, labels] = result.lengths.clip(1)
+            elif self.per == "byte":
+                texts = [prompts[row].candidates[place].text for place in members]
+                lengths[row, labels] = [len(text.lstrip().encode()) for text in texts]
+        scores = log_probs / lengths
+        return Scored(scores, mass, np.zeros(len(prompts)), [_largest(row, None) for row in scores])
+
+
+def _unspaced(prompt: Prompt) -> tuple[Prompt, str]:
+    """A prompt without the spaces that it ends in, which belong to the first token behind it; and these spaces."""
+    text = prompt.text
+    end = len(text.rstrip(" "))
+    if end == len(text) or not end:
+        return prompt, ""
+    return replace(prompt, few_shot="", question=text[:end], cue=""), text[end:]
 
 
 def first_tokens(model: HookedLM, strings: Mapping[str, tuple[str, ...]], *, cue: str) -> FirstTokens:
@@ -235,16 +309,16 @@ def published(model: HookedLM, strings: Mapping[str, tuple[str, ...]], *, langua
 
 
 def whole_answers(
-    model: HookedLM, strings: Mapping[str, tuple[str, ...]], *, cue: str, per_byte: bool = False
+    model: HookedLM, strings: Mapping[str, tuple[str, ...]], *, cue: str, per: str = ""
 ) -> WholeAnswers:
     """Whole answers, with what closes them.
 
     Raises:
         InputError: a label with several answers, which have no one length to divide by.
     """
-    if per_byte and (several := [label for label, texts in strings.items() if len(texts) > 1]):
+    if per and (several := [label for label, texts in strings.items() if len(texts) > 1]):
         raise InputError(
-            f"score 'sequence-per-byte' needs one answer per label; {several[0]!r} has {len(strings[several[0]])}"
+            f"score 'sequence-per-{per}' needs one answer per label; {several[0]!r} has {len(strings[several[0]])}"
         )
     _, (paths,) = answer_paths(model, [cue], [list(strings.values())])
     lost = {
@@ -252,11 +326,17 @@ def whole_answers(
         for (label, texts), path in zip(strings.items(), paths, strict=True)
         if not path
     }
-    return WholeAnswers(tuple(strings), lost, tuple(strings.values()), per_byte)
+    return WholeAnswers(tuple(strings), lost, tuple(strings.values()), per)
+
+
+def _choosable(scores: Floats) -> Floats:
+    """Scores with -inf for candidates that an item does not have."""
+    return np.where(np.isnan(scores), -np.inf, scores)
 
 
 def _largest(scores: Floats, draw: random.Random | None) -> int | None:
     """Index of the largest score; of equal ones the first or the last as drawn, None where nothing is drawn."""
+    scores = _choosable(scores)
     best = np.flatnonzero(scores == scores.max())
     if len(best) == 1:
         return int(best[0])

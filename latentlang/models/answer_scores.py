@@ -41,11 +41,16 @@ class AnswerScores:
             an answer that the tokenizer cannot write.
         entropy: ``[layer]`` bits, of the distribution right after the prompt.
         top_ids: ``[layer]`` the likeliest token right after the prompt.
+        lengths: ``[answer]`` how many tokens the answer is, what ends it included; of its longest wording, 0 of an
+            answer that the tokenizer cannot write.
+        greedy: ``[answer, layer]`` whether each token of it is the likeliest at its place.
     """
 
     log_probs: Floats
     entropy: Floats
     top_ids: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    greedy: NDArray[np.bool_]
 
 
 def score_answers(
@@ -55,6 +60,7 @@ def score_answers(
     *,
     layers: Layers | None = None,
     lens: Translator | None = None,
+    verbatim: bool = False,
     share_prefix: bool = True,
     batch_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -75,6 +81,7 @@ def score_answers(
         layers: layer numbers, negative ones from the end (``[-1]``: the model's own output alone); ``"all"`` for 0..L,
             the embeddings among them; None for 1..L.
         lens: what translates all layers but the last before they are read; None for the logit lens.
+        verbatim: answers go on with the prompt to the letter, with no space before them and nothing that closes them.
         share_prefix: run what sequences have in common once.
         batch_tokens: see `HookedLM.iter_activations`.
         progress: called with prompts done and prompts in all.
@@ -87,6 +94,40 @@ def score_answers(
         ModelError: a sequence longer than the model's context, a model that looks ahead, or a tokenizer whose bytes
             cannot be determined.
     """
+    model.note_asked_as_text(prompts)
+    ids, paths = answer_paths(model, prompts, answers, verbatim=verbatim)
+    return score_paths(
+        model, ids, paths, layers=layers, lens=lens, share_prefix=share_prefix, batch_tokens=batch_tokens,
+        progress=progress,
+    )  # fmt: skip
+
+
+def score_paths(
+    model: HookedLM,
+    ids: Sequence[list[int]],
+    paths: Sequence[Sequence[tuple[AnswerPath, ...]]],
+    *,
+    layers: Layers | None = None,
+    lens: Translator | None = None,
+    share_prefix: bool = True,
+    batch_tokens: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[AnswerScores]:
+    """As `score_answers`, of tokens.
+
+    Args:
+        model: the model; it is not changed.
+        ids: per prompt its tokens, at least one.
+        paths: per prompt and answer the paths that write it, as of `answer_paths`.
+        layers: as of `score_answers`.
+        lens: as of `score_answers`.
+        share_prefix: as of `score_answers`.
+        batch_tokens: as of `score_answers`.
+        progress: as of `score_answers`.
+
+    Raises:
+        InputError, ModelError: as `score_answers`.
+    """
     if any(record["positions"] != "all" for record in model.edits):
         raise InputError(
             "whole answers are run token by token, where an edit's positions would not be those of the prompt; edit "
@@ -94,8 +135,6 @@ def score_answers(
         )
     given = range(1, model.n_layers + 1) if layers is None else layers
     numbers = check_layers(given, depth=model.n_layers, sites=("resid",))
-    model.note_asked_as_text(prompts)
-    ids, paths = answer_paths(model, prompts, answers)
     trees = [
         _Tree(before, [path for variants in per_answer for path in variants])
         for before, per_answer in zip(ids, paths, strict=True)
@@ -133,11 +172,15 @@ def score_answers(
 
 @dataclass
 class _AnswerNode:
-    """One prefix of a prompt's answers: which tokens and ends are wanted after it, and ``[layer]`` what was read."""
+    """One prefix of a prompt's answers: which tokens and ends are wanted after it, and ``[layer]`` what was read.
+
+    `top` is the likeliest token after it, ``[layer]``.
+    """
 
     tokens: dict[int, None] = field(default_factory=dict)
     ends: dict[Tokens, None] = field(default_factory=dict)
     read: dict[int | Tokens, Floats] = field(default_factory=dict)
+    top: NDArray[np.int64] | None = None
 
 
 class _Tree:
@@ -171,14 +214,33 @@ class _Tree:
             read.update(prefixes)
             self.runs.append(prefixes)
 
-    def scores(self, paths: list[tuple[AnswerPath, ...]], layers: int) -> AnswerScores:
+    def scores(self, paths: Sequence[tuple[AnswerPath, ...]], layers: int) -> AnswerScores:
         """What was read, summed along the paths."""
         log_probs = np.full((len(paths), layers), np.nan)
+        lengths = np.zeros(len(paths), np.int64)
+        greedy = np.zeros((len(paths), layers), bool)
         for row, variants in enumerate(paths):
             if variants:
                 log_probs[row] = np.logaddexp.reduce([self._along(path, layers) for path in variants])
+                lengths[row] = max(len(path.tokens) + bool(path.ends) for path in variants)
+                greedy[row] = np.any([self._likeliest(path) for path in variants], axis=0)
         assert self.entropy is not None and self.top_ids is not None
-        return AnswerScores(log_probs, self.entropy, self.top_ids)
+        return AnswerScores(log_probs, self.entropy, self.top_ids, lengths, greedy)
+
+    def _likeliest(self, path: AnswerPath) -> NDArray[np.bool_]:
+        """``[layer]`` whether a model that always writes the likeliest token goes this path."""
+        places: list[tuple[Tokens, Tokens]] = [
+            ((token,), path.tokens[:index]) for index, token in enumerate(path.tokens)
+        ]
+        places += [(path.ends, path.tokens)] if path.ends else []
+        tops = [np.isin(self._top(prefix), wanted) for wanted, prefix in places]
+        likeliest: NDArray[np.bool_] = np.all(tops, axis=0)
+        return likeliest
+
+    def _top(self, prefix: Tokens) -> NDArray[np.int64]:
+        top = self.nodes[prefix].top
+        assert top is not None
+        return top
 
     def _along(self, path: AnswerPath, layers: int) -> Floats:
         total = np.zeros(layers)
@@ -229,6 +291,7 @@ def _keep(readout: Readout, places: list[tuple[_Tree, Tokens]], sets: dict[Token
             node.read[token] = tokens[row, :, column]
         for end in node.ends:
             node.read[end] = ends[row, :, sets[end]]
+        node.top = top[row]
         if not prefix:
             tree.entropy, tree.top_ids = entropy[row], top[row]
 

@@ -133,6 +133,8 @@ def prompts_digest(prompts: Iterable[Prompt]) -> str:
     digest = hashlib.sha256()
     for prompt in prompts:
         digest.update("\x1f".join([prompt.item, str(prompt.label), prompt.text, ""]).encode())
+        for candidate in prompt.candidates:
+            digest.update("\x1f".join([candidate.label, candidate.given, candidate.text, ""]).encode())
     return digest.hexdigest()
 
 

@@ -13,6 +13,22 @@ from latentlang.language_names import meant_instead
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of the answers that an item offers.
+
+    Attributes:
+        label: what tables call it: its class, or its place among the item's candidates (``"1"``).
+        text: what is scored, to the letter, a space before it included.
+        given: what stands between the prompt and `text` and is not scored: where candidates differ in what is said
+            before, such as the name that is put for a pronoun.
+    """
+
+    label: str
+    text: str
+    given: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One text to give a model: few-shot prefix + question + cue (which ends right before the answer).
 
@@ -24,6 +40,7 @@ class Prompt:
         question: this item's own text.
         cue: what follows the question, up to the answer (``Emotion: "``).
         templated: whether a chat template wrote the text, special tokens and all: none are added to it.
+        candidates: what this item offers to choose between; empty where all items have the task's own answers.
     """
 
     item: str
@@ -33,6 +50,7 @@ class Prompt:
     question: str
     cue: str
     templated: bool = False
+    candidates: tuple[Candidate, ...] = ()
 
     @property
     def text(self) -> str:
@@ -65,6 +83,8 @@ class Task(ABC):
         settings: the task's own options, for provenance.
         next_step: what to do for a language that the task has nothing in, as the end of an error.
         has_answers: whether a prompt has an answer; without one only states can be read, and how text is predicted.
+        candidate_labels: where each item has candidates of its own (`Prompt.candidates`), the labels that these have;
+            empty where all items have the task's own answers.
     """
 
     name: str
@@ -72,6 +92,7 @@ class Task(ABC):
     default_shots: int
     settings: Mapping[str, object]
     has_answers: bool = True
+    candidate_labels: tuple[str, ...] = ()
     #: What to do for a language that the task has nothing in, as the end of an error.
     next_step: str = ""
 

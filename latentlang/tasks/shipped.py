@@ -8,6 +8,18 @@ from typing import Literal
 
 from latentlang.errors import InputError
 from latentlang.tasks.base import Task
+from latentlang.tasks.benchmarks import (
+    ARC,
+    CHOICE,
+    HELLASWAG,
+    MMLU,
+    NUSAX,
+    XCOPA,
+    XNLI_CHOICE,
+    XSTORYCLOZE,
+    XWINOGRAD,
+)
+from latentlang.tasks.candidates import CandidateTask
 from latentlang.tasks.choice import ChoiceTask
 from latentlang.tasks.cloze import ClozeTask, FileWordTask
 from latentlang.tasks.continuation import ContinuationTask
@@ -132,3 +144,22 @@ register(
     about="no question: paragraphs of your own parallel text, or of the declaration of human rights, as they are",
     hub_datasets=[FLORES],
 )
+
+for _benchmark, _about in (
+    (XCOPA, "which of two sentences is the cause or the effect, from XCOPA's files (Ponti et al. 2020)"),
+    (XSTORYCLOZE, "which of two sentences ends a story, from XStoryCloze's files (Lin et al. 2022)"),
+    (
+        XWINOGRAD,
+        "which of two names a pronoun stands for, from XWinograd's files (Tikhonov and Ryabinin 2021)",
+    ),
+    (
+        HELLASWAG,
+        "which of four texts goes on, from files of HellaSwag and its translations (Zellers et al. 2019)",
+    ),
+    (ARC, "which answer a question has, from files of ARC and its translations (Clark et al. 2018)"),
+    (MMLU, "which letter, from files of MMLU, its translations and CMMLU (Hendrycks et al. 2021)"),
+    (XNLI_CHOICE, "yes, maybe or no between two statements, from XNLI's files (Conneau et al. 2018)"),
+    (NUSAX, "sentiment of three classes, from NusaX's files (Winata et al. 2023)"),
+    (CHOICE, "items with candidates of your own, from a file of JSON lines"),
+):
+    register(_benchmark.name, partial(CandidateTask, _benchmark), about=_about, closed=True)

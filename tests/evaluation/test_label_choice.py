@@ -134,7 +134,9 @@ def test_whole_answers_are_compared_by_their_teacher_forced_probability(model, p
     task = ll.task("nli")
     prompts = task.prompts("fr", items=4, shots=1)
     strings = task.answers("fr")
-    found = whole_answers(model, strings, cue=prompts[0].cue, per_byte=per_byte).run(model, prompts)
+    found = whole_answers(model, strings, cue=prompts[0].cue, per="byte" if per_byte else "").run(
+        model, prompts
+    )
     for row, prompt in enumerate(prompts):
         (before,), (paths,) = answer_paths(model, [prompt], [[texts[0] for texts in strings.values()]])
         slow = []
@@ -160,7 +162,7 @@ def test_several_answers_of_a_label_add_up_but_have_no_one_length(model):
     )
     np.testing.assert_allclose(both, np.logaddexp(one, two), rtol=1e-6)
     with pytest.raises(InputError, match="'a' has 2"):
-        whole_answers(model, {"a": ("good", "fine"), "b": ("bad",)}, cue=CUE, per_byte=True)
+        whole_answers(model, {"a": ("good", "fine"), "b": ("bad",)}, cue=CUE, per="byte")
 
 
 def test_an_answer_that_cannot_be_written_is_lost():
