@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from latentlang.comparison import ComparisonGroup, ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
-    from latentlang.evaluation import EvaluationResult, evaluate
+    from latentlang.evaluation import EvaluationResult, evaluate, evaluate_harness
     from latentlang.generation import AnswerResult, Decoding, answer, read_prompts
     from latentlang.geometry import (
         AlignmentResult,
@@ -156,6 +156,7 @@ __all__ = [
     "directions",
     "erase",
     "evaluate",
+    "evaluate_harness",
     "explore",
     "explorer",
     "feature_ablation",
@@ -217,8 +218,8 @@ _HOMES = {
     ),
     "latentlang.comparison": ("ComparisonGroup", "ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
-    "latentlang.evaluation": ("EvaluationResult", "evaluate"),
     "latentlang.generation": ("AnswerResult", "Decoding", "answer", "read_prompts"),
+    "latentlang.evaluation": ("EvaluationResult", "evaluate", "evaluate_harness"),
     "latentlang.geometry": (
         "AlignmentResult",
         "DirectionsResult",

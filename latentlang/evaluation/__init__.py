@@ -11,6 +11,8 @@ from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
     from latentlang.evaluation.comparison import EvaluationComparison, compare_evaluations
+    from latentlang.evaluation.harness import evaluate_harness
+    from latentlang.evaluation.harness_model import harness_model
     from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, macro_f1, weighted_f1
     from latentlang.evaluation.result import STATES, EvaluationResult
     from latentlang.evaluation.run import evaluate
@@ -28,7 +30,9 @@ __all__ = [
     "compare_evaluations",
     "crossed_mean",
     "evaluate",
+    "evaluate_harness",
     "exchange_test",
+    "harness_model",
     "holm",
     "macro_f1",
     "mcnemar_exact",
@@ -40,6 +44,8 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "latentlang.evaluation.comparison": ("EvaluationComparison", "compare_evaluations"),
+        "latentlang.evaluation.harness": ("evaluate_harness",),
+        "latentlang.evaluation.harness_model": ("harness_model",),
         "latentlang.evaluation.measures": (
             "CALIBRATION_BINS",
             "calibration_error",

@@ -188,6 +188,9 @@ class EvaluationResult(Result[EvaluationSettings]):
             confidence, hits = _known(part)
             labels, predicted = list(part["label"]), _predicted(part)
             constant: list[str | None] = [part["label"].value_counts().index[0]] * n
+            if not set(labels) <= set(self.labels(str(names[0]))):
+                labels = []  # answers that are written are no classes, which F1 scores could be had of
+                predicted = constant = []
             rows.append({
                 **dict(zip(_KEYS, names, strict=True)), "n": n, "right": right, "accuracy": right / n, "low": low,
                 "high": high, "chance": self._chance(str(names[0]), part),
@@ -207,7 +210,8 @@ class EvaluationResult(Result[EvaluationSettings]):
             return 1 / len(labels)
         # what an item does not have is nan
         offered = part[[SCORE + label for label in labels]].notna().sum(axis=1)
-        return float((1 / offered).mean())
+        # answers that are written are not drawn from a few
+        return float((1 / offered.where(offered > 0, np.inf)).mean())
 
     def averages(self, level: float = 0.95) -> pd.DataFrame:
         """Accuracy averaged over languages, each counting alike.

@@ -159,8 +159,8 @@ def _hellaswag(row: Row, writing: Writing) -> CandidateItem:
 
 # Languages of the translations of HellaSwag, ARC and MMLU.
 _OKAPI = (
-    "ar", "bn", "ca", "da", "de", "en", "es", "eu", "fr", "gu", "hi", "hr", "hu", "hy", "id", "is", "it", "kn", "ml", "mr",
-    "nb", "ne", "nl", "pt", "ro", "ru", "sk", "sr", "sv", "ta", "te", "uk", "vi", "zh",
+    "ar", "bn", "ca", "da", "de", "en", "es", "eu", "fr", "gu", "hi", "hr", "hu", "hy", "id", "is", "it", "kn", "ml",
+    "mr", "nb", "ne", "nl", "pt", "ro", "ru", "sk", "sr", "sv", "ta", "te", "uk", "vi", "zh",
 )  # fmt: skip
 HELLASWAG = Benchmark(
     "hellaswag", ("1", "2", "3", "4"), _same(*_OKAPI), _hellaswag, default_language="en"

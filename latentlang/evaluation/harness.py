@@ -1,0 +1,362 @@
+"""Tasks of lm-eval (the LM evaluation harness) on a loaded model, with a result per item.
+
+lm-eval writes the prompts and decides what is right; the model is asked through `harness_model`, and each item becomes
+a row of an `EvaluationResult`, so that intervals, McNemar's test and language groups are those of every evaluation.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from latentlang.arguments import check_count, checked_call, split_names
+from latentlang.errors import InputError, LatentlangError
+from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings
+from latentlang.evaluation.harness_model import harness_model
+from latentlang.evaluation.result import COLUMNS, SCORE, EvaluationResult
+from latentlang.installing import install_command
+from latentlang.language_names import Language
+from latentlang.language_names import language as find_language
+from latentlang.language_names import languages as find_languages
+from latentlang.models import HookedLM, as_model
+from latentlang.models.states import chosen_states, in_state
+from latentlang.paths import given_path, is_folder
+from latentlang.progress import ProgressOption, reporting
+from latentlang.provenance import Provenance
+from latentlang.tasks.candidates import LM_EVAL
+
+#: Metrics of lm-eval that say of each item whether it is right, in the order in which one is taken.
+METRICS = ("acc", "acc_norm", "acc_bytes", "exact_match", "acc_mutual_info", "prompt_level_strict_acc")
+_FLORES = re.compile(r"(.+)_([a-z]{3}_[A-Z][a-z]{3})")
+_REGION = re.compile(r"(.+)_([a-z]{2})_[a-z]{2}")
+_CODE = re.compile(r"(.+)_([a-z]{2})")
+
+
+@checked_call
+def evaluate_harness(
+    model: HookedLM | str,
+    tasks: str | Iterable[str],
+    *,
+    include: str | os.PathLike[str] | None = None,
+    language: str | Language | None = None,
+    items: int | None = None,
+    shots: int | None = None,
+    seed: int = 0,
+    metric: str | None = None,
+    states: str | Sequence[str] | None = None,
+    seen_languages: str | Language | Iterable[str | Language] | None = None,
+    batch_tokens: int | None = None,
+    progress: ProgressOption = True,
+) -> EvaluationResult:
+    """Run tasks of lm-eval on a model.
+
+    ``xcopa_it`` and ``xcopa_sw`` become one task, ``xcopa``, in two languages: a language code at the end of a name is
+    its language. Items with the same number are taken to be the same in all languages of a task.
+
+    Args:
+        model: the model, or its name; it is not changed.
+        tasks: names of tasks, groups or tags of lm-eval, with ``*`` for several (``"xcopa_it,xcopa_sw"``).
+        include: folder with YAML files of tasks of your own, beside lm-eval's. They may name Python functions, which
+            are then run: take no such files from strangers.
+        language: language of tasks whose names do not end in one; English by default, with a note.
+        items: the first so many of each task; None for all.
+        shots: few-shot examples; None for what each task says.
+        seed: draws the few-shot examples.
+        metric: what counts as right, one of `METRICS`; None for the first of these that a task has.
+        states: ``base``, ``tuned`` (with the adapter), or both; None for all the model has.
+        seen_languages: languages that the adapter was trained on, for averages over seen and unseen ones.
+        batch_tokens: see `HookedLM.iter_activations`.
+        progress: as of `evaluate`; a function is called with (requests done, requests so far).
+
+    Raises:
+        InputError: lm-eval is not installed, a task is not known, its data cannot be had or it has no metric that says
+            of an item whether it is right; an impossible number.
+        ModelError: as of `evaluate`.
+    """
+    model = as_model(model)
+    check_count("items", items, least=1)
+    check_count("shots", shots, least=0)
+    check_count("seed", seed, least=0)
+    names = split_names(tasks)
+    if not names:
+        raise InputError("no task of lm-eval named; give names such as 'xcopa_it,xcopa_sw'")
+    state_names = chosen_states(model, states)
+    default = None if language is None else find_language(language).code
+    with _quiet():
+        loaded = _loaded(names, include)
+        runs = [_HarnessTask.of(name, task, metric, default) for name, task in loaded["tasks"].items()]
+        rows: list[pd.DataFrame] = []
+        asked: dict[str, Any] = {}
+        with reporting(progress, "evaluating", total=None) as report:
+            for state in state_names:
+                for run in runs:
+                    run.set_up(shots, seed)
+                lm = harness_model(model, batch_tokens=batch_tokens, progress=report)
+                with in_state(model, state):
+                    samples = _samples(lm, loaded, items)
+                asked |= lm.notes()
+                rows += [run.rows(state, samples[run.name]) for run in runs]
+    return _result(
+        model, runs, rows, asked, states=state_names, seed=seed, seen_languages=seen_languages
+    )  # fmt: skip
+
+
+@dataclass
+class _HarnessTask:
+    """One task of lm-eval.
+
+    Attributes:
+        name: as lm-eval calls it.
+        task: lm-eval's object.
+        base: its name without the language.
+        language: code.
+        metric: what counts as right.
+        note: what is to be said of it; empty for nothing.
+        shots: few-shot examples.
+        most: candidates of the item that has the most; 0 where answers are written.
+        items: how many there were.
+    """
+
+    name: str
+    task: Any
+    base: str
+    language: str
+    metric: str
+    note: str = ""
+    shots: int = 0
+    most: int = 0
+    items: int = field(default=0)
+
+    @classmethod
+    def of(cls, name: str, task: Any, metric: str | None, language: str | None) -> _HarnessTask:
+        """Settle name, language and metric.
+
+        Raises:
+            InputError: it has no such metric, or none that says of an item whether it is right.
+        """
+        there = list(task.aggregation())
+        right = [known for known in METRICS if known in there]
+        if not right or (metric is not None and metric not in there):
+            what = (
+                f"no metric {metric!r}" if metric is not None and right
+                else "no metric that says of an item whether it is right"
+            )  # fmt: skip
+            raise InputError(
+                f"lm-eval's task {name} has {what}, only {', '.join(there) or 'none'}; "
+                f"{f'choose one of {chr(44).join(right)}' if right else 'run it with lm-eval itself'}"
+            )
+        if metric is not None and metric not in METRICS:
+            raise InputError(
+                f"metric {metric!r} says of no item whether it is right; {name} has {', '.join(right)}"
+            )
+        base, said = task_and_language(name)
+        note = ""
+        if not said:
+            said = language or "en"
+            note = (
+                ""
+                if language
+                else f"the name {name} says no language: taken as English (language= says another)"
+            )
+        return cls(name, task, base, said, metric or right[0], note)
+
+    def set_up(self, shots: int | None, seed: int) -> None:
+        """Few-shot examples as asked for; the same draw in each state."""
+        own = self.task.get_config("num_fewshot")
+        if own is None or (shots is not None and own != 0):
+            self.task.set_config(key="num_fewshot", value=shots or 0)
+        self.shots = int(self.task.get_config("num_fewshot") or 0)
+        if shots and not self.shots:
+            self.note = self.note or f"lm-eval's {self.name} takes no few-shot examples"
+        self.task.set_fewshot_seed(seed=seed)
+
+    def rows(self, state: str, samples: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """The table's rows of a state, of the first of the task's filters."""
+        first = samples[0]["filter"]
+        kept = sorted((s for s in samples if s["filter"] == first), key=lambda s: int(s["doc_id"]))
+        self.items = len(kept)
+        records = [self._record(sample) for sample in kept]
+        return pd.DataFrame([
+            {
+                "task": self.base, "state": state, "language": self.language, "item": f"{int(sample['doc_id']):05}",
+                "answerable": True, "mass": np.nan, "shared": 0.0, **record,
+            }
+            for sample, record in zip(kept, records, strict=True)
+        ])  # fmt: skip
+
+    def _record(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """What one item's row says of the answer."""
+        value = sample[self.metric]
+        if not isinstance(value, int | float | np.number | np.bool_) or float(value) not in (0.0, 1.0):
+            raise InputError(
+                f"lm-eval's metric {self.metric} gives {value!r} for an item of {self.name}, which is neither right "
+                "nor wrong; choose another with metric="
+            )
+        right = bool(value)
+        if self.task.OUTPUT_TYPE != "multiple_choice":
+            answer = sample["filtered_resps"][0]
+            answer = answer[0] if isinstance(answer, list | tuple) else answer
+            return {
+                "label": str(sample["target"]),
+                "predicted": str(answer),
+                "right": right,
+                "confidence": np.nan,
+            }
+        choices = self.task.doc_to_choice(sample["doc"])
+        scores = np.array([float(answer[0]) for answer in sample["filtered_resps"]])[: len(choices)]
+        if self.metric == "acc_norm":
+            scores = scores / [len(text) for text in choices]
+        elif self.metric == "acc_bytes":
+            scores = scores / [len(text.encode()) for text in choices]
+        self.most = max(self.most, len(scores))
+        gold = (self.task.doc_to_text if self.task.multiple_input else self.task.doc_to_target)(sample["doc"])
+        gold = choices.index(gold) if isinstance(gold, str) and gold in choices else gold
+        gold = gold[0] if isinstance(gold, list) else gold
+        chosen = int(np.argmax(scores))
+        # of a metric with a choice of its own, and of items with several right answers, what lm-eval says counts
+        label = chosen if right else int(gold) if str(gold).isdigit() else -1
+        return {
+            "label": str(label + 1), "predicted": str(chosen + 1), "right": right,
+            "confidence": float(1 / np.exp(scores - scores.max()).sum()),
+            **{f"{SCORE}{place}": float(score) for place, score in enumerate(scores, 1)},
+        }  # fmt: skip
+
+
+def task_and_language(name: str) -> tuple[str, str]:
+    """The name of a task without its language, and the language's code; empty where it says none.
+
+    ``xcopa_it`` is ``xcopa`` in ``it``, ``belebele_lug_Latn`` is ``belebele`` in ``lg``, ``mmmlu_es_la`` is ``mmmlu``
+    in ``es``, ``arc_easy`` says no language.
+    """
+    for pattern in (_FLORES, _REGION, _CODE):
+        if (match := pattern.fullmatch(name)) is not None:
+            try:
+                return match[1], find_language(match[2]).code
+            except InputError:
+                continue
+    return name, ""
+
+
+def _loaded(names: Sequence[str], include: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """lm-eval's objects of these tasks.
+
+    Raises:
+        InputError: lm-eval is missing, or does not know a task, or cannot read its data.
+    """
+    try:
+        from lm_eval.tasks import TaskManager
+    except ImportError as error:
+        raise InputError(f"tasks of the harness need lm-eval; `{install_command('eval')}`") from error
+    folder = None
+    if include is not None:
+        folder = given_path(include)
+        if not is_folder(folder):
+            raise InputError(
+                f"include={str(folder)!r} is no folder; give one with YAML files of lm-eval tasks"
+            )
+    # lm-eval's own thousands of tasks take seconds to list: only where a name is not among the user's
+    managers = ([(folder, False)] if folder is not None else []) + [(folder, True)]
+    for path, defaults in managers:
+        manager = TaskManager(include_path=None if path is None else str(path), include_defaults=defaults)
+        unknown = [name for name in names if not manager.match_tasks([name])]
+        if not unknown or defaults:
+            break
+    if unknown:
+        raise InputError(
+            f"lm-eval has no task {unknown[0]!r}; `lm-eval ls tasks` lists those it has, and --include FOLDER adds "
+            "your own"
+        )
+    try:
+        loaded: dict[str, Any] = dict(manager.load(manager.match_tasks(list(names))))
+    # the datasets library and lm-eval raise about everything where a set is out of reach
+    except Exception as error:
+        reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]
+        raise InputError(
+            f"lm-eval cannot set up {', '.join(names)} ({reason}); its data must be within reach on the hub or in the "
+            "local cache, or give a task that reads files of yours with --include FOLDER"
+        ) from error
+    return loaded
+
+
+def _samples(
+    lm: Any, loaded: Mapping[str, Any], items: int | None
+) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """Task name to what lm-eval logs of each item.
+
+    Raises:
+        InputError: lm-eval cannot run a task.
+    """
+    from lm_eval.evaluator import evaluate
+
+    try:
+        found = evaluate(lm=lm, task_dict=loaded, limit=items, log_samples=True, bootstrap_iters=0)
+    except LatentlangError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError, OSError) as error:
+        reason = " ".join((str(error).strip() or type(error).__name__).split())[:300]
+        raise InputError(f"lm-eval cannot run {', '.join(loaded['tasks'])}: {reason}") from error
+    samples: Mapping[str, Sequence[Mapping[str, Any]]] = found["samples"]
+    return samples
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what lm-eval logs: ours says what is done."""
+    logger = logging.getLogger("lm_eval")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _result(
+    model: HookedLM,
+    runs: Sequence[_HarnessTask],
+    rows: Sequence[pd.DataFrame],
+    asked: Mapping[str, Any],
+    *,
+    states: Sequence[str],
+    seed: int,
+    seen_languages: str | Language | Iterable[str | Language] | None,
+) -> EvaluationResult:
+    table = pd.concat(rows, ignore_index=True)
+    tasks: dict[str, Any] = {}
+    for base in dict.fromkeys(run.base for run in runs):
+        of_task = [run for run in runs if run.base == base]
+        most = max(1, *(run.most for run in of_task))
+        for place in range(1, most + 1):
+            if f"{SCORE}{place}" not in table:
+                table[f"{SCORE}{place}"] = np.nan
+        settings = EvaluatedTaskSettings(
+            protocol=LM_EVAL, labels=[str(place) for place in range(1, most + 1)], per_item=True,
+            shots=max(run.shots for run in of_task), items=max(run.items for run in of_task),
+            notes={run.language: run.note for run in of_task if run.note},
+        )  # fmt: skip
+        versions = {run.name: str(run.task.VERSION) for run in of_task}
+        tasks[base] = {**settings.stored(), "lm_eval_tasks": versions, "metric": of_task[0].metric}
+    order = list(dict.fromkeys(run.base for run in runs))
+    table["task"] = pd.Categorical(table["task"], order)
+    table = table.sort_values("task", kind="stable").astype({"task": object}).reset_index(drop=True)
+    scores = sorted(
+        (name for name in table.columns if name.startswith(SCORE)), key=lambda name: (len(name), name)
+    )
+    provenance = Provenance(
+        model=model.name, revision=model.revision, adapter=model.adapter if "tuned" in states else None,
+        task=",".join(order), languages=tuple(dict.fromkeys(table["language"])), policy="", protocol=LM_EVAL, seed=seed,
+        settings={
+            "score": ",".join(dict.fromkeys(run.metric for run in runs)), "states": list(states),
+            "seen": [] if not seen_languages else [entry.code for entry in find_languages(seen_languages)],
+            **model.noted, **asked, "tasks": tasks,
+        },
+    )  # fmt: skip
+    return EvaluationResult(table=table[[*COLUMNS, *scores]], provenance=provenance)
