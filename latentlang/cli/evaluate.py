@@ -13,6 +13,7 @@ from latentlang.arguments import split_names
 from latentlang.cli import options
 from latentlang.cli.evaluation_table import evaluation_lines, evaluation_record
 from latentlang.cli.exit_codes import CommandInterrupt
+from latentlang.cli.harness_run import harness_run
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
 from latentlang.tasks import TASKS, closed_tasks
@@ -47,22 +48,39 @@ def evaluate(
         ),
     ] = None,
     score: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="What is compared: first-tokens (as in the paper), sequence (whole answers), or sequence-per-byte."
+            help="What is compared: first-tokens (as in the paper; the default of labels), sequence (whole answers; "
+            "the default of candidates per item), sequence-per-byte or sequence-per-token."
         ),
-    ] = defaults.SCORE,
+    ] = None,
     items: options.Items = None,
     shots: options.Shots = None,
     seed: options.Seed = defaults.SEED,
     protocol: Annotated[
         str,
         typer.Option(
-            help="corrected, or as-published: the reference paper's sets and scorer, faults and all."
+            help="corrected; as-published: the reference paper's sets and scorer, faults and all; or lm-eval: its "
+            "prompts, of candidates per item."
         ),
     ] = defaults.PROTOCOL,
     data: Annotated[
-        Path | None, typer.Option(help="Items of your own: folder of JSON files in the paper's layout.")
+        Path | None,
+        typer.Option(
+            help="Files of the items: a folder in the paper's layout, or a published set's folder (xcopa, nusax...)."
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Part of a published set: test (the default, where there is one), val..."),
+    ] = None,
+    harness: Annotated[
+        str | None,
+        typer.Option(help="Tasks of lm-eval instead, such as xcopa_it,xcopa_sw; needs the extra eval."),
+    ] = None,
+    include: Annotated[
+        Path | None,
+        typer.Option(help="With --harness: folder of lm-eval tasks of your own (YAML; may run Python)."),
     ] = None,
     accept: options.Accept = None,
     states: Annotated[
@@ -88,23 +106,32 @@ def evaluate(
     """
     from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
-    from latentlang.evaluation import STATES
     from latentlang.language_names import languages
     from latentlang.tasks import task as build_task
 
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
+    _check_alone(context, harness, include)
     codes = [entry.code for entry in languages(lang)] if lang else None
     trained = _seen(adapter, seen_languages)
-    state_names = split_names(states) if states else list(STATES if adapter else STATES[:1])
-    for name in state_names:
-        if name not in STATES:
-            raise unknown("state", name, STATES)
-    if "tuned" in state_names and adapter is None:
-        raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
+    state_names = _states(adapter, states)
+    if harness is not None:
+        asked_for = options.asked_for(
+            context, harness=harness, include=include, items=items, shots=shots, seed=seed, states=states,
+            seen_languages=seen_languages,
+        )  # fmt: skip
+        return harness_run(
+            loading.resolve(model), lambda: loading.load(model, adapter=adapter), harness, include=include,
+            codes=codes, items=items, shots=shots, seed=seed, states=state_names, seen_languages=trained,
+            batch_tokens=batch_tokens, out=out, pages=pages, about=[adapter or ""], asked_for=asked_for,
+        )  # fmt: skip
     # a task need not have a protocol to choose
     how: dict[str, Any] = {} if protocol == "corrected" else {"protocol": protocol}
-    how |= {key: value for key, value in (("data", data), ("answers", answers)) if value is not None}
+    how |= {
+        key: value
+        for key, value in (("data", data), ("split", split), ("answers", answers))
+        if value is not None
+    }
     if (called := options.accepted(accept, data)) is not None:
         how["accept"] = called
     names = split_names(task)
@@ -121,7 +148,7 @@ def evaluate(
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, answers=answers, score=score, items=items, shots=shots, seed=seed, protocol=protocol, data=data,
-        accept=accept, states=states, seen_languages=seen_languages, chat="turns" if chat else None,
+        split=split, accept=accept, states=states, seen_languages=seen_languages, chat="turns" if chat else None,
     )  # fmt: skip
     about = [model_part(info.name), adapter or "", *names, *(lang or [])]
     folder = OutputFolder(
@@ -135,7 +162,7 @@ def evaluate(
         from latentlang.evaluation import evaluate as run
         from latentlang.models.finished_languages import finished_names, forget
 
-        if score not in SCORES:
+        if score is not None and score not in SCORES:
             raise unknown("score", score, SCORES)
         loaded = loading.load(model, adapter=adapter)
         tasks = [loaded.chat(built) for built in tasks] if chat else tasks
@@ -174,6 +201,44 @@ def evaluate(
             for line in evaluation_lines(result.of(name), width=console.width):
                 console.print(line)
         folder.print_files(console)
+
+
+_WITHOUT_HARNESS = ("task", "answers", "score", "protocol", "data", "split", "accept", "chat")
+
+
+def _check_alone(context: typer.Context, harness: str | None, include: Path | None) -> None:
+    """Refuse options that lm-eval's tasks settle themselves, and such as only they have.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    if harness is None:
+        if include is not None:
+            raise InputError("--include adds tasks to --harness; give their names there")
+        return
+    for name in _WITHOUT_HARNESS:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            raise InputError(
+                f"--harness runs lm-eval's tasks as they are, which take no --{name}; leave one out"
+            )
+
+
+def _states(adapter: str | None, given: str | None) -> list[str]:
+    """The states asked for.
+
+    Raises:
+        InputError: there is no such state.
+    """
+    from latentlang.evaluation import STATES
+
+    names = split_names(given) if given else list(STATES if adapter else STATES[:1])
+    for name in names:
+        if name not in STATES:
+            raise unknown("state", name, STATES)
+    if "tuned" in names and adapter is None:
+        raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
+    return names
 
 
 def _seen(adapter: str | None, given: Sequence[str] | None) -> list[str]:

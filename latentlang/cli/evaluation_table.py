@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 _GROUPS = {"all": "mean of {}", "seen": "mean of {} seen", "unseen": "mean of {} unseen"}
 _SEEN = "■"
-_LEGEND = {
-    False: "ECE: expected calibration error in 15 bins; label mass: probability of all labels' answers together, the "
-    "rest is what the model would rather say; a mean's interval is over items and, of five languages or more, over "
-    "languages too",
-    True: "change: up or down where it is more than chance (exact McNemar test, Holm correction over languages; of a "
-    "mean: over items, with a test that exchanges before and after); a mean's accuracies are over items and, of five "
-    "languages or more, over languages too",
-}
+_MEANS = "a mean's interval is over items and, of five languages or more, over languages too"
+_CONSTANT = (
+    "constant: accuracy of always answering the commonest label; ECE: expected calibration error in 15 bins"
+)
+_CHANGES = (
+    "change: up or down where it is more than chance (exact McNemar test, Holm correction over languages; of a mean: "
+    "over items, with a test that exchanges before and after); a mean's accuracies are over items and, of five "
+    "languages or more, over languages too"
+)
+_MASS = "label mass: probability of all labels' answers together, the rest is what the model would rather say"
 
 
 def evaluation_lines(result: EvaluationResult, *, width: int) -> Iterator[Any]:
@@ -37,10 +39,14 @@ def evaluation_lines(result: EvaluationResult, *, width: int) -> Iterator[Any]:
     head = Text.assemble((provenance.model, "bold"))
     if provenance.adapter:
         head.append(f" + {provenance.adapter}")
-    parts = [provenance.task, f"{task_settings.shots}-shot", f"answers {task_settings.answers or 'same'}"]
+    parts = [provenance.task, f"{task_settings.shots}-shot"]
+    if not task_settings.per_item:
+        parts.append(f"answers {task_settings.answers or 'same'}")
+    elif task_settings.split:
+        parts.append(f"split {task_settings.split}")
     parts += [f"score {result.settings.score}", f"seed {provenance.seed}"]
     parts += [f"protocol {provenance.protocol}"] * (provenance.protocol != "corrected")
-    parts.append(f"chance {1 / len(result.labels()):.2f}")
+    parts.append(f"chance {result.summary()['chance'].mean():.2f}")
     yield head.append("".join(f" · {part}" for part in parts))
     both = result.states == STATES
     yield _changes_table(result, width) if both else _accuracies_table(result, width)
@@ -52,9 +58,10 @@ def evaluation_lines(result: EvaluationResult, *, width: int) -> Iterator[Any]:
         notes.setdefault(note, []).append(code)
     for note, codes in notes.items():
         yield Text(f"note on {', '.join(codes)}: {note}", style="yellow")
-    yield Text(
-        f"{f'{_SEEN} seen in training; ' if result.seen_languages else ''}{_LEGEND[both]}", style="dim"
+    legend = (
+        _CHANGES if both else "; ".join([_CONSTANT, *([] if task_settings.per_item else [_MASS]), _MEANS])
     )
+    yield Text(f"{f'{_SEEN} seen in training; ' if result.seen_languages else ''}{legend}", style="dim")
     if both:
         yield Text(compare_evaluations(result).describe(), style="italic")
     yield Text()
@@ -67,7 +74,9 @@ def _name(code: str, result: EvaluationResult) -> str:
 
 
 # Head of a column to how soon it goes where the terminal is narrow; those without a number stay, n among them.
-_DROPPED = {"label mass": 1, "ECE": 2, "macro-F1": 3, "95 %": 1, "p (Holm)": 2}
+_DROPPED = {
+    "weighted-F1": 0, "ECE": 1, "label mass": 2, "macro-F1": 3, "constant": 4, "95 %": 1, "p (Holm)": 2,
+}  # fmt: skip
 _GAP = 2
 
 
@@ -95,10 +104,13 @@ def _table(rows: Sequence[Mapping[str, str]], *, bold: int, width: int) -> Table
 def _accuracies_table(result: EvaluationResult, width: int) -> Table:
     summary = _records(result.summary())
     short = any(row["unanswerable"] for row in summary)
+    # whole candidates are long: each of them, and all together, is hardly ever said
+    per_item = result.settings.tasks[result.provenance.task].per_item
     rows = [
         {
             "language": _name(row["language"], result), **_accuracy(row),
-            "ECE": _number(row["ece"]), "label mass": _number(row["mass"]),
+            "ECE": _number(row["ece"]),
+            **({} if per_item else {"label mass": _number(row["mass"])}),
             **({"unanswerable": f"{row['unanswerable'] or ''}"} if short else {}),
         }
         for row in summary
@@ -111,7 +123,8 @@ def _accuracies_table(result: EvaluationResult, width: int) -> Table:
 def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "n": f"{row['n']}", "accuracy": f"{row['accuracy']:.3f}", "95 % interval": _interval(row),
-        "macro-F1": _number(row["macro_f1"]),
+        "macro-F1": _number(row["macro_f1"]), "weighted-F1": _number(row["weighted_f1"]),
+        "constant": _number(row["majority"]),
     }  # fmt: skip
 
 

@@ -309,14 +309,23 @@ def _samples(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what lm-eval logs: ours says what is done."""
+    """Without what lm-eval logs and the bars of its data sets: ours says what is done."""
     logger = logging.getLogger("lm_eval")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
+        import datasets
+
+        shown = not datasets.are_progress_bars_disabled()
+        datasets.disable_progress_bars()
+    except ImportError:
+        shown = False
+    try:
         yield
     finally:
         logger.setLevel(level)
+        if shown:
+            datasets.enable_progress_bars()
 
 
 def _result(

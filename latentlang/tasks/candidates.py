@@ -18,6 +18,7 @@ from types import MappingProxyType
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, shown, unknown
 from latentlang.language_names import language as find_language
+from latentlang.paths import given_path, is_folder
 from latentlang.seeding import shuffled
 from latentlang.tasks.base import Candidate, Prompt, Task, check_language, pick
 from latentlang.tasks.benchmark_files import SPLITS, BenchmarkFile, Row, find_files, rows
@@ -124,7 +125,8 @@ class CandidateTask(Task):
 
         Args:
             benchmark: the set.
-            data: folder of its published files, or one of them. Without it there are no items.
+            data: folder of its published files, or one of them; or a folder in which a folder of the set's name holds
+                them. Without it there are no items.
             split: part to read (`SPLITS`); None for the first of these that there is.
             protocol: ``corrected``: connective words of this package and texts as the files have them; ``lm-eval``: the
                 prompts of lm-eval 0.4.13 to the letter.
@@ -146,7 +148,9 @@ class CandidateTask(Task):
         self._files: list[BenchmarkFile] = []
         self.split = ""
         if data is not None:
-            self._files, self.split = _of_split(find_files(data, benchmark.languages), split, benchmark.name)
+            root = given_path(data)
+            root = root / self.name if is_folder(root / self.name) else root
+            self._files, self.split = _of_split(find_files(root, benchmark.languages), split, self.name)
         elif split is not None:
             raise InputError(f"split={split!r} chooses among files: give their folder as data")
         self.settings: Mapping[str, object] = {
