@@ -117,14 +117,32 @@ def evaluate(
     state_names = _states(adapter, states)
     if harness is not None:
         asked_for = options.asked_for(
-            context, harness=harness, include=include, items=items, shots=shots, seed=seed, states=states,
+            context,
+            harness=harness,
+            include=include,
+            items=items,
+            shots=shots,
+            seed=seed,
+            states=states,
             seen_languages=seen_languages,
-        )  # fmt: skip
+        )
         return harness_run(
-            loading.resolve(model), lambda: loading.load(model, adapter=adapter), harness, include=include,
-            codes=codes, items=items, shots=shots, seed=seed, states=state_names, seen_languages=trained,
-            batch_tokens=batch_tokens, out=out, pages=pages, about=[adapter or ""], asked_for=asked_for,
-        )  # fmt: skip
+            loading.resolve(model),
+            lambda: loading.load(model, adapter=adapter),
+            harness,
+            include=include,
+            codes=codes,
+            items=items,
+            shots=shots,
+            seed=seed,
+            states=state_names,
+            seen_languages=trained,
+            batch_tokens=batch_tokens,
+            out=out,
+            pages=pages,
+            about=[adapter or ""],
+            asked_for=asked_for,
+        )
     # a task need not have a protocol to choose
     how: dict[str, Any] = {} if protocol == "corrected" else {"protocol": protocol}
     how |= {

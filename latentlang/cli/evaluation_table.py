@@ -75,8 +75,14 @@ def _name(code: str, result: EvaluationResult) -> str:
 
 # Head of a column to how soon it goes where the terminal is narrow; those without a number stay, n among them.
 _DROPPED = {
-    "weighted-F1": 0, "ECE": 1, "label mass": 2, "macro-F1": 3, "constant": 4, "95 %": 1, "p (Holm)": 2,
-}  # fmt: skip
+    "weighted-F1": 0,
+    "ECE": 1,
+    "label mass": 2,
+    "macro-F1": 3,
+    "constant": 4,
+    "95 %": 1,
+    "p (Holm)": 2,
+}
 _GAP = 2
 
 

@@ -66,17 +66,26 @@ def harness_run(
         )
     folder = OutputFolder(
         out or run_folder("evaluate", [model_part(info.name), *about], asked_for),
-        Claim("evaluation", (TABLE, "accuracy.html")), pages=pages,
-    )  # fmt: skip
+        Claim("evaluation", (TABLE, "accuracy.html")),
+        pages=pages,
+    )
     with folder:
         say(f"loading {info.name}")
         from latentlang.evaluation import evaluate_harness
 
         loaded = load()
         result = evaluate_harness(
-            loaded, names, include=include, language=codes[0] if codes else None, items=items, shots=shots, seed=seed,
-            states=states, seen_languages=seen_languages or None, batch_tokens=batch_tokens,
-        )  # fmt: skip
+            loaded,
+            names,
+            include=include,
+            language=codes[0] if codes else None,
+            items=items,
+            shots=shots,
+            seed=seed,
+            states=states,
+            seen_languages=seen_languages or None,
+            batch_tokens=batch_tokens,
+        )
         folder.save(result)
         folder.page(
             result.figure(),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from latentlang.evaluation.asked_by_harness import harness_model
     from latentlang.evaluation.comparison import EvaluationComparison, compare_evaluations
     from latentlang.evaluation.harness import evaluate_harness
-    from latentlang.evaluation.harness_model import harness_model
     from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, macro_f1, weighted_f1
     from latentlang.evaluation.result import STATES, EvaluationResult
     from latentlang.evaluation.run import evaluate
@@ -45,7 +45,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "latentlang.evaluation.comparison": ("EvaluationComparison", "compare_evaluations"),
         "latentlang.evaluation.harness": ("evaluate_harness",),
-        "latentlang.evaluation.harness_model": ("harness_model",),
+        "latentlang.evaluation.asked_by_harness": ("harness_model",),
         "latentlang.evaluation.measures": (
             "CALIBRATION_BINS",
             "calibration_error",

@@ -1,7 +1,7 @@
 """Tasks of lm-eval (the LM evaluation harness) on a loaded model, with a result per item.
 
-lm-eval writes the prompts and decides what is right; the model is asked through `harness_model`, and each item becomes
-a row of an `EvaluationResult`, so that intervals, McNemar's test and language groups are those of every evaluation.
+lm-eval writes the prompts and decides what is right; the model is asked through `asked_by_harness`. Each item becomes a
+row of an `EvaluationResult`: intervals, McNemar's test and language groups are those of every evaluation.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pandas as pd
 
 from latentlang.arguments import check_count, checked_call, split_names
 from latentlang.errors import InputError, LatentlangError
+from latentlang.evaluation.asked_by_harness import harness_model
 from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings
-from latentlang.evaluation.harness_model import harness_model
 from latentlang.evaluation.result import COLUMNS, SCORE, EvaluationResult
 from latentlang.installing import install_command
 from latentlang.language_names import Language
@@ -104,9 +104,7 @@ def evaluate_harness(
                     samples = _samples(lm, loaded, items)
                 asked |= lm.notes()
                 rows += [run.rows(state, samples[run.name]) for run in runs]
-    return _result(
-        model, runs, rows, asked, states=state_names, seed=seed, seen_languages=seen_languages
-    )  # fmt: skip
+    return _result(model, runs, rows, asked, states=state_names, seed=seed, seen_languages=seen_languages)
 
 
 @dataclass
@@ -146,9 +144,10 @@ class _HarnessTask:
         right = [known for known in METRICS if known in there]
         if not right or (metric is not None and metric not in there):
             what = (
-                f"no metric {metric!r}" if metric is not None and right
+                f"no metric {metric!r}"
+                if metric is not None and right
                 else "no metric that says of an item whether it is right"
-            )  # fmt: skip
+            )
             raise InputError(
                 f"lm-eval's task {name} has {what}, only {', '.join(there) or 'none'}; "
                 f"{f'choose one of {chr(44).join(right)}' if right else 'run it with lm-eval itself'}"
@@ -184,13 +183,21 @@ class _HarnessTask:
         kept = sorted((s for s in samples if s["filter"] == first), key=lambda s: int(s["doc_id"]))
         self.items = len(kept)
         records = [self._record(sample) for sample in kept]
-        return pd.DataFrame([
-            {
-                "task": self.base, "state": state, "language": self.language, "item": f"{int(sample['doc_id']):05}",
-                "answerable": True, "mass": np.nan, "shared": 0.0, **record,
-            }
-            for sample, record in zip(kept, records, strict=True)
-        ])  # fmt: skip
+        return pd.DataFrame(
+            [
+                {
+                    "task": self.base,
+                    "state": state,
+                    "language": self.language,
+                    "item": f"{int(sample['doc_id']):05}",
+                    "answerable": True,
+                    "mass": np.nan,
+                    "shared": 0.0,
+                    **record,
+                }
+                for sample, record in zip(kept, records, strict=True)
+            ]
+        )
 
     def _record(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         """What one item's row says of the answer."""
@@ -224,10 +231,12 @@ class _HarnessTask:
         # of a metric with a choice of its own, and of items with several right answers, what lm-eval says counts
         label = chosen if right else int(gold) if str(gold).isdigit() else -1
         return {
-            "label": str(label + 1), "predicted": str(chosen + 1), "right": right,
+            "label": str(label + 1),
+            "predicted": str(chosen + 1),
+            "right": right,
             "confidence": float(1 / np.exp(scores - scores.max()).sum()),
             **{f"{SCORE}{place}": float(score) for place, score in enumerate(scores, 1)},
-        }  # fmt: skip
+        }
 
 
 def task_and_language(name: str) -> tuple[str, str]:
@@ -347,10 +356,13 @@ def _result(
             if f"{SCORE}{place}" not in table:
                 table[f"{SCORE}{place}"] = np.nan
         settings = EvaluatedTaskSettings(
-            protocol=LM_EVAL, labels=[str(place) for place in range(1, most + 1)], per_item=True,
-            shots=max(run.shots for run in of_task), items=max(run.items for run in of_task),
+            protocol=LM_EVAL,
+            labels=[str(place) for place in range(1, most + 1)],
+            per_item=True,
+            shots=max(run.shots for run in of_task),
+            items=max(run.items for run in of_task),
             notes={run.language: run.note for run in of_task if run.note},
-        )  # fmt: skip
+        )
         versions = {run.name: str(run.task.VERSION) for run in of_task}
         tasks[base] = {**settings.stored(), "lm_eval_tasks": versions, "metric": of_task[0].metric}
     order = list(dict.fromkeys(run.base for run in runs))
@@ -360,12 +372,21 @@ def _result(
         (name for name in table.columns if name.startswith(SCORE)), key=lambda name: (len(name), name)
     )
     provenance = Provenance(
-        model=model.name, revision=model.revision, adapter=model.adapter if "tuned" in states else None,
-        task=",".join(order), languages=tuple(dict.fromkeys(table["language"])), policy="", protocol=LM_EVAL, seed=seed,
+        model=model.name,
+        revision=model.revision,
+        adapter=model.adapter if "tuned" in states else None,
+        task=",".join(order),
+        languages=tuple(dict.fromkeys(table["language"])),
+        policy="",
+        protocol=LM_EVAL,
+        seed=seed,
         settings={
-            "score": ",".join(dict.fromkeys(run.metric for run in runs)), "states": list(states),
+            "score": ",".join(dict.fromkeys(run.metric for run in runs)),
+            "states": list(states),
             "seen": [] if not seen_languages else [entry.code for entry in find_languages(seen_languages)],
-            **model.noted, **asked, "tasks": tasks,
+            **model.noted,
+            **asked,
+            "tasks": tasks,
         },
-    )  # fmt: skip
+    )
     return EvaluationResult(table=table[[*COLUMNS, *scores]], provenance=provenance)

@@ -97,9 +97,15 @@ def score_answers(
     model.note_asked_as_text(prompts)
     ids, paths = answer_paths(model, prompts, answers, verbatim=verbatim)
     return score_paths(
-        model, ids, paths, layers=layers, lens=lens, share_prefix=share_prefix, batch_tokens=batch_tokens,
+        model,
+        ids,
+        paths,
+        layers=layers,
+        lens=lens,
+        share_prefix=share_prefix,
+        batch_tokens=batch_tokens,
         progress=progress,
-    )  # fmt: skip
+    )
 
 
 def score_paths(

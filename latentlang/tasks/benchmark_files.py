@@ -158,15 +158,16 @@ def _kind(path: Path) -> str:
 def _named(path: Path, name: Path, languages: Mapping[str, str]) -> BenchmarkFile:
     language, split = "", ""
     subject = []
+    stem = name.name.partition(".")[0]
     # The file's own name says more than its folders' do.
-    for part in (name.name.partition(".")[0], name.name.partition(".")[2], *reversed(name.parts[:-1])):
-        for word in _WORDS.split(part.lower()):
-            if word in _SPLITS:
-                split = split or _SPLITS[word]
-            elif word in languages:
-                language = language or languages[word]
-            elif part == name.name.partition(".")[0]:
-                subject.append(word)
+    for part in (name.name, *reversed(name.parts[:-1])):
+        words = [word for word in _WORDS.split(part.lower()) if word]
+        # XStoryCloze calls its parts of the validation split "spring2016.val.es.tsv.split_20_80_eval.tsv"
+        split = split or next((_SPLITS[word] for word in reversed(words) if word in _SPLITS), "")
+        language = language or next((languages[word] for word in words if word in languages), "")
+    for word in _WORDS.split(stem.lower()):
+        if word not in _SPLITS and word not in languages:
+            subject.append(word)
     return BenchmarkFile(path, language, split, "_".join(filter(None, subject)))
 
 

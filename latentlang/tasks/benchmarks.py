@@ -53,15 +53,20 @@ def _xcopa(row: Row, writing: Writing) -> CandidateItem:
         premise, gap = premise.rstrip(_FULL_STOPS), "" if writing.language == "zh" else " "
         texts = [_lower_first(text.strip(), writing.language) for text in texts]
     return CandidateItem(
-        f"{row.text('idx'):>04}", premise + writing.words[role], tuple(positions(texts, before=gap)),
+        f"{row.text('idx'):>04}",
+        premise + writing.words[role],
+        tuple(positions(texts, before=gap)),
         row.place_in("label", 2),
-    )  # fmt: skip
+    )
 
 
 XCOPA = Benchmark(
-    "xcopa", ("1", "2"),
-    _same("en", "et", "ht", "id", "it", "qu", "sw", "ta", "th", "tr", "vi", "zh"), _xcopa, has_words=True,
-)  # fmt: skip
+    "xcopa",
+    ("1", "2"),
+    _same("en", "et", "ht", "id", "it", "qu", "sw", "ta", "th", "tr", "vi", "zh"),
+    _xcopa,
+    has_words=True,
+)
 
 
 # XStoryCloze (Lin et al. 2022): which of two sentences ends a story of four
@@ -73,14 +78,19 @@ def _xstorycloze(row: Row, writing: Writing) -> CandidateItem:
     endings = [row.text(f"sentence_quiz{n}", f"RandomFifthSentenceQuiz{n}") for n in (1, 2)]
     name = "answer_right_ending" if "answer_right_ending" in row.values else "AnswerRightEnding"
     return CandidateItem(
-        row.text("story_id", "InputStoryid"), gap.join(story), tuple(positions(endings, before=gap)),
+        row.text("story_id", "InputStoryid"),
+        gap.join(story),
+        tuple(positions(endings, before=gap)),
         row.place_in(name, 2, first=1),
-    )  # fmt: skip
+    )
 
 
 XSTORYCLOZE = Benchmark(
-    "xstorycloze", ("1", "2"), _same("ar", "en", "es", "eu", "hi", "id", "my", "ru", "sw", "te", "zh"), _xstorycloze
-)  # fmt: skip
+    "xstorycloze",
+    ("1", "2"),
+    _same("ar", "en", "es", "eu", "hi", "id", "my", "ru", "sw", "te", "zh"),
+    _xstorycloze,
+)
 
 
 # XWinograd (Tikhonov and Ryabinin 2021): which of two names fits in the place of a pronoun, by what follows
@@ -125,10 +135,13 @@ def _pronoun(row: Row) -> tuple[str, str, list[str], int]:
 
 
 XWINOGRAD = Benchmark(
-    "xwinograd", ("1", "2"), _same("en", "fr", "ja", "pt", "ru", "zh") | {"jp": "ja"}, _xwinograd,
+    "xwinograd",
+    ("1", "2"),
+    _same("en", "fr", "ja", "pt", "ru", "zh") | {"jp": "ja"},
+    _xwinograd,
     columns=("language", "source", "original", "sentence", "sentence_tokens", "pronoun", "candidates"),
     language_columns=("language", "lang"),
-)  # fmt: skip
+)
 
 
 # HellaSwag (Zellers et al. 2019) and its translations (Lai et al. 2023): which of four texts goes on
@@ -151,20 +164,51 @@ def _hellaswag(row: Row, writing: Writing) -> CandidateItem:
     context = _without_brackets(f"{row.text('activity_label')}: {first}{gap}{second}")
     name = "#".join(str(row.values[key]) for key in ("source_id", "ind") if row.values.get(key) is not None)
     return CandidateItem(
-        name or f"{row.number:05}", context,
+        name or f"{row.number:05}",
+        context,
         tuple(positions([_without_brackets(str(text)) for text in endings], before=gap)),
         row.place_in("label", len(endings)),
-    )  # fmt: skip
+    )
 
 
 # Languages of the translations of HellaSwag, ARC and MMLU.
 _OKAPI = (
-    "ar", "bn", "ca", "da", "de", "en", "es", "eu", "fr", "gu", "hi", "hr", "hu", "hy", "id", "is", "it", "kn", "ml",
-    "mr", "nb", "ne", "nl", "pt", "ro", "ru", "sk", "sr", "sv", "ta", "te", "uk", "vi", "zh",
-)  # fmt: skip
-HELLASWAG = Benchmark(
-    "hellaswag", ("1", "2", "3", "4"), _same(*_OKAPI), _hellaswag, default_language="en"
-)  # fmt: skip
+    "ar",
+    "bn",
+    "ca",
+    "da",
+    "de",
+    "en",
+    "es",
+    "eu",
+    "fr",
+    "gu",
+    "hi",
+    "hr",
+    "hu",
+    "hy",
+    "id",
+    "is",
+    "it",
+    "kn",
+    "ml",
+    "mr",
+    "nb",
+    "ne",
+    "nl",
+    "pt",
+    "ro",
+    "ru",
+    "sk",
+    "sr",
+    "sv",
+    "ta",
+    "te",
+    "uk",
+    "vi",
+    "zh",
+)
+HELLASWAG = Benchmark("hellaswag", ("1", "2", "3", "4"), _same(*_OKAPI), _hellaswag, default_language="en")
 
 
 # ARC (Clark et al. 2018) and its translations: which of three to five answers a question has
@@ -190,8 +234,11 @@ def _arc(row: Row, writing: Writing) -> CandidateItem:
         )
     heads = ("Question", "Answer") if writing.protocol == LM_EVAL else ("Q", "A")
     return CandidateItem(
-        row.text("id"), f"{heads[0]}: {question}\n{heads[1]}:", tuple(positions(texts, before=" ")), names.index(key)
-    )  # fmt: skip
+        row.text("id"),
+        f"{heads[0]}: {question}\n{heads[1]}:",
+        tuple(positions(texts, before=" ")),
+        names.index(key),
+    )
 
 
 def _choices(row: Row, choices: Any) -> tuple[list[str], list[str]]:
@@ -204,9 +251,7 @@ def _choices(row: Row, choices: Any) -> tuple[list[str], list[str]]:
         raise InputError(f"{row.place}: 'choices' must have 'label' and 'text' of each answer") from error
 
 
-ARC = Benchmark(
-    "arc", ("1", "2", "3", "4", "5"), _same(*_OKAPI), _arc, default_language="en"
-)  # fmt: skip
+ARC = Benchmark("arc", ("1", "2", "3", "4", "5"), _same(*_OKAPI), _arc, default_language="en")
 
 
 # MMLU (Hendrycks et al. 2021), its translations and CMMLU: which letter
@@ -242,7 +287,7 @@ def _mmlu(row: Row, writing: Writing) -> CandidateItem:
 
 MMLU = Benchmark(
     "mmlu", LETTERS, _same(*_OKAPI), _mmlu, columns=("question", *LETTERS, "answer"), default_language="en"
-)  # fmt: skip
+)
 
 
 # XNLI (Conneau et al. 2018): after which of three words a statement is the likeliest behind another
@@ -267,11 +312,13 @@ def _xnli(row: Row, writing: Writing) -> CandidateItem:
 
 
 XNLI_CHOICE = Benchmark(
-    "xnli", _NLI,
+    "xnli",
+    _NLI,
     _same("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
     _xnli,
-    language_columns=("language",), has_words=True,
-)  # fmt: skip
+    language_columns=("language",),
+    has_words=True,
+)
 
 
 # NusaX (Winata et al. 2023): sentiment of three classes in languages of Indonesia
@@ -289,14 +336,26 @@ def _nusax(row: Row, writing: Writing) -> CandidateItem:
 
 
 NUSAX = Benchmark(
-    "nusax", _SENTIMENT,
+    "nusax",
+    _SENTIMENT,
     {
-        "acehnese": "ace", "balinese": "ban", "banjarese": "bjn", "buginese": "bug", "english": "en",
-        "indonesian": "id", "javanese": "jv", "madurese": "mad", "minangkabau": "min", "ngaju": "x-ngaju",
-        "sundanese": "su", "batak": "bbc",
+        "acehnese": "ace",
+        "balinese": "ban",
+        "banjarese": "bjn",
+        "buginese": "bug",
+        "english": "en",
+        "indonesian": "id",
+        "javanese": "jv",
+        "madurese": "mad",
+        "minangkabau": "min",
+        "ngaju": "x-ngaju",
+        "sundanese": "su",
+        "batak": "bbc",
     },
-    _nusax, protocols=(CORRECTED,), has_words=True,
-)  # fmt: skip
+    _nusax,
+    protocols=(CORRECTED,),
+    has_words=True,
+)
 
 
 # Items of one's own

@@ -23,6 +23,7 @@ from latentlang.seeding import shuffled
 from latentlang.tasks.base import Candidate, Prompt, Task, check_language, pick
 from latentlang.tasks.benchmark_files import SPLITS, BenchmarkFile, Row, find_files, rows
 from latentlang.tasks.files import PathLike
+from latentlang.text import counted
 
 #: Prompts in words of this package, and as lm-eval writes them.
 CORRECTED, LM_EVAL = "corrected", "lm-eval"
@@ -154,9 +155,11 @@ class CandidateTask(Task):
         elif split is not None:
             raise InputError(f"split={split!r} chooses among files: give their folder as data")
         self.settings: Mapping[str, object] = {
-            "protocol": protocol, "data": "" if data is None else str(data), "split": self.split,
+            "protocol": protocol,
+            "data": "" if data is None else str(data),
+            "split": self.split,
             **({"words": {code: dict(given) for code, given in self._words.items()}} if self._words else {}),
-        }  # fmt: skip
+        }
 
     @cached_property
     def _files_of(self) -> dict[str, list[BenchmarkFile]]:
@@ -376,7 +379,7 @@ def _left_out(items: list[tuple[str, str]]) -> str:
     counts = Counter(reason for _name, reason in items)
     first = {reason: name for name, reason in reversed(items)}
     said = ", ".join(f"{count} with {reason} ({first[reason]})" for reason, count in counts.items())
-    return f"{len(items)} items left out: {said}"
+    return f"{counted(len(items), 'item')} left out: {said}"
 
 
 def positions(

@@ -106,10 +106,13 @@ class _Answers:
             places.append((before, after))
         results: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[float, bool]] = {}
         scored = score_paths(
-            self.model, [list(before) for before in by_context],
+            self.model,
+            [list(before) for before in by_context],
             [[(AnswerPath(after),) for after in afters] for afters in by_context.values()],
-            layers=[-1], batch_tokens=self.batch_tokens, progress=self._report(len(requests)),
-        )  # fmt: skip
+            layers=[-1],
+            batch_tokens=self.batch_tokens,
+            progress=self._report(len(requests)),
+        )
         for (before, afters), scores in zip(by_context.items(), scored, strict=True):
             for row, after in enumerate(afters):
                 results[before, after] = float(scores.log_probs[row, -1]), bool(scores.greedy[row, -1])
@@ -144,12 +147,14 @@ class _Answers:
             [
                 make_disjoint_window(window)
                 for window in get_rolling_token_windows(
-                    token_list=self.tok_encode(request.args[0]), prefix_token=self.prefix_token_id,
-                    max_seq_len=self.max_length, context_len=1,
+                    token_list=self.tok_encode(request.args[0]),
+                    prefix_token=self.prefix_token_id,
+                    max_seq_len=self.max_length,
+                    context_len=1,
                 )
             ]
             for request in requests
-        ]  # fmt: skip
+        ]
         values = iter(self._loglikelihood_tokens([(None, *window) for parts in windows for window in parts]))
         return [sum(next(values)[0] for _ in parts) for parts in windows]
 
