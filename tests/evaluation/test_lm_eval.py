@@ -15,7 +15,7 @@ from latentlang.evaluation import (
 from latentlang.models import HookedLM
 from tests.support import tiny
 from tests.support.benchmark_files import xcopa_folder, xcopa_records, xwinograd_folder, xwinograd_records
-from tests.support.lm_eval_tasks import write_task
+from benchmarks.lm_eval_tasks import write_task
 
 pytest.importorskip("lm_eval", reason="lm-eval is optional: pip install 'latentlang[eval]'")
 pytestmark = pytest.mark.filterwarnings("ignore")
