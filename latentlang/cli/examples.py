@@ -66,6 +66,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "evaluate": (
         ("evaluate --task sentiment,nli --lang ja,hi", "accuracies with intervals"),
         ("evaluate --adapter adapter --lang ja", "without and with an adapter"),
+        ("evaluate --task xcopa --data xcopa --lang it,sw,th", "a published set, from its files"),
+        ("evaluate --harness xcopa_it,xcopa_sw --items 100", "tasks of lm-eval, with a row per item"),
     ),
     "answer": (
         ("answer --prompt 'Le chat est' --lang fr --new-tokens 20", "one text gone on with, greedily"),

@@ -200,7 +200,7 @@ class _AccuracyDrawing:
             **({} if first else {"matches": "y"}),
         }  # fmt: skip
         rows = self.summary[self.summary["task"] == task]
-        self._background(x, y, float(rows["chance"].iloc[0]))
+        self._background(x, y, float(rows["chance"].mean()))
         # What is there of a language where a label cannot be chosen is no accuracy to compare.
         grey = rows["language"].isin(self.result.incomplete(task))
         for state in self.states:
@@ -390,6 +390,7 @@ class _AccuracyDrawing:
                 "how_to_read": how_to_read(
                     means=bool(self.groups), ceiling=bool((self.summary["unanswerable"] > 0).any()),
                     seen_languages=bool(self.seen_languages),
+                    per_item=all(self.settings.tasks[task].per_item for task in self.tasks),
                     sentence=None if self.changes is None else self.changes.describe(),
                 ),
                 "made_with": made_with(self.provenance),

@@ -39,7 +39,9 @@ def subtitle(provenance: Provenance, settings: EvaluationSettings, summary: pd.D
     return parts
 
 
-def how_to_read(*, means: bool, ceiling: bool, seen_languages: bool, sentence: str | None) -> list[str]:
+def how_to_read(
+    *, means: bool, ceiling: bool, seen_languages: bool, sentence: str | None, per_item: bool = False
+) -> list[str]:
     """Paragraphs for someone who never saw such a figure; plain text.
 
     Args:
@@ -47,9 +49,11 @@ def how_to_read(*, means: bool, ceiling: bool, seen_languages: bool, sentence: s
         ceiling: whether some items cannot be right.
         seen_languages: whether languages seen in training are marked.
         sentence: what a comparison says, None where there is none.
+        per_item: whether items have candidates of their own.
     """
+    offered = "the candidates that it offers" if per_item else "the task's labels"
     paragraphs = [
-        "For each item the model chooses between the task's labels; a point is the share of items for which it chose "
+        f"For each item the model chooses between {offered}; a point is the share of items for which it chose "
         "the right one. The line through it is the 95 % Wilson interval: with other items of the same kind the share "
         "would mostly have come out within it. The dashed line is chance: a choice by dice.",
     ]
