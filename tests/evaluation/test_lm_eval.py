@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import latentlang as ll
+from benchmarks.lm_eval_tasks import write_task
 from latentlang.errors import InputError
 from latentlang.evaluation import (
     EvaluationResult,
@@ -15,7 +16,6 @@ from latentlang.evaluation import (
 from latentlang.models import HookedLM
 from tests.support import tiny
 from tests.support.benchmark_files import xcopa_folder, xcopa_records, xwinograd_folder, xwinograd_records
-from benchmarks.lm_eval_tasks import write_task
 
 pytest.importorskip("lm_eval", reason="lm-eval is optional: pip install 'latentlang[eval]'")
 pytestmark = pytest.mark.filterwarnings("ignore")
