@@ -1,4 +1,4 @@
-"""Closed tasks whose items each offer candidates of their own: XCOPA, HellaSwag, XWinograd and other published sets.
+"""Candidates per item: closed tasks whose items each offer answers of their own: XCOPA, HellaSwag, XWinograd and other published sets.
 
 ``task("xcopa", data=FOLDER)``. A candidate is a text that goes on with the item's context to the letter; which is the
 likeliest is the choice (`evaluation`). Where candidates differ in what is said before (XWinograd puts names for a
