@@ -1,4 +1,4 @@
-"""Candidates per item: closed tasks whose items each offer answers of their own: XCOPA, HellaSwag, XWinograd and other published sets.
+"""Candidates per item: tasks whose items each offer answers of their own, from the files of published sets.
 
 ``task("xcopa", data=FOLDER)``. A candidate is a text that goes on with the item's context to the letter; which is the
 likeliest is the choice (`evaluation`). Where candidates differ in what is said before (XWinograd puts names for a
