@@ -205,7 +205,7 @@ def gap_correlations(means: pd.DataFrame, roles: ArmRoles, *, permutations: int,
                 if name != "arms":
                     row[f"r_{name}_null"] = centre
                 if name != "midpoint" and len(drawn) and math.isfinite(value[0]):
-                    far = np.abs(drawn - centre) >= abs(float(value[0]) - centre) * (1 - _ROUNDING)
+                    far = np.abs(drawn - centre) >= abs(float(value[0]) - centre) - _ROUNDING
                     row[f"p_{name}"] = (1 + int(far.sum())) / (1 + len(drawn))
             base = complete[roles.base].to_numpy(float)
             known = np.isfinite(base)

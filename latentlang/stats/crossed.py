@@ -46,7 +46,8 @@ def exchange_test(changes: Floats, *, draws: int = EXCHANGES, seed: int = 0) -> 
     parts = parts[parts != 0]
     if not len(parts):
         return 1.0
-    observed = abs(parts.sum()) * (1 - _ROUNDING)
+    # of the size of what was added: of parts that cancel, the sum itself may be rounding alone
+    observed = abs(parts.sum()) - _ROUNDING * np.abs(parts).sum()
     draw = np.random.default_rng(seed)
     extreme = 0
     for start in range(0, draws, _DRAWN_AT_ONCE):
@@ -151,7 +152,7 @@ def exchange_family(changes: Floats, *, draws: int = FAMILY_EXCHANGES, seed: int
     if not moved.any():
         return p_values
     unit = filled[:, moved] / size[moved]
-    observed = np.abs(unit.sum(0)) * (1 - NEGLIGIBLE)
+    observed = np.abs(unit.sum(0)) - NEGLIGIBLE * np.abs(unit).sum(0)
     draw = np.random.default_rng(seed)
     step = max(1, _AT_ONCE // max(len(unit), unit.shape[1]))
     reached = np.zeros(len(observed))

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError
@@ -144,6 +144,8 @@ def test_the_crossed_interval_covers_the_true_mean_of_languages_and_items():
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=3, max_size=3), min_size=1, max_size=7))
+# changes that cancel: what is left of their sum is rounding
+@example([[-1.0, -1.0, -1.0], [-1.0, -1.0, 0.0], [-1.0, -1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
 def test_an_exchange_test_agrees_with_trying_every_exchange(rows):
     changes = np.array(rows)
     parts = (changes / len(changes)).sum(1)
