@@ -7,6 +7,7 @@ is one that writes no whole character: a model sees a script of byte tokens as b
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from latentlang.language_names import languages as find_languages
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.results import Result, ResultSettings, repeated
-from latentlang.stats.intervals import bootstrap_ratios
+from latentlang.stats.intervals import bootstrap_ratios, unless_few
 from latentlang.storage.tables import Columns
 from latentlang.tasks import ContinuationTask, Prompt
 from latentlang.tasks.parallel_text import UDHR
@@ -110,12 +111,13 @@ class FertilityResult(Result[FertilitySettings]):
         if reference is None or not len(both := part.index.intersection(reference.index)):
             return numbers
         mine, theirs = part["tokens"].loc[both], reference["tokens"].loc[both]
-        low, high = bootstrap_ratios(
+        ends = bootstrap_ratios(
             mine.to_numpy(float)[:, None],
             theirs.to_numpy(float)[:, None],
             level=level,
             seed=self.provenance.seed,
         )
+        low, high = unless_few(len(both), ends)
         return numbers | {
             "relative": mine.sum() / theirs.sum(), "low": float(low[0]), "high": float(high[0]),
             "relative_median": float((mine / theirs).median()), "shared": len(both),
@@ -185,7 +187,8 @@ def _name(row: Mapping[Any, Any]) -> str:
 
 
 def _times(row: Mapping[Any, Any]) -> str:
-    return f"{row['relative']:.2f} times [{row['low']:.2f}, {row['high']:.2f}]"
+    interval = "" if math.isnan(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]"
+    return f"{row['relative']:.2f} times{interval}"
 
 
 @checked_call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,7 +107,11 @@ def _print_table(result: FertilityResult, console: Console) -> None:
     for row in result.glance().to_dict("records"):
         table.add_row(
             str(row["language"]), language(str(row["language"])).name, script_name(str(row["script"])),
-            *([f"{row['relative']:.2f}", f"{row['low']:.2f} to {row['high']:.2f}"] if relative else []),
+            *([f"{row['relative']:.2f}", _interval(row["low"], row["high"])] if relative else []),
             f"{row['tokens_per_character']:.3f}", f"{100 * row['byte_share']:.1f} %",
         )  # fmt: skip
     console.print(table)
+
+
+def _interval(low: float, high: float) -> str:
+    return "none" if math.isnan(low) else f"{low:.2f} to {high:.2f}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from latentlang.evaluation.comparison import EvaluationComparison
 from latentlang.evaluation.result import language_groups
 from latentlang.stats.crossed import FEWEST_LANGUAGES, NEGLIGIBLE, crossed_mean, exchange_test
-from latentlang.stats.intervals import bootstrap_means, error_probability, side
+from latentlang.stats.intervals import bootstrap_means, error_probability, side, unless_few
 from latentlang.stats.paired import holm
 from latentlang.storage.tables import Columns
 
@@ -74,7 +74,8 @@ def item_changes(
     rows = []
     for index in measured:
         kept = present[:, index]
-        low, high = bootstrap_means(difference[kept, index][:, None], level=level, seed=seed)
+        ends = bootstrap_means(difference[kept, index][:, None], level=level, seed=seed)
+        low, high = unless_few(int(kept.sum()), ends)
         rows.append({
             "group": "language", "language": codes[index], "languages": 1, "n": int(kept.sum()),
             "before": before[kept, index].mean(), "after": after[kept, index].mean(),

@@ -19,7 +19,7 @@ from latentlang.evaluation.result import language_groups
 from latentlang.lens import LensResult
 from latentlang.results import Displayed, View
 from latentlang.stats.crossed import NEGLIGIBLE, exchange_family, mean_over_languages
-from latentlang.stats.intervals import bootstrap_means, error_probability
+from latentlang.stats.intervals import bootstrap_means, error_probability, unless_few
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -323,9 +323,8 @@ def _bounded(
     for average in averages:
         together.setdefault(average.items.tobytes(), []).append(average)
     for members in together.values():
-        low, high = bootstrap_means(
-            np.concatenate([average.parts for average in members], axis=1), level=level, seed=seed
-        )
+        parts = np.concatenate([average.parts for average in members], axis=1)
+        low, high = unless_few(len(parts), bootstrap_means(parts, level=level, seed=seed))
         edges = np.cumsum([average.parts.shape[1] for average in members])[:-1]
         yield from zip(members, np.split(low, edges), np.split(high, edges), strict=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -320,7 +321,7 @@ def _short(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     """Name and size of what did not change."""
     groups = {row["group"]: row for row in rows.to_dict("records")}
     every = groups["all"] if "all" in groups else groups["language"]
-    if every["difference"] == 0 and every["low"] == every["high"]:
+    if every["difference"] == 0 and not every["low"] < every["high"]:
         return f"{words.name} (the same before and after)"
     codes = [row["language"] for row in rows.to_dict("records") if row["group"] == "language"]
     where = f"over {every['languages']} languages" if every["languages"] > 1 else ""
@@ -353,7 +354,7 @@ def _sentence(words: Words, rows: pd.DataFrame, *, level: float) -> str:
     groups = {row["group"]: row for row in rows.to_dict("records") if row["group"] != "language"}
     languages = [row for row in rows.to_dict("records") if row["group"] == "language"]
     if all(row["difference"] == 0 for row in languages) and all(
-        row["low"] == row["high"] for row in groups.values()
+        not row["low"] < row["high"] for row in groups.values()
     ):
         return f"{subject}: the same before and after; {_NONE}."
     if len(languages) == 1 or "all" not in groups:
@@ -404,7 +405,7 @@ def _one(subject: str, row: Any, level: float) -> str:
 
 
 def _size(row: Any, level: float | None = None) -> str:
-    interval = "" if level is None else f"{percent(level)} interval "
+    interval = "" if level is None or math.isnan(row["low"]) else f"{percent(level)} interval "
     return f"{signed(row['difference'])}, {interval}{span(row['low'], row['high'])}"
 
 

@@ -146,9 +146,8 @@ def _hover(row: dict[Any, Any]) -> str:
     code = str(row["language"])
     lines = [f"<b>{own_name(code)}</b> {english_name(code)}"]
     if not math.isnan(row["relative"]):
-        lines.append(
-            f"{row['relative']:.2f} [{row['low']:.2f}, {row['high']:.2f}] times the reference's tokens"
-        )
+        interval = "" if math.isnan(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]"
+        lines.append(f"{row['relative']:.2f}{interval} times the reference's tokens")
     lines.append(f"{row['tokens_per_character']:.3f} tokens per character")
     lines.append(f"{100 * row['byte_share']:.1f} % of the tokens are bytes of a character")
     return "<br>".join(lines)

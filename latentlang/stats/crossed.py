@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlang.stats.intervals import RESAMPLES
+from latentlang.stats.intervals import FEWEST_RESAMPLED, RESAMPLES
 
 #: Of fewer languages nothing is claimed about others: a bootstrap of so few says too much.
 FEWEST_LANGUAGES = 5
@@ -65,7 +65,8 @@ class CrossedMean:
         mean: each language counts alike, whatever its number of items.
         low: lower end of the interval over languages and items; with ``high``, how far the mean could be off for
             other items *and other languages* of this kind; nan of fewer than `FEWEST_LANGUAGES`.
-        low_items: lower end of the interval over items alone; with ``high_items``, for these languages.
+        low_items: lower end of the interval over items alone; with ``high_items``, for these languages; nan of fewer
+            than `FEWEST_RESAMPLED` items, as all ends are.
     """
 
     mean: float
@@ -112,8 +113,10 @@ def crossed_mean(
         one = means.sum(1) / drawn.sum(1)
     tails = [(1 - level) / 2, (1 + level) / 2]
     few = languages < FEWEST_LANGUAGES
-    low, high = (np.nan, np.nan) if few else np.nanquantile(both, tails)
-    low_items, high_items = np.nanquantile(one, tails)
+    none = (np.nan, np.nan)
+    resampled = items >= FEWEST_RESAMPLED
+    low, high = none if few or not resampled else np.nanquantile(both, tails)
+    low_items, high_items = np.nanquantile(one, tails) if resampled else none
     return CrossedMean(
         float(np.nanmean(values, axis=0).mean()), float(low), float(high), float(low_items), float(high_items)
     )

@@ -160,3 +160,13 @@ def test_without_texts_the_declaration_is_meant(monkeypatch, tmp_path):
         InputError, match=r"Declaration of Human Rights is not on this machine; .*a file per language"
     ):
         ll.fertility("pocket")
+
+
+def test_of_one_or_two_paragraphs_there_is_no_interval(tokenizer):
+    two = fertility(tokenizer, {code: texts[:2] for code, texts in PARAGRAPHS.items()})
+    others = two.summary().set_index("language").drop("en")
+    assert others["relative"].notna().all() and others[["low", "high"]].isna().all(axis=None)
+    three = fertility(tokenizer, {code: texts[:3] for code, texts in PARAGRAPHS.items()})
+    assert three.summary().set_index("language").drop("en")[["low", "high"]].notna().all(axis=None)
+    assert "[" not in two.describe() and "nan" not in two.describe()
+    assert "nan" not in str(fertility_figure(two).data)

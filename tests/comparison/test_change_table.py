@@ -148,3 +148,11 @@ def test_the_mean_over_languages_counts_each_alike():
     np.testing.assert_allclose(mean_over_languages(values).mean(0), wanted)
     values[:, :, 1] = np.nan
     assert np.isnan(mean_over_languages(values)[:, 1]).all()
+
+
+@pytest.mark.parametrize(("items", "has_interval"), [(1, False), (2, False), (3, True)])
+def test_of_one_or_two_items_there_is_no_interval(items, has_interval):
+    rng = np.random.default_rng(0)
+    rows = _changes(np.zeros((items, 4)), rng.normal(0.2, 0.05, (items, 4)))
+    assert (rows[["low", "high"]].notna() == has_interval).all(axis=None)
+    assert rows["low_wide"].isna().all()  # four languages

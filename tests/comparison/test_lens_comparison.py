@@ -149,3 +149,14 @@ def test_items_that_some_language_lacks_weigh_no_more_than_they_should():
     row = lone.summary(["ja"], curves=["target"]).iloc[0]
     values = few[(few["curve"] == "target") & (few["layer"] == 1)]["value"]
     assert row["before"] == pytest.approx(values.mean()) and row["n"] == len(values)
+
+
+def test_of_two_items_a_curve_has_no_interval():
+    whole = lenses(shifts={("ja", "target", 2): 0.1}, noise=4)
+    for names, has_interval in ((["i0", "i1"], False), (["i0", "i1", "i2"], True)):
+        few = [part.table[part.table["item"].isin(names)] for part in (whole.base, whole.tuned)]
+        pair = compare_lenses(replace(whole.base, table=few[0]), replace(whole.tuned, table=few[1]))
+        summary = pair.summary()
+        assert summary["difference"].notna().all()
+        ends = summary[["before_low", "after_high", "low", "high"]]
+        assert (ends.notna() == has_interval).all(axis=None)
