@@ -1,0 +1,118 @@
+"""Train `pocket` on the made world's arms: `python -m experiments.instructions.world FOLDER [KIND ...]`.
+
+Every arm of `world_arms` is trained by LoRA with each seed, and what none of them was asked about is asked afterwards.
+FOLDER keeps the losses item by item, and what is there is not done again. The seed draws the items, which answers are
+wrong, the order of training and the adapter's first weights; what is asked afterwards is the same for all. An arm whose
+name ends in ``again`` has the data of another one and differs in its seed of training alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import latentlang as ll
+from experiments.instructions.heldout import answer_losses
+from experiments.instructions.world_arms import TRIALS
+from latentlang.instructions import Dialogue
+from latentlang.models import HookedLM
+from latentlang.training import Recipe, TrainingData, TrainingExample, recipe
+
+MODEL = "pocket"
+SEEDS = (0, 1, 2, 3, 4)
+# The seed of training of arms that differ from another one in it alone.
+_AGAIN = 100
+# As embedded models are trained by default, in fewer steps: recipes.yaml.
+SETTINGS: dict[str, Any] = {
+    "target_modules": "all-linear", "rank": 8, "alpha": 16, "learning_rate": 1e-3, "batch": 8, "accumulation": 1,
+    "epochs": 3, "validation": 0, "evaluations": 1, "keep": "last", "end": False,
+}  # fmt: skip
+# Arms of these are of unequal size, and are trained as many steps.
+CHANGED: dict[str, dict[str, Any]] = {"parts": {"steps": 72, "epochs": None}}
+log = logging.getLogger(__name__)
+
+
+def recipe_of(kind: str, seed: int, **changes: Any) -> Recipe:
+    """What every arm of a kind is trained with."""
+    record = {"name": kind, "data": {"kind": "instructions", "template": "{instruction}"}}
+    return recipe(record, **(SETTINGS | CHANGED.get(kind, {}) | changes), seed=seed)
+
+
+def examples_of(dialogues: Sequence[Dialogue]) -> tuple[TrainingExample, ...]:
+    """Dialogues as they are: an instruction of the made world ends where its answer begins."""
+    return tuple(
+        TrainingExample(one.group, one.answer_language, one.instruction, one.output, one.origin)
+        for one in dialogues
+    )
+
+
+def trained(model: HookedLM, chosen: Recipe, dialogues: Sequence[Dialogue], folder: Path) -> HookedLM:
+    """The model with an adapter that was trained on the dialogues."""
+    return ll.train(
+        model, chosen, data=TrainingData(examples_of(dialogues), ()), out=folder, progress=False
+    ).on(model)
+
+
+def measure(
+    model: HookedLM, kind: str, seed: int, folder: Path, *, arms: Sequence[str] = (), **changes: Any
+) -> None:
+    """Train the arms of a kind with a seed, those that FOLDER has no losses of; the model alone with the first seed.
+
+    Args:
+        model: which is trained.
+        kind: of `TRIALS`.
+        seed: of items, defects, order and first weights.
+        folder: where losses lie, a file an arm and seed.
+        arms: names of those that are trained; all by default.
+        changes: of the recipe.
+    """
+    trial = TRIALS[kind](seed)
+    asked = {name: examples_of(dialogues) for name, dialogues in trial.asked.items()}
+    runs: dict[str, Sequence[Dialogue] | None] = {"base": None} if seed == SEEDS[0] else {}
+    runs |= {arm: trial.arms[arm] for arm in arms or trial.arms}
+    for arm, dialogues in runs.items():
+        path = folder / kind / f"{arm}-{seed}.csv"
+        if path.exists():
+            continue
+        begun, cpu = time.perf_counter(), time.process_time()
+        again = _AGAIN if arm.endswith("again") else 0
+        chosen = recipe_of(kind, seed + again, **changes)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as adapter:
+            tuned = model if dialogues is None else trained(model, chosen, dialogues, Path(adapter))
+            losses = answer_losses(tuned, asked, chosen)
+        partial = path.with_suffix(".partial")
+        losses.to_csv(partial, index=False)
+        partial.rename(path)
+        log.info("%s: %.0f s, %.1f CPU s", path, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def main() -> None:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where losses lie, or will")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(TRIALS)}; all by default")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    options = parser.parse_args()
+    for name in options.kinds:
+        if name not in TRIALS:
+            parser.error(f"there is no kind {name!r}; there are {', '.join(TRIALS)}")
+    torch.set_num_threads(1)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    model = ll.load(MODEL)
+    for seed in options.seeds:
+        for kind in options.kinds or TRIALS:
+            measure(model, kind, seed, options.folder)
+
+
+if __name__ == "__main__":
+    main()
