@@ -37,6 +37,8 @@ SETTINGS: dict[str, Any] = {
     "batch": 4, "accumulation": 1, "epochs": 1, "cutoff": 256, "validation": 0, "evaluations": 2, "keep": "last",
 }  # fmt: skip
 CHANGED: dict[str, dict[str, Any]] = {"written-anew": {"epochs": 2}}
+# Each has scores of a vocabulary of 262,144.
+_BATCH_TOKENS = 512
 log = logging.getLogger(__name__)
 
 
@@ -74,7 +76,7 @@ def measure(model: HookedLM, name: str, small: SmallSet, folder: Path, seed: int
             tuned = ll.train(model, chosen, data=data, out=path, progress=False).on(model)
         trained = time.process_time()
         path.mkdir(parents=True, exist_ok=True)
-        losses = answer_losses(tuned, asked, chosen)
+        losses = answer_losses(tuned, asked, chosen, batch_tokens=_BATCH_TOKENS)
         partial = path / f"{LOSSES}.partial"
         losses.to_csv(partial, index=False)
         partial.rename(path / LOSSES)
