@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from latentlang.models import HookedLM
 from latentlang.stats.intervals import bootstrap_means
@@ -97,7 +98,7 @@ def _measured(model: HookedLM, examples: Sequence[tuple[list[int], list[int]]]) 
     ]
 
 
-def mean_with_interval(values: Sequence[float]) -> tuple[float, float, float]:
+def mean_with_interval(values: Sequence[float] | NDArray[Any]) -> tuple[float, float, float]:
     """Mean over items, and its bootstrap interval."""
     column = np.asarray(values, dtype=np.float64)[:, None]
     low, high = bootstrap_means(column)

@@ -35,8 +35,12 @@ CONTRASTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "translations": (("wrong pairs", "right pairs", ""),),
 }  # fmt: skip
-#: Order of the sets on Gemma.
+#: Order of the sets on Gemma, and of all their arms.
 SETS = tuple(CONTRASTS)
+_ARMS = (
+    "native", "google", "cohere", "rtt-google", "four languages", "English alone", "answered in English", "right pairs",
+    "wrong pairs",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def world_runs(folder: Path, kind: str) -> tuple[pd.DataFrame | None, list[Run]]
             base = pd.read_csv(path)
         else:
             runs.append(Run(arm, int(seed), pd.read_csv(path)))
-    return base, runs
+    return base, _in_order(runs, list(TRIALS[kind](0).arms))
 
 
 def gemma_runs(folder: Path, name: str) -> tuple[pd.DataFrame | None, list[Run]]:
@@ -68,10 +72,14 @@ def gemma_runs(folder: Path, name: str) -> tuple[pd.DataFrame | None, list[Run]]
         if path.parent.name == "base":
             base = pd.read_csv(path)
         else:
-            runs.append(
-                Run(arm if arm.startswith("rtt") else arm.replace("-", " "), int(seed), pd.read_csv(path))
-            )
-    return base, runs
+            called = next((known for known in _ARMS if known.replace(" ", "-") == arm), arm)
+            runs.append(Run(called, int(seed), pd.read_csv(path)))
+    return base, _in_order(runs, _ARMS)
+
+
+def _in_order(runs: Sequence[Run], arms: Sequence[str]) -> list[Run]:
+    """Runs of arms that there are, in their order."""
+    return sorted((run for run in runs if run.arm in arms), key=lambda run: (arms.index(run.arm), run.seed))
 
 
 def before_and_after(base: pd.DataFrame, runs: Sequence[Run], *, by_item: bool) -> pd.DataFrame:
