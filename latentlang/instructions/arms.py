@@ -239,28 +239,46 @@ def _order(items: Sequence[str], seed: int) -> list[str]:
 def _matched(families: Mapping[str, _Family], seed: int) -> dict[str, list[str]]:
     """Of each family as many items within each quantile of all lengths as the family that has fewest there.
 
-    They are dealt out quantile by quantile, so that the first so many are spread alike too.
+    Within a quantile the items of that family are drawn, and of the others those that are closest to each in length:
+    otherwise a family of longer answers would be a little longer in every quantile. They are dealt out quantile by
+    quantile, so that the first so many are spread alike too.
     """
     import numpy as np
 
     lengths = {
-        name: np.array([family.length(item) for item in family.items]) for name, family in families.items()
+        name: {item: family.length(item) for item in family.items} for name, family in families.items()
     }
-    edges = np.quantile(np.concatenate(list(lengths.values())), np.linspace(0, 1, QUANTILES + 1)[1:-1])
+    every = np.concatenate([list(own.values()) for own in lengths.values()])
+    edges = np.quantile(every, np.linspace(0, 1, QUANTILES + 1)[1:-1])
     bins: dict[str, list[list[str]]] = {}
-    for name, family in families.items():
-        places = np.searchsorted(edges, lengths[name], side="right")
+    for name, own in lengths.items():
+        places = np.searchsorted(edges, list(own.values()), side="right")
         bins[name] = [
-            _order([item for item, place in zip(family.items, places, strict=True) if place == at], seed)
+            _order([item for item, place in zip(own, places, strict=True) if place == at], seed)
             for at in range(QUANTILES)
         ]
     least = [min(len(of_bins[at]) for of_bins in bins.values()) for at in range(QUANTILES)]
     if not any(least):
         raise InputError("no two families have answers of like length: they cannot be matched")
+    for at in range(QUANTILES):
+        fewest = min(bins, key=lambda name: len(bins[name][at]))
+        goals = [lengths[fewest][item] for item in bins[fewest][at]]
+        for name, of_bins in bins.items():
+            of_bins[at] = _closest(of_bins[at], lengths[name], goals)
     # the same quantiles in the same order for every family: each draw is one of the places that are left
     slots = [at for at, number in enumerate(least) for _ in range(number)]
     generator("instructions", "slots", seed).shuffle(slots)
     return {name: _dealt(of_bins, slots) for name, of_bins in bins.items()}
+
+
+def _closest(items: Sequence[str], lengths: Mapping[str, float], goals: Sequence[float]) -> list[str]:
+    """For each length the item that is closest to it of those that are left; of several the first."""
+    left = list(items)
+    chosen = []
+    for goal in goals:
+        chosen.append(min(left, key=lambda item: abs(lengths[item] - goal)))
+        left.remove(chosen[-1])
+    return chosen
 
 
 def _dealt(bins: Sequence[Sequence[str]], slots: Sequence[int]) -> list[str]:

@@ -190,8 +190,7 @@ def test_arms_of_origins_are_parallel_and_alike_in_length_where_they_are_matched
         one, other = (lengths(name + suffix) for name in ("native", "lengths alone"))
         return float(np.mean(np.abs(np.subtract(one, other))))
 
-    # as many of each within every twentieth of all lengths: characters differ by what lies within one
-    assert apart(", matched") < 2 and apart("") > 10
+    assert apart(", matched") < 0.2 and apart("") > 10
     assert arms["clean"] == arms["clean again"]
     assert {len(arms[name]) for name in arms if not name.endswith("matched")} == {96}
 

@@ -249,6 +249,15 @@ def test_matched_arms_have_answers_of_like_length(
     assert (places[0] == places[1]).all()
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_matched_arms_are_alike_within_each_twentieth_of_lengths_too(seed: int) -> None:
+    arms = [arm("a", 200, words=lambda n: 1 + n), arm("b", 20, words=lambda n: 5 + 10 * n)]
+    made = built(arms, match_lengths=True, seed=seed)
+    lengths = [[len(dialogue.output) for dialogue in one.dialogues] for one in made.arms]
+    # every length of the smaller arm is in the larger one, and taken: item by item, so that fewer are alike too
+    assert lengths[0] == lengths[1] and len(lengths[0]) == 20
+
+
 @pytest.mark.parametrize(
     ("arms", "options", "words"),
     [
