@@ -118,6 +118,7 @@ def _front(parts: Parts) -> str:
     directed, nulls = effects[effects["sign"].abs() == 1], effects[effects["sign"] == 0]
     out = directed["verdict"].eq("as-designed").sum()
     kept = nulls["verdict"].eq("no-difference").sum()
+    floor = float(nulls["difference"].abs().max())
     lines = [
         "# Instruction data, tried out",
         "",
@@ -134,7 +135,9 @@ def _front(parts: Parts) -> str:
         filled(
             f"- **Made world**: of {counted(len(directed), 'effect')} that the design sets {out} came out, and of "
             f"{counted(len(nulls), 'null')} (arms that differ in nothing that matters) {kept} showed no difference; "
-            f"{_seeds(effects)}, intervals over seeds."
+            f"{_seeds(effects)}, intervals over seeds. "
+            f"The largest difference of a null is {unsigned(floor, 3)}: smaller ones in other rows are not to be "
+            "relied on."
         ).replace("\n", "\n  "),
     ]
     for name, text in _short(parts):
