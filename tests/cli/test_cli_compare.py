@@ -72,7 +72,7 @@ def test_parts_pools_layers_and_languages_are_those_asked_for(run, identity, tmp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--out", "out"), "--adapter is needed: LoRA adapter"),
+        (("--out", "out"), "say what is compared: --adapter FOLDER"),
         (("--adapter", "x"), "--out is needed: Folder for the results"),
         (("--adapter", "./x", "--out", "out"), "the adapter folder './x' does not exist"),
         (
