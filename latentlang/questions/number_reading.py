@@ -20,7 +20,14 @@ READINGS = {
     "ambiguous": "its last number can be read in two ways, or is a date, a time or a ratio",
 }
 _BARS = "/⁄∕"
-_MINUS, _PERCENT = "-−﹣－", "%٪％﹪"
+_MINUS, _PERCENT = "-−﹣－–", "%٪％﹪"
+# Full-width marks are the usual ones in ３，０００ and １２．５; a comma that parts no group of three parts a list.
+_WIDE_GROUP, _WIDE_POINT = re.compile(r"(?<=\d)，(?=\d{3}(?!\d))"), re.compile(r"(?<=\d)．(?=\d)")
+# Between digits these may part groups or decimals, or name a power.
+_UNKNOWN_MARKS = "،_^"
+# Marks of the writing direction, which nobody sees, may stand between a sign and its number.
+_DIRECTIONS = "\u200e\u200f\u061c\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
+_SCALE_ONLY = re.compile(r"[百千万萬만亿億억兆조]{1,2}")
 _LATEX_FRACTION = re.compile(r"([-−]?)\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 _EXPONENT = re.compile(r"\d[eE][+\-−]?$")
 # No number that anyone answers is longer, and arithmetic on longer ones has no end.
@@ -48,7 +55,7 @@ def last_number(text: str, *, language: str) -> NumberRead:
 
     Where 1.234 can be a thousand and more or little more than one, the language decides by the marks that Unicode CLDR
     gives it (Spanish: a thousand; English: little more than one); a mark that is neither of its two leaves the number
-    ambiguous, as do dates (12/05/2024), times (10:30) and powers of ten (1e5).
+    ambiguous, as do dates (12/05/2024), times (10:30) and powers (1e5, 10^5, 2³).
 
     Args:
         text: an answer.
@@ -58,6 +65,7 @@ def last_number(text: str, *, language: str) -> NumberRead:
         InputError: the language is not known.
     """
     code = find_language(language).code
+    text = _WIDE_POINT.sub(".", _WIDE_GROUP.sub(",", text))
     numerals = numerals_in(text)
     sign = _last_sign_of_a_fraction(text)
     latex = next(iter(list(_LATEX_FRACTION.finditer(text))[-1:]), None)
@@ -73,13 +81,13 @@ def last_number(text: str, *, language: str) -> NumberRead:
     if last.part or len(last.text) > _MOST_DIGITS or _EXPONENT.search(text[: last.start]):
         return _AMBIGUOUS
     joined = text[before[-1].start + len(before[-1].text) : last.start] if before else ""
-    if before and joined == ":":
+    if (before and joined in (":", *_UNKNOWN_MARKS)) or _is_power(text, stop):
         return _AMBIGUOUS
     percent = text[stop:].lstrip()[:1] in tuple(_PERCENT)
     if before and joined.strip() in tuple(_BARS):
         return _fraction(text, before, last, code)
-    value = _value(last, code)
-    return _AMBIGUOUS if value is None else _read(value * _sign(text, last.start), percent)
+    first, value = _with_larger_scales(text, before, last, code)
+    return _AMBIGUOUS if value is None else _read(value * _sign(text, first.start), percent)
 
 
 _AMBIGUOUS = NumberRead(None, "ambiguous")
@@ -103,6 +111,29 @@ def _value(numeral: Numeral, code: str) -> Fraction | None:
     return Fraction(whole if mark == group else min(readings)) * numeral.scale
 
 
+def _with_larger_scales(
+    text: str, before: list[Numeral], last: Numeral, code: str
+) -> tuple[Numeral, Fraction | None]:
+    """The last numeral with those that it goes on from, as of 1億2000万: where the number begins, and what it is."""
+    first, value = last, _value(last, code)
+    for larger in reversed(before):
+        between = text[larger.start + len(larger.text) : first.start].strip()
+        if larger.scale == 1 or not _SCALE_ONLY.fullmatch(between):
+            break
+        above = _value(larger, code)
+        if value is None or above is None or value >= larger.scale:
+            return larger, None
+        if first is last and last.scale == 1 and value < 10:
+            return larger, None  # in speech 3万5 is 35,000
+        first, value = larger, value + above
+    return first, value
+
+
+def _is_power(text: str, stop: int) -> bool:
+    """Whether a numeral that ends there has an exponent: 2³."""
+    return unicodedata.name(text[stop : stop + 1] or " ", "").startswith("SUPERSCRIPT ")
+
+
 def _marks(code: str) -> tuple[str, str]:
     """What stands before decimals and between groups of digits, by Unicode CLDR; two empty marks where it has none."""
     from babel import Locale, UnknownLocaleError
@@ -117,7 +148,7 @@ def _marks(code: str) -> tuple[str, str]:
 
 def _sign(text: str, start: int) -> int:
     """-1 behind a minus that is no dash, nor the sign of a subtraction; a currency may stand between."""
-    before = text[:start]
+    before = text[:start].rstrip(_DIRECTIONS)
     if before and unicodedata.category(before[-1]) == "Sc":
         before = before[:-1]
     if before[-1:] not in tuple(_MINUS) or not before:

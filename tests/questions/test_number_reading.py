@@ -53,6 +53,19 @@ from latentlang.questions.number_reading import NumberRead, reference_number
         ("en", "007", "7"),
         ("en", "5.", "5"),
         ("en", "1,2 and 3", "3"),
+        ("zh", "答案是３，０００元", "3000"),
+        ("zh", "1，2，3", "3"),
+        ("ja", "１２．５", "12.5"),
+        ("ja", "1億2000万円", "120000000"),
+        ("ja", "3千5百", "3500"),
+        ("zh", "1万5千", "15000"),
+        ("zh", "-3万500", "-30500"),
+        ("ko", "1억 2000만 원", "120000000"),
+        ("zh", "3万和5", "5"),
+        ("en", "is –3 degrees", "-3"),
+        ("en", "3–5", "5"),
+        ("ar", "-\u200e٣", "-3"),
+        ("en", "an area of 5m²", "5"),
     ],
 )
 def test_the_last_number_is_what_a_reader_of_the_language_reads(language: str, text: str, value: str) -> None:
@@ -76,6 +89,13 @@ def test_a_percent_sign_is_noted_and_changes_no_value() -> None:
         ("en", "3/0"),
         ("en", r"\frac{1}{0}"),
         ("en", "9" * 61),
+        ("ar", "١،٢٣٤"),
+        ("ar", "١،٥"),
+        ("en", "10^5"),
+        ("en", "2³"),
+        ("en", "1_000"),
+        ("zh", "3万5"),
+        ("zh", "3千5万"),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_not_guessed(language: str, text: str) -> None:
