@@ -295,8 +295,10 @@ def _ended(program: str) -> dict[str, str]:
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
     try:
-        exec(compile(program, "<program>", "exec", dont_inherit=True), module.__dict__)
-        sys.stdout.flush()
+        try:
+            exec(compile(program, "<program>", "exec", dont_inherit=True), module.__dict__)
+        finally:  # what it printed before an error is kept too
+            sys.stdout.flush()
     except SystemExit:
         return {"ended": "exited", "detail": "it ended the process before its last line"}
     except MemoryError:

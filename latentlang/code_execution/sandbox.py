@@ -319,6 +319,7 @@ def _outcome(
         )
         raise SandboxError(f"{mode}: {reason}")
     ended, detail = str(report.get("ended", "crashed")), str(report.get("detail", ""))
+    detail = detail.encode(errors="backslashreplace").decode()  # an error's text may hold half of a character
     if stopped is not None:
         ended = stopped
         detail = (

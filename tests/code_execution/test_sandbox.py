@@ -80,11 +80,18 @@ def test_a_program_is_run_and_what_it_prints_is_kept(mode: str) -> None:
             "an error that cannot be printed",
         ),
         ("raise KeyboardInterrupt", "failed", "KeyboardInterrupt: "),
+        ("raise ValueError('\\ud800')", "failed", r"ValueError: \ud800"),
+        ("def f(): f()\nf()", "failed", "RecursionError: maximum recursion depth exceeded"),
     ],
 )
 def test_each_way_to_end_has_its_name(program: str, ended: str, detail: str) -> None:
     run = _run(program, check_sandbox())
     assert (run.passed, run.ended, run.detail) == (False, ended, detail)
+
+
+def test_what_was_printed_before_an_error_is_kept() -> None:
+    for end in ("raise ValueError('no')", "raise SystemExit", "bytearray(10 * 2**30)"):
+        assert _run(f"print('seen')\n{end}", check_sandbox()).output == "seen\n"
 
 
 def test_the_network_is_cut_also_to_this_very_machine(mode: str) -> None:
