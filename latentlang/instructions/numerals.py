@@ -64,7 +64,9 @@ def _numerals(text: str) -> Iterator[Numeral]:
             continue
         behind = _SCALE.match(text, match.end())
         scale = 1 if behind is None else _SCALES[behind[1]]
-        yield Numeral(match[0], readings | {value * scale for value in readings}, match.start(), scale)
+        # a product with 1 would round what is longer than decimal's precision to another number
+        scaled = readings if scale == 1 else readings | {value * scale for value in readings}
+        yield Numeral(match[0], scaled, match.start(), scale)
 
 
 def _readings(digits: str) -> frozenset[Decimal]:

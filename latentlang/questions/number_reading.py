@@ -30,6 +30,8 @@ _DIRECTIONS = "\u200e\u200f\u061c\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
 _SCALE_ONLY = re.compile(r"[百千万萬만亿億억兆조]{1,2}")
 _LATEX_FRACTION = re.compile(r"([-−]?)\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 _EXPONENT = re.compile(r"\d[eE][+\-−]?$")
+# A comma before other than three digits may be a decimal one: 4,5 must not become 45.
+_REFERENCE = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{2,3})*,\d{3})(?:\.\d*)?|[+-]?\.\d+")
 # No number that anyone answers is longer, and arithmetic on longer ones has no end.
 _MOST_DIGITS = 60
 
@@ -204,11 +206,7 @@ def reference_number(text: str) -> Fraction:
     Raises:
         InputError: it is none, or more than one.
     """
-    plain = text.strip().replace(",", "")
-    try:
-        value = Decimal(plain)
-    except ArithmeticError:
-        value = Decimal("NaN")
-    if not value.is_finite() or len(plain) > _MOST_DIGITS or re.search("[eE_]", plain):
+    plain = text.strip()
+    if not _REFERENCE.fullmatch(plain) or len(plain) > _MOST_DIGITS:
         raise InputError(f"{shown(text, most=60)} is not one number; write it as 1234.5")
-    return Fraction(value)
+    return Fraction(Decimal(plain.replace(",", "")))

@@ -51,6 +51,7 @@ from latentlang.questions.number_reading import NumberRead, reference_number
         ("en", r"\frac{3}{4} of 20 is 15", "15"),
         ("en", "½ of 20 is 10", "10"),
         ("en", "007", "7"),
+        ("en", "1" + 28 * "0" + "1", "1" + 28 * "0" + "1"),
         ("en", "5.", "5"),
         ("en", "1,2 and 3", "3"),
         ("zh", "答案是３，０００元", "3000"),
@@ -141,6 +142,7 @@ def test_any_text_has_a_reading(text: str, language: str) -> None:
 def test_a_reference_is_one_number_or_refused() -> None:
     assert reference_number("5,600 ") == 5600
     assert reference_number("-2.5") == Fraction(-5, 2)
-    for text in ("", "3 4", "3 or 4", "nan", "1e5", "inf", "9" * 61, "1_0"):
+    assert reference_number("1,234,567.0") == 1234567
+    for text in ("4,5", "1,2345", "12345,678", "-", ".", "", "3 4", "3 or 4", "nan", "1e5", "inf", "9" * 61, "1_0"):
         with pytest.raises(InputError, match=r"is not one number; write it as 1234\.5"):
             reference_number(text)
