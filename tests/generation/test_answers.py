@@ -245,6 +245,7 @@ def test_prompts_are_read_from_lines_records_and_instructions(tmp_path):
     assert (asked.language, asked.text) == ("es", "Di\nesto") and isinstance(asked.given, Dialogue)
     assert len(read_prompts([tmp_path / "ja.txt", alpaca])) == 3 and len(read_prompts(tmp_path)) == 6
     assert read_prompts(file("plain.txt", "hm"), language="sw") == [AnswerPrompt("1", "sw", "hm")]
+    assert [one.text for one in read_prompts(file("signs.txt", "a\u2028b\x0c\r\nc"))] == ["a\u2028b\x0c", "c"]
     for path, message in (
         (file("bad.jsonl", '{"prompt": ""}\n'), "line 1: 'prompt' must be a text that is not empty, not ''"),
         (file("bad2.jsonl", '{"prompt": "a", "language": "xq1"}\n'), "line 1: unknown language 'xq1'"),
