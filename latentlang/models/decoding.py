@@ -13,6 +13,8 @@ How = Literal["greedy", "sample", "beam"]
 WAYS: tuple[How, ...] = get_args(How)
 #: New tokens at most, and beams, unless asked otherwise.
 NEW_TOKENS, BEAMS = 128, 5
+# Logits divided by less would not be finite, nor would scores by a length to a greater power.
+_LEAST_TEMPERATURE, _MOST_LENGTH_PENALTY = 1e-20, 50
 # What belongs to one way of writing, with the value that means nothing.
 _OF_SAMPLES = {"temperature": 1.0, "top_k": None, "top_p": None, "samples": 1, "seed": 0}
 _OF_BEAMS = {"beams": None, "length_penalty": 1.0}
@@ -75,8 +77,17 @@ class Decoding:
                 "than the most"
             )
         _check_number("temperature", self.temperature, above=0)
+        if self.temperature < _LEAST_TEMPERATURE:
+            raise InputError(
+                f"temperature {self.temperature!r} is too small to divide by; how='greedy' takes the likeliest token"
+            )
         _check_number("repetition_penalty", self.repetition_penalty, above=0)
         _check_number("length_penalty", self.length_penalty)
+        if abs(self.length_penalty) > _MOST_LENGTH_PENALTY:
+            raise InputError(
+                f"length_penalty is a power of the length, from -{_MOST_LENGTH_PENALTY} to {_MOST_LENGTH_PENALTY}, not "
+                f"{self.length_penalty!r}"
+            )
         if self.top_p is not None:
             _check_number("top_p", self.top_p, above=0)
             if self.top_p > 1:
