@@ -303,7 +303,10 @@ def test_where_lengths_cannot_be_mixed_prompts_of_one_length_run_together(monkey
         ({"new_tokens": 0}, "new_tokens must be at least 1, not 0"),
         ({"new_tokens": 2, "min_new_tokens": 3}, "min_new_tokens is 3 and new_tokens 2"),
         ({"how": "sample", "temperature": 0.0}, "temperature must be above 0, not 0.0; how='greedy'"),
-        ({"how": "sample", "temperature": 1e-300}, "temperature 1e-300 is too small to divide by; how='greedy'"),
+        (
+            {"how": "sample", "temperature": 1e-300},
+            "temperature 1e-300 is too small to divide by; how='greedy'",
+        ),
         ({"how": "beam", "length_penalty": -1000}, "a power of the length, from -50 to 50, not -1000"),
         ({"how": "sample", "temperature": float("nan")}, "temperature must be a number, not nan"),
         ({"how": "sample", "top_p": 1.5}, r"top_p is a probability, in \(0, 1\], not 1.5"),

@@ -143,6 +143,20 @@ def test_a_reference_is_one_number_or_refused() -> None:
     assert reference_number("5,600 ") == 5600
     assert reference_number("-2.5") == Fraction(-5, 2)
     assert reference_number("1,234,567.0") == 1234567
-    for text in ("4,5", "1,2345", "12345,678", "-", ".", "", "3 4", "3 or 4", "nan", "1e5", "inf", "9" * 61, "1_0"):
+    for text in (
+        "4,5",
+        "1,2345",
+        "12345,678",
+        "-",
+        ".",
+        "",
+        "3 4",
+        "3 or 4",
+        "nan",
+        "1e5",
+        "inf",
+        "9" * 61,
+        "1_0",
+    ):
         with pytest.raises(InputError, match=r"is not one number; write it as 1234\.5"):
             reference_number(text)
