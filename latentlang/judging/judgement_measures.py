@@ -336,11 +336,14 @@ def _holding(mean: float, low: float, high: float) -> tuple[float, float, float]
 def _mean(read: pd.DataFrame, level: float, seed: int, *, crossed: bool) -> tuple[float, float, float]:
     if not len(read):
         return (math.nan,) * 3
+    alike = (
+        read["value"].min() == read["value"].max()
+    )  # nothing can be resampled: a point would be no interval
     if crossed:
         over = crossed_mean(_wide(read), level=level, seed=seed)
-        return over.mean, over.low_items, over.high_items
+        return (over.mean, math.nan, math.nan) if alike else (over.mean, over.low_items, over.high_items)
     numbers = read["value"].to_numpy(float)[:, None]
-    low, high = unless_few(len(numbers), bootstrap_means(numbers, level=level, seed=seed))
+    low, high = unless_few(0 if alike else len(numbers), bootstrap_means(numbers, level=level, seed=seed))
     return float(numbers.mean()), float(low[0]), float(high[0])
 
 

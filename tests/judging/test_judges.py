@@ -419,3 +419,9 @@ def test_no_kappa_where_both_gave_one_verdict_to_all():
     )  # fmt: skip
     assert math.isnan(result.agreement()["kappa"].iloc[0])
     assert "no kappa: both gave one verdict to all" in result.describe()
+
+
+def test_grades_that_are_all_alike_have_no_interval():
+    result = judge(GOOD, judges=Says("[[3]]"), regrade=0, nulls=0, progress=False)
+    assert result.summary()[["low", "high"]].isna().all(axis=None) and set(result.summary()["mean"]) == {3}
+    assert "interval" not in result.describe() and "mean grade 3.00" in result.describe()
