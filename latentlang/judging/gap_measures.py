@@ -60,7 +60,8 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
     Columns ``benchmark, model, language, native, translated, gap, low, high, base, native_base, native_base_low,
     native_base_high, translated_base, translated_base_low, translated_base_high, items, seeds, paired``: scores of the
     arms, the gap, and how far either is above the base; over the `items` that all arms have where they have any
-    (`paired`), else of the cell's own scores, which have no interval.
+    (`paired`), else of the cell's own scores, which have no interval. A base that has none of these items counts by its
+    own scores, and what is above it has no interval.
     """
     rows: list[dict[str, Any]] = []
     needed = [roles.native, *roles.translated]
@@ -70,7 +71,7 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
             continue
         compared = [*needed, *([roles.base] if roles.base in arms else [])]
         wide = {name: arms[name].pivot(index="seed", columns="item", values="score") for name in compared}
-        paired = _shared(wide)
+        paired, with_base = _shared(wide, roles)
         seeds = [len(wide[name]) for name in needed]
         contrasts = {
             "gap": {roles.native: 1.0} | {name: -1 / len(roles.translated) for name in roles.translated}
@@ -80,7 +81,10 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
             contrasts["translated_base"] = {name: 1 / len(roles.translated) for name in roles.translated} | {
                 roles.base: -1.0
             }
-        used = {name: frame[paired] if paired else frame for name, frame in wide.items()}
+        used = {
+            name: frame[paired] if paired and (name != roles.base or with_base) else frame
+            for name, frame in wide.items()
+        }
         means = {name: float(np.nanmean(frame.to_numpy(float))) for name, frame in used.items()}
         row: dict[str, Any] = {
             **dict(zip(CELL, keys, strict=True)), "native": means[roles.native],
@@ -91,7 +95,8 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
             weights = contrasts.get(contrast)
             value = sum(weight * means[name] for name, weight in weights.items()) if weights else math.nan
             arrays = {name: used[name].to_numpy(float) for name in weights or {}}
-            low, high = _interval(arrays, weights or {}, bool(paired), level, seed)
+            whole = bool(paired) and (with_base or contrast == "gap")
+            low, high = _interval(arrays, weights or {}, whole, level, seed)
             ends = ("low", "high") if contrast == "gap" else (f"{contrast}_low", f"{contrast}_high")
             row |= {contrast: value, ends[0]: low, ends[1]: high}
         rows.append(row | {"items": len(paired), "seeds": min(seeds), "paired": bool(paired)})
@@ -103,7 +108,34 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
     return pd.DataFrame(rows, columns=columns)
 
 
-def _shared(wide: dict[str, pd.DataFrame]) -> list[str]:
+def comparable_scores(table: pd.DataFrame, roles: ArmRoles) -> pd.DataFrame:
+    """The scores that cells are compared by: of a cell whose arms have items in common, those of these items."""
+    needed, kept = [roles.native, *roles.translated], []
+    for _, cell in table.groupby(CELL, sort=False):
+        arms = {str(arm): part for arm, part in cell.groupby("arm", sort=False)}
+        if all(name in arms for name in needed):
+            wide = {
+                name: arms[name].pivot(index="seed", columns="item", values="score")
+                for name in (*needed, roles.base)
+                if name in arms
+            }
+            paired, with_base = _shared(wide, roles)
+            if paired:
+                alone = (cell["arm"] == roles.base) & (not with_base)
+                cell = cell[cell["item"].isin(paired) | alone]
+        kept.append(cell)
+    return pd.concat(kept) if kept else table
+
+
+def _shared(wide: dict[str, pd.DataFrame], roles: ArmRoles) -> tuple[list[str], bool]:
+    """Items that all arms have, and whether the base has them too; without it where it has none of them."""
+    items = _in_all(wide)
+    if items or roles.base not in wide:
+        return items, bool(items) and roles.base in wide
+    return _in_all({name: frame for name, frame in wide.items() if name != roles.base}), False
+
+
+def _in_all(wide: dict[str, pd.DataFrame]) -> list[str]:
     """Items that every arm has in every seed; none where items have no names."""
     whole = [set(frame.columns[frame.notna().all()]) for frame in wide.values()]
     shared = set.intersection(*whole) - {""}
@@ -114,23 +146,33 @@ def _shared(wide: dict[str, pd.DataFrame]) -> list[str]:
 def _interval(
     arrays: dict[str, Floats], weights: dict[str, float], paired: bool, level: float, seed: int
 ) -> tuple[float, float]:
-    """Bootstrap over items, which all arms share, and over each arm's own seeds (Owen 2007's two ways at once)."""
+    """Bootstrap over items, which all arms share, and over each arm's own seeds (Owen 2007's two ways at once).
+
+    Weights are drawn with the variance that n and not n - 1 of them lack (Rao and Wu 1988): of two seeds a plain
+    bootstrap would show half of their variance.
+    """
     if not paired or not arrays:
         return math.nan, math.nan
     items = next(iter(arrays.values())).shape[1]
     if items < FEWEST_RESAMPLED:
         return math.nan, math.nan
     draw = np.random.default_rng(seed)
-    of_items = draw.multinomial(items, np.full(items, 1 / items), size=RESAMPLES) / items
+    of_items = _weights(draw, items)
     values = np.zeros(RESAMPLES)
     for name, scores in arrays.items():
-        runs = len(scores)
-        of_runs = draw.multinomial(runs, np.full(runs, 1 / runs), size=RESAMPLES) / runs
-        values += weights[name] * ((of_runs @ scores) * of_items).sum(1)
+        values += weights[name] * ((_weights(draw, len(scores)) @ scores) * of_items).sum(1)
     if np.ptp(values) < _ROUNDING:  # all alike: nothing can be resampled
         return math.nan, math.nan
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _weights(draw: np.random.Generator, n: int) -> Floats:
+    """What each of n counts in a sample, ``[resample, n]``; in the mean 1 / n."""
+    equal = 1 / n
+    drawn = draw.multinomial(n, np.full(n, equal), size=RESAMPLES) / n
+    weights: Floats = equal + (drawn - equal) * math.sqrt(n / max(n - 1, 1))
+    return weights
 
 
 def gap_summary(cells: pd.DataFrame, differences: pd.DataFrame, *, level: float, seed: int) -> pd.DataFrame:

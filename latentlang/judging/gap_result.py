@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import pandas as pd
@@ -58,6 +59,11 @@ class GapResult(Result[GapSettings]):
         """Whether there are scores of the model without training."""
         return bool((self.table["arm"] == self.settings.base).any())
 
+    @cached_property
+    def _means(self) -> pd.DataFrame:
+        """Mean scores over the same items as of `cells`."""
+        return measures.cell_means(measures.comparable_scores(self.table, self.roles))
+
     def cells(self, level: float = 0.95) -> pd.DataFrame:
         """One row per benchmark, model and language; see `gap_measures.gaps_of_cells`.
 
@@ -80,7 +86,7 @@ class GapResult(Result[GapSettings]):
             level: coverage of the intervals.
         """
         cells = self.cells(level)
-        differences = measures.translated_differences(measures.cell_means(self.table), self.roles)
+        differences = measures.translated_differences(self._means, self.roles)
         table = measures.gap_summary(cells, differences, level=level, seed=self.provenance.seed)
         for place, row in table.iterrows():
             if row["cells"] == 1:
@@ -91,9 +97,11 @@ class GapResult(Result[GapSettings]):
     def arms(self) -> pd.DataFrame:
         """Mean score of each arm over the cells that have it: ``benchmark, arm, role, cells, mean, above_base``.
 
+        Of cells whose arms have items in common the mean is over these, as the gap is.
+
         The base has a row in every benchmark, with nothing in it where it was not given.
         """
-        means = measures.cell_means(self.table)
+        means = self._means
         names = [self.settings.base, *(name for name in means if name != self.settings.base)]
         rows = []
         for benchmark in dict.fromkeys(means.index.get_level_values("benchmark")):
@@ -115,7 +123,7 @@ class GapResult(Result[GapSettings]):
         r_base``. ``r_arms``, with the mean of all arms, is free of the coupling of a difference with its own part.
         """
         return measures.gap_correlations(
-            measures.cell_means(self.table), self.roles, permutations=self.settings.permutations,
+            self._means, self.roles, permutations=self.settings.permutations,
             seed=self.provenance.seed,
         )  # fmt: skip
 

@@ -27,6 +27,13 @@ class Gaps(Protocol):
     def has_base(self) -> bool:
         """Whether there is a base."""
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """The scores."""
+
+    def cells(self, level: float = 0.95) -> pd.DataFrame:
+        """A row a cell."""
+
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """A row a benchmark."""
 
@@ -54,6 +61,13 @@ def gap_words(result: Gaps, *, level: float) -> str:
         if result.has_base:
             lines += _above_base(arms[arms["benchmark"] == name], native, translated)
         lines += _growth(correlations.get(name, {}))
+    cells = result.cells(level)
+    apart = int((~cells["paired"].astype(bool)).sum()) if (result.table["item"] != "").any() else 0
+    if apart:
+        lines.append(
+            f"In {apart} of {counted(len(cells), 'cell')} the arms have no item in common that each has in every seed: "
+            "there a gap may be of the items and not of the data."
+        )
     if not result.has_base:
         lines.append(
             f"There is no score of the base without training ({result.settings.base}): whether native data help or "

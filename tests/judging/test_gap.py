@@ -216,3 +216,56 @@ def test_names_are_escaped_on_the_page():
     table = scores([[1, 0, 0]] * 3, benchmark="<script>b").assign(model=lambda t: "<b onload>" + t["model"])
     text = gap(table).figure().to_json()
     assert "<script>" not in text and "<b onload" not in text
+
+
+def rows_of_items(arm, items, score, seed="0"):
+    return [{"arm": arm, "item": str(item), "seed": seed, "score": score(item)} for item in items]
+
+
+def test_every_number_is_of_the_items_that_the_arms_share():
+    rows = [
+        *rows_of_items("native", range(20), lambda item: 1.0 if item >= 15 else 0.6),
+        *rows_of_items("google", range(15), lambda item: 0.5),
+        *rows_of_items("base", range(20), lambda item: 0.4 if item < 15 else 0.0),
+    ]
+    result = gap(pd.DataFrame(rows))
+    cell, arms = result.cells().iloc[0], result.arms().set_index("role")
+    assert (cell["gap"], cell["native_base"]) == (pytest.approx(0.1), pytest.approx(0.2))
+    assert arms["mean"].to_dict() == pytest.approx({"base": 0.4, "native": 0.6, "translated": 0.5})
+    assert "native +0.2, google +0.1" in result.describe() and "no item in common" not in result.describe()
+
+
+def test_a_base_without_items_takes_no_interval_from_the_gap():
+    draw = np.random.default_rng(0)
+    rows = [
+        *rows_of_items("native", range(20), lambda item: draw.random()),
+        *rows_of_items("google", range(20), lambda item: draw.random()),
+    ]
+    alone = gap(pd.DataFrame(rows)).cells().iloc[0]
+    beside = gap(pd.DataFrame([*rows, {"arm": "base", "item": "", "seed": "", "score": 0.4}]))
+    cell = beside.cells().iloc[0]
+    assert (cell["low"], cell["high"], cell["items"]) == (alone["low"], alone["high"], 20)
+    assert math.isnan(cell["native_base_low"]) and cell["native_base"] == pytest.approx(cell["native"] - 0.4)
+    assert beside.arms().set_index("arm")["mean"]["base"] == 0.4
+
+
+def test_arms_without_an_item_in_common_are_told():
+    rows = [
+        *rows_of_items("native", range(10), lambda item: 1.0),
+        *rows_of_items("google", range(10, 20), lambda item: 0.0),
+    ]
+    assert "In 1 of 1 cell the arms have no item in common" in gap(pd.DataFrame(rows)).describe()
+
+
+def test_two_seeds_vary_as_far_as_two_draws_of_many():
+    """Items all alike, seeds apart by 2: the mean of two has the standard error 1, and so have the resampled means."""
+    rows = [
+        row
+        for arm in ("native", "google")
+        for seed, score in (("0", 1.0), ("1", 3.0))
+        for row in rows_of_items(arm, range(5), lambda item, score=score: score, seed)
+    ]
+    cell = gap(pd.DataFrame(rows)).cells().iloc[0]
+    assert cell["high"] - cell["low"] == pytest.approx(
+        2 * 2 * math.sqrt(2), abs=0.01
+    )  # both arms at their ends
