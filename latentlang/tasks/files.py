@@ -24,6 +24,8 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: the file cannot be read, is empty, unpacks to more than is read, or is not UTF-8.
     """
+    if not is_present(path):
+        raise InputError(f"there is no file {str(path)!r}; give the path of one")
     then = "save it as UTF-8, e.g. with `iconv -t UTF-8`"
     if path.suffix == PACKED:
         text = _unpacked(path)

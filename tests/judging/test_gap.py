@@ -174,6 +174,8 @@ def test_scores_are_read_from_files(tmp_path):
     read = [read_scores(tmp_path / f"s.{kind}") for kind in ("csv", "jsonl", "json")]
     assert read[0].equals(read[1]) and read[1].equals(read[2])
     assert read[0]["benchmark"].tolist() == ["b"] * 3 and read[0]["score"].tolist() == [1, 0, 0.5]
+    with pytest.raises(InputError, match=r"there is no file .*none\.csv'; give the path of one"):
+        read_scores(tmp_path / "none.csv")
 
 
 @pytest.mark.parametrize(
