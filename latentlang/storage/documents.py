@@ -104,9 +104,14 @@ def printed(text: str, *, most: int = 200) -> str:
 
 
 def read_text(
-    path: Path, *, most: int = MOST_BYTES, then: str = AGAIN, error: type[InputError] = InputError
+    path: Path,
+    *,
+    most: int = MOST_BYTES,
+    then: str = AGAIN,
+    error: type[InputError] = InputError,
+    keep_line_ends: bool = False,
 ) -> str:
-    """A UTF-8 file's text, without a byte order mark.
+    """A UTF-8 file's text, without a byte order mark; every line end a line feed unless they are to be kept.
 
     Raises:
         InputError: there is no such file, it cannot be read, is larger than `most` bytes, or is not UTF-8.
@@ -119,7 +124,8 @@ def read_text(
             raise error(
                 f"{_named(path)} has {status.st_size:,} bytes, more than the {most:,} that are read; {then}"
             )
-        return path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="" if keep_line_ends else None) as file:
+            return file.read()
     except OSError as found_error:
         reason = found_error.strerror or found_error
         raise error(f"cannot read {_named(path)}: {reason}; {then}") from found_error

@@ -18,8 +18,12 @@ PACKED = ".gz"
 _THEN = "put it right"
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, keep_line_ends: bool = False) -> str:
     """A UTF-8 file's text, without a byte order mark; of a gzip file (``.gz``) what it unpacks to.
+
+    Args:
+        path: the file.
+        keep_line_ends: leave carriage returns as they are; else a line of a file that is not packed ends at each.
 
     Raises:
         InputError: the file cannot be read, is empty, unpacks to more than is read, or is not UTF-8.
@@ -30,7 +34,9 @@ def read_text(path: Path) -> str:
     if path.suffix == PACKED:
         text = _unpacked(path)
     else:
-        text = documents.read_text(path, most=documents.MOST_DATA_BYTES, then=then)
+        text = documents.read_text(
+            path, most=documents.MOST_DATA_BYTES, then=then, keep_line_ends=keep_line_ends
+        )
     if not text.strip():
         raise InputError(f"{path} is empty")
     return text

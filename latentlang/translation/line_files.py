@@ -17,7 +17,7 @@ def read_lines(path: PathLike) -> list[str]:
         InputError: the file cannot be read, holds nothing, or is not UTF-8.
     """
     place = given_path(path)
-    text = read_text(place)
+    text = read_text(place, keep_line_ends=True)
     if "\0" in text:
         raise InputError(
             f"{place} holds NUL characters, as a UTF-16 file does; save it as UTF-8, e.g. with `iconv -f UTF-16 -t "

@@ -18,6 +18,7 @@ from latentlang.translation import read_lines
         (b"\xef\xbb\xbfone\r\n\r\ntwo\r\n", ["one", "", "two"]),
         ("a\u2028b\x0bc\x85d\ne\n".encode(), ["a\u2028b\x0bc\x85d", "e"]),
         (b"\none\n\n", ["", "one", ""]),
+        (b"one\rone\ntwo\n", ["one\rone", "two"]),
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
