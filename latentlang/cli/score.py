@@ -89,10 +89,9 @@ def score(
     read = {name: read_lines(path) for name, path in files.items()}
     right = read_lines(references)
     given = None if sources is None else read_lines(sources)
-    every = {**files, "references": references, **({} if sources is None else {"sources": sources})}
-    counts = {path: len(texts) for path, texts in zip(
-        every.values(), [*read.values(), right, *([] if given is None else [given])], strict=True
-    )}  # fmt: skip
+    counts = {path: len(read[name]) for name, path in files.items()} | {references: len(right)}
+    if sources is not None and given is not None:
+        counts[sources] = len(given)
     check_counts_alike(counts, references)
     asked_for: dict[str, Any] = {
         "metrics": metrics, "tokenize": tokenize, "among": codes and ",".join(codes), "comet": comet,
@@ -108,7 +107,7 @@ def score(
             read, right, sources=given, lang=target, source=origin, metrics=asked, tokenize=tokenize, among=codes,
             comet=comet or False, resamples=resamples, seed=seed,
         )  # fmt: skip
-        noted = {str(path): file_sha256(path) for path in every.values()}
+        noted = {str(path): file_sha256(path) for path in counts}
         provenance = result.provenance
         result = replace(
             result, provenance=replace(provenance, settings={**provenance.settings, "files": noted})

@@ -47,6 +47,22 @@ def test_a_table_of_systems_and_metrics_fits_a_terminal(files, capsys, monkeypat
     assert len(result.settings.files) == 4
 
 
+def test_a_system_may_be_called_as_the_other_files_are(files, capsys):
+    (files / "references.txt").write_bytes((files / "good.txt").read_bytes())
+    arguments = [
+        "--hypotheses", str(files / "references.txt"), "--hypotheses", f"sources={files / 'poor.txt.gz'}",
+        "--metrics", "chrf,empty", "--resamples", "20", "--out", str(files / "named"),
+    ]  # fmt: skip
+    files_and_languages = _arguments(files)[5:11]
+    assert main(["score", *files_and_languages, *arguments]) == 0
+    result = ll.open_result(files / "named")
+    assert result.systems == ("references", "sources") and len(result.settings.files) == 4
+    capsys.readouterr()
+    (files / "references.txt").write_text("one line\n", encoding="utf-8")
+    assert main(["score", *files_and_languages, *arguments]) != 0
+    assert "references.txt has 1 lines" in capsys.readouterr().err
+
+
 def test_json_has_scores_and_comparisons(files, capsys):
     assert main(_arguments(files, "--json", "--metrics", "chrf,empty", "--resamples", "200")) == 0
     record = json.loads(capsys.readouterr().out)
