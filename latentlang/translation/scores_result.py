@@ -285,7 +285,8 @@ def join_scores(*scores: TranslationScores) -> TranslationScores:
         *scores: results of `score_translations` with the same metrics, settings and seed.
 
     Raises:
-        InputError: none; settings that differ; a system that is there twice; or other items of one direction.
+        InputError: none; settings that differ; a system that is there twice; or other items of one direction, or the
+            same in another order.
     """
     if not scores:
         raise InputError("there are no scores to join; give at least one result of score_translations")
@@ -302,6 +303,7 @@ def join_scores(*scores: TranslationScores) -> TranslationScores:
     table = pd.concat([one.table for one in scores], ignore_index=True)
     if (problem := repeated(table, ["direction", "system", "metric"])) is not None:
         raise InputError(f"the scores cannot be joined: together {problem}; name each system otherwise")
+    _check_alike(table)
     items = pd.concat([one.items for one in scores], ignore_index=True)
     texts = items.groupby(["direction", "item"], sort=False)[["source", "reference"]].nunique()
     uneven = [
@@ -313,11 +315,34 @@ def join_scores(*scores: TranslationScores) -> TranslationScores:
         raise InputError(
             "the scores of one direction are of different items; score all its systems on the same ones"
         )
+    # samples are of places in this order
+    orders: dict[str, list[str]] = {}
+    for (direction, _system), part in items.groupby(["direction", "system"], sort=False):
+        if orders.setdefault(direction, part["item"].tolist()) != part["item"].tolist():
+            raise InputError(
+                f"the scores of {direction!r} have the same items in different orders, so that their bootstrap samples "
+                "are of different ones; score the systems with their items in one order"
+            )
     samples = pd.concat([one.samples for one in scores], ignore_index=True)
     samples = samples.drop_duplicates(["direction", "system", "metric", "sample"], ignore_index=True)
     return TranslationScores(
         table=table, provenance=_joined_provenance(scores, table), items=items, samples=samples
     )
+
+
+def _check_alike(table: pd.DataFrame) -> None:
+    """Refuse scores of one direction that were computed otherwise, whatever the version of sacreBLEU.
+
+    Raises:
+        InputError: naming the metric and the signatures.
+    """
+    signatures = table["signature"].astype(str).str.replace(r"\|version:.*", "", regex=True)
+    for (direction, metric), part in signatures.groupby([table["direction"], table["metric"]], sort=False):
+        if part.nunique() > 1:
+            raise InputError(
+                f"{metric} in {direction} was computed in different ways ({' and '.join(part.unique()[:2])}), which no "
+                "difference can be told from; score all systems alike"
+            )
 
 
 def _joined_provenance(scores: Sequence[TranslationScores], table: pd.DataFrame) -> Any:

@@ -278,6 +278,18 @@ def test_what_cannot_be_joined_is_refused(scores):
     other = ll.score_translations({"b": GOOD[:4]}, REFERENCES[:4], lang="de", **alone)
     with pytest.raises(InputError, match="different items"):
         join_scores(one, other)
+    items = [str(number) for number in range(1, 1 + len(GOOD))]
+    turned = ll.score_translations({"b": GOOD[::-1]}, REFERENCES[::-1], lang="de", items=items[::-1], **alone)
+    with pytest.raises(InputError, match="'-de' have the same items in different orders"):
+        join_scores(one, turned)
+    told = [
+        ll.score_translations(
+            {name: GOOD}, REFERENCES, lang="de", metrics="off-target", among=among, progress=False
+        )
+        for name, among in (("a", "en"), ("b", "en,fr"))
+    ]
+    with pytest.raises(InputError, match=r"off-target in -de was computed in different ways .*among:de,en "):
+        join_scores(*told)
     with pytest.raises(InputError, match="differ in level"):
         join_scores(one, ll.score_translations({"b": GOOD}, REFERENCES, lang="de", level=0.9, **alone))
     with pytest.raises(InputError, match="comparing takes two"):
