@@ -218,8 +218,9 @@ def _arc(row: Row, writing: Writing) -> CandidateItem:
     names: Sequence[str]
     if "instruction" in row.values:
         question, key = row.text("instruction"), row.text("answer")
-        texts = [str(row.values[name]) for name in _OPTIONS if row.values.get(name)]
-        names = "ABCDE"[: len(texts)]
+        # an answer that is missing in the middle must not give its letter to the next one
+        given = {name[-1].upper(): str(row.values[name]) for name in _OPTIONS if row.values.get(name)}
+        names, texts = list(given), list(given.values())
         if writing.protocol == LM_EVAL:
             question, texts = _without_brackets(question), [_without_brackets(text) for text in texts]
     else:
@@ -377,8 +378,11 @@ def _own(row: Row, writing: Writing) -> CandidateItem:
             for place, text in enumerate(texts, 1)
         )
     else:
-        spaced = not context or context[-1:].isspace() or any(text[:1].isspace() for text in texts)
-        candidates = tuple(positions(texts, before="" if spaced else writing.gap))
+        gap = "" if not context or context[-1:].isspace() else writing.gap
+        candidates = tuple(
+            Candidate(str(place), text if not text or text[:1].isspace() else gap + text)
+            for place, text in enumerate(texts, 1)
+        )
     return CandidateItem(row.text("id"), context, candidates, answer)
 
 

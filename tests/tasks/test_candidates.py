@@ -225,6 +225,17 @@ def test_layouts_of_json(tmp_path, name, file, record, language, texts, label):
     assert _whole(prompt) == texts and prompt.label == label
 
 
+def test_a_missing_answer_gives_its_letter_to_no_other(tmp_path):
+    options = {"option_a": "x", "option_b": "y", "option_c": "", "option_d": "z"}
+    record = {"id": "q", "instruction": "Q?", **options, "answer": "D"}
+    (prompt,) = _task("arc", write_lines(tmp_path / "en_test.jsonl", [record])).prompts("en")
+    assert _whole(prompt) == ["Q: Q?\nA:|| x", "Q: Q?\nA:|| y", "Q: Q?\nA:|| z"] and prompt.label == "3"
+    for answer in ("", "C", "AB"):
+        path = write_lines(tmp_path / "en_dev.jsonl", [record | {"answer": answer}])
+        with pytest.raises(InputError, match=f"must be one of A, B, D, not '{answer}'"):
+            _task("arc", path).prompts("en")
+
+
 def test_layouts_of_tables(tmp_path):
     names = [
         "InputStoryid",
@@ -293,11 +304,13 @@ def test_items_of_ones_own(tmp_path):
         _own(id="b", context="", candidates=["Ein Satz.", "Satz ein.", "Kein"], answer=0),
         _own(id="c", lang="ja", context="雨が", candidates=["降る", "食べる"]),
         _own(id="d", context="Er sah, dass", candidates=["Anna", "Eva"], continuation="lachte."),
+        _own(id="e", candidates=[" weil", "obwohl"]),
     ]
     task = _task("choice", write_lines(tmp_path / "mine.jsonl", lines))
     assert task.languages == ("de", "ja") and task.candidate_labels == ("1", "2", "3")
     assert _whole(_item(task, "de", "a")) == ["Es regnet,|| weil", "Es regnet,|| obwohl"]
     assert _whole(_item(task, "de", "b"))[0] == "||Ein Satz."
+    assert _whole(_item(task, "de", "e")) == ["Es regnet,|| weil", "Es regnet,|| obwohl"]
     assert _whole(_item(task, "ja", "c"))[0] == "雨が||降る"
     assert _whole(_item(task, "de", "d"))[1] == "Er sah, dass| Eva| lachte."
     assert _item(task, "de", "a").label == "2" and not task.notes
