@@ -47,7 +47,6 @@ def harness_run(
         states: as of `evaluate_harness`.
         seen_languages: as of `evaluate_harness`.
         batch_tokens: as of `evaluate_harness`.
-        items, shots, seed, states, seen_languages, batch_tokens: as of `evaluate_harness`.
         out: where to.
         pages: how pages are written.
         about: what the default folder's name says beside the model.

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,7 @@ def evaluate_harness(
     with _quiet():
         loaded = _loaded(names, include)
         runs = [_HarnessTask.of(name, task, metric, default) for name, task in loaded["tasks"].items()]
+        _settle_names(runs)
         rows: list[pd.DataFrame] = []
         asked: dict[str, Any] = {}
         with reporting(progress, "evaluating", total=None) as report:
@@ -208,6 +210,15 @@ class _HarnessTask:
                 "nor wrong; choose another with metric="
             )
         right = bool(value)
+        if self.task.OUTPUT_TYPE == "loglikelihood":
+            # what the model would write in the place of a text that is not the likeliest is not known
+            target = str(sample["target"])
+            return {
+                "label": target,
+                "predicted": target if right else "",
+                "right": right,
+                "confidence": np.nan,
+            }
         if self.task.OUTPUT_TYPE != "multiple_choice":
             answer = sample["filtered_resps"][0]
             answer = answer[0] if isinstance(answer, list | tuple) else answer
@@ -237,6 +248,25 @@ class _HarnessTask:
             "confidence": float(1 / np.exp(scores - scores.max()).sum()),
             **{f"{SCORE}{place}": float(score) for place, score in enumerate(scores, 1)},
         }
+
+
+def _settle_names(runs: Sequence[_HarnessTask]) -> None:
+    """Give a task whose language another of the same name has already its whole name.
+
+    Raises:
+        InputError: languages of one task are measured by different metrics.
+    """
+    taken: dict[tuple[str, str], _HarnessTask] = {}
+    metrics: dict[str, _HarnessTask] = {}
+    for run in runs:
+        if taken.setdefault((run.base, run.language), run) is not run:
+            run.base = run.name
+        first = metrics.setdefault(run.base, run)
+        if run.metric != first.metric:
+            raise InputError(
+                f"{first.name} is measured by {first.metric} and {run.name} by {run.metric}, which have no mean; name "
+                "one that both have (metric=), or run them one after the other"
+            )
 
 
 def task_and_language(name: str) -> tuple[str, str]:
@@ -290,7 +320,7 @@ def _loaded(names: Sequence[str], include: str | os.PathLike[str] | None) -> dic
         reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]
         raise InputError(
             f"lm-eval cannot set up {', '.join(names)} ({reason}); its data must be within reach on the hub or in the "
-            "local cache, or give a task that reads files of yours with --include FOLDER"
+            "local cache and fit its YAML file, or give a task that reads files of yours with --include FOLDER"
         ) from error
     return loaded
 
@@ -309,7 +339,8 @@ def _samples(
         found = evaluate(lm=lm, task_dict=loaded, limit=items, log_samples=True, bootstrap_iters=0)
     except LatentlangError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, ImportError, OSError) as error:
+    # templates and Python functions of tasks raise about everything, items late in a file too
+    except Exception as error:
         reason = " ".join((str(error).strip() or type(error).__name__).split())[:300]
         raise InputError(f"lm-eval cannot run {', '.join(loaded['tasks'])}: {reason}") from error
     samples: Mapping[str, Sequence[Mapping[str, Any]]] = found["samples"]
@@ -323,6 +354,13 @@ def _quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
+        from lm_eval.api import task as lm_eval_task
+    except ImportError:  # which is said where tasks are read
+        lm_eval_task = None
+    bar = getattr(lm_eval_task, "tqdm", None)
+    if bar is not None:
+        lm_eval_task.tqdm = partial(bar, disable=True)
+    try:
         import datasets
 
         shown = not datasets.are_progress_bars_disabled()
@@ -333,6 +371,8 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+        if bar is not None:
+            lm_eval_task.tqdm = bar
         if shown:
             datasets.enable_progress_bars()
 

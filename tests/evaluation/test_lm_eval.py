@@ -162,7 +162,21 @@ _OTHERS = {
         "output_type: loglikelihood_rolling\ndoc_to_text: ''\ndoc_to_target: premise\n"
         "metric_list: [{metric: bits_per_byte}]\n"
     ),
+    "next": (
+        "output_type: loglikelihood\ndoc_to_text: premise\ndoc_to_target: '{{\" \" + choice1}}'\n"
+        "metric_list: [{metric: acc}]\n"
+    ),
+    "broken": (
+        "output_type: generate_until\ndoc_to_text: '{{1 / (1 - (idx | int))}}'\ndoc_to_target: choice1\n"
+        "metric_list: [{metric: exact_match}]\n"
+    ),
+    "named_it": (
+        "output_type: multiple_choice\ndoc_to_text: premise\ndoc_to_target: label\n"
+        "doc_to_choice: '{{[choice1, choice2]}}'\nmetric_list: [{metric: acc}, {metric: acc_norm}]\n"
+    ),
 }
+_OTHERS["named_ita_Latn"] = _OTHERS["named_it"]
+_OTHERS["named_sw"] = _OTHERS["named_it"].replace("{metric: acc}, ", "")
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +209,19 @@ def test_written_answers_are_right_or_wrong_and_no_classes(model, others):
     )
 
 
+def test_a_text_that_is_not_the_likeliest_is_no_prediction(model, others, capfd):
+    result = evaluate_harness(model, "next", include=others, items=2, language="it", progress=False)
+    assert not result.table["right"].any() and set(result.table["predicted"]) == {""}
+    assert result.table["label"].iloc[0] == " Il gatto lo ha urtato."
+    assert "it/s" not in capfd.readouterr().err  # lm-eval's own bars
+
+
+def test_two_tasks_in_one_language_stay_two(model, others):
+    result = evaluate_harness(model, "named_it,named_ita_Latn", include=others, items=2, progress=False)
+    assert result.tasks == ("named", "named_ita_Latn") and result.languages == ("it",)
+    assert len(result.averages()) == 2
+
+
 def test_long_contexts_lose_their_beginning_as_lm_evals_do(model, theirs):
     from lm_eval.api.instance import Instance
 
@@ -215,6 +242,8 @@ def test_long_contexts_lose_their_beginning_as_lm_evals_do(model, theirs):
         ("xcopa_it", {"metric": "f1"}, "xcopa_it has no metric 'f1', only acc; choose one of acc"),
         ("", {}, "no task of lm-eval named"),
         ("xcopa_it", {"items": 0}, "items"),
+        ("named_it,named_sw", {}, "named_it is measured by acc and named_sw by acc_norm, which have no mean"),
+        ("broken", {}, "lm-eval cannot run broken: division by zero"),
     ],
 )
 def test_what_the_harness_cannot_do_is_said(model, others, monkeypatch, tasks, options, message):
