@@ -151,8 +151,9 @@ def _null(table: pd.DataFrame, column: str, words: str, symbol: str, scale: floa
 
 def _hover(row: Mapping[Any, Any], scale: float) -> str:
     span = "" if math.isnan(row["low"]) else f" [{scale * row['low']:.2f}, {scale * row['high']:.2f}]"
+    value = "none" if math.isnan(row["value"]) else f"{scale * row['value']:.2f}{span}"
     lines = [
-        f"<b>{safe(row['system'])}</b> {safe(row['direction'])}", f"{scale * row['value']:.2f}{span}",
+        f"<b>{safe(row['system'])}</b> {safe(row['direction'])}", value,
         f"{counted(int(row['n']), 'item')}", f"<i>{safe(row['signature'])}</i>",
     ]  # fmt: skip
     return "<br>".join(lines)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from latentlang.errors import InputError
 from latentlang.paths import given_path
 from latentlang.tasks.files import PathLike, read_text
+
+
+# where a text is cut into lines; other separators (U+2028, NEL) stand within one
+_LINE_ENDS = re.compile(r"\r\n|\n|\r")
+
+
+def one_line(text: str) -> str:
+    """A text with a space in the place of each line end, and none around it."""
+    return _LINE_ENDS.sub(" ", text).strip()
 
 
 def read_lines(path: PathLike) -> list[str]:

@@ -17,7 +17,7 @@ from latentlang.paths import given_path, is_file
 from latentlang.tasks.continuation import ContinuationTask
 from latentlang.tasks.files import PACKED
 from latentlang.text import counted, listed
-from latentlang.translation.line_files import read_lines
+from latentlang.translation.line_files import one_line, read_lines
 
 #: What parallel data may be given as: a folder, file or hub set; or language to its texts, or to a file of lines.
 ParallelData = (
@@ -160,7 +160,7 @@ def _check_there(texts: Mapping[str, object], codes: Sequence[str], where: str) 
 
 def _lines(texts: Mapping[str, str]) -> dict[str, str]:
     """Texts in one line each; those without a character are left out."""
-    flat = {name: " ".join(text.split("\n")).strip() for name, text in texts.items()}
+    flat = {name: one_line(text) for name, text in texts.items()}
     return {name: text for name, text in flat.items() if text}
 
 

@@ -119,6 +119,8 @@ def _share(metric: str, row: Mapping[Any, Any]) -> str:
         "off-target": "are in another language, of those that could be told", "undecided": "could not be told",
         "copied": "are copies of the source", "empty": "are empty",
     }  # fmt: skip
+    if math.isnan(row["value"]):
+        return "no language could be told"
     control = ""
     if metric == "off-target" and not math.isnan(row["null_other"]):
         control = f" (references: {number(metric, row['null_other'])})"

@@ -31,6 +31,7 @@ from latentlang.translation.asking import (
     find_template,
     translation_prompt,
 )
+from latentlang.translation.line_files import one_line
 from latentlang.translation.parallel_items import (
     ParallelData,
     ParallelItems,
@@ -109,8 +110,8 @@ def plan_translation(
     if examples is None:
         check_enough(ids, pairs, shots=shots)
         # from the end, so that items stay the same whatever the number of examples
-        chosen, shown_ids = ids[: len(ids) - shots][:items], ids[len(ids) - shots :]
-        pool = read
+        chosen, pool = ids[: len(ids) - shots][:items], read
+        shown_ids = _apart(read, chosen, ids[len(chosen) :], shots, codes)
     else:
         check_enough(ids, pairs, shots=0)
         chosen, pool = ids[:items], read_items(examples, codes)
@@ -270,7 +271,7 @@ def _translated(
             report(len(written))
     rows = [
         (
-            direction, first, second, item, texts[item], right[item], _one_line(written[place].text),
+            direction, first, second, item, texts[item], right[item], one_line(written[place].text),
             written[place].text, len(written[place].tokens), written[place].ended,
         )
         for place, item in enumerate(plan.chosen)
@@ -294,10 +295,6 @@ def _by_length(
     yield from sorted(groups.items())
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split("\n")).strip()
-
-
 def _settled(decoding: Decoding | None, *, chat: bool) -> Decoding:
     """How a translation is written: a base model's ends with its line.
 
@@ -310,6 +307,21 @@ def _settled(decoding: Decoding | None, *, chat: bool) -> Decoding:
     if chat or _LINE_END in how.stop:
         return how
     return replace(how, stop=(*how.stop, _LINE_END))
+
+
+def _apart(
+    read: ParallelItems, chosen: Sequence[str], others: Sequence[str], shots: int, codes: Sequence[str]
+) -> list[str]:
+    """The last of the other items as examples, but for those that say what an item says.
+
+    Raises:
+        InputError: too few are left, naming one that is an item too.
+    """
+    texts = {code: {read.texts[code][name] for name in chosen} for code in codes}
+    apart = [name for name in others if not any(read.texts[code][name] in texts[code] for code in codes)]
+    if len(apart) < shots:
+        _check_apart(read, chosen, read, others[len(others) - shots :], codes)
+    return apart[len(apart) - shots :]
 
 
 def _check_apart(

@@ -326,6 +326,13 @@ def test_the_words_say_what_the_table_has(scores):
     assert f"a copy of the source has {row['null_source']:.2f}" in said
 
 
+def test_where_no_language_could_be_told_nothing_is_said_of_others():
+    result = ll.score_translations({"a": ["x"] * 8}, REFERENCES, lang="de", progress=False)
+    assert "no language could be told, 100.0 % could not be told" in result.describe()
+    assert "none are in another language" not in result.describe()
+    assert "nan" not in result.figure(metric="off-target").data[0].customdata[0]
+
+
 def test_the_figure_has_a_row_a_system_and_the_nulls(scores):
     figure = scores.figure()
     names = [trace.name for trace in figure.data]

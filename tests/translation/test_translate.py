@@ -125,6 +125,18 @@ def test_examples_are_never_items_and_items_do_not_depend_on_their_number():
     )
 
 
+def test_what_an_item_says_is_no_example_either():
+    plain = plan_translation(DATA, directions="en-de", shots=2, items=3, seed=1)
+    last = [text for text, _ in plain.examples["en", "de"]][-1]
+    doubled = [plain.items.texts["en"][plain.chosen[0]] if text == last else text for text in SOURCES]
+    plan = plan_translation({"en": doubled, "de": REFERENCES}, directions="en-de", shots=2, items=3, seed=1)
+    asked = {plan.items.texts["en"][name] for name in plan.chosen}
+    assert plan.chosen == plain.chosen and len(plan.examples["en", "de"]) == 2
+    assert not asked & {text for text, _ in plan.examples["en", "de"]}
+    with pytest.raises(InputError, match="must not be an item too"):
+        plan_translation({"en": ["A."] * 3, "de": ["B."] * 3}, directions="en-de", shots=1)
+
+
 def test_examples_may_come_from_elsewhere_but_must_not_be_items():
     apart = {"en": ["A bird sings."], "de": ["Ein Vogel singt."]}
     plan = plan_translation(DATA, directions="en-de", shots=1, examples=apart)
@@ -287,6 +299,8 @@ def test_an_item_is_one_line_and_has_to_be_there_in_each_language():
         {"en": {"a": "One\ntwo", "b": "x", "c": " "}, "fr": {"a": "Un", "c": "y"}}, ["en", "fr"]
     )
     assert read.texts["en"] == {"a": "One two", "b": "x"} and read.common(["en", "fr"]) == ["a"]
+    ends = read_items({"en": {"a": "One\r\ntwo\rthree\u2028four\r"}}, ["en"])
+    assert ends.texts["en"] == {"a": "One two three\u2028four"}
 
 
 @pytest.mark.parametrize(
