@@ -8,7 +8,6 @@ from latentlang.errors import InputError
 from latentlang.paths import given_path
 from latentlang.tasks.files import PathLike, read_text
 
-
 # where a text is cut into lines; other separators (U+2028, NEL) stand within one
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
 

@@ -318,7 +318,7 @@ def join_scores(*scores: TranslationScores) -> TranslationScores:
     # samples are of places in this order
     orders: dict[str, list[str]] = {}
     for (direction, _system), part in items.groupby(["direction", "system"], sort=False):
-        if orders.setdefault(direction, part["item"].tolist()) != part["item"].tolist():
+        if orders.setdefault(str(direction), part["item"].tolist()) != part["item"].tolist():
             raise InputError(
                 f"the scores of {direction!r} have the same items in different orders, so that their bootstrap samples "
                 "are of different ones; score the systems with their items in one order"
