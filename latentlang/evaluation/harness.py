@@ -60,7 +60,8 @@ def evaluate_harness(
     """Run tasks of lm-eval on a model.
 
     ``xcopa_it`` and ``xcopa_sw`` become one task, ``xcopa``, in two languages: a language code at the end of a name is
-    its language. Items with the same number are taken to be the same in all languages of a task.
+    its language. Items with the same number are taken to be the same in all languages of a task. A task in a language
+    that another of its name has already keeps its whole name.
 
     Args:
         model: the model, or its name; it is not changed.
