@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -26,7 +27,10 @@ def lazy_names(
             return getattr(import_module(home_of[name]), name)
         if name in modules:
             return import_module(f"{package}.{name}")
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        near = [] if name.startswith("_") else difflib.get_close_matches(name, [*home_of, *modules], n=2)
+        meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        # with its name given Python adds no guess of its own, which IPython does not show
+        raise AttributeError(f"module {package!r} has no attribute {name!r}{meant}", name=name)
 
     def names() -> list[str]:
         dunder = (name for name in vars(sys.modules[package]) if name.startswith("__"))

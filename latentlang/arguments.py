@@ -5,13 +5,16 @@ The limits are far above what makes sense and far below what a machine cannot ta
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import functools
 import inspect
+import typing
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
-from latentlang.errors import InputError, OptionError, shown, unknown
+from latentlang.errors import InputError, OptionError, notebook_traceback, shown, unknown
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -269,26 +272,39 @@ def checked_call(function: Callable[P, T]) -> Callable[P, T]:
         try:
             signature.bind(*args, **options)
         except TypeError:
-            raise _miscalled(function.__name__, signature, args, options) from None
-        return function(*args, **options)
+            raise _miscalled(function, signature, args, options) from None
+        try:
+            return function(*args, **options)
+        except KeyboardInterrupt as interrupt:
+            # read by IPython: a stopped cell is not followed by pages of the model's own code
+            vars(interrupt)["_render_traceback_"] = functools.partial(notebook_traceback, interrupt)
+            raise
 
     return call
 
 
 def _miscalled(
-    name: str, signature: inspect.Signature, args: Sequence[object], options: Iterable[str]
+    function: Callable[..., object],
+    signature: inspect.Signature,
+    args: Sequence[object],
+    options: Iterable[str],
 ) -> InputError:
     """The error for a call that does not fit a signature: the first thing that is wrong with it."""
+    name = function.__name__
     parameters = signature.parameters.values()
     places = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
     named = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
     takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
     for option in options:
         if option not in (*places, *named) and not takes_any:
+            if within := _option_within(function, option, [*places, *named]):
+                return OptionError(f"unknown option of {name} {option!r}; did you mean {within}?")
             message = unknown(f"option of {name}", option, [*places, *named], hint=f"help({name}) lists them")
             return OptionError(message.args[0])
     if len(args) > len(places):
         extra = len(args) - len(places)
+        if len(places) == 1 and len(set(map(type, args))) == 1:
+            return OptionError(f"{name} takes its {places[0]} as one list: {name}([one, other])")
         return OptionError(
             f"{name} takes {', '.join(places)} by position and all else by name, such as {named[0]}=; "
             f"{'one value is' if extra == 1 else f'{extra} values are'} too many"
@@ -302,6 +318,35 @@ def _miscalled(
         if signature.parameters[one].default is inspect.Parameter.empty and one not in given
     ]
     if missing:
-        return OptionError(f"{name} needs {' and '.join(f'{one}=' for one in missing)}; see help({name})")
+        # who left one out in the middle has given another in its place
+        order = f"; by position it takes {', '.join(places)}" if args and len(places) > 2 else ""
+        needed = " and ".join(f"{one}=" for one in missing)
+        return OptionError(f"{name} needs {needed}; see help({name}){order}")
     twice = next(option for option in options if option in places[: len(args)])
     return OptionError(f"{name} was given {twice} twice, by position and by name")
+
+
+def _option_within(function: Callable[..., object], option: str, direct: Sequence[str]) -> str:
+    """Where an option that a function lacks is a field of what another takes: ``decoding=Decoding(samples=...)``.
+
+    Empty where one of its own is at least as near. What other libraries put before a name counts for nothing.
+    """
+    try:
+        hints = typing.get_type_hints(function)
+    except NameError:  # of a name that only the type checker imports
+        return ""
+    within: dict[str, str] = {}
+    for taker, hint in hints.items():
+        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        if taker in direct and len(kinds) == 1 and dataclasses.is_dataclass(kinds[0]):
+            for field in dataclasses.fields(kinds[0]):
+                within.setdefault(
+                    field.name, f"{taker}={typing.cast('type', kinds[0]).__name__}({field.name}=...)"
+                )
+    sought = {option, option.removeprefix("max_").removeprefix("num_").removeprefix("n_")}
+
+    def nearness(choice: str) -> float:
+        return max(difflib.SequenceMatcher(None, one, choice).ratio() for one in sought)
+
+    nearest = max([*direct, *within], key=nearness, default="")
+    return within.get(nearest, "") if nearness(nearest) > 0.7 else ""

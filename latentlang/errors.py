@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+import sys
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from latentlang.printable import printable
 
@@ -12,6 +17,7 @@ from latentlang.printable import printable
 _MOST_SHOWN, _MOST_DIGITS, _LONGEST_NAME = 200, 40, 100
 # Names that an error can list.
 _FEW = 12
+_PACKAGE = str(Path(__file__).parent)
 
 
 class LatentlangError(Exception):
@@ -19,6 +25,10 @@ class LatentlangError(Exception):
 
     def __str__(self) -> str:
         return printable(super().__str__())
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the user's own lines and the message (see `notebook_traceback`)."""
+        return notebook_traceback(self)
 
 
 class InputError(LatentlangError, ValueError):
@@ -64,6 +74,43 @@ def unknown(
     if hint:
         message += ("" if message.endswith("?") else ";") + f" {hint}"
     return InputError(message)
+
+
+def notebook_traceback(error: BaseException) -> list[str]:
+    """The traceback that IPython and notebooks show for an error of the user's: without this package's frames.
+
+    Some fifty lines of this package's code would push the one line that says what to do out of the cell's view. The
+    frames are still there for ``%debug``, and ``%xmode Verbose`` shows them all.
+    """
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None:
+        return traceback.format_exception(error)
+    if shell.InteractiveTB.mode == "Verbose":
+        lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
+        return lines
+    cause, context, hidden = error.__cause__, error.__context__, error.__suppress_context__
+    try:  # what it was raised from is this package's affair too
+        error.__cause__ = error.__context__ = None
+        lines = shell.InteractiveTB.structured_traceback(
+            type(error), error, _up_to_package(error.__traceback__)
+        )
+    finally:
+        error.__cause__, error.__context__, error.__suppress_context__ = cause, context, hidden
+    return lines
+
+
+def _up_to_package(frames: TracebackType | None) -> TracebackType | None:
+    """A traceback up to where it enters this package; the whole of it where it begins in there."""
+    callers: list[TracebackType] = []
+    place = frames
+    while place is not None and not place.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        callers.append(place)
+        place = place.tb_next
+    shorter: TracebackType | None = None
+    for caller in reversed(callers):
+        shorter = TracebackType(shorter, caller.tb_frame, caller.tb_lasti, caller.tb_lineno)
+    return shorter or frames
 
 
 def shown(value: object, *, most: int = _MOST_SHOWN) -> str:

@@ -1,6 +1,7 @@
 """Counts, names with commas and ranges that users give: what is taken, and the limits."""
 
 import inspect
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -141,6 +142,21 @@ def _make(name, **options):
     return name, options
 
 
+@dataclass(frozen=True)
+class _Look:
+    size: int = 1
+
+
+@checked_call
+def _draw(results, *, names=(), look: _Look | None = None):
+    return results, names, look
+
+
+@checked_call
+def _units(model, sae, texts):
+    return model, sae, texts
+
+
 def test_a_checked_call_is_the_call():
     assert _read("a", languages="ja", items=2) == ("a", "translation", "ja", 2)
     assert _make("a", anything=1) == ("a", {"anything": 1})
@@ -166,6 +182,10 @@ def test_a_checked_call_is_the_call():
         (lambda: _read("a", "b", 1, 2), r"2 values are too many"),
         (lambda: _read("a", model="b", languages="ja"), r"given model twice"),
         (lambda: _make(), r"^_make needs name="),
+        (lambda: _draw("a", "b"), r"^_draw takes its results as one list: _draw\(\[one, other\]\)$"),
+        (lambda: _draw("a", max_size=2), r"'max_size'; did you mean look=_Look\(size=\.\.\.\)\?$"),
+        (lambda: _draw("a", nams="b"), r"'nams'; did you mean 'names'\? help\(_draw\) lists them"),
+        (lambda: _units("a", "b"), r"^_units needs texts=; .*; by position it takes model, sae, texts$"),
         (lambda: _make("a", 2), r"^_make takes name and no more"),
     ],
 )

@@ -84,6 +84,8 @@ def answers_figure(
                 "type": "bar", "orientation": "h", "x": shares, "width": 0.66, "name": name,
                 "marker": {"color": colour}, **common,
             })  # fmt: skip
+    # without a target language there are no bars, and what ended the answers has the whole width
+    has_bars = bool(traces)
     traces.append({
         "type": "scatter", "mode": "markers", "x": [row["length"] for row in rows], "name": "ended by length",
         "marker": {"color": INK, "symbol": "line-ns-open", "size": 11, "line": {"width": 2}}, "xaxis": "x2",
@@ -103,7 +105,9 @@ def answers_figure(
     layout: dict[str, Any] = {
         "template": template(),
         "title": {
-            "text": "<b>In which language the answers are, and what ended them</b>",
+            "text": "<b>In which language the answers are, and what ended them</b>"
+            if has_bars
+            else "<b>What ended the answers</b>",
             "subtitle": {"text": " · ".join(subtitle), "font": {"size": 12.5, "color": MUTED}},
             **BESIDE_ROWS,
         },
@@ -114,16 +118,19 @@ def answers_figure(
         },
         "xaxis2": {
             "title": {"text": "share that ended so"}, "range": [-0.04, 1.04], "tickformat": ".0%",
-            "tickvals": [0, 0.5, 1], "domain": [0.66, 1], "anchor": "y2",
+            "tickvals": [0, 0.5, 1], "domain": [0.66 if has_bars else 0, 1], "anchor": "y2",
         },
         "yaxis": y_axis,
-        "yaxis2": {**y_axis, "showticklabels": False, "showgrid": True, "anchor": "x2"},
+        "yaxis2": {**y_axis, "showticklabels": not has_bars, "showgrid": True, "anchor": "x2"},
         "barmode": "stack",
         "legend": {
             "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
             "traceorder": "normal",
         },
-        "meta": {"how_to_read": _how_to_read(), "made_with": made_with(made), "least_width": 720},
+        "meta": {
+            "how_to_read": _how_to_read() if has_bars else _how_to_read()[1:], "made_with": made_with(made),
+            "least_width": 720,
+        },
     }  # fmt: skip
     return shaped(go.Figure(data=traces, layout=layout), **look)
 
@@ -156,6 +163,6 @@ def _how_to_read() -> list[str]:
     return [
         "Left: a bar is all answers that should be in one language, by the language that they were told as: by script "
         "first, then by an identifier; what is too short or unlike any is undecided.",
-        "Right: the shares that the model ended itself (dot) and that were cut because they were as long as they might "
-        "be (line); the rest met a stop string. Many that are cut say that more new tokens are needed.",
+        "Share that ended so: answers that the model ended itself (dot) and that were cut because they were as long as "
+        "they might be (line); the rest met a stop string. Many that are cut say that more new tokens are needed.",
     ]

@@ -65,7 +65,10 @@ def shaped(
     """
     for name in others:
         raise unknown(
-            "option of this figure", name, Look.__annotations__, hint="help(...) says what else it takes"
+            "option of this figure",
+            name,
+            Look.__annotations__,
+            hint="and what help() says of this result's figure, often languages",
         )
     if theme is not None and theme not in THEMES:
         raise unknown("theme", theme, THEMES)

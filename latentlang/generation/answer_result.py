@@ -72,6 +72,11 @@ class AnswerResult(Result[AnswerSettings]):
         ]
         return pd.DataFrame(rows, columns=list(SUMMARY))
 
+    def glance(self) -> pd.DataFrame:
+        """What was asked and what was answered: the first thing that one wants to see."""
+        state = ["state"] if self.table["state"].nunique() > 1 else []
+        return self.table[[*state, "id", "language", "prompt", "answer", "answered", "ended"]]
+
     def of(self, state: str) -> pd.DataFrame:
         """The rows of a state.
 

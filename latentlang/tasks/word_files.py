@@ -160,6 +160,11 @@ def read_words(data: Paths) -> WordFiles:
 
 
 def _csv_files(data: Paths) -> tuple[Path, ...]:
+    if isinstance(data, Mapping) or hasattr(data, "to_csv"):
+        raise InputError(
+            f"data takes files, not a {type(data).__name__}; write its rows first, for instance "
+            "pandas.DataFrame(...).to_csv('words.csv', index=False), and give data='words.csv'"
+        )
     given = [data] if isinstance(data, str | Path) else list(data)
     if not given:
         raise InputError("no CSV file given")
