@@ -21,7 +21,13 @@ def given_path(path: PathLike) -> Path:
     Raises:
         InputError: it is none, or its ``~name`` is nobody's.
     """
-    text = os.fspath(path)
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        table = "; a table is saved first, by its to_csv" if hasattr(path, "to_csv") else ""
+        raise InputError(
+            f"a {type(path).__name__} is no path; give the name of a file or folder{table}"
+        ) from None
     if "\0" in text:
         raise InputError(f"{text!r} is no path: it holds a NUL character")
     try:

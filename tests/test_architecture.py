@@ -184,6 +184,13 @@ def test_a_package_lists_its_public_names_and_nothing_else(package):
         _ = module.nothing
 
 
+def test_a_name_that_is_nearly_one_says_which():
+    with pytest.raises(AttributeError, match=r"no attribute 'logit_lense'; did you mean 'logit_lens'"):
+        _ = latentlang.logit_lense
+    with pytest.raises(AttributeError, match=r"no attribute 'steering'; did you mean 'steer'"):
+        _ = latentlang.steering
+
+
 def test_names_that_a_notebook_would_guess_are_at_the_top():
     names = (
         "__version__",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from latentlang.errors import InputError
@@ -46,6 +47,15 @@ def test_what_is_no_path():
         given_path("a\0b")
     with pytest.raises(InputError, match=r"'caf\\udce9' holds bytes that are not UTF-8 text"):
         given_path("caf\udce9")
+
+
+def test_a_value_that_is_no_path_is_named_by_its_kind():
+    with pytest.raises(InputError, match=r"^a dict is no path; give the name of a file or folder$"):
+        given_path({"de": "worte.csv"})
+    with pytest.raises(
+        InputError, match=r"^a DataFrame is no path; .*; a table is saved first, by its to_csv$"
+    ):
+        given_path(pd.DataFrame({"id": [1]}))
 
 
 def test_a_device_is_neither_file_nor_folder(tmp_path):

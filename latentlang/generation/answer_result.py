@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import pandas as pd
@@ -13,7 +13,7 @@ from latentlang.errors import InputError
 from latentlang.generation.answer_settings import AnswerSettings
 from latentlang.generation.answer_text import answer_sentences
 from latentlang.language_names import Language
-from latentlang.results import Result, ResultSettings, repeated
+from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.stats.intervals import wilson
 from latentlang.storage.tables import Columns
 
@@ -72,11 +72,6 @@ class AnswerResult(Result[AnswerSettings]):
         ]
         return pd.DataFrame(rows, columns=list(SUMMARY))
 
-    def glance(self) -> pd.DataFrame:
-        """What was asked and what was answered: the first thing that one wants to see."""
-        state = ["state"] if self.table["state"].nunique() > 1 else []
-        return self.table[[*state, "id", "language", "prompt", "answer", "answered", "ended"]]
-
     def of(self, state: str) -> pd.DataFrame:
         """The rows of a state.
 
@@ -108,6 +103,14 @@ class AnswerResult(Result[AnswerSettings]):
         from latentlang.figures.answers import answers_figure
 
         return answers_figure(self, languages=languages, **look)
+
+    def _view(self) -> View:
+        return replace(super()._view(), table=self._answers)
+
+    def _answers(self) -> pd.DataFrame:
+        """What was asked and what was answered: the first thing that one wants to see in a notebook."""
+        state = ["state"] if self.table["state"].nunique() > 1 else []
+        return self.table[[*state, "id", "language", "prompt", "answer", "answered", "ended"]]
 
 
 #: Columns of `AnswerResult.summary`.

@@ -98,7 +98,7 @@ def _table_of(given: Answers) -> pd.DataFrame | None:
         path = given_path(os.fspath(given))
         columns: Columns = {_ID: "text", _LANGUAGE: "text", _ANSWER: "text"}
         return read_table(path / TABLE, columns, then="name a folder of answers") if is_folder(path) else None
-    if hasattr(given, "columns"):
+    if hasattr(given, "to_dict"):
         return cast("pd.DataFrame", given)
     return given.table if hasattr(given, "table") else None
 

@@ -31,6 +31,8 @@ def read_text(path: Path, *, keep_line_ends: bool = False) -> str:
     if not is_present(path):
         raise InputError(f"there is no file {str(path)!r}; give the path of one")
     then = "save it as UTF-8, e.g. with `iconv -t UTF-8`"
+    if not is_present(path):
+        raise InputError(f"cannot read {str(path)!r}: No such file or directory; see how its name is written")
     if path.suffix == PACKED:
         text = _unpacked(path)
     else:

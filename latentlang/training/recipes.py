@@ -379,7 +379,11 @@ def _refuse(problems: list[ErrorDetails], where: str, record: Mapping[str, Any])
     if first["type"] == "extra_forbidden":
         part, name = first["loc"][:-1], str(first["loc"][-1])
         fields = _fields(_part_of(record, str(part[0])) if part else Recipe)
-        error = unknown(f"field of {where}", field if not part else name, fields)
+        data = record.get("data", {})
+        is_top = not part and isinstance(data, Mapping)
+        home = _homes(_part_of({"data": data}, "data")).get(name) if is_top else None
+        hint = f"write it within {home!r}: {{{home!r}: {{{name!r}: ...}}}}" if home else ""
+        error = unknown(f"field of {where}", field if not part else name, fields, hint=hint)
         raise InputError(f"{error}{more}") from None
     reason = first["msg"].removeprefix("Value error, ")
     reason = reason[:1].lower() + reason[1:]

@@ -14,6 +14,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.generation import AnswerPrompt, AnswerResult, Decoding, VllmBackend, read_prompts
 from latentlang.generation.answer_prompts import PromptWriter, as_prompts
 from latentlang.instructions.dialogues import Dialogue, Turn, single
+from latentlang.judging import read_answers
 from latentlang.models import HookedLM
 from latentlang.models.generation import Written
 from tests.models.test_chat import CHATML
@@ -169,6 +170,31 @@ def test_a_result_is_saved_and_drawn(model, tmp_path):
 
 
 # What is asked
+
+
+def test_without_a_target_language_only_what_ended_the_answers_is_drawn(model):
+    result = ll.answer(model, ["Review: I", "Kritik"], decoding=Decoding(new_tokens=2), progress=False)
+    shown = result._view().table()
+    assert list(shown) == ["id", "language", "prompt", "answer", "answered", "ended"]
+    assert list(shown["prompt"]) == ["Review: I", "Kritik"]
+    assert list(shown["answer"]) == list(result.table["answer"])
+    figure = result.figure()
+    assert {trace.type for trace in figure.data} == {"scatter"}
+    assert figure.layout.title.text == "<b>What ended the answers</b>"
+    assert tuple(figure.layout.xaxis2.domain) == (0, 1) and figure.layout.yaxis2.showticklabels is True
+    told = ll.answer(
+        model, ["Review: I"], language="de", decoding=Decoding(new_tokens=2), progress=False
+    ).figure()
+    assert tuple(told.layout.xaxis2.domain) == (0.66, 1) and told.layout.yaxis2.showticklabels is False
+
+
+def test_answers_can_be_judged_as_they_are(model):
+    result = ll.answer(model, ["Review: I", "Kritik"], decoding=Decoding(new_tokens=2), progress=False)
+    judged = read_answers(result)
+    assert [(one.id, one.question, one.answer) for one in judged] == list(
+        result.table[["id", "prompt", "answer"]].itertuples(index=False, name=None)
+    )
+    assert read_answers(result.table) == judged
 
 
 def test_what_is_asked_is_written_as_it_is_in_a_template_or_in_a_chat():

@@ -1,6 +1,7 @@
 import csv
 import unicodedata
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -407,3 +408,13 @@ def test_a_file_with_two_columns_named_id_holds_indonesian(tmp_path):
 def test_a_bad_file_with_a_column_a_language_is_one_clear_error(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         words_of(tmp_path, text, name="words.csv")
+
+
+@pytest.mark.parametrize(
+    "data", [pd.DataFrame({"id": ["1"], "fr": ["eau"]}), {"fr": ["eau"], "en": ["water"]}]
+)
+def test_a_table_in_memory_is_no_file(data):
+    with pytest.raises(
+        InputError, match=rf"^data takes files, not a {type(data).__name__}; .*data='words.csv'$"
+    ):
+        read_words(data)

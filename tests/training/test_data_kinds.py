@@ -192,6 +192,35 @@ def test_a_run_from_before_there_were_kinds_is_finished_and_gone_on_from(
     assert loss_figure(again).layout.title == loss_figure(result).layout.title
 
 
+@pytest.mark.parametrize(
+    ("given", "kind", "message"),
+    [
+        (
+            [("Le chat dort.", "The cat sleeps.")],
+            "zh+es-en",
+            r"QuestionPair\(item=, source=, target=, question=, ",
+        ),
+        (
+            {"fr": "en"},
+            {"data": {"kind": "instructions", "files": "x"}},
+            r"TrainingExample\(id=, language=, input=, ",
+        ),
+    ],
+)
+def test_what_is_no_example_is_refused_by_name(given: Any, kind: Any, message: str) -> None:
+    with pytest.raises(
+        InputError, match=r" is no example to train on; give a latentlang\.training\." + message
+    ):
+        training_data(recipe(kind), data=given)
+
+
+def test_a_field_without_its_part_says_where_it_belongs() -> None:
+    with pytest.raises(
+        InputError, match=r"'target_modules'.*; write it within 'lora': \{'lora': \{'target_modules'"
+    ):
+        recipe({"target_modules": "all-linear"})
+
+
 def test_kinds_are_not_mixed_up(model: HookedLM, small: Recipe, tmp_path: Path) -> None:
     told = recipe({"name": "mine", "data": {"kind": "instructions", "files": "a.jsonl"}})
     with pytest.raises(

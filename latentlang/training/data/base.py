@@ -12,14 +12,15 @@ import hashlib
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from latentlang.arguments import split_names
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, shown, unknown
 from latentlang.language_names import language
 from latentlang.storage.documents import Record
 from latentlang.text import listed
@@ -92,6 +93,29 @@ class Example(Protocol):
     @property
     def output(self) -> str:
         """What it is trained to write after the input."""
+
+
+def given_examples(given: Iterable[Any], kind: type) -> list[Any]:
+    """Examples as a user gave them in Python.
+
+    Args:
+        given: the examples.
+        kind: the class of examples that are meant.
+
+    Raises:
+        InputError: one is something else, such as a pair of texts.
+    """
+    examples = list(given)
+    for example in examples:
+        if not hasattr(example, "input") or not hasattr(example, "output"):
+            fields = ", ".join(
+                f"{field.name}=" for field in dataclass_fields(kind) if field.default is MISSING
+            )
+            raise InputError(
+                f"{shown(example, most=60)} is no example to train on; give a latentlang.training.{kind.__name__}"
+                f"({fields}) for each, or a file"
+            )
+    return examples
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from latentlang.training.data.base import (
     RecipeParts,
     TrainingData,
     TrainingExample,
+    given_examples,
     held_share,
     language_codes,
     named,
@@ -240,7 +241,7 @@ class Instructions(DataSettings):
         examples: list[AnyInstruction]
         parts: dict[object, int] = {}
         if data is not None and not isinstance(data, str | Path):
-            examples = list(data)
+            examples = given_examples(data, TrainingExample)
             self.check_leakage(examples)
         else:
             files = self.files if data is None else (str(data),)

@@ -24,7 +24,14 @@ from latentlang.tasks.labels import (
 from latentlang.tasks.pairs import EmbeddedPairs, nli_pairs, paraphrase_pairs
 from latentlang.tasks.reviews import Review, train_reviews, write_review
 from latentlang.text import listed
-from latentlang.training.data.base import ControlWords, DataWords, RecipeParts, TrainingData, english_name
+from latentlang.training.data.base import (
+    ControlWords,
+    DataWords,
+    RecipeParts,
+    TrainingData,
+    english_name,
+    given_examples,
+)
 from latentlang.training.data.exports import export
 from latentlang.training.data.hub_pairs import HUB_RESERVE, hub_pairs
 from latentlang.training.data.leakage import check_no_answers
@@ -71,7 +78,7 @@ class QuestionAlignment(QuestionSettings):
         if isinstance(data, str | Path):
             pairs = read_pairs(data)
         elif data is not None:
-            pairs = list(data)
+            pairs = given_examples(data, QuestionPair)
         elif task is not None:
             pairs = parallel_pairs(task_questions(task, codes), sources=self.sources, target=self.target)
             notes.append(f"the questions are those that the {task.name} task evaluates with")
