@@ -68,7 +68,7 @@ def shaped(
             "option of this figure",
             name,
             Look.__annotations__,
-            hint="and what help() says of this result's figure, often languages",
+            hint="and more by its kind, such as languages: see help(result.figure)",
         )
     if theme is not None and theme not in THEMES:
         raise unknown("theme", theme, THEMES)
