@@ -162,7 +162,8 @@ def _hover(row: Mapping[Any, Any], scale: float) -> str:
 def _axis_title(metric: str) -> str:
     """What stands below the axis: ``Off target, % of those that could be told``."""
     name = TRANSLATION_METRICS.get(metric, safe(plain(metric)))
-    return capital(name) + (", %" if metric in SHARES_OF_TRANSLATIONS else "") + _DETAILS.get(metric, "")
+    title = name if name.startswith("chrF") else capital(name)  # which is written so
+    return title + (", %" if metric in SHARES_OF_TRANSLATIONS else "") + _DETAILS.get(metric, "")
 
 
 def _how_to_read(metric: str) -> list[str]:
