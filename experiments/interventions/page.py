@@ -294,9 +294,10 @@ def _barrier_short(table: pd.DataFrame) -> list[str]:
             continue
         above = int((pooled["low"] > 0).sum())
         said.append(
-            f"**Translation barrier, {_TITLES[model]}**: {_range(pooled['readable'])} of the wrong answers were right "
-            f"at some layer before the last, in some language, {_range(pooled['chance'])} by chance; more with "
-            f"confidence in {above} of {len(pooled)} runs."
+            f"**Translation barrier, {_TITLES[model]}**: {_range(pooled['readable'])} of the wrong answers "
+            f"({pooled['wrong'].min()} to {pooled['wrong'].max()} in a run) were right at some layer before the "
+            f"last, in some language, {_range(pooled['chance'])} by chance; more with confidence in {above} of "
+            f"{len(pooled)} runs."
         )
     return said
 
@@ -309,7 +310,7 @@ def _barrier(table: pd.DataFrame) -> str:
             **({
                 "readable inside": _share(row["readable"]), "chance": _share(row["chance"]),
                 "barrier": between(row["barrier"], row["low"], row["high"]), "p": f"{row['p']:.2g}",
-                "median layer": f"{row['layer']:g}",
+                "median layer": "" if pd.isna(row["layer"]) else f"{row['layer']:g}",
             } if row["wrong"] else {}),
         }
         for row in table[table["language"] == POOLED].to_dict("records")

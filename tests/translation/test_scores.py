@@ -339,6 +339,7 @@ def test_the_figure_has_a_row_a_system_and_the_nulls(scores):
     assert names == ["good", "poor", "a copy of the source", "another item's reference"]
     assert figure.data[0].x[0] == pytest.approx(scores.score("bleu", system="good"))
     assert figure.data[2].x[0] == pytest.approx(scores.table["null_source"][0])
+    assert scores.figure(metric="chrf++").layout.xaxis.title.text == "chrF++"
     shares = scores.figure(metric="empty", theme="dark", width=400)
     assert shares.data[1].x[0] == pytest.approx(12.5)
     with pytest.raises(InputError, match="unknown metric of these scores 'blue'"):
