@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from latentlang.comparison.report import change_cells, verdict_cell
+from latentlang.comparison.result import REPORT
 from latentlang.figures.document import (
     Bullets,
     Cell,
     Document,
     Figure,
+    Link,
     Section,
     Table,
     Text,
@@ -53,20 +55,21 @@ def write_group(result: GroupOfStates, path: str | os.PathLike[str], *, html: st
     Raises:
         InputError: the file cannot be written.
     """
-    return write_document(group_document(result), path, html=html)
+    return write_document(group_document(result, beside=Path(path).parent), path, html=html)
 
 
-def group_document(result: GroupOfStates) -> Document:
+def group_document(result: GroupOfStates, *, beside: Path | None = None) -> Document:
     """What is on the page of several states.
 
     Args:
         result: a `ComparisonGroup`.
+        beside: folder of the page, for links to those of the comparisons that lie somewhere.
     """
     names = list(result.comparisons)
     changed = [
         Text(f"{plain(name)}: {one.verdict()}", kind="about") for name, one in result.comparisons.items()
     ]
-    folders = Bullets([f"{plain(name)}: {plain(name)}/report.html" for name in names])
+    pages = Bullets([_page(name, one, beside) for name, one in result.comparisons.items()])
     sections = [
         Section("reading", "What changed", [*changed, _group_table(result)], heading=False),
         Section(
@@ -77,12 +80,19 @@ def group_document(result: GroupOfStates) -> Document:
         Section(
             "pages",
             "Each comparison",
-            [Text("Each has a page of its own, beside this one:", kind="about"), folders],
+            [Text("Each has a page of its own, in its folder:", kind="about"), pages],
         ),
     ]
     model = shortened(plain(result.provenance.model), _LONGEST_NAME)
     title = f"Before and after: {model}, {', '.join(shortened(plain(name), _LONGEST_NAME) for name in names)}"
     return Document(title, sections, made_with(result.provenance))
+
+
+def _page(name: str, one: ComparisonResult, beside: Path | None) -> str | Link:
+    """The name of a comparison, with a link to its page where one can lead there."""
+    if one.folder is None or beside is None:
+        return plain(name)
+    return Link(plain(name), Path(os.path.relpath(one.folder / REPORT, beside)).as_posix())
 
 
 def _group_table(result: GroupOfStates) -> Table:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentlang.comparison.group import ComparisonGroup
+from latentlang.comparison.result import REPORT
 from latentlang.comparison.text import highlights, method, noteworthy, verdict, words_of
 from latentlang.comparison.text import sentences as comparison_sentences
 from latentlang.figures.accuracy import accuracy_figure
@@ -21,6 +23,7 @@ from latentlang.figures.document import (
     Document,
     Facts,
     Figure,
+    Link,
     Section,
     Table,
     Text,
@@ -33,6 +36,7 @@ from latentlang.figures.pca import pca_figure
 from latentlang.figures.style import plain, plain_name, shortened
 from latentlang.geometry.measure_registry import measure as find_measure
 from latentlang.stats.crossed import FEWEST_LANGUAGES
+from latentlang.storage.output import kind_of
 from latentlang.text import GROUPS, counted, percent, pool_name, signed, span, unsigned
 
 if TYPE_CHECKING:
@@ -57,14 +61,15 @@ def write_comparison(result: ComparisonResult, path: str | os.PathLike[str], *, 
     Raises:
         InputError: the file cannot be written.
     """
-    return write_document(comparison_document(result), path, html=html)
+    return write_document(comparison_document(result, beside=Path(path).parent), path, html=html)
 
 
-def comparison_document(result: ComparisonResult) -> Document:
+def comparison_document(result: ComparisonResult, *, beside: Path | None = None) -> Document:
     """What is on the page.
 
     Args:
         result: a `ComparisonResult`.
+        beside: folder of the page, for a link to that of the group which the comparison is one of.
     """
     sections = [Section("reading", "What changed", list(_reading(result)), heading=False)]
     if result.evaluation is not None:
@@ -80,6 +85,15 @@ def comparison_document(result: ComparisonResult) -> Document:
             Section("alignment", "Alignment with " + plain_name(result.pivot), list(_alignment(result)))
         )
     sections.append(Section("provenance", "Where this comes from", list(_provenance(result))))
+    if (
+        result.folder is not None
+        and beside is not None
+        and kind_of(result.folder.parent) == ComparisonGroup.kind
+    ):
+        page = Path(os.path.relpath(result.folder.parent / REPORT, beside)).as_posix()
+        sections.append(
+            Section("group", "Beside the others", [Bullets([Link("All states on one page", page)])])
+        )
     return Document(_title(result), sections, made_with(result.provenance))
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import plotly.graph_objects as go
 
@@ -44,14 +45,27 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A link to another page.
+
+    Attributes:
+        text: plain text.
+        path: of the page, relative to this one, as the file system has it.
+    """
+
+    text: str
+    path: str
+
+
+@dataclass(frozen=True)
 class Bullets:
     """A list of short points.
 
     Attributes:
-        items: each in plain text.
+        items: each in plain text, or a link.
     """
 
-    items: Sequence[str]
+    items: Sequence[str | Link]
 
 
 @dataclass(frozen=True)
@@ -211,7 +225,7 @@ def _block(block: Block, numbers: Iterator[int], library: bool | str) -> Iterato
         kind = f' class="{escaped(block.kind)}"' if block.kind else ""
         yield f"<p{kind}>{escaped(block.text)}</p>"
     elif isinstance(block, Bullets):
-        yield f"<ul>{''.join(f'<li>{escaped(item)}</li>' for item in block.items)}</ul>"
+        yield f"<ul>{''.join(f'<li>{_item(item)}</li>' for item in block.items)}</ul>"
     elif isinstance(block, Figure):
         number = next(numbers)
         meta = meta_of(block.figure)
@@ -229,6 +243,12 @@ def _block(block: Block, numbers: Iterator[int], library: bool | str) -> Iterato
         for inner in block.blocks:
             yield from _block(inner, numbers, library)
         yield "</details>"
+
+
+def _item(item: str | Link) -> str:
+    if isinstance(item, str):
+        return escaped(item)
+    return f'<a href="{escaped(quote(item.path))}">{escaped(item.text)}</a>'
 
 
 def _table(table: Table) -> str:

@@ -130,9 +130,13 @@ def test_a_group_is_read_back_and_has_its_pages(group, tmp_path):
     pd.testing.assert_frame_equal(again.table, result.table)
     page = again.report(html="light").read_text(encoding="utf-8")
     assert all(
-        f"{name}/report.html" in page and (folder / name / "report.html").exists()
+        f'<a href="{name}/report.html">{name}</a>' in page and (folder / name / "report.html").exists()
         for name in again.comparisons
     )
+    assert 'href="../report.html"' in (folder / "twice" / "report.html").read_text(encoding="utf-8")
+    (folder / "pages").mkdir()
+    elsewhere = again.report(folder / "pages" / "all.html", html="light").read_text(encoding="utf-8")
+    assert '<a href="../twice/report.html">' in elsewhere
     figure = again.figure()
     assert len(figure.data) == len(again.measure_names)
     assert list(figure.data[0].y) == ["lora", "twice", "merged"]
