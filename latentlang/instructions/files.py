@@ -148,8 +148,16 @@ def instruction_files(data: Paths) -> Iterator[Path]:
             continue
         files = [file for file in sorted(path.iterdir()) if _suffix(file) in SUFFIXES]
         if not files:
-            raise InputError(f"the folder {str(path)!r} holds no {', '.join(SUFFIXES)} with instructions")
+            below = [entry.name for entry in sorted(path.iterdir()) if _holds_files(entry)]
+            instead = f"; folders in it do: name one, such as {str(path / below[0])!r}" if below else ""
+            raise InputError(
+                f"the folder {str(path)!r} holds no {', '.join(SUFFIXES)} with instructions{instead}"
+            )
         yield from files
+
+
+def _holds_files(path: Path) -> bool:
+    return path.is_dir() and any(_suffix(file) in SUFFIXES for file in path.iterdir())
 
 
 def _suffix(path: Path) -> str:

@@ -19,6 +19,11 @@ from latentlang.paths import PathLike, given_path
 from latentlang.storage.documents import Closed, checked, read_yaml
 from latentlang.tasks.hub import is_hub
 
+_EXAMPLES = {
+    "parts": "{name: chat, files: chat.jsonl, share: 0.5}",
+    "arms": "{name: native, language: de, files: native.de.jsonl}",
+}
+
 
 class _ReadFrom(Closed):
     """What a part or an arm is read from."""
@@ -83,7 +88,12 @@ def holds_arms(path: PathLike) -> bool:
         raise InputError(
             f"{str(path)!r} must have either parts (a mixture) or arms; see `latentlang instructions mix --help`"
         )
-    return "arms" in record
+    name = "arms" if "arms" in record else "parts"
+    if not isinstance(record[name], list) or not all(isinstance(entry, Mapping) for entry in record[name]):
+        raise InputError(
+            f"{str(path)!r}: {name} must be a list with an entry for each, such as - {_EXAMPLES[name]}"
+        )
+    return name == "arms"
 
 
 def read_mixture(path: PathLike, *, total: int | None = None, seed: int | None = None) -> Mixture:

@@ -65,6 +65,25 @@ def test_check_counts_by_language_and_check_and_shows_examples(here: Path, capsy
     assert run(capsys, "check", "en.jsonl") == (0, "no check failed\n")
 
 
+def test_a_filter_that_leaves_nothing_is_an_error_that_says_why(here: Path, capsys: Any) -> None:
+    data = read_dialogues("en.jsonl")
+    write_dialogues("ru.jsonl", [single(one.id, "ru", one.instruction, one.output) for one in data])
+    code, said = run(capsys, "filter", "ru.jsonl", "--out", "kept")
+    assert code == 2
+    assert "nothing is left: language dropped most, 4 in ru, 4 of them for 'en'" in said
+    dropped = (here / "kept" / "report" / "dropped.jsonl").read_text(encoding="utf-8")
+    assert dropped.count("\n") == 4
+
+
+def test_check_says_which_dialogues_have_no_answer(here: Path, capsys: Any) -> None:
+    write_dialogues(
+        "asked.jsonl", [single("1", "en", *ENGLISH["1"]), single("2", "en", "What is a house?", "")]
+    )
+    assert record(capsys, "check", "asked.jsonl")["unanswered"] == 1
+    _, printed = run(capsys, "check", "asked.jsonl")
+    assert "1 dialogue has no answer at the end" in printed
+
+
 def test_filter_keeps_the_rest_and_every_reason(here: Path, capsys: Any) -> None:
     (here / "test.jsonl").write_text(json.dumps({"id": 9, "q": GERMAN["4"][0]}), encoding="utf-8")
     told = record(
@@ -136,6 +155,11 @@ def test_describe_writes_a_result_and_a_page(here: Path, capsys: Any) -> None:
         ("mix shares.yaml --out o", "the shares of the parts add up to 0.9, not 1"),
         ("mix lacks.yaml --out o", "part 'a' has nothing in Swahili; it has de"),
         ("mix odd.yaml --out o", "sampling"),
+        (
+            "mix named.yaml --out o",
+            "parts must be a list with an entry for each, such as - {name: chat, files",
+        ),
+        ("check arms", "folders in it do: name one, such as 'arms/native'"),
         ("mix shares.yaml --items 3 --out o", "are for arms; a mixture has --total"),
         ("describe de.jsonl --lang fr", "there is nothing in French; there are de"),
     ],
@@ -145,8 +169,11 @@ def test_bad_input_is_one_line(here: Path, capsys: Any, typed: str, words: str) 
     for name, text in {
         "bad.yaml": "total: 3", "shares.yaml": f"total: 2\nparts: [{part}0.4}}, {part.replace('a,', 'b,', 1)}0.5}}]",
         "lacks.yaml": f"total: 2\nparts: [{part}1, languages: [sw]}}]",
+        "named.yaml": f"parts: {{a: {part}1}}}}",
         "odd.yaml": f"total: 2\nparts: [{part}1, sampling: some}}]",
     }.items():  # fmt: skip
         (here / name).write_text(text, encoding="utf-8")
+    (here / "arms" / "native").mkdir(parents=True)
+    (here / "arms" / "native" / "de.json.gz").write_bytes(b"")
     code, printed = run(capsys, *typed.split())
     assert code == 2 and words in printed and len(printed.strip().splitlines()) == 1

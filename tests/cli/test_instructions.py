@@ -151,9 +151,12 @@ def test_ctrl_c_says_what_is_kept_and_the_next_run_goes_on(run):
         ((*TRANSLATE[1:], *TABLE, "--out", "o", "--lang", "xx"), "unknown language 'xx'"),
         (("answer", "nothing.json", *TABLE, "--out", "o"), "there is no file 'nothing.json'"),
         (("answer", "alpaca.json", *TABLE, "--out", "o"), "there is no 'language'"),
+        ((*TRANSLATE[1:], "--provider", "table:no.csv", "--out", "o"), "there is no file 'no.csv'; name one with"),
+        ((*TRANSLATE[1:], "--provider", "table:odd.csv", "--out", "o"), "there is no column 'asked', only 'source'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_one_line_and_leaves_nothing(run, tmp_path, typed, said):
+    (tmp_path / "odd.csv").write_text("source,target\nName,Nom\n")
     outcome = run("instructions", *typed)
     assert outcome.code == 2 and said in outcome.err and outcome.err.count("\n") == 1
     assert not (tmp_path / "o" / "dialogues.jsonl").exists()
@@ -163,6 +166,8 @@ def test_the_hosted_server_without_a_key(run, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     outcome = run(*TRANSLATE, "--provider", "openai:small", "--out", "o")
     assert outcome.code == 2 and "set the environment variable OPENAI_API_KEY" in outcome.err
+    planned = run(*TRANSLATE, "--provider", "openai:small", "--out", "o", "--dry-run")
+    assert planned.code == 0 and "6 calls of openai:small would be made" in planned.out
 
 
 # From parallel text, documents and a chat

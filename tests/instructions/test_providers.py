@@ -384,7 +384,7 @@ def test_a_table_answers_by_the_last_message(tmp_path, name, text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [("asked,answer\na,b\na,c\n", "line 3: 'a' is answered differently"), ("asked,answer\na,\n", "line 2: .*must hold"),
-     ("question,answer\na,b\n", "line 2: 'asked' and 'answer'"), ("asked,answer\n", "the table of answers is empty")],
+     ("question,answer\na,b\n", "no column 'asked', only 'question'"), ("asked,answer\n", "the table of answers is empty")],
 )  # fmt: skip
 def test_a_table_that_cannot_be_used(tmp_path, text, said):
     (tmp_path / "t.csv").write_text(text)
@@ -403,7 +403,7 @@ def test_a_table_that_cannot_be_used(tmp_path, text, said):
         ("openai:x@ftp://h/v1", "is no address"),
         ("openai:x@http://[::1", "is no address"),
         ("replay:nothing.jsonl", "cannot read"),
-        ("table:nothing.csv", "cannot read"),
+        ("table:nothing.csv", "there is no file 'nothing.csv'; name one with the columns"),
     ],
 )
 def test_a_provider_that_is_none(text, said):

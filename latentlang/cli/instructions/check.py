@@ -9,6 +9,7 @@ import typer
 
 from latentlang.cli import options
 from latentlang.cli.instructions import looking
+from latentlang.text import counted
 
 _EXAMPLES = 3
 
@@ -46,12 +47,14 @@ def check(
     )  # fmt: skip
     report = check_dialogues(given.dialogues, **given.options)
     table, counts = report.table(), report.counts()
+    unanswered = sum(not dialogue.is_answered for dialogue in report.dialogues)
     if out is not None:
         write_text(out, table.to_csv(index=False))
     examples = table.groupby(["language", "code"], sort=False).head(_EXAMPLES)
     if as_json:
         return echo_json({
-            "dialogues": len(report.dialogues), "unpaired": report.unpaired, "identifier": report.identifier,
+            "dialogues": len(report.dialogues), "unanswered": unanswered, "unpaired": report.unpaired,
+            "identifier": report.identifier,
             "counts": rows_record(counts), "bounds": rows_record(report.bounds_table()),
             "examples": rows_record(examples), "files": [str(out)] if out is not None else [],
         })  # fmt: skip
@@ -67,6 +70,13 @@ def check(
             )
     else:
         console.print("no check failed")
+    if unanswered:
+        all_of = "all " if unanswered == len(report.dialogues) > 1 else ""
+        has = "has" if unanswered == 1 else "have"
+        console.print(
+            f"{all_of}{counted(unanswered, 'dialogue')} {has} no answer at the end: `latentlang instructions answer` "
+            "writes one; training and filter leave such a dialogue out", soft_wrap=True,
+        )  # fmt: skip
     if report.unpaired:
         console.print(
             f"{report.unpaired:,} dialogues have no source: of them the checks that need one say nothing"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from latentlang.cli import options
 from latentlang.cli.instructions import looking
+from latentlang.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from latentlang.instructions.filtering import Filtered
 
 _KEPT = "dialogues.jsonl"
 
@@ -93,17 +98,31 @@ def filter_data(
         dropped=[one.record() for one in filtered.dropped],
     )  # fmt: skip
     if as_json:
-        return echo_json({
+        echo_json({
             "counts": rows_record(counts), "examples": [one.record() for one in filtered.examples()],
             "files": [str(file) for file in files],
         })  # fmt: skip
-    console = output()
-    looking.print_rows(counts, console)
+    else:
+        console = output()
+        looking.print_rows(counts, console)
+        for file in files:
+            console.print(f"wrote {file}", soft_wrap=True)
     if not filtered.kept:
-        most = counts.sort_values("dialogues").iloc[-1]
-        console.print(
-            f"nothing is left: {most['reason']} dropped most, {most['dialogues']:,} in {most['language']}"
-        )
-    for file in files:
-        console.print(f"wrote {file}", soft_wrap=True)
-    return None
+        raise InputError(_nothing_left(filtered, out))
+
+
+def _nothing_left(filtered: Filtered, out: Path) -> str:
+    """Which reason dropped most, and what was found most where it did."""
+    reasons = Counter((one.reasons[0].code, one.dialogue.language) for one in filtered.dropped)
+    (code, language), count = reasons.most_common(1)[0]
+    details = Counter(
+        one.reasons[0].detail
+        for one in filtered.dropped
+        if (one.reasons[0].code, one.dialogue.language) == (code, language)
+    )
+    detail, times = details.most_common(1)[0]
+    most = f", {times:,} of them for {shown(detail, most=40)}" if detail else ""
+    return (
+        f"nothing is left: {code} dropped most, {count:,} in {language}{most}; what was dropped, with its reasons, is "
+        f"in {out / 'report'}"
+    )

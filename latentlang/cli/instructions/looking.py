@@ -33,7 +33,8 @@ AgainstLanguage = Annotated[
     str | None, typer.Option("--against-lang", help="Language of those records where they do not say theirs.")
 ]
 Checks = Annotated[
-    str | None, typer.Option(help="Checks to make: names with commas; by default all. See `check --list`.")
+    str | None,
+    typer.Option(help="Checks to make: names with commas; by default all, which `check --help` lists."),
 ]
 PairBy = Annotated[
     str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,8 @@ def make(
     limits: dict[str, Any] = {
         "at_once": asking.at_once, "attempts": asking.attempts, "max_calls": asking.max_calls,
     }  # fmt: skip
-    source = provider_of(provider, options=provider_options(asking, loading))
+    options = replace(provider_options(asking, loading), planned=asking.dry_run)
+    source = provider_of(provider, options=options)
     cache = asking.cache or out / _REPLIES
     if asking.dry_run:
         tokenizer = None

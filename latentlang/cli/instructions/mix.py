@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def mix(
-    file: Annotated[Path, typer.Argument(help="YAML file with parts (a mixture) or arms; see the how-to.")],
+    file: Annotated[Path, typer.Argument(help="YAML file with parts (a mixture) or arms, each a list.")],
     out: Annotated[Path, options.folder("Folder for the dialogues and the report.")],
     total: Annotated[
         int | None, typer.Option(help="Dialogues altogether, instead of the file's total.")
@@ -37,6 +37,10 @@ def mix(
     as_json: options.AsJson = False,
 ) -> None:
     """Draw a mixture of instruction data by shares or counts, or arms of equal size to compare.
+
+    A mixture's file has total and parts: - {name: chat, files: chat.jsonl, share: 0.5} for each (or count: 200 in place
+    of the share; languages, sampling). That of arms has arms: - {name: native, language: de, files: de.jsonl} for each
+    (kind, engine).
 
     A mixture of one seed is part of every larger one of that seed. Writes dialogues.jsonl, or of arms NAME.jsonl each,
     and below report/ how many were drawn of what.

@@ -78,6 +78,7 @@ class OpenAIServer:
         max_tokens: int | None = None,
         seed: int | None = None,
         timeout: float = _SECONDS,
+        needs_key: bool = True,
     ) -> None:
         """Set up the client; nothing is asked yet.
 
@@ -88,6 +89,7 @@ class OpenAIServer:
             max_tokens: of an answer, at most; None leaves it to the server.
             seed: of sampling, for servers that take one.
             timeout: seconds to wait for a reply.
+            needs_key: whether the hosted server is refused without a key; not where nothing will be asked.
 
         Raises:
             InputError: no model is named, the address is none or holds a password, the hosted server is meant and there
@@ -112,7 +114,7 @@ class OpenAIServer:
         limit = "max_completion_tokens" if self.url == HOSTED else "max_tokens"
         self._sent = {limit if name == "max_tokens" else name: value for name, value in self._options.items()}
         self._key = _key_of_the_environment()
-        if not self._key and self.url == HOSTED:
+        if needs_key and not self._key and self.url == HOSTED:
             raise InputError(
                 f"there is no key for {self.url}: set the environment variable {KEY}, or name a server of your own, "
                 f"openai:{model}@http://localhost:8000/v1"

@@ -21,6 +21,7 @@ class ProviderOptions:
         seed: of sampling.
         timeout: seconds to wait for a reply.
         loading: options of `latentlang.models.load`, for a local model.
+        planned: nothing is asked but only counted, which needs no key.
     """
 
     max_tokens: int | None = None
@@ -28,6 +29,7 @@ class ProviderOptions:
     seed: int | None = None
     timeout: float | None = None
     loading: Mapping[str, Any] = field(default_factory=dict)
+    planned: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _openai(rest: str, options: ProviderOptions) -> Provider:
     timeout = {} if options.timeout is None else {"timeout": options.timeout}
     return OpenAIServer(
         model if at else rest, url=url if at else HOSTED, temperature=options.temperature,
-        max_tokens=options.max_tokens, seed=options.seed, **timeout,
+        max_tokens=options.max_tokens, seed=options.seed, needs_key=not options.planned, **timeout,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from latentlang.errors import InputError, shown
 from latentlang.instructions.providers.base import Messages, ProviderError, Reply
-from latentlang.paths import given_path
+from latentlang.paths import given_path, is_present
 from latentlang.tasks.files import PathLike, json_lines, read_text
 
 _THEN = "put it right"
@@ -85,11 +85,20 @@ class AnswerTable:
 
 
 def _rows(path: Path) -> Iterable[tuple[str, str, str]]:
+    if not is_present(path):
+        raise InputError(
+            f"there is no file {str(path)!r}; name one with the columns {' and '.join(_COLUMNS)}"
+        )
     if path.suffix == ".jsonl":
         records = ((f"{path}, line {number}", fields) for number, fields in json_lines(path))
     else:
         delimiter = "\t" if path.suffix == ".tsv" else ","
         reader = csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
+        if missing := [column for column in _COLUMNS if column not in (reader.fieldnames or ())]:
+            raise InputError(
+                f"{path}: there is no column {missing[0]!r}, only {', '.join(map(repr, reader.fieldnames or ()))}; "
+                f"name the columns {' and '.join(_COLUMNS)} in the first line"
+            )
         records = ((f"{path}, line {reader.line_num}", dict(fields)) for fields in reader)
     try:
         for where, fields in records:
