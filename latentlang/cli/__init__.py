@@ -67,50 +67,35 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    lens,
-    tokens,
-    tune,
-    jacobian,
-    lenses,
-    train,
-    compare,
-    reproduce,
-    evaluate,
-    ask,
-    humaneval,
-    answer,
-    judge,
-    gap,
-    harvest,
-    pca,
-    align,
-    directions,
-    erase,
-    patch,
-    steer,
-    bits,
-    mass,
-    pivot,
-    trace,
-    barrier,
-    neurons,
-    train_sae,
-    features,
-    fertility,
-    translate,
-    score,
-    doctor,
-    models,
-    languages,
-    tasks,
-    recipes,
-):
-    app.command(epilog=epilog(command.__name__.replace("_", "-")), help=flowing_help(command))(
-        with_paths(with_completion(with_load_options(command)))
-    )
-app.add_typer(data)
-app.add_typer(instructions)
+#: Heading in the list of commands to those below it.
+_COMMANDS = {
+    "What the layers hold": (lens, tokens, tune, jacobian, lenses, bits, mass, barrier, trace),
+    "What is used: changes inside a model": (pivot, patch, steer),
+    "Activations on disk": (harvest, pca, align, directions, erase),
+    "Neurons and features": (neurons, train_sae, features),
+    "What a model answers, and how good that is": (
+        evaluate,
+        ask,
+        humaneval,
+        answer,
+        translate,
+        score,
+        judge,
+        gap,
+    ),
+    "Training, and what it changed": (train, recipes, compare),
+    "Data, and what there is": (doctor, models, languages, tasks, fertility, reproduce),
+}
+_GROUPS = {"Training, and what it changed": (instructions,), "Data, and what there is": (data,)}
+for heading, commands in _COMMANDS.items():
+    for command in commands:
+        app.command(
+            epilog=epilog(command.__name__.replace("_", "-")),
+            help=flowing_help(command),
+            rich_help_panel=heading,
+        )(with_paths(with_completion(with_load_options(command))))
+    for group in _GROUPS.get(heading, ()):
+        app.add_typer(group, rich_help_panel=heading)
 
 
 def _show_version(show: bool) -> None:

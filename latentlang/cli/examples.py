@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
+
+# Characters of a line beside its margins and the sign that it goes on, in a terminal of 80 columns.
+_LINE_LENGTH = 76
+_BEFORE_OPTION = re.compile(r" (?=--[a-z])")
 
 #: Command (``data get`` for one of a group) to what is typed after ``latentlang``, and what that shows.
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -23,13 +28,13 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("tokens --data words.csv --lang x-mine --model mistral", "the same for words of your own"),
     ),
     "tune": (
-        ("tune --out tuned --steps 60", "then: latentlang lens --lang ja --tuned tuned"),
+        ("tune --out tuned --steps 60", "a quick one, for `latentlang lens --tuned tuned`"),
         ("tune --model gemma3-270m --text udhr --lang ja,hi --out tuned", "on real text of two languages"),
     ),
     "jacobian": (
         (
             "jacobian --text udhr --lang en,ja --items 4 --out jacobian",
-            "then: latentlang lens --lang ja --jacobian jacobian",
+            "on four paragraphs of two languages, for `lens --jacobian jacobian`",
         ),
         (
             "jacobian --model gemma3-270m --text udhr --lang en,fr,ru,zh --items 20 --layers 10-17 --out jacobian",
@@ -105,7 +110,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "harvest": (
-        ("harvest --lang paper20 --out activations", "then: latentlang align activations"),
+        (
+            "harvest --lang paper20 --out activations",
+            "for `latentlang pca`, `align`, `directions` and `erase`",
+        ),
         ("harvest --task translation --data words.csv --lang x-mine,fr --out mine", "words of your own"),
         ("harvest --verify activations", "are its files as they were written?"),
     ),
@@ -206,7 +214,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "instructions translate alpaca.json --data-lang en --lang ru,ja --parts instruction,input "
             "--provider openai:MODEL@http://localhost:8000/v1 --out bx",
-            "without the answers, by a server of your own; then: latentlang instructions answer bx",
+            "without the answers, by a server of your own; `latentlang instructions answer` writes them",
         ),
         (
             "instructions translate native.ru.jsonl --through en --provider openai:MODEL --out rtt",
@@ -335,9 +343,22 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def epilog(command: str) -> str:
-    """The examples of a command as the end of its help."""
-    shown = [f"  latentlang {typed}  ({about})" for typed, about in EXAMPLES[command]]
+    """The examples of a command as the end of its help: what one shows, and below it what is typed, to be copied."""
+    shown = [f"# {about}\n{_broken(f'latentlang {typed}')}" for typed, about in EXAMPLES[command]]
     return "\n\n".join([f"Example{'s' if len(shown) > 1 else ''}:", *shown])
+
+
+def _broken(line: str) -> str:
+    """A command line, broken as a shell takes it where a narrow terminal ends; options keep their value."""
+    arguments, *options = _BEFORE_OPTION.split(line)
+    lines = [""]
+    for part in (*arguments.split(), *options):
+        if lines[-1] and len(lines[-1]) + 1 + len(part) > _LINE_LENGTH:
+            lines[-1] += " \\"
+            lines.append("    " + part)
+        else:
+            lines[-1] = f"{lines[-1]} {part}" if lines[-1] else part
+    return "\n".join(lines)
 
 
 def flowing_help(command: Callable[..., Any]) -> str:

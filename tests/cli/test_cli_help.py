@@ -55,7 +55,24 @@ def test_the_help_ends_with_them(command, capsys):
         assert main([*command.split(), "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     for typed, about in EXAMPLES[command]:
-        assert f"latentlang {typed} ({about})" in shown
+        assert f"# {about} latentlang {typed} " in shown.replace(" \\ ", " ") + " "
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_an_example_can_be_copied_from_a_narrow_terminal(command, capsys):
+    with patch.dict(os.environ, COLUMNS="80"):
+        assert main([*command.split(), "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.rpartition("╯")[2].splitlines()]
+    text = "\n".join(lines).replace("\\\n", "")
+    copied = [shlex.split(line) for line in text.splitlines() if line.startswith("latentlang ")]
+    assert copied == [["latentlang", *shlex.split(typed)] for typed, _ in EXAMPLES[command]]
+
+
+def test_the_commands_stand_under_headings(capsys):
+    with patch.dict(os.environ, COLUMNS="80"):
+        assert main(["--help"]) == 0
+    headings = re.findall(r"╭─ (.*?) ─+╮", capsys.readouterr().out)
+    assert len(headings) > 5 and headings[0] == "Options" and "Commands" not in headings
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
