@@ -356,7 +356,10 @@ def _read_record(folder: Path, kind: str) -> dict[str, Any]:
     with reading(path):
         exists = path.exists()
     if not exists:
-        raise InputError(f"{str(folder)!r} holds no saved result: there is no {METADATA} in it")
+        raise InputError(
+            f"{str(folder)!r} holds no saved result: there is no {METADATA} in it; name a folder that a "
+            "command or `save` wrote"
+        )
     record = read_json(path, kind=dict, finite=False)
     saved_kind = format1.kind_today(record)
     if saved_kind != kind:

@@ -37,8 +37,9 @@ def pair_of(given: Pair) -> tuple[str, str]:
     for cut in range(1, len(parts)):
         try:
             return find_language("-".join(parts[:cut])).code, find_language("-".join(parts[cut:])).code
-        except InputError:
-            continue
+        except InputError as error:
+            if len(parts) == 2:
+                raise InputError(f"{given!r} is no pair of languages: {error}") from error
     raise InputError(f"{given!r} is no pair of languages; write input-output, such as 'fr-ja'")
 
 

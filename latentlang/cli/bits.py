@@ -109,11 +109,11 @@ def _print_table(result: BitsResult, console: Console) -> None:
     named = f"{provenance.model} + {provenance.adapter}" if provenance.adapter else provenance.model
     console.print(
         f"{named} · {lens_name(settings.lens)} · bits per UTF-8 byte at layer {last}{final}, "
-        "95 % intervals over paragraphs"
+        "95 % intervals over n paragraphs" + ("" if relative is None else "; en = 1: bits beside English")
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
-    heads = ["language", "paragraphs", "bits/byte", "interval", "bits/token", "least", "at layer"]
-    for head in [*heads, *([] if relative is None else ["bits, English = 1"])]:
+    heads = ["language", "n", "bits/byte", "interval", "bits/token", "least", "at layer"]
+    for head in [*heads, *([] if relative is None else ["en = 1"])]:
         table.add_column(head, justify="left" if head == "language" else "right")
     for code, part in summary.groupby("language", sort=False):
         rows = part.to_dict("records")
@@ -133,4 +133,4 @@ def _print_table(result: BitsResult, console: Console) -> None:
 
 def _interval(row: Mapping[Hashable, Any]) -> str:
     """The interval of bits per byte; none of one or two paragraphs."""
-    return "none" if row["low"] != row["low"] else f"{row['low']:.3f} to {row['high']:.3f}"
+    return "none" if row["low"] != row["low"] else f"[{row['low']:.3f}, {row['high']:.3f}]"

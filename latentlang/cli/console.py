@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -71,6 +72,11 @@ def note(message: str) -> None:
     """A line on stderr, at a terminal or not: what a long run has done."""
     with contextlib.suppress(OSError):  # a log that cannot be written must not end the work
         passing().print(message, soft_wrap=True)
+
+
+def print_next(console: Console, *words: object) -> None:
+    """Say which command takes what was just written, as a line to copy."""
+    console.print(f"next: latentlang {shlex.join(map(str, words))}", soft_wrap=True)
 
 
 def passing() -> Console:

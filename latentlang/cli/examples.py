@@ -15,7 +15,7 @@ _BEFORE_OPTION = re.compile(r" (?=--[a-z])")
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "lens": (
         ("lens --lang ja", "French to Japanese on the embedded model"),
-        ("lens --model gemma3-270m --lang ja,ko --items 20", "two languages on a real one"),
+        ("lens --model gemma3-270m --lang ja,hi --items 20", "two languages on a real one"),
         ("lens --lang ja --candidates paper20", "which of twenty languages leads"),
         (
             "lens --data words.csv --lang x-mine --candidates all",
@@ -197,7 +197,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "trace": (
         (
-            'trace --lang fr,ja --prompt \'Français: "fleur" - 日本語: "\' --tokens 12',
+            'trace --lang fr,ja --prompt \'Français: "fleur" - 日本語: "\' --new-tokens 12',
             "what each layer would write",
         ),
         (

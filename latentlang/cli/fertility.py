@@ -101,7 +101,7 @@ def _print_table(result: FertilityResult, console: Console) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     relative = [f"tokens, {language(result.reference).name} = 1", "interval"] if result.reference else []
-    heads = ("code", "language", "script", *relative, "tokens/character", "byte tokens")
+    heads = ("code", "language", "script", *relative, "tokens/char", "bytes")
     for head in heads:
         table.add_column(head, justify="left" if head in heads[:3] else "right", no_wrap=head == heads[0])
     for row in result.glance().to_dict("records"):
@@ -114,4 +114,4 @@ def _print_table(result: FertilityResult, console: Console) -> None:
 
 
 def _interval(low: float, high: float) -> str:
-    return "none" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
+    return "none" if math.isnan(low) else f"[{low:.2f}, {high:.2f}]"

@@ -193,7 +193,7 @@ def _print_summary(store: ActivationStore, *, seconds: float, before: int) -> No
     from rich.table import Table
 
     from latentlang.arguments import ranges
-    from latentlang.cli.console import output
+    from latentlang.cli.console import output, print_next
 
     console = output()
     provenance, count, size = store.provenance, len(store), store.manifest.bytes
@@ -222,6 +222,9 @@ def _print_summary(store: ActivationStore, *, seconds: float, before: int) -> No
     if not new:
         console.print("all of it was there: nothing was run")
     console.print(f"wrote {store.path}" if new else f"kept {store.path}", soft_wrap=True)
+    print_next(console, "pca", store.path)
+    if len(provenance.languages) > 1:
+        print_next(console, "align", store.path)
 
 
 def _files(count: int) -> str:

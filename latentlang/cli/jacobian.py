@@ -41,7 +41,7 @@ def jacobian(
 
     A paragraph costs as many backward passes as the model is wide. A stopped run goes on when it is started again.
     """
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, echo_json, output, print_next, say
     from latentlang.cli.output_folder import UNFINISHED, OutputFolder
     from latentlang.language_names import languages
     from latentlang.tasks import ContinuationTask
@@ -105,3 +105,4 @@ def jacobian(
                 f"  {row['layer']:3}  logit lens {row['logit']:6.2f}   Jacobian lens {row['jacobian']:6.2f}"
             )
         folder.print_files(console)
+        print_next(console, "lens", "--model", model, "--lang", "ja", "--jacobian", folder.path)

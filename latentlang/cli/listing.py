@@ -10,6 +10,9 @@ import typer
 from latentlang.printable import printable
 from latentlang.storage.files import size_words
 
+# Columns of a terminal in which the whole table of models stands.
+_ALL_OF_MODELS = 140
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -21,6 +24,7 @@ def models(
     ] = False,
 ) -> None:
     """List the short names of models: which can be run right now, from where, and what the others take."""
+    from latentlang.cli.console import output
     from latentlang.models.availability import availability, memory_of_machine
     from latentlang.models.gguf_cache import cache_entries, cache_folder
     from latentlang.models.registry import REGISTRY, cached_bytes
@@ -52,37 +56,37 @@ def models(
         )
     if as_json:
         return print_json(rows)
-    print_table(
-        (
-            "name",
-            "hub id",
-            "family",
-            "English-centric",
-            "licence to accept",
-            "on this machine",
-            "size",
-            "memory",
-        ),
-        [
-            (
-                row["name"],
-                row["hub_id"] or "comes with latentlang",
-                row["family"],
-                {True: "yes", False: "no"}.get(row["english_centric"], "?"),
-                "yes" if row["gated"] else "",
-                row["source"] or "",
-                "?" if row["size"] is None else ("" if row["source"] else "about ") + size_words(row["size"]),
-                "?"
-                if row["memory"] is None
-                else size_words(row["memory"]) + ("" if row["fits"] else ": too much"),
-            )
+    columns = {
+        "name": [row["name"] for row in rows],
+        "hub id": [row["hub_id"] or "comes with latentlang" for row in rows],
+        "family": [row["family"] for row in rows],
+        "English-centric": [{True: "yes", False: "no"}.get(row["english_centric"], "?") for row in rows],
+        "licence": ["yes" if row["gated"] else "" for row in rows],
+        "here": [row["source"] or "" for row in rows],
+        "size": [
+            "?" if row["size"] is None else ("" if row["source"] else "about ") + size_words(row["size"])
             for row in rows
         ],
-    )
+        "memory": [
+            "?"
+            if row["memory"] is None
+            else size_words(row["memory"]) + ("" if row["fits"] else ": too much")
+            for row in rows
+        ],
+    }
+    left_out = [] if output().width >= _ALL_OF_MODELS else ["hub id", "family", "English-centric"]
+    shown = {head: cells for head, cells in columns.items() if head not in left_out}
+    print_table(tuple(shown), list(zip(*shown.values(), strict=True)))
+    if left_out:
+        typer.echo(
+            f"\nLeft out, for want of width: {', '.join(left_out)}. A terminal of {_ALL_OF_MODELS} columns, and "
+            "--json, have them."
+        )
     total = memory_of_machine()
     machine = "" if total is None else f" This machine has {size_words(total)}."
     typer.echo(
-        "\nWhat is on this machine can be run right now; the others are fetched at first use, of the size given. "
+        "\nlicence: to be accepted first; here: where on this machine it is.\n"
+        "What is on this machine can be run right now; the others are fetched at first use, of the size given. "
         f"Memory is for a CPU, with weights in float32.{machine}\n"
         "Any Hugging Face causal LM works too: --model org/name, or --model path/to/folder; and GGUF files: "
         "--model path/model.gguf, or --model org/name:file.gguf."
@@ -200,8 +204,8 @@ def recipes(
     typer.echo(
         "Any languages do too: --recipe fr+ja-en. `latentlang recipes NAME` prints one.\n"
         "Data that a recipe does not name are given with --data. BayLing 2 and\n"
-        "UltraLink trained all weights, which is not done here: --set method=lora trains\n"
-        "an adapter instead."
+        "UltraLink trained all weights, and so do these recipes (method: full):\n"
+        "--set method=lora trains an adapter instead."
     )
 
 

@@ -46,7 +46,7 @@ def trace(
     items: options.Items = None,
     shots: options.Shots = None,
     chat: options.Chat = False,
-    tokens: Annotated[int, typer.Option(help="New tokens at most.")] = 30,
+    tokens: Annotated[int, typer.Option("--new-tokens", "--tokens", help="Tokens written at most.")] = 30,
     text: Annotated[
         Path | None,
         typer.Option(
@@ -85,7 +85,7 @@ def trace(
 
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
-    check_count("--tokens", tokens, least=1)
+    check_count("--new-tokens", tokens, least=1)
     check_count("--draws", draws, least=0)
     numbers = options.layer_numbers(layers)
     fitted = options.one_lens(tuned, jacobian)

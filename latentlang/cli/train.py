@@ -180,7 +180,7 @@ def train(
         results.append(result)
         records.append(result_record(result, written))
         if is_main and not pages.as_json:
-            _say_result(result, written)
+            _say_result(result, written, model=model)
     if not is_main:
         return None
     if pages.as_json:
@@ -236,14 +236,26 @@ def _trained(
         folder.leave_nothing_empty()
 
 
-def _say_result(result: TrainingResult, written: Sequence[Path]) -> None:
-    from latentlang.cli.console import output
+def _say_result(result: TrainingResult, written: Sequence[Path], *, model: str) -> None:
+    from latentlang.cli.console import output, print_next
 
     console = output()
     for line in summary_lines(result):
         console.print(line)
     for path in written:
         console.print(f"wrote {path}", soft_wrap=True)
+    adapters = [path.parent for path in written if path.name == "adapter_model.safetensors"]
+    for folder in adapters:
+        print_next(
+            console,
+            "compare",
+            "--model",
+            model,
+            "--adapter",
+            folder,
+            "--out",
+            folder.with_name(f"{folder.name}-compared"),
+        )
 
 
 def seed_lines(results: Sequence[TrainingResult]) -> list[str]:

@@ -57,7 +57,7 @@ def train_sae(
     Activations and what was learned are kept while it runs: a command that was stopped goes on when it is given again.
     """
     from latentlang.arguments import check_count
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, echo_json, output, print_next, say
     from latentlang.cli.output_folder import UNFINISHED, OutputFolder
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.errors import unknown
@@ -112,6 +112,7 @@ def train_sae(
         )
         console.print(
             f"R2 of the reconstruction of what it was trained on {trained['r2']:.3f}; {trained['dead']:.0%} of the "
-            "features are never active. How it reconstructs other text: latentlang features"
+            "features are never active."
         )
         folder.print_files(console)
+        print_next(console, "features", "--model", model, "--sae", folder.path, "--text", text)

@@ -86,6 +86,8 @@ def translate(
 
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
+    if directions is None and not (source and lang):
+        raise InputError("say what is translated into what: --from en --lang ja, or --directions en-ja")
     given = parallel_data(data)
     asked: dict[str, Any] = {
         "directions": directions, "source": source or None, "target": lang or None, "shots": shots,

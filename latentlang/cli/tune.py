@@ -44,7 +44,7 @@ def tune(
     translated away.
     """
     from latentlang.arguments import check_count
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, echo_json, output, print_next, say
     from latentlang.cli.output_folder import OutputFolder
 
     options.check_counts(items=None, shots=None, seed=seed, batch_tokens=batch_tokens)
@@ -94,6 +94,7 @@ def tune(
         for layer, (before, after) in enumerate(zip(plain.tolist(), tuned.tolist(), strict=True)):
             console.print(f"  {layer:3}  logit lens {before:6.2f}   tuned lens {after:6.2f}")
         folder.print_files(console)
+        print_next(console, "lens", "--model", model, "--lang", "ja", "--tuned", folder.path)
 
 
 def _texts(file: Path | None, lang: list[str] | None) -> list[str]:
@@ -114,7 +115,11 @@ def _texts(file: Path | None, lang: list[str] | None) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the texts in {str(file)!r}: {error}") from error
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise InputError(
+            f"cannot read the texts in {str(file)!r}: {reason}; name a UTF-8 file with a text a line, a folder of "
+            "parallel text, or leave --text out"
+        ) from error
     texts = [line for line in lines if line.strip()]
     if not texts:
         raise InputError(f"{str(file)!r} holds no text; one text a line is expected")

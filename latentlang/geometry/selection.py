@@ -16,6 +16,8 @@ from latentlang.language_names import languages as find_languages
 Languages = str | Language | Iterable[str | Language]
 
 
+# Languages that the error lists by itself.
+_LISTED = 12
 _COMPARED = ("item", "language", "label", "text")
 
 
@@ -91,7 +93,10 @@ def chosen_languages(languages: Languages | None, present: Iterable[str]) -> lis
             continue
         for entry in find_languages(part):
             if entry.code not in codes_present:
-                raise unknown("language of this store", entry.code, codes_present)
+                raise unknown(
+                    "language of this store", entry.code, codes_present,
+                    hint=f"it has {', '.join(codes_present)}" if len(codes_present) > _LISTED else "",
+                )  # fmt: skip
             codes[entry.code] = None
     return list(codes)
 

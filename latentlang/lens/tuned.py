@@ -31,6 +31,7 @@ from latentlang.lens.jacobian import JacobianLens, holds_jacobian_lens
 from latentlang.lens.unembedding import unembedding_hash
 from latentlang.models import HookedLM, as_model
 from latentlang.models.hooked import check_unedited
+from latentlang.paths import is_present
 from latentlang.progress import ProgressOption, reporting
 from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
 from latentlang.storage.files import prepare_folder, replacing_name
@@ -169,9 +170,10 @@ def _file_of(folder: str | os.PathLike[str]) -> Path:
 
 
 def _absent(folder: str | os.PathLike[str]) -> str:
+    why = "" if is_present(folder) else ": there is nothing of this name"
     return (
-        f"{str(folder)!r} holds no tuned lens; `latentlang tune` trains one, and `latentlang jacobian` fits a Jacobian "
-        "lens"
+        f"{str(folder)!r} holds no tuned lens and no Jacobian lens{why}; `latentlang tune` and `latentlang jacobian` "
+        "make one"
     )
 
 

@@ -28,11 +28,11 @@ def read_text(path: Path, *, keep_line_ends: bool = False) -> str:
     Raises:
         InputError: the file cannot be read, is empty, unpacks to more than is read, or is not UTF-8.
     """
+    if is_folder(path):
+        raise InputError(f"{str(path)!r} is a folder, not a file; name a file")
     if not is_present(path):
         raise InputError(f"there is no file {str(path)!r}; give the path of one")
     then = "save it as UTF-8, e.g. with `iconv -t UTF-8`"
-    if not is_present(path):
-        raise InputError(f"cannot read {str(path)!r}: No such file or directory; see how its name is written")
     if path.suffix == PACKED:
         text = _unpacked(path)
     else:
@@ -94,5 +94,5 @@ def folder(path: PathLike) -> Path:
     root = given_path(path)
     if not is_folder(root):
         what = "is a file, not a folder" if is_present(root) else "does not exist"
-        raise InputError(f"the data folder {root} {what}")
+        raise InputError(f"the data folder {root} {what}; name another")
     return root

@@ -16,6 +16,7 @@ from latentlang.language_names import languages
 from latentlang.models.registry import REGISTRY
 from latentlang.questions import QUESTION_TASKS
 from latentlang.tasks import TASKS
+from latentlang.tasks import task as make_task
 from tests.support.command_line import process
 
 GROUP = typer.main.get_command(app)
@@ -47,6 +48,10 @@ def test_an_example_parses_and_names_what_exists(typed):
         assert model in REGISTRY or model.startswith("path/to/")
     if (task := values.get("task")) is not None:
         assert set(task.split(",")) <= {*TASKS, *QUESTION_TASKS}
+        if not any(values.get(option) for option in ("data", "text", "prompt", "harness")):
+            for name in task.split(","):
+                wanted = {entry.code for entry in languages(values.get("lang") or "en")}
+                assert wanted <= set(make_task(name).languages)
 
 
 @pytest.mark.parametrize("command", EXAMPLES)

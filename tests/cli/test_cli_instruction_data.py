@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
@@ -136,6 +138,20 @@ def test_describe_writes_a_result_and_a_page(here: Path, capsys: Any) -> None:
     assert result.settings.data == ["de.jsonl", "en.jsonl"] and result.has_tokens
     assert set(pd.read_csv("told/instructions.csv")["language"]) == {"de", "en"}
     assert "how long their answers are" in Path("told/instructions.html").read_text(encoding="utf-8")
+
+
+def test_a_table_too_wide_for_the_terminal_has_a_column_in_each_row(here: Path, capsys: Any) -> None:
+    with patch.dict(os.environ, COLUMNS="80"):
+        _, printed = run(capsys, "describe", "de.jsonl", "en.jsonl", "--out", "narrow")
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["language", "de", "en"] in rows and ["dialogues", "4", "4"] in rows and "…" not in printed
+    with patch.dict(os.environ, COLUMNS="20"):
+        _, printed = run(capsys, "describe", "de.jsonl", "en.jsonl", "--out", "narrower")
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["language", "de"] in rows and ["language", "en"] in rows
+    with patch.dict(os.environ, COLUMNS="160"):
+        _, printed = run(capsys, "describe", "de.jsonl", "en.jsonl", "--out", "wide")
+    assert printed.split()[:3] == ["language", "origin", "dialogues"]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,18 @@ def test_tables_fit_narrow_terminals(width, monkeypatch):
         assert "pocket-control" in table or "repetition" in table
 
 
+def test_models_in_a_narrow_terminal_have_a_line_each_and_say_what_is_left_out(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    told = _listed("models")
+    table = told.split("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in table] == ["name", *REGISTRY]
+    assert "Left out, for want of width: hub id, family, English-centric." in told
+    monkeypatch.setenv("COLUMNS", "140")
+    told = _listed("models")
+    assert [line.split()[0] for line in told.split("\n\n")[0].splitlines()] == ["name", *REGISTRY]
+    assert "Left out" not in told
+
+
 def test_models_say_from_where_they_run_and_what_they_take():
     rows = {row["name"]: row for row in json.loads(_listed("models", "--json"))}
     pocket, mistral = rows["pocket"], rows["mistral"]

@@ -70,7 +70,7 @@ def test_json_has_a_row_a_prompt_and_the_folder_is_named_for_the_run(run, tmp_pa
         (["--lang", "fr,ja", "--task", "translation", "--asked", "ja", "--chat"], "has no chat template"),
         (["--lang", "fr,ko", "--prompt", "x"], "there is no embedded text in 'ko'"),
         (["--lang", "fr,ja", "--prompt", "x", "--text", "nowhere"], "nowhere"),
-        (["--lang", "fr,ja", "--prompt", "x", "--tokens", "0"], "--tokens must be at least 1"),
+        (["--lang", "fr,ja", "--prompt", "x", "--new-tokens", "0"], "--new-tokens must be at least 1"),
         (["--lang", "fr,ja", "--prompt", "x", "--layers", "99"], "99"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -125,17 +125,48 @@ def looked_at(
 
 
 def print_rows(table: pd.DataFrame, console: Console) -> None:
-    """A table as it is: shares as per cent, numbers with their commas."""
+    """A table: shares as per cent, numbers with their commas; a column a row where that is too wide for the console."""
     from pandas.api.types import is_numeric_dtype
     from rich.table import Table
 
+    rows = table.to_dict("records")
+    cells = {str(name): [_cell(str(name), row[name]) for row in rows] for name in table.columns}
+    widths = [max(map(len, (name, *values))) for name, values in cells.items()]
+    if sum(widths) + 2 * (len(widths) - 1) > console.width:
+        return _print_on_its_side(cells, console)
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    numbers = [str(name) for name in table.columns if is_numeric_dtype(table[name])]
     for name in table.columns:
-        grid.add_column(str(name), justify="right" if str(name) in numbers else "left")
-    for row in table.to_dict("records"):
-        grid.add_row(*(_cell(str(name), value) for name, value in row.items()))
+        grid.add_column(str(name), justify="right" if is_numeric_dtype(table[name]) else "left")
+    for values in zip(*cells.values(), strict=True):
+        grid.add_row(*values)
     console.print(grid)
+    return None
+
+
+def _print_on_its_side(cells: Mapping[str, list[str]], console: Console) -> None:
+    """Rows as columns below each other, as many side by side as the console is wide."""
+    from rich.table import Table
+
+    heads = max(map(len, cells))
+    count = len(next(iter(cells.values())))
+    first = 0
+    while first < count:
+        end, taken = first, heads
+        while end < count:
+            taken += 2 + max(len(values[end]) for values in cells.values())
+            if taken > console.width and end > first:
+                break
+            end += 1
+        grid = Table(box=None, pad_edge=False, show_header=False)
+        grid.add_column(style="bold", no_wrap=True)
+        for _ in range(first, end):
+            grid.add_column(justify="right")
+        for name, values in cells.items():
+            grid.add_row(name, *values[first:end])
+        if first:
+            console.print()
+        console.print(grid)
+        first = end
 
 
 _SHARES = ("share", "copied", "short", "identified", "other", "undecided share", "byte_share")
