@@ -57,6 +57,30 @@ def ask(
     new_tokens: Annotated[
         int | None, typer.Option(help="Tokens written at most; by default what suits the task.")
     ] = None,
+    how: Annotated[str, typer.Option(help="greedy, or sample: answers are drawn.")] = "greedy",
+    samples: Annotated[
+        int, typer.Option(help="With --how sample: answers to each question; what most of them say counts.")
+    ] = 1,
+    temperature: Annotated[float, typer.Option(help="With --how sample: what logits are divided by.")] = 1.0,
+    top_p: Annotated[
+        float | None,
+        typer.Option(help="With --how sample: draw among the likeliest tokens of this probability."),
+    ] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Ask in the chat template of the model's tokenizer.")
+    ] = False,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            help="Of mgsm: let sums be worked out first, and read the result: corrected, or as-published."
+        ),
+    ] = None,
+    examples: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="With --steps: JSON lines with question, answer (steps and result) and language; repeatable."
+        ),
+    ] = None,
     seed: options.Seed = defaults.SEED,
     out: options.Out = None,
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
@@ -66,12 +90,17 @@ def ask(
     """Let a model answer questions: exact match, F1, include or the last number, beside what chance would get.
 
     Beside them stands the probability of the reference answer, which tells models apart that get nothing right. Writes
-    result.parquet, metadata.json and questions.html.
+    result.parquet, metadata.json and questions.html. Each answer is kept once written: a command that was stopped goes
+    on when it is given again.
     """
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record
+    from latentlang.cli.unfinished import keeping_parts
+    from latentlang.models.decoding import Decoding
     from latentlang.questions import read_questions
+    from latentlang.questions.question_sets import QUESTION_TASKS
+    from latentlang.questions.worked_steps import check_steps
 
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     check_count("--new-tokens", new_tokens, least=1)
@@ -79,7 +108,14 @@ def ask(
         raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
     source = context.get_parameter_source("model")
     asked = answers is None or adapter is not None or (source is not None and source.name != "DEFAULT")
+    check_count("--samples", samples, least=1)
+    decoding = Decoding(how=how, samples=samples, temperature=temperature, top_p=top_p, seed=seed)  # type: ignore[arg-type]
+    if answers is not None and (chat or how != "greedy"):
+        raise InputError("answers of a file are not written anew; leave --chat and --how out, or --answers")
     questions = read_questions(data, task=task, languages=lang, language=file_lang)
+    check_steps(steps, task=task, number=QUESTION_TASKS[task].number, codes=questions.languages)
+    if examples and steps is None:
+        raise InputError("--examples are examples with steps; say how these are read: --steps corrected")
     info = loading.resolve(model) if asked else None
     asked_for = options.asked_for(
         context,
@@ -90,18 +126,30 @@ def ask(
         new_tokens=new_tokens,
         states=states,
         seed=seed,
+        how=how,
+        samples=samples,
+        temperature=temperature,
+        top_p=top_p,
+        chat="turns" if chat else None,
+        steps=steps,
+        examples=examples,
     )
     parts = [model_part(info.name) if info else "answers", adapter or "", task]
     claim = Claim("questions", (TABLE, _PAGE))
     with OutputFolder(out or run_folder("ask", parts, asked_for), claim, pages=pages) as folder:
         if info is not None:
             say(f"loading {info.name}")
+        from latentlang.models.finished_languages import forget
         from latentlang.questions import ask as put
 
         loaded = loading.load(model, adapter=adapter) if asked else None
-        with Progress(
-            "asking", total=_passes(questions.questions, items, adapter, states, answers)
-        ) as progress:
+        unfinished = folder.path / UNFINISHED
+        passes = (answers is None) + (asked and steps is None)
+        total = passes * _prompts(questions.questions, items, adapter, states)
+        with (
+            keeping_parts(unfinished, "what was written"),
+            Progress("asking", total=total) as progress,
+        ):
             result = put(
                 loaded,
                 questions,
@@ -109,12 +157,18 @@ def ask(
                 shots=shots,
                 new_tokens=new_tokens,
                 answers=answers,
+                decoding=None if answers else decoding,
+                chat=chat,
+                steps=steps,
+                examples=examples,
                 states=states,
                 seed=seed,
                 batch_tokens=batch_tokens,
+                resume=None if answers else unfinished,
                 progress=progress.after(0),
             )
         folder.save(result)
+        forget(unfinished)
         folder.page(result.figure(), _PAGE, title=f"{result.provenance.model}: {task}")
         if pages.as_json:
             return echo_json(result_record(result, folder.files))
@@ -125,12 +179,10 @@ def ask(
         folder.print_files(console)
 
 
-def _passes(
-    questions: Any, items: int | None, adapter: str | None, states: str | None, answers: Path | None
-) -> int:
-    """Prompts that are run: each is written to, and its reference scored, in each state."""
+def _prompts(questions: Any, items: int | None, adapter: str | None, states: str | None) -> int:
+    """Questions that are asked, in each state."""
     count = sum(len(part) if items is None else min(items, len(part)) for part in questions.values())
-    return count * (2 if adapter and states is None else 1) * (2 if answers is None else 1)
+    return count * (2 if adapter and states is None else len(split_names(states)) if states else 1)
 
 
 def _print_table(result: QuestionResult, console: Console) -> None:

@@ -70,6 +70,9 @@ def humaneval(
     new_tokens: Annotated[int, typer.Option(help="Tokens of a program at most.")] = 300,
     seconds: Annotated[int, typer.Option(help="Processor time that a program may take.")] = 10,
     memory: Annotated[int, typer.Option(help="Megabytes that a program may take.")] = 1024,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Ask in the chat template of the model's tokenizer.")
+    ] = False,
     seed: options.Seed = defaults.SEED,
     out: options.Out = None,
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
@@ -79,11 +82,13 @@ def humaneval(
     """Let a model write functions, run them against their tests, and say pass@k beside the ceiling.
 
     The benchmark's own solutions are run first: behind a translated prompt not all of them pass. Needs Linux on x86-64;
-    where the kernel cannot keep programs in, nothing is run. Writes result.parquet, metadata.json and code.html.
+    where the kernel cannot keep programs in, nothing is run. Writes result.parquet, metadata.json and code.html. Each
+    program is kept once written: a command that was stopped goes on when it is given again.
     """
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record
+    from latentlang.cli.unfinished import keeping_parts
     from latentlang.code_execution import Limits, check_sandbox
     from latentlang.questions import read_problems
 
@@ -98,6 +103,9 @@ def humaneval(
         )
     if model is None and adapter is not None:
         raise InputError("an adapter is put on a model; give --model too")
+    writes = model is not None and answers is None
+    if chat and not writes:
+        raise InputError("no model writes anything here; leave --chat out, or give --model")
     problems = read_problems(data, languages=lang, language=file_lang)
     check_sandbox()
     info = None if model is None else loading.resolve(model)
@@ -114,6 +122,7 @@ def humaneval(
         seconds=seconds,
         memory=memory,
         seed=seed,
+        chat="turns" if chat else None,
     )
     what = model_part(info.name) if info else "answers" if answers else "canonical"
     claim = Claim("code", (TABLE, _PAGE))
@@ -122,6 +131,7 @@ def humaneval(
     ) as folder:
         if info is not None:
             say(f"loading {info.name}")
+        from latentlang.models.finished_languages import forget
         from latentlang.questions import humaneval as run
 
         loaded = None if model is None else loading.load(model, adapter=adapter)
@@ -130,7 +140,11 @@ def humaneval(
         )
         each = 1 + written * (2 if model is not None and answers is None else 1)
         count = sum(len(part) if items is None else min(items, len(part)) for part in problems.values())
-        with Progress("running programs", total=count * each) as progress:
+        unfinished = folder.path / UNFINISHED
+        with (
+            keeping_parts(unfinished, "what was written"),
+            Progress("running programs", total=count * each) as progress,
+        ):
             result = run(
                 loaded,
                 problems,
@@ -143,11 +157,14 @@ def humaneval(
                 answers=answers,
                 states=states,
                 limits=limits,
+                chat=chat,
                 seed=seed,
                 batch_tokens=batch_tokens,
+                resume=unfinished if writes else None,
                 progress=progress.after(0),
             )
         folder.save(result)
+        forget(unfinished)
         folder.page(result.figure(), _PAGE, title=f"{result.provenance.model}: HumanEval")
         if pages.as_json:
             return echo_json(result_record(result, folder.files))

@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError
-from latentlang.models.generation import Ended, Written
+from latentlang.models import HookedLM
+from latentlang.models.decoding import Decoding
+from latentlang.models.fingerprint import model_identity
+from latentlang.models.generation import Ended, Written, iter_generated
+from latentlang.models.tokenization import PromptLike
 from latentlang.provenance import package_versions
 from latentlang.storage.documents import Record, checked, read_json
 from latentlang.storage.files import prepare_folder, write_text
@@ -103,3 +107,60 @@ def answers_in(
     path = prepare_folder(folder)
     with FolderLock(path):
         yield KeptAnswers(path, options())
+
+
+def generate_kept(
+    model: HookedLM,
+    prompts: Sequence[PromptLike],
+    decoding: Decoding,
+    *,
+    items: Sequence[str],
+    state: str,
+    kept: KeptAnswers | None,
+    batch_tokens: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[Written]]:
+    """As `models.generation.generate`, but that each prompt's texts are kept once written, and not written again.
+
+    Args:
+        model: the model, in the state that it is in.
+        prompts: texts, `Prompt` objects, or token ids.
+        decoding: how it writes.
+        items: names of the prompts.
+        state: names what else the texts depend on: the model's state, or the language asked in.
+        kept: where they are kept; None for nowhere.
+        batch_tokens: tokens run at once; see `HookedLM.iter_activations`.
+        progress: called with prompts done and prompts in all.
+
+    Raises:
+        InputError, ModelError: as `generate`; or the folder cannot be written.
+    """
+    tokenized = [list(one.ids) for one in model.tokenize(prompts)]
+    texts: dict[int, list[Written]] = {}
+    if kept is not None:
+        for place, (item, ids) in enumerate(zip(items, tokenized, strict=True)):
+            if (known := kept.get(state, item, ids)) is not None:
+                texts[place] = known
+    missing = [place for place in range(len(tokenized)) if place not in texts]
+    if progress is not None and texts:
+        progress(len(texts), len(tokenized))
+    if missing:
+        for number, written in iter_generated(
+            model, [tokenized[place] for place in missing], decoding, items=[items[place] for place in missing],
+            batch_tokens=batch_tokens,
+        ):  # fmt: skip
+            place = missing[number]
+            texts[place] = written
+            if kept is not None:
+                kept.put(state, items[place], tokenized[place], written)
+            if progress is not None:
+                progress(len(texts), len(tokenized))
+    return [texts[place] for place in range(len(tokenized))]
+
+
+def depends_on(model: HookedLM, decoding: Decoding) -> dict[str, Any]:
+    """What all texts of a model depend on but their prompts, for `answers_in`."""
+    return {
+        "model": model_identity(model), "device": model.device.type,
+        "dtype": str(model.dtype).removeprefix("torch."), "decoding": decoding.record,
+    }  # fmt: skip

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from latentlang.errors import InputError
+from latentlang.models.chat import chat_text
 from latentlang.questions.question_sets import Question
+from latentlang.questions.worked_steps import WorkedExample, steps_prompt, steps_turns
 from latentlang.seeding import generator, shuffled
 from latentlang.tasks import Prompt
 
@@ -69,9 +72,91 @@ def prompts_of(
     Raises:
         InputError: the pool has too few for a question.
     """
+    shown = _examples(questions, pool, shots=shots, seed=seed)
+    return [_prompt(question, examples) for question, examples in zip(questions, shown, strict=True)]
+
+
+def chat_prompts_of(
+    questions: Sequence[Question],
+    pool: Sequence[Question],
+    *,
+    shots: int,
+    seed: int,
+    tokenizer: Any,
+    model: str,
+) -> list[Prompt]:
+    """As `prompts_of`, in a chat: examples are turns of their own, and no quotation mark is opened.
+
+    Args:
+        questions: of one language.
+        pool: as of `prompts_of`.
+        shots: examples per prompt.
+        seed: of the examples.
+        tokenizer: whose chat template is used.
+        model: name of the model, for errors.
+
+    Raises:
+        InputError: the pool has too few for a question.
+        ModelError: the chat template cannot write such a chat.
+    """
+    prompts = []
+    for question, examples in zip(questions, _examples(questions, pool, shots=shots, seed=seed), strict=True):
+        turns = [(_in_chat(example), example.references[0]) for example in examples]
+        prompts.append(_chat(question, turns, _in_chat(question), tokenizer, model))
+    return prompts
+
+
+def steps_prompts(
+    questions: Sequence[Question],
+    examples: Sequence[Sequence[WorkedExample]],
+    protocol: str,
+    *,
+    tokenizer: Any = None,
+    model: str = "",
+) -> list[Prompt]:
+    """Prompts that end where the steps to an answer begin.
+
+    Args:
+        questions: of one language.
+        examples: those of each question.
+        protocol: see `worked_steps`.
+        tokenizer: whose chat template is used; None for no chat.
+        model: name of the model, for errors.
+
+    Raises:
+        ModelError: the chat template cannot write such a chat.
+    """
+    prompts = []
+    for question, shown in zip(questions, examples, strict=True):
+        if tokenizer is None:
+            prompts.append(steps_prompt(question, shown, protocol))
+            continue
+        turns, (asked, cue) = steps_turns(question, shown, protocol)
+        prompts.append(_chat(question, turns, f"{asked}{cue}", tokenizer, model))
+    return prompts
+
+
+def _chat(
+    question: Question, turns: Sequence[tuple[str, str]], asked: str, tokenizer: Any, model: str
+) -> Prompt:
+    messages = []
+    for before, answer in turns:
+        messages += [{"role": "user", "content": before}, {"role": "assistant", "content": answer}]
+    messages.append({"role": "user", "content": asked})
+    text = chat_text(messages, tokenizer, model=model, answer_next=True)
+    return Prompt(question.item, question.language, question.item, "", text, "", templated=True)
+
+
+def _in_chat(question: Question) -> str:
+    return f"{_body(question)}{_cue(question)}".removesuffix(QUOTE).strip()
+
+
+def _examples(
+    questions: Sequence[Question], pool: Sequence[Question], *, shots: int, seed: int
+) -> list[list[Question]]:
     by_item = {question.item: question for question in pool}
     order = [by_item[item] for item in shuffled(sorted(by_item), "examples", seed)]
-    prompts = []
+    chosen = []
     for question in questions:
         examples = [
             example
@@ -83,8 +168,8 @@ def prompts_of(
                 f"{shots} examples are asked for, and item {question.item!r} in {question.language!r} has "
                 f"{len(examples)} others to draw from; ask for fewer shots"
             )
-        prompts.append(_prompt(question, examples))
-    return prompts
+        chosen.append(examples)
+    return chosen
 
 
 def _prompt(question: Question, examples: Sequence[Question]) -> Prompt:
@@ -134,6 +219,12 @@ def written_answer(text: str) -> str:
         else:
             return line[:place].strip()
     return line.strip()
+
+
+def answer_in_chat(text: str) -> str:
+    """The answer in a chat's turn: its first line that says something, without quotation marks around it."""
+    line = next((line.strip() for line in text.split("\n") if line.strip()), "")
+    return line[1:-1].strip() if len(line) > 1 and line[0] == line[-1] == QUOTE else line
 
 
 def other_references(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,11 @@ _SUFFIXES = (".jsonl", ".json", ".ndjson")
 _FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
 #: What ends a completion: the function is over (Chen et al. 2021, section 2.1), or prose begins.
 STOPS = ("\nclass ", "\ndef ", "\n#", "\nif ", "\nprint(", "\nassert ", "\n```", "\n@")
+
+
+_FENCED = re.compile(r"```[^\n`]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+# What may stand behind a whole function and is not part of it.
+_BEHIND_FUNCTIONS = ("\nif ", "\nprint(", "\nassert ", "\n```")
 
 
 @dataclass(frozen=True)
@@ -117,3 +123,22 @@ def written_body(text: str) -> str:
     """The function's body in what a model wrote behind its head: up to the first of `STOPS`."""
     ends = [place for place in (text.find(stop) for stop in STOPS) if place >= 0]
     return text[: min(ends, default=len(text))].rstrip() + "\n"
+
+
+def program_in_chat(text: str, entry_point: str) -> str:
+    """What goes behind a problem's head of an answer in a chat: the function said anew, or else its body.
+
+    Where there are fenced blocks, the first with the function counts, or else the first.
+
+    Args:
+        text: the answer.
+        entry_point: the function's name.
+    """
+    defines = re.compile(rf"^(?:async )?def {re.escape(entry_point)}\b", re.MULTILINE)
+    blocks = _FENCED.findall(text)
+    code = next(filter(defines.search, blocks), blocks[0] if blocks else text)
+    function = defines.search(code)
+    if function is None:
+        return written_body(code)
+    ends = [place for place in (code.find(stop, function.end()) for stop in _BEHIND_FUNCTIONS) if place >= 0]
+    return f"\n{code[: min(ends, default=len(code))].rstrip()}\n"

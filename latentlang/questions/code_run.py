@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,18 +11,20 @@ import pandas as pd
 
 from latentlang.arguments import check_count, checked_call
 from latentlang.code_execution import Limits, SandboxError, check_sandbox, run_program
-from latentlang.errors import InputError
+from latentlang.errors import InputError, ModelError
+from latentlang.generation.kept_answers import KeptAnswers, answers_in, depends_on, generate_kept
 from latentlang.language_names import Language
 from latentlang.models import HookedLM, as_model
+from latentlang.models.chat import chat_text, has_chat_template
 from latentlang.models.decoding import Decoding
-from latentlang.models.generation import generate
 from latentlang.models.states import BASE, chosen_states, in_state
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.questions.answer_files import read_answers
-from latentlang.questions.code_problems import STOPS, Problem, read_problems, written_body
+from latentlang.questions.code_problems import STOPS, Problem, program_in_chat, read_problems, written_body
 from latentlang.questions.code_result import CANONICAL, COLUMNS, CodeResult
 from latentlang.seeding import shuffled
+from latentlang.tasks import Prompt
 from latentlang.tasks.files import PathLike, Paths
 
 #: Tokens of a completion, and how programs are drawn where there are several (UltraLink's evaluator: 300, 0.1, 0.95).
@@ -43,8 +46,10 @@ def humaneval(
     answers: PathLike | None = None,
     states: str | Sequence[str] | None = None,
     limits: Limits | None = None,
+    chat: bool = False,
     seed: int = 0,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> CodeResult:
     """Let a model write functions, run them against their tests, and count those that pass, beside the ceiling.
@@ -66,8 +71,12 @@ def humaneval(
             more than one): what goes behind the prompt.
         states: ``base``, ``tuned`` (with the adapter), or both; None for all the model has.
         limits: what a program may use.
+        chat: whether problems are asked in the chat template of the model's tokenizer; the program is then taken out of
+            the answer (`program_in_chat`).
         seed: draws problems and programs.
         batch_tokens: see `HookedLM.iter_activations`.
+        resume: a folder where programs are kept as soon as they are written, so that the same call goes on where one
+            was stopped; delete it when the result is saved. None keeps nothing.
         progress: True shows a bar on stderr, or lines where that is no terminal, once the call takes longer than a
             second; False nothing; a function is called with (programs done, programs in all).
 
@@ -103,11 +112,26 @@ def humaneval(
     limits = limits or Limits()
     loaded = None if model is None or given is not None else as_model(model)
     state_names = [] if not runs else [BASE] if loaded is None else chosen_states(loaded, states)
-    decoding = _decoding(samples, temperature, new_tokens, seed)
+    if loaded is None and (chat or resume is not None):
+        raise InputError("no model writes anything here; leave chat and resume out, or give a model")
+    if chat and loaded is not None and not has_chat_template(loaded.tokenizer):
+        raise ModelError(
+            f"the tokenizer of {loaded.name!r} has no chat template, so the model cannot be asked as in a chat; leave "
+            "--chat (chat=True in Python) out, or take its instruct version"
+        )
+    decoding = _decoding(samples, temperature, new_tokens, seed, stop=() if chat else STOPS)
     total = sum(map(len, chosen.values())) * (1 + len(state_names) * count * (2 if loaded is not None else 1))
     rows: list[dict[str, Any]] = []
     layers: tuple[str, ...] = ()
-    with reporting(progress, "running programs", total=total) as report:
+
+    def all_depends_on() -> dict[str, Any]:
+        assert loaded is not None
+        return depends_on(loaded, decoding)
+
+    with (
+        reporting(progress, "running programs", total=total) as report,
+        answers_in(resume, all_depends_on) as kept,
+    ):
         done = 0
 
         def run(problem: Problem, state: str, sample: int, completion: str) -> None:
@@ -140,8 +164,9 @@ def humaneval(
                     assert loaded is not None
                     with in_state(loaded, state):
                         written = _written(
-                            loaded, part, decoding, batch_tokens, _from(report, done, count, total)
-                        )
+                            loaded, part, decoding, batch_tokens, _from(report, done, count, total),
+                            chat=chat, kept=kept, state=f"{state}-{code}",
+                        )  # fmt: skip
                     done += count * len(part)
                 for problem, completions in zip(part, written, strict=True):
                     for sample, completion in enumerate(completions):
@@ -167,6 +192,7 @@ def humaneval(
             "answers_from": None if answers is None else str(answers),
             "decoding": decoding.how if loaded is not None else None,
             "temperature": decoding.temperature if loaded is not None else None,
+            "chat": "turns" if chat else None,
             "limits": asdict(limits),
             "layers": list(layers),
             **({} if loaded is None else loaded.noted),
@@ -221,9 +247,11 @@ def _check_ks(ks: Sequence[int], count: int) -> None:
         raise InputError("no k is named; give at least one")
 
 
-def _decoding(samples: int, temperature: float, new_tokens: int, seed: int) -> Decoding:
+def _decoding(
+    samples: int, temperature: float, new_tokens: int, seed: int, *, stop: tuple[str, ...]
+) -> Decoding:
     if samples == 1:
-        return Decoding(new_tokens=new_tokens, stop=STOPS)
+        return Decoding(new_tokens=new_tokens, stop=stop)
     return Decoding(
         how="sample",
         samples=samples,
@@ -231,7 +259,7 @@ def _decoding(samples: int, temperature: float, new_tokens: int, seed: int) -> D
         top_p=TOP_P,
         new_tokens=new_tokens,
         seed=seed,
-        stop=STOPS,
+        stop=stop,
     )
 
 
@@ -241,16 +269,37 @@ def _written(
     decoding: Decoding,
     batch_tokens: int | None,
     progress: Callable[[int, int], None],
+    *,
+    chat: bool,
+    kept: KeptAnswers | None,
+    state: str,
 ) -> list[list[str]]:
-    texts = generate(
+    prompts: list[str | Prompt] = [problem.prompt for problem in problems]
+    if chat:
+        prompts = [_chat_prompt(problem, model) for problem in problems]
+    texts = generate_kept(
         model,
-        [problem.prompt for problem in problems],
+        prompts,
         decoding,
         items=[problem.item for problem in problems],
+        state=state,
+        kept=kept,
         batch_tokens=batch_tokens,
         progress=progress,
     )
-    return [[written_body(written.text) for written in samples] for samples in texts]
+    return [
+        [
+            program_in_chat(written.text, problem.entry_point) if chat else written_body(written.text)
+            for written in samples
+        ]
+        for problem, samples in zip(problems, texts, strict=True)
+    ]
+
+
+def _chat_prompt(problem: Problem, model: HookedLM) -> Prompt:
+    turns = [{"role": "user", "content": problem.prompt.strip()}]
+    text = chat_text(turns, model.tokenizer, model=model.name, answer_next=True)
+    return Prompt(problem.item, problem.language, problem.item, "", text, "", templated=True)
 
 
 def _from(

@@ -18,6 +18,8 @@ class CodeSettings(ResultSettings):
     new_tokens: Count | None = None
     answers_from: str | None = None
     decoding: str | None = None
+    #: ``turns`` where the tokenizer's chat template was used.
+    chat: str | None = None
     #: What a program may use, and what kept it in.
     limits: dict[str, int] = Field(default_factory=dict)
     layers: list[str] = Field(default_factory=list)

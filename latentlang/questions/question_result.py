@@ -53,6 +53,8 @@ KINDS_OF_COLUMNS: Columns = {
     "reference_bytes": "number",
     "null_log_prob": "number",
     "null_bytes": "number",
+    "agreement": "number",
+    "mean_exact": "number",
 }
 COLUMNS = tuple(KINDS_OF_COLUMNS)
 #: Scores of a text, and the probability of the reference: what `changes` compares beside exact match.
@@ -88,7 +90,9 @@ class QuestionResult(Result[AskSettings]):
             ``null_exact``, ``null_f1`` and ``null_include`` hold the same answer against `null_reference`, the answer
             to another question; nan where there is none. `log_prob` and `null_log_prob`, natural logs, are the
             probability of the whole reference, and of the other one, where the answer begins; `reference_bytes` and
-            `null_bytes` their lengths in UTF-8; nan where no model was asked. ``settings.constant`` has each
+            `null_bytes` their lengths in UTF-8; nan where no model was asked, or for steps. Of several samples `answer`
+            is the first with the answer that most of them give (maj@k); `agreement` is the share that gives it, and
+            `mean_exact` the share of samples that are right. ``settings.constant`` has each
             language's share of questions that the most frequent answer would be right for.
     """
 
@@ -130,7 +134,8 @@ class QuestionResult(Result[AskSettings]):
 
         Columns ``state, language, n, exact, low, high, null_exact, constant, f1, f1_low, f1_high, null_f1, include,
         include_low, include_high, null_include, unread, log_prob, log_prob_per_byte, null_log_prob_per_byte, lift,
-        lift_low, lift_high``: means over questions; `low` and `high` are Wilson's interval of `exact`, those of `f1`
+        lift_low, lift_high, agreement, mean_exact``: means over questions; `low` and `high` are Wilson's interval of
+        `exact`, those of `f1`
         and `include` bootstrap intervals over questions (`share_means`); `constant` what the most frequent answer
         would get; `unread` how many answers are empty or, of MGSM, have no number or an ambiguous one. `lift` is how
         much likelier per byte the reference is than another question's, in natural logs, with its bootstrap interval
@@ -173,6 +178,8 @@ class QuestionResult(Result[AskSettings]):
                     "lift": lift.mean(),
                     "lift_low": ends[0],
                     "lift_high": ends[1],
+                    "agreement": part["agreement"].mean(),
+                    "mean_exact": part["mean_exact"].mean(),
                 }
             )
         return pd.DataFrame(rows)
@@ -259,7 +266,7 @@ class QuestionResult(Result[AskSettings]):
                     "result too"
                 )
             return tuple(self._measured[self._measured["state"] == state] for state in STATES)  # type: ignore[return-value]
-        for name in ("shots", "new_tokens"):
+        for name in ("shots", "new_tokens", "chat", "steps", "samples"):
             one, other = getattr(self.settings, name), getattr(after.settings, name)
             if one != other:
                 raise InputError(

@@ -2,16 +2,21 @@
 
 import json
 import math
+import shutil
+from fractions import Fraction
 
 import pytest
 import torch
 
 from latentlang.errors import InputError, ModelError
+from latentlang.generation import kept_answers
 from latentlang.models import HookedLM
+from latentlang.models.decoding import Decoding
 from latentlang.questions import Question, QuestionResult, QuestionSet, ask, read_questions, run
 from latentlang.questions.asking import chosen_questions, other_references, prompts_of, written_answer
+from latentlang.questions.worked_steps import published_number, worked_number
 from tests.support import tiny
-from tests.support.question_files import write_mgsm, write_squad
+from tests.support.question_files import small_questions, write_mgsm, write_squad
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 
@@ -39,9 +44,9 @@ def _says(monkeypatch, answer) -> list[str]:
     """The model writes what `answer` says to a prompt's last question; returns the prompts."""
     asked: list[str] = []
 
-    def write(model, prompts, new_tokens, batch_tokens, progress):
+    def write(model, prompts, *_options):
         asked.extend(map(str, prompts))
-        return [written_answer(answer(prompt)) for prompt in prompts]
+        return [[answer(prompt)] for prompt in prompts]
 
     monkeypatch.setattr(run, "_write", write)
     return asked
@@ -168,9 +173,9 @@ def test_before_and_after_are_tested_in_pairs(monkeypatch, mgsm) -> None:
     texts = {"base": "0", "tuned": "{}"}
     state: list[str] = []
 
-    def write(model, prompts, new_tokens, batch_tokens, progress):
+    def write(model, prompts, *_options):
         state.append("tuned" if len(state) % 2 else "base")
-        return [texts[state[-1]].format(prompt.item) for prompt in prompts]
+        return [[texts[state[-1]].format(prompt.item)] for prompt in prompts]
 
     monkeypatch.setattr(run, "_write", write)
     result = ask(adapted, mgsm, shots=0, progress=False)
@@ -231,3 +236,144 @@ def test_what_makes_no_sense_is_refused_in_one_line(model, xquad, mgsm, tmp_path
         ModelError, match=r"item '0-0' in 'en' takes \d+ tokens with its answer, and tiny reads 64"
     ):
         ask(short, xquad, progress=False)
+
+
+def test_what_was_written_is_not_written_again(model, mgsm, tmp_path, monkeypatch) -> None:
+    options = {"languages": "en", "shots": 1, "new_tokens": 2, "progress": False, "resume": tmp_path / "kept"}
+    whole = ask(model, mgsm, **options)
+    written: list[str] = []
+    generated = kept_answers.iter_generated
+
+    def counted(model, prompts, decoding, *, items, **other):
+        written.extend(items)
+        return generated(model, prompts, decoding, items=items, **other)
+
+    monkeypatch.setattr(kept_answers, "iter_generated", counted)
+    assert ask(model, mgsm, **options) == whole and not written
+    # another number of examples is another prompt
+    ask(model, mgsm, **options | {"shots": 2, "items": 3})
+    assert len(written) == 3
+    removed = sorted((tmp_path / "kept" / "base-en").iterdir())[0]
+    shutil.rmtree(removed)
+    written.clear()
+    again = ask(model, mgsm, **options)
+    assert len(written) <= 1 and again == whole
+
+
+def test_in_a_chat_examples_are_turns_and_a_line_is_the_answer(monkeypatch, xquad, mgsm) -> None:
+    template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}<assistant>"
+    chatty = tiny.tokenizer()
+    chatty.chat_template = template
+    model = HookedLM(tiny.model("mistral", max_position_embeddings=2048), chatty, name="tiny")
+    asked = _says(monkeypatch, lambda prompt: '\n"red0"\nBecause it is red.')
+    result = ask(model, xquad, languages="en", shots=1, chat=True, progress=False)
+    assert result.table["answer"].unique().tolist() == ["red0"] and result.settings.chat == "turns"
+    first = xquad.questions["en"][0]
+    assert asked[0].endswith(
+        f"<user>Context: {first.context}\nQuestion: {first.question}\nAnswer:</><assistant>"
+    )
+    assert asked[0].count("<user>") == 2 and asked[0].count('"') == 0
+    # of a number the whole turn is read
+    _says(monkeypatch, lambda prompt: "So\nit is\n2")
+    numbers = ask(model, mgsm, languages="en", shots=0, chat=True, progress=False)
+    assert list(numbers.table["exact"]) == [text == "2" for text in numbers.table["reference"]]
+    plain = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
+    with pytest.raises(ModelError, match="the tokenizer of 'tiny' has no chat template"):
+        ask(plain, xquad, chat=True, progress=False)
+
+
+def test_the_answer_of_most_samples_counts(monkeypatch, model, mgsm) -> None:
+    samples = {
+        "1": ["1", "it is 1", "2"],
+        "2": ["3", "2", "2.0"],
+        "3": ["no", "4", "3"],
+        "4": ["?", "!", "..."],
+    }
+
+    def write(model, prompts, decoding, *_options):
+        assert (decoding.how, decoding.samples, decoding.stop) == ("sample", 3, ("\n",))
+        return [samples.get(prompt.item, ["0", "0", "0"]) for prompt in prompts]
+
+    monkeypatch.setattr(run, "_write", write)
+    drawn = Decoding(how="sample", samples=3)
+    result = ask(model, mgsm, languages="en", shots=0, decoding=drawn, progress=False)
+    rows = result.table.set_index("item")
+    # a tie goes to what was drawn first; where nothing is a number, nothing is guessed
+    assert list(rows["answer"][:4]) == ["1", "2", "4", "?"]
+    assert list(rows["exact"][:4]) == [True, True, False, False]
+    assert list(rows["agreement"][:3]) == pytest.approx([2 / 3, 2 / 3, 1 / 3])
+    assert list(rows["mean_exact"][:4]) == pytest.approx([2 / 3, 2 / 3, 1 / 3, 0])
+    assert result.settings.samples == 3 and result.summary()["mean_exact"].item() == pytest.approx(
+        rows["mean_exact"].mean()
+    )
+
+
+def test_steps_are_shown_in_the_languages_words_and_the_result_read(
+    monkeypatch, model, mgsm, tmp_path
+) -> None:
+    file = tmp_path / "worked.jsonl"
+    lines = [
+        {
+            "question": "Pregunta: ¿Dos y dos?", "language": "es",
+            "answer": "Respuesta paso a paso: 2 + 2 = 4. La respuesta es 4.",
+        },
+        {"question": mgsm.questions["es"][0].question, "answer": "La respuesta es 1.", "language": "es"},
+        {"question": "¿Uno y uno?", "answer": "1 + 1 = 2. La respuesta es 2.", "language": "es"},
+    ]  # fmt: skip
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    asked = _says(monkeypatch, lambda prompt: f"Son 99. La respuesta es {prompt.item}. 7 veces.")
+    options = {"languages": "es", "examples": file, "progress": False}
+    result = ask(model, mgsm, steps="corrected", shots=2, **options)
+    question = mgsm.questions["es"][0].question
+    assert asked[0] == (
+        "Pregunta: ¿Dos y dos?\nRespuesta paso a paso: 2 + 2 = 4. La respuesta es 4.\n\n"
+        "Pregunta: ¿Uno y uno?\nRespuesta paso a paso: 1 + 1 = 2. La respuesta es 2.\n\n"
+        f"Pregunta: {question}\nRespuesta paso a paso:"
+    )
+    assert "La respuesta es 1." in asked[1] and "¿Uno y uno?" not in asked[1]
+    # the references are the items' numbers but for one
+    wanted = [one.references[0] == one.item for one in mgsm.questions["es"]]
+    assert list(result.table["exact"]) == wanted and result.table["log_prob"].isna().all()
+    assert (result.settings.steps, result.settings.shots) == ("corrected", 2)
+    with pytest.raises(InputError, match=r"3 examples with steps are asked for, and item '1' in 'es' has 2"):
+        ask(model, mgsm, steps="corrected", shots=3, **options)
+    with pytest.raises(InputError, match="the answers of xquad are no numbers"):
+        ask(model, small_questions(), steps="corrected", progress=False)
+    with pytest.raises(InputError, match="unknown way of reading steps 'strict'"):
+        ask(model, mgsm, steps="strict", progress=False)
+    with pytest.raises(InputError, match="no example with steps in 'en'"):
+        ask(model, mgsm, steps="corrected", examples=file, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "published", "corrected"),
+    [
+        ("en", "2 + 3 = 5. The answer is 5.", "5.", 5),
+        ("en", "The answer is 4. No. The answer is 5 apples of 7", "4.", 7),
+        ("en", "The answer is $1,234.50", None, Fraction("1234.5")),
+        ("es", "La respuesta es 1.234.", "1.234.", 1234),
+        ("es", "quedan 3 y 4", None, 4),
+        ("bn", "উত্তর হল ১২।", None, 12),
+        ("ja", "答えは8です。", "8", 8),
+        ("ja", "答えは 8 です", None, 8),
+        ("ru", "Ответ — 6.", "6.", 6),
+        ("de", "Also \\boxed{9}. In 3 Schritten.", None, 9),
+        ("fr", "#### 11", None, 11),
+        ("en", "nothing", None, None),
+    ],
+)
+def test_the_two_readings_of_steps(language, text, published, corrected) -> None:
+    assert published_number(text, language=language) == published
+    assert worked_number(text, language=language).value == corrected
+
+
+def test_what_was_published_takes_marks_for_nothing(monkeypatch, model, mgsm) -> None:
+    _says(monkeypatch, lambda prompt: f"The answer is -{prompt.item}.0")
+    rows = ask(model, mgsm, languages="en", steps="as-published", progress=False).table
+    # 1.0 is 10 then, and -10 too
+    assert not rows["exact"].any() and set(rows["reading"]) == {"read"}
+    _says(monkeypatch, lambda prompt: f"The answer is -{prompt.item}.")
+    rows = ask(model, mgsm, languages="en", steps="as-published", progress=False).table
+    assert rows["exact"].sum() >= 7
+    rows = ask(model, mgsm, languages="en", steps="corrected", progress=False).table
+    assert not rows["exact"].any()

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from latentlang.code_execution import SandboxError, check_sandbox
+from latentlang.code_execution import SandboxError, check_sandbox, run_program
 from latentlang.errors import InputError
+from latentlang.generation import kept_answers
 from latentlang.models import HookedLM
 from latentlang.models.generation import Written
 from latentlang.questions import CodeResult, code_run, humaneval, pass_at_k, read_problems
-from latentlang.questions.code_problems import written_body
+from latentlang.questions.code_problems import program_in_chat, written_body
 from tests.support import tiny
 
 _TEST = "\n\ndef check(candidate):\n    assert candidate(2) == 3\n    assert candidate(-1) == 0\n"
@@ -96,11 +97,11 @@ def test_programs_of_a_model_are_counted_beside_the_ceiling(
     }
     seen = []
 
-    def write(model, prompts, decoding, *, items, batch_tokens, progress):
+    def write(model, prompts, decoding, *, items, **_options):
         seen.append(decoding)
         return [[Written(text + "\n\nprint(1)", (), "length", 0.0) for text in texts[item]] for item in items]
 
-    monkeypatch.setattr(code_run, "generate", write)
+    monkeypatch.setattr(code_run, "generate_kept", write)
     model = HookedLM(tiny.model("mistral"), tiny.tokenizer(), name="tiny")
     result = humaneval(model, folder, allow_code=True, samples=2, k=[1, 2], progress=False)
     assert (seen[0].how, seen[0].samples, seen[0].top_p) == ("sample", 2, 0.95)
@@ -183,3 +184,41 @@ def test_a_body_ends_where_another_thing_begins() -> None:
     assert written_body("    return 1\n\n\ndef other():\n    pass") == "    return 1\n"
     assert written_body("    return 1\n\nprint(f())") == "    return 1\n"
     assert written_body("    if x:\n        return 1") == "    if x:\n        return 1\n"
+
+
+def test_a_program_is_taken_out_of_an_answer_in_a_chat(folder: Path) -> None:
+    whole = "Sure!\n```python\nimport math\n\ndef add0(x):\n    return x + 1\n\nprint(add0(2))\n```\nIt adds."
+    assert program_in_chat(whole, "add0") == "\nimport math\n\ndef add0(x):\n    return x + 1\n"
+    two = "```\npip install x\n```\nThen:\n```py\ndef add0(x):\n    return 1"
+    assert program_in_chat(two, "add0") == "\ndef add0(x):\n    return 1\n"
+    assert program_in_chat("def add0(x):\n    return 2\n\nassert add0(1) == 2", "add0").endswith("return 2\n")
+    assert program_in_chat("```python\n    return x + 1\n```", "add0") == "    return x + 1\n"
+    _needs_a_sandbox()
+    (problem, *_others) = read_problems(folder, languages="en")["en"]
+    assert run_program(problem.program(program_in_chat(whole, "add0"))).passed
+    assert not run_program(problem.program(program_in_chat(two, "add0"))).passed
+
+
+def test_programs_are_kept_and_asked_for_in_a_chat(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _needs_a_sandbox()
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}<assistant>"
+    model = HookedLM(tiny.model("mistral"), tokenizer, name="tiny")
+    options = {"languages": "en", "new_tokens": 2, "allow_code": True, "chat": True, "progress": False}
+    first = humaneval(model, folder, items=2, resume=tmp_path / "kept", **options)
+    assert first.settings.chat == "turns"
+    written = []
+    generated = kept_answers.iter_generated
+
+    def counted(model, prompts, decoding, *, items, **other):
+        written.extend(items)
+        assert not decoding.stop
+        return generated(model, prompts, decoding, items=items, **other)
+
+    monkeypatch.setattr(kept_answers, "iter_generated", counted)
+    whole = humaneval(model, folder, resume=tmp_path / "kept", **options)
+    assert len(written) == 1 and len(whole.table) == 6
+    with pytest.raises(InputError, match="no model writes anything here"):
+        humaneval(None, folder, **options)
