@@ -114,6 +114,26 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+def unless_memory_ends(run: Callable[[], _T], device: torch.device) -> _T | None:
+    """What a run gives, None where memory ended; what the failed run held is let go.
+
+    Args:
+        run: what is tried.
+        device: whose memory it takes.
+    """
+    try:
+        return run()
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+    # outside the handler: the error's traceback keeps the failed forward's tensors alive
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+    return None
+
+
 class Runner:
     """Reads prompts, batch by batch.
 
@@ -307,18 +327,7 @@ class Runner:
         return not_finite(lm, layers, ids, dtype=self.anatomy.dtype, what=f"prompt {item.index}")
 
     def _attempt(self, run: Callable[[], _T]) -> _T | None:
-        """What a run gives, None where memory ended; what the failed run held is let go."""
-        try:
-            return run()
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-        # outside the handler: the error's traceback keeps the failed forward's tensors alive
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        elif self.device.type == "mps":
-            torch.mps.empty_cache()
-        return None
+        return unless_memory_ends(run, self.device)
 
     def _forward(
         self,

@@ -6,19 +6,21 @@ the item and the sample's number, whatever else is in the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, ModelError
-from latentlang.models.beams import search_beams
+from latentlang.models.beams import Beam, search_beams
 from latentlang.models.decoding import Decoding, check_no_repeat
 from latentlang.models.edits import Edit
-from latentlang.models.forward import BATCH_TOKENS, short_length
+from latentlang.models.forward import BATCH_TOKENS, short_length, unless_memory_ends
 from latentlang.models.hooked import HookedLM
 from latentlang.models.logit_rules import drawn, restrained
 from latentlang.models.next_tokens import NextTokens
@@ -26,6 +28,9 @@ from latentlang.models.stop_strings import StopStrings
 from latentlang.models.tokenization import PromptLike
 from latentlang.seeding import generator
 
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 #: Why a text ended: the model ended it, a stop string came, or it was as long as it may be.
 Ended = Literal["end", "stop-string", "length"]
 # Logits of the last position [row, vocabulary] that are held at once.
@@ -117,21 +122,29 @@ def _generated(
     ends = end_tokens(model)
     texts: dict[int, dict[int, Written]] = {}
     if decoding.how == "beam":
-        for places in _batches(model, prompts, decoding.new_tokens, batch_tokens, width=decoding.width):
-            listed = [prompts[place] for place in places]
-            found = search_beams(model, listed, decoding, ends=ends, stops=stops)
-            for place, beam in zip(places, found, strict=True):
+
+        def search(places: Sequence[int]) -> list[Beam]:
+            return search_beams(model, [prompts[place] for place in places], decoding, ends=ends, stops=stops)
+
+        batches = _batches(model, prompts, decoding.new_tokens, batch_tokens, width=decoding.width)
+        for places, beams in _in_memory(model, batches, prompts, decoding.new_tokens, search):
+            for place, beam in zip(places, beams, strict=True):
                 yield place, [_finished(beam.tokens, beam.log_prob, beam.ended, stops)]
         return
     rows = [(place, sample) for place in range(len(prompts)) for sample in range(decoding.samples)]
-    batches = _batches(model, [prompts[place] for place, _sample in rows], decoding.new_tokens, batch_tokens)
-    for batch in batches:
+
+    def write(batch: Sequence[int]) -> list[_Line]:
         chosen = [rows[number] for number in batch]
         draws = [generator("generation", decoding.seed, names[place], sample) for place, sample in chosen]
+        lines = [_Line(list(prompts[place]), len(prompts[place])) for place, _sample in chosen]
         with NextTokens(model, [prompts[place] for place, _sample in chosen]) as running:
-            lines = [_Line(list(prompts[place]), len(prompts[place])) for place, _sample in chosen]
             _write(model, running, lines, decoding, ends, stops, [draw.random for draw in draws])
-        for (place, sample), line in zip(chosen, lines, strict=True):
+        return lines
+
+    asked = [prompts[place] for place, _sample in rows]
+    batches = _batches(model, asked, decoding.new_tokens, batch_tokens)
+    for batch, lines in _in_memory(model, batches, asked, decoding.new_tokens, write):
+        for (place, sample), line in zip([rows[number] for number in batch], lines, strict=True):
             done = texts.setdefault(place, {})
             done[sample] = _finished(line.written, line.log_prob, line.ended, stops)
             if len(done) == decoding.samples:
@@ -178,11 +191,16 @@ def generate_tokens(
     decoding, ends = Decoding(new_tokens=new_tokens), end_tokens(model)
     written: list[list[int]] = [[] for _ in tokenized]
     done = 0
-    for places in _batches(model, tokenized, new_tokens, batch_tokens, edit=edit):
+
+    def write(places: Sequence[int]) -> list[_Line]:
         part = None if edit is None else edit.of_prompts(places)
+        lines = [_Line(list(tokenized[place]), len(tokenized[place])) for place in places]
         with NextTokens(model, [tokenized[place] for place in places], edit=part) as running:
-            lines = [_Line(list(tokenized[place]), len(tokenized[place])) for place in places]
             _write(model, running, lines, decoding, ends, None, None, edited=edit is not None)
+        return lines
+
+    batches = _batches(model, tokenized, new_tokens, batch_tokens, edit=edit)
+    for places, lines in _in_memory(model, batches, tokenized, new_tokens, write):
         for place, line in zip(places, lines, strict=True):
             written[place] = line.written
         done += len(places)
@@ -350,6 +368,41 @@ def _batches(
         batch.append(place)
     if batch:
         yield batch
+
+
+def _in_memory(
+    model: HookedLM,
+    batches: Iterable[list[int]],
+    prompts: Sequence[Sequence[int]],
+    new_tokens: int,
+    write: Callable[[list[int]], _T],
+) -> Iterator[tuple[list[int], _T]]:
+    """Each batch with what is written: one that memory ends on is halved until it fits, and so are later ones.
+
+    Raises:
+        ModelError: a single text is too much.
+    """
+    budget: int | None = None
+    for batch in batches:
+        rest = batch
+        while rest:
+            longest = max(len(prompts[place]) for place in rest) + new_tokens
+            part = rest if budget is None else rest[: max(budget // longest, 1)]
+            written = unless_memory_ends(partial(write, part), model.device)
+            if written is not None:
+                yield part, written
+                rest = rest[len(part) :]
+            elif len(part) == 1:
+                raise ModelError(
+                    f"not enough memory on {model.device} for a single text of {len(prompts[part[0]])} tokens and "
+                    f"{new_tokens} new ones; ask for fewer of them, use quantization='8bit' or '4bit', or take a "
+                    "smaller model"
+                )
+            else:
+                budget = len(part) // 2 * longest
+                logger.warning(
+                    "out of memory with %d texts at once; going on with %d", len(part), len(part) // 2
+                )
 
 
 def _may_be_mixed(model: HookedLM, longest: int) -> bool:

@@ -357,3 +357,54 @@ def test_numbers_that_are_none_write_nothing(how):
         model.lm.lm_head.weight[7] = float("nan")
     with pytest.raises(ModelError, match="logits are NaN or infinite in float32"):
         generate(model, ["a"], Decoding(how=how, new_tokens=2))
+
+
+def limit_rows(model: HookedLM, rows: int) -> None:
+    """Memory ends where more texts are run at once."""
+
+    def hook(_module, args) -> None:
+        if len(args[0]) > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model.model.get_input_embeddings().register_forward_pre_hook(hook)
+
+
+@pytest.mark.parametrize("way", ["greedy", "sample", "beam"])
+def test_a_batch_is_halved_when_memory_ends_and_writing_goes_on(way: str, caplog) -> None:
+    model = loaded("gpt2")
+    ids = [[5, 6, 7 + number] for number in range(8)]
+    names = [f"item {number}" for number in range(8)]
+    wanted = generate(model, ids, WAYS[way], items=names)
+    limit_rows(model, {"greedy": 3, "sample": 5, "beam": 7}[way])
+    assert [[one.tokens for one in texts] for texts in generate(model, ids, WAYS[way], items=names)] == [
+        [one.tokens for one in texts] for texts in wanted
+    ]
+    # two samples are two rows; of beams there are three a prompt
+    halved = {"greedy": [(8, 4), (4, 2)], "sample": [(16, 8), (8, 4)], "beam": [(8, 4), (4, 2)]}[way]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"out of memory with {before} texts at once; going on with {after}" for before, after in halved
+    ]
+
+
+def test_edited_texts_are_halved_with_their_own_vectors() -> None:
+    model = loaded("gpt2")
+    ids = [[5, 6, 7 + number] for number in range(8)]
+    vectors = torch.randn(8, 2, model.d_model, generator=torch.Generator().manual_seed(1))
+    edit = ll.Edit.add(vectors, layers=[1, 2], positions="new")
+    wanted = generation.generate_tokens(model, ids, new_tokens=4, edit=edit)
+    limit_rows(model, 3)
+    assert generation.generate_tokens(model, ids, new_tokens=4, edit=edit) == wanted
+
+
+def test_a_text_that_alone_is_too_much_is_said_and_other_errors_are_none_of_memory() -> None:
+    model = loaded("gpt2")
+    generate(model, [[5, 6]], WAYS["greedy"])
+    limit_rows(model, 0)
+    with pytest.raises(
+        ModelError, match="not enough memory on cpu for a single text of 2 tokens and 7 new ones"
+    ):
+        generate(model, [[5, 6], [5, 7]], WAYS["greedy"])
+    model = loaded("gpt2")
+    model.model.get_input_embeddings().register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        generate(model, [[5, 6]], WAYS["greedy"])
