@@ -56,7 +56,8 @@ def harness_run(
         InputError: several languages, or as of `evaluate_harness`.
     """
     from latentlang.cli.console import echo_json, output, say
-    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.unfinished import keeping_parts
 
     if codes is not None and len(codes) > 1:
         raise InputError(
@@ -71,21 +72,26 @@ def harness_run(
     with folder:
         say(f"loading {info.name}")
         from latentlang.evaluation import evaluate_harness
+        from latentlang.models.finished_languages import forget
 
         loaded = load()
-        result = evaluate_harness(
-            loaded,
-            names,
-            include=include,
-            language=codes[0] if codes else None,
-            items=items,
-            shots=shots,
-            seed=seed,
-            states=states,
-            seen_languages=seen_languages or None,
-            batch_tokens=batch_tokens,
-        )
+        unfinished = folder.path / UNFINISHED
+        with keeping_parts(unfinished, "what was answered"):
+            result = evaluate_harness(
+                loaded,
+                names,
+                include=include,
+                language=codes[0] if codes else None,
+                items=items,
+                shots=shots,
+                seed=seed,
+                states=states,
+                seen_languages=seen_languages or None,
+                batch_tokens=batch_tokens,
+                resume=unfinished,
+            )
         folder.save(result)
+        forget(unfinished)
         folder.page(
             result.figure(),
             "accuracy.html",

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from latentlang.answers.paths import AnswerPath
 from latentlang.errors import InputError
+from latentlang.generation.kept_answers import KeptAnswers, generate_kept
 from latentlang.models import HookedLM
 from latentlang.models.answer_scores import score_paths
 from latentlang.models.chat import chat_text
-from latentlang.models.generation import generate_tokens
+from latentlang.models.decoding import Decoding
 
-# Tokens that are written before it is looked whether a text has come to its end.
-_WRITTEN_AT_ONCE = 32
+# Contexts that are scored before what they give is kept.
+_KEPT_AT_ONCE = 64
 _MOST_WRITTEN = 256  # lm-eval's own default
+_MOST_NAMES = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 _NO_LIMIT = 1 << 30
 Report = Callable[[int, int], None]
 
 
-def harness_model(model: HookedLM, *, batch_tokens: int | None = None, progress: Report | None = None) -> Any:
+def harness_model(
+    model: HookedLM,
+    *,
+    batch_tokens: int | None = None,
+    progress: Report | None = None,
+    kept: KeptAnswers | None = None,
+    state: str = "base",
+    seed: int = 0,
+) -> Any:
     """An ``lm_eval.api.model.LM`` of a model, which runs each context once for all that is asked of it.
 
     Args:
         model: the model, in the state in which it is to be asked.
         batch_tokens: see `HookedLM.iter_activations`.
         progress: called with requests done and requests so far.
+        kept: where answers are kept, so that the same requests are answered at once; None for nowhere.
+        state: the model's, for what is kept.
+        seed: of texts that a task has sampled.
 
     Raises:
         ImportError: lm-eval is not installed.
@@ -40,7 +56,7 @@ def harness_model(model: HookedLM, *, batch_tokens: int | None = None, progress:
         def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = True) -> list[Any]:
             return list(super().loglikelihood(requests, disable_tqdm=True))
 
-    return HarnessModel(model, batch_tokens, progress)
+    return HarnessModel(model, batch_tokens, progress, kept, state, seed)
 
 
 class _Answers:
@@ -52,8 +68,17 @@ class _Answers:
         progress: called with requests done and requests so far.
     """
 
-    def __init__(self, model: HookedLM, batch_tokens: int | None, progress: Report | None) -> None:
+    def __init__(
+        self,
+        model: HookedLM,
+        batch_tokens: int | None,
+        progress: Report | None,
+        kept: KeptAnswers | None,
+        state: str,
+        seed: int,
+    ) -> None:
         super().__init__()
+        self._kept, self._state, self._seed = kept, state, seed
         self.model, self.batch_tokens, self.progress = model, batch_tokens, progress
         self.tokenizer = model.tokenizer
         self._encoded: dict[str, list[int]] = {}
@@ -105,19 +130,54 @@ class _Answers:
             by_context.setdefault(before, {})[after] = None
             places.append((before, after))
         results: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[float, bool]] = {}
-        scored = score_paths(
-            self.model,
-            [list(before) for before in by_context],
-            [[(AnswerPath(after),) for after in afters] for afters in by_context.values()],
-            layers=[-1],
-            batch_tokens=self.batch_tokens,
-            progress=self._report(len(requests)),
-        )
-        for (before, afters), scores in zip(by_context.items(), scored, strict=True):
-            for row, after in enumerate(afters):
-                results[before, after] = float(scores.log_probs[row, -1]), bool(scores.greedy[row, -1])
+        contexts = list(by_context)
+        at_once = max(len(contexts), 1) if self._kept is None else _KEPT_AT_ONCE
+        report = self._report(len(requests))
+        for start in range(0, len(contexts), at_once):
+            part = contexts[start : start + at_once]
+            afters = [list(by_context[before]) for before in part]
+
+            def say(done: int, _total: int, start: int = start) -> None:
+                if report is not None:
+                    report(start + done, len(contexts))
+
+            for before, continuations, scores in zip(
+                part, afters, self._scores(part, afters, say), strict=True
+            ):
+                for after, (log_prob, greedy) in zip(continuations, scores, strict=True):
+                    results[before, after] = float(log_prob), bool(greedy)
+            say(len(part), len(part))
         self._done += len(requests)
         return [results[place] for place in places]
+
+    def _scores(
+        self, contexts: Sequence[tuple[int, ...]], afters: Sequence[Sequence[tuple[int, ...]]], report: Report
+    ) -> list[list[list[Any]]]:
+        """Of each continuation of each context its log-probability, and whether it is what the model would write."""
+
+        def compute() -> list[list[list[Any]]]:
+            scored = score_paths(
+                self.model,
+                [list(before) for before in contexts],
+                [[(AnswerPath(after),) for after in listed] for listed in afters],
+                layers=[-1],
+                batch_tokens=self.batch_tokens,
+                progress=report,
+            )
+            return [
+                [
+                    [float(scores.log_probs[row, -1]), bool(scores.greedy[row, -1])]
+                    for row in range(len(listed))
+                ]
+                for listed, scores in zip(afters, scored, strict=True)
+            ]
+
+        if self._kept is None:
+            return compute()
+        values: list[list[list[Any]]] = self._kept.values(
+            f"{self._state}-scores", [contexts, afters], compute
+        )
+        return values
 
     def _fitting(
         self, context: Sequence[int], continuation: Sequence[int]
@@ -159,42 +219,66 @@ class _Answers:
         return [sum(next(values)[0] for _ in parts) for parts in windows]
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = True) -> list[str]:
-        texts = []
-        for number, request in enumerate(requests):
-            context, options = request.args
-            texts.append(self._written(context, options))
-            if self.progress is not None:
-                self.progress(self._done + number + 1, self._done + len(requests))
-        self._done += len(requests)
-        return texts
+        """What the model writes after each context, up to a stop string; what is asked in one way, in one batch."""
+        groups: dict[Decoding, list[int]] = {}
+        for place, request in enumerate(requests):
+            groups.setdefault(self._decoding(request.args[1]), []).append(place)
+        texts: dict[int, str] = {}
+        names = _items(requests)
+        for decoding, places in groups.items():
+            prompts = []
+            for place in places:
+                before = self.tok_encode(requests[place].args[0])
+                room = self.max_length - decoding.new_tokens
+                self._shortened += len(before) > room
+                prompts.append(before[-room:])
 
-    def _written(self, context: str, options: dict[str, Any]) -> str:
-        """What the model writes after a context, up to a stop string."""
-        if options.get("do_sample") or float(options.get("temperature") or 0) > 0:
-            raise InputError(
-                "this task samples what the model writes (do_sample, temperature); here a model writes greedily"
-            )
+            def say(done: int, _total: int, before: int = len(texts)) -> None:
+                if self.progress is not None:
+                    self.progress(self._done + before + done, self._done + len(requests))
+
+            digest = hashlib.sha256(json.dumps(decoding.record, sort_keys=True).encode()).hexdigest()
+            written = generate_kept(
+                self.model, prompts, decoding, items=[names[place] for place in places],
+                state=f"{self._state}-{digest[:12]}", kept=self._kept, batch_tokens=self.batch_tokens, progress=say,
+            )  # fmt: skip
+            texts |= {place: one.text for place, (one,) in zip(places, written, strict=True)}
+        self._done += len(requests)
+        return [texts[place] for place in range(len(requests))]
+
+    def _decoding(self, options: dict[str, Any]) -> Decoding:
+        """How a task has texts written: greedily, or by draws where it says so.
+
+        Raises:
+            InputError: it wants what is not done here, or more tokens than the model reads.
+        """
+        beams = int(options.get("num_beams") or 1)
+        if beams > 1:
+            raise InputError(f"this task writes by {beams} beams (num_beams); here a model writes one text")
         until = options.get("until") or []
-        stops = [stop for stop in ([until] if isinstance(until, str) else until) if stop]
-        most = int(options.get("max_gen_toks") or options.get("max_new_tokens") or _MOST_WRITTEN)
+        stop = tuple(text for text in ([until] if isinstance(until, str) else until) if text)
+        most = int(next((options[name] for name in _MOST_NAMES if options.get(name)), _MOST_WRITTEN))
         if most >= self.max_length:
             raise InputError(
                 f"this task lets {self.model.name} write {most} tokens, which reads {self.max_length} in all"
             )
-        before = self.tok_encode(context)
-        self._shortened += len(before) > self.max_length - most
-        before = before[-(self.max_length - most) :]
-        written: list[int] = []
-        while len(written) < most:
-            step = min(_WRITTEN_AT_ONCE, most - len(written))
-            (more,) = generate_tokens(
-                self.model, [[*before, *written]], new_tokens=step, batch_tokens=self.batch_tokens
-            )
-            written += more
-            text = self.model.tokenizer.decode(written, skip_special_tokens=True)
-            ends = [place for place in (text.find(stop) for stop in stops) if place >= 0]
-            if ends:
-                return str(text[: min(ends)])
-            if len(more) < step:
-                break
-        return str(self.model.tokenizer.decode(written, skip_special_tokens=True))
+        temperature = float(options.get("temperature") or 0)
+        # as in lm-eval: a temperature alone says that texts are drawn, and without one nothing is
+        if temperature == 0 or options.get("do_sample") is False:
+            return Decoding(new_tokens=most, stop=stop)
+        top_k, top_p = options.get("top_k"), options.get("top_p")
+        return Decoding(
+            how="sample", new_tokens=most, stop=stop, temperature=temperature, seed=self._seed,
+            top_k=int(top_k) if top_k else None, top_p=float(top_p) if top_p else None,
+        )  # fmt: skip
+
+
+def _items(requests: Sequence[Any]) -> list[str]:
+    """A name for each request: task, item, which of the item's, and how often it was there before (``repeats``)."""
+    counts: Counter[str] = Counter()
+    names = []
+    for request in requests:
+        name = "/".join(str(getattr(request, part, "")) for part in ("task_name", "doc_id", "idx"))
+        names.append(f"{name}/{counts[name]}")
+        counts[name] += 1
+    return names

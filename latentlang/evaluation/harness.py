@@ -23,6 +23,7 @@ from latentlang.errors import InputError, LatentlangError
 from latentlang.evaluation.asked_by_harness import harness_model
 from latentlang.evaluation.evaluation_settings import EvaluatedTaskSettings
 from latentlang.evaluation.result import COLUMNS, SCORE, EvaluationResult
+from latentlang.generation.kept_answers import answers_in, depends_on
 from latentlang.installing import install_command
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -55,6 +56,7 @@ def evaluate_harness(
     states: str | Sequence[str] | None = None,
     seen_languages: str | Language | Iterable[str | Language] | None = None,
     batch_tokens: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
 ) -> EvaluationResult:
     """Run tasks of lm-eval on a model.
@@ -71,11 +73,13 @@ def evaluate_harness(
         language: language of tasks whose names do not end in one; English by default, with a note.
         items: the first so many of each task; None for all.
         shots: few-shot examples; None for what each task says.
-        seed: draws the few-shot examples.
+        seed: draws the few-shot examples, and the texts of tasks that sample them.
         metric: what counts as right, one of `METRICS`; None for the first of these that a task has.
         states: ``base``, ``tuned`` (with the adapter), or both; None for all the model has.
         seen_languages: languages that the adapter was trained on, for averages over seen and unseen ones.
         batch_tokens: see `HookedLM.iter_activations`.
+        resume: a folder where what the model answers is kept as soon as it is there, so that the same call goes on
+            where one was stopped; delete it when the result is saved. None keeps nothing.
         progress: as of `evaluate`; a function is called with (requests done, requests so far).
 
     Raises:
@@ -98,11 +102,16 @@ def evaluate_harness(
         _settle_names(runs)
         rows: list[pd.DataFrame] = []
         asked: dict[str, Any] = {}
-        with reporting(progress, "evaluating", total=None) as report:
+        with (
+            reporting(progress, "evaluating", total=None) as report,
+            answers_in(resume, lambda: depends_on(model)) as kept,
+        ):
             for state in state_names:
                 for run in runs:
                     run.set_up(shots, seed)
-                lm = harness_model(model, batch_tokens=batch_tokens, progress=report)
+                lm = harness_model(
+                    model, batch_tokens=batch_tokens, progress=report, kept=kept, state=state, seed=seed
+                )
                 with in_state(model, state):
                     samples = _samples(lm, loaded, items)
                 asked |= lm.notes()
@@ -349,8 +358,24 @@ def _samples(
 
 
 @contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without the bar over contexts of lm-eval, which has no switch of its own."""
+    try:
+        from lm_eval.api import task as tasks_of_lm_eval
+    except ImportError:
+        yield
+        return
+    bar = tasks_of_lm_eval.tqdm
+    tasks_of_lm_eval.tqdm = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        tasks_of_lm_eval.tqdm = bar
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what lm-eval logs and the bars of its data sets: ours says what is done."""
+    """Without what lm-eval logs, its bars and those of its data sets: ours says what is done."""
     logger = logging.getLogger("lm_eval")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -369,7 +394,8 @@ def _quiet() -> Iterator[None]:
     except ImportError:
         shown = False
     try:
-        yield
+        with _no_bars():
+            yield
     finally:
         logger.setLevel(level)
         if bar is not None:

@@ -22,7 +22,7 @@ from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.step_cache import Steps, is_whole
 
-_FILE = "answers.json"
+_FILE, _VALUES = "answers.json", "values.json"
 
 
 class _KeptText(Record):
@@ -77,6 +77,29 @@ class KeptAnswers:
             return list(texts)
 
         self._steps.run(name, options, compute, _load)
+
+    def values(self, state: str, tokens: Any, compute: Callable[[], Any]) -> Any:
+        """Other values than answers, such as JSON can say, kept as soon as they are there.
+
+        Args:
+            state: names what they depend on beside their tokens.
+            tokens: what they are of, as JSON can say it.
+            compute: gives them.
+
+        Raises:
+            InputError: the folder cannot be written; or what `compute` raises.
+        """
+        digest = hashlib.sha256(json.dumps(tokens).encode()).hexdigest()
+
+        def save(folder: Path) -> Any:
+            values = compute()
+            write_text(folder / _VALUES, json.dumps({"values": values}) + "\n")
+            return values
+
+        return self._steps.run(
+            f"{state}/{digest[:24]}", {**self._options, "state": state, "tokens": digest}, save,
+            lambda folder: read_json(folder / _VALUES, kind=dict)["values"],
+        )  # fmt: skip
 
     def _named(self, state: str, item: str, ids: Sequence[int]) -> tuple[str, dict[str, Any]]:
         digest = hashlib.sha256(json.dumps([item, list(ids)]).encode("utf-8", "surrogatepass")).hexdigest()
@@ -158,9 +181,15 @@ def generate_kept(
     return [texts[place] for place in range(len(tokenized))]
 
 
-def depends_on(model: HookedLM, decoding: Decoding) -> dict[str, Any]:
-    """What all texts of a model depend on but their prompts, for `answers_in`."""
+def depends_on(model: HookedLM, decoding: Decoding | None = None) -> dict[str, Any]:
+    """What all texts of a model depend on but their prompts, for `answers_in`.
+
+    Args:
+        model: the model.
+        decoding: how it writes; None where not all texts are written in one way.
+    """
     return {
         "model": model_identity(model), "device": model.device.type,
-        "dtype": str(model.dtype).removeprefix("torch."), "decoding": decoding.record,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "decoding": None if decoding is None else decoding.record,
     }  # fmt: skip

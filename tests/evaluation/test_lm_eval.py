@@ -1,5 +1,7 @@
 """The same prompts, the same answers: scores are lm-eval's log-likelihoods, and its tasks run on a loaded model."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,11 +10,13 @@ from benchmarks.lm_eval_tasks import write_task
 from latentlang.errors import InputError
 from latentlang.evaluation import (
     EvaluationResult,
+    asked_by_harness,
     compare_evaluations,
     evaluate,
     evaluate_harness,
     harness_model,
 )
+from latentlang.generation import kept_answers
 from latentlang.models import HookedLM
 from tests.support import tiny
 from tests.support.benchmark_files import xcopa_folder, xcopa_records, xwinograd_folder, xwinograd_records
@@ -158,6 +162,11 @@ _OTHERS = {
         "generation_kwargs: {until: ['\\n', 'e'], max_gen_toks: 40, do_sample: false}\n"
         "metric_list: [{metric: exact_match}]\n"
     ),
+    "drawn": (
+        "output_type: generate_until\ndoc_to_text: premise\ndoc_to_target: choice1\nrepeats: 2\n"
+        "generation_kwargs: {until: ['\\n'], max_gen_toks: 8, temperature: 1.5}\n"
+        "metric_list: [{metric: exact_match}]\n"
+    ),
     "rolling": (
         "output_type: loglikelihood_rolling\ndoc_to_text: ''\ndoc_to_target: premise\n"
         "metric_list: [{metric: bits_per_byte}]\n"
@@ -220,6 +229,42 @@ def test_two_tasks_in_one_language_stay_two(model, others):
     result = evaluate_harness(model, "named_it,named_ita_Latn", include=others, items=2, progress=False)
     assert result.tasks == ("named", "named_ita_Latn") and result.languages == ("it",)
     assert len(result.averages()) == 2
+
+
+def test_tasks_that_sample_have_texts_drawn_each_its_own(model, others):
+    texts = [sample["resps"][0] for sample in _samples(harness_model(model, seed=1), others, "drawn")]
+    assert all(len(two) == 2 and two[0] != two[1] for two in texts)
+    again = [sample["resps"][0] for sample in _samples(harness_model(model, seed=1), others, "drawn")]
+    other = [sample["resps"][0] for sample in _samples(harness_model(model, seed=2), others, "drawn")]
+    assert again == texts != other
+    with pytest.raises(InputError, match="writes by 4 beams"):
+        harness_model(model).generate_until([SimpleNamespace(args=("a", {"num_beams": 4}))])
+
+
+def test_what_was_answered_is_not_asked_again(model, others, tmp_path, monkeypatch, capsys):
+    options = {
+        "include": others,
+        "items": 3,
+        "language": "it",
+        "resume": tmp_path / "kept",
+        "progress": False,
+    }
+    first = evaluate_harness(model, "xcopa_it,written", **options)
+    assert "it/s" not in capsys.readouterr().err  # no bar of lm-eval's
+    asked: list[int] = []
+    scored, written = asked_by_harness.score_paths, kept_answers.iter_generated
+    monkeypatch.setattr(
+        asked_by_harness, "score_paths", lambda *a, **o: asked.append(len(a[1])) or scored(*a, **o)
+    )
+    monkeypatch.setattr(
+        kept_answers, "iter_generated", lambda *a, **o: asked.append(len(a[1])) or written(*a, **o)
+    )
+    assert evaluate_harness(model, "xcopa_it,written", **options).table.equals(first.table) and not asked
+    more = evaluate_harness(model, "xcopa_it,written", **options | {"items": 4})
+    # contexts are kept by the batch, texts each alone
+    assert sorted(asked) == [1, 4]
+    plain = evaluate_harness(model, "xcopa_it,written", **options | {"items": 4, "resume": None})
+    assert plain.table.equals(more.table)
 
 
 def test_long_contexts_lose_their_beginning_as_lm_evals_do(model, theirs):

@@ -384,7 +384,8 @@ def test_a_table_answers_by_the_last_message(tmp_path, name, text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [("asked,answer\na,b\na,c\n", "line 3: 'a' is answered differently"), ("asked,answer\na,\n", "line 2: .*must hold"),
-     ("question,answer\na,b\n", "no column 'asked', only 'question'"), ("asked,answer\n", "the table of answers is empty")],
+     ("question,answer\na,b\n", "no column 'asked', only 'question'"),
+     ("asked,answer\n", "the table of answers is empty")],
 )  # fmt: skip
 def test_a_table_that_cannot_be_used(tmp_path, text, said):
     (tmp_path / "t.csv").write_text(text)

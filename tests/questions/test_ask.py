@@ -249,7 +249,7 @@ def test_what_was_written_is_not_written_again(model, mgsm, tmp_path, monkeypatc
         return generated(model, prompts, decoding, items=items, **other)
 
     monkeypatch.setattr(kept_answers, "iter_generated", counted)
-    assert ask(model, mgsm, **options) == whole and not written
+    assert ask(model, mgsm, **options).table.equals(whole.table) and not written
     # another number of examples is another prompt
     ask(model, mgsm, **options | {"shots": 2, "items": 3})
     assert len(written) == 3
@@ -257,7 +257,7 @@ def test_what_was_written_is_not_written_again(model, mgsm, tmp_path, monkeypatc
     shutil.rmtree(removed)
     written.clear()
     again = ask(model, mgsm, **options)
-    assert len(written) <= 1 and again == whole
+    assert len(written) == 1 and again.table.equals(whole.table)
 
 
 def test_in_a_chat_examples_are_turns_and_a_line_is_the_answer(monkeypatch, xquad, mgsm) -> None:
