@@ -146,6 +146,7 @@ def answer(
         pages=pages,
     ) as folder:
         say(f"loading {info.name}")
+        from latentlang.figures.answers import answers_table
         from latentlang.generation import answer as run_answer
         from latentlang.models.finished_languages import forget
 
@@ -163,7 +164,9 @@ def answer(
             )  # fmt: skip
         folder.save(result)
         forget(unfinished)
-        folder.page(result.figure(), _PAGE, title=f"{info.name}: answers")
+        folder.page(
+            result.figure(), _PAGE, title=f"{info.name}: answers", below=[answers_table(result.table)]
+        )
         if pages.as_json:
             return echo_json(result_record(result, folder.files))
         console = output()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from rich.console import Console
 
+    from latentlang.figures.document import Block
     from latentlang.provenance import Provenance
     from latentlang.results import Result
 
@@ -240,6 +241,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         *,
         title: str,
         picture: Callable[[], go.Figure] | None = None,
+        below: Sequence[Block] = (),
     ) -> None:
         """Write a figure as a page that works offline, and as a picture where pictures were asked for.
 
@@ -248,19 +250,27 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
             name: of the page, below the folder.
             title: the page's.
             picture: draws what is on the picture, where it is not the figure.
+            below: what stands on the page below the figure: tables, texts.
 
         Raises:
             InputError: the folder cannot be written any more, or no picture can be drawn.
         """
+        from latentlang.figures.document import Document, Figure, Section, write_document
         from latentlang.figures.image import write_picture
         from latentlang.figures.library import write_library
-        from latentlang.figures.page import write_html
+        from latentlang.figures.page import meta_of, texts, write_html
 
         path = self.path / name
         html = self._pages.html
         if html == "light":
             self._add([write_library(self.path)])
-        self._add([write_html(figure, path, title=title, html=html, library_folder=self.path)])
+        if below:
+            blocks = [Figure(figure, title), *below]
+            section = Section("figure", title, blocks, heading=False)
+            made_with = texts(meta_of(figure), "made_with")
+            self._add([write_document(Document(title, [section], made_with), path, html=html)])
+        else:
+            self._add([write_html(figure, path, title=title, html=html, library_folder=self.path)])
         if self._pages.png:
             self._add([write_picture(picture() if picture else figure, path.with_suffix(".png"))])
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
+from latentlang.figures.document import Cell, Table
 from latentlang.figures.header import made_with, model_words
 from latentlang.figures.headings import BESIDE_ROWS
 from latentlang.figures.scatter import COLOURS
 from latentlang.figures.shaping import Look, chosen_languages, shaped
-from latentlang.figures.style import INK, MUTED, TARGET, english_name, own_name, template
+from latentlang.figures.style import INK, MUTED, TARGET, english_name, own_name, plain_name, template
 from latentlang.language_names import Language
 from latentlang.text import counted
 
@@ -29,6 +30,11 @@ _PARTS = (
     ("undecided", "undecided", "#A9B1BA"),
     ("empty", "empty", "#DADFE4"),
 )
+
+
+#: Columns of the table of answers, and how many of each language and state are in it.
+_HEAD = ("language", "state", "id", "prompt", "answer", "told as", "ended")
+_MOST_ROWS, _MOST_CHARACTERS = 5, 400
 
 
 class Answered(Protocol):
@@ -133,6 +139,45 @@ def answers_figure(
         },
     }  # fmt: skip
     return shaped(go.Figure(data=traces, layout=layout), **look)
+
+
+def answers_table(table: pd.DataFrame) -> Table:
+    """The first answers in each language, of each state.
+
+    Args:
+        table: as of `AnswerResult`.
+    """
+    rows: list[list[Cell]] = []
+    first = []
+    states = list(dict.fromkeys(table["state"]))
+    for code, part in table.groupby("language", sort=False):
+        prompts = list(dict.fromkeys(part["id"]))[:_MOST_ROWS]
+        shown = part[part["id"].isin(prompts) & (part["sample"] == 0)]
+        # what was said to one prompt in both states stands together
+        order = sorted(
+            shown.to_dict("records"), key=lambda row: (prompts.index(row["id"]), states.index(row["state"]))
+        )
+        first.append(len(rows))
+        for row in order:
+            target = str(code)
+            said = str(row["answered"]) if isinstance(row["answered"], str) else ""
+            rows.append([
+                Cell(plain_name(target) if target else "not said"), Cell(str(row["state"])), Cell(str(row["id"])),
+                Cell(_cut(row["prompt"]), lang=target or "und"),
+                Cell(_cut(row["answer"]), lang=_language(said, target)), Cell(said), Cell(str(row["ended"])),
+            ])  # fmt: skip
+    caption = f"The answers' own text. The first {_MOST_ROWS} prompts of each language; all are in the table on disk."
+    return Table(caption, _HEAD, rows, first=tuple(first[1:]))
+
+
+def _language(told: str, target: str) -> str:
+    """The language that an answer's text is in, as far as it is known: ``und`` (undetermined) else."""
+    return told if told and told != "undecided" else "und" if told or not target else target
+
+
+def _cut(text: object) -> str:
+    whole = str(text)
+    return whole if len(whole) <= _MOST_CHARACTERS else f"{whole[:_MOST_CHARACTERS]}..."
 
 
 def _label(row: dict[Any, Any], *, several: bool) -> str:

@@ -92,12 +92,14 @@ class Cell:
         kind: ``""``, ``up`` or ``down``: how it is marked.
         number: whether it is set to the right.
         span: how many rows it stands for; the rows after it begin with their second column.
+        lang: code of the language that the text is in, where it is not the page's; its script says its direction.
     """
 
     text: str
     kind: str = ""
     number: bool = False
     span: int = 1
+    lang: str = ""
 
 
 @dataclass(frozen=True)
@@ -276,6 +278,8 @@ def _table(table: Table) -> str:
 
 def _cell(cell: Cell, *, heading: bool) -> str:
     text, classes = escaped(cell.text), _classes(cell.kind, number=cell.number)
+    if cell.lang:
+        classes += f' lang="{escaped(cell.lang)}" dir="auto"'
     if not heading:
         return f"<td{classes}>{text}</td>"
     span = f' scope="rowgroup" rowspan="{cell.span}"' if cell.span > 1 else ' scope="row"'

@@ -84,6 +84,7 @@ thead th {{ border-bottom: 1px solid var(--line); vertical-align: bottom; }}
 tbody th {{ font-weight: 500; }}
 .number {{ text-align: right; font-variant-numeric: tabular-nums; }}
 td.number {{ white-space: nowrap; }}
+td[dir] {{ text-align: start; overflow-wrap: anywhere; }}
 thead th {{ max-width: 9.5em; }}
 tr.first > * {{ border-top: 1px solid var(--line); }}
 .up {{ color: var(--up); font-weight: 700; }}

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import pandas as pd
 
 from latentlang import defaults
 from latentlang.errors import InputError
 from latentlang.generation.answer_settings import AnswerSettings
-from latentlang.generation.answer_text import answer_sentences
+from latentlang.generation.answer_text import answer_sentences, change_sentences
 from latentlang.language_names import Language
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import wilson
+from latentlang.stats.intervals import error_probability, wilson
+from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -72,6 +73,51 @@ class AnswerResult(Result[AnswerSettings]):
         ]
         return pd.DataFrame(rows, columns=list(SUMMARY))
 
+    def changes(self, *, level: float = defaults.LEVEL) -> pd.DataFrame:
+        """Which prompts are answered in another language with the adapter, or no longer: a row per target language.
+
+        Columns ``language, n, before, after, difference, low, high, gained, lost, p, p_holm, change``: `before` and
+        `after` the shares of prompts whose first answer is off target, the difference with its paired interval
+        (Newcombe 1998, method 10), how many turned off target and how many no longer are, McNemar's exact p-value, the
+        same corrected over the languages (Holm 1979), and ``up`` or ``down`` where that is at most 1 - level. Languages
+        whose answers were not told are left out.
+
+        Args:
+            level: coverage of the intervals, and 1 less the chance of any false change.
+
+        Raises:
+            InputError: there are not two states.
+        """
+        states = list(dict.fromkeys(self.table["state"]))
+        if states != ["base", "tuned"]:
+            raise InputError(
+                f"there are answers of {', '.join(states) or 'no state'}, not of base and tuned; answer with an adapter"
+            )
+        first = self.table[self.table["sample"] == 0]
+        rows: list[dict[str, Any]] = []
+        for code, part in first.groupby("language", sort=False):
+            if not code or part["answered"].isna().any():
+                continue
+            off = (
+                part.assign(off=_off_target(part, str(code)))
+                .pivot(index="id", columns="state", values="off")
+                .to_numpy(bool)
+            )
+            before, after = off.T
+            gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+            difference, low, high = paired_difference(
+                int((before & after).sum()), gained, lost, int((~before & ~after).sum()), level=level
+            )
+            rows.append({
+                "language": str(code), "n": len(off), "before": float(before.mean()), "after": float(after.mean()),
+                "difference": difference, "low": low, "high": high, "gained": gained, "lost": lost,
+                "p": mcnemar_exact(gained, lost),
+            })  # fmt: skip
+        for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+            direction = "up" if row["gained"] > row["lost"] else "down"
+            row |= {"p_holm": adjusted, "change": direction if adjusted <= error_probability(level) else ""}
+        return pd.DataFrame(rows, columns=list(CHANGES))
+
     def of(self, state: str) -> pd.DataFrame:
         """The rows of a state.
 
@@ -86,7 +132,10 @@ class AnswerResult(Result[AnswerSettings]):
 
     def describe(self) -> str:
         """How it was written, in which languages, and why it ended."""
-        return "\n".join(answer_sentences(self.summary(), self.settings, self.provenance))
+        lines = answer_sentences(self.summary(), self.settings, self.provenance)
+        if list(dict.fromkeys(self.table["state"])) == ["base", "tuned"]:
+            lines += change_sentences(self.changes())
+        return "\n".join(lines)
 
     def figure(
         self, *, languages: str | Language | Iterable[str | Language] | None = None, **look: Unpack[Look]
@@ -120,6 +169,17 @@ SUMMARY = (
 )  # fmt: skip
 
 
+#: Columns of `AnswerResult.changes`.
+CHANGES = (
+    "language", "n", "before", "after", "difference", "low", "high", "gained", "lost", "p", "p_holm", "change",
+)  # fmt: skip
+
+
+def _off_target(part: pd.DataFrame, code: str) -> pd.Series:
+    """Whether each answer says something, in another language than it should."""
+    return ~part["answered"].isin([code, UNDECIDED]) & (part["answer"].str.strip() != "")
+
+
 def _row(part: pd.DataFrame, code: str, level: float) -> dict[str, float]:
     count, missing = len(part), float("nan")
     is_empty = part["answer"].str.strip() == ""
@@ -127,7 +187,7 @@ def _row(part: pd.DataFrame, code: str, level: float) -> dict[str, float]:
     if code and part["answered"].notna().all():
         right = (part["answered"] == code) & ~is_empty
         open_ones = (part["answered"] == UNDECIDED) & ~is_empty
-        other = ~right & ~open_ones & ~is_empty
+        other = _off_target(part, code)
         # samples of one prompt are no independent answers
         prompts = part["id"].nunique()
         low, high = wilson(float(other.mean()) * prompts, prompts, level=level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from latentlang.language_names import language
-from latentlang.text import counted, listed, percent
+from latentlang.text import VERBS, counted, listed, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +55,20 @@ def answer_sentences(summary: pd.DataFrame, settings: AnswerSettings, provenance
         name = language(row["language"]).name if row["language"] else "no target language"
         lines.append(f"{state}{name}: {_sentence(row)}.")
     return lines
+
+
+def change_sentences(changes: pd.DataFrame) -> list[str]:
+    """Where more or fewer prompts are answered in another language, and that nothing else is certain."""
+    if changes.empty:
+        return []
+    certain = [
+        f"{VERBS[row['change']]} in {language(row['language']).name} from {_share(row['before'])} to "
+        f"{_share(row['after'])}"
+        for row in changes[changes["change"] != ""].to_dict("records")
+    ]
+    if not certain:
+        return ["No evidence of change in answers in another language (McNemar, Holm)."]
+    return [f"Answers in another language: {listed(certain)} (McNemar, Holm)."]
 
 
 def _sentence(row: dict[Any, Any]) -> str:

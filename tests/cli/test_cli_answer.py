@@ -20,7 +20,7 @@ def test_it_prints_answers_and_words_and_writes_the_result(run, tmp_path):
     assert f"Le chat est ▸ {' '.join(result.table['answer'][0].split())}" in outcome.out
     assert " ".join(result.describe().split()) in " ".join(outcome.out.split())
     page = (tmp_path / "out" / "answers.html").read_text(encoding="utf-8")
-    assert "In which language the answers are" in page
+    assert "In which language the answers are" in page and "Le chat est</td>" in page
     assert not (tmp_path / "out" / ".unfinished").exists()
 
 

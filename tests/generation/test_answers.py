@@ -11,6 +11,8 @@ import pytest
 
 import latentlang as ll
 from latentlang.errors import InputError, ModelError
+from latentlang.figures.answers import answers_table
+from latentlang.figures.document import Document, Section, write_document
 from latentlang.generation import AnswerPrompt, AnswerResult, Decoding, VllmBackend, read_prompts
 from latentlang.generation.answer_prompts import PromptWriter, as_prompts
 from latentlang.instructions.dialogues import Dialogue, Turn, single
@@ -21,6 +23,9 @@ from tests.models.test_chat import CHATML
 from tests.support import tiny
 
 SHORT = Decoding(new_tokens=4)
+
+
+JAPANESE, ENGLISH = "これは日本語の文です。", "This is a sentence that is written in English."
 
 
 class Scripted:
@@ -361,3 +366,49 @@ def test_vllm_says_what_it_cannot_do(model, vllm, monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(InputError, match="needs vllm, which is not installed"):
         VllmBackend("weights")
+
+
+def before_and_after(before: dict[str, str], after: dict[str, str], language: str = "ja") -> AnswerResult:
+    """A result of both states, with texts by prompt."""
+    tuned = HookedLM(tiny.adapted(tiny.model("llama")), tiny.tokenizer(), name="tiny")
+    prompts = [AnswerPrompt(name, language, f"{name}?") for name in before]
+    parts = [
+        ask(tuned, texts, prompts, states=state)[0] for state, texts in (("base", before), ("tuned", after))
+    ]
+    table = pd.concat([part.table for part in parts], ignore_index=True)
+    return AnswerResult(table=table, provenance=parts[0].provenance)
+
+
+def test_answers_off_target_are_tested_in_pairs() -> None:
+    before = {f"{n}": JAPANESE if n < 4 else ENGLISH for n in range(12)}
+    # two turn to English, eight to Japanese; a silent answer is in no other language
+    after = {f"{n}": ENGLISH if n < 2 else " " if n == 4 else JAPANESE for n in range(12)}
+    result = before_and_after(before, after)
+    (row,) = result.changes().to_dict("records")
+    assert (row["n"], row["before"], row["after"]) == (12, pytest.approx(8 / 12), pytest.approx(2 / 12))
+    assert (row["gained"], row["lost"], row["change"]) == (2, 8, "")
+    # twice the chance of at most 2 of 10: (1 + 10 + 45) / 1024
+    assert row["p"] == pytest.approx(2 * 56 / 1024) == row["p_holm"]
+    assert row["difference"] == pytest.approx(-0.5) and row["low"] < -0.5 < row["high"]
+    assert "No evidence of change in answers in another language" in result.describe()
+    fewer = before_and_after(dict.fromkeys(before, ENGLISH), dict.fromkeys(before, JAPANESE))
+    assert "Answers in another language: fell in Japanese from 100% to 0%" in fewer.describe()
+    with pytest.raises(InputError, match="there are answers of base, not of base and tuned"):
+        AnswerResult(result.of("base"), result.provenance).changes()
+
+
+def test_the_page_shows_answers_as_text_and_each_script_in_its_direction(tmp_path) -> None:
+    bad = "<script>alert(1)</script>"
+    result = before_and_after({"a": bad, "b": "مرحبا بكم جميعا"}, {"a": "x" * 900, "b": "שלום"}, "ar")
+    table = answers_table(result.table)
+    assert [(row[2].text, row[1].text) for row in table.rows] == [
+        ("a", "base"), ("a", "tuned"), ("b", "base"), ("b", "tuned"),
+    ]  # fmt: skip
+    page = write_document(Document("t", [Section("s", "s", [table])]), tmp_path / "page.html").read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and bad not in page
+    assert '<td lang="ar" dir="auto">مرحبا بكم جميعا</td>' in page and "td[dir] { text-align: start;" in page
+    assert f"{'x' * 400}...<" in page and "x" * 401 not in page
+    many = before_and_after(
+        dict.fromkeys(map(str, range(9)), JAPANESE), dict.fromkeys(map(str, range(9)), JAPANESE)
+    )
+    assert len(answers_table(many.table).rows) == 10
