@@ -308,7 +308,7 @@ class AskingOptions:
     temperature: Annotated[
         str,
         typer.Option(
-            help="Of sampling, where a server samples; server leaves it to the server, as some models want.",
+            help="Of sampling, 0 for none; server leaves it to the server, as some models want.",
             rich_help_panel=_ASKING_PANEL,
         ),
     ] = "0"

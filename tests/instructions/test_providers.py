@@ -488,6 +488,48 @@ def test_a_local_model_is_asked_in_its_chat_template():
         LocalModel(model, new_tokens=4).ask(ASKED)
 
 
+def test_a_local_model_draws_and_stops_where_it_is_told():
+    from latentlang.instructions.providers import LocalModel
+    from latentlang.models import load
+    from latentlang.models.decoding import Decoding
+    from latentlang.models.generation import generate_tokens
+
+    model = load("pocket")
+    asked = [{"role": "user", "content": "The cat is"}]
+    greedy = LocalModel(model, new_tokens=6)
+    (tokens,) = generate_tokens(model, [greedy._prompt(asked)], new_tokens=6)
+    assert greedy.ask(asked).text == model.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+    drawn = LocalModel(model, new_tokens=6, decoding=Decoding(how="sample", temperature=2.0, seed=1))
+    first, second = drawn.ask(asked), drawn.again(1).ask(asked)
+    assert drawn.ask(asked) == first != second and greedy.again(1) is None
+    assert len({request_key(one, asked) for one in (greedy, drawn, drawn.again(1))}) == 3
+    stop = greedy.ask(asked).text.split()[-1]
+    ended = LocalModel(model, new_tokens=6, decoding=Decoding(stop=(stop,))).ask(asked)
+    assert stop not in ended.text and greedy.ask(asked).text.startswith(ended.text) and not ended.cut
+    with pytest.raises(InputError, match="samples=2: a reply is one text"):
+        LocalModel(model, decoding=Decoding(how="sample", samples=2))
+
+
+def test_a_blank_line_ends_an_answer_but_not_before_it_begins(monkeypatch):
+    from latentlang.instructions.providers import LocalModel
+    from latentlang.models import generation, load
+    from latentlang.models.generation import Written
+
+    model, lengths = load("pocket"), []
+
+    def write(_model, prompts, decoding, *, items):
+        lengths.append((len(prompts[0]), decoding.new_tokens, decoding.stop))
+        if len(lengths) == 1:
+            return [[Written("", (7, 7), "stop-string", -1.0, "\n\n")]]
+        return [[Written("An answer", (8, 9, 7), "stop-string", -1.0, "\n\n")]]
+
+    monkeypatch.setattr(generation, "generate", write)
+    reply = LocalModel(model, new_tokens=9).ask(ASKED)
+    assert (reply.text, reply.answer_tokens, reply.cut) == ("An answer", 5, False)
+    (before, most, stop), (after, rest, _stop) = lengths
+    assert after == before + 2 and (most, rest, stop) == (9, 7, ("\n\n",))
+
+
 class Counts:
     """Answers with how often it was asked."""
 

@@ -1,18 +1,20 @@
-"""A model on this machine, asked greedily, in its chat template where it has one."""
+"""A model on this machine, asked greedily or by draws, in its chat template where it has one."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
-from latentlang.instructions.providers.base import Messages, ProviderError, Reply, plain
+from latentlang.instructions.providers.base import AGAIN, Messages, ProviderError, Reply, messages_key, plain
 
 if TYPE_CHECKING:
     from latentlang.models import HookedLM
+    from latentlang.models.decoding import Decoding
 
 NEW_TOKENS = 512
 # A model without a chat template goes on writing: its answer ends at the first blank line.
@@ -30,20 +32,36 @@ class LocalModel:
 
     one_at_a_time, retried = True, False
 
-    def __init__(self, model: HookedLM, *, new_tokens: int = NEW_TOKENS) -> None:
+    def __init__(
+        self,
+        model: HookedLM,
+        *,
+        new_tokens: int = NEW_TOKENS,
+        decoding: Decoding | None = None,
+        sample: int = 0,
+    ) -> None:
         """Take a model.
 
         Args:
             model: the model; without a chat template the messages are put one under another.
             new_tokens: of an answer, at most.
+            decoding: how it writes: greedily (None), by draws or by beams, with stop strings; its number of new tokens
+                does not count.
+            sample: which of the answers to the same messages this is, where they are drawn.
 
         Raises:
-            InputError: an impossible number.
+            InputError: an impossible number, several samples, or a rule that breaks a language with this tokenizer.
         """
+        from latentlang.models.decoding import Decoding, check_no_repeat
         from latentlang.models.fingerprint import model_identity
 
         check_count("new_tokens", new_tokens, least=1)
-        self.model, self._new_tokens, self._lock = model, new_tokens, Lock()
+        check_count("sample", sample, least=0)
+        self._decoding = replace(decoding or Decoding(), new_tokens=new_tokens)
+        if self._decoding.samples > 1:
+            raise InputError(f"samples={self._decoding.samples}: a reply is one text; ask for one")
+        check_no_repeat(self._decoding, model.tokenizer)
+        self.model, self._new_tokens, self._lock, self._sample = model, new_tokens, Lock(), sample
         self._template = _template(model.tokenizer)
         digest = hashlib.sha256((self._template or "").encode("utf-8", "surrogatepass")).hexdigest()[:16]
         self._settings = {
@@ -52,6 +70,10 @@ class LocalModel:
             "new_tokens": new_tokens,
             "chat_template": digest if self._template else None,
         }
+        if self._decoding != Decoding(new_tokens=new_tokens):
+            self._settings["decoding"] = self._decoding.record
+        if sample:
+            self._settings[AGAIN] = sample
 
     @property
     def name(self) -> str:
@@ -73,8 +95,6 @@ class LocalModel:
         Raises:
             ProviderError: it writes nothing, or the messages are more than it can read.
         """
-        from latentlang.models.generation import generate_tokens
-
         prompt = self._prompt(messages)
         longest = self.model.max_length
         if longest is not None and len(prompt) + self._new_tokens > longest:
@@ -84,14 +104,32 @@ class LocalModel:
                 code="refused",
             )
         with self._lock:
-            (written,) = generate_tokens(self.model, [prompt], new_tokens=self._new_tokens)
-        text = str(self.model.tokenizer.decode(written, skip_special_tokens=True))
-        cut = len(written) >= self._new_tokens
-        if self._template is None and _END in text.lstrip():
-            text, cut = text.lstrip().partition(_END)[0], False
+            text, count, cut = self._written(prompt, f"{messages_key(messages)}/{self._sample}")
         if not text.strip():
             raise ProviderError(f"{self.model.name!r} wrote nothing; ask otherwise", code="empty-reply")
-        return Reply(text.strip(), len(prompt), len(written), cut=cut)
+        return Reply(text.strip(), len(prompt), count, cut=cut)
+
+    def again(self, time: int) -> LocalModel | None:
+        """The model for what is asked once more: another draw; None where it would only write the same."""
+        if self._decoding.how != "sample":
+            return None
+        return LocalModel(self.model, new_tokens=self._new_tokens, decoding=self._decoding, sample=time)
+
+    def _written(self, prompt: list[int], item: str) -> tuple[str, int, bool]:
+        """The text, how many tokens it took, and whether it was cut."""
+        from latentlang.models.generation import generate
+
+        ends = () if self._template else (_END,)
+        how = replace(self._decoding, stop=(*self._decoding.stop, *ends))
+        before: list[int] = []
+        while True:
+            left = self._new_tokens - len(before)
+            how = replace(how, new_tokens=left, min_new_tokens=min(how.min_new_tokens, left))
+            ((written,),) = generate(self.model, [[*prompt, *before]], how, items=[f"{item}/{len(before)}"])
+            before += written.tokens
+            # a blank line before anything else ends no answer
+            if written.text.strip() or written.stop != _END or len(before) >= self._new_tokens:
+                return written.text, len(before), written.ended == "length"
 
     def _prompt(self, messages: Messages) -> list[int]:
         tokenizer = self.model.tokenizer

@@ -17,7 +17,7 @@ class ProviderOptions:
 
     Attributes:
         max_tokens: of an answer, at most.
-        temperature: of sampling, where a server samples.
+        temperature: of sampling, where a server or a local model samples.
         seed: of sampling.
         timeout: seconds to wait for a reply.
         loading: options of `latentlang.models.load`, for a local model.
@@ -105,8 +105,14 @@ def _openai(rest: str, options: ProviderOptions) -> Provider:
 def _local(rest: str, options: ProviderOptions) -> Provider:
     from latentlang.instructions.providers.local import NEW_TOKENS, LocalModel
     from latentlang.models import load
+    from latentlang.models.decoding import Decoding
 
-    return LocalModel(load(rest, **options.loading), new_tokens=options.max_tokens or NEW_TOKENS)
+    decoding = None
+    if options.temperature:
+        decoding = Decoding(how="sample", temperature=options.temperature, seed=options.seed or 0)
+    return LocalModel(
+        load(rest, **options.loading), new_tokens=options.max_tokens or NEW_TOKENS, decoding=decoding
+    )
 
 
 def _replay(rest: str, _options: ProviderOptions) -> Provider:
