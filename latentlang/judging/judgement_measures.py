@@ -30,6 +30,8 @@ from latentlang.stats.regression import Line, logistic_line, straight_line
 Floats = NDArray[np.float64]
 #: In place of a language: the mean over all, each counting alike.
 ALL = "all"
+#: In place of a judge: the vote of all of them.
+PANEL = "panel"
 #: How the two orders of a pair went together.
 AGREE, FLIP, HALF, UNREAD_PAIR = "agree", "flip", "half", "unread"
 #: A win, a tie and a loss of the first set, as a share of a win and as a sign.
@@ -61,6 +63,47 @@ def pair_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     found["orders"] = np.select([unread, alike, half], [UNREAD_PAIR, AGREE, HALF], default=FLIP)
     found["verdict"] = np.select([unread, alike], ["", one], default="tie")
     return found.reset_index()[[*_ITEM, *columns]]
+
+
+def panel_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """One row per item: what more than half of the judges that gave a verdict say, and a tie where no half does.
+
+    Columns ``judge`` (`PANEL`), ``language, id, verdict, orders, a, tie, b, unread, unanimous``: how many judges say
+    so, and whether all that gave a verdict say the same. An item that no judge gave a verdict has none.
+    """
+    columns = ["judge", "language", "id", "verdict", "orders", *_VERDICTS, "unread", "unanimous"]
+    if verdicts.empty:
+        return pd.DataFrame(columns=columns)
+    groups = [verdicts["language"], verdicts["id"]]
+    votes = pd.DataFrame({
+        name or "unread": (verdicts["verdict"] == name).groupby(groups, sort=False).sum()
+        for name in (*_VERDICTS, "")
+    })  # fmt: skip
+    read, most = votes[list(_VERDICTS)].sum(axis=1), votes[list(_VERDICTS)].max(axis=1)
+    named = votes[list(_VERDICTS)].idxmax(axis=1)
+    votes["verdict"] = np.select([read == 0, 2 * most > read], ["", named], default="tie")
+    votes["unanimous"] = (most == read) & (read > 0)
+    return votes.reset_index().assign(judge=PANEL, orders=AGREE)[columns]
+
+
+def panel_rates(verdicts: pd.DataFrame, *, level: float, seed: int) -> pd.DataFrame:
+    """Wins of the first set by the panel's vote, per language and over all; see `win_rates`.
+
+    Columns ``language, n, wins, ties, losses, unread, win_rate, low, high, p, p_holm, unanimous``: the last the share
+    of items with a verdict of which all judges that gave one say the same.
+
+    Args:
+        verdicts: as of `pair_verdicts`.
+        level: coverage.
+        seed: of the resampling.
+    """
+    panel = panel_verdicts(verdicts)
+    rates = win_rates(panel, level=level, seed=seed).drop(columns=["judge", "flips"])
+    shares = {
+        language: float(part.loc[part["verdict"] != "", "unanimous"].mean())
+        for _judge, language, part in by_language(panel)
+    }
+    return rates.assign(unanimous=[shares[language] for language in rates["language"]])
 
 
 def by_language(items: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

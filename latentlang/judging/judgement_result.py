@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import numpy as np
 import pandas as pd
 
+from latentlang.errors import InputError
 from latentlang.judging import judgement_measures as measures
 from latentlang.judging.judgement_text import judgement_words
 from latentlang.judging.judging_settings import JudgementSettings
@@ -154,6 +155,26 @@ class JudgementResult(Result[JudgementSettings]):
             items, categories, quadratic=not self.pairwise, level=level,
             seed=self.provenance.seed,
         )  # fmt: skip
+
+    def panel(self, level: float = 0.95) -> pd.DataFrame:
+        """The judges' vote: an answer wins an item where more than half of those that gave a verdict say so.
+
+        Columns ``language, n, wins, ties, losses, unread, win_rate, low, high, p, p_holm, unanimous`` of the first set,
+        as of `summary`; an item without such a majority is a tie. ``unanimous`` is the share of items of which all say
+        the same.
+
+        Args:
+            level: coverage of the intervals.
+
+        Raises:
+            InputError: there is one judge alone, or answers were graded.
+        """
+        if not self.pairwise or len(self.judges) < 2:
+            raise InputError(
+                "a panel votes on comparisons, of two judges or more; here "
+                f"{'answers were graded' if not self.pairwise else f'is one, {self.judges[0]}'}"
+            )
+        return measures.panel_rates(self.verdicts(), level=level, seed=self.provenance.seed)
 
     def drift(self, level: float = 0.95) -> pd.DataFrame:
         """How far judges agree with themselves when asked the same again.

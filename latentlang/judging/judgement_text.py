@@ -58,6 +58,9 @@ class Judged(Protocol):
     def agreement(self, level: float = 0.95) -> pd.DataFrame:
         """Of each two judges."""
 
+    def panel(self, level: float = 0.95) -> pd.DataFrame:
+        """The judges' vote."""
+
     def drift(self, level: float = 0.95) -> pd.DataFrame:
         """Of each judge with itself."""
 
@@ -111,6 +114,8 @@ def judgement_words(result: Judged, *, level: float) -> str:
     for pair in pairs:
         rows = [row for row in tables.agreement if (row["judge"], row["other"]) == pair]
         lines.append(_agreement(rows[-1]))
+    if result.pairwise and len(result.judges) > 1:
+        lines.append(_panel(result, level))
     flagged = len(result.flagged())
     if flagged:
         lines.append(
@@ -121,6 +126,19 @@ def judgement_words(result: Judged, *, level: float) -> str:
         left_out = counted(result.settings.left_out, "answer")
         lines.append(f"{left_out} left out: the other set has no such item.")
     return "\n".join(lines)
+
+
+def _panel(result: Judged, level: float) -> str:
+    """The vote over all languages, or the only one."""
+    row: _Row = result.panel(level).to_dict("records")[-1]
+    one, other = result.names
+    if not row["n"]:
+        return "The panel gave no verdict."
+    return (
+        f"By a vote of {counted(len(result.judges), 'judge')} the win rate of {one} against {other} is "
+        f"{row['win_rate']:.3f}{_ends(row['low'], row['high'])} over {counted(int(row['n']), 'item')}; on "
+        f"{_share(row['unanimous'])} of them all judges say the same."
+    )
 
 
 def _agreement(row: _Row) -> str:

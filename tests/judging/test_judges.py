@@ -11,6 +11,7 @@ import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.instructions.providers import Asker, Reply
 from latentlang.judging import JudgedAnswer, JudgementResult, judge, read_answers
+from latentlang.judging.judgement_measures import panel_verdicts
 from tests.support.chat_server import chat_server, completion, failure
 from tests.support.planted_judges import (
     PlantedJudge,
@@ -102,6 +103,44 @@ def test_two_judges_agree_as_far_as_they_do():
     )
     assert abs(table.loc[("first", "third", "all"), "kappa"]) < 0.2
     assert "first and second agree on 100% of 120 items (kappa 1.00" in result.describe()
+
+
+def test_a_panel_votes_and_without_a_majority_it_is_a_tie():
+    """Three judges: the first and second differ on every third item, the third has no verdict of every second."""
+    one, other = (answers(name, lambda n: n, count=12, languages=("en",)) for name in "AB")
+
+    def number(question):
+        return int("".join(filter(str.isdigit, question)))
+
+    def says(rule):
+        return lambda question, texts, _draw: _for_a(texts, rule(number(question)))
+
+    rules = {
+        "first": lambda n: "a",
+        "second": lambda n: "b" if n % 3 == 0 else "a",
+        "third": lambda n: "" if n % 2 == 0 else "b",
+    }
+    panel = [PlantedJudge(says(rule), name) for name, rule in rules.items()]
+    result = judge(one, other, judges=panel, regrade=0, nulls=0, progress=False)
+    votes = panel_verdicts(result.verdicts()).set_index("id")["verdict"]
+    # 0, 6: one for each, the third silent; 3, 9: two against one; 2, 4, 8, 10: both; else two against the third
+    expected = {n: "tie" if n % 6 == 0 else "b" if n % 3 == 0 else "a" for n in range(12)}
+    assert votes.to_dict() == {f"q{n}": verdict for n, verdict in expected.items()}
+    (row,) = result.panel().to_dict("records")
+    assert (row["wins"], row["ties"], row["losses"], row["n"], row["unread"]) == (8, 2, 2, 12, 0)
+    assert row["win_rate"] == pytest.approx(9 / 12) and row["low"] < 0.75 < row["high"]
+    assert row["unanimous"] == pytest.approx(4 / 12)
+    assert "By a vote of 3 judges" in result.describe() and "on 33% of them all judges" in result.describe()
+    with pytest.raises(InputError, match="a panel votes on comparisons, of two judges or more; here is one"):
+        judged(perfect).panel()
+
+
+def _for_a(texts, verdict):
+    """A verdict for the first set as a reply, whichever place its answer has."""
+    places = {"a": "A", "b": "B"}
+    if verdict not in places:
+        return "I cannot say"
+    return f"[[{1 + [text[0] for text in texts].index(places[verdict])}]]"
 
 
 def test_a_judge_that_drifts_is_seen_to_and_its_second_reply_is_kept_apart(tmp_path):
