@@ -38,8 +38,12 @@ from latentlang.tasks.candidates import LM_EVAL
 #: Metrics of lm-eval that say of each item whether it is right, in the order in which one is taken.
 METRICS = ("acc", "acc_norm", "acc_bytes", "exact_match", "acc_mutual_info", "prompt_level_strict_acc")
 _FLORES = re.compile(r"(.+)_([a-z]{3}_[A-Z][a-z]{3})")
-_REGION = re.compile(r"(.+)_([a-z]{2})_[a-z]{2}")
+# A language with its country; a second language (mlqa_ar_de) is none.
+_REGION = re.compile(r"(.+)_([a-z]{2})_(?:bd|br|cn|in|jp|ke|kr|la|ng|tw|us|xy|\2)")
 _CODE = re.compile(r"(.+)_([a-z]{2})")
+_MACHINE_TRANSLATED = re.compile(r"(.+)_([a-z]{2})_mt")
+# Ends of lm-eval's names that are words and abbreviations of their own (arxiv_cs: computer science).
+_NO_CODE = re.compile(r".*_(?:lsat_ar|jec_qa_ca|yes_no|arxiv_cs|shi_ba|om_te)|polemo2_in")
 
 
 @checked_call
@@ -285,10 +289,12 @@ def task_and_language(name: str) -> tuple[str, str]:
     ``xcopa_it`` is ``xcopa`` in ``it``, ``belebele_lug_Latn`` is ``belebele`` in ``lg``, ``mmmlu_es_la`` is ``mmmlu``
     in ``es``, ``arc_easy`` says no language.
     """
-    for pattern in (_FLORES, _REGION, _CODE):
+    if _NO_CODE.fullmatch(name):
+        return name, ""
+    for pattern, end in ((_FLORES, ""), (_MACHINE_TRANSLATED, "_mt"), (_REGION, ""), (_CODE, "")):
         if (match := pattern.fullmatch(name)) is not None:
             try:
-                return match[1], find_language(match[2]).code
+                return match[1] + end, find_language(match[2]).code
             except InputError:
                 continue
     return name, ""
