@@ -46,7 +46,7 @@ def test_json_has_a_row_a_prompt_and_the_folder_is_named_for_the_run(run, tmp_pa
     )
     assert (outcome.code, outcome.err) == (0, "")
     record = json.loads(outcome.out)
-    folder = tmp_path / "latentlang-out" / "trace-pocket-translation-lang-fr-ja-asked-ja-items-2-tokens-4"
+    folder = tmp_path / "latentlang-out" / "trace-pocket-translation-lang-fr-ja-asked-ja-items-2-new-tokens-4"
     result = TraceResult.load(folder)
     assert record["kind"] == "trace" and [row["prompt"] for row in record["rows"]] == [0, 1]
     assert record["sentence"] == result.describe() and result.settings.asked == ["ja", "ja"]

@@ -28,6 +28,7 @@ def test_a_store_of_several_languages(run, tmp_path):
     assert re.search(r"prompts +9 of sentiment in 3 languages", text)
     assert "layers 0-8, pools mean, question, last: float32 [160]" in text
     assert "in 1 file" in text and "prompts/s" in text and "wrote store" in text
+    assert "next: latentlang pca store" in text
     store = ll.open_store(tmp_path / "store")
     prompts = [p for code in ("ja", "en", "de") for p in ll.task("sentiment").prompts(code, items=3)]
     assert store.frame()["text"].tolist() == [prompt.text for prompt in prompts]

@@ -1,0 +1,54 @@
+"""Input that cannot be used: one line that names it and says what to do at a shell; and what a command leads to."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from latentlang.cli import main
+from latentlang.cli.console import print_next
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            "score --hypotheses none.txt --references a.txt --lang ja",
+            "there is no file 'none.txt'; name another",
+        ),
+        ("gap none.csv", "there is no file 'none.csv'; name another"),
+        ("gap empty", "'empty' is a folder, not a file; name another"),
+        ("judge none.jsonl --judge local:pocket", "there is no file 'none.jsonl'; name another"),
+        ("bits --text none", "the data folder none does not exist; name another"),
+        ("tune --out o --text none", "'none': No such file or directory; name a UTF-8 file"),
+        (
+            "lenses --lang ja --lens logit --lens jacobian:none",
+            "no Jacobian lens: there is nothing of this name;",
+        ),
+        ("lenses --lang ja --lens logit --lens jacobian:empty", "no Jacobian lens; `latentlang tune`"),
+        ("patch --from es-ru --into fr-xq9", "'fr-xq9' is no pair of languages: unknown language 'xq9'"),
+        ("steer --lang ja,de", "--lang takes one language, not 'ja,de'"),
+        ("steer --lang xq9", "unknown language 'xq9'"),
+        ("steer --lang ja --directions empty", "name a folder that a command or `save` wrote"),
+        ("translate --data empty", "--from en --lang ja, or --directions en-ja"),
+    ],
+)
+def test_it_is_named_with_what_to_do(
+    typed: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.txt").write_text("a\n", encoding="utf-8")
+    assert main(shlex.split(typed)) == 2
+    told = capsys.readouterr()
+    assert said in told.err and told.err.count("\n") == 1 and not told.out
+
+
+def test_the_next_command_can_be_copied() -> None:
+    screen = io.StringIO()
+    print_next(Console(file=screen, width=20), "pca", Path("my store"), "--lang", "en,ja")
+    assert screen.getvalue() == "next: latentlang pca 'my store' --lang en,ja\n"
