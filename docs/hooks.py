@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 _SECTION = re.compile(r"^<!-- (?P<file>[\w./]+\.md): (?P<heading>.+?) -->$", re.MULTILINE)
 _MEASURES = "<!-- measures -->"
+#: A picture on a line of its own: it leads to itself, since a page or a telephone is narrower than most figures.
+_PICTURE = re.compile(r"^(?P<picture>!\[[^\]]*\]\((?P<file>[^)\s]+)\))$", re.MULTILINE)
 #: What tells the tests to run the block that follows (tests/docs).
 _TRIED = re.compile(r"^<!-- try -->\n", re.MULTILINE)
 #: Pages that are other files of the repository as they are.
@@ -90,7 +92,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
             markdown = markdown.replace(above, f"{above}\n![{words}](pictures/pocket-{name}.png)\n")
     for folder in _SHOWN:
         markdown = markdown.replace(f"../figures/{folder}/", f"pictures/{folder}/")
-    markdown = markdown.replace(_MEASURES, measure_table())
+    markdown = _PICTURE.sub(r"[\g<picture>](\g<file>)", markdown.replace(_MEASURES, measure_table()))
     return _SECTION.sub(lambda found: section(found["file"], found["heading"]), _TRIED.sub("", markdown))
 
 

@@ -126,6 +126,14 @@ def test_sections_of_the_readme_stand_where_pages_ask_for_them(site: Path):
     assert "<!-- README" not in text and "&lt;!-- try" not in text
 
 
+@pytest.mark.parametrize("name", ["index", "gallery", "use", "pocket", "course/09_units"])
+def test_pictures_lead_to_themselves_in_full_size(site: Path, name: str):
+    text = (site / f"{name}.html").read_text(encoding="utf-8")
+    shown = re.findall(r'<img alt="[^"]*" src="([^"]+)"', text)
+    linked = re.findall(r'<a href="([^"]+)">\s*<img alt="[^"]*" src="([^"]+)"', text)
+    assert shown and [(path, path) for path in shown] == linked
+
+
 def test_pages_hold_what_was_measured_and_the_table_of_rooms(site: Path):
     measured = (site / "performance.html").read_text(encoding="utf-8")
     assert "benchmarks.lens_cost" in measured and "arithmetic floor" in measured
@@ -144,7 +152,7 @@ def test_the_model_card_has_its_pictures_under_their_headings(site: Path):
     text = (site / "pocket.html").read_text(encoding="utf-8")
     under = re.findall(r'<h2 id="([\w-]+)".*?src="pictures/pocket-(\w+)\.png"', text, re.DOTALL)
     assert [name for _, name in under] == ["pivot", "cause", "seeds", "ablations"]
-    heading = r'<h2 id="what-makes-the-pivot"[^\n]*\n<p><img [^>]*src="pictures/pocket-ablations.png"'
+    heading = r'<h2 id="what-makes-the-pivot"[^\n]*\n<p><a [^>]*><img [^>]*src="pictures/pocket-ablations.png"'
     assert re.search(heading, text)
 
 
