@@ -126,6 +126,12 @@ def test_sections_of_the_readme_stand_where_pages_ask_for_them(site: Path):
     assert "<!-- README" not in text and "&lt;!-- try" not in text
 
 
+def test_the_navigation_names_each_page_once():
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = re.findall(r"[\w/-]+\.md", text[text.index("\nnav:") : text.index("\ntheme:")])
+    assert len(pages) > 40 and sorted(pages) == sorted(set(pages))
+
+
 @pytest.mark.parametrize("name", ["index", "gallery", "use", "pocket", "course/09_units"])
 def test_pictures_lead_to_themselves_in_full_size(site: Path, name: str):
     text = (site / f"{name}.html").read_text(encoding="utf-8")
