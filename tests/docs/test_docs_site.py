@@ -158,7 +158,9 @@ def test_the_model_card_has_its_pictures_under_their_headings(site: Path):
     text = (site / "pocket.html").read_text(encoding="utf-8")
     under = re.findall(r'<h2 id="([\w-]+)".*?src="pictures/pocket-(\w+)\.png"', text, re.DOTALL)
     assert [name for _, name in under] == ["pivot", "cause", "seeds", "ablations"]
-    heading = r'<h2 id="what-makes-the-pivot"[^\n]*\n<p><a [^>]*><img [^>]*src="pictures/pocket-ablations.png"'
+    heading = (
+        r'<h2 id="what-makes-the-pivot"[^\n]*\n<p><a [^>]*><img [^>]*src="pictures/pocket-ablations.png"'
+    )
     assert re.search(heading, text)
 
 
