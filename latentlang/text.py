@@ -222,3 +222,8 @@ _POOLS = {
 def pool_name(pool: str) -> PoolName:
     """What a pooling is called; one that is not known by its own name."""
     return _POOLS.get(pool) or PoolName(pool, f"pool {pool}", f"the pool {pool}")
+
+
+def trained_weights(frozen: Sequence[str]) -> str:
+    """Which weights were trained, where no adapter was."""
+    return f"all weights but those of the {listed(frozen)}" if frozen else "all weights"

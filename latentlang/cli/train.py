@@ -285,6 +285,8 @@ def summary_lines(result: TrainingResult) -> list[str]:
     words = result.words
     trained = (
         f"all {settings.parameters:,} weights trained"
+        if result.checkpoint is not None and settings.trainable == settings.parameters
+        else f"{settings.trainable:,} of {settings.parameters:,} weights trained"
         if result.checkpoint is not None
         else f"{settings.trainable:,} weights trained beside {settings.parameters:,}"
     )

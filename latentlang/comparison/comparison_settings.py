@@ -8,6 +8,9 @@ from latentlang import defaults
 from latentlang.geometry.geometry_settings import TunedModel
 from latentlang.results import Count, Draws, LayerNumber, ResultSettings, TaskSettings, TaskText
 
+#: The kind of result that holds several comparisons.
+GROUP = "comparison-group"
+
 
 class ComparisonSettings(TaskSettings):
     """Settings of `compare`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 import pandas as pd
 
 from latentlang.comparison.change_table import GLANCE, KINDS_OF_COLUMNS
-from latentlang.comparison.comparison_settings import ComparisonGroupSettings
+from latentlang.comparison.comparison_settings import GROUP, ComparisonGroupSettings
 from latentlang.comparison.result import REPORT, ComparisonResult
 from latentlang.comparison.text import words_of
 from latentlang.errors import InputError
@@ -41,7 +41,7 @@ class ComparisonGroup(Result[ComparisonGroupSettings]):
     comparisons: Mapping[str, ComparisonResult] = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)
 
-    kind: ClassVar[str] = "comparison-group"
+    kind: ClassVar[str] = GROUP
     columns: ClassVar[Columns] = {"state": "text", **KINDS_OF_COLUMNS}
     settings_type: ClassVar[type[ResultSettings]] = ComparisonGroupSettings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentlang.comparison.group import ComparisonGroup
+from latentlang.comparison.comparison_settings import GROUP
 from latentlang.comparison.result import REPORT
 from latentlang.comparison.text import highlights, method, noteworthy, verdict, words_of
 from latentlang.comparison.text import sentences as comparison_sentences
@@ -85,11 +85,7 @@ def comparison_document(result: ComparisonResult, *, beside: Path | None = None)
             Section("alignment", "Alignment with " + plain_name(result.pivot), list(_alignment(result)))
         )
     sections.append(Section("provenance", "Where this comes from", list(_provenance(result))))
-    if (
-        result.folder is not None
-        and beside is not None
-        and kind_of(result.folder.parent) == ComparisonGroup.kind
-    ):
+    if result.folder is not None and beside is not None and kind_of(result.folder.parent) == GROUP:
         page = Path(os.path.relpath(result.folder.parent / REPORT, beside)).as_posix()
         sections.append(
             Section("group", "Beside the others", [Bullets([Link("All states on one page", page)])])

@@ -25,7 +25,7 @@ from latentlang.figures.style import (
     template,
     tint,
 )
-from latentlang.text import counted
+from latentlang.text import counted, trained_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,7 +218,7 @@ def _subtitle(result: Training, words: DataDescription) -> str:
         model_words(result.provenance),
         safe(words.about),
         f"{safe(counted(trained, words.noun))}, {held:,} held out",
-        "all weights"
+        trained_weights(recipe.freeze)
         if recipe.method == "full"
         else f"LoRA rank {lora.rank} on {safe(shortened(where, LONGEST_MODEL))}",
         f"learning rate {schedule.learning_rate:g}",

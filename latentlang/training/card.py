@@ -6,11 +6,12 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError
 from latentlang.language_names import language
 from latentlang.printable import printable
+from latentlang.text import trained_weights
 
 if TYPE_CHECKING:
     from latentlang.training.result import TrainingResult
@@ -55,7 +56,7 @@ def model_card(result: TrainingResult, *, base: str, embedded: bool = False) -> 
         "",
         f"# {_markdown(recipe['name'])}",
         "",
-        (f"All weights of {_markdown(base)}" if full else f"A LoRA adapter for {_markdown(base)}")
+        (f"{_whole(recipe)} of {_markdown(base)}" if full else f"A LoRA adapter for {_markdown(base)}")
         + f", trained on {_markdown(words.trained_on)} with `latentlang train`."
         + (f" The recipe: {_markdown(about)}." if about else ""),
         "",
@@ -124,6 +125,11 @@ def model_card(result: TrainingResult, *, base: str, embedded: bool = False) -> 
         "base model and of the data.",
     ]
     return printable("\n".join(lines)) + "\n"
+
+
+def _whole(recipe: Mapping[str, Any]) -> str:
+    words = trained_weights(recipe.get("freeze") or ())
+    return words[0].upper() + words[1:]
 
 
 def _loading(base: str, *, embedded: bool) -> list[str]:

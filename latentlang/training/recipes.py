@@ -161,6 +161,7 @@ class Recipe(Part):
         schedule: how long and how fast.
         method: ``lora`` trains an adapter; ``full`` all weights, in float32, which takes 16 bytes for each of them
             and is refused where there are fewer; `lora` is then of no account.
+        freeze: with ``method: full``, what stays as it is: ``embeddings``, and with them a head that is tied to them.
         start: what training goes on from, a second stage: the folder of an adapter with the same `lora`; where all
             weights are trained that of a model, or an adapter, which is added to them. None for the model as it is.
     """
@@ -172,11 +173,17 @@ class Recipe(Part):
     schedule: Schedule = Schedule()
     start: str | None = Field(default=None, min_length=1)
     method: Literal["lora", "full"] = "lora"
+    freeze: tuple[Literal["embeddings"], ...] = ()
 
     @field_validator("start", mode="before")
     @classmethod
     def _path(cls, value: Any) -> Any:
         return str(value) if isinstance(value, Path) else value
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return split_names(value) if isinstance(value, str) else value
 
     @field_validator("data", mode="before")
     @classmethod
@@ -193,6 +200,10 @@ class Recipe(Part):
         if self.data.in_order and self.schedule.packing:
             raise ValueError(
                 "packing puts examples together by their lengths, out of their order; leave it out"
+            )
+        if self.freeze and self.method != "full":
+            raise ValueError(
+                "freeze is for method: full; an adapter leaves every weight of the model as it is"
             )
         if not self.is_identity:
             self.data.check_complete()
@@ -407,7 +418,9 @@ def _fields(part: Any) -> tuple[str, ...]:
 @cache
 def _homes(data: type[DataSettings]) -> dict[str, str | None]:
     """Field to the part it is in, with data of a kind; None for the recipe's own."""
-    homes: dict[str, str | None] = {"name": None, "about": None, "start": None, "method": None}
+    homes: dict[str, str | None] = {
+        "name": None, "about": None, "start": None, "method": None, "freeze": None,
+    }  # fmt: skip
     for part, model in (("data", data), ("lora", Lora), ("schedule", Schedule)):
         homes |= dict.fromkeys((name for name in model.model_fields if name != "kind"), part)
     return homes

@@ -438,7 +438,10 @@ class _TrainingRun:
             return run_folder.adapter_weights(self.folder)
         run_folder.keep_model(self.folder, best)
         save_tokenizer(self.model.tokenizer, self.folder)
-        return self.size
+        if "embeddings" not in self.recipe.freeze:
+            return self.size
+        frozen: int = sum(weight.numel() for weight in self.model.lm.get_input_embeddings().parameters())
+        return self.size - frozen
 
     def _module(self, *, first: bool) -> Any:
         """The modules that are trained: our own model's; of a user's a second tree on its tensors, or a copy.
@@ -450,7 +453,10 @@ class _TrainingRun:
             module = copy.deepcopy(self.model.lm) if self.given else self.model.lm
             if first and self.start is not None:
                 put_start(module, self.start)
-            return module.requires_grad_(True)
+            module.requires_grad_(True)
+            if "embeddings" in self.recipe.freeze:
+                module.get_input_embeddings().requires_grad_(False)
+            return module
         if not self.given:
             return self.model.lm
         from latentlang.models.bridge import twin

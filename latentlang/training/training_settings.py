@@ -43,6 +43,7 @@ class RecordedRecipe(RecordedPart):
     data: Annotated[dict[str, Any], BeforeValidator(check_saved)]
     lora: RecordedLora
     method: str = "lora"
+    freeze: list[str] = Field(default_factory=list)
     schedule: RecordedSchedule
 
 

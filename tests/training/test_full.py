@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.models import HookedLM
-from latentlang.training import AlignmentData, Recipe, TrainingProgress, TrainingResult, full, train
+from latentlang.training import AlignmentData, Recipe, TrainingProgress, TrainingResult, full, recipe, train
 from latentlang.training.full import check_method, memory_need
 from latentlang.training.run_folder import finished
 from tests.support.loss_reference import loss_by_hand
@@ -60,6 +60,26 @@ def test_the_model_that_is_kept_reads_what_was_trained(
     assert "the model has the weights of step" in result.describe()
     with pytest.raises(InputError, match=r"no adapter to put on a model: load\("):
         result.on(model)
+
+
+def test_frozen_embeddings_stay_and_all_else_moves(
+    model: HookedLM, whole: Recipe, data: AlignmentData, tmp_path: Path
+) -> None:
+    quick: dict[str, Any] = {"steps": 2, "evaluations": 1, "keep": "last", "progress": False}
+    result = train(model, whole, out=tmp_path / "out", freeze="embeddings", **quick)
+    before = dict(model.lm.named_parameters())
+    tuned = ll.load(tmp_path / "out", progress=False)
+    embedding = tuned.lm.get_input_embeddings().weight
+    moved = {name: not torch.equal(weight, before[name]) for name, weight in tuned.lm.named_parameters()}
+    frozen = [name for name, weight in tuned.lm.named_parameters() if weight is embedding]
+    assert [name for name, has in moved.items() if not has] == frozen and len(frozen) == 1
+    assert result.settings.trainable == model.lm.num_parameters() - embedding.numel()
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "All weights but those of the embeddings of" in card
+    assert "all weights but those of the embeddings" in result.figure().layout.title.subtitle.text
+    assert recipe(tmp_path / "out" / "recipe.yaml").freeze == ("embeddings",)
+    with pytest.raises(InputError, match=r"freeze is for method: full"):
+        whole.changed(method="lora", freeze=["embeddings"])
 
 
 def test_the_folder_says_how_the_model_was_made(model: HookedLM, whole: Recipe, tmp_path: Path) -> None:

@@ -390,3 +390,18 @@ def test_long_instructions_are_left_out_and_called_so(model: HookedLM, tmp_path:
     assert "1 instruction is longer than 64 tokens and left out" in result.notes
     with pytest.raises(InputError, match="no training instruction is short enough for a cutoff of 8"):
         train(model, chosen, out=tmp_path / "b", cutoff=8)
+
+
+def test_the_loss_of_all_counts_the_template_too(model: HookedLM) -> None:
+    examples = [
+        TrainingExample("1", "de", "Sag eins.\n", "eins"),
+        TrainingExample("2", "de", "Sag zwei.\n", "zwei"),
+    ]
+    answers, every = (
+        Instructions(files=("a.jsonl",), loss=loss).tokenize(model, examples, cutoff=64)
+        for loss in ("answers", "all")
+    )
+    assert every.input_ids == answers.input_ids == every.labels
+    assert all(IGNORED in labels for labels in answers.labels)
+    words = Instructions.words({"template": "plain", "loss": "all"}, languages=["de"], task="")
+    assert "write instructions and the outputs" in words.how_to_read

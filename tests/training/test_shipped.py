@@ -26,7 +26,7 @@ def test_a_shipped_recipe_is_read_back_and_says_what_it_is(name: str, tmp_path: 
 
 def test_names_stand_under_their_papers() -> None:
     sizes = {paper: len(names) for paper, names in recipes_by_paper().items()}
-    assert list(sizes.values()) == [13, 2, 6, 14, 13] and len(recipe_names()) == 48
+    assert list(sizes.values()) == [13, 2, 8, 14, 13] and len(recipe_names()) == 50
 
 
 def test_bactrian_x() -> None:
@@ -48,7 +48,14 @@ def test_bactrian_x() -> None:
 
 
 def test_bayling_2() -> None:
-    for name, rate in (("7b", 2e-5), ("13b", 2e-5), ("8b", 2e-6), ("no-crosslingual", 2e-6)):
+    for name, rate in (
+        ("7b", 2e-5),
+        ("13b", 2e-5),
+        ("8b", 2e-6),
+        ("no-crosslingual", 2e-6),
+        ("pivot-en", 2e-6),
+        ("pivot-zh", 2e-6),
+    ):
         one = recipe(f"bayling2-{name}")
         schedule = one.schedule
         assert (one.method, one.epochs, schedule.batch, schedule.learning_rate) == ("full", 3, 128, rate)

@@ -1,8 +1,8 @@
 """Instruction tuning: instructions with their outputs in several languages, from files, mixed by weights.
 
 The model is given an instruction in a prompt template and trained to write its output; the loss counts the outputs and
-the tokens that end them, nothing of the template. A dialogue of several exchanges is one example, all of whose answers
-are learnt.
+the tokens that end them, nothing of the template, unless a recipe says ``loss: all``. A dialogue of several exchanges
+is one example, all of whose answers are learnt.
 """
 
 from __future__ import annotations
@@ -122,6 +122,7 @@ class Instructions(DataSettings):
         order: ``mixed`` shuffles all languages in every epoch; ``sequential`` takes one language after the other, in
             the order of `weights` or `languages`, or of the files; ``parts`` one part of the mixture after the other:
             the entries of `files`, or, of one file, its origins in the order in which they appear.
+        loss: ``answers`` counts the answers and what ends them; ``all`` every token of an example, the template's too.
         wrong_pairs: the negative control: instructions get the answers of other items in their language. True for all,
             or the origins of those that do (``parallel``: translation instructions), while the others stay right.
     """
@@ -135,6 +136,7 @@ class Instructions(DataSettings):
     template: str = "plain"
     overlong: Overlong = "drop"
     order: Literal["mixed", "sequential", "parts"] = "mixed"
+    loss: Literal["answers", "all"] = "answers"
     wrong_pairs: bool | tuple[str, ...] = False
 
     saved: ClassVar[type[Record]] = _SavedInstructions
@@ -330,7 +332,7 @@ class Instructions(DataSettings):
     def tokenize(
         self, model: HookedLM, examples: Sequence[AnyInstruction], *, cutoff: int
     ) -> TokenizedExamples:
-        """Examples as tokens: of a dialogue every answer is learnt, with the token that ends it.
+        """Examples as tokens: of a dialogue every answer is learnt, with the token that ends it; or all (`loss`).
 
         Raises:
             InputError: the tokenizer cannot write an answer.
@@ -345,9 +347,10 @@ class Instructions(DataSettings):
             else _pieces(example)
             for example in examples
         ]
-        return tokenize_pieces(
+        tokenized = tokenize_pieces(
             model, written, cutoff=cutoff, end=self.end, overlong=self.overlong, templated=is_chat
         )
+        return tokenized if self.loss == "answers" else replace(tokenized, labels=tokenized.input_ids)
 
     def check_leakage(self, examples: Iterable[AnyInstruction]) -> None:
         """Refuse examples in which a cue of a closed task is followed by one of its answers."""
@@ -371,7 +374,9 @@ class Instructions(DataSettings):
             noun="instruction",
             output="output",
             trained_on=f"instructions, in {', '.join(languages)}",
-            how_to_read="The model is given an instruction and trained to write the output that belongs to it",
+            how_to_read="The model is trained to write instructions and the outputs that belong to them"
+            if record.get("loss") == "all"
+            else "The model is given an instruction and trained to write the output that belongs to it",
             after=(
                 "Part of the first fall is form: that an answer comes after the template, how it begins, how long it "
                 "is and in which language. Whether the model follows instructions better, and in which languages, is "
