@@ -31,6 +31,9 @@ _FLOAT32 = 4
 # Numbers a layer keeps of a token for its gradients, in widths of the residual stream and of its MLP: inputs and
 # outputs of two norms and of all linear layers, queries and keys turned; gate, up, their product and the activation.
 _OF_WIDTH, _OF_MLP = 12, 4
+# Tables of a token by the vocabulary at the peak: logits, the softmax of loss and of TRL's entropy, their gradients.
+# Measured: a Llama of 32,000 tokens takes between 7 and 9.
+_OF_VOCABULARY = 8
 _MACHINE = "this machine"
 # What configs call width, MLP and depth.
 _WIDTHS, _MLPS = ("hidden_size", "n_embd", "d_model"), ("intermediate_size", "n_inner", "ffn_dim")
@@ -46,23 +49,27 @@ class MemoryNeed:
         gradients: one to a weight.
         optimizer: AdamW's two moments.
         activations: about what the longest pass keeps for its gradients; 0 where that is not known.
+        logits: about what its logits and their loss take, which a large vocabulary makes the largest part.
     """
 
     weights: int
     gradients: int
     optimizer: int
     activations: int
+    logits: int = 0
 
     @property
     def total(self) -> int:
         """All together."""
-        return self.weights + self.gradients + self.optimizer + self.activations
+        return self.weights + self.gradients + self.optimizer + self.activations + self.logits
 
     def words(self) -> str:
         """``about 1.2 GB: weights 0.3 GB, ...``."""
         parts = {"weights": self.weights, "gradients": self.gradients, "AdamW": self.optimizer}
         if self.activations:
             parts["activations about"] = self.activations
+        if self.logits:
+            parts["logits about"] = self.logits
         listed = ", ".join(f"{name} {size_words(size)}" for name, size in parts.items())
         return f"about {size_words(self.total)} ({listed})"
 
@@ -101,11 +108,15 @@ def check_method(
             f"recipe {recipe.name!r} has method: full, and quantised weights cannot be trained; leave quantization "
             "out, or train an adapter (method='lora', --set method=lora)"
         )
+    given = list(examples)
+    longest = max((len(e.input) + len(e.output) for e in given), default=0)
+    scored = max((len(e.output) for e in given), default=0)
     need = memory_need(
         recipe,
         model,
         called=called,
-        longest=max((len(e.input) + len(e.output) for e in examples), default=0),
+        longest=longest,
+        scored=longest if getattr(recipe.data, "loss", "answers") == "all" else scored,
         checkpointing=checkpointing,
     )
     has, where = _memory(getattr(model, "device", None), device)
@@ -128,6 +139,7 @@ def memory_need(
     *,
     called: str | None = None,
     longest: int = 0,
+    scored: int | None = None,
     checkpointing: bool | None = None,
 ) -> MemoryNeed | None:
     """Bytes that training all weights of a model takes; None where its size is not known without loading it.
@@ -137,6 +149,7 @@ def memory_need(
         model: a model, or its name.
         called: what a model that is named is called.
         longest: characters of the longest example, about as many tokens at most.
+        scored: of these, characters that the loss counts, whose logits alone are computed; None for all.
         checkpointing: whether few activations are kept; None for the default of a model of this size.
     """
     given: Any = model
@@ -150,7 +163,9 @@ def memory_need(
     config = lm.config.to_dict() if info is None else _config_of(info)
     kept = _kept_of_token(config, checkpointing=count >= LARGE if checkpointing is None else checkpointing)
     # a model that is given stays as it is beside the copy that is trained
-    return MemoryNeed(weights * (1 if info is not None else 2), weights, 2 * weights, kept * tokens)
+    share = 1.0 if scored is None or not longest else min(scored / longest, 1.0)
+    logits = round(_FLOAT32 * _OF_VOCABULARY * _vocabulary(config) * tokens * share)
+    return MemoryNeed(weights * (1 if info is not None else 2), weights, 2 * weights, kept * tokens, logits)
 
 
 #: From this many weights on, activations are computed twice by default.
@@ -167,6 +182,13 @@ def _kept_of_token(config: Mapping[str, Any], *, checkpointing: bool) -> int:
     )
     layer = _OF_WIDTH * width + _OF_MLP * (mlp or 4 * width)
     return _FLOAT32 * (depth * width + layer if checkpointing else depth * layer)
+
+
+def _vocabulary(config: Mapping[str, Any]) -> int:
+    """Tokens of the vocabulary; 0 where the config does not say."""
+    text = config.get("text_config")
+    size = (text if isinstance(text, Mapping) else config).get("vocab_size", config.get("vocab_size"))
+    return size if isinstance(size, int) else 0
 
 
 def _config_of(info: ModelInfo) -> dict[str, Any]:

@@ -168,6 +168,11 @@ def test_what_does_not_fit_is_refused_with_the_bytes(
     layer = 12 * config.hidden_size + 4 * config.intermediate_size
     assert longer.activations == 4 * 100 * 4 * config.num_hidden_layers * layer
     assert 0 < checkpointed.activations < longer.activations
+    # of a large vocabulary the logits take the most: the same whether activations are kept
+    assert longer.logits == checkpointed.logits == 4 * 8 * config.vocab_size * 4 * 100
+    assert (
+        longer.total - need.total == longer.activations + longer.logits and "logits about" in longer.words()
+    )
     monkeypatch.setattr(full, "memory_of_machine", lambda: 20 * count)
     with pytest.raises(InputError, match=r"takes about .*weights .*AdamW.*; this machine has .*method=lora"):
         train(model, whole, out=tmp_path / "out", progress=False)
