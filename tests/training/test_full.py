@@ -168,6 +168,8 @@ def test_what_does_not_fit_is_refused_with_the_bytes(
     layer = 12 * config.hidden_size + 4 * config.intermediate_size
     assert longer.activations == 4 * 100 * 4 * config.num_hidden_layers * layer
     assert 0 < checkpointed.activations < longer.activations
+    half = memory_need(whole, model, longest=100, scored=50)
+    assert half is not None and 2 * half.logits == longer.logits and half.activations == longer.activations
     # of a large vocabulary the logits take the most: the same whether activations are kept
     assert longer.logits == checkpointed.logits == 4 * 8 * config.vocab_size * 4 * 100
     assert (
