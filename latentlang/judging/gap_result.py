@@ -120,7 +120,8 @@ class GapResult(Result[GapSettings]):
         """Whether the gap grows with the score, over the cells of each benchmark; see `gap_measures.gap_correlations`.
 
         Columns ``benchmark, cells, r_native, r_native_null, p_native, r_midpoint, r_midpoint_null, r_arms, p_arms,
-        r_base``. ``r_arms``, with the mean of all arms, is free of the coupling of a difference with its own part.
+        r_base``, over the same items as `cells`. ``r_arms``, with the mean of all arms, is free of the coupling of a
+        difference with its own part.
         """
         return measures.gap_correlations(
             self._means, self.roles, permutations=self.settings.permutations,

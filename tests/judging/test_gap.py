@@ -9,9 +9,11 @@ import pytest
 
 import latentlang as ll
 from latentlang.errors import InputError
+from latentlang.generation import AnswerPrompt
 from latentlang.judging import GapResult, gap, read_scores
 from tests.judging.test_judges import BAD, GOOD, Says
 from tests.support.evaluated import evaluated
+from tests.support.planted_judges import PlantedJudge
 
 #: Chen et al. 2024, Tables 10 (TyDi QA, F1) and 11 (CMMLU), learning rate 1e-4, monolingual: native, cohere, google.
 PRINTED = {
@@ -147,6 +149,48 @@ def test_unshared_items_are_compared_cell_by_cell_without_an_interval():
     ])  # fmt: skip
     cell = gap(table).cells().iloc[0]
     assert cell["gap"] == 1 and not cell["paired"] and math.isnan(cell["low"]) and cell["items"] == 0
+
+
+def test_correlations_are_over_the_items_that_the_gaps_are_of():
+    shared = scores(PRINTED["CMMLU"])
+    rows = pd.concat([shared.assign(item="x"), shared.assign(item="y")])
+    # items that one arm alone has say nothing of the gap
+    draw = np.random.default_rng(0)
+    more = shared[shared["arm"] == "native"].assign(item="z", score=draw.normal(0, 500, size=8))
+    one, other = gap(rows, permutations=40), gap(pd.concat([rows, more]), permutations=40)
+    assert other.cells()["gap"].tolist() == one.cells()["gap"].tolist()
+    pd.testing.assert_frame_equal(other.correlations(), one.correlations())
+    assert other.arms()["mean"].tolist() != one.arms()["mean"].tolist()
+
+
+def test_answers_are_written_judged_and_compared_from_end_to_end(tmp_path):
+    """`answer`, `judge` and `gap` take each other's results, saved and opened again."""
+    model = ll.load("pocket")
+    prompts = [AnswerPrompt(f"q{n}", code, text) for code, texts in (
+        ("fr", ["Le chat est", "Un chien", "La nuit"]), ("en", ["The cat is", "A dog", "The night"]),
+    ) for n, text in enumerate(texts)]  # fmt: skip
+    grades = {}
+    for arm, tokens in (("native", 6), ("google", 2)):
+        decoding = ll.Decoding(new_tokens=tokens)
+        answered = ll.answer(model, prompts, decoding=decoding, identify=False, progress=False)
+        answered.save(tmp_path / arm)
+        # grades an answer by how many words it has
+        counting = PlantedJudge(
+            lambda _q, texts, _draw: f"[[{min(1 + len(texts[0].split()), 5)}]]", "counting"
+        )
+        judged = ll.judge(tmp_path / arm, judges=counting, regrade=0, nulls=0, progress=False)
+        words = [min(1 + len(text.split()), 5) for text in answered.table["answer"]]
+        assert judged.scores().sort_values(["language", "item"])["score"].tolist() == [*words[3:], *words[:3]]
+        judged.save(tmp_path / f"{arm}-judged")
+        grades[arm] = words
+    result = gap(
+        {"native": tmp_path / "native-judged", "google": tmp_path / "google-judged"}, permutations=10
+    )
+    cells = result.cells().set_index("language")
+    for code, place in (("fr", 0), ("en", 3)):
+        means = [np.mean(grades[arm][place : place + 3]) for arm in ("native", "google")]
+        assert cells.loc[code, "gap"] == pytest.approx(means[0] - means[1]) and cells.loc[code, "items"] == 3
+    assert "native" in result.describe()
 
 
 def test_evaluations_and_judgements_are_arms_and_the_base_comes_from_them(tmp_path):
