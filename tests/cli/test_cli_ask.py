@@ -5,6 +5,7 @@ import json
 import pytest
 
 from latentlang.code_execution import SandboxError, check_sandbox
+from latentlang.generation import kept_answers
 from latentlang.questions import CodeResult, QuestionResult
 from tests.support.question_files import squad, write_mgsm, write_squad
 
@@ -135,3 +136,47 @@ def test_the_ceiling_and_a_models_programs_beside_it(run, problems, tmp_path):
     assert (
         outcome.code == 2 and "pass@2 needs at least 2 programs per problem, and there are 1" in outcome.err
     )
+
+
+def test_a_stopped_run_goes_on_and_sums_are_worked_out_by_draws(run, tmp_path, monkeypatch):
+    write_mgsm(tmp_path, "en", questions=3)
+    worked = {"question": "One and one?", "answer": "1 + 1 = 2. The answer is 2.", "language": "en"}
+    (tmp_path / "worked.jsonl").write_text(json.dumps(worked), encoding="utf-8")
+    command = (
+        "ask", "--task", "mgsm", "--data", "mgsm_en.tsv", "--steps", "corrected", "--examples", "worked.jsonl", "--how",
+        "sample", "--samples", "2", "--new-tokens", "4", "--batch-tokens", "1", "--out", "out",
+    )  # fmt: skip
+    generated, asked = kept_answers.iter_generated, []
+
+    def stopped(*options, items, **named):
+        for place, texts in generated(*options, items=items, **named):
+            yield place, texts
+            asked.append(items[place])
+            if len(asked) == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(kept_answers, "iter_generated", stopped)
+    outcome = run(*command)
+    assert outcome.code == 130 and "what was written is kept in out" in outcome.err
+    assert run(*command).code == 0 and sorted(asked) == ["1", "2", "3"]
+    assert not (tmp_path / "out" / ".unfinished").exists()
+    result = QuestionResult.load(tmp_path / "out")
+    assert (result.settings.steps, result.settings.samples, result.settings.shots) == ("corrected", 2, 1)
+    assert len(result.table) == 3 and result.table["log_prob"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--steps", "best"], "unknown way of reading steps 'best'"),
+        (["--examples", "worked.jsonl"], "say how these are read: --steps corrected"),
+        (["--samples", "2"], "samples"),
+        (["--chat"], "has no chat template"),
+        (["--chat", "--answers", "a.jsonl"], "answers of a file are not written anew"),
+    ],
+)
+def test_ways_of_asking_that_cannot_be_are_one_line(run, tmp_path, options, message):
+    write_mgsm(tmp_path, "en")
+    (tmp_path / "worked.jsonl").write_text("", encoding="utf-8")
+    outcome = run("ask", "--task", "mgsm", "--data", "mgsm_en.tsv", "--shots", "0", *options)
+    assert outcome.code == 2 and message in outcome.err and "Traceback" not in outcome.err
