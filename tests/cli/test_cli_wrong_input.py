@@ -18,11 +18,11 @@ from latentlang.cli.console import print_next
     [
         (
             "score --hypotheses none.txt --references a.txt --lang ja",
-            "there is no file 'none.txt'; name another",
+            "there is no file 'none.txt'; give the path of one",
         ),
-        ("gap none.csv", "there is no file 'none.csv'; name another"),
-        ("gap empty", "'empty' is a folder, not a file; name another"),
-        ("judge none.jsonl --judge local:pocket", "there is no file 'none.jsonl'; name another"),
+        ("gap none.csv", "there is no file 'none.csv'; give the path of one"),
+        ("gap empty", "'empty' is a folder, not a file; name a file"),
+        ("judge none.jsonl --judge local:pocket", "there is no file 'none.jsonl'; give the path of one"),
         ("bits --text none", "the data folder none does not exist; name another"),
         ("tune --out o --text none", "'none': No such file or directory; name a UTF-8 file"),
         (

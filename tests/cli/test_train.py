@@ -144,7 +144,7 @@ def test_translations_are_exported_without_a_model(run, tmp_path: Path) -> None:
         (["--out", "o", "--epochs", "1e300"], "schedule.epochs"),
         (["--out", "o", "--dtype", "fp8"], "unknown dtype 'fp8'"),
         (["--out", "o", "--quantization", "3bit"], "unknown quantization '3bit'"),
-        (["--out", "o", "--data", "none.json"], "cannot read 'none.json'"),
+        (["--out", "o", "--data", "none.json"], "there is no file 'none.json'"),
         (["--out", "o", "--recipe", "eo-en"], "no questions in 'eo'"),
     ],
 )

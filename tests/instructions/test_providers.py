@@ -63,7 +63,7 @@ ONCE = {
     "403": ([failure(403)], "key", "status 403"),
     "404": ([failure(404, "The model `small` does not exist")], "not-found",
             "status 404, The model `small` does not exist"),
-    "400": ([failure(400, "too long")], "refused", "refused this request .status 400, too long."),
+    "400": ([failure(400, "too long")], "refused", "the server refused the request, .*.status 400, too long."),
 }  # fmt: skip
 FOR_EVER = {
     "429": ([failure(429, "slow down")], "limit", r"takes no more calls for now \(status 429, slow down\)"),
@@ -403,7 +403,7 @@ def test_a_table_that_cannot_be_used(tmp_path, text, said):
         ("openai:x@localhost:8000", "'localhost:8000' is no address of a server; write it as http://"),
         ("openai:x@ftp://h/v1", "is no address"),
         ("openai:x@http://[::1", "is no address"),
-        ("replay:nothing.jsonl", "cannot read"),
+        ("replay:nothing.jsonl", "there is no file"),
         ("table:nothing.csv", "there is no file 'nothing.csv'; name one with the columns"),
     ],
 )

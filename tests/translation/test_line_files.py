@@ -43,5 +43,5 @@ def test_what_is_no_such_file_is_named(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_lines(path)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no file"):
         read_lines(tmp_path / "none.txt")

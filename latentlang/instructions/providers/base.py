@@ -84,7 +84,9 @@ FAILURES: dict[str, Failure] = {
     "half-reply": Failure("the reply broke off", passes=True),
     "unreadable": Failure("the reply is none that can be read", passes=True),
     "empty-reply": Failure("the reply is empty", passes=True, of_item=True),
-    "refused": Failure("the request was refused, as one that is longer than the model reads", of_item=True),
+    "refused": Failure(
+        "the server refused the request, as it does one that is longer than the model reads", of_item=True
+    ),
     "not-in-table": Failure("the table has no answer", of_item=True),
     "not-recorded": Failure("no reply was recorded"),
     "all-failed": Failure("one question after the other has no answer"),
