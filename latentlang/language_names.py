@@ -40,6 +40,10 @@ _KANURI = "kr"
 # A language of one's own, which no list has: private use in BCP 47 (RFC 5646, section 2.2.7).
 _OWN = re.compile(r"x(-[a-z0-9]{1,8})+")
 _UNKNOWN_SCRIPT = "Zyyy"
+#: Scripts that put no spaces between words, of languages (ISO 15924); Korean and Vietnamese put some.
+UNSPACED_SCRIPTS = frozenset({
+    "Bali", "Hani", "Hans", "Hant", "Java", "Jpan", "Khmr", "Lana", "Laoo", "Mymr", "Thai", "Tibt",
+})  # fmt: skip
 _RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Thaa", "Syrc", "Nkoo", "Adlm"})
 
 _HINT = "`latentlang languages` lists them, and your own is written x- and its name (x-mine)"

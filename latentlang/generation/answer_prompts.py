@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from latentlang.arguments import check_unicode
-from latentlang.errors import InputError, ModelError, shown
+from latentlang.errors import InputError, shown
 from latentlang.instructions.dialogues import Dialogue, Turn
 from latentlang.instructions.prompt_templates import template as find_template
 from latentlang.language_names import language as find_language
-from latentlang.models.chat import chat_prompt, chat_text
+from latentlang.models.chat import chat_prompt, chat_template_of, chat_text, template_digest
 from latentlang.tasks import Prompt
 
 #: How dialogues are written where neither a template nor a chat is asked for: the texts alone.
@@ -121,9 +120,8 @@ class PromptWriter:
         self._template = find_template(template or BASE_TEMPLATE)
         self.settings: dict[str, Any] = {"template": template}
         if chat:
-            text = _chat_template(tokenizer, model)
-            digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-            self.settings = {"chat": "turns", "chat_template": f"sha256 {digest[:16]}"}
+            chat_template_of(tokenizer, model=model)
+            self.settings = {"chat": "turns", "chat_template": template_digest(tokenizer)}
 
     def write(self, prompt: AnswerPrompt) -> Prompt:
         """A prompt as the model gets it.
@@ -149,13 +147,3 @@ class PromptWriter:
 
 def _plain(prompt: AnswerPrompt, text: str, *, templated: bool = False) -> Prompt:
     return Prompt(prompt.id, prompt.language, "", "", text, "", templated=templated)
-
-
-def _chat_template(tokenizer: Any, model: str) -> str:
-    try:
-        return str(tokenizer.get_chat_template())
-    except (AttributeError, ValueError) as error:
-        raise ModelError(
-            f"the tokenizer of {model!r} has no chat template, so the model cannot be asked as in a chat; leave --chat "
-            "(chat= in Python) out, or take its instruct version"
-        ) from error

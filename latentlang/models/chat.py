@@ -47,7 +47,7 @@ class ChatTask(Task):
             )
         if not task.has_answers:
             raise InputError(f"the {task.name} task is text to go on with, and asks nothing in a chat")
-        _template(tokenizer, model)
+        chat_template_of(tokenizer, model=model)
         self.task, self._tokenizer, self._model = task, tokenizer, model
         self.name, self.closed, self.default_shots = task.name, task.closed, task.default_shots
         self.has_answers, self.next_step = task.has_answers, task.next_step
@@ -117,7 +117,7 @@ def chat_prompt(prompt: Prompt, tokenizer: Any, *, model: str) -> Prompt:
         InputError: the few-shot examples cannot be told apart.
         ModelError: there is no template, or it cannot write such a chat.
     """
-    _template(tokenizer, model)
+    chat_template_of(tokenizer, model=model)
     messages = messages_of(prompt)
     text = chat_text(messages, tokenizer, model=model, answer_next=True)
     asked = messages[-1]["content"]
@@ -135,7 +135,9 @@ def template_digest(tokenizer: Any) -> str | None:
     """A hash of a tokenizer's chat template; None where it has none."""
     if not has_chat_template(tokenizer):
         return None
-    digest = hashlib.sha256(_template(tokenizer, "").encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256(
+        chat_template_of(tokenizer, model="").encode("utf-8", "surrogatepass")
+    ).hexdigest()
     return f"sha256 {digest[:16]}"
 
 
@@ -170,8 +172,12 @@ def chat_text(
         raise ModelError(f"the chat template of {model!r} cannot write this chat: {error}") from error
 
 
-def _template(tokenizer: Any, model: str) -> str:
+def chat_template_of(tokenizer: Any, *, model: str) -> str:
     """The template of a tokenizer.
+
+    Args:
+        tokenizer: whose.
+        model: name of the model, for errors.
 
     Raises:
         ModelError: it has none.
@@ -181,7 +187,7 @@ def _template(tokenizer: Any, model: str) -> str:
     except (AttributeError, ValueError) as error:
         raise ModelError(
             f"the tokenizer of {model!r} has no chat template, so the model cannot be asked as in a chat; leave --chat "
-            "(model.chat in Python) out, or take its instruct version"
+            "(chat=True in Python) out, or take its instruct version"
         ) from error
 
 

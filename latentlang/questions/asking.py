@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from latentlang.errors import InputError
 from latentlang.models.chat import chat_text
+from latentlang.questions.code_problems import Problem
 from latentlang.questions.question_sets import Question
 from latentlang.questions.worked_steps import WorkedExample, steps_prompt, steps_turns
 from latentlang.seeding import generator, shuffled
 from latentlang.tasks import Prompt
 
+_Asked = TypeVar("_Asked", Question, Problem)
 #: Language code to what a context, a question and an answer are called in it.
 WORDS: dict[str, tuple[str, str, str]] = {
     "ar": ("السياق", "السؤال", "الجواب"),
@@ -43,8 +45,8 @@ WORDS: dict[str, tuple[str, str, str]] = {
 QUOTE = '"'
 
 
-def chosen_questions(questions: Sequence[Question], items: int | None, seed: int) -> list[Question]:
-    """Some of the questions, drawn by their ids, so that they are the same in every language; in their own order.
+def chosen_questions(questions: Sequence[_Asked], items: int | None, seed: int) -> list[_Asked]:
+    """Some questions, or problems, drawn by their ids, so that they are the same in every language; in their own order.
 
     Args:
         questions: of one language.

@@ -11,19 +11,19 @@ import pandas as pd
 
 from latentlang.arguments import check_count, checked_call
 from latentlang.code_execution import Limits, SandboxError, check_sandbox, run_program
-from latentlang.errors import InputError, ModelError
+from latentlang.errors import InputError
 from latentlang.generation.kept_answers import KeptAnswers, answers_in, depends_on, generate_kept
 from latentlang.language_names import Language
 from latentlang.models import HookedLM, as_model
-from latentlang.models.chat import chat_text, has_chat_template
+from latentlang.models.chat import chat_template_of, chat_text
 from latentlang.models.decoding import Decoding
 from latentlang.models.states import BASE, chosen_states, in_state
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.questions.answer_files import read_answers
+from latentlang.questions.asking import chosen_questions
 from latentlang.questions.code_problems import STOPS, Problem, program_in_chat, read_problems, written_body
 from latentlang.questions.code_result import CANONICAL, COLUMNS, CodeResult
-from latentlang.seeding import shuffled
 from latentlang.tasks import Prompt
 from latentlang.tasks.files import PathLike, Paths
 
@@ -98,7 +98,7 @@ def humaneval(
     ):
         check_count(name, value, least=least)
     read = problems if isinstance(problems, Mapping) else read_problems(problems, languages=languages)
-    chosen = {code: _drawn(list(part), items, seed) for code, part in _wanted(read, languages).items()}
+    chosen = {code: chosen_questions(part, items, seed) for code, part in _wanted(read, languages).items()}
     given = None
     if answers is not None:
         given = read_answers(
@@ -114,11 +114,8 @@ def humaneval(
     state_names = [] if not runs else [BASE] if loaded is None else chosen_states(loaded, states)
     if loaded is None and (chat or resume is not None):
         raise InputError("no model writes anything here; leave chat and resume out, or give a model")
-    if chat and loaded is not None and not has_chat_template(loaded.tokenizer):
-        raise ModelError(
-            f"the tokenizer of {loaded.name!r} has no chat template, so the model cannot be asked as in a chat; leave "
-            "--chat (chat=True in Python) out, or take its instruct version"
-        )
+    if chat and loaded is not None:
+        chat_template_of(loaded.tokenizer, model=loaded.name)
     decoding = _decoding(samples, temperature, new_tokens, seed, stop=() if chat else STOPS)
     total = sum(map(len, chosen.values())) * (1 + len(state_names) * count * (2 if loaded is not None else 1))
     rows: list[dict[str, Any]] = []
@@ -213,13 +210,6 @@ def _wanted(
     if not codes:
         raise InputError("there is no problem; give at least one")
     return {code: problems[code] for code in codes}
-
-
-def _drawn(problems: list[Problem], items: int | None, seed: int) -> list[Problem]:
-    if items is None or items >= len(problems):
-        return problems
-    kept = {*shuffled(sorted(problem.item for problem in problems), "questions", seed)[:items]}
-    return [problem for problem in problems if problem.item in kept]
 
 
 def _programs(given: Mapping[str, Mapping[str, Sequence[str]]] | None, samples: int) -> int:

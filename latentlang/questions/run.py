@@ -18,7 +18,7 @@ from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
 from latentlang.models import HookedLM, as_model
 from latentlang.models.answer_scores import score_answers
-from latentlang.models.chat import has_chat_template
+from latentlang.models.chat import chat_template_of
 from latentlang.models.decoding import Decoding, check_no_repeat
 from latentlang.models.states import BASE, chosen_states, in_state
 from latentlang.progress import ProgressOption, reporting
@@ -255,11 +255,8 @@ class _Asking:
             InputError: too few examples.
             ModelError: no chat template, or it cannot write such a chat.
         """
-        if self.chat and not has_chat_template(model.tokenizer):
-            raise ModelError(
-                f"the tokenizer of {model.name!r} has no chat template, so the model cannot be asked as in a chat; "
-                "leave --chat (chat=True in Python) out, or take its instruct version"
-            )
+        if self.chat:
+            chat_template_of(model.tokenizer, model=model.name)
         held: dict[str, Any] = {"tokenizer": model.tokenizer if self.chat else None, "model": model.name}
         if self.steps is not None:
             examples = examples_of(questions, self.worked.get(questions[0].language, []), self.shots)

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from latentlang.errors import InputError, shown
+from latentlang.language_names import UNSPACED_SCRIPTS
 from latentlang.language_names import language as find_language
 
 # Words that are articles whatever they stand before. Arabic and Hebrew write theirs as part of the noun: it stays.
@@ -35,7 +36,6 @@ _ARTICLES = {
 # Articles that lose a vowel before one: l'eau.
 _ELIDED = {"fr": ("l",), "it": ("l", "un"), "ca": ("l",)}
 _APOSTROPHES = "'’"
-_NO_SPACES = frozenset({"Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"})
 # How Unicode names the letters of these scripts begins.
 _WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 _DOTTED = ("tr", "az")
@@ -61,7 +61,9 @@ def normalised_words(text: str, language: str) -> list[str]:
     bare = "".join(character for character in folded if not _is_punctuation(character))
     articles = frozenset(_ARTICLES.get(base, "").split())
     words = [word for word in bare.split() if word not in articles]
-    return [part for word in words for part in _characters(word)] if entry.script in _NO_SPACES else words
+    return (
+        [part for word in words for part in _characters(word)] if entry.script in UNSPACED_SCRIPTS else words
+    )
 
 
 def _is_punctuation(character: str) -> bool:

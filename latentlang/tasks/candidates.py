@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError, shown, unknown
+from latentlang.language_names import UNSPACED_SCRIPTS
 from latentlang.language_names import language as find_language
 from latentlang.paths import given_path, is_folder
 from latentlang.seeding import shuffled
@@ -27,8 +28,6 @@ from latentlang.text import counted
 
 #: Prompts in words of this package, and as lm-eval writes them.
 CORRECTED, LM_EVAL = "corrected", "lm-eval"
-# Scripts written without spaces between words.
-_UNSPACED = frozenset({"Hans", "Hant", "Hani", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +294,7 @@ class CandidateTask(Task):
 
 
 def _gap(code: str) -> str:
-    return "" if find_language(code).script in _UNSPACED else " "
+    return "" if find_language(code).script in UNSPACED_SCRIPTS else " "
 
 
 def _prompt(item: CandidateItem, code: str, few_shot: str) -> Prompt:

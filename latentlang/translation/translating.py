@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from latentlang.arguments import check_count, checked_call
-from latentlang.errors import InputError, ModelError, shown
+from latentlang.errors import InputError, shown
 from latentlang.generation.kept_answers import KeptAnswers, answers_in
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.models import HookedLM, as_model
-from latentlang.models.chat import has_chat_template
+from latentlang.models.chat import chat_template_of
 from latentlang.models.decoding import Decoding, check_no_repeat
 from latentlang.models.fingerprint import model_identity
 from latentlang.models.generation import Written, iter_generated
@@ -197,11 +197,8 @@ def translate(
     check_unedited(loaded, "a model translates")
     how = _settled(decoding, chat=chat)
     check_no_repeat(how, loaded.tokenizer)
-    if chat and not has_chat_template(loaded.tokenizer):
-        raise ModelError(
-            f"the tokenizer of {loaded.name!r} has no chat template, so the model cannot be asked as in a chat; leave "
-            "--chat (chat=True in Python) out, or take its instruct version"
-        )
+    if chat:
+        chat_template_of(loaded.tokenizer, model=loaded.name)
     total = len(plan.pairs) * len(plan.chosen)
 
     def all_depends_on() -> dict[str, Any]:
