@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from latentlang.arguments import checked_call, split_given
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, shown, unknown
 
 # ISO 639-1 (or -3 where there is no two-letter code) and FLORES-200 code, whose suffix is the ISO 15924 script.
 _FLORES101 = """
@@ -162,7 +162,7 @@ def language(value: str | Language) -> Language:
     the code says all there is to know, so that nothing needs to be registered.
 
     Raises:
-        InputError: the name is not known; the nearest names are given.
+        InputError: the name is not known; the nearest names are given. Or it is several names.
     """
     if isinstance(value, Language):
         return value
@@ -173,6 +173,8 @@ def language(value: str | Language) -> Language:
         entry = _table()[code] if code else _unlisted(text.casefold()) or _from_cldr(text)
     if entry is None and (named := _own_names().get(text.casefold())):
         entry = _table()[named]
+    if entry is None and "," in text:
+        raise InputError(f"one language is wanted here, not {shown(text)}; name one")
     if entry is None:
         names = [*_table(), *(entry.name for entry in _table().values()), *GROUPS]
         raise unknown("language", text, names, hint=_HINT)

@@ -172,3 +172,9 @@ def test_a_name_in_another_language_is_as_it_stands_in_a_sentence():
         language("x-toki-pona").name_in("fr") == "Toki pona"
         and language("ja").name_in("x-mine") == "Japanese"
     )
+
+
+def test_several_names_where_one_is_wanted_are_told_as_such():
+    with pytest.raises(InputError, match=r"^one language is wanted here, not 'de,fr'; name one$"):
+        language("de,fr")
+    assert [entry.code for entry in languages("de,fr")] == ["de", "fr"]

@@ -112,12 +112,9 @@ def steer(
         _numbers(strengths), positions=positions, how=how, items=ITEMS if items is None else items,
         new_tokens=new_tokens, seed=seed,
     )  # fmt: skip
-    try:
-        language(lang)
-    except InputError:
-        if "," not in lang:
-            raise
-        raise InputError(f"--lang takes one language, not {lang!r}; run the command once for each") from None
+    if "," in lang:
+        raise InputError(f"--lang takes one language, not {lang!r}; run the command once for each")
+    language(lang)
     built: str | Task = task
     if text is not None:
         if task != defaults.LENS_TASK or data is not None or source is not None:

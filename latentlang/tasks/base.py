@@ -197,7 +197,8 @@ def check_language(task: Task, language: str) -> None:
 
 def _nothing_in(task: Task, language: str) -> str:
     """That a task has no data in a language, in which it has some, and what to do."""
-    there = f"it has {', '.join(task.languages)}" if task.languages else "it has none in any language"
+    none = "it has no items of its own" if task.next_step else "it has none in any language"
+    there = f"it has {', '.join(task.languages)}" if task.languages else none
     message = f"the {task.name} task has no data in {language!r} ({find_language(language).name}); {there}"
     if (other := meant_instead(language)) is not None and other.code in task.languages:
         message += f"; {language} is a country's code too: {other.name} is {other.code}"

@@ -31,6 +31,11 @@ from latentlang.cli.console import print_next
         ),
         ("lenses --lang ja --lens logit --lens jacobian:empty", "no Jacobian lens; `latentlang tune`"),
         ("patch --from es-ru --into fr-xq9", "'fr-xq9' is no pair of languages: unknown language 'xq9'"),
+        (
+            "evaluate --task xcopa --lang it",
+            "it has no items of its own; items come from files: --data FOLDER",
+        ),
+        ("answer --prompts a.txt --lang ja,de", "one language is wanted here, not 'ja,de'"),
         ("steer --lang ja,de", "--lang takes one language, not 'ja,de'"),
         ("steer --lang xq9", "unknown language 'xq9'"),
         ("steer --lang ja --directions empty", "name a folder that a command or `save` wrote"),
