@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.stats.intervals import bounded_mean, check_level, share_means, unvaried_table
-from latentlang.stats.paired import mcnemar_exact, paired_difference
+from latentlang.stats.paired import mcnemar_exact, pair_counts, paired_difference
 
 Floats = NDArray[np.float64]
 
@@ -266,5 +266,4 @@ def _bound(values: _Values, *, level: float) -> Floats:
 def _upper(arm: Floats, control: Floats, *, level: float) -> float:
     """Upper end of the interval of the difference of two shares over the same items ``[item]``."""
     one, other = arm[np.isfinite(arm)] > 0, control[np.isfinite(control)] > 0
-    counts = (one & other, one & ~other, other & ~one, ~one & ~other)
-    return paired_difference(*(int(count.sum()) for count in counts), level=level)[2]
+    return paired_difference(*pair_counts(other, one), level=level)[2]

@@ -15,7 +15,7 @@ from latentlang.errors import InputError
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.crossed import exchange_test
 from latentlang.stats.intervals import check_level, error_probability, share_differences, share_means, wilson
-from latentlang.stats.paired import paired_difference
+from latentlang.stats.paired import pair_counts, paired_difference
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -221,9 +221,7 @@ def _difference(steered: pd.Series, other: pd.Series, *, level: float, seed: int
     """The interval of the mean difference over items; of what is 0 or 1 Newcombe's of two shares of the same items."""
     one, two = steered.to_numpy(float), other.to_numpy(float)
     if _shares(one) and _shares(two):
-        yes, before = one > 0, two > 0
-        counts = (yes & before, yes & ~before, before & ~yes, ~yes & ~before)
-        _difference, low, high = paired_difference(*(int(count.sum()) for count in counts), level=level)
+        _difference, low, high = paired_difference(*pair_counts(two > 0, one > 0), level=level)
         return low, high
     ends = share_differences(one[:, None], two[:, None], level=level, seed=seed)
     return float(ends[0][0]), float(ends[1][0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ from latentlang.language_names import languages as find_languages
 from latentlang.results import Result, ResultSettings
 from latentlang.stats.crossed import FEWEST_LANGUAGES, crossed_mean, exchange_test
 from latentlang.stats.intervals import error_probability, side
-from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
+from latentlang.stats.paired import CHANGES, paired_changes
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -109,28 +109,15 @@ class EvaluationComparison(Result[EvaluationSettings]):
         """
         changes = []
         for task, part in self.pairs.groupby("task", sort=False):
-            rows = [
-                _row(str(task), str(code), items, level)
+            by_code = {
+                str(code): (items["before"].to_numpy(bool), items["after"].to_numpy(bool))
                 for code, items in part.groupby("language", sort=False)
+            }
+            changes += [
+                {"task": task, "seen": row["language"] in self.evaluation.seen_languages, **row}
+                for row in paired_changes(by_code, level=level)
             ]
-            for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
-                change = "up" if row["gained"] > row["lost"] else "down"
-                row |= {"p_holm": adjusted, "change": change if adjusted <= error_probability(level) else ""}
-                changes.append(row | {"seen": row["language"] in self.evaluation.seen_languages})
-        columns = [
-            "task",
-            "language",
-            "seen",
-            "n",
-            "before",
-            "after",
-            "difference",
-            "low",
-            "high",
-            "gained",
-            "lost",
-        ]
-        return pd.DataFrame(changes)[[*columns, "p", "p_holm", "change"]]
+        return pd.DataFrame(changes, columns=["task", "language", "seen", *CHANGES[1:]])
 
     def averages(self, level: float = 0.95) -> pd.DataFrame:
         """The change averaged over languages, each counting alike.
@@ -240,18 +227,6 @@ def compare_evaluations(
     table = pd.concat([before.assign(state=_BEFORE), after.assign(state=_AFTER)], ignore_index=True)
     provenance = replace(base.provenance, adapter=later_provenance.adapter, settings=settings)
     return EvaluationComparison(table=table, provenance=provenance)
-
-
-def _row(task: str, code: str, items: pd.DataFrame, level: float) -> dict[str, Any]:
-    before, after = items["before"].to_numpy(bool), items["after"].to_numpy(bool)
-    both, gained = int((before & after).sum()), int((after & ~before).sum())
-    lost, neither = int((before & ~after).sum()), int((~before & ~after).sum())
-    difference, low, high = paired_difference(both, gained, lost, neither, level=level)
-    return {
-        "task": task, "language": code, "n": len(items), "before": before.mean(), "after": after.mean(),
-        "difference": difference, "low": low, "high": high, "gained": gained, "lost": lost,
-        "p": mcnemar_exact(gained, lost),
-    }  # fmt: skip
 
 
 def _state(result: EvaluationResult, state: str) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import pandas as pd
 
@@ -14,8 +14,8 @@ from latentlang.generation.answer_settings import AnswerSettings
 from latentlang.generation.answer_text import answer_sentences, change_sentences
 from latentlang.language_names import Language
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import error_probability, wilson
-from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
+from latentlang.stats.intervals import wilson
+from latentlang.stats.paired import CHANGES, paired_changes
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class AnswerResult(Result[AnswerSettings]):
                 f"there are answers of {', '.join(states) or 'no state'}, not of base and tuned; answer with an adapter"
             )
         first = self.table[self.table["sample"] == 0]
-        rows: list[dict[str, Any]] = []
+        by_code = {}
         for code, part in first.groupby("language", sort=False):
             if not code or part["answered"].isna().any():
                 continue
@@ -103,20 +103,8 @@ class AnswerResult(Result[AnswerSettings]):
                 .pivot(index="id", columns="state", values="off")
                 .to_numpy(bool)
             )
-            before, after = off.T
-            gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
-            difference, low, high = paired_difference(
-                int((before & after).sum()), gained, lost, int((~before & ~after).sum()), level=level
-            )
-            rows.append({
-                "language": str(code), "n": len(off), "before": float(before.mean()), "after": float(after.mean()),
-                "difference": difference, "low": low, "high": high, "gained": gained, "lost": lost,
-                "p": mcnemar_exact(gained, lost),
-            })  # fmt: skip
-        for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
-            direction = "up" if row["gained"] > row["lost"] else "down"
-            row |= {"p_holm": adjusted, "change": direction if adjusted <= error_probability(level) else ""}
-        return pd.DataFrame(rows, columns=list(CHANGES))
+            by_code[str(code)] = (off[:, 0], off[:, 1])
+        return pd.DataFrame(paired_changes(by_code, level=level), columns=list(CHANGES))
 
     def of(self, state: str) -> pd.DataFrame:
         """The rows of a state.
@@ -166,12 +154,6 @@ class AnswerResult(Result[AnswerSettings]):
 SUMMARY = (
     "state", "language", "prompts", "answers", "in_language", "off_target", "low", "high", "undecided", "empty", "end",
     "stop_string", "length", "tokens", "characters", "token_log_prob",
-)  # fmt: skip
-
-
-#: Columns of `AnswerResult.changes`.
-CHANGES = (
-    "language", "n", "before", "after", "difference", "low", "high", "gained", "lost", "p", "p_holm", "change",
 )  # fmt: skip
 
 

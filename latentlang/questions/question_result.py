@@ -21,13 +21,12 @@ from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import (
     bootstrap_means,
-    error_probability,
     share_means,
     side,
     unless_few,
     wilson,
 )
-from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
+from latentlang.stats.paired import CHANGES, paired_changes
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -59,23 +58,9 @@ KINDS_OF_COLUMNS: Columns = {
 COLUMNS = tuple(KINDS_OF_COLUMNS)
 #: Scores of a text, and the probability of the reference: what `changes` compares beside exact match.
 MEASURES = ("exact", "f1", "include", "log_prob_per_byte")
+_MEANS = MEASURES[1:]
 _KEYS = ["state", "language"]
 _BEFORE, _AFTER = STATES
-_CHANGES = (
-    "language",
-    "measure",
-    "n",
-    "before",
-    "after",
-    "difference",
-    "low",
-    "high",
-    "gained",
-    "lost",
-    "p",
-    "p_holm",
-    "change",
-)
 
 
 @dataclass(frozen=True)
@@ -240,23 +225,22 @@ class QuestionResult(Result[AskSettings]):
                 f"{len(before_rows) + len(after_rows) - 2 * len(pairs)} questions were answered on one side only; ask "
                 "the same languages, items and seed"
             )
+        seed = self.provenance.seed
+        parts = {str(code): part for code, part in pairs.groupby("language", sort=False)}
+        exact = {
+            code: (part["exact_before"].to_numpy(bool), part["exact_after"].to_numpy(bool))
+            for code, part in parts.items()
+        }
         rows: list[dict[str, Any]] = []
-        for code, part in pairs.groupby("language", sort=False):
+        for row in paired_changes(exact, level=level):
+            code = row["language"]
+            rows.append({"measure": "exact", **row})
             rows += [
-                {
-                    "language": code,
-                    "measure": measure,
-                    "n": len(part),
-                    **_change(part, measure, level, self.provenance.seed),
-                }
-                for measure in MEASURES
-                if not part[f"{measure}_before"].isna().all()
+                {"language": code, "measure": measure, **_mean_change(parts[code], measure, level, seed)}
+                for measure in _MEANS
+                if not parts[code][f"{measure}_before"].isna().all()
             ]
-        tested = [row for row in rows if row["measure"] == "exact"]
-        for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
-            direction = "up" if row["gained"] > row["lost"] else "down"
-            row |= {"p_holm": adjusted, "change": direction if adjusted <= error_probability(level) else ""}
-        return pd.DataFrame(rows, columns=list(_CHANGES))
+        return pd.DataFrame(rows, columns=["language", "measure", *CHANGES[1:]])
 
     def _sides(self, after: QuestionResult | None) -> tuple[pd.DataFrame, pd.DataFrame]:
         if after is None:
@@ -349,26 +333,15 @@ def _mean_interval(values: pd.Series, level: float, seed: int) -> tuple[float, f
     return float(low[0]), float(high[0])
 
 
-def _change(part: pd.DataFrame, measure: str, level: float, seed: int) -> dict[str, Any]:
+def _mean_change(part: pd.DataFrame, measure: str, level: float, seed: int) -> dict[str, Any]:
+    """What changed in the mean of a measure, which is no share of the questions."""
     before, after = part[f"{measure}_before"], part[f"{measure}_after"]
-    row: dict[str, Any] = {"before": before.mean(), "after": after.mean()}
-    if measure == "exact":
-        one, other = before.to_numpy(bool), after.to_numpy(bool)
-        gained, lost = int((other & ~one).sum()), int((one & ~other).sum())
-        difference, low, high = paired_difference(
-            int((one & other).sum()), gained, lost, int((~one & ~other).sum()), level=level
-        )
-        return row | {
-            "difference": difference,
-            "low": low,
-            "high": high,
-            "gained": gained,
-            "lost": lost,
-            "p": mcnemar_exact(gained, lost),
-        }
     difference_of_items = after - before
     low, high = _mean_interval(difference_of_items, level, seed)
-    return row | {
+    return {
+        "n": len(part),
+        "before": before.mean(),
+        "after": after.mean(),
         "difference": difference_of_items.mean(),
         "low": low,
         "high": high,

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
-from latentlang.stats.intervals import wilson
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlang.stats.intervals import error_probability, wilson
+
+Truths = NDArray[np.bool_]
+#: Columns of `paired_changes`.
+CHANGES = (
+    "language", "n", "before", "after", "difference", "low", "high", "gained", "lost", "p", "p_holm", "change",
+)  # fmt: skip
 
 
 def mcnemar_exact(gained: int, lost: int) -> float:
@@ -36,6 +46,42 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
+
+
+def pair_counts(before: Truths, after: Truths) -> tuple[int, int, int, int]:
+    """How many of the same items are true before and after, after only, before only, and never."""
+    cells = (before & after, after & ~before, before & ~after, ~before & ~after)
+    both, gained, lost, neither = (int(cell.sum()) for cell in cells)
+    return both, gained, lost, neither
+
+
+def paired_changes(
+    by_language: Mapping[str, tuple[Truths, Truths]], *, level: float = 0.95
+) -> list[dict[str, Any]]:
+    """What changed in the share of items that something is true of: a row per language, columns `CHANGES`.
+
+    Args:
+        by_language: code to whether it was true of each item before, and after, ``[item]`` each; at least one item.
+        level: coverage of the intervals, and 1 less the chance of any false change among the languages.
+
+    Returns:
+        Shares `before` and `after` and their `paired_difference`; how many items were `gained` and `lost`; `p`,
+        `mcnemar_exact` of these, and `p_holm`, the same corrected over the languages; `change` is ``up`` or ``down``
+        where that is at most 1 - level, else empty.
+    """
+    rows: list[dict[str, Any]] = []
+    for code, (before, after) in by_language.items():
+        both, gained, lost, neither = pair_counts(before, after)
+        difference, low, high = paired_difference(both, gained, lost, neither, level=level)
+        rows.append({
+            "language": code, "n": len(before), "before": float(before.mean()), "after": float(after.mean()),
+            "difference": difference, "low": low, "high": high, "gained": gained, "lost": lost,
+            "p": mcnemar_exact(gained, lost),
+        })  # fmt: skip
+    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        direction = "up" if row["gained"] > row["lost"] else "down"
+        row |= {"p_holm": adjusted, "change": direction if adjusted <= error_probability(level) else ""}
+    return rows
 
 
 def paired_difference(

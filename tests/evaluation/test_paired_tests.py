@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentlang.stats.intervals import wilson
-from latentlang.stats.paired import holm, mcnemar_exact, paired_difference
+from latentlang.stats.paired import (
+    CHANGES,
+    holm,
+    mcnemar_exact,
+    pair_counts,
+    paired_changes,
+    paired_difference,
+)
 
 counts = st.integers(0, 60)
 
@@ -104,3 +111,30 @@ def test_the_paired_interval_covers_the_true_difference():
     intervals = [paired_difference(*map(int, row)) for row in cells]
     covered = np.mean([low <= 0.07 <= high for _, low, high in intervals])
     assert 0.93 <= covered <= 0.985
+
+
+def pairs(both, gained, lost, neither):
+    before = [True] * both + [False] * gained + [True] * lost + [False] * neither
+    after = [True] * both + [True] * gained + [False] * lost + [False] * neither
+    return np.array(before), np.array(after)
+
+
+def test_pairs_are_counted_by_what_they_were_and_are():
+    assert pair_counts(*pairs(5, 4, 3, 2)) == (5, 4, 3, 2)
+
+
+def test_changes_of_a_family_are_corrected_together():
+    cells = {"de": (30, 25, 2, 3), "fr": (40, 3, 4, 13), "th": (10, 0, 20, 30)}
+    rows = paired_changes({code: pairs(*counted) for code, counted in cells.items()})
+    assert [tuple(row) for row in rows] == [CHANGES] * 3
+    assert [row["language"] for row in rows] == ["de", "fr", "th"]
+    assert rows[0]["n"] == 60 and (rows[0]["before"], rows[0]["after"]) == (32 / 60, 55 / 60)
+    assert [row["p_holm"] for row in rows] == holm(
+        [mcnemar_exact(25, 2), mcnemar_exact(3, 4), mcnemar_exact(0, 20)]
+    )
+    assert [row["change"] for row in rows] == ["up", "", "down"]
+    for row, counted in zip(rows, cells.values(), strict=True):
+        assert (row["difference"], row["low"], row["high"]) == paired_difference(*counted)
+    strict = paired_changes({code: pairs(*counted) for code, counted in cells.items()}, level=0.99999)
+    assert [row["change"] for row in strict] == ["", "", "down"]
+    assert paired_changes({}) == []
