@@ -415,6 +415,14 @@ def repeated(table: pd.DataFrame, keys: list[str]) -> str | None:
     return "it has two rows of " + ", ".join(f"{name} {shown(row[name], most=40)}" for name in keys)
 
 
+def unknown_state(table: pd.DataFrame, states: Sequence[str]) -> str | None:
+    """Whether rows of a table are of a state that is none of `states`, in words."""
+    for state in table["state"].unique():
+        if state not in states:
+            return f"there is no state {shown(state)}, only {', '.join(states)}"
+    return None
+
+
 def _plain(value: object) -> object:
     """Numbers and arrays of numpy as JSON can say them."""
     import numpy as np

@@ -24,7 +24,7 @@ from latentlang.evaluation.measures import (
 from latentlang.evaluation.text import accuracies
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
-from latentlang.results import Result, ResultSettings, repeated
+from latentlang.results import Result, ResultSettings, repeated, unknown_state
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import wilson
 from latentlang.storage.tables import Columns
@@ -78,9 +78,8 @@ class EvaluationResult(Result[EvaluationSettings]):
 
     def fault(self) -> str | None:
         """An answer that is there twice, a state there is not, a task without its settings or scores."""
-        for state in self.table["state"].unique():
-            if state not in STATES:
-                return f"there is no state {shown(state)}, only {', '.join(STATES)}"
+        if (problem := unknown_state(self.table, STATES)) is not None:
+            return problem
         for name in self.tasks:
             if name not in self.settings.tasks:
                 return f"its settings do not know the task {shown(name)}"

@@ -16,7 +16,7 @@ from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.questions.code_settings import CodeSettings
 from latentlang.questions.pass_rates import pass_at_k
-from latentlang.results import Result, ResultSettings, repeated
+from latentlang.results import Result, ResultSettings, repeated, unknown_state
 from latentlang.stats.intervals import share_means
 from latentlang.storage.tables import Columns
 from latentlang.text import counted, percent
@@ -62,9 +62,8 @@ class CodeResult(Result[CodeSettings]):
 
     def fault(self) -> str | None:
         """A program that is there twice, a state there is not, a language without its ceiling."""
-        for state in self.table["state"].unique():
-            if state not in STATES:
-                return f"there is no state {shown(state)}, only {', '.join(STATES)}"
+        if (problem := unknown_state(self.table, STATES)) is not None:
+            return problem
         known = self.table.loc[self.table["state"] == CANONICAL, "language"]
         for code in self.languages:
             if code not in set(known):

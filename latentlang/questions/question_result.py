@@ -17,7 +17,7 @@ from latentlang.evaluation.result import STATES
 from latentlang.language_names import Language
 from latentlang.questions.ask_settings import AskSettings
 from latentlang.questions.text import answers_in_words, changes_in_words
-from latentlang.results import Result, ResultSettings, repeated
+from latentlang.results import Result, ResultSettings, repeated, unknown_state
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import (
     bootstrap_means,
@@ -87,9 +87,8 @@ class QuestionResult(Result[AskSettings]):
 
     def fault(self) -> str | None:
         """A question that is there twice, a state there is not, a language without its constant answer."""
-        for state in self.table["state"].unique():
-            if state not in STATES:
-                return f"there is no state {shown(state)}, only {', '.join(STATES)}"
+        if (problem := unknown_state(self.table, STATES)) is not None:
+            return problem
         for code in self.languages:
             if code not in self.settings.constant:
                 return f"its settings have no constant answer for {shown(code)}"

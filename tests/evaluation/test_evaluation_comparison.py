@@ -280,3 +280,10 @@ def test_no_table_makes_a_sentence_that_is_not_so(cells, lost, level):
     assert ("rose" in said or "fell" in said) == changed
     whole = len(codes) - min(lost, len(codes))
     assert ("over languages too" in said) <= (whole >= 5)
+
+
+def test_a_state_that_there_is_not_is_a_fault():
+    result = before_and_after(CELLS)
+    table = result.table.assign(state=result.table["state"].replace("tuned", "trained"))
+    assert result.fault() is None
+    assert dataclasses.replace(result, table=table).fault() == "there is no state 'trained', only base, tuned"
