@@ -10,8 +10,8 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,7 @@ from latentlang.paths import given_path, is_folder
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.tasks.candidates import LM_EVAL
+from latentlang.tasks.hub import without_bars
 
 #: Metrics of lm-eval that say of each item whether it is right, in the order in which one is taken.
 METRICS = ("acc", "acc_norm", "acc_bytes", "exact_match", "acc_mutual_info", "prompt_level_strict_acc")
@@ -147,7 +148,7 @@ class _HarnessTask:
     note: str = ""
     shots: int = 0
     most: int = 0
-    items: int = field(default=0)
+    items: int = 0
 
     @classmethod
     def of(cls, name: str, task: Any, metric: str | None, language: str | None) -> _HarnessTask:
@@ -364,50 +365,24 @@ def _samples(
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
-    """Without the bar over contexts of lm-eval, which has no switch of its own."""
-    try:
-        from lm_eval.api import task as tasks_of_lm_eval
-    except ImportError:
-        yield
-        return
-    bar = tasks_of_lm_eval.tqdm
-    tasks_of_lm_eval.tqdm = partial(bar, disable=True)
-    try:
-        yield
-    finally:
-        tasks_of_lm_eval.tqdm = bar
-
-
-@contextmanager
 def _quiet() -> Iterator[None]:
     """Without what lm-eval logs, its bars and those of its data sets: ours says what is done."""
     logger = logging.getLogger("lm_eval")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    try:
-        from lm_eval.api import task as lm_eval_task
-    except ImportError:  # which is said where tasks are read
-        lm_eval_task = None
-    bar = getattr(lm_eval_task, "tqdm", None)
-    if bar is not None:
-        lm_eval_task.tqdm = partial(bar, disable=True)
-    try:
-        import datasets
-
-        shown = not datasets.are_progress_bars_disabled()
-        datasets.disable_progress_bars()
-    except ImportError:
-        shown = False
-    try:
-        with _no_bars():
-            yield
-    finally:
-        logger.setLevel(level)
-        if bar is not None:
-            lm_eval_task.tqdm = bar
-        if shown:
-            datasets.enable_progress_bars()
+    with ExitStack() as after:
+        after.callback(logger.setLevel, level)
+        try:
+            from lm_eval.api import task as tasks_of_lm_eval
+        except ImportError:  # which is said where tasks are read
+            pass
+        else:
+            # the bar over contexts has no switch of its own
+            bar = tasks_of_lm_eval.tqdm
+            after.callback(setattr, tasks_of_lm_eval, "tqdm", bar)
+            tasks_of_lm_eval.tqdm = partial(bar, disable=True)
+            after.enter_context(without_bars())
+        yield
 
 
 def _result(
