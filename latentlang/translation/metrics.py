@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from latentlang.instructions.text_parts import normal
 from latentlang.language_id import LEAST_BYTES, LanguageIdentifier, letters_by_script
 from latentlang.translation.bleu_tokenizers import bleu_tokenizer, sacrebleu_metrics
 from latentlang.translation.comet import CometModel
-from latentlang.translation.off_target import identified
+from latentlang.translation.off_target import Identification, identified
 
 Numbers = NDArray[np.float64]
 #: What a score is: points of 0 to 100, COMET's own scale, a share of the items, or a ratio.
@@ -46,6 +47,16 @@ class ScoredTexts:
     identifier: LanguageIdentifier
     tokenize: str | None = None
     comet: CometModel | None = None
+
+    @cached_property
+    def _known(self) -> dict[str, Identification]:
+        return {}
+
+    def identified(self, texts: Sequence[str]) -> list[Identification]:
+        """Which language each text is in; each is identified once, whoever asks."""
+        new = list(dict.fromkeys(text for text in texts if text not in self._known))
+        self._known.update(zip(new, identified(new, self.target, self.identifier), strict=True))
+        return [self._known[text] for text in texts]
 
 
 @dataclass(frozen=True)
@@ -197,7 +208,7 @@ def _comet(texts: ScoredTexts) -> PreparedMetric:
 
 def _off_target(texts: ScoredTexts) -> PreparedMetric:
     def numbers(hypotheses: Sequence[str]) -> Numbers:
-        told = identified(hypotheses, texts.target, texts.identifier)
+        told = texts.identified(hypotheses)
         return np.array([[one.off_target, one.decided] for one in told], np.float64)
 
     return PreparedMetric(numbers, _identifier_signature(texts))
@@ -205,7 +216,7 @@ def _off_target(texts: ScoredTexts) -> PreparedMetric:
 
 def _undecided(texts: ScoredTexts) -> PreparedMetric:
     def numbers(hypotheses: Sequence[str]) -> Numbers:
-        told = identified(hypotheses, texts.target, texts.identifier)
+        told = texts.identified(hypotheses)
         return np.array(
             [[not one.decided and one.reason != "empty", one.reason != "empty"] for one in told], np.float64
         )

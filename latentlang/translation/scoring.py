@@ -39,7 +39,7 @@ from latentlang.translation.metrics import (
     TranslationMetric,
     is_copy,
 )
-from latentlang.translation.off_target import identified, target_identifier
+from latentlang.translation.off_target import target_identifier
 from latentlang.translation.scores_result import (
     ITEM_COLUMNS,
     NULLS,
@@ -390,7 +390,7 @@ def _items(
     sources = texts.sources or ("",) * len(ids)
     parts = []
     for name, given in systems.items():
-        told = identified(given, texts.target, texts.identifier)
+        told = texts.identified(given)
         frame = pd.DataFrame({
             "direction": direction, "system": name, "item": list(ids), "source": list(sources),
             "reference": list(texts.references), "hypothesis": list(given),

@@ -12,6 +12,7 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 
 import latentlang as ll
 from latentlang.errors import InputError
+from latentlang.language_id import LanguageIdentifier
 from latentlang.stats.intervals import bootstrap_sums
 from latentlang.stats.paired import holm
 from latentlang.translation import METRICS, TranslationScores, bleu_tokenizer, join_scores
@@ -217,6 +218,17 @@ def test_what_is_not_installed_is_named_with_what_to_do(monkeypatch):
         bleu_tokenizer("ja")
     with pytest.raises(InputError, match="unknown tokenizer of BLEU '13b'; did you mean '13a'"):
         bleu_tokenizer("de", "13b")
+
+
+def test_the_language_of_each_text_is_told_once(monkeypatch):
+    asked = []
+    identify = LanguageIdentifier.identify
+    monkeypatch.setattr(
+        LanguageIdentifier, "identify", lambda self, text: asked.append(text) or identify(self, text)
+    )
+    ll.score_translations(SYSTEMS, REFERENCES, sources=SOURCES, lang="de", source="en", progress=False)
+    given = [*SOURCES, *REFERENCES, *(text for texts in SYSTEMS.values() for text in texts)]
+    assert sorted(asked) == sorted({text for text in given if text.strip()})
 
 
 def test_scripts_alone_tell_languages_where_no_identifier_is(monkeypatch):
