@@ -19,12 +19,9 @@ from latentlang.paths import given_path, is_folder, is_present
 from latentlang.tasks.files import PACKED, PathLike, json_lines, read_json, read_text
 
 _KINDS = (".jsonl", ".json", ".csv", ".tsv")
-_SPLITS = {name: name for name in ("test", "eval", "val", "dev", "train")} | {
-    "valid": "val",
-    "validation": "val",
-}
-#: Splits in the order in which one is taken where none is named.
+#: Splits in the order in which one is taken where none is named, and what each may be called.
 SPLITS = ("test", "eval", "val", "dev", "train")
+SPLIT_NAMES = {name: name for name in SPLITS} | {"valid": "val", "validation": "val"}
 _WORDS = re.compile(r"[^a-z0-9]+")
 
 
@@ -163,10 +160,10 @@ def _named(path: Path, name: Path, languages: Mapping[str, str]) -> BenchmarkFil
     for part in (name.name, *reversed(name.parts[:-1])):
         words = [word for word in _WORDS.split(part.lower()) if word]
         # XStoryCloze calls its parts of the validation split "spring2016.val.es.tsv.split_20_80_eval.tsv"
-        split = split or next((_SPLITS[word] for word in reversed(words) if word in _SPLITS), "")
+        split = split or next((SPLIT_NAMES[word] for word in reversed(words) if word in SPLIT_NAMES), "")
         language = language or next((languages[word] for word in words if word in languages), "")
     for word in _WORDS.split(stem.lower()):
-        if word not in _SPLITS and word not in languages:
+        if word not in SPLIT_NAMES and word not in languages:
             subject.append(word)
     return BenchmarkFile(path, language, split, "_".join(filter(None, subject)))
 

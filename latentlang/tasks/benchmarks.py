@@ -55,7 +55,7 @@ def _xcopa(row: Row, writing: Writing) -> CandidateItem:
     return CandidateItem(
         f"{row.text('idx'):>04}",
         premise + writing.words[role],
-        tuple(positions(texts, before=gap)),
+        positions(texts, before=gap),
         row.place_in("label", 2),
     )
 
@@ -80,7 +80,7 @@ def _xstorycloze(row: Row, writing: Writing) -> CandidateItem:
     return CandidateItem(
         row.text("story_id", "InputStoryid"),
         gap.join(story),
-        tuple(positions(endings, before=gap)),
+        positions(endings, before=gap),
         row.place_in(name, 2, first=1),
     )
 
@@ -166,7 +166,7 @@ def _hellaswag(row: Row, writing: Writing) -> CandidateItem:
     return CandidateItem(
         name or f"{row.number:05}",
         context,
-        tuple(positions([_without_brackets(str(text)) for text in endings], before=gap)),
+        positions([_without_brackets(str(text)) for text in endings], before=gap),
         row.place_in("label", len(endings)),
     )
 
@@ -237,7 +237,7 @@ def _arc(row: Row, writing: Writing) -> CandidateItem:
     return CandidateItem(
         row.text("id"),
         f"{heads[0]}: {question}\n{heads[1]}:",
-        tuple(positions(texts, before=" ")),
+        positions(texts, before=" "),
         names.index(key),
     )
 
@@ -369,16 +369,15 @@ def _own(row: Row, writing: Writing) -> CandidateItem:
             f"{row.place}: 'candidates' must be a list of two texts or more, not {shown(texts, most=60)}"
         )
     answer = row.place_in("answer", len(texts))
+    gap = "" if not context or context[-1:].isspace() else writing.gap
     if "continuation" in row.values:
         after = row.text("continuation")
         after = after if after[:1].isspace() else writing.gap + after
-        before = "" if not context or context[-1:].isspace() else writing.gap
         candidates = tuple(
-            Candidate(str(place), after if text.strip() else "", f"{before}{text}")
+            Candidate(str(place), after if text.strip() else "", f"{gap}{text}")
             for place, text in enumerate(texts, 1)
         )
     else:
-        gap = "" if not context or context[-1:].isspace() else writing.gap
         candidates = tuple(
             Candidate(str(place), text if not text or text[:1].isspace() else gap + text)
             for place, text in enumerate(texts, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -22,7 +22,7 @@ from latentlang.language_names import language as find_language
 from latentlang.paths import given_path, is_folder
 from latentlang.seeding import shuffled
 from latentlang.tasks.base import Candidate, Prompt, Task, check_language, pick
-from latentlang.tasks.benchmark_files import SPLITS, BenchmarkFile, Row, find_files, rows
+from latentlang.tasks.benchmark_files import SPLIT_NAMES, SPLITS, BenchmarkFile, Row, find_files, rows
 from latentlang.tasks.files import PathLike
 from latentlang.text import counted
 
@@ -329,13 +329,10 @@ def _of_split(found: list[BenchmarkFile], wanted: str | None, name: str) -> tupl
         InputError: there is no such split.
     """
     there = [split for split in SPLITS if any(file.split == split for file in found)]
-    wanted = {"valid": "val", "validation": "val"}.get(wanted or "", wanted)
     if wanted is None:
         split = there[0] if there else ""
-    elif wanted in there:
-        split = wanted
-    else:
-        raise unknown(f"split of these {name} files", wanted, there or ["none: their names say no split"])
+    elif (split := SPLIT_NAMES.get(wanted, wanted)) not in there:
+        raise unknown(f"split of these {name} files", split, there or ["none: their names say no split"])
     return [file for file in found if file.split in ("", split)], split
 
 
@@ -381,17 +378,11 @@ def _left_out(items: list[tuple[str, str]]) -> str:
     return f"{counted(len(items), 'item')} left out: {said}"
 
 
-def positions(
-    texts: Iterable[str], *, before: str, given: Iterable[str] | None = None
-) -> Iterator[Candidate]:
+def positions(texts: Iterable[str], *, before: str) -> tuple[Candidate, ...]:
     """Candidates that are called by their place, from ``"1"``.
 
     Args:
         texts: what is scored of each.
-        before: put before each.
-        given: what stands before each and is not scored.
+        before: put before each but an empty one.
     """
-    given = [] if given is None else list(given)
-    for place, text in enumerate(texts):
-        text = text and f"{before}{text}"
-        yield Candidate(str(place + 1), text, given[place] if given else "")
+    return tuple(Candidate(str(place), text and f"{before}{text}") for place, text in enumerate(texts, 1))
