@@ -19,7 +19,7 @@ from latentlang.tasks.files import PathLike
 _TEMPLATES = Path(__file__).resolve().parent / "templates.yaml"
 #: The template of base models, and that of a chat.
 PLAIN, INSTRUCTION = "plain", "instruction"
-_PLACES = ("{text}",)
+_PLACE = "{text}"
 
 
 class TranslationTemplate(Closed):
@@ -64,9 +64,8 @@ def find_template(given: PathLike) -> TranslationTemplate:
             hint="or give a YAML file with ask and cue",
         )
     template = checked(TranslationTemplate, read_yaml(path), path)
-    for place in _PLACES:
-        if place not in template.ask:
-            raise InputError(f"{path}: ask needs {place}, where the text to translate goes")
+    if _PLACE not in template.ask:
+        raise InputError(f"{path}: ask needs {_PLACE}, where the text to translate goes")
     named(template, "en", "fr", "text")  # a place that is not known
     return template
 
