@@ -300,8 +300,15 @@ def _percentile_interval(
         empty = np.full(shape[1:], np.nan)
         return empty, empty
     counts = (_kept_draws if n * resamples <= _MOST_KEPT else _draws)(n, resamples, seed)
+    return percentiles(statistic(counts), level=level)
+
+
+def percentiles(
+    samples: NDArray[np.float64], *, level: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends between which that share of a statistic's bootstrap samples ``[resample, ...]`` lie."""
     tail = (1 - level) / 2
-    low, high = np.quantile(statistic(counts), [tail, 1 - tail], axis=0)
+    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
     return low, high
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from latentlang.arguments import checked_call, chosen_names
 from latentlang.errors import InputError, shown, unknown
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import check_level, error_probability, side
+from latentlang.stats.intervals import check_level, error_probability, percentiles, side
 from latentlang.stats.paired import holm
 from latentlang.storage.documents import damaged, reading
 from latentlang.storage.output import TABLE
@@ -270,8 +270,7 @@ def _compared(
     }  # fmt: skip
     if not len(differences) or not np.isfinite(difference):
         return row
-    tail = (1 - level) / 2
-    low, high = np.quantile(differences, [tail, 1 - tail])
+    low, high = percentiles(differences, level=level)
     # around their mean they are what a world without a difference would give; of equal sums the last bit may differ
     as_large = np.abs(differences - differences.mean()) >= abs(difference) - 1e-12
     return row | {"low": float(low), "high": float(high), "p": (1 + as_large.sum()) / (1 + len(differences))}

@@ -27,6 +27,7 @@ from latentlang.stats.intervals import (
     RESAMPLES,
     bootstrap_sums,
     check_level,
+    percentiles,
     wilson,
 )
 from latentlang.text import counted
@@ -352,9 +353,8 @@ def _interval(
         return {"low": low, "high": high}
     if samples is None:
         return {"low": np.nan, "high": np.nan}
-    tail = (1 - level) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return {"low": float(low), "high": float(high)}
+    low, high = map(float, percentiles(samples, level=level))
+    return {"low": low, "high": high}
 
 
 def _above(
@@ -372,8 +372,7 @@ def _above(
     best = max(nulls, key=lambda null: values[null])
     above = nothing | {"above": values[name] - values[best]}
     if name in samples and best in samples:
-        tail = (1 - level) / 2
-        low, high = np.quantile(samples[name] - samples[best], [tail, 1 - tail])
+        low, high = percentiles(samples[name] - samples[best], level=level)
         above |= {"above_low": float(low), "above_high": float(high)}
     return above
 
