@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ import pandas as pd
 import torch
 
 import latentlang as ll
-from benchmarks.lens_cost import machine
+from benchmarks.lens_cost import machine, take_turns
 from latentlang.generation import Decoding, generate
 from latentlang.models import HookedLM
 
@@ -63,18 +61,6 @@ def theirs(model: HookedLM, prompts: list[list[int]], new: int, options: dict[st
     return rows
 
 
-def seconds(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median CPU seconds of each, which take turns, after a round that is not counted."""
-    spent: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(repeats + 1):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            if number:
-                spent[name].append(time.process_time() - start)
-    return {name: statistics.median(times) for name, times in spent.items()}
-
-
 def measured(model: HookedLM, new: int, repeats: int) -> list[dict[str, Any]]:
     """A row for each way of writing, of prompts of several lengths and of one."""
     encoded = model.encode(PROMPTS)
@@ -96,7 +82,8 @@ def measured(model: HookedLM, new: int, repeats: int) -> list[dict[str, Any]]:
             def run_theirs(prompts: list[list[int]] = prompts, options: dict[str, Any] = options) -> None:
                 theirs(model, prompts, new, options)
 
-            times = seconds({"ours": run_ours, "theirs": run_theirs}, repeats)
+            spent = take_turns({"ours": run_ours, "theirs": run_theirs}, rounds=repeats, device="cpu")
+            times = {name: statistics.median(each) for name, each in spent.items()}
             rows.append({"what": f"{way}, {lengths}", **times, "ratio": times["ours"] / times["theirs"]})
     return rows
 
