@@ -199,7 +199,6 @@ class _HarnessTask:
         first = samples[0]["filter"]
         kept = sorted((s for s in samples if s["filter"] == first), key=lambda s: int(s["doc_id"]))
         self.items = len(kept)
-        records = [self._record(sample) for sample in kept]
         return pd.DataFrame(
             [
                 {
@@ -210,9 +209,9 @@ class _HarnessTask:
                     "answerable": True,
                     "mass": np.nan,
                     "shared": 0.0,
-                    **record,
+                    **self._record(sample),
                 }
-                for sample, record in zip(kept, records, strict=True)
+                for sample in kept
             ]
         )
 
@@ -225,24 +224,14 @@ class _HarnessTask:
                 "nor wrong; choose another with metric="
             )
         right = bool(value)
-        if self.task.OUTPUT_TYPE == "loglikelihood":
-            # what the model would write in the place of a text that is not the likeliest is not known
-            target = str(sample["target"])
-            return {
-                "label": target,
-                "predicted": target if right else "",
-                "right": right,
-                "confidence": np.nan,
-            }
         if self.task.OUTPUT_TYPE != "multiple_choice":
+            target = str(sample["target"])
             answer = sample["filtered_resps"][0]
             answer = answer[0] if isinstance(answer, list | tuple) else answer
-            return {
-                "label": str(sample["target"]),
-                "predicted": str(answer),
-                "right": right,
-                "confidence": np.nan,
-            }
+            if self.task.OUTPUT_TYPE == "loglikelihood":
+                # what the model would write in the place of a text that is not the likeliest is not known
+                answer = target if right else ""
+            return {"label": target, "predicted": str(answer), "right": right, "confidence": np.nan}
         choices = self.task.doc_to_choice(sample["doc"])
         scores = np.array([float(answer[0]) for answer in sample["filtered_resps"]])[: len(choices)]
         if self.metric == "acc_norm":
