@@ -185,15 +185,16 @@ class EvaluationResult(Result[EvaluationSettings]):
             n, right = len(part), int(part["right"].sum())
             low, high = wilson(right, n, level=level)
             confidence, hits = _known(part)
+            counts = part["label"].value_counts()
             labels, predicted = list(part["label"]), _predicted(part)
-            constant: list[str | None] = [part["label"].value_counts().index[0]] * n
+            constant: list[str | None] = [counts.index[0]] * n
             if not set(labels) <= set(self.labels(str(names[0]))):
-                labels = []  # answers that are written are no classes, which F1 scores could be had of
-                predicted = constant = []
+                # answers that are written are no classes, which F1 scores could be had of
+                labels, predicted, constant = [], [], []
             rows.append({
                 **dict(zip(_KEYS, names, strict=True)), "n": n, "right": right, "accuracy": right / n, "low": low,
                 "high": high, "chance": self._chance(str(names[0]), part),
-                "majority": part["label"].value_counts().iloc[0] / n,
+                "majority": counts.iloc[0] / n,
                 "macro_f1": macro_f1(labels, predicted),
                 "ece": calibration_error(confidence, hits), "unanswerable": int((~part["answerable"]).sum()),
                 "mass": part["mass"].mean(), "shared": part["shared"].mean(),

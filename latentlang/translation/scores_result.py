@@ -19,6 +19,7 @@ from latentlang.stats.paired import holm
 from latentlang.storage.documents import damaged, reading
 from latentlang.storage.output import TABLE
 from latentlang.storage.tables import Columns, read_table
+from latentlang.text import counted
 from latentlang.translation.scores_settings import TranslationScoresSettings
 from latentlang.translation.scores_text import comparison_sentences, score_sentences
 
@@ -183,7 +184,7 @@ class TranslationScores(Result[TranslationScoresSettings]):
 
     def _view(self) -> View:
         parts = [
-            f"{len(self.systems)} system{'s' if len(self.systems) > 1 else ''}", " ".join(self.directions[:8]),
+            counted(len(self.systems), "system"), " ".join(self.directions[:8]),
             f"{len(self.items):,} translations",
         ]  # fmt: skip
         return replace(
