@@ -21,7 +21,7 @@ def write_task(folder: Path, name: str, records: Records, *, split: str) -> None
     """
     import lm_eval.tasks
 
-    own = Path(lm_eval.tasks.__file__).parent
+    shipped = Path(lm_eval.tasks.__file__).parent
     benchmark, _, language = name.partition("_")
     file = {"xcopa": f"default_{language}.yaml"}.get(benchmark, f"{name}.yaml")
     items = folder / f"{name}.jsonl"
@@ -29,7 +29,7 @@ def write_task(folder: Path, name: str, records: Records, *, split: str) -> None
         "".join(json.dumps(dict(record), ensure_ascii=False) + "\n" for record in records), encoding="utf-8"
     )
     (folder / f"{name}.yaml").write_text(
-        f"include: {own / benchmark / file}\ntask: {name}\ndataset_path: json\ndataset_name: null\n"
+        f"include: {shipped / benchmark / file}\ntask: {name}\ndataset_path: json\ndataset_name: null\n"
         f"dataset_kwargs:\n  data_files:\n    {split}: {items}\n"
         + ("test_split: null\n" if split == "validation" else ""),
         encoding="utf-8",

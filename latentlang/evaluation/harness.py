@@ -186,8 +186,8 @@ class _HarnessTask:
 
     def set_up(self, shots: int | None, seed: int) -> None:
         """Few-shot examples as asked for; the same draw in each state."""
-        own = self.task.get_config("num_fewshot")
-        if own is None or (shots is not None and own != 0):
+        usual = self.task.get_config("num_fewshot")
+        if usual is None or (shots is not None and usual != 0):
             self.task.set_config(key="num_fewshot", value=shots or 0)
         self.shots = int(self.task.get_config("num_fewshot") or 0)
         if shots and not self.shots:
@@ -342,14 +342,14 @@ def _samples(
     from lm_eval.evaluator import evaluate
 
     try:
-        found = evaluate(lm=lm, task_dict=loaded, limit=items, log_samples=True, bootstrap_iters=0)
+        logged = evaluate(lm=lm, task_dict=loaded, limit=items, log_samples=True, bootstrap_iters=0)
     except LatentlangError:
         raise
     # templates and Python functions of tasks raise about everything, items late in a file too
     except Exception as error:
         reason = " ".join((str(error).strip() or type(error).__name__).split())[:300]
         raise InputError(f"lm-eval cannot run {', '.join(loaded['tasks'])}: {reason}") from error
-    samples: Mapping[str, Sequence[Mapping[str, Any]]] = found["samples"]
+    samples: Mapping[str, Sequence[Mapping[str, Any]]] = logged["samples"]
     return samples
 
 

@@ -322,18 +322,20 @@ def connectors(benchmark: str, protocol: str = CORRECTED) -> dict[str, Words]:
     }
 
 
-def _of_split(found: list[BenchmarkFile], wanted: str | None, name: str) -> tuple[list[BenchmarkFile], str]:
+def _of_split(
+    all_files: list[BenchmarkFile], wanted: str | None, name: str
+) -> tuple[list[BenchmarkFile], str]:
     """The files of a split, and which it is; files that name none belong to any.
 
     Raises:
         InputError: there is no such split.
     """
-    there = [split for split in SPLITS if any(file.split == split for file in found)]
+    splits = [split for split in SPLITS if any(file.split == split for file in all_files)]
     if wanted is None:
-        split = there[0] if there else ""
-    elif (split := SPLIT_NAMES.get(wanted, wanted)) not in there:
-        raise unknown(f"split of these {name} files", split, there or ["none: their names say no split"])
-    return [file for file in found if file.split in ("", split)], split
+        split = splits[0] if splits else ""
+    elif (split := SPLIT_NAMES.get(wanted, wanted)) not in splits:
+        raise unknown(f"split of these {name} files", split, splits or ["none: their names say no split"])
+    return [file for file in all_files if file.split in ("", split)], split
 
 
 def _decidable(

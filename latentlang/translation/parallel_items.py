@@ -105,8 +105,8 @@ def _given(
         raise InputError(
             f"the texts are not the same in each language: {said}; give a line for each item in each"
         )
-    for code, own in texts.items():
-        for name, text in own.items():
+    for code, by_id in texts.items():
+        for name, text in by_id.items():
             if not isinstance(text, str):
                 raise InputError(f"the text {name!r} in {code} is {shown(text, most=60)}, no text")
     _check_there(texts, codes, "the data")

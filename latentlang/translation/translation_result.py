@@ -59,8 +59,8 @@ class TranslationResult(Result[TranslationSettings]):
     @property
     def system(self) -> str:
         """The model, and its adapter's name, as scores call them."""
-        made = self.provenance
-        return f"{made.model} + {Path(made.adapter).name}" if made.adapter else made.model
+        model, adapter = self.provenance.model, self.provenance.adapter
+        return f"{model} + {Path(adapter).name}" if adapter else model
 
     @cached_property
     def scores(self) -> TranslationScores:
@@ -94,10 +94,10 @@ class TranslationResult(Result[TranslationSettings]):
             )
             for _direction, part in self.table.groupby("direction", sort=False, observed=True)
         ))  # fmt: skip
-        made = self.provenance
-        noted = {name: made.settings[name] for name in _NOTED if name in made.settings}
+        run = self.provenance
+        noted = {name: run.settings[name] for name in _NOTED if name in run.settings}
         provenance = replace(
-            scores.provenance, model=made.model, revision=made.revision, adapter=made.adapter,
+            scores.provenance, model=run.model, revision=run.revision, adapter=run.adapter,
             settings={**scores.provenance.settings, **noted},
         )  # fmt: skip
         return replace(scores, provenance=provenance)
