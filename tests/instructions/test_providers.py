@@ -488,9 +488,9 @@ def test_a_local_model_is_asked_in_its_chat_template():
         LocalModel(model, new_tokens=4).ask(ASKED)
 
 
-def test_a_local_model_draws_and_stops_where_it_is_told():
+def test_a_local_model_draws_and_stops_where_it_is_told(monkeypatch):
     from latentlang.instructions.providers import LocalModel
-    from latentlang.models import load
+    from latentlang.models import fingerprint, load
     from latentlang.models.decoding import Decoding
     from latentlang.models.generation import generate_tokens
 
@@ -503,6 +503,9 @@ def test_a_local_model_draws_and_stops_where_it_is_told():
     first, second = drawn.ask(asked), drawn.again(1).ask(asked)
     assert drawn.ask(asked) == first != second and greedy.again(1) is None
     assert len({request_key(one, asked) for one in (greedy, drawn, drawn.again(1))}) == 3
+    with monkeypatch.context() as changed:  # what the weights are is not looked at again for every question
+        changed.setattr(fingerprint, "model_identity", None)
+        assert drawn.again(2).settings == drawn.settings | {"again": 2}
     stop = greedy.ask(asked).text.split()[-1]
     ended = LocalModel(model, new_tokens=6, decoding=Decoding(stop=(stop,))).ask(asked)
     assert stop not in ended.text and greedy.ask(asked).text.startswith(ended.text) and not ended.cut

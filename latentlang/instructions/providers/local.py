@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,6 @@ class LocalModel:
         *,
         new_tokens: int = NEW_TOKENS,
         decoding: Decoding | None = None,
-        sample: int = 0,
     ) -> None:
         """Take a model.
 
@@ -47,7 +47,6 @@ class LocalModel:
             new_tokens: of an answer, at most.
             decoding: how it writes: greedily (None), by draws or by beams, with stop strings; its number of new tokens
                 does not count.
-            sample: which of the answers to the same messages this is, where they are drawn.
 
         Raises:
             InputError: an impossible number, several samples, or a rule that breaks a language with this tokenizer.
@@ -56,12 +55,11 @@ class LocalModel:
         from latentlang.models.fingerprint import model_identity
 
         check_count("new_tokens", new_tokens, least=1)
-        check_count("sample", sample, least=0)
         self._decoding = replace(decoding or Decoding(), new_tokens=new_tokens)
         if self._decoding.samples > 1:
             raise InputError(f"samples={self._decoding.samples}: a reply is one text; ask for one")
         check_no_repeat(self._decoding, model.tokenizer)
-        self.model, self._new_tokens, self._lock, self._sample = model, new_tokens, Lock(), sample
+        self.model, self._new_tokens, self._lock, self._sample = model, new_tokens, Lock(), 0
         self._template = _template(model.tokenizer)
         digest = hashlib.sha256((self._template or "").encode("utf-8", "surrogatepass")).hexdigest()[:16]
         self._settings = {
@@ -72,8 +70,6 @@ class LocalModel:
         }
         if self._decoding != Decoding(new_tokens=new_tokens):
             self._settings["decoding"] = self._decoding.record
-        if sample:
-            self._settings[AGAIN] = sample
 
     @property
     def name(self) -> str:
@@ -82,8 +78,8 @@ class LocalModel:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The model with its weights, its template and the limit of an answer."""
-        return self._settings
+        """The model with its weights, its template and the limit of an answer; of a further draw also which it is."""
+        return self._settings | ({AGAIN: self._sample} if self._sample else {})
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text by the model's own tokenizer, without those that begin and end one."""
@@ -113,7 +109,9 @@ class LocalModel:
         """The model for what is asked once more: another draw; None where it would only write the same."""
         if self._decoding.how != "sample":
             return None
-        return LocalModel(self.model, new_tokens=self._new_tokens, decoding=self._decoding, sample=time)
+        other = copy(self)  # with the same lock: it is the same model
+        other._sample = time
+        return other
 
     def _written(self, prompt: list[int], item: str) -> tuple[str, int, bool]:
         """The text, how many tokens it took, and whether it was cut."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.errors import InputError, shown
-from latentlang.instructions.providers.base import AGAIN, Messages, ProviderError, Reply, messages_key
+from latentlang.instructions.providers.base import AskedAgain, Messages, ProviderError, Reply, messages_key
 from latentlang.instructions.providers.reply_cache import kept_replies, recorded_key
 from latentlang.paths import given_path, is_folder
 from latentlang.storage.documents import Record, checked
@@ -99,27 +99,11 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class RecordedAgain:
-    """The replies of a recording to what was asked a further time.
+class RecordedAgain(AskedAgain):
+    """The replies of a recording to what was asked a further time."""
 
-    Attributes:
-        recording: all replies.
-        time: how often the same was asked before.
-    """
-
-    recording: Recording
-    time: int
+    provider: Recording
     retried = False
-
-    @property
-    def name(self) -> str:
-        """The recording's."""
-        return self.recording.name
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The recording's, and the time."""
-        return {**self.recording.settings, AGAIN: self.time}
 
     def ask(self, messages: Messages) -> Reply:
         """The recorded reply.
@@ -127,7 +111,7 @@ class RecordedAgain:
         Raises:
             ProviderError: there is none.
         """
-        return self.recording.ask(messages, again=self.time)
+        return self.provider.ask(messages, again=self.time)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str, Reply]]:
