@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
@@ -51,6 +50,7 @@ class LocalModel:
         Raises:
             InputError: an impossible number, several samples, or a rule that breaks a language with this tokenizer.
         """
+        from latentlang.models.chat import template_digest
         from latentlang.models.decoding import Decoding, check_no_repeat
         from latentlang.models.fingerprint import model_identity
 
@@ -60,13 +60,15 @@ class LocalModel:
             raise InputError(f"samples={self._decoding.samples}: a reply is one text; ask for one")
         check_no_repeat(self._decoding, model.tokenizer)
         self.model, self._new_tokens, self._lock, self._sample = model, new_tokens, Lock(), 0
-        self._template = _template(model.tokenizer)
-        digest = hashlib.sha256((self._template or "").encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        if model.tokenizer is None:
+            raise InputError("a model without a tokenizer cannot be asked; load it by its name")
+        digest = template_digest(model.tokenizer)
+        self._has_template = digest is not None
         self._settings = {
             "model": model_identity(model),
             "dtype": str(model.dtype).removeprefix("torch."),
             "new_tokens": new_tokens,
-            "chat_template": digest if self._template else None,
+            "chat_template": digest and digest.removeprefix("sha256 "),
         }
         if self._decoding != Decoding(new_tokens=new_tokens):
             self._settings["decoding"] = self._decoding.record
@@ -117,7 +119,7 @@ class LocalModel:
         """The text, how many tokens it took, and whether it was cut."""
         from latentlang.models.generation import generate
 
-        ends = () if self._template else (_END,)
+        ends = () if self._has_template else (_END,)
         how = replace(self._decoding, stop=(*self._decoding.stop, *ends))
         before: list[int] = []
         while True:
@@ -131,7 +133,7 @@ class LocalModel:
 
     def _prompt(self, messages: Messages) -> list[int]:
         tokenizer = self.model.tokenizer
-        if self._template is None:
+        if not self._has_template:
             text = "".join(f"{message['content'].strip()}{_END}" for message in messages)
             return self.model.encode([text])[0]
         try:
@@ -145,12 +147,3 @@ class LocalModel:
                 code="refused",
             ) from error
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _template(tokenizer: Any) -> str | None:
-    if tokenizer is None:
-        raise InputError("a model without a tokenizer cannot be asked; load it by its name")
-    try:
-        return str(tokenizer.get_chat_template())
-    except (AttributeError, ValueError):
-        return None
