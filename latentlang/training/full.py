@@ -6,9 +6,9 @@ less than half precision can tell.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from latentlang.errors import InputError, LatentlangError, shown
 from latentlang.models.availability import memory_of_machine, parameters_of
 from latentlang.models.registry import ModelInfo, cached_snapshots, resolve
+from latentlang.storage.documents import read_json
 from latentlang.storage.files import size_words
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ _OF_WIDTH, _OF_MLP = 12, 4
 # Measured: a Llama of 32,000 tokens takes between 7 and 9.
 _OF_VOCABULARY = 8
 _MACHINE = "this machine"
-# What configs call width, MLP and depth.
+# What configs call width, MLP, depth and the tokens of the vocabulary.
 _WIDTHS, _MLPS = ("hidden_size", "n_embd", "d_model"), ("intermediate_size", "n_inner", "ffn_dim")
 _DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+_VOCABULARIES = ("vocab_size",)
 
 
 @dataclass(frozen=True)
@@ -160,11 +162,11 @@ def memory_need(
         return None
     weights = _FLOAT32 * count
     tokens = min(recipe.schedule.cutoff, longest) * (recipe.schedule.batch // recipe.schedule.accumulation)
-    config = lm.config.to_dict() if info is None else _config_of(info)
-    kept = _kept_of_token(config, checkpointing=count >= LARGE if checkpointing is None else checkpointing)
+    fields = _of_language(lm.config.to_dict() if info is None else _config_of(info))
+    kept = _kept_of_token(fields, checkpointing=count >= LARGE if checkpointing is None else checkpointing)
     # a model that is given stays as it is beside the copy that is trained
     share = 1.0 if scored is None or not longest else min(scored / longest, 1.0)
-    logits = round(_FLOAT32 * _OF_VOCABULARY * _vocabulary(config) * tokens * share)
+    logits = round(_FLOAT32 * _OF_VOCABULARY * _count(fields, _VOCABULARIES) * tokens * share)
     return MemoryNeed(weights * (1 if info is not None else 2), weights, 2 * weights, kept * tokens, logits)
 
 
@@ -172,34 +174,30 @@ def memory_need(
 LARGE = 500_000_000
 
 
-def _kept_of_token(config: Mapping[str, Any], *, checkpointing: bool) -> int:
+def _kept_of_token(fields: Mapping[str, Any], *, checkpointing: bool) -> int:
     """About how many bytes a token's activations take; 0 where the config does not say."""
-    text = config.get("text_config")
-    fields = {**config, **text} if isinstance(text, Mapping) else config
-    width, depth, mlp = (
-        next((fields[name] for name in names if isinstance(fields.get(name), int)), 0)
-        for names in (_WIDTHS, _DEPTHS, _MLPS)
-    )
+    width, depth, mlp = (_count(fields, names) for names in (_WIDTHS, _DEPTHS, _MLPS))
     layer = _OF_WIDTH * width + _OF_MLP * (mlp or 4 * width)
     return _FLOAT32 * (depth * width + layer if checkpointing else depth * layer)
 
 
-def _vocabulary(config: Mapping[str, Any]) -> int:
-    """Tokens of the vocabulary; 0 where the config does not say."""
+def _count(fields: Mapping[str, Any], names: Sequence[str]) -> int:
+    """The number that a config has under one of some names; 0 where it has none."""
+    return next((fields[name] for name in names if isinstance(fields.get(name), int)), 0)
+
+
+def _of_language(config: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the language model, also where the model has other parts (vision, audio)."""
     text = config.get("text_config")
-    size = (text if isinstance(text, Mapping) else config).get("vocab_size", config.get("vocab_size"))
-    return size if isinstance(size, int) else 0
+    return {**config, **text} if isinstance(text, Mapping) else config
 
 
 def _config_of(info: ModelInfo) -> dict[str, Any]:
     """The config of a model that lies on this machine; empty where it does not."""
     folders = [Path(info.hub_id)] if info.local else cached_snapshots(info)
     for folder in folders:
-        try:
-            record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return record if isinstance(record, dict) else {}
+        with suppress(InputError):
+            return read_json(folder / "config.json", kind=dict, finite=False)
     return {}
 
 
