@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from latentlang.comparison.report import change_cells, verdict_cell
-from latentlang.comparison.result import REPORT
+from latentlang.comparison.report import change_cells, page_of, short_name, verdict_cell
 from latentlang.figures.document import (
     Bullets,
     Cell,
@@ -22,15 +21,13 @@ from latentlang.figures.document import (
 )
 from latentlang.figures.header import made_with
 from latentlang.figures.states_change import States, states_figure
-from latentlang.figures.style import plain, shortened
+from latentlang.figures.style import plain
 from latentlang.text import GROUPS, percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from latentlang.comparison.result import ComparisonResult
-
-_LONGEST_NAME = 60
 
 
 class GroupOfStates(States, Protocol):
@@ -65,7 +62,6 @@ def group_document(result: GroupOfStates, *, beside: Path | None = None) -> Docu
         result: a `ComparisonGroup`.
         beside: folder of the page, for links to those of the comparisons that lie somewhere.
     """
-    names = list(result.comparisons)
     changed = [
         Text(f"{plain(name)}: {one.verdict()}", kind="about") for name, one in result.comparisons.items()
     ]
@@ -83,8 +79,7 @@ def group_document(result: GroupOfStates, *, beside: Path | None = None) -> Docu
             [Text("Each has a page of its own, in its folder:", kind="about"), pages],
         ),
     ]
-    model = shortened(plain(result.provenance.model), _LONGEST_NAME)
-    title = f"Before and after: {model}, {', '.join(shortened(plain(name), _LONGEST_NAME) for name in names)}"
+    title = f"Before and after: {short_name(result.provenance.model)}, {', '.join(map(short_name, result.comparisons))}"
     return Document(title, sections, made_with(result.provenance))
 
 
@@ -92,7 +87,7 @@ def _page(name: str, one: ComparisonResult, beside: Path | None) -> str | Link:
     """The name of a comparison, with a link to its page where one can lead there."""
     if one.folder is None or beside is None:
         return plain(name)
-    return Link(plain(name), Path(os.path.relpath(one.folder / REPORT, beside)).as_posix())
+    return page_of(one.folder, plain(name), beside=beside)
 
 
 def _group_table(result: GroupOfStates) -> Table:

@@ -86,18 +86,32 @@ def comparison_document(result: ComparisonResult, *, beside: Path | None = None)
         )
     sections.append(Section("provenance", "Where this comes from", list(_provenance(result))))
     if result.folder is not None and beside is not None and kind_of(result.folder.parent) == GROUP:
-        page = Path(os.path.relpath(result.folder.parent / REPORT, beside)).as_posix()
-        sections.append(
-            Section("group", "Beside the others", [Bullets([Link("All states on one page", page)])])
-        )
+        link = page_of(result.folder.parent, "All states on one page", beside=beside)
+        sections.append(Section("group", "Beside the others", [Bullets([link])]))
     return Document(_title(result), sections, made_with(result.provenance))
 
 
 def _title(result: ComparisonResult) -> str:
     provenance = result.provenance
     later = result.settings.after or (Path(provenance.adapter).name if provenance.adapter else None)
-    name = "nothing trained (control)" if later is None else shortened(plain(later), _LONGEST_NAME)
-    return f"Before and after: {shortened(plain(provenance.model), _LONGEST_NAME)}, {name}"
+    name = "nothing trained (control)" if later is None else short_name(later)
+    return f"Before and after: {short_name(provenance.model)}, {name}"
+
+
+def short_name(name: str) -> str:
+    """A name as it stands in a title."""
+    return shortened(plain(name), _LONGEST_NAME)
+
+
+def page_of(folder: Path, words: str, *, beside: Path) -> Link:
+    """A link to the page in a result's folder.
+
+    Args:
+        folder: the result's.
+        words: of the link.
+        beside: folder of the page that it stands on.
+    """
+    return Link(words, Path(os.path.relpath(folder / REPORT, beside)).as_posix())
 
 
 def _reading(result: ComparisonResult) -> Iterator[Block]:

@@ -168,7 +168,7 @@ def compare(
         raise unknown("score", score, SCORES)
     if policy not in POLICIES:
         raise unknown("policy", policy, POLICIES)
-    chosen_measures(measures)
+    asked_measures = chosen_measures(measures)
     numbers = given_layers(layers)
     asked_pools = chosen_names(pools, "pool", POOLS)
     counts = {
@@ -209,7 +209,7 @@ def compare(
             chat=chat,
             keep_activations=keep_activations,
             loading=loading,
-            measures=chosen_measures(measures),
+            measures=asked_measures,
             draws={"permutations": permutations, "resamples": resamples, "level": level},
         )
         if several:
