@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from latentlang.comparison.states import STEP_FOLDERS
 from latentlang.comparison.training_record import TrainingRecord, trained_on
 from latentlang.errors import InputError
 from latentlang.language_names import Language
@@ -18,8 +19,6 @@ from latentlang.models import HookedLM, load
 PathLike = str | os.PathLike[str]
 #: One adapter or checkpoint, or several.
 Given = PathLike | Sequence[PathLike] | None
-# What the folder of a comparison of several states holds beside theirs.
-_TAKEN = ("evaluation", "lens", "harvest", "pca", "alignment")
 _ODD = re.compile(r"[^\w.+-]+")
 
 
@@ -91,7 +90,8 @@ def _names(states: Sequence[Later]) -> list[str]:
             _ODD.sub("-", "-".join(path[-length:])).strip("-") or "state"
             for path, length in zip(parts, lengths, strict=True)
         ]
-        names = [f"{name}-state" if name in _TAKEN else name for name in names]
+        # the folder of a comparison of several states has those of the model's own steps beside theirs
+        names = [f"{name}-state" if name in STEP_FOLDERS else name for name in names]
         alike = [names.count(name) > 1 for name in names]
         longer = [
             flag and length < len(path) for flag, length, path in zip(alike, lengths, parts, strict=True)

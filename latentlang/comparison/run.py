@@ -23,6 +23,8 @@ from latentlang.comparison.result import FOLDERS, REPORT, ComparisonResult
 from latentlang.comparison.states import (
     BASE,
     HARVESTS,
+    STEP_FOLDERS,
+    STEPS,
     TUNED,
     Asked,
     ModelShape,
@@ -53,13 +55,7 @@ from latentlang.storage.step_cache import Steps, has_steps, step_key
 from latentlang.tasks import Task, as_task
 
 PARTS = defaults.PARTS
-_STEPS = (*(f"evaluation/{state}" for state in STATES), *FOLDERS.values(), *HARVESTS.values())
-_WRITTEN = (
-    *dict.fromkeys(name.partition("/")[0] for name in _STEPS),
-    "result.parquet",
-    "metadata.json",
-    REPORT,
-)
+_WRITTEN = (*STEP_FOLDERS, "result.parquet", "metadata.json", REPORT)
 Progress = bool | Callable[[str, int, int], None] | None
 
 
@@ -335,7 +331,7 @@ def check_folder(folder: Path, *, kind: str = ComparisonResult.kind) -> None:
             f"{str(folder / 'harvest')!r} is an activation store of your own, and a comparison keeps its activations "
             "there; choose another folder"
         )
-    if not (has_steps(folder, _STEPS) or kind_of(folder) == kind):
+    if not (has_steps(folder, STEPS) or kind_of(folder) == kind):
         check_free(folder, _WRITTEN)
 
 

@@ -31,6 +31,9 @@ from latentlang.tasks import Prompt, Task
 BASE, TUNED = STATES
 #: Where the activations of each state lie below the comparison's folder.
 HARVESTS = {state: f"harvest/{state}" for state in STATES}
+#: Where the steps of a comparison are kept below its folder, and the folders in it.
+STEPS = (*(f"evaluation/{state}" for state in STATES), *FOLDERS.values(), *HARVESTS.values())
+STEP_FOLDERS = tuple(dict.fromkeys(name.partition("/")[0] for name in STEPS))
 
 
 @dataclass(frozen=True)
