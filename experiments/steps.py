@@ -6,11 +6,13 @@ import argparse
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from latentlang.results import Result
 from latentlang.storage.output import METADATA
@@ -27,9 +29,8 @@ def step(path: Path, run: Callable[..., Result[Any]], *arguments: Any, **options
     """Save what `run` gives at `path`, unless that is there."""
     if is_saved(path):
         return
-    begun, cpu = time.perf_counter(), time.process_time()
-    run(*arguments, **options).save(path)
-    log.info("%s: %.0f s, %.0f CPU s", path, time.perf_counter() - begun, time.process_time() - cpu)
+    with timed(path):
+        run(*arguments, **options).save(path)
 
 
 def saved(folder: Path, *axes: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
@@ -46,6 +47,38 @@ def stacked(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(listed, ignore_index=True) if listed else pd.DataFrame()
 
 
+@contextmanager
+def timed(what: object) -> Iterator[None]:
+    """A block whose time is logged, and that of the processor, unless it fails."""
+    begun, cpu = time.perf_counter(), time.process_time()
+    yield
+    log.info("%s: %.0f s, %.1f CPU s", what, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def measuring_options(
+    parser: argparse.ArgumentParser, known: Iterable[str], *, what: str = "stage"
+) -> argparse.Namespace:
+    """What a command that measures was asked for; sets the process up for it: one thread, and a log.
+
+    Args:
+        parser: of the command's other options.
+        known: what it measures, a name each: ``names`` of the options has those that are wanted, by default all.
+        what: what one of them is called.
+    """
+    names = list(known)
+    parser.add_argument(
+        "names", nargs="*", metavar=what.upper(), help=f"of {', '.join(names)}; all by default"
+    )
+    options = parser.parse_args()
+    for name in options.names:
+        if name not in names:
+            parser.error(f"there is no {what} {name!r}; there are {', '.join(names)}")
+    options.names = options.names or names
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(1)
+    return options
+
+
 def tables_command(
     about: str | None, tables: Mapping[str, Callable[[Path], pd.DataFrame]], figures: Path
 ) -> None:
@@ -59,8 +92,12 @@ def tables_command(
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where `measure` saved its results")
     folder = parser.parse_args().folder
-    figures.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        rows = table(folder)
-        if len(rows):
-            rows.to_csv(figures / f"{name}.csv", index=False, float_format="%.4g")
+        write_table(figures, name, table(folder))
+
+
+def write_table(figures: Path, name: str, table: pd.DataFrame) -> None:
+    """Write a table as CSV into the folder of the pictures, which is made if missing; nothing where it has no rows."""
+    figures.mkdir(parents=True, exist_ok=True)
+    if len(table):
+        table.to_csv(figures / f"{name}.csv", index=False, float_format="%.4g")

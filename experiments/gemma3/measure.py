@@ -21,10 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import latentlang as ll
-from experiments.steps import step
+from experiments.steps import measuring_options, step
 from latentlang.models import HookedLM
 
 MODEL = "gemma3-270m"
@@ -146,16 +144,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="where results lie, or will")
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"of {', '.join(STAGES)}; all by default")
     parser.add_argument("--text", default="udhr", help="folder of the declaration's translations")
-    options = parser.parse_args()
-    for name in options.stages or STAGES:
-        if name not in STAGES:
-            parser.error(f"there is no stage {name!r}; there are {', '.join(STAGES)}")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
+    options = measuring_options(parser, STAGES)
     model = ll.load(MODEL)
-    for name in options.stages or STAGES:
+    for name in options.names:
         STAGES[name](model, options.folder, options.text)
 
 

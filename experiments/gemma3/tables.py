@@ -14,7 +14,7 @@ import pandas as pd
 
 import latentlang as ll
 from experiments.gemma3.measure import SEEDS, SOURCES, TASKS, TRAINED, TRAINING_SEEDS
-from experiments.steps import saved, stacked
+from experiments.steps import saved, stacked, write_table
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import bootstrap_means
 
@@ -174,13 +174,6 @@ def _crossed(values: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def write(table: pd.DataFrame, name: str) -> None:
-    """Save a table with four digits, unless there is nothing in it."""
-    if len(table):
-        FIGURES.mkdir(parents=True, exist_ok=True)
-        table.to_csv(FIGURES / f"{name}.csv", index=False, float_format="%.4g")
-
-
 TABLES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "candidates": candidates, "accuracy": accuracy, "curves": curves, "alignment": alignment,
     "alignment-by-language": alignment_by_language, "fertility": fertility, "training": training,
@@ -195,10 +188,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where `measure` saved its results")
     folder = parser.parse_args().folder
     by_layer = lens_by_layer(folder)
-    write(by_layer, "lens-by-layer")
-    write(lens_by_target(folder, by_layer), "lens-by-target")
+    write_table(FIGURES, "lens-by-layer", by_layer)
+    write_table(FIGURES, "lens-by-target", lens_by_target(folder, by_layer))
     for name, table in TABLES.items():
-        write(table(folder), name)
+        write_table(FIGURES, name, table(folder))
 
 
 if __name__ == "__main__":

@@ -11,20 +11,18 @@ The seed is that of the order of training and of the adapter's first weights: it
 from __future__ import annotations
 
 import argparse
-import logging
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import latentlang as ll
 from experiments.instructions.heldout import answer_losses
 from experiments.instructions.small_sets import SmallSet, native_arms, translations, written_anew
+from experiments.steps import measuring_options, timed
 from latentlang.instructions import Dialogue
 from latentlang.instructions.prompt_templates import template
 from latentlang.models import HookedLM
+from latentlang.storage.files import write_text
 from latentlang.training import Recipe, TrainingData, TrainingExample, recipe
 
 MODEL = "gemma3-270m"
@@ -39,7 +37,6 @@ SETTINGS: dict[str, Any] = {
 CHANGED: dict[str, dict[str, Any]] = {"written-anew": {"epochs": 2}}
 # Each has scores of a vocabulary of 262,144.
 _BATCH_TOKENS = 512
-log = logging.getLogger(__name__)
 
 
 def examples_of(dialogues: Sequence[Dialogue]) -> tuple[TrainingExample, ...]:
@@ -69,21 +66,15 @@ def measure(model: HookedLM, name: str, small: SmallSet, folder: Path, seed: int
         path = folder / name / run.replace(" ", "-")
         if (path / LOSSES).exists():
             continue
-        begun, cpu = time.perf_counter(), time.process_time()
         tuned = model
         if dialogues is not None:
             data = TrainingData(examples_of(dialogues), ())
-            tuned = ll.train(model, chosen, data=data, out=path, progress=False).on(model)
-        trained = time.process_time()
+            with timed(f"{path}, training"):
+                tuned = ll.train(model, chosen, data=data, out=path, progress=False).on(model)
         path.mkdir(parents=True, exist_ok=True)
-        losses = answer_losses(tuned, asked, chosen, batch_tokens=_BATCH_TOKENS)
-        partial = path / f"{LOSSES}.partial"
-        losses.to_csv(partial, index=False)
-        partial.rename(path / LOSSES)
-        log.info(
-            "%s: %.0f s, CPU %.0f s of training and %.0f s of measuring",
-            path, time.perf_counter() - begun, trained - cpu, time.process_time() - trained,
-        )  # fmt: skip
+        with timed(f"{path}, measuring"):
+            losses = answer_losses(tuned, asked, chosen, batch_tokens=_BATCH_TOKENS)
+            write_text(path / LOSSES, losses.to_csv(index=False))
 
 
 def main() -> None:
@@ -99,19 +90,14 @@ def main() -> None:
         "written-anew": lambda folder, gooddata, udhr: written_anew(folder / "recorded"),
         "translations": lambda folder, gooddata, udhr: translations(udhr),
     }
-    parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(makers)}; all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    options = parser.parse_args()
-    for name in options.sets:
-        if name not in makers:
-            parser.error(f"there is no set {name!r}; there are {', '.join(makers)}")
-    torch.set_num_threads(1)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    options = measuring_options(parser, makers, what="set")
     model = ll.load(MODEL, dtype="bf16")
     sets = {
         name: make(options.folder, options.gooddata, options.udhr)
-        for name, make in makers.items() if not options.sets or name in options.sets
-    }  # fmt: skip
+        for name, make in makers.items()
+        if name in options.names
+    }
     for seed in options.seeds:
         for name, small in sets.items():
             measure(model, name, small, options.folder, seed)

@@ -9,20 +9,18 @@ name ends in ``again`` has the data of another one and differs in its seed of tr
 from __future__ import annotations
 
 import argparse
-import logging
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import latentlang as ll
 from experiments.instructions.heldout import answer_losses
 from experiments.instructions.world_arms import TRIALS
+from experiments.steps import measuring_options, timed
 from latentlang.instructions import Dialogue
 from latentlang.models import HookedLM
+from latentlang.storage.files import write_text
 from latentlang.training import Recipe, TrainingData, TrainingExample, recipe
 
 MODEL = "pocket"
@@ -36,7 +34,6 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 # Arms of these are of unequal size, and are trained as many steps.
 CHANGED: dict[str, dict[str, Any]] = {"parts": {"steps": 72, "epochs": None}}
-log = logging.getLogger(__name__)
 
 
 def recipe_of(kind: str, seed: int, **changes: Any) -> Recipe:
@@ -81,17 +78,12 @@ def measure(
         path = folder / kind / f"{arm}-{seed}.csv"
         if path.exists():
             continue
-        begun, cpu = time.perf_counter(), time.process_time()
         again = _AGAIN if arm.endswith("again") else 0
         chosen = recipe_of(kind, seed + again, **changes)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as adapter:
+        with timed(path), tempfile.TemporaryDirectory() as adapter:
             tuned = model if dialogues is None else trained(model, chosen, dialogues, Path(adapter))
-            losses = answer_losses(tuned, asked, chosen)
-        partial = path.with_suffix(".partial")
-        losses.to_csv(partial, index=False)
-        partial.rename(path)
-        log.info("%s: %.0f s, %.1f CPU s", path, time.perf_counter() - begun, time.process_time() - cpu)
+            write_text(path, answer_losses(tuned, asked, chosen).to_csv(index=False))
 
 
 def main() -> None:
@@ -100,17 +92,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="where losses lie, or will")
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(TRIALS)}; all by default")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    options = parser.parse_args()
-    for name in options.kinds:
-        if name not in TRIALS:
-            parser.error(f"there is no kind {name!r}; there are {', '.join(TRIALS)}")
-    torch.set_num_threads(1)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    options = measuring_options(parser, TRIALS, what="kind")
     model = ll.load(MODEL)
     for seed in options.seeds:
-        for kind in options.kinds or TRIALS:
+        for kind in options.names:
             measure(model, kind, seed, options.folder)
 
 

@@ -11,13 +11,10 @@ Every step is saved into FOLDER/MODEL by itself and is not done again, so that t
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 
-import torch
-
 import latentlang as ll
-from experiments.steps import step
+from experiments.steps import measuring_options, step
 from latentlang.models import HookedLM
 
 # The embedded model whose training made English a hub, the same without, and a real one.
@@ -87,17 +84,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="where results lie, or will")
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"of {', '.join(STAGES)}; all by default")
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="MODEL", help="short names")
-    options = parser.parse_args()
-    for name in options.stages:
-        if name not in STAGES:
-            parser.error(f"there is no stage {name!r}; there are {', '.join(STAGES)}")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
+    options = measuring_options(parser, STAGES)
     for model_name in options.models:
         model = ll.load(model_name)
-        for name in options.stages or STAGES:
+        for name in options.names:
             STAGES[name](model, options.folder / model_name)
 
 

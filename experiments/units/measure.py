@@ -18,17 +18,13 @@ The last five are of Gemma alone.
 from __future__ import annotations
 
 import argparse
-import logging
 import shutil
-import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 
-import torch
-
 import latentlang as ll
-from experiments.steps import is_saved, step
+from experiments.steps import is_saved, measuring_options, step, timed
 from latentlang.lens.jacobian_files import JACOBIANS_FILE
 from latentlang.models import HookedLM
 from latentlang.tasks import ContinuationTask, prompts_of_texts
@@ -69,7 +65,6 @@ TUNED_ITEMS, TUNED_STEPS, TUNED_POSITIONS = 12, 120, 8
 #: What they are read on: words translated from Russian, which shares no token with English.
 LENS_SOURCE, LENS_TARGETS, LENS_ITEMS = "ru", ("de", "zh", "hi"), 50
 Texts = dict[str, list[str]]
-log = logging.getLogger(__name__)
 
 
 def articles(model: HookedLM, text: Path, name: str, *, held_out: bool) -> Texts:
@@ -198,14 +193,13 @@ def jacobian(model: HookedLM, text: Path, folder: Path, *, draw: int) -> None:
         path = lenses[name] = folder / f"{name}-{draw}"
         if (path / JACOBIANS_FILE).exists():
             continue
-        begun, sums = time.process_time(), unfinished / name
-        lens = ll.fit_jacobian_lens(
-            model, str(text), languages=list(languages), items=items, layers=LENS_LAYERS, longest=LONGEST, seed=draw,
-            batch_tokens=256, resume=sums,
-        )  # fmt: skip
-        lens.save(path)
+        sums = unfinished / name
+        with timed(path):
+            ll.fit_jacobian_lens(
+                model, str(text), languages=list(languages), items=items, layers=LENS_LAYERS, longest=LONGEST,
+                seed=draw, batch_tokens=256, resume=sums,
+            ).save(path)  # fmt: skip
         shutil.rmtree(sums, ignore_errors=True)
-        log.info("%s: %.0f CPU s", path, time.process_time() - begun)
     step(
         folder / f"lenses-{draw}", ll.pivot_by_lens, model, ll.task("translation", source=LENS_SOURCE), lenses=lenses,
         languages=list(LENS_TARGETS), items=LENS_ITEMS, layers=LENS_LAYERS, seed=SEED, resume=unfinished / "lenses",
@@ -237,16 +231,10 @@ def main() -> None:
     )
     parser.add_argument("text", type=Path, help="folder of the declaration")
     parser.add_argument("folder", type=Path, help="where results lie, or will")
-    parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"of {', '.join(STAGES)}; all by default")
     parser.add_argument("--models", nargs="+", default=LANGUAGES, choices=LANGUAGES, metavar="MODEL")
-    options = parser.parse_args()
-    for name in options.stages:
-        if name not in STAGES:
-            parser.error(f"there is no stage {name!r}; there are {', '.join(STAGES)}")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(1)
+    options = measuring_options(parser, STAGES)
     for model_name in options.models:
-        for name in options.stages or STAGES:
+        for name in options.names:
             if name in FLOAT32 and model_name not in FLOAT32_MODELS:
                 continue
             model = _loaded(model_name, "fp32" if name in FLOAT32 else DTYPES.get(model_name))
