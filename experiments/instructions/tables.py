@@ -7,7 +7,7 @@ measured yet is left out.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from experiments.instructions.gemma import LOSSES
 from experiments.instructions.heldout import mean_with_interval
 from experiments.instructions.world_arms import EFFECTS, TRIALS
+from experiments.steps import stacked, write_table
 
 FIGURES = Path(__file__).parents[2] / "figures" / "instructions"
 # Quantiles .975 of Student's t, by degrees of freedom: intervals over so few seeds.
@@ -54,32 +55,32 @@ class Run:
 
 def world_runs(folder: Path, kind: str) -> tuple[pd.DataFrame | None, list[Run]]:
     """Losses of the model alone, and of every arm and seed of a kind."""
-    base, runs = None, []
-    for path in sorted((folder / kind).glob("*.csv")):
-        arm, _, seed = path.stem.rpartition("-")
-        if arm == "base":
-            base = pd.read_csv(path)
-        else:
-            runs.append(Run(arm, int(seed), pd.read_csv(path)))
-    return base, _in_order(runs, list(TRIALS[kind](0).arms))
+    files = {path.stem: path for path in (folder / kind).glob("*.csv")}
+    return _runs(files, TRIALS[kind](0).arms)
 
 
 def gemma_runs(folder: Path, name: str) -> tuple[pd.DataFrame | None, list[Run]]:
     """The same of a set on Gemma."""
+    return _runs({path.parent.name: path for path in (folder / name).glob(f"*/{LOSSES}")}, _ARMS)
+
+
+def _runs(files: Mapping[str, Path], arms: Iterable[str]) -> tuple[pd.DataFrame | None, list[Run]]:
+    """Losses of the model alone, and of the runs of arms that there are, in their order.
+
+    Args:
+        files: name of a run, its arm and its seed, to its losses; of the model alone ``base``, with a seed or without.
+        arms: those that there are; names of runs may have lines in place of spaces.
+    """
     base, runs = None, []
-    for path in sorted((folder / name).glob(f"*/{LOSSES}")):
-        arm, _, seed = path.parent.name.rpartition("-")
-        if path.parent.name == "base":
+    named = {arm.replace(" ", "-"): arm for arm in arms}
+    for name, path in files.items():
+        arm, _, seed = name.rpartition("-")
+        if "base" in (name, arm):
             base = pd.read_csv(path)
-        else:
-            called = next((known for known in _ARMS if known.replace(" ", "-") == arm), arm)
-            runs.append(Run(called, int(seed), pd.read_csv(path)))
-    return base, _in_order(runs, _ARMS)
-
-
-def _in_order(runs: Sequence[Run], arms: Sequence[str]) -> list[Run]:
-    """Runs of arms that there are, in their order."""
-    return sorted((run for run in runs if run.arm in arms), key=lambda run: (arms.index(run.arm), run.seed))
+        elif (known := named.get(arm.replace(" ", "-"))) is not None:
+            runs.append(Run(known, int(seed), pd.read_csv(path)))
+    order = list(named.values())
+    return base, sorted(runs, key=lambda run: (order.index(run.arm), run.seed))
 
 
 def before_and_after(base: pd.DataFrame, runs: Sequence[Run], *, by_item: bool) -> pd.DataFrame:
@@ -154,12 +155,24 @@ def verdict(low: float, high: float, sign: int | None) -> Verdict | None:
 
 def world(folder: Path) -> pd.DataFrame:
     """Before and after of all arms in the made world."""
+    return _all_before_and_after({kind: world_runs(folder, kind) for kind in TRIALS}, by_item=True)
+
+
+def gemma(folder: Path) -> pd.DataFrame:
+    """Before and after of all arms on Gemma."""
+    return _all_before_and_after({name: gemma_runs(folder, name) for name in SETS}, by_item=False)
+
+
+def _all_before_and_after(
+    measured: Mapping[str, tuple[pd.DataFrame | None, Sequence[Run]]], *, by_item: bool
+) -> pd.DataFrame:
     parts = []
-    for kind in TRIALS:
-        base, runs = world_runs(folder, kind)
+    for kind, (base, runs) in measured.items():
         if base is not None and runs:
-            parts.append(before_and_after(base, runs, by_item=True).assign(kind=kind))
-    return _joined(parts)
+            rows = before_and_after(base, runs, by_item=by_item)
+            rows.insert(0, "kind", kind)
+            parts.append(rows)
+    return stacked(parts)
 
 
 def effects(folder: Path) -> pd.DataFrame:
@@ -179,16 +192,6 @@ def effects(folder: Path) -> pd.DataFrame:
             })  # fmt: skip
     table = pd.DataFrame(rows)
     return table.astype({"sign": "Int64"}) if len(table) else table
-
-
-def gemma(folder: Path) -> pd.DataFrame:
-    """Before and after of all arms on Gemma."""
-    parts = []
-    for name in SETS:
-        base, runs = gemma_runs(folder, name)
-        if base is not None and runs:
-            parts.append(before_and_after(base, runs, by_item=False).assign(kind=name))
-    return _joined(parts)
 
 
 def contrasts(folder: Path) -> pd.DataFrame:
@@ -212,13 +215,6 @@ def contrasts(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    if not parts:
-        return pd.DataFrame()
-    table = pd.concat(parts, ignore_index=True)
-    return table[["kind", *(name for name in table.columns if name != "kind")]]
-
-
 def main() -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(
@@ -227,13 +223,9 @@ def main() -> None:
     parser.add_argument("world", type=Path, help="folder of `world`")
     parser.add_argument("gemma", type=Path, help="folder of `gemma`")
     options = parser.parse_args()
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    for name, table in {
-        "world": world(options.world), "effects": effects(options.world), "gemma": gemma(options.gemma),
-        "contrasts": contrasts(options.gemma),
-    }.items():  # fmt: skip
-        if len(table):
-            table.to_csv(FIGURES / f"{name}.csv", index=False, float_format="%.4g")
+    for folder, makers in ((options.world, (world, effects)), (options.gemma, (gemma, contrasts))):
+        for make in makers:
+            write_table(FIGURES, make.__name__, make(folder))
 
 
 if __name__ == "__main__":
