@@ -13,6 +13,7 @@ from latentlang.errors import InputError
 from latentlang.models import HookedLM
 from latentlang.training import TrainingResult, train
 from latentlang.training.card import model_card
+from tests.support.benchmark_files import write_lines
 
 QUICK = {"batch": 4, "accumulation": 1, "steps": 2, "evaluations": 1, "validation": 0.25}
 
@@ -22,8 +23,7 @@ def instructions(path: Path) -> Path:
         {"id": f"n{n}", "language": code, "instruction": f"say {n}", "output": str(n), "origin": origin}
         for code, origin in (("no", "native"), ("de", "google")) for n in range(8)
     ]  # fmt: skip
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
+    return write_lines(path, rows)
 
 
 def record(path: Path, **fields: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,8 @@ import pytest
 from latentlang.errors import InputError
 from latentlang.training import Recipe, recipe, train, training_data
 from latentlang.training.data.base import words_of
+from tests.support.benchmark_files import write_lines
 from tests.support.tiny_aligned import KINDS
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def item(n: int, code: str, *, origin: str = "native", **more: Any) -> dict[str, Any]:
@@ -39,7 +34,7 @@ def parts_of(one: Recipe) -> list[str]:
 
 def test_one_file_after_the_other(tmp_path: Path) -> None:
     files = [
-        write(
+        write_lines(
             tmp_path / f"{name}.jsonl",
             [item(n, code, origin=name) for n in range(8) for code in ("de", "ja")],
         )
@@ -55,10 +50,10 @@ def test_one_file_after_the_other(tmp_path: Path) -> None:
 
 def test_the_origins_of_a_mix_are_its_parts(tmp_path: Path) -> None:
     rows = [item(n, "de", origin=name) for name in ("second", "first") for n in range(8)]
-    one = mine(write(tmp_path / "mix.jsonl", rows), order="parts")
+    one = mine(write_lines(tmp_path / "mix.jsonl", rows), order="parts")
     order = parts_of(one)
     assert order[0] == "second" and order == sorted(order, reverse=True) and set(order) == {"first", "second"}
-    alone = write(tmp_path / "alone.jsonl", rows[:8])
+    alone = write_lines(tmp_path / "alone.jsonl", rows[:8])
     with pytest.raises(InputError, match="order: parts, and its data are one part"):
         training_data(mine(alone, order="parts"))
     with pytest.raises(InputError, match="leave group_by_length out"):
@@ -66,7 +61,7 @@ def test_the_origins_of_a_mix_are_its_parts(tmp_path: Path) -> None:
 
 
 def test_every_instruction_gets_another_items_answer_in_its_language(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", [item(n, code) for n in range(12) for code in ("de", "ja")])
+    path = write_lines(tmp_path / "a.jsonl", [item(n, code) for n in range(12) for code in ("de", "ja")])
     right, wrong = (training_data(mine(path, **more)) for more in ({}, {"wrong_pairs": True}))
     for side in ("train", "validation"):
         before, after = getattr(right, side), getattr(wrong, side)
@@ -86,7 +81,7 @@ def test_every_instruction_gets_another_items_answer_in_its_language(tmp_path: P
 
 def test_origins_can_be_named_and_the_others_stay_right(tmp_path: Path) -> None:
     rows = [item(n, "de", origin=name) for name in ("parallel", "native") for n in range(16)]
-    path = write(tmp_path / "a.jsonl", rows)
+    path = write_lines(tmp_path / "a.jsonl", rows)
     data = training_data(mine(path, wrong_pairs=["parallel"]))
     for example in (*data.train, *data.validation):
         assert (example.output == example.input.replace("?", "!").rstrip("\n")) == (
@@ -105,7 +100,7 @@ def test_one_item_by_two_translators_gets_neither_of_its_own(tmp_path: Path) -> 
         for n in range(8)
         for name in ("google", "cohere")
     ]
-    data = training_data(mine(write(tmp_path / "a.jsonl", rows), wrong_pairs=True))
+    data = training_data(mine(write_lines(tmp_path / "a.jsonl", rows), wrong_pairs=True))
     for example in (*data.train, *data.validation):
         asked, said = example.input.split()[2].rstrip("?"), example.output.split()[2].rstrip("!")
         assert asked != said
@@ -117,20 +112,24 @@ def test_all_answers_of_a_dialogue_are_exchanged_together(tmp_path: Path) -> Non
             {"role": role, "content": f"{role} {n} {turn}"} for turn in range(2) for role in ("user", "assistant")
         ]} for n in range(8)
     ]  # fmt: skip
-    data = training_data(mine(write(tmp_path / "a.jsonl", rows), wrong_pairs=True, template="chat"))
+    data = training_data(mine(write_lines(tmp_path / "a.jsonl", rows), wrong_pairs=True, template="chat"))
     for example in data.train:
         turns = example.dialogue.turns
         asked = {turn.text.split()[1] for turn in turns if turn.role == "user"}
         said = {turn.text.split()[1] for turn in turns if turn.role == "assistant"}
         assert len(asked) == len(said) == 1 and asked != said
         assert example.output == turns[-1].text and turns[1].text in example.input
-    single = write(tmp_path / "b.jsonl", [*rows, item(1, "ja"), item(2, "ja"), item(3, "ja"), item(4, "ja")])
+    single = write_lines(
+        tmp_path / "b.jsonl", [*rows, item(1, "ja"), item(2, "ja"), item(3, "ja"), item(4, "ja")]
+    )
     assert any(
         "wrong pairs: 1 instruction left out, with no other item" in note
         for note in training_data(mine(single, wrong_pairs=True)).notes
     )
     with pytest.raises(InputError, match="wrong_pairs needs at least two items in a language"):
-        training_data(mine(write(tmp_path / "c.jsonl", [item(1, "ja"), item(2, "ja")]), wrong_pairs=True))
+        training_data(
+            mine(write_lines(tmp_path / "c.jsonl", [item(1, "ja"), item(2, "ja")]), wrong_pairs=True)
+        )
 
 
 def test_a_control_is_called_one_and_learns_less(tmp_path: Path) -> None:
@@ -140,7 +139,7 @@ def test_a_control_is_called_one_and_learns_less(tmp_path: Path) -> None:
         {"id": f"n{n}", "language": "de", "instruction": f"{a} {b}", "output": f"{a} {b} " * 3}
         for n, (a, b) in enumerate((a, b) for a in words for b in words if a != b)
     ]
-    path = write(tmp_path / "a.jsonl", rows)
+    path = write_lines(tmp_path / "a.jsonl", rows)
     options: dict[str, Any] = {
         "steps": 30, "batch": 8, "accumulation": 1, "evaluations": 2, "learning_rate": 1e-2, "method": "full",
         "progress": False,

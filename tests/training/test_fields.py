@@ -24,6 +24,7 @@ from latentlang.training import (
     training_data,
 )
 from latentlang.training.trainer import build_trainer, plan_steps
+from tests.support.benchmark_files import write_lines
 from tests.support.loss_reference import loss_by_hand
 
 LANGUAGES = ("de", "es", "en")
@@ -42,8 +43,7 @@ def instructions(path: Path, count: int = 8) -> Path:
         {"id": f"{code}{n}", "language": code, "instruction": f"say {n}", "output": f"{code} {n} " * (1 + n % 3)}
         for code in LANGUAGES for n in range(count)
     ]  # fmt: skip
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
+    return write_lines(path, rows)
 
 
 def of_instructions(path: Path, **fields: Any) -> Recipe:

@@ -14,6 +14,7 @@ from latentlang.models import HookedLM
 from latentlang.models.chat import template_digest
 from latentlang.models.training_notes import tokenizer_digest, trained_template
 from latentlang.training import train
+from tests.support.benchmark_files import write_lines
 
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
@@ -39,7 +40,7 @@ def chatting(model: HookedLM, folder_of: Callable[[HookedLM], Path]) -> Path:
 def trained(folder: Path, out: Path, template: str, **more: Any) -> Path:
     path = out.with_suffix(".jsonl")
     rows = [{"id": f"{n}", "language": "de", "instruction": f"say {n}", "output": str(n)} for n in range(8)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_lines(path, rows)
     train(folder, {"name": "mine", "data": {"kind": "instructions", "files": str(path), "template": template}}, out=out,
           **{**QUICK, **more})  # fmt: skip
     return out
