@@ -6,7 +6,7 @@ One CSV file each in figures/units/; what FOLDER does not hold yet is left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ def there(folder: Path, name: str) -> Iterator[tuple[str, Path]]:
         path = folder / model / name
         if is_saved(path):
             yield model, path
+
+
+def of_each(places: Iterable[tuple[str, Path]], rows: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+    """What results hold, a model below the other."""
+    return stacked(rows(path).assign(model=model) for model, path in places)
 
 
 def neurons(folder: Path) -> pd.DataFrame:
@@ -89,26 +94,22 @@ def last_ablation(folder: Path, model: str) -> Path | None:
     return next((path for path in reversed(paths) if is_saved(path)), None)
 
 
+def last_ablations(folder: Path) -> Iterator[tuple[str, Path]]:
+    """That matrix of each model that has one."""
+    for model in LANGUAGES:
+        path = last_ablation(folder, model)
+        if path is not None:
+            yield model, path
+
+
 def ablation(folder: Path) -> pd.DataFrame:
     """Whether the neurons of a language matter more for it than for the others."""
-    return stacked(
-        [
-            ll.NeuronAblationResult.load(path).contrasts().assign(model=model)
-            for model in LANGUAGES
-            if (path := last_ablation(folder, model)) is not None
-        ]
-    )
+    return of_each(last_ablations(folder), lambda path: ll.NeuronAblationResult.load(path).contrasts())
 
 
 def matrix(folder: Path) -> pd.DataFrame:
     """What each language's text loses without the neurons of each."""
-    return stacked(
-        [
-            ll.NeuronAblationResult.load(path).summary().assign(model=model)
-            for model in LANGUAGES
-            if (path := last_ablation(folder, model)) is not None
-        ]
-    )
+    return of_each(last_ablations(folder), lambda path: ll.NeuronAblationResult.load(path).summary())
 
 
 def mass(folder: Path) -> pd.DataFrame:
@@ -125,22 +126,12 @@ def mass(folder: Path) -> pd.DataFrame:
 
 def leaders(folder: Path) -> pd.DataFrame:
     """Which language has most mass at each layer."""
-    return stacked(
-        [
-            ll.LanguageMassResult.load(path).leaders().assign(model=model)
-            for model, path in there(folder, "mass")
-        ]
-    )
+    return of_each(there(folder, "mass"), lambda path: ll.LanguageMassResult.load(path).leaders())
 
 
 def tokens(folder: Path) -> pd.DataFrame:
     """How many tokens belong to each language, and how much of held-out text they are."""
-    return stacked(
-        [
-            ll.TokenLanguages.load(path).summary().assign(model=model)
-            for model, path in there(folder, "tokens")
-        ]
-    )
+    return of_each(there(folder, "tokens"), lambda path: ll.TokenLanguages.load(path).summary())
 
 
 def sae(folder: Path) -> pd.DataFrame:
@@ -182,21 +173,13 @@ def features(folder: Path) -> pd.DataFrame:
 
 def overlap(folder: Path) -> pd.DataFrame:
     """What translations have in common of active features, beyond other paragraphs."""
-    return stacked(
-        [
-            ll.FeaturesResult.load(path).overlap().assign(model=model)
-            for model, path in there(folder, "features")
-        ]
-    )
+    return of_each(there(folder, "features"), lambda path: ll.FeaturesResult.load(path).overlap())
 
 
 def feature_ablation(folder: Path) -> pd.DataFrame:
     """Whether the features of a language matter more for it than for the others."""
-    return stacked(
-        [
-            ll.FeatureAblationResult.load(path).contrasts().assign(model=model)
-            for model, path in there(folder, "features/ablation")
-        ]
+    return of_each(
+        there(folder, "features/ablation"), lambda path: ll.FeatureAblationResult.load(path).contrasts()
     )
 
 
