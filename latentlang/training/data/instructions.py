@@ -251,16 +251,16 @@ class Instructions(DataSettings):
                 raise InputError(
                     f"recipe {recipe.name!r} names no file of instructions; say data.files, or give data (--data)"
                 )
-            dialogues, file_of, taken = self._read(files)
-            usable = [one for one in dialogues if one.instruction.strip() and one.is_answered]
-            if len(usable) < len(dialogues):
-                left_out = counted(len(dialogues) - len(usable), "record")
+            read, taken = self._read(files)
+            usable = [(one, part) for one, part in read if one.instruction.strip() and one.is_answered]
+            if len(usable) < len(read):
+                left_out = counted(len(read) - len(usable), "record")
                 notes.append(f"{left_out} without an instruction or an output left out")
-            self.check_leakage(_unformatted(usable))
-            examples = [self._example(one) for one in usable]
+            self.check_leakage(_unformatted(one for one, _ in usable))
+            examples = [self._example(one) for one, _ in usable]
             if self.order == "parts" and len(files) > 1:
-                for dialogue, example in zip(usable, examples, strict=True):
-                    parts.setdefault(_key(example), file_of[id(dialogue)])
+                for example, (_, part) in zip(examples, usable, strict=True):
+                    parts.setdefault(_key(example), part)
         if self.order == "parts" and not parts:
             parts = _parts_by_origin(examples, recipe.name)
         chosen = self._mix(self._by_language(examples, recipe.name, notes), recipe.schedule.seed, notes)
@@ -296,25 +296,22 @@ class Instructions(DataSettings):
         )
         return self._example(replace(example.dialogue, turns=turns))
 
-    def _read(self, files: Sequence[str]) -> tuple[list[Dialogue], dict[int, int], tuple[str, ...]]:
-        """The dialogues of files and hub sets; of each, by its identity, its file's number; what was downloaded."""
+    def _read(self, files: Sequence[str]) -> tuple[list[tuple[Dialogue, int]], tuple[str, ...]]:
+        """The dialogues of files and hub sets, each with its file's number; and what was downloaded."""
         codes = tuple(self.weights) or self.languages
-        dialogues: list[Dialogue] = []
-        file_of: dict[int, int] = {}
+        read: list[tuple[Dialogue, int]] = []
         taken: list[str] = []
         paths = [file for file in files if not is_hub(file)]
         # one by one only where it matters: of several files some may hold nothing
         for given in [[path] for path in paths] if self.order == "parts" else [paths] if paths else []:
-            read = read_dialogues(given, language=codes[0] if len(codes) == 1 else None, distinct=False)
-            file_of |= {id(one): files.index(given[0]) for one in read}
-            dialogues += read
+            dialogues = read_dialogues(given, language=codes[0] if len(codes) == 1 else None, distinct=False)
+            read += [(one, files.index(given[0])) for one in dialogues]
         for number, file in enumerate(files):
             if is_hub(file):
                 hub = hub_dialogues(file, languages=codes or None)
-                file_of |= {id(one): number for one in hub.dialogues}
-                dialogues += hub.dialogues
+                read += [(one, number) for one in hub.dialogues]
                 taken += hub.taken
-        return dialogues, file_of, tuple(taken)
+        return read, tuple(taken)
 
     def _example(self, dialogue: Dialogue) -> AnyInstruction:
         """A dialogue in the template; one of a single exchange is an input and an output."""
@@ -389,7 +386,7 @@ class Instructions(DataSettings):
         self, examples: Iterable[AnyInstruction], name: str, notes: list[str]
     ) -> dict[str, list[AnyInstruction]]:
         """The examples of each language that is wanted, each once."""
-        once = list({(e.language, e.input, e.output): e for e in reversed(list(examples))}.values())[::-1]
+        once = list({_key(example): example for example in reversed(list(examples))}.values())[::-1]
         codes = tuple(self.weights) or self.languages or tuple(dict.fromkeys(e.language for e in once))
         groups: dict[str, list[AnyInstruction]] = {code: [] for code in codes}
         others: dict[str, int] = {}
