@@ -57,6 +57,7 @@ class Recording:
                 )
         if not self._replies:
             raise InputError(f"{str(self._path)!r} holds no recorded replies; {_THEN}")
+        self._times = {key.rpartition("#")[2] for key in self._replies if "#" in key}
         told = "\n".join(f"{key} {reply.text}" for key, reply in sorted(self._replies.items()))
         self._digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -75,7 +76,7 @@ class Recording:
 
     def again(self, time: int) -> RecordedAgain | None:
         """The further replies to the same; None where none were recorded."""
-        return RecordedAgain(self, time) if any(key.endswith(f"#{time}") for key in self._replies) else None
+        return RecordedAgain(self, time) if str(time) in self._times else None
 
     def ask(self, messages: Messages, *, again: int = 0) -> Reply:
         """The recorded reply.
