@@ -13,7 +13,7 @@ import yaml
 from latentlang.errors import InputError, shown, unknown
 from latentlang.instructions.dialogues import Dialogue
 from latentlang.paths import PathLike, given_path
-from latentlang.storage.documents import reading
+from latentlang.storage.documents import read_text
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ def keywords(given: PathLike | Keywords) -> Keywords:
         raise unknown(
             "list of keywords", str(given), _shipped(), hint="or name a file, a keyword on each line"
         )
-    with reading(path):
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.strip() for line in read_text(path).splitlines()]
     words = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not words:
         raise InputError(f"the file {shown(str(path))} has no keyword; write one on each line")

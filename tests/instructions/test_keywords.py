@@ -69,6 +69,8 @@ def test_a_list_is_named_or_a_file(tmp_path: Path) -> None:
     mine = keywords(path)
     assert (mine.name, mine.words) == (str(path), ("poem", "a b")) and keywords(mine) is mine
     assert "programming" in keyword_lists() and keywords("programming").words
+    path.write_text("poem\n", encoding="utf-8-sig")
+    assert keywords(path).words == ("poem",)
     path.write_text("# nothing\n")
     for given, message in (
         (path, "has no keyword"), ("none.txt", "there is no file"), ("programing", "did you mean 'programming'"),
