@@ -330,7 +330,7 @@ def _outcome(
     elif "ended" not in report and code == -signal.SIGXCPU:
         ended, detail = "time", f"more than {limits.seconds} s of processor time"
     elif "ended" not in report:
-        detail = (
-            signal.Signals(-code).name if -code in signal.valid_signals() else f"it ended with code {code}"
-        )
+        detail = f"it ended with code {code}"
+        with suppress(ValueError):  # an exit code, or a signal without a name (real-time ones)
+            detail = signal.Signals(-code).name
     return ProgramRun(ended, detail, output.decode(errors="replace"), tuple(report["layers"]))
