@@ -291,11 +291,12 @@ def _confine(told: dict[str, Any]) -> list[str]:
 
 
 def _ended(program: str) -> dict[str, str]:
-    """Run it; returns how it ended."""
+    """Run it; returns how it ended. Called by `main` alone, once `_confine` has put every limit in force."""
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
     try:
         try:
+            # the one place that runs what nobody has read: in a process of its own, confined for good by now
             exec(compile(program, "<program>", "exec", dont_inherit=True), module.__dict__)
         finally:  # what it printed before an error is kept too
             sys.stdout.flush()
