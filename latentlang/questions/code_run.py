@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,11 +14,12 @@ from latentlang.code_execution import Limits, SandboxError, check_sandbox, run_p
 from latentlang.errors import InputError
 from latentlang.generation.kept_answers import KeptAnswers, answers_in, depends_on, generate_kept
 from latentlang.language_names import Language
+from latentlang.language_names import languages as find_languages
 from latentlang.models import HookedLM, as_model
 from latentlang.models.chat import chat_template_of, chat_text
 from latentlang.models.decoding import Decoding
 from latentlang.models.states import BASE, chosen_states, in_state
-from latentlang.progress import ProgressOption, reporting
+from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.provenance import Provenance
 from latentlang.questions.answer_files import read_answers
 from latentlang.questions.asking import chosen_questions
@@ -104,22 +105,22 @@ def humaneval(
         given = read_answers(
             answers, {code: [one.item for one in part] for code, part in chosen.items()}, several=True
         )
-    runs = model is not None or given is not None
+    has_programs = model is not None or given is not None
     count = _programs(given, samples)
-    ks = sorted({k} if isinstance(k, int) else {*k}) if runs else [1]
-    _check_ks(ks, count if runs else 1)
+    ks = [1]
+    if has_programs:
+        ks = sorted({k} if isinstance(k, int) else {*k})
+        _check_ks(ks, count)
     check_sandbox()  # before a model is loaded and writes for hours
     limits = limits or Limits()
     loaded = None if model is None or given is not None else as_model(model)
-    state_names = [] if not runs else [BASE] if loaded is None else chosen_states(loaded, states)
+    state_names = [] if not has_programs else [BASE] if loaded is None else chosen_states(loaded, states)
     if loaded is None and (chat or resume is not None):
         raise InputError("no model writes anything here; leave chat and resume out, or give a model")
     if chat and loaded is not None:
         chat_template_of(loaded.tokenizer, model=loaded.name)
     decoding = _decoding(samples, temperature, new_tokens, seed, stop=() if chat else STOPS)
     total = sum(map(len, chosen.values())) * (1 + len(state_names) * count * (2 if loaded is not None else 1))
-    rows: list[dict[str, Any]] = []
-    layers: tuple[str, ...] = ()
 
     def all_depends_on() -> dict[str, Any]:
         assert loaded is not None
@@ -129,13 +130,72 @@ def humaneval(
         reporting(progress, "running programs", total=total) as report,
         answers_in(resume, all_depends_on) as kept,
     ):
-        done = 0
+        runs = _Runs(limits, report, total)
+        for part in chosen.values():
+            for problem in part:
+                runs.run(problem, CANONICAL, [problem.canonical_solution])
+        for code, part in chosen.items():
+            for state in state_names:
+                if given is not None:
+                    written = [given[code][problem.item] for problem in part]
+                else:
+                    assert loaded is not None
+                    with in_state(loaded, state):
+                        written = _written(
+                            loaded, part, decoding, batch_tokens, runs.while_written(count),
+                            chat=chat, kept=kept, state=f"{state}-{code}",
+                        )  # fmt: skip
+                    runs.done += count * len(part)
+                for problem, completions in zip(part, written, strict=True):
+                    runs.run(problem, state, completions)
+    source = "canonical solutions" if given is None else f"answers of {answers}"
+    provenance = Provenance(
+        model=source if loaded is None else loaded.name,
+        revision=None if loaded is None else loaded.revision,
+        adapter=loaded.adapter if loaded is not None and "tuned" in state_names else None,
+        task="humaneval",
+        languages=tuple(chosen),
+        policy="",
+        seed=seed,
+        settings={
+            "states": [CANONICAL, *state_names],
+            "samples": count if has_programs else 0,
+            "ks": ks,
+            "items": max(map(len, chosen.values())),
+            "new_tokens": new_tokens if loaded is not None else None,
+            "answers_from": None if answers is None else str(answers),
+            "decoding": decoding.how if loaded is not None else None,
+            "temperature": decoding.temperature if loaded is not None else None,
+            "chat": "turns" if chat else None,
+            "limits": asdict(limits),
+            "layers": list(runs.layers),
+            **({} if loaded is None else loaded.noted),
+        },
+    )
+    return CodeResult(pd.DataFrame(runs.rows)[list(COLUMNS)], provenance)
 
-        def run(problem: Problem, state: str, sample: int, completion: str) -> None:
-            nonlocal done, layers
-            outcome = run_program(problem.program(completion), limits=limits)
-            layers = outcome.layers
-            rows.append(
+
+class _Runs:
+    """Programs that are run one after the other: a row of each, what kept them in, and how many are done.
+
+    Attributes:
+        rows: of the table.
+        layers: see `ProgramRun`; the same for all programs.
+        done: programs written, and programs run.
+    """
+
+    def __init__(self, limits: Limits, report: Report, total: int) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.layers: tuple[str, ...] = ()
+        self.done = 0
+        self._limits, self._report, self._total = limits, report, total
+
+    def run(self, problem: Problem, state: str, completions: Sequence[str]) -> None:
+        """Try each completion of a problem."""
+        for sample, completion in enumerate(completions):
+            outcome = run_program(problem.program(completion), limits=self._limits)
+            self.layers = outcome.layers
+            self.rows.append(
                 {
                     "state": state,
                     "language": problem.language,
@@ -147,62 +207,17 @@ def humaneval(
                     "passed": outcome.passed,
                 }
             )
-            done += 1
-            report(done, total)
+            self.done += 1
+            self._report(self.done, self._total)
 
-        for part in chosen.values():
-            for problem in part:
-                run(problem, CANONICAL, 0, problem.canonical_solution)
-        for code, part in chosen.items():
-            for state in state_names:
-                if given is not None:
-                    written = [given[code][problem.item] for problem in part]
-                else:
-                    assert loaded is not None
-                    with in_state(loaded, state):
-                        written = _written(
-                            loaded, part, decoding, batch_tokens, _from(report, done, count, total),
-                            chat=chat, kept=kept, state=f"{state}-{code}",
-                        )  # fmt: skip
-                    done += count * len(part)
-                for problem, completions in zip(part, written, strict=True):
-                    for sample, completion in enumerate(completions):
-                        run(problem, state, sample, completion)
-    provenance = Provenance(
-        model=loaded.name
-        if loaded is not None
-        else f"answers of {answers}"
-        if given
-        else "canonical solutions",
-        revision=None if loaded is None else loaded.revision,
-        adapter=loaded.adapter if loaded is not None and "tuned" in state_names else None,
-        task="humaneval",
-        languages=tuple(chosen),
-        policy="",
-        seed=seed,
-        settings={
-            "states": [CANONICAL, *state_names],
-            "samples": count if runs else 0,
-            "ks": ks,
-            "items": max(map(len, chosen.values())),
-            "new_tokens": new_tokens if loaded is not None else None,
-            "answers_from": None if answers is None else str(answers),
-            "decoding": decoding.how if loaded is not None else None,
-            "temperature": decoding.temperature if loaded is not None else None,
-            "chat": "turns" if chat else None,
-            "limits": asdict(limits),
-            "layers": list(layers),
-            **({} if loaded is None else loaded.noted),
-        },
-    )
-    return CodeResult(pd.DataFrame(rows)[list(COLUMNS)], provenance)
+    def while_written(self, count: int) -> Report:
+        """What is called with the problems that a model has written `count` programs for each."""
+        return lambda problems, _all: self._report(self.done + count * problems, self._total)
 
 
 def _wanted(
     problems: Mapping[str, Sequence[Problem]], languages: str | Language | Iterable[str | Language] | None
 ) -> dict[str, Sequence[Problem]]:
-    from latentlang.language_names import languages as find_languages
-
     codes = list(problems) if languages is None else [entry.code for entry in find_languages(languages)]
     for code in codes:
         if not problems.get(code):
@@ -258,7 +273,7 @@ def _written(
     problems: Sequence[Problem],
     decoding: Decoding,
     batch_tokens: int | None,
-    progress: Callable[[int, int], None],
+    progress: Report,
     *,
     chat: bool,
     kept: KeptAnswers | None,
@@ -290,12 +305,6 @@ def _chat_prompt(problem: Problem, model: HookedLM) -> Prompt:
     turns = [{"role": "user", "content": problem.prompt.strip()}]
     text = chat_text(turns, model.tokenizer, model=model.name, answer_next=True)
     return Prompt(problem.item, problem.language, problem.item, "", text, "", templated=True)
-
-
-def _from(
-    report: Callable[[int, int], None], before: int, each: int, total: int
-) -> Callable[[int, int], None]:
-    return lambda done, _own: report(before + each * done, total)
 
 
 __all__ = ["SandboxError", "humaneval"]
