@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +21,7 @@ from latentlang.models.answer_scores import score_answers
 from latentlang.models.chat import chat_template_of
 from latentlang.models.decoding import Decoding, check_no_repeat
 from latentlang.models.states import BASE, chosen_states, in_state
-from latentlang.progress import ProgressOption, reporting
+from latentlang.progress import ProgressOption, Report, reporting
 from latentlang.provenance import Provenance
 from latentlang.questions.answer_files import read_answers
 from latentlang.questions.asking import (
@@ -149,16 +149,16 @@ def ask(
         )
         for code, part in chosen.items()
     }
-    tables = []
     loaded = None if model is None else as_model(model)
     state_names = [BASE] if loaded is None else chosen_states(loaded, states)
     if given is not None and len(state_names) > 1:
         raise InputError("answers of a file are of one state; say which, states='base' or states='tuned'")
     prompts: dict[str, list[Prompt]] = {}
     probable = loaded is not None and steps is None
+    asking = _Asking(shots=shots, seed=seed, chat=chat, steps=steps, number=rules.number, worked=worked)
+    reading = _Reading(number=rules.number, steps=steps)
     if loaded is not None:
         check_no_repeat(how, loaded.tokenizer)
-        asking = _Asking(shots=shots, seed=seed, chat=chat, steps=steps, worked=worked)
         for code, part in chosen.items():
             prompts[code] = asking.prompts(loaded, part, asked.questions[code])
             scored = others[code] if probable else None
@@ -170,26 +170,29 @@ def ask(
         assert loaded is not None
         return depends_on(loaded, how)
 
+    rows: list[dict[str, Any]] = []
     with (
         reporting(progress, "asking", total=total) as report,
-        answers_in(resume if loaded is not None else None, all_depends_on) as kept,
+        answers_in(resume, all_depends_on) as kept,
     ):
         done = 0
         for code, part in chosen.items():
-            stop = () if chat else (stop_before_next_question(code),) if steps is not None else ("\n",)
+            stops = (*how.stop, *asking.stops(code))
             for state in state_names:
-                written = None if given is None else [[given[code][one.item][0]] for one in part]
-                scores: Any = None
+                written = [] if given is None else [[given[code][one.item][0]] for one in part]
+                scores: list[list[float]] = [[] for _ in part]
                 with nullcontext() if loaded is None else in_state(loaded, state):
-                    if loaded is not None and written is None:
+                    if loaded is not None and given is None:
                         texts = _write(
-                            loaded, prompts[code], replace(how, stop=(*how.stop, *stop)), kept, f"{state}-{code}",
-                            batch_tokens, _from(report, done, total),
-                        )  # fmt: skip
-                        whole = steps is not None or (chat and rules.number)
-                        written = [
-                            [_answer_of(text, chat=chat, whole=whole) for text in one] for one in texts
-                        ]
+                            loaded,
+                            prompts[code],
+                            replace(how, stop=stops),
+                            kept,
+                            f"{state}-{code}",
+                            batch_tokens,
+                            _from(report, done, total),
+                        )
+                        written = [[asking.answer(text) for text in samples] for samples in texts]
                         done += len(part)
                     if loaded is not None and probable:
                         scores = _probabilities(
@@ -201,12 +204,7 @@ def ask(
                             _from(report, done, total),
                         )
                         done += len(part)
-                assert written is not None
-                tables.append(
-                    _rows(
-                        part, written, others[code], scores, state, _Reading(number=rules.number, steps=steps)
-                    )
-                )
+                rows += _rows(part, written, others[code], scores, state, reading)
     settings: dict[str, Any] = {
         "states": state_names,
         "seen": [entry.code for entry in find_languages(seen_languages)] if seen_languages else [],
@@ -233,17 +231,18 @@ def ask(
         seed=seed,
         settings=settings,
     )
-    return QuestionResult(pd.concat(tables, ignore_index=True)[list(COLUMNS)], provenance)
+    return QuestionResult(pd.DataFrame(rows, columns=list(COLUMNS)), provenance)
 
 
 @dataclass(frozen=True)
 class _Asking:
-    """How questions are asked."""
+    """How questions are asked, and what of a text is the answer."""
 
     shots: int
     seed: int
     chat: bool
     steps: str | None
+    number: bool
     worked: Mapping[str, Sequence[WorkedExample]]
 
     def prompts(
@@ -264,6 +263,18 @@ class _Asking:
         if self.chat:
             return chat_prompts_of(questions, pool, shots=self.shots, seed=self.seed, **held)
         return prompts_of(questions, pool, shots=self.shots, seed=self.seed)
+
+    def stops(self, language: str) -> tuple[str, ...]:
+        """What ends a text beside its length; a turn in a chat ends by itself."""
+        if self.chat:
+            return ()
+        return ("\n",) if self.steps is None else (stop_before_next_question(language),)
+
+    def answer(self, text: str) -> str:
+        """What counts of what was written: with steps all of it, and of a number in a chat too."""
+        if self.steps is not None or (self.chat and self.number):
+            return text.strip()
+        return answer_in_chat(text) if self.chat else written_answer(text)
 
 
 def _asked(
@@ -350,7 +361,7 @@ def _write(
     kept: KeptAnswers | None,
     state: str,
     batch_tokens: int | None,
-    progress: Callable[[int, int], None],
+    progress: Report,
 ) -> list[list[str]]:
     texts = generate_kept(
         model,
@@ -365,18 +376,13 @@ def _write(
     return [[written.text for written in samples] for samples in texts]
 
 
-def _answer_of(text: str, *, chat: bool, whole: bool) -> str:
-    """What counts of what was written."""
-    return text.strip() if whole else answer_in_chat(text) if chat else written_answer(text)
-
-
 def _probabilities(
     model: HookedLM,
     prompts: Sequence[Prompt],
     questions: Sequence[Question],
     others: dict[str, Question | None],
     batch_tokens: int | None,
-    progress: Callable[[int, int], None],
+    progress: Report,
 ) -> list[list[float]]:
     """Natural logs: of each question's reference, and of the other question's where there is one."""
     wanted = []
@@ -443,15 +449,14 @@ def _rows(
     questions: Sequence[Question],
     written: Sequence[Sequence[str]],
     others: dict[str, Question | None],
-    scores: Sequence[Sequence[float]] | None,
+    scores: Sequence[Sequence[float]],
     state: str,
     reading: _Reading,
-) -> pd.DataFrame:
-    rows = []
-    for place, (question, samples) in enumerate(zip(questions, written, strict=True)):
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for question, samples, log_probs in zip(questions, written, scores, strict=True):
         answer, agreement = _majority(question, samples, reading)
         other = others[question.item]
-        log_probs = scores[place] if scores is not None else []
         row = {
             "state": state,
             "language": question.language,
@@ -473,7 +478,7 @@ def _rows(
                 name: float(value) for name, value in reading.scores(other, answer).items() if name in null
             }
         rows.append(row | {f"null_{name}": value for name, value in null.items()})
-    return pd.DataFrame(rows)
+    return rows
 
 
 def _constant(questions: Sequence[Question], *, number: bool) -> float:
@@ -488,5 +493,5 @@ def _constant(questions: Sequence[Question], *, number: bool) -> float:
     return counts.most_common(1)[0][1] / len(questions)
 
 
-def _from(report: Callable[[int, int], None], before: int, total: int) -> Callable[[int, int], None]:
+def _from(report: Report, before: int, total: int) -> Report:
     return lambda done, _own: report(before + done, total)
