@@ -66,11 +66,9 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
     rows: list[dict[str, Any]] = []
     needed = [roles.native, *roles.translated]
     for keys, cell in table.groupby(CELL, sort=False):
-        arms = {str(arm): part for arm, part in cell.groupby("arm", sort=False)}
-        if any(name not in arms for name in needed):
+        wide = _compared(cell, roles)
+        if wide is None:
             continue
-        compared = [*needed, *([roles.base] if roles.base in arms else [])]
-        wide = {name: arms[name].pivot(index="seed", columns="item", values="score") for name in compared}
         paired, with_base = _shared(wide, roles)
         seeds = [len(wide[name]) for name in needed]
         contrasts = {
@@ -110,21 +108,28 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
 
 def comparable_scores(table: pd.DataFrame, roles: ArmRoles) -> pd.DataFrame:
     """The scores that cells are compared by: of a cell whose arms have items in common, those of these items."""
-    needed, kept = [roles.native, *roles.translated], []
+    kept = []
     for _, cell in table.groupby(CELL, sort=False):
-        arms = {str(arm): part for arm, part in cell.groupby("arm", sort=False)}
-        if all(name in arms for name in needed):
-            wide = {
-                name: arms[name].pivot(index="seed", columns="item", values="score")
-                for name in (*needed, roles.base)
-                if name in arms
-            }
+        wide = _compared(cell, roles)
+        if wide is not None:
             paired, with_base = _shared(wide, roles)
             if paired:
                 alone = (cell["arm"] == roles.base) & (not with_base)
                 cell = cell[cell["item"].isin(paired) | alone]
         kept.append(cell)
     return pd.concat(kept) if kept else table
+
+
+def _compared(cell: pd.DataFrame, roles: ArmRoles) -> dict[str, pd.DataFrame] | None:
+    """Each arm's scores, ``[seed, item]``: native, translated, and the base if it is there; None if another is not."""
+    arms = {str(arm): part for arm, part in cell.groupby("arm", sort=False)}
+    if any(name not in arms for name in (roles.native, *roles.translated)):
+        return None
+    return {
+        name: arms[name].pivot(index="seed", columns="item", values="score")
+        for name in (roles.native, *roles.translated, roles.base)
+        if name in arms
+    }
 
 
 def _shared(wide: dict[str, pd.DataFrame], roles: ArmRoles) -> tuple[list[str], bool]:
