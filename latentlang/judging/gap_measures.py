@@ -184,14 +184,16 @@ def gap_summary(cells: pd.DataFrame, differences: pd.DataFrame, *, level: float,
     """Each benchmark over its cells.
 
     Columns ``benchmark, cells, native, translated, base, gap, low, high, positive, negative, p, between_translated``:
-    means, an interval of the gap over cells, how many gaps are above and below 0 with the sign test, and the mean
-    absolute difference of two translated arms, which is how far arms of one kind differ.
+    means, an interval of the gap over cells (of one cell that cell's own), how many gaps are above and below 0 with the
+    sign test, and the mean absolute difference of two translated arms, which is how far arms of one kind differ.
     """
     rows = []
     for benchmark, part in cells.groupby("benchmark", sort=False):
         gaps = part["gap"].to_numpy(float)
         varied = len(gaps) if np.ptp(gaps) > _ROUNDING else 0
         low, high = unless_few(varied, bootstrap_means(gaps[:, None], level=level, seed=seed))
+        if len(part) == 1:
+            low, high = part["low"].to_numpy(float), part["high"].to_numpy(float)
         positive, negative = int((gaps > _ROUNDING).sum()), int((gaps < -_ROUNDING).sum())
         between = differences.loc[differences["benchmark"] == benchmark, "difference"]
         rows.append({

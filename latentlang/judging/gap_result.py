@@ -87,12 +87,7 @@ class GapResult(Result[GapSettings]):
         """
         cells = self.cells(level)
         differences = measures.translated_differences(self._means, self.roles)
-        table = measures.gap_summary(cells, differences, level=level, seed=self.provenance.seed)
-        for place, row in table.iterrows():
-            if row["cells"] == 1:
-                alone = cells[cells["benchmark"] == row["benchmark"]].iloc[0]
-                table.loc[[place], ["low", "high"]] = [alone["low"], alone["high"]]
-        return table
+        return measures.gap_summary(cells, differences, level=level, seed=self.provenance.seed)
 
     def arms(self) -> pd.DataFrame:
         """Mean score of each arm over the cells that have it: ``benchmark, arm, role, cells, mean, above_base``.
