@@ -16,6 +16,7 @@ from latentlang.judging import gap_measures as measures
 from latentlang.judging.gap_text import gap_words
 from latentlang.judging.judging_settings import GapSettings
 from latentlang.results import Result, ResultSettings, repeated
+from latentlang.stats.intervals import check_level
 from latentlang.storage.tables import Columns
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class GapResult(Result[GapSettings]):
         """Mean scores over the same items as of `cells`."""
         return measures.cell_means(measures.comparable_scores(self.table, self.roles))
 
+    @cached_property
+    def _cells(self) -> dict[float, pd.DataFrame]:
+        """`cells` of each level that was asked for: summaries, sentences and figures all begin with these intervals."""
+        return {}
+
     def cells(self, level: float = 0.95) -> pd.DataFrame:
         """One row per benchmark, model and language; see `gap_measures.gaps_of_cells`.
 
@@ -72,8 +78,16 @@ class GapResult(Result[GapSettings]):
 
         Args:
             level: coverage of the intervals, over items that all arms share, and seeds.
+
+        Raises:
+            InputError: a level that is none.
         """
-        return measures.gaps_of_cells(self.table, self.roles, level=level, seed=self.provenance.seed)
+        check_level(level)
+        if level not in self._cells:
+            self._cells[level] = measures.gaps_of_cells(
+                self.table, self.roles, level=level, seed=self.provenance.seed
+            )
+        return self._cells[level].copy()
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """One row per benchmark.

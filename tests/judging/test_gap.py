@@ -11,6 +11,7 @@ import latentlang as ll
 from latentlang.errors import InputError
 from latentlang.generation import AnswerPrompt
 from latentlang.judging import GapResult, gap, read_scores
+from latentlang.judging import gap_measures as measures
 from tests.judging.test_judges import BAD, GOOD, Says
 from tests.support.evaluated import evaluated
 from tests.support.planted_judges import PlantedJudge
@@ -149,6 +150,30 @@ def test_unshared_items_are_compared_cell_by_cell_without_an_interval():
     ])  # fmt: skip
     cell = gap(table).cells().iloc[0]
     assert cell["gap"] == 1 and not cell["paired"] and math.isnan(cell["low"]) and cell["items"] == 0
+
+
+def test_intervals_of_cells_are_resampled_once_for_a_level(monkeypatch):
+    levels, resampled = [], measures.gaps_of_cells
+
+    def counting(*given, level, **options):
+        levels.append(level)
+        return resampled(*given, level=level, **options)
+
+    monkeypatch.setattr(measures, "gaps_of_cells", counting)
+    draw = np.random.default_rng(0)
+    result = gap(pd.DataFrame([
+        {"arm": arm, "item": n, "score": draw.normal()} for arm in ("native", "google") for n in range(9)
+    ]))  # fmt: skip
+    first = result.cells()
+    result.describe(), result.summary(), result.figure()
+    assert levels == [0.95]
+    narrower = result.cells(0.5)
+    assert levels == [0.95, 0.5]
+    assert first["low"].iloc[0] < narrower["low"].iloc[0] < narrower["high"].iloc[0] < first["high"].iloc[0]
+    first["gap"] = 0.0  # what was given away is the reader's own
+    assert result.cells()["gap"].iloc[0] == pytest.approx(result.summary()["gap"].iloc[0]) != 0
+    with pytest.raises(InputError, match="level must be between 0 and 1, not 2"):
+        result.cells(2)
 
 
 def test_correlations_are_over_the_items_that_the_gaps_are_of():
