@@ -78,18 +78,17 @@ def read_sets(
     Raises:
         InputError: as of `read_answers`.
     """
-    if other is None and (table := _table_of(one)) is not None and _STATE in table:
-        states = set(table[_STATE])
-        if states == set(_STATES):
-            sets = [_of_table(table[table[_STATE] == state], f"the answers {state}") for state in _STATES]
-            return sets[0], sets[1], list(_STATES)
+    table = _table_of(one)
+    if other is None and table is not None and _STATE in table and set(table[_STATE]) == set(_STATES):
+        sets = [_of_table(table[table[_STATE] == state], f"the answers {state}") for state in _STATES]
+        return sets[0], sets[1], list(_STATES)
     stems = [
         Path(one).stem if isinstance(one, str | os.PathLike) else ""
         for one in (one, other)
         if one is not None
     ]
     names = stems if all(stems) and len(set(stems)) == len(stems) else []
-    return read_answers(one), None if other is None else read_answers(other), names
+    return _answers(one, table), None if other is None else read_answers(other), names
 
 
 def _table_of(given: Answers) -> pd.DataFrame | None:
@@ -114,14 +113,15 @@ def read_answers(given: Answers) -> list[JudgedAnswer]:
     Raises:
         InputError: a field is missing or of another kind, a question stands there twice, or there are none.
     """
-    table = _table_of(given)
-    where = "the list" if table is None else "the table"
-    if isinstance(given, str | os.PathLike):
-        where = str(given_path(os.fspath(given)))
+    return _answers(given, _table_of(given))
+
+
+def _answers(given: Answers, table: pd.DataFrame | None) -> list[JudgedAnswer]:
+    """As `read_answers`, with the table that was found in what was given."""
+    path = given_path(os.fspath(given)) if isinstance(given, str | os.PathLike) else None
     if table is not None:
-        return _of_table(table, where)
-    if isinstance(given, str | os.PathLike):
-        path = given_path(os.fspath(given))
+        return _of_table(table, "the table" if path is None else str(path))
+    if path is not None:
         answers = [_line(record, f"{path}, line {number}") for number, record in json_lines(path)]
     else:
         answers = list(cast("Sequence[JudgedAnswer]", given))
@@ -130,7 +130,7 @@ def read_answers(given: Answers) -> list[JudgedAnswer]:
             raise InputError(
                 f"{shown(answer, most=60)} is no answer to judge; give a file or `JudgedAnswer`s"
             )
-    _check(answers, where)
+    _check(answers, "the list" if path is None else str(path))
     return answers
 
 
