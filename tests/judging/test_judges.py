@@ -151,7 +151,9 @@ def test_a_judge_that_drifts_is_seen_to_and_its_second_reply_is_kept_apart(tmp_p
         return f"[[{3 + (counts[question] > 1)}]]"
 
     drifting = PlantedJudge(milder)
-    result = judge(GOOD, judges=drifting, regrade=0.25, nulls=0, cache=tmp_path / "r", progress=False)
+    # which reply is the second depends on what was asked first: one call at a time
+    asked = Asker(drifting, cache=tmp_path / "r", at_once=1)
+    result = judge(GOOD, judges=asked, regrade=0.25, nulls=0, progress=False)
     drift = result.drift().iloc[0]
     assert (drift["n"], drift["same"], drift["change"]) == (30, 0, 1)
     assert len(drifting.asked) == 150
