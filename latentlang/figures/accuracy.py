@@ -17,6 +17,7 @@ from latentlang.errors import InputError
 from latentlang.figures.accuracy_text import how_to_read, subtitle
 from latentlang.figures.header import made_with
 from latentlang.figures.headings import BESIDE_ROWS
+from latentlang.figures.scatter import interval_bars
 from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import (
     BASELINE,
@@ -299,11 +300,9 @@ class _AccuracyDrawing:
             "type": "scatter", "x": rows["accuracy"].tolist(), "y": list(heights), "xaxis": x, "yaxis": y,
             "mode": "markers", "cliponaxis": False, "name": state.words, "legendgroup": state.name, "showlegend": False,
             "marker": {**_marker(state), "symbol": list(symbols)},
-            "error_x": {
-                "type": "data", "symmetric": False, "array": (rows["high"] - rows["accuracy"]).tolist(),
-                "arrayminus": (rows["accuracy"] - rows["low"]).tolist(), "color": state.colour, "thickness": 1.6,
-                "width": 0,
-            },
+            "error_x": interval_bars(
+                rows["accuracy"], rows["low"], rows["high"], colour=state.colour, thickness=1.6
+            ),
             "customdata": list(hover), "hovertemplate": f"%{{customdata}}<extra>{state.words}</extra>",
         })  # fmt: skip
 

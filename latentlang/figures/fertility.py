@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, model_words
 from latentlang.figures.headings import BESIDE_ROWS
-from latentlang.figures.scatter import marks
+from latentlang.figures.scatter import interval_bars, marks, reference_line
 from latentlang.figures.shaping import Look, chosen_languages, shaped
-from latentlang.figures.style import BASELINE, INK, MUTED, english_name, own_name, plain, safe, template
+from latentlang.figures.style import INK, MUTED, english_name, own_name, plain, safe, template
 from latentlang.language_names import Language, script_name
 from latentlang.text import counted
 
@@ -110,10 +110,7 @@ def fertility_figure(
             "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
             "traceorder": "normal", "entrywidthmode": "pixels", "entrywidth": _LEGEND_NAME,
         },
-        "shapes": [
-            {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
-             "line": {"color": BASELINE, "width": 1.4, "dash": "6px,4px"}},
-        ] if reference else [],
+        "shapes": [reference_line(1)] if reference else [],
         "meta": {"how_to_read": _how_to_read(reference), "made_with": made_with(made), "least_width": 720},
     }  # fmt: skip
     return shaped(go.Figure(data=traces, layout=layout), **look)
@@ -124,20 +121,13 @@ def _trace(
 ) -> dict[str, Any]:
     """The languages of one script."""
     rows = part.to_dict("records")
-    ends = [
-        (row["high"] - row["relative"], row["relative"] - row["low"])
-        if value == "relative" and not math.isnan(row["low"])
-        else (0.0, 0.0)
-        for row in rows
-    ]
+    # of tokens per character there is no interval
+    lows, highs = (part[end] if value == "relative" else [math.nan] * len(rows) for end in ("low", "high"))
     return {
         "type": "scatter", "x": part[value].tolist(), "y": [heights[row["language"]] for row in rows],
         "mode": "markers", "name": safe(plain(script_name(script))),
         "marker": {"color": colour, "symbol": symbol, "size": 8},
-        "error_x": {
-            "type": "data", "symmetric": False, "array": [high for high, _ in ends],
-            "arrayminus": [low for _, low in ends], "color": colour, "thickness": 1.4, "width": 0,
-        },
+        "error_x": interval_bars(part[value], lows, highs, colour=colour),
         "customdata": [_hover(row) for row in rows], "hovertemplate": "%{customdata}<extra></extra>",
     }  # fmt: skip
 

@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with
 from latentlang.figures.headings import BESIDE_ROWS
+from latentlang.figures.scatter import interval_bars, reference_line
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import (
-    BASELINE,
     INK,
     MUTED,
     PIVOT,
@@ -86,11 +86,9 @@ def gap_figure(result: Gap, *, benchmarks: Sequence[str], **look: Unpack[Look]) 
         {
             "type": "scatter", "mode": "markers", "name": "mean gap", "x": [row["gap"] for row in rows],
             "y": heights, "marker": {"color": TARGET, "size": 10, "symbol": "diamond"},
-            "error_x": {
-                "type": "data", "symmetric": False, "color": TARGET, "thickness": 1.6, "width": 0,
-                "array": [0 if math.isnan(row["high"]) else row["high"] - row["gap"] for row in rows],
-                "arrayminus": [0 if math.isnan(row["low"]) else row["gap"] - row["low"] for row in rows],
-            },
+            "error_x": interval_bars(
+                summary["gap"], summary["low"], summary["high"], colour=TARGET, thickness=1.6
+            ),
             "customdata": [_benchmark(row) for row in rows], "hovertemplate": "%{customdata}<extra></extra>",
         },
     ]  # fmt: skip
@@ -133,10 +131,7 @@ def gap_figure(result: Gap, *, benchmarks: Sequence[str], **look: Unpack[Look]) 
             "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
             "traceorder": "normal", "entrywidthmode": "pixels", "entrywidth": 190,
         },
-        "shapes": [
-            {"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
-             "line": {"color": BASELINE, "width": 1.4, "dash": "6px,4px"}},
-        ],
+        "shapes": [reference_line(0)],
         "meta": {"how_to_read": _how_to_read(result), "made_with": made_with(made), "least_width": 640},
     }  # fmt: skip
     return shaped(go.Figure(data=traces, layout=layout), **look)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, model_words
 from latentlang.figures.headings import BESIDE_ROWS
-from latentlang.figures.scatter import marks
+from latentlang.figures.scatter import interval_bars, marks
 from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import INK, MUTED, english_name, own_name, plain, safe, template
 from latentlang.language_names import Language
@@ -87,15 +87,11 @@ def instructions_figure(
             "type": "bar", "orientation": "h", "x": [len(part) for part in parts], "y": places, "width": 0.6,
             "marker": {"color": mark.colour}, "showlegend": False, **common,
         })  # fmt: skip
-        spread = [_spread(part[value]) for part in parts]
+        lows, middles, highs = zip(*(_spread(part[value]) for part in parts), strict=True)
         traces.append({
-            "type": "scatter", "mode": "markers", "x": [middle for _, middle, _ in spread], "y": places,
+            "type": "scatter", "mode": "markers", "x": list(middles), "y": places,
             "marker": {"color": mark.colour, "symbol": mark.symbol, "size": 9}, "xaxis": "x2", "yaxis": "y2",
-            "error_x": {
-                "type": "data", "symmetric": False, "array": [high - middle for _, middle, high in spread],
-                "arrayminus": [middle - low for low, middle, _ in spread], "color": mark.colour, "thickness": 1.4,
-                "width": 0,
-            },
+            "error_x": interval_bars(middles, lows, highs, colour=mark.colour),
             "showlegend": len(origins) > 1, **common,
         })  # fmt: skip
     made = result.provenance

@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import LONGEST_MODEL, made_with
 from latentlang.figures.headings import BESIDE_ROWS
-from latentlang.figures.scatter import marks
+from latentlang.figures.scatter import interval_bars, marks, reference_line
 from latentlang.figures.shaping import Look, chosen_languages, shaped
-from latentlang.figures.style import BASELINE, INK, MUTED, english_name, plain, safe, shortened, template
+from latentlang.figures.style import INK, MUTED, english_name, plain, safe, shortened, template
 from latentlang.text import counted
 
 if TYPE_CHECKING:
@@ -120,10 +120,7 @@ def judgement_figure(
             "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
             "traceorder": "normal", "entrywidthmode": "pixels", "entrywidth": _LEGEND_NAME,
         },
-        "shapes": [
-            {"type": "line", "x0": _HALF, "x1": _HALF, "yref": "paper", "y0": 0, "y1": 1, "layer": "below",
-             "line": {"color": BASELINE, "width": 1.4, "dash": "6px,4px"}},
-        ] if result.pairwise else [],
+        "shapes": [reference_line(_HALF)] if result.pairwise else [],
         "meta": {"how_to_read": _how_to_read(result), "made_with": made_with(made), "least_width": 640},
     }  # fmt: skip
     return shaped(go.Figure(data=traces, layout=layout), **look)
@@ -146,16 +143,11 @@ def _points(
     rows: list[dict[str, Any]], heights: list[float], value: str, ends: tuple[str, str], name: str, colour: str,
     symbol: str,
 ) -> dict[str, Any]:  # fmt: skip
-    low, high = ends
-    known = [not math.isnan(row[low]) for row in rows]
+    values, lows, highs = ([row[name] for row in rows] for name in (value, *ends))
     return {
-        "type": "scatter", "mode": "markers", "x": [row[value] for row in rows], "y": heights, "name": name,
+        "type": "scatter", "mode": "markers", "x": values, "y": heights, "name": name,
         "marker": {"color": colour, "symbol": symbol, "size": 9, "line": {"width": 1.6, "color": colour}},
-        "error_x": {
-            "type": "data", "symmetric": False, "color": colour, "thickness": 1.4, "width": 0,
-            "array": [row[high] - row[value] if has else 0 for row, has in zip(rows, known, strict=True)],
-            "arrayminus": [row[value] - row[low] if has else 0 for row, has in zip(rows, known, strict=True)],
-        },
+        "error_x": interval_bars(values, lows, highs, colour=colour),
         "customdata": [_hover(row) for row in rows], "hovertemplate": "%{customdata}<extra></extra>",
     }  # fmt: skip
 

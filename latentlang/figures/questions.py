@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, model_words
 from latentlang.figures.headings import BESIDE_ROWS
+from latentlang.figures.scatter import interval_bars
 from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import INK, MUTED, PIVOT, SOURCE, TARGET, english_name, plain, safe, template
 from latentlang.text import counted
@@ -179,15 +180,7 @@ def _dots(
     trace = _marks(rows, names, column, title=title, colour=colour, off=off, axis=axis, symbol="circle")
     if ends is not None and rows[list(ends)].notna().all(axis=None):
         low, high = (rows[end] for end in ends)
-        trace["error_x"] = {
-            "type": "data",
-            "symmetric": False,
-            "array": (high - rows[column]).clip(lower=0).tolist(),
-            "arrayminus": (rows[column] - low).clip(lower=0).tolist(),
-            "color": colour,
-            "thickness": 1.4,
-            "width": 0,
-        }
+        trace["error_x"] = interval_bars(rows[column], low, high, colour=colour)
         trace["customdata"] = [
             f"{name}: {title} <b>{value:.3f}</b> [{one:.3f}, {other:.3f}]"
             for name, value, one, other in zip(names, rows[column], low, high, strict=True)

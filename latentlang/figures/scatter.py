@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from latentlang.figures.style import INK, MUTED, PIVOT, TARGET, english_name, isolated, plain, safe
+from latentlang.figures.style import BASELINE, INK, MUTED, PIVOT, TARGET, english_name, isolated, plain, safe
 
 # Okabe and Ito's colours without the yellow, which is lost on white; ink in place of black.
 COLOURS = (TARGET, PIVOT, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
@@ -44,6 +45,56 @@ def marks(count: int, *, three_d: bool = False) -> list[Mark]:
         )
         for number in range(count)
     ]
+
+
+def interval_bars(
+    values: Iterable[float],
+    lows: Iterable[float],
+    highs: Iterable[float],
+    *,
+    colour: str,
+    thickness: float = 1.4,
+) -> dict[str, Any]:
+    """Lines from each value to the ends of its interval, as plotly's ``error_x``; none where an end is missing (nan).
+
+    Args:
+        values: what is drawn.
+        lows: lower ends.
+        highs: upper ends.
+        colour: of the lines.
+        thickness: in pixels.
+    """
+    ends = [
+        (0.0, 0.0) if math.isnan(low) or math.isnan(high) else (max(value - low, 0.0), max(high - value, 0.0))
+        for value, low, high in zip(values, lows, highs, strict=True)
+    ]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [above for _, above in ends],
+        "arrayminus": [below for below, _ in ends],
+        "color": colour,
+        "thickness": thickness,
+        "width": 0,
+    }
+
+
+def reference_line(place: float) -> dict[str, Any]:
+    """A dashed line across all rows, below the marks: where nothing differs.
+
+    Args:
+        place: on the horizontal axis.
+    """
+    return {
+        "type": "line",
+        "x0": place,
+        "x1": place,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "layer": "below",
+        "line": {"color": BASELINE, "width": 1.4, "dash": "6px,4px"},
+    }
 
 
 def most_drawn(groups: int) -> int:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, model_words
 from latentlang.figures.headings import ABOVE_PLOT
+from latentlang.figures.scatter import interval_bars
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import BASELINE, INK, MUTED, PIVOT, TARGET, safe, shortened, template
 from latentlang.text import percent
@@ -98,15 +99,7 @@ def states_figure(result: States, **look: Unpack[Look]) -> go.Figure:
                     "size": 9,
                     "color": [PIVOT if change else TARGET for change in rows["change"].fillna("")],
                 },
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "thickness": 1.4,
-                    "width": 0,
-                    "color": MUTED,
-                    "array": (rows["high"] - rows["difference"]).tolist(),
-                    "arrayminus": (rows["difference"] - rows["low"]).tolist(),
-                },
+                "error_x": interval_bars(rows["difference"], rows["low"], rows["high"], colour=MUTED),
                 "customdata": rows[["before", "after"]].to_numpy().tolist(),
                 "hovertemplate": "%{y}: %{customdata[0]:.3f} → %{customdata[1]:.3f}, change %{x:+.3f}<extra></extra>",
             }

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with, source_words
+from latentlang.figures.scatter import interval_bars
 from latentlang.figures.shaping import Look, shaped
 from latentlang.figures.style import (
     INK,
@@ -160,10 +161,7 @@ def _marks(summary: pd.DataFrame) -> list[dict[str, Any]]:
             "type": "scatter", "x": values.tolist(), "y": [place + shift for place in range(len(values))],
             "xaxis": "x2", "yaxis": "y2", "mode": "markers", "name": words,
             "marker": {"color": colour, "symbol": symbol, "size": 9 if name == "score" else 8},
-            "error_x": {
-                "type": "data", "symmetric": False, "array": (high - values).tolist(),
-                "arrayminus": (values - low).tolist(), "color": colour, "thickness": 1.6, "width": 0,
-            },
+            "error_x": interval_bars(values.tolist(), low.tolist(), high.tolist(), colour=colour, thickness=1.6),
             "customdata": list(zip(low.tolist(), high.tolist(), summary["n"].tolist(), strict=True)),
             "hovertemplate": f"{words}: <b>%{{x:.2f}}</b> [%{{customdata[0]:.2f}}, %{{customdata[1]:.2f}}] of "
             "%{customdata[2]}<extra></extra>",

@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError, unknown
 from latentlang.figures.header import made_with
 from latentlang.figures.headings import BESIDE_ROWS
-from latentlang.figures.scatter import marks
+from latentlang.figures.scatter import interval_bars, marks
 from latentlang.figures.shaping import Look, shaped
-from latentlang.figures.style import INK, MUTED, plain, safe, shortened, template
+from latentlang.figures.style import GRID, INK, MUTED, plain, safe, shortened, template
 from latentlang.text import SHARES_OF_TRANSLATIONS, TRANSLATION_METRICS, capital, counted
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def translation_figure(
     ]
     lines = [
         {"type": "line", "x0": 0, "x1": 1, "xref": "paper", "y0": row - 0.5, "y1": row - 0.5, "layer": "below",
-         "line": {"color": "#E6EAEF", "width": 1}}
+         "line": {"color": GRID, "width": 1}}
         for row in range(1, len(table)) if table["place"][row] != table["place"][row - 1]
     ]  # fmt: skip
     counts = sorted(set(table["n"].astype(int)))
@@ -125,17 +125,11 @@ def _system(
 ) -> dict[str, Any]:
     """The scores of one system."""
     rows = part.to_dict("records")
-    ends = [
-        (0.0, 0.0) if math.isnan(row["low"]) else (row["high"] - row["value"], row["value"] - row["low"])
-        for row in rows
-    ]
+    values, lows, highs = (scale * part[name] for name in ("value", "low", "high"))
     return {
-        "type": "scatter", "x": [scale * row["value"] for row in rows], "y": part.index.tolist(), "mode": "markers",
+        "type": "scatter", "x": values.tolist(), "y": part.index.tolist(), "mode": "markers",
         "name": safe(shortened(plain(name), _LONGEST)), "marker": {"color": colour, "symbol": symbol, "size": 8},
-        "error_x": {
-            "type": "data", "symmetric": False, "array": [scale * high for high, _ in ends],
-            "arrayminus": [scale * low for _, low in ends], "color": colour, "thickness": 1.4, "width": 0,
-        },
+        "error_x": interval_bars(values, lows, highs, colour=colour),
         "customdata": [_hover(row, scale) for row in rows], "hovertemplate": "%{customdata}<extra></extra>",
     }  # fmt: skip
 
