@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.header import lens_words, made_with, source_words
+from latentlang.figures.header import counts_words, lens_words, made_with, source_words
 from latentlang.figures.headings import ABOVE_PLOT, BESIDE_ROWS
 from latentlang.figures.layout import layer_ticks
 from latentlang.figures.scatter import marks
 from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import MUTED, TARGET, english_name, template, tint, translucent
-from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,13 +61,11 @@ def bits_figure(
     few = len(codes) <= _MOST_CURVES
     made = result.provenance
     layers = sorted(set(summary["layer"]))
-    counts = sorted(set(summary["n"]))
-    span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     height = _LEAST_HEIGHT if few else max(_LEAST_HEIGHT, _ROW * len(codes) + _TOP + _BELOW)
     subtitle = [
         *source_words(made),
         lens_words(made),
-        counted(int(span) if span.isdigit() else span, "paragraph"),
+        counts_words(summary["n"], "paragraph"),
     ]
     layout: dict[str, Any] = {
         "template": template(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.header import made_with, model_words
+from latentlang.figures.header import counts_words, made_with, model_words
 from latentlang.figures.headings import BESIDE_ROWS
 from latentlang.figures.scatter import interval_bars, marks, reference_line
 from latentlang.figures.shaping import Look, chosen_languages, shaped
@@ -84,13 +84,11 @@ def fertility_figure(
     made = result.provenance
     reference = english_name(result.reference) if result.reference else ""
     title = f"Tokens for the same text, {reference} = 1" if reference else "Tokens per character"
-    counts = sorted(set(summary["paragraphs"]))
-    span = (
-        counted(int(counts[0]), "paragraph")
-        if len(counts) == 1
-        else f"{counts[0]} to {counts[-1]} paragraphs"
-    )
-    subtitle = [model_words(made, role="tokenizer of"), counted(len(summary), "language"), span]
+    subtitle = [
+        model_words(made, role="tokenizer of"),
+        counted(len(summary), "language"),
+        counts_words(summary["paragraphs"], "paragraph"),
+    ]
     below = _BELOW + _LEGEND_ROW * -(-len(scripts) // _LEGEND_COLUMNS)
     layout: dict[str, Any] = {
         "template": template(),

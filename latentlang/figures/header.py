@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from latentlang.figures.style import plain, safe, shortened
 from latentlang.provenance import Provenance
 from latentlang.results import ResultSettings
-from latentlang.text import lens_name
+from latentlang.text import counted, lens_name
 
 LONGEST_MODEL = 48
 
@@ -52,6 +54,18 @@ def source_words(provenance: Provenance) -> list[str]:
 def after_words(name: str) -> str:
     """``after: NAME``: another model than the one before, safe for a label."""
     return named("after:", name)
+
+
+def counts_words(counts: Iterable[int], noun: str) -> str:
+    """``80 items``, or ``60 to 80 items`` where languages have other numbers.
+
+    Args:
+        counts: of each language.
+        noun: of what, in the singular.
+    """
+    numbers = sorted({int(count) for count in counts})
+    fewest, most = numbers[0], numbers[-1]
+    return counted(fewest if fewest == most else f"{fewest} to {most}", noun)
 
 
 def lens_words(provenance: Provenance) -> str:

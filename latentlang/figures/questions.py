@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 import plotly.graph_objects as go
 
 from latentlang.errors import InputError
-from latentlang.figures.header import made_with, model_words
+from latentlang.figures.header import counts_words, made_with, model_words
 from latentlang.figures.headings import BESIDE_ROWS
 from latentlang.figures.scatter import interval_bars
 from latentlang.figures.shaping import Look, chosen_languages, shaped
 from latentlang.figures.style import INK, MUTED, PIVOT, SOURCE, TARGET, english_name, plain, safe, template
-from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,12 +228,7 @@ def _layout(
     result: QuestionScores, rows: pd.DataFrame, names: Sequence[str], *, title: str, share: str
 ) -> dict[str, Any]:
     made = result.provenance
-    counts = sorted(set(rows["n"]))
-    span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    subtitle = [
-        model_words(made),
-        counted(int(span) if span.isdigit() else span, "question") + " per language",
-    ]
+    subtitle = [model_words(made), f"{counts_words(rows['n'], 'question')} per language"]
     return {
         "template": template(),
         "title": {
