@@ -78,18 +78,22 @@ def gap_words(result: Gaps, *, level: float) -> str:
 
 def _gap(row: Mapping[Any, Any], level: float) -> str:
     name = f"{row['benchmark']}: " if row["benchmark"] else ""
-    ends = "" if _nan(row["low"]) else f", {percent(level)} interval {row['low']:+.3g} to {row['high']:+.3g}"
+    ends = (
+        ""
+        if math.isnan(row["low"])
+        else f", {percent(level)} interval {row['low']:+.3g} to {row['high']:+.3g}"
+    )
     line = f"{name}{'mean' if name else 'Mean'} gap {row['gap']:+.3g} over {counted(int(row['cells']), 'cell')}{ends}"
     if row["cells"] > 1:
         line += f"; {row['positive']} above 0 and {row['negative']} below (sign test, p {_small(row['p'])})"
-    if not _nan(row["between_translated"]):
+    if not math.isnan(row["between_translated"]):
         line += f"; two translated arms differ by {row['between_translated']:.3g} in the mean"
     return f"{line}."
 
 
 def _above_base(arms: pd.DataFrame, native: str, translated: str) -> list[str]:
     above = {role: part["above_base"].mean() for role, part in arms.groupby("role")}
-    if _nan(above.get("native", math.nan)) or _nan(above.get("translated", math.nan)):
+    if math.isnan(above.get("native", math.nan)) or math.isnan(above.get("translated", math.nan)):
         return []
     return [
         f"Above the base without training: {native} {above['native']:+.3g}, {translated} {above['translated']:+.3g}."
@@ -97,7 +101,7 @@ def _above_base(arms: pd.DataFrame, native: str, translated: str) -> list[str]:
 
 
 def _growth(row: Mapping[Any, Any]) -> list[str]:
-    if not row or _nan(row["r_arms"]):
+    if not row or math.isnan(row["r_arms"]):
         return []
     return [
         f"Correlation with the mean of all arms {row['r_arms']:+.2f} (p {_small(row['p_arms'])} by exchange of arms); "
@@ -108,7 +112,3 @@ def _growth(row: Mapping[Any, Any]) -> list[str]:
 
 def _small(p: float) -> str:
     return f"{p:.3f}" if p >= _LEAST_P else f"below {_LEAST_P}"
-
-
-def _nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)

@@ -145,7 +145,7 @@ def _agreement(row: _Row) -> str:
     """Two judges over all items."""
     kappa = (
         "no kappa: both gave one verdict to all"
-        if _nan(row["kappa"])
+        if math.isnan(row["kappa"])
         else f"kappa {row['kappa']:.2f}{_ends(row['low'], row['high'])}"
     )
     return (
@@ -195,7 +195,9 @@ def _graded(names: Sequence[str], row: _Row, level: float) -> str:
     where = language_words(str(row["language"]))
     if not row["n"]:
         return f"no grade was read of {row['answers']} ({where})."
-    ends = "" if _nan(row["low"]) else f", {percent(level)} interval {row['low']:.2f} to {row['high']:.2f}"
+    ends = (
+        "" if math.isnan(row["low"]) else f", {percent(level)} interval {row['low']:.2f} to {row['high']:.2f}"
+    )
     what = "mean grade" if row["answers"] in names else "mean difference"
     return (
         f"{row['answers']}: {what} {row['mean']:.2f} over {counted(int(row['n']), 'item')} ({where}){ends}."
@@ -221,7 +223,7 @@ def _doubts(result: Judged, tables: _Tables, judge: str) -> list[str]:
         parts.append(f"position bias {bias['bias']:+.2f} [{bias['low']:+.2f}, {bias['high']:+.2f}]{towards}")
     for row in tables.drift:
         if row["judge"] == judge and row["n"]:
-            change = "" if _nan(row["change"]) else f" (mean change {row['change']:+.2f})"
+            change = "" if math.isnan(row["change"]) else f" (mean change {row['change']:+.2f})"
             parts.append(
                 f"asked again it says the same in {_share(row['same'])} of "
                 f"{counted(int(row['n']), 'reply', 'replies')}{change}"
@@ -264,8 +266,4 @@ def _share(value: float) -> str:
 
 
 def _ends(low: float, high: float, *, digits: int = 2) -> str:
-    return "" if _nan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+    return "" if math.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]"

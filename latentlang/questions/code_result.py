@@ -16,6 +16,7 @@ from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.questions.code_settings import CodeSettings
 from latentlang.questions.pass_rates import pass_at_k
+from latentlang.questions.text import STATE_WORDS
 from latentlang.results import Result, ResultSettings, repeated, unknown_state
 from latentlang.stats.intervals import share_means
 from latentlang.storage.tables import Columns
@@ -41,7 +42,6 @@ KINDS_OF_COLUMNS: Columns = {
 }
 COLUMNS = tuple(KINDS_OF_COLUMNS)
 _KEYS = ["state", "language"]
-_WORDS = {"base": "before", "tuned": "after"}
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class CodeResult(Result[CodeSettings]):
         for row in self.summary(level).to_dict("records"):
             if row["state"] == CANONICAL:
                 continue
-            state = f" {_WORDS[str(row['state'])]}" if {"base", "tuned"} <= set(self.states) else ""
+            state = f" {STATE_WORDS[str(row['state'])]}" if STATE_WORDS.keys() <= set(self.states) else ""
             scores = [
                 f"pass@{k} {percent(round(row[f'pass@{k}'], 3))} ({percent(level)} interval "
                 f"{percent(round(row[f'pass@{k}_low'], 3))} to {percent(round(row[f'pass@{k}_high'], 3))})"

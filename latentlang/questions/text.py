@@ -11,7 +11,8 @@ import pandas as pd
 from latentlang.language_names import language as find_language
 from latentlang.text import VERBS, capital, counted, listed, percent, signed, span, unsigned
 
-_STATES = {"base": "before", "tuned": "after"}
+#: What the states are called where there are both.
+STATE_WORDS = {"base": "before", "tuned": "after"}
 #: What is measured, in words.
 MEASURE_WORDS = {
     "exact": "right answers",
@@ -32,7 +33,7 @@ def answers_in_words(summary: pd.DataFrame, task: str, *, level: float) -> str:
     several = summary["state"].nunique() > 1
     lines = []
     for row in summary.to_dict("records"):
-        state = f" {_STATES[str(row['state'])]}" if several else ""
+        state = f" {STATE_WORDS[str(row['state'])]}" if several else ""
         chance = [f"the commonest answer would get {percent(round(row['constant'], 3))}"]
         if not math.isnan(row["null_exact"]):
             chance.append(f"another question's {percent(round(row['null_exact'], 3))}")
