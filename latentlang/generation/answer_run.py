@@ -14,7 +14,7 @@ from latentlang.generation.answer_prompts import AnswerPrompt, PromptWriter, as_
 from latentlang.generation.answer_result import COLUMNS, UNDECIDED, AnswerResult
 from latentlang.generation.answer_settings import AnswerSettings
 from latentlang.generation.backends import GenerationBackend, LocalBackend
-from latentlang.generation.kept_answers import answers_in
+from latentlang.generation.kept_answers import answers_in, written_or_kept
 from latentlang.instructions.dialogues import Dialogue
 from latentlang.instructions.text_parts import prose
 from latentlang.language_id import Backend, LanguageIdentifier, py3langid_backend
@@ -120,28 +120,15 @@ def answer(
         answers_in(resume, all_depends_on) as kept,
     ):
         for state in state_names:
-            texts: dict[int, list[Written]] = {}
-            if kept is not None:
-                for place, (prompt, ids) in enumerate(zip(listed, tokenized, strict=True)):
-                    if (known := kept.get(state, prompt.id, ids)) is not None:
-                        texts[place] = known
-            missing = [place for place in range(len(listed)) if place not in texts]
-            report(done + len(texts), total)
-            if missing:
-                written = engine.write(
-                    [tokenized[place] for place in missing], how, items=[listed[place].id for place in missing],
-                    state=state,
-                )  # fmt: skip
-                for number, answers in written:
-                    place = missing[number]
-                    texts[place] = answers
-                    if kept is not None:
-                        kept.put(state, listed[place].id, tokenized[place], answers)
-                    report(done + len(texts), total)
+            texts = written_or_kept(
+                tokenized, [prompt.id for prompt in listed],
+                lambda some, ids, state=state: engine.write(some, how, items=ids, state=state),  # type: ignore[misc]
+                state=state, kept=kept, progress=lambda here, _of, done=done: report(done + here, total),  # type: ignore[misc]
+            )  # fmt: skip
             rows += [
                 _row(state, prompt, sample, one, told)
-                for place, prompt in enumerate(listed)
-                for sample, one in enumerate(texts[place])
+                for prompt, samples in zip(listed, texts, strict=True)
+                for sample, one in enumerate(samples)
             ]
             done += len(listed)
             if keep is not None:

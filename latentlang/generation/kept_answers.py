@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -159,26 +159,58 @@ def generate_kept(
         InputError, ModelError: as `generate`; or the folder cannot be written.
     """
     tokenized = [list(one.ids) for one in model.tokenize(prompts)]
+    return written_or_kept(
+        tokenized,
+        items,
+        lambda some, names: iter_generated(model, some, decoding, items=names, batch_tokens=batch_tokens),
+        state=state,
+        kept=kept,
+        progress=progress,
+    )
+
+
+def written_or_kept(
+    prompts: Sequence[Sequence[int]],
+    items: Sequence[str],
+    write: Callable[[list[Sequence[int]], list[str]], Iterable[tuple[int, list[Written]]]],
+    *,
+    state: str,
+    kept: KeptAnswers | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[Written]]:
+    """Texts of each prompt: those that are kept, and of the others what is written now, kept as it comes.
+
+    Args:
+        prompts: tokens of each.
+        items: names of the prompts.
+        write: takes some of the prompts and their names, and gives the place among these and the texts of each, in any
+            order.
+        state: names what else the texts depend on.
+        kept: where they are kept; None for nowhere.
+        progress: called with prompts done, first those that were kept, and prompts in all.
+
+    Raises:
+        InputError: the folder cannot be written; or what `write` raises.
+    """
     texts: dict[int, list[Written]] = {}
     if kept is not None:
-        for place, (item, ids) in enumerate(zip(items, tokenized, strict=True)):
+        for place, (item, ids) in enumerate(zip(items, prompts, strict=True)):
             if (known := kept.get(state, item, ids)) is not None:
                 texts[place] = known
-    missing = [place for place in range(len(tokenized)) if place not in texts]
-    if progress is not None and texts:
-        progress(len(texts), len(tokenized))
+    missing = [place for place in range(len(prompts)) if place not in texts]
+    if progress is not None:
+        progress(len(texts), len(prompts))
     if missing:
-        for number, written in iter_generated(
-            model, [tokenized[place] for place in missing], decoding, items=[items[place] for place in missing],
-            batch_tokens=batch_tokens,
-        ):  # fmt: skip
+        for number, written in write(
+            [prompts[place] for place in missing], [items[place] for place in missing]
+        ):
             place = missing[number]
             texts[place] = written
             if kept is not None:
-                kept.put(state, items[place], tokenized[place], written)
+                kept.put(state, items[place], prompts[place], written)
             if progress is not None:
-                progress(len(texts), len(tokenized))
-    return [texts[place] for place in range(len(tokenized))]
+                progress(len(texts), len(prompts))
+    return [texts[place] for place in range(len(prompts))]
 
 
 def depends_on(model: HookedLM, decoding: Decoding | None = None) -> dict[str, Any]:
