@@ -11,7 +11,7 @@ import pandas as pd
 
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, shown
-from latentlang.generation.kept_answers import KeptAnswers, answers_in
+from latentlang.generation.kept_answers import KeptAnswers, answers_in, written_or_kept
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.models import HookedLM, as_model
@@ -248,45 +248,39 @@ def _translated(
         for name in plan.chosen
     ]  # fmt: skip
     tokenized = [list(one.ids) for one in model.tokenize(prompts)]
-    written: dict[int, Written] = {}
-    if kept is not None:
-        for place, (name, ids) in enumerate(zip(plan.chosen, tokenized, strict=True)):
-            if (known := kept.get(direction, name, ids)) is not None:
-                (written[place],) = known
-    report(len(written))
-    missing = [place for place in range(len(prompts)) if place not in written]
-    for most, places in _by_length(model, [texts[plan.chosen[place]] for place in missing], missing, plan):
-        names = [f"{direction}/{plan.chosen[place]}" for place in places]
-        for number, (answer,) in iter_generated(
-            model, [tokenized[place] for place in places], replace(decoding, new_tokens=most), items=names,
-            batch_tokens=batch_tokens,
-        ):  # fmt: skip
-            place = places[number]
-            written[place] = answer
-            if kept is not None:
-                kept.put(direction, plan.chosen[place], tokenized[place], [answer])
-            report(len(written))
+
+    def write(some: list[Sequence[int]], names: list[str]) -> Iterator[tuple[int, list[Written]]]:
+        for most, places in _by_length(model, [texts[name] for name in names], plan):
+            written = iter_generated(
+                model, [some[place] for place in places], replace(decoding, new_tokens=most),
+                items=[f"{direction}/{names[place]}" for place in places], batch_tokens=batch_tokens,
+            )  # fmt: skip
+            for number, answers in written:
+                yield places[number], answers
+
+    written = written_or_kept(
+        tokenized, plan.chosen, write, state=direction, kept=kept, progress=lambda done, _of: report(done)
+    )
     rows = [
         (
-            direction, first, second, item, texts[item], right[item], one_line(written[place].text),
-            written[place].text, len(written[place].tokens), written[place].ended,
+            direction, first, second, item, texts[item], right[item], one_line(answer.text), answer.text,
+            len(answer.tokens), answer.ended,
         )
-        for place, item in enumerate(plan.chosen)
+        for item, (answer,) in zip(plan.chosen, written, strict=True)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _by_length(
-    model: HookedLM, texts: Sequence[str], places: Sequence[int], plan: TranslationPlan
+    model: HookedLM, texts: Sequence[str], plan: TranslationPlan
 ) -> Iterator[tuple[int, list[int]]]:
     """Places of texts that may be translated by as many tokens: an item's number does not depend on the others."""
-    if plan.settings.new_tokens is not None or not texts:
-        if places:
-            yield plan.settings.new_tokens or _MORE_TOKENS, list(places)
+    if plan.settings.new_tokens is not None:
+        yield plan.settings.new_tokens, list(range(len(texts)))
         return
     groups: dict[int, list[int]] = {}
     encoded = model.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    for place, ids in zip(places, encoded, strict=True):
+    for place, ids in enumerate(encoded):
         most = _TOKENS_PER_TOKEN * len(ids) + _MORE_TOKENS
         groups.setdefault(-(-most // _STEP) * _STEP, []).append(place)
     yield from sorted(groups.items())
