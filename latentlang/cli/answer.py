@@ -152,10 +152,9 @@ def answer(
 
         loaded = loading.load(model, adapter=adapter)
         unfinished = folder.path / UNFINISHED
-        count = len(listed) * (len(split_names(states)) if states else 2 if adapter else 1)
         with (
             keeping_parts(unfinished, "what was written"),
-            Progress("answering", total=count, rate="prompts") as progress,
+            Progress("answering", rate="prompts") as progress,
         ):
             result = run_answer(
                 loaded, listed, decoding=decoding, chat=chat, template=template, states=states, among=told,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -144,11 +144,9 @@ def ask(
 
         loaded = loading.load(model, adapter=adapter) if asked else None
         unfinished = folder.path / UNFINISHED
-        passes = (answers is None) + (asked and steps is None)
-        total = passes * _prompts(questions.questions, items, adapter, states)
         with (
             keeping_parts(unfinished, "what was written"),
-            Progress("asking", total=total) as progress,
+            Progress("asking") as progress,
         ):
             result = put(
                 loaded,
@@ -177,12 +175,6 @@ def ask(
         for line in result.describe().splitlines():
             console.print(line, highlight=False, markup=False)
         folder.print_files(console)
-
-
-def _prompts(questions: Any, items: int | None, adapter: str | None, states: str | None) -> int:
-    """Questions that are asked, in each state."""
-    count = sum(len(part) if items is None else min(items, len(part)) for part in questions.values())
-    return count * (2 if adapter and states is None else len(split_names(states)) if states else 1)
 
 
 def _print_table(result: QuestionResult, console: Console) -> None:

@@ -97,8 +97,14 @@ def _rate_column(things: str) -> ProgressColumn:
 class Progress:
     """A progress bar on stderr while the block runs, gone afterwards; lines where stderr is no terminal."""
 
-    def __init__(self, description: str, *, total: int, rate: str | None = None) -> None:
-        """Prepare for `total` things to do; with `rate`, the name of these things, show how many are done a second."""
+    def __init__(self, description: str, *, total: int | None = None, rate: str | None = None) -> None:
+        """Prepare for things to do.
+
+        Args:
+            description: what is done.
+            total: how many things; None for as many as the one library call says that is reported on.
+            rate: what the things are called, to show how many are done a second.
+        """
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
@@ -114,6 +120,7 @@ class Progress:
             speed_estimate_period=_SPEED_SECONDS,
             disable=not console.is_terminal,
         )
+        self._total = total
         self._task: TaskID = self._bars.add_task(description, total=total)
         # a log gets lines; at a terminal the bar is enough
         self._lines = reporting(not console.is_terminal, description, things=rate or "done", total=total)
@@ -133,9 +140,10 @@ class Progress:
     def after(self, earlier: int) -> Callable[[int, int], None]:
         """What a library call reports to, as (done, in all), when `earlier` things were done before it."""
 
-        def report(done: int, _total: int) -> None:
-            self._bars.update(self._task, completed=earlier + done)
-            if self._report is not None and (total := self._bars.tasks[0].total) is not None:
-                self._report(earlier + done, int(total))
+        def report(done: int, of: int) -> None:
+            total = of if self._total is None else self._total
+            self._bars.update(self._task, completed=earlier + done, total=total)
+            if self._report is not None:
+                self._report(earlier + done, total)
 
         return report

@@ -135,15 +135,10 @@ def humaneval(
         from latentlang.questions import humaneval as run
 
         loaded = None if model is None else loading.load(model, adapter=adapter)
-        written = (
-            0 if model is None and answers is None else samples * (2 if adapter and states is None else 1)
-        )
-        each = 1 + written * (2 if model is not None and answers is None else 1)
-        count = sum(len(part) if items is None else min(items, len(part)) for part in problems.values())
         unfinished = folder.path / UNFINISHED
         with (
             keeping_parts(unfinished, "what was written"),
-            Progress("running programs", total=count * each) as progress,
+            Progress("running programs") as progress,
         ):
             result = run(
                 loaded,

@@ -115,10 +115,9 @@ def translate(
 
         loaded = loading.load(model, adapter=adapter)
         unfinished = folder.path / UNFINISHED
-        total = len(plan.pairs) * len(plan.chosen)
         with (
             keeping_parts(unfinished, "what was translated"),
-            Progress("translating", total=total, rate="texts") as progress,
+            Progress("translating", rate="texts") as progress,
         ):
             result = run_translate(
                 loaded,

@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from latentlang.cli.console import echo_json, note, output
+from latentlang.cli.console import Progress, echo_json, note, output
 from tests.support import small_store
 
 ODD = "a\x1b[2Jb\x07c\x9b31md\re\u202ef\udce9"
@@ -95,3 +95,19 @@ def test_a_store_from_elsewhere_cannot_steer_the_terminal(run, tmp_path, command
         for page in (tmp_path / "o").glob("*.html"):
             title = page.read_text(encoding="utf-8").partition("<title>")[2].partition("</title>")[0]
             assert "model" in title and not any(char in title for char in "\x1b\u202e")
+
+
+@pytest.mark.parametrize("total", [None, 8])
+def test_a_bar_takes_its_total_from_what_is_reported_unless_it_was_told_one(monkeypatch, total):
+    shown = []
+    monkeypatch.delenv("LATENTLANG_PROGRESS", raising=False)
+    monkeypatch.setattr("latentlang.progress._DELAY", 0.0)
+    monkeypatch.setattr("latentlang.progress._BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(
+        "latentlang.progress._LogLines.show", lambda _lines, *said: shown.append(f"{said[1]} of {said[2]}")
+    )
+    with Progress("asking", total=total) as progress:
+        report = progress.after(0)
+        report(0, 4)
+        report(3, 4)
+    assert shown == [f"0 of {total or 4}", f"3 of {total or 4}"]
