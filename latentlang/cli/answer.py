@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latentlang import defaults
-from latentlang.arguments import check_count, split_names
+from latentlang.arguments import check_count
 from latentlang.cli import options
 from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
@@ -42,9 +42,7 @@ def answer(
     adapter: Annotated[
         str | None, typer.Option(help="LoRA adapter: the model answers without it and with it.")
     ] = None,
-    states: Annotated[
-        str | None, typer.Option(help="With --adapter: base, tuned, or both (base,tuned; the default).")
-    ] = None,
+    states: options.States = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Ask in the chat template of the model's tokenizer.")
     ] = False,
@@ -121,8 +119,7 @@ def answer(
     )  # fmt: skip
     code = None if lang is None else language(lang).code
     told = None if not among else [entry.code for entry in languages(among)]
-    if states is not None and "tuned" in split_names(states) and adapter is None:
-        raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
+    options.asked_states(adapter, states)
     if prompt and prompts:
         raise InputError("--prompt is a text of your own and --prompts names files; leave out one of them")
     if not prompt and not prompts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latentlang import defaults
-from latentlang.arguments import check_count, split_names
+from latentlang.arguments import check_count
 from latentlang.cli import options
 from latentlang.errors import InputError
 from latentlang.storage.output import TABLE
@@ -42,9 +42,7 @@ def ask(
     adapter: Annotated[
         str | None, typer.Option(help="LoRA adapter: asks the model without it and with it.")
     ] = None,
-    states: Annotated[
-        str | None, typer.Option(help="With --adapter: base, tuned, or both (base,tuned; the default).")
-    ] = None,
+    states: options.States = None,
     answers: Annotated[
         Path | None,
         typer.Option(
@@ -104,8 +102,7 @@ def ask(
 
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     check_count("--new-tokens", new_tokens, least=1)
-    if states is not None and "tuned" in split_names(states) and adapter is None:
-        raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
+    options.asked_states(adapter, states)
     source = context.get_parameter_source("model")
     asked = answers is None or adapter is not None or (source is not None and source.name != "DEFAULT")
     check_count("--samples", samples, least=1)

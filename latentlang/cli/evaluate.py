@@ -83,9 +83,7 @@ def evaluate(
         typer.Option(help="With --harness: folder of lm-eval tasks of your own (YAML; may run Python)."),
     ] = None,
     accept: options.Accept = None,
-    states: Annotated[
-        str | None, typer.Option(help="With --adapter: base, tuned, or both (base,tuned; the default).")
-    ] = None,
+    states: options.States = None,
     seen_languages: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,7 +112,7 @@ def evaluate(
     _check_alone(context, harness, include)
     codes = [entry.code for entry in languages(lang)] if lang else None
     trained = _seen(adapter, seen_languages)
-    state_names = _states(adapter, states)
+    state_names = options.asked_states(adapter, states)
     if harness is not None:
         asked_for = options.asked_for(
             context,
@@ -240,23 +238,6 @@ def _check_alone(context: typer.Context, harness: str | None, include: Path | No
             raise InputError(
                 f"--harness runs lm-eval's tasks as they are, which take no --{name}; leave one out"
             )
-
-
-def _states(adapter: str | None, given: str | None) -> list[str]:
-    """The states asked for.
-
-    Raises:
-        InputError: there is no such state.
-    """
-    from latentlang.evaluation import STATES
-
-    names = split_names(given) if given else list(STATES if adapter else STATES[:1])
-    for name in names:
-        if name not in STATES:
-            raise unknown("state", name, STATES)
-    if "tuned" in names and adapter is None:
-        raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
-    return names
 
 
 def _seen(adapter: str | None, given: Sequence[str] | None) -> list[str]:

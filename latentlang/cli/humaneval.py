@@ -52,9 +52,7 @@ def humaneval(
     adapter: Annotated[
         str | None, typer.Option(help="LoRA adapter: the model writes without it and with it.")
     ] = None,
-    states: Annotated[
-        str | None, typer.Option(help="With --adapter: base, tuned, or both (base,tuned; the default).")
-    ] = None,
+    states: options.States = None,
     answers: Annotated[
         Path | None,
         typer.Option(
@@ -103,6 +101,7 @@ def humaneval(
         )
     if model is None and adapter is not None:
         raise InputError("an adapter is put on a model; give --model too")
+    options.asked_states(adapter, states)
     writes = model is not None and answers is None
     if chat and not writes:
         raise InputError("no model writes anything here; leave --chat out, or give --model")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from latentlang import defaults
-from latentlang.arguments import check_count, given_layers
-from latentlang.errors import InputError, shown
+from latentlang.arguments import check_count, given_layers, split_names
+from latentlang.errors import InputError, shown, unknown
 from latentlang.paths import usable_path
 from latentlang.storage.documents import parse_yaml
 
@@ -70,6 +70,9 @@ Accept = Annotated[
     typer.Option(
         help="With --data: what the files call a label, e.g. positive=1; repeatable.", metavar="LABEL=TEXT"
     ),
+]
+States = Annotated[
+    str | None, typer.Option(help="With --adapter: base, tuned, or both (base,tuned; the default).")
 ]
 Shots = Annotated[int | None, typer.Option(help="Few-shot examples; by default the task's own number.")]
 Items = Annotated[int | None, typer.Option(help="Items per language; by default all.")]
@@ -405,6 +408,27 @@ def check_counts(*, items: int | None, shots: int | None, seed: int, batch_token
     check_count("--shots", shots, least=0)
     check_count("--seed", seed, least=0)
     check_count("--batch-tokens", batch_tokens, least=1)
+
+
+def asked_states(adapter: str | None, states: str | None) -> list[str]:
+    """The states that a model is asked in; by default all that it has.
+
+    Args:
+        adapter: ``--adapter``.
+        states: ``--states``.
+
+    Raises:
+        InputError: there is no such state, or none with an adapter.
+    """
+    from latentlang.evaluation import STATES
+
+    names = split_names(states) if states else list(STATES if adapter else STATES[:1])
+    for name in names:
+        if name not in STATES:
+            raise unknown("state", name, STATES)
+    if "tuned" in names and adapter is None:
+        raise InputError("there is no tuned state without an adapter; give --adapter FOLDER")
+    return names
 
 
 def counted_prompts(
