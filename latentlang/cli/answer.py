@@ -43,9 +43,7 @@ def answer(
         str | None, typer.Option(help="LoRA adapter: the model answers without it and with it.")
     ] = None,
     states: options.States = None,
-    chat: Annotated[
-        bool, typer.Option("--chat", help="Ask in the chat template of the model's tokenizer.")
-    ] = False,
+    chat: options.ChatTemplate = False,
     template: Annotated[
         str | None,
         typer.Option(help="Prompt template: alpaca, bactrianx, ...; or a text with {instruction} in it."),
@@ -57,14 +55,11 @@ def answer(
         list[str] | None, typer.Option(help="Text at which writing ends, and which is cut off; repeatable.")
     ] = None,
     samples: Annotated[int, typer.Option(help="With --how sample: answers to each prompt.")] = 1,
-    temperature: Annotated[float, typer.Option(help="With --how sample: what logits are divided by.")] = 1.0,
+    temperature: options.Temperature = 1.0,
     top_k: Annotated[
         int | None, typer.Option(help="With --how sample: draw among so many of the likeliest tokens.")
     ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(help="With --how sample: draw among the likeliest tokens of this probability."),
-    ] = None,
+    top_p: options.TopP = None,
     beams: Annotated[int | None, typer.Option(help="With --how beam: how many; by default 5.")] = None,
     length_penalty: Annotated[
         float, typer.Option(help="With --how beam: power of the length that scores are divided by.")

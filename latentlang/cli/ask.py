@@ -59,14 +59,9 @@ def ask(
     samples: Annotated[
         int, typer.Option(help="With --how sample: answers to each question; what most of them say counts.")
     ] = 1,
-    temperature: Annotated[float, typer.Option(help="With --how sample: what logits are divided by.")] = 1.0,
-    top_p: Annotated[
-        float | None,
-        typer.Option(help="With --how sample: draw among the likeliest tokens of this probability."),
-    ] = None,
-    chat: Annotated[
-        bool, typer.Option("--chat", help="Ask in the chat template of the model's tokenizer.")
-    ] = False,
+    temperature: options.Temperature = 1.0,
+    top_p: options.TopP = None,
+    chat: options.ChatTemplate = False,
     steps: Annotated[
         str | None,
         typer.Option(

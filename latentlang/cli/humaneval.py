@@ -68,9 +68,7 @@ def humaneval(
     new_tokens: Annotated[int, typer.Option(help="Tokens of a program at most.")] = 300,
     seconds: Annotated[int, typer.Option(help="Processor time that a program may take.")] = 10,
     memory: Annotated[int, typer.Option(help="Megabytes that a program may take.")] = 1024,
-    chat: Annotated[
-        bool, typer.Option("--chat", help="Ask in the chat template of the model's tokenizer.")
-    ] = False,
+    chat: options.ChatTemplate = False,
     seed: options.Seed = defaults.SEED,
     out: options.Out = None,
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008

@@ -74,6 +74,13 @@ Accept = Annotated[
 States = Annotated[
     str | None, typer.Option(help="With --adapter: base, tuned, or both (base,tuned; the default).")
 ]
+ChatTemplate = Annotated[
+    bool, typer.Option("--chat", help="Ask in the chat template of the model's tokenizer.")
+]
+Temperature = Annotated[float, typer.Option(help="With --how sample: what logits are divided by.")]
+TopP = Annotated[
+    float | None, typer.Option(help="With --how sample: draw among the likeliest tokens of this probability.")
+]
 Shots = Annotated[int | None, typer.Option(help="Few-shot examples; by default the task's own number.")]
 Items = Annotated[int | None, typer.Option(help="Items per language; by default all.")]
 Seed = Annotated[int, typer.Option(help="Seed of the items' order, examples and intervals.")]
