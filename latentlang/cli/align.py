@@ -89,9 +89,8 @@ def align(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.arguments import check_count
-    from latentlang.cli.console import Progress, echo_json, output
+    from latentlang.cli.console import Progress
     from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
-    from latentlang.cli.records import result_record
 
     numbers = options.layer_numbers(layers)
     check_count("--seed", seed, least=0)
@@ -117,11 +116,7 @@ def align(
                 seed=seed, device=device, progress=progress.after(0),
             )  # fmt: skip
         _write(result, folder)
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_summary(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_summary)
 
 
 def _write(result: AlignmentResult, folder: OutputFolder) -> None:

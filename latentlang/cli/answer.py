@@ -91,9 +91,8 @@ def answer(
     Writes result.parquet, metadata.json and answers.html (an interactive figure) into the output folder. Each answer is
     kept once written: a command that was stopped goes on when it is given again.
     """
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.generation import Decoding, read_prompts
     from latentlang.generation.answer_prompts import AnswerPrompt, as_prompts
@@ -158,11 +157,7 @@ def answer(
         folder.page(
             result.figure(), _PAGE, title=f"{info.name}: answers", below=[answers_table(result.table)]
         )
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_answers(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_answers)
 
 
 def _print_answers(result: AnswerResult, console: Console) -> None:
@@ -201,8 +196,7 @@ def _print_answers(result: AnswerResult, console: Console) -> None:
         )  # fmt: skip
     console.print(table)
     console.print()
-    for line in result.describe().splitlines():
-        console.print(line, highlight=False, markup=False)
+    console.print(result.describe())
 
 
 def _print_one(row: dict[str, object], console: Console, *, several: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,9 +61,8 @@ def barrier(
     Writes result.parquet, metadata.json and barrier.html (an interactive figure) into the output folder.
     """
     from latentlang.arguments import check_count
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.language_names import languages
     from latentlang.stats.intervals import check_level
 
@@ -102,11 +102,7 @@ def barrier(
             folder.no_page(_PAGE, "every item is answered rightly, so there is no wrong answer to draw")
         else:
             folder.page(result.figure(), _PAGE, title=f"{info.name}: right inside, wrong at the end")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_table(result, console, level=level)
-        folder.print_files(console)
+        folder.print_result(result, partial(_print_table, level=level))
 
 
 def _print_table(result: BarrierResult, console: Console, *, level: float) -> None:

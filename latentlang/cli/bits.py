@@ -41,9 +41,8 @@ def bits(
 
     Writes result.parquet, metadata.json and bits.html (an interactive figure) into the output folder.
     """
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_languages
     from latentlang.language_names import languages
     from latentlang.storage.output import TABLE
@@ -87,12 +86,7 @@ def bits(
         folder.save(result)
         folder.page(bits_figure(result), "bits.html", title=f"{info.name}: bits per byte")
         forget(unfinished)
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_table(result, console)
-        options.print_remarks(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_table, options.print_remarks)
 
 
 def _print_table(result: BitsResult, console: Console) -> None:

@@ -64,9 +64,8 @@ def directions(
     """
     # Everything that can be wrong and is cheap to see comes before the work.
     from latentlang.arguments import check_count
-    from latentlang.cli.console import Progress, echo_json, output
+    from latentlang.cli.console import Progress
     from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
-    from latentlang.cli.records import result_record
 
     numbers = options.layer_numbers(layers)
     check_count("--seed", seed, least=0)
@@ -93,11 +92,7 @@ def directions(
         folder.save(result, others=[_VECTORS])
         title = f"{result.provenance.model}: language vectors, {result.provenance.task}"
         folder.page(directions_figure(result), "directions.html", title=title)
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_layers(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_layers)
 
 
 def _print_layers(result: DirectionsResult, console: Console) -> None:

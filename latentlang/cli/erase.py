@@ -48,9 +48,8 @@ def erase(
     figure).
     """
     from latentlang.arguments import check_count
-    from latentlang.cli.console import Progress, echo_json, output
+    from latentlang.cli.console import Progress
     from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
-    from latentlang.cli.records import result_record
 
     numbers = options.layer_numbers(layers)
     check_count("--seed", seed, least=0)
@@ -75,11 +74,7 @@ def erase(
         folder.save(result, others=[_PROJECTIONS])
         title = f"{result.provenance.model}: languages erased, {result.provenance.task}"
         folder.page(result.figure(), "erasure.html", title=title)
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_layers(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_layers)
 
 
 def _print_layers(result: ErasureResult, console: Console) -> None:

@@ -48,9 +48,8 @@ def fertility(
 
     Needs no weights. Writes result.parquet, metadata.json, fertility.csv (the printed table) and fertility.html.
     """
-    from latentlang.cli.console import echo_json, output, say
+    from latentlang.cli.console import say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.language_names import language, languages
     from latentlang.models.registry import resolve
     from latentlang.storage.output import TABLE
@@ -85,12 +84,7 @@ def fertility(
         folder.save(result)
         folder.text("fertility.csv", result.glance().to_csv(index=False))
         folder.page(fertility_figure(result), "fertility.html", title=f"{info.name}: fertility")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_table(result, console)
-        console.print(result.describe())
-        folder.print_files(console)
+        folder.print_result(result, _print_table, options.print_description)
 
 
 def _print_table(result: FertilityResult, console: Console) -> None:

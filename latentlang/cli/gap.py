@@ -43,9 +43,7 @@ def gap(
 
     Writes result.parquet, metadata.json, gap.csv (the printed table), cells.csv, correlations.csv and gap.html.
     """
-    from latentlang.cli.console import echo_json, output
     from latentlang.cli.output_folder import Claim, OutputFolder, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.judging import gap as compared
     from latentlang.storage.output import TABLE
 
@@ -69,12 +67,7 @@ def gap(
         ):
             folder.text(name, table.to_csv(index=False))
         folder.page(result.figure(), "gap.html", title="Native less translated training data")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_table(result, console)
-        console.print(result.describe())
-        folder.print_files(console)
+        folder.print_result(result, _print_table, options.print_description)
 
 
 def _given(scores: list[str]) -> str | dict[str, list[str]]:

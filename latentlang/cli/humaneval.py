@@ -81,9 +81,8 @@ def humaneval(
     where the kernel cannot keep programs in, nothing is run. Writes result.parquet, metadata.json and code.html. Each
     program is kept once written: a command that was stopped goes on when it is given again.
     """
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.code_execution import Limits, check_sandbox
     from latentlang.questions import read_problems
@@ -158,13 +157,7 @@ def humaneval(
         folder.save(result)
         forget(unfinished)
         folder.page(result.figure(), _PAGE, title=f"{result.provenance.model}: HumanEval")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_table(result, console)
-        for line in result.describe().splitlines():
-            console.print(line, highlight=False, markup=False)
-        folder.print_files(console)
+        folder.print_result(result, _print_table, options.print_description)
 
 
 def _print_table(result: CodeResult, console: Console) -> None:

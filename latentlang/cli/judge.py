@@ -70,11 +70,9 @@ def judge(
     Writes result.parquet, metadata.json, judgement.csv (the printed table) and judgement.html; replies are kept as they
     come, so that the same command goes on where one was stopped.
     """
-    from latentlang.cli.console import echo_json, output
     from latentlang.cli.exit_codes import CommandInterrupt
     from latentlang.cli.instructions.making import prices_of, print_plan, provider_options, what_was_kept
     from latentlang.cli.output_folder import Claim, OutputFolder, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.errors import InputError, LatentlangError
     from latentlang.instructions.providers import Asker, Planner
     from latentlang.instructions.providers import provider as provider_of
@@ -134,12 +132,7 @@ def judge(
         folder.text("judgement.csv", result.summary().to_csv(index=False))
         if (result.table["code"] == "").any():
             folder.page(result.figure(), "judgement.html", title=f"Judgement by {result.provenance.model}")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_table(result, console)
-        console.print(result.describe())
-        folder.print_files(console)
+        folder.print_result(result, _print_table, options.print_description)
 
 
 def _print_table(result: JudgementResult, console: Console) -> None:

@@ -49,9 +49,8 @@ def mass(
     Writes result.parquet, metadata.json and mass.html (an interactive figure) into the output folder.
     """
     from latentlang.answers import TokenLanguages
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_languages
     from latentlang.language_names import languages
     from latentlang.storage.output import TABLE
@@ -94,12 +93,7 @@ def mass(
         folder.save(result)
         folder.page(result.figure(), _PAGE, title=f"{info.name}: language mass")
         forget(unfinished)
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_table(result, console)
-        options.print_remarks(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_table, options.print_remarks)
 
 
 def _print_table(result: LanguageMassResult, console: Console) -> None:

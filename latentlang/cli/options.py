@@ -496,6 +496,11 @@ def one_lens(tuned: Path | None, jacobian: Path | None) -> Path | None:
     return path
 
 
+def print_description(result: Result[Any], console: Console) -> None:
+    """What a result says of itself in sentences."""
+    console.print(result.describe())
+
+
 def print_remarks(result: Result[Any], console: Console) -> None:
     """What must be known of how a result came about, where its description is not printed."""
     for remark in result.settings.remarks(result.provenance):

@@ -10,12 +10,13 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from latentlang.arguments import split_names
-from latentlang.cli.console import note
+from latentlang.cli.console import echo_json, note, output
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.options import PageOptions
+from latentlang.cli.records import result_record
 from latentlang.errors import shown
 from latentlang.language_names import GROUPS, language
 from latentlang.paths import current_folder, is_file, is_folder
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from latentlang.provenance import Provenance
     from latentlang.results import Result
 
+R = TypeVar("R", bound="Result[Any]")
 OUT = Path("latentlang-out")
 #: Where finished languages lie in the output folder until all are.
 UNFINISHED = ".unfinished"
@@ -303,6 +305,20 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         self._printed = len(self.files)
         while self._without:
             console.print(self._without.pop(0), soft_wrap=True)
+
+    def print_result(self, result: R, *parts: Callable[[R, Console], None]) -> None:
+        """Print a result, and what was written: as JSON where that was asked for.
+
+        Args:
+            result: what was found.
+            *parts: each prints something of it, in this order.
+        """
+        if self._pages.as_json:
+            return echo_json(result_record(result, self.files))
+        console = output()
+        for part in parts:
+            part(result, console)
+        self.print_files(console)
 
     def what_was_kept(self) -> str:
         """For the line that ends an interrupted command."""

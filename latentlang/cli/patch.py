@@ -82,9 +82,8 @@ def patch(
     from latentlang.arguments import split_names
     from latentlang.causal.patching import CONTROLS, check_pairs
     from latentlang.causal.patchscopes import SCOPE_CONTROLS, check_scope, is_text
-    from latentlang.cli.console import echo_json, output, say
+    from latentlang.cli.console import say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder, slug
-    from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.storage.output import TABLE
     from latentlang.tasks import task as word_task
@@ -147,11 +146,7 @@ def patch(
             why=f"{result.settings.left_out} cannot be told from other concepts by the tokens that begin their words",
         )  # fmt: skip
         folder.page(result.figure(), page, title=f"{info.name}: {source} patched into {into}")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_table(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_table)
 
 
 def _print_table(result: PatchResult | PatchscopeResult, console: Console) -> None:
@@ -197,5 +192,4 @@ def _print_table(result: PatchResult | PatchscopeResult, console: Console) -> No
             )
     console.print(table)
     console.print()
-    for line in result.describe().splitlines():
-        console.print(line, highlight=False, markup=False)
+    console.print(result.describe())

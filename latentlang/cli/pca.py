@@ -67,9 +67,8 @@ def pca(
     Needs no model. Writes pca.html (a scatter with a slider over layers), the scores and the axes.
     """
     # Everything that can be wrong and is cheap to see comes before the work.
-    from latentlang.cli.console import Progress, echo_json, output
+    from latentlang.cli.console import Progress
     from latentlang.cli.output_folder import Claim, OutputFolder, folder_part, run_folder
-    from latentlang.cli.records import result_record
 
     least = 3 if three_d else 2
     if components < 2:
@@ -119,11 +118,7 @@ def pca(
             title=title,
             picture=lambda: pca_figure(result, grid=True, layers=few, **looks),  # a plot per layer
         )
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_shares(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_shares)
 
 
 def _print_shares(result: PCAResult, console: Console) -> None:

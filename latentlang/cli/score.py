@@ -68,7 +68,7 @@ def score(
     samples.parquet, metadata.json, scores.csv and score.html (an interactive figure).
     """
     from latentlang.arguments import check_count, chosen_names
-    from latentlang.cli.console import echo_json, output, say
+    from latentlang.cli.console import echo_json, say
     from latentlang.cli.output_folder import Claim, OutputFolder, run_folder
     from latentlang.cli.records import result_record, rows_record
     from latentlang.language_names import language, languages
@@ -119,11 +119,7 @@ def score(
             compared = result.comparisons() if len(result.systems) > 1 else None
             more = {} if compared is None else {"comparisons": rows_record(compared)}
             return echo_json({**result_record(result, folder.files), **more})
-        console = output()
-        for line in score_lines(result):
-            console.print(line)
-        print_scores_in_words(result, console)
-        folder.print_files(console)
+        folder.print_result(result, print_scores)
 
 
 def named_files(given: Sequence[str]) -> dict[str, Path]:
@@ -169,7 +165,14 @@ def check_counts_alike(counts: dict[Path, int], references: Path) -> None:
             )
 
 
-def score_lines(result: TranslationScores) -> Iterator[Any]:
+def print_scores(result: TranslationScores, console: Console) -> None:
+    """The tables, and what they do not say."""
+    for table in _tables(result):
+        console.print(table)
+    _print_words(result, console)
+
+
+def _tables(result: TranslationScores) -> Iterator[Any]:
     """A table a direction, a row a system and metric."""
     from rich.table import Table
     from rich.text import Text
@@ -200,7 +203,7 @@ def score_lines(result: TranslationScores) -> Iterator[Any]:
         yield table
 
 
-def print_scores_in_words(result: TranslationScores, console: Console) -> None:
+def _print_words(result: TranslationScores, console: Console) -> None:
     """The signatures, and what sentences add to the table: notes, and systems against each other."""
     from latentlang.translation.scores_text import comparison_sentences, note_sentences, title
 

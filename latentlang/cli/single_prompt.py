@@ -42,8 +42,7 @@ def explore_prompt(
     Raises:
         InputError: an empty prompt or a number that makes no sense.
     """
-    from latentlang.cli.console import echo_json, output, say
-    from latentlang.cli.records import result_record
+    from latentlang.cli.console import say
 
     if not prompt:
         raise InputError("--prompt is empty; give the text to look into")
@@ -70,9 +69,7 @@ def explore_prompt(
             _print_last(result, top)
         folder.save(result)
         folder.page(result.figure(), "prompt.html", title=f"{info.name}: one prompt, token by token")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        folder.print_files(output())
+        folder.print_result(result)
 
 
 def _print_last(result: ExplorerResult, top: int) -> None:

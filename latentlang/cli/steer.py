@@ -97,9 +97,8 @@ def steer(
     from latentlang.causal.steer_languages import settle_languages
     from latentlang.causal.steer_plan import ITEMS
     from latentlang.causal.steering import check_grid
-    from latentlang.cli.console import echo_json, output, say
+    from latentlang.cli.console import say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.language_names import language
     from latentlang.tasks import Task
@@ -161,11 +160,7 @@ def steer(
             why="others are kept to make directions of, or cannot be told apart in the two languages",
         )
         folder.page(result.figure(), _PAGE, title=f"{info.name} steered to {language(lang).name}")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_table(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_table)
 
 
 def _numbers(text: str) -> list[float]:
@@ -209,5 +204,4 @@ def _print_table(result: SteerResult, console: Console) -> None:
         table.add_row(STEER_ARMS[str(row["arm"])], *cells, interval, style=style)
     console.print(table)
     console.print()
-    for line in result.describe().splitlines():
-        console.print(line, highlight=False, markup=False)
+    console.print(result.describe())

@@ -76,9 +76,8 @@ def trace(
     """
     from latentlang.arguments import check_count
     from latentlang.causal.tracing import check_prompts, trace_languages
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.language_names import language
     from latentlang.tasks import Prompt
     from latentlang.tasks.shared_texts import language_texts
@@ -157,11 +156,7 @@ def trace(
                 f"trace-{len(names) + 1}.html and later",
                 f"the first {len(names)} of {len(prompts)} prompts have a page; result.parquet holds all",
             )
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        _print_texts(result, console)
-        folder.print_files(console)
+        folder.print_result(result, _print_texts)
 
 
 def _print_texts(result: TraceResult, console: Console) -> None:
@@ -188,5 +183,4 @@ def _print_texts(result: TraceResult, console: Console) -> None:
     if len(summary) > _MOST_PAGES:
         console.print(f"... and {len(summary) - _MOST_PAGES} more", style="dim")
     console.print()
-    for sentence in result.describe().splitlines():
-        console.print(sentence, highlight=False, markup=False)
+    console.print(result.describe())

@@ -74,10 +74,9 @@ def translate(
     Stopped and run again, the command goes on. Writes result.parquet, metadata.json, translations.csv, translate.html
     (an interactive figure) and the folder scores (see `latentlang score`).
     """
-    from latentlang.cli.console import Progress, echo_json, output, say
+    from latentlang.cli.console import Progress, say
     from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
-    from latentlang.cli.score import print_scores_in_words, score_lines
+    from latentlang.cli.score import print_scores
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.models.decoding import Decoding
     from latentlang.storage.output import TABLE
@@ -132,13 +131,7 @@ def translate(
         folder.text(_CSV, result.table.to_csv(index=False))
         folder.save(result.scores, _SCORES, others=("items.parquet", "samples.parquet"))
         folder.page(result.figure(), _PAGE, title=f"{info.name}: translations")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        for line in score_lines(result.scores):
-            console.print(line)
-        print_scores_in_words(result.scores, console)
-        folder.print_files(console)
+        folder.print_result(result, lambda result, console: print_scores(result.scores, console))
 
 
 def parallel_data(given: list[str]) -> ParallelData:

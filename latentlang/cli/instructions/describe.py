@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from latentlang import defaults
 from latentlang.cli import options
 from latentlang.cli.instructions import looking
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from latentlang.instructions import InstructionsResult
 
 _SHOWN = (
     "language", "origin", "dialogues", "share", "question_tokens", "answer_tokens", "answer_median", "short", "copied",
@@ -36,9 +41,8 @@ def describe(
 
     Needs no weights. Writes result.parquet, metadata.json, instructions.csv (the printed table) and instructions.html.
     """
-    from latentlang.cli.console import echo_json, output, say
+    from latentlang.cli.console import say
     from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
-    from latentlang.cli.records import result_record
     from latentlang.instructions.description import describe_instructions
     from latentlang.models import load_tokenizer
     from latentlang.models.registry import resolve
@@ -58,10 +62,8 @@ def describe(
         folder.save(result)
         folder.text("instructions.csv", result.glance().to_csv(index=False))
         folder.page(result.figure(), "instructions.html", title=f"{info.name}: instructions")
-        if pages.as_json:
-            return echo_json(result_record(result, folder.files))
-        console = output()
-        looking.print_rows(result.glance()[list(_SHOWN)], console)
-        console.print(result.describe())
-        folder.print_files(console)
-    return None
+        folder.print_result(result, _print_table, options.print_description)
+
+
+def _print_table(result: InstructionsResult, console: Console) -> None:
+    looking.print_rows(result.glance()[list(_SHOWN)], console)
