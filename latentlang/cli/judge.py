@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from latentlang.judging import JudgementResult
 
-_REPLIES = "replies"
-
 
 def judge(
     answers: Annotated[
@@ -70,13 +68,18 @@ def judge(
     Writes result.parquet, metadata.json, judgement.csv (the printed table) and judgement.html; replies are kept as they
     come, so that the same command goes on where one was stopped.
     """
-    from latentlang.cli.exit_codes import CommandInterrupt
-    from latentlang.cli.instructions.making import prices_of, print_plan, provider_options, what_was_kept
+    from latentlang.cli.instructions.making import (
+        REPLIES,
+        askers,
+        keeping_replies,
+        planners,
+        prices_of,
+        print_plan,
+        provider_options,
+    )
     from latentlang.cli.output_folder import Claim, OutputFolder, run_folder
-    from latentlang.errors import InputError, LatentlangError
-    from latentlang.instructions.providers import Asker, Planner
+    from latentlang.errors import InputError
     from latentlang.instructions.providers import provider as provider_of
-    from latentlang.instructions.providers.planning import token_counter
     from latentlang.judging import judge as judged
     from latentlang.storage.output import TABLE
 
@@ -84,9 +87,6 @@ def judge(
     if len(answers) > 2:
         raise InputError(f"one or two sets of answers can be judged, not {len(answers)}; judge two at a time")
     prices = prices_of(asking)
-    limits: dict[str, Any] = {
-        "at_once": asking.at_once, "attempts": asking.attempts, "max_calls": asking.max_calls,
-    }  # fmt: skip
     sources = [provider_of(text, options=provider_options(asking, loading)) for text in judge]
     asked_for = {
         "template": template and Path(template).stem, "items": items,
@@ -96,38 +96,20 @@ def judge(
     }  # fmt: skip
     parts = [*(path.stem for path in answers), ",".join(judge), ",".join(lang) if lang else ""]
     path = out or run_folder("judge", parts, asked_for)
-    cache = asking.cache or path / _REPLIES
+    cache = asking.cache or path / REPLIES
     chosen: dict[str, Any] = {
         "template": template, "names": None if names is None else [one.strip() for one in names.split(",")],
         "languages": lang, "items": items, "regrade": regrade, "nulls": nulls, "seed": seed,
     }  # fmt: skip
     if asking.dry_run:
-        tokenizer = None
-        if asking.tokenizer is not None:
-            from latentlang.models import load_tokenizer
-
-            tokenizer = load_tokenizer(asking.tokenizer)
-        planners = [
-            Planner(
-                source,
-                cache=cache,
-                counter=token_counter(source, tokenizer=tokenizer, name=asking.tokenizer or ""),
-            )
-            for source in sources
-        ]
-        judged(*answers, judges=planners, progress=False, **chosen)
-        return print_plan(*(planner.plan(prices) for planner in planners), as_json=pages.as_json)
+        plans = planners(sources, asking, cache=cache)
+        judged(*answers, judges=plans, progress=False, **chosen)
+        return print_plan(*(planner.plan(prices) for planner in plans), as_json=pages.as_json)
     claim = Claim("judgement", (TABLE, "judgement.csv", "judgement.html"))
     with OutputFolder(path, claim, pages=pages) as folder:
-        askers = [Asker(source, cache=cache, **limits) for source in sources]
-        try:
-            result = judged(*answers, judges=askers, **chosen)
-        except KeyboardInterrupt:
-            raise CommandInterrupt(f"interrupted; {what_was_kept(*askers, cache=cache)}") from None
-        except LatentlangError as error:
-            if not any(asker.usage.calls for asker in askers):
-                raise
-            raise InputError(f"{error} ({what_was_kept(*askers, cache=cache)})") from error
+        judges = askers(sources, asking, cache=cache)
+        with keeping_replies(judges, cache=cache):
+            result = judged(*answers, judges=judges, **chosen)
         folder.save(result)
         folder.text("judgement.csv", result.summary().to_csv(index=False))
         if (result.table["code"] == "").any():

@@ -51,6 +51,15 @@ def test_two_sets_are_planned_judged_and_told(run, tmp_path):
     assert result.names == ["tuned", "base"] and KEY not in (tmp_path / "j" / "metadata.json").read_text()
 
 
+def test_a_plan_needs_no_key(run, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    command = ("judge", "tuned.jsonl", "--judge", "openai:small")
+    planned = run(*command, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert "calls of openai:small" in planned.out
+    assert "OPENAI_API_KEY" in run(*command).err
+
+
 def test_a_run_that_a_limit_stops_says_how_to_go_on(run, tmp_path):
     with chat_server(better) as server:
         command = ("judge", "tuned.jsonl", "--judge", f"openai:small@{server.url}", "--out", "j")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.options import AskingOptions, MachineOptions
@@ -14,11 +14,12 @@ from latentlang.text import counted
 
 if TYPE_CHECKING:
     from latentlang.instructions.built import Built
-    from latentlang.instructions.providers import CallPlan, Prices
-    from latentlang.instructions.providers.asking import Asker, Asking
+    from latentlang.instructions.providers import Asker, CallPlan, Planner, Prices, Provider
+    from latentlang.instructions.providers.asking import Asking
     from latentlang.instructions.providers.registry import ProviderOptions
 
-_REPLIES = "replies"
+#: Where replies are kept in the output folder.
+REPLIES = "replies"
 
 
 def make(
@@ -45,41 +46,23 @@ def make(
         CommandInterrupt: the user stopped it; what came is kept.
     """
     from latentlang.instructions.built import check_made_here
-    from latentlang.instructions.providers import Asker, Planner
     from latentlang.instructions.providers import provider as provider_of
-    from latentlang.instructions.providers.planning import token_counter
     from latentlang.storage.files import prepare_folder
     from latentlang.storage.lock import FolderLock
 
     prices = prices_of(asking)
-    limits: dict[str, Any] = {
-        "at_once": asking.at_once, "attempts": asking.attempts, "max_calls": asking.max_calls,
-    }  # fmt: skip
-    options = replace(provider_options(asking, loading), planned=asking.dry_run)
-    source = provider_of(provider, options=options)
-    cache = asking.cache or out / _REPLIES
+    source = provider_of(provider, options=provider_options(asking, loading))
+    cache = asking.cache or out / REPLIES
     if asking.dry_run:
-        tokenizer = None
-        if asking.tokenizer is not None:
-            from latentlang.models import load_tokenizer
-
-            tokenizer = load_tokenizer(asking.tokenizer)
-        counter = token_counter(source, tokenizer=tokenizer, name=asking.tokenizer or "")
-        planner = Planner(source, cache=cache, counter=counter)
+        (planner,) = planners([source], asking, cache=cache)
         build(planner)
         return print_plan(planner.plan(prices), as_json=as_json)
     check_made_here(out)
-    asker = Asker(source, cache=cache, **limits)
+    (asker,) = askers([source], asking, cache=cache)
     prepare_folder(out)
     with FolderLock(out, joins=True, needed=False):
-        try:
+        with keeping_replies([asker], cache=cache):
             built = build(asker)
-        except KeyboardInterrupt:
-            raise CommandInterrupt(f"interrupted; {what_was_kept(asker, cache=cache)}") from None
-        except LatentlangError as error:
-            if not asker.usage.calls:
-                raise
-            raise InputError(f"{error} ({what_was_kept(asker, cache=cache)})") from error
         built.save(out)
     print_built(built, out, as_json=as_json)
 
@@ -107,11 +90,56 @@ def provider_options(asking: AskingOptions, loading: MachineOptions) -> Provider
         temperature=_temperature(asking.temperature),
         timeout=asking.timeout,
         loading=loading.named(),
+        planned=asking.dry_run,
     )
 
 
-def what_was_kept(*askers: Asker, cache: Path) -> str:
-    """For the line that ends a command which was stopped."""
+def planners(sources: Sequence[Provider], asking: AskingOptions, *, cache: Path) -> list[Planner]:
+    """What plans the calls of providers, with the tokenizer that was named for it."""
+    from latentlang.instructions.providers import Planner
+    from latentlang.instructions.providers.planning import token_counter
+
+    tokenizer = None
+    if asking.tokenizer is not None:
+        from latentlang.models import load_tokenizer
+
+        tokenizer = load_tokenizer(asking.tokenizer)
+    return [
+        Planner(
+            source,
+            cache=cache,
+            counter=token_counter(source, tokenizer=tokenizer, name=asking.tokenizer or ""),
+        )
+        for source in sources
+    ]
+
+
+def askers(sources: Sequence[Provider], asking: AskingOptions, *, cache: Path) -> list[Asker]:
+    """What asks providers, as the options say."""
+    from latentlang.instructions.providers import Asker
+
+    return [
+        Asker(
+            source, cache=cache, at_once=asking.at_once, attempts=asking.attempts, max_calls=asking.max_calls
+        )
+        for source in sources
+    ]
+
+
+@contextmanager
+def keeping_replies(askers: Sequence[Asker], *, cache: Path) -> Iterator[None]:
+    """Where asking is stopped or fails, say what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandInterrupt(f"interrupted; {_what_was_kept(askers, cache)}") from None
+    except LatentlangError as error:
+        if not any(asker.usage.calls for asker in askers):
+            raise
+        raise InputError(f"{error} ({_what_was_kept(askers, cache)})") from error
+
+
+def _what_was_kept(askers: Sequence[Asker], cache: Path) -> str:
     came = sum(asker.usage.calls + asker.usage.kept for asker in askers)
     return (
         f"{counted(came, 'question')} asked; replies are kept in {cache}: run the same command again to go on"
