@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from latentlang.errors import ModelError
 from latentlang.models.decoding import Decoding
 from latentlang.models.logit_rules import restrained
-from latentlang.models.next_tokens import NextTokens
+from latentlang.models.next_tokens import NextTokens, check_finite
 from latentlang.models.stop_strings import StopStrings
 
 if TYPE_CHECKING:
@@ -75,12 +74,7 @@ def search_beams(
     with NextTokens(model, prompts) as running:
         for step in range(1, decoding.new_tokens + 1):
             logits = running.logits.float()
-            if not bool(logits.amax(-1).isfinite().all()):
-                kind = str(model.dtype).removeprefix("torch.")
-                raise ModelError(
-                    f"while {model.name!r} writes, its logits are NaN or infinite in {kind}; load it with dtype='bf16' "
-                    "or 'fp32'"
-                )
+            check_finite(model, logits.amax(-1))
             own = logits.log_softmax(-1)
             texts = [[*prompts[place], *beam.tokens] for place in going for beam in beams[place]]
             lengths = [len(prompts[place]) for place in going for _beam in beams[place]]

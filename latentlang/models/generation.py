@@ -23,7 +23,7 @@ from latentlang.models.edits import Edit
 from latentlang.models.forward import BATCH_TOKENS, short_length, unless_memory_ends
 from latentlang.models.hooked import HookedLM
 from latentlang.models.logit_rules import drawn, restrained
-from latentlang.models.next_tokens import NextTokens
+from latentlang.models.next_tokens import NextTokens, check_finite
 from latentlang.models.stop_strings import StopStrings
 from latentlang.models.tokenization import PromptLike
 from latentlang.seeding import generator
@@ -284,29 +284,6 @@ def _write(
             running.keep(kept)
             rows, tokens = [rows[place] for place in going], tokens[kept]
         running.append(tokens)
-
-
-def check_finite(model: HookedLM, largest: Tensor, ended: Tensor, *, edited: bool = False) -> None:
-    """Refuse logits of which any token would be the likeliest.
-
-    Args:
-        model: the model.
-        largest: logit of each row.
-        ended: rows of which it does not matter.
-        edited: whether an edit is in force that the model does not know of.
-
-    Raises:
-        ModelError: the largest logit of a text that has not ended is NaN or infinite.
-    """
-    # -inf may stand for tokens that are never written
-    if bool((largest.isfinite().to(ended.device) | ended).all()):
-        return
-    kind = str(model.dtype).removeprefix("torch.")
-    edits = edited or model.edits
-    raise ModelError(
-        f"while {model.name!r} writes{' with an edit in force' if edits else ''}, its logits are NaN or infinite "
-        f"in {kind}; {'take a weaker edit, or ' if edits else ''}load it with dtype='bf16' or 'fp32'"
-    )
 
 
 def _tokenized(model: HookedLM, prompts: Sequence[PromptLike], new_tokens: int) -> list[list[int]]:

@@ -17,6 +17,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from latentlang.errors import ModelError
 from latentlang.models.anatomy import accepts, quiet
 from latentlang.models.edits import Edit
 from latentlang.models.hooked import HookedLM
@@ -202,6 +203,32 @@ class NextTokens:
 
     def _tensor(self, rows: Sequence[Sequence[int]]) -> Tensor:
         return torch.tensor([[*row] for row in rows], device=self._model.device)
+
+
+def check_finite(
+    model: HookedLM, largest: Tensor, ended: Tensor | None = None, *, edited: bool = False
+) -> None:
+    """Refuse logits of which any token would be the likeliest.
+
+    Args:
+        model: the model.
+        largest: logit of each row.
+        ended: rows of which it does not matter; None for none.
+        edited: whether an edit is in force that the model does not know of.
+
+    Raises:
+        ModelError: the largest logit of a text that has not ended is NaN or infinite.
+    """
+    # -inf may stand for tokens that are never written
+    finite = largest.isfinite()
+    if bool((finite if ended is None else finite.to(ended.device) | ended).all()):
+        return
+    kind = str(model.dtype).removeprefix("torch.")
+    edits = edited or model.edits
+    raise ModelError(
+        f"while {model.name!r} writes{' with an edit in force' if edits else ''}, its logits are NaN or infinite "
+        f"in {kind}; {'take a weaker edit, or ' if edits else ''}load it with dtype='bf16' or 'fp32'"
+    )
 
 
 def _common(prompts: Sequence[Sequence[int]]) -> int:
