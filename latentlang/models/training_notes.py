@@ -62,8 +62,8 @@ def trained_otherwise(folder: Path, tokenizer: Any, *, name: str) -> list[str]:
     if not isinstance(settings, Mapping) or tokenizer is None:
         return []
     notes = []
-    said, here = settings.get("tokenizer"), tokenizer_digest(tokenizer)
-    if isinstance(said, str) and said != here:
+    said = settings.get("tokenizer")
+    if isinstance(said, str) and said != (here := tokenizer_digest(tokenizer)):
         notes.append(
             f"the adapter {name!r} was trained with another tokenizer ({shown(said)}, this is {here}): readings with "
             "it may mean nothing"
