@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def gap(
+    context: typer.Context,
     scores: Annotated[
         list[str],
         typer.Argument(
@@ -49,11 +50,9 @@ def gap(
 
     options.check_counts(items=None, shots=None, seed=seed)
     given = _given(scores)
-    asked_for: dict[str, Any] = {
-        "native": None if native == "native" else native, "translated": translated,
-        "base": None if base == "base" else base,
-        "permutations": None if permutations == defaults.GAP_EXCHANGES else permutations, "seed": seed or None,
-    }  # fmt: skip
+    asked_for = options.asked_for(
+        context, native=native, translated=translated, base=base, permutations=permutations, seed=seed
+    )
     parts = [Path(given).stem] if isinstance(given, str) else [",".join(given)]
     tables = ("gap.csv", "cells.csv", "correlations.csv")
     claim = Claim("gap", (TABLE, *tables, "gap.html"))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def judge(
+    context: typer.Context,
     answers: Annotated[
         list[Path],
         typer.Argument(
@@ -88,12 +89,14 @@ def judge(
         raise InputError(f"one or two sets of answers can be judged, not {len(answers)}; judge two at a time")
     prices = prices_of(asking)
     sources = [provider_of(text, options=provider_options(asking, loading)) for text in judge]
-    asked_for = {
-        "template": template and Path(template).stem, "items": items,
-        "regrade": None if regrade == defaults.REGRADE else regrade,
-        "nulls": None if nulls == defaults.NULLS else nulls,
-        "seed": seed or None,
-    }  # fmt: skip
+    asked_for = options.asked_for(
+        context,
+        template=template and Path(template).stem,
+        items=items,
+        regrade=regrade,
+        nulls=nulls,
+        seed=seed,
+    )
     parts = [*(path.stem for path in answers), ",".join(judge), ",".join(lang) if lang else ""]
     path = out or run_folder("judge", parts, asked_for)
     cache = asking.cache or path / REPLIES

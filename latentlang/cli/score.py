@@ -23,6 +23,7 @@ _PAGE, _CSV = "score.html", "scores.csv"
 
 
 def score(
+    context: typer.Context,
     hypotheses: Annotated[
         list[str],
         typer.Option(
@@ -93,10 +94,9 @@ def score(
     if sources is not None and given is not None:
         counts[sources] = len(given)
     check_counts_alike(counts, references)
-    asked_for: dict[str, Any] = {
-        "metrics": metrics, "tokenize": tokenize, "among": codes and ",".join(codes), "comet": comet,
-        "resamples": None if resamples == 1000 else resamples, "seed": seed or None,
-    }  # fmt: skip
+    asked_for = options.asked_for(
+        context, metrics=metrics, tokenize=tokenize, among=codes, comet=comet, resamples=resamples, seed=seed
+    )
     parts = [f"{origin or ''}-{target}".strip("-"), ",".join(files), references.name]
     claim = Claim("translation-scores", (TABLE, "items.parquet", "samples.parquet", _CSV, _PAGE))
     with OutputFolder(out or run_folder("score", parts, asked_for), claim, pages=pages) as folder:
