@@ -76,14 +76,19 @@ def unknown(
     return InputError(message)
 
 
+def running_shell() -> Any:
+    """The IPython that runs this, at a terminal or in a notebook; None outside of one."""
+    ipython: Any = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
 def notebook_traceback(error: BaseException) -> list[str]:
     """The traceback that IPython and notebooks show for an error of the user's: without this package's frames.
 
     Some fifty lines of this package's code would push the one line that says what to do out of the cell's view. The
     frames are still there for ``%debug``, and ``%xmode Verbose`` shows them all.
     """
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = running_shell()
     if shell is None:
         return traceback.format_exception(error)
     if shell.InteractiveTB.mode == "Verbose":

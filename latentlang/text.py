@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import html
 import math
-import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec
 
+from latentlang.errors import running_shell
 from latentlang.errors import shown as cut
 from latentlang.printable import printable
 
@@ -21,9 +21,7 @@ _NOTEBOOK_COLUMNS = 76
 
 def in_notebook() -> bool:
     """Whether this runs in the kernel of a notebook, not in a terminal."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    return type(running_shell()).__name__ == "ZMQInteractiveShell"
 
 
 class Sentences(str):
