@@ -120,7 +120,7 @@ class AnswerResult(Result[AnswerSettings]):
 
     def describe(self) -> str:
         """How it was written, in which languages, and why it ended."""
-        lines = answer_sentences(self.summary(), self.settings, self.provenance)
+        lines = answer_sentences(self.summary(), self.settings)
         if list(dict.fromkeys(self.table["state"])) == ["base", "tuned"]:
             lines += change_sentences(self.changes())
         return "\n".join(lines)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from latentlang.generation.answer_settings import AnswerSettings
-    from latentlang.provenance import Provenance
 
 _MOST_NAMED = 6
 
@@ -36,7 +35,7 @@ def how_words(decoding: dict[str, Any]) -> str:
     return f"{words}, {counted(int(decoding.get('new_tokens', 0)), 'token')} at most"
 
 
-def answer_sentences(summary: pd.DataFrame, settings: AnswerSettings, provenance: Provenance) -> list[str]:
+def answer_sentences(summary: pd.DataFrame, settings: AnswerSettings) -> list[str]:
     """A line on how, then one for each language and state."""
     if summary.empty:
         return ["No answers."]
