@@ -117,6 +117,8 @@ def judge(
         folder.text("judgement.csv", result.summary().to_csv(index=False))
         if (result.table["code"] == "").any():
             folder.page(result.figure(), "judgement.html", title=f"Judgement by {result.provenance.model}")
+        else:
+            folder.no_page("judgement.html", "no reply could be read, so there is nothing to draw")
         folder.print_result(result, _print_table, options.print_description)
 
 

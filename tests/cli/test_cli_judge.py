@@ -78,6 +78,7 @@ def test_replies_that_say_nothing_make_no_figure_but_a_result(run, tmp_path):
         outcome = run("judge", "tuned.jsonl", "--judge", f"openai:small@{server.url}", "--out", "j")
     assert outcome.code == 0, outcome.err
     assert "24 replies of 24 could not be read and count for nothing" in outcome.out
+    assert "no judgement.html: no reply could be read" in outcome.out
     assert (
         not (tmp_path / "j" / "judgement.html").exists()
         and JudgementResult.load(tmp_path / "j").table["reply"].all()
