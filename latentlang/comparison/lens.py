@@ -35,8 +35,6 @@ QUANTITIES: dict[str, tuple[str, str]] = {
     "target_inner": ("target", "inner"),
     "target_last": ("target", "last"),
 }
-#: Curves whose change is drawn language by layer.
-MAPPED = (GAP, "target")
 _CURVES = (
     "where", "layer", "curve", "languages", "n", "before", "before_low", "before_high", "after", "after_low",
     "after_high", "difference", "low", "high",

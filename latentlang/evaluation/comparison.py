@@ -100,7 +100,7 @@ class EvaluationComparison(Result[EvaluationSettings]):
 
         Columns ``task, language, seen, n, before, after, difference, low, high, gained, lost, p, p_holm, change``:
         `before` and `after` are accuracies, `low` and `high` the paired interval of their difference (Newcombe 1998,
-        method 10), `gained` and `lost` how many items turned right and wrong, `p` McNemar's exact test of these,
+        method 10), gained and lost how many items turned right and wrong, `p` McNemar's exact test of these,
         `p_holm` the same corrected over the task's languages (Holm 1979). `change` is ``up`` or ``down`` where
         ``p_holm`` is at most 1 - level, else empty.
 

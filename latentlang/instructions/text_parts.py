@@ -38,11 +38,6 @@ def fences(text: str) -> list[str]:
     return [match[2].strip().casefold() for match in _FENCE.finditer(text)]
 
 
-def code_parts(text: str) -> list[str]:
-    """The blocks of code; one that is never closed goes on to the end."""
-    return [text[start:stop] for start, stop in _code_spans(text)]
-
-
 def without_code(text: str) -> str:
     """The text without its blocks of code and the code within its lines."""
     kept, at = [], 0

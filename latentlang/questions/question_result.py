@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from latentlang.errors import InputError, shown
-from latentlang.evaluation.result import STATES
+from latentlang.evaluation.result import STATES, by_language
 from latentlang.language_names import Language
 from latentlang.questions.ask_settings import AskSettings
 from latentlang.questions.text import answers_in_words, changes_in_words
@@ -184,7 +183,7 @@ class QuestionResult(Result[AskSettings]):
             for measure in MEASURES:
                 if part[measure].isna().all():
                     continue
-                average = crossed_mean(_by_language(part, measure), level=level, seed=self.provenance.seed)
+                average = crossed_mean(by_language(part, measure), level=level, seed=self.provenance.seed)
                 rows.append(
                     {
                         "state": state,
@@ -307,11 +306,6 @@ class QuestionResult(Result[AskSettings]):
         from latentlang.figures.questions import question_figure
 
         return question_figure(self, languages=languages, **look)
-
-
-def _by_language(part: pd.DataFrame, measure: str) -> NDArray[np.float64]:
-    wide = part.pivot(index="item", columns="language", values=measure)
-    return wide.to_numpy(float, na_value=np.nan)
 
 
 def _share_interval(values: pd.Series, level: float, seed: int) -> tuple[float, float]:

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from latentlang.training.data.base import Example
 
 ALL_LINEAR = "all-linear"
-IDENTITY = "identity"
 _ALIGNMENT = "Question alignment (Zhang et al. 2024)"
 _YAML_SUFFIXES = (".yaml", ".yml")
 
