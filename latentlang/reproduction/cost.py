@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -37,22 +38,69 @@ class Cost:
         seconds: on the device at hand.
         bytes: on disk.
         tokens: run through the model, those of training each time they are.
+        calls: of a hosted model.
+        price: of these, in US dollars.
     """
 
-    seconds: float
-    bytes: int
-    tokens: int
+    seconds: float = 0.0
+    bytes: int = 0
+    tokens: int = 0
+    calls: int = 0
+    price: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        """Both together."""
+        return Cost(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Estimate:
     """Estimates of steps, on one device."""
 
     def __init__(self, settings: ReproductionSettings) -> None:
-        """Measure how fast the device multiplies matrices (a fifth of a second)."""
+        """Prepare for one device."""
         self._settings = settings
         self.device = find_device(settings.loading.get("device"))
-        self.speed = _speed(self.device)
         self._asked: dict[tuple[str, ...], tuple[int, float]] = {}
+
+    @cached_property
+    def speed(self) -> float:
+        """Floating point operations per second of a large matrix product; it is measured, a fifth of a second."""
+        return _speed(self.device)
+
+    def tokens(self, model: str, texts: Iterable[str]) -> int:
+        """How many tokens texts have, by the model's tokenizer, or about so many where it is not on this machine."""
+        return int(sum(self._tokens(model, text) for text in texts))
+
+    def forward(self, model: str, tokens: int, *, bytes: int = 0) -> Cost:
+        """What it costs to run tokens through a model.
+
+        Args:
+            model: short name, hub id or folder.
+            tokens: how many.
+            bytes: that are written.
+
+        Raises:
+            ModelError: nothing is known of the size of the model.
+        """
+        return self._run(_FORWARD, model, tokens, bytes)
+
+    def training(self, model: str, tokens: int, *, bytes: int = 0) -> Cost:
+        """What it costs to train an adapter on tokens, each counted every time it is seen.
+
+        Args:
+            model: likewise.
+            tokens: likewise.
+            bytes: likewise.
+
+        Raises:
+            ModelError: nothing is known of the size of the model.
+        """
+        per_weight = _LORA if shape(model).parameters > _CHECKPOINTED else _LORA - _FORWARD
+        return self._run(per_weight, model, tokens, bytes)
+
+    def _run(self, per_weight: int, model: str, tokens: int, written: int) -> Cost:
+        operations = per_weight * tokens * shape(model).parameters
+        return Cost(operations / (self.speed * _EFFICIENCY), written, tokens)
 
     def of(self, step: Step) -> Cost:
         """What a step will cost.
@@ -67,14 +115,9 @@ class Estimate:
             return self._training(step, size)
         asked = [self._prompts(step, code) for code in step.languages]
         prompts, tokens = sum(count for count, _ in asked), int(sum(each for _, each in asked))
-        operations = _FORWARD * tokens * size.parameters
         rows = {"evaluate": 200, "lens": 30 * 8 * (size.n_layers + 1)}.get(step.kind, 0)
         stored = prompts * len(step.layers) * size.d_model * _BYTES_PER_NUMBER * _POOLS
-        return Cost(
-            operations / (self.speed * _EFFICIENCY),
-            prompts * rows + stored * (step.kind == "harvest"),
-            tokens,
-        )
+        return self.forward(step.model, tokens, bytes=prompts * rows + stored * (step.kind == "harvest"))
 
     def _training(self, step: Step, size: Shape) -> Cost:
         recipe, data = self._settings.recipe(step), self._settings.training_examples(step)
@@ -90,10 +133,9 @@ class Estimate:
             else (recipe.epochs or 0) * len(data.train)
         )
         tokens = int(seen_languages * mean)
-        per_weight = _LORA if size.parameters > _CHECKPOINTED else _LORA - _FORWARD
         # Rank times what goes in and comes out of query and value, in float32; checkpoints keep Adam's two moments too.
         adapter = recipe.lora.rank * (2 * size.d_model + size.attention) * size.n_layers * 4
-        return Cost(per_weight * tokens * size.parameters / (self.speed * _EFFICIENCY), adapter, tokens)
+        return self.training(step.model, tokens, bytes=adapter)
 
     def _prompts(self, step: Step, code: str) -> tuple[int, float]:
         """How many prompts a step asks in a language, and how many tokens they have; other steps ask the same ones."""

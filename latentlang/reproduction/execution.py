@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,15 @@ from latentlang.models.fingerprint import cached_commit, model_keys
 from latentlang.models.hub import fetch
 from latentlang.models.registry import resolve
 from latentlang.progress import StepReport, reporting_steps
+from latentlang.reproduction.kinds.base import AnyStep
 from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.pages import PageWriter
 from latentlang.reproduction.planning import ReproductionPlan, plan
 from latentlang.reproduction.step_runner import Progress, StepRunner, run_groups
+from latentlang.reproduction.tables import FilledTable
 from latentlang.storage.files import check_out, prepare_folder
 from latentlang.storage.lock import FolderLock
+from latentlang.text import counted
 from latentlang.workers import wait_for_workers
 
 #: Where figures and tables go, unless told otherwise.
@@ -40,6 +43,7 @@ class Reproduction:
         files: what was written there.
         ran: names of the steps that were run; the others were there.
         notes: what a reader should know, a sentence each (pictures that could not be drawn...).
+        tables: experiment to its table, of those that were written.
     """
 
     plan: ReproductionPlan
@@ -47,6 +51,7 @@ class Reproduction:
     files: tuple[Path, ...]
     ran: tuple[str, ...]
     notes: tuple[str, ...]
+    tables: Mapping[str, FilledTable] = field(default_factory=dict, repr=False)
 
 
 @checked_call
@@ -94,7 +99,7 @@ def reproduce(
             f"several jobs would share one {planned.bench.settings.device} device; leave --jobs out"
         )
     folder = check_out(out) if out is not None else figures_folder(planned)
-    writer = PageWriter(planned.suite, planned.model, planned.bench.settings, folder, formats, html=html)
+    writer = PageWriter(planned.suite, planned.bench.run, folder, formats, html=html)
     cache = prepare_folder(planned.bench.cache)
     with ExitStack() as locks:
         locks.enter_context(FolderLock(cache))
@@ -153,9 +158,7 @@ def _run(
     def write() -> None:
         """Write what has all its steps; the pictures' own steps need no model and are run here."""
         for name, experiment in list(waiting.items()):
-            steps_here = [
-                step for step, names in planned.needed.items() if name in names and step.kind != "pca"
-            ]
+            steps_here = [step for step, names in planned.needed.items() if name in names and not step.late]
             if all(planned.is_there(step) for step in steps_here):
                 del waiting[name]
                 try:
@@ -166,17 +169,17 @@ def _run(
                     on_event(f"{experiment.source} is written")
 
     write()
-    missing = [step for step in planned.needed if step.kind != "pca" and not planned.is_there(step)]
+    missing = [step for step in planned.needed if not step.late and not planned.is_there(step)]
     for group, done in run_groups(planned.bench, missing, jobs=jobs, progress=progress):
-        what = f"{group[0].model} {group[0].adapter.recipe}"
+        what = group[0].group
         if isinstance(done, LatentlangError):
             fails(not_run, what, done)
         else:
             ran += done
-            on_event(f"{what}: {len(group)} steps done")
+            on_event(f"{what}: {counted(len(group), 'step')} done")
         write()
     for name, steps in planned.others.items():
-        if all(planned.is_there(step) for step in steps):
+        if writer.is_wanted(name, steps) and _are_there(planned, steps):
             try:
                 writer.write(planned.suite.experiments[name], runner.run)
             except LatentlangError as error:
@@ -193,7 +196,17 @@ def _run(
             raise type(first)(
                 f"{len(failed)} of the {words}, first {what}: {first} (what could is kept and written into {folder})"
             )
-    return Reproduction(planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes))
+    return Reproduction(
+        planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes), writer.in_order()
+    )
+
+
+def _are_there(planned: ReproductionPlan, steps: Sequence[AnyStep]) -> bool:
+    """Whether all steps of a table that was not asked for are there; not where what they read is not."""
+    try:
+        return all(planned.is_there(step) for step in steps)
+    except LatentlangError:
+        return False
 
 
 def figures_folder(planned: ReproductionPlan) -> Path:

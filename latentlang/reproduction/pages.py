@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import plotly.graph_objects as go
 
 from latentlang.arguments import split_names
-from latentlang.comparison import compare_lenses
 from latentlang.errors import InputError, unknown
 from latentlang.figures.document import (
     Block,
@@ -24,16 +22,17 @@ from latentlang.figures.document import (
 )
 from latentlang.figures.image import FORMATS as PICTURES
 from latentlang.figures.image import check_pictures, write_picture
-from latentlang.figures.lens_change import lens_change_figure
 from latentlang.figures.library import check_html
 from latentlang.figures.page import write_html
-from latentlang.figures.pca import pca_figure
-from latentlang.reproduction.experiments import Experiment, Suite
-from latentlang.reproduction.model_sizes import model_name, shape
-from latentlang.reproduction.settings import ReproductionSettings
-from latentlang.reproduction.steps import Adapter, Step, adapter_of
-from latentlang.reproduction.tables import ReproducedTable, Wide, latex, markdown, table_of
-from latentlang.reproduction.text import about_experiment, command_of, made_with, overview
+from latentlang.reproduction.compared import ComparedTable
+from latentlang.reproduction.experiment_fields import Experiment
+from latentlang.reproduction.experiments import Suite
+from latentlang.reproduction.kinds.base import AnyStep, Outcome, RunContext, stands_in_words
+from latentlang.reproduction.kinds.registry import kind_named
+from latentlang.reproduction.model_sizes import model_name
+from latentlang.reproduction.reasons import reason_words
+from latentlang.reproduction.tables import FilledTable, Wide, latex, markdown, row_of
+from latentlang.reproduction.text import command_of, made_with, overview
 from latentlang.storage.documents import read_text
 from latentlang.storage.files import prepare_folder, write_text
 from latentlang.storage.output import check_free
@@ -41,6 +40,15 @@ from latentlang.storage.output import check_free
 FORMATS = ("html", *PICTURES)
 README, INDEX = "README.md", "index.html"
 _SCALE = 1.5
+_TABLE_ENDINGS = ("csv", "md", "tex")
+_INVENTORY = (
+    "",
+    "what it shows",
+    "printed",
+    "corrected",
+    "computed here",
+    "what cannot be had, and what stands in",
+)
 # What the README of every such folder says, and by which one is known again.
 _MADE_BY = "Made by "
 
@@ -51,13 +59,13 @@ class PageWriter:
     Attributes:
         files: what was written, in order.
         notes: what could not be, a sentence each.
+        tables: experiment to its table.
     """
 
     def __init__(
         self,
         suite: Suite,
-        standin: str | None,
-        settings: ReproductionSettings,
+        run: RunContext,
         folder: Path,
         formats: str | Sequence[str],
         *,
@@ -76,9 +84,9 @@ class PageWriter:
         self._html = html
         self.files: list[Path] = []
         self.notes: list[str] = []
-        self._suite, self._standin, self._settings = suite, standin, settings
+        self._suite, self._run = suite, run
         self._folder, self._formats = prepare_folder(folder), formats
-        self._tables: dict[str, ReproducedTable] = {}
+        self.tables: dict[str, FilledTable] = {}
         self._figures: dict[str, list[go.Figure]] = {}
         if set(PICTURES) & set(formats):
             try:
@@ -105,12 +113,19 @@ class PageWriter:
 
     def _names_of(self, experiment: Experiment) -> list[tuple[str, str]]:
         """Names and endings of the files of one figure or table."""
-        if experiment.kind in ("accuracy", "pearson"):
-            return [(experiment.name, ending) for ending in ("csv", "md", "tex")]
-        names = _names(experiment, 1 if self._standin else len(experiment.models))
-        return [(name, ending) for name in names for ending in self._formats]
+        kind = kind_named(experiment.kind)
+        tables = [(experiment.name, ending) for ending in _TABLE_ENDINGS] if kind.tabulates else []
+        drawn = kind.figure_names(experiment, self._run)
+        return [*tables, *((name, ending) for name in drawn for ending in self._formats)]
 
-    def write(self, experiment: Experiment, outcome: Callable[[Step], Any]) -> None:
+    def is_wanted(self, name: str, steps: Sequence[AnyStep]) -> bool:
+        """Whether a table that was not asked for is written where its steps are there.
+
+        One that needs none is only where it was written before, so that the page stays whole.
+        """
+        return bool(steps) or (self._folder / f"{name}.{_TABLE_ENDINGS[0]}").exists()
+
+    def write(self, experiment: Experiment, outcome: Outcome) -> None:
         """Write one figure or table.
 
         Args:
@@ -120,15 +135,14 @@ class PageWriter:
         Raises:
             InputError: a file cannot be written, or a published value cannot be read.
         """
-        if experiment.kind in ("accuracy", "pearson"):
-            table = table_of(experiment, standin=self._standin, outcome=outcome, folder=self._suite.folder)
-            self._tables[experiment.name] = table
+        kind = kind_named(experiment.kind)
+        if (table := kind.fill(experiment, outcome, self._run)) is not None:
+            self.tables[experiment.name] = table
             self._write_table(experiment, table)
-            return
-        models = [self._standin] if self._standin else list(experiment.models)
-        drawn = [_drawn(experiment, model, outcome) for model in models]
+        drawn = kind.figures(experiment, outcome, self._run)
         self._figures[experiment.name] = drawn
-        for name, figure in zip(_names(experiment, len(drawn)), drawn, strict=True):
+        names = kind.figure_names(experiment, self._run)
+        for name, figure in zip(names[: len(drawn)], drawn, strict=True):
             self._write_figure(experiment, figure, name)
 
     def finish(self) -> None:
@@ -140,36 +154,44 @@ class PageWriter:
         written = [
             experiment
             for name, experiment in self._suite.experiments.items()
-            if name in self._tables or name in self._figures
+            if name in self.tables or name in self._figures
         ]
         title = self._title()
         if "html" in self._formats:
             verdict, points = self._overview()
             about: list[Block] = [Text(verdict, kind="lead"), Bullets(points)] if verdict else []
             about += [Text(text, kind="about" if verdict else "") for text in self._introduction()]
+            about += self._inventory()
             sections = [Section("about", "About", about, heading=False), *map(self._section, written)]
-            document = Document(title, sections, made_with=made_with(self._settings))
+            document = Document(title, sections, made_with=made_with(self._run.settings))
             self.files.append(write_document(document, self._folder / INDEX, html=self._html))
         self._write_text(README, self._readme(title, written))
+
+    def in_order(self) -> dict[str, FilledTable]:
+        """The tables that were written, in the paper's order."""
+        return {name: self.tables[name] for name in self._suite.experiments if name in self.tables}
 
     # parts
 
     def _title(self) -> str:
-        return self._suite.title + (f", with {model_name(self._standin)}" if self._standin else "")
+        return self._suite.title + (f", with {model_name(self._run.model)}" if self._run.model else "")
 
     def _section(self, experiment: Experiment) -> Section:
         blocks: list[Block] = [Text(self._what(experiment), "about")]
-        if (table := self._tables.get(experiment.name)) is not None:
+        if (table := self.tables.get(experiment.name)) is not None:
             blocks += [_html_table(experiment, wide) for wide in table.wide]
+            blocks += [Bullets(self._reasons(table))] if self._reasons(table) else []
         title = _title(experiment)
         blocks += [Figure(figure, title) for figure in self._figures.get(experiment.name, ())]
         return Section(experiment.name, title, blocks)
 
-    def _write_table(self, experiment: Experiment, table: ReproducedTable) -> None:
+    def _write_table(self, experiment: Experiment, table: FilledTable) -> None:
         what = self._what(experiment)
         self._write_text(f"{experiment.name}.csv", table.table.to_csv(index=False, float_format="%.6g"))
+        reasons = "".join(f"\n- {text}" for text in self._reasons(table))
         self._write_text(
-            f"{experiment.name}.md", f"**{_title(experiment)}.** {what}\n\n{markdown(table.wide)}"
+            f"{experiment.name}.md",
+            f"**{_title(experiment)}.** {what}\n\n{markdown(table.wide)}{reasons and reasons + chr(10)}",
         )
         caption = f"{experiment.title[:1].upper()}{experiment.title[1:]}. {what}"
         self._write_text(
@@ -201,15 +223,51 @@ class PageWriter:
         self._formats = [name for name in self._formats if name not in PICTURES]
 
     def _what(self, experiment: Experiment) -> str:
-        return about_experiment(
-            experiment, self._settings, standin=self._standin, table=self._tables.get(experiment.name)
-        )
+        kind = kind_named(experiment.kind)
+        return kind.caption(experiment, self._run, self.tables.get(experiment.name))
+
+    def _reasons(self, table: FilledTable) -> list[str]:
+        """What the codes of a table say, and where its corrections are from."""
+        if not isinstance(table, ComparedTable):
+            return []
+        sentences = [f"{code}: {reason_words(code, self._run.reasons)}" for code in table.codes]
+        corrections = self._run.corrections.get(table.experiment.name, {}).values()
+        sources = dict.fromkeys(correction.source for correction in corrections if correction.source)
+        return [*sentences, *([f"Corrections from: {'; '.join(sources)}."] if sources else [])]
+
+    def _inventory(self) -> list[Block]:
+        """All tables and figures with what can be had of each, where some of it cannot or is printed in cells."""
+        rows = self._can_be_had()
+        if not rows:
+            return []
+        cells = [
+            [Cell(source), Cell(title), *(Cell(text, number=True) for text in numbers), Cell(words)]
+            for source, title, *numbers, words in rows
+        ]
+        return [Table("All tables and figures, and what can be had of each.", _INVENTORY, cells)]
+
+    def _can_be_had(self) -> list[tuple[str, str, str, str, str, str]]:
+        if not any(kind_named(one.kind).in_cells for one in self._suite.experiments.values()):
+            return []
+        rows = []
+        for name, experiment in self._suite.experiments.items():
+            table = self.tables.get(name)
+            computed = f"{table.n_computed:,}" if isinstance(table, ComparedTable) else ""
+            if name not in self.tables and name not in self._figures:
+                computed = "not run"
+            lacks = kind_named(experiment.kind).lacks(experiment, self._run)
+            words = " ".join(filter(None, [lacks, stands_in_words(experiment, self._run.reasons)]))
+            printed = sum(map(bool, self._suite.printed.get(name, {}).values()))
+            corrected = len(self._suite.corrections.get(name, {}))
+            counts = (f"{count:,}" if count else "" for count in (printed, corrected))
+            rows.append((experiment.source, experiment.title, *counts, computed, words))
+        return rows  # type: ignore[return-value]
 
     def _overview(self) -> tuple[str, list[str]]:
-        return overview(list(self._tables.values()), standin=self._standin)
+        return overview(list(self.in_order().values()), standin=self._run.model)
 
     def _introduction(self) -> list[str]:
-        command = f"{_MADE_BY}{command_of(self._suite.name, self._standin, self._settings)}"
+        command = f"{_MADE_BY}{command_of(self._suite.name, self._run.model, self._run.settings)}"
         texts = [self._suite.about.strip(), f"{command}; every number stands in the CSV file of its table."]
         return [text for text in texts if text]
 
@@ -220,11 +278,15 @@ class PageWriter:
             lines += [f"**{verdict}**", "", *(f"- {point}" for point in points), ""]
         for text in self._introduction():
             lines += [text, ""]
+        if rows := self._can_be_had():
+            lines += [row_of(_INVENTORY), row_of(["---"] * len(_INVENTORY)), *map(row_of, rows), ""]
         for experiment in written:
             lines += [f"## {_title(experiment)}", "", self._what(experiment), ""]
-            if (table := self._tables.get(experiment.name)) is not None:
+            if (table := self.tables.get(experiment.name)) is not None:
                 lines.append(markdown(table.wide))
-            for name in _names(experiment, len(self._figures.get(experiment.name, ()))):
+                lines += [f"- {text}" for text in self._reasons(table)]
+                lines += [""] if self._reasons(table) else []
+            for name in kind_named(experiment.kind).figure_names(experiment, self._run):
                 # Only what this run drew: an older picture might show something else.
                 if self._folder / f"{name}.png" in self.files:
                     lines += [f"![{experiment.title}]({name}.png)", ""]
@@ -243,26 +305,6 @@ def _title(experiment: Experiment) -> str:
     return f"{experiment.source}: {experiment.title}"
 
 
-def _names(experiment: Experiment, count: int) -> list[str]:
-    """Names of an experiment's figures, without ending."""
-    if count == 1:
-        return [experiment.name]
-    return [f"{experiment.name}-{number}" for number in range(1, count + 1)]
-
-
-def _drawn(experiment: Experiment, model: str, outcome: Callable[[Step], Any]) -> go.Figure:
-    task, answers = experiment.tasks[0], experiment.answers[0]
-    adapter = adapter_of(experiment, experiment.recipes[0], task)
-    if experiment.kind == "lens":
-        base, tuned = (
-            outcome(Step("lens", model, a, task, answers, experiment.languages)) for a in (Adapter(), adapter)
-        )
-        return lens_change_figure(compare_lenses(base, tuned), experiment.languages)
-    layers = tuple(experiment.layers_of(shape(model).n_layers))
-    result = outcome(Step("pca", model, adapter, task, answers, experiment.languages, layers))
-    return pca_figure(result, grid=True, layers=layers)
-
-
 def _html_table(experiment: Experiment, wide: Wide) -> Table:
     first = [row for row, (name, *_) in enumerate(wide.rows) if name]
     ends = [*first[1:], len(wide.rows)]
@@ -272,4 +314,5 @@ def _html_table(experiment: Experiment, wide: Wide) -> Table:
         numbers = [Cell(text, number=True) for text in cells]
         rows.append([*([Cell(name, span=spans[row])] if name else []), Cell(kind), *numbers])
     columns = wide.head[2:]
-    return Table(f"{experiment.source}: {columns[0]} to {columns[-1]}.", wide.head, rows, first)
+    about = wide.about or f"{experiment.source}: {columns[0]} to {columns[-1]}"
+    return Table(f"{about}.", wide.head, rows, first)

@@ -12,19 +12,21 @@ from typing import Any
 
 from latentlang.arguments import check_count
 from latentlang.downloads.fetch import default_folder
-from latentlang.errors import InputError, unknown
-from latentlang.geometry.measures import FEWEST
+from latentlang.errors import InputError, LatentlangError, unknown
 from latentlang.models.fingerprint import model_keys
 from latentlang.models.loading import find_device, find_dtype
 from latentlang.models.registry import POCKET_FOLDER, resolve
 from latentlang.paths import given_path, is_folder, is_present
 from latentlang.reproduction.cost import Cost, Estimate
-from latentlang.reproduction.experiments import Experiment, Size, Suite, load_suite
-from latentlang.reproduction.model_sizes import shape
+from latentlang.reproduction.experiment_fields import Experiment
+from latentlang.reproduction.experiments import Suite, load_suite
+from latentlang.reproduction.kinds.base import AnyStep, KindStep, RunContext, stands_in_words
+from latentlang.reproduction.kinds.of_models import ModelExperiment
+from latentlang.reproduction.kinds.registry import kind_named
 from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.step_keys import Keys
 from latentlang.reproduction.step_runner import Bench, is_there
-from latentlang.reproduction.steps import Step, harvest_for, merged, ordered, steps_of
+from latentlang.reproduction.steps import Step, harvest_for, merged, ordered
 from latentlang.tasks import TASKS
 from latentlang.tasks.labels import Protocol
 
@@ -47,10 +49,32 @@ class PlannedStep:
         experiments: names of the figures and tables that need it.
     """
 
-    step: Step
+    step: AnyStep
     cached: bool
     cost: Cost | None
     experiments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlannedExperiment:
+    """What one table or figure takes.
+
+    Attributes:
+        experiment: which.
+        steps: those that it needs; what several tables need stands at each.
+        lacks: why nothing is computed for it and how that is changed, a sentence; empty where something is.
+        stands_in: why the paper's own cannot be had and what stands in, likewise.
+    """
+
+    experiment: Experiment
+    steps: tuple[PlannedStep, ...]
+    lacks: str
+    stands_in: str
+
+    @property
+    def cost(self) -> Cost:
+        """Of the steps that are missing, together."""
+        return sum((step.cost for step in self.steps if step.cost is not None), start=Cost())
 
 
 @dataclass(frozen=True)
@@ -70,15 +94,15 @@ class ReproductionPlan:
     experiments: tuple[Experiment, ...]
     bench: Bench
     model: str | None
-    needed: Mapping[Step, tuple[str, ...]] = field(repr=False)
-    others: Mapping[str, tuple[Step, ...]] = field(repr=False)
+    needed: Mapping[AnyStep, tuple[str, ...]] = field(repr=False)
+    others: Mapping[str, tuple[AnyStep, ...]] = field(repr=False)
 
     @cached_property
     def keys(self) -> Keys:
         """Hashes of the steps."""
-        return Keys(self.bench.settings, self.bench.models)
+        return self.bench.keys()
 
-    def is_there(self, step: Step) -> bool:
+    def is_there(self, step: AnyStep) -> bool:
         """Whether a step's outcome lies in the cache."""
         return is_there(self.bench, self.keys, step)
 
@@ -95,9 +119,30 @@ class ReproductionPlan:
         steps = []
         for step, names in self.needed.items():
             cached = self.is_there(step)
-            price = None if cached or estimate is None else estimate.of(step)
+            price = None if cached or estimate is None else self._cost(step, estimate)
             steps.append(PlannedStep(step, cached, price, names))
         return steps
+
+    def tables(self, *, cost: bool = True) -> list[PlannedExperiment]:
+        """What each table and figure takes, in the paper's order, and what of it cannot be had.
+
+        Args:
+            cost: as of `steps`.
+
+        Raises:
+            LatentlangError: data or model of a step cannot be found.
+        """
+        steps, run = self.steps(cost=cost), self.bench.run
+        return [
+            PlannedExperiment(
+                experiment, tuple(step for step in steps if experiment.name in step.experiments),
+                kind_named(experiment.kind).lacks(experiment, run), stands_in_words(experiment, run.reasons),
+            )
+            for experiment in self.experiments
+        ]  # fmt: skip
+
+    def _cost(self, step: AnyStep, estimate: Estimate) -> Cost:
+        return step.cost(self.bench.run, estimate) if isinstance(step, KindStep) else estimate.of(step)
 
 
 def plan(
@@ -158,13 +203,19 @@ def plan(
     check_count("items", items, least=1)
     check_count("seed", seed, least=0)
     check_count("batch_tokens", batch_tokens, least=1)
-    runs = [standin] if standin else sorted({name for experiment in chosen for name in experiment.models})
+    kinds = {experiment.name: kind_named(experiment.kind) for experiment in suite.experiments.values()}
+    own_models = {name for experiment in chosen for name in kinds[experiment.name].models(experiment)}
+    runs = ([standin] if standin else sorted(own_models)) if own_models else []
     embedded = all(resolve(run).hub_id.startswith(str(POCKET_FOLDER)) for run in runs)
     size = suite.embedded if embedded else suite.size
     if items is not None:
-        tasks = {task for experiment in suite.experiments.values() for task in experiment.tasks}
+        tasks = {
+            task
+            for experiment in suite.experiments.values()
+            if isinstance(experiment, ModelExperiment)
+            for task in experiment.tasks
+        }
         size = size.model_copy(update={"items": dict.fromkeys(tasks, items)})
-    _check_items(chosen, size)
     for name_of_field in set(overrides or {}) & _FIXED:
         raise InputError(f"{name_of_field} is said by each experiment and cannot be changed for all of them")
     where = find_device(device)
@@ -172,58 +223,105 @@ def plan(
         "device": device, "dtype": dtype, "quantization": quantization, "trust_remote_code": trust_remote_code,
     }  # fmt: skip
     settings = ReproductionSettings(
-        size=size, protocol=protocol, data=_data(suite, data, embedded=embedded),
+        size=size, protocol=protocol, data=_data(suite, data, runs=bool(runs), embedded=embedded),
         training_data=_training_data(training_data or {}), seed=seed,
         loading={key: value for key, value in loading.items() if value not in (None, False)},
         batch_tokens=batch_tokens, overrides=overrides or {}, device=where.type,
         dtype=str(find_dtype(dtype, where)).removeprefix("torch."),
     )  # fmt: skip
+    run = RunContext(
+        settings, standin, tuple(runs), items, suite.folder, suite.printed, suite.corrections, suite.reasons
+    )
+    for experiment in chosen:
+        kinds[experiment.name].check(experiment, run)
+    of_experiments = {
+        experiment.name: _steps_of(experiment, run, needed=experiment in chosen)
+        for experiment in suite.experiments.values()
+    }
     # A harvest serves all experiments of its prompts; it is the same whichever of them were asked for.
     harvests = tuple(
-        step for step in merged(_steps(suite.experiments.values(), standin, runs)) if step.kind == "harvest"
+        step
+        for step in merged(
+            step for steps in of_experiments.values() for step in steps or () if isinstance(step, Step)
+        )
+        if step.kind == "harvest"
     )
-    needed: dict[Step, list[str]] = {}
-    others: dict[str, tuple[Step, ...]] = {}
+    needed: dict[AnyStep, list[str]] = {}
+    others: dict[str, tuple[AnyStep, ...]] = {}
+    known = {*runs, *_models_run(of_experiments[experiment.name] or () for experiment in chosen)}
     for experiment in suite.experiments.values():
+        steps = of_experiments[experiment.name]
+        if steps is None:
+            continue
         own_steps = [
-            harvest_for(step, harvests) if step.kind == "harvest" else step
-            for step in _steps([experiment], standin, runs)
+            harvest_for(step, harvests) if isinstance(step, Step) and step.kind == "harvest" else step
+            for step in steps
         ]
+        asked = {run.model_of(model) for model in kinds[experiment.name].models(experiment)}
         if experiment in chosen:
             for step in own_steps:
                 needed.setdefault(step, []).append(experiment.name)
-        elif standin or set(experiment.models) <= set(runs):
+        elif asked | _models_run([own_steps]) <= known:
             others[experiment.name] = tuple(own_steps)
-    in_order = {step: tuple(dict.fromkeys(needed[step])) for step in ordered(needed)}
-    bench = Bench(settings, Path(cache) if cache is not None else CACHE, harvests, model_keys(runs))
+    in_order = {step: tuple(dict.fromkeys(needed[step])) for step in _ordered(needed)}
+    where_kept = Path(cache) if cache is not None else CACHE
+    bench = Bench(settings, where_kept, harvests, model_keys(sorted(known)), run)
     planned = ReproductionPlan(suite, tuple(chosen), bench, standin, in_order, others)
     for step in in_order:  # reads recipes, data and models: what cannot be used is found out now
         planned.keys.options(step, harvests)
     return planned
 
 
-def _check_items(chosen: Iterable[Experiment], size: Size) -> None:
-    """Refuse too few items for a correlation before anything is trained for it."""
-    for experiment in chosen:
-        for task in experiment.tasks if experiment.kind == "pearson" else ():
-            if (count := size.items.get(task)) is not None and count < FEWEST:
-                raise InputError(f"{experiment.name} needs at least {FEWEST} items per language, not {count}")
+def _steps_of(experiment: Experiment, run: RunContext, *, needed: bool) -> list[AnyStep] | None:
+    """The steps of an experiment and those that they read; None of one that was not asked for and cannot be had."""
+    kind = kind_named(experiment.kind)
+    try:
+        found = [] if kind.lacks(experiment, run) else list(kind.steps(experiment, run))
+    except LatentlangError:
+        if needed:
+            raise
+        return None
+    return [one for step in found for one in (*_read_by(step), step)]
 
 
-def _data(suite: Suite, given: str | os.PathLike[str] | None, *, embedded: bool) -> str | Path | None:
-    """Whose items are asked.
+def _read_by(step: AnyStep) -> list[AnyStep]:
+    """The steps that a step reads, and those that these read, each behind its own."""
+    needs = step.needs if isinstance(step, KindStep) else ()
+    return [one for needed in needs for one in (*_read_by(needed), needed)]
+
+
+def _models_run(steps: Iterable[Sequence[AnyStep]]) -> set[str]:
+    """Names of the models that steps of other kinds of experiment run."""
+    return {step.runs for several in steps for step in several if isinstance(step, KindStep) and step.runs}
+
+
+def _ordered(steps: Iterable[AnyStep]) -> list[AnyStep]:
+    """In the order in which they are run: those of models, then the others as their experiments name them."""
+    several = list(steps)
+    return [
+        *ordered(step for step in several if isinstance(step, Step)),
+        *(step for step in several if not isinstance(step, Step)),
+    ]
+
+
+def _data(
+    suite: Suite, given: str | os.PathLike[str] | None, *, runs: bool, embedded: bool
+) -> str | Path | None:
+    """Whose items are asked, where models of the reference paper's kinds of experiment run.
 
     Raises:
         InputError: a real model would silently be asked the toy items.
     """
     if given is not None:
         return None if given == EMBEDDED else given if isinstance(given, str) else Path(given)
-    if embedded or not suite.data:
+    if not suite.data or (runs and embedded):
         return None
     if find_spec("pooch") is not None:
         folder = default_folder(suite.data)
         if is_folder(folder):
             return folder
+    if not runs:
+        return None
     raise InputError(
         f"the published items are not on this machine: latentlang data get {suite.data} fetches them, --data FOLDER "
         f"takes those of another folder, --data {EMBEDDED} the small ones of the package; --model pocket, or "
@@ -240,13 +338,3 @@ def _training_data(given: Mapping[str, str | os.PathLike[str]]) -> dict[str, Pat
         if not is_present(paths[name]):
             raise InputError(f"the training data {str(path)!r} of {name} do not exist")
     return paths
-
-
-def _steps(experiments: Iterable[Experiment], standin: str | None, runs: Sequence[str]) -> list[Step]:
-    """The steps of experiments, of the models in `runs` only: of others nothing need be known."""
-    steps: dict[Step, None] = {}
-    for experiment in experiments:
-        for model in [standin] if standin else experiment.models:
-            if model in runs:
-                steps |= dict.fromkeys(steps_of(experiment, model=model, n_layers=shape(model).n_layers))
-    return list(steps)

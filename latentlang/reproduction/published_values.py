@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from latentlang.errors import InputError, shown, unknown
 from latentlang.language_names import language
-from latentlang.reproduction.experiments import BASE
+from latentlang.reproduction.steps import BASE
 from latentlang.storage.documents import printed
 
 if TYPE_CHECKING:

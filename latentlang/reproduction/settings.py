@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from latentlang.reproduction.experiments import Size
+from latentlang.reproduction.experiment_fields import Size
 from latentlang.reproduction.steps import Step
 from latentlang.tasks import Task
 from latentlang.tasks import task as build_task

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from latentlang.provenance import package_versions
-from latentlang.reproduction.settings import ReproductionSettings
+from latentlang.reproduction.kinds.base import AnyStep, KindStep, RunContext
+from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.steps import Step, harvest_for
 from latentlang.storage.step_cache import step_key
 
@@ -22,13 +23,13 @@ _DIGITS = 10
 class Keys:
     """Hashes of the steps of one run; what takes time to find out (prompts, files) is found out once."""
 
-    def __init__(self, settings: ReproductionSettings, models: Mapping[str, str]) -> None:
+    def __init__(self, run: RunContext, models: Mapping[str, str]) -> None:
         """Prepare for one run; `models` has the key of each model (`model_key`)."""
-        self._settings, self._models = settings, models
+        self._run, self._settings, self._models = run, run.settings, models
         self._prompts: dict[tuple[str, str, tuple[str, ...]], str] = {}
-        self._options: dict[Step, dict[str, Any]] = {}
+        self._options: dict[AnyStep, dict[str, Any]] = {}
 
-    def options(self, step: Step, harvests: Sequence[Step] = ()) -> dict[str, Any]:
+    def options(self, step: AnyStep, harvests: Sequence[Step] = ()) -> dict[str, Any]:
         """Everything the outcome of a step depends on, as JSON can say it.
 
         Args:
@@ -41,14 +42,18 @@ class Keys:
         options = self._options.get(step)
         if options is None:
             options = self._options[step] = {
-                "kind": step.kind, "revision": REVISIONS[step.kind],
-                "version": package_versions().get("latentlang"), **self._specific(step, harvests),
+                "kind": step.kind, "revision": step.revision if isinstance(step, KindStep) else REVISIONS[step.kind],
+                "version": package_versions().get("latentlang"),
+                **(self._of_kind(step) if isinstance(step, KindStep) else self._specific(step, harvests)),
             }  # fmt: skip
         return options
 
-    def name(self, step: Step, harvests: Sequence[Step] = ()) -> str:
+    def name(self, step: AnyStep, harvests: Sequence[Step] = ()) -> str:
         """Folder of a step below the cache: ``evaluate/zh-es-en-sentiment-1a2b3c4d5e``."""
-        about = [step.adapter.recipe.replace("+", "-"), step.task]
+        if isinstance(step, KindStep):
+            about = [model_name(step.runs)] if step.runs else []
+        else:
+            about = [step.adapter.recipe.replace("+", "-"), step.task]
         digest = step_key(self.options(step, harvests))[:_DIGITS]
         return f"{step.kind}/{'-'.join([*about, digest])}"
 
@@ -60,10 +65,7 @@ class Keys:
             size = settings.size
             draws = [settings.seed, size.permutations, size.resamples] if step.kind == "align" else []
             return {"stores": stores, "languages": step.languages, "layers": step.layers, "draws": draws}
-        options: dict[str, Any] = {
-            "model": self._models[step.model], "device": settings.device, "dtype": settings.dtype,
-            "quantization": settings.loading.get("quantization"),
-        }  # fmt: skip
+        options = self._loaded(step.model)
         if step.kind == "train":
             chosen = settings.recipe(step)
             return options | {
@@ -75,6 +77,23 @@ class Keys:
         return options | {
             "task": step.task, "answers": step.answers, "protocol": settings.protocol, "seed": settings.seed,
             "languages": step.languages, "layers": step.layers, "prompts": self._digest(step),
+        }  # fmt: skip
+
+    def _of_kind(self, step: KindStep) -> dict[str, Any]:
+        """What a step of another kind of experiment says its outcome depends on, its model and what it reads."""
+        needs = [step_key(self.options(needed)) for needed in step.needs]
+        return {
+            **(self._loaded(step.runs) if step.runs else {}),
+            **({"needs": needs} if needs else {}),
+            "asked": step.options(self._run),
+        }
+
+    def _loaded(self, model: str) -> dict[str, Any]:
+        """Whose weights are run, and on what."""
+        settings = self._settings
+        return {
+            "model": self._models[model], "device": settings.device, "dtype": settings.dtype,
+            "quantization": settings.loading.get("quantization"),
         }  # fmt: skip
 
     def _digest(self, step: Step) -> str:

@@ -1,12 +1,12 @@
-"""What has to be run for a table or figure: steps, each asked for once however many experiments need it."""
+"""Steps of a model with or without an adapter, each asked for once however many experiments need it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from latentlang.reproduction.experiments import BASE, Experiment
-
+#: The model as it was published, before any training.
+BASE = "base"
 #: In the order in which they are run for one model and adapter.
 STEP_KINDS = ("train", "evaluate", "lens", "harvest", "align", "pca")
 
@@ -52,6 +52,16 @@ class Step:
     layers: tuple[int, ...] = ()
 
     @property
+    def late(self) -> bool:
+        """Whether it reads what several models left, and is run when the pictures are drawn."""
+        return self.kind == "pca"
+
+    @property
+    def group(self) -> str:
+        """Of which steps it is run together with, in words."""
+        return f"{self.model} {self.adapter.recipe}"
+
+    @property
     def training(self) -> Step | None:
         """The training that makes this step's adapter; None for the base model."""
         return Step("train", self.model, self.adapter, self.adapter.task) if self.adapter.task else None
@@ -73,42 +83,6 @@ class Step:
         if self.kind in ("align", "pca"):
             about.append(f"layers {', '.join(map(str, self.layers))}")
         return " ".join([self.kind, *(part for part in about if part)])
-
-
-def adapter_of(experiment: Experiment, recipe: str, task: str) -> Adapter:
-    """The adapter that a recipe of an experiment stands for where a task is asked."""
-    return Adapter() if recipe == BASE else Adapter(recipe, experiment.adapter_task(task))
-
-
-def steps_of(experiment: Experiment, *, model: str, n_layers: int) -> list[Step]:
-    """The steps that one experiment needs of one model.
-
-    Args:
-        experiment: the experiment.
-        model: the model that is run, which may stand in for the paper's.
-        n_layers: how many layers it has.
-    """
-    steps: list[Step] = []
-    for task in experiment.tasks:
-        adapters = [adapter_of(experiment, recipe, task) for recipe in experiment.recipes]
-        if experiment.kind != "accuracy":
-            adapters.insert(0, Adapter())
-        steps += [Step("train", model, a, a.task) for a in adapters if a.recipe != BASE]
-        layers = tuple(experiment.layers_of(n_layers))
-        for adapter in adapters:
-            for answers in experiment.answers:
-                one = Step("", model, adapter, task, answers, experiment.languages)
-                if experiment.kind == "accuracy":
-                    steps.append(replace(one, kind="evaluate"))
-                elif experiment.kind == "lens":
-                    steps.append(replace(one, kind="lens"))
-                else:
-                    steps.append(replace(one, kind="harvest", layers=layers))
-                    if experiment.kind == "pearson":
-                        steps.append(replace(one, kind="align", layers=layers))
-                    elif adapter.recipe != BASE:
-                        steps.append(replace(one, kind="pca", layers=layers))
-    return list(dict.fromkeys(steps))
 
 
 def merged(steps: Iterable[Step]) -> list[Step]:
@@ -134,9 +108,8 @@ def ordered(steps: Iterable[Step]) -> list[Step]:
     """In the order in which they are run: a model with one adapter after the other, the base first; pictures last."""
 
     def order_key(step: Step) -> tuple[bool, str, bool, Adapter, int]:
-        late = step.kind == "pca"
         return (
-            late, step.model, step.adapter.recipe != BASE, step.adapter, STEP_KINDS.index(step.kind),
+            step.late, step.model, step.adapter.recipe != BASE, step.adapter, STEP_KINDS.index(step.kind),
         )  # fmt: skip
 
     return sorted(steps, key=order_key)
@@ -158,6 +131,6 @@ def groups(steps: Iterable[Step]) -> list[list[Step]]:
     """Steps that share a model with its adapter, which is loaded once for them; the pictures are no part of any."""
     by_model: dict[tuple[str, Adapter], list[Step]] = {}
     for step in ordered(steps):
-        if step.kind != "pca":
+        if not step.late:
             by_model.setdefault((step.model, step.adapter), []).append(step)
     return list(by_model.values())

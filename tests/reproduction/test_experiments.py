@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from latentlang.errors import InputError
 from latentlang.language_names import GROUPS
 from latentlang.reproduction import PUBLISHED_TABLES, load_suite, published
-from latentlang.reproduction.experiments import Experiment, Size, experiments_folder
+from latentlang.reproduction.experiment_fields import Size
+from latentlang.reproduction.kinds.pca import PCAExperiment
+from latentlang.reproduction.suites import experiments_folder
 from latentlang.training import recipe
 from tests.support.small_experiments import SPONTANEOUS, write_suite
 
@@ -64,7 +66,7 @@ def test_a_group_of_languages_is_the_default():
 
 @given(st.integers(1, 100), st.lists(st.integers(0, 32), min_size=1, max_size=6))
 def test_layers_of_another_model_lie_at_the_same_share_of_its_depth(n_layers, layers):
-    made = Experiment(
+    made = PCAExperiment(
         name="x", title="x", source="x", kind="pca", models=("mistral",), recipes=("zh-en",),
         layers=(*layers, "last"), depth=32,
     )  # fmt: skip

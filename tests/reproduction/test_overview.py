@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from latentlang.reproduction.experiments import load_suite
-from latentlang.reproduction.tables import ReproducedTable
+from latentlang.reproduction.kinds.model_tables import ReproducedTable
 from latentlang.reproduction.text import overview
 
 COMMITTED = Path(__file__).resolve().parents[2] / "figures" / "spontaneous" / "pocket"

@@ -14,13 +14,16 @@ from latentlang.errors import InputError, LatentlangError
 from latentlang.models.fingerprint import model_key
 from latentlang.models.registry import resolve
 from latentlang.reproduction import load_suite, plan, planning, step_keys
+from latentlang.reproduction.kinds import kind_named
 from latentlang.reproduction.model_sizes import shape
-from latentlang.reproduction.steps import STEP_KINDS, Adapter, Step, groups, merged, ordered, steps_of
+from latentlang.reproduction.steps import STEP_KINDS, Adapter, Step, groups, merged, ordered
 
 
 def _steps(*names, model="pocket"):
     chosen = load_suite("spontaneous").chosen(names or None)
-    return merged(step for made in chosen for step in steps_of(made, model=model, n_layers=8))
+    return merged(
+        step for made in chosen for step in kind_named(made.kind).steps_of(made, model=model, n_layers=8)
+    )
 
 
 def test_what_two_tables_share_is_one_step():

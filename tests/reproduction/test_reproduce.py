@@ -381,10 +381,10 @@ def test_the_papers_own_models_are_not_run_on_what_is_not_there(monkeypatch, tmp
 
 
 def test_what_rounds_to_nothing_has_no_sign():
-    from latentlang.reproduction.tables import _number
+    from latentlang.reproduction.tables import shown_number
 
-    assert _number(-0.001, 2) == "0.00" and _number(-0.004, 2, signed=True) == "+0.00"
-    assert _number(-0.006, 2) == "−0.01" and _number(float("nan"), 1) == ""
+    assert shown_number(-0.001, 2) == "0.00" and shown_number(-0.004, 2, signed=True) == "+0.00"
+    assert shown_number(-0.006, 2) == "−0.01" and shown_number(float("nan"), 1) == ""
 
 
 @pytest.mark.slow("tests/reproduction/test_reproduce.py", "tests/reproduction/test_published.py")

@@ -1,0 +1,13 @@
+"""The kinds of experiment that come with the package: a line each."""
+
+from __future__ import annotations
+
+from latentlang.reproduction.kinds.registry import register
+
+_ROOM = "latentlang.reproduction.kinds"
+
+register("accuracy", f"{_ROOM}.accuracy:AccuracyKind")
+register("pearson", f"{_ROOM}.pearson:PearsonKind")
+register("lens", f"{_ROOM}.lens:LensKind")
+register("pca", f"{_ROOM}.pca:PCAKind")
+register("printed", f"{_ROOM}.printed:PrintedKind")
