@@ -38,11 +38,19 @@ def _recipes() -> Named:
     return ((name, recipe(name).about) for name in recipe_names())
 
 
+def _papers() -> Named:
+    from latentlang.reproduction.suites import experiments_folder, suite_names
+    from latentlang.storage.documents import read_yaml
+
+    for name in suite_names():
+        yield name, str(read_yaml(experiments_folder(name) / "suite.yaml").get("title", ""))
+
+
 #: Parameter of a command to the names that it takes.
 _NAMES: dict[str, Callable[[], Named]] = {
     "lang": _languages, "candidates": _languages, "pivot": _languages, "source": _languages, "reference": _languages,
     "seen_languages": _languages, "asked": _languages, "other": _languages, "model": _models, "task": _tasks,
-    "recipe": _recipes, "pivots": _languages, "through": _languages, "tokenizer": _models,
+    "recipe": _recipes, "pivots": _languages, "through": _languages, "tokenizer": _models, "paper": _papers,
 }  # fmt: skip
 #: Commands whose argument ``name`` is a recipe.
 _RECIPE_ARGUMENTS = frozenset({"recipes"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +15,17 @@ from latentlang.arguments import check_count, split_names
 from latentlang.cli import options
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
-from latentlang.text import counted
+from latentlang.reproduction.suites import suite_names
+from latentlang.text import counted, listed
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from latentlang.cli.console import Progress
-    from latentlang.reproduction import ReproductionPlan
-    from latentlang.reproduction.steps import Step
+    from latentlang.reproduction import PlannedExperiment, Reproduction, ReproductionPlan
+    from latentlang.reproduction.experiment_fields import Effort
+    from latentlang.reproduction.kinds.base import AnyStep
 
 _RUN = "What is run"
 _OUTPUT = "What is written"
@@ -34,7 +38,7 @@ def reproduce(
     paper: Annotated[
         str,
         typer.Argument(
-            help="Set of experiments (spontaneous: Zhang et al. 2024), or a folder of such files."
+            help=f"The paper: {', '.join(suite_names())}; or a folder with such files as `experiments/` has."
         ),
     ] = defaults.PAPER,
     only: Annotated[
@@ -109,17 +113,15 @@ def reproduce(
 ) -> None:
     """Run a paper's experiments and write its figures and tables, with the values it printed beside ours.
 
-    Each step is kept: a run that was stopped goes on where it was, and what several tables need is run once. Writes
-    index.html (all on one page) and README.md, and for each table CSV, Markdown and LaTeX.
+    What cannot be had is named, with what stands in; a correction stands beside the value that was printed. Each step
+    is kept: a run that was stopped goes on where it was, and what several tables need is run once. Writes index.html
+    (all on one page) and README.md, and for each table CSV, Markdown and LaTeX.
     """
     from latentlang.cli.console import output, say
-    from latentlang.training.devices import check_packages
-
-    if not dry_run:
-        check_packages()
     from latentlang.reproduction import plan
     from latentlang.reproduction import reproduce as run
     from latentlang.tasks.labels import check_protocol
+    from latentlang.training.devices import check_packages
 
     check_protocol(protocol)
     for option, value in (("--jobs", jobs), ("--items", items), ("--batch-tokens", batch_tokens)):
@@ -137,8 +139,15 @@ def reproduce(
     )  # fmt: skip
     console = output()
     if dry_run:
-        console.print(_plan_table(planned, width=console.width))
+        tables = planned.tables()
+        if planned.needed:
+            console.print(_plan_table(planned, tables, width=console.width))
+            console.print()
+        console.print(_tables_table(planned, tables))
+        _print_lacking(console, tables)
         return
+    if any(step.kind == "train" for step in planned.needed):
+        check_packages()
     try:
         with _ReproductionProgress(planned) as progress:
             done = run(
@@ -157,6 +166,7 @@ def reproduce(
     for note in done.notes:
         console.print(f"note: {note}", soft_wrap=True)
     console.print(f"{counted(len(done.ran), 'step')} run, {len(planned.needed) - len(done.ran)} were there")
+    _print_compared(console, done)
     shown = [path for path in done.files if path.name in ("index.html", "README.md")]
     console.print(f"wrote {counted(len(done.files), 'file')} into {done.folder}", soft_wrap=True)
     for path in shown:
@@ -174,13 +184,14 @@ def _folders(given: Sequence[str]) -> dict[str, str]:
     return folders
 
 
-def _plan_table(planned: ReproductionPlan, *, width: int) -> Table:
+def _plan_table(planned: ReproductionPlan, tables: Sequence[PlannedExperiment], *, width: int) -> Table:
     """The steps, what is there, and what the others will cost; what they are for is below them where it is narrow."""
     from rich.table import Table
 
     from latentlang.storage.files import size_words
 
-    steps = planned.steps()
+    by_step = {line.step: line for table in tables for line in table.steps}
+    steps = [by_step[step] for step in planned.needed]
     where = planned.bench.settings.device
     grid = Table(box=None, pad_edge=False, header_style="bold")
     narrow = width < _WIDE
@@ -211,12 +222,90 @@ def _plan_table(planned: ReproductionPlan, *, width: int) -> Table:
     return grid
 
 
+def _tables_table(planned: ReproductionPlan, tables: Sequence[PlannedExperiment]) -> Table:
+    """What each table and figure takes."""
+    from rich.table import Table
+
+    from latentlang.storage.files import size_words
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("table or figure")
+    hours = "hours" if planned.bench.settings.device == "cpu" else "GPU hours"
+    for head in ("steps", "there", hours, "disk", "calls", "price (US$)"):
+        grid.add_column(head, justify="right", no_wrap=True)
+    for table in tables:
+        cost, count = table.cost, len(table.steps)
+        if table.lacks or not count:
+            grid.add_row(table.experiment.name, *("–",) * 6)
+            continue
+        there = sum(line.cached for line in table.steps)
+        grid.add_row(
+            table.experiment.name, str(count), str(there), f"{cost.seconds / _HOUR:.2f}", size_words(cost.bytes),
+            f"{cost.calls:,}", f"{cost.price:,.2f}",
+        )  # fmt: skip
+    grid.caption = "What several tables need is counted at each of them and run once."
+    grid.caption_justify = "left"
+    return grid
+
+
+def _print_lacking(console: Console, tables: Sequence[PlannedExperiment]) -> None:
+    """What cannot be had, with what stands in and what the paper's own would take."""
+    lacking = [table for table in tables if table.lacks or table.stands_in or table.experiment.effort]
+    if not lacking:
+        return
+    console.print()
+    console.print("What cannot be had, and what stands in:")
+    for table in lacking:
+        effort = table.experiment.effort
+        parts = [table.lacks, table.stands_in, "" if effort is None else _effort_words(effort)]
+        words = " ".join(filter(None, parts))
+        for line in textwrap.wrap(
+            f"{table.experiment.name}: {words}", max(20, console.width), subsequent_indent="  "
+        ):
+            console.print(line, soft_wrap=True)
+
+
+def _effort_words(effort: Effort) -> str:
+    """What the paper's own would take, as a sentence."""
+    parts = [
+        counted(effort.calls, "call") if effort.calls else "",
+        f"{effort.gpu_hours:,g} GPU hours" if effort.gpu_hours else "",
+        f"{effort.disk_gb:,g} GB" if effort.disk_gb else "",
+        f"{effort.usd:,g} US dollars" if effort.usd else "",
+    ]
+    source = f" ({effort.source})" if effort.source else ""
+    return f"The paper's own takes {listed([part for part in parts if part]) or 'nothing that was said'}{source}."
+
+
+def _print_compared(console: Console, done: Reproduction) -> None:
+    """A line for each table whose printed cells stand beside computed ones."""
+    from rich.table import Table
+
+    from latentlang.reproduction import ComparedTable
+
+    tables = [table for table in done.tables.values() if isinstance(table, ComparedTable)]
+    if not tables:
+        return
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("table or figure")
+    for head in ("printed", "corrected", "computed here"):
+        grid.add_column(head, justify="right", no_wrap=True)
+    grid.add_column("median difference", justify="right")
+    for table in tables:
+        differences = table.table["difference"].dropna().abs()
+        grid.add_row(
+            table.experiment.source, f"{table.n_printed:,}", f"{table.n_corrected:,}", f"{table.n_computed:,}",
+            f"{differences.median():.3g}" if len(differences) else "",
+        )  # fmt: skip
+    console.print(grid)
+
+
 class _ReproductionProgress:
     """A bar for the step that runs, and a line for each that is done."""
 
     def __init__(self, planned: ReproductionPlan) -> None:
         self._planned = planned
-        self._step: Step | None = None
+        self._step: AnyStep | None = None
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
@@ -227,7 +316,7 @@ class _ReproductionProgress:
     ) -> None:
         self._close()
 
-    def __call__(self, step: Step, done: int, total: int) -> None:
+    def __call__(self, step: AnyStep, done: int, total: int) -> None:
         from latentlang.cli.console import Progress
 
         if step != self._step or self._bar is None:
