@@ -18,7 +18,7 @@ LIGHTNESS = re.compile(
     r"\b(dark|darker|darkest|light|lighter|lightest|white|black|pale|paler|bright|brighter)\b", re.I
 )
 CAPTIONED = sorted(
-    path for room in ("figures", "report", "reproduction") for path in (ROOT / room).glob("*.py")
+    path for room in ("figures", "report", "reproduction") for path in (ROOT / room).rglob("*.py")
 )
 
 
