@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -80,7 +81,11 @@ def measuring_options(
 
 
 def tables_command(
-    about: str | None, tables: Mapping[str, Callable[[Path], pd.DataFrame]], figures: Path
+    about: str | None,
+    tables: Mapping[str, Callable[[Path], pd.DataFrame]],
+    figures: Path,
+    *,
+    kept: Collection[str] = (),
 ) -> None:
     """Command line of a module that makes tables: each as CSV into the folder of the pictures, where it has rows.
 
@@ -88,16 +93,42 @@ def tables_command(
         about: the module's docstring.
         tables: name to what makes the table from the folder of saved results.
         figures: where they are written; made if missing.
+        kept: see `write_table`.
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where `measure` saved its results")
     folder = parser.parse_args().folder
     for name, table in tables.items():
-        write_table(figures, name, table(folder))
+        write_table(figures, name, table(folder), kept=kept)
 
 
-def write_table(figures: Path, name: str, table: pd.DataFrame) -> None:
-    """Write a table as CSV into the folder of the pictures, which is made if missing; nothing where it has no rows."""
+def write_table(figures: Path, name: str, table: pd.DataFrame, *, kept: Collection[str] = ()) -> None:
+    """Write a table as CSV into the folder of the pictures, which is made if missing; nothing where it has no rows.
+
+    Args:
+        figures: the folder.
+        name: of the file, without its ending.
+        table: its rows.
+        kept: columns that say what was measured. Rows of an older file stay where no new row has the same values there,
+            since a long measurement is made in parts, on machines that need not have each other's results.
+    """
     figures.mkdir(parents=True, exist_ok=True)
-    if len(table):
-        table.to_csv(figures / f"{name}.csv", index=False, float_format="%.4g")
+    if not len(table):
+        return
+    path = figures / f"{name}.csv"
+    text = table.to_csv(index=False, float_format="%.4g")
+    keys = [column for column in kept if column in table]
+    if keys and path.exists():
+        new, old = (pd.read_csv(file, dtype=str, keep_default_na=False) for file in (io.StringIO(text), path))
+        text = _updated(old, new, keys).to_csv(index=False)
+    path.write_text(text, encoding="utf-8")
+
+
+def _updated(old: pd.DataFrame, new: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The rows of each key, new ones where there are any; keys in the old order, then in the new."""
+    measured, before = (list(table[keys].itertuples(index=False, name=None)) for table in (new, old))
+    order = {key: number for number, key in enumerate(dict.fromkeys([*before, *measured]))}
+    known = set(measured)
+    staying = [key not in known for key in before]
+    rows = pd.concat([old[staying], new], ignore_index=True)
+    return rows.iloc[sorted(range(len(rows)), key=lambda row: order[tuple(rows.loc[row, keys])])]

@@ -40,3 +40,14 @@ def test_a_table_without_rows_is_not_written(tmp_path: Path) -> None:
     write_table(tmp_path / "figures", "empty", pd.DataFrame({"x": []}))
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["full.csv"]
     assert (tmp_path / "figures" / "full.csv").read_text() == "x\n1.235\n"
+
+
+def test_rows_of_what_was_not_measured_again_stay(tmp_path: Path) -> None:
+    first = pd.DataFrame({"model": ["b", "b", "a"], "draw": [0, 0, 0], "gap": [0.123456, float("nan"), 1.0]})
+    write_table(tmp_path, "gaps", first, kept=("model", "draw"))
+    again = pd.DataFrame({"model": ["a", "b"], "draw": [0, 1], "gap": [2.0, 3.0]})
+    write_table(tmp_path, "gaps", again, kept=("model", "draw"))
+    text = (tmp_path / "gaps.csv").read_text()
+    assert text.splitlines() == ["model,draw,gap", "b,0,0.1235", "b,0,", "a,0,2", "b,1,3"]
+    write_table(tmp_path, "gaps", again)
+    assert (tmp_path / "gaps.csv").read_text().splitlines() == ["model,draw,gap", "a,0,2", "b,1,3"]
