@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.several_processes import FIRST, Scheduling, unit
@@ -13,6 +14,7 @@ from tests.support.warm import warm_process
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow("tests/test_several_processes.py")
 def test_what_is_begun_first_is_there():
     named = {name for name in FIRST if name.startswith("tests/")}
     single = {name for name in named if "::" in name}

@@ -118,6 +118,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow("tests/comparison/test_compare.py", "tests/cli/test_cli_parallel_text.py")
 def test_an_interrupted_command_says_what_is_kept(identity, tmp_path):
     ran = warm_process("-c", _STOPPED, "compare", "--adapter", identity, "--out", tmp_path / "out", *SMALL)
     assert ran.code == 130, ran.err

@@ -129,6 +129,7 @@ def _shell(line: str, **changes: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow("tests/cli/test_cli_entry.py")
 def test_closed_streams_change_nothing_but_what_is_seen(tmp_path):
     """Nobody reads: the result is written all the same, and no file of it gets the number of a stream."""
     words = ("lens", "--lang", "ja", "--items", "2", "--out")

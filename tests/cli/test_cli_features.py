@@ -115,6 +115,7 @@ sys.exit(main(["features", "--sae", sys.argv[4], "--text", sys.argv[3], "--group
 """  # noqa: E501
 
 
+@pytest.mark.slow("tests/units/test_features.py", "tests/cli/test_cli_parallel_text.py")
 def test_it_says_what_is_kept_and_goes_on(trained, tmp_path):
     text, sae, _trained = trained
     out, whole = tmp_path / "out", tmp_path / "whole"

@@ -91,6 +91,7 @@ sys.exit(main(["neurons", "--text", sys.argv[3], "--groups", "4", "--deals", "20
 """  # noqa: E501
 
 
+@pytest.mark.slow("tests/units/test_neurons.py", "tests/cli/test_cli_parallel_text.py")
 def test_it_says_what_is_kept_and_goes_on(text, tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
     stopped = warm_process("-c", _STOPPED, out, "3", text)

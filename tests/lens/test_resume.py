@@ -198,6 +198,7 @@ sys.exit(main(["lens", "--lang", "ja,ru,zh", "--items", "4", "--candidates", "en
 """
 
 
+@pytest.mark.slow("tests/lens/test_resume.py", "tests/cli/test_cli_parallel_text.py")
 def test_the_command_says_what_is_kept_and_goes_on(tmp_path: Path):
     out, whole = tmp_path / "out", tmp_path / "whole"
     stopped = warm_process("-c", _STOPPED, out, "zh")

@@ -15,6 +15,9 @@ from tests.support.notebooks import check_run
 REAL = ("07_a_real_model",)
 #: One trains for minutes and compares, twice; the others measure many layers and languages.
 SLOW = {
+    "02_answer_tokens": pytest.mark.slow(
+        "tests/answers/test_token_bytes.py", "tests/lens/test_logit_lens.py"
+    ),
     "04_latent_geometry": pytest.mark.slow("tests/geometry/test_alignment.py", "tests/geometry/test_pca.py"),
     "05_question_alignment": pytest.mark.slow(
         "tests/training/test_run.py", "tests/comparison/test_compare.py"

@@ -196,7 +196,16 @@ def test_an_interrupted_run_of_several_processes_stops_at_once(small, mistral, t
     assert not list(cache.glob("train/*/adapter_model.safetensors"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGTERM,
+        *(
+            pytest.param(other, marks=pytest.mark.slow("tests/reproduction/test_reproduce.py"))
+            for other in (signal.SIGKILL, signal.SIGINT)
+        ),
+    ],
+)
 def test_workers_end_with_a_run_that_is_ended_from_outside(small, mistral, tmp_path, how):
     cache = tmp_path / "cache"
     words = [
@@ -216,6 +225,7 @@ def test_workers_end_with_a_run_that_is_ended_from_outside(small, mistral, tmp_p
     assert not list(cache.glob("train/*/adapter_model.safetensors"))
 
 
+@pytest.mark.slow("tests/reproduction/test_reproduce.py")
 def test_a_full_disk_leaves_no_step_half_done_and_other_groups_go_on(done, small, mistral, tmp_path):
     cache, out = tmp_path / "cache", tmp_path / "out"
     planned = plan(str(small), model=mistral, only=["acc", "curves"], cache=cache, **QUICK)
@@ -256,6 +266,7 @@ def test_two_workers_that_import_everything_themselves_give_the_same_tables(done
     assert (both.folder / "acc.csv").read_bytes() == (done.folder / "acc.csv").read_bytes()
 
 
+@pytest.mark.slow("tests/reproduction/test_reproduce.py")
 def test_two_processes_give_the_same_tables_as_one(done, small, mistral, tmp_path):
     code = (
         "import sys\n"
@@ -269,6 +280,7 @@ def test_two_processes_give_the_same_tables_as_one(done, small, mistral, tmp_pat
     assert (tmp_path / "out" / "acc.csv").read_bytes() == (done.folder / "acc.csv").read_bytes()
 
 
+@pytest.mark.slow("tests/reproduction/test_reproduce.py")
 def test_a_killed_run_goes_on_and_ends_the_same(done, small, mistral, tmp_path):
     code = (
         "import os, signal, sys, torch; torch.set_num_threads(1)\n"

@@ -37,6 +37,7 @@ for name, more in (("lora", {{}}), ("full", {{"method": "full", "learning_rate":
 """
 
 
+@pytest.mark.slow("tests/training/test_processes.py")
 def test_two_processes_come_to_what_one_does(tmp_path: Path) -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
