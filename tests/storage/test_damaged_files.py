@@ -211,7 +211,19 @@ KINDS: dict[str, type[Result]] = {
 PARTS: tuple[Any, ...] = (EvaluationComparison, LensResult, PCAResult, AlignmentComparison)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+#: Their tables have many columns, each of which is spoilt in every way.
+WIDE = ("pca", "comparison", "alignment-comparison")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind, marks=[pytest.mark.slow("tests/storage/test_damaged_files.py")] if kind in WIDE else ()
+        )
+        for kind in KINDS
+    ],
+)
 def test_results(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, load = saved(tmp_path, kind)
     if kind == "comparison":  # its parts stay as they are here, and are read once
