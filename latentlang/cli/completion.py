@@ -8,7 +8,11 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+import typer
 from typer.models import ParameterInfo
+
+from latentlang import defaults
+from latentlang.errors import InputError
 
 Named = Iterable[tuple[str, str]]
 
@@ -39,11 +43,22 @@ def _recipes() -> Named:
 
 
 def _papers() -> Named:
-    from latentlang.reproduction.suites import experiments_folder, suite_names
-    from latentlang.storage.documents import read_yaml
+    from latentlang.reproduction.suites import experiments_folder, read_suite, suite_names
 
     for name in suite_names():
-        yield name, str(read_yaml(experiments_folder(name) / "suite.yaml").get("title", ""))
+        yield name, str(read_suite(experiments_folder(name)).get("title", ""))
+
+
+def tables_of_paper(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """The figures and tables of the paper that the command names, for its ``--only``."""
+    from latentlang.reproduction.suites import experiments_folder, read_suite
+
+    paper = str(context.params.get("paper") or defaults.PAPER)
+    try:
+        names = [(str(name), paper) for name in read_suite(experiments_folder(paper)).get("order", ())]
+    except InputError:  # no such paper: there is nothing to complete
+        names = []
+    return list(completed(lambda: names, incomplete))
 
 
 #: Parameter of a command to the names that it takes.

@@ -13,6 +13,7 @@ import typer
 from latentlang import defaults
 from latentlang.arguments import check_count, split_names
 from latentlang.cli import options
+from latentlang.cli.completion import tables_of_paper
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
 from latentlang.reproduction.suites import suite_names
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from latentlang.cli.console import Progress
-    from latentlang.reproduction import PlannedExperiment, Reproduction, ReproductionPlan
+    from latentlang.reproduction import PlannedExperiment, PlannedStep, Reproduction, ReproductionPlan
+    from latentlang.reproduction.cost import Cost
     from latentlang.reproduction.experiment_fields import Effort
     from latentlang.reproduction.kinds.base import AnyStep
 
@@ -42,7 +44,11 @@ def reproduce(
         ),
     ] = defaults.PAPER,
     only: Annotated[
-        list[str] | None, typer.Option(help="Figures and tables: fig1,table8; repeatable; by default all.")
+        list[str] | None,
+        typer.Option(
+            help="Figures and tables: fig1,table8; repeatable; by default all.",
+            autocompletion=tables_of_paper,
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -226,7 +232,7 @@ def _tables_table(planned: ReproductionPlan, tables: Sequence[PlannedExperiment]
     """What each table and figure takes."""
     from rich.table import Table
 
-    from latentlang.storage.files import size_words
+    from latentlang.reproduction.cost import Cost
 
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("table or figure")
@@ -234,18 +240,25 @@ def _tables_table(planned: ReproductionPlan, tables: Sequence[PlannedExperiment]
     for head in ("steps", "there", hours, "disk", "calls", "price (US$)"):
         grid.add_column(head, justify="right", no_wrap=True)
     for table in tables:
-        cost, count = table.cost, len(table.steps)
-        if table.lacks or not count:
-            grid.add_row(table.experiment.name, *("–",) * 6)
-            continue
-        there = sum(line.cached for line in table.steps)
-        grid.add_row(
-            table.experiment.name, str(count), str(there), f"{cost.seconds / _HOUR:.2f}", size_words(cost.bytes),
-            f"{cost.calls:,}", f"{cost.price:,.2f}",
-        )  # fmt: skip
-    grid.caption = "What several tables need is counted at each of them and run once."
+        lines = [] if table.lacks else table.steps
+        grid.add_row(table.experiment.name, *(_sums(lines, table.cost) if lines else ("–",) * 6))
+    once = {line.step: line for table in tables for line in table.steps}
+    if len(tables) > 1 and once:
+        whole = sum((line.cost for line in once.values() if line.cost is not None), start=Cost())
+        grid.add_row("all", *_sums(list(once.values()), whole))
+    grid.caption = "What several tables need is counted at each of them, and once in all."
     grid.caption_justify = "left"
     return grid
+
+
+def _sums(lines: Sequence[PlannedStep], cost: Cost) -> tuple[str, ...]:
+    """Of some steps: how many, how many are there, and hours, disk, calls and price of the others."""
+    from latentlang.storage.files import size_words
+
+    return (
+        str(len(lines)), str(sum(line.cached for line in lines)), f"{cost.seconds / _HOUR:.2f}",
+        size_words(cost.bytes), f"{cost.calls:,}", f"{cost.price:,.2f}",
+    )  # fmt: skip
 
 
 def _print_lacking(console: Console, tables: Sequence[PlannedExperiment]) -> None:
@@ -295,7 +308,7 @@ def _print_compared(console: Console, done: Reproduction) -> None:
         differences = table.table["difference"].dropna().abs()
         grid.add_row(
             table.experiment.source, f"{table.n_printed:,}", f"{table.n_corrected:,}", f"{table.n_computed:,}",
-            f"{differences.median():.3g}" if len(differences) else "",
+            f"{differences.median():.3g}" if len(differences) else "–",
         )  # fmt: skip
     console.print(grid)
 

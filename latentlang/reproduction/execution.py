@@ -196,9 +196,17 @@ def _run(
             raise type(first)(
                 f"{len(failed)} of the {words}, first {what}: {first} (what could is kept and written into {folder})"
             )
+    notes = [*writer.notes, *_unused_model(planned)]
     return Reproduction(
-        planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(writer.notes), writer.in_order()
+        planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(notes), writer.in_order()
     )
+
+
+def _unused_model(planned: ReproductionPlan) -> list[str]:
+    """That the model asked for was run by nothing, where that is so: values do not come from it."""
+    if planned.model is None or planned.bench.models:
+        return []
+    return [f"nothing of these runs a model: {model_name(planned.model)} was not used"]
 
 
 def _are_there(planned: ReproductionPlan, steps: Sequence[AnyStep]) -> bool:

@@ -22,8 +22,8 @@ from latentlang.reproduction.published_cells import (
     read_corrections,
 )
 from latentlang.reproduction.reasons import REASONS, STAND_INS
-from latentlang.reproduction.suites import SUITE_FILE, experiments_folder
-from latentlang.storage.documents import read_yaml, said
+from latentlang.reproduction.suites import SUITE_FILE, experiments_folder, read_fields, read_suite
+from latentlang.storage.documents import said
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -106,7 +106,7 @@ def load_suite(name: str, *, folder: Path | None = None) -> Suite:
         InputError: there is no such folder, or a file in it is wrong or missing; it is named.
     """
     path = experiments_folder(name, folder=folder)
-    common = _checked(SuiteFile, _read(path / SUITE_FILE), path / SUITE_FILE)
+    common = _checked(SuiteFile, read_suite(path), path / SUITE_FILE)
     experiments: dict[str, Experiment] = {}
     for experiment in common.order:
         if not _NAME.fullmatch(experiment):
@@ -132,7 +132,7 @@ def load_suite(name: str, *, folder: Path | None = None) -> Suite:
 
 
 def _experiment(path: Path, reasons: Mapping[str, str]) -> Experiment:
-    record = {**_read(path), "name": path.stem}
+    record = {**read_fields(path), "name": path.stem}
     fields: type[Experiment] = Experiment
     if isinstance(record.get("kind"), str):
         try:
@@ -173,13 +173,6 @@ def _corrections(
 
 def _unknown_code(code: str, common: Mapping[str, str], own: Mapping[str, str]) -> InputError:
     return unknown("code of a reason", code, (*own, *common), hint=f"reasons in {SUITE_FILE} adds one")
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    record = read_yaml(path)
-    if not isinstance(record, Mapping):
-        raise InputError(f"{path} must hold fields and their values")
-    return record
 
 
 def _checked(kind: type[Made], record: Mapping[str, Any], path: Path) -> Made:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from latentlang.errors import unknown
+from latentlang.errors import InputError, unknown
 from latentlang.paths import given_path, is_file
+from latentlang.storage.documents import read_yaml
 
 SUITE_FILE = "suite.yaml"
 _ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +44,27 @@ def experiments_folder(name: str, *, folder: Path | None = None) -> Path:
     if name not in folders:
         raise unknown("set of experiments", name, folders, hint=f"or give a folder with a {SUITE_FILE}")
     return folders[name]
+
+
+def read_suite(folder: Path) -> Mapping[str, Any]:
+    """What a folder's ``suite.yaml`` says, as it stands there.
+
+    Raises:
+        InputError: it cannot be read, or holds no fields.
+    """
+    return read_fields(folder / SUITE_FILE)
+
+
+def read_fields(path: Path) -> Mapping[str, Any]:
+    """The fields of a file of experiments and their values.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
+    record = read_yaml(path)
+    if not isinstance(record, Mapping):
+        raise InputError(f"{path} must hold fields and their values")
+    return record
 
 
 def _folders(folder: Path | None) -> dict[str, Path]:

@@ -141,6 +141,9 @@ def _complete(line):
         ("latentlang harvest --task senti", "sentiment"),
         ("latentlang train --recipe zh+e", "zh+es-en"),
         ("latentlang recipes zh+e", "zh+es-en"),
+        ("latentlang reproduce spon", "spontaneous"),
+        ("latentlang reproduce --only table1", "table13"),
+        ("latentlang reproduce spontaneous --only fi", "fig4"),
         ("latentlang len", "lens"),
     ],
 )

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from latentlang.installing import install_command
+from latentlang.reproduction import suite_names
+from latentlang.reproduction.kinds import registry
+from tests.support.made_paper import LettersKind, write_paper
 from tests.support.small_experiments import write_suite
 
 QUICK = ("--set", "steps=1", "--set", "per_pair=40", "--format", "html")
@@ -143,3 +146,67 @@ def test_in_80_columns_no_name_of_a_plan_is_cut(run, small, monkeypatch):
     place = next(n for n, line in enumerate(lines) if line.startswith("train pocket sw+hi-en sentiment"))
     assert lines[place + 1].strip() == "for acc, modes, pear, curves, points"
     assert "…" not in done.out
+
+
+@pytest.fixture
+def paper(tmp_path):
+    registry.register("letters", LettersKind)
+    yield write_paper(tmp_path / "made")
+    registry.unregister("letters")
+
+
+def test_a_plan_says_per_table_what_it_takes_and_what_cannot_be_had(run, paper, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run("reproduce", paper, "--dry-run")
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert re.search(r"^table1 +2 +0 +2\.00 +2\.0 kB +4 +0\.50 *$", done.out, re.M)
+    assert re.search(r"^all +2 +0 +2\.00 +2\.0 kB +4 +0\.50 *$", done.out, re.M)
+    assert re.search(r"^table2 +–", done.out, re.M)
+    told = " ".join(done.out.split("what stands in:")[1].split())
+    assert told == (
+        "table2: The paper's own cannot be had: it needs people who judge or annotate. Nothing stands in. The paper's "
+        "own takes 1,200 calls, 16.5 GPU hours and 300 US dollars (Section 4). figure3: The paper's own cannot be had: "
+        "it needs a hosted model as judge."
+    )
+    assert sorted(path.name for path in paper.parent.iterdir()) == ["made"]
+
+
+def test_a_run_sums_up_what_was_computed_of_each_table(run, paper, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run("reproduce", paper, "--model", "pocket", "--format", "html")
+    assert done.code == 0, done.err
+    assert re.search(r"^Table 1 +2 +1 +2 +0$", done.out, re.M) and re.search(
+        r"^Table 2 +2 +0 +0 +–$", done.out, re.M
+    )
+    assert "note: nothing of these runs a model: pocket was not used" in done.out
+    again = run("reproduce", paper, "--model", "pocket", "--format", "html", "--only", "table1,Table2")
+    assert again.code == 0 and "0 steps run, 2 were there" in again.out
+
+
+@pytest.mark.parametrize(
+    ("changed", "arguments", "message"),
+    [
+        ({}, ("--only", "table9"), "unknown figure or table 'table9'; there are table1, table2, figure3"),
+        ({"table1": "{title: x, source: x, kind: poetry}"}, (), "unknown kind of experiment 'poetry'"),
+        ({"published_table2": ""}, (), "the printed values are missing: there is no file"),
+        ({"corrections": "table,row,column,printed,corrected,source,reason\ntable1,x,y,1,2,,misprint\n"}, (),
+         "corrects a cell that was not printed: 'table1', row 'x', column 'y'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_paper_is_one_line(run, paper, tmp_path, changed, arguments, message):
+    folder = write_paper(tmp_path / "wrong", **changed)
+    done = run("reproduce", folder, *arguments)
+    assert done.code == 2
+    assert message in done.err and len(done.err.strip().splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "wrong"]
+
+
+def test_papers_are_named_by_help_and_by_the_error(run):
+    assert suite_names()[0] == "spontaneous"
+    told = run("reproduce", "--help").out
+    done = run("reproduce", "no-such-paper")
+    assert done.code == 2 and "unknown set of experiments 'no-such-paper'" in done.err
+    for name in suite_names():
+        assert name in told and name in done.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from latentlang.language_names import GROUPS
 from latentlang.reproduction import PUBLISHED_TABLES, load_suite, published
 from latentlang.reproduction.experiment_fields import Size
 from latentlang.reproduction.kinds.pca import PCAExperiment
-from latentlang.reproduction.suites import experiments_folder
+from latentlang.reproduction.suites import experiments_folder, suite_names
 from latentlang.training import recipe
 from tests.support.small_experiments import SPONTANEOUS, write_suite
 
@@ -168,3 +170,18 @@ def test_a_missing_file_and_a_name_with_a_path_are_refused(tmp_path):
         load_suite(str(folder))
     with pytest.raises(InputError, match="is no name of an experiment"):
         load_suite(str(write_suite(tmp_path / "b", suite="{title: x, order: ['../../x']}")))
+
+
+def test_the_wheel_has_the_experiments_of_every_paper():
+    project = tomllib.loads((SPONTANEOUS.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    for name in suite_names():
+        assert shipped.get(f"experiments/{name}") == f"latentlang/experiments/{name}"
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_papers_folder_is_whole(name):
+    suite = load_suite(name)
+    listed = {f"{experiment}.yaml" for experiment in suite.experiments} | {"suite.yaml"}
+    assert {path.name for path in suite.folder.glob("*.yaml")} == listed
+    assert suite.title and all(experiment.source for experiment in suite.experiments.values())

@@ -17,6 +17,8 @@ from latentlang.errors import InputError
 from latentlang.evaluation import EvaluationResult
 from latentlang.reproduction import Reproduction, execution, plan, reproduce
 from latentlang.reproduction import pages as pages_module
+from latentlang.reproduction.kinds import kind_named
+from latentlang.reproduction.step_runner import StepRunner
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.step_cache import finished_steps
 from latentlang.workers import wait_for_workers
@@ -78,6 +80,19 @@ def test_correlations_stand_with_their_nulls(done):
     ]
     assert table.ours.between(-1, 1).all() and table.null_mean.abs().max() < 1
     assert (table.layer <= 3).all() and (table.paper_layer == 20).all()
+
+
+def test_tables_have_their_numbers_in_long_form_too(done):
+    run = StepRunner(done.plan.bench)
+    for name, row, column, unit in (
+        ("acc", "sw+hi-en", "mean", "%"), ("modes", "base", "same", "%"), ("pear", "de-sw", "tuned", "r"),
+    ):  # fmt: skip
+        experiment = done.plan.suite.experiments[name]
+        cells = kind_named(experiment.kind).table(experiment, run.run, done.plan.bench.run)
+        table = done.tables[name].table
+        (cell,) = [cell for cell in cells if (cell.row, cell.column) == (row, column)]
+        assert cell.value in set(table["ours"]) and cell.low <= cell.value <= cell.high and cell.unit == unit
+        assert len({(cell.row, cell.column) for cell in cells}) == len(cells)
 
 
 def test_no_page_says_where_the_cache_lies(done):

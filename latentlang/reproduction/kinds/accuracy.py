@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -20,6 +20,8 @@ from latentlang.text import counted
 #: What tasks and kinds of answers are called.
 TASKS = {"sentiment": "Sentiment", "nli": "NLI", "paraphrase": "Paraphrase"}
 ANSWERS = {"en": "English answers", "same": "Same language", "agnostic": "Task-agnostic"}
+# What a table's columns are to the column of the numbers that holds it.
+_COLUMNS = {"language": "language", "model": "paper_model", "task": "task", "answers": "answers"}
 
 
 class AccuracyExperiment(ModelExperiment):
@@ -44,6 +46,7 @@ class AccuracyKind(TableKind[AccuracyExperiment]):
     )  # fmt: skip
     apart = ("model", "task", "trained_on", "answers", "recipe", "language")
     distance = (" percentage points", 1)
+    unit = "%"
 
     def rows(
         self, experiment: AccuracyExperiment, paper_model: str, model: str, outcome: Outcome
@@ -76,11 +79,15 @@ class AccuracyKind(TableKind[AccuracyExperiment]):
                         rows.append({**about, "language": name, "n": int(scores["n"]), **shares})
         return rows
 
+    def cell(self, experiment: AccuracyExperiment, row: Mapping[Any, Any]) -> tuple[str, str] | None:
+        """Recipes in rows; in columns languages and their mean, or of other tables that mean alone."""
+        if experiment.columns != "language" and row["language"] != MEAN:
+            return None
+        return str(row["recipe"]), str(row[_COLUMNS[experiment.columns]])
+
     def as_printed(self, experiment: AccuracyExperiment, table: pd.DataFrame) -> Sequence[Wide]:
         """Recipes in rows."""
-        key = {"language": "language", "model": "paper_model", "task": "task", "answers": "answers"}[
-            experiment.columns
-        ]
+        key = _COLUMNS[experiment.columns]
         head = head_of(table)
         if experiment.columns != "language":
             table = table[table["language"] == MEAN]

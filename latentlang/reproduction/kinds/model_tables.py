@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from latentlang.reproduction.kinds.base import Outcome, RunContext
+from latentlang.reproduction.kinds.base import Computed, Outcome, RunContext
 from latentlang.reproduction.kinds.of_models import Asked, ModelExperiment, ModelKind
 from latentlang.reproduction.kinds.registry import kind_named
 from latentlang.reproduction.published_values import PUBLISHED_TABLES, published
@@ -52,13 +52,15 @@ class TableKind(ModelKind[Asked]):
         keys: columns that tell a number, and what the printed values call them.
         columns: of the table.
         apart: columns that tell apart what several tables hold alike.
-        distance: what stands behind a median distance from the printed values, and its decimals.
+        distance: unit of a difference from the printed values, behind a number, and its decimals.
+        unit: of the numbers themselves.
     """
 
     keys: ClassVar[Mapping[str, str]]
     columns: ClassVar[tuple[str, ...]]
     apart: ClassVar[tuple[str, ...]]
     distance: ClassVar[tuple[str, int]]
+    unit: ClassVar[str]
 
     @abstractmethod
     def rows(self, experiment: Asked, paper_model: str, model: str, outcome: Outcome) -> list[dict[str, Any]]:
@@ -78,6 +80,18 @@ class TableKind(ModelKind[Asked]):
     @abstractmethod
     def verdict(self, rows: pd.DataFrame) -> tuple[str, str]:
         """What the rows of all such tables say: a verdict, and the numbers behind it."""
+
+    @abstractmethod
+    def cell(self, experiment: Asked, row: Mapping[Any, Any]) -> tuple[str, str] | None:
+        """Row and column that a number has in the paper's table; None where it has no place there."""
+
+    def table(self, experiment: Asked, outcome: Outcome, run: RunContext) -> Sequence[Computed]:
+        """The cells of the table in long form: those that the paper's own table has."""
+        return [
+            Computed(*place, row["ours"], low=row["low"], high=row["high"], n=int(row["n"]), unit=self.unit)
+            for row in self.fill(experiment, outcome, run).table.to_dict("records")
+            if (place := self.cell(experiment, row)) is not None
+        ]
 
     def printed(self, values: pd.DataFrame) -> pd.DataFrame:
         """The printed values with the columns that `keys` names."""

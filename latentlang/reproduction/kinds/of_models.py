@@ -164,10 +164,6 @@ class ModelKind(ExperimentKind[Asked]):
                     steps += [replace(one, kind=kind) for kind in kinds]
         return list(dict.fromkeys(steps))
 
-    def table(self, experiment: Asked, outcome: Outcome, run: RunContext) -> Sequence[Computed]:
-        """No cell: these kinds fill tables of their own form, or draw figures."""
-        return ()
-
     def caption(self, experiment: Asked, run: RunContext, table: FilledTable | None) -> str:
         """What a table or figure shows and how it was made, in a few sentences."""
         settings, standin = run.settings, run.model
@@ -204,6 +200,10 @@ class FigureKind(ModelKind[Asked]):
 
     draws = True
     tabulates = False
+
+    def table(self, experiment: Asked, outcome: Outcome, run: RunContext) -> Sequence[Computed]:
+        """No cell: a figure has none."""
+        return ()
 
     @abstractmethod
     def drawn(self, experiment: Asked, model: str, outcome: Outcome) -> go.Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -53,6 +53,7 @@ class PearsonKind(TableKind[PearsonExperiment]):
     )  # fmt: skip
     apart = ("model", "layer", "pair", "state")
     distance = (" of r", 2)
+    unit = "r"
 
     def check(self, experiment: PearsonExperiment, run: RunContext) -> None:
         """Refuse too few items for a correlation before anything is trained for it."""
@@ -93,6 +94,11 @@ class PearsonKind(TableKind[PearsonExperiment]):
                             "null_mean": row["null_mean"], "p": row["p"], "without_length": row["partial"],
                         })  # fmt: skip
         return rows
+
+    def cell(self, experiment: PearsonExperiment, row: Mapping[Any, Any]) -> tuple[str, str]:
+        """Pairs in rows, with the layer where there are several; states in columns."""
+        layer = f", layer {row['paper_layer']}" if len(experiment.layers) > 1 else ""
+        return f"{row['pair']}{layer}", str(row["state"])
 
     def as_printed(self, experiment: PearsonExperiment, table: pd.DataFrame) -> Sequence[Wide]:
         """Pairs in rows, the model before and after training in columns."""
