@@ -17,7 +17,7 @@ from latentlang.cli.completion import tables_of_paper
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.errors import InputError
 from latentlang.reproduction.suites import suite_names
-from latentlang.text import counted, listed
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from latentlang.cli.console import Progress
     from latentlang.reproduction import PlannedExperiment, PlannedStep, Reproduction, ReproductionPlan
     from latentlang.reproduction.cost import Cost
-    from latentlang.reproduction.experiment_fields import Effort
     from latentlang.reproduction.kinds.base import AnyStep
 
 _RUN = "What is run"
@@ -263,31 +262,14 @@ def _sums(lines: Sequence[PlannedStep], cost: Cost) -> tuple[str, ...]:
 
 def _print_lacking(console: Console, tables: Sequence[PlannedExperiment]) -> None:
     """What cannot be had, with what stands in and what the paper's own would take."""
-    lacking = [table for table in tables if table.lacks or table.stands_in or table.experiment.effort]
+    lacking = {table.experiment.name: words for table in tables if (words := table.cannot_be_had)}
     if not lacking:
         return
     console.print()
     console.print("What cannot be had, and what stands in:")
-    for table in lacking:
-        effort = table.experiment.effort
-        parts = [table.lacks, table.stands_in, "" if effort is None else _effort_words(effort)]
-        words = " ".join(filter(None, parts))
-        for line in textwrap.wrap(
-            f"{table.experiment.name}: {words}", max(20, console.width), subsequent_indent="  "
-        ):
+    for name, words in lacking.items():
+        for line in textwrap.wrap(f"{name}: {words}", max(20, console.width), subsequent_indent="  "):
             console.print(line, soft_wrap=True)
-
-
-def _effort_words(effort: Effort) -> str:
-    """What the paper's own would take, as a sentence."""
-    parts = [
-        counted(effort.calls, "call") if effort.calls else "",
-        f"{effort.gpu_hours:,g} GPU hours" if effort.gpu_hours else "",
-        f"{effort.disk_gb:,g} GB" if effort.disk_gb else "",
-        f"{effort.usd:,g} US dollars" if effort.usd else "",
-    ]
-    source = f" ({effort.source})" if effort.source else ""
-    return f"The paper's own takes {listed([part for part in parts if part]) or 'nothing that was said'}{source}."
 
 
 def _print_compared(console: Console, done: Reproduction) -> None:

@@ -24,9 +24,10 @@ from latentlang.reproduction.pages import PageWriter
 from latentlang.reproduction.planning import ReproductionPlan, plan
 from latentlang.reproduction.step_runner import Progress, StepRunner, run_groups
 from latentlang.reproduction.tables import FilledTable
+from latentlang.reproduction.text import overview
 from latentlang.storage.files import check_out, prepare_folder
 from latentlang.storage.lock import FolderLock
-from latentlang.text import counted
+from latentlang.text import counted, sentences
 from latentlang.workers import wait_for_workers
 
 #: Where figures and tables go, unless told otherwise.
@@ -52,6 +53,12 @@ class Reproduction:
     ran: tuple[str, ...]
     notes: tuple[str, ...]
     tables: Mapping[str, FilledTable] = field(default_factory=dict, repr=False)
+
+    @sentences
+    def describe(self) -> str:
+        """What the tables say, a line each."""
+        verdict, points = overview(list(self.tables.values()), standin=self.plan.model)
+        return "\n".join(filter(None, [verdict, *points, *self.notes]))
 
 
 @checked_call

@@ -27,8 +27,11 @@ from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.step_keys import Keys
 from latentlang.reproduction.step_runner import Bench, is_there
 from latentlang.reproduction.steps import Step, harvest_for, merged, ordered
+from latentlang.reproduction.text import effort_words
+from latentlang.storage.files import size_words
 from latentlang.tasks import TASKS
 from latentlang.tasks.labels import Protocol
+from latentlang.text import counted, sentences
 
 #: Where steps are kept by default.
 CACHE = Path("latentlang-out") / "reproduce"
@@ -75,6 +78,26 @@ class PlannedExperiment:
     def cost(self) -> Cost:
         """Of the steps that are missing, together."""
         return sum((step.cost for step in self.steps if step.cost is not None), start=Cost())
+
+    @property
+    def cannot_be_had(self) -> str:
+        """What of it cannot be had, what stands in, and what the paper's own would take; empty where all can."""
+        effort = self.experiment.effort
+        return " ".join(
+            filter(None, [self.lacks, self.stands_in, "" if effort is None else effort_words(effort)])
+        )
+
+    @sentences
+    def describe(self) -> str:
+        """What it takes, in a sentence, and what of it cannot be had."""
+        cost, there = self.cost, sum(step.cached for step in self.steps)
+        parts = [counted(len(self.steps), "step") if self.steps else "nothing is computed"]
+        parts += [f"{there} there"] if there else []
+        if there < len(self.steps):
+            parts += [f"{cost.seconds / 3600:.2f} hours", size_words(cost.bytes)]
+            parts += [f"{counted(cost.calls, 'call')} of a hosted model"] if cost.calls else []
+            parts += [f"{cost.price:,.2f} US dollars"] if cost.price else []
+        return " ".join([f"{self.experiment.source}: {', '.join(parts)}.", self.cannot_be_had]).strip()
 
 
 @dataclass(frozen=True)
@@ -140,6 +163,11 @@ class ReproductionPlan:
             )
             for experiment in self.experiments
         ]  # fmt: skip
+
+    @sentences
+    def describe(self) -> str:
+        """What each table and figure takes and what cannot be had, a line each."""
+        return "\n".join(table.describe() for table in self.tables())
 
     def _cost(self, step: AnyStep, estimate: Estimate) -> Cost:
         return step.cost(self.bench.run, estimate) if isinstance(step, KindStep) else estimate.of(step)

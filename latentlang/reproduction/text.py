@@ -9,12 +9,13 @@ import pandas as pd
 
 from latentlang.provenance import git_commit, package_versions
 from latentlang.reproduction.compared import ComparedTable
+from latentlang.reproduction.experiment_fields import Effort
 from latentlang.reproduction.kinds.model_tables import TableKind
 from latentlang.reproduction.kinds.registry import KINDS, kind_named
 from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.settings import ReproductionSettings
 from latentlang.reproduction.tables import FilledTable
-from latentlang.text import counted
+from latentlang.text import counted, listed
 
 
 def command_of(suite: str, standin: str | None, settings: ReproductionSettings) -> str:
@@ -32,6 +33,18 @@ def command_of(suite: str, standin: str | None, settings: ReproductionSettings) 
 
 def _plain(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def effort_words(effort: Effort) -> str:
+    """What the paper's own table or figure would take, a sentence."""
+    parts = [
+        counted(effort.calls, "call") if effort.calls else "",
+        f"{effort.gpu_hours:,g} GPU hours" if effort.gpu_hours else "",
+        f"{effort.disk_gb:,g} GB" if effort.disk_gb else "",
+        f"{effort.usd:,g} US dollars" if effort.usd else "",
+    ]
+    source = f" ({effort.source})" if effort.source else ""
+    return f"The paper's own takes {listed([part for part in parts if part]) or 'what is not said'}{source}."
 
 
 def made_with(settings: ReproductionSettings) -> list[str]:
@@ -88,9 +101,10 @@ def _of_compared(tables: Sequence[ComparedTable]) -> tuple[str, list[str]]:
     """How much of the printed tables was computed, and how much of it was corrected."""
     computed = [table for table in tables if table.n_computed]
     cells = sum(table.n_computed for table in computed)
+    done = f"{counted(cells, 'cell')} of {counted(len(computed), 'table')}" if computed else "no cell"
     verdict = (
-        f"Of {counted(len(tables), 'table')} with {counted(sum(t.n_printed for t in tables), 'printed cell')}, "
-        f"{len(computed)} {'has' if len(computed) == 1 else 'have'} cells that were computed here ({cells:,})."
+        f"{counted(sum(table.n_printed for table in tables), 'printed cell')} in {counted(len(tables), 'table')}; "
+        f"{done} {'were' if cells > 1 else 'was'} computed here."
     )
     points = []
     corrected = [table for table in tables if table.n_corrected]

@@ -134,8 +134,18 @@ def test_a_plan_says_per_table_what_it_takes_and_what_cannot_be_had(paper):
         "The paper's own cannot be had: it needs people who judge or annotate. Nothing stands in."
     )
     assert figure3.stands_in == "The paper's own cannot be had: it needs a hosted model as judge."
-    _made(paper)
+    assert planned.describe().splitlines()[:2] == [
+        "Table 1: 2 steps, 2.00 hours, 2.0 kB, 4 calls of a hosted model, 0.50 US dollars.",
+        f"Table 2: nothing is computed. {table2.stands_in} The paper's own takes 1,200 calls, 16.5 GPU hours and 300 "
+        "US dollars (Section 4).",
+    ]
+    made = _made(paper)
     assert all(step.cached for step in planned.tables()[0].steps) and planned.tables()[0].cost.calls == 0
+    assert planned.describe().splitlines()[0] == "Table 1: 2 steps, 2 there."
+    assert made.describe().splitlines() == [
+        "4 printed cells in 2 tables; 2 cells of 1 table were computed here.",
+        "A correction stands beside 1 printed cell: Table 1.", "The printed values stand alone: Table 2.",
+    ]  # fmt: skip
 
 
 def test_a_kind_that_lacks_something_here_is_shown_with_what_is_missing(paper, monkeypatch):
