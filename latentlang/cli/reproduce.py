@@ -239,8 +239,8 @@ def _tables_table(planned: ReproductionPlan, tables: Sequence[PlannedExperiment]
     for head in ("steps", "there", hours, "disk", "calls", "price (US$)"):
         grid.add_column(head, justify="right", no_wrap=True)
     for table in tables:
-        lines = [] if table.lacks else table.steps
-        grid.add_row(table.experiment.name, *(_sums(lines, table.cost) if lines else ("–",) * 6))
+        texts = _sums(table.steps, table.cost) if table.is_computed else ("–",) * 6
+        grid.add_row(table.experiment.name, *texts)
     once = {line.step: line for table in tables for line in table.steps}
     if len(tables) > 1 and once:
         whole = sum((line.cost for line in once.values() if line.cost is not None), start=Cost())
@@ -262,13 +262,18 @@ def _sums(lines: Sequence[PlannedStep], cost: Cost) -> tuple[str, ...]:
 
 def _print_lacking(console: Console, tables: Sequence[PlannedExperiment]) -> None:
     """What cannot be had, with what stands in and what the paper's own would take."""
-    lacking = {table.experiment.name: words for table in tables if (words := table.cannot_be_had)}
+    lacking: dict[str, list[str]] = {}
+    for table in tables:
+        if words := table.cannot_be_had:
+            lacking.setdefault(words, []).append(table.experiment.name)
     if not lacking:
         return
     console.print()
     console.print("What cannot be had, and what stands in:")
-    for name, words in lacking.items():
-        for line in textwrap.wrap(f"{name}: {words}", max(20, console.width), subsequent_indent="  "):
+    for words, names in lacking.items():
+        for line in textwrap.wrap(
+            f"{', '.join(names)}: {words}", max(20, console.width), subsequent_indent="  "
+        ):
             console.print(line, soft_wrap=True)
 
 

@@ -75,6 +75,11 @@ class PlannedExperiment:
     stands_in: str
 
     @property
+    def is_computed(self) -> bool:
+        """Whether anything is computed for it; of printed numbers alone that needs no step."""
+        return not self.lacks and kind_named(self.experiment.kind).computes
+
+    @property
     def cost(self) -> Cost:
         """Of the steps that are missing, together."""
         return sum((step.cost for step in self.steps if step.cost is not None), start=Cost())
@@ -91,7 +96,7 @@ class PlannedExperiment:
     def describe(self) -> str:
         """What it takes, in a sentence, and what of it cannot be had."""
         cost, there = self.cost, sum(step.cached for step in self.steps)
-        parts = [counted(len(self.steps), "step") if self.steps else "nothing is computed"]
+        parts = [counted(len(self.steps), "step") if self.is_computed else "nothing is computed"]
         parts += [f"{there} there"] if there else []
         if there < len(self.steps):
             parts += [f"{cost.seconds / 3600:.2f} hours", size_words(cost.bytes)]

@@ -13,7 +13,7 @@ import pytest
 from latentlang.installing import install_command
 from latentlang.reproduction import suite_names
 from latentlang.reproduction.kinds import registry
-from tests.support.made_paper import LettersKind, write_paper
+from tests.support.made_paper import TABLES, LettersKind, write_paper
 from tests.support.small_experiments import write_suite
 
 QUICK = ("--set", "steps=1", "--set", "per_pair=40", "--format", "html")
@@ -171,6 +171,15 @@ def test_a_plan_says_per_table_what_it_takes_and_what_cannot_be_had(run, paper, 
         "it needs a hosted model as judge."
     )
     assert sorted(path.name for path in paper.parent.iterdir()) == ["made"]
+
+
+def test_tables_of_which_the_same_cannot_be_had_are_named_together(run, paper, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    write_paper(paper, table2=TABLES["figure3"].replace("published: ''\n", ""))
+    told = run("reproduce", paper, "--dry-run").out.split("what stands in:")[1]
+    assert " ".join(told.split()) == (
+        "table2, figure3: The paper's own cannot be had: it needs a hosted model as judge."
+    )
 
 
 def test_a_run_sums_up_what_was_computed_of_each_table(run, paper, monkeypatch):

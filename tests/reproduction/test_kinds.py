@@ -148,6 +148,22 @@ def test_a_plan_says_per_table_what_it_takes_and_what_cannot_be_had(paper):
     ]  # fmt: skip
 
 
+def test_a_papers_own_sentence_says_why_its_own_cannot_be_had(tmp_path):
+    suite = SUITE + "  lost: The sheets were lost in a fire.\n"
+    paper = write_paper(
+        tmp_path / "made", suite=suite, table2=TABLES["table2"].replace("needs-people", "lost")
+    )
+    planned = plan(str(paper)).tables()[1]
+    assert planned.stands_in == "The sheets were lost in a fire. Nothing stands in."
+
+
+def test_what_is_computed_without_a_step_is_told_from_what_is_not_computed(paper, monkeypatch):
+    monkeypatch.setattr(LettersKind, "steps", lambda self, experiment, run: ())
+    table1, table2, _ = plan(str(paper)).tables()
+    assert table1.is_computed and table1.describe() == "Table 1: 0 steps."
+    assert not table2.is_computed
+
+
 def test_a_kind_that_lacks_something_here_is_shown_with_what_is_missing(paper, monkeypatch):
     monkeypatch.setattr(
         LettersKind, "lacks", lambda self, experiment, run: "the words: --data FOLDER gives them"

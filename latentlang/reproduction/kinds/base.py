@@ -208,6 +208,7 @@ class ExperimentKind(ABC, Generic[Fields]):
         words: what it computes, in half a line.
         draws: whether it draws figures.
         tabulates: whether it fills a table.
+        computes: whether it computes anything at all.
         in_cells: whether the paper's values are cells of ``published/``: row, column, value.
     """
 
@@ -215,6 +216,7 @@ class ExperimentKind(ABC, Generic[Fields]):
     words: ClassVar[str]
     draws: ClassVar[bool] = False
     tabulates: ClassVar[bool] = True
+    computes: ClassVar[bool] = True
     in_cells: ClassVar[bool] = True
 
     @abstractmethod
@@ -290,9 +292,9 @@ def stands_in_words(experiment: Experiment, reasons: Mapping[str, str]) -> str:
     """Why the paper's own cannot be had and what stands in, in a sentence or two; empty where it can."""
     parts = []
     if experiment.stands_in:
-        parts.append(
-            _sentence(f"The paper's own cannot be had: {reason_words(experiment.stands_in, reasons)}")
-        )
+        code = experiment.stands_in
+        words = reasons.get(code) or f"the paper's own cannot be had: {reason_words(code, reasons)}"
+        parts.append(_sentence(words))
     if experiment.instead:
         parts.append(_sentence(experiment.instead))
     return " ".join(parts)

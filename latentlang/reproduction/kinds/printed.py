@@ -27,6 +27,7 @@ class PrintedKind(ExperimentKind[PrintedExperiment]):
     """The printed values alone."""
 
     fields = PrintedExperiment
+    computes = False
     words = "nothing: the printed values and their corrections stand alone"
 
     def steps(self, experiment: PrintedExperiment, run: RunContext) -> Sequence[Any]:
