@@ -191,4 +191,6 @@ def _places(cell: Mapping[Any, Any]) -> int:
     if number(theirs) is not None:
         return decimals(theirs)
     size = abs(cell["computed"]) if pd.notna(cell["computed"]) else 0.0
+    if pd.isna(cell["low"]) and float(size).is_integer():  # a count
+        return 0
     return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3

@@ -241,7 +241,12 @@ class PageWriter:
         if not rows:
             return []
         cells = [
-            [Cell(source), Cell(title), *(Cell(text, number=True) for text in numbers), Cell(words)]
+            [
+                Cell(source.replace(" ", "\N{NO-BREAK SPACE}")),
+                Cell(title),
+                *(Cell(text, number=True) for text in numbers),
+                Cell(words),
+            ]
             for source, title, *numbers, words in rows
         ]
         return [Table("All tables and figures, and what can be had of each.", _INVENTORY, cells)]
@@ -256,7 +261,9 @@ class PageWriter:
             if name not in self.tables and name not in self._figures:
                 computed = "not run"
             lacks = kind_named(experiment.kind).lacks(experiment, self._run)
-            words = " ".join(filter(None, [lacks, stands_in_words(experiment, self._run.reasons)]))
+            words = " ".join(
+                filter(None, [lacks, stands_in_words(experiment, self._run.reasons, listed=True)])
+            )
             printed = sum(map(bool, self._suite.printed.get(name, {}).values()))
             corrected = len(self._suite.corrections.get(name, {}))
             counts = (f"{count:,}" if count else "" for count in (printed, corrected))

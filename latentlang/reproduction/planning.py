@@ -67,12 +67,25 @@ class PlannedExperiment:
         steps: those that it needs; what several tables need stands at each.
         lacks: why nothing is computed for it and how that is changed, a sentence; empty where something is.
         stands_in: why the paper's own cannot be had and what stands in, likewise.
+        listed: the same, for a list of what cannot be had.
     """
 
     experiment: Experiment
     steps: tuple[PlannedStep, ...]
     lacks: str
     stands_in: str
+    listed: str
+
+    @property
+    def effort(self) -> str:
+        """What the paper's own would take, a sentence; empty where nothing is known of it."""
+        effort = self.experiment.effort
+        return "" if effort is None else effort_words(effort)
+
+    @property
+    def cannot_be_had(self) -> str:
+        """Why it cannot be had, what stands in and what the paper's own would take; empty where all can be had."""
+        return " ".join(filter(None, [self.lacks, self.listed, self.effort]))
 
     @property
     def is_computed(self) -> bool:
@@ -84,14 +97,6 @@ class PlannedExperiment:
         """Of the steps that are missing, together."""
         return sum((step.cost for step in self.steps if step.cost is not None), start=Cost())
 
-    @property
-    def cannot_be_had(self) -> str:
-        """What of it cannot be had, what stands in, and what the paper's own would take; empty where all can."""
-        effort = self.experiment.effort
-        return " ".join(
-            filter(None, [self.lacks, self.stands_in, "" if effort is None else effort_words(effort)])
-        )
-
     @sentences
     def describe(self) -> str:
         """What it takes, in a sentence, and what of it cannot be had."""
@@ -102,7 +107,8 @@ class PlannedExperiment:
             parts += [f"{cost.seconds / 3600:.2f} hours", size_words(cost.bytes)]
             parts += [f"{counted(cost.calls, 'call')} of a hosted model"] if cost.calls else []
             parts += [f"{cost.price:,.2f} US dollars"] if cost.price else []
-        return " ".join([f"{self.experiment.source}: {', '.join(parts)}.", self.cannot_be_had]).strip()
+        told = [f"{self.experiment.source}: {', '.join(parts)}.", self.lacks, self.stands_in, self.effort]
+        return " ".join(filter(None, told))
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,7 @@ class ReproductionPlan:
             PlannedExperiment(
                 experiment, tuple(step for step in steps if experiment.name in step.experiments),
                 kind_named(experiment.kind).lacks(experiment, run), stands_in_words(experiment, run.reasons),
+                stands_in_words(experiment, run.reasons, listed=True),
             )
             for experiment in self.experiments
         ]  # fmt: skip

@@ -97,13 +97,17 @@ def _of_paper(distances: Sequence[str], standin: str | None) -> str:
     return f"{text}; {model_name(standin)} stands in for its models, so this says nothing about the paper."
 
 
+def _tables(tables: Sequence[ComparedTable]) -> str:
+    return counted(len(tables), "table or figure", "tables and figures")
+
+
 def _of_compared(tables: Sequence[ComparedTable]) -> tuple[str, list[str]]:
     """How much of the printed tables was computed, and how much of it was corrected."""
     computed = [table for table in tables if table.n_computed]
     cells = sum(table.n_computed for table in computed)
-    done = f"{counted(cells, 'cell')} of {counted(len(computed), 'table')}" if computed else "no cell"
+    done = f"{counted(cells, 'cell')} of {_tables(computed)}" if computed else "no cell"
     verdict = (
-        f"{counted(sum(table.n_printed for table in tables), 'printed cell')} in {counted(len(tables), 'table')}; "
+        f"{counted(sum(table.n_printed for table in tables), 'printed cell')} in {_tables(tables)}; "
         f"{done} {'were' if cells > 1 else 'was'} computed here."
     )
     points = []

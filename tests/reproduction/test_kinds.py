@@ -98,7 +98,12 @@ def test_a_part_of_them_is_written_alone_and_the_page_names_them_all(paper):
     names = {path.name for path in made.files}
     assert "table1.csv" in names and "table2.csv" not in names
     page = (made.folder / "index.html").read_text(encoding="utf-8")
-    for text in ("what people thought", "needs people who judge", "needs a hosted model as judge", "not run"):
+    for text in (
+        "what people thought",
+        "It needs people who judge",
+        "It needs a hosted model as judge",
+        "not run",
+    ):
         assert text in page
 
 
@@ -143,7 +148,7 @@ def test_a_plan_says_per_table_what_it_takes_and_what_cannot_be_had(paper):
     assert all(step.cached for step in planned.tables()[0].steps) and planned.tables()[0].cost.calls == 0
     assert planned.describe().splitlines()[0] == "Table 1: 2 steps, 2 there."
     assert made.describe().splitlines() == [
-        "4 printed cells in 2 tables; 2 cells of 1 table were computed here.",
+        "4 printed cells in 2 tables and figures; 2 cells of 1 table or figure were computed here.",
         "A correction stands beside 1 printed cell: Table 1.", "The printed values stand alone: Table 2.",
     ]  # fmt: skip
 
@@ -223,6 +228,17 @@ def test_printed_texts_are_numbers_only_where_they_are():
     texts = {"24.0": 24, "1,024": 1024, "45%": 45, "−0.3": -0.3, ".5": 0.5, "1e-4": 1e-4, "12,5": None, "yes": None,
              "": None, "-": None, "3 ± 1": None, "nan": None, "٣": None}  # fmt: skip
     assert {text: number(text) for text in texts} == texts
+
+
+def test_a_count_that_was_not_printed_has_no_decimals_and_other_numbers_three_digits():
+    experiment = Experiment(name="t", title="t", source="Table 1", kind="letters")
+    cells = [Computed("a", "x", 8.0), Computed("a", "y", 8.0, low=7.5, high=9.25), Computed("b", "x", 0.1234)]
+    (listed,) = compare(experiment, cells, printed={}, corrections={}).wide
+    assert [(row[2][2], row[2][3]) for row in listed.rows] == [
+        ("8", ""),
+        ("8.00", "7.50 to 9.25"),
+        ("0.123", ""),
+    ]
 
 
 def test_a_cell_is_computed_once_and_one_that_was_not_printed_comes_last():

@@ -288,12 +288,19 @@ class ExperimentKind(ABC, Generic[Fields]):
         return " ".join(part.strip() for part in parts if part.strip())
 
 
-def stands_in_words(experiment: Experiment, reasons: Mapping[str, str]) -> str:
-    """Why the paper's own cannot be had and what stands in, in a sentence or two; empty where it can."""
+def stands_in_words(experiment: Experiment, reasons: Mapping[str, str], *, listed: bool = False) -> str:
+    """Why the paper's own cannot be had and what stands in, in a sentence or two; empty where it can.
+
+    Args:
+        experiment: of which table or figure.
+        reasons: the suite's own sentences.
+        listed: whether it stands in a list of what cannot be had, which says so once.
+    """
     parts = []
     if experiment.stands_in:
         code = experiment.stands_in
-        words = reasons.get(code) or f"the paper's own cannot be had: {reason_words(code, reasons)}"
+        why = "" if listed or code in reasons else "the paper's own cannot be had: "
+        words = f"{why}{reason_words(code, reasons)}"
         parts.append(_sentence(words))
     if experiment.instead:
         parts.append(_sentence(experiment.instead))
