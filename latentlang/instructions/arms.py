@@ -16,6 +16,7 @@ from latentlang.instructions.dialogues import Dialogue
 from latentlang.instructions.duplicates import question_of
 from latentlang.instructions.pairing import item_key
 from latentlang.instructions.text_parts import prose
+from latentlang.instructions.translation_wordings import carries_a_text
 from latentlang.language_id import Backend, LanguageIdentifier, py3langid_backend
 from latentlang.language_names import language
 from latentlang.seeding import generator
@@ -320,7 +321,9 @@ def _check_languages(arms: Sequence[Arm], backend: Backend | None) -> None:
     for arm in arms:
         told: dict[str, int] = {}
         for dialogue in arm.dialogues:
-            identified = identifier.identify(prose(f"{dialogue.instruction}\n{dialogue.output}")).language
+            asked = dialogue.instruction
+            asked = "" if carries_a_text(asked, dialogue.language) else asked
+            identified = identifier.identify(prose(f"{asked}\n{dialogue.output}")).language
             if identified is not None:
                 told[identified] = told.get(identified, 0) + 1
         whole = sum(told.values())

@@ -11,7 +11,9 @@ import yaml
 
 from latentlang.instructions.check_records import Check, Known, TextFinding, TextPair
 from latentlang.instructions.length_bounds import ratio
+from latentlang.instructions.pairing import is_answer
 from latentlang.instructions.text_parts import normal, prose
+from latentlang.instructions.translation_wordings import carries_a_text
 from latentlang.language_id import LEAST_BYTES, letters_by_script
 
 _MOST_SHOWN = 80
@@ -42,6 +44,8 @@ def _copied(pair: TextPair, known: Known) -> Iterator[TextFinding]:
 def _language(pair: TextPair, known: Known) -> Iterator[TextFinding]:
     if known.identifier is None or not pair.text.strip():
         return
+    if not is_answer(pair.place) and carries_a_text(pair.text, pair.language):
+        return  # its own words are in the language by their wording; the text to translate is in any
     identified = known.identifier.identify(prose(pair.text))
     if identified.language is None:
         yield TextFinding("language", pair.place, identified.reason, "undecided")

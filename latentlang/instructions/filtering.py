@@ -16,7 +16,8 @@ from latentlang.instructions.duplicates import exact_duplicates, near_duplicates
 from latentlang.instructions.keyword_search import Keywords, keywords
 from latentlang.instructions.length_bounds import LengthBounds, learn_bounds, ratio
 from latentlang.instructions.overlap import EvaluatedRuns
-from latentlang.instructions.pairing import pair_up, pairs_of
+from latentlang.instructions.pairing import is_answer, pair_up, pairs_of
+from latentlang.instructions.translation_wordings import carries_a_text
 from latentlang.language_id import Backend, LanguageIdentifier, py3langid_backend
 from latentlang.paths import PathLike
 
@@ -49,6 +50,8 @@ class CheckReport:
         bounds: of lengths, by language pair, that were learnt and applied.
         unpaired: how many dialogues have no source, so that checks that need one said nothing of them.
         identifier: name of what told languages; empty where none was asked.
+        carrying: how many dialogues ask to translate a text that they carry, in one of the shipped wordings: of these
+            the language of the answers is looked at, and not that of the text.
     """
 
     dialogues: tuple[Dialogue, ...]
@@ -57,6 +60,7 @@ class CheckReport:
     bounds: LengthBounds = field(default_factory=LengthBounds)
     unpaired: int = 0
     identifier: str = ""
+    carrying: int = 0
 
     def table(self) -> pd.DataFrame:
         """One row per finding: ``language, origin, id, code, place, verdict, detail``."""
@@ -201,6 +205,7 @@ def check_dialogues(
     return CheckReport(
         tuple(dialogues), findings, tuple(check.code for check in chosen), known.bounds,
         0 if paired is None else paired.unpaired, "" if known.identifier is None else known.identifier.name,
+        0 if known.identifier is None else sum(map(_carries, pairs)),
     )  # fmt: skip
 
 
@@ -284,6 +289,11 @@ def _drop_repeated(
         detail = kept[repeated.of].id
         detail += f" ({repeated.similarity:.2f})" if near is not None else ""
         reasons[left[repeated.index]].append(TextFinding(code, "instruction", detail))
+
+
+def _carries(pairs: Sequence[TextPair]) -> bool:
+    """Whether one of a dialogue's questions carries a text to translate."""
+    return any(not is_answer(pair.place) and carries_a_text(pair.text, pair.language) for pair in pairs)
 
 
 def _identifier(

@@ -10,9 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import combinations
-from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args
 
@@ -22,10 +20,10 @@ from latentlang.instructions.built import Built, Dropped, check_any
 from latentlang.instructions.dialogues import Dialogue, Turn
 from latentlang.instructions.prompt_sets import filled
 from latentlang.instructions.segmenting import sentences
+from latentlang.instructions.translation_wordings import translation_wordings
 from latentlang.language_id import LanguageIdentifier, letters_by_script, py3langid_backend
 from latentlang.language_names import Language, language, languages
 from latentlang.seeding import generator
-from latentlang.storage.documents import Closed, checked, read_yaml
 from latentlang.tasks.files import PathLike
 from latentlang.tasks.parallel_text import ParallelText
 from latentlang.text import listed
@@ -42,7 +40,6 @@ EDITS: tuple[Edit, ...] = get_args(Edit)
 #: In place of a language of instructions: that of what is translated, or of the translation.
 ASKED_BY = ("source", "target")
 DEFAULT_PARAGRAPHS = 3
-_TEMPLATES = Path(__file__).resolve().parent / "templates" / "parallel.yaml"
 # How likely a paragraph must be in another language to be left out.
 _SURE = 0.95
 _MOST_WORDS = 3
@@ -58,25 +55,9 @@ _HAN_PARTICLES = re.compile(
 _KATAKANA = re.compile(r"[\u30a0-\u30ff]{2,}")
 
 
-class _Templates(Closed):
-    origin: str
-    sentence: list[str]
-    document: list[str]
-    constrained: list[str]
-    add: list[str]
-    order: list[str]
-    leave_out: list[str]
-
-
-@cache
-def _templates() -> dict[str, _Templates]:
-    read = read_yaml(_TEMPLATES)
-    return {code: checked(_Templates, value, f"{_TEMPLATES}: {code}") for code, value in read.items()}
-
-
 def template_languages() -> tuple[str, ...]:
     """Codes of the languages that translation instructions are written in."""
-    return tuple(_templates())
+    return tuple(translation_wordings())
 
 
 @dataclass(frozen=True)
@@ -296,12 +277,12 @@ def _made(pair: _Pair, kind: str, asked: Sequence[str], seed: int, origin: str) 
     draw = generator("parallel", seed, kind, pair.name, pair.source, pair.target)
     named = draw.choice(list(asked))
     code = {"source": pair.source, "target": pair.target}.get(named, named)
-    if code not in _templates():
+    if code not in translation_wordings():
         raise InputError(
             f"there are no translation instructions in {code}, which is the {named} of some; there are in "
             f"{', '.join(template_languages())}"
         )
-    templates = _templates()[code]
+    templates = translation_wordings()[code]
     values = {
         "text": pair.text, "source": language(pair.source).name_in(code),
         "target": language(pair.target).name_in(code),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from latentlang.instructions import Dialogue, Turn, check_dialogues, filter_dial
 from latentlang.instructions.check_records import Check, Known, TextFinding, TextPair
 from latentlang.instructions.checks import check_pair, chosen_checks, known_checks, register
 from latentlang.instructions.dialogues import single
+from latentlang.instructions.from_parallel_text import parallel_instructions
 from latentlang.instructions.length_bounds import FEWEST_PAIRS, learn_bounds
 from latentlang.instructions.overlap import EvaluatedItem, EvaluatedRuns
 from latentlang.instructions.pairing import item_key, pair_up, pairs_of
@@ -268,3 +270,52 @@ def test_a_check_of_ones_own_is_one_record(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ValueError, match="there already"):
         register(own)
     assert [len(f) for f in check_dialogues([single("1", "de", "LAUT", "leise")]).findings] == [1]
+
+
+LINES = {
+    "en": [
+        "All people are born free and equal in dignity.",
+        "Nobody may be held as a slave by anybody else.",
+    ],
+    "de": [
+        "Alle Menschen sind frei und an Würde gleich geboren.",
+        "Niemand darf als Sklave gehalten werden.",
+    ],
+    "zh": ["人人生而自由，在尊严和权利上一律平等。", "任何人不得使为奴隶或奴役，一切形式均应予以禁止。"],
+}
+
+
+@pytest.fixture
+def translations(tmp_path):
+    folder = tmp_path / "text"
+    folder.mkdir()
+    for code, lines in LINES.items():
+        (folder / f"{code}.txt").write_text("\n".join(lines), encoding="utf-8")
+    return parallel_instructions(
+        folder, pivots="en,zh", languages="de", kinds="sentence,document,constrained,interactive",
+        asked_in="en,zh,de", between_pivots=True, paragraphs=2, check_language=False,
+    ).dialogues  # fmt: skip
+
+
+def test_the_text_that_a_translation_instruction_carries_is_in_any_language(translations) -> None:
+    report = check_dialogues(translations, checks="language")
+    assert report.carrying == len(translations) > 20
+    # what was found has to do with answers alone, if with anything
+    assert {finding.place for of_one in report.findings for finding in of_one} <= {"answer", "assistant 2"}
+    assert not [f for of_one in report.findings for f in of_one if f.verdict == "fails"]
+    assert filter_dialogues(translations, checks="language", exact=False).kept == translations
+
+
+def test_an_answer_of_a_translation_instruction_in_another_language_is_still_found(translations) -> None:
+    one = next(d for d in translations if d.answer_language == "de" and d.id.startswith("sentence"))
+    wrong = dataclasses.replace(one, turns=(one.turns[0], Turn("assistant", LINES["en"][0])))
+    ((finding,),) = check_dialogues([wrong], checks="language").findings
+    assert (finding.place, finding.detail) == ("answer", "en")
+
+
+def test_an_instruction_in_no_wording_of_its_language_is_looked_at_whole(translations) -> None:
+    one = next(d for d in translations if d.language == "en" and LINES["zh"][0] in d.instruction)
+    said_german = dataclasses.replace(one, language="de")
+    report = check_dialogues([said_german], checks="language")
+    assert report.carrying == 0
+    assert [f.place for f in report.findings[0]][:1] == ["instruction"]

@@ -54,6 +54,7 @@ def check(
     if as_json:
         return echo_json({
             "dialogues": len(report.dialogues), "unanswered": unanswered, "unpaired": report.unpaired,
+            "carrying": report.carrying,
             "identifier": report.identifier,
             "counts": rows_record(counts), "bounds": rows_record(report.bounds_table()),
             "examples": rows_record(examples), "files": [str(out)] if out is not None else [],
@@ -77,6 +78,7 @@ def check(
             f"{all_of}{counted(unanswered, 'dialogue')} {has} no answer at the end: `latentlang instructions answer` "
             "writes one; training and filter leave such a dialogue out", soft_wrap=True,
         )  # fmt: skip
+    looking.print_carrying(report.carrying, console)
     if report.unpaired:
         console.print(
             f"{report.unpaired:,} dialogues have no source: of them the checks that need one say nothing"

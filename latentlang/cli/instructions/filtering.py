@@ -91,6 +91,7 @@ def filter_data(
         "without": without, "tests": [str(path) for path in tests or ()], "words": words, "characters": characters,
         "undecided": undecided, "keep_unanswered": unanswered, "keep_repeated": repeated,
         "dialogues": len(given.dialogues), "kept": len(filtered.kept),
+        "carrying": filtered.report.carrying,
     }  # fmt: skip
     files = save_data_folder(
         out, "filter", data={_KEPT: filtered.kept}, record=record,
@@ -105,6 +106,7 @@ def filter_data(
     else:
         console = output()
         looking.print_rows(counts, console)
+        looking.print_carrying(filtered.report.carrying, console)
         for file in files:
             console.print(f"wrote {file}", soft_wrap=True)
     if not filtered.kept:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latentlang.errors import InputError
+from latentlang.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +123,16 @@ def looked_at(
             "among": None if among is None else among.split(","),
         },
     )  # fmt: skip
+
+
+def print_carrying(count: int, console: Console) -> None:
+    """Of how many dialogues the language check left a text out that they ask to translate."""
+    if count:
+        carry = "carries" if count == 1 else "carry"
+        console.print(
+            f"{counted(count, 'dialogue')} {carry} a text to translate, whose language is not looked at; that of the "
+            "answer is", soft_wrap=True,
+        )  # fmt: skip
 
 
 def print_rows(table: pd.DataFrame, console: Console) -> None:
