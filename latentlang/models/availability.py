@@ -7,19 +7,24 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from latentlang.errors import ModelError
+from latentlang.errors import InputError, ModelError
 from latentlang.installing import install_command
 from latentlang.models.checkpoint_files import safetensors_header, weight_files
-from latentlang.models.data_package import data_package
+from latentlang.models.data_package import DataPackage, assembled, data_package
+from latentlang.models.gguf_cache import cached_entry
+from latentlang.models.gguf_header import read_header
 from latentlang.models.hub import is_whole_snapshot
 from latentlang.models.registry import ModelInfo, cached_bytes, cached_snapshots
+from latentlang.storage.documents import read_json
 
 Source = Literal["embedded", "hub cache", "data package"]
 # Weights are float32 on a CPU. What runs beside them takes a fifth more, as a rule.
 _FLOAT32, _BESIDE = 4, 1.2
+_CONFIG = "config.json"
 _CONTROL_GROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -54,9 +59,41 @@ def availability(info: ModelInfo) -> Availability:
 
 def parameters_of(info: ModelInfo) -> int | None:
     """How many weights a model has, as published or as its files say; None where that is not known."""
-    if info.parameters is None and info.local and info.gguf is None:
+    if info.parameters is not None or not info.local:
+        return info.parameters
+    if info.gguf is None:
         return _parameters(Path(info.hub_id))
-    return info.parameters
+    with suppress(ModelError):
+        return read_header(Path(info.hub_id)).parameters
+    return None
+
+
+def config_of(info: ModelInfo) -> dict[str, Any]:
+    """The config of a model that lies on this machine; of a GGUF file its sizes; empty where neither is here."""
+    folders = [Path(info.hub_id)] if info.local else cached_snapshots(info)
+    if info.gguf is not None:
+        files = [Path(info.hub_id)] if info.local else [folder / info.gguf for folder in folders]
+        for file in files:
+            with suppress(ModelError):
+                return read_header(file).sizes
+        return {}
+    for folder in folders:
+        with suppress(InputError):
+            return read_json(folder / _CONFIG, kind=dict, finite=False)
+    package = data_package(info)
+    return dict(_packaged_config(package)) if package is not None and package.installed else {}
+
+
+@cache
+def _packaged_config(package: DataPackage) -> dict[str, Any]:
+    """What a data package's file says of itself: from the dequantised copy where there is one, else put together."""
+    entry = cached_entry(package.sha256, "float32", weights=False)
+    if entry is not None:
+        with suppress(InputError):
+            return read_json(entry.folder / _CONFIG, kind=dict, finite=False)
+    with suppress(ModelError), assembled(package) as file:
+        return read_header(file).sizes
+    return {}
 
 
 def _location(info: ModelInfo) -> tuple[Source | None, int | None, str | None]:

@@ -29,6 +29,8 @@ _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 # More than any file has; a damaged one may claim anything.
 _MOST_FIELDS, _MOST_TENSORS, _MOST_AXES, _LONGEST_KEY = 2**16, 2**20, 4, 2**16
 _SPLIT_COUNT = "split.count"
+# Read only where it is asked for; else its length.
+_TOKENS = "tokenizer.ggml.tokens"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,19 @@ class GGUFHeader:
             kind = gguf.GGMLQuantizationType(tensor.kind).name
             sizes[kind] = sizes.get(kind, 0) + math.prod(tensor.shape)
         return max(sizes, key=lambda kind: sizes[kind])
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Width, MLP, depth and vocabulary, as a config of transformers calls them; those that the file says."""
+        mlp, tokens = self.value("feed_forward_length"), self.metadata.get(_TOKENS)
+        # some architectures have an MLP of its own width in each layer
+        values = {
+            "hidden_size": self.value("embedding_length"),
+            "intermediate_size": max(mlp, default=None) if isinstance(mlp, list) else mlp,
+            "num_hidden_layers": self.value("block_count"),
+            "vocab_size": len(tokens) if isinstance(tokens, list) else tokens,
+        }
+        return {name: value for name, value in values.items() if isinstance(value, int)}
 
     @property
     def parameters(self) -> int:

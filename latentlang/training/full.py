@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentlang.errors import InputError, LatentlangError, shown
-from latentlang.models.availability import memory_of_machine, parameters_of
-from latentlang.models.registry import ModelInfo, cached_snapshots, resolve
-from latentlang.storage.documents import read_json
+from latentlang.models.availability import config_of, memory_of_machine, parameters_of
+from latentlang.models.registry import resolve
 from latentlang.storage.files import size_words
 
 if TYPE_CHECKING:
@@ -162,7 +160,7 @@ def memory_need(
         return None
     weights = _FLOAT32 * count
     tokens = min(recipe.schedule.cutoff, longest) * (recipe.schedule.batch // recipe.schedule.accumulation)
-    fields = _of_language(lm.config.to_dict() if info is None else _config_of(info))
+    fields = _of_language(lm.config.to_dict() if info is None else config_of(info))
     kept = _kept_of_token(fields, checkpointing=count >= LARGE if checkpointing is None else checkpointing)
     # a model that is given stays as it is beside the copy that is trained
     share = 1.0 if scored is None or not longest else min(scored / longest, 1.0)
@@ -190,15 +188,6 @@ def _of_language(config: dict[str, Any]) -> dict[str, Any]:
     """The fields of the language model, also where the model has other parts (vision, audio)."""
     text = config.get("text_config")
     return {**config, **text} if isinstance(text, Mapping) else config
-
-
-def _config_of(info: ModelInfo) -> dict[str, Any]:
-    """The config of a model that lies on this machine; empty where it does not."""
-    folders = [Path(info.hub_id)] if info.local else cached_snapshots(info)
-    for folder in folders:
-        with suppress(InputError):
-            return read_json(folder / "config.json", kind=dict, finite=False)
-    return {}
 
 
 def _memory(device: torch.device | None, named: str | None) -> tuple[int | None, str]:

@@ -40,13 +40,15 @@ from latentlang.models import (
     resolve,
 )
 from latentlang.models import gguf as dequantising
-from latentlang.models.availability import availability
+from latentlang.models.availability import availability, config_of, parameters_of
 from latentlang.models.data_package import DataPackage
 from latentlang.models.doctor import check_up
 from latentlang.models.fingerprint import cached_commit
 from latentlang.models.gguf_conversion import converted
 from latentlang.models.gguf_header import read_header
 from latentlang.storage.files import file_sha256
+from latentlang.training.full import memory_need
+from latentlang.training.recipes import recipe as find_recipe
 from tests.support import gguf_files
 from tests.support.disks import mounted
 from tests.support.warm import WarmProcess
@@ -786,3 +788,35 @@ def test_what_can_be_run_now_is_told(
     shutil.copy(source, folder)
     found = availability(resolve("qwen1.5-7b"))
     assert (found.source, found.bytes) == ("hub cache", source.stat().st_size)
+
+
+def test_the_sizes_of_a_file_are_known_without_loading_it(
+    packaged: DataPackage, file: Path, tmp_path: Path, made: list[str]
+) -> None:
+    model = written(tmp_path / "again.gguf")
+    sizes = {
+        name: getattr(model.config, name)
+        for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "vocab_size")
+    }
+    assert config_of(resolve(file)) == sizes
+    assert parameters_of(resolve(file)) == sum(weight.numel() for weight in model.state_dict().values())
+    # the package's file is put together for it, not dequantised
+    assert config_of(resolve("gemma3-270m")) == sizes and made == []
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(file.read_bytes()[:200])
+    assert config_of(resolve(cut)) == {} and parameters_of(resolve(cut)) is None
+    # of a layer's own widths the largest counts; asked for, the tokens are a list
+    header = read_header(file, arrays=["tokenizer.ggml.tokens"])
+    assert header.sizes == sizes
+    varied = replace(header, metadata={**header.metadata, "qwen2.feed_forward_length": [16, 64, 32]})
+    assert varied.sizes["intermediate_size"] == 64
+
+
+def test_training_all_weights_of_a_file_counts_logits_and_activations(file: Path, tmp_path: Path) -> None:
+    recipe = find_recipe("zh-en", method="full")
+    need = memory_need(recipe, str(file), longest=100)
+    folder = tmp_path / "folder"
+    model = written(tmp_path / "again.gguf")
+    model.save_pretrained(folder)
+    assert need is not None and need.logits and need.activations
+    assert need == memory_need(recipe, str(folder), longest=100)
