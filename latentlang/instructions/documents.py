@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from latentlang.arguments import checked_call
 from latentlang.errors import InputError, shown
@@ -144,21 +145,39 @@ def _wiki(path: Path, given: str) -> Iterator[SourceDocument]:
 
 def _records(path: Path, given: str) -> Iterator[SourceDocument]:
     for number, record in json_lines(path, then=_THEN):
-        where = f"{path}, line {number}"
-        text, title, name = record.get("text"), record.get("title", ""), record.get("id", "")
-        if not isinstance(text, str) or not isinstance(title, str):
-            raise InputError(
-                f"{where}: 'text' and 'title' must be texts, not {shown(text, most=60)}; {_THEN}"
-            )
-        if isinstance(name, bool) or not isinstance(name, str | int):
-            raise InputError(
-                f"{where}: 'id' is {shown(name, most=60)} and should be a text or a number; {_THEN}"
-            )
-        if not text.strip():
-            continue  # wikiextractor writes pages without text too
-        said = record.get("language") or record.get("lang")
-        code = find_language(said).code if isinstance(said, str) else given or _named(path)
-        yield SourceDocument(str(name) or f"{path.name}/{number}", code, text, title)
+        document = document_of(
+            record, f"{path}, line {number}", lambda: given or _named(path), name=f"{path.name}/{number}"
+        )
+        if document is not None:
+            yield document
+
+
+def document_of(
+    record: Mapping[str, Any], where: str, code: Callable[[], str], *, name: str
+) -> SourceDocument | None:
+    """The document of a record with ``text``, and perhaps ``id``, ``title`` and ``language``; None without a text.
+
+    Args:
+        record: of a file's line, or a row of a set.
+        where: file and line, for the error.
+        code: gives its language, where it does not say it.
+        name: its id, where it has none.
+
+    Raises:
+        InputError: a field is of another kind, or the language is not known.
+    """
+    text, title, given = record.get("text"), record.get("title", ""), record.get("id", "")
+    if not isinstance(text, str) or not isinstance(title, str):
+        raise InputError(f"{where}: 'text' and 'title' must be texts, not {shown(text, most=60)}; {_THEN}")
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise InputError(
+            f"{where}: 'id' is {shown(given, most=60)} and should be a text or a number; {_THEN}"
+        )
+    if not text.strip():
+        return None  # wikiextractor writes pages without text too
+    said = record.get("language") or record.get("lang")
+    language = find_language(said).code if isinstance(said, str) else code()
+    return SourceDocument(str(given) or name, language, text, title)
 
 
 def _named(path: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError
 from latentlang.instructions.built import ENDED_EARLY, Built, Dropped, check_any
+from latentlang.instructions.chinese_script import SIMPLIFIED, simplified, simplified_documents
 from latentlang.instructions.dialogues import Dialogue, Turn
 from latentlang.instructions.document_filters import (
     default_identifier,
@@ -79,6 +80,7 @@ def grounded_dialogues(
     counter: TokenCounter | None = None,
     stops: Iterable[float] = STOPS,
     with_passage: bool = True,
+    simplify: bool = False,
     least_answer: int = LEAST_ANSWER,
     items: int | None = None,
     seed: int = 0,
@@ -99,6 +101,8 @@ def grounded_dialogues(
         counter: counts tokens; by default as the provider does, or an estimate.
         stops: chance that a dialogue ends after the second turn, the third, and so on; the last must be 1.
         with_passage: whether the passage stands in the first question, as in the published data.
+        simplify: whether Chinese is written in simplified characters, by OpenCC: documents, before they are looked at,
+            and questions, as in the published data.
         least_answer: characters of an answer.
         items: segments that are asked about, at most, the same number of each language.
         seed: of the coin, of the ends and of the segments that are chosen.
@@ -118,6 +122,9 @@ def grounded_dialogues(
     if not documents:
         raise InputError("there are no documents; give some")
     asks = asking_of(asking)
+    changed = 0
+    if simplify:
+        documents, changed = simplified_documents(documents)
     sets = _prompts(prompts, [document.language for document in documents])
     tokens = counter or token_counter(asks.provider)
     dropped: list[Dropped] = []
@@ -137,7 +144,9 @@ def grounded_dialogues(
 
     def work(segment: Segment) -> tuple[Dialogue | None, list[Dropped]]:
         code = segment.document.language
-        turns, problem = _talk(segment, asks, sets[code], ends, seed, least_answer)
+        turns, problem = _talk(
+            segment, asks, sets[code], ends, seed, least_answer, simplify=simplify and code == SIMPLIFIED
+        )
         noted = [] if problem is None else [problem]
         if not turns:
             return None, noted
@@ -159,6 +168,7 @@ def grounded_dialogues(
         "least_share": least_share, "document_tokens": list(document_tokens), "segment_tokens": list(segment_tokens),
         "tokens": tokens.name, "stops": list(ends), "with_passage": with_passage, "least_answer": least_answer,
         "items": items, "seed": seed, "documents": len(documents), "segments": len(pieces),
+        "simplified": changed if simplify else None,
     }  # fmt: skip
     return Built("grounded", dialogues, tuple(dropped), settings, usage_of(asks))
 
@@ -257,6 +267,8 @@ def _talk(
     stops: Sequence[float],
     seed: int,
     least_answer: int,
+    *,
+    simplify: bool,
 ) -> tuple[list[Turn], Dropped | None]:
     """The turns about a segment, and why there are none or fewer than were to be."""
     code = segment.document.language
@@ -272,6 +284,7 @@ def _talk(
         try:
             asked = asks.ask(_messages(prompts, segment.text, turns, task), like=_QUESTION)
             question = next(line.strip() for line in asked.text.splitlines() if line.strip())
+            question = simplified(question) if simplify else question
             problem, said = _problem(asked, 1), question
             if problem is None:
                 task = filled(prompts.answer, principles=_listed(prompts.answers), question=question)

@@ -64,7 +64,7 @@ def hub_dialogues(
     Raises:
         InputError: the datasets library is missing, the set is not within reach, or it lacks a language or a field.
     """
-    place, parts = _split(data)
+    place, parts = place_and_parts(data)
     codes = None if languages is None else [entry.code for entry in find_languages(languages)]
     configs = asked_of_hub("get_dataset_config_names", place.name, revision=place.revision)
     config = next((part for part in parts if part in configs), None)
@@ -86,7 +86,7 @@ def hub_dialogues(
     return HubDialogues(tuple(dialogues), tuple(taken))
 
 
-def _split(data: str) -> tuple[Place, list[str]]:
+def place_and_parts(data: str) -> tuple[Place, list[str]]:
     """The set that is meant, and what is asked for of it after colons.
 
     Raises:

@@ -25,6 +25,9 @@ from latentlang.tasks.registry import TASKS, HubDataset
 
 PREFIX = "hub:"
 _ITEMS, _EXAMPLES = "test", "validation"
+_OTHER_DATA = "give a folder with data="
+# Rows of a stream among which the next one is drawn.
+_DRAWN_FROM = 1000
 # What stands in PAWS-X where a sentence was not translated.
 _UNTRANSLATED = frozenset({"", "NS"})
 
@@ -263,7 +266,7 @@ def load_set(
     *,
     part: str,
     revision: str | None,
-    otherwise: str = "give a folder with data=",
+    otherwise: str = _OTHER_DATA,
     extra: str = "data",
 ) -> Any:
     """A part of a set, by the names that the set gives its configurations and parts.
@@ -292,13 +295,61 @@ def load_set(
     )
 
 
-def asked_of_hub(function: str, name: str, *arguments: str | None, revision: str | None) -> list[str]:
+def stream_set(
+    name: str,
+    config: str | None,
+    *,
+    part: str,
+    revision: str | None,
+    seed: int | None = None,
+    otherwise: str = _OTHER_DATA,
+) -> Iterator[dict[str, Any]]:
+    """The rows of a part of a set, fetched as they are asked for, so that little of a large set is downloaded.
+
+    Args:
+        name: hub id, or the path of a folder.
+        config: its configuration; None for the only one.
+        part: train, test...
+        revision: commit, branch or tag; None for the newest.
+        seed: draws files of the set and, among the next thousand, rows; None for the set's own order.
+        otherwise: what else to do where it cannot be read, for the error.
+
+    Raises:
+        InputError: the datasets library is missing, or the set cannot be read; also while rows are fetched.
+    """
+    what = f"the part {part!r} of the set {name!r}" + (f" ({config})" if config else "")
+    stream = _asked(
+        "load_dataset",
+        name,
+        config,
+        what=what,
+        otherwise=otherwise,
+        split=part,
+        revision=revision,
+        streaming=True,
+    )
+    rows = iter(stream if seed is None else stream.shuffle(seed=seed, buffer_size=_DRAWN_FROM))
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise _unread(what, error, otherwise) from error
+        yield dict(row)
+
+
+def asked_of_hub(
+    function: str, name: str, *arguments: str | None, revision: str | None, otherwise: str = _OTHER_DATA
+) -> list[str]:
     """The names of a set's configurations or parts, from one of the functions that the datasets library has for it.
 
     Raises:
         InputError: the datasets library is missing, or the set cannot be read.
     """
-    names = _asked(function, name, *arguments, what=f"the set {name!r}", revision=revision)
+    names = _asked(
+        function, name, *arguments, what=f"the set {name!r}", otherwise=otherwise, revision=revision
+    )
     return [str(given) for given in names]
 
 
@@ -309,7 +360,7 @@ def _asked(
     function: str,
     *arguments: Any,
     what: str,
-    otherwise: str = "give a folder with data=",
+    otherwise: str = _OTHER_DATA,
     extra: str = "data",
     **options: Any,
 ) -> Any:
@@ -323,10 +374,14 @@ def _asked(
             return getattr(datasets, function)(*arguments, **options)
     # The library raises about everything, from connection errors to bare ValueErrors.
     except Exception as error:
-        reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]
-        raise InputError(
-            f"{what} cannot be read ({reason}); it must be in the local cache or the hub within reach; {otherwise}"
-        ) from error
+        raise _unread(what, error, otherwise) from error
+
+
+def _unread(what: str, error: Exception, otherwise: str) -> InputError:
+    reason = " ".join((str(error).strip() or type(error).__name__).split())[:200]
+    return InputError(
+        f"{what} cannot be read ({reason}); it must be in the local cache or the hub within reach; {otherwise}"
+    )
 
 
 @contextmanager

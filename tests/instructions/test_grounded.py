@@ -1,11 +1,14 @@
 """Dialogues about documents: which documents, which passages, how many turns, and what happens where replies fail."""
 
 import json
+import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
 from latentlang.errors import InputError
+from latentlang.instructions import chinese_script
 from latentlang.instructions.document_filters import default_identifier, language_table, paragraph_languages
 from latentlang.instructions.documents import SourceDocument, read_documents
 from latentlang.instructions.grounded import STOPS, grounded_dialogues, turns_drawn
@@ -271,3 +274,53 @@ def test_documents_that_cannot_be_used(tmp_path, name, text, said):
         read_documents(root)
     with pytest.raises(InputError, match="there is no file"):
         read_documents(tmp_path / "nothing")
+
+
+# Characters
+
+
+class ByTable:
+    """OpenCC's converter of three characters."""
+
+    def __init__(self, config):
+        assert config == "t2s"
+
+    def convert(self, text):
+        return text.translate(str.maketrans("國語漢", "国语汉"))
+
+
+@pytest.fixture
+def opencc(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opencc", SimpleNamespace(OpenCC=ByTable))
+    chinese_script._converter.cache_clear()
+    yield
+    chinese_script._converter.cache_clear()
+
+
+def test_chinese_documents_and_questions_are_written_in_simplified_characters(opencc):
+    given = [
+        document("a", code="zh-Hant", text="漢語" * 40), document("b", code="zh", text="国语" * 40),
+        document("c", code="fr", text="語 " * 40),
+    ]  # fmt: skip
+    provider = Writer(n0="國語為何？", n1="漢" * 20)
+    built = made(given, provider, simplify=True, stops=(1.0,), prompts="en")
+    by_id = {one.id: one for one in built.dialogues}
+    assert by_id["a/1"].language == "zh" and by_id["a/1"].input == "汉语" * 40
+    # as in the published data: questions, and answers as they came
+    assert by_id["a/1"].instruction == "国语為何？" and by_id["a/1"].turns[1].text == "漢" * 20
+    assert by_id["c/1"].input == ("語 " * 40).strip()
+    assert built.settings["simplified"] == 1
+    assert made(given[:1], simplify=False, prompts="en").dialogues[0].language == "zh-Hant"
+
+
+def test_without_opencc_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opencc", None)
+    chinese_script._converter.cache_clear()
+    with pytest.raises(InputError, match=r"need opencc; `pip install .*chinese"):
+        made([document("a", code="zh", text="漢語" * 40)], simplify=True)
+
+
+def test_opencc_itself_knows_more_than_single_characters():
+    pytest.importorskip("opencc")
+    chinese_script._converter.cache_clear()
+    assert chinese_script.simplified("頭髮、發展、乾燥、乾坤") == "头发、发展、干燥、乾坤"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,11 +19,12 @@ _DOCUMENTS = "Which documents and passages"
 
 
 def grounded(
-    documents: Annotated[
-        list[Path],
+    data: Annotated[
+        list[str],
         typer.Option(
             "--from",
-            help="Files or folders: .txt, .jsonl with a text a line, wikiextractor's, .html, .page, .docbook.",
+            help="Files or folders: .txt, .jsonl with a text a line, wikiextractor's, .html, .page, .docbook; or "
+            "hub:wikimedia/wikipedia.",
         ),
     ],
     provider: options.Provider,
@@ -35,6 +35,21 @@ def grounded(
     lang: Annotated[
         list[str] | None, typer.Option(help="Only documents in these languages; by default all.")
     ] = None,
+    documents: Annotated[
+        int | None,
+        typer.Option(
+            help="Of a set on the hub: documents of each language, drawn; must be said.",
+            rich_help_panel=_DOCUMENTS,
+        ),
+    ] = None,
+    simplified: Annotated[
+        bool,
+        typer.Option(
+            "--simplified",
+            help="Write Chinese in simplified characters, by OpenCC: documents and questions.",
+            rich_help_panel=_DOCUMENTS,
+        ),
+    ] = False,
     prompts: Annotated[
         str | None,
         typer.Option(help="Set of prompts, or a YAML file; by default in each document's own language."),
@@ -81,19 +96,12 @@ def grounded(
     as it comes: stopped and run again, the command asks for the rest.
     """
     from latentlang.cli.instructions.making import make
-    from latentlang.instructions.documents import read_documents
     from latentlang.instructions.grounded import grounded_dialogues
-    from latentlang.language_names import languages
+    from latentlang.instructions.hub_documents import documents_of
 
     given = {"--document-tokens": document_tokens, "--segment-tokens": segment_tokens}
     spans = [_span(name, span) for name, span in given.items()]
-    read = read_documents(documents, language=data_lang)
-    if lang:
-        codes = [entry.code for entry in languages(lang)]
-        there = sorted({document.language for document in read})
-        read = [document for document in read if document.language in codes]
-        if not read:
-            raise InputError(f"no document is in {', '.join(codes)}; they are in {', '.join(there)}")
+    read = documents_of(data, language=data_lang, languages=lang or None, documents=documents, seed=seed)
 
     def build(asks: Asking) -> Built:
         return grounded_dialogues(
@@ -105,6 +113,7 @@ def grounded(
             document_tokens=spans[0],
             segment_tokens=spans[1],
             with_passage=with_passage,
+            simplify=simplified,
             items=items,
             seed=seed,
         )
