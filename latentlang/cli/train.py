@@ -90,6 +90,14 @@ def train(
             rich_help_panel=_SCHEDULE,
         ),
     ] = None,
+    as_published: Annotated[
+        str | None,
+        typer.Option(
+            help="Fields to take as published where a paper and its code disagree: names with commas, or all "
+            "(`latentlang recipes NAME` has them under as_published).",
+            rich_help_panel=_SCHEDULE,
+        ),
+    ] = None,
     gradient_checkpointing: Annotated[
         bool | None,
         typer.Option(
@@ -144,7 +152,7 @@ def train(
         change or []
     )
     # Everything that can be wrong and is cheap to see comes before the model.
-    chosen = recipe_for(model, recipe, changes)
+    chosen = recipe_for(model, recipe, changes, as_published=as_published)
     check_count("seeds", seeds, least=1)
     if export is not None and seeds is not None:
         raise InputError("--seeds trains, and --export trains nothing; give one of them")

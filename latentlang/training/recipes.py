@@ -18,9 +18,11 @@ from pydantic import (
     BaseModel,
     Field,
     SerializeAsAny,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from latentlang.training.data.base import Example
 
 ALL_LINEAR = "all-linear"
+#: In place of the names of fields: all that a recipe has under `as_published`.
+ALL_PUBLISHED = "all"
 _ALIGNMENT = "Question alignment (Zhang et al. 2024)"
 _YAML_SUFFIXES = (".yaml", ".yml")
 
@@ -148,6 +152,20 @@ class Schedule(Part):
         return self
 
 
+class PublishedValue(Part):
+    """What a publication says of a field where the recipe says otherwise: its paper and its code disagree.
+
+    Attributes:
+        value: of the field.
+        source: where it stands, and what the recipe follows instead.
+        used: whether it was taken.
+    """
+
+    value: Any
+    source: str = Field(min_length=1)
+    used: bool = False
+
+
 class Recipe(Part):
     """What one adapter is made of.
 
@@ -163,6 +181,8 @@ class Recipe(Part):
         freeze: with ``method: full``, what stays as it is: ``embeddings``, and with them a head that is tied to them.
         start: what training goes on from, a second stage: the folder of an adapter with the same `lora`; where all
             weights are trained that of a model, or an adapter, which is added to them. None for the model as it is.
+        as_published: field, named without its part, to what paper or code say otherwise of it; `with_published` takes
+            them.
     """
 
     name: str = Field(min_length=1, max_length=80)
@@ -173,6 +193,7 @@ class Recipe(Part):
     start: str | None = Field(default=None, min_length=1)
     method: Literal["lora", "full"] = "lora"
     freeze: tuple[Literal["embeddings"], ...] = ()
+    as_published: dict[str, PublishedValue] = Field(default_factory=dict)
 
     @field_validator("start", mode="before")
     @classmethod
@@ -204,9 +225,20 @@ class Recipe(Part):
             raise ValueError(
                 "freeze is for method: full; an adapter leaves every weight of the model as it is"
             )
+        for field in self.as_published:
+            if field not in _homes(type(self.data)):
+                raise ValueError(str(unknown("field under as_published", field, _homes(type(self.data)))))
         if not self.is_identity:
             self.data.check_complete()
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A recipe whose sources agree does not say so."""
+        record: dict[str, Any] = written(self)
+        if not record.get("as_published"):
+            record.pop("as_published", None)
+        return record
 
     @property
     def is_identity(self) -> bool:
@@ -235,6 +267,8 @@ class Recipe(Part):
                 raise unknown("recipe field", field, homes)
             part = homes[field]
             (record if part is None else record[part])[field] = value
+            if (published := record.get("as_published", {}).get(field)) is not None:
+                published["used"] = False
             other = {"steps": "epochs", "epochs": "steps"}.get(field)
             if other is not None and value is not None and overrides.get(other) is None:
                 record["schedule"][other] = None
@@ -248,6 +282,37 @@ class Recipe(Part):
             )
         return changed
 
+    def with_published(self, fields: str | Iterable[str] = ALL_PUBLISHED) -> Recipe:
+        """The same recipe with values that the publication gives where its sources disagree (`as_published`).
+
+        Which were taken is in the outcome's `as_published`, and so in the record of a training.
+
+        Args:
+            fields: names of fields, or ``all``.
+
+        Raises:
+            InputError: the recipe has no such value.
+        """
+        names = split_names(fields) if isinstance(fields, str) else list(fields)
+        if not self.as_published:
+            raise InputError(
+                f"recipe {self.name!r} has no values under as_published: where its sources say something, they agree; "
+                "leave as_published out (--as-published)"
+            )
+        if names == [ALL_PUBLISHED]:
+            names = list(self.as_published)
+        for name in names:
+            if name not in self.as_published:
+                raise unknown(
+                    f"as-published field of recipe {self.name!r}", name, (ALL_PUBLISHED, *self.as_published)
+                )
+        changed = self.changed(**{name: self.as_published[name].value for name in names})
+        taken = {
+            name: entry.model_copy(update={"used": entry.used or name in names})
+            for name, entry in self.as_published.items()
+        }
+        return changed.model_copy(update={"as_published": taken})
+
     def yaml(self) -> str:
         """The whole recipe as YAML, defaults spelled out; `recipe` reads it back."""
         text: str = yaml.safe_dump(
@@ -257,12 +322,18 @@ class Recipe(Part):
 
 
 @checked_call
-def recipe(source: str | Path | Mapping[str, Any] | Recipe, **overrides: Any) -> Recipe:
+def recipe(
+    source: str | Path | Mapping[str, Any] | Recipe,
+    *,
+    as_published: str | Iterable[str] | None = None,
+    **overrides: Any,
+) -> Recipe:
     """Find or read a recipe.
 
     Args:
         source: a shipped name (`recipe_names`), any ``zh+es-en``: languages translated from and into, a YAML file, or
             the fields as a mapping.
+        as_published: fields that are taken as `Recipe.with_published` has them, or ``all``; None for none.
         **overrides: fields to change, see `Recipe.changed`.
 
     Raises:
@@ -270,11 +341,34 @@ def recipe(source: str | Path | Mapping[str, Any] | Recipe, **overrides: Any) ->
             names file, field and value.
     """
     chosen = source if isinstance(source, Recipe) else _find(source)
+    return _adapted(chosen, as_published, overrides)
+
+
+def _adapted(
+    chosen: Recipe, as_published: str | Iterable[str] | None, overrides: Mapping[str, Any] | None
+) -> Recipe:
+    """A recipe with published values, then with changes of fields.
+
+    Raises:
+        InputError: a field is named by both.
+    """
+    if as_published is not None:
+        chosen = chosen.with_published(as_published)
+        for name, entry in chosen.as_published.items():
+            if entry.used and name in (overrides or {}):
+                raise InputError(
+                    f"{name} is changed, and as_published takes it as published; leave one of the two out "
+                    f"(--set {name}=..., --as-published)"
+                )
     return chosen.changed(**overrides) if overrides else chosen
 
 
 def recipe_for(
-    model: object, source: str | Path | Mapping[str, Any] | Recipe, overrides: Mapping[str, Any] | None = None
+    model: object,
+    source: str | Path | Mapping[str, Any] | Recipe,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    as_published: str | Iterable[str] | None = None,
 ) -> Recipe:
     """A recipe for a model: `recipe`, with what ``recipes.yaml`` changes for embedded models.
 
@@ -284,6 +378,7 @@ def recipe_for(
         model: a model, or its name.
         source: as for `recipe`.
         overrides: fields to change; they have the last word.
+        as_published: as for `recipe`; these too are taken after what is changed for embedded models.
 
     Raises:
         InputError: as `recipe`.
@@ -293,7 +388,7 @@ def recipe_for(
     info = REGISTRY.get(str(getattr(model, "name", model)))
     if named and info is not None and info.local and not chosen.is_identity:
         chosen = chosen.changed(**_shipped()["embedded"])
-    return chosen.changed(**overrides) if overrides else chosen
+    return _adapted(chosen, as_published, overrides)
 
 
 def training_data(

@@ -73,6 +73,7 @@ def train(
     device: str | None = None,
     trust_remote_code: bool = False,
     report_to: str | Sequence[str] = "none",
+    as_published: str | Sequence[str] | None = None,
     progress: Progress = True,
     **overrides: Any,
 ) -> TrainingResult:
@@ -104,6 +105,8 @@ def train(
         trust_remote_code: run Python code that comes with a model that is named.
         report_to: where losses are told beside the result, through TRL: ``wandb``, ``tensorboard``, or several; their
             own environment variables say where to (``WANDB_PROJECT``, ``TENSORBOARD_LOGGING_DIR``).
+        as_published: fields of the recipe that are taken as paper or code say where these disagree, or ``all``
+            (`Recipe.with_published`).
         progress: True shows a bar on stderr, or lines where that is no terminal; False nothing; a function is called
             after every step and evaluation.
         **overrides: fields of the recipe to change, e.g. ``steps=100, per_pair=500``.
@@ -128,7 +131,8 @@ def train(
     processes = devices.processes()
     if isinstance(task, str):
         overrides["task"], task = task, None
-    chosen = recipe_for(model, Path(recipe) if isinstance(recipe, os.PathLike) else recipe, overrides)
+    given = Path(recipe) if isinstance(recipe, os.PathLike) else recipe
+    chosen = recipe_for(model, given, overrides, as_published=as_published)
     machine: dict[str, Any] = {
         "device": device,
         "checkpointing": gradient_checkpointing,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,92 @@ def test_all_weights_are_refused_with_what_they_take(
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="names no file of instructions"):
         train(model, "bayling2-7b", out=tmp_path / "out", method="lora")
+
+
+# Where a paper and its code disagree
+
+PUBLISHED = [name for name in OTHERS if recipe(name).as_published]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_value_is_one_and_differs_from_the_recipes(name: str) -> None:
+    shipped = recipe(name)
+    for field, entry in shipped.as_published.items():
+        taken = shipped.with_published(field)
+        before, after = (
+            next(getattr(part, field) for part in (one.lora, one.schedule, one.data) if hasattr(part, field))
+            for one in (shipped, taken)
+        )
+        assert before != after and entry.source and not entry.used
+        assert [f for f, one in taken.as_published.items() if one.used] == [field]
+    whole = shipped.with_published()
+    assert all(entry.used for entry in whole.as_published.values())
+
+
+def test_the_published_values_of_bactrian_x() -> None:
+    assert PUBLISHED == ["bactrianx-multi", "bactrianx-mono"]
+    one = recipe("bactrianx-multi", as_published="all", batch=64)
+    assert (one.epochs, one.schedule.steps, one.data.split_by) == (4, None, "row")
+    assert (one.schedule.warmup, one.schedule.batch) == (0.002, 64)
+    assert one.lora.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")
+    some = recipe_for("pocket", "bactrianx-multi", as_published="target_modules, split_by")
+    assert some.lora.target_modules == one.lora.target_modules and some.schedule.epochs == 3
+    assert {name for name, entry in some.as_published.items() if entry.used} == {"target_modules", "split_by"}
+    assert not some.changed(split_by="id").as_published["split_by"].used
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "changes", "words"),
+    [
+        ("bactrianx-multi", "warmpu", {}, "as-published field of recipe 'bactrianx-multi'.*'warmpu'.*warmup"),
+        ("gooddata-native", "all", {}, "recipe 'gooddata-native' has no values under as_published"),
+        ("bactrianx-multi", "warmup", {"warmup": 0.1}, "warmup is changed, and as_published takes it"),
+    ],
+)
+def test_published_values_that_are_not_there_are_one_line(
+    name: str, fields: str, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        recipe(name, as_published=fields, **changes)
+
+
+def test_a_recipe_of_ones_own_has_published_values(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    lines = ["data: {kind: instructions}", "as_published:", "  rank: {value: 4, source: page 3}"]
+    path.write_text("\n".join(lines))
+    assert recipe(path, as_published="rank").lora.rank == 4 and recipe(path).lora.rank == 8
+    path.write_text("\n".join([*lines, "  rnak: {value: 4, source: page 3}"]))
+    with pytest.raises(InputError, match=r"field under as_published.*'rnak'.*rank"):
+        recipe(path)
+    path.write_text("\n".join([*lines[:2], "  rank: {value: 4}"]))
+    with pytest.raises(InputError, match=r"as_published\.rank\.source: field required"):
+        recipe(path)
+    path.write_text("\n".join([*lines[:2], "  rank: {value: many, source: page 3}"]))
+    with pytest.raises(InputError, match=r"rank.*'many'"):
+        recipe(path, as_published="rank")
+
+
+def test_which_were_taken_is_in_the_record(model: HookedLM, tmp_path: Path) -> None:
+    rows = [{"id": str(n), "language": code, "instruction": f"{code} {n}", "output": str(n)}
+            for code in ("de", "es") for n in range(20)]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    own = {
+        "name": "own", "data": {"kind": "instructions", "files": str(tmp_path / "rows.jsonl")},
+        "lora": {"target_modules": "all-linear"}, "schedule": {"steps": 1, "batch": 2, "accumulation": 1,
+        "validation": 10, "evaluations": 1},
+        "as_published": {"split_by": {"value": "row", "source": "code"}, "rank": {"value": 4, "source": "paper"}},
+    }  # fmt: skip
+    result = train(model, own, out=tmp_path / "out", as_published="split_by", progress=False)
+    assert result.recipe["data"]["split_by"] == "row"
+    assert {name: entry["used"] for name, entry in result.recipe["as_published"].items()} == {
+        "split_by": True, "rank": False,
+    }  # fmt: skip
+    assert sum(held for _learnt, held in result.settings.pairs.values()) == 10
+    assert any("stand on both sides of the split" in note for note in result.notes)
+    assert "used: true" in (tmp_path / "out" / "README.md").read_text()
+    # the same run asked for again is found, and without the value it is another one
+    assert train(model, own, out=tmp_path / "out", as_published="split_by", progress=False).table.equals(
+        result.table
+    )
+    with pytest.raises(InputError, match="holds another run"):
+        train(model, own, out=tmp_path / "out", progress=False)

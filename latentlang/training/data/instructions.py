@@ -122,6 +122,8 @@ class Instructions(DataSettings):
         order: ``mixed`` shuffles all languages in every epoch; ``sequential`` takes one language after the other, in
             the order of `weights` or `languages`, or of the files; ``parts`` one part of the mixture after the other:
             the entries of `files`, or, of one file, its origins in the order in which they appear.
+        split_by: what is set aside for validation: ``id``, items with all their translations; ``row``, examples drawn
+            from all languages together, so that translations of an item may stand on both sides.
         loss: ``answers`` counts the answers and what ends them; ``all`` every token of an example, the template's too.
         wrong_pairs: the negative control: instructions get the answers of other items in their language. True for all,
             or the origins of those that do (``parallel``: translation instructions), while the others stay right.
@@ -136,6 +138,7 @@ class Instructions(DataSettings):
     template: str = "plain"
     overlong: Overlong = "drop"
     order: Literal["mixed", "sequential", "parts"] = "mixed"
+    split_by: Literal["id", "row"] = "id"
     loss: Literal["answers", "all"] = "answers"
     wrong_pairs: bool | tuple[str, ...] = False
 
@@ -264,7 +267,7 @@ class Instructions(DataSettings):
         if self.order == "parts" and not parts:
             parts = _parts_by_origin(examples, recipe.name)
         chosen = self._mix(self._by_language(examples, recipe.name, notes), recipe.schedule.seed, notes)
-        split = _split(chosen, recipe, notes, taken)
+        split = _split(chosen, recipe, notes, taken, by=self.split_by)
         if self.order == "parts":
             order = part_order([_key(example) for example in split.train], parts)
             split = replace(split, train=tuple(split.train[place] for place in order))
@@ -440,6 +443,14 @@ def _key(example: AnyInstruction) -> tuple[str, str, str]:
     return example.language, example.input, example.output
 
 
+def _id(example: AnyInstruction) -> str:
+    return example.id
+
+
+def _row(example: AnyInstruction) -> str:
+    return "\n".join(_key(example))
+
+
 def _answers(example: AnyInstruction) -> tuple[str, ...]:
     if isinstance(example, TrainingExample):
         return (example.output,)
@@ -488,20 +499,31 @@ def _split(
     recipe: RecipeParts,
     notes: Sequence[str],
     taken: tuple[str, ...],
+    *,
+    by: Literal["id", "row"],
 ) -> TrainingData[AnyInstruction]:
-    """Set a share of each language's items aside; translations of an item are on the same side."""
+    """Set a share of each language's items aside, so that translations of an item are on the same side; or of rows."""
     seed = recipe.schedule.seed
-    share = held_share(recipe.schedule.validation, sum(map(len, chosen.values())))
+    examples = [example for group in chosen.values() for example in group]
+    share = held_share(recipe.schedule.validation, len(examples))
     held: set[str] = set()
+    name = _row if by == "row" else _id
     if share:
         held = held_out(
-            [[example.id for example in group] for group in chosen.values()],
+            [
+                [name(example) for example in group]
+                for group in ([examples] if by == "row" else chosen.values())
+            ],
             number=lambda items: max(round(share * items), 1 if items > 1 else 0),
             draw=lambda item: _draw("validation", seed, item),
         )
-    examples = [example for group in chosen.values() for example in group]
-    train = tuple(example for example in examples if example.id not in held)
-    validation = tuple(example for example in examples if example.id in held)
+    train = tuple(example for example in examples if name(example) not in held)
+    validation = tuple(example for example in examples if name(example) in held)
+    if both := {example.id for example in train} & {example.id for example in validation}:
+        notes = [
+            *notes,
+            f"split_by: row, so that {counted(len(both), 'item')} stand on both sides of the split",
+        ]
     if share and not (train and validation):
         raise InputError(
             f"recipe {recipe.name!r}: too few to set some aside ({counted(len(examples), 'instruction')}); give more, "
