@@ -113,6 +113,12 @@ def train(
             rich_help_panel=_MACHINE,
         ),
     ] = "none",
+    deepspeed: Annotated[
+        Path | None,
+        typer.Option(
+            help="Config of DeepSpeed (JSON), handed on as it is; never tried here.", rich_help_panel=_MACHINE
+        ),
+    ] = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     resume: Annotated[
         bool,
@@ -141,7 +147,13 @@ def train(
     from latentlang.cli.output_folder import OutputFolder
     from latentlang.cli.records import result_record
     from latentlang.training import recipe_for, training_data
-    from latentlang.training.devices import check_precision, check_quantization, check_reports, processes
+    from latentlang.training.devices import (
+        check_deepspeed,
+        check_precision,
+        check_quantization,
+        check_reports,
+        processes,
+    )
     from latentlang.training.full import check_method
 
     changes: dict[str, Any] = {
@@ -164,6 +176,7 @@ def train(
     check_precision(loading.dtype)
     check_quantization(loading.quantization)
     check_reports(report_to)
+    check_deepspeed(deepspeed)
     check_method(
         chosen,
         model,
@@ -183,7 +196,8 @@ def train(
             say(f"loading {info.name}{'' if seeds is None else f' for seed {one.schedule.seed}'}")
         result, written = _trained(
             model, one, folder, examples=examples, resume=resume, gradient_checkpointing=gradient_checkpointing,
-            keep_checkpoints=keep_checkpoints, report_to=report_to, is_main=is_main, **loading.named(),
+            keep_checkpoints=keep_checkpoints, report_to=report_to, deepspeed=deepspeed, is_main=is_main,
+            **loading.named(),
         )  # fmt: skip
         results.append(result)
         records.append(result_record(result, written))

@@ -6,11 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentlang.arguments import split_names
 from latentlang.errors import InputError, unknown
 from latentlang.installing import install_command
+from latentlang.paths import PathLike, given_path
+from latentlang.storage.documents import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -32,11 +35,13 @@ class Processes:
         count: how many there are.
         rank: which of them this is, from 0.
         local_rank: which on this computer; also its GPU.
+        sharded: whether weights, gradients and moments are to be shared out among them (FSDP), not copied.
     """
 
     count: int = 1
     rank: int = 0
     local_rank: int = 0
+    sharded: bool = False
 
     @property
     def is_main(self) -> bool:
@@ -57,7 +62,10 @@ def processes() -> Processes:
             f"WORLD_SIZE is {count}, and no launcher started this process (LOCAL_RANK is not set); use `accelerate "
             "launch -m latentlang train ...`, or unset WORLD_SIZE"
         )
-    return Processes(count, _number("RANK", 0), _number("LOCAL_RANK", 0)) if launched else Processes()
+    if not launched:
+        return Processes()
+    sharded = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+    return Processes(count, _number("RANK", 0), _number("LOCAL_RANK", 0), sharded)
 
 
 def _number(name: str, default: int) -> int:
@@ -95,6 +103,21 @@ def check_reports(given: str | Sequence[str]) -> tuple[str, ...]:
                 f"report_to={name!r} needs {package}, which is not installed; `pip install {package}`, or leave it out"
             )
     return names
+
+
+def check_deepspeed(given: PathLike | None) -> Path | None:
+    """The file of a DeepSpeed config, which is handed on as it is.
+
+    Raises:
+        InputError: it is no JSON object, or DeepSpeed is not installed.
+    """
+    if given is None:
+        return None
+    path = given_path(given)
+    read_json(path, kind=dict)
+    if find_spec("deepspeed") is None:
+        raise InputError("a DeepSpeed config needs deepspeed; `pip install deepspeed`, or leave it out")
+    return path
 
 
 def check_precision(precision: str | None) -> str | None:

@@ -63,6 +63,11 @@ class MemoryNeed:
         """All together."""
         return self.weights + self.gradients + self.optimizer + self.activations + self.logits
 
+    def shared(self, count: int) -> MemoryNeed:
+        """Of each of several processes that share weights, gradients and moments out (FSDP)."""
+        shares = (-(-size // count) for size in (self.weights, self.gradients, self.optimizer))
+        return MemoryNeed(*shares, self.activations, self.logits)
+
     def words(self) -> str:
         """``about 1.2 GB: weights 0.3 GB, ...``."""
         parts = {"weights": self.weights, "gradients": self.gradients, "AdamW": self.optimizer}
@@ -122,7 +127,10 @@ def check_method(
     has, where = _memory(getattr(model, "device", None), device)
     if need is None or has is None:
         return
-    sharing = 1 if processes is None or where != _MACHINE else processes.count
+    on_gpus = where != _MACHINE
+    if processes is not None and processes.sharded and on_gpus:
+        need = need.shared(processes.count)
+    sharing = 1 if processes is None or on_gpus else processes.count
     if sharing * need.total <= has:
         return
     each = "" if sharing == 1 else f" in each of {sharing} processes"

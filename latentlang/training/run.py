@@ -74,6 +74,7 @@ def train(
     trust_remote_code: bool = False,
     report_to: str | Sequence[str] = "none",
     as_published: str | Sequence[str] | None = None,
+    deepspeed: PathLike | None = None,
     progress: Progress = True,
     **overrides: Any,
 ) -> TrainingResult:
@@ -107,6 +108,7 @@ def train(
             own environment variables say where to (``WANDB_PROJECT``, ``TENSORBOARD_LOGGING_DIR``).
         as_published: fields of the recipe that are taken as paper or code say where these disagree, or ``all``
             (`Recipe.with_published`).
+        deepspeed: file of a DeepSpeed config, which is handed on to transformers as it is; never tried here.
         progress: True shows a bar on stderr, or lines where that is no terminal; False nothing; a function is called
             after every step and evaluation.
         **overrides: fields of the recipe to change, e.g. ``steps=100, per_pair=500``.
@@ -128,6 +130,7 @@ def train(
     wanted_precision = devices.check_precision(dtype)
     devices.check_quantization(quantization)
     reports = devices.check_reports(report_to)
+    deepspeed_config = devices.check_deepspeed(deepspeed)
     processes = devices.processes()
     if isinstance(task, str):
         overrides["task"], task = task, None
@@ -185,6 +188,7 @@ def train(
             return _TrainingRun(
                 lm, chosen, examples, folder, given=lm is model, precision=wanted_precision, quantization=quantization,
                 gradient_checkpointing=gradient_checkpointing, processes=processes, start=start, report_to=reports,
+                deepspeed=deepspeed_config,
             ).go(resume=resume, keep=keep_checkpoints, progress=progress)  # fmt: skip
 
 
@@ -284,8 +288,9 @@ class _TrainingRun:
         processes: devices.Processes,
         start: Start | None,
         report_to: Sequence[str],
+        deepspeed: Path | None,
     ) -> None:
-        self.start, self.report_to = start, report_to
+        self.start, self.report_to, self.deepspeed = start, report_to, deepspeed
         self.model, self.recipe, self.data, self.folder = model, recipe, data, folder
         self.given, self.quantization, self.processes = given, quantization, processes
         self.notes = list(data.notes)
@@ -398,8 +403,13 @@ class _TrainingRun:
                     padding=padding_token(self.model), gradient_checkpointing=self.checkpointing,
                     resumed=checkpoint is not None, on_event=on_event,
                     start=None if self.start is None or self.full else self.start.folder,
-                    report_to=self.report_to,
+                    report_to=self.report_to, deepspeed=self.deepspeed,
                 )  # fmt: skip
+                if self.processes.sharded and not trainer.is_fsdp_enabled:
+                    self.notes.append(
+                        "FSDP was asked for, and accelerate shares weights out on GPUs alone: each process had all of "
+                        "them"
+                    )
                 trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
                 trainer.accelerator.wait_for_everyone()
                 state = run_folder.State(trainer.state.log_history, trainer.state.best_global_step)

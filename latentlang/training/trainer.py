@@ -245,6 +245,7 @@ def build_trainer(
     on_event: Callable[[TrainingProgress], None] | None,
     start: Path | None = None,
     report_to: Sequence[str] = (),
+    deepspeed: Path | None = None,
 ) -> RecipeTrainer:
     """A trainer that is ready to run; it puts its adapter on the model it is given, or trains the model itself.
 
@@ -263,6 +264,7 @@ def build_trainer(
         on_event: called after every step.
         start: folder of an adapter whose weights are the adapter's first ones.
         report_to: where losses are told too: ``wandb``, ``tensorboard``.
+        deepspeed: a config of DeepSpeed, which is handed on.
 
     Raises:
         InputError: the adapter to start from has other weights than the recipe's.
@@ -312,6 +314,7 @@ def build_trainer(
         log_level_replica="error",
         report_to=list(report_to) or "none",
         run_name=recipe.name,
+        deepspeed=None if deepspeed is None else str(deepspeed),
     )
     if settings.n_gpu > 1:
         # Several visible GPUs and no launcher: use the first, where the model is, rather than nn.DataParallel.
@@ -329,6 +332,9 @@ def build_trainer(
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
+    if trainer.is_fsdp_enabled:
+        # A checkpoint has whole weights, put together from all processes: parts of them no other tool reads.
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     if start is not None:
         put_first_weights(trainer.model, start)
     return trainer
