@@ -259,6 +259,16 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "translations with an edit, asked for in their own language",
         ),
     ),
+    "instructions build pipeline": (
+        (
+            "instructions build pipeline steps.yaml --out data --dry-run --price 0.15,0.60",
+            "calls, tokens and price of all steps",
+        ),
+        (
+            "instructions build pipeline steps.yaml --out data --provider openai:MODEL@http://localhost:8000/v1",
+            "do them; run again after a stop, it goes on",
+        ),
+    ),
     "barrier": (
         ("barrier --model gemma3-270m --lang ja,de --items 40", "which wrong answers were right inside?"),
         (

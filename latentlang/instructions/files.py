@@ -18,6 +18,7 @@ from latentlang.language_names import language
 from latentlang.paths import given_path, is_folder, is_present
 from latentlang.storage.documents import reading
 from latentlang.storage.files import replacing
+from latentlang.storage.step_cache import STEP_FILE, has_steps
 from latentlang.tasks.files import PACKED, PathLike, Paths, json_lines, read_json, read_text
 
 _LINES, _LIST, _TABLES, _PARQUET = (
@@ -146,7 +147,11 @@ def instruction_files(data: Paths) -> Iterator[Path]:
                 )
             yield path
             continue
-        files = [file for file in sorted(path.iterdir()) if _suffix(file) in SUFFIXES]
+        files = [
+            file
+            for file in sorted(path.iterdir())
+            if _suffix(file) in SUFFIXES and not (file.name == STEP_FILE and has_steps(path, ["."]))
+        ]
         if not files:
             below = [entry.name for entry in sorted(path.iterdir()) if _holds_files(entry)]
             instead = f"; folders in it do: name one, such as {str(path / below[0])!r}" if below else ""

@@ -65,8 +65,10 @@ class MemoryNeed:
 
     def shared(self, count: int) -> MemoryNeed:
         """Of each of several processes that share weights, gradients and moments out (FSDP)."""
-        shares = (-(-size // count) for size in (self.weights, self.gradients, self.optimizer))
-        return MemoryNeed(*shares, self.activations, self.logits)
+        weights, gradients, optimizer = (
+            -(-size // count) for size in (self.weights, self.gradients, self.optimizer)
+        )
+        return MemoryNeed(weights, gradients, optimizer, self.activations, self.logits)
 
     def words(self) -> str:
         """``about 1.2 GB: weights 0.3 GB, ...``."""

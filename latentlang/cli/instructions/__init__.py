@@ -20,6 +20,7 @@ from latentlang.cli.instructions.filtering import filter_data
 from latentlang.cli.instructions.grounded import grounded
 from latentlang.cli.instructions.mix import mix
 from latentlang.cli.instructions.parallel import parallel
+from latentlang.cli.instructions.pipeline import pipeline
 from latentlang.cli.instructions.translate import translate
 from latentlang.cli.options import with_load_options, with_paths
 
@@ -32,7 +33,7 @@ instructions = typer.Typer(
 )
 build = typer.Typer(
     name="build",
-    help="Make instruction data from text.",
+    help="Make instruction data from text, or in several steps.",
     context_settings=_SETTINGS,
 )
 
@@ -58,6 +59,7 @@ _add(instructions, "instructions answer", answer)
 _add(instructions, "instructions culture", culture)
 _add(build, "instructions build parallel", parallel)
 _add(build, "instructions build grounded", grounded)
+_add(build, "instructions build pipeline", pipeline)
 # What looks after it.
 _add(instructions, "instructions check", check)
 _add(instructions, "instructions filter", filter_data)

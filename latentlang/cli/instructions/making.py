@@ -114,16 +114,56 @@ def planners(sources: Sequence[Provider], asking: AskingOptions, *, cache: Path)
     ]
 
 
-def askers(sources: Sequence[Provider], asking: AskingOptions, *, cache: Path) -> list[Asker]:
-    """What asks providers, as the options say."""
+def askers(
+    sources: Sequence[Provider], asking: AskingOptions, *, cache: Path, earlier: int = 0
+) -> list[Asker]:
+    """What asks providers, as the options say; `earlier` calls of the run were made by others."""
     from latentlang.instructions.providers import Asker
 
     return [
         Asker(
-            source, cache=cache, at_once=asking.at_once, attempts=asking.attempts, max_calls=asking.max_calls
+            source,
+            cache=cache,
+            at_once=asking.at_once,
+            attempts=asking.attempts,
+            max_calls=asking.max_calls,
+            earlier=earlier,
         )
         for source in sources
     ]
+
+
+class PipelineAsking:
+    """Makes what asks the providers of a pipeline, each set up once; all together keep to the limit of calls.
+
+    Attributes:
+        askers: made so far.
+    """
+
+    def __init__(self, asking: AskingOptions, loading: MachineOptions, *, cache: Path) -> None:
+        self._asking, self._options, self._cache = asking, provider_options(asking, loading), cache
+        self._sources: dict[str, Provider] = {}
+        self._planners: list[Planner] = []
+        self.askers: list[Asker] = []
+
+    def __call__(self, provider: str, *, prices: Prices | None) -> Asking:
+        """What asks a provider, or of a dry run only counts."""
+        from latentlang.instructions.providers import provider as provider_of
+
+        if provider not in self._sources:
+            self._sources[provider] = provider_of(provider, options=self._options)
+        source = self._sources[provider]
+        if self._asking.dry_run:
+            self._planners += planners([source], self._asking, cache=self._cache)
+            return self._planners[-1]
+        asked = sum(asker.usage.calls for asker in self.askers)
+        self.askers += askers([source], self._asking, cache=self._cache, earlier=asked)
+        return self.askers[-1]
+
+    @property
+    def counted_by(self) -> list[str]:
+        """How tokens were counted."""
+        return list(dict.fromkeys(planner.plan().counted_by for planner in self._planners))
 
 
 @contextmanager

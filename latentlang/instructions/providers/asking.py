@@ -108,6 +108,7 @@ class Asker:
         at_once: int = AT_ONCE,
         attempts: int = ATTEMPTS,
         max_calls: int | None = None,
+        earlier: int = 0,
         wait: Callable[[float], object] | None = None,
     ) -> None:
         """Set up.
@@ -118,6 +119,7 @@ class Asker:
             at_once: calls at once, at most.
             attempts: how often a call is tried that fails in a way that may pass.
             max_calls: calls of this run, at most; None for any number.
+            earlier: calls of the run that others made before.
             wait: waits so many seconds between attempts; by default as long, or until the run is stopped.
 
         Raises:
@@ -135,7 +137,7 @@ class Asker:
         self._cache = None if cache is None else ReplyCache(given_path(cache))
         self._memory: dict[str, Reply] = {}
         self._at_once = 1 if getattr(provider, "one_at_a_time", False) else at_once
-        self._attempts, self._max_calls = attempts, max_calls
+        self._attempts, self._max_calls, self._earlier = attempts, max_calls, earlier
         self._wait = wait
         # Of each thread of a run: whether the run was stopped. The thread that began it has none.
         self._thread = threading.local()
@@ -287,7 +289,7 @@ class Asker:
         """
         self._check_stopped()
         with self._lock:
-            if self._max_calls is not None and self._usage.calls >= self._max_calls:
+            if self._max_calls is not None and self._usage.calls + self._earlier >= self._max_calls:
                 raise ProviderError(
                     f"the limit of {self._max_calls:,} calls of {self.provider.name} was reached; what is finished is "
                     "kept: run the same again to go on, or raise the limit",
