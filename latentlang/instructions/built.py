@@ -226,7 +226,9 @@ def check_any(dialogues: Sequence[Dialogue], dropped: Sequence[Dropped]) -> None
         raise InputError("there was nothing to make; give some items")
     reason, count = Counter(drop.reason for drop in dropped).most_common(1)[0]
     example = next(drop for drop in dropped if drop.reason == reason)
+    whole = len(dropped)
+    what = f"all {whole:,} items were dropped; of {count:,}" if whole > 1 else "the only item was dropped:"
     raise InputError(
-        f"all {counted(len(dropped), 'item')} dropped; of {count:,} {REASONS[reason]} ({reason}), such as "
+        f"{what} {REASONS[reason]} ({reason}), such as "
         f"{shown(example.id, most=40)} ({example.language}): {shown(example.text, most=120)}"
     )

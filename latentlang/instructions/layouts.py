@@ -132,11 +132,12 @@ def _listed(fields: Fields) -> str:
 
 
 def _missing_beside(layout: RecordLayout, fields: Fields) -> str | None:
-    """The field that a record lacks for a layout of several, of which it has the first."""
-    first, *others = layout.fields
-    if not others or first in _SAID_BY_ANY or first not in fields:
-        return None
-    return next(name for name in others if name not in fields)
+    """The field that a record lacks for a layout of several, of which it has the first, or all the others."""
+    telling = [name for name in layout.fields if name in fields and name not in _SAID_BY_ANY]
+    lacking = [name for name in layout.fields if name not in fields]
+    if telling and lacking and (telling[0] == layout.fields[0] or len(lacking) == 1):
+        return lacking[0]
+    return None
 
 
 def _text(fields: Fields, name: str, where: str) -> str:

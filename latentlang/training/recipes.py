@@ -304,8 +304,9 @@ class Recipe(Part):
         for name in names:
             if name not in self.as_published:
                 raise unknown(
-                    f"as-published field of recipe {self.name!r}", name, (ALL_PUBLISHED, *self.as_published)
-                )
+                    "as-published field", name, (ALL_PUBLISHED, *self.as_published),
+                    where=f"of recipe {self.name!r}",
+                )  # fmt: skip
         changed = self.changed(**{name: self.as_published[name].value for name in names})
         taken = {
             name: entry.model_copy(update={"used": entry.used or name in names})

@@ -124,6 +124,8 @@ GOOD = {"instruction": "a", "output": "b", "language": "fr"}
     ("record", "words"),
     [
         ({"instruction": "a", "output": "b"}, "there is no 'language'"),
+        ({"id": 1, "output": "b", "language": "fr"}, "there is no 'instruction', only id, output, language"),
+        ({"instruction": "a", "language": "fr"}, "there is no 'output', only instruction, language"),
         ({**GOOD, "language": "klingon"}, "klingon"),
         ({**GOOD, "output": 3}, "'output' is 3 and should be a text"),
         ({**GOOD, "id": [1]}, "should be a text or a whole number"),

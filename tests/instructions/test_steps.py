@@ -197,7 +197,7 @@ def test_dialogues_that_no_step_made_are_not_overwritten(tmp_path):
 
 def test_nothing_made_is_an_error_that_names_the_reason():
     with pytest.raises(
-        InputError, match=r"all 1 item dropped; of 1 the table has no answer \(not-in-table\), such as 'a1'"
+        InputError, match=r"the only item was dropped: the table has no answer \(not-in-table\), such as 'a1'"
     ):
         translate([ITEM], "de", asking=AnswerTable({"x": "y"}), progress=False)
     with pytest.raises(InputError, match="it is in this language already"):
