@@ -29,3 +29,22 @@ def test_effects_are_told_by_their_verdicts_and_counted() -> None:
 def test_a_page_without_a_real_model_says_nothing_of_one() -> None:
     parts = {name: table for name, table in page.tables().items() if name in ("world", "effects")}
     assert "## Gemma" not in page.page(parts) and "## A made world" in page.page(parts)
+
+
+def test_text_of_other_hands_is_told_by_its_tables() -> None:
+    row = {
+        "book": "a book", "language": "de", "pages": 9, "pages_kept": 4, "aligned": 9, "paragraphs": 1000,
+        "same": 0.2, "english": 0.25, "missed": 0.001, "not_same": 0.051,
+    }  # fmt: skip
+    left = pd.DataFrame([row])
+    checks = pd.DataFrame([
+        {"arm": "native", "language": "ru", "check": "language", "dialogues": 10, "failed": 1, "undecided": 0,
+         "share": 0.1, "unpaired": 0},
+        {"arm": "google", "language": "ru", "check": "numbers", "dialogues": 10, "failed": 2, "undecided": 0,
+         "share": 0.2, "unpaired": 0},
+    ])  # fmt: skip
+    said = page.page({**page.tables(), "left-in-english": left, "checks": checks})
+    assert "| a book | German | 1,000 | 20% | 25% | 4 of 9 |" in said
+    assert "| check | Russian, native | Russian, google |" in said
+    assert "| language | 10% |  |" in said and "| numbers |  | 20% |" in said
+    assert "0.1% were left and not found, and 5.1% were taken" in said.replace("\n", " ")
