@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -228,9 +229,8 @@ def _other_hands(left: pd.DataFrame, checks: pd.DataFrame) -> str:
 
 
 def _share(found: pd.DataFrame, check: str, column: tuple[str, str]) -> str:
-    if column not in found.columns or pd.isna(found.loc[check, column]):
-        return ""
-    return percent(round(float(found.loc[check, column]), 3))
+    value: Any = found.loc[check, column] if column in found.columns else None
+    return "" if value is None or pd.isna(value) else percent(round(float(value), 3))
 
 
 def _world(parts: Parts) -> str:

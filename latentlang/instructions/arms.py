@@ -14,9 +14,9 @@ from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.instructions.dialogues import Dialogue
 from latentlang.instructions.duplicates import question_of
+from latentlang.instructions.instruction_wordings import carries_a_text
 from latentlang.instructions.pairing import item_key
 from latentlang.instructions.text_parts import prose
-from latentlang.instructions.translation_wordings import carries_a_text
 from latentlang.language_id import Backend, LanguageIdentifier, py3langid_backend
 from latentlang.language_names import language
 from latentlang.seeding import generator

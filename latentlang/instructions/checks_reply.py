@@ -10,10 +10,10 @@ from importlib.resources import files
 import yaml
 
 from latentlang.instructions.check_records import Check, Known, TextFinding, TextPair
+from latentlang.instructions.instruction_wordings import carries_a_text
 from latentlang.instructions.length_bounds import ratio
 from latentlang.instructions.pairing import is_answer
 from latentlang.instructions.text_parts import normal, prose
-from latentlang.instructions.translation_wordings import carries_a_text
 from latentlang.language_id import LEAST_BYTES, letters_by_script
 
 _MOST_SHOWN = 80

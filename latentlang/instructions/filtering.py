@@ -13,11 +13,11 @@ from latentlang.instructions.check_records import Check, Known, TextFinding, Tex
 from latentlang.instructions.checks import check_pair, chosen_checks
 from latentlang.instructions.dialogues import Dialogue
 from latentlang.instructions.duplicates import exact_duplicates, near_duplicates
+from latentlang.instructions.instruction_wordings import carries_a_text
 from latentlang.instructions.keyword_search import Keywords, keywords
 from latentlang.instructions.length_bounds import LengthBounds, learn_bounds, ratio
 from latentlang.instructions.overlap import EvaluatedRuns
 from latentlang.instructions.pairing import is_answer, pair_up, pairs_of
-from latentlang.instructions.translation_wordings import carries_a_text
 from latentlang.language_id import Backend, LanguageIdentifier, py3langid_backend
 from latentlang.paths import PathLike
 

@@ -18,9 +18,9 @@ from latentlang.arguments import check_count, checked_call, chosen_names
 from latentlang.errors import InputError
 from latentlang.instructions.built import Built, Dropped, check_any
 from latentlang.instructions.dialogues import Dialogue, Turn
+from latentlang.instructions.instruction_wordings import translation_wordings
 from latentlang.instructions.prompt_sets import filled
 from latentlang.instructions.segmenting import sentences
-from latentlang.instructions.translation_wordings import translation_wordings
 from latentlang.language_id import LanguageIdentifier, letters_by_script, py3langid_backend
 from latentlang.language_names import Language, language, languages
 from latentlang.seeding import generator

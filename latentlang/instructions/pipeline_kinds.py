@@ -276,7 +276,7 @@ class _Filter(StepFields):
         return [*self.data, *(self.against or ()), *self.tests]
 
 
-class _Part(Closed):
+class _PipelinePart(Closed):
     model_config = ConfigDict(strict=False)
 
     name: str
@@ -289,7 +289,7 @@ class _Part(Closed):
 
 
 class _Mix(StepFields):
-    parts: list[_Part]
+    parts: list[_PipelinePart]
     total: int | None = None
     seed: int = 0
 
