@@ -9,6 +9,7 @@ from latentlang.code_execution.sandbox import (
     SandboxError,
     check_sandbox,
     run_program,
+    run_tests,
 )
 
-__all__ = ["ENDINGS", "Limits", "ProgramRun", "SandboxError", "check_sandbox", "run_program"]
+__all__ = ["ENDINGS", "Limits", "ProgramRun", "SandboxError", "check_sandbox", "run_program", "run_tests"]

@@ -1,4 +1,4 @@
-"""What runs inside the sandbox: gives up every right it can, then runs one program. Started by path, never imported.
+"""What runs inside the sandbox: gives up every right it can, then runs one program. Started by path.
 
 It knows the standard library alone, since it runs without site packages. Nothing of the program is read before every
 limit is in force; a step that the kernel refuses ends the process with a report, and nothing is run.
@@ -6,8 +6,13 @@ limit is in force; a step that the kernel refuses ends the process with a report
 Told on standard input, as one JSON object: ``mode``, ``nonce``, ``parent`` (process id), ``root`` and ``work`` (empty
 folders), ``readable`` (folders of Python and of system libraries), the limits, and ``program``. It reports on the
 handle that its argument names, a JSON object a line: first what is in force, then how the program ended.
+
+A program may also be one of two, each in a process of its own: one ``serves`` its function to the other, which
+``asks`` (the tests). Between them go handles to ``read`` from and to ``write`` to, and on these plain data alone
+(`packed`): whatever the one that serves does to its own process, the other compares values that are its own.
 """
 
+import builtins
 import ctypes
 import json
 import os
@@ -15,6 +20,7 @@ import resource
 import struct
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -255,6 +261,184 @@ def filter_calls() -> None:
     _call("seccomp", _SYS_SECCOMP, 1, 0, ctypes.create_string_buffer(program, len(program)))
 
 
+# Plain data between two processes
+
+#: What the tests say of a program that ended, or sent something else than an answer.
+GONE = "it gave no answer that can be read"
+#: Characters of an error's line.
+MOST_DETAIL = 400
+# Bytes of one answer.
+_MOST_MESSAGE = 2**22
+_SEVERAL = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+
+
+class NotPlainError(BaseException):
+    """A value that is no plain data stays where it is; no test's ``except Exception`` is meant by it."""
+
+
+class _GoneError(BaseException):
+    """There is no answer."""
+
+
+def packed(value: Any) -> Any:
+    """A value as JSON, each part with its kind: numbers, texts, bytes, lists, tuples, sets, dicts, booleans and None.
+
+    What is derived from these (a ``Counter``) goes as what it derives from, without its methods.
+
+    Raises:
+        NotPlainError: it is, or holds, something else, or itself.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return ["int", hex(value)]
+    if isinstance(value, float):
+        return ["float", float.hex(value)]
+    if isinstance(value, complex):
+        return ["complex", float.hex(value.real), float.hex(value.imag)]
+    if isinstance(value, bytes | bytearray):
+        return ["bytes", bytes(value).hex()]
+    try:
+        if isinstance(value, dict):
+            return ["dict", [[packed(key), packed(held)] for key, held in value.items()]]
+        for kind, plain in _SEVERAL.items():
+            if isinstance(value, plain):
+                return [kind, [packed(held) for held in value]]
+    except RecursionError:
+        raise NotPlainError("it is nested too deeply") from None
+    raise NotPlainError(f"{type(value).__name__} is no plain data")
+
+
+def unpacked(held: Any) -> Any:
+    """The value that `packed` wrote; it is made anew, of Python's own types alone.
+
+    Raises:
+        ValueError: nothing that `packed` writes.
+        TypeError: the same.
+        RecursionError: it is nested too deeply.
+    """
+    if held is None or isinstance(held, bool | str):
+        return held
+    if not isinstance(held, list) or not held or not isinstance(held[0], str):
+        raise ValueError("no packed value")
+    kind, *parts = held
+    if kind == "complex":
+        real, imaginary = parts
+        return complex(float.fromhex(real), float.fromhex(imaginary))
+    (part,) = parts
+    if kind in _SEVERAL:
+        return _SEVERAL[kind]([unpacked(one) for one in part])
+    if kind == "dict":
+        return {unpacked(key): unpacked(one) for key, one in part}
+    if kind == "int":
+        return int(part, 16)
+    if kind == "float":
+        return float.fromhex(part)
+    if kind == "bytes":
+        return bytes.fromhex(part)
+    raise ValueError("no packed value")
+
+
+class _Channel:
+    """Lines of JSON to another process and back.
+
+    Attributes:
+        broken: why no further answer counts, whatever the tests do about it; None as long as all is well.
+    """
+
+    def __init__(self, read: int, write: int) -> None:
+        self._lines, self._write = open(read, "rb"), write  # noqa: SIM115 (it is open as long as the process is)
+        self.broken: BaseException | None = None
+
+    def send(self, message: Any) -> None:
+        """Write a line."""
+        rest = (json.dumps(message) + "\n").encode()
+        while rest:
+            rest = rest[os.write(self._write, rest) :]
+
+    def line(self) -> bytes:
+        """The next line; empty where there is none, or one without an end."""
+        line = self._lines.readline(_MOST_MESSAGE)
+        return line if line.endswith(b"\n") else b""
+
+    def ask(self, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """What the other process' function returns, or raises.
+
+        Raises:
+            NotPlainError: an argument, or what it returned, is no plain data.
+            _GoneError: there is no answer.
+        """
+        if self.broken is not None:
+            raise self.broken
+        try:
+            try:
+                self.send([packed(given), packed(named)])
+                how, *parts = json.loads(self.line())
+                if how == "not-plain":
+                    raise NotPlainError(f"it returned what is no plain data: {parts[0]}"[:MOST_DETAIL])
+                if how == "value":
+                    return unpacked(*parts)
+                name, text = map(str, parts)
+            except (OSError, ValueError, TypeError, RecursionError, LookupError):
+                raise _GoneError from None
+        except BaseException as error:
+            self.broken = error
+            raise
+        raise _error(name, text)
+
+
+def _error(name: str, text: str) -> Exception:
+    """An error that was raised elsewhere: Python's own of that name, or one of no other use."""
+    known = getattr(builtins, name, None)
+    try:
+        if isinstance(known, type) and issubclass(known, Exception):
+            made: Exception = known(text)
+            return made
+    except TypeError:  # it takes more than a text
+        pass
+    return type(name, (Exception,), {})(text)
+
+
+def _asking(channel: _Channel) -> Callable[..., Any]:
+    """The function that the tests call."""
+
+    def candidate(*given: Any, **named: Any) -> Any:
+        return channel.ask(given, named)
+
+    return candidate
+
+
+def _serve(module: types.ModuleType, name: str, channel: _Channel) -> None:
+    """Answer calls of a function until no more come.
+
+    Raises:
+        NameError: there is no such function.
+    """
+    if name not in module.__dict__:
+        raise NameError(f"name {name!r} is not defined")
+    function = module.__dict__[name]
+    while line := channel.line():
+        given, named = map(unpacked, json.loads(line))
+        try:
+            answer = ["value", packed(function(*given, **named))]
+        except NotPlainError as error:
+            answer = ["not-plain", str(error)]
+        except (SystemExit, MemoryError):
+            raise
+        except BaseException as error:
+            answer = ["raised", type(error).__name__, _text(error)]
+        channel.send(answer)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:MOST_DETAIL]
+    except BaseException:  # an error class of the program's own
+        return "an error that cannot be printed"
+
+
 # The program
 
 
@@ -290,29 +474,49 @@ def _confine(told: dict[str, Any]) -> list[str]:
     ]
 
 
-def _ended(program: str) -> dict[str, str]:
+def _ended(told: dict[str, Any]) -> dict[str, str]:
     """Run it; returns how it ended. Called by `main` alone, once `_confine` has put every limit in force."""
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
+    asks, serves = told["asks"], told["serves"]
+    channel = _Channel(told["read"], told["write"]) if asks or serves else None
     try:
         try:
-            # the one place that runs what nobody has read: in a process of its own, confined for good by now
-            exec(compile(program, "<program>", "exec", dont_inherit=True), module.__dict__)
+            _execute(told["program"], module)
+            if channel is not None and asks:
+                module.__dict__[asks] = _asking(channel)
+                _execute(told["tests"], module)
+                if channel.broken is not None:
+                    raise channel.broken
+            elif channel is not None:
+                _serve(module, serves, channel)
         finally:  # what it printed before an error is kept too
             sys.stdout.flush()
+    except NotPlainError as error:
+        return {"ended": "not-plain", "detail": str(error)[:MOST_DETAIL]}
+    except _GoneError:
+        return {"ended": "failed", "detail": GONE}
     except SystemExit:
         return {"ended": "exited", "detail": "it ended the process before its last line"}
     except MemoryError:
         return {"ended": "memory", "detail": "MemoryError"}
     except SyntaxError as error:
-        return {"ended": "syntax", "detail": f"{type(error).__name__}: {error}"[:400]}
+        return {"ended": "syntax", "detail": f"{type(error).__name__}: {error}"[:MOST_DETAIL]}
     except BaseException as error:
-        try:
-            text = f"{type(error).__name__}: {error}"
-        except BaseException:  # an error class of the program's own
-            text = "an error that cannot be printed"
-        return {"ended": "failed", "detail": text[:400]}
+        return {"ended": "failed", "detail": _in_words(error)}
     return {"ended": "passed", "detail": ""}
+
+
+def _in_words(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:MOST_DETAIL]
+    except BaseException:  # an error class of the program's own
+        return "an error that cannot be printed"
+
+
+def _execute(text: str, module: types.ModuleType) -> None:
+    # the one place that runs what nobody has read: in a process of its own, confined for good by now
+    exec(compile(text, "<program>", "exec", dont_inherit=True), module.__dict__)
 
 
 def main() -> NoReturn:
@@ -329,7 +533,7 @@ def main() -> NoReturn:
         os._exit(1)
     sys.argv[:] = ["program"]
     _report(handle, {"nonce": nonce, "layers": layers})
-    ended = _ended(told.pop("program"))
+    ended = _ended(told)
     _report(handle, {"nonce": nonce, **ended})
     os._exit(0)
 

@@ -8,8 +8,11 @@ Every program has a process of its own, which gives up its rights in the kernel 
 - *resources*: memory, processor time, time, sizes of files, output (`Limits`);
 - no capabilities, no new privileges, an environment of its own, a session of its own that is killed as a whole.
 
-Where the kernel enforces less, nothing is run. A program is in one process with what reports its end: one that is
-*made* to look right can. What is kept safe is the machine, not the score of somebody who cheats.
+Where the kernel enforces less, nothing is run.
+
+A program alone (`run_program`) is in one process with what reports its end: one that is *made* to look right can. A
+program and its tests (`run_tests`) are in two, between which plain data go: what passes is said by a process that the
+program cannot reach, of values that this process made itself.
 """
 
 from __future__ import annotations
@@ -24,13 +27,15 @@ import sys
 import sysconfig
 import tempfile
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from latentlang.arguments import check_count, check_unicode
+from latentlang.code_execution.inside import GONE, MOST_DETAIL
 from latentlang.errors import InputError
 
 _INSIDE = Path(__file__).with_name("inside.py")
@@ -39,6 +44,8 @@ MODES = ("namespaces", "landlock")
 _MEGABYTE = 2**20
 # Bytes of a report; a program that writes into it gets no further. Seconds until it is confined, on a busy machine.
 _MOST_REPORT, _STARTING_SECONDS = 65_536, 120.0
+# Seconds that a program has to end once its tests have.
+_ENDING_SECONDS = 2.0
 #: How a program may end; ``passed`` is its last line reached.
 ENDINGS = (
     "passed",
@@ -49,6 +56,7 @@ ENDINGS = (
     "time",
     "output",
     "crashed",
+    "not-plain",
 )
 
 
@@ -86,7 +94,8 @@ class ProgramRun:
     Attributes:
         ended: one of `ENDINGS`: ``passed`` its last line was reached; ``failed`` an error that it did not catch;
             ``syntax`` it is no Python; ``exited`` it left before its last line; ``memory``, ``time`` and ``output`` a
-            limit; ``crashed`` a signal, or an end without a report.
+            limit; ``crashed`` a signal, or an end without a report; ``not-plain`` (`run_tests`) an argument of a test
+            or what the function returned is no plain data.
         detail: the error's line, or the signal; empty if passed.
         output: what it printed, as far as the limit; bytes that are no UTF-8 are replaced.
         layers: what kept it in.
@@ -117,6 +126,40 @@ def run_program(program: str, *, limits: Limits | None = None, mode: str | None 
     """
     check_unicode(program, "a program")
     return _run(program, limits or Limits(), check_sandbox() if mode is None else mode)
+
+
+def run_tests(
+    program: str,
+    *,
+    head: str,
+    tests: str,
+    entry_point: str,
+    limits: Limits | None = None,
+    mode: str | None = None,
+) -> ProgramRun:
+    """Run a program's function against tests that are in another process, where the program cannot reach them.
+
+    Arguments and results go between the two as plain data (numbers, texts, bytes, lists, tuples, sets, dicts, booleans,
+    None; what derives from them goes as these), so that what the tests compare is of Python's own types. Arguments that
+    the function changes stay unchanged for the tests.
+
+    Args:
+        program: Python source that defines the function.
+        head: what the tests need of a program: names that they use besides the function. It is run beside the tests, so
+            that it must not be a model's.
+        tests: source that calls the function by its name, and raises where it is wrong.
+        entry_point: the function's name.
+        limits: what each of the two may use; `Limits()` by default.
+        mode: one of `MODES`; the strictest that this machine has by default.
+
+    Raises:
+        SandboxError: this machine cannot enforce the limits; nothing was run.
+        InputError: a text holds half of a character.
+    """
+    for text, what in ((program, "a program"), (head, "a head"), (tests, "tests")):
+        check_unicode(text, what)
+    chosen = check_sandbox() if mode is None else mode
+    return _run_apart(program, head, tests, entry_point, limits or Limits(), chosen)
 
 
 # Each line tries what must not be possible; the program passes if nothing was.
@@ -187,11 +230,90 @@ def _readable() -> list[str]:
 
 
 def _run(program: str, limits: Limits, mode: str) -> ProgramRun:
-    nonce = secrets.token_hex(16)
-    with tempfile.TemporaryDirectory(prefix="latentlang-program-") as folder:
+    with ExitStack() as stack:
+        alone = _Process.started(stack, limits, mode, program=program)
+        stopped = _listen([alone], limits)
+    return _outcome(alone, stopped, limits, mode)
+
+
+def _run_apart(
+    program: str, head: str, tests: str, entry_point: str, limits: Limits, mode: str
+) -> ProgramRun:
+    questions, question_end = os.pipe()
+    answers, answer_end = os.pipe()
+    with ExitStack() as stack:
+        try:
+            testing = _Process.started(
+                stack, limits, mode, program=head, tests=tests, asks=entry_point, read=answers, write=question_end
+            )  # fmt: skip
+            tried = _Process.started(
+                stack, limits, mode, program=program, serves=entry_point, read=questions, write=answer_end
+            )  # fmt: skip
+        finally:
+            for handle in (questions, question_end, answers, answer_end):
+                os.close(handle)
+        stopped = _listen([testing, tried], limits)
+    verdict = _outcome(testing, stopped, limits, mode)
+    own = _outcome(tried, stopped, limits, mode)
+    if stopped is None and verdict.detail == GONE and not own.passed:
+        # why there was no answer is known where it was tried; whether it passed, to the tests alone
+        verdict = replace(verdict, ended=own.ended, detail=own.detail)
+    return replace(verdict, output=own.output)
+
+
+@dataclass(eq=False)
+class _Process:
+    """A process that confines itself, and what came of it so far.
+
+    Attributes:
+        process: it.
+        nonce: what its reports know.
+        reports: the handle that they come by.
+        printed: what it printed.
+        reported: its reports.
+    """
+
+    process: subprocess.Popen[bytes]
+    nonce: str
+    reports: int
+    printed: bytearray = field(default_factory=bytearray)
+    reported: bytearray = field(default_factory=bytearray)
+
+    @classmethod
+    def started(
+        cls,
+        stack: ExitStack,
+        limits: Limits,
+        mode: str,
+        *,
+        program: str,
+        tests: str = "",
+        asks: str = "",
+        serves: str = "",
+        read: int = -1,
+        write: int = -1,
+    ) -> _Process:
+        """Start it and tell it what to do; it is ended with the stack.
+
+        Args:
+            stack: what is to be done at the end.
+            limits: what it may use.
+            mode: see `MODES`.
+            program: what it runs.
+            tests: what it runs behind that, if it `asks`.
+            asks: name of the function that another process serves.
+            serves: name of the function that it serves.
+            read: handle that it reads from, if it asks or serves.
+            write: handle that it writes to.
+
+        Raises:
+            SandboxError: no process can be started.
+        """
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="latentlang-program-"))
         root, work = Path(folder, "root"), Path(folder, "work")
         root.mkdir()
         work.mkdir()
+        nonce = secrets.token_hex(16)
         told = {
             "mode": mode,
             "nonce": nonce,
@@ -204,31 +326,30 @@ def _run(program: str, limits: Limits, mode: str) -> ProgramRun:
             "disk_bytes": limits.disk * _MEGABYTE,
             "files": 256,
             "program": program,
+            "tests": tests,
+            "asks": asks,
+            "serves": serves,
+            "read": read,
+            "write": write,
         }
         reports, report_end = os.pipe()
+        stack.callback(os.close, reports)
         try:
-            process = _start(report_end, work)
+            process = _start(report_end, work, [handle for handle in (read, write) if handle >= 0])
         except OSError as error:
-            os.close(reports)
             raise SandboxError(f"no process can be started: {error.strerror or error}") from error
         finally:
             os.close(report_end)
-        try:
-            assert process.stdin is not None
-            with suppress(BrokenPipeError):  # it ended at once; its report says why
-                process.stdin.write(json.dumps(told).encode())
-                process.stdin.close()
-            stopped, output, report = _listen(process, reports, limits)
-        finally:
-            _end(process)
-            os.close(reports)
-            assert process.stdout is not None
-            process.stdout.close()
-    return _outcome(process.returncode, stopped, output, _records(report, nonce), limits, mode)
+        stack.callback(_end, process)
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # it ended at once; its report says why
+            process.stdin.write(json.dumps(told).encode())
+            process.stdin.close()
+        return cls(process, nonce, reports)
 
 
-def _start(report_end: int, work: Path) -> subprocess.Popen[bytes]:
-    """The process that is to confine itself; it has three pipes and nothing else of this one."""
+def _start(report_end: int, work: Path, others: Sequence[int]) -> subprocess.Popen[bytes]:
+    """The process that is to confine itself; it has three pipes, those named, and nothing else of this one."""
     environment = {
         "HOME": str(work),
         "TMPDIR": str(work),
@@ -244,44 +365,53 @@ def _start(report_end: int, work: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.STDOUT,
         env=environment,
         cwd=work,
-        pass_fds=(report_end,),
+        pass_fds=(report_end, *others),
         start_new_session=True,
     )
 
 
-def _listen(
-    process: subprocess.Popen[bytes], reports: int, limits: Limits
-) -> tuple[str | None, bytes, bytes]:
-    """What it prints and reports, until it closes both, or a limit; returns which one, and the two."""
-    assert process.stdout is not None
-    printed, reported = process.stdout.fileno(), reports
-    texts = {printed: bytearray(), reported: bytearray()}
-    most = {printed: limits.output, reported: _MOST_REPORT}
-    last = time.monotonic() + _STARTING_SECONDS
+def _listen(processes: Sequence[_Process], limits: Limits) -> str | None:
+    """What they print and report, until the first closed both and the others did, or a limit; returns which one."""
+    first = processes[0]
+    held: dict[int, tuple[bytearray, int]] = {}
+    for one in processes:
+        assert one.process.stdout is not None
+        held |= {
+            one.process.stdout.fileno(): (one.printed, limits.output),
+            one.reports: (one.reported, _MOST_REPORT),
+        }
+    decides = {first.process.stdout.fileno() if first.process.stdout else -1, first.reports}
+    last, begun = time.monotonic() + _STARTING_SECONDS, False
+    ending: float | None = None
     with selectors.DefaultSelector() as selector:
-        for handle in texts:
+        for handle in held:
             selector.register(handle, selectors.EVENT_READ)
         while selector.get_map():
-            left = last - time.monotonic()
+            left = (last if ending is None else min(last, ending)) - time.monotonic()
             if left <= 0:
-                return "time", bytes(texts[printed]), bytes(texts[reported])
+                return "time" if ending is None else None
             for key, _events in selector.select(left):
-                handle = key.fd
-                piece = os.read(handle, 65_536)
+                text, most = held[key.fd]
+                piece = os.read(key.fd, 65_536)
                 if not piece:
-                    selector.unregister(handle)
-                if handle == reported and not texts[handle] and piece:  # it is confined, and begins
-                    last = time.monotonic() + limits.wall_seconds
-                texts[handle] += piece
-                if len(texts[handle]) > most[handle]:
-                    del texts[handle][most[handle] :]
-                    return "output", bytes(texts[printed]), bytes(texts[reported])
-    # it may close both and go on
+                    selector.unregister(key.fd)
+                text += piece
+                if len(text) > most:
+                    del text[most:]
+                    return "output"
+            if not begun and all(one.reported for one in processes):  # they are confined, and begin
+                begun, last = True, time.monotonic() + limits.wall_seconds
+            if ending is None and not decides & set(selector.get_map()):
+                ending = time.monotonic() + _ENDING_SECONDS  # the others have nothing left to do but to end
+    # they may close both and go on
     try:
-        process.wait(max(last - time.monotonic(), 0.0))
+        first.process.wait(max(last - time.monotonic(), 0.0))
     except subprocess.TimeoutExpired:
-        return "time", bytes(texts[printed]), bytes(texts[reported])
-    return None, bytes(texts[printed]), bytes(texts[reported])
+        return "time"
+    for one in processes[1:]:
+        with suppress(subprocess.TimeoutExpired):
+            one.process.wait(_ENDING_SECONDS)
+    return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -290,6 +420,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def _records(report: bytes, nonce: str) -> dict[str, Any]:
@@ -299,18 +431,18 @@ def _records(report: bytes, nonce: str) -> dict[str, Any]:
         with suppress(ValueError, RecursionError):
             record = json.loads(line)
             if isinstance(record, dict) and record.get("nonce") == nonce:
-                records |= record
+                # what is in force was said before there was a program that could say it
+                records |= record | {name: records[name] for name in ("layers",) if name in records}
     return records
 
 
-def _outcome(
-    code: int, stopped: str | None, output: bytes, report: dict[str, Any], limits: Limits, mode: str
-) -> ProgramRun:
+def _outcome(ran: _Process, stopped: str | None, limits: Limits, mode: str) -> ProgramRun:
     """What became of it.
 
     Raises:
         SandboxError: the limits were not in force, so that nothing was run.
     """
+    code, report = ran.process.returncode, _records(bytes(ran.reported), ran.nonce)
     if "layers" not in report:
         reason = report.get("refused") or (
             "it did not start in time"
@@ -318,7 +450,7 @@ def _outcome(
             else f"it ended with code {code} before it was confined"
         )
         raise SandboxError(f"{mode}: {reason}")
-    ended, detail = str(report.get("ended", "crashed")), str(report.get("detail", ""))
+    ended, detail = str(report.get("ended", "crashed")), str(report.get("detail", ""))[:MOST_DETAIL]
     detail = detail.encode(errors="backslashreplace").decode()  # an error's text may hold half of a character
     if stopped is not None:
         ended = stopped
@@ -333,4 +465,9 @@ def _outcome(
         detail = f"it ended with code {code}"
         with suppress(ValueError):  # an exit code, or a signal without a name (real-time ones)
             detail = signal.Signals(-code).name
-    return ProgramRun(ended, detail, output.decode(errors="replace"), tuple(report["layers"]))
+    return ProgramRun(
+        ended if ended in ENDINGS else "crashed",
+        detail,
+        ran.printed.decode(errors="replace"),
+        tuple(report["layers"]),
+    )

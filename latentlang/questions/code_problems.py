@@ -45,14 +45,27 @@ class Problem:
     canonical_solution: str
     test: str
 
-    def program(self, completion: str) -> str:
-        """The program that tries a completion: head, body, tests, and their call.
+    @property
+    def tests(self) -> str:
+        """The tests and their call."""
+        return f"{self.test}\ncheck({self.entry_point})\n"
+
+    def solution(self, completion: str) -> str:
+        """The function with a completion as its body.
 
         Args:
             completion: what goes behind the prompt; on a line of its own where the prompt does not end one.
         """
         join = "" if self.prompt.endswith("\n") or completion.startswith("\n") else "\n"
-        return f"{self.prompt}{join}{completion}\n{self.test}\ncheck({self.entry_point})\n"
+        return f"{self.prompt}{join}{completion}\n"
+
+    def program(self, completion: str) -> str:
+        """The program that tries a completion in one process: head, body, tests, and their call.
+
+        Args:
+            completion: what goes behind the prompt; on a line of its own where the prompt does not end one.
+        """
+        return f"{self.solution(completion)}{self.tests}"
 
 
 def read_problems(

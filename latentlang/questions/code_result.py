@@ -167,6 +167,15 @@ class CodeResult(Result[CodeSettings]):
                 f"{counted(int(row['n']), 'problem')}, {counted(int(row['samples']), 'program')} each; ceiling "
                 f"{percent(round(row['ceiling'], 3))}."
             )
+        if count := sum(map(len, (self.settings.together or {}).values())):
+            code, items = next(
+                (code, items) for code, items in (self.settings.together or {}).items() if items
+            )
+            lines.append(
+                f"The tests of {counted(count, 'problem')} ({items[0]} in {find_language(code).name}"
+                f"{', ...' if count > 1 else ''}) need to be in one process with the program: there a program that is "
+                "made to look right can pass."
+            )
         return "\n".join(lines)
 
     def figure(

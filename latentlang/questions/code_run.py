@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from latentlang.arguments import check_count, checked_call
-from latentlang.code_execution import Limits, SandboxError, check_sandbox, run_program
+from latentlang.code_execution import Limits, ProgramRun, SandboxError, check_sandbox, run_program, run_tests
 from latentlang.errors import InputError
 from latentlang.generation.kept_answers import KeptAnswers, answers_in, depends_on, generate_kept
 from latentlang.language_names import Language
@@ -56,7 +56,8 @@ def humaneval(
     """Let a model write functions, run them against their tests, and count those that pass, beside the ceiling.
 
     The benchmark's own solutions are run first, behind the same prompts: where translation changed a function's name or
-    broke its head, no model can pass. Programs run in a sandbox (`code_execution`), or not at all.
+    broke its head, no model can pass. Programs run in a sandbox (`code_execution`), or not at all; their tests in
+    another process, but for problems whose own solution passes beside its tests alone (the setting `together`).
 
     Args:
         model: the model, or its name; it is not changed. None runs the canonical solutions, and a file's programs.
@@ -133,7 +134,7 @@ def humaneval(
         runs = _Runs(limits, report, total)
         for part in chosen.values():
             for problem in part:
-                runs.run(problem, CANONICAL, [problem.canonical_solution])
+                runs.run_canonical(problem)
         for code, part in chosen.items():
             for state in state_names:
                 if given is not None:
@@ -169,6 +170,7 @@ def humaneval(
             "chat": "turns" if chat else None,
             "limits": asdict(limits),
             "layers": list(runs.layers),
+            "together": {code: list(items) for code, items in runs.together.items()},
             **({} if loaded is None else loaded.noted),
         },
     )
@@ -181,34 +183,58 @@ class _Runs:
     Attributes:
         rows: of the table.
         layers: see `ProgramRun`; the same for all programs.
+        together: language code to the problems whose tests need to be in one process with the program.
         done: programs written, and programs run.
     """
 
     def __init__(self, limits: Limits, report: Report, total: int) -> None:
         self.rows: list[dict[str, Any]] = []
         self.layers: tuple[str, ...] = ()
+        self.together: dict[str, list[str]] = {}
         self.done = 0
         self._limits, self._report, self._total = limits, report, total
 
+    def run_canonical(self, problem: Problem) -> None:
+        """Try a problem's own solution, which alone decides whether its tests can be in another process."""
+        completion = problem.canonical_solution
+        outcome = self._tried(problem, completion)
+        if not outcome.passed and (other := self._tried_together(problem, completion)).passed:
+            self.together.setdefault(problem.language, []).append(problem.item)
+            outcome = other
+        self._add(problem, CANONICAL, 0, completion, outcome)
+
     def run(self, problem: Problem, state: str, completions: Sequence[str]) -> None:
         """Try each completion of a problem."""
+        together = problem.item in self.together.get(problem.language, ())
         for sample, completion in enumerate(completions):
-            outcome = run_program(problem.program(completion), limits=self._limits)
-            self.layers = outcome.layers
-            self.rows.append(
-                {
-                    "state": state,
-                    "language": problem.language,
-                    "item": problem.item,
-                    "sample": sample,
-                    "completion": completion,
-                    "ended": outcome.ended,
-                    "detail": outcome.detail,
-                    "passed": outcome.passed,
-                }
-            )
-            self.done += 1
-            self._report(self.done, self._total)
+            tried = self._tried_together if together else self._tried
+            self._add(problem, state, sample, completion, tried(problem, completion))
+
+    def _tried(self, problem: Problem, completion: str) -> ProgramRun:
+        return run_tests(
+            problem.solution(completion), head=problem.solution(problem.canonical_solution), tests=problem.tests,
+            entry_point=problem.entry_point, limits=self._limits,
+        )  # fmt: skip
+
+    def _tried_together(self, problem: Problem, completion: str) -> ProgramRun:
+        return run_program(problem.program(completion), limits=self._limits)
+
+    def _add(self, problem: Problem, state: str, sample: int, completion: str, outcome: ProgramRun) -> None:
+        self.layers = outcome.layers
+        self.rows.append(
+            {
+                "state": state,
+                "language": problem.language,
+                "item": problem.item,
+                "sample": sample,
+                "completion": completion,
+                "ended": outcome.ended,
+                "detail": outcome.detail,
+                "passed": outcome.passed,
+            }
+        )
+        self.done += 1
+        self._report(self.done, self._total)
 
     def while_written(self, count: int) -> Report:
         """What is called with the problems that a model has written `count` programs for each."""

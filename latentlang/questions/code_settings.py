@@ -23,3 +23,5 @@ class CodeSettings(ResultSettings):
     #: What a program may use, and what kept it in.
     limits: dict[str, int] = Field(default_factory=dict)
     layers: list[str] = Field(default_factory=list)
+    #: Language code to the problems whose programs were in one process with their tests; None where all were.
+    together: dict[str, list[str]] | None = None

@@ -116,6 +116,37 @@ def test_programs_of_a_model_are_counted_beside_the_ceiling(
     assert "print" not in "".join(result.table["completion"])
 
 
+def test_a_programs_tests_are_in_one_process_with_it_only_where_its_own_solution_needs_that(
+    tmp_path: Path,
+) -> None:
+    _needs_a_sandbox()
+    in_place = _problem(
+        1, prompt="def add1(x):\n", canonical_solution="    x.append(1)\n",
+        test="def check(candidate):\n    x = []\n    candidate(x)\n    assert x == [1]\n",
+    )  # fmt: skip
+    cheats = "    class Any:\n        __eq__ = lambda self, other: True\n    return Any()\n"
+    (tmp_path / "humaneval_en.jsonl").write_text("\n".join(map(json.dumps, [_problem(0), in_place])))
+    answers = [
+        {"task_id": f"HumanEval/{number}", "completion": completion}
+        for number, body in ((0, _RIGHT), (1, "    x.append(1)\n"))
+        for completion in (cheats, "    import os\n    os._exit(0)\n", "    return (y for y in [x])\n", body)
+    ]
+    (tmp_path / "answers.jsonl").write_text("\n".join(map(json.dumps, answers)))
+    result = humaneval(
+        None,
+        tmp_path / "humaneval_en.jsonl",
+        answers=tmp_path / "answers.jsonl",
+        allow_code=True,
+        progress=False,
+    )
+    base = result.table[result.table["state"] == "base"]
+    assert list(base["passed"]) == [False, False, False, True] * 2
+    assert list(base["ended"][:4]) == ["not-plain", "crashed", "not-plain", "passed"]
+    assert list(result.ceilings()["passed"]) == [2]
+    assert result.settings.together == {"en": ["HumanEval/1"]}
+    assert "The tests of 1 problem (HumanEval/1 in English) need to be in one process" in result.describe()
+
+
 def test_programs_of_a_file_are_run(folder: Path, tmp_path: Path) -> None:
     _needs_a_sandbox()
     file = tmp_path / "programs.jsonl"
@@ -137,7 +168,8 @@ def test_programs_of_a_file_are_run(folder: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_run_that_was_not_allowed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code_run, "run_program", lambda *_args, **_options: pytest.fail("a program was run"))
+    for name in ("run_program", "run_tests"):
+        monkeypatch.setattr(code_run, name, lambda *_args, **_options: pytest.fail("a program was run"))
     with pytest.raises(
         InputError, match=r"only run where that is allowed: say allow_code=True \(--allow-code\)"
     ):
