@@ -4,6 +4,9 @@ Few-shot examples are turns of their own: the user asks (question and cue), the 
 quotation at the end of a cue is left out, since a turn begins and ends an answer. The prompt ends with the template's
 generation prompt, so that the answer is looked for in the assistant's first token. The template writes all special
 tokens; none is added when the text becomes tokens, as with ``tokenizer.apply_chat_template(..., tokenize=True)``.
+
+Where items have candidates of their own the user says the context, with what a candidate puts into it, and the
+assistant's turn begins with the candidate, without the space before it.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ class ChatTask(Task):
                 "protocol 'as-published' keeps the published prompts to the letter, which are no chat; leave one of "
                 "the two out"
             )
-        if not task.has_answers:
+        if not task.has_answers and not task.candidate_labels:
             raise InputError(f"the {task.name} task is text to go on with, and asks nothing in a chat")
         chat_template_of(tokenizer, model=model)
         self.task, self._tokenizer, self._model = task, tokenizer, model
@@ -57,6 +60,11 @@ class ChatTask(Task):
     def languages(self) -> tuple[str, ...]:
         """Those of the task."""
         return self.task.languages
+
+    @property
+    def candidate_labels(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the task."""
+        return self.task.candidate_labels
 
     @property
     def notes(self) -> Mapping[str, str]:
@@ -74,6 +82,11 @@ class ChatTask(Task):
         """
         code = find_language(language).code
         plain = self.task.prompts(code, items=items, shots=shots, seed=seed)
+        if self.candidate_labels:
+            solved = self.task.solved(code, shots=shots or 0, seed=seed)
+            return [
+                _candidates_in_chat(prompt, solved, self._tokenizer, model=self._model) for prompt in plain
+            ]
         return [chat_prompt(prompt, self._tokenizer, model=self._model) for prompt in plain]
 
     def answers(self, language: str) -> Mapping[str, tuple[str, ...]]:
@@ -83,6 +96,10 @@ class ChatTask(Task):
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """Those of the task."""
         return self.task.wrong_labels(label)
+
+    def solved(self, language: str, *, shots: int, seed: int = 0) -> list[tuple[str, str]]:
+        """Those of the task."""
+        return self.task.solved(language, shots=shots, seed=seed)
 
     def source_of(self, language: str) -> str | None:
         """That of the task."""
@@ -119,16 +136,77 @@ def chat_prompt(prompt: Prompt, tokenizer: Any, *, model: str) -> Prompt:
     """
     chat_template_of(tokenizer, model=model)
     messages = messages_of(prompt)
-    text = chat_text(messages, tokenizer, model=model, answer_next=True)
+    text, start = _written(messages, tokenizer, model=model)
     asked = messages[-1]["content"]
-    start = text.rfind(asked)
+    stop = start + min(len(prompt.question.lstrip()), len(asked))
+    return replace(prompt, few_shot=text[:start], question=text[start:stop], cue=text[stop:], templated=True)
+
+
+def _written(messages: Sequence[Mapping[str, str]], tokenizer: Any, *, model: str) -> tuple[str, int]:
+    """A chat up to where the assistant begins to answer, and where in it the last turn's text begins.
+
+    Raises:
+        ModelError: the template cannot write it, or changes what the user says.
+    """
+    text = chat_text(messages, tokenizer, model=model, answer_next=True)
+    start = text.rfind(messages[-1]["content"])
     if start < 0:
         raise ModelError(
             f"the chat template of {model!r} changes what the user says, so its tokens cannot be told apart; leave "
             "the chat out"
         )
-    stop = start + min(len(prompt.question.lstrip()), len(asked))
-    return replace(prompt, few_shot=text[:start], question=text[start:stop], cue=text[stop:], templated=True)
+    return text, start
+
+
+def _candidates_in_chat(
+    prompt: Prompt, solved: Sequence[tuple[str, str]], tokenizer: Any, *, model: str
+) -> Prompt:
+    """An item with candidates of its own, as a chat; what stands behind the context is `Candidate.given` where a
+    candidate puts something into the user's turn.
+
+    Raises:
+        InputError: the few-shot examples cannot be told apart, or there is neither a context nor what is put into it.
+        ModelError: the template cannot write such a chat.
+    """
+    if prompt.few_shot and not solved:
+        raise InputError(
+            f"the few-shot examples of item {prompt.item!r} ({prompt.language}) cannot become turns of a chat; ask "
+            "without them: shots=0"
+        )
+    turns: list[dict[str, str]] = []
+    for asked, answer in solved:
+        turns += [
+            {"role": "user", "content": asked.strip()}, {"role": "assistant", "content": answer.strip()}
+        ]  # fmt: skip
+    context = (prompt.question + prompt.cue).lstrip()
+    in_turns = any(candidate.given for candidate in prompt.candidates)
+    written = {}
+    for given in dict.fromkeys(candidate.given for candidate in prompt.candidates):
+        content = (context + given).strip()
+        if not content:
+            raise InputError(
+                f"item {prompt.item!r} ({prompt.language}) has no context that the user could say; leave the chat out"
+            )
+        written[given] = _written([*turns, {"role": "user", "content": content}], tokenizer, model=model)
+    (text, start), *others = written.values()
+    stop = start + len(context if in_turns else context.rstrip())
+    if any(other[:stop] != text[:stop] for other, _ in others):
+        raise ModelError(
+            f"the chat template of {model!r} writes the context of item {prompt.item!r} otherwise for another "
+            "candidate; leave the chat out"
+        )
+    candidates = tuple(
+        replace(
+            candidate,
+            text=candidate.text.lstrip(),
+            given=written[candidate.given][0][stop:] if in_turns else "",
+        )
+        for candidate in prompt.candidates
+    )
+    return replace(
+        prompt, few_shot=text[:start], question=text[start:stop], cue="" if in_turns else text[stop:], templated=True,
+        candidates=candidates,
+    )  # fmt: skip
 
 
 def template_digest(tokenizer: Any) -> str | None:

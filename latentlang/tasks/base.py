@@ -133,6 +133,16 @@ class Task(ABC):
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """Labels whose answers are the null for an item of `label` (other labels; other concepts of its category)."""
 
+    def solved(self, language: str, *, shots: int, seed: int = 0) -> list[tuple[str, str]]:
+        """The few-shot examples of tasks whose items have candidates: what is given of each, and the right candidate.
+
+        Args:
+            language: language code.
+            shots: how many, those of `prompts` with the same seed.
+            seed: see `prompts`.
+        """
+        return []
+
     def source_of(self, language: str) -> str | None:
         """Language that is translated from where the answer is asked for in `language`; None in tasks without a source.
 

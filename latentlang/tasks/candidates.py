@@ -266,6 +266,22 @@ class CandidateTask(Task):
             InputError: no items in the language, an impossible number, or few-shot examples with lm-eval's prompts.
         """
         code = find_language(language).code
+        examples, chosen = self._drawn(code, shots, seed)
+        few_shot = "".join(f"{''.join(_solved(item))}\n\n" for item in examples)
+        return pick([_prompt(item, code, few_shot) for item in chosen], items)
+
+    def solved(self, language: str, *, shots: int, seed: int = 0) -> list[tuple[str, str]]:
+        """The few-shot examples: context, and right candidate.
+
+        Raises:
+            InputError: as of `prompts`.
+        """
+        return [_solved(item) for item in self._drawn(find_language(language).code, shots, seed)[0]]
+
+    def _drawn(
+        self, code: str, shots: int | None, seed: int
+    ) -> tuple[list[CandidateItem], list[CandidateItem]]:
+        """The few-shot examples, and the items that are left."""
         check_language(self, code)
         check_count("shots", shots, least=0)
         count = shots or 0
@@ -280,9 +296,8 @@ class CandidateTask(Task):
             raise InputError(
                 f"{count} few-shot examples leave no items: {self.name} has {len(order)} in {code!r}"
             )
-        few_shot = "".join(f"{_solved(by_id[name])}\n\n" for name in order[:count])
-        chosen = [by_id[name] for name in order[count:]]
-        return pick([_prompt(item, code, few_shot) for item in chosen], items)
+        in_order = [by_id[name] for name in order]
+        return in_order[:count], in_order[count:]
 
     def answers(self, language: str) -> Mapping[str, tuple[str, ...]]:
         """None that all items have."""
@@ -302,9 +317,9 @@ def _prompt(item: CandidateItem, code: str, few_shot: str) -> Prompt:
     return Prompt(item.id, code, label, few_shot, item.context, "", candidates=item.candidates)
 
 
-def _solved(item: CandidateItem) -> str:
+def _solved(item: CandidateItem) -> tuple[str, str]:
     right = item.candidates[item.answer]
-    return item.context + right.given + right.text
+    return item.context + right.given, right.text
 
 
 @cache

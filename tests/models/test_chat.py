@@ -11,6 +11,7 @@ from latentlang.models import HookedLM
 from latentlang.models.chat import messages_of
 from latentlang.tasks import Prompt
 from tests.support import tiny
+from tests.support.benchmark_files import xcopa_folder, xwinograd_folder
 
 # In the documented form of SmolLM2's (ChatML, with a system turn of its own before a chat that has none), and of
 # Gemma's (which writes the beginning token itself, calls the assistant "model" and trims what is said).
@@ -36,14 +37,14 @@ INST = (
 TEMPLATES = {"chatml": (CHATML, False), "gemma": (GEMMA, True), "inst": (INST, True)}
 
 
-def instruct_model(name):
+def instruct_model(name, **config):
     template, bos = TEMPLATES[name]
     tokenizer = tiny.tokenizer(bos=bos)
     tokenizer.chat_template = template
     tokenizer.add_special_tokens(
         {"additional_special_tokens": ["<|im_start|>", "<|im_end|>", "<start_of_turn>", "<end_of_turn>"]}
     )
-    model = tiny.model("mistral")
+    model = tiny.model("mistral", **config)
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     return HookedLM(model, tokenizer, name="tiny-instruct")
 
@@ -129,6 +130,50 @@ def test_a_model_without_a_template_is_one_clear_error(capsys):
     assert main(["lens", "--lang", "ja", "--chat", "--items", "2"]) == 2
     shown = capsys.readouterr().err
     assert "the tokenizer of 'pocket' has no chat template" in shown and shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize(("name", "shots"), [("xcopa", 0), ("xcopa", 2), ("xwinograd", 1)])
+def test_candidates_are_scored_in_the_assistants_turn(template, tmp_path, name, shots):
+    instruct = instruct_model(template, max_position_embeddings=512)
+    root = {"xcopa": xcopa_folder, "xwinograd": xwinograd_folder}[name](tmp_path)
+    code = {"xcopa": "it", "xwinograd": "en"}[name]
+    task = ll.task(name, data=root)
+    result = ll.evaluate(
+        instruct, instruct.chat(task), languages=code, shots=shots, items=3, score="sequence"
+    )
+    plain, tokenizer = task.prompts(code, shots=shots, items=3), instruct.tokenizer
+    solved = task.solved(code, shots=shots)
+    assert len(solved) == shots
+    for prompt, row in zip(plain, result.table.to_dict("records"), strict=True):
+        assert prompt.few_shot == "".join(f"{asked}{answer}\n\n" for asked, answer in solved)
+        for place, candidate in enumerate(prompt.candidates, 1):
+            turns = []
+            for asked, answer in [*solved, (prompt.question + candidate.given, "")]:
+                turns.append({"role": "user", "content": asked.strip()})
+                if answer:
+                    turns.append({"role": "assistant", "content": answer.strip()})
+            chat = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            before = tokenizer(chat, add_special_tokens=False)["input_ids"]
+            whole = tokenizer(chat + candidate.text.strip(), add_special_tokens=False)["input_ids"]
+            assert whole[: len(before)] == before
+            with torch.inference_mode():
+                log_probs = instruct.lm(torch.tensor([whole])).logits[0].double().log_softmax(-1)
+            value = sum(log_probs[at - 1, whole[at]].item() for at in range(len(before), len(whole)))
+            assert row[f"score_{place}"] == pytest.approx(value, rel=1e-5)
+    assert result.settings.tasks[name].per_item
+    assert result.provenance.settings["tasks"][name]["chat"] == "turns"
+
+
+def test_candidates_whose_context_a_template_writes_otherwise_are_an_error(tmp_path):
+    model = instruct_model("chatml")
+    model.tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['content'] | length }}: {{ m['content'] }}{% endfor %}"
+    )
+    with pytest.raises(ModelError, match=r"writes the context of item .* otherwise for another candidate"):
+        model.chat(ll.task("xwinograd", data=xwinograd_folder(tmp_path))).prompts("en")
+    with pytest.raises(InputError, match="text to go on with, and asks nothing in a chat"):
+        model.chat("continuation")
 
 
 def test_what_is_no_chat_is_refused():
