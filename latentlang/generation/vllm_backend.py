@@ -1,8 +1,10 @@
 """vLLM as the engine that writes: the same weights and adapter in its own process, many prompts at once.
 
-Written against vLLM's documented API (``LLM``, ``SamplingParams``, prompts of token ids, ``LoRARequest``), and tested
-with a stand-in for it: it was never run with vLLM itself. Its draws are its own: the same seed gives other samples than
-the loaded model would, and rows may differ from those alone in the last digits of a probability.
+Written against the source of vLLM's engine V1 (``LLM.generate``, ``SamplingParams``, prompts of token ids,
+``LoRARequest``, ``CompletionOutput``), and tested with a stand-in of the same names and fields: it was never run with
+vLLM itself. Log-probabilities are the model's own as long as ``logprobs_mode`` is vLLM's default. Its draws are its
+own: the same seed gives other samples than the loaded model would, and rows may differ from those alone in the last
+digits of a probability.
 """
 
 from __future__ import annotations
@@ -11,15 +13,20 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any
 
-from latentlang.errors import InputError
+from latentlang.errors import InputError, ModelError, shown
 from latentlang.models.decoding import Decoding
 from latentlang.models.generation import Ended, Written
 from latentlang.models.states import TUNED
 from latentlang.models.stop_strings import StopStrings
+from latentlang.paths import is_file
+from latentlang.storage.documents import read_json
 
 _SEEDS = 2**31 - 1
+# Ranks that vLLM keeps room for; an adapter of another takes the next, and without one said it allows 16.
+_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 
 
 class VllmBackend:
@@ -58,6 +65,8 @@ class VllmBackend:
         self._options = {"trust_remote_code": False, **options}
         if self._adapter is not None:
             self._options["enable_lora"] = True
+            if (rank := _rank(Path(self._adapter))) is not None:
+                self._options.setdefault("max_lora_rank", rank)
         self._weights = os.fspath(model)
         self._engine = self._vllm.LLM(model=self._weights, **self._options)
 
@@ -85,7 +94,11 @@ class VllmBackend:
     def write(
         self, prompts: Sequence[Sequence[int]], decoding: Decoding, *, items: Sequence[str], state: str
     ) -> Iterator[tuple[int, list[Written]]]:
-        """All prompts in one call of the engine."""
+        """All prompts in one call of the engine.
+
+        Raises:
+            ModelError: the engine gave up an answer.
+        """
         inputs = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
         params = [self._params(decoding, item) for item in items]
         options: dict[str, Any] = {"use_tqdm": False}
@@ -120,8 +133,27 @@ class VllmBackend:
         )
 
 
+def _rank(adapter: Path) -> int | None:
+    """The least of `_RANKS` that an adapter fits into; None where its folder does not say its rank."""
+    path = adapter / "adapter_config.json"
+    if not is_file(path):  # a name on the hub
+        return None
+    config = read_json(path)
+    rank = config.get("r") if isinstance(config, dict) else None
+    return next((room for room in _RANKS if isinstance(rank, int) and rank <= room), None)
+
+
 def _written(output: Any, stops: StopStrings, end: int | None) -> Written:
-    """One text of vLLM's, which names a token that ended it as ``stop_reason`` where it is not the tokenizer's own."""
+    """One text of vLLM's, which names a token that ended it as ``stop_reason`` where it is not the tokenizer's own.
+
+    Raises:
+        ModelError: it was ended by something else than the model, a stop string or its length.
+    """
+    if output.finish_reason not in ("stop", "length"):
+        raise ModelError(
+            f"vLLM gave up an answer ({shown(str(output.finish_reason), most=40)}); what was written before is kept: "
+            "run the same again"
+        )
     tokens = list(output.token_ids)
     stopped = output.finish_reason == "stop"
     by_string = stopped and isinstance(output.stop_reason, str)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 
 import pandas as pd
@@ -290,36 +292,84 @@ def test_prompts_are_read_from_lines_records_and_instructions(tmp_path):
 # vLLM: a stand-in at the boundary of its documented API
 
 
+@dataclass
+class _Params:
+    """What vLLM's sampling parameters are called (of version 0.33; those that are used here)."""
+
+    n: int = 1
+    repetition_penalty: float = 1.0
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = None
+    stop: list[str] | None = None
+    max_tokens: int | None = 16
+    min_tokens: int = 0
+    logprobs: int | None = None
+    skip_special_tokens: bool = True
+    include_stop_str_in_output: bool = False
+
+
+@dataclass
+class _Completion:
+    """A text of vLLM's."""
+
+    index: int
+    text: str
+    token_ids: Sequence[int]
+    cumulative_logprob: float | None
+    logprobs: list | None
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+
+
+@dataclass
+class _LoRA:
+    """vLLM's request of an adapter."""
+
+    lora_name: str
+    lora_int_id: int
+    lora_path: str
+
+
 @pytest.fixture
 def vllm(monkeypatch):
     engines = []
 
     class LLM:
-        def __init__(self, model, **options):
-            self.model, self.options, self.calls = model, options, []
+        ends = (
+            ([70, 71, tiny.EOS], "stop", None), ([70, 71], "length", None),
+            (tiny.tokenizer()("ab###")["input_ids"][1:], "stop", "##"), ([70, 99], "stop", 99),
+        )  # fmt: skip
+
+        def __init__(self, model, *, trust_remote_code=False, dtype="auto", **engine_options):
+            assert set(engine_options) <= {"enable_lora", "max_lora_rank"}
+            self.model, self.calls = model, []
+            self.options = {"trust_remote_code": trust_remote_code, "dtype": dtype, **engine_options}
             engines.append(self)
 
         def get_tokenizer(self):
             return tiny.tokenizer()
 
-        def generate(self, prompts, params, use_tqdm, lora_request=None):
-            self.calls.append((prompts, params, lora_request))
-            ends = [
-                {"token_ids": [70, 71, tiny.EOS], "finish_reason": "stop", "stop_reason": None},
-                {"token_ids": [70, 71], "finish_reason": "length", "stop_reason": None},
-                {"token_ids": tiny.tokenizer()("ab###")["input_ids"][1:], "finish_reason": "stop", "stop_reason": "##"},
-                {"token_ids": [70, 99], "finish_reason": "stop", "stop_reason": 99},
-            ]  # fmt: skip
-            outputs = [SimpleNamespace(text="", cumulative_logprob=-1.5, **end) for end in ends]
+        def generate(self, prompts, sampling_params=None, *, use_tqdm=True, lora_request=None, priority=None):
+            self.calls.append((prompts, sampling_params, lora_request))
             return [
-                SimpleNamespace(outputs=[outputs[place % 4]] * params[place].n)
-                for place in range(len(prompts))
-            ]
+                SimpleNamespace(
+                    request_id=str(place), prompt=None, prompt_token_ids=prompt["prompt_token_ids"], finished=True,
+                    outputs=[
+                        _Completion(index, "", tuple(tokens), -1.5, [{}] * len(tokens), reason, stop)
+                        for index in range(params.n)
+                    ],
+                )
+                for place, (prompt, params, (tokens, reason, stop)) in enumerate(
+                    zip(prompts, sampling_params, [*self.ends] * len(prompts), strict=False)
+                )
+            ]  # fmt: skip
 
     module = ModuleType("vllm")
-    module.LLM, module.SamplingParams = LLM, lambda **given: SimpleNamespace(**given)
+    module.LLM, module.SamplingParams = LLM, _Params
     request = ModuleType("vllm.lora.request")
-    request.LoRARequest = lambda name, number, path: (name, number, path)
+    request.LoRARequest = _LoRA
     for name, made in (
         ("vllm", module),
         ("vllm.lora", ModuleType("vllm.lora")),
@@ -361,11 +411,23 @@ def test_vllm_says_what_it_cannot_do(model, vllm, monkeypatch):
     with pytest.raises(InputError, match="was given no adapter"):
         ll.answer(tuned, "a", backend=backend, progress=False)
     result = ll.answer(tuned, "a", backend=VllmBackend("weights", adapter="lora"), progress=False)
-    assert [request for _prompts, _params, request in vllm[1].calls] == [None, ("tuned", 1, "lora")]
+    assert [request for _prompts, _params, request in vllm[1].calls] == [None, _LoRA("tuned", 1, "lora")]
+    assert vllm[1].options["enable_lora"] is True and "max_lora_rank" not in vllm[1].options
     assert list(result.table["state"]) == ["base", "tuned"]
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(InputError, match="needs vllm, which is not installed"):
         VllmBackend("weights")
+
+
+def test_vllm_makes_room_for_the_adapter_and_says_what_it_gave_up(model, vllm, tmp_path):
+    for rank, room in ((8, 8), (48, 64), (300, 320)):
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"r": rank}), encoding="utf-8")
+        assert VllmBackend("weights", adapter=tmp_path)._options["max_lora_rank"] == room
+    assert VllmBackend("weights", adapter=tmp_path, max_lora_rank=512)._options["max_lora_rank"] == 512
+    backend = VllmBackend("weights")
+    vllm[-1].ends = (([70], "abort", None),)
+    with pytest.raises(ModelError, match="vLLM gave up an answer"):
+        ll.answer(model, "a", backend=backend, progress=False)
 
 
 def before_and_after(before: dict[str, str], after: dict[str, str], language: str = "ja") -> AnswerResult:
