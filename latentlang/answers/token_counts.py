@@ -114,6 +114,7 @@ class FertilityResult(Result[FertilitySettings]):
         ends = bootstrap_ratios(
             mine.to_numpy(float)[:, None],
             theirs.to_numpy(float)[:, None],
+            least=0.0,
             level=level,
             seed=self.provenance.seed,
         )

@@ -190,7 +190,9 @@ def _ratios(
     numerators: NDArray[np.float64], denominators: NDArray[np.float64], *, level: float, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ends ``[series]`` of the intervals of ratios of sums over paragraphs; NaN of fewer than can be resampled."""
-    return unless_few(len(numerators), bootstrap_ratios(numerators, denominators, level=level, seed=seed))
+    return unless_few(
+        len(numerators), bootstrap_ratios(numerators, denominators, least=0.0, level=level, seed=seed)
+    )
 
 
 def _wide(part: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -230,7 +230,7 @@ class LanguageMassResult(Result[LanguageMassSettings]):
 
     def _interval(self, masses: Floats, tokens: Floats, level: float) -> tuple[Floats, Floats]:
         sizes = np.broadcast_to(tokens[:, None], masses.shape)
-        ends = bootstrap_ratios(masses, sizes, level=level, seed=self.provenance.seed)
+        ends = bootstrap_ratios(masses, sizes, least=0.0, most=1.0, level=level, seed=self.provenance.seed)
         return unless_few(len(masses), ends)
 
     def _means(self, masses: Floats, tokens: Floats, level: float) -> pd.DataFrame:

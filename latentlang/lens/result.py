@@ -78,8 +78,8 @@ def _interval(values: Floats, *, bounded: bool, level: float, seed: int) -> tupl
     if bounded and len(values) >= FEWEST_RESAMPLED:
         return share_means(values, level=level, seed=seed)
     low, high = bootstrap_means(values, level=level, seed=seed)
-    none = unvaried(values)
-    return np.where(none, np.nan, low), np.where(none, np.nan, high)
+    none = unvaried(values)  # what has no upper bound is an entropy, and never negative
+    return np.where(none, np.nan, np.maximum(low, 0.0)), np.where(none, np.nan, high)
 
 
 def named_lens(view: View) -> View:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlang.stats.intervals import FEWEST_RESAMPLED, RESAMPLES
+from latentlang.stats.intervals import FEWEST_RESAMPLED, RESAMPLES, bootstrap_ends
 
 #: Of fewer languages nothing is claimed about others: a bootstrap of so few says too much.
 FEWEST_LANGUAGES = 5
@@ -79,7 +79,7 @@ class CrossedMean:
 def crossed_mean(
     values: Floats, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> CrossedMean:
-    """Mean over languages of means over items, with percentile bootstrap intervals.
+    """Mean over languages of means over items, with bootstrap intervals (over items alone `bootstrap_ends`).
 
     Items are parallel, so that an easy item is easy in many languages and languages are no independent samples: items
     and languages are both resampled, each as a whole (the pigeonhole bootstrap, Owen 2007; it errs on the side of too
@@ -116,10 +116,10 @@ def crossed_mean(
     none = (np.nan, np.nan)
     resampled = items >= FEWEST_RESAMPLED
     low, high = none if few or not resampled else np.nanquantile(both, tails)
-    low_items, high_items = np.nanquantile(one, tails) if resampled else none
-    return CrossedMean(
-        float(np.nanmean(values, axis=0).mean()), float(low), float(high), float(low_items), float(high_items)
-    )
+    mean = float(np.nanmean(values, axis=0).mean())
+    held = one[np.isfinite(one)]
+    low_items, high_items = bootstrap_ends(held, mean, items, level=level) if resampled else none
+    return CrossedMean(mean, float(low), float(high), float(low_items), float(high_items))
 
 
 #: Differences no larger than this are rounding: the same numbers computed twice.

@@ -16,6 +16,8 @@ RESAMPLES = 1000
 _MOST_KEPT = 2**22
 #: Of fewer items a bootstrap interval lies between the smallest and the largest of them, and of one it is a point.
 FEWEST_RESAMPLED = 3
+#: Of fewer items a bootstrap's percentiles lie too near each other, and Student's t takes their place.
+FEW_ITEMS = 10
 #: Of fewer candidates it is no question which one leads.
 FEWEST_CANDIDATES = 3
 
@@ -23,7 +25,7 @@ FEWEST_CANDIDATES = 3
 def bootstrap_means(
     values: NDArray[np.float64], *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile bootstrap interval of the mean over items, for many series at once.
+    """Bootstrap interval of the mean over items, for many series at once (`bootstrap_ends`).
 
     All series are resampled with the same items, so that their intervals can be compared (Efron and Tibshirani 1993,
     chapter 13).
@@ -38,7 +40,7 @@ def bootstrap_means(
         Lower and upper ends, ``[series]`` each; both are the value itself where there is one item.
     """
     n = values.shape[0]
-    return _percentile_interval(
+    return _bootstrap_interval(
         lambda counts: counts @ values / n, values.shape, level=level, resamples=resamples, seed=seed
     )
 
@@ -53,8 +55,9 @@ def share_means(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Interval of the mean over items of values in [0, 1], for many series at once; never a point.
 
-    `bootstrap_means`, but of a series of fewer than `FEWEST_RESAMPLED` items or of items that are all alike, of which
-    nothing can be resampled: Wilson's interval of a share of that mean (`bounded_mean`).
+    `bootstrap_means` within the bounds, but of a series of fewer than `FEWEST_RESAMPLED` items or of items that are all
+    alike, of which nothing can be resampled, and of fewer than `FEW_ITEMS` that are each at one of the bounds: Wilson's
+    interval of a share of that mean (`bounded_mean`).
 
     Args:
         values: ``[item, series]`` in [`least`, 1].
@@ -67,7 +70,11 @@ def share_means(
         Lower and upper ends, ``[series]`` each; NaN without items.
     """
     low, high = bootstrap_means(values, level=level, resamples=resamples, seed=seed)
-    for place in np.flatnonzero(unvaried(values)):
+    low, high = np.maximum(low, least), np.minimum(high, 1.0)
+    counted = unvaried(values)
+    if len(values) < FEW_ITEMS:
+        counted = counted | ((values == least) | (values == 1)).all(0)
+    for place in np.flatnonzero(counted) if len(values) else ():
         low[place], high[place] = bounded_mean(
             float(values[:, place].mean()), len(values), least=least, level=level
         )
@@ -95,8 +102,9 @@ def share_differences(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Interval of the mean difference of values in [0, 1] over the same items, for many series at once; never a point.
 
-    `bootstrap_means` of the items' own differences, but where nothing can be resampled (`share_means`): the two means'
-    Wilson intervals, squared and added (Newcombe 1998, without what a correlation of the two would take away).
+    `bootstrap_means` of the items' own differences, at most 1 from zero, but where nothing can be resampled
+    (`share_means`): the two means' Wilson intervals, squared and added (Newcombe 1998, without what a correlation of
+    the two would take away).
 
     Args:
         one: ``[item, series]`` in [0, 1].
@@ -110,6 +118,7 @@ def share_differences(
     """
     difference = one - other
     low, high = bootstrap_means(difference, level=level, resamples=resamples, seed=seed)
+    low, high = np.maximum(low, -1.0), np.minimum(high, 1.0)
     n = len(difference)
     for place in np.flatnonzero(unvaried(difference)):
         low[place], high[place] = difference_of_shares(
@@ -156,11 +165,13 @@ def bootstrap_ratios(
     numerators: NDArray[np.float64],
     denominators: NDArray[np.float64],
     *,
+    least: float = -math.inf,
+    most: float = math.inf,
     level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile bootstrap interval of a ratio of sums over items, for many series at once.
+    """Bootstrap interval of a ratio of sums over items, for many series at once (`bootstrap_ends`).
 
     Items are resampled with both of their numbers, so that a long item weighs in both (Efron and Tibshirani 1993,
     chapter 10).
@@ -168,6 +179,8 @@ def bootstrap_ratios(
     Args:
         numerators: ``[item, series]``.
         denominators: ``[item, series]``, positive.
+        least: the smallest ratio there can be.
+        most: the largest ratio there can be.
         level: coverage.
         resamples: bootstrap samples.
         seed: of the resampling.
@@ -175,10 +188,11 @@ def bootstrap_ratios(
     Returns:
         Lower and upper ends, ``[series]`` each; both are the ratio itself where there is one item.
     """
-    return _percentile_interval(
+    low, high = _bootstrap_interval(
         lambda counts: (counts @ numerators) / (counts @ denominators), numerators.shape,
         level=level, resamples=resamples, seed=seed,
     )  # fmt: skip
+    return np.maximum(low, least), np.minimum(high, most)
 
 
 def bootstrap_ratio_contrasts(
@@ -190,7 +204,7 @@ def bootstrap_ratio_contrasts(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Percentile bootstrap interval of weighted sums of ratios of sums over items.
+    """Bootstrap interval of weighted sums of ratios of sums over items (`bootstrap_ends`).
 
     Items are resampled with all of their numbers: what the ratios have in common over the same items goes out of their
     difference. An item that a ratio does not have has zeros there.
@@ -214,7 +228,7 @@ def bootstrap_ratio_contrasts(
         return contrasts
 
     shape = (len(numerators), weights.shape[1])
-    return _percentile_interval(statistic, shape, level=level, resamples=resamples, seed=seed)
+    return _bootstrap_interval(statistic, shape, level=level, resamples=resamples, seed=seed)
 
 
 def bootstrap_of_counts(
@@ -225,7 +239,7 @@ def bootstrap_of_counts(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of any statistic of items; NaN of fewer than `FEWEST_RESAMPLED`.
+    """Bootstrap interval (`bootstrap_ends`) of any statistic of items; NaN of fewer than `FEWEST_RESAMPLED`.
 
     Args:
         statistic: ``[resample]`` from how often each item is drawn, ``[resample, item]``; samples that have none give
@@ -243,7 +257,7 @@ def bootstrap_of_counts(
         values = values[np.isfinite(values)]
         return (values if len(values) else np.array([np.nan]))[:, None]
 
-    low, high = _percentile_interval(defined, (n, 1), level=level, resamples=resamples, seed=seed)
+    low, high = _bootstrap_interval(defined, (n, 1), level=level, resamples=resamples, seed=seed)
     return float(low[0]), float(high[0])
 
 
@@ -276,7 +290,7 @@ def bootstrap_sums(
     return np.concatenate(parts)
 
 
-def _percentile_interval(
+def _bootstrap_interval(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     shape: tuple[int, ...],
     *,
@@ -284,7 +298,7 @@ def _percentile_interval(
     resamples: int,
     seed: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Quantiles of a statistic over bootstrap samples of the items; NaN where there is none.
+    """Ends of a statistic's interval, from bootstrap samples of the items; NaN where there is none.
 
     Args:
         statistic: ``[resample, series]`` from how often each item is drawn, ``[resample, item]``: one matrix product
@@ -300,7 +314,65 @@ def _percentile_interval(
         empty = np.full(shape[1:], np.nan)
         return empty, empty
     counts = (_kept_draws if n * resamples <= _MOST_KEPT else _draws)(n, resamples, seed)
-    return percentiles(statistic(counts), level=level)
+    of_all = statistic(np.ones((1, n)))
+    estimate = of_all[0] if len(of_all) else np.full(shape[1:], np.nan)
+    return bootstrap_ends(statistic(counts), estimate, n, level=level)
+
+
+def bootstrap_ends(
+    samples: NDArray[np.float64], estimate: NDArray[np.float64] | float, n: int, *, level: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of an interval from a statistic's bootstrap samples of `n` items.
+
+    Percentiles; of fewer than `FEW_ITEMS`, whose percentiles lie between too few values and hold the truth far too
+    seldom, the estimate and Student's t with n - 1 degrees of freedom times the bootstrap's standard error, as an
+    unbiased variance has it (Efron and Tibshirani 1993, section 12.4). `benchmarks/interval_coverage.py` has how often
+    each holds the truth.
+
+    Args:
+        samples: ``[resample, ...]``.
+        estimate: ``[...]``, the statistic of all items.
+        n: items.
+        level: coverage.
+    """
+    if not FEWEST_RESAMPLED <= n < FEW_ITEMS:
+        return percentiles(samples, level=level)
+    half = student_quantile((1 + level) / 2, n - 1) * np.std(samples, axis=0) * math.sqrt(n / (n - 1))
+    middle = np.asarray(estimate, dtype=np.float64)
+    return middle - half, middle + half
+
+
+@lru_cache
+def student_quantile(share: float, freedom: int) -> float:
+    """Where a share of Student's t distribution lies below.
+
+    The distribution is a finite sum of cosines for whole degrees of freedom (Abramowitz and Stegun 1964, 26.7.3 and
+    26.7.4); its quantile is found by halving.
+
+    Args:
+        share: above 0.5 and below 1.
+        freedom: degrees of freedom, at least 1.
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(100):
+        angle = (low + high) / 2
+        cosine, total, term = math.cos(angle), 0.0, 1.0
+        if freedom % 2:
+            term = cosine
+            for step in range(1, (freedom - 1) // 2 + 1):
+                total += term
+                term *= cosine * cosine * 2 * step / (2 * step + 1)
+            inside = 2 / math.pi * (angle + math.sin(angle) * total)
+        else:
+            for step in range(1, freedom // 2 + 1):
+                total += term
+                term *= cosine * cosine * (2 * step - 1) / (2 * step)
+            inside = math.sin(angle) * total
+        if (1 + inside) / 2 < share:
+            low = angle
+        else:
+            high = angle
+    return math.sqrt(freedom) * math.tan((low + high) / 2)
 
 
 def percentiles(

@@ -14,7 +14,7 @@ import pandas as pd
 from latentlang.arguments import checked_call, chosen_names
 from latentlang.errors import InputError, shown, unknown
 from latentlang.results import Result, ResultSettings, View, repeated
-from latentlang.stats.intervals import check_level, error_probability, percentiles, side
+from latentlang.stats.intervals import bootstrap_ends, check_level, error_probability, side
 from latentlang.stats.paired import holm
 from latentlang.storage.documents import damaged, reading
 from latentlang.storage.output import TABLE
@@ -158,6 +158,7 @@ class TranslationScores(Result[TranslationScoresSettings]):
             else chosen_names(metrics, "metric of these scores", self.metrics)
         )
         values = self.table.set_index(["direction", "metric", "system"])["value"]
+        counts = self.table.groupby("direction")["n"].first()
         drawn = {
             key: part.sort_values("sample")["value"].to_numpy(float)
             for key, part in self.samples.groupby(
@@ -167,7 +168,7 @@ class TranslationScores(Result[TranslationScoresSettings]):
         rows = []
         for metric in names:
             of_metric = [
-                _compared(direction, metric, system, first, values, drawn, level)
+                _compared(direction, metric, system, first, values, drawn, int(counts[direction]), level)
                 for direction in self.directions
                 for system in self.systems
                 if system != first
@@ -258,6 +259,7 @@ def _compared(
     baseline: str,
     values: pd.Series,
     drawn: dict[Any, np.ndarray[Any, Any]],
+    n: int,
     level: float,
 ) -> dict[str, Any]:
     """One system against another in one direction."""
@@ -271,7 +273,7 @@ def _compared(
     }  # fmt: skip
     if not len(differences) or not np.isfinite(difference):
         return row
-    low, high = percentiles(differences, level=level)
+    low, high = bootstrap_ends(differences, difference, n, level=level)
     # around their mean they are what a world without a difference would give; of equal sums the last bit may differ
     as_large = np.abs(differences - differences.mean()) >= abs(difference) - 1e-12
     return row | {"low": float(low), "high": float(high), "p": (1 + as_large.sum()) / (1 + len(differences))}

@@ -25,9 +25,9 @@ from latentlang.seeding import generator
 from latentlang.stats.intervals import (
     FEWEST_RESAMPLED,
     RESAMPLES,
+    bootstrap_ends,
     bootstrap_sums,
     check_level,
-    percentiles,
     wilson,
 )
 from latentlang.text import counted
@@ -315,9 +315,9 @@ def _scores(
             rows.append({
                 "direction": direction, "source": source, "target": texts.target, "system": name,
                 "metric": metric.name, "value": values[name],
-                **_interval(metric, part, samples.get(name), plan.level),
+                **_interval(metric, part, samples.get(name), values[name], plan.level),
                 "null_source": values.get(NULLS[0], np.nan), "null_other": values.get(NULLS[1], np.nan),
-                **_above(metric, name, values, samples, plan.level), "n": count,
+                **_above(metric, name, values, samples, plan.level, count), "n": count,
                 "signature": prepared[metric.name].signature,
             })  # fmt: skip
         parts += [
@@ -345,7 +345,7 @@ def _resampled(metric: TranslationMetric, draws: Sequence[Numbers], plan: _Scori
 
 
 def _interval(
-    metric: TranslationMetric, part: Numbers, samples: Numbers | None, level: float
+    metric: TranslationMetric, part: Numbers, samples: Numbers | None, value: float, level: float
 ) -> dict[str, float]:
     if metric.unit == "share":
         of, among = part.sum(0)
@@ -353,7 +353,9 @@ def _interval(
         return {"low": low, "high": high}
     if samples is None:
         return {"low": np.nan, "high": np.nan}
-    low, high = map(float, percentiles(samples, level=level))
+    low, high = map(float, bootstrap_ends(samples, value, len(part), level=level))
+    if samples.min() >= 0:  # a score that cannot be negative
+        low = max(low, 0.0)
     return {"low": low, "high": high}
 
 
@@ -363,8 +365,9 @@ def _above(
     values: Mapping[str, float],
     samples: Mapping[str, Numbers],
     level: float,
+    count: int,
 ) -> dict[str, float]:
-    """How far a score is above the better of the nulls, where more is better; with its interval over the same items."""
+    """How far a score is above the better null, where more is better; its interval is over the same `count` items."""
     nothing = {"above": np.nan, "above_low": np.nan, "above_high": np.nan}
     nulls = [null for null in NULLS if null in values]
     if metric.better != "higher" or not nulls:
@@ -372,7 +375,7 @@ def _above(
     best = max(nulls, key=lambda null: values[null])
     above = nothing | {"above": values[name] - values[best]}
     if name in samples and best in samples:
-        low, high = percentiles(samples[name] - samples[best], level=level)
+        low, high = bootstrap_ends(samples[name] - samples[best], above["above"], count, level=level)
         above |= {"above_low": float(low), "above_high": float(high)}
     return above
 

@@ -151,7 +151,9 @@ class FeaturesResult(Result[FeaturesSettings]):
             error, variance = (part[[name]].to_numpy(float) for name in ("error", "variance"))
             r2 = 1 - error.sum() / variance.sum() if variance.sum() else np.nan
             low, high = (
-                unless_few(len(part), bootstrap_ratios(variance - error, variance, level=level, seed=seed))
+                unless_few(
+                    len(part), bootstrap_ratios(variance - error, variance, most=1.0, level=level, seed=seed)
+                )
                 if (variance > 0).all()
                 else (np.array([np.nan]),) * 2
             )

@@ -18,7 +18,7 @@ from latentlang.causal import PatchscopeResult
 from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM
 from latentlang.provenance import Provenance
-from latentlang.stats.intervals import bootstrap_means, difference_of_shares, wilson
+from latentlang.stats.intervals import difference_of_shares, share_means, wilson
 from tests.support.planted_lm import CONCEPT_BLOCK, DEPTH, as_csv, planted
 
 
@@ -260,5 +260,6 @@ def test_an_interval_of_few_or_of_equal_items_is_no_point(patched: list[float], 
 def test_an_interval_of_items_that_differ_is_a_bootstrap() -> None:
     values = [0.1, 0.4, 0.9, 0.2]
     row = _table({"patched": values, "unpatched": [0.0] * 4}).summary().set_index("arm").loc["patched"]
-    low, high = bootstrap_means(np.array(values)[:, None])
+    low, high = share_means(np.array(values)[:, None])
+    assert low[0] == 0 < high[0] < 1
     assert (row["low"], row["high"]) == pytest.approx((low[0], high[0]))

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from latentlang.stats.intervals import (
     error_probability,
     share_differences,
     share_means,
+    student_quantile,
     unvaried_table,
     wilson,
 )
@@ -28,7 +31,7 @@ def test_bootstrap_equals_a_slow_resampling_loop():
     assert np.abs(high - slow_high).max() < 0.08 * width
 
 
-@pytest.mark.parametrize("n", [3, 5000])  # draws of few items are kept, of many are not
+@pytest.mark.parametrize("n", [10, 5000])  # draws of few items are kept, of many are not
 def test_an_interval_is_that_of_its_own_draws_whatever_was_drawn_before(n):
     values = np.random.default_rng(0).normal(size=(n, 2))
     for seed, resamples in ((1, 1000), (2, 1000), (1, 900), (1, 1000)):
@@ -45,6 +48,54 @@ def test_bootstrap_covers_the_true_mean_about_as_often_as_it_says():
         low, high = bootstrap_means(draw.normal(1.0, 1.0, size=(50, 1)), resamples=400, seed=trial)
         hits += int(low[0] <= 1.0 <= high[0])
     assert 178 <= hits <= 199  # 95 % of 200, with room for four standard errors
+
+
+@pytest.mark.parametrize(
+    ("freedom", "expected"),  # a table of Student's t at 0.975
+    [
+        (1, 12.7062047),
+        (2, 4.3026527),
+        (3, 3.1824463),
+        (4, 2.7764451),
+        (7, 2.3646243),
+        (8, 2.3060041),
+        (30, 2.0422725),
+    ],
+)
+def test_quantiles_of_students_t_are_those_of_its_table(freedom, expected):
+    assert student_quantile(0.975, freedom) == pytest.approx(expected, abs=1e-7)
+    assert student_quantile(0.6, 1) == pytest.approx(math.tan(0.1 * math.pi))
+
+
+@pytest.mark.parametrize("n", [3, 4, 9])
+def test_the_interval_of_few_items_is_students(n):
+    values = np.random.default_rng(n).normal(size=(n, 4))
+    low, high = bootstrap_means(values, level=0.9, resamples=100_000)
+    half = student_quantile(0.95, n - 1) * values.std(0, ddof=1) / np.sqrt(n)
+    assert low == pytest.approx(values.mean(0) - half, abs=0.02 * half.max())
+    assert high == pytest.approx(values.mean(0) + half, abs=0.02 * half.max())
+    # the percentiles of so few lie between the smallest and the largest
+    assert (high - low > np.ptp(values, axis=0) * 0.9).all() or n > 4
+
+
+def test_the_interval_of_few_items_holds_the_truth_about_as_often_as_it_says():
+    draw = np.random.default_rng(7)
+    for n in (3, 5, 8):
+        low, high = bootstrap_means(draw.normal(1.0, 2.0, size=(n, 2000)))
+        assert 0.93 <= ((low <= 1) & (high >= 1)).mean() <= 0.97
+        low, high = bootstrap_ratios(draw.normal(3.0, 1.0, size=(n, 2000)), np.ones((n, 2000)))
+        assert 0.93 <= ((low <= 3) & (high >= 3)).mean() <= 0.97
+
+
+def test_the_interval_of_few_shares_stays_within_its_bounds():
+    values = np.column_stack([[0.0, 0.1, 0.9, 0.2], [0.0, 0.0, 1.0, 0.0], [1.0, 0.9, 0.2, 1.0]])
+    low, high = share_means(values)
+    assert low[0] == 0 < high[0] <= 1 and high[2] == 1 > low[2] >= 0
+    assert (low[1], high[1]) == pytest.approx(wilson(1, 4))
+    low, high = share_differences(values, np.zeros_like(values))
+    assert (low >= -1).all() and (high <= 1).all()
+    low, high = bootstrap_ratios(values + 0.001, np.ones_like(values), least=0.0, most=1.0)
+    assert (low >= 0).all() and (high <= 1).all()
 
 
 def test_bootstrap_of_one_item_and_of_none():

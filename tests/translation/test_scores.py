@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 import latentlang as ll
@@ -92,16 +95,19 @@ def test_intervals_are_those_of_a_slow_bootstrap():
         samples = result.samples.set_index(["metric", "system"])["value"]
         assert np.allclose(samples.loc[key], values)
     row = result.table.query("metric == 'bleu' and system == 'good'").iloc[0]
-    assert (row["low"], row["high"]) == pytest.approx(
-        tuple(np.quantile(slow["bleu", "good"], [0.025, 0.975]))
-    )
+    # of eight items Student's t, with 7 degrees of freedom, times the bootstrap's standard error
+    half = 2.3646243 * np.std(slow["bleu", "good"]) * math.sqrt(count / (count - 1))
+    assert (row["low"], row["high"]) == pytest.approx((row["value"] - half, row["value"] + half))
     # systems against each other: the same samples, so that what both have in common goes out of the difference
     compared = result.comparisons("poor", metrics="bleu").iloc[0]
     differences = np.subtract(slow["bleu", "good"], slow["bleu", "poor"])
     difference = result.score("bleu", system="good") - result.score("bleu", system="poor")
     assert compared["difference"] == pytest.approx(difference)
     assert (compared["low"], compared["high"]) == pytest.approx(
-        tuple(np.quantile(differences, [0.025, 0.975]))
+        tuple(
+            difference + sign * 2.3646243 * differences.std() * math.sqrt(count / (count - 1))
+            for sign in (-1, 1)
+        )
     )
     as_large = sum(abs(one - differences.mean()) >= abs(difference) for one in differences)
     assert compared["p"] == pytest.approx((1 + as_large) / 61)
@@ -367,18 +373,25 @@ def test_names_from_outside_are_escaped_in_the_figure():
 
 
 class _Comet:
-    """What the module ``comet`` has, with a model that counts words in common."""
+    """What the module ``comet`` (2.2.7) has, with a model that counts words in common."""
+
+    asked: ClassVar[list] = []
 
     @staticmethod
-    def download_model(name):
-        return name
+    def download_model(model, saving_directory=None, local_files_only=False):
+        return f"{model}/checkpoints/model.ckpt"
 
     @staticmethod
-    def load_from_checkpoint(path):
+    def load_from_checkpoint(checkpoint_path, reload_hparams=False, strict=False, local_files_only=False):
         class Model:
-            def predict(self, data, **options):
-                common = [len({*row["mt"].split()} & {*row["ref"].split()}) / 10 for row in data]
-                return type("Output", (), {"scores": common})
+            def predict(
+                self, samples, batch_size=16, gpus=1, devices=None, mc_dropout=0, progress_bar=True,
+                accelerator="auto", num_workers=None, length_batching=True,
+            ):  # fmt: skip
+                _Comet.asked.append((checkpoint_path, gpus, num_workers, progress_bar))
+                assert all(set(row) == {"src", "mt", "ref"} for row in samples)
+                common = [len({*row["mt"].split()} & {*row["ref"].split()}) / 10 for row in samples]
+                return SimpleNamespace(scores=common, system_score=sum(common) / len(common))
 
         return Model()
 
@@ -390,6 +403,8 @@ def test_comet_is_asked_where_it_is_installed(monkeypatch):
     )
     expected = np.mean([len({*a.split()} & {*b.split()}) / 10 for a, b in zip(GOOD, REFERENCES, strict=True)])
     assert result.score("comet") == pytest.approx(expected)
+    assert {one[0] for one in _Comet.asked} == {"Unbabel/wmt22-comet-da/checkpoints/model.ckpt"}
+    assert {one[1:] for one in _Comet.asked} == {(int(torch.cuda.is_available()), None, False)}
     assert result.settings.comet == "Unbabel/wmt22-comet-da" and not result.settings.comet_unseen
     assert "wmt22-comet-da" in result.table["signature"][0]
     unseen = ll.score_translations(
