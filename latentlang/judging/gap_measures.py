@@ -21,7 +21,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from latentlang.stats.intervals import FEWEST_RESAMPLED, RESAMPLES, bootstrap_means, unless_few
+from latentlang.stats.intervals import (
+    FEWEST_RESAMPLED,
+    RESAMPLES,
+    bootstrap_means,
+    student_quantile,
+    unless_few,
+)
 from latentlang.stats.paired import mcnemar_exact
 
 Floats = NDArray[np.float64]
@@ -29,6 +35,8 @@ CELL = ["benchmark", "model", "language"]
 #: Of fewer cells there is no correlation.
 FEWEST_CELLS = 4
 _ROUNDING = 1e-7
+# From so many degrees of freedom on Student's t is within 5 % of a normal distribution's.
+_MANY = 30
 # Held by the exchanges at a time.
 _NUMBERS_AT_ONCE = 2**22
 
@@ -60,8 +68,9 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
     Columns ``benchmark, model, language, native, translated, gap, low, high, base, native_base, native_base_low,
     native_base_high, translated_base, translated_base_low, translated_base_high, items, seeds, paired``: scores of the
     arms, the gap, and how far either is above the base; over the `items` that all arms have where they have any
-    (`paired`), else of the cell's own scores, which have no interval. A base that has none of these items counts by its
-    own scores, and what is above it has no interval.
+    (`paired`), else of each arm's own scores. A base that has none of these items counts by its own scores. Items that
+    arms share are drawn together, and those of an arm alone by themselves (`_interval`); an arm of one score, or of two
+    that differ in their seed, has no interval.
     """
     rows: list[dict[str, Any]] = []
     needed = [roles.native, *roles.translated]
@@ -92,9 +101,7 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
         for contrast in ("gap", "native_base", "translated_base"):
             weights = contrasts.get(contrast)
             value = sum(weight * means[name] for name, weight in weights.items()) if weights else math.nan
-            arrays = {name: used[name].to_numpy(float) for name in weights or {}}
-            whole = bool(paired) and (with_base or contrast == "gap")
-            low, high = _interval(arrays, weights or {}, whole, level, seed)
+            low, high = _interval({name: used[name] for name in weights or {}}, weights or {}, level, seed)
             ends = ("low", "high") if contrast == "gap" else (f"{contrast}_low", f"{contrast}_high")
             row |= {contrast: value, ends[0]: low, ends[1]: high}
         rows.append(row | {"items": len(paired), "seeds": min(seeds), "paired": bool(paired)})
@@ -148,28 +155,90 @@ def _in_all(wide: dict[str, pd.DataFrame]) -> list[str]:
     return [item for item in first.columns if item in shared]
 
 
-def _interval(
-    arrays: dict[str, Floats], weights: dict[str, float], paired: bool, level: float, seed: int
-) -> tuple[float, float]:
-    """Bootstrap over items, which all arms share, and over each arm's own seeds (Owen 2007's two ways at once).
+@dataclass
+class _Drawn:
+    """Arms whose items are drawn together, in bootstrap samples.
 
-    Weights are drawn with the variance that n and not n - 1 of them lack (Rao and Wu 1988): of two seeds a plain
-    bootstrap would show half of their variance.
+    Attributes:
+        items: how many.
+        both: ``[resample]`` weighted sum of the arms' means, items and seeds drawn.
+        of_items: the same with all seeds.
+        seeds: variance from an arm's seeds, and how many these are, for each arm that has several.
     """
-    if not paired or not arrays:
-        return math.nan, math.nan
-    items = next(iter(arrays.values())).shape[1]
-    if items < FEWEST_RESAMPLED:
+
+    items: int
+    both: Floats
+    of_items: Floats
+    seeds: list[tuple[float, int]]
+
+
+def _interval(
+    frames: dict[str, pd.DataFrame], weights: dict[str, float], level: float, seed: int
+) -> tuple[float, float]:
+    """Bootstrap over items and over each arm's own seeds (Owen 2007's two ways at once).
+
+    Arms with the same items have these drawn together, so that what they have in common goes out of the difference; the
+    items of others are drawn apart. Weights are drawn with the variance that n and not n - 1 of them lack (Rao and Wu
+    1988): of two seeds a plain bootstrap would show half of their variance. Where what varies is known from few items
+    or few seeds, the ends are Student's t times the bootstrap's standard error, with as many degrees of freedom as
+    the parts of the variance have together (Satterthwaite 1946), else percentiles.
+
+    Args:
+        frames: arm to its scores ``[seed, item]``, nan where a seed lacks an item.
+        weights: arm to what its mean counts in the difference.
+        level: coverage.
+        seed: of the draws.
+    """
+    if not frames or any(not _varies(frame) for frame in frames.values()):
         return math.nan, math.nan
     draw = np.random.default_rng(seed)
-    of_items = _weights(draw, items)
-    values = np.zeros(RESAMPLES)
-    for name, scores in arrays.items():
-        values += weights[name] * ((_weights(draw, len(scores)) @ scores) * of_items).sum(1)
+    together: dict[tuple[str, ...], list[str]] = {}
+    for name, frame in frames.items():
+        whole = frame.notna().all(axis=None) and "" not in frame.columns
+        together.setdefault(tuple(frame.columns) if whole else (name, ""), []).append(name)
+    parts = [_drawn({name: frames[name] for name in names}, weights, draw) for names in together.values()]
+    values = np.sum([part.both for part in parts], axis=0)
     if np.ptp(values) < _ROUNDING:  # all alike: nothing can be resampled
         return math.nan, math.nan
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    known = [(float(part.of_items.var()), part.items) for part in parts if part.items > 1]
+    known += [pair for part in parts for pair in part.seeds]
+    spread = sum(variance**2 / (n - 1) for variance, n in known)
+    freedom = sum(variance for variance, _ in known) ** 2 / spread if spread else math.inf
+    if freedom >= _MANY:
+        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+    estimate = sum(weights[name] * float(np.nanmean(frame.to_numpy(float))) for name, frame in frames.items())
+    half = student_quantile((1 + level) / 2, max(int(freedom), 1)) * float(values.std())
+    return estimate - half, estimate + half
+
+
+def _varies(frame: pd.DataFrame) -> bool:
+    """Whether an arm has enough items to draw from; or, of one score a seed, enough seeds."""
+    seeds, items = frame.shape
+    return items >= FEWEST_RESAMPLED or (items == 1 and seeds >= FEWEST_RESAMPLED)
+
+
+def _drawn(frames: dict[str, pd.DataFrame], weights: dict[str, float], draw: np.random.Generator) -> _Drawn:
+    """Bootstrap samples of arms whose items are drawn together."""
+    items = next(iter(frames.values())).shape[1]
+    of_items = _weights(draw, items)
+    both, one_way, seeds = np.zeros(RESAMPLES), np.zeros(RESAMPLES), []
+    for name, frame in frames.items():
+        scores = frame.to_numpy(float)
+        count = len(scores)
+        present = np.isfinite(scores)
+        filled = np.where(present, scores, 0.0)
+
+        def means(of_seeds: Floats, filled: Floats = filled, present: NDArray[np.bool_] = present) -> Floats:
+            total: Floats = ((of_seeds @ filled) * of_items).sum(1)
+            return total / ((of_seeds @ present) * of_items).sum(1)
+
+        both += weights[name] * means(_weights(draw, count))
+        one_way += weights[name] * means(np.full((1, count), 1 / count))
+        if count > 1:
+            of_each = filled.sum(1) / present.sum(1)
+            seeds.append((weights[name] ** 2 * float(of_each.var(ddof=1)) / count, count))
+    return _Drawn(items, both, one_way, seeds)
 
 
 def _weights(draw: np.random.Generator, n: int) -> Floats:

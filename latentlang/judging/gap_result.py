@@ -77,7 +77,7 @@ class GapResult(Result[GapSettings]):
         native_base_high, translated_base, translated_base_low, translated_base_high, items, seeds, paired``.
 
         Args:
-            level: coverage of the intervals, over items that all arms share, and seeds.
+            level: coverage of the intervals, over items (those that arms share are drawn together) and seeds.
 
         Raises:
             InputError: a level that is none.

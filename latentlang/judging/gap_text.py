@@ -66,7 +66,7 @@ def gap_words(result: Gaps, *, level: float) -> str:
     if apart:
         lines.append(
             f"In {apart} of {counted(len(cells), 'cell')} the arms have no item in common that each has in every seed: "
-            "there a gap may be of the items and not of the data."
+            "there a gap may be of the items and not of the data, and its interval is over each arm's own."
         )
     if not result.has_base:
         lines.append(

@@ -142,14 +142,78 @@ def test_the_interval_holds_the_gap_about_as_often_as_it_says_over_items_and_see
     assert 0.8 <= np.mean(held) <= 1.0
 
 
-def test_unshared_items_are_compared_cell_by_cell_without_an_interval():
+def test_unshared_items_are_drawn_by_themselves():
     table = pd.DataFrame([
         {"arm": arm, "item": f"{arm}{n}", "score": n % 2 + above}
         for arm, above in (("native", 1), ("google", 0))
-        for n in range(10)
+        for n in range(40)
     ])  # fmt: skip
     cell = gap(table).cells().iloc[0]
-    assert cell["gap"] == 1 and not cell["paired"] and math.isnan(cell["low"]) and cell["items"] == 0
+    assert cell["gap"] == 1 and not cell["paired"] and cell["items"] == 0
+    # two means of 40 values of variance 0.25 * 40 / 39
+    half = 1.96 * math.sqrt(2 * 0.25 / 39)
+    assert (cell["low"], cell["high"]) == pytest.approx((1 - half, 1 + half), abs=0.1 * half)
+    # on the same items nothing varies but the arms' difference, of which there is none
+    table["item"] = table["item"].str.removeprefix("native").str.removeprefix("google")
+    assert math.isnan(gap(table).cells().iloc[0]["low"])
+    two = table[table["item"].isin(["0", "1"])]
+    assert math.isnan(gap(two.assign(item=two["arm"] + two["item"])).cells().iloc[0]["low"])
+
+
+@pytest.mark.parametrize(
+    ("items", "seeds", "shared", "of_run"),
+    [(30, 1, False, 0.0), (6, 1, False, 0.0), (30, 3, False, 0.6), (0, 4, False, 0.6), (30, 2, True, 0.6)],
+)
+def test_the_interval_holds_a_planted_gap_whatever_arms_share(items, seeds, shared, of_run):
+    """No `items`: a score a seed. What runs differ by is planted too."""
+    rows = []
+    for world in range(80):
+        draw = np.random.default_rng(world)
+        ease = draw.normal(size=max(items, 1))
+        for arm, mean in (("native", 1.0), ("google", 0.0)):
+            own = ease if shared else draw.normal(size=max(items, 1))
+            for seed in range(seeds):
+                run = mean + of_run * draw.normal()
+                rows += [
+                    {
+                        "model": f"m{world}", "arm": arm, "seed": seed,
+                        "score": run + (own[n] if items else 0) + 0.5 * draw.normal(),
+                        "item": "" if not items else n if shared else f"{arm}{n}",
+                    }
+                    for n in range(max(items, 1))
+                ]  # fmt: skip
+    cells = gap(pd.DataFrame(rows), permutations=1).cells()
+    held = (cells["low"] < 1) & (cells["high"] > 1)
+    assert len(held) == 80 and held.mean() >= 0.88
+
+
+def test_arms_that_share_items_are_drawn_together_beside_one_that_does_not():
+    draw = np.random.default_rng(0)
+    ease = 3 * draw.normal(size=40)
+    rows = [
+        {
+            "arm": arm,
+            "item": f"{'b' if arm == 'base' else 'i'}{n}",
+            "score": ease[n] + mean + 0.1 * draw.normal(),
+        }
+        for arm, mean in (("native", 1), ("cohere", 0), ("google", 0), ("base", -1))
+        for n in range(40)
+    ]
+    cell = gap(pd.DataFrame(rows)).cells().iloc[0]
+    # what items have in common is not in the gap, and is in what is above the base
+    assert cell["high"] - cell["low"] < 0.2 < 1 < cell["native_base_high"] - cell["native_base_low"]
+    assert cell["native_base_low"] < cell["native_base"] < cell["native_base_high"]
+
+
+def test_seeds_that_answered_other_items_count_by_what_they_have():
+    rows = [
+        {"arm": arm, "seed": seed, "item": n, "score": float(n % 3 + above)}
+        for arm, above in (("native", 1), ("google", 0))
+        for seed in range(2)
+        for n in range(12 * seed, 12 * seed + 12)
+    ]
+    cell = gap(pd.DataFrame(rows)).cells().iloc[0]
+    assert not cell["paired"] and cell["gap"] == pytest.approx(1) and cell["low"] < 1 < cell["high"]
 
 
 def test_intervals_of_cells_are_resampled_once_for_a_level(monkeypatch):
@@ -338,5 +402,5 @@ def test_two_seeds_vary_as_far_as_two_draws_of_many():
     ]
     cell = gap(pd.DataFrame(rows)).cells().iloc[0]
     assert cell["high"] - cell["low"] == pytest.approx(
-        2 * 2 * math.sqrt(2), abs=0.01
-    )  # both arms at their ends
+        2 * 4.3027 * math.sqrt(2), rel=0.05
+    )  # Student's t of 2 degrees of freedom, one of each arm
