@@ -40,6 +40,10 @@ def judge(
             "by default pairwise of two sets and rating5 of one."
         ),
     ] = None,
+    template_language: Annotated[
+        str | None,
+        typer.Option(help="Language in which judges are asked: en (default), de, es, fr, ja, ru or zh."),
+    ] = None,
     names: Annotated[
         str | None, typer.Option(help="What the sets are called, with a comma; by default as their files.")
     ] = None,
@@ -92,6 +96,7 @@ def judge(
     asked_for = options.asked_for(
         context,
         template=template and Path(template).stem,
+        template_language=template_language,
         items=items,
         regrade=regrade,
         nulls=nulls,
@@ -101,7 +106,8 @@ def judge(
     path = out or run_folder("judge", parts, asked_for)
     cache = asking.cache or path / REPLIES
     chosen: dict[str, Any] = {
-        "template": template, "names": None if names is None else [one.strip() for one in names.split(",")],
+        "template": template, "template_language": template_language,
+        "names": None if names is None else [one.strip() for one in names.split(",")],
         "languages": lang, "items": items, "regrade": regrade, "nulls": nulls, "seed": seed,
     }  # fmt: skip
     if asking.dry_run:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from latentlang.judging.gap_result import GapResult
     from latentlang.judging.gap_run import gap
     from latentlang.judging.judge_run import judge
-    from latentlang.judging.judge_templates import JudgeTemplate, judge_template, judge_template_names
+    from latentlang.judging.judge_templates import (
+        JudgeTemplate,
+        judge_template,
+        judge_template_languages,
+        judge_template_names,
+    )
     from latentlang.judging.judged_answers import JudgedAnswer, read_answers
     from latentlang.judging.judgement_result import JudgementResult
 
@@ -26,6 +31,7 @@ __all__ = [
     "gap",
     "judge",
     "judge_template",
+    "judge_template_languages",
     "judge_template_names",
     "read_answers",
     "read_scores",
@@ -38,7 +44,12 @@ __getattr__, __dir__ = lazy_names(
         "latentlang.judging.gap_result": ("GapResult",),
         "latentlang.judging.gap_run": ("gap",),
         "latentlang.judging.judge_run": ("judge",),
-        "latentlang.judging.judge_templates": ("JudgeTemplate", "judge_template", "judge_template_names"),
+        "latentlang.judging.judge_templates": (
+            "JudgeTemplate",
+            "judge_template",
+            "judge_template_languages",
+            "judge_template_names",
+        ),
         "latentlang.judging.judged_answers": ("JudgedAnswer", "read_answers"),
         "latentlang.judging.judgement_result": ("JudgementResult",),
     },

@@ -75,6 +75,7 @@ def judge(
     *,
     judges: Judge | Sequence[Judge],
     template: str | Path | JudgeTemplate | None = None,
+    template_language: str | None = None,
     names: Sequence[str] | None = None,
     languages: str | Language | Iterable[str | Language] | None = None,
     items: int | None = None,
@@ -97,6 +98,8 @@ def judge(
             an `latentlang.instructions.providers.Asker`.
         template: what they are asked: a name of `latentlang.judging.judge_template_names`, or a YAML file; by default
             ``pairwise`` for two sets, and ``rating5`` for one.
+        template_language: the language in which a judge is asked (`judge_template_languages`), of our own templates;
+            None for English. What is judged stays in its own.
         names: what the sets are called; by default as their files, or A and B.
         languages: those to judge; by default all.
         items: questions of each language, drawn by the seed; None for all.
@@ -118,7 +121,7 @@ def judge(
             raise InputError(f"{name} is a share of the items from 0 to 1, not {shown(share)}")
     one, other, known = read_sets(answers_a, answers_b)
     pairwise = other is not None
-    chosen = judge_template(template or ("pairwise" if pairwise else "rating5"))
+    chosen = judge_template(template or ("pairwise" if pairwise else "rating5"), language=template_language)
     if chosen.mode == "pairwise" and not pairwise:
         raise InputError(
             f"the template {chosen.name!r} compares two answers, and one set was given; give a second one, or take "

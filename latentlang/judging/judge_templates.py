@@ -1,4 +1,4 @@
-"""What a judge is asked, and how its reply is read: YAML files, one a template.
+"""What a judge is asked, and how its reply is read: YAML files, one a template, and one a language for what is ours.
 
 A reply is read by the template's own rule or not at all: what has no verdict, several that differ, or a grade that
 there is not, is counted by its code and never guessed.
@@ -24,13 +24,14 @@ from latentlang.storage.documents import Closed, checked, read_yaml
 
 Mode = Literal["pairwise", "single"]
 _FOLDER = Path(__file__).resolve().parent / "templates"
+_LANGUAGES = _FOLDER / "languages"
 _SUFFIX = ".yaml"
 _THEN = "put it right"
 _PLACE = re.compile(r"\{(question|answer_1|answer_2|reader|mark)\}")
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
 _MARK_LENGTH = 12
-# A sentence of a template is known in an answer by so many characters.
-_KNOWN, _SENTENCE = 30, re.compile(r"(?<=[.?!:;])\s")
+# A sentence of a template is known in an answer by so many bytes: ten characters of Chinese say as much as thirty here.
+_KNOWN, _SENTENCE = 30, re.compile(r"(?<=[.?!:;])\s|(?<=[。！？：；])")
 
 #: Why a reply has no verdict, by code.
 UNREAD: dict[str, str] = {
@@ -187,8 +188,29 @@ class JudgeTemplate(Closed):
             for part in _PLACE.split(line)[::2]:
                 for sentence in _SENTENCE.split(part):
                     known = " ".join(unicodedata.normalize("NFKC", sentence).casefold().split())
-                    if len(known) >= _KNOWN:
+                    if len(known.encode()) >= _KNOWN:
                         yield known
+
+
+class _OtherWords(Closed):
+    """What a template says in another language."""
+
+    system: str
+    prompt: str
+
+
+class _LanguageFile(Closed):
+    """Templates in another language: what a judge is asked; how its reply is read stays as it is.
+
+    Attributes:
+        origin: who wrote it.
+        reader: the sentence on the user's language, without its name.
+        templates: name to what it says.
+    """
+
+    origin: str
+    reader: str
+    templates: dict[str, _OtherWords]
 
 
 @dataclass(frozen=True)
@@ -247,19 +269,59 @@ def judge_template_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob(f"*{_SUFFIX}"))
 
 
-def judge_template(given: str | Path | JudgeTemplate) -> JudgeTemplate:
+def judge_template_languages() -> list[str]:
+    """Codes of the languages that our own templates (``pairwise``, ``rating5``, ``rating10``) are written in."""
+    return ["en", *sorted(path.stem for path in _LANGUAGES.glob(f"*{_SUFFIX}"))]
+
+
+def judge_template(given: str | Path | JudgeTemplate, *, language: str | None = None) -> JudgeTemplate:
     """A template by its name (`judge_template_names`), or from a YAML file of one's own.
 
+    Args:
+        given: its name, its file, or a template.
+        language: the language that it is to be written in, one of `judge_template_languages`; None takes it as it is.
+
     Raises:
-        InputError: there is none of this name, or the file is of another shape.
+        InputError: there is none of this name or in this language, or the file is of another shape.
     """
+    named = isinstance(given, str) and not given.endswith((_SUFFIX, ".yml"))
     if isinstance(given, JudgeTemplate):
-        return given
-    if isinstance(given, Path) or str(given).endswith((_SUFFIX, ".yml")):
-        return _read(given_path(given))
-    if given not in judge_template_names():
-        raise unknown("template of a judge", given, judge_template_names(), hint="a YAML file will do too")
-    return _read(_FOLDER / f"{given}{_SUFFIX}")
+        template = given
+    elif not named:
+        template = _read(given_path(given))
+    elif given not in judge_template_names():
+        raise unknown(
+            "template of a judge", str(given), judge_template_names(), hint="a YAML file will do too"
+        )
+    else:
+        template = _read(_FOLDER / f"{given}{_SUFFIX}")
+    if language is None or (code := find_language(language).code) == template.language:
+        return template
+    if not named:
+        raise InputError(
+            f"the template {template.name or 'that was given'!r} is written in {template.language!r}; a template of "
+            "one's own is asked as it is, so leave its language out"
+        )
+    if code not in judge_template_languages():
+        raise unknown("language of a judge's template", code, judge_template_languages())
+    words = _language(code)
+    if template.name not in words.templates:
+        raise InputError(
+            f"the template {template.name!r} is in English alone; in {code!r} there are {', '.join(words.templates)}"
+        )
+    other = words.templates[template.name]
+    return template.model_copy(
+        update={
+            "language": code, "origin": words.origin, "reader": words.reader, "system": other.system,
+            "prompt": other.prompt,
+        }
+    )  # fmt: skip
+
+
+@cache
+def _language(code: str) -> _LanguageFile:
+    path = _LANGUAGES / f"{code}{_SUFFIX}"
+    return checked(_LanguageFile, read_yaml(path), path, then=_THEN)
 
 
 @cache

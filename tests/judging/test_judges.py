@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 
 import pandas as pd
 import pytest
@@ -301,6 +302,61 @@ def test_every_template_that_is_shipped_can_be_used_and_is_not_a_papers_text():
         asked = template.messages("Q?", "A.", "B.", language="ja")[-1]["content"]
         assert "Q?" in asked and "A." in asked and ("B." in asked) == (template.mode == "pairwise")
         assert "latentlang" in template.origin and template.about
+
+
+@pytest.mark.parametrize("language", ll.judging.judge_template_languages())
+@pytest.mark.parametrize("name", ["pairwise", "rating5", "rating10"])
+def test_our_templates_say_the_same_in_every_language(language, name):
+    english, template = ll.judging.judge_template(name), ll.judging.judge_template(name, language=language)
+    assert (template.name, template.language) == (name, language) and template.verdict == english.verdict
+    assert ("no native speaker" in template.origin) == (language != "en")
+    (system, told), (_, known) = (
+        template.messages("{reader}Q?", "A1.", "B2.", language=code) for code in ("", "ja")
+    )
+    system, told, known = system["content"], told["content"], known["content"]
+    assert len(known) - len(told) == len(template.reader.replace("{language}", "Japanese")) > 20
+    # question and answers stand between lines with a code, which is told before
+    code = re.search(r"[0-9a-f]{12}", told)[0]
+    lines = re.findall(rf"^=== \S+(?: \d)? {code} ===$", told, re.MULTILINE)
+    assert len(lines) == len(set(lines)) == (4 if name == "pairwise" else 3)
+    assert told.index("{reader}Q?") < told.index("A1.") and told.count(code) == len(lines) + 1
+    assert ("B2." in told) == (name == "pairwise")
+    # what is asked for can be read, and nothing of the example counts as a verdict of its own
+    if name == "pairwise":
+        assert re.findall(r"^\[\[(1|2|tie)\]\] \S+", told, re.MULTILINE) == ["1", "2", "tie"]
+        assert template.read("... [[tie]]").choice == "tie"
+    else:
+        most = {"rating5": 5, "rating10": 10}[name]
+        assert re.findall(r"\[\[(\d+)\]\]", told) == [{5: "3", 10: "6"}[most]]
+        assert all(re.search(rf"(?<!\d){grade}(?!\d)", told) for grade in range(1, most + 1))
+        assert template.read(f"[[{most}]]").score_1 == most
+    sentence = re.match(r".+?[.。]", template.system)[0]
+    assert template.flags(f"so: {sentence}") == ["marker"] and template.flags("so: nothing") == []
+
+
+def test_judges_are_asked_in_the_language_that_is_named():
+    asked = []
+
+    class Listens(Says):
+        def ask(self, messages):
+            asked.append(messages[-1]["content"])
+            return super().ask(messages)
+
+    options = {"judges": Listens("[[4]]"), "regrade": 0, "nulls": 0, "progress": False}
+    result = judge(GOOD, template_language="de", **options)
+    assert result.settings.template["language"] == "de" and all("Punktzahl" in prompt for prompt in asked)
+    assert judge(GOOD, **options).settings.template["language"] == "en"
+    for given, language, match in (
+        ("scores-in-tags", "de", "'scores-in-tags' is in English alone; in 'de' there are pairwise"),
+        ("rating5", "sw", "unknown language of a judge's template 'sw'"),
+        (
+            ll.judging.judge_template("rating5"),
+            "fr",
+            "is written in 'en'; a template of one's own is asked as it is",
+        ),
+    ):
+        with pytest.raises(InputError, match=match):
+            judge(GOOD, template=given, template_language=language, **options)
 
 
 def test_a_template_of_ones_own_and_one_that_is_wrong(tmp_path):
