@@ -398,7 +398,8 @@ def _error(name: str, text: str) -> Exception:
             return made
     except TypeError:  # it takes more than a text
         pass
-    return type(name, (Exception,), {})(text)
+    other: Exception = type(name, (Exception,), {})(text)
+    return other
 
 
 def _asking(channel: _Channel) -> Callable[..., Any]:

@@ -230,8 +230,8 @@ def _drawn(frames: dict[str, pd.DataFrame], weights: dict[str, float], draw: np.
         filled = np.where(present, scores, 0.0)
 
         def means(of_seeds: Floats, filled: Floats = filled, present: NDArray[np.bool_] = present) -> Floats:
-            total: Floats = ((of_seeds @ filled) * of_items).sum(1)
-            return total / ((of_seeds @ present) * of_items).sum(1)
+            drawn: Floats = ((of_seeds @ filled) * of_items).sum(1) / ((of_seeds @ present) * of_items).sum(1)
+            return drawn
 
         both += weights[name] * means(_weights(draw, count))
         one_way += weights[name] * means(np.full((1, count), 1 / count))

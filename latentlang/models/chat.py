@@ -161,8 +161,9 @@ def _written(messages: Sequence[Mapping[str, str]], tokenizer: Any, *, model: st
 def _candidates_in_chat(
     prompt: Prompt, solved: Sequence[tuple[str, str]], tokenizer: Any, *, model: str
 ) -> Prompt:
-    """An item with candidates of its own, as a chat; what stands behind the context is `Candidate.given` where a
-    candidate puts something into the user's turn.
+    """An item with candidates of its own, as a chat.
+
+    Where a candidate puts something into the user's turn, all that stands behind the context goes with the candidate.
 
     Raises:
         InputError: the few-shot examples cannot be told apart, or there is neither a context nor what is put into it.
