@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
-from latentlang.errors import InputError
+from latentlang.errors import InputError, shown
 
 PathLike = str | os.PathLike[str]
+
+
+def paths_in_words(given: PathLike | Iterable[PathLike]) -> str:
+    """Paths as an error names them, one or several."""
+    several = [given] if isinstance(given, str | os.PathLike) else list(given)
+    return ", ".join(shown(str(path)) for path in several) or "these files"
 
 
 def given_path(path: PathLike) -> Path:

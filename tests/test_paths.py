@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from latentlang.errors import InputError
-from latentlang.paths import given_path, is_file, is_folder, is_present, usable_path
+from latentlang.paths import given_path, is_file, is_folder, is_present, paths_in_words, usable_path
+from latentlang.questions import read_problems
 
 
 def test_what_is_there(tmp_path):
@@ -62,3 +63,14 @@ def test_a_device_is_neither_file_nor_folder(tmp_path):
     assert usable_path(tmp_path / "new") == tmp_path / "new"
     with pytest.raises(InputError, match="'/dev/zero' is a device"):
         usable_path("/dev/zero")
+
+
+def test_several_paths_are_named_as_they_were_given(tmp_path):
+    assert paths_in_words("a.txt") == paths_in_words([Path("a.txt")]) == "'a.txt'"
+    assert paths_in_words(["a.txt", Path("b/c")]) == "'a.txt', 'b/c'" and paths_in_words([]) == "these files"
+    assert "\n" not in paths_in_words(["a\nb"])
+    (tmp_path / "humaneval_en.jsonl").write_text(
+        '{"task_id": "a", "prompt": "p", "entry_point": "f", "canonical_solution": "x", "test": "t"}\n'
+    )
+    with pytest.raises(InputError, match=r"no problem in 'fr' in '[^\[]*humaneval_en.jsonl'; name"):
+        read_problems([tmp_path / "humaneval_en.jsonl"], languages="fr")

@@ -12,7 +12,7 @@ from latentlang.generation.answer_prompts import AnswerPrompt, as_prompts
 from latentlang.instructions.files import SUFFIXES, named_language, records, unique
 from latentlang.instructions.layouts import Source, read_record
 from latentlang.language_names import language as find_language
-from latentlang.paths import given_path, is_folder, is_present
+from latentlang.paths import given_path, is_folder, is_present, paths_in_words
 from latentlang.tasks.files import Paths, read_text
 
 _TEXT = (".txt", ".text")
@@ -45,7 +45,7 @@ def read_prompts(
     code = "" if language is None else find_language(language).code
     prompts = [prompt for path in _files(data) for prompt in _read(path, code, layout)]
     if not prompts:
-        raise InputError(f"there are no prompts in {shown(str(data))}")
+        raise InputError(f"there are no prompts in {paths_in_words(data)}")
     return as_prompts(prompts)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from latentlang.arguments import checked_call
 from latentlang.errors import InputError, shown
 from latentlang.language_names import language as find_language
-from latentlang.paths import given_path, is_folder, is_present
+from latentlang.paths import given_path, is_folder, is_present, paths_in_words
 from latentlang.tasks.files import PACKED, Paths, json_lines, read_text
 
 _TEXT, _LINES, _MARKUP = (
@@ -79,7 +79,7 @@ def read_documents(data: Paths, *, language: str | None = None) -> list[SourceDo
         )
     ]
     if not documents:
-        raise InputError(f"there are no documents in {shown(str(data))}; {_THEN}")
+        raise InputError(f"there are no documents in {paths_in_words(data)}; {_THEN}")
     ids = [document.id for document in documents]
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)

@@ -15,7 +15,7 @@ from latentlang.errors import InputError, shown
 from latentlang.instructions.dialogues import Dialogue
 from latentlang.instructions.layouts import Source, made_id_of, read_record
 from latentlang.language_names import language
-from latentlang.paths import given_path, is_folder, is_present
+from latentlang.paths import given_path, is_folder, is_present, paths_in_words
 from latentlang.storage.documents import reading
 from latentlang.storage.files import replacing
 from latentlang.storage.step_cache import STEP_FILE, has_steps
@@ -70,7 +70,7 @@ def read_dialogues(
         for where, fields in records(path)
     ]
     if not dialogues:
-        raise InputError(f"there are no instructions in {shown(str(data))}; {_THEN}")
+        raise InputError(f"there are no instructions in {paths_in_words(data)}; {_THEN}")
     return unique(dialogues) if distinct else dialogues
 
 

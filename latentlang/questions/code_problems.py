@@ -11,6 +11,7 @@ from latentlang.instructions.files import named_language
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
+from latentlang.paths import paths_in_words
 from latentlang.questions.question_sets import benchmark_files
 from latentlang.tasks.files import Paths, json_lines
 
@@ -107,7 +108,7 @@ def read_problems(
             problems[code][problem.item] = problem
     for code in wanted or ():
         if code not in problems:
-            raise InputError(f"there is no problem in {code!r} in {shown(str(data))}; name a file of it")
+            raise InputError(f"there is no problem in {code!r} in {paths_in_words(data)}; name a file of it")
     return {code: tuple(problems[code].values()) for code in wanted or problems}
 
 

@@ -13,7 +13,7 @@ from latentlang.instructions.files import named_language
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
-from latentlang.paths import given_path, is_folder, is_present
+from latentlang.paths import given_path, is_folder, is_present, paths_in_words
 from latentlang.questions.number_reading import reference_number
 from latentlang.questions.text_scores import normalised_words
 from latentlang.tasks.files import PACKED, Paths, json_lines, read_json, read_text
@@ -147,8 +147,8 @@ def read_questions(
     for code in wanted or ():
         if code not in questions:
             raise InputError(
-                f"no question in {code!r} in {shown(str(data))}; a file's language is in its name (xquad.es.json), or "
-                "is given as language= (--file-lang)"
+                f"no question in {code!r} in {paths_in_words(data)}; a file's language is in its name (xquad.es.json), "
+                "or is given as language= (--file-lang)"
             )
     order = wanted or list(questions)
     return QuestionSet(
