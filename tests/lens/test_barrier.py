@@ -247,8 +247,8 @@ def test_an_interval_of_few_or_of_equal_items_is_no_point(items: int) -> None:
 
 
 def test_an_interval_of_items_that_differ_is_a_bootstrap() -> None:
-    hits = np.zeros((8, 4), bool)
+    hits = np.zeros((12, 4), bool)
     hits[:5, 0] = True
-    (row,) = made(hits, np.zeros(8, int)).summary().to_dict("records")
+    (row,) = made(hits, np.zeros(12, int)).summary().to_dict("records")
     low, high = bootstrap_means(hits[:, :1].astype(float))
     assert (row["low"], row["high"]) == pytest.approx((low[0], high[0]))
