@@ -15,7 +15,11 @@ import latentlang as ll
 from experiments.steps import step
 from latentlang.translation import TranslationScores, read_lines
 
-SYSTEMS = ("gpt-4", "gpt-3.5-turbo", "google-translate", "bayling-7b", "bayling-13b")
+#: Folder of each system to its name in the paper's Table 2.
+SYSTEMS = {
+    "gpt-4": "GPT-4", "gpt-3.5-turbo": "GPT-3.5-turbo", "google-translate": "Google Translate",
+    "bayling-7b": "BayLing-1-7B", "bayling-13b": "BayLing-1-13B",
+}  # fmt: skip
 OTHERS = ("zh", "de", "cs", "ja", "ru", "uk")
 DIRECTIONS = (*(("en", other) for other in OTHERS), *((other, "en") for other in OTHERS))
 #: Languages that a translation may be in.
