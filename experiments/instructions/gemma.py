@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import latentlang as ll
-from experiments.instructions.heldout import answer_losses
 from experiments.instructions.small_sets import SmallSet, native_arms, translations, written_anew
 from experiments.steps import measuring_options, timed
 from latentlang.instructions import Dialogue
@@ -24,6 +23,7 @@ from latentlang.instructions.prompt_templates import template
 from latentlang.models import HookedLM
 from latentlang.storage.files import write_text
 from latentlang.training import Recipe, TrainingData, TrainingExample, recipe
+from latentlang.training.held_out import answer_losses
 
 MODEL = "gemma3-270m"
 SEEDS = (0, 1, 2)

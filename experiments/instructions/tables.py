@@ -17,9 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.instructions.gemma import LOSSES
-from experiments.instructions.heldout import mean_with_interval
 from experiments.instructions.world_arms import EFFECTS, TRIALS
 from experiments.steps import stacked, write_table
+from latentlang.stats.intervals import bootstrap_means
 
 FIGURES = Path(__file__).parents[2] / "figures" / "instructions"
 # Quantiles .975 of Student's t, by degrees of freedom: intervals over so few seeds.
@@ -121,6 +121,13 @@ def _losses(runs: Iterable[Run], asked: str, *, by_item: bool) -> pd.DataFrame:
             answers.groupby("item")["loss"].mean() if by_item else answers["loss"].reset_index(drop=True)
         )
     return pd.DataFrame(columns)
+
+
+def mean_with_interval(values: Sequence[float] | NDArray[Any]) -> tuple[float, float, float]:
+    """Mean over items, and its bootstrap interval."""
+    column = np.asarray(values, dtype=np.float64)[:, None]
+    low, high = bootstrap_means(column)
+    return float(column.mean()), float(low[0]), float(high[0])
 
 
 def differences(runs: Sequence[Run], arm: str, other: str, asked: str, *, by_item: bool) -> pd.DataFrame:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import latentlang as ll
-from experiments.instructions.heldout import answer_losses
 from experiments.instructions.world_arms import TRIALS
 from experiments.steps import measuring_options, timed
 from latentlang.instructions import Dialogue
 from latentlang.models import HookedLM
 from latentlang.storage.files import write_text
 from latentlang.training import Recipe, TrainingData, TrainingExample, recipe
+from latentlang.training.held_out import answer_losses
 
 MODEL = "pocket"
 SEEDS = (0, 1, 2, 3, 4)

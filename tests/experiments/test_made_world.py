@@ -13,7 +13,6 @@ import torch
 
 import latentlang as ll
 from experiments.instructions import tables, world, world_arms
-from experiments.instructions.heldout import answer_losses
 from experiments.instructions.made_world import (
     MARK,
     SPECIFIC,
@@ -32,6 +31,7 @@ from latentlang.instructions import Dialogue
 from latentlang.language_names import GROUPS
 from latentlang.tasks.words import embedded_categories, embedded_concepts
 from latentlang.training import TrainingExample
+from latentlang.training.held_out import answer_losses
 
 ITEMS = items_of(learnt_concepts(), 50, seed=3)
 BY_ID = {concept.id: concept for concept in embedded_concepts()}
