@@ -1,0 +1,485 @@
+"""Arms of training data against each other: each trained with several seeds, held-out answers asked before and after.
+
+Arms and what is asked are files of instructions (`latentlang.instructions.read_dialogues`). An item that an arm learns
+from must not be asked, in whatever language; it is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator, model_validator
+
+from latentlang.errors import InputError, shown
+from latentlang.instructions import Dialogue, read_dialogues
+from latentlang.instructions.prompt_templates import CHAT, template
+from latentlang.language_id import LanguageIdentifier, py3langid_backend
+from latentlang.paths import is_file
+from latentlang.reproduction.cost import Cost, Estimate
+from latentlang.reproduction.experiment_fields import ExperimentPart
+from latentlang.reproduction.kinds.base import (
+    Computed,
+    Experiment,
+    ExperimentKind,
+    KindStep,
+    Outcome,
+    RunContext,
+    StepTools,
+)
+from latentlang.stats.intervals import bootstrap_means, wilson
+from latentlang.storage.files import write_table
+from latentlang.storage.tables import Columns, read_table
+from latentlang.text import counted
+from latentlang.training import Recipe, TrainingData, TrainingExample, TrainingResult, recipe, train
+from latentlang.training.held_out import answer_losses, written_answers
+from latentlang.training.run_folder import RUN_FILES
+
+#: The model before any training, among the arms that are compared.
+BEFORE = "before"
+_UNIT, _SHARE = "nats/token", "%"
+_FILE = "answers.parquet"
+_KINDS: Columns = {
+    "set": "text", "item": "text", "language": "text", "tokens": "whole", "loss": "number", "right": "truth",
+    "written": "text", "written_in": "text",
+}  # fmt: skip
+_PER_CENT = 100
+# Nothing of an arm is kept back for validation, and its last weights are taken.
+_OF_ARMS: dict[str, Any] = {"validation": 0, "evaluations": 1, "keep": "last"}
+# Guesses, for a plan.
+_ADAPTER_BYTES, _BYTES_AN_ANSWER = 1 << 22, 200
+
+
+class WrittenAnswers(ExperimentPart):
+    """How held-out prompts are answered in full, so that answers in another language are counted.
+
+    Attributes:
+        new_tokens: at most.
+        stop: texts at which an answer ends.
+        among: languages that an answer may be in; by default those that are asked in or answered.
+    """
+
+    new_tokens: int = Field(ge=1)
+    stop: tuple[str, ...] = ()
+    among: tuple[str, ...] = ()
+
+
+class TrainingArmsExperiment(Experiment):
+    """Arms of training data.
+
+    Attributes:
+        model: short name, hub id or folder; ``--model`` takes its place.
+        arms: name to files of instructions, below the folder of the experiments or that of ``--data``.
+        asked: name of each set of held-out instructions to its files.
+        recipe: fields of the recipe that all arms are trained with.
+        template: of prompts, as instruction data have it.
+        seeds: of the order of training and of the adapter's first weights.
+        compare: pairs of arms, or of an arm and ``before``: the loss after the first less that after the second.
+        write: how prompts are answered in full; None for losses alone.
+        by_language: whether each language that is answered in has columns of its own.
+    """
+
+    model: str = "pocket"
+    arms: dict[str, tuple[str, ...]] = Field(min_length=1)
+    asked: dict[str, tuple[str, ...]] = Field(min_length=1)
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    template: str = "plain"
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    compare: tuple[tuple[str, str], ...] = ()
+    write: WrittenAnswers | None = None
+    by_language: bool = False
+
+    @field_validator("template")
+    @classmethod
+    def _template(cls, value: str) -> str:
+        if value == CHAT:
+            raise ValueError("arms are asked in a template of plain text, not in the model's chat")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> TrainingArmsExperiment:
+        if BEFORE in self.arms:
+            raise ValueError(f"no arm may be called {BEFORE}: that is the model before training")
+        for pair in self.compare:
+            for name in pair:
+                if name not in (BEFORE, *self.arms):
+                    raise ValueError(f"{name!r} is no arm; there are {BEFORE}, {', '.join(self.arms)}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("each seed may be named once")
+        return self
+
+
+@dataclass(frozen=True)
+class TrainArm(KindStep):
+    """An adapter that is trained on an arm with a seed.
+
+    Attributes:
+        model: its name.
+        arm: name of the arm.
+        files: its files.
+        recipe: the recipe as JSON.
+        template: of prompts.
+        seed: of order and first weights.
+    """
+
+    kind: ClassVar[str] = "train-arm"
+    resumes: ClassVar[tuple[str, ...]] = RUN_FILES
+    model: str = ""
+    arm: str = ""
+    files: tuple[str, ...] = ()
+    recipe: str = ""
+    template: str = ""
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        """In words, for a plan or a progress bar."""
+        return f"{self.kind} {self.model} {self.arm}, seed {self.seed}"
+
+    @property
+    def runs(self) -> str:
+        """The model that is trained."""
+        return self.model
+
+    def options(self, run: RunContext) -> dict[str, Any]:
+        """Recipe, and the content of the files."""
+        return {
+            "model": self.model, "arm": self.arm, "recipe": json.loads(self.recipe), "template": self.template,
+            "seed": self.seed, "files": _digests(run, self.files),
+        }  # fmt: skip
+
+    def cost(self, run: RunContext, estimate: Estimate) -> Cost:
+        """The tokens of the arm, as often as they are trained on."""
+        examples = _examples(run, self.files, self.template)
+        schedule = self._recipe().schedule
+        passes = (
+            (schedule.steps or 0) * schedule.batch / len(examples) if schedule.steps else schedule.epochs or 1
+        )
+        tokens = estimate.tokens(self.model, [one.input + one.output for one in examples])
+        return estimate.training(self.model, int(tokens * passes), bytes=_ADAPTER_BYTES)
+
+    def compute(self, folder: Path, tools: StepTools) -> TrainingResult:
+        """Train it."""
+        examples = _examples(tools.run, self.files, self.template)
+        report = tools.progress
+        return train(
+            tools.model(self.model), self._recipe(), data=TrainingData(examples, ()), out=folder,
+            progress=False if report is None else lambda at: report(at.step, at.steps),
+        )  # fmt: skip
+
+    def read(self, folder: Path) -> TrainingResult:
+        """The course of the training."""
+        return TrainingResult.load(folder)
+
+    def _recipe(self) -> Recipe:
+        return recipe(json.loads(self.recipe), seed=self.seed)
+
+
+@dataclass(frozen=True)
+class AskArm(KindStep):
+    """Held-out answers of the model before training, or after that of an arm.
+
+    Attributes:
+        model: its name.
+        training: what is done before; None for nothing.
+        asked: name of each set, and its files.
+        recipe: as JSON, whose template and cutoff prompts have.
+        template: of prompts.
+        items: of each set and language at most; None for all.
+        new_tokens: how many are written; 0 for no answers in full.
+        stop: texts at which an answer ends.
+        among: languages that an answer may be in.
+    """
+
+    kind: ClassVar[str] = "ask-arm"
+    model: str = ""
+    training: TrainArm | None = None
+    asked: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    recipe: str = ""
+    template: str = ""
+    items: int | None = None
+    new_tokens: int = 0
+    stop: tuple[str, ...] = ()
+    among: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """In words, for a plan or a progress bar."""
+        after = BEFORE if self.training is None else f"{self.training.arm}, seed {self.training.seed}"
+        return f"{self.kind} {self.model} {after}"
+
+    @property
+    def runs(self) -> str:
+        """The model that is asked."""
+        return self.model
+
+    @property
+    def needs(self) -> tuple[KindStep, ...]:
+        """The training."""
+        return () if self.training is None else (self.training,)
+
+    def options(self, run: RunContext) -> dict[str, Any]:
+        """What is asked and how it is answered, and the content of the files."""
+        return {
+            "model": self.model, "recipe": json.loads(self.recipe), "template": self.template, "items": self.items,
+            "asked": {name: _digests(run, files) for name, files in self.asked}, "new_tokens": self.new_tokens,
+            "stop": self.stop, "among": self.among,
+        }  # fmt: skip
+
+    def cost(self, run: RunContext, estimate: Estimate) -> Cost:
+        """Every prompt once with its answer, and once more for each token that is written."""
+        examples = [one for part in self._sets(run).values() for one in part]
+        tokens = estimate.tokens(self.model, [one.input + one.output for one in examples])
+        written = len({one.input for one in examples}) * self.new_tokens
+        return estimate.forward(self.model, int(tokens) + written, bytes=_BYTES_AN_ANSWER * len(examples))
+
+    def compute(self, folder: Path, tools: StepTools) -> pd.DataFrame:
+        """Ask it."""
+        adapter = None if self.training is None else tools.folder(self.training)
+        model = tools.model(self.model, adapter=adapter)
+        sets = self._sets(tools.run)
+        table = answer_losses(model, sets, recipe(json.loads(self.recipe)))
+        if self.new_tokens:
+            written = written_answers(
+                model, sets, new_tokens=self.new_tokens, stop=self.stop,
+                identifier=LanguageIdentifier(self.among or _languages(sets), backend=py3langid_backend()),
+                batch_tokens=tools.run.settings.batch_tokens,
+            )  # fmt: skip
+            table = table.join(written[["written", "written_in"]])
+        else:
+            table = table.assign(written="", written_in="")
+        write_table(folder / _FILE, table)
+        return table
+
+    def read(self, folder: Path) -> pd.DataFrame:
+        """A row an answer: the columns that `answer_losses` and `written_answers` give."""
+        return read_table(folder / _FILE, _KINDS)
+
+    def _sets(self, run: RunContext) -> dict[str, tuple[TrainingExample, ...]]:
+        return {
+            name: _first_items(_examples(run, files, self.template), self.items) for name, files in self.asked
+        }
+
+
+class TrainingArmsKind(ExperimentKind[TrainingArmsExperiment]):
+    """Arms of training data against each other."""
+
+    fields = TrainingArmsExperiment
+    words = "loss of held-out answers before and after training on each arm"
+
+    def steps(self, experiment: TrainingArmsExperiment, run: RunContext) -> Sequence[AskArm]:
+        """The model before, and after each arm and seed.
+
+        Raises:
+            InputError: a file is missing, or an item is learnt from and asked.
+        """
+        check_held_out(
+            {name: _dialogues(run, files) for name, files in experiment.arms.items()},
+            {name: _dialogues(run, files) for name, files in experiment.asked.items()},
+        )
+        return [self._ask(experiment, run, arm, seed) for arm, seed in self._runs(experiment)]
+
+    def table(
+        self, experiment: TrainingArmsExperiment, outcome: Outcome, run: RunContext
+    ) -> Sequence[Computed]:
+        """Mean losses and shares of answers in another language, and differences between arms."""
+        answers = {
+            (arm, seed): outcome(self._ask(experiment, run, arm, seed))
+            for arm, seed in self._runs(experiment)
+        }
+        cells: list[Computed] = []
+        for name, chosen in _parts(experiment, answers[BEFORE, 0]):
+            loss = {arm: _by_item(answers, arm, chosen, "loss") for arm in (BEFORE, *experiment.arms)}
+            for arm, values in loss.items():
+                cells.append(_cell(arm, name, values))
+                if len(values.columns) > 1:
+                    means = values.mean(axis=0)
+                    cells.append(
+                        Computed(
+                            arm, f"{name}, range over seeds", float(means.max() - means.min()), unit=_UNIT
+                        )
+                    )
+                if experiment.write is not None:
+                    cells += _written(answers, arm, name, chosen)
+            for one, other in experiment.compare:
+                cells.append(_cell(f"{one} less {other}", name, _less(loss[one], loss[other])))
+        return cells
+
+    def about(self, experiment: TrainingArmsExperiment, run: RunContext) -> str:
+        """Model, recipe, seeds, and what intervals are over."""
+        fields = ", ".join(f"{name} {value}" for name, value in experiment.recipe.items())
+        text = (
+            f"Computed here: mean loss of held-out answers in nats a token, of {run.model_of(experiment.model)} "
+            f"before and after training on each arm with {counted(len(experiment.seeds), 'seed')} (LoRA; {fields}). "
+            "Intervals: 95 %, bootstrap over items, each in all its languages, of means over seeds; they say nothing "
+            "of other seeds."
+        )
+        if experiment.write is not None:
+            text += " In another language: greedy answers, in percent of those whose language can be told."
+        return text
+
+    @staticmethod
+    def _runs(experiment: TrainingArmsExperiment) -> list[tuple[str, int]]:
+        return [(BEFORE, 0), *((arm, seed) for seed in experiment.seeds for arm in experiment.arms)]
+
+    @staticmethod
+    def _ask(experiment: TrainingArmsExperiment, run: RunContext, arm: str, seed: int) -> AskArm:
+        model, fields = run.model_of(experiment.model), _recipe_text(experiment, run)
+        training = None
+        if arm != BEFORE:
+            training = TrainArm(
+                model=model, arm=arm, files=experiment.arms[arm], recipe=fields, template=experiment.template,
+                seed=seed + run.settings.seed,
+            )  # fmt: skip
+        write = experiment.write
+        return AskArm(
+            model=model, training=training, asked=tuple(experiment.asked.items()), recipe=fields,
+            template=experiment.template, items=run.items, new_tokens=write.new_tokens if write else 0,
+            stop=write.stop if write else (), among=write.among if write else (),
+        )  # fmt: skip
+
+
+def check_held_out(arms: Mapping[str, Sequence[Dialogue]], asked: Mapping[str, Sequence[Dialogue]]) -> None:
+    """Refuse items that an arm learns from and that are asked afterwards.
+
+    Raises:
+        InputError: there is one.
+    """
+    for set_name, members in asked.items():
+        groups = {one.group for one in members}
+        for arm, dialogues in arms.items():
+            both = sorted(groups & {one.group for one in dialogues})
+            if both:
+                raise InputError(
+                    f"the set {set_name!r} asks what the arm {arm!r} learns from: {counted(len(both), 'item')}, "
+                    f"such as {shown(both[0])}; leave them out of one"
+                )
+
+
+def _recipe_text(experiment: TrainingArmsExperiment, run: RunContext) -> str:
+    """The recipe as JSON, with what the user changes in it.
+
+    Raises:
+        InputError: a field is wrong.
+    """
+    record = {"name": experiment.name, "data": {"kind": "instructions", "template": experiment.template}}
+    chosen = recipe(record, **experiment.recipe, **_OF_ARMS).changed(**run.settings.overrides)
+    return json.dumps(
+        chosen.model_dump(mode="json", exclude_defaults=False), sort_keys=True, ensure_ascii=False
+    )
+
+
+def _path(run: RunContext, name: str) -> Path:
+    """A file of the experiments, or else of the folder that the user gave.
+
+    Raises:
+        InputError: there is none.
+    """
+    places = [run.folder / name, *([run.data / name] if run.data is not None else [])]
+    for path in places:
+        if is_file(path):
+            return path
+    raise InputError(
+        f"there is no file {shown(name)} of instructions in {' or '.join(str(path.parent) for path in places)}"
+    )
+
+
+def _dialogues(run: RunContext, files: Sequence[str]) -> list[Dialogue]:
+    return read_dialogues([_path(run, name) for name in files])
+
+
+def _examples(run: RunContext, files: Sequence[str], name: str) -> tuple[TrainingExample, ...]:
+    form = template(name)
+    return tuple(
+        TrainingExample(
+            one.group, one.answer_language, form.prompt(one.instruction, one.input), one.output, one.origin
+        )
+        for one in _dialogues(run, files)
+        if one.is_answered
+    )
+
+
+def _first_items(examples: Sequence[TrainingExample], items: int | None) -> tuple[TrainingExample, ...]:
+    """The examples of the first so many items."""
+    names = list(dict.fromkeys(one.id for one in examples))
+    kept = set(names if items is None else names[:items])
+    return tuple(one for one in examples if one.id in kept)
+
+
+def _digests(run: RunContext, files: Sequence[str]) -> dict[str, str]:
+    return {name: hashlib.sha256(_path(run, name).read_bytes()).hexdigest() for name in files}
+
+
+def _languages(sets: Mapping[str, Sequence[TrainingExample]]) -> list[str]:
+    return list(dict.fromkeys(one.language for part in sets.values() for one in part))
+
+
+def _parts(experiment: TrainingArmsExperiment, answers: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """Name of each set, or of a language in it, and which answers those are."""
+    for name in experiment.asked:
+        of_set = answers["set"] == name
+        yield name, of_set
+        for code in answers.loc[of_set, "language"].unique() if experiment.by_language else ():
+            yield f"{name}, {code}", of_set & (answers["language"] == code)
+
+
+def _by_item(
+    answers: Mapping[tuple[str, int], pd.DataFrame], arm: str, chosen: pd.Series, column: str
+) -> pd.DataFrame:
+    """``[item, seed]``: means over the languages of an item; answers are in the same order in all runs."""
+    return pd.DataFrame(
+        {
+            seed: table[chosen].groupby("item", sort=False)[column].mean()
+            for (name, seed), table in answers.items()
+            if name == arm
+        }
+    )
+
+
+def _less(values: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Differences seed by seed; the model before training has one value for all seeds."""
+    if len(others.columns) == 1 and len(values.columns) > 1:
+        return values.sub(others.iloc[:, 0], axis=0)
+    if len(values.columns) == 1 and len(others.columns) > 1:
+        return -others.sub(values.iloc[:, 0], axis=0)
+    return values - others
+
+
+def _cell(row: str, column: str, values: pd.DataFrame) -> Computed:
+    of_items = values.mean(axis=1).to_numpy(dtype=np.float64)
+    low, high = bootstrap_means(of_items[:, None])
+    return Computed(
+        row,
+        column,
+        float(of_items.mean()),
+        low=float(low[0]),
+        high=float(high[0]),
+        n=len(of_items),
+        unit=_UNIT,
+    )
+
+
+def _written(
+    answers: Mapping[tuple[str, int], pd.DataFrame], arm: str, name: str, chosen: pd.Series
+) -> Iterator[Computed]:
+    """Shares of what was written: in another language, of what can be told; and right."""
+    runs = [table[chosen] for (of_arm, _), table in answers.items() if of_arm == arm]
+    told = pd.concat([part[part["written_in"] != ""] for part in runs])
+    if len(told):
+        share = float((told["written_in"] != told["language"]).mean())
+        # seeds ask the same items: no more is known of these for there being several
+        low, high = wilson(share * len(told) / len(runs), len(told) / len(runs))
+        yield Computed(
+            arm, f"{name}, in another language", _PER_CENT * share, low=_PER_CENT * low, high=_PER_CENT * high,
+            n=len(told) // len(runs), unit=_SHARE,
+        )  # fmt: skip
+    right = pd.concat(runs)["right"]
+    yield Computed(
+        arm, f"{name}, right", _PER_CENT * float(right.mean()), n=len(right) // len(runs), unit=_SHARE
+    )
