@@ -115,6 +115,8 @@ def gaps_of_cells(table: pd.DataFrame, roles: ArmRoles, *, level: float, seed: i
 
 def comparable_scores(table: pd.DataFrame, roles: ArmRoles) -> pd.DataFrame:
     """The scores that cells are compared by: of a cell whose arms have items in common, those of these items."""
+    if (table["item"] == "").all():
+        return table
     kept = []
     for _, cell in table.groupby(CELL, sort=False):
         wide = _compared(cell, roles)
@@ -133,10 +135,15 @@ def _compared(cell: pd.DataFrame, roles: ArmRoles) -> dict[str, pd.DataFrame] | 
     if any(name not in arms for name in (roles.native, *roles.translated)):
         return None
     return {
-        name: arms[name].pivot(index="seed", columns="item", values="score")
-        for name in (roles.native, *roles.translated, roles.base)
-        if name in arms
-    }
+        name: _wide(arms[name]) for name in (roles.native, *roles.translated, roles.base) if name in arms
+    }  # fmt: skip
+
+
+def _wide(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of one arm, ``[seed, item]``; a table of whole benchmarks has thousands of single ones."""
+    if len(scores) == 1:
+        return pd.DataFrame([scores["score"].tolist()], index=scores["seed"], columns=scores["item"])
+    return scores.pivot(index="seed", columns="item", values="score")
 
 
 def _shared(wide: dict[str, pd.DataFrame], roles: ArmRoles) -> tuple[list[str], bool]:
