@@ -1,4 +1,4 @@
-"""The printed numbers of Chen et al. 2024: whole, alike where they are printed twice, averages and steps as they can be."""
+"""The printed numbers of Chen et al. 2024: alike where printed twice, averages and steps as they can be."""
 
 import csv
 from decimal import Decimal
