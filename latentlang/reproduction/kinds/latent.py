@@ -21,6 +21,7 @@ from latentlang import defaults
 from latentlang.comparison import ComparisonGroup, ComparisonResult, compare
 from latentlang.errors import InputError
 from latentlang.geometry.measure_registry import chosen_measures
+from latentlang.geometry.measures import FEWEST
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens import BitsResult, MultilingualLensResult, bits_per_byte, multilingual_lens
@@ -54,6 +55,8 @@ READINGS: tuple[Reading, ...] = ("pivot", "comparison", "bits", "neurons")
 BEFORE = "before"
 # Nothing of an arm is kept back for validation, and its last weights are taken.
 _OF_ARMS: dict[str, Any] = {"validation": 0, "evaluations": 1, "keep": "last"}
+# Of one language no neuron is its own.
+_FEWEST_LANGUAGES = 2
 # Guesses, for a plan.
 _BYTES_A_PROMPT = 1 << 12
 
@@ -119,6 +122,10 @@ class LatentExperiment(Experiment):
     def _whole(self) -> LatentExperiment:
         if BEFORE in self.arms:
             raise ValueError(f"no arm may be called {BEFORE}: that is the model before training")
+        if "neurons" in self.readings and len(self.languages) < _FEWEST_LANGUAGES:
+            raise ValueError(
+                "neurons of a language are told from those of others: name two languages or more"
+            )
         for name in ("seeds", "readings"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
@@ -403,6 +410,16 @@ class LatentKind(ExperimentKind[LatentExperiment]):
             f"{counted(run.items or experiment.items, 'item')} each. Intervals: 95 %, over items, for the one adapter; "
             "they say nothing of other seeds."
         )
+
+    def check(self, experiment: LatentExperiment, run: RunContext) -> None:
+        """Refuse too few items for alignment.
+
+        Raises:
+            InputError: there are too few.
+        """
+        items = run.items or experiment.items
+        if "comparison" in experiment.readings and items < FEWEST:
+            raise InputError(f"{experiment.name} needs at least {FEWEST} items a language, not {items}")
 
     def lacks(self, experiment: LatentExperiment, run: RunContext) -> str:
         """Files of arms that are neither beside the experiments nor in the user's folder."""
