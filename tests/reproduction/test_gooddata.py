@@ -83,7 +83,7 @@ def test_the_whole_command(small_gooddata, qwen, tmp_path):
     states = ["before", "native, seed 0", "engine-a, seed 0"]
     assert list(dict.fromkeys(made["layers-made"]["row"])) == states
     for state in states:
-        assert value[state, "bits per byte, es"] > 0 and (state, "neurons of es") not in value
+        assert value[state, "bits per byte, es"] > 0 and value[state, "neurons of es"] >= 0
     for state in states[1:]:
         changed = "Right word, last layer"
         assert value[state, f"{changed}, change"] == pytest.approx(

@@ -134,7 +134,7 @@ class LatentExperiment(Experiment):
 
 
 @dataclass(frozen=True)
-class Asked:
+class LatentPrompts:
     """What is read: prompts of a task.
 
     Attributes:
@@ -179,7 +179,7 @@ class ReadState(KindStep):
     """
 
     model: str = ""
-    asked: Asked = Asked("", "", (), 0, 0)
+    asked: LatentPrompts = LatentPrompts("", "", (), 0, 0)
     training: TrainArm | None = None
 
     @property
@@ -303,7 +303,7 @@ class CompareArms(KindStep):
 
     kind: ClassVar[str] = "latent-comparison"
     model: str = ""
-    asked: Asked = Asked("", "", (), 0, 0)
+    asked: LatentPrompts = LatentPrompts("", "", (), 0, 0)
     trainings: tuple[TrainArm, ...] = ()
     pivot: str = ""
     measures: tuple[str, ...] = ()
@@ -450,8 +450,8 @@ class LatentKind(ExperimentKind[LatentExperiment]):
         ]  # fmt: skip
 
     @staticmethod
-    def _asked(experiment: LatentExperiment, run: RunContext) -> Asked:
-        return Asked(
+    def _asked(experiment: LatentExperiment, run: RunContext) -> LatentPrompts:
+        return LatentPrompts(
             experiment.task, experiment.source_language, experiment.languages, run.items or experiment.items,
             run.settings.seed,
         )  # fmt: skip
