@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from latentlang.evaluation.asked_by_harness import harness_model
     from latentlang.evaluation.comparison import EvaluationComparison, compare_evaluations
     from latentlang.evaluation.harness import evaluate_harness
-    from latentlang.evaluation.measures import CALIBRATION_BINS, calibration_error, macro_f1, weighted_f1
+    from latentlang.evaluation.measures import (
+        CALIBRATION_BINS,
+        calibration_error,
+        macro_f1,
+        weighted_f1,
+        weighted_f1_interval,
+    )
     from latentlang.evaluation.result import STATES, EvaluationResult
     from latentlang.evaluation.run import evaluate
     from latentlang.evaluation.scoring import SCORES
@@ -38,6 +44,7 @@ __all__ = [
     "mcnemar_exact",
     "paired_difference",
     "weighted_f1",
+    "weighted_f1_interval",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -51,6 +58,7 @@ __getattr__, __dir__ = lazy_names(
             "calibration_error",
             "macro_f1",
             "weighted_f1",
+            "weighted_f1_interval",
         ),
         "latentlang.evaluation.result": ("STATES", "EvaluationResult"),
         "latentlang.evaluation.run": ("evaluate",),

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError
+from latentlang.stats.intervals import FEWEST_RESAMPLED, RESAMPLES, bootstrap_interval
 
 Floats = NDArray[np.float64]
 #: Bins of the calibration error, as many as in Guo et al. 2017, Table 1.
@@ -45,6 +46,45 @@ def weighted_f1(labels: Sequence[str], predicted: Sequence[str | None]) -> float
     return float(
         sum(counts[name] * score for name, score in _f1_scores(labels, predicted).items()) / len(labels)
     )
+
+
+def weighted_f1_interval(
+    labels: Sequence[str],
+    predicted: Sequence[str | None],
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of `weighted_f1` over items.
+
+    Args:
+        labels: the right label of each item.
+        predicted: the label chosen, None where none was.
+        level: coverage.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper end in [0, 1]; nan of fewer than `FEWEST_RESAMPLED` items.
+    """
+    n = len(labels)
+    if n < FEWEST_RESAMPLED:
+        return float("nan"), float("nan")
+    names = sorted(set(labels))
+    right = np.array([[label == name for name in names] for label in labels], float)
+    guessed = np.array([[label == name for name in names] for label in predicted], float)
+
+    def score(counts: Floats) -> Floats:
+        support, hits = counts @ right, counts @ (right * guessed)
+        # what the label is right for and what it is predicted for: twice the hits, the misses, the false alarms
+        both = support + counts @ guessed
+        scores = np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
+        weighted: Floats = (support * scores).sum(1, keepdims=True) / n
+        return weighted
+
+    low, high = bootstrap_interval(score, (n, 1), level=level, resamples=resamples, seed=seed)
+    return float(low[0]), float(high[0])
 
 
 def _f1_scores(labels: Sequence[str], predicted: Sequence[str | None]) -> dict[str, float]:

@@ -49,6 +49,8 @@ _AVERAGES = (
 )  # fmt: skip
 
 
+_CONSTANTS = ("task", "language", "answer", "n", "accuracy", "macro_f1", "weighted_f1")
+
 #: Columns of a saved evaluation, beside its scores.
 KINDS_OF_COLUMNS: Columns = {
     "task": "text", "state": "text", "language": "text", "item": "text", "label": "text", "predicted": "text?",
@@ -250,6 +252,26 @@ class EvaluationResult(Result[EvaluationSettings]):
                     ].mean(),
                 })  # fmt: skip
         return pd.DataFrame(rows, columns=list(_AVERAGES))
+
+    def constant_answers(self) -> pd.DataFrame:
+        """What one gets who always gives the same answer, a row for each answer of a task's labels.
+
+        Columns ``task, language, answer, n, accuracy, macro_f1, weighted_f1``. Of items with fewer candidates an answer
+        that they do not have counts as wrong. Nothing of a task whose answers are written.
+        """
+        rows = []
+        first = self.table[self.table["state"] == self.states[0]]
+        for (task, code), part in first.groupby(["task", "language"], sort=False, observed=True):
+            right = [str(label) for label in part["label"]]
+            names = self.labels(str(task))
+            for answer in names if set(right) <= set(names) else ():
+                always: list[str | None] = [answer] * len(right)
+                rows.append({
+                    "task": task, "language": code, "answer": answer, "n": len(right),
+                    "accuracy": right.count(answer) / len(right), "macro_f1": macro_f1(right, always),
+                    "weighted_f1": weighted_f1(right, always),
+                })  # fmt: skip
+        return pd.DataFrame(rows, columns=list(_CONSTANTS))
 
     def confusion(self, language: str, *, task: str | None = None, state: str | None = None) -> pd.DataFrame:
         """How often each label was chosen for items of each: rows the right label, columns the chosen one.

@@ -40,7 +40,7 @@ def bootstrap_means(
         Lower and upper ends, ``[series]`` each; both are the value itself where there is one item.
     """
     n = values.shape[0]
-    return _bootstrap_interval(
+    return bootstrap_interval(
         lambda counts: counts @ values / n, values.shape, level=level, resamples=resamples, seed=seed
     )
 
@@ -188,7 +188,7 @@ def bootstrap_ratios(
     Returns:
         Lower and upper ends, ``[series]`` each; both are the ratio itself where there is one item.
     """
-    low, high = _bootstrap_interval(
+    low, high = bootstrap_interval(
         lambda counts: (counts @ numerators) / (counts @ denominators), numerators.shape,
         level=level, resamples=resamples, seed=seed,
     )  # fmt: skip
@@ -228,7 +228,7 @@ def bootstrap_ratio_contrasts(
         return contrasts
 
     shape = (len(numerators), weights.shape[1])
-    return _bootstrap_interval(statistic, shape, level=level, resamples=resamples, seed=seed)
+    return bootstrap_interval(statistic, shape, level=level, resamples=resamples, seed=seed)
 
 
 def bootstrap_of_counts(
@@ -257,7 +257,7 @@ def bootstrap_of_counts(
         values = values[np.isfinite(values)]
         return (values if len(values) else np.array([np.nan]))[:, None]
 
-    low, high = _bootstrap_interval(defined, (n, 1), level=level, resamples=resamples, seed=seed)
+    low, high = bootstrap_interval(defined, (n, 1), level=level, resamples=resamples, seed=seed)
     return float(low[0]), float(high[0])
 
 
@@ -290,7 +290,7 @@ def bootstrap_sums(
     return np.concatenate(parts)
 
 
-def _bootstrap_interval(
+def bootstrap_interval(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     shape: tuple[int, ...],
     *,

@@ -8,7 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from latentlang.errors import InputError
-from latentlang.evaluation.measures import calibration_error, calibration_table, macro_f1
+from latentlang.evaluation.measures import (
+    calibration_error,
+    calibration_table,
+    macro_f1,
+    weighted_f1,
+    weighted_f1_interval,
+)
 from latentlang.stats.crossed import crossed_mean, exchange_test
 
 NAMES = ["entailment", "neutral", "contradiction"]
@@ -40,6 +46,20 @@ def test_macro_f1_is_scikit_learns():
         labels, predicted = (list(draw.choice(NAMES, size)) for _ in range(2))
         own = metrics.f1_score(labels, predicted, average="macro", zero_division=0)
         assert macro_f1(labels, predicted) == pytest.approx(own)
+
+
+def test_the_interval_of_weighted_f1_is_that_of_resampled_items():
+    draw = np.random.default_rng(1)
+    labels, predicted = list(draw.choice(NAMES, 30)), [*draw.choice(NAMES, 29), None]
+    low, high = weighted_f1_interval(labels, predicted, resamples=300)
+    counts = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), size=300)
+    scores = []
+    for times in counts:
+        chosen = np.repeat(np.arange(30), times)
+        scores.append(weighted_f1([labels[i] for i in chosen], [predicted[i] for i in chosen]))
+    assert (low, high) == pytest.approx(tuple(np.quantile(scores, [0.025, 0.975])))
+    assert low < weighted_f1(labels, predicted) < high
+    assert np.isnan(weighted_f1_interval(["a", "b"], ["a", "b"])).all()
 
 
 def test_macro_f1_of_known_cases():
