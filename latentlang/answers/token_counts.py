@@ -52,6 +52,24 @@ class FertilitySettings(ResultSettings):
 
 
 @dataclass(frozen=True)
+class FertilityRatio:
+    """Tokens that a group of languages takes, over those that another group takes for the same paragraphs.
+
+    Attributes:
+        ratio: mean tokens of the one group over those of the other.
+        low, high: bootstrap interval over paragraphs, the languages being given; nan of fewer than three paragraphs.
+        paragraphs: that all these languages have.
+        languages: how many there are in each group.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    paragraphs: int
+    languages: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class FertilityResult(Result[FertilitySettings]):
     """How many tokens each paragraph takes.
 
@@ -123,6 +141,40 @@ class FertilityResult(Result[FertilitySettings]):
             "relative": mine.sum() / theirs.sum(), "low": float(low[0]), "high": float(high[0]),
             "relative_median": float((mine / theirs).median()), "shared": len(both),
         }  # fmt: skip
+
+    def ratio(
+        self, languages: Iterable[str], others: Iterable[str], *, level: float = 0.95
+    ) -> FertilityRatio:
+        """Tokens that some languages take for the paragraphs that all of them have, over those that others take.
+
+        Each language counts alike: the mean over `languages` of their tokens, over that over `others`.
+
+        Args:
+            languages: codes.
+            others: codes.
+            level: coverage of the interval.
+
+        Raises:
+            InputError: no language, one that the result does not have, or no paragraph that all have.
+        """
+        groups = [list(dict.fromkeys(languages)), list(dict.fromkeys(others))]
+        wide = self.table.pivot(index="item", columns="language", values="tokens")
+        for code in [code for group in groups for code in group]:
+            if code not in wide:
+                raise unknown("language of this result", code, list(wide.columns))
+        if not all(groups):
+            raise InputError("a ratio needs languages above and below the line; one of the two is empty")
+        shared = wide[[code for group in groups for code in group]].dropna()
+        if shared.empty:
+            raise InputError(
+                "these languages have no paragraph in common, so their tokens cannot be compared"
+            )
+        means = [shared[group].to_numpy(float).mean(axis=1, keepdims=True) for group in groups]
+        low, high = unless_few(len(shared), bootstrap_ratios(*means, level=level, seed=self.provenance.seed))
+        return FertilityRatio(
+            float(means[0].sum() / means[1].sum()), float(low[0]), float(high[0]), len(shared),
+            (len(groups[0]), len(groups[1])),
+        )  # fmt: skip
 
     def describe(self) -> str:
         """Which languages take the fewest and the most tokens, and which are cut into bytes."""

@@ -77,6 +77,29 @@ def test_the_reference_is_read_with_the_languages_and_can_be_another_or_none(tok
     assert "for the same paragraphs" not in alone.describe().casefold()
 
 
+def test_a_ratio_is_of_means_over_languages_on_paragraphs_that_all_have(tokenizer):
+    texts = PARAGRAPHS | {"ja": PARAGRAPHS["ja"][:3]}
+    found = fertility(tokenizer, texts).ratio(["ja", "hi"], ["en"])
+    counts = {
+        code: sum(len(_tokens(tokenizer, text)) for text in texts[code][:3]) for code in ("ja", "hi", "en")
+    }
+    assert found.ratio == pytest.approx((counts["ja"] + counts["hi"]) / 2 / counts["en"])
+    assert found.low <= found.ratio <= found.high and found.low < found.high
+    assert (found.paragraphs, found.languages) == (3, (2, 1))
+    few = fertility(tokenizer, {code: own[:2] for code, own in texts.items()}).ratio(["ja"], ["en"])
+    assert np.isnan([few.low, few.high]).all() and few.paragraphs == 2
+
+
+def test_a_ratio_of_no_language_is_refused(result):
+    with pytest.raises(InputError, match="above and below the line"):
+        result.ratio([], ["en"])
+    with pytest.raises(InputError, match="no language of this result"):
+        result.ratio(["xh"], ["en"])
+    apart = result.table[(result.table["language"] == "en") != (result.table["item"] == "00001")]
+    with pytest.raises(InputError, match="no paragraph in common"):
+        FertilityResult(table=apart, provenance=result.provenance).ratio(["ja"], ["en"])
+
+
 def test_a_folder_a_task_and_lists_are_the_same_text(tokenizer, result, tmp_path):
     folder = lines_folder(tmp_path)
     for texts in (folder, str(folder), task("continuation", data=folder)):
