@@ -93,7 +93,7 @@ def test_a_ratio_is_of_means_over_languages_on_paragraphs_that_all_have(tokenize
 def test_a_ratio_of_no_language_is_refused(result):
     with pytest.raises(InputError, match="above and below the line"):
         result.ratio([], ["en"])
-    with pytest.raises(InputError, match="no language of this result"):
+    with pytest.raises(InputError, match="unknown language of this result"):
         result.ratio(["xh"], ["en"])
     apart = result.table[(result.table["language"] == "en") != (result.table["item"] == "00001")]
     with pytest.raises(InputError, match="no paragraph in common"):

@@ -15,7 +15,7 @@ from tests.support import tiny
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_forbidden_tokens_are_those_that_decoding_would_not_write(size):
     draw = generator("repeats", size)
-    text = [int(token) for token in draw.integers(0, 4, 40)]
+    text = [draw.randrange(4) for _ in range(40)]
     by_rule = [place for place in range(len(text)) if text[place] in repeating(text[:place], size)]
     assert forbidden_places(text, size) == by_rule and by_rule
 
