@@ -1,0 +1,109 @@
+"""The page on Bactrian-X says what the printed values and the committed tables say."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from experiments.bactrianx import page, tables
+from experiments.bactrianx.measure import ARMS, LANGUAGES, run_name
+from latentlang.provenance import Provenance
+
+
+def test_the_page_is_what_the_committed_tables_say():
+    assert page.page(page.Printed(), page.tables()) == page.PAGE.read_text(encoding="utf-8")
+
+
+def test_every_table_is_told_in_the_readme_beside_it():
+    readme = (tables.FIGURES / "README.md").read_text(encoding="utf-8")
+    for path in tables.FIGURES.glob("*.csv"):
+        assert f"`{path.name}`" in readme, path.name
+
+
+def test_a_page_of_other_numbers_says_those():
+    parts = page.tables()
+    ratio = parts["table1-ratio"].copy()
+    ratio.loc[(ratio["row"] == "LLaMA") & (ratio["column"] == "total"), ["computed", "low", "high"]] = (
+        9.5,
+        9.25,
+        9.75,
+    )
+    text = page.page(page.Printed(), parts | {"table1-ratio": ratio})
+    assert text.count("9.50 [9.25, 9.75]") == 2
+    printed = page.Printed()
+    printed._tables["figure4"].loc["BLOOMZ vs Bactrian-X-bloom", "ties"] = "99"
+    assert "over BLOOMZ 132, 99, 23" in page.page(printed, parts)
+
+
+def test_the_language_of_answers_is_told_where_it_was_measured():
+    rows = [
+        {
+            "arm": arm,
+            "seed": 0,
+            "language": code,
+            "kind": kind,
+            "n": 8,
+            "share": share,
+            "low": 0.1,
+            "high": 0.9,
+        }
+        for arm in ("base", ARMS[0])
+        for code in LANGUAGES
+        for kind, share in (("asked", 0.75), ("English", 0.125), ("another", 0.0), ("unknown", 0.125))
+    ]
+    layers = [
+        {"arm": arm, "seed": 0, "language": code, "kind": kind, "layer": layer, "n": 8, "above": layer / 10 * part,
+         "low": 0.0, "high": 1.0}
+        for arm in ("base", ARMS[0]) for code in LANGUAGES[1:] for layer in (1, 2)
+        for kind, part in (("asked", 3), ("English", 1))
+    ]  # fmt: skip
+    parts = page.tables() | {"answers": pd.DataFrame(rows), "layers": pd.DataFrame(layers)}
+    text = page.page(page.Printed(), parts)
+    assert "0.75 [0.10, 0.90], English 0.12" in text and "0.60 / 0.20; 0.20 at 2" in text
+    assert "has not been run to its end" not in text
+
+
+def test_correlation_over_languages_is_that_of_the_ranks():
+    aligned = tables.alignment([11])
+    committed = pd.read_csv(tables.FIGURES / "alignment.csv").query("layer == 11").reset_index(drop=True)
+    pd.testing.assert_frame_equal(aligned, committed, rtol=1e-3)
+    one, other = pd.Series(range(12), dtype=float), pd.Series([2.0, 1, 4, 4, 6, 9, 7, 8, 12, 11, 10, 15])
+    found = tables._correlation(one, other)
+    assert found["rho"] == pytest.approx(one.corr(other, method="spearman"))
+    assert found["low"] < found["rho"] <= found["high"] <= 1
+    mixed = tables._correlation(one, pd.Series([2.0, 9, 1, 4, 3, 2, 8, 5, 1, 0, 4, 6]))
+    assert 0 < found["p"] < 0.05 < mixed["p"] <= 1
+
+
+def test_only_cells_that_were_computed_are_kept(tmp_path):
+    assert tables.computed(tmp_path, "table5").empty
+    (tmp_path / "table5.csv").write_text("row,column,printed,corrected,computed\na,en,54.00,,\nb,en,,,50\n")
+    kept = tables.computed(tmp_path, "table5")
+    assert kept[["row", "column", "computed"]].values.tolist() == [["b", "en", 50]]
+
+
+def _trace(owners: list[str]) -> tables.TraceResult:
+    """Answers to two German questions, whose tokens are in these languages."""
+    rows = [
+        {"prompt": prompt, "step": step, "token": "x", "id": 1, "token_language": owner, "layer": layer,
+         "language": code, "mass": 0.2 * layer if code == "de" else 0.1, "null": 0.1, "null_high": 0.2, "top": "x"}
+        for prompt in (0, 1) for step, owner in enumerate(owners) for layer in (1, 2) for code in ("de", "en")
+    ]  # fmt: skip
+    made = Provenance(model="tiny", task="trace", languages=("de", "en"), policy="", seed=0,
+                      settings={"prompts": ["a", "b"], "asked": ["de", "de"], "before": ["de", "de"], "tokens": 4,
+                                "layers": [1, 2], "n_layers": 2, "certain": {"de": 5, "en": 5}})  # fmt: skip
+    return tables.TraceResult(table=pd.DataFrame(rows), provenance=made)
+
+
+def test_answers_and_layers_are_those_of_the_traces(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "LANGUAGES", ("en", "de"))
+    trace = _trace(["de", "en", "", "de"])
+    trace.save(tmp_path / run_name(ARMS[0], 0) / "trace")
+    assert [(arm, seed) for arm, seed, _ in tables.traces(tmp_path)] == [(ARMS[0], 0)]
+    answers = tables.answers(tmp_path).query("language == 'de'").set_index("kind")
+    assert answers["share"].to_dict() == {"asked": 0.5, "English": 0.25, "another": 0, "unknown": 0.25}
+    assert set(answers["n"]) == {2}
+    layers = tables.layers(tmp_path).set_index(["kind", "layer"])["above"]
+    assert layers.to_dict() == pytest.approx({
+        ("asked", 1): 0.1, ("asked", 2): 0.3, ("English", 1): 0.0, ("English", 2): 0.0,
+    })  # fmt: skip
