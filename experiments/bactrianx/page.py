@@ -97,7 +97,7 @@ def _front(printed: Printed, parts: Mapping[str, pd.DataFrame]) -> str:
     one = _percent(_cell(parts["table1-ratio"], "LLaMA", "forbidden, seen"))
     other = _percent(_cell(parts["table1-ratio"], "LLaMA", "forbidden, unseen"))
     at = parts["alignment"].query("scope == 'Latin script'")
-    strongest = at.loc[at["rho"].idxmin()]
+    strongest = at.sort_values("rho").to_dict("records")[0]
     return "\n".join([
         "# Bactrian-X",
         "",
@@ -279,7 +279,7 @@ def _faults(printed: Printed) -> str:
         f"BLOOM did not see {printed.corrected('text', *_XCOPA_BLOOM):.0f} languages of XCOPA, the text says "
         f"{printed.text('text', *_XCOPA_BLOOM)}.",
         "**Decoding.** The authors' code writes answers greedily and lets no three tokens in a row stand twice, "
-        "those of the prompt among them (`get_lora_model_answer.py`). LLaMA's tokenizer cuts many scripts into "
+        "those of the prompt among them (get_lora_model_answer.py). LLaMA's tokenizer cuts many scripts into "
         "letters or bytes, where three tokens are three letters, or one: no text keeps to that. What it forbids of "
         "human text is in the next section.",
         f"**Answers that are always the same.** In Table 8 {_constants(printed)}. Always the same label gets these "
@@ -459,15 +459,9 @@ def _layers(parts: Mapping[str, pd.DataFrame]) -> str:
         }
         for scope, own in aligned.groupby("scope", sort=False)
     ]
-    made = parts["effects"].query("kind == 'languages'").set_index(["arm", "other", "asked"])
-    english = made.loc["all in English", "eight", "seven others"]
-    alone = (
-        made.loc["en alone", "eight", "seven others"]
-        if ("en alone", "eight", "seven others") in made.index
-        else None
-    )
-    eight = made.loc["eight", "en alone", "seven others"] if alone is None else alone
-    real = parts["contrasts"].query("kind == 'written-anew'").set_index(["arm", "other", "asked"])
+    made, real = parts["effects"], parts["contrasts"]
+    english = _found(made, kind="languages", arm="all in English", other="eight", asked="seven others")
+    eight = _found(made, kind="languages", arm="eight", other="en alone", asked="seven others")
     blocks = [
         "## What the layers show",
         "",
@@ -511,8 +505,15 @@ def _layers(parts: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _contrast(table: pd.DataFrame, arm: str, asked: str) -> str:
-    row = table.loc[arm, "four languages", asked]
+    row = _found(table, kind="written-anew", arm=arm, other="four languages", asked=asked)
     return between(row["difference"], row["low"], row["high"])
+
+
+def _found(table: pd.DataFrame, **where: str) -> dict[Any, Any]:
+    """The first row with these values."""
+    for name, value in where.items():
+        table = table[table[name] == value]
+    return table.to_dict("records")[0]
 
 
 def _answer_language(answers: pd.DataFrame, layers: pd.DataFrame) -> list[str]:
@@ -521,11 +522,10 @@ def _answer_language(answers: pd.DataFrame, layers: pd.DataFrame) -> list[str]:
     for (arm, seed), own in answers.groupby(["arm", "seed"], sort=False):
         row: dict[str, object] = {"trained on": "nothing" if arm == "base" else f"{arm}, seed {seed}"}
         for code, part in own.groupby("language", sort=False):
-            kinds = part.set_index("kind")
-            asked = kinds.loc["asked"]
+            asked, english = (_found(part, kind=kind) for kind in ("asked", "English"))
             said = between(asked["share"], asked["low"], asked["high"])
             row[language(str(code)).name] = (
-                said if code == "en" else f"{said}, English {unsigned(kinds.loc['English', 'share'], 2)}"
+                said if code == "en" else f"{said}, English {unsigned(english['share'], 2)}"
             )
         rows.append(row)
     leads = []
@@ -534,7 +534,7 @@ def _answer_language(answers: pd.DataFrame, layers: pd.DataFrame) -> list[str]:
         for code, part in own.groupby("language", sort=False):
             wide = part.pivot_table(index="layer", columns="kind", values="above")
             last = wide.iloc[-1]
-            peak = wide["English"].idxmax()
+            peak = wide.index[int(wide["English"].to_numpy().argmax())]
             row[language(str(code)).name] = (
                 f"{unsigned(float(last['asked']), 2)} / {unsigned(float(last['English']), 2)}; "
                 f"{unsigned(float(wide['English'].max()), 2)} at {int(peak)}"

@@ -1,6 +1,6 @@
 """How much of a text a rule against repeated n-grams would forbid: of tokens, which differ from language to language.
 
-Decoding that lets no `n` tokens in a row stand twice is meant against loops. Where a tokenizer cuts a script into
+Decoding that lets no three tokens in a row stand twice is meant against loops. Where a tokenizer cuts a script into
 letters or bytes, three tokens are three letters or a single one, and the rule forbids what any text repeats.
 """
 
@@ -36,7 +36,9 @@ def forbidden_places(tokens: Sequence[int], size: int) -> list[int]:
 
 @checked_call
 def repeat_counts(tokenizer: Any, texts: Sequence[Prompt], *, size: int = 3) -> pd.DataFrame:
-    """Count the tokens of texts that `no_repeat_ngram` decoding could not have written, each text by itself.
+    """Count the tokens of texts that decoding with `Decoding.no_repeat_ngram` could not have written.
+
+    Each text is counted by itself.
 
     Args:
         tokenizer: a Hugging Face tokenizer, or a loaded model.

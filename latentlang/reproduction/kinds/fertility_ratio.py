@@ -1,7 +1,7 @@
 """How many tokens a tokenizer takes in languages that a model did not see in pre-training, over those that it saw.
 
 Counted on parallel text, so that the same is said in every language. Beside it stands what a rule against repeated
-n-grams (`no_repeat_ngram`) would forbid of the same text.
+n-grams would forbid of the same text.
 """
 
 from __future__ import annotations
@@ -181,16 +181,14 @@ class FertilityRatioKind(ExperimentKind[FertilityRatioExperiment]):
             seen = list(self._seen(experiment, row))
             unseen = [code for code in experiment.languages if code not in seen]
             ratio = counted.result.ratio(unseen, seen)
-            cells.append(
-                Computed(row, RATIO, ratio.ratio, ratio.low, ratio.high, ratio.paragraphs, "unseen / seen")
-            )
+            cells.append(Computed(row, RATIO, ratio.ratio, ratio.low, ratio.high, ratio.paragraphs))
             summary = counted.result.summary().set_index("language")
             sums = counted.repeats.groupby("language")[["forbidden", "tokens"]].sum()
             forbidden = 100 * sums["forbidden"] / sums["tokens"]
             for group, codes in ((SEEN, seen), (UNSEEN, unseen)):
                 part, n = summary.loc[codes], len(codes)
                 cells += [
-                    Computed(row, group, float(part["relative"].mean()), n=n, unit="English = 1"),
+                    Computed(row, group, float(part["relative"].mean()), n=n, unit="× English"),
                     Computed(row, f"bytes, {group}", 100 * float(part["byte_share"].mean()), n=n, unit="%"),
                     Computed(row, f"forbidden, {group}", float(forbidden[codes].mean()), n=n, unit="%"),
                 ]
