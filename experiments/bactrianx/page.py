@@ -453,8 +453,8 @@ def _layers(parts: Mapping[str, pd.DataFrame]) -> str:
         {
             "languages": f"{scope} ({int(own['n'].iloc[0])})",
             **{
-                f"layer {int(cell.layer)}": between(cell.rho, cell.low, cell.high)
-                for cell in own.itertuples()
+                f"layer {int(cell['layer'])}": between(cell["rho"], cell["low"], cell["high"])
+                for cell in own.to_dict("records")
             },
         }
         for scope, own in aligned.groupby("scope", sort=False)
