@@ -1,0 +1,92 @@
+"""The tables of what `pruning` and `layers` measured: `python -m experiments.ultralink.tables FOLDER`.
+
+One CSV file each in figures/ultralink; what is not measured yet is left out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from experiments.instructions.heldout import mean_with_interval
+from experiments.steps import stacked, tables_command
+from experiments.ultralink.pruning import ARMS, SEEDS, file_of
+
+FIGURES = Path(__file__).parents[2] / "figures" / "ultralink"
+
+
+def pruning(folder: Path) -> pd.DataFrame:
+    """Share of held-out sums that are right after each arm, in each language that is asked.
+
+    Columns ``arm, size, asked, seeds, n, right, least, most, low, high``: `right` is the mean over seeds, `least` and
+    `most` their range, `low` and `high` the bootstrap interval over items of that mean.
+    """
+    rows = []
+    for name, arm in ARMS.items():
+        for size in arm.sizes:
+            runs = [
+                pd.read_csv(path) for seed in SEEDS if (path := file_of(folder, name, size, seed)).exists()
+            ]
+            for asked in dict.fromkeys(code for run in runs for code in run["set"]):
+                right = pd.DataFrame(
+                    {
+                        seed: run[run["set"] == asked].set_index("item")["right"]
+                        for seed, run in enumerate(runs)
+                    }
+                ).astype(float)
+                mean, low, high = mean_with_interval(right.mean(axis=1).to_numpy())
+                rows.append(
+                    {
+                        "arm": name, "size": size, "asked": asked, "seeds": len(runs), "n": len(right), "right": mean,
+                        "least": right.mean().min(), "most": right.mean().max(), "low": low, "high": high,
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def blocks(folder: Path) -> pd.DataFrame:
+    """`layers.by_blocks`: means over seeds, and their range."""
+    return _over_seeds(folder, "blocks", ["part", "blocks", "language"], ["right"])
+
+
+def moved(folder: Path) -> pd.DataFrame:
+    """`layers.moved`: likewise."""
+    return _over_seeds(folder, "moved", ["language", "layer"], ["share", "cosine", "null"])
+
+
+def aligned(folder: Path) -> pd.DataFrame:
+    """`layers.aligned`: likewise, and in how many seeds a change is told from none."""
+    table = _over_seeds(
+        folder, "aligned", ["language_b", "layer"], ["before", "after", "null_after", "difference"]
+    )
+    parts = _of_seeds(folder, "aligned")
+    if table.empty:
+        return table
+    for change in ("up", "down"):
+        counts = parts["change"].eq(change).groupby([parts["language_b"], parts["layer"]], sort=False).sum()
+        table[change] = counts.to_numpy()
+    return table.rename(columns={"language_b": "language"})
+
+
+def _of_seeds(folder: Path, name: str) -> pd.DataFrame:
+    paths = [folder / f"layers-{name}-{seed}.csv" for seed in SEEDS]
+    return stacked(pd.read_csv(path) for path in paths if path.exists())
+
+
+def _over_seeds(folder: Path, name: str, keys: list[str], values: list[str]) -> pd.DataFrame:
+    parts = _of_seeds(folder, name)
+    if parts.empty:
+        return parts
+    grouped = parts.groupby(keys, sort=False)
+    table = grouped.agg(seeds=("n", "size"), n=("n", "first"), **{value: (value, "mean") for value in values})
+    for value in values:
+        table[f"{value}_least"] = grouped[value].min()
+        table[f"{value}_most"] = grouped[value].max()
+    return table.reset_index()
+
+
+TABLES = {"pruning": pruning, "blocks": blocks, "moved": moved, "aligned": aligned}
+
+if __name__ == "__main__":
+    tables_command(__doc__, TABLES, FIGURES)
