@@ -105,6 +105,14 @@ def reproduce(
         str,
         typer.Option("--format", help="Of figures: html, png, pdf, svg.", rich_help_panel=_OUTPUT),
     ] = ",".join(defaults.FIGURE_FORMATS),
+    allow_code: Annotated[
+        bool,
+        typer.Option(
+            "--allow-code",
+            help="Run programs of the data, in processes without network and files; without it none.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
     chat: Annotated[bool, typer.Option("--chat", hidden=True)] = False,
     html: Annotated[
         str,
@@ -140,7 +148,7 @@ def reproduce(
         paper, only=names or None, model=model, protocol=protocol, data=data,  # type: ignore[arg-type]
         training_data=_folders(training_data or []), items=items, seed=seed,
         overrides=options.assigned(change or []), cache=cache, batch_tokens=batch_tokens,
-        chat=chat, **loading.named(),
+        allow_code=allow_code, chat=chat, **loading.named(),
     )  # fmt: skip
     console = output()
     if dry_run:

@@ -203,6 +203,7 @@ def plan(
     dtype: str | None = None,
     quantization: str | None = None,
     trust_remote_code: bool = False,
+    allow_code: bool = False,
     chat: bool = False,
 ) -> ReproductionPlan:
     """What it takes to reproduce a paper's figures and tables.
@@ -225,6 +226,7 @@ def plan(
         dtype: of the weights.
         quantization: ``"8bit"`` or ``"4bit"``.
         trust_remote_code: whether Python code that comes with a model may run.
+        allow_code: whether programs out of `data` may be run (`humaneval`); without it none is.
         chat: refused, with the reason: the paper's prompts are no chats.
 
     Raises:
@@ -267,7 +269,7 @@ def plan(
         training_data=_training_data(training_data or {}), seed=seed,
         loading={key: value for key, value in loading.items() if value not in (None, False)},
         batch_tokens=batch_tokens, overrides=overrides or {}, device=where.type,
-        dtype=str(find_dtype(dtype, where)).removeprefix("torch."),
+        dtype=str(find_dtype(dtype, where)).removeprefix("torch."), allow_code=allow_code,
     )  # fmt: skip
     run = RunContext(
         settings, standin, tuple(runs), items, suite.folder, suite.printed, suite.corrections, suite.reasons

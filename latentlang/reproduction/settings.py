@@ -31,6 +31,7 @@ class ReproductionSettings:
         overrides: fields of every recipe to change; they have the last word.
         device: kind of device that is computed on: ``cpu``, ``cuda``, ``mps``.
         dtype: of the weights, by its short name; as the user asked, or what suits the device.
+        allow_code: whether programs out of data may be run, in the sandbox of `code_execution`.
     """
 
     size: Size = field(default_factory=Size)
@@ -43,6 +44,7 @@ class ReproductionSettings:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     dtype: str = "float32"
+    allow_code: bool = False
 
     def task(self, step: Step) -> Task:
         """The task that a step asks.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latentlang.code_execution import SandboxError, check_sandbox, run_program
+from latentlang.code_execution import SandboxError, run_program
 from latentlang.errors import InputError
 from latentlang.generation import kept_answers
 from latentlang.models import HookedLM
@@ -14,40 +14,16 @@ from latentlang.models.generation import Written
 from latentlang.questions import CodeResult, code_run, humaneval, pass_at_k, read_problems
 from latentlang.questions.code_problems import program_in_chat, written_body
 from tests.support import tiny
+from tests.support.question_files import needs_a_sandbox, problem, write_problems
 
-_TEST = "\n\ndef check(candidate):\n    assert candidate(2) == 3\n    assert candidate(-1) == 0\n"
 _RIGHT, _WRONG = "    return x + 1\n", "    return x + 2\n"
-
-
-def _needs_a_sandbox() -> None:
-    try:
-        check_sandbox()
-    except SandboxError as error:
-        pytest.skip(str(error))
-
-
-def _problem(number: int, **other: str) -> dict[str, str]:
-    return {
-        "task_id": f"HumanEval/{number}",
-        "prompt": f'def add{number}(x: int) -> int:\n    """ Add one. """\n',
-        "entry_point": f"add{number}",
-        "canonical_solution": _RIGHT,
-        "test": _TEST,
-    } | other
 
 
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """English is whole; in Spanish a name was translated, a head is broken, and a prompt lacks its last line end."""
-    spanish = [
-        _problem(0, prompt='def sumar0(x: int) -> int:\n    """ Suma uno. """'),
-        _problem(1, prompt='definir add1(x: int) -> int:\n    """ Suma uno. """\n'),
-        _problem(2, prompt='def add2(x: int) -> int:\n    """ Suma uno. """'),
-    ]
     folder = tmp_path_factory.mktemp("humaneval")
-    for code, problems in (("en", [_problem(number) for number in range(3)]), ("es", spanish)):
-        lines = "\n".join(map(json.dumps, problems))
-        (folder / f"humaneval_{code}.json").write_text(lines + "\n", encoding="utf-8")
+    write_problems(folder, "en", "es")
     return folder
 
 
@@ -68,7 +44,7 @@ def test_pass_at_k_is_the_share_of_choices_with_one_that_passes() -> None:
 
 
 def test_the_ceiling_is_what_the_canonical_solutions_pass(folder: Path, tmp_path: Path) -> None:
-    _needs_a_sandbox()
+    needs_a_sandbox()
     result = humaneval(None, folder, allow_code=True, progress=False)
     ceilings = result.ceilings().set_index("language")
     assert ceilings.loc["en"].to_dict() == {"problems": 3, "passed": 3, "syntax": 0, "failed": 0, "other": 0}
@@ -89,7 +65,7 @@ def test_the_ceiling_is_what_the_canonical_solutions_pass(folder: Path, tmp_path
 def test_programs_of_a_model_are_counted_beside_the_ceiling(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _needs_a_sandbox()
+    needs_a_sandbox()
     texts = {
         "HumanEval/0": [_RIGHT, _WRONG],
         "HumanEval/1": [_WRONG, _WRONG],
@@ -148,7 +124,7 @@ def test_a_programs_tests_are_in_one_process_with_it_only_where_its_own_solution
 
 
 def test_programs_of_a_file_are_run(folder: Path, tmp_path: Path) -> None:
-    _needs_a_sandbox()
+    needs_a_sandbox()
     file = tmp_path / "programs.jsonl"
     lines = [
         {"task_id": f"HumanEval/{number}", "completion": body}
@@ -194,7 +170,7 @@ def test_nothing_is_run_that_was_not_allowed(folder: Path, monkeypatch: pytest.M
 )
 def test_a_record_that_cannot_be_used_is_told(tmp_path: Path, change: dict, message: str) -> None:
     file = tmp_path / "humaneval_en.jsonl"
-    file.write_text(json.dumps(_problem(0) | change))
+    file.write_text(json.dumps(problem(0) | change))
     with pytest.raises(InputError, match=message):
         read_problems(file)
 
@@ -203,11 +179,11 @@ def test_what_is_not_there_is_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no problem in 'fr'"):
         read_problems(folder, languages="fr")
     nameless = tmp_path / "problems.jsonl"
-    nameless.write_text(json.dumps(_problem(0)))
+    nameless.write_text(json.dumps(problem(0)))
     with pytest.raises(InputError, match="nothing says which language it is in"):
         read_problems(nameless)
     assert list(read_problems(nameless, language="en")) == ["en"]
-    nameless.write_text(f"{json.dumps(_problem(0))}\n{json.dumps(_problem(0))}")
+    nameless.write_text(f"{json.dumps(problem(0))}\n{json.dumps(problem(0))}")
     with pytest.raises(InputError, match="problem 'HumanEval/0' is there twice in 'en'"):
         read_problems(nameless, language="en")
 
@@ -225,7 +201,7 @@ def test_a_program_is_taken_out_of_an_answer_in_a_chat(folder: Path) -> None:
     assert program_in_chat(two, "add0") == "\ndef add0(x):\n    return 1\n"
     assert program_in_chat("def add0(x):\n    return 2\n\nassert add0(1) == 2", "add0").endswith("return 2\n")
     assert program_in_chat("```python\n    return x + 1\n```", "add0") == "    return x + 1\n"
-    _needs_a_sandbox()
+    needs_a_sandbox()
     (problem, *_others) = read_problems(folder, languages="en")["en"]
     assert run_program(problem.program(program_in_chat(whole, "add0"))).passed
     assert not run_program(problem.program(program_in_chat(two, "add0"))).passed
@@ -234,7 +210,7 @@ def test_a_program_is_taken_out_of_an_answer_in_a_chat(folder: Path) -> None:
 def test_programs_are_kept_and_asked_for_in_a_chat(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _needs_a_sandbox()
+    needs_a_sandbox()
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}<assistant>"
     model = HookedLM(tiny.model("mistral"), tokenizer, name="tiny")

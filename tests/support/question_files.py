@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
+from latentlang.code_execution import SandboxError, check_sandbox
 from latentlang.provenance import Provenance
 from latentlang.questions import CodeResult, Question, QuestionSet
 
-_COLOURS = {"en": "red", "es": "rojo", "zh": "红"}
+_COLOURS = {"en": "red", "es": "rojo", "ru": "красный", "zh": "红"}
 _SENTENCES = {
     "en": ("The thing is {}.", "What is {} of {}?"),
     "es": ("La cosa es {}.", "¿Qué es {} de {}?"),
+    "ru": ("Вещь — {}.", "Что такое {} из {}?"),
     "zh": ("东西是{}。", "{}是什么{}？"),
 }
 
@@ -49,6 +52,38 @@ def write_mgsm(folder: Path, *languages: str, questions: int = 8) -> None:
     for code in languages:
         lines = [f"How many is {number}?\t{number}" for number in range(1, questions + 1)]
         (folder / f"mgsm_{code}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def problem(number: int, **other: str) -> dict[str, str]:
+    """A problem in HumanEval's layout: a function that adds one; fields may be others."""
+    return {
+        "task_id": f"HumanEval/{number}",
+        "prompt": f'def add{number}(x: int) -> int:\n    """ Add one. """\n',
+        "entry_point": f"add{number}",
+        "canonical_solution": "    return x + 1\n",
+        "test": "\n\ndef check(candidate):\n    assert candidate(2) == 3\n    assert candidate(-1) == 0\n",
+    } | other
+
+
+def write_problems(folder: Path, *languages: str) -> None:
+    """A file of three problems per language; in Spanish a name was translated, and another head is broken."""
+    spanish = [
+        problem(0, prompt='def sumar0(x: int) -> int:\n    """ Suma uno. """'),
+        problem(1, prompt='definir add1(x: int) -> int:\n    """ Suma uno. """\n'),
+        problem(2, prompt='def add2(x: int) -> int:\n    """ Suma uno. """'),
+    ]
+    for code in languages:
+        problems = spanish if code == "es" else [problem(number) for number in range(3)]
+        lines = "\n".join(map(json.dumps, problems))
+        (folder / f"humaneval_{code}.json").write_text(lines + "\n", encoding="utf-8")
+
+
+def needs_a_sandbox() -> None:
+    """Skip a test where this machine cannot keep programs in."""
+    try:
+        check_sandbox()
+    except SandboxError as error:
+        pytest.skip(str(error))
 
 
 def small_questions() -> QuestionSet:
