@@ -89,7 +89,8 @@ def test_the_wheel_holds_the_package_and_the_experiments_and_nothing_else(wheel:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
     held = {name for name in names if ".dist-info/" not in name}
     package = _files(ROOT / "latentlang", below=ROOT)
-    experiments = {f"latentlang/{name}" for name in _files(ROOT / "experiments" / "spontaneous", below=ROOT)}
+    papers = [path.parent for path in (ROOT / "experiments").glob("*/suite.yaml")]
+    experiments = {f"latentlang/{name}" for folder in papers for name in _files(folder, below=ROOT)}
     assert held == package | experiments
     assert {
         "latentlang/tasks/data/words.json",
