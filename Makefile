@@ -99,7 +99,7 @@ pocket: $(foreach seed,$(SEEDS),$(RUNS)/$(seed)/done)
 	@$(INSTALL) -e '.[figures]'
 	$(BIN)/python -m experiments.pocket.pictures
 	$(BIN)/python -m docs.pictures
-	$(BIN)/python -m docs.notebooks 1 2 3 4 5 6 8 9
+	$(BIN)/python -m docs.notebooks 1 2 3 4 5 6 8 9 10
 	$(MAKE) figures
 
 # Short runs of every variant, three seeds each, for the card's table of what makes the pivot: hours. It can
