@@ -1,7 +1,7 @@
 """Where sums that were learnt in English live: `python -m experiments.ultralink.layers FOLDER`.
 
-FOLDER is that of `pruning`, which has an adapter trained on English sums per seed. At each layer of `pocket` and in
-each language, Chinese and Spanish among them, which the adapter has not seen:
+FOLDER is that of `pruning`, which has an adapter trained on English sums per seed (`SKILL`). At each layer of `pocket`
+and in each language, Chinese and Spanish among them, which the adapter has not seen:
 
 - ``blocks``: how many held-out sums come out right with the adapter in the first k blocks alone, and in the last k;
 - ``moved``: how far the adapter moves the last position of a prompt, as a share of its length, and whether what it
@@ -37,6 +37,8 @@ from latentlang.tasks import Prompt, Task
 from latentlang.tasks.base import pick
 from latentlang.training import TrainingResult
 
+#: The skill whose adapters are looked into.
+SKILL = "sums"
 _BLOCK = re.compile(r"\.layers\.(\d+)\..*lora_B")
 _PERMUTATIONS = 100
 
@@ -59,13 +61,14 @@ class Sums(Task):
     ) -> list[Prompt]:
         """Each sum as training asks it, without examples."""
         made = [
-            Prompt(one.id, language, str(one.value), "", one.question(language), "") for one in held_out()
+            Prompt(one.id, language, str(one.value), "", one.question(language), "")
+            for one in held_out(SKILL)
         ]
         return pick(made, items)
 
     def answers(self, language: str) -> Mapping[str, tuple[str, ...]]:
         """Every number is answered by its digits."""
-        return {str(value): (str(value),) for value in sorted({one.value for one in held_out()})}
+        return {str(value): (str(value),) for value in sorted({one.value for one in held_out(SKILL)})}
 
     def wrong_labels(self, label: str) -> tuple[str, ...]:
         """All other numbers."""
@@ -109,7 +112,7 @@ def by_blocks(model: HookedLM) -> pd.DataFrame:
         for count in range(model.n_layers + 1):
             first = 1 if part == "first" else model.n_layers - count + 1
             with only_blocks(model, range(first, first + count)):
-                losses = answer_losses(model, asked(), chosen)
+                losses = answer_losses(model, asked(SKILL), chosen)
             rows += [
                 {"part": part, "blocks": count, "language": code, "n": len(own), "right": own["right"].mean()}
                 for code, own in losses.groupby("set", sort=False)
@@ -153,7 +156,7 @@ def aligned(model: HookedLM, folder: Path) -> pd.DataFrame:
     """Alignment of Chinese and Spanish with English at each layer, without the adapter and with it."""
     compared = ll.compare(
         model, out=folder, task=Sums(), languages=list(WORDING), seen_languages=[FIRST], parts="geometry",
-        items=len(held_out()), pools="last", measures="cka", permutations=_PERMUTATIONS, keep_activations=False,
+        items=len(held_out(SKILL)), pools="last", measures="cka", permutations=_PERMUTATIONS, keep_activations=False,
         progress=False,
     )  # fmt: skip
     assert isinstance(compared, ComparisonResult)
@@ -169,7 +172,7 @@ def _last(model: HookedLM, prompts: Sequence[Prompt]) -> NDArray[np.float64]:
 
 def _others() -> list[int]:
     """For each held-out item the place of the next one with the same sign."""
-    sums = held_out()
+    sums = held_out(SKILL)
     places = {sign: [place for place, one in enumerate(sums) if one.sign == sign] for sign in "+-"}
     following = {
         place: own[(number + 1) % len(own)] for own in places.values() for number, place in enumerate(own)
@@ -187,7 +190,7 @@ def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 def measure(model: HookedLM, seed: int, folder: Path) -> None:
     """The three tables of a seed's adapter, those that FOLDER lacks."""
-    tuned = TrainingResult.load(english(model, seed, folder)).on(model)
+    tuned = TrainingResult.load(english(model, SKILL, seed, folder)).on(model)
     makers: dict[str, Callable[[], pd.DataFrame]] = {
         "blocks": lambda: by_blocks(tuned), "moved": lambda: moved(tuned), "aligned": lambda: _compared(tuned),
     }  # fmt: skip

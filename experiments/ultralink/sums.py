@@ -19,8 +19,24 @@ WORDING: dict[str, dict[str, str]] = {
     "zh": {"+": "{a} 加上 {b}", "-": "{a} 减去 {b}"},
     "es": {"+": "{a} más {b}", "-": "{a} menos {b}"},
 }
-_LARGEST = 14
 _HELD_OUT_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Skill:
+    """Which sums are learnt.
+
+    Attributes:
+        signs: ``+``, or ``+-`` where a word of the language says which of the two is asked for.
+        largest: the largest number in them.
+    """
+
+    signs: str
+    largest: int
+
+
+#: The first can be done without a word of the language: there is one thing that is done with two numbers.
+SKILLS = {"sums": Skill("+", 19), "sums and differences": Skill("+-", 14)}
 
 
 @dataclass(frozen=True)
@@ -53,21 +69,21 @@ class Sum:
 
 
 @cache
-def _sums(*, held_out: bool) -> tuple[Sum, ...]:
-    numbers = range(_LARGEST + 1)
+def _sums(skill: str, *, held_out: bool) -> tuple[Sum, ...]:
+    numbers, signs = range(SKILLS[skill].largest + 1), SKILLS[skill].signs
     both = [Sum(a, "+", b) for a in numbers for b in numbers]
-    both += [Sum(a, "-", b) for a in numbers for b in numbers if b <= a]
+    both += [Sum(a, "-", b) for a in numbers for b in numbers if b <= a and "-" in signs]
     return tuple(one for one in both if (bucket("sums", one.id, count=_HELD_OUT_EVERY) == 0) == held_out)
 
 
-def learnt(number: int | None = None, *, seed: int = 0) -> list[Sum]:
+def learnt(skill: str, number: int | None = None, *, seed: int = 0) -> list[Sum]:
     """Some of those that may be trained on, as the seed draws them, fewer being part of more; all of them for None."""
-    return shuffled(list(_sums(held_out=False)), "sums", "learnt", seed)[:number]
+    return shuffled(list(_sums(skill, held_out=False)), "sums", "learnt", seed)[:number]
 
 
-def held_out() -> list[Sum]:
+def held_out(skill: str) -> list[Sum]:
     """Those that are asked afterwards only."""
-    return list(_sums(held_out=True))
+    return list(_sums(skill, held_out=True))
 
 
 def examples(

@@ -5,6 +5,7 @@ One CSV file each in figures/ultralink; what is not measured yet is left out.
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from experiments.instructions.heldout import mean_with_interval
 from experiments.steps import stacked, tables_command
 from experiments.ultralink.pruning import ARMS, SEEDS, file_of
+from experiments.ultralink.sums import SKILLS
 
 FIGURES = Path(__file__).parents[2] / "figures" / "ultralink"
 
@@ -19,15 +21,14 @@ FIGURES = Path(__file__).parents[2] / "figures" / "ultralink"
 def pruning(folder: Path) -> pd.DataFrame:
     """Share of held-out sums that are right after each arm, in each language that is asked.
 
-    Columns ``arm, size, asked, seeds, n, right, least, most, low, high``: `right` is the mean over seeds, `least` and
-    `most` their range, `low` and `high` the bootstrap interval over items of that mean.
+    Columns ``skill, arm, size, asked, seeds, n, right, least, most, low, high``: `right` is the mean over seeds,
+    `least` and `most` their range, `low` and `high` the bootstrap interval over items of that mean.
     """
     rows = []
-    for name, arm in ARMS.items():
+    for skill, (name, arm) in product(SKILLS, ARMS.items()):
         for size in arm.sizes:
-            runs = [
-                pd.read_csv(path) for seed in SEEDS if (path := file_of(folder, name, size, seed)).exists()
-            ]
+            paths = [file_of(folder, skill, name, size, seed) for seed in SEEDS]
+            runs = [pd.read_csv(path) for path in paths if path.exists()]
             for asked in dict.fromkeys(code for run in runs for code in run["set"]):
                 right = pd.DataFrame(
                     {
@@ -38,8 +39,9 @@ def pruning(folder: Path) -> pd.DataFrame:
                 mean, low, high = mean_with_interval(right.mean(axis=1).to_numpy())
                 rows.append(
                     {
-                        "arm": name, "size": size, "asked": asked, "seeds": len(runs), "n": len(right), "right": mean,
-                        "least": right.mean().min(), "most": right.mean().max(), "low": low, "high": high,
+                        "skill": skill, "arm": name, "size": size, "asked": asked, "seeds": len(runs), "n": len(right),
+                        "right": mean, "least": right.mean().min(), "most": right.mean().max(), "low": low,
+                        "high": high,
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows)
