@@ -1,0 +1,65 @@
+"""The page on UltraLink says what the printed cells and the measured tables hold."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from experiments.ultralink import page
+from experiments.ultralink.pictures import curve
+from experiments.ultralink.pruning import ARMS
+from experiments.ultralink.sums import SKILLS, WORDING
+from experiments.ultralink.tables import FIGURES
+
+
+def _pruning(**right: float) -> pd.DataFrame:
+    """A table in which arms have the same share of right answers, those of `right` another one."""
+    rows = [
+        {
+            "skill": skill, "arm": arm, "size": size, "asked": code, "seeds": 3, "n": 74,
+            "right": right.get(arm.split(" ")[-1], 0.5),
+            "least": right.get(arm.split(" ")[-1], 0.5) - 0.1, "most": right.get(arm.split(" ")[-1], 0.5) + 0.1,
+            "low": 0.4, "high": 0.6,
+        }
+        for skill in SKILLS for arm in ARMS for size in ARMS[arm].sizes for code in WORDING
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _said(**right: float) -> str:
+    return " ".join(page.page({"pruning": _pruning(**right)}).split())
+
+
+def test_the_page_is_what_the_committed_tables_say() -> None:
+    assert page.page(page.tables()) == page.PAGE.read_text(encoding="utf-8")
+
+
+def test_every_picture_has_its_caption() -> None:
+    pictures = sorted(path.stem for path in FIGURES.glob("*.png"))
+    assert pictures
+    for name in pictures:
+        assert (FIGURES / f"{name}.txt").read_text(encoding="utf-8").strip(), name
+
+
+def test_two_arms_are_told_apart_only_where_all_seeds_do() -> None:
+    overlap = (
+        "with 64 Chinese items the model that learnt English and the base model overlap (50% against 50%)"
+    )
+    assert overlap in _said()
+    above = "the model that learnt English is above the base model in every seed (90% against 50%)"
+    assert above in _said(English=0.9) and above.replace("above", "below") not in _said(English=0.9)
+    assert "is below the base model in every seed (10% against 50%)" in _said(English=0.1)
+
+
+def test_a_page_without_measurements_says_nothing_of_them() -> None:
+    said = page.page({})
+    assert "## What its own numbers say" in said and "## What stays open" in said
+    for heading in ("### HumanEval's ceilings", "### The pruning curve", "## What the layers show"):
+        assert heading not in said
+
+
+def test_the_curve_has_a_panel_a_skill_and_a_line_an_arm_with_ranges() -> None:
+    figure = curve(_pruning())
+    assert [trace.name for trace in figure.data] == list(ARMS) * len(SKILLS)
+    assert list(figure.data[0].x) == [0, 1, 2, 3] and list(figure.data[0].error_y.array) == [10] * 4
+    assert [trace.line.dash for trace in figure.data][: len(ARMS)] == ["solid", "solid", "dot", "dot"]
+    assert [note.text for note in figure.layout.annotations] == ["Sums", "Sums and differences"]
