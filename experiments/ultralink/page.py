@@ -190,7 +190,8 @@ def _ceilings(cells: pd.DataFrame) -> str:
             },
         ]
     low = [language(code.lower()).name for code in LANGUAGES if ceiling[code] < 100]
-    below = [value for value in ceiling.astype(float).tolist() if value < 100]
+    computed = cells.loc[cells["row"] == _CEILING, "computed"].to_numpy()
+    below = [float(value) for value in computed if value < 100]
     least, most = min(below), max(below)
     return "\n\n".join([
         "### HumanEval's ceilings",
@@ -320,7 +321,8 @@ def _pruned(cells: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> str:
         f"{largest} Chinese ones {right['from English, Spanish items', largest, 'zh']}, and after English alone "
         f"{right[english, 0, 'zh']}. In English {right[english, 0, 'en']} are right before any Chinese, "
         f"{right[english, SIZES[1], 'en']} after {SIZES[1]} Chinese items and {right[english, largest, 'en']} after "
-        f"{largest}."
+        f"{largest}. In Spanish {right['from English, Spanish items', largest, 'es']} are right after {largest} "
+        "Spanish items."
     )
 
 
