@@ -1,8 +1,8 @@
-"""Write docs/use.md: `python -m experiments.interventions.page`. No measured number in it is typed by hand."""
+"""Write docs/use.md and docs/use/: `python -m experiments.interventions.page`. No measured number is typed by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from latentlang.language_names import language, language_pair
 from latentlang.storage.files import write_text
 from latentlang.text import PATCHED_CONCEPTS, capital, counted, listed
 
-PAGE = Path(__file__).parents[2] / "docs" / "use.md"
+DOCS = Path(__file__).parents[2] / "docs"
 _TITLES = {
     "pocket": "pocket",
     "pocket-control": "pocket-control",
@@ -29,39 +29,49 @@ def tables() -> dict[str, pd.DataFrame]:
     return {path.stem: pd.read_csv(path) for path in sorted(FIGURES.glob("*.csv"))}
 
 
-def page(parts: Mapping[str, pd.DataFrame]) -> str:
-    """The page, in Markdown."""
-    sections = [_front(parts), _use(parts["pivot-use"]), _patching(parts["patching"])]
-    if "steering" in parts:
-        sections.append(_steering(parts["steering"]))
-    if "barrier" in parts:
-        sections.append(_barrier(parts["barrier"]))
-    return "\n\n".join([*sections, _LIMITS]) + "\n"
+def pages(parts: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Page, relative to the documentation's folder, to its Markdown: one in short, and one for each question."""
+    return {
+        "use.md": _front(parts),
+        "use/english.md": _use(parts["pivot-use"]),
+        "use/patching.md": _patching(parts["patching"]),
+        "use/steering.md": _steering(parts["steering"]),
+        "use/barrier.md": _barrier(parts["barrier"]),
+    }
 
 
 def _front(parts: Mapping[str, pd.DataFrame]) -> str:
-    use, patched = parts["pivot-use"], parts["patching"]
-    lines = [
+    questions = {
+        "[Is the English word used?](use/english.md)": [
+            f"**{_TITLES[model]}**: {_in_short(own)}" for model, own in _by_model(parts["pivot-use"])
+        ],
+        "[Which layer fixes the language, which the concept?](use/patching.md)": [
+            f"**{_TITLES[model]}**: {_patched_short(own)}" for model, own in _by_model(parts["patching"])
+        ],
+        "[Steering to a language](use/steering.md)": _steered_short(parts["steering"]),
+        "[Wrong answers that were right inside](use/barrier.md)": _barrier_short(parts["barrier"]),
+    }
+    explained = {
+        "[Which layer fixes the language, which the concept?](use/patching.md)": (
+            "Activations of the last token are put in from prompts that ask for another word in another language."
+        ),
+    }
+    sections = [
         "# What the models use",
-        "",
         filled(
             "A lens says what can be read in a layer. Here activations are changed while the model runs, and the "
             "answer is looked at: in the embedded model `pocket`, whose training text made English a hub, in "
-            "`pocket-control`, the same without a hub, and in Gemma 3 270M. Tables and pictures: `figures/cause/`. "
-            "Every result on this page is written by `experiments/interventions/page.py` from those tables."
-        ),
-        "",
-        *(_item(f"**{_TITLES[model]}**: {_in_short(own)}") for model, own in _by_model(use)),
-        *(
-            _item(f"**Patching, {_TITLES[model]}**: {_patched_short(own)}")
-            for model, own in _by_model(patched)
+            "`pocket-control`, the same without a hub, and in Gemma 3 270M. In short here, and with tables and "
+            "pictures on a page for each question. The tables: `figures/cause/`; every result is written from them by "
+            "`experiments/interventions/page.py`."
         ),
     ]
-    if "steering" in parts:
-        lines += [_item(text) for text in _steered_short(parts["steering"])]
-    if "barrier" in parts:
-        lines += [_item(text) for text in _barrier_short(parts["barrier"])]
-    return "\n".join(lines)
+    for question, said in questions.items():
+        sections.append(f"## {question}")
+        if question in explained:
+            sections.append(filled(explained[question]))
+        sections.append("\n".join(map(_item, said)))
+    return "\n\n".join([*sections, _LIMITS]) + "\n"
 
 
 def _by_model(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -95,10 +105,9 @@ def _patched_short(own: pd.DataFrame) -> str:
     new_word = last[(last["concept"] == "source") & _is_source_language(last)]
     mixed = last[(last["concept"] == "source") & ~_is_source_language(last)]
     return (
-        "activations of the last token, from prompts that ask for another word in another language. The prompt's own "
-        f"word is then said in the *other* language in {_beyond(own_word)}, first {_layers(own_word, 'first')}; the "
-        f"other word in the other language in {_beyond(new_word)}, first {_layers(new_word, 'first')}; the other word "
-        f"in the prompt's own language in {_beyond(mixed)}."
+        "the prompt's own "
+        f"word is then said in the *other* language in {_beyond(own_word)}; the other word in the other "
+        f"language in {_beyond(new_word)}; the other word in the prompt's own language in {_beyond(mixed)}."
     )
 
 
@@ -108,15 +117,13 @@ def _is_source_language(table: pd.DataFrame) -> pd.Series:
 
 
 def _beyond(rows: pd.DataFrame) -> str:
-    return f"{int((rows['first'] > 0).sum())} of {len(rows)} runs"
-
-
-def _layers(rows: pd.DataFrame, column: str) -> str:
-    found = rows.loc[rows["first"] > 0, column]
+    """In how many runs there is more than chance, and the layers where that begins."""
+    found = rows.loc[rows["first"] > 0, "first"]
+    runs = f"{len(found)} of {len(rows)} runs"
     if not len(found):
-        return "at no layer"
+        return runs
     low, high = int(found.min()), int(found.max())
-    return f"after layer {low}" if low == high else f"after layers {low} to {high}"
+    return f"{runs}, first after {f'layer {low}' if low == high else f'layers {low} to {high}'}"
 
 
 def _range(values: pd.Series) -> str:
@@ -130,15 +137,15 @@ def _share(value: float) -> str:
 
 def _use(use: pd.DataFrame) -> str:
     sections = [
-        "## Is the English word used?",
+        "# Is the English word used?",
         filled(
             "For each item the stream at the prompt's last token is changed after one block: the English word's "
             "direction and another English word's change places. The answer *follows* when it becomes the other word "
             "in the target language. What is done, the controls and the eight conditions of *used*: "
-            "[Test whether a pivot is used](howto/pivot-use.md). Only items that the model answers rightly are tested. "
-            "All of these figures are shares of answers that follow, means over target languages, at the layer where "
-            "most conditions hold. That layer is chosen after looking: the intervals of the difference are for one "
-            "layer, while the verdicts allow for all of them."
+            "[Test whether a pivot is used](../howto/pivot-use.md). Only items that the model answers rightly are "
+            "tested. All of these figures are shares of answers that follow, means over target languages, at the "
+            "layer where most conditions hold. That layer is chosen after looking: the intervals of the difference are "
+            "for one layer, while the verdicts allow for all of them."
         ),
     ]
     for model, own in _by_model(use):
@@ -155,12 +162,17 @@ def _use(use: pd.DataFrame) -> str:
             }
             for row in pooled.to_dict("records")
         ]  # fmt: skip
-        sections += [f"### {_TITLES[model]}", markdown(pd.DataFrame(rows)), _by_language(own)]
+        sections += [f"## {_TITLES[model]}", markdown(pd.DataFrame(rows)), _by_language(own)]
         if model in ("pocket", "gemma3-270m"):
             sections.append(
-                f"![{_TITLES[model]}: which changes the answers follow](../figures/cause/use-{model}.png)"
+                f"![{_TITLES[model]}: which changes the answers follow](../../figures/cause/use-{model}.png)"
             )
-    return "\n\n".join(sections)
+    return _whole(sections)
+
+
+def _whole(sections: Iterable[str]) -> str:
+    """A page of a question, which leads back to all of them."""
+    return "\n\n".join([*sections, _BACK]) + "\n"
 
 
 def _verdict(row: Mapping[Hashable, Any]) -> str:
@@ -194,7 +206,7 @@ def _by_language(own: pd.DataFrame) -> str:
 
 def _patching(patched: pd.DataFrame) -> str:
     sections = [
-        "## Which layer fixes the language, which the concept?",
+        "# Which layer fixes the language, which the concept?",
         filled(
             "Two prompts, say *Spanish word, in Russian:* and *French word, in Japanese:*, of different concepts. The "
             "stream of the first replaces that of the second, after one block at the last token, or at the word to be "
@@ -203,11 +215,12 @@ def _patching(patched: pd.DataFrame) -> str:
             "layer. *More*: than with a third concept's activations (for the patched-in concept) or than without "
             "patching (for the prompt's own); *from, to*: the layers where it is more by .02 and beyond chance over "
             "all layers (exchange of the two, item by item). Intervals: 95 % over items. "
-            "[How](howto/interventions.md#patch-between-languages)."
+            "[How](../howto/interventions.md#patch-between-languages). Rows where none of the seeds shows more at "
+            "any layer are counted, not printed; `figures/cause/patching.csv` has them."
         ),
     ]
     for model, own in _by_model(patched):
-        rows = []
+        rows, nothing = [], 0
         for row in own[own["seed"] == 0].to_dict("records"):
             if row["concept"] == "target" and row["language"] == row["target"].split("-")[1]:
                 continue
@@ -217,6 +230,9 @@ def _patching(patched: pd.DataFrame) -> str:
                     ["source", "target", "at", "concept", "language"]
                 ]).all(axis=1)
             ]  # fmt: skip
+            if not (row["first"] or others["first"].any()):
+                nothing += 1
+                continue
             rows.append({
                 "from": _pairs(row["source"]), "into": language_pair(row["target"].split("-")),
                 "at": {"last": "last token", "object": "the word"}[row["at"]],
@@ -226,14 +242,18 @@ def _patching(patched: pd.DataFrame) -> str:
                 "from, to": f"{row['first']} to {row['last']}" if row["first"] else "none",
                 "other seeds, more": ", ".join(f"{value:.2f}" for value in others["more"]),
             })  # fmt: skip
-        sections += [f"### {_TITLES[model]}", markdown(pd.DataFrame(rows))]
+        sections += [
+            f"## {_TITLES[model]}",
+            markdown(pd.DataFrame(rows)),
+            f"Of {len(rows) + nothing} rows, {nothing} show nothing at any layer.",
+        ]
         if model == "gemma3-270m":
             sections += [
                 "![Patching at the last token, Spanish to Russian into French to Japanese]"
-                "(../figures/cause/patched-last.png)",
-                "![Patching at the word to translate](../figures/cause/patched-object.png)",
+                "(../../figures/cause/patched-last.png)",
+                "![Patching at the word to translate](../../figures/cause/patched-object.png)",
             ]
-    return "\n\n".join(sections)
+    return _whole(sections)
 
 
 def _steered_short(table: pd.DataFrame) -> list[str]:
@@ -243,7 +263,7 @@ def _steered_short(table: pd.DataFrame) -> list[str]:
         better = int(rows["verdict"].isin(["steers", "more"]).sum())
         most = int((rows["verdict"] == "more").sum())
         said.append(
-            f"**Steering, {_TITLES[model]}**: a language's direction is worth more than none, a random one and "
+            f"**{_TITLES[model]}**: a language's direction is worth more than none, a random one and "
             f"another language's in {better} of {len(rows)} runs, and more than an instruction in {most}."
         )
     return said
@@ -251,14 +271,14 @@ def _steered_short(table: pd.DataFrame) -> list[str]:
 
 def _steering(table: pd.DataFrame) -> str:
     sections = [
-        "## Steering to a language",
+        "# Steering to a language",
         filled(
             "Prompts ask for an English word; a direction, the mean of other prompts that ask for the wanted language "
             "less that of those that ask for English, is added while the model writes. Layer and strength are chosen "
             "on one half of the items; all shares here are of the other half. *Score* is the harmonic mean, item by "
             "item, of *in the language* and of *content kept*; intervals 95 % over items. *Verdict*: *steers*, above "
             "no, a random and another language's direction; *more*, above instructions too. What is done: "
-            "[Steer a model to a language](howto/steering.md)."
+            "[Steer a model to a language](../howto/steering.md)."
         ),
     ]
     for model, own in _by_model(table):
@@ -273,8 +293,8 @@ def _steering(table: pd.DataFrame) -> str:
                 **{words: f"{arms[name]['score']:.2f}" for name, words in _ARMS.items() if name in arms},
                 "verdict": steered["verdict"], "items": int(steered["n"]),
             })  # fmt: skip
-        sections += [f"### {_TITLES[model]}: steering", markdown(pd.DataFrame(rows))]
-    return "\n\n".join(sections)
+        sections += [f"## {_TITLES[model]}", markdown(pd.DataFrame(rows))]
+    return _whole(sections)
 
 
 #: Scores of the other arms, for the head of a column.
@@ -290,11 +310,11 @@ def _barrier_short(table: pd.DataFrame) -> list[str]:
     for model, own in _by_model(table):
         pooled = own[(own["language"] == POOLED) & (own["wrong"] > 0)]
         if not len(pooled):
-            said.append(f"**Translation barrier, {_TITLES[model]}**: no answer is wrong.")
+            said.append(f"**{_TITLES[model]}**: no answer is wrong.")
             continue
         above = int((pooled["low"] > 0).sum())
         said.append(
-            f"**Translation barrier, {_TITLES[model]}**: {_range(pooled['readable'])} of the wrong answers "
+            f"**{_TITLES[model]}**: {_range(pooled['readable'])} of the wrong answers "
             f"({pooled['wrong'].min()} to {pooled['wrong'].max()} in a run) were right at some layer before the "
             f"last, in some language, {_range(pooled['chance'])} by chance; more with confidence in {above} of "
             f"{len(pooled)} runs."
@@ -315,13 +335,13 @@ def _barrier(table: pd.DataFrame) -> str:
         }
         for row in table[table["language"] == POOLED].to_dict("records")
     ]  # fmt: skip
-    return "\n\n".join([
-        "## Wrong answers that were right inside",
+    return _whole([
+        "# Wrong answers that were right inside",
         filled(
             "Of the answers that the model gives wrongly: the share whose right answer, as a word of any language but "
             "the prompt's own, was the likeliest token of some layer before the last. *Chance* is the same search for "
             "the item's wrong answers; *barrier* the difference, 95 % over items, and over languages from five on. "
-            "[How](howto/barrier.md)."
+            "[How](../howto/barrier.md)."
         ),
         markdown(pd.DataFrame(rows).fillna("")),
     ])  # fmt: skip
@@ -341,6 +361,8 @@ def _item(text: str) -> str:
     return filled(text, "- ")
 
 
+#: Limits are said once, for all of them.
+_BACK = "[In short, and what this does not show](../use.md)."
 _LIMITS = "\n\n".join([
     "## What this does not show",
     "\n".join([
@@ -370,7 +392,8 @@ _LIMITS = "\n\n".join([
 
 def main() -> None:
     """Command line of this module."""
-    write_text(PAGE, page(tables()))
+    for name, text in pages(tables()).items():
+        write_text(DOCS / name, text)
 
 
 if __name__ == "__main__":

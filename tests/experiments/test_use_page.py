@@ -1,4 +1,4 @@
-"""The page on what models use says what its tables hold, and so does what the page on validity says of it."""
+"""The pages on what models use say what their tables hold, and so does what the page on validity says of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ from experiments.interventions.tables import FIGURES
 from latentlang.causal.pivot_use_verdict import POOLED, USED
 
 
-def test_the_page_is_what_the_committed_tables_say() -> None:
-    assert page.page(page.tables()) == page.PAGE.read_text(encoding="utf-8")
+def test_the_pages_are_what_the_committed_tables_say() -> None:
+    pages = page.pages(page.tables())
+    for name, text in pages.items():
+        assert text == (page.DOCS / name).read_text(encoding="utf-8"), name
+    assert sorted(page.DOCS.glob("use/*.md")) == sorted(page.DOCS / name for name in pages if "/" in name)
+
+
+#: About what is read in a quarter of an hour; tables count too.
+MOST_WORDS = 2_500
+
+
+def test_no_page_of_them_is_too_long_to_be_read() -> None:
+    for name, text in page.pages(page.tables()).items():
+        assert len(text.split()) < MOST_WORDS, name
 
 
 def test_every_picture_of_the_page_has_its_caption() -> None:
