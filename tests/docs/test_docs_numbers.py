@@ -1,0 +1,43 @@
+"""Numbers that pages give of models and published files are those of the committed tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _page(name: str) -> str:
+    return " ".join((ROOT / "docs" / name).read_text(encoding="utf-8").split())
+
+
+def test_what_is_said_of_published_translations_is_in_their_tables() -> None:
+    text = _page("howto/translation.md")
+    bleu = pd.read_csv(ROOT / "figures" / "bayling2" / "bleu.csv")
+    found = re.search(r"Of the (\d+) cells .*?, (\d+) come out within 0\.06", text)
+    assert found and [int(number) for number in found.groups()] == [len(bleu), int(bleu["same"].sum())]
+    (other,) = bleu[~bleu["same"]].to_dict("records")
+    assert (other["system"], other["direction"]) == ("google-translate", "en-de")
+    assert f"printed as {other['published']:.2f}, and its file gives {other['computed']:.2f}" in text
+    off = pd.read_csv(ROOT / "figures" / "bayling2" / "off_target.csv").set_index(["system", "direction"])
+    bayling = off.loc[("bayling-7b", "en-ja")]
+    assert f"Japanese {bayling['off_target']:.0f} % are in another language" in text
+    counted = dict(part.split(":") for part in bayling["languages"].split())
+    others = {code: int(count) for code, count in counted.items() if code != "ja"}
+    assert 0.85 < others["zh"] / sum(others.values()) < 0.95  # "nine in ten of these Chinese"
+    assert off.loc[("gpt-4", "en-ja"), "off_target"].round() == 0  # "of GPT-4's none"
+
+
+def test_what_is_said_of_steering_is_in_its_table() -> None:
+    text = _page("howto/steering.md")
+    table = pd.read_csv(ROOT / "figures" / "cause" / "steering.csv").query(
+        "model == 'pocket' and wanted == 'ja'"
+    )
+    score = table.groupby("arm")["score"]
+    assert "most answers then are the right word in Japanese; none is without steering" in text
+    assert score.min()["steered"] > 0.5 and score.max()["unsteered"] == 0
+    assert "own name of the language in the prompt does better still" in text
+    assert score.min()["instruction-wanted"] > score.max()["steered"]
