@@ -45,6 +45,7 @@ from latentlang.cli.pca import pca
 from latentlang.cli.pivot import pivot
 from latentlang.cli.reproduce import reproduce
 from latentlang.cli.score import score
+from latentlang.cli.shell_words import at_shell
 from latentlang.cli.steer import steer
 from latentlang.cli.tokens import tokens
 from latentlang.cli.trace import trace
@@ -144,4 +145,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         current_folder()  # libraries end the process without a word of ours where it is gone
         return command.main(args=given, prog_name="latentlang", standalone_mode=False)
 
-    return guarded(run)
+    return guarded(run, worded=lambda message: at_shell(message, command, given))

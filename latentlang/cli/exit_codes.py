@@ -32,11 +32,12 @@ class CommandInterrupt(Exception):  # noqa: N818 - a wish, not an error
     """The user stopped a command; the message says what was kept."""
 
 
-def guarded(run: Callable[[], Any]) -> int:
+def guarded(run: Callable[[], Any], *, worded: Callable[[str], str] = str) -> int:
     """Run a command; whatever it raises becomes one line on stderr and an exit code.
 
     Args:
         run: the command; an int it returns is the exit code.
+        worded: a library's error in the words of whoever gave the command.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -53,7 +54,7 @@ def guarded(run: Callable[[], Any]) -> int:
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except LatentlangError as error:
-        return _say(f"error: {error}", BAD_INPUT, error)
+        return _say(f"error: {worded(str(error))}", BAD_INPUT, error)
     except Exception as error:
         foreseen = _usage(error) or _machine(error)
         if foreseen is not None:

@@ -49,6 +49,13 @@ def features(
         str | None,
         typer.Option(help="Site, where its files do not say it: resid, attn_out, mlp_out or mlp_post."),
     ] = None,
+    held_out: Annotated[
+        bool,
+        typer.Option(
+            "--held-out/--no-held-out",
+            help="Leave out paragraphs that the SAE was trained on, as far as its files say which.",
+        ),
+    ] = True,
     splice: Annotated[
         bool,
         typer.Option(
@@ -117,8 +124,8 @@ def features(
 
     Writes result.parquet, overlap.parquet, features.safetensors, metadata.json and features.html (an interactive
     figure) into the output folder, and with --ablate the same of the ablation into its folder ablation. Paragraphs that
-    the SAE was trained on, as far as it says, are left out. Each language is kept once done: a command that was stopped
-    goes on when it is given again.
+    the SAE was trained on, as far as it says, are left out (--no-held-out: counted too). Each language is kept once
+    done: a command that was stopped goes on when it is given again.
     """
     from latentlang.arguments import check_count
     from latentlang.cli.console import Progress, echo_json, output, say
@@ -152,16 +159,17 @@ def features(
     from latentlang.units.features_run import fresh_paragraphs
 
     fresh, _trained, _about = fresh_paragraphs(
-        task, codes, known=read.texts, items=None, held_out=True, seed=seed
+        task, codes, known=read.texts, items=None, held_out=held_out, seed=seed
     )
     there = {code: len(each) for code, each in fresh.items()}
-    options.note_fewer(items, there, why="there are no more that the SAE was not trained on")
-    items = counted_items(there, items, ablate, which=" that the SAE was not trained on")
+    unseen = " that the SAE was not trained on" * held_out
+    options.note_fewer(items, there, why=f"there are no more{unseen}")
+    items = counted_items(there, items, ablate, which=unseen)
     total = sum(min(items or count, count) for count in there.values()) * (3 if splice else 1)
     info = loading.resolve(model)
     asked_for = options.asked_for(
-        context, items=items, splice=splice, rule=rule, top=top, groups=groups, deals=deals, ablate=ablate,
-        take_out=take_out, value=value, random=random, seed=seed, long_texts=long_texts,
+        context, items=items, held_out=held_out, splice=splice, rule=rule, top=top, groups=groups, deals=deals,
+        ablate=ablate, take_out=take_out, value=value, random=random, seed=seed, long_texts=long_texts,
     )  # fmt: skip
     parts = [model_part(info.name), adapter or "", sae.name, str(text), ",".join(lang) if lang else "all"]
     claims = [Claim("features", (TABLE, *_FILES, _PAGE))]
@@ -180,8 +188,8 @@ def features(
         with keeping_counts(unfinished, codes):
             with Progress("counting", total=total) as progress:
                 result = count(
-                    loaded, read, task, languages=codes, items=items, splice=splice, groups=groups, deals=deals,
-                    seed=seed, long_texts=long_texts, batch_tokens=batch_tokens, out=unfinished,
+                    loaded, read, task, languages=codes, items=items, held_out=held_out, splice=splice, groups=groups,
+                    deals=deals, seed=seed, long_texts=long_texts, batch_tokens=batch_tokens, out=unfinished,
                     progress=progress.after(0),
                 )  # fmt: skip
             folder.save(result, others=_FILES)
