@@ -276,7 +276,9 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "in English alone, among a layer's five likeliest tokens",
         ),
     ),
-    "fertility": (("fertility --model mistral --lang en,ja,am", "tokens for the same paragraphs"),),
+    "fertility": (
+        ("fertility --text udhr --model gemma3-270m --lang en,ja,am", "tokens for the same paragraphs"),
+    ),
     "instructions check": (
         ("instructions check ru.jsonl", "is it in the language it should be in?"),
         ("instructions check ru.jsonl --against en.jsonl", "and what did the translation lose?"),
@@ -352,10 +354,24 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
+#: A text that is not in the package, and what brings it.
+_DOWNLOADED = re.compile(r" (?:--text|--data) udhr\b")
+DOWNLOAD = ("data get udhr", "once, for the text that the next one reads")
+
+
+def shown(command: str) -> list[tuple[str, str]]:
+    """The examples of a command; what downloads a text that one of them reads stands before the first that does."""
+    examples = list(EXAMPLES[command])
+    reads = [place for place, (typed, _) in enumerate(examples) if _DOWNLOADED.search(typed)]
+    if reads:
+        examples.insert(reads[0], DOWNLOAD)
+    return examples
+
+
 def epilog(command: str) -> str:
     """The examples of a command as the end of its help: what one shows, and below it what is typed, to be copied."""
-    shown = [f"# {about}\n{_broken(f'latentlang {typed}')}" for typed, about in EXAMPLES[command]]
-    return "\n\n".join([f"Example{'s' if len(shown) > 1 else ''}:", *shown])
+    examples = [f"# {about}\n{_broken(f'latentlang {typed}')}" for typed, about in shown(command)]
+    return "\n\n".join([f"Example{'s' if len(examples) > 1 else ''}:", *examples])
 
 
 def _broken(line: str) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from latentlang.cli import app, main
 from latentlang.cli.completion import completed
-from latentlang.cli.examples import EXAMPLES
+from latentlang.cli.examples import DOWNLOAD, EXAMPLES, shown
 from latentlang.language_names import languages
 from latentlang.models.registry import REGISTRY
 from latentlang.questions import QUESTION_TASKS
@@ -58,9 +58,18 @@ def test_an_example_parses_and_names_what_exists(typed):
 def test_the_help_ends_with_them(command, capsys):
     with patch.dict(os.environ, COLUMNS="200"):
         assert main([*command.split(), "--help"]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    for typed, about in EXAMPLES[command]:
-        assert f"# {about} latentlang {typed} " in shown.replace(" \\ ", " ") + " "
+    text = " ".join(capsys.readouterr().out.split())
+    for typed, about in shown(command):
+        assert f"# {about} latentlang {typed} " in text.replace(" \\ ", " ") + " "
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_a_text_that_is_not_in_the_package_is_downloaded_in_the_example_before(command):
+    examples = shown(command)
+    reading = [place for place, (typed, _) in enumerate(examples) if re.search(r"\budhr\b", typed)]
+    if reading and command != "data get":
+        assert examples[reading[0]] == DOWNLOAD
+    assert [one for one in examples if one != DOWNLOAD] == [*EXAMPLES[command]] or command == "data get"
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
@@ -70,7 +79,7 @@ def test_an_example_can_be_copied_from_a_narrow_terminal(command, capsys):
     lines = [line.strip() for line in capsys.readouterr().out.rpartition("╯")[2].splitlines()]
     text = "\n".join(lines).replace("\\\n", "")
     copied = [shlex.split(line) for line in text.splitlines() if line.startswith("latentlang ")]
-    assert copied == [["latentlang", *shlex.split(typed)] for typed, _ in EXAMPLES[command]]
+    assert copied == [["latentlang", *shlex.split(typed)] for typed, _ in shown(command)]
 
 
 def test_the_commands_stand_under_headings(capsys):

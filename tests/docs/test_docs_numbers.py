@@ -1,4 +1,4 @@
-"""Numbers that pages give of models and published files are those of the committed tables."""
+"""Numbers that pages give of models and published files are those of the committed tables; texts are there first."""
 
 from __future__ import annotations
 
@@ -41,3 +41,11 @@ def test_what_is_said_of_steering_is_in_its_table() -> None:
     assert score.min()["steered"] > 0.5 and score.max()["unsteered"] == 0
     assert "own name of the language in the prompt does better still" in text
     assert score.min()["instruction-wanted"] > score.max()["steered"]
+
+
+def test_a_text_that_is_not_in_the_package_is_downloaded_before_it_is_read() -> None:
+    for path in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]:
+        text = path.read_text(encoding="utf-8")
+        reading = re.search(r"(?:--text|--data) udhr|[\"']udhr[\"']", text)
+        if reading and "/course/" not in path.as_posix():
+            assert "data get udhr" in text, path
