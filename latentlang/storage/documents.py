@@ -81,10 +81,18 @@ def reading(path: Path | str, *, then: str = AGAIN, error: type[InputError] = In
     except (LatentlangError, MemoryError):
         raise
     except OSError as found:
-        reason = found.strerror or _line(found)
-        raise error(f"cannot read {_named(path)}: {reason}; {then}") from found
+        raise _unreadable(path, found, then=then, error=error) from found
     except Exception as found:
         raise damaged(path, _line(found), then=then, error=error) from found
+
+
+def _unreadable(path: Path | str, found: OSError, *, then: str, error: type[InputError]) -> InputError:
+    """The error for a file that the machine does not give; what is not there cannot be put right."""
+    if isinstance(found, FileNotFoundError):
+        if then.startswith("put it right"):
+            then = "name one that is there"
+        return error(f"there is no file {_named(path)}; {then}")
+    return error(f"cannot read {_named(path)}: {found.strerror or _line(found)}; {then}")
 
 
 def _line(error: BaseException) -> str:
@@ -127,8 +135,7 @@ def read_text(
         with path.open(encoding="utf-8-sig", newline="" if keep_line_ends else None) as file:
             return file.read()
     except OSError as found_error:
-        reason = found_error.strerror or found_error
-        raise error(f"cannot read {_named(path)}: {reason}; {then}") from found_error
+        raise _unreadable(path, found_error, then=then, error=error) from found_error
     except UnicodeDecodeError as found_error:
         raise error(f"{_named(path)} is not UTF-8 (byte {found_error.start}); {then}") from found_error
     except ValueError as found_error:  # a NUL in the name

@@ -30,7 +30,7 @@ from latentlang.arguments import MOST, MOST_ALPHA, MOST_EPOCHS, MOST_RATE, check
 from latentlang.errors import InputError, shown, unknown
 from latentlang.language_names import language
 from latentlang.models.registry import REGISTRY
-from latentlang.paths import given_path
+from latentlang.paths import given_path, is_present
 from latentlang.storage.documents import read_yaml
 from latentlang.training.data import DEFAULT_KIND, DataSettings, Part, data_kind
 from latentlang.training.data.base import kind_of
@@ -425,6 +425,9 @@ def recipes_by_paper() -> dict[str, tuple[str, ...]]:
     }
 
 
+_WHICH = "`latentlang recipes` lists them; or say the languages, as zh+es-en, or name a YAML file"
+
+
 def _find(source: str | Path | Mapping[str, Any]) -> Recipe:
     if isinstance(source, Mapping):
         return _checked({"name": "unnamed", **source}, where="this recipe")
@@ -437,8 +440,7 @@ def _find(source: str | Path | Mapping[str, Any]) -> Recipe:
         return _checked({"name": name, **shipped[name]}, where=f"recipe {name!r}")
     pair = _parse(name)
     if pair is None:
-        hint = "`latentlang recipes` lists them; or say the languages, as zh+es-en, or name a YAML file"
-        raise unknown("recipe", name, shipped, hint=hint)
+        raise unknown("recipe", name, shipped, hint=_WHICH)
     sources, target = pair
     # Read through the aliases: Chinese+es-English is zh+es-en.
     plain, about = question_name(sources, target)
@@ -464,6 +466,9 @@ def _parse(name: str) -> tuple[list[str], str] | None:
 
 
 def _read(path: Path) -> Recipe:
+    if not is_present(path):
+        there = f"(there is no file {shown(str(path))})"
+        raise unknown("recipe", path.stem, _all_shipped(), where=there, hint=_WHICH)
     record = read_yaml(path)
     if not isinstance(record, dict):
         raise InputError(f"the recipe {str(path)!r} must have fields such as data, lora and schedule")

@@ -122,8 +122,10 @@ def test_yaml_beyond_the_limits(text: str, message: str) -> None:
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"cannot read .*gone\.json': No such file or directory; fetch it"):
+    with pytest.raises(ModelError, match=r"there is no file '.*gone\.json'; fetch it"):
         read_json(tmp_path / "gone.json", then="fetch it", error=ModelError)
+    with pytest.raises(InputError, match=r"there is no file '.*gone\.yaml'; name one that is there"):
+        read_yaml(tmp_path / "gone.yaml")
     with pytest.raises(InputError, match="is no file"):
         read_text(tmp_path)
     os.mkfifo(tmp_path / "pipe")  # would be waited for without end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -193,8 +194,14 @@ def test_a_bad_file_is_named_with_what_is_wrong(text: str, words: list[str], tmp
 
 
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot read .*none\.yaml.*No such file"):
+    with pytest.raises(InputError, match=r"there is no file '.*none\.yaml'"):
         recipe(tmp_path / "none.yaml")
+    for typed, near in (
+        ("zh+es-em.yaml", "did you mean 'zh+es-en'"),
+        ("nowhere.yaml", "`latentlang recipes` lists"),
+    ):
+        with pytest.raises(InputError, match=rf"there is no file '{re.escape(typed)}'.*{re.escape(near)}"):
+            recipe(typed)
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"binary\.yaml.*is not UTF-8"):
