@@ -37,6 +37,11 @@ _MOST_LINES = 30
 _NEXT = re.compile(r"`(\d\d_\w+)\.ipynb`")
 _TAG = re.compile(r"<[^>]+>")
 _STYLE = re.compile(r"<style.*?</style>\s*", re.DOTALL)
+# What makes a figure suit a notebook's theme and width; the page has a picture of it.
+_SUITING = re.compile(
+    r'<div class="latentlang-figured"></div>|<div id="latentlang-\w+">.*?</div><script>.*?</script>',
+    re.DOTALL,
+)
 # Another for every run, and true of this one only.
 _MADE = re.compile(r" · latentlang [\w.]+ \([0-9a-f]+(?:\+dirty)?\) · made [-+:.\dTZ]+")
 # A notebook keeps its runs in a temporary folder, called otherwise on every machine.
@@ -115,8 +120,9 @@ def _text(output: Any) -> Iterator[str]:
             yield _CAPTION
     elif "text/html" in data:
         # A blank line would end the HTML block; GitHub shows styles as text.
-        shown = _MADE.sub("", _STYLE.sub("", data["text/html"]))
-        yield re.sub(r"\n\s*\n", "\n", shown).strip()
+        shown = _MADE.sub("", _STYLE.sub("", _SUITING.sub("", data["text/html"]))).strip()
+        if shown:
+            yield re.sub(r"\n\s*\n", "\n", shown)
     elif "text/plain" in data:
         yield _fenced(data["text/plain"])
 

@@ -9,6 +9,7 @@ and Colab bring their own. A page made with nbconvert has none: there the user a
 from __future__ import annotations
 
 import html
+import json
 import math
 import numbers
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from uuid import uuid4
 
 from latentlang.errors import LatentlangError
 from latentlang.figures.header import made_with
-from latentlang.figures.page import plot
+from latentlang.figures.narrow import BELOW, has_narrow_form
+from latentlang.figures.page import LEAST_WIDTH, PLOTLY_CONFIG, meta_of, narrow_data, plot
 from latentlang.figures.style import ISOLATES, font_stack, plain, shortened
 from latentlang.text import counted
 
@@ -40,10 +42,50 @@ _FIGURES = (
     ".latentlang-plot .js-plotly-plot",
     ".jp-OutputArea-child:has(+ .jp-OutputArea-child .latentlang-figured) .js-plotly-plot",
     ".output_container:has(.latentlang-figured) .js-plotly-plot",
+    # JupyterLab keeps a picture of a figure and shows that when the notebook is opened again.
+    ".jp-OutputArea-child:has(+ .jp-OutputArea-child .latentlang-figured) .plot-img",
 )
 _INVERTED = ",\n".join(f"{dark} {figure}" for dark in _DARK for figure in _FIGURES)
+_DARK_STYLE = f"{_INVERTED} {{ filter: invert(0.92) hue-rotate(180deg); }}"
+# The figure above is drawn by the notebook's plotly some time later, and the cell may become wider or narrower. Where
+# that plotly cannot be reached, or the notebook runs no scripts, the figure stays as it is.
+_NARROW_SCRIPT = """<script>
+(() => {
+  const form = document.getElementById("ID");
+  const child = form.closest(".jp-OutputArea-child");
+  const before = plot => form.compareDocumentPosition(plot) & Node.DOCUMENT_POSITION_PRECEDING;
+  const around = form.closest(".output_container, .latentlang-whole") || document.body;
+  const find = () => child && child.previousElementSibling
+    ? child.previousElementSibling.querySelector(".js-plotly-plot")
+    : [...around.querySelectorAll(".js-plotly-plot")].filter(before).pop();
+  const without = trace => Object.fromEntries(Object.entries(trace).filter(([, value]) => value !== null));
+  const fit = drawn => {
+    const { data, layout } = JSON.parse(form.querySelector("script").textContent);
+    const given = { data: drawn.data, layout: structuredClone(drawn.layout) };
+    const traces = data.length === given.data.length ? given.data.map((t, i) => without({ ...t, ...data[i] })) : data;
+    let narrow = false;
+    const draw = () => {
+      const room = drawn.parentElement.clientWidth;
+      if (!room || (room < LEAST) === narrow) return;
+      narrow = !narrow;
+      const form = narrow ? { data: traces, layout } : given;
+      drawn.style.height = `${form.layout.height}px`;
+      Plotly.newPlot(drawn, form.data, structuredClone(form.layout), CONFIG);
+    };
+    new ResizeObserver(draw).observe(drawn.parentElement);
+    draw();
+  };
+  let tries = 0;
+  const wait = () => {
+    const drawn = find();
+    if (window.Plotly && drawn && drawn.data && drawn.layout) fit(drawn);
+    else if (tries++ < 150) setTimeout(wait, 200);
+  };
+  wait();
+})();
+</script>""".replace("CONFIG", json.dumps(PLOTLY_CONFIG))
 _STYLE = f"""<style>
-{_INVERTED} {{ filter: invert(0.92) hue-rotate(180deg); }}
+{_DARK_STYLE}
 .latentlang-card, .latentlang-card table {{ font-family: {font_stack()}; }}
 .latentlang-card {{ font-size: 13px; line-height: 1.4; max-width: 100%; margin: 4px 0 10px; }}
 .latentlang-card p {{ margin: 0 0 4px; }}
@@ -61,13 +103,13 @@ _STYLE = f"""<style>
 </style>"""
 
 
-def card(view: View, *, remark: str = "", figured: bool = False) -> str:
+def card(view: View, *, remark: str = "", figure: go.Figure | None = None) -> str:
     """Headline, words, small table and provenance as HTML, all text escaped.
 
     Args:
         view: what to show.
         remark: a sentence after the headline, plain text.
-        figured: whether the view's figure stands above it, which is then dark where the notebook is.
+        figure: that stands above it, if one does: it is dark where the notebook is, and narrow where the cell is.
     """
     parts = [f"<p><b>{_escaped(view.headline)}</b></p>"]
     if remark:
@@ -82,7 +124,8 @@ def card(view: View, *, remark: str = "", figured: bool = False) -> str:
         parts.append(f"<p>{_escaped(error)}</p>")
     if view.provenance is not None:
         parts.append(f'<p class="quiet">{html.escape(" · ".join(made_with(view.provenance)))}</p>')
-    return _framed("\n".join(parts), figured=figured)
+    dark = figure is not None and _follows_theme(figure)
+    return _framed("\n".join(parts), figured=dark) + fitting(figure)
 
 
 def page_part(view: View) -> str:
@@ -91,7 +134,10 @@ def page_part(view: View) -> str:
     drawn = (
         "" if figure is None else plot(figure, f"latentlang-{uuid4().hex}", label=view.headline, narrow=False)
     )
-    return f'<div class="latentlang-plot">{drawn}</div>{card(view, remark=remark)}'
+    narrow = fitting(figure) if drawn else ""
+    return f'<div class="latentlang-whole"><div class="latentlang-plot">{drawn}</div>{narrow}</div>' + card(
+        view, remark=remark
+    )
 
 
 def show(view: View) -> None:
@@ -109,7 +155,45 @@ def show(view: View) -> None:
     bundle = {} if figure is None else _bundle(figure)
     if bundle:
         display(text | bundle, raw=True)
-    display(text | {"text/html": card(view, remark=remark, figured=bool(bundle))}, raw=True)
+    above = figure if bundle else None
+    display(text | {"text/html": card(view, remark=remark, figure=above)}, raw=True)
+
+
+def show_figure(figure: go.Figure) -> bool:
+    """Display a figure in a notebook, with what makes it suit its theme and its cell; whether it was displayed.
+
+    It is not where the user turned plotly's display off, or chose a renderer that opens a window.
+
+    Args:
+        figure: any.
+    """
+    from IPython.display import display
+
+    bundle = _bundle(figure)
+    if not bundle:
+        return False
+    display(bundle, raw=True)
+    dark = _follows_theme(figure)
+    narrow = fitting(figure)
+    if dark or narrow:
+        mark = f'<style>{_DARK_STYLE}</style><div class="latentlang-figured"></div>' if dark else ""
+        display({"text/html": mark + narrow, "text/plain": ""}, raw=True)
+    return True
+
+
+def _follows_theme(figure: go.Figure) -> bool:
+    """Whether it was drawn in no theme that somebody asked for."""
+    return "theme" not in meta_of(figure)
+
+
+def fitting(figure: go.Figure | None) -> str:
+    """The narrow form of the figure above, and the script that draws it; empty where it has none, or has a width."""
+    if figure is None or figure.layout.width is not None or not has_narrow_form(figure):
+        return ""
+    name = f"latentlang-{uuid4().hex}"
+    least = max(BELOW, int(meta_of(figure).get("least_width", LEAST_WIDTH)))
+    script = _NARROW_SCRIPT.replace("ID", name).replace("LEAST", str(least))
+    return f'<div id="{name}">{narrow_data(figure)}</div>{script}'
 
 
 def _figure(view: View) -> tuple[go.Figure | None, str]:

@@ -30,7 +30,7 @@ _POLICY = (
 # A light page loads plotly from beside it; browsers disagree whether a file on the disk is `self`.
 _FILES = " 'self' file:"
 # Nor may a click send the figure to plotly's cloud, as a button does unless told.
-_CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
+PLOTLY_CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 LEAST_WIDTH = 640  # of a figure, in pixels; a narrower window scrolls
 # Figures are drawn on white. On a dark page they are inverted and their hues turned back, which keeps the order of
 # lightness of every scale; 0.92 makes their white the page's dark.
@@ -143,7 +143,7 @@ addEventListener("DOMContentLoaded", () => {
   narrow.addEventListener("change", draw);
 });
 </script>
-""".replace("NARROW", str(BELOW)).replace("CONFIG", json.dumps(_CONFIG))
+""".replace("NARROW", str(BELOW)).replace("CONFIG", json.dumps(PLOTLY_CONFIG))
 _MISSING_SCRIPT = """<script>
 addEventListener("DOMContentLoaded", () => window.Plotly || document.querySelectorAll(".plot").forEach(part => {
   part.textContent = "The figure cannot be drawn: this page takes plotly-VERSION.min.js from its folder, " +
@@ -232,19 +232,19 @@ def plot(
     bare = go.Figure(figure)
     bare.layout.meta = None  # written beside the figure, not also inside
     drawn = plotly.io.to_html(
-        bare, config=_CONFIG, include_plotlyjs=library, full_html=False, div_id=name, validate=False
+        bare, config=PLOTLY_CONFIG, include_plotlyjs=library, full_html=False, div_id=name, validate=False
     )
     meta = meta_of(figure)
     least = int(meta.get("least_width", LEAST_WIDTH))
     kind = "plot themed" if "theme" in meta else "plot"
-    form = _narrow(figure) if narrow and has_narrow_form(figure) else ""
+    form = narrow_data(figure) if narrow and has_narrow_form(figure) else ""
     return _PLOT.format(
         kind=kind, label=escaped(label or "figure"), least_width=least, plot=drawn, narrow=form
     )
 
 
-def _narrow(figure: go.Figure) -> str:
-    """The narrow form of a figure as data in the page."""
+def narrow_data(figure: go.Figure) -> str:
+    """The narrow form of a figure as data in a page: an element with JSON, the traces' changes and a layout."""
     wide = figure.to_dict()
     form = narrow_form(wide)
     layout = {name: part for name, part in form["layout"].items() if name != "meta"}

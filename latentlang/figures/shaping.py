@@ -12,6 +12,7 @@ from latentlang.arguments import check_count, split_names
 from latentlang.errors import InputError, unknown
 from latentlang.figures.headings import fitted
 from latentlang.figures.narrow import BELOW, has_narrow_form, narrowed
+from latentlang.figures.notebook_figure import NotebookFigure
 from latentlang.figures.style import safe
 from latentlang.language_names import Language
 from latentlang.language_names import languages as find_languages
@@ -75,7 +76,7 @@ def shaped(
     check_count("width", width, least=LEAST_WIDTH)
     if theme is None and title is None and width is None:
         fitted(figure)
-        return figure
+        return _for_notebooks(figure)
     meta = dict(figure.layout.meta or {})
     shown = go.Figure(_recoloured(figure.to_dict())) if theme == "dark" else go.Figure(figure)
     if title is not None:
@@ -87,14 +88,18 @@ def shaped(
     shown.layout.meta = meta
     if width is None:
         fitted(shown)
-        return shown
+        return _for_notebooks(shown)
     if width < BELOW and has_narrow_form(shown):
         shown = narrowed(shown)
     else:
         fitted(shown, width=width)
     shown.layout.width = width
     shown.layout.meta = {**shown.layout.meta, "least_width": width}
-    return shown
+    return _for_notebooks(shown)
+
+
+def _for_notebooks(figure: go.Figure) -> NotebookFigure:
+    return figure if isinstance(figure, NotebookFigure) else NotebookFigure(figure, skip_invalid=True)
 
 
 def chosen_languages(

@@ -7,8 +7,10 @@ import nbformat
 import pytest
 
 import latentlang as ll
-from docs.notebooks import FOLDER, NOTEBOOKS, blocks, read
+from docs.notebooks import FOLDER, NOTEBOOKS, blocks, page, read
+from latentlang.figures.notebook import fitting
 from tests.support.doc_pages import PAGES
+from tests.support.lens_standin import lens_result
 from tests.support.notebooks import check_run
 
 #: Run with the other tests of a real model (tests/real).
@@ -106,3 +108,14 @@ def test_pocket_answers_the_prompts_that_a_reader_is_told_to_type():
 )
 def test_notebook_runs(path: Path, tmp_path: Path):
     check_run(path, tmp_path)
+
+
+def test_what_suits_a_figure_to_a_notebook_is_not_on_its_page() -> None:
+    figure = lens_result(("ja", "hi")).figure()
+    data = {
+        "text/html": f'<style>a</style><div class="latentlang-figured"></div>{fitting(figure)}',
+        "text/plain": "",
+    }
+    cell = nbformat.v4.new_code_cell("figure", outputs=[nbformat.v4.new_output("display_data", data)])
+    text, figures = page(nbformat.v4.new_notebook(cells=[cell]), "one")
+    assert text.endswith("```python\nfigure\n```\n") and not figures
