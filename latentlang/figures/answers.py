@@ -206,8 +206,8 @@ def _hover(row: dict[Any, Any]) -> str:
 
 def _how_to_read() -> list[str]:
     return [
-        "Left: a bar is all answers that should be in one language, by the language that they were told as: by script "
-        "first, then by an identifier; what is too short or unlike any is undecided.",
+        "Share of the answers: a bar is all answers that should be in one language, by the language that they were "
+        "told as: by script first, then by an identifier; what is too short or unlike any is undecided.",
         "Share that ended so: answers that the model ended itself (dot) and that were cut because they were as long as "
         "they might be (line); the rest met a stop string. Many that are cut say that more new tokens are needed.",
     ]

@@ -153,7 +153,7 @@ def _hover(code: str, origin: str, part: pd.DataFrame, value: str, unit: str) ->
 
 def _how_to_read(unit: str) -> list[str]:
     return [
-        f"Left: how many dialogues there are. Right: how long the answers of a dialogue are together, in {unit}: the "
+        f"Bars: how many dialogues there are. Points: how long the answers of a dialogue are together, in {unit}: the "
         "median, and a line from the tenth to the ninetieth percentile.",
         "Arms whose answers differ in length differ in more than where their texts come from: a metric that pays for "
         "short answers tells them apart by that alone. Hover says how many answers are copied from the question, and "

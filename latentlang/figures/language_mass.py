@@ -194,7 +194,7 @@ def _how_to_read(settings: Any) -> list[str]:
         "tokens of each language, over all positions but that of the beginning; tokens that belong to a language by "
         f"less than {certainty} (digits, signs, pieces that several languages share) are left out: the share above all "
         "bands. The last layer is the model's own output; the others are read as if they were the last.",
-        "Left of the layers (voc.): the parts of the vocabulary, what a layer has that tells no token from another. "
-        "Right (text): the parts of the text's own tokens. A language with more tokens of its own has more of both: "
-        "compare layers, not languages.",
+        "Before the layers (voc.): the parts of the vocabulary, what a layer has that tells no token from another. "
+        "Behind them (text): the parts of the text's own tokens. A language with more tokens of its own has more of "
+        "both: compare layers, not languages.",
     ]

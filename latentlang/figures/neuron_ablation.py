@@ -212,9 +212,9 @@ def _how_to_read(words: TakenOut) -> list[str]:
         f"A row: the {words.noun}s of one language (their number in brackets) are changed at every token while the "
         "model reads text in the language of the column. The colour is how many bits per UTF-8 byte it then needs "
         "more, over paragraphs; hover for 95% bootstrap intervals over paragraphs.",
-        "At the right: how much more the row's own language loses than the mean of the others, in per cent of the bits "
-        "each needs of the model as it is, since a byte is a letter in one script and a third of one in another. Bold: "
-        "the interval is above zero, and random sets reach neither this nor the effect itself (p at most 0.05).",
+        "Beside the map: how much more the row's own language loses than the mean of the others, in per cent of the "
+        "bits each needs of the model as it is, since a byte is a letter in one script and a third of one in another. "
+        "Bold: the interval is above zero, and random sets reach neither this nor the effect itself (p at most 0.05).",
     ]
     if words.random:
         lines.append(

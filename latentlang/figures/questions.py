@@ -265,7 +265,7 @@ def _how_to_read_questions(likely: bool) -> list[str]:
     ]
     if likely:
         lines.append(
-            "On the right, how likely the model holds the whole reference answer to be, per byte: a score without a "
+            "Log-probability per byte: how likely the model holds the whole reference answer to be, a score without a "
             "floor, which tells models apart that get nothing right. It counts beside the open mark, another "
             "question's answer in its place."
         )

@@ -44,6 +44,15 @@ def test_no_sentence_speaks_of_light_and_dark(path):
     assert not [text for text in _strings(path) if LIGHTNESS.search(text)]
 
 
+#: Panels that stand beside each other stand below each other in a narrow form.
+PLACED = re.compile(r"(?:^|[.:] )(?:Left|Right)\b|\b(?:[Oo]n|[Aa]t) the (?:left|right)\b")
+
+
+@pytest.mark.parametrize("path", CAPTIONED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_no_sentence_speaks_of_panels_by_their_side(path):
+    assert not [text for text in _strings(path) if PLACED.search(text)]
+
+
 def test_the_strip_and_the_heat_map_are_explained_by_what_stands_out():
     assert "stands out from the page, the more tokens" in " ".join(
         lens_figure(lens_result()).layout.meta["how_to_read"]
