@@ -26,7 +26,14 @@ ORDER = (
 LAZY_CIRCLES = (
     {"comparison.report", "comparison.result"},
     {"evaluation.comparison", "evaluation.result"},
-    {"figures.header", "figures.notebook", "provenance", "results"},
+    {
+        "figures.header",
+        "figures.notebook",
+        "figures.notebook_figure",
+        "figures.shaping",
+        "provenance",
+        "results",
+    },
 )
 
 #: Modules named like a function of theirs: each is asked for by its path, and its package does not give the function.

@@ -12,6 +12,10 @@ _VALUE = r"(?:'[^']*'|\"[^\"]*\"|\.\.\.|[\w./:@-]*[\w/@])?"
 _ARGUMENT = re.compile(rf"(?<![\w'\"/.=<-])(?<!--\w )([a-z][a-z_]*)=(?!=)({_VALUE})")
 # A call that an error recommends: ``train_sae(..., items=)``, ``load(name, adapter=...)``, ``task('cloze', data=...)``.
 _CALL = re.compile(r"\b([a-z_]+)\(((?:[^()'\"]|'[^']*'|\"[^\"]*\")*=(?:[^()'\"]|'[^']*'|\"[^\"]*\")*)\)")
+# Both ways in one message: ``sources= (--sources FILE)``, ``data=, at a shell --data``.
+_BOTH = re.compile(
+    rf"(?<![\w'\"/.=<-])[a-z][a-z_]*=(?!=){_VALUE}(?: \((?:at a shell )?(--[a-z][^()]*)\)|, at a shell (--[a-z][^,;]*))"
+)
 #: Arguments that are called otherwise at a shell, by what their option is called.
 _CALLED = {
     "language": "lang", "languages": "lang", "texts": "text", "pool": "pools", "judges": "judge", "lenses": "lens",
@@ -24,7 +28,7 @@ _OWN = {"load", "task"}
 def at_shell(message: str, command: Any, arguments: Sequence[str]) -> str:
     """An error's message with the options of the command that was given in place of a function's arguments.
 
-    What the command has no option for stays as it is, and so does all where the message names the option already.
+    What the command has no option for stays as it is; where the message says it both ways, the option is left.
 
     Args:
         message: of the error.
@@ -52,6 +56,7 @@ def at_shell(message: str, command: Any, arguments: Sequence[str]) -> str:
         said = _option(match[1], match[2], own)
         return match[0] if said is None or said.split()[0] in message else said
 
+    message = _BOTH.sub(lambda match: match[1] or match[2], message)
     return _ARGUMENT.sub(argued, _CALL.sub(called, message))
 
 

@@ -11,7 +11,7 @@ from latentlang.errors import running_shell
 _TERMINAL = "TerminalInteractiveShell"
 
 
-class NotebookFigure(go.Figure):
+class NotebookFigure(go.Figure):  # type: ignore[misc]  # plotly has no types
     """A plotly figure; in a notebook it is dark where the notebook is, and has its panels below each other where the
     cell is too narrow for them (`latentlang.figures.notebook`).
 

@@ -31,7 +31,11 @@ COMMAND = typer.main.get_command(app)
         ("compare", "load it with one: load(name, adapter=...)", "load it with one: --adapter ..."),
         ("instructions build parallel", "say languages= or nothing", "say --lang or nothing"),
         # what names the option already, what the command has none for, what the user gave
-        ("score", "give sources= (--sources FILE)", "give sources= (--sources FILE)"),
+        ("score", "give sources= (--sources FILE)", "give --sources FILE"),
+        ("evaluate", "make it with data=, at a shell --data", "make it with --data"),
+        ("evaluate", "say score='sequence' (at a shell --score sequence), or wait", "say --score sequence, or wait"),
+        ("train", "an adapter: method='lora' (--set method=lora), with", "an adapter: --set method=lora, with"),
+        ("instructions mix", "with items=3 (--items 3)", "with --items 3"),
         ("lens", "give it as scale=: the root of the width", "give it as scale=: the root of the width"),
         ("train", "--set takes a field and a value, e.g. --set rank=4, not 'steps=x'",
          "--set takes a field and a value, e.g. --set rank=4, not 'steps=x'"),
