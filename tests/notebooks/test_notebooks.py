@@ -32,9 +32,6 @@ SLOW = {
     "09_units": pytest.mark.slow(
         "tests/units/test_neurons.py", "tests/units/test_features.py", "tests/lens/test_mass.py"
     ),
-    "10_answers": pytest.mark.slow(
-        "tests/generation/test_answers.py", "tests/questions/test_ask.py", "tests/judging/test_judges.py"
-    ),
 }
 EMBEDDED = [path for path in NOTEBOOKS if path.stem not in REAL]
 _PICTURE = re.compile(r"!\[[^\]]+\]\((\S+\.webp)\)")
