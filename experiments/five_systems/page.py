@@ -1,0 +1,281 @@
+"""Write docs/papers/five-systems.md: `python -m experiments.five_systems.page`. No measured number is typed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from experiments.five_systems.measure import (
+    ITEMS,
+    LANGUAGES,
+    SAME_DATA,
+    SOURCE,
+    STEPS,
+    SYSTEMS,
+)
+from experiments.five_systems.tables import FIGURES, TABLES
+from experiments.instructions.world import SETTINGS
+from experiments.instructions.world_arms import TRAINED, UNSEEN
+from experiments.markdown import between, filled, markdown
+from latentlang.language_names import language
+from latentlang.stats.intervals import bootstrap_means
+from latentlang.storage.files import write_text
+from latentlang.text import counted, listed, signed, unsigned
+
+PAGE = Path(__file__).parents[2] / "docs" / "papers" / "five-systems.md"
+Parts = Mapping[str, pd.DataFrame]
+Floats = NDArray[np.float64]
+#: What each arm is called.
+NAMES = {
+    "question-alignment": "Question alignment (Zhang et al.): words of eight languages to be put into English",
+    "bactrianx": "Bactrian-X: instructions in eight languages",
+    "bayling2": "BayLing 2: instructions in English and Chinese, and translations to and from them",
+    "gooddata-native": "Chen et al.: native answers in Russian",
+    "gooddata-translated": "Chen et al.: translated answers in Russian",
+    "ultralink": "UltraLink: English, and in Chinese what is its own and a few others",
+    "english-alone": "*control:* English instructions alone",
+    "wrong-pairs": "*control:* BayLing 2's with translations exchanged",
+    "another-seed": "*control:* Bactrian-X's data, another seed of training",
+}
+#: Measures of the first table: what they are called, and digits.
+MEASURES = {
+    "target_last": ("right word, said", 3), "target_inner": ("right word, inside", 3),
+    "gap_inner": ("English's gap, inside", 3), "cka": ("CKA with English", 3), "retrieval_ab": ("retrieval", 3),
+}  # fmt: skip
+#: Orders of the languages that a correlation is compared with.
+PERMUTATIONS = 9999
+
+
+def tables(folder: Path = FIGURES) -> dict[str, pd.DataFrame]:
+    """The committed tables."""
+    return {
+        name: pd.read_csv(folder / f"{name}.csv", keep_default_na=False, na_values=[""]) for name in TABLES
+    }
+
+
+def over_seeds(values: Sequence[float] | Floats) -> tuple[float, float, float]:
+    """The mean over seeds and its 95 % interval; the interval is NaN where seeds are too few."""
+    column = np.asarray(values, dtype=np.float64)
+    low, high = bootstrap_means(column[:, None], seed=0)
+    return float(column.mean()), float(low[0]), float(high[0])
+
+
+def _by_seed(parts: Parts, arm: str, measure: str, group: str = "all") -> pd.Series:
+    table = parts["changes"]
+    rows = table[(table["arm"] == arm) & (table["measure"] == measure) & (table["group"] == group)]
+    return rows.set_index("seed")["difference"].sort_index()
+
+
+def _cell(values: Sequence[float] | Floats, places: int) -> str:
+    return between(*over_seeds(values), places=places)
+
+
+def changed(parts: Parts) -> pd.DataFrame:
+    """A row an arm, a column a measure: how much each training changed, over seeds."""
+    rows = []
+    for arm in NAMES:
+        row = {"trained as": NAMES[arm]}
+        for measure, (name, places) in MEASURES.items():
+            row[name] = _cell(_by_seed(parts, arm, measure).to_numpy(float), places)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def against(parts: Parts, control: str, measure: str) -> dict[str, tuple[float, float, float]]:
+    """Of each system how much more it changes a measure than a control does, seed by seed."""
+    base = _by_seed(parts, control, measure)
+    return {
+        arm: over_seeds((_by_seed(parts, arm, measure) - base).dropna().to_numpy(float)) for arm in SYSTEMS
+    }
+
+
+def floor(parts: Parts, measure: str) -> float:
+    """The largest difference that another seed of training makes, by itself."""
+    difference = _by_seed(parts, "another-seed", measure) - _by_seed(parts, SAME_DATA, measure)
+    return float(difference.abs().max())
+
+
+def _short(arm: str) -> str:
+    return NAMES[arm].partition(":")[0] if arm not in ("gooddata-native", "gooddata-translated") else {
+        "gooddata-native": "Chen et al.'s native answers", "gooddata-translated": "Chen et al.'s translated answers",
+    }[arm]  # fmt: skip
+
+
+def _beyond(parts: Parts, measure: str) -> str:
+    """Which systems change a measure for certain, by more than another seed does."""
+    least = floor(parts, measure)
+    sides: dict[str, list[str]] = {"raise": [], "lower": []}
+    for arm in SYSTEMS:
+        mean, low, high = over_seeds(_by_seed(parts, arm, measure).to_numpy(float))
+        if (low > 0 or high < 0) and abs(mean) > least:
+            sides["raise" if mean > 0 else "lower"].append(f"{_short(arm)} ({signed(mean, 3)})")
+    said = [
+        f"{listed(names)} {verb if len(names) > 1 else verb + 's'} it"
+        for verb, names in sides.items()
+        if names
+    ]
+    return "; ".join(said) if said else "no system changes it by more than that"
+
+
+def by_layer(parts: Parts) -> pd.DataFrame:
+    """Of each arm and curve the layer at which it changes most, and by how much there."""
+    rows = []
+    table = parts["layers"]
+    last = int(table["layer"].max())
+    for arm in NAMES:
+        row = {"trained as": _short(arm) if arm in SYSTEMS else NAMES[arm]}
+        for measure, name in (("gap", "English's gap"), ("target", "right word"), ("cka", "CKA")):
+            own = table[(table["arm"] == arm) & (table["measure"] == measure)]
+            wide = own.pivot(index="seed", columns="layer", values="difference").sort_index()
+            place = int(wide.mean().abs().idxmax())
+            cell = _cell(wide[place].to_numpy(float), 3)
+            row[name] = f"{cell} at {'the last' if place == last else place}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _ranks(values: pd.Series) -> Floats:
+    return values.rank().to_numpy(float, copy=True)
+
+
+def _partial(x: Floats, y: Floats, given: Floats) -> Floats:
+    """Correlation of what is left of x and y after a linear fit on others.
+
+    Args:
+        x: ``[language, ...]``.
+        y: ``[language]``.
+        given: ``[language, other]``.
+    """
+    others = np.column_stack([np.ones(len(y)), given])
+    rest = np.eye(len(y)) - others @ np.linalg.pinv(others)
+    left_x, left_y = rest @ x, rest @ y
+    norm = np.sqrt((left_x**2).sum(0) * (left_y**2).sum())
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(norm > 1e-12, left_y @ left_x / norm, np.nan))
+
+
+def explained(parts: Parts) -> pd.DataFrame:
+    """Whether languages that were nearer to English gain more: rank correlation, script and fertility taken out.
+
+    p: how often alignments of the languages in another order are as far from 0.
+    """
+    table, about = parts["languages"], parts["about"].set_index("language")
+    rows = []
+    for arm in SYSTEMS:
+        own = table[table["arm"] == arm]
+        gain = own[own["measure"] == "target_last"].groupby("language")["difference"].mean()
+        near = own[own["measure"] == "retrieval_ab"].groupby("language")["before"].mean()
+        codes = [code for code in LANGUAGES if code in gain.index and code in near.index]
+        others = np.column_stack([
+            (about.loc[codes, "script"] == "Latn").to_numpy(float), _ranks(about.loc[codes, "fertility"]),
+        ])  # fmt: skip
+        x, y = _ranks(near[codes]), _ranks(gain[codes])
+        plain, partial = (float(_partial(x, y, given)) for given in (others[:, :0], others))
+        orders = np.random.default_rng(0).permuted(np.tile(x, (PERMUTATIONS, 1)), axis=1)
+        drawn = np.abs(_partial(orders.T, y, others))
+        p = (1 + int((drawn >= abs(partial) - 1e-12).sum())) / (1 + PERMUTATIONS)
+        rows.append({
+            "trained as": _short(arm), "languages": len(codes), "correlation": f"{unsigned(plain, 2)}",
+            "script and fertility taken out": f"{unsigned(partial, 2)}", "p": f"{p:.2g}",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def page(parts: Parts) -> str:
+    """The whole page."""
+    seeds = parts["changes"]["seed"].nunique()
+    names = listed([language(code).name for code in LANGUAGES])
+    trained = listed([language(code).name for code in TRAINED])
+    unseen = listed([language(code).name for code in UNSEEN])
+    related = explained(parts)
+    certain = [row["trained as"] for _, row in related.iterrows() if float(row["p"]) <= 0.05]
+    blocks = [
+        "# Five systems on one model",
+        filled(
+            "What does the training that five papers propose do to the layers of one and the same model? `pocket` was "
+            f"trained on data made after each of them: {STEPS} steps of {SETTINGS['batch']} examples, LoRA of rank "
+            f"{SETTINGS['rank']}, {seeds} seeds each. Afterwards words of {language(SOURCE).name} were to be "
+            f"translated into {counted(len(LANGUAGES), 'language')} ({names}), {ITEMS} items each, and the model with "
+            "each adapter was compared with the model without. The eight languages of the training data are "
+            f"{trained}; {unseen} are in none. It is a small model of a made world: what comes out is what such data "
+            "do *there*, and no verdict on the papers' models. Tables: `figures/five-systems/`; every number on this "
+            "page is written by `experiments/five_systems/page.py` from them."
+        ),
+        "## What changes",
+        filled(
+            "Change against the model without an adapter, averaged over all languages; mean over seeds and its 95 % "
+            "interval. *Said*: the probability of the right word at the output; *inside*: the same read by the logit "
+            "lens, averaged over the layers before; *English's gap*: the probability of the right English word less "
+            "that of wrong ones; *CKA*, *retrieval*: how alike words of each language and their English translations "
+            "are (vectors of the words, in prompts of their own language), averaged over layers."
+        ),
+        markdown(changed(parts)),
+        filled(
+            "Another seed of training alone changes these by up to "
+            + listed([f"{floor(parts, measure):.3f} ({MEASURES[measure][0]})" for measure in MEASURES])
+            + ". Beyond that, and with an interval without 0:"
+        ),
+        "\n".join(
+            filled(f"{name}: {_beyond(parts, measure)}.", "- ") for measure, (name, _) in MEASURES.items()
+        ),
+        "## Against English instructions alone",
+        filled(
+            "How much more each system changes than training on as many English instructions does, seed by seed: what "
+            "any training in this form does is taken out."
+        ),
+        markdown(
+            pd.DataFrame(
+                [
+                    {
+                        "trained as": _short(arm),
+                        **{
+                            MEASURES[measure][0]: between(
+                                *against(parts, "english-alone", measure)[arm], places=MEASURES[measure][1]
+                            )
+                            for measure in MEASURES
+                        },
+                    }
+                    for arm in SYSTEMS
+                ]
+            )
+        ),
+        "## At which layers",
+        filled("The layer at which the mean over seeds changes most, chosen after looking, and the change there."),
+        markdown(by_layer(parts)),
+        "## Do languages near to English gain more?",
+        filled(
+            "Rank correlation, over languages, of retrieval before training with how much more probable the right "
+            "word becomes; and the same with script (Latin or not) and fertility (tokens a word) taken out. p: of the "
+            f"latter, against {PERMUTATIONS:,} other orders of the languages."
+        ),
+        markdown(related),
+        filled(
+            f"So few languages can show only a strong relation; {listed(certain) if certain else 'none'} "
+            f"{'has' if len(certain) <= 1 else 'have'} p of at most 0.05, of {len(related)} that were looked at, "
+            "without correction."
+        ),
+        "## What this does not show",
+        filled(
+            "Arms differ in more than one thing: in languages, in the form of the task (a question answered or a word "
+            "translated), in how often an item is seen; that is how the papers differ too, and why no arm is "
+            "compared with another one here but with controls. What is asked afterwards has the form of a "
+            "translation, which question alignment and BayLing 2 are trained on and the others are not. That English "
+            "can be read inside does not say that it is used. One model of "
+            f"{int(parts['layers']['layer'].max())} layers, one source language, words alone; another model may do "
+            "otherwise."
+        ),
+    ]  # fmt: skip
+    return "\n\n".join(blocks) + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    write_text(PAGE, page(tables()))
+
+
+if __name__ == "__main__":
+    main()
