@@ -18,11 +18,11 @@ from experiments.five_systems.measure import (
     SYSTEMS,
 )
 from experiments.five_systems.tables import FIGURES, TABLES
+from experiments.instructions.tables import mean_with_interval
 from experiments.instructions.world import SETTINGS
 from experiments.instructions.world_arms import TRAINED, UNSEEN
 from experiments.markdown import between, filled, markdown
 from latentlang.language_names import language
-from latentlang.stats.intervals import bootstrap_means
 from latentlang.storage.files import write_text
 from latentlang.text import counted, listed, signed, unsigned
 
@@ -57,13 +57,6 @@ def tables(folder: Path = FIGURES) -> dict[str, pd.DataFrame]:
     }
 
 
-def over_seeds(values: Sequence[float] | Floats) -> tuple[float, float, float]:
-    """The mean over seeds and its 95 % interval; the interval is NaN where seeds are too few."""
-    column = np.asarray(values, dtype=np.float64)
-    low, high = bootstrap_means(column[:, None], seed=0)
-    return float(column.mean()), float(low[0]), float(high[0])
-
-
 def _by_seed(parts: Parts, arm: str, measure: str, group: str = "all") -> pd.Series:
     table = parts["changes"]
     rows = table[(table["arm"] == arm) & (table["measure"] == measure) & (table["group"] == group)]
@@ -71,7 +64,7 @@ def _by_seed(parts: Parts, arm: str, measure: str, group: str = "all") -> pd.Ser
 
 
 def _cell(values: Sequence[float] | Floats, places: int) -> str:
-    return between(*over_seeds(values), places=places)
+    return between(*mean_with_interval(values), places=places)
 
 
 def changed(parts: Parts) -> pd.DataFrame:
@@ -89,7 +82,8 @@ def against(parts: Parts, control: str, measure: str) -> dict[str, tuple[float, 
     """Of each system how much more it changes a measure than a control does, seed by seed."""
     base = _by_seed(parts, control, measure)
     return {
-        arm: over_seeds((_by_seed(parts, arm, measure) - base).dropna().to_numpy(float)) for arm in SYSTEMS
+        arm: mean_with_interval((_by_seed(parts, arm, measure) - base).dropna().to_numpy(float))
+        for arm in SYSTEMS
     }
 
 
@@ -110,7 +104,7 @@ def _beyond(parts: Parts, measure: str) -> str:
     least = floor(parts, measure)
     sides: dict[str, list[str]] = {"raise": [], "lower": []}
     for arm in SYSTEMS:
-        mean, low, high = over_seeds(_by_seed(parts, arm, measure).to_numpy(float))
+        mean, low, high = mean_with_interval(_by_seed(parts, arm, measure).to_numpy(float))
         if (low > 0 or high < 0) and abs(mean) > least:
             sides["raise" if mean > 0 else "lower"].append(f"{_short(arm)} ({signed(mean, 3)})")
     said = [
@@ -131,7 +125,7 @@ def by_layer(parts: Parts) -> pd.DataFrame:
         for measure, name in (("gap", "English's gap"), ("target", "right word"), ("cka", "CKA")):
             own = table[(table["arm"] == arm) & (table["measure"] == measure)]
             wide = own.pivot(index="seed", columns="layer", values="difference").sort_index()
-            place = int(wide.mean().abs().idxmax())
+            place = int(wide.columns[wide.mean().abs().to_numpy(float).argmax()])
             cell = _cell(wide[place].to_numpy(float), 3)
             row[name] = f"{cell} at {'the last' if place == last else place}"
         rows.append(row)
@@ -139,7 +133,7 @@ def by_layer(parts: Parts) -> pd.DataFrame:
 
 
 def _ranks(values: pd.Series) -> Floats:
-    return values.rank().to_numpy(float, copy=True)
+    return np.asarray(values.rank(), dtype=np.float64).copy()
 
 
 def _partial(x: Floats, y: Floats, given: Floats) -> Floats:

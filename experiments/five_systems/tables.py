@@ -29,16 +29,17 @@ def _groups(folder: Path) -> tuple[ll.ComparisonGroup, ...]:
     return tuple(ll.ComparisonGroup.load(folder / name) for name in (LENS, WORDS))
 
 
-def _arm(state: str) -> dict[str, object]:
+def _arm(state: str) -> tuple[str, int]:
     name, _, seed = state.rpartition("-")
-    return {"arm": name, "seed": int(seed)}
+    return name, int(seed)
 
 
 def _of_each(folder: Path, rows: Callable[[ll.ComparisonResult], pd.DataFrame]) -> pd.DataFrame:
     parts = [
-        rows(result).assign(**_arm(state))
+        rows(result).assign(arm=arm, seed=seed)
         for group in _groups(folder)
         for state, result in group.comparisons.items()
+        for arm, seed in [_arm(state)]
     ]
     table = stacked(parts)
     return table[["arm", "seed", *(name for name in table.columns if name not in ("arm", "seed"))]]

@@ -26,7 +26,6 @@ import torch
 from numpy.typing import NDArray
 
 import latentlang as ll
-from experiments.instructions.heldout import answer_losses
 from experiments.steps import measuring_options, timed
 from experiments.ultralink.pruning import FIRST, FIRST_TRAINING, MODEL, SEEDS, asked, english, recipe_of
 from experiments.ultralink.sums import WORDING, held_out
@@ -36,6 +35,7 @@ from latentlang.storage.files import write_text
 from latentlang.tasks import Prompt, Task
 from latentlang.tasks.base import pick
 from latentlang.training import TrainingResult
+from latentlang.training.held_out import answer_losses
 
 #: The skill whose adapters are looked into.
 SKILL = "sums"

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import latentlang as ll
-from experiments.instructions.heldout import answer_losses
 from experiments.steps import measuring_options, timed
 from experiments.ultralink.sums import SKILLS, WORDING, examples, exchanged, held_out, learnt
 from latentlang.models import HookedLM
 from latentlang.storage.files import write_text
 from latentlang.training import Recipe, TrainingData, TrainingExample, recipe
+from latentlang.training.held_out import answer_losses
 from latentlang.training.result import WEIGHTS, TrainingResult
 
 MODEL = "pocket"

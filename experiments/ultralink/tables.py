@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from experiments.instructions.heldout import mean_with_interval
+from experiments.instructions.tables import mean_with_interval
 from experiments.steps import stacked, tables_command
 from experiments.ultralink.pruning import ARMS, SEEDS, file_of
 from experiments.ultralink.sums import SKILLS

@@ -96,14 +96,14 @@ def _option(name: str, value: str, options: dict[str, Any]) -> str | None:
     parameter = options.get(name) or options.get(_CALLED.get(name, ""))
     if parameter is None or value == "None":
         return None
-    flag = max(parameter.opts, key=len)
+    flag = str(max(parameter.opts, key=len))
     if value in ("True", "False"):
         switched = value == "True"
         if not getattr(parameter, "is_flag", False):
             return None
         if switched:
             return flag
-        return max(parameter.secondary_opts, key=len) if parameter.secondary_opts else f"no {flag}"
+        return str(max(parameter.secondary_opts, key=len)) if parameter.secondary_opts else f"no {flag}"
     plain = value[1:-1] if value[:1] in ("'", '"') and " " not in value else value
     return f"{flag} {plain}".rstrip()
 

@@ -95,13 +95,13 @@ def test_programs_of_a_model_are_counted_beside_the_ceiling(
 def test_a_programs_tests_are_in_one_process_with_it_only_where_its_own_solution_needs_that(
     tmp_path: Path,
 ) -> None:
-    _needs_a_sandbox()
-    in_place = _problem(
+    needs_a_sandbox()
+    in_place = problem(
         1, prompt="def add1(x):\n", canonical_solution="    x.append(1)\n",
         test="def check(candidate):\n    x = []\n    candidate(x)\n    assert x == [1]\n",
     )  # fmt: skip
     cheats = "    class Any:\n        __eq__ = lambda self, other: True\n    return Any()\n"
-    (tmp_path / "humaneval_en.jsonl").write_text("\n".join(map(json.dumps, [_problem(0), in_place])))
+    (tmp_path / "humaneval_en.jsonl").write_text("\n".join(map(json.dumps, [problem(0), in_place])))
     answers = [
         {"task_id": f"HumanEval/{number}", "completion": completion}
         for number, body in ((0, _RIGHT), (1, "    x.append(1)\n"))
