@@ -125,7 +125,7 @@ def by_layer(parts: Parts) -> pd.DataFrame:
         for measure, name in (("gap", "English's gap"), ("target", "right word"), ("cka", "CKA")):
             own = table[(table["arm"] == arm) & (table["measure"] == measure)]
             wide = own.pivot(index="seed", columns="layer", values="difference").sort_index()
-            place = int(wide.columns[wide.mean().abs().to_numpy(float).argmax()])
+            place = sorted(own["layer"].unique())[int(wide.mean().abs().to_numpy(float).argmax())]
             cell = _cell(wide[place].to_numpy(float), 3)
             row[name] = f"{cell} at {'the last' if place == last else place}"
         rows.append(row)
