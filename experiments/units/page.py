@@ -35,6 +35,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "units.md"
 _LEAST = 0.01
 _TITLES = {"pocket": "pocket", "gemma3-270m": "Gemma 3 270M"}
 Parts = Mapping[str, pd.DataFrame]
+#: Where shared tokens are no more than this share of every language's text, a selection over them says little.
+FEW_SHARED = 0.2
 
 
 def tables() -> dict[str, pd.DataFrame]:
@@ -153,9 +155,31 @@ def _neurons(parts: Parts) -> str:
             }
             for row in own.to_dict("records")
         ]  # fmt: skip
-        sections += [f"### {_TITLES[model]}", markdown(pd.DataFrame(rows)), _layers(parts["by-layer"], model)]
+        sections += [
+            f"### {_TITLES[model]}",
+            markdown(pd.DataFrame(rows)),
+            _layers(parts["by-layer"], model),
+            *_few_shared(own),
+        ]
         sections += _picture(f"neurons-{model}", f"{_TITLES[model]}: neurons of languages by layer")
     return "\n\n".join(sections)
+
+
+def _few_shared(own: pd.DataFrame) -> list[str]:
+    """That languages of many scripts share so few tokens that a selection over these alone says little."""
+    if own.get("shared_tokens") is None or own["shared_tokens"].isna().any():
+        return []
+    least, most = int(own["shared_tokens"].min()), int(own["shared_tokens"].max())
+    share = (own["shared_tokens"] / own["tokens"]).max()
+    if share > FEW_SHARED:
+        return []
+    return [
+        filled(
+            f"Tokens that half of the languages share are few: {least} to {most} in a language, at most "
+            f"{_percent(share)} of its text, mostly punctuation. That little of the selection or nothing stays over "
+            "them is no evidence against it."
+        )
+    ]
 
 
 def _layers(by_layer: pd.DataFrame, model: str) -> str:

@@ -53,7 +53,9 @@ def neurons(folder: Path) -> pd.DataFrame:
             other = folder / model / f"neurons-{which}"
             if not is_saved(other):
                 continue
-            fewer = ll.NeuronsResult.load(other).members()
+            over_fewer = ll.NeuronsResult.load(other)
+            fewer = over_fewer.members()
+            rows[f"{which}_tokens"] = rows["language"].map(over_fewer.settings.counted)
             both, either = (members & fewer).sum((1, 2)), (members | fewer).sum((1, 2))
             rows[which] = both / either.clip(1)
         parts.append(rows)
