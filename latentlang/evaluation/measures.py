@@ -56,7 +56,7 @@ def weighted_f1_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of `weighted_f1` over items.
+    """Bootstrap interval of `weighted_f1` over items, see `bootstrap_interval`.
 
     Args:
         labels: the right label of each item.
@@ -84,7 +84,8 @@ def weighted_f1_interval(
         return weighted
 
     low, high = bootstrap_interval(score, (n, 1), level=level, resamples=resamples, seed=seed)
-    return float(low[0]), float(high[0])
+    # of few items the interval is symmetric, and may leave the range of the score
+    return max(float(low[0]), 0.0), min(float(high[0]), 1.0)
 
 
 def _f1_scores(labels: Sequence[str], predicted: Sequence[str | None]) -> dict[str, float]:

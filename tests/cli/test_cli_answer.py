@@ -69,7 +69,7 @@ def test_a_stopped_command_goes_on(run, tmp_path, monkeypatch):
         (["--prompts", "b.txt"], "there is no file 'b.txt'"),
         (["--prompt", "a", "--new-tokens", "0"], "--new-tokens must be at least 1, not 0"),
         (["--prompt", "a", "--how", "best"], "unknown way to write 'best'"),
-        (["--prompt", "a", "--temperature", "0.5"], "temperature=0.5 is for how='sample'"),
+        (["--prompt", "a", "--temperature", "0.5"], "--temperature 0.5 is for --how sample"),
         (["--prompt", "a", "--states", "tuned"], "there is no tuned state without an adapter"),
         (["--prompt", "a", "--no-repeat-ngram", "3"], "breaks languages"),
         (["--prompt", "a", "--chat"], "has no chat template"),

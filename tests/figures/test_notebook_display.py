@@ -23,6 +23,7 @@ from latentlang.figures.notebook import MOST_ROWS, card, show_figure, small_tabl
 from latentlang.instructions.built import Built, Dropped
 from latentlang.instructions.culture import CultureBuilt
 from latentlang.instructions.dialogues import single
+from latentlang.instructions.pipeline import PipelineReport, PipelineStepReport
 from latentlang.judging import JudgedAnswer
 from latentlang.lens import LogitLens, explore, multilingual_lens
 from latentlang.models import HookedLM
@@ -107,6 +108,7 @@ def shown(tmp_path_factory) -> dict[str, Displayed]:
         ll.gap(pd.DataFrame({"arm": ["native", "google"], "score": [0.5, 0.25]})),
         Built("answer", (single("1", "de", "Wo?", "Da."),), (Dropped("2", "de", "short-answer", "Wann?"),)),
         CultureBuilt("culture", (single("1", "de", "Wo?", "Da."),)),
+        PipelineReport(Path("data"), (PipelineStepReport("one", "answer", 4),)),
         ll.fertility(model.tokenizer, {"en": ["a cat"], "de": ["ein Hund"]}),
         ll.patch(lab.model, source="fr-de", target="fr-it", items=2, shots=1, controls=(), progress=False),
         ll.steer(
@@ -149,7 +151,7 @@ def sent(monkeypatch) -> list[dict[str, object]]:
 
 
 #: A test's outcome, and steps that make data, are tables.
-WITHOUT_FIGURE = ("PivotTest", "Built", "CultureBuilt")
+WITHOUT_FIGURE = ("PivotTest", "Built", "CultureBuilt", "PipelineReport")
 
 
 def _kinds(base: type) -> set[type]:

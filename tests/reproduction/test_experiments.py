@@ -166,7 +166,7 @@ def test_a_file_cannot_give_itself_another_name(tmp_path):
 def test_a_missing_file_and_a_name_with_a_path_are_refused(tmp_path):
     folder = write_suite(tmp_path / "a")
     (folder / "acc.yaml").unlink()
-    with pytest.raises(InputError, match=r"cannot read .*acc\.yaml"):
+    with pytest.raises(InputError, match=r"there is no file .*acc\.yaml"):
         load_suite(str(folder))
     with pytest.raises(InputError, match="is no name of an experiment"):
         load_suite(str(write_suite(tmp_path / "b", suite="{title: x, order: ['../../x']}")))

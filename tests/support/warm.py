@@ -120,6 +120,14 @@ class WarmKernel(WarmProcess):
         """What a manager does that has no group of processes to send it to."""
         os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        """What a manager does with a kernel that is slow to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """And then."""
+        self.send_signal(signal.SIGKILL)
+
 
 def warm_process(*arguments: object, **changes: str) -> Outcome:
     """As `tests.support.command_line.process`, begun with everything imported."""
