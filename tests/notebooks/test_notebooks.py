@@ -45,12 +45,18 @@ def test_the_notebooks_are_one_course():
     assert [int(path.name[:2]) for path in NOTEBOOKS] == list(range(1, len(NOTEBOOKS) + 1)) and len(
         NOTEBOOKS
     ) >= 6
+    lists = set()
     for number, (path, following) in enumerate(zip(NOTEBOOKS, [*NOTEBOOKS[1:], None], strict=True), start=1):
         told = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
         first, last = told[0], told[-1]
         assert first.startswith(f"# {number} · ") and f"**{number} " in first.splitlines()[-1]
+        lists.add(first.splitlines()[-1].replace("**", ""))
         assert last.index("## What you have seen") < last.index("## What it does not show")
         assert following is None or f"**Next:** `{following.name}`" in last
+    (course,) = lists  # each names every part
+    assert [int(part.split()[0]) for part in course.removeprefix("The course: ").split(" · ")] == list(
+        range(1, len(NOTEBOOKS) + 1)
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
