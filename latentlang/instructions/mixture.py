@@ -264,6 +264,8 @@ def _check_part(part: MixturePart) -> None:
             f"the share of part {part.name!r} must be above 0 and at most 1, not {shown(part.share)}"
         )
     check_count(f"the count of part {part.name!r}", part.count, least=1)
+    if not part.dialogues:
+        raise InputError(f"part {part.name!r} has no dialogues; name its files")
     if not part.temperature >= 1:
         raise InputError(
             f"the temperature of part {part.name!r} must be at least 1, not {part.temperature:g}"

@@ -29,7 +29,7 @@ from latentlang.instructions.providers.asking import Asking, Usage
 from latentlang.instructions.providers.base import Provider, ProviderError
 from latentlang.instructions.providers.planning import CallPlan, Planner, Prices
 from latentlang.instructions.translation import usage_of
-from latentlang.paths import PathLike, given_path, is_file, is_folder
+from latentlang.paths import PathLike, given_path, is_file, is_folder, is_present
 from latentlang.results import Displayed, View
 from latentlang.storage.documents import checked, read_yaml
 from latentlang.storage.files import file_sha256
@@ -158,7 +158,7 @@ class PipelineReport(Displayed):
                 lines.append(f"At the prices given that is {self.price:,.2f}.")
         elif calls:
             lines.append(f"All steps together took {counted(calls, 'call')} ({tokens}).")
-        return "\n".join(lines) or "No step asks anybody."
+        return "\n".join(lines) or "No step asked anybody."
 
     def _view(self) -> View:
         headline = f"{type(self).__name__}: {counted(len(self.steps), 'step')} in {shown(str(self.folder))}"
@@ -193,6 +193,10 @@ def read_pipeline(
                 f"{str(file)!r} has a field {shown(name)}, and there are {', '.join(_FIELDS)}; {_THEN}"
             )
     named = provider or record.get("provider")
+    if named is not None and not isinstance(named, str):
+        raise InputError(
+            f"{str(file)!r}: provider must be a name such as openai:MODEL@URL, not {shown(named, most=60)}"
+        )
     general = prices or _prices(record.get("price"), f"{str(file)!r}: price")
     steps: list[PipelineStep] = []
     for number, entry in enumerate(record["steps"], 1):
@@ -223,7 +227,24 @@ def read_pipeline(
                 )
         own = _prices(getattr(told, "price", None), f"{where}: price")
         steps.append(PipelineStep(kind, told, asked, own or general))
+    _check_order(steps, file)
     return steps
+
+
+def _check_order(steps: Sequence[PipelineStep], file: Path) -> None:
+    """Refuse a step that works on what comes after it, before those before it are done.
+
+    Raises:
+        InputError: there is one.
+    """
+    names = [step.name for step in steps]
+    for number, step in enumerate(steps):
+        for name in step.told.inputs():
+            if name.partition("/")[0] in names[number:] and not is_present(given_path(name)):
+                raise InputError(
+                    f"{file}: step {number + 1}, {step.name!r}, works on {name!r}, which is not made before it; name "
+                    "files, or steps before it"
+                )
 
 
 def _prices(value: Any, where: str) -> Prices | None:
@@ -346,12 +367,16 @@ class _Run:
             "fields": fields,
             "asked": asked,
             "inputs": [self._digest(name) for name in step.told.inputs()],
+            "files": [self._file_digest(name) for name in step.told.files()],
         }
 
     def _digest(self, name: str) -> Any:
         """What is known of an input: the options of the step that makes it, or the hashes of files."""
         if (made := self._step_of(name)) is not None:
             return {"step": name, "of": self.digests[made]}
+        return self._file_digest(name)
+
+    def _file_digest(self, name: str) -> Any:
         path = given_path(name)
         if is_hub(name) or not (is_file(path) or is_folder(path)):
             return name

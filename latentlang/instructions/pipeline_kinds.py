@@ -32,12 +32,18 @@ from latentlang.storage.documents import Closed
 from latentlang.text import counted
 
 
+def _code(value: Any) -> Any:
+    """A language; YAML 1.1 reads the code of Norwegian, ``no``, as false."""
+    return "no" if value is False else value
+
+
 def _listed(value: Any) -> Any:
-    """One name, names with commas, or a list; YAML 1.1 reads the code of Norwegian, ``no``, as false."""
+    """One name, names with commas, or a list."""
+    value = _code(value)
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list):
         return names
-    return ["no" if name is False else name.strip() if isinstance(name, str) else name for name in names]
+    return [name.strip() if isinstance(name, str) else _code(name) for name in names]
 
 
 def _span(value: Any) -> Any:
@@ -54,6 +60,7 @@ def _span(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(_listed)]
+Code = Annotated[str, BeforeValidator(_code)]
 Span = Annotated[tuple[int, int], BeforeValidator(_span)]
 
 
@@ -67,12 +74,17 @@ class StepFields(Closed):
 
     model_config = ConfigDict(strict=False)
 
-    name: str = Field(pattern=r"^[\w.+-]+$", max_length=80)
+    name: str = Field(pattern=r"^\w[\w.+-]*$", max_length=80)
     step: str
 
     def inputs(self) -> list[str]:
         """Names of steps and files that its outcome depends on."""
         return []
+
+    def files(self) -> list[str]:
+        """Names of prompts and lists of words, those of the package too, that its outcome depends on."""
+        names = (getattr(self, field, None) for field in ("prompts", "leave", "without"))
+        return [name for name in names if name is not None]
 
 
 class AskingFields(StepFields):
@@ -96,7 +108,7 @@ class DataFields(AskingFields):
     """
 
     data: Names
-    data_lang: str | None = None
+    data_lang: Code | None = None
 
     def inputs(self) -> list[str]:
         """Names of steps and files that its outcome depends on."""
@@ -181,9 +193,12 @@ def step_kind(name: object) -> StepKind:
     Raises:
         InputError: there is none.
     """
+    if not isinstance(name, str):
+        given = "it says none" if name is None else f"not {shown(name, most=60)}"
+        raise InputError(f"step must be one of {', '.join(sorted(_KINDS))}; {given}")
     if name not in _KINDS:
-        raise unknown("step", str(name), _KINDS)
-    return _KINDS[str(name)]
+        raise unknown("step", name, _KINDS)
+    return _KINDS[name]
 
 
 def _of(built: Built) -> StepOutcome:
@@ -199,7 +214,7 @@ class _Translate(DataFields):
 
 
 class _RoundTrip(DataFields):
-    through: str
+    through: Code
     unit: str = "part"
     prompts: str | None = None
 
@@ -235,7 +250,7 @@ class _Grounded(AskingFields):
     model_config = ConfigDict(populate_by_name=True)
 
     documents_from: Names = Field(alias="from")
-    data_lang: str | None = None
+    data_lang: Code | None = None
     lang: Names | None = None
     documents: int | None = None
     simplified: bool = False
@@ -255,9 +270,9 @@ class _Grounded(AskingFields):
 
 class _Filter(StepFields):
     data: Names
-    data_lang: str | None = None
+    data_lang: Code | None = None
     against: Names | None = None
-    against_lang: str | None = None
+    against_lang: Code | None = None
     checks: Names | None = None
     pair_by: str = "group"
     answers_anew: bool = False

@@ -427,7 +427,7 @@ def said(problem: ValidationError, *, kind: Literal["file", "value"] = "file") -
     """What pydantic found, in words: the first problem, its place, what stands there, and how many more there are."""
     first, *others = problem.errors(include_url=False, include_context=False)
     location = ".".join(shown(part)[1:-1] if isinstance(part, str) else str(part) for part in first["loc"])
-    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    reason = first["msg"].removeprefix("Value error, ")
     more = f" (and {len(others)} more)" if others else ""
     if first["type"] == "missing":
         return f"{location} is missing{more}"
@@ -436,4 +436,6 @@ def said(problem: ValidationError, *, kind: Literal["file", "value"] = "file") -
     if first["type"] == "value_error":
         return f"{location + ': ' if location else ''}{printed(reason)}{more}"
     what = location or ("it" if kind == "value" else "its content")
-    return f"{what} is {shown(first['input'], most=80)} and should be {printed(reason)}{more}"
+    # "Input should be a valid string", "String should match pattern '...'"
+    wanted = reason.partition(" should ")[2] or f"be {reason}"
+    return f"{what} is {shown(first['input'], most=80)} and should {printed(wanted)}{more}"

@@ -105,6 +105,36 @@ def test_what_is_there_is_left_and_what_depends_on_a_change_is_done_again() -> N
     assert len(echo.asked) == 10 and list(outcomes["kept"])[:2] == [4, 4]
 
 
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("leave", "noon", "now"),
+        ("prompts", "a: {text}, {source}>{target}", "b: {text}, {source}>{target}"),
+    ],
+)
+def test_a_step_is_done_again_where_its_prompts_or_keywords_have_changed(
+    field: str, before: str, after: str
+) -> None:
+    echo = Echo()
+    file = Path(f"{field}.{'yaml' if field == 'prompts' else 'txt'}")
+    steps = [{**STEPS[0], field: str(file)}]
+    outcomes = []
+    for text in (before, before, after):
+        prompts = {"language": "en", "origin": "here", "translate": text}
+        file.write_text(json.dumps(prompts) if field == "prompts" else text)
+        outcomes += list(run(echo, steps=steps).table["outcome"])
+    assert outcomes == ["made", "kept", "made"]
+
+
+def test_norwegian_is_a_language_where_yaml_reads_false() -> None:
+    steps: list[dict[str, Any]] = [
+        {**STEPS[0], "lang": False},
+        {"name": "trip", "step": "round-trip", "data": "items.json", "data_lang": False, "through": False},
+    ]
+    there, back = (step.told for step in read_pipeline(pipeline(steps)))
+    assert (there.lang, back.data_lang, back.through) == (["no"], "no", "no")
+
+
 def test_a_step_that_fails_is_named_and_those_before_it_are_kept() -> None:
     echo = Echo()
     broken = [*STEPS[:2], {**STEPS[2], "near": 7.0}, *STEPS[3:]]
@@ -166,7 +196,21 @@ def test_every_kind_is_run(tmp_path: Path) -> None:
         ([{"name": "a", "step": "translate", "data": "x"}], {}, "step 1 is damaged: lang is missing"),
         ([STEPS[0], STEPS[0]], {}, "step 2: the name 'german' is taken: another step is called so"),
         ([{**STEPS[0], "name": "replies"}], {}, "the name 'replies' is taken: replies lie in a folder"),
-        ([{**STEPS[0], "name": "../x"}], {}, "name"),
+        ([{**STEPS[0], "name": "../x"}], {}, r"name is '../x' and should match pattern"),
+        ([{**STEPS[0], "name": ".."}], {}, r"name is '..' and should match pattern"),
+        (
+            [{"name": "a", "step": ["answer"]}],
+            {},
+            r"step must be one of answer, .*, translate; not \['answer'\]",
+        ),
+        ([{"name": "a"}], {}, "step must be one of answer, .*; it says none"),
+        (STEPS, {"provider": 5}, "provider must be a name such as openai:MODEL@URL, not 5"),
+        ([STEPS[1], STEPS[0]], {}, "step 1, 'answered', works on 'german', which is not made before it"),
+        (
+            [{**STEPS[1], "data": "answered"}],
+            {},
+            "step 1, 'answered', works on 'answered', which is not made",
+        ),
         (
             STEPS,
             {"provider": None},
@@ -195,6 +239,7 @@ def test_a_file_that_makes_no_sense_is_one_line_before_anything_is_run(
         ({"data": "germna"}, r"step 'answered' \(answer\): there is no file 'germna'.*; the steps before are german"),
         ({"step": "filter", "data": "german", "checks": "copied"}, "name the sources under against"),
         ({"step": "mix", "total": 9, "parts": [{"name": "x", "files": "german", "share": 1}]}, "step 'answered' .mix."),
+        ({"step": "mix", "total": 9, "parts": [{"name": "x", "files": [], "share": 1}]}, "part 'x' has no dialogues"),
     ],
 )  # fmt: skip
 def test_what_a_step_cannot_do_is_one_line(changes: dict[str, Any], words: str) -> None:

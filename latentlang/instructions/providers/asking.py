@@ -28,6 +28,7 @@ from latentlang.instructions.providers.base import (
 from latentlang.instructions.providers.reply_cache import ReplyCache
 from latentlang.paths import PathLike, given_path
 from latentlang.progress import ProgressOption, reporting
+from latentlang.text import counted
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -291,8 +292,8 @@ class Asker:
         with self._lock:
             if self._max_calls is not None and self._usage.calls + self._earlier >= self._max_calls:
                 raise ProviderError(
-                    f"the limit of {self._max_calls:,} calls of {self.provider.name} was reached; what is finished is "
-                    "kept: run the same again to go on, or raise the limit",
+                    f"the limit of {counted(self._max_calls, 'call')} of {self.provider.name} was reached; what is "
+                    "finished is kept: run the same again to go on, or raise the limit",
                     code="max-calls",
                 )
             self._usage = replace(self._usage, calls=self._usage.calls + 1)
