@@ -27,6 +27,7 @@ _PART = "train"
 # A code, alone or with a script or a kind of data: `de`, `zho_Hans`, `zh_math`.
 _CODE = re.compile(r"([a-z]{2,3})(?:[-_].*)?")
 _MOST_NAMED = 12
+_OTHERWISE = "or name files or folders of instructions"
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,15 @@ def hub_dialogues(
     """
     place, parts = place_and_parts(data)
     codes = None if languages is None else [entry.code for entry in find_languages(languages)]
-    configs = asked_of_hub("get_dataset_config_names", place.name, revision=place.revision)
+    configs = asked_of_hub(
+        "get_dataset_config_names", place.name, revision=place.revision, otherwise=_OTHERWISE
+    )
     config = next((part for part in parts if part in configs), None)
     part = next((one for one in parts if one != config), _PART)
     found: list[Dialogue] = []
     taken = []
     for code, name in _tables(place, configs, config, codes).items():
-        table = load_set(place.name, name, part=part, revision=place.revision)
+        table = load_set(place.name, name, part=part, revision=place.revision, otherwise=_OTHERWISE)
         if rows is not None and len(table) > rows:
             table = table.select(sorted(generator("hub rows", seed).sample(range(len(table)), rows)))
         where = f"{place.origin} ({name}, {part})"

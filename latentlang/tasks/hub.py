@@ -7,6 +7,7 @@ its validation part. Only these two parts are downloaded, language by language, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -364,13 +365,13 @@ def _asked(
     extra: str = "data",
     **options: Any,
 ) -> Any:
-    """What the datasets library gives, without its progress bars."""
+    """What the datasets library gives, without its progress bars and its lines about each try."""
     try:
         import datasets
     except ImportError as error:
         raise InputError(f"sets on the hub need datasets; `{install_command(extra)}`") from error
     try:
-        with without_bars():
+        with without_bars(), _without_retry_lines():
             return getattr(datasets, function)(*arguments, **options)
     # The library raises about everything, from connection errors to bare ValueErrors.
     except Exception as error:
@@ -382,6 +383,18 @@ def _unread(what: str, error: Exception, otherwise: str) -> InputError:
     return InputError(
         f"{what} cannot be read ({reason}); it must be in the local cache or the hub within reach; {otherwise}"
     )
+
+
+@contextmanager
+def _without_retry_lines() -> Iterator[None]:
+    """A context in which the hub's library does not log every try to reach it: that none did, the error says."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

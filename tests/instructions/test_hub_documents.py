@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
 import pytest
 
 from latentlang.errors import InputError
-from latentlang.instructions import hub_documents
+from latentlang.instructions import hub_dialogues, hub_documents
 from latentlang.instructions.hub_documents import documents_of
 
 pytest.importorskip("datasets")
@@ -115,13 +116,22 @@ def test_a_hub_that_is_out_of_reach_is_one_line_also_in_the_middle(
 ) -> None:
     import datasets
 
+    # where the hub's library logs each try
+    logger, logs = logging.getLogger("huggingface_hub.utils._http"), []
+
     def fails(*_args: object, **_options: object) -> object:
+        logs.append(logger.isEnabledFor(logging.WARNING))
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(datasets, "get_dataset_config_names", fails)
     assert "cannot be read (no route to host); it must be in the local cache" in refused(
         "hub:wikimedia/wikipedia", languages="fr", documents=1
     )
+    with pytest.raises(
+        InputError, match=r"no route.*within reach; or name files or folders of instructions$"
+    ):
+        hub_dialogues("hub:MBZUAI/Bactrian-X")
+    assert logs == [False, False] and logger.isEnabledFor(logging.WARNING)
     monkeypatch.undo()
 
     class Broken:
