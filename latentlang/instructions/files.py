@@ -91,7 +91,7 @@ def unique(dialogues: Iterable[Dialogue]) -> list[Dialogue]:
             if number == 1 and dialogue.id != made_id_of(dialogue):
                 raise InputError(
                     f"the id {shown(dialogue.id, most=60)} names two different dialogues in {dialogue.language!r}; "
-                    "give each its own, or say by origin= which file they are from"
+                    "give each an id of its own, or the records of each file an origin"
                 )
             number += 1
             dialogue = replace(dialogue, id=f"{dialogue.group}-{number}")

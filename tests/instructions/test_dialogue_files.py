@@ -156,7 +156,10 @@ def test_files_that_cannot_be_used_are_one_error(tmp_path):
         (tmp_path / "nothing.jsonl", "there is no file"),
         (tmp_path / "none", "holds no .jsonl"),
         (text, "is none of .jsonl"),
-        (twice, "names two different dialogues"),
+        (
+            twice,
+            "names two different dialogues in .*; give each an id of its own, or the records of each file an origin",
+        ),
         (write(tmp_path / "o.json", []), "there are no instructions"),
     ):
         with pytest.raises(InputError, match=words):
