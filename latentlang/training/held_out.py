@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from latentlang.arguments import checked_call
+from latentlang.arguments import check_count, checked_call
 from latentlang.language_id import LanguageIdentifier
 from latentlang.models import HookedLM
 from latentlang.models.decoding import Decoding
@@ -42,7 +42,11 @@ def answer_losses(
         A row an example: ``set, item, language, tokens, loss, right``. `loss` is in nats a token; `right` says whether
         greedy decoding would write the answer. Examples without an answer below the cutoff are left out; the index
         counts those too.
+
+    Raises:
+        InputError: `batch_tokens` is below 1.
     """
+    check_count("batch_tokens", batch_tokens, least=1)
     rows: list[dict[str, Any]] = []
     places: list[int] = []
     tokenized: list[tuple[list[int], list[int]]] = []
@@ -50,7 +54,7 @@ def answer_losses(
         (name, example) for name, examples in sets.items() for example in examples
     ):
         tokens = recipe.data.tokenize(model, [example], cutoff=recipe.schedule.cutoff)
-        if len(tokens):
+        if tokens.counted:  # an empty answer without an end has nothing that could be counted
             tokenized.append((tokens.input_ids[0], tokens.labels[0]))
             rows.append({"set": name, "item": example.id, "language": example.language})
             places.append(place)
@@ -113,7 +117,7 @@ def written_answers(
     sets: Mapping[str, Sequence[TrainingExample]],
     *,
     new_tokens: int,
-    stop: Sequence[str] = (),
+    stop: str | Sequence[str] = (),
     identifier: LanguageIdentifier | None = None,
     batch_tokens: int | None = None,
 ) -> pd.DataFrame:
@@ -126,7 +130,7 @@ def written_answers(
         model: with an adapter on it or without.
         sets: name of each set to its examples; those of one item in several languages have one `id`.
         new_tokens: how many tokens are written at most.
-        stop: texts at which writing ends; of right answers too what follows is left out.
+        stop: text or texts at which writing ends; of right answers too what follows is left out.
         identifier: tells the language of texts that are nobody's answer; None where these stay undecided.
         batch_tokens: see `HookedLM.iter_activations`.
 
@@ -137,6 +141,7 @@ def written_answers(
     Raises:
         InputError: there is no example, or an impossible number of tokens.
     """
+    stop = [stop] if isinstance(stop, str) else stop
     answers: dict[str, dict[str, set[str]]] = {}
     rows: list[dict[str, Any]] = []
     prompts: list[str] = []

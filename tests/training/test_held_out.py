@@ -9,8 +9,8 @@ from latentlang.language_id import LanguageIdentifier
 from latentlang.models import load
 from latentlang.models.decoding import Decoding
 from latentlang.models.generation import generate
-from latentlang.training import TrainingExample
-from latentlang.training.held_out import WRITTEN_COLUMNS, written_answers
+from latentlang.training import TrainingExample, recipe
+from latentlang.training.held_out import COLUMNS, WRITTEN_COLUMNS, answer_losses, written_answers
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,12 @@ def test_other_texts_are_identified_or_stay_undecided(pocket):
     undecided = written_answers(pocket, asked, new_tokens=8, stop=['"'])
     told = written_answers(pocket, asked, new_tokens=8, stop=['"'], identifier=LanguageIdentifier("ru,en"))
     assert undecided["written_in"].tolist() == [""]
+    # one text is not taken for its letters
+    ends = [_fact("en", "dog", "animal")]
+    one, listed = (
+        written_answers(pocket, {"one": ends}, new_tokens=8, stop=stop) for stop in ("mal", ["mal"])
+    )
+    assert one.equals(listed) and one["written"].tolist() == ["ani"]
     assert told["written_in"].tolist() == ["ru"]  # by its letters
 
 
@@ -50,3 +56,15 @@ def test_nothing_to_ask_is_refused(pocket):
         written_answers(pocket, {"none": []}, new_tokens=4)
     with pytest.raises(InputError, match="new_tokens"):
         written_answers(pocket, {"one": [_fact("en", "dog", "animal")]}, new_tokens=0)
+
+
+def test_what_has_no_answer_to_count_is_left_out_of_the_losses(pocket):
+    endless = recipe({"name": "endless", "data": {"kind": "instructions", "files": "x.jsonl", "end": False}})
+    fact = _fact("en", "dog", "animal")
+    empty = TrainingExample("none", "en", fact.input, "")
+    table = answer_losses(pocket, {"facts": [empty, fact]}, endless)
+    assert table["item"].tolist() == ["dog"] and table.index.tolist() == [1]
+    nothing = answer_losses(pocket, {"facts": [empty]}, endless)
+    assert nothing.empty and list(nothing.columns) == list(COLUMNS)
+    with pytest.raises(InputError, match="batch_tokens must be at least 1, not 0"):
+        answer_losses(pocket, {"facts": [fact]}, endless, batch_tokens=0)
