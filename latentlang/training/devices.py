@@ -114,7 +114,7 @@ def check_deepspeed(given: PathLike | None) -> Path | None:
     if given is None:
         return None
     path = given_path(given)
-    read_json(path, kind=dict)
+    read_json(path, kind=dict, then="name a config of DeepSpeed, or leave it out")
     if find_spec("deepspeed") is None:
         raise InputError("a DeepSpeed config needs deepspeed; `pip install deepspeed`, or leave it out")
     return path

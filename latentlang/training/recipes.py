@@ -291,7 +291,7 @@ class Recipe(Part):
             fields: names of fields, or ``all``.
 
         Raises:
-            InputError: the recipe has no such value.
+            InputError: the recipe has no such value, or none is named.
         """
         names = split_names(fields) if isinstance(fields, str) else list(fields)
         if not self.as_published:
@@ -299,7 +299,12 @@ class Recipe(Part):
                 f"recipe {self.name!r} has no values under as_published: where its sources say something, they agree; "
                 "leave as_published out (--as-published)"
             )
-        if names == [ALL_PUBLISHED]:
+        if not names:
+            raise InputError(
+                f"no as-published field is named; recipe {self.name!r} has {', '.join(self.as_published)}, or take "
+                f"{ALL_PUBLISHED} (--as-published)"
+            )
+        if ALL_PUBLISHED in names:
             names = list(self.as_published)
         for name in names:
             if name not in self.as_published:

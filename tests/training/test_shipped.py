@@ -146,6 +146,7 @@ def test_the_published_values_of_bactrian_x() -> None:
     assert (one.epochs, one.schedule.steps, one.data.split_by) == (4, None, "row")
     assert (one.schedule.warmup, one.schedule.batch) == (0.002, 64)
     assert one.lora.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")
+    assert recipe("bactrianx-multi", as_published="all,warmup", batch=64) == one
     some = recipe_for("pocket", "bactrianx-multi", as_published="target_modules, split_by")
     assert some.lora.target_modules == one.lora.target_modules and some.schedule.epochs == 3
     assert {name for name, entry in some.as_published.items() if entry.used} == {"target_modules", "split_by"}
@@ -160,6 +161,12 @@ def test_the_published_values_of_bactrian_x() -> None:
             "warmpu",
             {},
             "field 'warmpu' of recipe 'bactrianx-multi'; did you mean 'warmup'",
+        ),
+        (
+            "bactrianx-multi",
+            "",
+            {},
+            "no as-published field is named; recipe 'bactrianx-multi' has target_modules, ",
         ),
         ("gooddata-native", "all", {}, "recipe 'gooddata-native' has no values under as_published"),
         ("bactrianx-multi", "warmup", {"warmup": 0.1}, "warmup is changed, and as_published takes it"),
