@@ -1,4 +1,6 @@
-"""What runs inside the sandbox: gives up every right it can, then runs one program. Started by path.
+"""What runs inside the sandbox: gives up every right it can, then runs one program.
+
+Started by path, and imported by tests alone: it needs Linux, and `sandbox` says so where there is none.
 
 It knows the standard library alone, since it runs without site packages. Nothing of the program is read before every
 limit is in force; a step that the kernel refuses ends the process with a report, and nothing is run.
@@ -263,10 +265,8 @@ def filter_calls() -> None:
 
 # Plain data between two processes
 
-#: What the tests say of a program that ended, or sent something else than an answer.
-GONE = "it gave no answer that can be read"
-#: Characters of an error's line.
-MOST_DETAIL = 400
+# Characters of an error's line.
+_MOST_DETAIL = 400
 # Bytes of one answer.
 _MOST_MESSAGE = 2**22
 _SEVERAL = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
@@ -377,7 +377,7 @@ class _Channel:
                 self.send([packed(given), packed(named)])
                 how, *parts = json.loads(self.line())
                 if how == "not-plain":
-                    raise NotPlainError(f"it returned what is no plain data: {parts[0]}"[:MOST_DETAIL])
+                    raise NotPlainError(f"it returned what is no plain data: {parts[0]}"[:_MOST_DETAIL])
                 if how == "value":
                     return unpacked(*parts)
                 name, text = map(str, parts)
@@ -433,13 +433,6 @@ def _serve(module: types.ModuleType, name: str, channel: _Channel) -> None:
         channel.send(answer)
 
 
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)[:MOST_DETAIL]
-    except BaseException:  # an error class of the program's own
-        return "an error that cannot be printed"
-
-
 # The program
 
 
@@ -475,8 +468,11 @@ def _confine(told: dict[str, Any]) -> list[str]:
     ]
 
 
-def _ended(told: dict[str, Any]) -> dict[str, str]:
-    """Run it; returns how it ended. Called by `main` alone, once `_confine` has put every limit in force."""
+def _ended(told: dict[str, Any]) -> dict[str, Any]:
+    """Run it; returns how it ended, and whether what it asked gave no answer.
+
+    Called by `main` alone, once `_confine` has put every limit in force.
+    """
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
     asks, serves = told["asks"], told["serves"]
@@ -494,23 +490,23 @@ def _ended(told: dict[str, Any]) -> dict[str, str]:
         finally:  # what it printed before an error is kept too
             sys.stdout.flush()
     except NotPlainError as error:
-        return {"ended": "not-plain", "detail": str(error)[:MOST_DETAIL]}
+        return {"ended": "not-plain", "detail": str(error)[:_MOST_DETAIL]}
     except _GoneError:
-        return {"ended": "failed", "detail": GONE}
+        return {"ended": "failed", "detail": "", "unanswered": True}
     except SystemExit:
         return {"ended": "exited", "detail": "it ended the process before its last line"}
     except MemoryError:
         return {"ended": "memory", "detail": "MemoryError"}
     except SyntaxError as error:
-        return {"ended": "syntax", "detail": f"{type(error).__name__}: {error}"[:MOST_DETAIL]}
+        return {"ended": "syntax", "detail": f"{type(error).__name__}: {error}"[:_MOST_DETAIL]}
     except BaseException as error:
-        return {"ended": "failed", "detail": _in_words(error)}
+        return {"ended": "failed", "detail": _text(error, named=True)}
     return {"ended": "passed", "detail": ""}
 
 
-def _in_words(error: BaseException) -> str:
+def _text(error: BaseException, *, named: bool = False) -> str:
     try:
-        return f"{type(error).__name__}: {error}"[:MOST_DETAIL]
+        return (f"{type(error).__name__}: {error}" if named else str(error))[:_MOST_DETAIL]
     except BaseException:  # an error class of the program's own
         return "an error that cannot be printed"
 

@@ -35,7 +35,6 @@ from pathlib import Path
 from typing import Any
 
 from latentlang.arguments import check_count, check_unicode
-from latentlang.code_execution.inside import GONE, MOST_DETAIL
 from latentlang.errors import InputError
 
 _INSIDE = Path(__file__).with_name("inside.py")
@@ -44,6 +43,8 @@ MODES = ("namespaces", "landlock")
 _MEGABYTE = 2**20
 # Bytes of a report; a program that writes into it gets no further. Seconds until it is confined, on a busy machine.
 _MOST_REPORT, _STARTING_SECONDS = 65_536, 120.0
+# Characters of an error's line; a program alone can report longer ones.
+_MOST_DETAIL = 400
 # Seconds that a program has to end once its tests have.
 _ENDING_SECONDS = 2.0
 #: How a program may end; ``passed`` is its last line reached.
@@ -255,9 +256,12 @@ def _run_apart(
         stopped = _listen([testing, tried], limits)
     verdict = _outcome(testing, stopped, limits, mode)
     own = _outcome(tried, stopped, limits, mode)
-    if stopped is None and verdict.detail == GONE and not own.passed:
+    if stopped is None and _records(bytes(testing.reported), testing.nonce).get("unanswered"):
         # why there was no answer is known where it was tried; whether it passed, to the tests alone
-        verdict = replace(verdict, ended=own.ended, detail=own.detail)
+        ended, detail = (
+            ("failed", "it gave no answer that can be read") if own.passed else (own.ended, own.detail)
+        )
+        verdict = replace(verdict, ended=ended, detail=detail)
     return replace(verdict, output=own.output)
 
 
@@ -278,6 +282,12 @@ class _Process:
     reports: int
     printed: bytearray = field(default_factory=bytearray)
     reported: bytearray = field(default_factory=bytearray)
+
+    @property
+    def prints(self) -> int:
+        """The handle that what it prints comes by."""
+        assert self.process.stdout is not None
+        return self.process.stdout.fileno()
 
     @classmethod
     def started(
@@ -375,12 +385,8 @@ def _listen(processes: Sequence[_Process], limits: Limits) -> str | None:
     first = processes[0]
     held: dict[int, tuple[bytearray, int]] = {}
     for one in processes:
-        assert one.process.stdout is not None
-        held |= {
-            one.process.stdout.fileno(): (one.printed, limits.output),
-            one.reports: (one.reported, _MOST_REPORT),
-        }
-    decides = {first.process.stdout.fileno() if first.process.stdout else -1, first.reports}
+        held |= {one.prints: (one.printed, limits.output), one.reports: (one.reported, _MOST_REPORT)}
+    decides = {first.prints, first.reports}
     last, begun = time.monotonic() + _STARTING_SECONDS, False
     ending: float | None = None
     with selectors.DefaultSelector() as selector:
@@ -431,8 +437,9 @@ def _records(report: bytes, nonce: str) -> dict[str, Any]:
         with suppress(ValueError, RecursionError):
             record = json.loads(line)
             if isinstance(record, dict) and record.get("nonce") == nonce:
-                # what is in force was said before there was a program that could say it
-                records |= record | {name: records[name] for name in ("layers",) if name in records}
+                if "layers" in records:  # said before there was a program that could say it
+                    record["layers"] = records["layers"]
+                records |= record
     return records
 
 
@@ -450,7 +457,7 @@ def _outcome(ran: _Process, stopped: str | None, limits: Limits, mode: str) -> P
             else f"it ended with code {code} before it was confined"
         )
         raise SandboxError(f"{mode}: {reason}")
-    ended, detail = str(report.get("ended", "crashed")), str(report.get("detail", ""))[:MOST_DETAIL]
+    ended, detail = str(report.get("ended", "crashed")), str(report.get("detail", ""))[:_MOST_DETAIL]
     detail = detail.encode(errors="backslashreplace").decode()  # an error's text may hold half of a character
     if stopped is not None:
         ended = stopped

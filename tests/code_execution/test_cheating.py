@@ -42,7 +42,6 @@ def test_a_right_function_passes_and_a_wrong_one_says_why() -> None:
         ("def f(x) return x", "syntax", "SyntaxError: expected ':' (<program>, line 1)"),
         ("def f(x): return None + x", "failed", "TypeError: unsupported operand type(s) for +: 'NoneType' and 'int'"),
         ("class Odd(Exception): pass\ndef f(x): raise Odd('no')", "failed", "Odd: no"),
-        ("def f(x): return x in b'ab'[x:].decode('ascii', 'strict', 1)", "failed", "TypeError: "),
         ("def f(x): return b'\\xff'.decode()", "failed", "UnicodeDecodeError: "),
         ("import sys\ndef f(x): sys.exit()", "exited", "it ended the process before its last line"),
         ("def f(x): return bytearray(10 * 2**30)", "memory", "MemoryError"),
@@ -50,7 +49,6 @@ def test_a_right_function_passes_and_a_wrong_one_says_why() -> None:
         ("def f(x):\n    while True: print('x' * 1000)", "output", "more than 20,000 bytes of output"),
         ("import os, signal\ndef f(x): signal.raise_signal(signal.SIGSEGV)", "crashed", "SIGSEGV"),
         ("def f(x): return lambda: x", "not-plain", "it returned what is no plain data: function is no plain data"),
-        ("def f(x): yield x + 1", "not-plain", "it returned what is no plain data: generator is no plain data"),
     ):  # fmt: skip
         run = _run(program)
         assert (run.ended, run.detail[: len(detail) or None]) == (ended, detail), program

@@ -1,6 +1,7 @@
 """Programs that try to get out of the sandbox, use the machine up, or look right: each is kept in, in both modes."""
 
 import os
+import runpy
 import socket
 import sys
 from pathlib import Path
@@ -315,6 +316,16 @@ def test_each_way_to_keep_files_apart_does_alone(monkeypatch: pytest.MonkeyPatch
     )
     with pytest.raises(SandboxError, match="landlock: the kernel has none"):
         run_program("", mode="landlock")
+
+
+def test_where_there_is_no_sandbox_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Windows has no such module; what needs it is started by path, on Linux
+    monkeypatch.setitem(sys.modules, "resource", None)
+    monkeypatch.delitem(sys.modules, inside.__name__)
+    monkeypatch.setattr(sys, "platform", "win32")
+    elsewhere = runpy.run_path(sandbox.__file__, run_name="elsewhere")
+    with pytest.raises(InputError, match="on Linux alone, not on win32"):
+        elsewhere["run_program"]("print(1)")
 
 
 def test_limits_and_texts_that_make_no_sense_are_refused() -> None:
