@@ -147,7 +147,10 @@ def _interval(values: Floats, *, least: float, level: float, seed: int) -> tuple
     """
     if values.shape[1] == 1:
         return share_means(values[:, 0], least=least, level=level, seed=seed)
-    means = [crossed_mean(of_layer, level=level, seed=seed) for of_layer in np.moveaxis(values, 2, 0)]
+    means = [
+        crossed_mean(of_layer, least=least, most=1.0, level=level, seed=seed)
+        for of_layer in np.moveaxis(values, 2, 0)
+    ]
     wide = values.shape[1] >= FEWEST_LANGUAGES
     ends = [(one.low, one.high) if wide else (one.low_items, one.high_items) for one in means]
     # an item in all its languages is one: they are no independent items

@@ -142,7 +142,7 @@ class EvaluationComparison(Result[EvaluationSettings]):
             for group, codes in language_groups(kept, self.evaluation.seen_languages).items():
                 items = part[part["language"].isin(codes)]
                 changes = by_language(items, "change")
-                average = crossed_mean(changes, level=level, seed=self.provenance.seed)
+                average = crossed_mean(changes, least=-1.0, most=1.0, level=level, seed=self.provenance.seed)
                 p = exchange_test(changes, seed=self.provenance.seed)
                 change = side(average.low_items, average.high_items) if p <= error_probability(level) else ""
                 general = side(average.low, average.high) if len(codes) >= FEWEST_LANGUAGES else ""

@@ -237,7 +237,9 @@ class EvaluationResult(Result[EvaluationSettings]):
             kept = [code for code in language_rows["language"] if code not in left_out]
             for group, codes in language_groups(kept, self.seen_languages).items():
                 chosen = part[part["language"].isin(codes)]
-                average = crossed_mean(by_language(chosen, "right"), level=level, seed=self.provenance.seed)
+                average = crossed_mean(
+                    by_language(chosen, "right"), least=0.0, most=1.0, level=level, seed=self.provenance.seed
+                )
                 items = (average.low_items, average.high_items)
                 if len(codes) == 1:
                     items = tuple(
@@ -254,7 +256,7 @@ class EvaluationResult(Result[EvaluationSettings]):
         return pd.DataFrame(rows, columns=list(_AVERAGES))
 
     def constant_answers(self) -> pd.DataFrame:
-        """What one gets who always gives the same answer, a row for each answer of a task's labels.
+        """Scores of always giving the same answer, a row for each answer of a task's labels.
 
         Columns ``task, language, answer, n, accuracy, macro_f1, weighted_f1``. Of items with fewer candidates an answer
         that they do not have counts as wrong. Nothing of a task whose answers are written.

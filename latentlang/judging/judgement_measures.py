@@ -397,7 +397,7 @@ def _crossed_share(
     values = _wide(read)
     if not values.size:
         return (math.nan,) * 3
-    over = crossed_mean(values, level=level, seed=seed)
+    over = crossed_mean(values, least=least, most=1.0, level=level, seed=seed)
     if unvaried_table(values):
         return _holding(over.mean, *bounded_mean(over.mean, len(values), least=least, level=level))
     return over.mean, over.low_items, over.high_items

@@ -118,7 +118,7 @@ class BarrierResult(Result[BarrierSettings]):
             one, other = (float(np.nanmean(values, axis=0).mean()) for values in wide.values())
             low, high = difference_of_shares(one, other, len(difference), level=level)
         else:
-            mean = crossed_mean(difference, level=level, seed=seed)
+            mean = crossed_mean(difference, least=-1.0, most=1.0, level=level, seed=seed)
             across = difference.shape[1] >= FEWEST_LANGUAGES
             low, high = (mean.low, mean.high) if across else (mean.low_items, mean.high_items)
         found = wrong.loc[wrong["readable"], "layer"]

@@ -183,7 +183,10 @@ class QuestionResult(Result[AskSettings]):
             for measure in MEASURES:
                 if part[measure].isna().all():
                     continue
-                average = crossed_mean(by_language(part, measure), level=level, seed=self.provenance.seed)
+                least, most = (-math.inf, 0.0) if measure == MEASURES[-1] else (0.0, 1.0)
+                average = crossed_mean(
+                    by_language(part, measure), least=least, most=most, level=level, seed=self.provenance.seed
+                )
                 rows.append(
                     {
                         "state": state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,13 @@ class CrossedMean:
 
 
 def crossed_mean(
-    values: Floats, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+    values: Floats,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> CrossedMean:
     """Mean over languages of means over items, with bootstrap intervals (over items alone `bootstrap_ends`).
 
@@ -88,6 +95,8 @@ def crossed_mean(
 
     Args:
         values: ``[item, language]``, nan where a language lacks the item.
+        least: the smallest mean there can be.
+        most: the largest mean there can be.
         level: coverage.
         resamples: bootstrap samples.
         seed: of the resampling.
@@ -119,6 +128,7 @@ def crossed_mean(
     mean = float(np.nanmean(values, axis=0).mean())
     held = one[np.isfinite(one)]
     low_items, high_items = bootstrap_ends(held, mean, items, level=level) if resampled else none
+    low_items, high_items = np.clip((low_items, high_items), least, most)
     return CrossedMean(mean, float(low), float(high), float(low_items), float(high_items))
 
 

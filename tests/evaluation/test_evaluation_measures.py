@@ -60,6 +60,8 @@ def test_the_interval_of_weighted_f1_is_that_of_resampled_items():
     assert (low, high) == pytest.approx(tuple(np.quantile(scores, [0.025, 0.975])))
     assert low < weighted_f1(labels, predicted) < high
     assert np.isnan(weighted_f1_interval(["a", "b"], ["a", "b"])).all()
+    low, high = weighted_f1_interval([*"abab"], [*"abaa"])
+    assert 0 <= low < weighted_f1([*"abab"], [*"abaa"]) < high == 1
 
 
 def test_macro_f1_of_known_cases():

@@ -31,6 +31,11 @@ def test_items_of_one_group_are_drawn_together():
     assert four.high - four.low == pytest.approx(alone.high - alone.low)
 
 
+def test_the_interval_of_few_items_is_within_what_kappa_can_be():
+    found = cohen_kappa([1, 2, 1, 2, 1], [1, 2, 1, 2, 2], categories=(1, 2))
+    assert -1 <= found.low < found.kappa < found.high == 1
+
+
 def test_raters_that_agree_always_have_one_and_those_of_one_rating_none():
     assert cohen_kappa("abt", "abt", categories="atb").kappa == 1
     constant = cohen_kappa("aaaa", "aaaa", categories="atb")

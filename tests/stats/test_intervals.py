@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from latentlang.errors import InputError
 from latentlang.stats import intervals
+from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import (
     bootstrap_means,
     bootstrap_ratio_contrasts,
@@ -99,6 +100,9 @@ def test_the_interval_of_few_shares_stays_within_its_bounds():
     assert (low >= -1).all() and (high <= 1).all()
     low, high = bootstrap_ratios(values + 0.001, np.ones_like(values), least=0.0, most=1.0)
     assert (low >= 0).all() and (high <= 1).all()
+    right = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    free, bounded = crossed_mean(right), crossed_mean(right, least=0.0, most=1.0)
+    assert free.high_items > 1 == bounded.high_items and free.low_items == bounded.low_items < bounded.mean
 
 
 def test_bootstrap_of_one_item_and_of_none():
