@@ -79,6 +79,7 @@ def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
 
 @torch.inference_mode()
 def _measured(model: HookedLM, examples: Sequence[tuple[list[int], list[int]]]) -> list[dict[str, Any]]:
+    """``tokens``, ``loss`` and ``right`` of each example, of its ids and labels."""
     width = max(len(ids) for ids, _ in examples)
     ids = torch.full((len(examples), width), padding_token(model))
     labels = torch.full((len(examples), width), IGNORED)
@@ -94,18 +95,18 @@ def _measured(model: HookedLM, examples: Sequence[tuple[list[int], list[int]]]) 
     logits = model.lm(
         input_ids=ids.to(device), attention_mask=mask.to(device), logits_to_keep=places.to(device)
     ).logits
-    goals = labels[:, first:].to(device)
-    counted = goals != IGNORED
+    targets = labels[:, first:].to(device)
+    counted = targets != IGNORED
     # over the last dimension, along which sums over a large vocabulary are accurate
     scores = logits.float()
-    nats = scores.logsumexp(-1) - scores.gather(-1, goals.clamp(min=0)[..., None])[..., 0]
+    nats = scores.logsumexp(-1) - scores.gather(-1, targets.clamp(min=0)[..., None])[..., 0]
     nats = nats.where(counted, torch.zeros(()))
-    hit = (logits.argmax(-1) == goals) | ~counted
+    right = (logits.argmax(-1) == targets) | ~counted
     return [
         {
             "tokens": int(counted[row].sum()),
             "loss": float(nats[row].sum() / counted[row].sum()),
-            "right": bool(hit[row].all()),
+            "right": bool(right[row].all()),
         }
         for row in range(len(examples))
     ]

@@ -36,7 +36,8 @@ from latentlang.training.card import model_card
 from latentlang.training.data import TrainingData
 from latentlang.training.data.base import Example, words_of
 from latentlang.training.full import LARGE, check_method, put_start, save_tokenizer
-from latentlang.training.recipes import ALL_LINEAR, Recipe, recipe_for, training_data
+from latentlang.training.hyperparameters import ALL_LINEAR
+from latentlang.training.recipes import Recipe, recipe_for, training_data
 from latentlang.training.result import (
     COLUMNS,
     TrainingProgress,

@@ -31,8 +31,9 @@ from latentlang.storage.tensors import read_tensors
 from latentlang.training import run_folder
 from latentlang.training.devices import Processes
 from latentlang.training.full import save_model
+from latentlang.training.hyperparameters import Lora
 from latentlang.training.packing import PackingCollator
-from latentlang.training.recipes import Lora, Recipe
+from latentlang.training.recipes import Recipe
 from latentlang.training.result import WEIGHTS, TrainingProgress
 from latentlang.training.tokenization import IGNORED, TokenizedExamples
 

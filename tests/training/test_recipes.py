@@ -14,7 +14,8 @@ from latentlang.errors import InputError
 from latentlang.language_names import GROUPS
 from latentlang.training import Recipe, recipe, recipe_for, recipe_names
 from latentlang.training.data import data_kind, data_kinds
-from latentlang.training.recipes import Lora, Schedule, recipes_by_paper
+from latentlang.training.hyperparameters import Lora, Schedule
+from latentlang.training.recipes import recipes_by_paper
 
 PAPER = ("zh-en", "sw-en", "zh+es-en", "zh+de-en", "zh+it-en", "sw+hi-en", "sw+th-en", "zh+es+ru-en", "zh+de+it-en",
          "ja+it-zh", "sw+hi-zh", "en+ja-zh")  # fmt: skip

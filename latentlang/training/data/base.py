@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from latentlang.arguments import split_names
 from latentlang.errors import InputError, shown, unknown
 from latentlang.language_names import language
-from latentlang.storage.documents import Record
+from latentlang.storage.documents import Record, norwegian
 from latentlang.text import listed
 
 if TYPE_CHECKING:
@@ -42,11 +42,6 @@ class Part(BaseModel):
     """What all parts of a recipe have in common: fixed once made, and no unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def norwegian(code: Any) -> Any:
-    """YAML 1.1 reads the code of Norwegian, ``no``, as false."""
-    return "no" if code is False else code
 
 
 def language_codes(value: Any) -> Any:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from latentlang.arguments import MOST
 from latentlang.errors import InputError
 from latentlang.language_names import language
+from latentlang.storage.documents import norwegian
 from latentlang.text import listed
 from latentlang.training.data.base import (
     DEFAULT_KIND,
@@ -18,7 +19,6 @@ from latentlang.training.data.base import (
     Part,
     RecipeParts,
     language_codes,
-    norwegian,
 )
 
 # "3 epochs (1 epoch for PAWS to mitigate overfitting)"
