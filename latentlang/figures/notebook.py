@@ -68,9 +68,9 @@ _NARROW_SCRIPT = """<script>
       const room = drawn.parentElement.clientWidth;
       if (!room || (room < LEAST) === narrow) return;
       narrow = !narrow;
-      const form = narrow ? { data: traces, layout } : given;
-      drawn.style.height = `${form.layout.height}px`;
-      Plotly.newPlot(drawn, form.data, structuredClone(form.layout), CONFIG);
+      const figure = narrow ? { data: traces, layout } : given;
+      drawn.style.height = `${figure.layout.height}px`;
+      Plotly.newPlot(drawn, figure.data, structuredClone(figure.layout), CONFIG);
     };
     new ResizeObserver(draw).observe(drawn.parentElement);
     draw();

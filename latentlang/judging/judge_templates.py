@@ -284,24 +284,33 @@ def judge_template(given: str | Path | JudgeTemplate, *, language: str | None = 
     Raises:
         InputError: there is none of this name or in this language, or the file is of another shape.
     """
-    named = isinstance(given, str) and not given.endswith((_SUFFIX, ".yml"))
+    shipped = isinstance(given, str) and not given.endswith((_SUFFIX, ".yml"))
     if isinstance(given, JudgeTemplate):
         template = given
-    elif not named:
+    elif not shipped:
         template = _read(given_path(given))
-    elif given not in judge_template_names():
+    elif given in judge_template_names():
+        template = _read(_FOLDER / f"{given}{_SUFFIX}")
+    else:
         raise unknown(
             "template of a judge", str(given), judge_template_names(), hint="a YAML file will do too"
         )
-    else:
-        template = _read(_FOLDER / f"{given}{_SUFFIX}")
     if language is None or (code := find_language(language).code) == template.language:
         return template
-    if not named:
+    if not shipped:
         raise InputError(
             f"the template {template.name or 'that was given'!r} is written in {template.language!r}; a template of "
             "one's own is asked as it is, so leave its language out"
         )
+    return _in_language(template, code)
+
+
+def _in_language(template: JudgeTemplate, code: str) -> JudgeTemplate:
+    """One of our own templates in another language.
+
+    Raises:
+        InputError: it is not written in that language.
+    """
     if code not in judge_template_languages():
         raise unknown("language of a judge's template", code, judge_template_languages())
     words = _language(code)
