@@ -12,6 +12,8 @@ import typer
 from latentlang.cli import app, main
 from latentlang.cli.completion import completed
 from latentlang.cli.examples import DOWNLOAD, EXAMPLES, shown
+from latentlang.instructions.pipeline_kinds import _KINDS
+from latentlang.judging import judge_template_languages
 from latentlang.language_names import languages
 from latentlang.models.registry import REGISTRY
 from latentlang.questions import QUESTION_TASKS
@@ -187,3 +189,12 @@ def test_every_command_that_runs_a_model_takes_batch_tokens():
     }  # fmt: skip
     taking = {name for name, command in _commands() if any(p.name == "batch_tokens" for p in command.params)}
     assert taking == runs
+
+
+def test_help_names_every_language_of_judges_templates_and_every_step_of_a_pipeline():
+    commands = dict(_commands())
+    (option,) = (one for one in commands["judge"].params if one.name == "template_language")
+    named = re.findall(r"\b[a-z]{2}\b", option.help.partition(":")[2])
+    assert [code for code in named if code != "or"] == judge_template_languages()
+    steps = commands["instructions build pipeline"].help.partition("steps:")[2].partition(".")[0]
+    assert sorted(step.strip() for step in steps.split(",")) == sorted(_KINDS)
