@@ -127,9 +127,9 @@ def crossed_mean(
     low, high = none if few or not resampled else np.nanquantile(both, tails)
     mean = float(np.nanmean(values, axis=0).mean())
     held = one[np.isfinite(one)]
-    low_items, high_items = bootstrap_ends(held, mean, items, level=level) if resampled else none
-    low_items, high_items = np.clip((low_items, high_items), least, most)
-    return CrossedMean(mean, float(low), float(high), float(low_items), float(high_items))
+    ends = bootstrap_ends(held, mean, items, level=level) if resampled else none
+    low_items, high_items = (float(np.clip(end, least, most)) for end in ends)
+    return CrossedMean(mean, float(low), float(high), low_items, high_items)
 
 
 #: Differences no larger than this are rounding: the same numbers computed twice.
