@@ -109,6 +109,22 @@ def parse_count(name: str, text: str, *, least: int, instead: str = "") -> int:
     return count
 
 
+def parse_span(name: str, text: str) -> tuple[int, int]:
+    """The least and the most from ``"1000-2000"``.
+
+    Args:
+        name: of the option.
+        text: what was given.
+
+    Raises:
+        InputError: it is none.
+    """
+    least, dash, most = text.partition("-")
+    if not dash:
+        raise InputError(f"{name} takes the least and the most, e.g. 1000-2000, not {shown(text, most=60)}")
+    return parse_count(name, least.strip(), least=0), parse_count(name, most.strip(), least=1)
+
+
 def split_given(given: str | T | Iterable[str | T]) -> list[str | T]:
     """Names from ``"ja,hi"``, one thing, or a sequence of both, in order; empty names are left out."""
     several = isinstance(given, Iterable) and not isinstance(given, str)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from latentlang.arguments import split_names
-from latentlang.errors import unknown
+from latentlang.errors import InputError, unknown
 from latentlang.instructions import checks_kept, checks_reply
 from latentlang.instructions.check_records import Check, Known, TextFinding, TextPair
 
@@ -48,6 +48,24 @@ def chosen_checks(names: str | Iterable[str] | None) -> tuple[Check, ...]:
         if name not in _CHECKS:
             raise unknown("check", name, _CHECKS)
     return tuple(check for code, check in _CHECKS.items() if code in asked)
+
+
+def usable_checks(names: str | Iterable[str] | None, *, sources: bool, named: str) -> list[str]:
+    """Codes of the checks of some names; of all, those alone that need no source where there is none.
+
+    Args:
+        names: of checks; None for all.
+        sources: whether there are sources.
+        named: how sources are named, for the error.
+
+    Raises:
+        InputError: there is no check of a name, or one that is named needs a source.
+    """
+    chosen = chosen_checks(names)
+    needed = [] if sources else [check.code for check in chosen if check.needs_source]
+    if names is not None and needed:
+        raise InputError(f"the check {needed[0]!r} holds a text against its source; name the sources{named}")
+    return [check.code for check in chosen if check.code not in needed]
 
 
 def check_pair(pair: TextPair, checks: Sequence[Check], known: Known) -> list[TextFinding]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from latentlang.arguments import checked_call
-from latentlang.errors import InputError
+from latentlang.errors import InputError, shown
 from latentlang.instructions.check_records import Check, Known, TextFinding, TextPair
 from latentlang.instructions.checks import check_pair, chosen_checks
 from latentlang.instructions.dialogues import Dialogue
@@ -289,6 +289,20 @@ def _drop_repeated(
         detail = kept[repeated.of].id
         detail += f" ({repeated.similarity:.2f})" if near is not None else ""
         reasons[left[repeated.index]].append(TextFinding(code, "instruction", detail))
+
+
+def nothing_left(filtered: Filtered) -> str:
+    """Of a filter that kept nothing, for an error: which reason dropped most, and what was found most where it did."""
+    reasons = Counter((one.reasons[0].code, one.dialogue.language) for one in filtered.dropped)
+    (code, language), count = reasons.most_common(1)[0]
+    details = Counter(
+        one.reasons[0].detail
+        for one in filtered.dropped
+        if (one.reasons[0].code, one.dialogue.language) == (code, language)
+    )
+    detail, times = details.most_common(1)[0]
+    most = f", {times:,} of them for {shown(detail, most=40)}" if detail else ""
+    return f"nothing is left: {code} dropped most, {count:,} in {language}{most}"
 
 
 def _carries(pairs: Sequence[TextPair]) -> bool:

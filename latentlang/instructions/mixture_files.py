@@ -16,7 +16,7 @@ from latentlang.instructions.hub import hub_dialogues
 from latentlang.instructions.mixture import TEMPERATURE, Mixture, MixturePart
 from latentlang.language_names import language
 from latentlang.paths import PathLike, given_path
-from latentlang.storage.documents import Closed, checked, read_yaml
+from latentlang.storage.documents import Closed, Code, Names, checked, read_yaml
 from latentlang.tasks.hub import is_hub
 
 _EXAMPLES = {
@@ -44,16 +44,9 @@ class _ReadFrom(Closed):
 class _PartRecord(_ReadFrom):
     share: float | None = None
     count: int | None = None
-    languages: list[str] = Field(default_factory=list)
+    languages: Names = Field(default_factory=list)
     sampling: Literal["uniform", "proportional", "temperature"] = "proportional"
     temperature: float = TEMPERATURE
-
-    @field_validator("languages", mode="before")
-    @classmethod
-    def _names(cls, value: Any) -> Any:
-        # YAML 1.1 reads the code of Norwegian, ``no``, as false
-        names = value.split(",") if isinstance(value, str) else value
-        return ["no" if name is False else name for name in names] if isinstance(names, list) else names
 
 
 class _MixtureRecord(Closed):
@@ -65,7 +58,7 @@ class _MixtureRecord(Closed):
 
 
 class _ArmRecord(_ReadFrom):
-    language: str
+    language: Code
     kind: str = Field(default=ORIGINS[0])
     engine: str = ""
     parallel_to: str = ""

@@ -12,14 +12,15 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from latentlang.arguments import parse_count
-from latentlang.errors import InputError, shown, unknown
+from latentlang.arguments import parse_span
+from latentlang.errors import InputError, unknown
 from latentlang.instructions.answering import answer
 from latentlang.instructions.built import DIALOGUES, Built
+from latentlang.instructions.checks import usable_checks
 from latentlang.instructions.culture import culture_filter
 from latentlang.instructions.data_folder import save_data_folder
 from latentlang.instructions.dialogues import Dialogue
-from latentlang.instructions.filtering import filter_dialogues
+from latentlang.instructions.filtering import filter_dialogues, nothing_left
 from latentlang.instructions.from_parallel_text import parallel_instructions
 from latentlang.instructions.grounded import DOCUMENT_TOKENS, LEAST_SHARE, SEGMENT_TOKENS, grounded_dialogues
 from latentlang.instructions.hub_documents import documents_of
@@ -28,39 +29,19 @@ from latentlang.instructions.overlap import EvaluatedRuns, evaluated_items
 from latentlang.instructions.providers.asking import Asking
 from latentlang.instructions.translation import round_trip, translate
 from latentlang.language_names import language
-from latentlang.storage.documents import Closed
+from latentlang.storage.documents import Closed, Code, Names
 from latentlang.text import counted
 
 
-def _code(value: Any) -> Any:
-    """A language; YAML 1.1 reads the code of Norwegian, ``no``, as false."""
-    return "no" if value is False else value
-
-
-def _listed(value: Any) -> Any:
-    """One name, names with commas, or a list."""
-    value = _code(value)
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list):
-        return names
-    return [name.strip() if isinstance(name, str) else _code(name) for name in names]
-
-
 def _span(value: Any) -> Any:
-    """``1000-2000`` as two numbers."""
     if not isinstance(value, str):
         return value
-    least, dash, most = value.partition("-")
-    if not dash:
-        raise ValueError(f"the least and the most, such as 1000-2000, not {shown(value, most=60)}")
     try:
-        return parse_count("least", least.strip(), least=0), parse_count("most", most.strip(), least=1)
+        return parse_span("it", value)
     except InputError as error:
         raise ValueError(str(error)) from None
 
 
-Names = Annotated[list[str], BeforeValidator(_listed)]
-Code = Annotated[str, BeforeValidator(_code)]
 Span = Annotated[tuple[int, int], BeforeValidator(_span)]
 
 
@@ -121,13 +102,11 @@ class StepOutcome:
 
     Attributes:
         dialogues: it made.
-        counts: how many were made, kept or dropped, by language and reason.
         save: writes it into a folder.
         others: more dialogues that came with it, by name.
     """
 
     dialogues: tuple[Dialogue, ...]
-    counts: Any
     save: Callable[[Path], Any]
     others: Mapping[str, tuple[Dialogue, ...]] = field(default_factory=dict)
 
@@ -202,7 +181,7 @@ def step_kind(name: object) -> StepKind:
 
 
 def _of(built: Built) -> StepOutcome:
-    return StepOutcome(built.dialogues, built.table, built.save, built.others)
+    return StepOutcome(built.dialogues, built.save, built.others)
 
 
 class _Translate(DataFields):
@@ -339,7 +318,7 @@ def _judged(told: _Culture, given: StepInput) -> StepOutcome:
     dialogues = given.dialogues(told.data, told.data_lang)
     built = _of(culture_filter(dialogues, asking=given.asks(), by=told.criteria))
     if given.planned:  # a made-up reply has no scores: all are taken on
-        return StepOutcome(tuple(dialogues), built.counts, built.save)
+        return StepOutcome(tuple(dialogues), built.save)
     if not built.dialogues:
         raise InputError(
             f"nothing is left of {counted(len(dialogues), 'dialogue')}: each meets a criterion or is undecided; choose "
@@ -376,49 +355,33 @@ def _grounded(told: _Grounded, given: StepInput) -> StepOutcome:
 
 
 def _filtered(told: _Filter, given: StepInput) -> StepOutcome:
-    from latentlang.instructions.checks import chosen_checks
-
     dialogues = given.dialogues(told.data, told.data_lang)
     sources = None if told.against is None else given.dialogues(told.against, told.against_lang)
-    chosen = chosen_checks(told.checks)
-    if (
-        sources is None
-        and told.checks is not None
-        and (needed := [one for one in chosen if one.needs_source])
-    ):
-        raise InputError(
-            f"the check {needed[0].code!r} holds a text against its source; name the sources under against"
-        )
-    checks = [one.code for one in chosen if sources is not None or not one.needs_source]
+    checks = usable_checks(told.checks, sources=sources is not None, named=" under against")
     tests = None
     if told.tests:
         tests = EvaluatedRuns(evaluated_items(told.tests), words=told.words, characters=told.characters)
     if given.planned:  # texts are made up: what a filter would drop is not known
-        return StepOutcome(tuple(dialogues), None, lambda folder: None)
+        return StepOutcome(tuple(dialogues), lambda folder: None)
     filtered = filter_dialogues(
         dialogues, sources=sources, checks=checks, pair_by=told.pair_by, answers_translated=not told.answers_anew,
         among=told.among, answered=not told.keep_unanswered, undecided=told.drop_undecided,
         exact=not told.keep_repeated, near=told.near, tests=tests, without=told.without,
     )  # fmt: skip
-    counts = filtered.counts()
     if not filtered.kept:
-        worst = counts[counts["reason"] != "kept"].sort_values("dialogues").iloc[-1]
-        raise InputError(
-            f"nothing is left: {worst['reason']} dropped most, {worst['dialogues']:,} in {worst['language']}; leave "
-            "that check out, or give other data"
-        )
+        raise InputError(f"{nothing_left(filtered)}; leave that check out, or give other data")
     record = {
         **told.model_dump(mode="json"), "identifier": filtered.report.identifier,
         "carrying": filtered.report.carrying, "dialogues": len(dialogues), "kept": len(filtered.kept),
     }  # fmt: skip
-    tables = {"counts": counts, "bounds": filtered.report.bounds_table()}
+    tables = {"counts": filtered.counts(), "bounds": filtered.report.bounds_table()}
 
     def save(folder: Path) -> None:
         dropped = [one.record() for one in filtered.dropped]
         data = {DIALOGUES: filtered.kept}
         save_data_folder(folder, "filter", data=data, record=record, tables=tables, dropped=dropped)
 
-    return StepOutcome(filtered.kept, counts, save)
+    return StepOutcome(filtered.kept, save)
 
 
 def _mixed(told: _Mix, given: StepInput) -> StepOutcome:
@@ -430,13 +393,13 @@ def _mixed(told: _Mix, given: StepInput) -> StepOutcome:
         for part in told.parts
     )  # fmt: skip
     mixed = mix(Mixture(parts, told.total, told.seed))
-    counts, record = mixed.table(), told.model_dump(mode="json")
+    record = told.model_dump(mode="json")
 
     def save(folder: Path) -> None:
         data = {DIALOGUES: mixed.dialogues}
-        save_data_folder(folder, "mix", data=data, record=record, tables={"counts": counts})
+        save_data_folder(folder, "mix", data=data, record=record, tables={"counts": mixed.table()})
 
-    return StepOutcome(tuple(mixed.dialogues), counts, save)
+    return StepOutcome(tuple(mixed.dialogues), save)
 
 
 for _kind in (

@@ -13,10 +13,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from typing import Annotated, Any, Literal, TypeVar, overload
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from latentlang.errors import InputError, LatentlangError, shown
 
@@ -34,6 +34,23 @@ _LONGEST_NUMBER = 4 * _MOST_DIGITS
 AGAIN = "make it again, or copy the whole file from where it came from"
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def norwegian(code: Any) -> Any:
+    """YAML 1.1 reads the code of Norwegian, ``no``, as false."""
+    return "no" if code is False else code
+
+
+def _listed(value: Any) -> Any:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list):
+        return names
+    return [name.strip() if isinstance(name, str) else norwegian(name) for name in names]
+
+
+#: Fields of a record: the code of a language; and one name, names with commas, or a list.
+Code = Annotated[str, BeforeValidator(norwegian)]
+Names = Annotated[list[str], BeforeValidator(_listed)]
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # How half of a pair is written in JSON or YAML; a text that holds none needs no second look.
 _ESCAPED_SURROGATES = re.compile(r"\\u[dD][89a-fA-F]|\\U0000[dD][89a-fA-F]")

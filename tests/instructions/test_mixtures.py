@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from latentlang.instructions import (
 )
 from latentlang.instructions.dialogues import single
 from latentlang.instructions.mixture import allocate
+from latentlang.instructions.mixture_files import read_arms
 
 CODES = ("de", "es", "ja")
 
@@ -303,3 +305,11 @@ def test_an_arm_in_another_language_than_it_is_named_is_refused() -> None:
         InputError, match="arm 'b' is said to be in German, and 100% of what could be told is in English"
     ):
         build_arms([Arm("a", "de", german), Arm("b", "de", wrong)])
+
+
+def test_an_arm_in_norwegian_is_no_boolean(tmp_path: Path) -> None:
+    (tmp_path / "data.json").write_text('[{"id": "a", "instruction": "Hva?", "output": "Det."}]')
+    file = tmp_path / "arms.yaml"
+    file.write_text(f"arms:\n- {{name: a, language: no, files: {tmp_path / 'data.json'}}}\n")
+    (read,) = read_arms(file)
+    assert read.language == "no" and [dialogue.language for dialogue in read.dialogues] == ["no"]

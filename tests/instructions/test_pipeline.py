@@ -238,13 +238,25 @@ def test_a_file_that_makes_no_sense_is_one_line_before_anything_is_run(
     [
         ({"data": "germna"}, r"step 'answered' \(answer\): there is no file 'germna'.*; the steps before are german"),
         ({"step": "filter", "data": "german", "checks": "copied"}, "name the sources under against"),
+        ({"step": "filter", "data": "german", "checks": "numbers", "against": "other.json", "keep_repeated": True},
+         "nothing is left: [a-z-]+ dropped most, 4 in de.*; leave that check out, or give other data"),
         ({"step": "mix", "total": 9, "parts": [{"name": "x", "files": "german", "share": 1}]}, "step 'answered' .mix."),
         ({"step": "mix", "total": 9, "parts": [{"name": "x", "files": [], "share": 1}]}, "part 'x' has no dialogues"),
     ],
 )  # fmt: skip
 def test_what_a_step_cannot_do_is_one_line(changes: dict[str, Any], words: str) -> None:
+    Path("other.json").write_text(json.dumps([{**one, "instruction": "Say 77 now."} for one in ITEMS]))
     with pytest.raises(InputError, match=words):
         run(Echo(), steps=[STEPS[0], {"name": "answered", "step": "answer", **changes}])
+
+
+def test_norwegian_is_no_boolean() -> None:
+    Path("steps.yaml").write_text(
+        "provider: table:x\nsteps:\n- {name: a, step: round-trip, data: x, data_lang: no, through: no}\n"
+        "- {name: b, step: translate, data: a, lang: [no, de]}\n"
+    )
+    trip, there = (step.told.model_dump() for step in read_pipeline("steps.yaml"))
+    assert (trip["data_lang"], trip["through"], there["lang"]) == ("no", "no", ["no", "de"])
 
 
 def test_a_kind_of_ones_own_is_registered_once() -> None:

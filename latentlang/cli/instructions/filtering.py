@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from latentlang.cli import options
 from latentlang.cli.instructions import looking
-from latentlang.errors import InputError, shown
-
-if TYPE_CHECKING:
-    from latentlang.instructions.filtering import Filtered
-
-_KEPT = "dialogues.jsonl"
+from latentlang.errors import InputError
 
 
 def filter_data(
@@ -68,11 +62,12 @@ def filter_data(
     """
     from latentlang.cli.console import echo_json, output
     from latentlang.cli.records import rows_record
+    from latentlang.instructions.built import DIALOGUES
     from latentlang.instructions.data_folder import check_data_folder, save_data_folder
-    from latentlang.instructions.filtering import filter_dialogues
+    from latentlang.instructions.filtering import filter_dialogues, nothing_left
     from latentlang.instructions.overlap import EvaluatedRuns, evaluated_items
 
-    check_data_folder(out, "filter", [_KEPT])
+    check_data_folder(out, "filter", [DIALOGUES])
     evaluated = None
     if tests is not None:
         evaluated = EvaluatedRuns(evaluated_items(tests), words=words, characters=characters)
@@ -94,7 +89,7 @@ def filter_data(
         "carrying": filtered.report.carrying,
     }  # fmt: skip
     files = save_data_folder(
-        out, "filter", data={_KEPT: filtered.kept}, record=record,
+        out, "filter", data={DIALOGUES: filtered.kept}, record=record,
         tables={"counts": counts, "bounds": filtered.report.bounds_table()},
         dropped=[one.record() for one in filtered.dropped],
     )  # fmt: skip
@@ -110,21 +105,6 @@ def filter_data(
         for file in files:
             console.print(f"wrote {file}", soft_wrap=True)
     if not filtered.kept:
-        raise InputError(_nothing_left(filtered, out))
-
-
-def _nothing_left(filtered: Filtered, out: Path) -> str:
-    """Which reason dropped most, and what was found most where it did."""
-    reasons = Counter((one.reasons[0].code, one.dialogue.language) for one in filtered.dropped)
-    (code, language), count = reasons.most_common(1)[0]
-    details = Counter(
-        one.reasons[0].detail
-        for one in filtered.dropped
-        if (one.reasons[0].code, one.dialogue.language) == (code, language)
-    )
-    detail, times = details.most_common(1)[0]
-    most = f", {times:,} of them for {shown(detail, most=40)}" if detail else ""
-    return (
-        f"nothing is left: {code} dropped most, {count:,} in {language}{most}; what was dropped, with its reasons, is "
-        f"in {out / 'report'}"
-    )
+        raise InputError(
+            f"{nothing_left(filtered)}; what was dropped, with its reasons, is in {out / 'report'}"
+        )

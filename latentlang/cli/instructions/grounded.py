@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latentlang import defaults
-from latentlang.arguments import parse_count
+from latentlang.arguments import parse_span
 from latentlang.cli import options
-from latentlang.errors import InputError, shown
 
 if TYPE_CHECKING:
     from latentlang.instructions.built import Built
@@ -100,7 +99,7 @@ def grounded(
     from latentlang.instructions.hub_documents import documents_of
 
     given = {"--document-tokens": document_tokens, "--segment-tokens": segment_tokens}
-    spans = [_span(name, span) for name, span in given.items()]
+    spans = [parse_span(name, span) for name, span in given.items()]
     read = documents_of(data, language=data_lang, languages=lang or None, documents=documents, seed=seed)
 
     def build(asks: Asking) -> Built:
@@ -119,15 +118,3 @@ def grounded(
         )
 
     make(out, build, provider=provider, asking=asking, loading=loading, as_json=as_json)
-
-
-def _span(name: str, text: str) -> tuple[int, int]:
-    """``1000-2000`` as two numbers.
-
-    Raises:
-        InputError: it is none.
-    """
-    least, dash, most = text.partition("-")
-    if not dash:
-        raise InputError(f"{name} takes the least and the most, e.g. 1000-2000, not {shown(text, most=60)}")
-    return parse_count(name, least.strip(), least=0), parse_count(name, most.strip(), least=1)

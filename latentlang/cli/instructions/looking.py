@@ -101,20 +101,11 @@ def looked_at(
     Raises:
         InputError: files that cannot be read, or options that need others.
     """
-    from latentlang.instructions.checks import chosen_checks
+    from latentlang.instructions.checks import usable_checks
 
-    chosen = [check.code for check in chosen_checks(checks)]
-    if against is None:
-        needed = [check.code for check in chosen_checks(checks) if check.needs_source]
-        if checks is not None and needed:
-            raise InputError(
-                f"the check {needed[0]!r} holds a text against its source; name the sources: --against PATH"
-            )
-        if answers_anew or against_lang:
-            raise InputError(
-                "--answers-anew and --against-lang are said of sources; name them: --against PATH"
-            )
-        chosen = [code for code in chosen if code not in needed]
+    chosen = usable_checks(checks, sources=against is not None, named=": --against PATH")
+    if against is None and (answers_anew or against_lang):
+        raise InputError("--answers-anew and --against-lang are said of sources; name them: --against PATH")
     return Looked(
         dialogues_of(data, data_lang),
         {

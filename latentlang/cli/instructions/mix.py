@@ -87,11 +87,12 @@ def mix(
 def _mixture(
     file: Path, total: int | None, seed: int | None
 ) -> tuple[dict[str, Any], pd.DataFrame, list[str]]:
+    from latentlang.instructions.built import DIALOGUES
     from latentlang.instructions.mixture import mix as draw
     from latentlang.instructions.mixture_files import read_mixture
 
     mixed = draw(read_mixture(file, total=total, seed=seed))
-    return {"dialogues.jsonl": mixed.dialogues}, mixed.table(), []
+    return {DIALOGUES: mixed.dialogues}, mixed.table(), []
 
 
 def _arms(file: Path, seed: int, chosen: dict[str, Any]) -> tuple[dict[str, Any], pd.DataFrame, list[str]]:
