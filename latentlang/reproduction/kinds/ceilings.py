@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from latentlang.code_execution import Limits
 from latentlang.errors import InputError
@@ -16,6 +16,7 @@ from latentlang.questions.code_problems import read_problems
 from latentlang.questions.code_result import CodeResult
 from latentlang.questions.code_run import humaneval
 from latentlang.reproduction.cost import Cost, Estimate
+from latentlang.reproduction.experiment_fields import ExperimentPart
 from latentlang.reproduction.kinds.base import (
     Computed,
     Experiment,
@@ -44,15 +45,13 @@ _SECONDS, _BYTES = 0.3, 2000
 _PROBLEMS = 164
 
 
-class PrintedScores(BaseModel):
+class CeilingScores(ExperimentPart):
     """Scores that the paper printed, to be held against the ceiling.
 
     Attributes:
         table: experiment whose cells they are.
         rows: name of a row here to the row there.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     table: str
     rows: dict[str, str] = Field(min_length=1)
@@ -70,7 +69,7 @@ class CeilingsExperiment(Experiment):
 
     files: str = "humaneval_*.json*"
     languages: dict[str, str] = Field(min_length=1)
-    scores: PrintedScores | None = None
+    scores: CeilingScores | None = None
     get: str = ""
 
 
@@ -173,7 +172,7 @@ class CeilingsKind(ExperimentKind[CeilingsExperiment]):
 
 
 def _shares(
-    scores: PrintedScores, column: str, share: float, problems: int, run: RunContext
+    scores: CeilingScores, column: str, share: float, problems: int, run: RunContext
 ) -> list[Computed]:
     """Printed scores over the ceiling: what of the problems that can be passed was passed, if no others were."""
     printed = run.cells(scores.table)
