@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
+from decimal import Decimal
 
 import pandas as pd
 import pytest
 
 from latentlang.evaluation import weighted_f1
+from tests.support import printed
+from tests.support.printed import is_share, mean, rounded
 
-FOLDER = Path(__file__).parents[2] / "experiments" / "bactrianx"
 #: Accuracies of each benchmark, and how many items of which language it has.
 ACCURACIES = {
     "XCOPA": ("table5", "table9"),
@@ -22,33 +22,15 @@ AVERAGE = "Avg"
 
 
 def cells(table: str) -> pd.DataFrame:
-    """A table as printed: a row of text for each of its rows."""
-    printed = pd.read_csv(FOLDER / "published" / f"{table}.csv", dtype=str)
-    assert set(printed["table"]) == {table} and not printed.duplicated(["row", "column"]).any()
-    return printed.pivot(index="row", columns="column", values="value")
+    """A table as printed: a row of text for each of its rows; cells that it has not are missing."""
+    return pd.DataFrame.from_dict(printed.rows("bactrianx", table), orient="index")
 
 
 def corrections(reason: str) -> dict[tuple[str, str, str], str]:
     """Corrected cells of a reason: table, row and column to the value, empty where it cannot be known."""
-    listed = pd.read_csv(FOLDER / "corrections.csv", dtype=str, keep_default_na=False)
+    listed = printed.corrections("bactrianx")
     chosen = listed[listed["reason"] == reason]
     return {(c.table, c.row, c.column): c.corrected for c in chosen.itertuples(index=False)}
-
-
-def rounded(value: Decimal) -> str:
-    """With two decimals."""
-    return str(value.quantize(Decimal("0.01"), ROUND_HALF_UP))
-
-
-def mean(values: list[str]) -> Decimal:
-    """Of printed numbers, exactly."""
-    return sum(map(Decimal, values), Decimal(0)) / len(values)
-
-
-def is_share(printed: str, n: int) -> bool:
-    """Whether some whole number of `n` items gives this percentage, rounded to two decimals either way."""
-    near = int(Decimal(printed) * n / 100)
-    return any(abs(Decimal(100 * k) / n - Decimal(printed)) <= Decimal("0.005") for k in (near, near + 1))
 
 
 def test_a_share_is_told_from_other_numbers():
@@ -61,11 +43,11 @@ def test_averages_are_those_of_their_rows_and_of_table_4():
     overview = cells("table4")
     for name, (table, _) in SCORES.items():
         for row, values in cells(table).iterrows():
-            average = mean(list(values.drop(AVERAGE)))
+            average = mean(values.drop(AVERAGE))
             assert overview.loc[row, name] == values[AVERAGE], (name, row)
             # either way of rounding a half
             if abs(average - Decimal(values[AVERAGE])) > Decimal("0.005"):
-                off[table, row, AVERAGE] = off["table4", row, name] = rounded(average)
+                off[table, row, AVERAGE] = off["table4", row, name] = rounded(average, 2)
     assert off == corrections("rounding")
 
 
@@ -108,7 +90,7 @@ def test_ratios_are_quotients_of_table_1():
             unseen, seen = (
                 Decimal(table.loc[f"{model}|{group}", f"{part}_mean"]) for group in ("unseen", "seen")
             )
-            assert rounded(unseen / seen) == ratio
+            assert rounded(unseen / seen, 2) == ratio
     assert ratios.loc["LLaMA", "total"] == "2.42"
 
 
@@ -124,10 +106,10 @@ def test_bars_of_figure_3_are_means_over_languages_that_neither_model_saw(benchm
         row: value for (_, row, column), value in corrections("unseen-by-both").items() if column == benchmark
     }
     for row, bar in bars.items():
-        neither = mean(list(scores.loc[row, unseen(sizes, "llama", "bloom")]))
+        neither = mean(scores.loc[row, unseen(sizes, "llama", "bloom")])
         assert abs(neither - Decimal(bar)) <= Decimal("0.006"), row
         own = rounded(
-            mean(list(scores.loc[row, unseen(sizes, "bloom" if "bloom" in row.casefold() else "llama")]))
+            mean(scores.loc[row, unseen(sizes, "bloom" if "bloom" in row.casefold() else "llama")]), 2
         )
         assert corrected.get(row, own) == own
         assert (row in corrected) == (abs(Decimal(own) - Decimal(bar)) > Decimal("0.01"))
@@ -165,7 +147,7 @@ def test_means_of_figures_5_and_6_agree_but_for_one_model():
 
 
 def test_scores_of_sentiment_that_a_constant_answer_gets():
-    counts = pd.read_csv(FOLDER / "labels.csv").set_index("language")
+    counts = pd.read_csv(printed.EXPERIMENTS / "bactrianx" / "labels.csv").set_index("language")
     classes = ["negative", "neutral", "positive"]
     table = cells("table8").drop(columns=AVERAGE)
     near = set()
@@ -184,7 +166,7 @@ def test_scores_of_sentiment_that_a_constant_answer_gets():
 
 
 def test_every_correction_is_of_a_cell_that_was_printed():
-    listed = pd.read_csv(FOLDER / "corrections.csv", dtype=str, keep_default_na=False)
+    listed = printed.corrections("bactrianx")
     assert not listed.duplicated(["table", "row", "column"]).any()
     for one in listed.itertuples(index=False):
         assert cells(one.table).loc[one.row, one.column] == one.printed

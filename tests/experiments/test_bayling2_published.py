@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from latentlang.language_names import language
+from tests.support import printed
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "bayling2"
 FIGURES = Path(__file__).parents[2] / "figures" / "bayling2"
@@ -17,7 +18,7 @@ TABLES = {
     name: pd.read_csv(FOLDER / "published" / f"{name}.csv", dtype=str, keep_default_na=False)
     for name in NAMES
 }
-CORRECTIONS = pd.read_csv(FOLDER / "corrections.csv", dtype=str, keep_default_na=False)
+CORRECTIONS = printed.corrections("bayling2")
 # Tables of single languages: the system and the metric of each.
 BY_LANGUAGE = {
     "table3": ("Llama-3-8B-Instruct", "BLEU"), "table4": ("BayLing-3-8B", "BLEU"),
@@ -31,16 +32,11 @@ ARC = {
 
 
 def _printed(table: str, row: str, column: str) -> str:
-    cells = TABLES[table]
-    found = cells.loc[(cells["row"] == row) & (cells["column"] == column), "value"]
-    assert len(found) == 1, (table, row, column)
-    return str(found.iloc[0])
+    return printed.rows("bayling2", table)[row][column]
 
 
 def _mean(texts: list[str]) -> str:
-    """The mean of values with two digits, at two digits: no binary fraction decides how it is rounded."""
-    total = Fraction(sum(round(float(text) * 100) for text in texts), len(texts))
-    return f"{int(total + Fraction(1, 2)) / 100:.2f}"
+    return printed.rounded(printed.mean(texts), 2)
 
 
 def _column(table: str, way: str, *, corrected: bool = False, without: tuple[str, ...] = ()) -> list[str]:
@@ -51,12 +47,6 @@ def _column(table: str, way: str, *, corrected: bool = False, without: tuple[str
         own = CORRECTIONS[(CORRECTIONS["table"] == table) & (CORRECTIONS["column"] == way)]
         values |= dict(zip(own["row"], own["corrected"], strict=True))
     return list(values.values())
-
-
-def _is_count(text: str, items: int) -> bool:
-    digits = len(text.partition(".")[2])
-    near = int(float(text) * items)
-    return text in {f"{count / items:.{digits}f}" for count in (near - 1, near, near + 1) if count >= 0}
 
 
 # Completeness
@@ -162,14 +152,14 @@ def test_accuracies_are_whole_numbers_of_items(table, items):
     wrong = [
         (row.row, row.column, row.value)
         for row in cells.itertuples()
-        if not _is_count(str(row.value), items[str(row.column)])
+        if not printed.is_share(str(row.value), items[str(row.column)], whole=1)
     ]
     assert wrong == []
 
 
 def test_another_number_of_items_would_not_do():
-    assert not all(_is_count(text, 899) for text in TABLES["table9"]["value"])
-    assert not all(_is_count(text, 1319) for text in TABLES["table11"]["value"])
+    assert not all(printed.is_share(text, 899, whole=1) for text in TABLES["table9"]["value"])
+    assert not all(printed.is_share(text, 1319, whole=1) for text in TABLES["table11"]["value"])
 
 
 # Corrections

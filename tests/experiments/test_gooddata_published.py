@@ -1,12 +1,12 @@
 """The printed numbers of Chen et al. 2024: alike where printed twice, averages and steps as they can be."""
 
-import csv
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "experiments" / "gooddata"
+from tests.support.printed import corrections as read_corrections
+from tests.support.printed import rows
+
 MODELS = (
     "Llama2-7B", "Gemma-2B", "Gemma-7B", "Qwen1.5-0.5B", "Qwen1.5-1.8B", "Qwen1.5-4B", "Qwen1.5-7B", "Qwen1.5-14B",
 )  # fmt: skip
@@ -22,29 +22,25 @@ HALF_OF_THE_LAST_DIGIT = Decimal("0.05")
 Cells = dict[tuple[str, str], Decimal]
 
 
-def _read(number: int) -> Cells:
-    path = FOLDER / "published" / f"table{number}.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert {row["table"] for row in rows} == {path.stem}
-    cells = {(row["row"], row["column"]): Decimal(row["value"]) for row in rows}
-    assert len(cells) == len(rows), f"{path.name} has a cell twice"
-    assert all(row["value"] == f"{Decimal(row['value']):.1f}" for row in rows)
-    return cells
+def _read(table: str) -> Cells:
+    cells = {
+        (row, column): value for row, values in rows("gooddata", table).items() for column, value in values.items()
+    }  # fmt: skip
+    assert all(value == f"{Decimal(value):.1f}" for value in cells.values())
+    return {cell: Decimal(value) for cell, value in cells.items()}
 
 
 @pytest.fixture(scope="module")
 def printed() -> dict[str, Cells]:
-    return {f"table{number}": _read(number) for number in range(1, 26)}
+    return {f"table{number}": _read(f"table{number}") for number in range(1, 26)}
 
 
 @pytest.fixture(scope="module")
 def corrections() -> dict[tuple[str, str, str], tuple[Decimal, Decimal]]:
-    with (FOLDER / "corrections.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            (row["table"], row["row"], row["column"]): (Decimal(row["printed"]), Decimal(row["corrected"]))
-            for row in csv.DictReader(file)
-        }
+    return {
+        (row["table"], row["row"], row["column"]): (Decimal(row["printed"]), Decimal(row["corrected"]))
+        for row in read_corrections("gooddata").to_dict("records")
+    }
 
 
 def test_every_model_is_there_with_every_arm_and_setting(printed):

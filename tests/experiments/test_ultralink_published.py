@@ -6,13 +6,12 @@ What contradicts itself is listed, and is exactly what `corrections.csv` says; n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
+from decimal import Decimal
 
-import pandas as pd
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "experiments" / "ultralink"
+from tests.support import printed
+
 LANGUAGES = ("En", "Zh", "Es", "Ru", "Fr")
 ITEMS = {"HumanEval": 164, "MGSM": 250}
 PARTS = ("specific_chat", "agnostic_chat", "math", "code")
@@ -20,23 +19,12 @@ PARTS = ("specific_chat", "agnostic_chat", "math", "code")
 ROUNDING = Decimal("0.1")
 
 
-def _long(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
-def _rows(name: str) -> dict[str, dict[str, str]]:
-    """Row to column to the value as printed."""
-    rows: dict[str, dict[str, str]] = {}
-    for cell in _long(FOLDER / "published" / f"{name}.csv").to_dict("records"):
-        assert cell["table"] == name
-        assert cell["column"] not in rows.setdefault(cell["row"], {}), cell
-        rows[cell["row"]][cell["column"]] = cell["value"]
-    return rows
-
-
-TABLES = {path.stem: _rows(path.stem) for path in sorted((FOLDER / "published").glob("*.csv"))}
+TABLES = {
+    path.stem: printed.rows("ultralink", path.stem)
+    for path in sorted((printed.EXPERIMENTS / "ultralink" / "published").glob("*.csv"))
+}
 SCORES = ("table3", "table5", "table6", "readme")
-CORRECTIONS = _long(FOLDER / "corrections.csv")
+CORRECTIONS = printed.corrections("ultralink")
 
 
 def _cells(*names: str) -> Iterator[tuple[str, str, str, str]]:
@@ -51,19 +39,12 @@ def _corrected(*reasons: str) -> set[tuple[str, str, str]]:
     return set(chosen[["table", "row", "column"]].itertuples(index=False, name=None))
 
 
-def _is_count(value: str, items: int) -> bool:
-    """Whether some number of the items is this in percent, to the last digit."""
-    digits = len(value.partition(".")[2])
-    exact = Decimal(round(Decimal(value) * items / 100)) * 100 / items
-    return exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP) == Decimal(value)
-
-
 def _mean(values: dict[str, str], columns: tuple[str, ...]) -> Decimal:
-    return sum((Decimal(values[column]) for column in columns), Decimal(0)) / len(columns)
+    return printed.mean(values[column] for column in columns)
 
 
 def _tenth(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
+    return Decimal(printed.rounded(value, 1))
 
 
 def _in_readme(row: str) -> dict[str, str]:
@@ -113,7 +94,7 @@ def test_scores_are_whole_numbers_of_items_but_for_the_known_cells() -> None:
         items = ITEMS.get(row.split(" | ")[0])
         if items is None or column == "Avg":
             continue
-        if not _is_count(value, items):
+        if not printed.is_share(value, items):
             wrong.add((name, row, column))
     assert wrong == _corrected("not-a-count") == {
         ("table3", "HumanEval | Aya-5-reimplement", "Zh"),
@@ -125,12 +106,14 @@ def test_scores_are_whole_numbers_of_items_but_for_the_known_cells() -> None:
 
 def test_no_score_of_table_4_is_a_number_of_problems() -> None:
     wrong = {
-        (name, row, column) for name, row, column, value in _cells("table4") if not _is_count(value, 164)
+        (name, row, column)
+        for name, row, column, value in _cells("table4")
+        if not printed.is_share(value, 164)
     }
     assert wrong == _corrected("no-count-fits") and len(wrong) == len(TABLES["table4"]) == 3
     # what the text says of Figure 11 is of MGSM's 250
     figure = TABLES["figure11"]
-    assert all(_is_count(row["MGSM-Zh"], 250) for row in figure.values() if "MGSM-Zh" in row)
+    assert all(printed.is_share(row["MGSM-Zh"], 250) for row in figure.values() if "MGSM-Zh" in row)
 
 
 # Averages
