@@ -32,6 +32,11 @@ def filled(text: str, indent: str = "") -> str:
     )  # fmt: skip
 
 
+def item(text: str) -> str:
+    """An item of a list, filled as a paragraph is."""
+    return filled(text, "- ")
+
+
 def between(value: float, low: float, high: float, *, places: int = 2) -> str:
     """A value with its interval."""
     return f"{unsigned(value, places)} [{unsigned(low, places)}, {unsigned(high, places)}]"

@@ -124,6 +124,11 @@ def write_table(figures: Path, name: str, table: pd.DataFrame, *, kept: Collecti
     path.write_text(text, encoding="utf-8")
 
 
+def committed_tables(figures: Path) -> dict[str, pd.DataFrame]:
+    """Name to table: the CSV files in a folder of pictures."""
+    return {path.stem: pd.read_csv(path) for path in sorted(figures.glob("*.csv"))}
+
+
 def _updated(old: pd.DataFrame, new: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """The rows of each key, new ones where there are any; keys in the old order, then in the new."""
     measured, before = (list(table[keys].itertuples(index=False, name=None)) for table in (new, old))

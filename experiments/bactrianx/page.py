@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from experiments.bactrianx.tables import BEGINNING, FIGURES, LAYERS
-from experiments.markdown import between, filled, markdown
+from experiments.markdown import between, filled, item, markdown
+from experiments.steps import committed_tables
 from latentlang.language_names import language
 from latentlang.stats.intervals import difference_of_shares, wilson
 from latentlang.storage.files import write_text
@@ -79,7 +80,7 @@ class Printed:
 
 def tables() -> dict[str, pd.DataFrame]:
     """The committed tables, by name."""
-    parts = {path.stem: pd.read_csv(path) for path in sorted(FIGURES.glob("*.csv"))}
+    parts = committed_tables(FIGURES)
     return parts | {"contrasts": pd.read_csv(INSTRUCTIONS / "contrasts.csv"),
                     "effects": pd.read_csv(INSTRUCTIONS / "effects.csv")}  # fmt: skip
 
@@ -111,26 +112,26 @@ def _front(printed: Printed, parts: Mapping[str, pd.DataFrame]) -> str:
             "tables in `figures/bactrianx/`."
         ),
         "",
-        _item(
+        item(
             f"**Its averages rise; in single languages that can seldom be told.** {_improved(printed)} averages "
             f"are above the base model's (Table 4). {_told(printed)}."
         ),
-        _item(
+        item(
             f"**One comparison is of different items.** The largest rise of Table 4, {_largest(printed)}, sets a "
             "row of 100 items against one of the full sets (Table 7)."
         ),
-        _item(
+        item(
             "**Scores of LLaMA in scripts that it cuts finely cannot be read as skill.** The answers that GPT-4 "
             f"saw were written under a rule that forbids repeating three tokens. Of human text it forbids {one} in "
             f"the languages that LLaMA saw and {other} in the others."
         ),
-        _item(
+        item(
             "**Its ratio of tokens holds on other text.** "
             f"{between(ratio['computed'], ratio['low'], ratio['high'])} times as many in unseen as in seen "
             "languages, with Llama 2's tokenizer on the declaration of human rights; Table 1 comes to "
             f"{printed.text('table1-ratio', 'LLaMA', _RATIO)}."
         ),
-        _item(
+        item(
             "**In a small real model, languages that take more tokens are aligned less with English:** rank "
             f"correlation over {int(strongest['n'])} languages in Latin script "
             f"{between(strongest['rho'], strongest['low'], strongest['high'])}"
@@ -300,7 +301,7 @@ def _faults(printed: Printed) -> str:
         f"for one that is rounded otherwise, and Table 4 repeats them; the ratios of Table 1 lie between {low} "
         f"(inputs) and {high} (instructions) for LLaMA."
     )
-    return "\n".join(["### Faults", "", filled(checked), "", *map(_item, points)])
+    return "\n".join(["### Faults", "", filled(checked), "", *map(item, points)])
 
 
 def _mean(printed: Printed, table: str) -> float:
@@ -583,7 +584,7 @@ def _open(parts: Mapping[str, pd.DataFrame]) -> str:
             "languages: `experiments/bactrianx/measure.py` trains the arms on Gemma 3 270M and traces their "
             "answers; it has not been run to its end."
         )
-    return "\n".join(["## What stays open", "", *map(_item, points)])
+    return "\n".join(["## What stays open", "", *map(item, points)])
 
 
 def _cell(table: pd.DataFrame, row: str, column: str) -> pd.Series:
@@ -597,11 +598,6 @@ def _percent(cell: pd.Series) -> str:
 
 def _times(cell: pd.Series) -> str:
     return f"{cell['computed']:.2f}"
-
-
-def _item(text: str) -> str:
-    filled_text = filled(text, indent="  ")
-    return "- " + filled_text[2:]
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import latentlang as ll
 from experiments.bayling2.layers import CONTROLS, ITEMS, LANGUAGES
 from experiments.bayling2.tables import FIGURES, NEAR
 from experiments.markdown import filled, markdown
+from experiments.steps import committed_tables
 from latentlang.language_names import language
 from latentlang.reproduction.kinds.training_arms import TrainingArmsExperiment
 from latentlang.storage.files import write_text
@@ -26,7 +27,7 @@ _FACTS, _UNSEEN = "facts", "facts, unseen languages"
 
 def tables() -> dict[str, pd.DataFrame]:
     """The committed tables, by name."""
-    return {path.stem: pd.read_csv(path) for path in sorted(FIGURES.glob("*.csv"))}
+    return committed_tables(FIGURES)
 
 
 def page(parts: Parts) -> str:

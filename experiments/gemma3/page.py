@@ -12,7 +12,8 @@ import pandas as pd
 
 from experiments.gemma3.measure import ASKED, SOURCES, TRAINING
 from experiments.gemma3.tables import FIGURES, PIVOT, chosen_layer
-from experiments.markdown import between, filled, markdown
+from experiments.markdown import between, filled, item, markdown
+from experiments.steps import committed_tables
 from latentlang.language_names import language
 from latentlang.lens.pivot_test import MINIMUM_LEAD
 from latentlang.stats.intervals import wilson
@@ -30,7 +31,7 @@ _RUNS = {
 
 def tables() -> dict[str, pd.DataFrame]:
     """The committed tables, by name."""
-    return {path.stem: pd.read_csv(path) for path in sorted(FIGURES.glob("*.csv"))}
+    return committed_tables(FIGURES)
 
 
 def page(parts: Mapping[str, pd.DataFrame]) -> str:
@@ -78,20 +79,20 @@ def _front(parts: Mapping[str, pd.DataFrame]) -> str:
             "by `experiments/gemma3/page.py` from those tables."
         ),
         "",
-        _item(
+        item(
             "**English words for the answer can be read, a little.** Asked to translate a word, the "
             f"late layers give the right English word more probability than wrong English words: by "
             f"{_value(leads[least])} from {_name(least)} to {_value(leads[most])} from {_name(most)}, in the mean over "
             "target languages, at the best of 18 layers."
         ),
-        _item(
+        item(
             "**The word of the prompt can be read too, mostly better.** It has more probability than wrong "
             "words of its "
             f"language by {_value(copied[lowest])} from {_name(lowest)} to {_value(copied[highest])} from "
             f"{_name(highest)}, at its best layer; at the layer where English is highest it is ahead of English from "
             f"{more} of {len(leads)} sources. A layer may merely copy it."
         ),
-        _item(
+        item(
             f"**With every language as a candidate**, {verdict}; of {len(possible)} pairs of a source and a "
             "target that "
             f"is not English, taken one by one, {len(single)} have English as their pivot and {len(others) or 'none'} "
@@ -549,10 +550,6 @@ def _spread(values: pd.Series) -> str:
 
 def _picture(name: str, words: str) -> str:
     return f"![{words}](../figures/gemma3-270m/{name}.png)"
-
-
-def _item(text: str) -> str:
-    return filled(text, "- ")
 
 
 def main() -> None:

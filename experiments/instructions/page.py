@@ -25,6 +25,7 @@ from experiments.instructions.world_arms import (
     UNSEEN,
 )
 from experiments.markdown import filled, markdown
+from experiments.steps import committed_tables
 from latentlang.language_names import language
 from latentlang.storage.files import write_text
 from latentlang.text import counted, listed, percent, signed, unsigned
@@ -104,7 +105,7 @@ _SETS = {
 
 def tables() -> dict[str, pd.DataFrame]:
     """The committed tables, by name."""
-    return {path.stem: pd.read_csv(path) for path in sorted(FIGURES.glob("*.csv"))}
+    return committed_tables(FIGURES)
 
 
 def page(parts: Parts) -> str:

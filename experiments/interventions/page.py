@@ -10,7 +10,8 @@ import pandas as pd
 
 from experiments.interventions.measure import MODELS
 from experiments.interventions.tables import FIGURES
-from experiments.markdown import between, filled, markdown
+from experiments.markdown import between, filled, item, markdown
+from experiments.steps import committed_tables
 from latentlang.causal.pivot_use_verdict import POOLED, READABLE, USED
 from latentlang.language_names import language, language_pair
 from latentlang.storage.files import write_text
@@ -26,7 +27,7 @@ _TITLES = {
 
 def tables() -> dict[str, pd.DataFrame]:
     """The committed tables, by name."""
-    return {path.stem: pd.read_csv(path) for path in sorted(FIGURES.glob("*.csv"))}
+    return committed_tables(FIGURES)
 
 
 def pages(parts: Mapping[str, pd.DataFrame]) -> dict[str, str]:
@@ -70,7 +71,7 @@ def _front(parts: Mapping[str, pd.DataFrame]) -> str:
         sections.append(f"## {question}")
         if question in explained:
             sections.append(filled(explained[question]))
-        sections.append("\n".join(map(_item, said)))
+        sections.append("\n".join(map(item, said)))
     return "\n\n".join([*sections, _LIMITS]) + "\n"
 
 
@@ -357,29 +358,25 @@ def _name(code: object) -> str:
     return language(str(code)).name
 
 
-def _item(text: str) -> str:
-    return filled(text, "- ")
-
-
 #: Limits are said once, for all of them.
 _BACK = "[In short, and what this does not show](../use.md)."
 _LIMITS = "\n\n".join([
     "## What this does not show",
     "\n".join([
-        _item(
+        item(
             "**Other directions.** The English word is changed along what the head reads it by. A model may hold it "
             "elsewhere; *not shown to be used* is no proof that it is not used."
         ),
-        _item(
+        item(
             "**Translation of single words**, with four examples, at one token. Nothing is said of sentences or of "
             "reasoning."
         ),
-        _item(
+        item(
             "**A patched run is a run the model never had**: activations of two prompts together can do what neither "
             "does alone. The controls (a third concept, a random change of the same norm, the concept asked directly) "
             "are in the pictures."
         ),
-        _item("**One model each.** Seeds are of the few-shot examples, not of the training of the models."),
+        item("**One model each.** Seeds are of the few-shot examples, not of the training of the models."),
     ]),
     "## Made by",
     filled(

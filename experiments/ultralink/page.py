@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.markdown import filled, markdown
+from experiments.steps import committed_tables
 from experiments.ultralink.layers import SKILL
 from experiments.ultralink.pruning import ARMS, FIRST_STEPS, FIRST_TRAINING, SECOND_TRAINING, SETTINGS, SIZES
 from experiments.ultralink.sums import SKILLS, WORDING, held_out, learnt
@@ -27,7 +28,7 @@ _CEILING, _OF_CEILING = "ceiling", ", of the ceiling"
 
 def tables() -> dict[str, pd.DataFrame]:
     """The committed tables of what was measured, by name."""
-    return {path.stem: pd.read_csv(path) for path in sorted(FIGURES.glob("*.csv"))}
+    return committed_tables(FIGURES)
 
 
 def printed(name: str) -> pd.DataFrame:

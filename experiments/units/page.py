@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from experiments.markdown import between, filled, markdown
+from experiments.steps import committed_tables
 from experiments.units.measure import (
     ABLATION_ITEMS,
     DTYPES,
@@ -41,7 +42,7 @@ FEW_SHARED = 0.2
 
 def tables() -> dict[str, pd.DataFrame]:
     """The committed tables, by name."""
-    return {path.stem: pd.read_csv(path) for path in sorted(FIGURES.glob("*.csv"))}
+    return committed_tables(FIGURES)
 
 
 def page(parts: Parts) -> str:
