@@ -25,7 +25,7 @@ from experiments.steps import measuring_options, step
 from latentlang.geometry import AlignmentResult
 from latentlang.lens import MultilingualLensResult
 from latentlang.models import HookedLM
-from latentlang.reproduction.kinds.training_arms import TrainArm
+from latentlang.reproduction.kinds.arms import TrainArm
 from latentlang.results import Result
 
 PIVOTS = ("en", "zh")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +12,9 @@ from pydantic import ValidationError
 from latentlang.errors import InputError
 from latentlang.instructions import write_dialogues
 from latentlang.instructions.dialogues import single
+from latentlang.reproduction.kinds.arms import BEFORE
 from latentlang.reproduction.kinds.base import RunContext
-from latentlang.reproduction.kinds.training_arms import BEFORE, TrainingArmsExperiment, TrainingArmsKind
+from latentlang.reproduction.kinds.training_arms import TrainingArmsExperiment, TrainingArmsKind
 from latentlang.reproduction.settings import ReproductionSettings
 
 KIND = TrainingArmsKind()
@@ -112,6 +115,12 @@ def test_a_file_that_is_missing_is_named(run):
 def test_a_wrong_field_of_the_recipe_is_refused_before_anything_is_run(run):
     with pytest.raises(InputError, match="stepps"):
         KIND.steps(_experiment(recipe={"stepps": 3}), run)
+
+
+def test_a_field_that_arms_have_by_default_can_be_given(run):
+    step = KIND.steps(_experiment(recipe={"steps": 2, "evaluations": 2}), run)[1]
+    schedule = json.loads(step.recipe)["schedule"]
+    assert (schedule["evaluations"], schedule["keep"]) == (2, "last")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ against the model before (`compare`), bits per byte, and neurons of languages.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -26,24 +25,21 @@ from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens import BitsResult, MultilingualLensResult, bits_per_byte, multilingual_lens
 from latentlang.lens.contrasts import POOLED
-from latentlang.paths import is_file
+from latentlang.reproduction.kinds.arms import ArmsExperiment, TrainArm, found_file, state_name
 from latentlang.reproduction.kinds.base import (
     Computed,
     Cost,
     Estimate,
-    Experiment,
     ExperimentKind,
     KindStep,
     Outcome,
     RunContext,
     StepTools,
 )
-from latentlang.reproduction.kinds.training_arms import TrainArm
 from latentlang.storage.output import kind_of
 from latentlang.tasks import Task
 from latentlang.tasks import task as find_task
 from latentlang.text import capital, counted, listed
-from latentlang.training import recipe as find_recipe
 from latentlang.units import NeuronsResult, neurons
 
 if TYPE_CHECKING:
@@ -51,25 +47,16 @@ if TYPE_CHECKING:
 
 Reading = Literal["pivot", "comparison", "bits", "neurons"]
 READINGS: tuple[Reading, ...] = ("pivot", "comparison", "bits", "neurons")
-#: The model before any training, among the arms.
-BEFORE = "before"
-# Nothing of an arm is kept back for validation, and its last weights are taken.
-_OF_ARMS: dict[str, Any] = {"validation": 0, "evaluations": 1, "keep": "last"}
 # Of one language no neuron is its own.
 _FEWEST_LANGUAGES = 2
 # Guesses, for a plan.
 _BYTES_A_PROMPT = 1 << 12
 
 
-class LatentExperiment(Experiment):
+class LatentExperiment(ArmsExperiment):
     """What training changes inside a model.
 
     Attributes:
-        model: short name, hub id or folder; ``--model`` takes its place.
-        arms: name to files of instructions, below the folder of the experiments or that of ``--data``.
-        recipe: fields of the recipe that all arms are trained with.
-        template: of the instructions.
-        seeds: of the order of training and of the adapter's first weights.
         readings: of `READINGS`, what is read.
         task: whose prompts are read.
         source_language: language that is translated from, of a task that has one; empty for the default.
@@ -83,11 +70,6 @@ class LatentExperiment(Experiment):
         deals: for the null of the neurons.
     """
 
-    model: str = "pocket"
-    arms: dict[str, tuple[str, ...]] = Field(min_length=1)
-    recipe: dict[str, Any] = Field(default_factory=dict)
-    template: str = "plain"
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     readings: tuple[Reading, ...] = READINGS
     task: str = "translation"
     source_language: str = ""
@@ -120,16 +102,12 @@ class LatentExperiment(Experiment):
 
     @model_validator(mode="after")
     def _whole(self) -> LatentExperiment:
-        if BEFORE in self.arms:
-            raise ValueError(f"no arm may be called {BEFORE}: that is the model before training")
         if "neurons" in self.readings and len(self.languages) < _FEWEST_LANGUAGES:
             raise ValueError(
                 "neurons of a language are told from those of others: name two languages or more"
             )
-        for name in ("seeds", "readings"):
-            values = getattr(self, name)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name} names one twice: {', '.join(map(str, values))}")
+        if len(set(self.readings)) < len(self.readings):
+            raise ValueError(f"readings names one twice: {', '.join(self.readings)}")
         return self
 
 
@@ -185,7 +163,7 @@ class ReadState(KindStep):
     @property
     def label(self) -> str:
         """In words, for a plan or a progress bar."""
-        return f"{self.kind} {self.model} {_state(self.training)}"
+        return f"{self.kind} {self.model} {state_name(self.training)}"
 
     @property
     def runs(self) -> str:
@@ -377,7 +355,7 @@ class LatentKind(ExperimentKind[LatentExperiment]):
         comparison = self._comparison(experiment, run)
         changes = {} if comparison is None else _by_state(comparison, outcome(comparison))
         for training in self._states(experiment, run):
-            row = _state(training)
+            row = state_name(training)
             pivot, bits = self._pivot(experiment, run, training), self._bits(experiment, run, training)
             counts = self._neurons(experiment, run, training)
             if pivot is not None:
@@ -423,31 +401,16 @@ class LatentKind(ExperimentKind[LatentExperiment]):
 
     def lacks(self, experiment: LatentExperiment, run: RunContext) -> str:
         """Files of arms that are neither beside the experiments nor in the user's folder."""
-        folders = [run.folder, *([run.data] if run.data is not None else [])]
         missing = [
-            name for files in experiment.arms.values() for name in files
-            if not any(is_file(folder / name) for folder in folders)
-        ]  # fmt: skip
+            name for files in experiment.arms.values() for name in files if found_file(run, name) is None
+        ]
         if not missing:
             return ""
         is_there = "is" if len(missing) == 1 else "are"
         return f"{listed(missing)} {is_there} not there; --data FOLDER names where arms lie."
 
     def _states(self, experiment: LatentExperiment, run: RunContext) -> list[TrainArm | None]:
-        return [None, *self._trainings(experiment, run)]
-
-    @staticmethod
-    def _trainings(experiment: LatentExperiment, run: RunContext) -> list[TrainArm]:
-        record = {"name": experiment.name, "data": {"kind": "instructions", "template": experiment.template}}
-        chosen = find_recipe(record, **_OF_ARMS | experiment.recipe).changed(**run.settings.overrides)
-        text = json.dumps(chosen.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return [
-            TrainArm(
-                model=run.model_of(experiment.model), arm=arm, files=files, recipe=text, template=experiment.template,
-                seed=seed + run.settings.seed,
-            )
-            for seed in experiment.seeds for arm, files in experiment.arms.items()
-        ]  # fmt: skip
+        return [None, *experiment.trainings(run)]
 
     @staticmethod
     def _asked(experiment: LatentExperiment, run: RunContext) -> LatentPrompts:
@@ -484,14 +447,10 @@ class LatentKind(ExperimentKind[LatentExperiment]):
         if "comparison" not in experiment.readings:
             return None
         return CompareArms(
-            **self._common(experiment, run), trainings=tuple(self._trainings(experiment, run)),
+            **self._common(experiment, run), trainings=tuple(experiment.trainings(run)),
             pivot=experiment.pivot, measures=experiment.measures, permutations=experiment.permutations,
             resamples=experiment.resamples,
         )  # fmt: skip
-
-
-def _state(training: TrainArm | None) -> str:
-    return BEFORE if training is None else f"{training.arm}, seed {training.seed}"
 
 
 def _by_state(

@@ -6,7 +6,6 @@ from must not be asked, in whatever language; it is refused.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,18 +14,24 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from latentlang.errors import InputError, shown
-from latentlang.instructions import Dialogue, read_dialogues
-from latentlang.instructions.prompt_templates import CHAT, template
+from latentlang.instructions import Dialogue
 from latentlang.language_id import LanguageIdentifier, py3langid_backend
-from latentlang.paths import is_file
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiment_fields import ExperimentPart
+from latentlang.reproduction.kinds.arms import (
+    BEFORE,
+    ArmsExperiment,
+    TrainArm,
+    dialogues_of,
+    examples_of,
+    file_digests,
+    state_name,
+)
 from latentlang.reproduction.kinds.base import (
     Computed,
-    Experiment,
     ExperimentKind,
     KindStep,
     Outcome,
@@ -37,12 +42,9 @@ from latentlang.stats.intervals import bootstrap_means, wilson
 from latentlang.storage.files import write_table
 from latentlang.storage.tables import Columns, read_table
 from latentlang.text import counted
-from latentlang.training import Recipe, TrainingData, TrainingExample, TrainingResult, recipe, train
+from latentlang.training import TrainingExample, recipe
 from latentlang.training.held_out import answer_losses, written_answers
-from latentlang.training.run_folder import RUN_FILES
 
-#: The model before any training, among the arms that are compared.
-BEFORE = "before"
 _UNIT, _SHARE = "nats/token", "%"
 _FILE = "answers.parquet"
 _KINDS: Columns = {
@@ -50,10 +52,8 @@ _KINDS: Columns = {
     "written": "text", "written_in": "text",
 }  # fmt: skip
 _PER_CENT = 100
-# Nothing of an arm is kept back for validation, and its last weights are taken.
-_OF_ARMS: dict[str, Any] = {"validation": 0, "evaluations": 1, "keep": "last"}
-# Guesses, for a plan.
-_ADAPTER_BYTES, _BYTES_AN_ANSWER = 1 << 22, 200
+# A guess, for a plan.
+_BYTES_AN_ANSWER = 200
 
 
 class WrittenAnswers(ExperimentPart):
@@ -70,115 +70,28 @@ class WrittenAnswers(ExperimentPart):
     among: tuple[str, ...] = ()
 
 
-class TrainingArmsExperiment(Experiment):
+class TrainingArmsExperiment(ArmsExperiment):
     """Arms of training data.
 
     Attributes:
-        model: short name, hub id or folder; ``--model`` takes its place.
-        arms: name to files of instructions, below the folder of the experiments or that of ``--data``.
         asked: name of each set of held-out instructions to its files.
-        recipe: fields of the recipe that all arms are trained with.
-        template: of prompts, as instruction data have it.
-        seeds: of the order of training and of the adapter's first weights.
         compare: pairs of arms, or of an arm and ``before``: the loss after the first less that after the second.
         write: how prompts are answered in full; None for losses alone.
         by_language: whether each language that is answered in has columns of its own.
     """
 
-    model: str = "pocket"
-    arms: dict[str, tuple[str, ...]] = Field(min_length=1)
     asked: dict[str, tuple[str, ...]] = Field(min_length=1)
-    recipe: dict[str, Any] = Field(default_factory=dict)
-    template: str = "plain"
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     compare: tuple[tuple[str, str], ...] = ()
     write: WrittenAnswers | None = None
     by_language: bool = False
 
-    @field_validator("template")
-    @classmethod
-    def _template(cls, value: str) -> str:
-        if value == CHAT:
-            raise ValueError("arms are asked in a template of plain text, not in the model's chat")
-        return value
-
     @model_validator(mode="after")
     def _whole(self) -> TrainingArmsExperiment:
-        if BEFORE in self.arms:
-            raise ValueError(f"no arm may be called {BEFORE}: that is the model before training")
         for pair in self.compare:
             for name in pair:
                 if name not in (BEFORE, *self.arms):
                     raise ValueError(f"{name!r} is no arm; there are {BEFORE}, {', '.join(self.arms)}")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("each seed may be named once")
         return self
-
-
-@dataclass(frozen=True)
-class TrainArm(KindStep):
-    """An adapter that is trained on an arm with a seed.
-
-    Attributes:
-        model: its name.
-        arm: name of the arm.
-        files: its files.
-        recipe: the recipe as JSON.
-        template: of prompts.
-        seed: of order and first weights.
-    """
-
-    kind: ClassVar[str] = "train-arm"
-    resumes: ClassVar[tuple[str, ...]] = RUN_FILES
-    model: str = ""
-    arm: str = ""
-    files: tuple[str, ...] = ()
-    recipe: str = ""
-    template: str = ""
-    seed: int = 0
-
-    @property
-    def label(self) -> str:
-        """In words, for a plan or a progress bar."""
-        return f"{self.kind} {self.model} {self.arm}, seed {self.seed}"
-
-    @property
-    def runs(self) -> str:
-        """The model that is trained."""
-        return self.model
-
-    def options(self, run: RunContext) -> dict[str, Any]:
-        """Recipe, and the content of the files."""
-        return {
-            "model": self.model, "arm": self.arm, "recipe": json.loads(self.recipe), "template": self.template,
-            "seed": self.seed, "files": _digests(run, self.files),
-        }  # fmt: skip
-
-    def cost(self, run: RunContext, estimate: Estimate) -> Cost:
-        """The tokens of the arm, as often as they are trained on."""
-        examples = _examples(run, self.files, self.template)
-        schedule = self._recipe().schedule
-        passes = (
-            (schedule.steps or 0) * schedule.batch / len(examples) if schedule.steps else schedule.epochs or 1
-        )
-        tokens = estimate.tokens(self.model, [one.input + one.output for one in examples])
-        return estimate.training(self.model, int(tokens * passes), bytes=_ADAPTER_BYTES)
-
-    def compute(self, folder: Path, tools: StepTools) -> TrainingResult:
-        """Train it."""
-        examples = _examples(tools.run, self.files, self.template)
-        report = tools.progress
-        return train(
-            tools.model(self.model), self._recipe(), data=TrainingData(examples, ()), out=folder,
-            progress=False if report is None else lambda at: report(at.step, at.steps),
-        )  # fmt: skip
-
-    def read(self, folder: Path) -> TrainingResult:
-        """The course of the training."""
-        return TrainingResult.load(folder)
-
-    def _recipe(self) -> Recipe:
-        return recipe(json.loads(self.recipe), seed=self.seed)
 
 
 @dataclass(frozen=True)
@@ -211,8 +124,7 @@ class AskArm(KindStep):
     @property
     def label(self) -> str:
         """In words, for a plan or a progress bar."""
-        after = BEFORE if self.training is None else f"{self.training.arm}, seed {self.training.seed}"
-        return f"{self.kind} {self.model} {after}"
+        return f"{self.kind} {self.model} {state_name(self.training)}"
 
     @property
     def runs(self) -> str:
@@ -228,7 +140,7 @@ class AskArm(KindStep):
         """What is asked and how it is answered, and the content of the files."""
         return {
             "model": self.model, "recipe": json.loads(self.recipe), "template": self.template, "items": self.items,
-            "asked": {name: _digests(run, files) for name, files in self.asked}, "new_tokens": self.new_tokens,
+            "asked": {name: file_digests(run, files) for name, files in self.asked}, "new_tokens": self.new_tokens,
             "stop": self.stop, "among": self.among,
         }  # fmt: skip
 
@@ -263,7 +175,8 @@ class AskArm(KindStep):
 
     def _sets(self, run: RunContext) -> dict[str, tuple[TrainingExample, ...]]:
         return {
-            name: _first_items(_examples(run, files, self.template), self.items) for name, files in self.asked
+            name: _first_items(examples_of(run, files, self.template), self.items)
+            for name, files in self.asked
         }
 
 
@@ -280,18 +193,27 @@ class TrainingArmsKind(ExperimentKind[TrainingArmsExperiment]):
             InputError: a file is missing, or an item is learnt from and asked.
         """
         check_held_out(
-            {name: _dialogues(run, files) for name, files in experiment.arms.items()},
-            {name: _dialogues(run, files) for name, files in experiment.asked.items()},
+            {name: dialogues_of(run, files) for name, files in experiment.arms.items()},
+            {name: dialogues_of(run, files) for name, files in experiment.asked.items()},
         )
-        return [self._ask(experiment, run, arm, seed) for arm, seed in self._runs(experiment)]
+        write, fields = experiment.write, experiment.recipe_text(run)
+        return [
+            AskArm(
+                model=run.model_of(experiment.model), training=training, asked=tuple(experiment.asked.items()),
+                recipe=fields, template=experiment.template, items=run.items,
+                new_tokens=write.new_tokens if write else 0, stop=write.stop if write else (),
+                among=write.among if write else (),
+            )
+            for training in (None, *experiment.trainings(run))
+        ]  # fmt: skip
 
     def table(
         self, experiment: TrainingArmsExperiment, outcome: Outcome, run: RunContext
     ) -> Sequence[Computed]:
         """Mean losses and shares of answers in another language, and differences between arms."""
         answers = {
-            (arm, seed): outcome(self._ask(experiment, run, arm, seed))
-            for arm, seed in self._runs(experiment)
+            (BEFORE, 0) if step.training is None else (step.training.arm, step.training.seed): outcome(step)
+            for step in self.steps(experiment, run)
         }
         cells: list[Computed] = []
         for name, chosen in _parts(experiment, answers[BEFORE, 0]):
@@ -324,26 +246,6 @@ class TrainingArmsKind(ExperimentKind[TrainingArmsExperiment]):
             text += " In another language: greedy answers, in percent of those whose language can be told."
         return text
 
-    @staticmethod
-    def _runs(experiment: TrainingArmsExperiment) -> list[tuple[str, int]]:
-        return [(BEFORE, 0), *((arm, seed) for seed in experiment.seeds for arm in experiment.arms)]
-
-    @staticmethod
-    def _ask(experiment: TrainingArmsExperiment, run: RunContext, arm: str, seed: int) -> AskArm:
-        model, fields = run.model_of(experiment.model), _recipe_text(experiment, run)
-        training = None
-        if arm != BEFORE:
-            training = TrainArm(
-                model=model, arm=arm, files=experiment.arms[arm], recipe=fields, template=experiment.template,
-                seed=seed + run.settings.seed,
-            )  # fmt: skip
-        write = experiment.write
-        return AskArm(
-            model=model, training=training, asked=tuple(experiment.asked.items()), recipe=fields,
-            template=experiment.template, items=run.items, new_tokens=write.new_tokens if write else 0,
-            stop=write.stop if write else (), among=write.among if write else (),
-        )  # fmt: skip
-
 
 def check_held_out(arms: Mapping[str, Sequence[Dialogue]], asked: Mapping[str, Sequence[Dialogue]]) -> None:
     """Refuse items that an arm learns from and that are asked afterwards.
@@ -362,58 +264,11 @@ def check_held_out(arms: Mapping[str, Sequence[Dialogue]], asked: Mapping[str, S
                 )
 
 
-def _recipe_text(experiment: TrainingArmsExperiment, run: RunContext) -> str:
-    """The recipe as JSON, with what the user changes in it.
-
-    Raises:
-        InputError: a field is wrong.
-    """
-    record = {"name": experiment.name, "data": {"kind": "instructions", "template": experiment.template}}
-    chosen = recipe(record, **experiment.recipe, **_OF_ARMS).changed(**run.settings.overrides)
-    return json.dumps(
-        chosen.model_dump(mode="json", exclude_defaults=False), sort_keys=True, ensure_ascii=False
-    )
-
-
-def _path(run: RunContext, name: str) -> Path:
-    """A file of the experiments, or else of the folder that the user gave.
-
-    Raises:
-        InputError: there is none.
-    """
-    places = [run.folder / name, *([run.data / name] if run.data is not None else [])]
-    for path in places:
-        if is_file(path):
-            return path
-    raise InputError(
-        f"there is no file {shown(name)} of instructions in {' or '.join(str(path.parent) for path in places)}"
-    )
-
-
-def _dialogues(run: RunContext, files: Sequence[str]) -> list[Dialogue]:
-    return read_dialogues([_path(run, name) for name in files])
-
-
-def _examples(run: RunContext, files: Sequence[str], name: str) -> tuple[TrainingExample, ...]:
-    form = template(name)
-    return tuple(
-        TrainingExample(
-            one.group, one.answer_language, form.prompt(one.instruction, one.input), one.output, one.origin
-        )
-        for one in _dialogues(run, files)
-        if one.is_answered
-    )
-
-
 def _first_items(examples: Sequence[TrainingExample], items: int | None) -> tuple[TrainingExample, ...]:
     """The examples of the first so many items."""
     names = list(dict.fromkeys(one.id for one in examples))
     kept = set(names if items is None else names[:items])
     return tuple(one for one in examples if one.id in kept)
-
-
-def _digests(run: RunContext, files: Sequence[str]) -> dict[str, str]:
-    return {name: hashlib.sha256(_path(run, name).read_bytes()).hexdigest() for name in files}
 
 
 def _languages(sets: Mapping[str, Sequence[TrainingExample]]) -> list[str]:
