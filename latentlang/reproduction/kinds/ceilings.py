@@ -10,8 +10,6 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from latentlang.code_execution import Limits
-from latentlang.errors import InputError
-from latentlang.language_names import language
 from latentlang.questions.code_problems import read_problems
 from latentlang.questions.code_result import CodeResult
 from latentlang.questions.code_run import humaneval
@@ -19,14 +17,13 @@ from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiment_fields import ExperimentPart
 from latentlang.reproduction.kinds.base import (
     Computed,
-    Experiment,
     ExperimentKind,
     KindStep,
     Outcome,
     RunContext,
     StepTools,
 )
-from latentlang.reproduction.kinds.data_files import found_files
+from latentlang.reproduction.kinds.data_files import FilesExperiment, found_files
 from latentlang.storage.files import file_sha256
 
 #: Rows of counts, and the column of `CodeResult.ceilings` that each shows.
@@ -57,20 +54,15 @@ class CeilingScores(ExperimentPart):
     rows: dict[str, str] = Field(min_length=1)
 
 
-class CeilingsExperiment(Experiment):
+class CeilingsExperiment(FilesExperiment):
     """How many of a benchmark's own solutions pass in each language.
 
     Attributes:
-        files: pattern of the files' names, ``humaneval_*.json*``, in the folder that is given as data.
-        languages: column to the language whose problems it is about; a column is called as in the printed table.
         scores: printed scores that are shown as a share of the ceiling too.
-        get: how the files are got, a clause.
     """
 
     files: str = "humaneval_*.json*"
-    languages: dict[str, str] = Field(min_length=1)
     scores: CeilingScores | None = None
-    get: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,14 +128,7 @@ class CeilingsKind(ExperimentKind[CeilingsExperiment]):
         """
         if self.lacks(experiment, run):
             return ()
-        codes = [language(name).code for name in experiment.languages.values()]
-        for code in codes:
-            if not found_files(run.data, experiment.files, languages=[code]):
-                raise InputError(
-                    f"{experiment.name}: {str(run.data)!r} has no file {experiment.files} of {code!r}; "
-                    f"{experiment.get or 'give the folder that holds one per language'}"
-                )
-        return [RunSolutions(language=code, files=experiment.files) for code in codes]
+        return [RunSolutions(language=code, files=experiment.files) for code in experiment.codes(run)]
 
     def table(self, experiment: CeilingsExperiment, outcome: Outcome, run: RunContext) -> Sequence[Computed]:
         """Counts, the ceiling in percent, and printed scores as a share of it."""
@@ -163,9 +148,8 @@ class CeilingsKind(ExperimentKind[CeilingsExperiment]):
 
     def lacks(self, experiment: CeilingsExperiment, run: RunContext) -> str:
         """The files, or the permission to run programs."""
-        if run.data is None or not found_files(run.data, experiment.files):
-            get = f"; {experiment.get}" if experiment.get else "; --data takes the folder that holds them"
-            return f"the problems ({experiment.files}) are not part of this package{get}."
+        if lacking := experiment.lacks(run, "the problems"):
+            return lacking
         if not run.settings.allow_code:
             return "programs are only run where that is allowed; add --allow-code."
         return ""

@@ -5,11 +5,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import Field
+
+from latentlang.errors import InputError
 from latentlang.instructions.files import named_language
+from latentlang.language_names import language
 from latentlang.paths import is_file, is_folder
+from latentlang.reproduction.kinds.base import Experiment, RunContext
 
 # The folder itself, and folders of it: published files often lie in one of their own each.
 _DEPTH = 3
+
+
+class FilesExperiment(Experiment):
+    """A benchmark whose files, one a language, lie in the folder that is given as data.
+
+    Attributes:
+        files: pattern of the files' names, ``mgsm_*.tsv``.
+        languages: column to the language whose items it is about; a column is called as in the printed table.
+        get: how the files are got, a clause.
+    """
+
+    files: str
+    languages: dict[str, str] = Field(min_length=1)
+    get: str = ""
+
+    def lacks(self, run: RunContext, what: str) -> str:
+        """That none of the files is there and how they are got, a sentence; empty where there are some.
+
+        Args:
+            run: what the run knows.
+            what: what is in them, as in "the questions".
+        """
+        if found_files(run.data, self.files):
+            return ""
+        get = self.get or "--data takes the folder that holds them"
+        return f"{what} ({self.files}) are not part of this package; {get}."
+
+    def codes(self, run: RunContext) -> list[str]:
+        """Codes of the languages, in the order of their columns.
+
+        Raises:
+            InputError: a language has no file in the folder.
+        """
+        codes = [language(name).code for name in self.languages.values()]
+        for code in codes:
+            if not found_files(run.data, self.files, languages=[code]):
+                raise InputError(
+                    f"{self.name}: {str(run.data)!r} has no file {self.files} of {code!r}; "
+                    f"{self.get or 'give the folder that holds one per language'}"
+                )
+        return codes
 
 
 def found_files(folder: Path | None, pattern: str, *, languages: Sequence[str] | None = None) -> list[Path]:

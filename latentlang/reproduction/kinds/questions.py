@@ -10,22 +10,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 from pydantic import Field, field_validator
 
-from latentlang.errors import InputError
-from latentlang.language_names import language
 from latentlang.questions.question_result import QuestionResult
 from latentlang.questions.question_sets import QUESTION_TASKS, Question, read_questions
 from latentlang.questions.run import ask
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.kinds.base import (
     Computed,
-    Experiment,
     ExperimentKind,
     KindStep,
     Outcome,
     RunContext,
     StepTools,
 )
-from latentlang.reproduction.kinds.data_files import found_files
+from latentlang.reproduction.kinds.data_files import FilesExperiment, found_files
 from latentlang.reproduction.model_sizes import model_name
 from latentlang.storage.files import file_sha256
 
@@ -37,30 +34,24 @@ _BYTES = 500
 AVERAGE = "Avg"
 
 
-class QuestionsExperiment(Experiment):
+class QuestionsExperiment(FilesExperiment):
     """Questions with reference answers, asked in several languages.
 
     Attributes:
         task: ``mgsm``, ``xquad`` or ``tydiqa``.
-        files: pattern of the files' names in the folder that is given as data, ``mgsm_*.tsv``.
-        languages: column to the language that is asked in; a column is called as in the printed table.
         models: short names.
         items: questions per language, the same ones in all; None for all.
         shots: examples in a prompt; None for the task's own.
         new_tokens: how many tokens are written at most; None for the task's own.
         chat: whether questions are asked in the model's chat template.
-        get: how the files are got, a clause.
     """
 
     task: str
-    files: str
-    languages: dict[str, str] = Field(min_length=1)
     models: tuple[str, ...] = Field(min_length=1)
     items: int | None = Field(default=None, ge=1)
     shots: int | None = Field(default=None, ge=0)
     new_tokens: int | None = Field(default=None, ge=1)
     chat: bool = False
-    get: str = ""
 
     @field_validator("task")
     @classmethod
@@ -183,10 +174,7 @@ class QuestionsKind(ExperimentKind[QuestionsExperiment]):
 
     def lacks(self, experiment: QuestionsExperiment, run: RunContext) -> str:
         """The files."""
-        if run.data is None or not found_files(run.data, experiment.files):
-            get = f"; {experiment.get}" if experiment.get else "; --data takes the folder that holds them"
-            return f"the questions ({experiment.files}) are not part of this package{get}."
-        return ""
+        return experiment.lacks(run, "the questions")
 
     @staticmethod
     def _models(experiment: QuestionsExperiment, run: RunContext) -> list[str]:
@@ -194,22 +182,14 @@ class QuestionsKind(ExperimentKind[QuestionsExperiment]):
 
     @staticmethod
     def _of(experiment: QuestionsExperiment, model: str, run: RunContext) -> list[AskQuestions]:
-        steps = []
-        for name in experiment.languages.values():
-            code = language(name).code
-            if not found_files(run.data, experiment.files, languages=[code]):
-                raise InputError(
-                    f"{experiment.name}: {str(run.data)!r} has no file {experiment.files} of {code!r}; "
-                    f"{experiment.get or 'give the folder that holds one per language'}"
-                )
-            steps.append(
-                AskQuestions(
-                    model=model, task=experiment.task, language=code, files=experiment.files,
-                    items=run.items or experiment.items, shots=experiment.shots,
-                    new_tokens=experiment.new_tokens, chat=experiment.chat,
-                )
-            )  # fmt: skip
-        return steps
+        return [
+            AskQuestions(
+                model=model, task=experiment.task, language=code, files=experiment.files,
+                items=run.items or experiment.items, shots=experiment.shots, new_tokens=experiment.new_tokens,
+                chat=experiment.chat,
+            )
+            for code in experiment.codes(run)
+        ]  # fmt: skip
 
     def _result(
         self, experiment: QuestionsExperiment, model: str, outcome: Outcome, run: RunContext
