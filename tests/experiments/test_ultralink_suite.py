@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from latentlang.cli import app
-from latentlang.models import load
 from latentlang.reproduction import load_suite
 from tests.support import tiny
 from tests.support.question_files import needs_a_sandbox, write_mgsm, write_problems, write_squad
@@ -19,14 +18,9 @@ COMPUTED = ("humaneval", "mgsm", "xquad")
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny random Llama with pocket's tokenizer, in a folder."""
-    folder = tmp_path_factory.mktemp("llama") / "tiny-llama"
-    tokenizer = load("pocket").tokenizer
-    changes = {"vocab_size": len(tokenizer), "max_position_embeddings": 1024, "pad_token_id": None}
-    tiny.model("llama", **changes).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return tiny.saved_like_pocket(tmp_path_factory.mktemp("llama") / "tiny-llama", "llama")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +40,7 @@ def _run(*arguments: object) -> str:
     return done.output
 
 
-def test_the_whole_way(data: Path, llama: Path, tmp_path: Path) -> None:
+def test_the_whole_way(data: Path, llama: str, tmp_path: Path) -> None:
     needs_a_sandbox()
     asked = ("--data", data, "--model", llama, "--items", 3, "--allow-code", "--cache", tmp_path / "cache")
     assert "14 steps, 0 there" in _run(*asked, "--dry-run")

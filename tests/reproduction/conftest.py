@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from latentlang.models import load
 from tests.support import tiny
 from tests.support.small_experiments import write_suite
 
@@ -20,9 +19,4 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mistral(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny random Mistral with pocket's tokenizer, in a folder."""
-    folder = tmp_path_factory.mktemp("mistral") / "tiny-mistral"
-    tokenizer = load("pocket").tokenizer
-    changes = {"vocab_size": len(tokenizer), "max_position_embeddings": 1024, "pad_token_id": None}
-    tiny.model("mistral", **changes).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return tiny.saved_like_pocket(tmp_path_factory.mktemp("mistral") / "tiny-mistral", "mistral")

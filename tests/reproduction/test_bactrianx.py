@@ -25,11 +25,7 @@ COMPUTED = ("table1-ratio", "table5", "table7", "table8")
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory) -> str:
     """A tiny random model of the paper's architecture, with pocket's tokenizer."""
-    folder, tokenizer = tmp_path_factory.mktemp("llama") / "tiny-llama", load("pocket").tokenizer
-    changes = {"vocab_size": len(tokenizer), "max_position_embeddings": 1024, "pad_token_id": None}
-    tiny.model("llama", **changes).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return tiny.saved_like_pocket(tmp_path_factory.mktemp("llama") / "tiny-llama", "llama")
 
 
 @pytest.fixture(scope="module")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import shutil
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from experiments.bayling2 import arms
 from latentlang.cli import app
 from latentlang.instructions import read_dialogues
-from latentlang.models import load
-from latentlang.reproduction import experiments_folder, load_suite, plan
+from latentlang.reproduction import load_suite, plan
 from tests.support import tiny
+from tests.support.small_experiments import write_smaller
 
 RIGHT = {
     "en-de": ["Das Haus am Ufer ist sehr alt.", "Sie las gestern ein langes Buch.", "Der Zug kommt um acht Uhr an."],
@@ -46,25 +45,19 @@ def translations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_bayling2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The experiments with one arm and one seed."""
     folder = tmp_path_factory.mktemp("experiments") / "bayling2"
-    shutil.copytree(
-        experiments_folder("bayling2"), folder, ignore=shutil.ignore_patterns("*.py", "__pycache__")
-    )
-    record = yaml.safe_load((folder / "fig10.yaml").read_text(encoding="utf-8"))
-    record["arms"] = {name: record["arms"][name] for name in ("wrong pairs",)}
-    record["asked"] = {name: record["asked"][name] for name in ("facts", "to en")}
-    record |= {"seeds": [0], "compare": [["wrong pairs", "before"]]}
-    (folder / "fig10.yaml").write_text(yaml.safe_dump(record, allow_unicode=True), encoding="utf-8")
-    return folder
+    own = load_suite("bayling2").experiments["fig10"]
+    fields = {
+        "arms": {name: list(own.arms[name]) for name in ("wrong pairs",)},
+        "asked": {name: list(own.asked[name]) for name in ("facts", "to en")}, "seeds": [0],
+        "compare": [["wrong pairs", "before"]],
+    }  # fmt: skip
+    return write_smaller(folder, "bayling2", {"fig10": fields})
 
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny random Llama, which is BayLing's architecture, with pocket's tokenizer."""
-    folder = tmp_path_factory.mktemp("llama") / "tiny-llama"
-    tokenizer = load("pocket").tokenizer
-    tiny.model("llama", vocab_size=len(tokenizer), pad_token_id=None).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return tiny.saved_like_pocket(tmp_path_factory.mktemp("llama") / "tiny-llama", "llama")
 
 
 def test_the_whole_command(small_bayling2, translations, llama, tmp_path):
@@ -102,8 +95,8 @@ def test_the_whole_command(small_bayling2, translations, llama, tmp_path):
     assert means.loc[("BayLing-3-8B", "X-En COMET"), "corrected"] == "77.28"
     assert abs(float(means.loc[("BayLing-3-8B", "X-En COMET"), "difference"])) < 0.005
 
-    again = CliRunner().invoke(app, command)
-    assert again.exit_code == 0 and "0 steps run" in again.output
+    again = CliRunner().invoke(app, [*command, "--dry-run"])
+    assert again.exit_code == 0 and re.search(r"\b(\d+) steps, \1 there", again.output), again.output
 
 
 def test_every_table_and_figure_has_a_file_and_loads():

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from experiments.gooddata import arms
 from latentlang.cli import app
 from latentlang.errors import InputError
 from latentlang.instructions import read_dialogues
-from latentlang.models import load
-from latentlang.reproduction import experiments_folder, load_suite, plan
+from latentlang.reproduction import load_suite, plan
 from tests.support import tiny
+from tests.support.small_experiments import write_smaller
 
 WALKED = ("figure4", "table7", "layers-made", "layers-gemma")
 CHANGED = {
     "figure4": {"permutations": 19},
     "layers-made": {
-        "seeds": [0], "languages": ["es", "ja"], "candidates": ["en", "it"], "items": 10, "permutations": 5,
+        "arms": {arm: [f"{arms.MADE}/{arm}.jsonl"] for arm in ("native", "engine-a")}, "seeds": [0],
+        "languages": ["es", "ja"], "candidates": ["en", "it"], "items": 10, "permutations": 5,
         "resamples": 2, "deals": 5, "measures": ["cka"],
     },
 }  # fmt: skip
@@ -31,29 +30,13 @@ CHANGED = {
 @pytest.fixture(scope="module")
 def small_gooddata(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The experiments with two arms, one seed and few draws."""
-    folder = tmp_path_factory.mktemp("experiments") / "gooddata"
-    shutil.copytree(
-        experiments_folder("gooddata"), folder, ignore=shutil.ignore_patterns("*.py", "__pycache__")
-    )
-    for name, changes in CHANGED.items():
-        path = folder / f"{name}.yaml"
-        record = yaml.safe_load(path.read_text(encoding="utf-8")) | changes
-        if "arms" in record:
-            record["arms"] = {arm: record["arms"][arm] for arm in ("native", "engine-a")}
-        path.write_text(yaml.safe_dump(record, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    return folder
+    return write_smaller(tmp_path_factory.mktemp("experiments") / "gooddata", "gooddata", CHANGED)
 
 
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny random Qwen2, the architecture of Qwen1.5, with pocket's tokenizer."""
-    folder = tmp_path_factory.mktemp("qwen") / "tiny-qwen2"
-    tokenizer = load("pocket").tokenizer
-    tiny.model(
-        "qwen2", vocab_size=len(tokenizer), max_position_embeddings=1024, pad_token_id=None
-    ).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    return tiny.saved_like_pocket(tmp_path_factory.mktemp("qwen") / "tiny-qwen2", "qwen2")
 
 
 def test_the_whole_command(small_gooddata, qwen, tmp_path):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from latentlang.models import load
 
 VOCAB = 300
 BOS, EOS, PAD = 0, 1, 2
@@ -162,3 +165,13 @@ def adapted(
 
     config = LoraConfig(**{"r": 4, "target_modules": list(modules), "init_lora_weights": zero, **options})
     return get_peft_model(base, config)
+
+
+def saved_like_pocket(folder: Path, architecture: str) -> str:
+    """The path of a folder with a random model of an architecture that has the embedded model's tokenizer."""
+    shared = load("pocket").tokenizer
+    model(
+        architecture, vocab_size=len(shared), max_position_embeddings=1024, pad_token_id=None
+    ).save_pretrained(folder)
+    shared.save_pretrained(folder)
+    return str(folder)
