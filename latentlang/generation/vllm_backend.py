@@ -1,10 +1,10 @@
 """vLLM as the engine that writes: the same weights and adapter in its own process, many prompts at once.
 
 Written against the source of vLLM's engine V1 (``LLM.generate``, ``SamplingParams``, prompts of token ids,
-``LoRARequest``, ``CompletionOutput``), and tested with a stand-in of the same names and fields: it was never run with
-vLLM itself. Log-probabilities are the model's own as long as ``logprobs_mode`` is vLLM's default. Its draws are its
-own: the same seed gives other samples than the loaded model would, and rows may differ from those alone in the last
-digits of a probability.
+``LoRARequest``, ``CompletionOutput``) as public repositories hold it, no release of it, and tested with a stand-in of
+the same names and fields: it was never run with vLLM itself. Log-probabilities are the model's own as long as
+``logprobs_mode`` is vLLM's default. Its draws are its own: the same seed gives other samples than the loaded model
+would, and rows may differ from those alone in the last digits of a probability.
 """
 
 from __future__ import annotations

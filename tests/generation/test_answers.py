@@ -289,12 +289,12 @@ def test_prompts_are_read_from_lines_records_and_instructions(tmp_path):
             read_prompts(path)
 
 
-# vLLM: a stand-in at the boundary of its documented API
+# vLLM: a stand-in with the names and fields of its source
 
 
 @dataclass
 class _Params:
-    """What vLLM's sampling parameters are called (of version 0.33; those that are used here)."""
+    """What vLLM's sampling parameters are called in the source of its engine V1; those that are used here."""
 
     n: int = 1
     repetition_penalty: float = 1.0
