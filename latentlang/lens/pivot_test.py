@@ -32,7 +32,13 @@ from latentlang.lens.contrasts import (
 from latentlang.lens.text import pivot_reason, verdict
 from latentlang.provenance import Provenance
 from latentlang.results import Displayed, View
-from latentlang.stats.intervals import FEWEST_CANDIDATES, FEWEST_RESAMPLED, RESAMPLES, check_level
+from latentlang.stats.intervals import (
+    FEWEST_CANDIDATES,
+    FEWEST_RESAMPLED,
+    RESAMPLES,
+    bootstrap_ends,
+    check_level,
+)
 
 #: A lead below this is called no pivot, however certain it is: it could not be seen in a figure.
 MINIMUM_LEAD = 0.02
@@ -322,7 +328,7 @@ def _scores(
     n = contrasts.items_read
     mean, resampled = _bootstrapped(contrasts, seed)
     score = mean[0]
-    low, high = np.quantile(np.where(np.isfinite(resampled), resampled, mean), _ends(level), axis=0)
+    low, high = _interval(np.where(np.isfinite(resampled), resampled, mean), score, n, level, most=1.0)
     few = np.broadcast_to((n < FEWEST_RESAMPLED)[:, None], low.shape)
     low, high = np.where(few, np.nan, low), np.where(few, np.nan, high)
     ahead = _ahead(contrasts, mean, resampled, level)
@@ -382,8 +388,9 @@ def _ahead(
 ) -> dict[str, NDArray[np.generic]]:
     """Lead of each answer language at each layer with its interval, and the best other one with its score."""
     rivals = contrasts.where("candidate", "target") & (contrasts.items_read >= FEWEST_ITEMS)
-    low, high = np.quantile(leads(resampled, rivals), _ends(level), axis=0)
-    lead, best = leads(mean, rivals)[0], np.full(mean.shape[1:], "", object)
+    lead = leads(mean, rivals)[0]
+    low, high = _interval(leads(resampled, rivals), lead, contrasts.items_read, level, most=2.0)
+    best = np.full(mean.shape[1:], "", object)
     score = np.full(mean.shape[1:], np.nan)
     for index in range(len(contrasts.answer_languages)):
         others = np.flatnonzero(rivals & (np.arange(len(rivals)) != index))
@@ -396,8 +403,14 @@ def _ahead(
     return {"lead": lead, "lead_low": low, "lead_high": high, "next": best, "next_score": score}
 
 
-def _ends(level: float) -> list[float]:
-    return [(1 - level) / 2, (1 + level) / 2]
+def _interval(
+    resampled: Floats, estimate: Floats, items: NDArray[np.int64], level: float, *, most: float
+) -> tuple[Floats, Floats]:
+    """Ends ``[answer_language, layer]`` (`bootstrap_ends`), each language by its own number of items."""
+    low, high = np.empty(estimate.shape), np.empty(estimate.shape)
+    for index, n in enumerate(items):
+        low[index], high[index] = bootstrap_ends(resampled[:, index], estimate[index], int(n), level=level)
+    return np.maximum(low, -most), np.minimum(high, most)
 
 
 def _means(counts: Floats, filled: Floats, read: NDArray[np.bool_]) -> Floats:
