@@ -170,7 +170,8 @@ class FertilityResult(Result[FertilitySettings]):
                 "these languages have no paragraph in common, so their tokens cannot be compared"
             )
         means = [shared[group].to_numpy(float).mean(axis=1, keepdims=True) for group in groups]
-        low, high = unless_few(len(shared), bootstrap_ratios(*means, level=level, seed=self.provenance.seed))
+        ends = bootstrap_ratios(*means, least=0.0, level=level, seed=self.provenance.seed)
+        low, high = unless_few(len(shared), ends)
         return FertilityRatio(
             float(means[0].sum() / means[1].sum()), float(low[0]), float(high[0]), len(shared),
             (len(groups[0]), len(groups[1])),

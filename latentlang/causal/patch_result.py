@@ -49,7 +49,7 @@ class PatchResult(Result[PatchSettings]):
         return repeated(self.table, ["item", *_KEYS, "layer"])
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Mean over items with a percentile bootstrap interval over items.
+        """Mean over items with a bootstrap interval over items.
 
         Columns ``arm, concept, language, layer, mean, low, high, n``.
 

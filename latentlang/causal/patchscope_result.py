@@ -49,7 +49,7 @@ class PatchscopeResult(Result[PatchscopeSettings]):
         return repeated(self.table, ["item", "arm", "language", *_CELLS])
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Mean over items with a percentile bootstrap interval over items.
+        """Mean over items with a bootstrap interval over items.
 
         Columns ``arm, language, layer, into_layer, mean, low, high, n``.
 

@@ -5,6 +5,7 @@ A language or an average counts as changed only where a paired test and its inte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,12 +48,13 @@ def item_changes(
     codes: Sequence[str],
     seen_languages: Sequence[str],
     about: dict[str, Any],
+    most: float = math.inf,
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Changes of something that each item has in each language.
 
-    Intervals are percentile bootstrap intervals over items (for groups also over items and languages: `crossed_mean`);
+    Intervals are bootstrap intervals over items (for groups also over items and languages: `crossed_mean`);
     p is that of a randomisation test which exchanges before and after (`exchange_test`).
 
     Args:
@@ -61,6 +63,7 @@ def item_changes(
         codes: of the languages.
         seen_languages: codes of the languages that training has seen.
         about: ``part``, ``task`` and ``measure`` of the rows.
+        most: the largest change there can be, up or down.
         level: coverage of the intervals, and 1 less the chance of any false change among the languages.
         seed: of the resampling.
 
@@ -74,7 +77,9 @@ def item_changes(
     rows = []
     for index in measured:
         kept = present[:, index]
-        ends = bootstrap_means(difference[kept, index][:, None], level=level, seed=seed)
+        ends = bootstrap_means(
+            difference[kept, index][:, None], least=-most, most=most, level=level, seed=seed
+        )
         low, high = unless_few(int(kept.sum()), ends)
         rows.append({
             "group": "language", "language": codes[index], "languages": 1, "n": int(kept.sum()),
@@ -86,7 +91,7 @@ def item_changes(
     for group, chosen in language_groups([codes[index] for index in measured], seen_languages).items():
         places = [codes.index(code) for code in chosen]
         changes = difference[:, places]
-        average = crossed_mean(changes, level=level, seed=seed)
+        average = crossed_mean(changes, least=-most, most=most, level=level, seed=seed)
         both = present[:, places]
         counts = both.sum(0)
         means = [

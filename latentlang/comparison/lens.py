@@ -164,7 +164,7 @@ class LensComparison(Displayed):
         """Curves before and after, and the paired difference, layer by layer.
 
         Columns ``where, layer, curve, languages, n, before, before_low, before_high, after, after_low, after_high,
-        difference, low, high``. `where` is a language or a group of `groups`; intervals are percentile bootstrap
+        difference, low, high``. `where` is a language or a group of `groups`; intervals are bootstrap
         intervals over items, those of the difference over the items' own differences. For a group they are of the mean
         over its languages, and say nothing about other languages.
 
@@ -245,6 +245,7 @@ class LensComparison(Displayed):
                     codes=codes,
                     seen_languages=self.seen_languages,
                     about=about,
+                    most=2.0 if curve == GAP else 1.0,
                     level=level,
                     seed=seed,
                 )
@@ -322,9 +323,19 @@ def _bounded(
         together.setdefault(average.items.tobytes(), []).append(average)
     for members in together.values():
         parts = np.concatenate([average.parts for average in members], axis=1)
-        low, high = unless_few(len(parts), bootstrap_means(parts, level=level, seed=seed))
+        least, most = np.concatenate(
+            [_possible(average.curve, average.parts.shape[1] // 3) for average in members], axis=1
+        )
+        ends = bootstrap_means(parts, least=least, most=most, level=level, seed=seed)
+        low, high = unless_few(len(parts), ends)
         edges = np.cumsum([average.parts.shape[1] for average in members])[:-1]
         yield from zip(members, np.split(low, edges), np.split(high, edges), strict=True)
+
+
+def _possible(curve: str, layers: int) -> Floats:
+    """The smallest and the largest mean that a curve's parts can have (`_Averaged`), ``[2, 3 * layer]``."""
+    least, most = {GAP: (-1.0, 1.0), "entropy": (0.0, np.inf)}.get(curve, (0.0, 1.0))
+    return np.repeat([[least, least, least - most], [most, most, most - least]], layers, axis=1)
 
 
 def compare_lenses(

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latentlang.errors import InputError
-from latentlang.stats.intervals import FEWEST_RESAMPLED, RESAMPLES, bootstrap_interval
+from latentlang.stats.intervals import RESAMPLES, bootstrap_of_counts
 
 Floats = NDArray[np.float64]
 #: Bins of the calibration error, as many as in Guo et al. 2017, Table 1.
@@ -56,7 +56,7 @@ def weighted_f1_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Bootstrap interval of `weighted_f1` over items, see `bootstrap_interval`.
+    """Bootstrap interval (`bootstrap_ends`) of `weighted_f1` over items.
 
     Args:
         labels: the right label of each item.
@@ -66,11 +66,9 @@ def weighted_f1_interval(
         seed: of the resampling.
 
     Returns:
-        Lower and upper end in [0, 1]; nan of fewer than `FEWEST_RESAMPLED` items.
+        Lower and upper end in [0, 1]; nan of fewer than three items.
     """
     n = len(labels)
-    if n < FEWEST_RESAMPLED:
-        return float("nan"), float("nan")
     names = sorted(set(labels))
     right = np.array([[label == name for name in names] for label in labels], float)
     guessed = np.array([[label == name for name in names] for label in predicted], float)
@@ -80,12 +78,10 @@ def weighted_f1_interval(
         # what the label is right for and what it is predicted for: twice the hits, the misses, the false alarms
         both = support + counts @ guessed
         scores = np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
-        weighted: Floats = (support * scores).sum(1, keepdims=True) / n
+        weighted: Floats = (support * scores).sum(1) / n
         return weighted
 
-    low, high = bootstrap_interval(score, (n, 1), level=level, resamples=resamples, seed=seed)
-    # of few items the interval is symmetric, and may leave the range of the score
-    return max(float(low[0]), 0.0), min(float(high[0]), 1.0)
+    return bootstrap_of_counts(score, n, least=0.0, most=1.0, level=level, resamples=resamples, seed=seed)
 
 
 def _f1_scores(labels: Sequence[str], predicted: Sequence[str | None]) -> dict[str, float]:

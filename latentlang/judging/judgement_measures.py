@@ -146,21 +146,25 @@ def win_rates(verdicts: pd.DataFrame, *, level: float, seed: int) -> pd.DataFram
     return table
 
 
-def grades(rows: pd.DataFrame, names: Sequence[str], *, level: float, seed: int) -> pd.DataFrame:
+def grades(
+    rows: pd.DataFrame, names: Sequence[str], *, scale: tuple[float, float], level: float, seed: int
+) -> pd.DataFrame:
     """Mean grades, a row per judge, language and set; of two sets also their difference over the items of both.
 
-    Columns ``judge, language, answers, n, mean, low, high, unread``.
+    Columns ``judge, language, answers, n, mean, low, high, unread``; grades and ends of intervals are within the
+    scale.
     """
-    wide = grades_of_items(rows)
+    wide, width = grades_of_items(rows), scale[1] - scale[0]
     found: list[dict[str, Any]] = []
     orders = [order for order in ("a", "b") if (rows["order"] == order).any()]
     for judge, language, part in by_language(wide):
-        columns = [(names[place], part[f"score_{order}"]) for place, order in enumerate(orders)]
+        columns = [(names[place], part[f"score_{order}"], scale) for place, order in enumerate(orders)]
         if len(orders) == 2:
-            columns.append((f"{names[0]} - {names[1]}", part["score_a"] - part["score_b"]))
-        for name, values in columns:
+            difference = part["score_a"] - part["score_b"]
+            columns.append((f"{names[0]} - {names[1]}", difference, (-width, width)))
+        for name, values, ends in columns:
             read = part.assign(value=values).dropna(subset="value")
-            mean, low, high = _mean(read, level, seed, crossed=language == ALL)
+            mean, low, high = _mean(read, ends, level, seed, crossed=language == ALL)
             found.append({
                 "judge": judge, "language": language, "answers": name, "n": len(read), "mean": mean, "low": low,
                 "high": high, "unread": len(part) - len(read),
@@ -237,7 +241,9 @@ def judge_agreement(
     return pd.DataFrame(found, columns=columns)
 
 
-def drifts(table: pd.DataFrame, *, pairwise: bool, level: float, seed: int) -> pd.DataFrame:
+def drifts(
+    table: pd.DataFrame, *, pairwise: bool, scale: tuple[float, float], level: float, seed: int
+) -> pd.DataFrame:
     """How far judges agree with themselves when they are asked the same again.
 
     Columns ``judge, n, unread, same, low, high, change, change_low, change_high``: `n` replies of which both were read,
@@ -256,7 +262,9 @@ def drifts(table: pd.DataFrame, *, pairwise: bool, level: float, seed: int) -> p
             same, changes = scores[0] == scores[1], (scores[1] - scores[0]).to_numpy(float)
         n = len(read)
         low, high = wilson(int(same.sum()), n, level=level) if n else (math.nan, math.nan)
-        ends = unless_few(len(changes), bootstrap_means(changes[:, None], level=level, seed=seed))
+        width = scale[1] - scale[0]
+        ends = bootstrap_means(changes[:, None], least=-width, most=width, level=level, seed=seed)
+        ends = unless_few(len(changes), ends)
         found.append({
             "judge": judge, "n": n, "unread": len(part) - n, "same": float(same.mean()) if n else math.nan,
             "low": low, "high": high, "change": float(changes.mean()) if len(changes) else math.nan,
@@ -266,7 +274,9 @@ def drifts(table: pd.DataFrame, *, pairwise: bool, level: float, seed: int) -> p
     return pd.DataFrame(found, columns=columns)
 
 
-def null_rates(table: pd.DataFrame, *, pairwise: bool, level: float, seed: int) -> pd.DataFrame:
+def null_rates(
+    table: pd.DataFrame, *, pairwise: bool, scale: tuple[float, float], level: float, seed: int
+) -> pd.DataFrame:
     """What judges say where it is known what they should.
 
     Columns ``judge, null, n, unread, value, low, high``. ``identical``: the share of pairs of an answer with itself of
@@ -290,9 +300,9 @@ def null_rates(table: pd.DataFrame, *, pairwise: bool, level: float, seed: int) 
             main = of_judge[(of_judge["part"] == "main") & (of_judge["order"] == "a")]
             both = main.merge(shuffled, on=["language", "id"], suffixes=("", "_other"))
             read = both.assign(value=both["score_a"] - both["score_a_other"]).dropna(subset="value")
-            found.append(
-                _null(judge, "shuffled", len(both), _mean(read, level, seed, crossed=False), len(read))
-            )
+            width = scale[1] - scale[0]
+            mean = _mean(read, (-width, width), level, seed, crossed=False)
+            found.append(_null(judge, "shuffled", len(both), mean, len(read)))
     columns = ["judge", "null", "n", "unread", "value", "low", "high"]
     return pd.DataFrame(found, columns=columns)
 
@@ -376,17 +386,20 @@ def _holding(mean: float, low: float, high: float) -> tuple[float, float, float]
     return mean, min(low, mean), max(high, mean)
 
 
-def _mean(read: pd.DataFrame, level: float, seed: int, *, crossed: bool) -> tuple[float, float, float]:
+def _mean(
+    read: pd.DataFrame, possible: tuple[float, float], level: float, seed: int, *, crossed: bool
+) -> tuple[float, float, float]:
     if not len(read):
         return (math.nan,) * 3
     alike = (
         read["value"].min() == read["value"].max()
     )  # nothing can be resampled: a point would be no interval
     if crossed:
-        over = crossed_mean(_wide(read), level=level, seed=seed)
+        over = crossed_mean(_wide(read), least=possible[0], most=possible[1], level=level, seed=seed)
         return (over.mean, math.nan, math.nan) if alike else (over.mean, over.low_items, over.high_items)
     numbers = read["value"].to_numpy(float)[:, None]
-    low, high = unless_few(0 if alike else len(numbers), bootstrap_means(numbers, level=level, seed=seed))
+    ends = bootstrap_means(numbers, least=possible[0], most=possible[1], level=level, seed=seed)
+    low, high = unless_few(0 if alike else len(numbers), ends)
     return float(numbers.mean()), float(low[0]), float(high[0])
 
 

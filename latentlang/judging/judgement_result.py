@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
@@ -77,6 +78,14 @@ class JudgementResult(Result[JudgementSettings]):
         return list(map(str, dict.fromkeys(self.table["judge"])))
 
     @property
+    def _scale(self) -> tuple[float, float]:
+        """The lowest and the highest grade of the template."""
+        verdict = self.settings.template.get("verdict")
+        if not isinstance(verdict, dict):
+            return -math.inf, math.inf
+        return float(verdict.get("least", -math.inf)), float(verdict.get("most", math.inf))
+
+    @property
     def _main(self) -> pd.DataFrame:
         rows: pd.DataFrame = self.table[self.table["part"] == "main"]
         return rows
@@ -103,7 +112,7 @@ class JudgementResult(Result[JudgementSettings]):
         seed = self.provenance.seed
         if self.pairwise:
             return measures.win_rates(self.verdicts(), level=level, seed=seed)
-        return measures.grades(self._main, self.names, level=level, seed=seed)
+        return measures.grades(self._main, self.names, scale=self._scale, level=level, seed=seed)
 
     def unread(self) -> pd.DataFrame:
         """Replies without a verdict: ``judge, language, code, calls`` of ``asked`` calls, and their ``share``."""
@@ -186,7 +195,9 @@ class JudgementResult(Result[JudgementSettings]):
         Args:
             level: coverage of the intervals.
         """
-        return measures.drifts(self.table, pairwise=self.pairwise, level=level, seed=self.provenance.seed)
+        return measures.drifts(
+            self.table, pairwise=self.pairwise, scale=self._scale, level=level, seed=self.provenance.seed
+        )
 
     def nulls(self, level: float = 0.95) -> pd.DataFrame:
         """What judges say where it is known what they should.
@@ -198,7 +209,9 @@ class JudgementResult(Result[JudgementSettings]):
         Args:
             level: coverage of the intervals.
         """
-        return measures.null_rates(self.table, pairwise=self.pairwise, level=level, seed=self.provenance.seed)
+        return measures.null_rates(
+            self.table, pairwise=self.pairwise, scale=self._scale, level=level, seed=self.provenance.seed
+        )
 
     def length(self, level: float = 0.95) -> pd.DataFrame:
         """How far verdicts follow length, and what is left where both answers are equally long.

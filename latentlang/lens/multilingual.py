@@ -78,7 +78,7 @@ class MultilingualLensResult(Result[MultilingualLensSettings]):
         )
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Mean over items with a percentile bootstrap interval.
+        """Mean over items with a bootstrap interval.
 
         Columns ``task, language, answer language, layer, curve, mean, low, high, n``, curves ``answer`` and ``null``.
 

@@ -160,7 +160,10 @@ class PivotByLensResult(Result[PivotByLensSettings]):
                     rows.append(row | dict.fromkeys(("difference", "low", "high"), np.nan))
                     continue
                 change = (wide[lens] - wide[first]).to_numpy(float)
-                ends = bootstrap_means(change[:, None], level=level, seed=self.provenance.seed)
+                # a gap is within 1 of zero
+                ends = bootstrap_means(
+                    change[:, None], least=-2.0, most=2.0, level=level, seed=self.provenance.seed
+                )
                 low, high = unless_few(len(change), ends)
                 rows.append(row | {"difference": change.mean(), "low": low[0], "high": high[0]})
         return pd.DataFrame(rows)[list(DIFFERENCE_COLUMNS)]

@@ -41,7 +41,7 @@ COLUMNS = ("task", "language", "item", "label", "layer", "curve", "value")
 
 
 def mean_curves(table: pd.DataFrame, keys: list[str], *, level: float, seed: int) -> pd.DataFrame:
-    """Mean over items with a percentile bootstrap interval, per layer of each curve.
+    """Mean over items with a bootstrap interval, per layer of each curve.
 
     Of fewer than `FEWEST_RESAMPLED` items there is none. Where all items are alike it is that of a share
     (`share_means`); of the entropy, which has no upper bound, there is none then.
@@ -117,7 +117,7 @@ class LensResult(Result[LensSettings]):
         return repeated(self.table, ["task", "language", "curve", "item", "layer"])
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Mean over items with a percentile bootstrap interval.
+        """Mean over items with a bootstrap interval.
 
         Columns ``task, language, layer, curve, mean, low, high, n``.
 

@@ -58,6 +58,8 @@ COLUMNS = tuple(KINDS_OF_COLUMNS)
 #: Scores of a text, and the probability of the reference: what `changes` compares beside exact match.
 MEASURES = ("exact", "f1", "include", "log_prob_per_byte")
 _MEANS = MEASURES[1:]
+# The smallest and the largest value of a measure that is no score from 0 to 1.
+_POSSIBLE = {"log_prob_per_byte": (-math.inf, 0.0)}
 _KEYS = ["state", "language"]
 _BEFORE, _AFTER = STATES
 
@@ -183,7 +185,7 @@ class QuestionResult(Result[AskSettings]):
             for measure in MEASURES:
                 if part[measure].isna().all():
                     continue
-                least, most = (-math.inf, 0.0) if measure == MEASURES[-1] else (0.0, 1.0)
+                least, most = _POSSIBLE.get(measure, (0.0, 1.0))
                 average = crossed_mean(
                     by_language(part, measure), least=least, most=most, level=level, seed=self.provenance.seed
                 )
@@ -320,12 +322,15 @@ def _share_interval(values: pd.Series, level: float, seed: int) -> tuple[float, 
     return float(low[0]), float(high[0])
 
 
-def _mean_interval(values: pd.Series, level: float, seed: int) -> tuple[float, float]:
-    """Of a mean of any numbers; NaN of fewer than three, or where one is missing or infinite."""
+def _mean_interval(
+    values: pd.Series, level: float, seed: int, *, most: float = math.inf
+) -> tuple[float, float]:
+    """Of a mean of numbers at most so far from zero; NaN of fewer than three, or where one is missing or infinite."""
     numbers = values.to_numpy(float)
     if not np.isfinite(numbers).all():
         return math.nan, math.nan
-    low, high = unless_few(len(numbers), bootstrap_means(numbers[:, None], level=level, seed=seed))
+    ends = bootstrap_means(numbers[:, None], least=-most, most=most, level=level, seed=seed)
+    low, high = unless_few(len(numbers), ends)
     return float(low[0]), float(high[0])
 
 
@@ -333,7 +338,8 @@ def _mean_change(part: pd.DataFrame, measure: str, level: float, seed: int) -> d
     """What changed in the mean of a measure, which is no share of the questions."""
     before, after = part[f"{measure}_before"], part[f"{measure}_after"]
     difference_of_items = after - before
-    low, high = _mean_interval(difference_of_items, level, seed)
+    least, most = _POSSIBLE.get(measure, (0.0, 1.0))
+    low, high = _mean_interval(difference_of_items, level, seed, most=most - least)
     return {
         "n": len(part),
         "before": before.mean(),

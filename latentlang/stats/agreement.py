@@ -80,7 +80,8 @@ def cohen_kappa(
         return np.where(expected > 0, kappa, np.nan)
 
     value = float(kappas(np.ones((1, len(rows))))[0])
-    ends = bootstrap_of_counts(kappas, len(rows), level=level, resamples=resamples, seed=seed)
-    low, high = map(float, np.clip(ends, -1.0, 1.0))
+    low, high = bootstrap_of_counts(
+        kappas, len(rows), least=-1.0, most=1.0, level=level, resamples=resamples, seed=seed
+    )
     same = float(np.mean([a == b for a, b in zip(one, other, strict=True)]))
     return Agreement(n, same, value, low, high)

@@ -23,7 +23,13 @@ FEWEST_CANDIDATES = 3
 
 
 def bootstrap_means(
-    values: NDArray[np.float64], *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+    values: NDArray[np.float64],
+    *,
+    least: float | NDArray[np.float64] = -math.inf,
+    most: float | NDArray[np.float64] = math.inf,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Bootstrap interval of the mean over items, for many series at once (`bootstrap_ends`).
 
@@ -32,6 +38,8 @@ def bootstrap_means(
 
     Args:
         values: ``[item, series]``.
+        least: the smallest mean there can be, of all series or ``[series]``.
+        most: the largest mean there can be.
         level: coverage.
         resamples: bootstrap samples.
         seed: of the resampling.
@@ -40,9 +48,10 @@ def bootstrap_means(
         Lower and upper ends, ``[series]`` each; both are the value itself where there is one item.
     """
     n = values.shape[0]
-    return bootstrap_interval(
+    low, high = bootstrap_interval(
         lambda counts: counts @ values / n, values.shape, level=level, resamples=resamples, seed=seed
     )
+    return np.maximum(low, least), np.minimum(high, most)
 
 
 def share_means(
@@ -69,8 +78,7 @@ def share_means(
     Returns:
         Lower and upper ends, ``[series]`` each; NaN without items.
     """
-    low, high = bootstrap_means(values, level=level, resamples=resamples, seed=seed)
-    low, high = np.maximum(low, least), np.minimum(high, 1.0)
+    low, high = bootstrap_means(values, least=least, most=1.0, level=level, resamples=resamples, seed=seed)
     counted = unvaried(values)
     if len(values) < FEW_ITEMS:
         counted = counted | ((values == least) | (values == 1)).all(0)
@@ -117,8 +125,7 @@ def share_differences(
         Lower and upper ends, ``[series]`` each; NaN without items.
     """
     difference = one - other
-    low, high = bootstrap_means(difference, level=level, resamples=resamples, seed=seed)
-    low, high = np.maximum(low, -1.0), np.minimum(high, 1.0)
+    low, high = bootstrap_means(difference, least=-1.0, most=1.0, level=level, resamples=resamples, seed=seed)
     n = len(difference)
     for place in np.flatnonzero(unvaried(difference)):
         low[place], high[place] = difference_of_shares(
@@ -235,6 +242,8 @@ def bootstrap_of_counts(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     n: int,
     *,
+    least: float = -math.inf,
+    most: float = math.inf,
     level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -245,6 +254,8 @@ def bootstrap_of_counts(
         statistic: ``[resample]`` from how often each item is drawn, ``[resample, item]``; samples that have none give
             NaN and are left out.
         n: items.
+        least: the smallest value there can be.
+        most: the largest value there can be.
         level: coverage.
         resamples: bootstrap samples.
         seed: of the resampling.
@@ -258,7 +269,7 @@ def bootstrap_of_counts(
         return (values if len(values) else np.array([np.nan]))[:, None]
 
     low, high = bootstrap_interval(defined, (n, 1), level=level, resamples=resamples, seed=seed)
-    return float(low[0]), float(high[0])
+    return float(np.maximum(low[0], least)), float(np.minimum(high[0], most))
 
 
 def bootstrap_sums(

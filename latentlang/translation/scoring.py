@@ -356,6 +356,8 @@ def _interval(
     low, high = map(float, bootstrap_ends(samples, value, len(part), level=level))
     if samples.min() >= 0:  # a score that cannot be negative
         low = max(low, 0.0)
+    if metric.unit == "points" and metric.better == "higher":
+        high = min(high, 100.0)
     return {"low": low, "high": high}
 
 

@@ -294,7 +294,7 @@ class FeaturesResult(Result[FeaturesSettings]):
         rows = []
         for (one, other), part in self.pairs.groupby(["one", "other"], sort=False, observed=True):
             differences = (part["paired"] - part["unpaired"]).to_numpy(float)[:, None]
-            ends = bootstrap_means(differences, level=level, seed=self.provenance.seed)
+            ends = bootstrap_means(differences, least=-1.0, most=1.0, level=level, seed=self.provenance.seed)
             low, high = unless_few(len(part), ends)
             rows.append({
                 "one": one, "other": other, "paired": part["paired"].mean(), "unpaired": part["unpaired"].mean(),

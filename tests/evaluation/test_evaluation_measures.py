@@ -62,6 +62,8 @@ def test_the_interval_of_weighted_f1_is_that_of_resampled_items():
     assert np.isnan(weighted_f1_interval(["a", "b"], ["a", "b"])).all()
     low, high = weighted_f1_interval([*"abab"], [*"abaa"])
     assert 0 <= low < weighted_f1([*"abab"], [*"abaa"]) < high == 1
+    # of few items Student's t, which ends where the score does
+    assert weighted_f1_interval(["a", "b", "b"], ["a", "b", "a"]) == (0.0, 1.0)
 
 
 def test_macro_f1_of_known_cases():

@@ -1,5 +1,6 @@
 """Judging by judges whose bias is planted: it comes out with the right value, and a judge without any has none."""
 
+import itertools
 import json
 import math
 import random
@@ -221,6 +222,14 @@ def test_grades_their_difference_and_their_nulls():
     scores = result.scores()
     assert set(scores["arm"]) == {"A", "B"} and scores.query("arm == 'B'")["score"].eq(2).all()
     assert "A: mean grade 5.00 over 120 items (all languages)" in result.describe()
+
+
+def test_intervals_of_few_grades_end_where_the_scale_does():
+    one = answers("good", lambda n: n)
+    grades = itertools.cycle(["[[1]]", "[[5]]"])
+    few = [answer for answer in one if answer.language == one[0].language][:4]
+    table = judged(lambda *_asked: next(grades), few, None, template="rating5").summary()
+    assert table[["n", "mean", "low", "high"]].to_numpy().tolist() == [[4, 3, 1, 5]]
 
 
 @pytest.mark.parametrize(

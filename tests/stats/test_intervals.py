@@ -10,6 +10,7 @@ from latentlang.stats import intervals
 from latentlang.stats.crossed import crossed_mean
 from latentlang.stats.intervals import (
     bootstrap_means,
+    bootstrap_of_counts,
     bootstrap_ratio_contrasts,
     bootstrap_ratios,
     difference_of_shares,
@@ -103,6 +104,20 @@ def test_the_interval_of_few_shares_stays_within_its_bounds():
     right = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     free, bounded = crossed_mean(right), crossed_mean(right, least=0.0, most=1.0)
     assert free.high_items > 1 == bounded.high_items and free.low_items == bounded.low_items < bounded.mean
+
+
+def test_the_interval_of_few_items_ends_where_what_it_is_of_does():
+    values = np.array([[0.0, -1.0, 5.0], [1.0, 0.0, 5.0], [1.0, 1.0, 4.0]])
+    low, high = bootstrap_means(values)
+    assert low[0] < 0 and high[0] > 1 and high[2] > 5  # Student's t knows of no bounds
+    low, high = bootstrap_means(values, least=np.array([0.0, -1.0, 1.0]), most=np.array([1.0, 1.0, 5.0]))
+    assert low.tolist()[:2] == [0.0, -1.0] and 1 < low[2] < 4.67 and high.tolist() == [1.0, 1.0, 5.0]
+    of_counts = bootstrap_of_counts(lambda counts: counts @ values[:, 0] / 3, 3, least=0.0, most=1.0)
+    assert of_counts == (0.0, 1.0)
+    crossed = crossed_mean(values[:, :1], least=0.0, most=1.0)
+    assert (crossed.low_items, crossed.high_items) == (0.0, 1.0)
+    assert math.isnan(crossed_mean(values[:2], least=0.0, most=1.0).low_items)
+    assert np.isnan(bootstrap_of_counts(lambda counts: counts.sum(1), 2, least=0.0, most=1.0)).all()
 
 
 def test_bootstrap_of_one_item_and_of_none():

@@ -146,10 +146,18 @@ class _Benchmark:
         self.name, self.cells, self.unit = name, cells, unit
         self.numbers: list[Computed] = []
 
-    def add(self, column: str, value: float, *, unit: str = "", drawn: Weighted | None = None) -> None:
-        """A number with its interval, if it is one."""
+    def add(
+        self,
+        column: str,
+        value: float,
+        *,
+        unit: str = "",
+        drawn: Weighted | None = None,
+        most: float = math.inf,
+    ) -> None:
+        """A number, which is at most `most` from zero, with its interval, if it is one."""
         if math.isfinite(value):
-            low, high = (math.nan, math.nan) if drawn is None else self._over_models(drawn)
+            low, high = (math.nan, math.nan) if drawn is None else self._over_models(drawn, most)
             ends = [end if math.isfinite(end) else None for end in (low, high)]
             self.numbers.append(
                 Computed(
@@ -176,17 +184,20 @@ class _Benchmark:
             ("native", "native score", native),
             ("arms", "mean of all arms", of_all),
         ):
-            self.add(f"r with {words}", found[f"r_{which}"], unit="r", drawn=_correlation(gaps, scores))
+            drawn = _correlation(gaps, scores)
+            self.add(f"r with {words}", found[f"r_{which}"], unit="r", drawn=drawn, most=1.0)
             if which == "native":
                 self.add(f"r with {words}, arms exchanged", found["r_native_null"], unit="r")
             self.add(f"p, r with {words}", found[f"p_{which}"])
 
-    def _over_models(self, statistic: Weighted) -> tuple[float, float]:
+    def _over_models(self, statistic: Weighted, most: float) -> tuple[float, float]:
         """Interval with models drawn, each with all of its cells: a language of the same model is no new model."""
         models = self.cells["model"].to_numpy()
         names = list(dict.fromkeys(models))
         cells_of = np.array([models == name for name in names], float)
-        return bootstrap_of_counts(lambda counts: statistic(counts @ cells_of), len(names))
+        return bootstrap_of_counts(
+            lambda counts: statistic(counts @ cells_of), len(names), least=-most, most=most
+        )
 
 
 def _correlation(one: Floats, other: Floats) -> Weighted:
