@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from latentlang.arguments import parse_span
-from latentlang.errors import InputError, unknown
+from latentlang.errors import InputError, shown, unknown
 from latentlang.instructions.answering import answer
 from latentlang.instructions.built import DIALOGUES, Built
 from latentlang.instructions.checks import usable_checks
