@@ -117,6 +117,15 @@ def test_intervals_are_over_models_with_all_of_their_cells():
     assert cell.high - cell.low > 1.2 * (row["high"] - row["low"])
 
 
+def test_the_interval_of_a_correlation_over_few_models_stays_within_one():
+    result = gap(_models([0.5, 1.0, 1.5, 3.0], spread=1.0), permutations=9)
+    found = [
+        cell for cell in computed_gaps(result, ["correlations"]) if cell.unit == "r" and cell.low is not None
+    ]
+    assert {cell.column for cell in found} == {"r with native score", "r with mean of all arms"}
+    assert max(cell.high for cell in found) == 1 and min(cell.low for cell in found) >= -1
+
+
 def test_few_models_have_no_interval():
     assert [cell.low for cell in computed_gaps(gap(_models([1.0, 2.0]), permutations=9), ["gap"])] == [
         None,

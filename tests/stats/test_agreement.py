@@ -42,3 +42,9 @@ def test_raters_that_agree_always_have_one_and_those_of_one_rating_none():
     assert constant.agree == 1 and math.isnan(constant.kappa) and math.isnan(constant.low)
     assert math.isnan(cohen_kappa("", "", categories="ab").agree)
     assert math.isnan(cohen_kappa("ab", "ab", categories="ab").low)  # two items are no sample
+
+
+def test_the_interval_of_few_items_stays_within_what_kappa_can_be():
+    # Student's t of four items would reach beyond one.
+    found = cohen_kappa("aabb", "aaba", categories="ab")
+    assert found.kappa == pytest.approx(0.5) and -1 <= found.low < found.kappa and found.high == 1
