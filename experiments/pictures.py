@@ -23,20 +23,25 @@ def caption(figure: go.Figure) -> str:
     return "\n".join(re.sub(r"<[^>]*>", "", part) for part in parts if part)
 
 
-def draw(pictures: Mapping[str, Drawing], into: Path, *, about: str | None) -> None:
+def draw(
+    pictures: Mapping[str, Drawing], into: Path, *, about: str | None, drawn_from: Path | None = None
+) -> None:
     """The command line of a module of pictures: a folder of results, and which pictures.
 
     Args:
         pictures: name to what draws it from the folder.
         into: where they are written, each with a text beside it.
         about: the module's own words.
+        drawn_from: the folder of results, where it is always the same: that of committed tables.
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where `measure` saved its results")
+    if drawn_from is None:
+        parser.add_argument("folder", type=Path, help="where `measure` saved its results")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(pictures)}; all by default")
     options = parser.parse_args()
+    folder = options.folder if drawn_from is None else drawn_from
     check_pictures()
     for name in options.names or pictures:
-        figure = pictures[name](options.folder)
+        figure = pictures[name](folder)
         write_picture(figure, into / f"{name}.png", scale=_SCALE)
         write_text(into / f"{name}.txt", caption(figure) + "\n")

@@ -32,7 +32,9 @@ def tables() -> dict[str, pd.DataFrame]:
 
 def page(parts: Parts) -> str:
     """The page, in Markdown."""
-    sections = [_claims(), _numbers(parts), _scored(parts), _arms(parts), _layers(parts), _OPEN]
+    sections = [
+        _front(parts), _claims(), _numbers(parts), _scored(parts), _arms(parts), _layers(parts), _open(parts),
+    ]  # fmt: skip
     return "\n\n".join(sections) + "\n"
 
 
@@ -66,8 +68,10 @@ def _bullets(*texts: str) -> str:
     return "\n".join(filled(f"- {text}").replace("\n", "\n  ") for text in texts)
 
 
-def _claims() -> str:
-    shares = {name: printed("fig3", name, "percent") for name in ("Chinese", "English", "Cross-lingual")}
+def _front(parts: Parts) -> str:
+    general = ("fig9", f"{_TUNED} less {_BASE}")
+    off = parts["off_target"].set_index(["system", "direction"]).loc["bayling-7b", "en-ja"]
+    right, wrong = (_cell(parts, f"{name} less more facts", _FACTS) for name in ("both", "wrong pairs"))
     return "\n\n".join([
         "# BayLing 2",
         filled(
@@ -75,8 +79,31 @@ def _claims() -> str:
             "(arXiv "
             "2411.16300v3). Its printed values are in `experiments/bayling2/published`, what contradicts them in "
             "`corrections.csv` there, and `latentlang reproduce bayling2` lays beside them what can be computed. This "
-            "page is written by `experiments/bayling2/page.py` from these files and from `figures/bayling2`."
+            "page is written by `experiments/bayling2/page.py` from these files and from `figures/bayling2`, whose "
+            "README says what each table holds. Intervals are 95 %; over 3 to 9 values Student's t."
         ),
+        _bullets(
+            f"**Translation gains into and out of English and loses into Chinese.** COMET rises in "
+            f"{_up(parts, 'fig6', 'COMET', 'X-En')} languages into English, in "
+            f"{_up(parts, 'fig6', 'COMET', 'En-X')} out of it and in {_up(parts, 'fig7', 'COMET', 'X-Zh')} into "
+            f"Chinese, where the mean change is "
+            f"{_interval(change(parts, 'fig7', 'COMET', 'X-Zh'))}.",
+            f"**General ability is not kept.** {_TUNED} rises in {_up(parts, *general, 'mean')} benchmarks of Table 8; "
+            f"the mean change is {_interval(change(parts, *general, 'mean'), places=1)} points.",
+            "**ARC and GSM8K are no accuracies** (Tables 8 and 12), and two cells of Table 6 are wrong.",
+            f"**The earlier models leave the target language.** {unsigned(off['off_target'], 1)} % "
+            f"[{unsigned(off['low'], 1)}, {unsigned(off['high'], 1)}] of BayLing-1-7B's translations from English to "
+            "Japanese are in another one, mostly in Chinese; BayLing 2's outputs are not published.",
+            "**In a made world, translations protect facts whether they are right or exchanged:** loss of facts "
+            f"{_interval(right)} and {_interval(wrong)} against as many other facts. Better scores after such "
+            "translations are no evidence of alignment.",
+        ),
+    ])  # fmt: skip
+
+
+def _claims() -> str:
+    shares = {name: printed("fig3", name, "percent") for name in ("Chinese", "English", "Cross-lingual")}
+    return "\n\n".join([
         "## What it claims",
         filled(
             "Llama 2 and Llama 3 are tuned on "
@@ -120,8 +147,10 @@ def _numbers(parts: Parts) -> str:
             f"{_up(parts, 'fig7', 'BLEU', 'X-Zh')} in BLEU (Tables 3 to 6); the mean change in COMET is "
             f"{_interval(change(parts, 'fig7', 'COMET', 'X-Zh'))}. Table 1 shows it: X-Zh COMET "
             f"{printed('table1', _BASE, 'X-Zh COMET')} before and {printed('table1', _TUNED, 'X-Zh COMET')} after.",
-            "**By script.** The paper says nothing of it. *Other scripts* are the 21 languages of Indic, "
-            "Ethiopic, Greek, Hebrew, Armenian, Georgian and South-East Asian scripts:",
+            "**By script.** The paper says nothing of it, and the groups were made here after looking; the few "
+            "languages of a group are mostly related. *Other scripts* are the "
+            f"{int(change(parts, 'fig6', 'COMET, other scripts', 'X-En')['n'])} languages of Indic, Ethiopic, "
+            f"Greek, Hebrew, Armenian, Georgian and South-East Asian scripts:",
         ),
         _by_script(parts),
         _bullets(
@@ -156,7 +185,8 @@ def _numbers(parts: Parts) -> str:
             "**Names.** `belebele_ben_Latn` of Table 7 is Bengali in Latin letters. Figure 8 is titled low-resource "
             "languages "
             "and holds XNLI in German, Spanish and Chinese. lm-eval 0.4.13 has no `ammlu` (Table 8).",
-            "**The ablation.** Without the cross-lingual part training is 30.6 % shorter (Figures 3, 10 and 11): "
+            f"**The ablation.** Without the cross-lingual part training is "
+            f"{printed('fig3', 'Cross-lingual', 'percent')} % shorter (Figures 3, 10 and 11): "
             "what is lost "
             "there may be lost for want of steps.",
         ),
@@ -182,22 +212,16 @@ def _scored(parts: Parts) -> str:
     bleu, off = parts["bleu"], parts["off_target"].set_index(["system", "direction"])
     same = bleu[bleu["same"]]
     wrong = bleu[~bleu["same"]].iloc[0]
-    chinese = {
-        system: dict(pair.split(":") for pair in str(off.loc[(system, "en-ja"), "languages"]).split())
-        for system in ("bayling-7b", "bayling-13b")
-    }
-    shares, counts = off["off_target"], off["n"]
     rows = []
     for direction in ("en-ja", "en-uk", "en-ru", "en-cs", "en-de", "en-zh"):
         of_systems = {
-            name: f"{unsigned(shares[system, direction], 1)} %"
+            name: _share_of(off.loc[(system, direction)])
             for name, system in (
                 ("reference", "reference"), ("GPT-4", "gpt-4"), ("BayLing-1-7B", "bayling-7b"),
                 ("BayLing-1-13B", "bayling-13b"),
             )
         }  # fmt: skip
         rows.append({"direction": direction, **of_systems})
-    share = 100 * int(chinese["bayling-7b"]["zh"]) / int(counts["bayling-7b", "en-ja"])
     return "\n\n".join([
         "## What was run: the authors' own translations",
         filled(
@@ -218,15 +242,29 @@ def _scored(parts: Parts) -> str:
             "rows of the table have no published translations.",
             "**Off target** (`figures/bayling2/off_target.csv`): section 4.1.1 says that translations cure output "
             "in another "
-            "language, and prints no share of it. Of what can be told, the earlier models write in another language:",
+            "language, and prints no share of it. Of what can be told, the earlier models write in another language "
+            "(in brackets 95 % over translations; the reference is the control):",
         ),
         markdown(pd.DataFrame(rows)),
         filled(
-            f"The leak is to the pivot: {share:.0f} % of all translations of BayLing-1-7B from English to Japanese "
-            f"are Chinese. "
+            f"The leak is to the pivot: {_chinese(parts):.0f} % of all translations of BayLing-1-7B from English to "
+            "Japanese are Chinese. "
             "Whether BayLing 2 does better cannot be known without its outputs."
         ),
     ])  # fmt: skip
+
+
+def _share_of(row: pd.Series) -> str:
+    share = unsigned(row["off_target"], 1)
+    ends = "" if pd.isna(row["low"]) else f" [{unsigned(row['low'], 1)}, {unsigned(row['high'], 1)}]"
+    return f"{share}{ends} %"
+
+
+def _chinese(parts: Parts) -> float:
+    """Percent of BayLing-1-7B's translations from English to Japanese that are likeliest Chinese."""
+    row = parts["off_target"].set_index(["system", "direction"]).loc["bayling-7b", "en-ja"]
+    counts = dict(pair.split(":") for pair in str(row["languages"]).split())
+    return 100 * int(counts["zh"]) / int(row["n"])
 
 
 def _cell(parts: Parts, row: str, column: str) -> pd.Series:
@@ -260,6 +298,7 @@ def _arms(parts: Parts) -> str:
     seeds, steps = len(experiment.seeds), experiment.recipe["steps"]
     both, matched = (_cell(parts, f"both less {name}", _FACTS) for name in ("no translations", "more facts"))
     exchanged = _cell(parts, "wrong pairs less both", _FACTS)
+    lost = sum(_cell(parts, name, _FACTS)["computed"] > first["computed"] for name in experiment.arms)
     return "\n\n".join([
         "## What was run: arms of the same design",
         filled(
@@ -277,9 +316,11 @@ def _arms(parts: Parts) -> str:
         markdown(pd.DataFrame(losses)),
         markdown(pd.DataFrame(compared)),
         _bullets(
-            f"Facts in the seven languages are lost by every arm: none is below the loss before training "
-            f"({unsigned(first['computed'], 2)}). Translations lose less than no translations at as many steps: "
-            f"{_interval(both)} and {_interval(matched)}. That much is the direction of Figure 10.",
+            f"The loss of facts in the seven languages is above that before training "
+            f"({unsigned(first['computed'], 2)}) after {lost} of {len(experiment.arms)} arms. Translations lose "
+            f"less than "
+            f"no translations at as many steps: {_interval(both)} and {_interval(matched)}. That much is the "
+            f"direction of Figure 10.",
             f"It is not the correspondence that does it. With the translations exchanged the loss of facts is "
             f"{_interval(exchanged)} against that with right ones, while translating itself is destroyed. So "
             "that translations beat none is no evidence that they align anything: at as many steps an arm with "
@@ -336,7 +377,8 @@ def _layers(parts: Parts) -> str:
             f"all layers: "
             "`figures/bayling2/lens.csv`, `pivots.csv` and `alignment.csv`. Intervals: bootstrap over items, or "
             "over the "
-            "seven languages."
+            "seven languages, where it is Student's t; of so many cells one in twenty is expected to be told from 0 "
+            "without any change."
         ),
         markdown(pd.DataFrame(rows)),
         _bullets(
@@ -346,13 +388,25 @@ def _layers(parts: Parts) -> str:
             "think by English, and translations to Chinese of this number do not move that.",
             f"Retrieval before training is {unsigned(near.loc['en', 'before'], 2)} for English and "
             f"{unsigned(near.loc['zh', 'before'], 2)} for Chinese; words unpaired have "
-            f"{unsigned(near.loc['en', 'null'], 2)}. The arms without translations lose some of it to Chinese, the arm "
-            "*zh* the least.",
+            f"{unsigned(near.loc['en', 'null'], 2)}. {_losing(alignment, middle)}",
             f"Alignment does not say who keeps facts: the arm with the lowest loss of facts is *{best}* "
             f"({unsigned(float(facts[best]), 2)}), and its retrieval changes by "
             f"{_interval(kept.loc['en'], 'change')} for English and {_interval(kept.loc['zh'], 'change')} for Chinese.",
         ),
     ])  # fmt: skip
+
+
+def _losing(alignment: pd.DataFrame, layer: int) -> str:
+    """After which arms with right pairs or none words are for certain worse at finding their Chinese translation."""
+    rows = alignment[
+        (alignment["pivot"] == "zh") & (alignment["layer"] == layer) & (alignment["arm"] != "wrong pairs")
+    ]
+    down = [f"*{arm}*" for arm in rows.loc[rows["high"] < 0, "arm"]]
+    least = rows.loc[rows["change"].abs().idxmin(), "arm"]
+    return (
+        f"Of Chinese some is lost for certain after {listed(down) if down else 'none of the arms'} (and after *wrong "
+        f"pairs*); *{least}* changes it least."
+    )
 
 
 def _leads(pivots: pd.DataFrame) -> str:
@@ -368,12 +422,14 @@ def _middle(lens: pd.DataFrame) -> int:
     return int(lens["layer"].max()) // 2
 
 
-_OPEN = "\n\n".join([
+def _open(parts: Parts) -> str:
+    return "\n\n".join([
     "## What stays open",
     _bullets(
         "Anything about BayLing 2's own weights: neither data nor outputs are published, and no model of that size "
         "was run.",
-        "Whether the 48 % Chinese in English to Japanese are Chinese inside the model too: that takes the lens on "
+        f"Whether the {_chinese(parts):.0f} % Chinese in English to Japanese are Chinese inside the model too: that "
+        f"takes the lens on "
         "BayLing-1-7B. On `pocket`, whose world has one pivot by design, Chinese never leads.",
         "Why languages in other scripts are understood less after training (the table by script). Tokens per text and "
         "alignment by language, against the 101 printed changes, would be the next step.",

@@ -48,6 +48,7 @@ MEASURES = {
 }  # fmt: skip
 #: Orders of the languages that a correlation is compared with.
 PERMUTATIONS = 9999
+_LEVEL = 0.05
 
 
 def tables(folder: Path = FIGURES) -> dict[str, pd.DataFrame]:
@@ -93,7 +94,10 @@ def floor(parts: Parts, measure: str) -> float:
     return float(difference.abs().max())
 
 
-def _short(arm: str) -> str:
+def short_name(arm: str) -> str:
+    """What an arm is called where what it is trained on was said."""
+    if arm not in SYSTEMS:
+        return NAMES[arm].replace("*control:* ", "")
     return NAMES[arm].partition(":")[0] if arm not in ("gooddata-native", "gooddata-translated") else {
         "gooddata-native": "Chen et al.'s native answers", "gooddata-translated": "Chen et al.'s translated answers",
     }[arm]  # fmt: skip
@@ -106,7 +110,7 @@ def _beyond(parts: Parts, measure: str) -> str:
     for arm in SYSTEMS:
         mean, low, high = mean_with_interval(_by_seed(parts, arm, measure).to_numpy(float))
         if (low > 0 or high < 0) and abs(mean) > least:
-            sides["raise" if mean > 0 else "lower"].append(f"{_short(arm)} ({signed(mean, 3)})")
+            sides["raise" if mean > 0 else "lower"].append(f"{short_name(arm)} ({signed(mean, 3)})")
     said = [
         f"{listed(names)} {verb if len(names) > 1 else verb + 's'} it"
         for verb, names in sides.items()
@@ -115,13 +119,32 @@ def _beyond(parts: Parts, measure: str) -> str:
     return "; ".join(said) if said else "no system changes it by more than that"
 
 
+def _in_short(parts: Parts, related: pd.DataFrame) -> str:
+    """What to believe, in five points."""
+    exchanged = _cell(_by_seed(parts, "wrong-pairs", "target_last").to_numpy(float), 3)
+    near = related.loc[related["p"].astype(float) <= _LEVEL, "trained as"].tolist()
+    points = [
+        f"**The right word at the output**: {_beyond(parts, 'target_last')}.",
+        f"**English's lead inside**: {_beyond(parts, 'gap_inner')}.",
+        f"**Alignment with English**, CKA: {_beyond(parts, 'cka')}; retrieval: {_beyond(parts, 'retrieval_ab')}.",
+        f"**What is large is seen**: exchanged translations change the right word by {exchanged}.",
+        f"**Languages nearer to English gain more** after {listed(near) or 'none of the systems'}, by a test over "
+        f"{int(related['languages'].max())} languages, which can show only strong relations.",
+    ]
+    return "\n".join([
+        "Beyond what another seed of training does, and with an interval over seeds without 0:",
+        "",
+        *(filled(point, "- ") for point in points),
+    ])  # fmt: skip
+
+
 def by_layer(parts: Parts) -> pd.DataFrame:
     """Of each arm and curve the layer at which it changes most, and by how much there."""
     rows = []
     table = parts["layers"]
     last = int(table["layer"].max())
     for arm in NAMES:
-        row = {"trained as": _short(arm) if arm in SYSTEMS else NAMES[arm]}
+        row = {"trained as": short_name(arm) if arm in SYSTEMS else NAMES[arm]}
         for measure, name in (("gap", "English's gap"), ("target", "right word"), ("cka", "CKA")):
             own = table[(table["arm"] == arm) & (table["measure"] == measure)]
             wide = own.pivot(index="seed", columns="layer", values="difference").sort_index()
@@ -173,7 +196,7 @@ def explained(parts: Parts) -> pd.DataFrame:
         drawn = np.abs(_partial(orders.T, y, others))
         p = (1 + int((drawn >= abs(partial) - 1e-12).sum())) / (1 + PERMUTATIONS)
         rows.append({
-            "trained as": _short(arm), "languages": len(codes), "correlation": f"{unsigned(plain, 2)}",
+            "trained as": short_name(arm), "languages": len(codes), "correlation": f"{unsigned(plain, 2)}",
             "script and fertility taken out": f"{unsigned(partial, 2)}", "p": f"{p:.2g}",
         })  # fmt: skip
     return pd.DataFrame(rows)
@@ -186,7 +209,7 @@ def page(parts: Parts) -> str:
     trained = listed([language(code).name for code in TRAINED])
     unseen = listed([language(code).name for code in UNSEEN])
     related = explained(parts)
-    certain = [row["trained as"] for _, row in related.iterrows() if float(row["p"]) <= 0.05]
+    certain = [row["trained as"] for _, row in related.iterrows() if float(row["p"]) <= _LEVEL]
     blocks = [
         "# Five systems on one model",
         filled(
@@ -199,10 +222,13 @@ def page(parts: Parts) -> str:
             "do *there*, and no verdict on the papers' models. Tables: `figures/five-systems/`; every number on this "
             "page is written by `experiments/five_systems/page.py` from them."
         ),
+        _in_short(parts, related),
         "## What changes",
         filled(
             "Change against the model without an adapter, averaged over all languages; mean over seeds and its 95 % "
-            "interval. *Said*: the probability of the right word at the output; *inside*: the same read by the logit "
+            "interval (Student's t over seeds, which draw data, order and first weights; the words that are asked stay "
+            f"the same). {len(SYSTEMS) * len(MEASURES)} of them are looked at, without correction. *Said*: the "
+            f"probability of the right word at the output; *inside*: the same read by the logit "
             "lens, averaged over the layers before; *English's gap*: the probability of the right English word less "
             "that of wrong ones; *CKA*, *retrieval*: how alike words of each language and their English translations "
             "are (vectors of the words, in prompts of their own language), averaged over layers."
@@ -225,7 +251,7 @@ def page(parts: Parts) -> str:
             pd.DataFrame(
                 [
                     {
-                        "trained as": _short(arm),
+                        "trained as": short_name(arm),
                         **{
                             MEASURES[measure][0]: between(
                                 *against(parts, "english-alone", measure)[arm], places=MEASURES[measure][1]
@@ -238,8 +264,10 @@ def page(parts: Parts) -> str:
             )
         ),
         "## At which layers",
-        filled("The layer at which the mean over seeds changes most, chosen after looking, and the change there."),
+        filled("The layer at which the mean over seeds changes most, chosen after looking, so that "
+            "its interval is too kind, and the change there; all layers stand in `figures/five-systems/layers.csv`."),
         markdown(by_layer(parts)),
+        "![Change of English's gap by layer after each training](../../figures/five-systems/gap.png)",
         "## Do languages near to English gain more?",
         filled(
             "Rank correlation, over languages, of retrieval before training with how much more probable the right "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import pandas as pd
@@ -27,6 +28,7 @@ from experiments.instructions.world_arms import (
 from experiments.markdown import filled, markdown
 from experiments.steps import committed_tables
 from latentlang.language_names import language
+from latentlang.stats.intervals import FEW_ITEMS, student_quantile
 from latentlang.storage.files import write_text
 from latentlang.text import counted, listed, percent, signed, unsigned
 
@@ -36,6 +38,8 @@ _VERDICTS = {
     "as-designed": "as designed", "not-shown": "**not shown**", "opposite": "**the opposite**",
     "no-difference": "no difference", "difference": "**a difference**", "too-few": "one seed",
 }  # fmt: skip
+# An interval of Student's t has its value in the middle, but for digits that are cut.
+_EVEN = 0.01
 _MUST = {1: "higher", -1: "lower", 0: "no difference"}
 _KINDS = {
     "languages": (
@@ -142,7 +146,7 @@ def _front(parts: Parts) -> str:
             f"{counted(len(nulls), 'null')} (arms that differ in nothing that matters) {kept} showed no difference; "
             f"{_seeds(effects)}, intervals over seeds. "
             f"The largest difference of a null is {unsigned(floor, 3)}: smaller ones in other rows are not to be "
-            "relied on."
+            "relied on, whatever their interval."
         ).replace("\n", "\n  "),
     ]
     for name, text in _short(parts):
@@ -163,9 +167,7 @@ def _short(parts: Parts) -> list[tuple[str, str]]:
     ):
         row = _row(contrasts, kind=kind, arm=arm, other=other, asked=asked)
         if row is not None:
-            what = (
-                f"after *{arm}* the loss of *{_asked(asked)}* is {_interval(row)} above that after *{other}*"
-            )
+            what = f"loss of *{_asked(asked)}* after *{arm}* less that after *{other}*: {_interval(row)}"
             said.append(
                 (
                     name,
@@ -337,7 +339,24 @@ def _gemma(parts: Parts) -> str:
         compared = contrasts[contrasts["kind"] == name]
         if len(compared):
             lines += ["", _compared(compared)]
+            few = compared[compared["items"] < FEW_ITEMS]
+            if _are_percentiles(few):
+                lines += ["", filled(_too_narrow(int(few["items"].min())))]
     return "\n".join(lines)
+
+
+def _are_percentiles(rows: pd.DataFrame) -> bool:
+    """Whether intervals are a bootstrap's percentiles: those of Student's t lie evenly about the value."""
+    middle, width = (rows["low"] + rows["high"]) / 2, rows["high"] - rows["low"]
+    return bool(((middle - rows["difference"]).abs() > _EVEN * width).any())
+
+
+def _too_narrow(n: int) -> str:
+    times = student_quantile(0.975, n - 1) * (n / (n - 1)) ** 0.5 / NormalDist().inv_cdf(0.975)
+    return (
+        f"Intervals over {n} answers are percentiles of the bootstrap, which are too narrow for so few: Student's t, "
+        f"which the package takes for fewer than {FEW_ITEMS}, is about {times:.1f} times as wide."
+    )
 
 
 def _changes(rows: pd.DataFrame) -> str:

@@ -44,7 +44,7 @@ def corrections() -> pd.DataFrame:
 
 def page(parts: Parts) -> str:
     """The page, in Markdown: a section for each table that is there."""
-    sections = [_FRONT, _CLAIMS, _own_numbers(), _ran(parts)]
+    sections = [_FRONT, _short(parts), _CLAIMS, _own_numbers(), _ran(parts)]
     if {"blocks", "moved"} <= parts.keys():
         sections.append(_layers(parts))
     return "\n\n".join([*sections, _OPEN]) + "\n"
@@ -57,7 +57,8 @@ _FRONT = "\n\n".join([
         "Dataset* (ACL 2024, pp. 11929-11942). `latentlang reproduce ultralink` puts each of its tables "
         "beside what can be computed; the printed cells are in `experiments/ultralink/published/`, what "
         "contradicts itself in `experiments/ultralink/corrections.csv`. This page is written by "
-        "`experiments/ultralink/page.py` from those files and from `figures/ultralink/`."
+        "`experiments/ultralink/page.py` from those files and from `figures/ultralink/`, whose README says what "
+        "each table holds."
     ),
 ])  # fmt: skip
 
@@ -85,6 +86,59 @@ _CLAIMS = "\n\n".join([
         "the filter of what is bound to a culture, or with all translations."
     ),
 ])  # fmt: skip
+
+
+def _short(parts: Parts) -> str:
+    """What to believe, in at most five points."""
+    fixed = corrections()
+    without = fixed["reason"].eq("average-without-english") & fixed["table"].eq("table5")
+    points = [
+        "**Neither main idea was tested**: nothing was trained without the passages or the filter, and that few items "
+        "are enough rests on two curves in Chinese, one run each.",
+        f"**Its averages are not comparable**: {counted(int(without.sum()), 'average')} of Table 5 leave English out, "
+        "and README and paper disagree on whole rows, Aya's among them.",
+    ]
+    if "humaneval" in parts:
+        low = _low_ceilings(parts["humaneval"])
+        points.append(
+            f"**HumanEval cannot be compared between languages**: in {listed(list(low))} no more than "
+            f"{min(low.values()):.0f} to {max(low.values()):.0f} % can be passed, because translation broke the "
+            f"problems."
+        )
+    if "pruning" in parts:
+        said = []
+        for skill, own in parts["pruning"].groupby("skill", sort=False):
+            cells = _cells(own, "arm", "size", "asked")
+            one, other = (cells.get((arm, max(SIZES), "zh")) for arm in ("from English", "from base"))
+            if one and other:
+                said.append(
+                    f"{skill} {_share(one['right'])} against {_share(other['right'])} "
+                    f"({counted(int(one['seeds']), 'seed')})"
+                )
+        points.append(
+            f"**On `pocket`, learning a skill in English first is no sure help in Chinese**: after {max(SIZES)} "
+            f"Chinese "
+            f"items, with English before and without, {listed(said)}; most of what was learnt in English is lost then."
+        )
+    if {"blocks", "moved"} <= parts.keys():
+        cells = _cells(parts["moved"], "language", "layer")
+        first = {code: cells[code, 1] for code in WORDING if code != "en"}
+        points.append(
+            "**Inside, English sums move "
+            + " and ".join(
+                f"{language(code).name} as they move English by a cosine of {cell['cosine']:.2f} "
+                f"(another item {cell['null']:.2f})"
+                for code, cell in first.items()
+            )
+            + " in the first block**; the ranges over seeds are in `moved.csv`."
+        )
+    return "\n".join(filled(f"- {text}").replace("\n", "\n  ") for text in points)
+
+
+def _low_ceilings(cells: pd.DataFrame) -> dict[str, float]:
+    """Languages in which not all problems can be passed, with the percentage that can."""
+    of_all = cells[cells["row"] == _CEILING].set_index("column")["computed"]
+    return {language(code.lower()).name: float(of_all[code]) for code in LANGUAGES if of_all[code] < 100}
 
 
 def _own_numbers() -> str:
@@ -175,7 +229,6 @@ def _ceilings(cells: pd.DataFrame) -> str:
     values = cells.pivot(index="row", columns="column", values="computed")[list(LANGUAGES)]
     rows = [row for row in dict.fromkeys(cells["row"]) if row != _CEILING and not row.endswith(_OF_CEILING)]
     shown = values.loc[rows].astype(int).reset_index()
-    ceiling = values.loc[_CEILING]
     shares = values.loc[[row for row in values.index if row.endswith(_OF_CEILING)]]
     table5 = printed("table5")
     lines = []
@@ -190,15 +243,13 @@ def _ceilings(cells: pd.DataFrame) -> str:
                 **{code: f"{shares.loc[row, code]:.1f}" for code in LANGUAGES},
             },
         ]
-    low = [language(code.lower()).name for code in LANGUAGES if ceiling[code] < 100]
-    computed = cells.loc[cells["row"] == _CEILING, "computed"].to_numpy()
-    below = [float(value) for value in computed if value < 100]
-    least, most = min(below), max(below)
+    low = _low_ceilings(cells)
+    least, most = min(low.values()), max(low.values())
     return "\n\n".join([
         "### HumanEval's ceilings",
         filled(
             "The five published files of problems, each with its own solution behind this language's prompt, "
-            f"run against the problem's tests in a sandbox. In {listed(low)} a part of the solutions cannot "
+            f"run against the problem's tests in a sandbox. In {listed(list(low))} a part of the solutions cannot "
             "pass, because translation changed the name of the function that the tests call, or its head is "
             f"no Python any more: a model that keeps the head cannot exceed {least:.0f} to {most:.0f} %. "
             "Scores of two languages in Tables 3 and 5 cannot be compared."
@@ -264,7 +315,9 @@ def _pruning(table: pd.DataFrame) -> str:
             "and then N of them in Chinese; *from base*: N in Chinese at once. Every training in Chinese has "
             f"{second['steps']} steps of {second['batch']}, however many items there are, and N of fewer are part of N "
             f"of more. LoRA of rank {SETTINGS['rank']}. Exact match of greedy decoding, in percent, with the range "
-            "over seeds."
+            "over seeds, which are too few for an interval or a test; the interval over items is in "
+            "`figures/ultralink/pruning.csv`. Controls: the base model, answers exchanged, and items of a third "
+            "language."
         ),
     ]
     for skill in dict.fromkeys(table["skill"]):

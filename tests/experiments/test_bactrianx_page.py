@@ -14,12 +14,6 @@ def test_the_page_is_what_the_committed_tables_say():
     assert page.page(page.Printed(), page.tables()) == page.PAGE.read_text(encoding="utf-8")
 
 
-def test_every_table_is_told_in_the_readme_beside_it():
-    readme = (tables.FIGURES / "README.md").read_text(encoding="utf-8")
-    for path in tables.FIGURES.glob("*.csv"):
-        assert f"`{path.name}`" in readme, path.name
-
-
 def test_a_page_of_other_numbers_says_those():
     parts = page.tables()
     ratio = parts["table1-ratio"].copy()

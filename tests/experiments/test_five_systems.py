@@ -10,6 +10,7 @@ import pytest
 
 from experiments.five_systems import page
 from experiments.five_systems.measure import ARMS, CONTROLS, LANGUAGES, SAME_DATA, SYSTEMS, dialogues_of
+from experiments.five_systems.pictures import gap
 from experiments.instructions.made_world import held_out_concepts
 from experiments.instructions.world_arms import UNSEEN
 
@@ -39,6 +40,13 @@ def test_another_seed_has_the_same_data_and_every_arm_has_a_name() -> None:
         (one.instruction, one.output) for one in first
     ]
     assert set(page.NAMES) == {*SYSTEMS, *CONTROLS}
+
+
+def test_the_picture_has_a_line_an_arm_but_for_exchanged_pairs() -> None:
+    figure = gap(page.tables()["layers"])
+    assert len(figure.data) == len(SYSTEMS) + len(CONTROLS) - 1
+    assert {len(trace.y) for trace in figure.data} == {8}
+    assert [trace.line.dash for trace in figure.data][-3:] == ["solid", "dot", "dot"]
 
 
 def test_what_others_explain_is_taken_out() -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from experiments.gooddata import page, tables
+from experiments.gooddata.pictures import gaps
 
 
 def test_the_page_is_what_the_committed_tables_say():
@@ -32,8 +33,15 @@ def test_a_caption_that_its_table_contradicts_is_told_with_the_numbers():
     )
     changed = gaps.assign(value=gaps["value"].where(~at, 7.5))
     said = page.page(parts | {"gaps": changed}, page.printed()).replace("\n  ", " ")
-    assert "At 1e-6 it is 7.5 [0.3, 0.8]" in said
+    assert "At 1e-6 it is 7.5 [0.2, 0.8]" in said
     assert "8 on CMMLU (Table 11)" in said
+
+
+def test_the_picture_has_the_gap_of_each_test_with_its_interval_beside_two_translations():
+    figure = gaps(page.tables()["gaps"])
+    assert [len(trace.x) for trace in figure.data] == [7, 7, 4, 4]
+    assert list(figure.data[2].y)[-1] == "translated questions GPT-4-Turbo" and figure.data[2].x[-1] > 40
+    assert figure.data[0].error_x.arrayminus[0] > 0
 
 
 def test_readings_of_models_are_means_over_seeds_with_their_range():

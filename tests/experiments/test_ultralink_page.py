@@ -8,7 +8,6 @@ from experiments.ultralink import page
 from experiments.ultralink.pictures import curve
 from experiments.ultralink.pruning import ARMS
 from experiments.ultralink.sums import SKILLS, WORDING
-from experiments.ultralink.tables import FIGURES
 
 
 def _pruning(**right: float) -> pd.DataFrame:
@@ -31,13 +30,6 @@ def _said(**right: float) -> str:
 
 def test_the_page_is_what_the_committed_tables_say() -> None:
     assert page.page(page.tables()) == page.PAGE.read_text(encoding="utf-8")
-
-
-def test_every_picture_has_its_caption() -> None:
-    pictures = sorted(path.stem for path in FIGURES.glob("*.png"))
-    assert pictures
-    for name in pictures:
-        assert (FIGURES / f"{name}.txt").read_text(encoding="utf-8").strip(), name
 
 
 def test_two_arms_are_told_apart_only_where_all_seeds_do() -> None:
