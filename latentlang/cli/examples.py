@@ -67,6 +67,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "reproduce": (
         ("reproduce --dry-run", "what would be run, and what it costs"),
         ("reproduce --only fig1 --model pocket --out out", "one figure, on the embedded model"),
+        ("reproduce ultralink --dry-run", "another paper: what of it can be had here"),
     ),
     "evaluate": (
         ("evaluate --task sentiment,nli --lang ja,hi", "accuracies with intervals"),

@@ -280,7 +280,10 @@ def _print_lacking(console: Console, tables: Sequence[PlannedExperiment]) -> Non
     console.print("What cannot be had, and what stands in:")
     for words, names in lacking.items():
         for line in textwrap.wrap(
-            f"{', '.join(names)}: {words}", max(20, console.width), subsequent_indent="  "
+            f"{', '.join(names)}: {words}",
+            max(20, console.width),
+            subsequent_indent="  ",
+            break_on_hyphens=False,
         ):
             console.print(line, soft_wrap=True)
 

@@ -27,7 +27,7 @@ from latentlang.figures.page import write_html
 from latentlang.reproduction.compared import ComparedTable
 from latentlang.reproduction.experiment_fields import Experiment
 from latentlang.reproduction.experiments import Suite
-from latentlang.reproduction.kinds.base import AnyStep, Outcome, RunContext, stands_in_words
+from latentlang.reproduction.kinds.base import AnyStep, Outcome, RunContext, as_sentence, stands_in_words
 from latentlang.reproduction.kinds.registry import kind_named
 from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.reasons import reason_words
@@ -260,7 +260,7 @@ class PageWriter:
             computed = f"{table.n_computed:,}" if isinstance(table, ComparedTable) else ""
             if name not in self.tables and name not in self._figures:
                 computed = "not run"
-            lacks = kind_named(experiment.kind).lacks(experiment, self._run)
+            lacks = as_sentence(kind_named(experiment.kind).lacks(experiment, self._run))
             words = " ".join(
                 filter(None, [lacks, stands_in_words(experiment, self._run.reasons, listed=True)])
             )

@@ -20,7 +20,7 @@ from latentlang.paths import given_path, is_folder, is_present
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiment_fields import Experiment
 from latentlang.reproduction.experiments import Suite, load_suite
-from latentlang.reproduction.kinds.base import AnyStep, KindStep, RunContext, stands_in_words
+from latentlang.reproduction.kinds.base import AnyStep, KindStep, RunContext, as_sentence, stands_in_words
 from latentlang.reproduction.kinds.of_models import ModelExperiment
 from latentlang.reproduction.kinds.registry import kind_named
 from latentlang.reproduction.settings import ReproductionSettings
@@ -170,8 +170,8 @@ class ReproductionPlan:
         return [
             PlannedExperiment(
                 experiment, tuple(step for step in steps if experiment.name in step.experiments),
-                kind_named(experiment.kind).lacks(experiment, run), stands_in_words(experiment, run.reasons),
-                stands_in_words(experiment, run.reasons, listed=True),
+                as_sentence(kind_named(experiment.kind).lacks(experiment, run)),
+                stands_in_words(experiment, run.reasons), stands_in_words(experiment, run.reasons, listed=True),
             )
             for experiment in self.experiments
         ]  # fmt: skip

@@ -174,7 +174,7 @@ def test_a_kind_that_lacks_something_here_is_shown_with_what_is_missing(paper, m
         LettersKind, "lacks", lambda self, experiment, run: "the words: --data FOLDER gives them"
     )
     planned = plan(str(paper), cache=paper.parent / "cache")
-    assert planned.needed == {} and planned.tables()[0].lacks.startswith("the words")
+    assert planned.needed == {} and planned.tables()[0].lacks == "The words: --data FOLDER gives them."
     made = _made(paper)
     assert made.ran == () and not (made.folder / "table1.html").exists()
     table = pd.read_csv(made.folder / "table1.csv", keep_default_na=False)

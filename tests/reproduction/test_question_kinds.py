@@ -132,7 +132,7 @@ def test_a_language_without_a_file_is_named(paper: Path, tmp_path: Path) -> None
 
 def test_what_is_missing_is_said_and_nothing_is_planned(paper: Path, mistral: str) -> None:
     for table in plan(str(paper), model=mistral, only="sums,texts").tables():
-        assert table.steps == () and table.lacks.startswith("the questions (")
+        assert table.steps == () and table.lacks.startswith("The questions (")
         assert "--data takes the folder" in table.lacks
 
 

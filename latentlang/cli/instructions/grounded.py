@@ -23,7 +23,7 @@ def grounded(
         typer.Option(
             "--from",
             help="Files or folders: .txt, .jsonl with a text a line, wikiextractor's, .html, .page, .docbook; or "
-            "hub:wikimedia/wikipedia.",
+            "hub:NAME, a set on the hub.",
         ),
     ],
     provider: options.Provider,

@@ -243,7 +243,7 @@ class ExperimentKind(ABC, Generic[Fields]):
 
     def about(self, experiment: Fields, run: RunContext) -> str:
         """What was computed and how, a sentence or two."""
-        return _sentence(f"Computed here: {self.words}")
+        return as_sentence(f"Computed here: {self.words}")
 
     # What follows is for all kinds alike, and seldom another kind's business.
 
@@ -283,7 +283,7 @@ class ExperimentKind(ABC, Generic[Fields]):
     def caption(self, experiment: Fields, run: RunContext, table: FilledTable | None) -> str:
         """What stands under the title: what was computed or why nothing was, what stands in, the note."""
         lacking = self.lacks(experiment, run)
-        parts = [f"Nothing was computed: {lacking}" if lacking else self.about(experiment, run)]
+        parts = [as_sentence(f"Nothing was computed: {lacking}") if lacking else self.about(experiment, run)]
         parts += [stands_in_words(experiment, run.reasons), experiment.note]
         return " ".join(part.strip() for part in parts if part.strip())
 
@@ -301,11 +301,12 @@ def stands_in_words(experiment: Experiment, reasons: Mapping[str, str], *, liste
         code = experiment.stands_in
         why = "" if listed or code in reasons else "the paper's own cannot be had: "
         words = f"{why}{reason_words(code, reasons)}"
-        parts.append(_sentence(words))
+        parts.append(as_sentence(words))
     if experiment.instead:
-        parts.append(_sentence(experiment.instead))
+        parts.append(as_sentence(experiment.instead))
     return " ".join(parts)
 
 
-def _sentence(text: str) -> str:
-    return f"{capital(text.strip().rstrip('.'))}."
+def as_sentence(text: str) -> str:
+    """The text with a capital at its beginning and a full stop at its end; empty where there is none."""
+    return "" if not text else f"{capital(text.strip().rstrip('.'))}."
