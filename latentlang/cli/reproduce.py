@@ -55,6 +55,12 @@ def reproduce(
             help="Run this one in all of them: short name, hub id or folder; by default the paper's own."
         ),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="What --model is called in titles, tables and the output folder; by default its own name."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be run, what is there, and what it would cost.")
     ] = False,
@@ -148,7 +154,7 @@ def reproduce(
         paper, only=names or None, model=model, protocol=protocol, data=data,  # type: ignore[arg-type]
         training_data=_folders(training_data or []), items=items, seed=seed,
         overrides=options.assigned(change or []), cache=cache, batch_tokens=batch_tokens,
-        allow_code=allow_code, chat=chat, **loading.named(),
+        called=name, allow_code=allow_code, chat=chat, **loading.named(),
     )  # fmt: skip
     console = output()
     if dry_run:

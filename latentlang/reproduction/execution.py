@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,6 @@ from latentlang.models.hub import fetch
 from latentlang.models.registry import resolve
 from latentlang.progress import StepReport, reporting_steps
 from latentlang.reproduction.kinds.base import AnyStep
-from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.pages import PageWriter
 from latentlang.reproduction.planning import ReproductionPlan, plan
 from latentlang.reproduction.step_runner import Progress, StepRunner, run_groups
@@ -57,7 +57,7 @@ class Reproduction:
     @sentences
     def describe(self) -> str:
         """What the tables say, a line each."""
-        verdict, points = overview(list(self.tables.values()), standin=self.plan.model)
+        verdict, points = overview(list(self.tables.values()), standin=self.plan.bench.run.standin)
         return "\n".join(filter(None, [verdict, *points, *self.notes]))
 
 
@@ -213,7 +213,7 @@ def _unused_model(planned: ReproductionPlan) -> list[str]:
     """That the model asked for was run by nothing, where that is so: values do not come from it."""
     if planned.model is None or planned.bench.models:
         return []
-    return [f"nothing of these runs a model: {model_name(planned.model)} was not used"]
+    return [f"nothing of these runs a model: {planned.bench.run.standin} was not used"]
 
 
 def _are_there(planned: ReproductionPlan, steps: Sequence[AnyStep]) -> bool:
@@ -226,5 +226,9 @@ def _are_there(planned: ReproductionPlan, steps: Sequence[AnyStep]) -> bool:
 
 def figures_folder(planned: ReproductionPlan) -> Path:
     """``figures/spontaneous/pocket``: the paper, then the model that stands in, or ``paper`` for its own."""
-    model = "paper" if planned.model is None else model_name(planned.model)
+    run = planned.bench.run
+    model = run.standin or "paper"
+    if run.called:
+        # a title may hold what no folder is called by
+        model = re.sub(r"[^\w.+-]+", "-", run.called).strip("-.") or "model"
     return FIGURES / planned.suite.name / model

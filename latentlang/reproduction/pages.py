@@ -29,7 +29,6 @@ from latentlang.reproduction.experiment_fields import Experiment
 from latentlang.reproduction.experiments import Suite
 from latentlang.reproduction.kinds.base import AnyStep, Outcome, RunContext, as_sentence, stands_in_words
 from latentlang.reproduction.kinds.registry import kind_named
-from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.reasons import reason_words
 from latentlang.reproduction.tables import FilledTable, Wide, latex, markdown, row_of
 from latentlang.reproduction.text import command_of, made_with, overview
@@ -174,7 +173,7 @@ class PageWriter:
     # parts
 
     def _title(self) -> str:
-        return self._suite.title + (f", with {model_name(self._run.model)}" if self._run.model else "")
+        return self._suite.title + (f", with {self._run.standin}" if self._run.standin else "")
 
     def _section(self, experiment: Experiment) -> Section:
         blocks: list[Block] = [Text(self._what(experiment), "about")]
@@ -271,10 +270,10 @@ class PageWriter:
         return rows  # type: ignore[return-value]
 
     def _overview(self) -> tuple[str, list[str]]:
-        return overview(list(self.in_order().values()), standin=self._run.model)
+        return overview(list(self.in_order().values()), standin=self._run.standin)
 
     def _introduction(self) -> list[str]:
-        command = f"{_MADE_BY}{command_of(self._suite.name, self._run.model, self._run.settings)}"
+        command = f"{_MADE_BY}{command_of(self._suite.name, self._run)}"
         texts = [self._suite.about.strip(), f"{command}; every number stands in the CSV file of its table."]
         return [text for text in texts if text]
 

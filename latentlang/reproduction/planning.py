@@ -203,6 +203,7 @@ def plan(
     dtype: str | None = None,
     quantization: str | None = None,
     trust_remote_code: bool = False,
+    called: str | None = None,
     allow_code: bool = False,
     chat: bool = False,
 ) -> ReproductionPlan:
@@ -226,6 +227,7 @@ def plan(
         dtype: of the weights.
         quantization: ``"8bit"`` or ``"4bit"``.
         trust_remote_code: whether Python code that comes with a model may run.
+        called: what `model` is called in titles and tables; by default its own name, or its folder's.
         allow_code: whether programs out of `data` may be run (`humaneval`); without it none is.
         chat: refused, with the reason: the paper's prompts are no chats.
 
@@ -242,6 +244,12 @@ def plan(
     suite = load_suite(name, folder=folder)
     chosen = suite.chosen(only)
     standin = None if model is None else os.fspath(model)
+    if called is not None:
+        if standin is None:
+            raise InputError(
+                "a name is for the model that is run instead of the paper's; give --model too (model= in Python)"
+            )
+        resolve(standin, called=called)  # refuses what cannot stand in a title
     check_count("items", items, least=1)
     check_count("seed", seed, least=0)
     check_count("batch_tokens", batch_tokens, least=1)
@@ -272,7 +280,15 @@ def plan(
         dtype=str(find_dtype(dtype, where)).removeprefix("torch."), allow_code=allow_code,
     )  # fmt: skip
     run = RunContext(
-        settings, standin, tuple(runs), items, suite.folder, suite.printed, suite.corrections, suite.reasons
+        settings,
+        standin,
+        called,
+        tuple(runs),
+        items,
+        suite.folder,
+        suite.printed,
+        suite.corrections,
+        suite.reasons,
     )
     for experiment in chosen:
         kinds[experiment.name].check(experiment, run)

@@ -102,7 +102,15 @@ class StepRunner:
         self.done: list[str] = []
 
     def run(self, step: AnyStep) -> Any:
-        """The outcome of a step, from the cache or computed."""
+        """The outcome of a step, from the cache or computed, with the model called as the user calls it."""
+        outcome = self._kept(step)
+        called, model = self.context.called, step.model if isinstance(step, Step) else step.runs
+        if called is None or model != self.context.model or not isinstance(outcome, Result):
+            return outcome
+        return replace(outcome, provenance=replace(outcome.provenance, model=called))
+
+    def _kept(self, step: AnyStep) -> Any:
+        """The outcome of a step as it is kept: with the model's own name, so that it serves a run under any other."""
         name = self._keys.name(step, self._bench.harvests)
         options = self._keys.options(step, self._bench.harvests)
         compute, read, resumes = self._how(step)
@@ -132,7 +140,7 @@ class StepRunner:
 
     def _of_kind(self, step: KindStep, tools: _Tools, folder: Path) -> Any:
         for needed in step.needs:
-            self.run(needed)
+            self._kept(needed)
         return step.compute(folder, tools)
 
     def folder(self, step: AnyStep) -> Path:
@@ -154,7 +162,7 @@ class StepRunner:
         training = step.training
         adapter = None
         if training is not None:
-            self.run(training)
+            self._kept(training)
             adapter = self.folder(training)
             _collected()
         model = load(step.model, adapter=adapter, **self._settings.loading)
@@ -216,7 +224,7 @@ class StepRunner:
 
     def _align(self, step: Step, folder: Path) -> AlignmentResult:
         size = self._settings.size
-        store = self.run(harvest_for(step, self._bench.harvests))
+        store = self._kept(harvest_for(step, self._bench.harvests))
         result = alignment(
             store, languages=step.languages, layers=step.layers, measures=MEASURE, seed=self._settings.seed,
             permutations=size.permutations, resamples=size.resamples, progress=self.progress_of(step),
@@ -225,7 +233,7 @@ class StepRunner:
 
     def _pca(self, step: Step, folder: Path) -> PCAResult:
         before, after = (
-            self.run(harvest_for(step, self._bench.harvests, base=base)) for base in (True, False)
+            self._kept(harvest_for(step, self._bench.harvests, base=base)) for base in (True, False)
         )
         result = compare_pca(
             before,
@@ -257,7 +265,7 @@ class _Tools:
         return self._runner.model(name, adapter)
 
     def outcome(self, step: KindStep) -> Any:
-        return self._runner.run(step)
+        return self._runner._kept(step)
 
     def folder(self, step: KindStep) -> Path:
         return self._runner.folder(step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from latentlang.provenance import git_commit, package_versions
 from latentlang.reproduction.compared import ComparedTable
 from latentlang.reproduction.experiment_fields import Effort
+from latentlang.reproduction.kinds.base import RunContext
 from latentlang.reproduction.kinds.model_tables import TableKind
 from latentlang.reproduction.kinds.registry import KINDS, kind_named
 from latentlang.reproduction.model_sizes import model_name
@@ -18,9 +20,11 @@ from latentlang.reproduction.tables import FilledTable
 from latentlang.text import counted, listed
 
 
-def command_of(suite: str, standin: str | None, settings: ReproductionSettings) -> str:
+def command_of(suite: str, run: RunContext) -> str:
     """The command that asks for the same again (its folders are left out)."""
-    parts = ["latentlang reproduce", suite, *([f"--model {model_name(standin)}"] if standin else [])]
+    settings = run.settings
+    parts = ["latentlang reproduce", suite, *([f"--model {model_name(run.model)}"] if run.model else [])]
+    parts += [f"--name {shlex.quote(run.called)}"] if run.called else []
     parts += [f"--set {name}={_plain(value)}" for name, value in settings.overrides.items()]
     parts += [] if settings.protocol == "corrected" else [f"--protocol {settings.protocol}"]
     parts += [f"--seed {settings.seed}"] if settings.seed else []
@@ -60,7 +64,7 @@ def overview(tables: Sequence[FilledTable], *, standin: str | None) -> tuple[str
 
     Args:
         tables: those that were written; of what several of them hold, each number counts once.
-        standin: the model that was run instead of the paper's.
+        standin: what the model that was run instead of the paper's is called.
 
     Returns:
         The verdict, empty where there are no tables, and the points.
@@ -94,7 +98,7 @@ def _of_paper(distances: Sequence[str], standin: str | None) -> str:
     text = f"Median distance from what the paper printed: {', '.join(distances)}"
     if standin is None:
         return f"{text}."
-    return f"{text}; {model_name(standin)} stands in for its models, so this says nothing about the paper."
+    return f"{text}; {standin} stands in for its models, so this says nothing about the paper."
 
 
 def _tables(tables: Sequence[ComparedTable]) -> str:

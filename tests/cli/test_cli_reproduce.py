@@ -216,3 +216,19 @@ def test_papers_are_named_by_help_and_by_the_error(run):
     assert done.code == 2 and "unknown set of experiments 'no-such-paper'" in done.err
     for name in suite_names():
         assert name in told and name in done.err
+
+
+def test_a_model_in_a_folder_has_the_name_it_is_given_and_steps_that_were_run_serve_it(
+    run, mistral_folder, small, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    asked = ("reproduce", small, "--model", mistral_folder, "--only", "acc", "--items", "4", *QUICK)
+    assert "3 steps run" in run(*asked).out
+    named = run(*asked, "--name", "my Mistral, step 300")
+    assert named.code == 0 and "0 steps run, 3 were there" in named.out
+    folder = tmp_path / "figures" / "small" / "my-Mistral-step-300"
+    for file in ("index.html", "README.md", "acc.csv"):
+        assert "my Mistral, step 300" in (folder / file).read_text(encoding="utf-8"), file
+    assert "--name 'my Mistral, step 300'" in (folder / "README.md").read_text(encoding="utf-8")
+    refused = run("reproduce", small, "--name", "mine", "--dry-run")
+    assert refused.code == 2 and "give --model too" in refused.err

@@ -11,7 +11,6 @@ import pandas as pd
 from latentlang.reproduction.kinds.base import Outcome, RunContext
 from latentlang.reproduction.kinds.model_tables import OURS, PAPER, TableKind, from_to, head_of
 from latentlang.reproduction.kinds.of_models import ModelExperiment, adapter_of
-from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.published_values import MEAN
 from latentlang.reproduction.steps import BASE, Step
 from latentlang.reproduction.tables import FilledTable, Wide, in_parts, shown_number, shown_range
@@ -59,7 +58,7 @@ class AccuracyKind(TableKind[AccuracyExperiment]):
                     adapter = adapter_of(experiment, recipe, task)
                     result = outcome(Step("evaluate", model, adapter, task, answers, experiment.languages))
                     about = {
-                        "paper_model": paper_model, "model": model_name(model), "task": task,
+                        "paper_model": paper_model, "task": task,
                         "trained_on": adapter.task, "answers": answers, "recipe": recipe,
                     }  # fmt: skip
                     averages = result.averages()

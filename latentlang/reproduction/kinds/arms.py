@@ -115,7 +115,7 @@ class TrainArm(KindStep):
     @property
     def label(self) -> str:
         """In words, for a plan or a progress bar."""
-        return f"{self.kind} {self.model} {self.arm}, seed {self.seed}"
+        return f"{self.kind} {model_name(self.model)} {self.arm}, seed {self.seed}"
 
     @property
     def runs(self) -> str:

@@ -21,6 +21,7 @@ from latentlang.paths import given_path, is_present
 from latentlang.reproduction.compared import Computed, compare
 from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiment_fields import Experiment
+from latentlang.reproduction.model_sizes import model_name
 from latentlang.reproduction.published_cells import Cell, Correction, number
 from latentlang.reproduction.reasons import reason_words
 from latentlang.reproduction.settings import ReproductionSettings
@@ -49,6 +50,7 @@ class RunContext:
     Attributes:
         settings: how steps are run: seed, device, the user's data and options.
         model: the model that stands in for the paper's (``--model``); None for these.
+        called: what that model is called in titles and tables; None for its own name.
         models: those whose steps are asked for by experiments of the reference paper's kinds.
         items: items per language that the user asked for; None for what the experiments say.
         folder: of the paper's experiments.
@@ -59,6 +61,7 @@ class RunContext:
 
     settings: ReproductionSettings = field(default_factory=ReproductionSettings)
     model: str | None = None
+    called: str | None = None
     models: tuple[str, ...] = ()
     items: int | None = None
     folder: Path = Path()
@@ -84,6 +87,15 @@ class RunContext:
     def model_of(self, name: str) -> str:
         """The model that is run where a paper's, or an experiment's own, is named."""
         return name if self.model is None else self.model
+
+    def title(self, model: str) -> str:
+        """What a model is called on a page: as the user calls the one that stands in, else by its own name."""
+        return self.called if self.called and model == self.model else model_name(model)
+
+    @property
+    def standin(self) -> str | None:
+        """What the model that stands in for the paper's is called on a page; None where none does."""
+        return None if self.model is None else self.title(self.model)
 
     def cells(self, experiment: str, *, corrected: bool = False) -> dict[Cell, str]:
         """The cells that the paper printed in a table.

@@ -232,13 +232,13 @@ class ChoiceKind(ExperimentKind[ChoiceExperiment]):
         )
         missing = [code for code in experiment.languages if code not in _there(experiment, run)]
         if run.model is not None:
-            text += f" {model_name(run.model)} is run, and none of the paper's models."
+            text += f" {run.standin} is run, and none of the paper's models."
         return text + (f" No files: {', '.join(missing)}." if missing else "")
 
     def _rows(self, experiment: ChoiceExperiment, run: RunContext) -> dict[str, list[Choose]]:
         models, folder = experiment.models, str(_folder(experiment, run))
         if run.model is not None:
-            models = {model_name(run.model): ChosenModel(model=run.model)}
+            models = {run.title(run.model): ChosenModel(model=run.model)}
         return {
             row: [
                 Choose(

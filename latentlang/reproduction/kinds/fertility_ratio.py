@@ -223,7 +223,7 @@ class FertilityRatioKind(ExperimentKind[FertilityRatioExperiment]):
         """Row to the step that counts its tokenizer's tokens, of those that are here."""
         text = _text_folder(experiment, run)
         names = {row: _place(row, one.name, run) for row, one in experiment.tokenizers.items()}
-        if run.model is not None and (stand_in := model_name(run.model)) not in names:
+        if run.model is not None and (stand_in := run.title(run.model)) not in names:
             names[stand_in] = run.model
         return {
             row: CountTokens(name, experiment.languages, str(text), experiment.ngram, run.settings.seed)

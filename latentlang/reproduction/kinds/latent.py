@@ -36,6 +36,7 @@ from latentlang.reproduction.kinds.base import (
     RunContext,
     StepTools,
 )
+from latentlang.reproduction.model_sizes import model_name
 from latentlang.storage.output import kind_of
 from latentlang.tasks import Task
 from latentlang.tasks import task as find_task
@@ -163,7 +164,7 @@ class ReadState(KindStep):
     @property
     def label(self) -> str:
         """In words, for a plan or a progress bar."""
-        return f"{self.kind} {self.model} {state_name(self.training)}"
+        return f"{self.kind} {model_name(self.model)} {state_name(self.training)}"
 
     @property
     def runs(self) -> str:
@@ -291,7 +292,7 @@ class CompareArms(KindStep):
     @property
     def label(self) -> str:
         """In words, for a plan or a progress bar."""
-        return f"{self.kind} {self.model} {counted(len(self.trainings), 'adapter')}"
+        return f"{self.kind} {model_name(self.model)} {counted(len(self.trainings), 'adapter')}"
 
     @property
     def runs(self) -> str:
@@ -382,7 +383,7 @@ class LatentKind(ExperimentKind[LatentExperiment]):
         """Model, recipe, and what was read."""
         fields = ", ".join(f"{name} {value}" for name, value in experiment.recipe.items())
         return (
-            f"Computed here: {run.model_of(experiment.model)} before and after training on each arm with "
+            f"Computed here: {run.title(run.model_of(experiment.model))} before and after training on each arm with "
             f"{counted(len(experiment.seeds), 'seed')} (LoRA; {fields or 'the defaults'}), read in "
             f"{counted(len(experiment.languages), 'language')} of the task {experiment.task}, "
             f"{counted(run.items or experiment.items, 'item')} each. Intervals: 95 %, over items, for the one adapter; "

@@ -64,7 +64,7 @@ class TableKind(ModelKind[Asked]):
 
     @abstractmethod
     def rows(self, experiment: Asked, paper_model: str, model: str, outcome: Outcome) -> list[dict[str, Any]]:
-        """The numbers of one model, one row each.
+        """The numbers of one model, one row each; what it is called is added to them.
 
         Args:
             experiment: which table.
@@ -105,7 +105,7 @@ class TableKind(ModelKind[Asked]):
         """
         printed = published(run.folder, experiment.name) if experiment.name in PUBLISHED_TABLES else None
         table = pd.DataFrame([
-            row
+            row | {"model": run.title(run.model_of(paper_model))}
             for paper_model in experiment.models
             for row in self.rows(experiment, paper_model, run.model_of(paper_model), outcome)
         ])  # fmt: skip

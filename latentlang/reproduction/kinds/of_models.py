@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from latentlang.language_names import languages
 from latentlang.reproduction.kinds.base import Computed, Experiment, ExperimentKind, Outcome, RunContext
-from latentlang.reproduction.model_sizes import model_name, same_model, shape
+from latentlang.reproduction.model_sizes import same_model, shape
 from latentlang.reproduction.steps import BASE, Adapter, Step
 from latentlang.reproduction.tables import FilledTable
 from latentlang.tasks import TASKS
@@ -171,7 +171,7 @@ class ModelKind(ExperimentKind[Asked]):
         if standin is None or not others:
             sentences = [f"Run with {', '.join(experiment.models)}."]
         else:
-            sentences = [f"{model_name(standin)} stands in for {', '.join(others)}."]
+            sentences = [f"{run.title(standin)} stands in for {', '.join(others)}."]
         sentences += [self.sentence] if self.sentence else []
         named = [
             f"{count} of {task} per language" for task, count in self.counts(experiment, run, table).items()

@@ -15,7 +15,7 @@ from latentlang.geometry.measures import FEWEST
 from latentlang.reproduction.kinds.base import Outcome, RunContext
 from latentlang.reproduction.kinds.model_tables import OURS, PAPER, TableKind, from_to, head_of
 from latentlang.reproduction.kinds.of_models import ModelExperiment, adapter_of
-from latentlang.reproduction.model_sizes import model_name, shape
+from latentlang.reproduction.model_sizes import shape
 from latentlang.reproduction.steps import BASE, Step
 from latentlang.reproduction.tables import FilledTable, Wide, shown_number, shown_range
 
@@ -88,7 +88,7 @@ class PearsonKind(TableKind[PearsonExperiment]):
                         (measured["layer"] == layer) & measured["pair"].isin(_either(pair))
                     ].to_dict("records"):
                         rows.append({
-                            "paper_model": paper_model, "model": model_name(model), "paper_layer": paper_layer,
+                            "paper_model": paper_model, "paper_layer": paper_layer,
                             "layer": layer, "pair": pair, "state": adapter.state, "n": int(row["n"]),
                             "ours": row["value"], "low": row["low"], "high": row["high"],
                             "null_mean": row["null_mean"], "p": row["p"], "without_length": row["partial"],

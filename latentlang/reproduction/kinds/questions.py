@@ -89,7 +89,7 @@ class AskQuestions(KindStep):
     @property
     def label(self) -> str:
         """In words, for a plan or a progress bar."""
-        return f"{self.kind} {self.model} {self.task} {self.language}"
+        return f"{self.kind} {model_name(self.model)} {self.task} {self.language}"
 
     @property
     def runs(self) -> str:
@@ -164,7 +164,7 @@ class QuestionsKind(ExperimentKind[QuestionsExperiment]):
             cell
             for name in self._models(experiment, run)
             for cell in _cells(
-                self._result(experiment, name, outcome, run), model_name(name), list(experiment.languages)
+                self._result(experiment, name, outcome, run), run.title(name), list(experiment.languages)
             )
         ]
 

@@ -38,6 +38,7 @@ from latentlang.reproduction.kinds.base import (
     RunContext,
     StepTools,
 )
+from latentlang.reproduction.model_sizes import model_name
 from latentlang.stats.intervals import bootstrap_means, wilson
 from latentlang.storage.files import write_table
 from latentlang.storage.tables import Columns, read_table
@@ -124,7 +125,7 @@ class AskArm(KindStep):
     @property
     def label(self) -> str:
         """In words, for a plan or a progress bar."""
-        return f"{self.kind} {self.model} {state_name(self.training)}"
+        return f"{self.kind} {model_name(self.model)} {state_name(self.training)}"
 
     @property
     def runs(self) -> str:
@@ -236,8 +237,9 @@ class TrainingArmsKind(ExperimentKind[TrainingArmsExperiment]):
     def about(self, experiment: TrainingArmsExperiment, run: RunContext) -> str:
         """Model, recipe, seeds, and what intervals are over."""
         fields = ", ".join(f"{name} {value}" for name, value in experiment.recipe.items())
+        model = run.title(run.model_of(experiment.model))
         text = (
-            f"Computed here: mean loss of held-out answers in nats a token, of {run.model_of(experiment.model)} "
+            f"Computed here: mean loss of held-out answers in nats a token, of {model} "
             f"before and after training on each arm with {counted(len(experiment.seeds), 'seed')} (LoRA; {fields}). "
             "Intervals: 95 %, bootstrap over items, each in all its languages, of means over seeds; they say nothing "
             "of other seeds."
