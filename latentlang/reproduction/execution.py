@@ -20,6 +20,7 @@ from latentlang.models.hub import fetch
 from latentlang.models.registry import resolve
 from latentlang.progress import StepReport, reporting_steps
 from latentlang.reproduction.kinds.base import AnyStep
+from latentlang.reproduction.kinds.registry import kind_named
 from latentlang.reproduction.pages import PageWriter
 from latentlang.reproduction.planning import ReproductionPlan, plan
 from latentlang.reproduction.step_runner import Progress, StepRunner, run_groups
@@ -203,10 +204,19 @@ def _run(
             raise type(first)(
                 f"{len(failed)} of the {words}, first {what}: {first} (what could is kept and written into {folder})"
             )
-    notes = [*writer.notes, *_unused_model(planned)]
+    notes = [*writer.notes, *_left_out(planned), *_unused_model(planned)]
     return Reproduction(
         planned, folder, tuple(writer.files), (*ran, *runner.done), tuple(notes), writer.in_order()
     )
+
+
+def _left_out(planned: ReproductionPlan) -> list[str]:
+    """What was not computed for want of data, of a tokenizer or of a permission, and how that is changed."""
+    why: dict[str, list[str]] = {}
+    for experiment in planned.experiments:
+        if words := kind_named(experiment.kind).lacks(experiment, planned.bench.run):
+            why.setdefault(words.rstrip("."), []).append(experiment.name)
+    return [f"not computed: {', '.join(names)}: {words}" for words, names in why.items()]
 
 
 def _unused_model(planned: ReproductionPlan) -> list[str]:

@@ -43,9 +43,9 @@ def effort_words(effort: Effort) -> str:
     """What the paper's own table or figure would take, a sentence."""
     parts = [
         counted(effort.calls, "call") if effort.calls else "",
-        f"{effort.gpu_hours:,g} GPU hours" if effort.gpu_hours else "",
+        counted(f"{effort.gpu_hours:,g}", "GPU hour") if effort.gpu_hours else "",
         f"{effort.disk_gb:,g} GB" if effort.disk_gb else "",
-        f"{effort.usd:,g} US dollars" if effort.usd else "",
+        counted(f"{effort.usd:,g}", "US dollar") if effort.usd else "",
     ]
     source = f" ({effort.source})" if effort.source else ""
     return f"The paper's own takes {listed([part for part in parts if part]) or 'what is not said'}{source}."

@@ -127,6 +127,26 @@ def test_a_language_without_a_file_is_named(paper: Path, tmp_path: Path) -> None
         plan(str(paper), data=tmp_path, only="programs", allow_code=True)
 
 
+def test_among_all_tables_one_whose_files_are_not_there_is_left_out_and_named(
+    paper: Path, mistral: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_problems(folder, "en")
+    write_mgsm(folder, "en")
+    options = {"data": folder, "model": mistral, "allow_code": True, "cache": tmp_path / "cache"}
+    made = reproduce(plan(str(paper), **options), out=tmp_path / "out", formats="html", progress=False)
+    files = {"programs": "humaneval_*.json*", "sums": "mgsm_*.tsv"}
+    for name, pattern in files.items():
+        (note,) = [note for note in made.notes if note.startswith(f"not computed: {name}: ")]
+        assert f"has no file {pattern} of 'es'" in note
+        assert pattern in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert made.ran == () and any(note.startswith("not computed: texts: ") for note in made.notes)
+    write_mgsm(folder, "es")
+    tables = {table.experiment.name: table for table in plan(str(paper), **options).tables(cost=False)}
+    assert len(tables["sums"].steps) == 2 and not tables["sums"].lacks and tables["programs"].lacks
+
+
 # Questions
 
 

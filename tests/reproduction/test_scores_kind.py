@@ -49,7 +49,7 @@ def test_only_what_is_there_is_scored_and_the_rest_is_named(folder):
 
 
 def test_a_folder_without_any_of_them_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"'one/en-de.txt' with ende.ref; ask the authors"):
+    with pytest.raises(InputError, match=r"'one/en-de.txt' with .ende.ref. and .ende.src.; ask the authors"):
         KIND.steps(_experiment(), _run(tmp_path))
 
 

@@ -12,6 +12,7 @@ from latentlang.instructions.files import named_language
 from latentlang.language_names import language
 from latentlang.paths import is_file, is_folder
 from latentlang.reproduction.kinds.base import Experiment, RunContext
+from latentlang.text import listed
 
 # The folder itself, and folders of it: published files often lie in one of their own each.
 _DEPTH = 3
@@ -31,16 +32,17 @@ class FilesExperiment(Experiment):
     get: str = ""
 
     def lacks(self, run: RunContext, what: str) -> str:
-        """That none of the files is there and how they are got, a sentence; empty where there are some.
+        """That files are not there and how they are got, a sentence; empty where each language has one.
 
         Args:
             run: what the run knows.
             what: what is in them, as in "the questions".
         """
-        if found_files(run.data, self.files):
-            return ""
-        get = self.get or "--data takes the folder that holds them"
-        return f"{what} ({self.files}) are not part of this package; {get}."
+        if not found_files(run.data, self.files):
+            get = self.get or "--data takes the folder that holds them"
+            return f"{what} ({self.files}) are not part of this package; {get}."
+        missing = self._without_file(run)
+        return f"{missing}." if missing else ""
 
     def codes(self, run: RunContext) -> list[str]:
         """Codes of the languages, in the order of their columns.
@@ -48,14 +50,18 @@ class FilesExperiment(Experiment):
         Raises:
             InputError: a language has no file in the folder.
         """
+        if missing := self._without_file(run):
+            raise InputError(f"{self.name}: {missing}")
+        return [language(name).code for name in self.languages.values()]
+
+    def _without_file(self, run: RunContext) -> str:
+        """That the folder has none of the files for some languages, a clause; empty where each has one."""
         codes = [language(name).code for name in self.languages.values()]
-        for code in codes:
-            if not found_files(run.data, self.files, languages=[code]):
-                raise InputError(
-                    f"{self.name}: {str(run.data)!r} has no file {self.files} of {code!r}; "
-                    f"{self.get or 'give the folder that holds one per language'}"
-                )
-        return codes
+        missing = [code for code in codes if not found_files(run.data, self.files, languages=[code])]
+        if not missing:
+            return ""
+        then = self.get or "give the folder that holds one per language"
+        return f"{str(run.data)!r} has no file {self.files} of {listed([repr(code) for code in missing])}; {then}"
 
 
 def found_files(folder: Path | None, pattern: str, *, languages: Sequence[str] | None = None) -> list[Path]:

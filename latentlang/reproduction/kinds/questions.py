@@ -154,7 +154,7 @@ class QuestionsKind(ExperimentKind[QuestionsExperiment]):
         Raises:
             InputError: a language has no file in the folder.
         """
-        if self.lacks(experiment, run):
+        if not found_files(run.data, experiment.files):
             return ()
         return [step for name in self._models(experiment, run) for step in self._of(experiment, name, run)]
 

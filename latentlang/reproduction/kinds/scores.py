@@ -182,7 +182,9 @@ class ScoresKind(ExperimentKind[ScoresExperiment]):
         """
         if run.data is None:
             return ()
-        steps = [
+        if missing := self._nothing_there(experiment, run):
+            raise InputError(f"{experiment.name}: {missing}")
+        return [
             ScoreDirection(
                 direction=direction, systems=systems, among=experiment.among,
                 reference=experiment.file(experiment.references, direction),
@@ -191,13 +193,6 @@ class ScoresKind(ExperimentKind[ScoresExperiment]):
             for direction in experiment.directions
             if (systems := _systems_there(experiment, direction, run))
         ]  # fmt: skip
-        if not steps:
-            raise InputError(
-                f"{experiment.name}: {str(run.data)!r} has no translations, such as "
-                f"{self._first(experiment)} with {experiment.file(experiment.references, experiment.directions[0])}; "
-                f"{experiment.get or 'give the folder that holds them'}"
-            )
-        return steps
 
     def table(self, experiment: ScoresExperiment, outcome: Outcome, run: RunContext) -> Sequence[Computed]:
         """A row a system and a column a direction, with the bootstrap interval over sentences."""
@@ -226,9 +221,9 @@ class ScoresKind(ExperimentKind[ScoresExperiment]):
         return cells
 
     def lacks(self, experiment: ScoresExperiment, run: RunContext) -> str:
-        """The translations, where no folder was given."""
+        """The translations, where no folder with them was given."""
         if run.data is not None:
-            return ""
+            return self._nothing_there(experiment, run)
         get = f"; {experiment.get}" if experiment.get else ""
         return f"the translations are not part of this package{get}."
 
@@ -250,9 +245,19 @@ class ScoresKind(ExperimentKind[ScoresExperiment]):
         return f"{text} Not in the folder: {', '.join(missing)}." if missing else text
 
     @staticmethod
-    def _first(experiment: ScoresExperiment) -> str:
-        system = next(iter(experiment.systems.values()))
-        return repr(experiment.file(experiment.hypotheses, experiment.directions[0], system))
+    def _nothing_there(experiment: ScoresExperiment, run: RunContext) -> str:
+        """That the folder has no direction with what it takes, a clause; empty where it has one."""
+        if any(_systems_there(experiment, direction, run) for direction in experiment.directions):
+            return ""
+        system, first = next(iter(experiment.systems.values())), experiment.directions[0]
+        texts, references, sources = (
+            repr(experiment.file(template, first, system))
+            for template in (experiment.hypotheses, experiment.references, experiment.sources)
+        )
+        return (
+            f"{str(run.data)!r} has no translations, such as {texts} with {references} and {sources}; "
+            f"{experiment.get or 'give the folder that holds them'}"
+        )
 
 
 def _tokenizers(experiment: ScoresExperiment) -> str:
