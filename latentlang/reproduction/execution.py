@@ -197,7 +197,7 @@ def _run(
     except LatentlangError as error:
         fails(not_written, "the page of all", error)
     for failed, words in (
-        (not_run, "models with their adapters could not be run"),
+        (not_run, "groups of steps could not be run"),
         (not_written, "figures and tables could not be written"),
     ):
         for what, first in failed.items():

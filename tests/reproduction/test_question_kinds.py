@@ -125,6 +125,8 @@ def test_a_language_without_a_file_is_named(paper: Path, tmp_path: Path) -> None
         InputError, match=r"programs: .* has no file humaneval_\*.json\* of 'es'; give the folder"
     ):
         plan(str(paper), data=tmp_path, only="programs", allow_code=True)
+    with pytest.raises(InputError, match=r"sums: '.*' has no file mgsm_\*.tsv; give the folder"):
+        plan(str(paper), data=tmp_path, only="sums", allow_code=True)
 
 
 def test_among_all_tables_one_whose_files_are_not_there_is_left_out_and_named(

@@ -126,7 +126,7 @@ class CeilingsKind(ExperimentKind[CeilingsExperiment]):
         Raises:
             InputError: there is no such language in the folder.
         """
-        if not found_files(run.data, experiment.files) or not run.settings.allow_code:
+        if run.data is None or not run.settings.allow_code:
             return ()
         return [RunSolutions(language=code, files=experiment.files) for code in experiment.codes(run)]
 

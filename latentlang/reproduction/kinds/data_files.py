@@ -38,7 +38,7 @@ class FilesExperiment(Experiment):
             run: what the run knows.
             what: what is in them, as in "the questions".
         """
-        if not found_files(run.data, self.files):
+        if run.data is None:
             get = self.get or "--data takes the folder that holds them"
             return f"{what} ({self.files}) are not part of this package; {get}."
         missing = self._without_file(run)
@@ -55,13 +55,14 @@ class FilesExperiment(Experiment):
         return [language(name).code for name in self.languages.values()]
 
     def _without_file(self, run: RunContext) -> str:
-        """That the folder has none of the files for some languages, a clause; empty where each has one."""
+        """That the folder has none of the files, or none for some languages, a clause; empty where each has one."""
         codes = [language(name).code for name in self.languages.values()]
         missing = [code for code in codes if not found_files(run.data, self.files, languages=[code])]
         if not missing:
             return ""
         then = self.get or "give the folder that holds one per language"
-        return f"{str(run.data)!r} has no file {self.files} of {listed([repr(code) for code in missing])}; {then}"
+        which = f" of {listed([repr(code) for code in missing])}" if found_files(run.data, self.files) else ""
+        return f"{str(run.data)!r} has no file {self.files}{which}; {then}"
 
 
 def found_files(folder: Path | None, pattern: str, *, languages: Sequence[str] | None = None) -> list[Path]:

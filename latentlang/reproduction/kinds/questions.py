@@ -154,7 +154,7 @@ class QuestionsKind(ExperimentKind[QuestionsExperiment]):
         Raises:
             InputError: a language has no file in the folder.
         """
-        if not found_files(run.data, experiment.files):
+        if run.data is None:
             return ()
         return [step for name in self._models(experiment, run) for step in self._of(experiment, name, run)]
 
