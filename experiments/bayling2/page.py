@@ -70,7 +70,7 @@ def _bullets(*texts: str) -> str:
 
 def _front(parts: Parts) -> str:
     general = ("fig9", f"{_TUNED} less {_BASE}")
-    off = parts["off_target"].set_index(["system", "direction"]).loc["bayling-7b", "en-ja"]
+    off = _off_target(parts, "bayling-7b", "en-ja")
     right, wrong = (_cell(parts, f"{name} less more facts", _FACTS) for name in ("both", "wrong pairs"))
     return "\n\n".join([
         "# BayLing 2",
@@ -209,13 +209,13 @@ def _by_script(parts: Parts) -> str:
 
 
 def _scored(parts: Parts) -> str:
-    bleu, off = parts["bleu"], parts["off_target"].set_index(["system", "direction"])
+    bleu = parts["bleu"]
     same = bleu[bleu["same"]]
     wrong = bleu[~bleu["same"]].iloc[0]
     rows = []
     for direction in ("en-ja", "en-uk", "en-ru", "en-cs", "en-de", "en-zh"):
         of_systems = {
-            name: _share_of(off.loc[(system, direction)])
+            name: _share_of(_off_target(parts, system, direction))
             for name, system in (
                 ("reference", "reference"), ("GPT-4", "gpt-4"), ("BayLing-1-7B", "bayling-7b"),
                 ("BayLing-1-13B", "bayling-13b"),
@@ -254,6 +254,11 @@ def _scored(parts: Parts) -> str:
     ])  # fmt: skip
 
 
+def _off_target(parts: Parts, system: str, direction: str) -> pd.Series:
+    rows = parts["off_target"]
+    return rows[(rows["system"] == system) & (rows["direction"] == direction)].iloc[0]
+
+
 def _share_of(row: pd.Series) -> str:
     share = unsigned(row["off_target"], 1)
     ends = "" if pd.isna(row["low"]) else f" [{unsigned(row['low'], 1)}, {unsigned(row['high'], 1)}]"
@@ -262,9 +267,11 @@ def _share_of(row: pd.Series) -> str:
 
 def _chinese(parts: Parts) -> float:
     """Percent of BayLing-1-7B's translations from English to Japanese that are likeliest Chinese."""
-    row = parts["off_target"].set_index(["system", "direction"]).loc["bayling-7b", "en-ja"]
-    counts = dict(pair.split(":") for pair in str(row["languages"]).split())
-    return 100 * int(counts["zh"]) / int(row["n"])
+    row = _off_target(parts, "bayling-7b", "en-ja")
+    counts = {
+        code: int(count) for code, _, count in (pair.partition(":") for pair in str(row["languages"]).split())
+    }
+    return 100 * counts["zh"] / int(row["n"])
 
 
 def _cell(parts: Parts, row: str, column: str) -> pd.Series:
@@ -402,7 +409,7 @@ def _losing(alignment: pd.DataFrame, layer: int) -> str:
         (alignment["pivot"] == "zh") & (alignment["layer"] == layer) & (alignment["arm"] != "wrong pairs")
     ]
     down = [f"*{arm}*" for arm in rows.loc[rows["high"] < 0, "arm"]]
-    least = rows.loc[rows["change"].abs().idxmin(), "arm"]
+    least = rows["arm"].iloc[int(rows["change"].abs().to_numpy().argmin())]
     return (
         f"Of Chinese some is lost for certain after {listed(down) if down else 'none of the arms'} (and after *wrong "
         f"pairs*); *{least}* changes it least."

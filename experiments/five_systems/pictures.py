@@ -32,7 +32,7 @@ def gap(table: pd.DataFrame) -> go.Figure:
         ends = [mean_with_interval(wide[layer].to_numpy(float)) for layer in wide]
         middle = [value for value, _, _ in ends]
         figure.add_scatter(
-            x=[layer + _APART * (place - len(arms) / 2) for layer in wide], y=middle, name=short_name(arm),
+            x=wide.columns.to_numpy(float) + _APART * (place - len(arms) / 2), y=middle, name=short_name(arm),
             mode="lines+markers", line={"color": _COLOURS[place], "dash": "dot" if arm in SHOWN else "solid"},
             error_y={
                 "array": [high - value for value, _, high in ends],
