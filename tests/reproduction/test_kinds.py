@@ -21,6 +21,7 @@ from latentlang.reproduction.kinds import registry as registry_module
 from latentlang.reproduction.kinds.base import Cost, ExperimentKind, KindStep, RunContext
 from latentlang.reproduction.published_cells import number
 from latentlang.reproduction.step_runner import all_groups
+from latentlang.reproduction.suites import suite_names
 from latentlang.storage.files import write_text
 from tests.support.made_paper import (
     CORRECTIONS,
@@ -167,6 +168,15 @@ def test_what_is_computed_without_a_step_is_told_from_what_is_not_computed(paper
     table1, table2, _ = plan(str(paper)).tables()
     assert table1.is_computed and table1.describe() == "Table 1: 0 steps."
     assert not table2.is_computed
+
+
+@pytest.mark.parametrize("paper", suite_names())
+def test_what_is_missing_without_data_is_a_sentence_since_others_follow_it(paper, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    run = RunContext(folder=tmp_path)
+    found = [kind_named(one.kind).lacks(one, run) for one in load_suite(paper).experiments.values()]
+    assert [words for words in found if words and not words.endswith(".")] == []
+    assert any(found) == (paper != "spontaneous")
 
 
 def test_a_kind_that_lacks_something_here_is_shown_with_what_is_missing(paper, monkeypatch):

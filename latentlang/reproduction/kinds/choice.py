@@ -204,14 +204,14 @@ class ChoiceKind(ExperimentKind[ChoiceExperiment]):
         if _folder(experiment, run) is None:
             return (
                 f"the files of {name} are no part of this package; --data FOLDER takes them, as they were published, "
-                f"in a folder {name} of FOLDER"
+                f"in a folder {name} of FOLDER."
             )
         try:
             codes = _there(experiment, run)
         except InputError as error:
-            return str(error)
+            return f"{error}."
         return (
-            "" if codes else f"{str(run.data)!r} has no items of {name} in {', '.join(experiment.languages)}"
+            "" if codes else f"{str(run.data)!r} has no items of {name} in {', '.join(experiment.languages)}."
         )
 
     def check(self, experiment: ChoiceExperiment, run: RunContext) -> None:

@@ -199,12 +199,12 @@ class FertilityRatioKind(ExperimentKind[FertilityRatioExperiment]):
         if not _text_folder(experiment, run):
             return (
                 f"the text is not on this machine; `latentlang data get {UDHR}` downloads the declaration of human "
-                f"rights, or --data FOLDER takes one with a folder {experiment.text}"
+                f"rights, or --data FOLDER takes one with a folder {experiment.text}."
             )
         return (
             ""
             if self._counted(experiment, run)
-            else f"no tokenizer is here: {_how(self._missing(experiment, run))}"
+            else f"no tokenizer is here: {_how(self._missing(experiment, run))}."
         )
 
     def about(self, experiment: FertilityRatioExperiment, run: RunContext) -> str:
