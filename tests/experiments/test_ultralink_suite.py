@@ -60,7 +60,7 @@ def test_the_whole_way(data: Path, llama: str, tmp_path: Path) -> None:
 
 def test_without_data_each_table_says_what_cannot_be_had_and_what_stands_in(tmp_path: Path) -> None:
     said = " ".join(_run("--dry-run", "--cache", tmp_path / "cache").split())
-    assert "table5: The paper's own cannot be had: it needs a GPU. HumanEval's ceilings (humaneval)" in said
+    assert "table5: It needs a GPU. HumanEval's ceilings (humaneval)" in said
     assert "takes 44,220 calls and 4,480 GPU hours" in said
     assert "humaneval: the problems (humaneval_*.json*) are not part of this package" in said
 
