@@ -236,8 +236,12 @@ def _drawn(frames: dict[str, pd.DataFrame], weights: dict[str, float], draw: np.
         present = np.isfinite(scores)
         filled = np.where(present, scores, 0.0)
 
-        def means(of_seeds: Floats, filled: Floats = filled, present: NDArray[np.bool_] = present) -> Floats:
-            drawn: Floats = ((of_seeds @ filled) * of_items).sum(1) / ((of_seeds @ present) * of_items).sum(1)
+        mean, share = filled.sum() / present.sum(), present.mean()
+        # a mean over the scores that there are is a ratio, taken to first order: its own denominator may come near zero
+        parts = filled + mean * (share - present)
+
+        def means(of_seeds: Floats, parts: Floats = parts, share: float = share) -> Floats:
+            drawn: Floats = ((of_seeds @ parts) * of_items).sum(1) / share
             return drawn
 
         both += weights[name] * means(_weights(draw, count))

@@ -207,6 +207,14 @@ def test_seeds_that_answered_other_items_count_by_what_they_have():
     assert not cell["paired"] and cell["gap"] == pytest.approx(1) and cell["low"] < 1 < cell["high"]
 
 
+def test_an_interval_is_no_wider_than_its_scores_where_each_seed_has_an_item_of_its_own():
+    rows = [("native", seed, f"a{seed}", seed % 2) for seed in range(6)]
+    rows += [("mt", 0, f"b{number}", number % 2) for number in range(6)]
+    table = pd.DataFrame(rows, columns=["arm", "seed", "item", "score"]).assign(benchmark="b", language="en")
+    cell = gap(table, native="native", translated=["mt"], permutations=10).cells().iloc[0]
+    assert cell["gap"] == 0 and -2 < cell["low"] < 0 < cell["high"] < 2
+
+
 def test_intervals_of_cells_are_resampled_once_for_a_level(monkeypatch):
     levels, resampled = [], measures.gaps_of_cells
 
