@@ -236,7 +236,7 @@ def _drawn(frames: dict[str, pd.DataFrame], weights: dict[str, float], draw: np.
         present = np.isfinite(scores)
         filled = np.where(present, scores, 0.0)
 
-        mean, share = filled.sum() / present.sum(), present.mean()
+        mean, share = float(filled.sum() / present.sum()), float(present.mean())
         # a mean over the scores that there are is a ratio, taken to first order: its own denominator may come near zero
         parts = filled + mean * (share - present)
 
