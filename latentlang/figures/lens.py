@@ -34,6 +34,7 @@ from latentlang.figures.style import (
     template,
     translucent,
 )
+from latentlang.figures.text_width import pixels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +82,9 @@ _MOST_FEW = 6
 # Entropy is written into the strip's cells as long as they are wide enough for it.
 _MOST_CELLS_TENTHS, _MOST_CELLS_WHOLE = 20, 40
 _LEGEND_ROW = 23
+_LEGEND_SIZE, _LEGEND_KEY = 12, 50  # of a name; what stands before it and after it, in pixels
+_LEFT, _RIGHT = 64, 18
+_MOST_WIDE = 960  # that a legend may ask for
 _LONGEST_NOTE, _LONGEST_NOTE_MANY = 44, 28  # characters in a line
 _BAR = 0.16  # of the plot's width
 
@@ -118,7 +122,9 @@ def lens_figure(
     names = chosen_curves(curves, list(dict.fromkeys(summary["curve"].astype(str))))
     summary = summary[summary["language"].astype(str).isin(codes)]
     layout = _ONE if len(codes) == 1 else _FEW if len(codes) <= _MOST_FEW else _MANY
-    drawing = _LensDrawing(result, summary, codes, layout, curves=names, columns=columns)
+    drawing = _LensDrawing(
+        result, summary, codes, layout, curves=names, columns=columns, width=look.get("width")
+    )
     return shaped(drawing.figure(), **look)
 
 
@@ -134,7 +140,9 @@ class _LensDrawing:
         *,
         curves: Sequence[str],
         columns: int | None,
+        width: int | None = None,
     ) -> None:
+        self.width = width
         self.provenance, self.settings = result.provenance, result.settings
         self.codes = codes
         self.look = look
@@ -343,7 +351,11 @@ class _LensDrawing:
     # all panels
 
     def _frame(self) -> None:
-        columns = legend_columns([style.curve for style in self.drawn])
+        names = [trace["name"] for trace in self.traces if trace.get("showlegend")]
+        entry = _LEGEND_KEY + max((pixels(name, _LEGEND_SIZE) for name in names), default=0)
+        # plotly cuts a name that is wider than its column
+        room = 0.97 * ((self.width or _MOST_WIDE) - _LEFT - _RIGHT)
+        columns = max(1, min(legend_columns([style.curve for style in self.drawn]), int(room // entry)))
         rows = -(-len(self.named) // columns)
         below = 64 + rows * _LEGEND_ROW + 6
         entropies = [max(points.mean) for (_, curve), points in self.curves.items() if curve == "entropy"]
@@ -358,12 +370,12 @@ class _LensDrawing:
                 **ABOVE_PLOT,
             },
             height=self.look.top + self.grid.height + below,
-            margin={"l": 64, "r": 18, "t": self.look.top, "b": below, "autoexpand": False},
+            margin={"l": _LEFT, "r": _RIGHT, "t": self.look.top, "b": below, "autoexpand": False},
             hovermode="x unified",
             hoversubplots="axis",
             legend={
                 "orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom",
-                "entrywidthmode": "fraction", "entrywidth": min(0.45, 0.97 / columns),
+                "entrywidthmode": "fraction", "entrywidth": 0.97 / columns,
             },
             coloraxis={
                 "colorscale": list(ENTROPY_SCALE), "cmin": 0, "cmax": math.ceil(max(entropies, default=1) or 1),
@@ -380,7 +392,10 @@ class _LensDrawing:
                     copied=any(style.role == "source" for style in self.drawn),
                 ),
                 "made_with": made_with(self.provenance),
-                "least_width": max(760 if columns <= 2 else 960, 120 + 210 * self.grid.columns),
+                "least_width": max(
+                    760 if columns <= 2 else 960, 120 + 210 * self.grid.columns,
+                    math.ceil(columns * entry / 0.97) + _LEFT + _RIGHT,
+                ),
             },
         )  # fmt: skip
         if entropies and bar_needed:

@@ -65,7 +65,8 @@ _NARROW_SCRIPT = """<script>
     const traces = data.length === given.data.length ? given.data.map((t, i) => without({ ...t, ...data[i] })) : data;
     let narrow = false;
     const draw = () => {
-      const room = drawn.parentElement.clientWidth;
+      // JupyterLab's prompt stands beside the figure, in the same parent.
+      const room = Math.min(drawn.clientWidth, drawn.parentElement.clientWidth);
       if (!room || (room < LEAST) === narrow) return;
       narrow = !narrow;
       const figure = narrow ? { data: traces, layout } : given;

@@ -25,6 +25,14 @@ _WHITE_FROM = 0.9  # share of the cell's blue from which white text is the clear
 _CURVE_WIDTH, _CURVE_HEIGHT = 120, 26
 STYLE = f"""<style>
 .latentlang-explorer {{ font-size: 13px; line-height: 1.35; overflow-x: auto; }}
+/* What is wide scrolls by itself, not with the controls; from the right where the chosen token is one of the last. */
+.latentlang-explorer-box .widget-html, .latentlang-explorer-box .widget-html-content {{ min-width: 0;
+  max-width: 100%; }}
+.latentlang-explorer:has(> .from-right) {{ direction: rtl; }}
+.latentlang-explorer > .from-right {{ direction: ltr; }}
+.latentlang-explorer .heat tr > :first-child {{ position: sticky; left: 0; opacity: 1;
+  background: var(--jp-layout-color0, var(--vscode-editor-background, Canvas)); }}
+.latentlang-explorer .heat caption span {{ position: sticky; left: 0; }}
 .latentlang-explorer, .latentlang-explorer table {{ font-family: {font_stack()}; }}
 .latentlang-explorer table {{ border-collapse: collapse; margin: 0; font-size: inherit; }}
 .latentlang-explorer caption {{ text-align: left; padding: 4px 0; font-weight: 600; caption-side: top;
@@ -84,9 +92,10 @@ def heat_map(table: pd.DataFrame, *, layer: int, position: int) -> str:
             for token in shown
         )  # fmt: skip
         rows.append(f'<tr><th scope="row"{_here(number == layer)}>layer {number}</th>{cells}</tr>')
+    side = " from-right" if 2 * (position - shown[0]) >= len(shown) else ""
     part = f", tokens {shown[0]} to {shown[-1]} of 0 to {count - 1}" if len(shown) < count else ""
     return framed(
-        f'<table class="heat"><caption>What each layer would say next{part}</caption>'
+        f'<table class="heat{side}"><caption><span>What each layer would say next{part}</span></caption>'
         f'<thead><tr><th scope="col">after</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
 

@@ -80,7 +80,7 @@ class LensExplorer(ipywidgets.VBox):  # type: ignore[misc]
         self._target = first.language if isinstance(first, Prompt) else ""
 
         wide = ipywidgets.Layout(width="calc(100% - 8px)")
-        narrow = ipywidgets.Layout(width="440px", max_width="100%")
+        narrow = ipywidgets.Layout(width="440px", max_width="calc(100% - 4px)")
         self.prompt = ipywidgets.Textarea(
             description="Prompt", continuous_update=False, rows=4, layout=wide, style=_style()
         )

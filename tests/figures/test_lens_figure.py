@@ -13,6 +13,7 @@ import pytest
 from latentlang.errors import InputError
 from latentlang.figures import lens_figure
 from latentlang.figures.layout import ceiling, layer_ticks, step
+from latentlang.figures.text_width import pixels
 from latentlang.language_names import GROUPS, language
 from latentlang.lens.result import LensResult
 from tests.support.lens_standin import lens_result
@@ -347,3 +348,16 @@ def test_a_tuned_lens_is_named_in_title_subtitle_caption_and_footer() -> None:
 def test_one_item_is_not_several() -> None:
     said = lens_figure(lens_result(["ja"], items=1, settings={"shots": 1})).layout.title.subtitle.text
     assert "· 1 item · 1 shot ·" in said
+
+
+@pytest.mark.parametrize("codes", [("ja",), ("ja", "hi", "de")])
+@pytest.mark.parametrize("width", [None, 630, 760])
+def test_no_name_of_the_legend_is_wider_than_its_column(codes, width):
+    figure = lens_result(codes).figure(width=width)
+    legend, room = figure.layout.legend, figure.layout.meta["least_width"] - 82
+    assert legend.entrywidthmode == "fraction"
+    columns = round(0.97 / legend.entrywidth)
+    names = [trace.name for trace in figure.data if trace.showlegend]
+    assert len(names) >= 4 and max(pixels(name, 12) for name in names) + 45 <= legend.entrywidth * room
+    # every row has its height below the plots
+    assert figure.layout.margin.b >= 23 * -(-len(names) // columns) + 64

@@ -367,6 +367,16 @@ def test_a_figure_alone_suits_its_cell_and_the_notebooks_theme(sent, tmp_path):
         page.wait("wide form", f"{lefts} === 3")
         page.run("document.getElementById('cell').style.width = '500px'")
         page.wait("narrow form again", f"{lefts} === 1")
+        # a prompt beside it takes room that the figure does not have
+        page.run("document.getElementById('cell').style.width = '1000px'")
+        page.wait("wide form again", f"{lefts} === 3")
+        page.run(
+            "(() => { const plot = document.getElementById('plot'), prompt = document.createElement('span');"
+            "prompt.style.width = '500px'; plot.before(prompt); plot.parentElement.style.display = 'grid';"
+            "plot.parentElement.style.gridTemplateColumns = '500px minmax(0, 1fr)';"
+            "document.getElementById('cell').style.width = '999px'; })()"
+        )
+        page.wait("narrow form beside a prompt", f"{lefts} === 1")
         assert page.complaints == []
 
 

@@ -395,3 +395,11 @@ def test_what_the_models_say_to_the_first_examples_is_right(pocket):
     own = explorer(pocket)
     last = own.words[own.words["layer"] == pocket.n_layers].set_index("language")
     assert last.at["ja", "answer"] > 0.9
+
+
+def test_a_long_prompts_table_begins_at_the_end_where_the_chosen_token_is_one_of_its_last(pocket):
+    table = explore(pocket, " ".join(["eins"] * 30), top=1).table
+    last = int(table["position"].max())
+    assert last > 2 * WINDOW
+    for position, right in ((0, False), (2, False), (last // 2, True), (last, True)):
+        assert ("from-right" in heat_map(table, layer=1, position=position)) is right
