@@ -40,6 +40,7 @@ def _run(*arguments: object) -> str:
     return done.output
 
 
+@pytest.mark.slow("tests/reproduction/test_question_kinds.py", "tests/reproduction/test_bactrianx.py")
 def test_the_whole_way(data: Path, llama: str, tmp_path: Path) -> None:
     needs_a_sandbox()
     asked = ("--data", data, "--model", llama, "--items", 3, "--allow-code", "--cache", tmp_path / "cache")

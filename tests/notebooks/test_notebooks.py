@@ -15,10 +15,16 @@ from tests.support.notebooks import check_run
 
 #: Run with the other tests of a real model (tests/real).
 REAL = ("07_a_real_model",)
-#: One trains for minutes and compares, twice; the others measure many layers and languages.
+#: The first of them is run with the quick tests.
 SLOW = {
     "02_answer_tokens": pytest.mark.slow(
         "tests/answers/test_token_bytes.py", "tests/lens/test_logit_lens.py"
+    ),
+    "10_answers": pytest.mark.slow(
+        "tests/generation/test_answers.py", "tests/translation/test_scores.py", "tests/judging/test_judges.py"
+    ),
+    "11_five_papers": pytest.mark.slow(
+        "tests/reproduction/test_kinds.py", "tests/reproduction/test_overview.py"
     ),
     "04_latent_geometry": pytest.mark.slow("tests/geometry/test_alignment.py", "tests/geometry/test_pca.py"),
     "05_question_alignment": pytest.mark.slow(

@@ -60,6 +60,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny.saved_like_pocket(tmp_path_factory.mktemp("llama") / "tiny-llama", "llama")
 
 
+@pytest.mark.slow("tests/reproduction/test_training_arms_kind.py", "tests/reproduction/test_scores_kind.py")
 def test_the_whole_command(small_bayling2, translations, llama, tmp_path):
     command = [
         "reproduce", str(small_bayling2), "--model", llama, "--data", str(translations), "--items", "2", "--set",

@@ -39,6 +39,7 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny.saved_like_pocket(tmp_path_factory.mktemp("qwen") / "tiny-qwen2", "qwen2")
 
 
+@pytest.mark.slow("tests/reproduction/test_gap_statistics.py", "tests/reproduction/test_bactrianx.py")
 def test_the_whole_command(small_gooddata, qwen, tmp_path):
     command = [
         "reproduce", str(small_gooddata), "--only", ",".join(WALKED), "--model", qwen, "--set", "steps=1", "--set",
