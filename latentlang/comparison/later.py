@@ -15,6 +15,7 @@ from latentlang.comparison.training_record import TrainingRecord, trained_on
 from latentlang.errors import InputError
 from latentlang.language_names import Language
 from latentlang.models import HookedLM, load
+from latentlang.models.loading import adapter_folder
 
 PathLike = str | os.PathLike[str]
 #: One adapter or checkpoint, or several.
@@ -60,6 +61,7 @@ def later_states(
 
     Raises:
         InputError: one is given twice.
+        ModelError: an adapter of several is not there; one alone is looked for when the model is loaded.
     """
     adapters, checkpoints = _each(adapter), [against] if isinstance(against, HookedLM) else _each(against)
     if not checkpoints and len(adapters) < 2:
@@ -72,6 +74,9 @@ def later_states(
     for given, count in Counter(state.given for state in states).items():
         if count > 1:
             raise InputError(f"{given!r} is given twice; give each adapter and each checkpoint once")
+    for state in states:
+        if state.adapter is not None and not state.training.identity:
+            adapter_folder(os.fspath(state.adapter))  # the model would run for minutes before it is missed
     return [replace(state, name=name) for state, name in zip(states, _names(states), strict=True)]
 
 

@@ -390,13 +390,25 @@ def _quantization(kind: str, dtype: torch.dtype) -> Any:
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type="nf4")
 
 
-def _load_adapter(model: Any, text: str, info: ModelInfo, commit: str, tokenizer: Any) -> tuple[Any, Base]:
-    """The model with an adapter on it, and the way back."""
+def adapter_folder(text: str) -> Path | None:
+    """The folder of an adapter that lies on this machine; None for one that is on the hub.
+
+    Args:
+        text: folder, or hub id.
+
+    Raises:
+        ModelError: there is no such folder, or no adapter in it.
+    """
     folder = given_path(text)
-    if not is_folder(folder):
-        if text.startswith((".", "/", "~")) or text.count("/") != 1:
-            raise ModelError(f"the adapter folder {text!r} does not exist")
-        folder = fetch_adapter(text)
+    if is_folder(folder):
+        _check_adapter(folder, text)
+        return folder
+    if text.startswith((".", "/", "~")) or text.count("/") != 1:
+        raise ModelError(f"the adapter folder {text!r} does not exist")
+    return None
+
+
+def _check_adapter(folder: Path, text: str) -> None:
     if not is_present(folder / CONFIG):
         raise ModelError(f"{text!r} holds no adapter (no {CONFIG})")
     if not is_present(folder / WEIGHTS):
@@ -406,6 +418,14 @@ def _load_adapter(model: Any, text: str, info: ModelInfo, commit: str, tokenizer
             + ("holds its weights as a pickle, which can run code" if pickled else "has no weights")
             + f"; save it again with save_pretrained ({WEIGHTS})"
         )
+
+
+def _load_adapter(model: Any, text: str, info: ModelInfo, commit: str, tokenizer: Any) -> tuple[Any, Base]:
+    """The model with an adapter on it, and the way back."""
+    folder = adapter_folder(text)
+    if folder is None:
+        folder = fetch_adapter(text)
+        _check_adapter(folder, text)
     note = other_base(
         folder, name=text, names=filter(None, (info.name, info.given, info.hub_id)), revision=commit
     )

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 import latentlang as ll
 from latentlang.comparison import ComparisonGroup, ComparisonResult, compare
 from latentlang.comparison.later import later_states
-from latentlang.errors import InputError
+from latentlang.errors import InputError, ModelError
 from latentlang.models import load
 from latentlang.storage.step_cache import finished_steps
 from tests.comparison.conftest import save_pair
@@ -166,6 +166,10 @@ def test_other_tokenizers_depths_and_states_are_refused_with_one_line(mistral, t
     ):
         with pytest.raises(InputError, match=message):
             compare(loaded, out=tmp_path / "x", **options, **{**SMALL, "parts": "lens"})
+    with pytest.raises(ModelError, match=r"the adapter folder .*gone' does not exist"):
+        compare(
+            "no model is looked for", adapter=[str(lora), str(tmp_path / "gone")], out=tmp_path / "x", **SMALL
+        )
     adapted = load(str(model), adapter=str(lora), progress=False)
     with pytest.raises(InputError, match=r"has the adapter .* on; give it without one"):
         compare(adapted, against="pocket", out=tmp_path / "y", **SMALL)
