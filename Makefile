@@ -15,7 +15,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo real test test-slow lint style figures docs docs-serve wheel clean pocket sweep
+.PHONY: help demo real test test-slow lint style figures papers docs docs-serve wheel clean pocket sweep
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make test-slow  those: whole ways that take longest, of what quicker tests look at too; Gemma 3 270M where it is installed"
 	@echo "make lint    ruff and mypy only"
 	@echo "make figures the reference paper's figures and tables on the embedded model, into figures/spontaneous/pocket"
+	@echo "make papers  the tables of four more papers with what can be computed of them, into latentlang-out/papers"
 	@echo "make docs    build the documentation into site/ (docs-serve: look at it while writing)"
 	@echo "make wheel   build a wheel and an sdist into dist/"
 	@echo "make pocket  train the embedded models again (hours) and measure them"
@@ -80,6 +81,14 @@ figures: $(VENV)/.dev
 	@$(INSTALL) -e '.[figures]'
 	$(BIN)/latentlang reproduce spontaneous --model pocket --jobs $(JOBS)
 
+# The other papers: all their tables, with what can be computed of each on the embedded model and without other data.
+PAPERS ?= bactrianx bayling2 gooddata ultralink
+
+papers: $(VENV)/.dev
+	@$(INSTALL) -e '.[figures]'
+	@set -e; for paper in $(PAPERS); do \
+	  $(BIN)/latentlang reproduce $$paper --model pocket --jobs $(JOBS) --out latentlang-out/papers/$$paper; done
+
 # Every seed of the recipe and of its control, all of them into the card's table; the median one ships.
 SEEDS ?= 0 1 2 3 4
 RUNS ?= latentlang-out/pocket
@@ -99,7 +108,7 @@ pocket: $(foreach seed,$(SEEDS),$(RUNS)/$(seed)/done)
 	@$(INSTALL) -e '.[figures]'
 	$(BIN)/python -m experiments.pocket.pictures
 	$(BIN)/python -m docs.pictures
-	$(BIN)/python -m docs.notebooks 1 2 3 4 5 6 8 9 10
+	$(BIN)/python -m docs.notebooks 1 2 3 4 5 6 8 9 10 11
 	$(MAKE) figures
 
 # Short runs of every variant, three seeds each, for the card's table of what makes the pivot: hours. It can
