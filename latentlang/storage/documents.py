@@ -42,6 +42,7 @@ def norwegian(code: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
+    value = norwegian(value)
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list):
         return names

@@ -63,7 +63,7 @@ def test_without_data_each_table_says_what_cannot_be_had_and_what_stands_in(tmp_
     said = " ".join(_run("--dry-run", "--cache", tmp_path / "cache").split())
     assert "table5: It needs a GPU. HumanEval's ceilings (humaneval)" in said
     assert "takes 44,220 calls and 4,480 GPU hours" in said
-    assert "humaneval: the problems (humaneval_*.json*) are not part of this package" in said
+    assert "humaneval: The problems (humaneval_*.json*) are not part of this package" in said
 
 
 def test_every_table_and_figure_of_the_paper_has_a_file() -> None:

@@ -130,9 +130,11 @@ def test_norwegian_is_a_language_where_yaml_reads_false() -> None:
     steps: list[dict[str, Any]] = [
         {**STEPS[0], "lang": False},
         {"name": "trip", "step": "round-trip", "data": "items.json", "data_lang": False, "through": False},
+        {**STEPS[0], "name": "two", "lang": [False, "de"]},
     ]
-    there, back = (step.told for step in read_pipeline(pipeline(steps)))
-    assert (there.lang, back.data_lang, back.through) == (["no"], "no", "no")
+    there, back, two = (step.told.model_dump() for step in read_pipeline(pipeline(steps)))
+    assert (there["lang"], back["data_lang"], back["through"]) == (["no"], "no", "no")
+    assert two["lang"] == ["no", "de"]
 
 
 def test_a_step_that_fails_is_named_and_those_before_it_are_kept() -> None:
@@ -248,15 +250,6 @@ def test_what_a_step_cannot_do_is_one_line(changes: dict[str, Any], words: str) 
     Path("other.json").write_text(json.dumps([{**one, "instruction": "Say 77 now."} for one in ITEMS]))
     with pytest.raises(InputError, match=words):
         run(Echo(), steps=[STEPS[0], {"name": "answered", "step": "answer", **changes}])
-
-
-def test_norwegian_is_no_boolean() -> None:
-    Path("steps.yaml").write_text(
-        "provider: table:x\nsteps:\n- {name: a, step: round-trip, data: x, data_lang: no, through: no}\n"
-        "- {name: b, step: translate, data: a, lang: [no, de]}\n"
-    )
-    trip, there = (step.told.model_dump() for step in read_pipeline("steps.yaml"))
-    assert (trip["data_lang"], trip["through"], there["lang"]) == ("no", "no", ["no", "de"])
 
 
 def test_a_kind_of_ones_own_is_registered_once() -> None:

@@ -161,7 +161,7 @@ def test_what_fails_does_not_keep_the_rest_from_being_run(small, mistral, tmp_pa
     monkeypatch.setattr(running, "train", fails)
     planned = plan(str(small), model=mistral, only=["acc"], cache=tmp_path / "cache", **QUICK)
     with pytest.raises(
-        InputError, match=r"1 of the models .*sw\+hi-en: the loss is no number .*what could is kept"
+        InputError, match=r"1 of the groups of steps .*sw\+hi-en: the loss is no number .*what could is kept"
     ):
         reproduce(planned, out=tmp_path / "out", formats=["html"])
     assert list((tmp_path / "cache" / "evaluate").glob("base-*/metadata.json"))
