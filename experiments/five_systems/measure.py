@@ -18,12 +18,12 @@ from typing import Any
 
 import latentlang as ll
 from experiments.instructions.made_world import items_of, learnt_concepts, translations
-from experiments.instructions.world import MODEL, SETTINGS, examples_of
+from experiments.instructions.world import AGAIN, MODEL, examples_of, recipe_of
 from experiments.instructions.world_arms import SIZE, TRAINED, TRIALS, UNSEEN
 from experiments.steps import measuring_options, timed
 from latentlang.instructions import Dialogue
 from latentlang.models import HookedLM
-from latentlang.training import TrainingData, recipe
+from latentlang.training import TrainingData
 
 SEEDS = (0, 1, 2, 3, 4)
 STEPS = 48
@@ -44,8 +44,6 @@ CONTROLS: dict[str, tuple[str, str]] = {
 }
 SAME_DATA = "bactrianx"
 ARMS = (*SYSTEMS, *CONTROLS)
-# What an arm's training draws where it differs from another one in its seed alone.
-_AGAIN = 100
 SOURCE, ITEMS = "ru", 40
 #: Folders of the two comparisons: readings of the lens, and how alike words of the languages are.
 LENS, WORDS = "lens", "words"
@@ -69,11 +67,8 @@ def dialogues_of(name: str, seed: int) -> Sequence[Dialogue]:
 def train(model: HookedLM, name: str, seed: int, folder: Path, **changes: Any) -> Path:
     """The adapter of an arm and seed; a training that is finished there is not done again."""
     out = folder / f"{name}-{seed}"
-    settings = SETTINGS | {"epochs": None, "steps": STEPS} | changes
-    chosen = recipe(
-        {"name": name, "data": {"kind": "instructions", "template": "{instruction}"}}, **settings,
-        seed=seed + (_AGAIN if name == "another-seed" else 0),
-    )  # fmt: skip
+    again = AGAIN if name == "another-seed" else 0
+    chosen = recipe_of(name, seed + again, **{"epochs": None, "steps": STEPS, **changes})
     with timed(out):
         ll.train(
             model,

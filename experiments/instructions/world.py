@@ -25,8 +25,8 @@ from latentlang.training.held_out import answer_losses
 
 MODEL = "pocket"
 SEEDS = (0, 1, 2, 3, 4)
-# The seed of training of arms that differ from another one in it alone.
-_AGAIN = 100
+#: Added to the seed of training of arms that differ from another one in it alone.
+AGAIN = 100
 # As embedded models are trained by default, in fewer steps: recipes.yaml.
 SETTINGS: dict[str, Any] = {
     "target_modules": "all-linear", "rank": 8, "alpha": 16, "learning_rate": 1e-3, "batch": 8, "accumulation": 1,
@@ -78,7 +78,7 @@ def measure(
         path = folder / kind / f"{arm}-{seed}.csv"
         if path.exists():
             continue
-        again = _AGAIN if arm.endswith("again") else 0
+        again = AGAIN if arm.endswith("again") else 0
         chosen = recipe_of(kind, seed + again, **changes)
         path.parent.mkdir(parents=True, exist_ok=True)
         with timed(path), tempfile.TemporaryDirectory() as adapter:

@@ -157,6 +157,38 @@ class TrainArm(KindStep):
         return recipe(json.loads(self.recipe), seed=self.seed)
 
 
+@dataclass(frozen=True)
+class AfterArm(KindStep):
+    """What is read or asked of a model before training, or after that on an arm.
+
+    Attributes:
+        model: its name.
+        training: what is done before; None for nothing.
+    """
+
+    model: str = ""
+    training: TrainArm | None = None
+
+    @property
+    def label(self) -> str:
+        """In words, for a plan or a progress bar."""
+        return f"{self.kind} {model_name(self.model)} {state_name(self.training)}"
+
+    @property
+    def runs(self) -> str:
+        """The model that is run."""
+        return self.model
+
+    @property
+    def needs(self) -> tuple[KindStep, ...]:
+        """The training."""
+        return () if self.training is None else (self.training,)
+
+    def adapter(self, tools: StepTools) -> Path | None:
+        """Where the adapter of the training lies; None without one."""
+        return None if self.training is None else tools.folder(self.training)
+
+
 def state_name(training: TrainArm | None) -> str:
     """Arm and seed in words, or that nothing was trained."""
     return BEFORE if training is None else f"{training.arm}, seed {training.seed}"

@@ -25,7 +25,7 @@ from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.lens import BitsResult, MultilingualLensResult, bits_per_byte, multilingual_lens
 from latentlang.lens.contrasts import POOLED
-from latentlang.reproduction.kinds.arms import ArmsExperiment, TrainArm, found_file, state_name
+from latentlang.reproduction.kinds.arms import AfterArm, ArmsExperiment, TrainArm, found_file, state_name
 from latentlang.reproduction.kinds.base import (
     Computed,
     Cost,
@@ -148,33 +148,14 @@ class LatentPrompts:
 
 
 @dataclass(frozen=True)
-class ReadState(KindStep):
+class ReadState(AfterArm):
     """A reading of a model without or with one adapter.
 
     Attributes:
-        model: its name.
         asked: what is read.
-        training: of the adapter; None without one.
     """
 
-    model: str = ""
     asked: LatentPrompts = LatentPrompts("", "", (), 0, 0)
-    training: TrainArm | None = None
-
-    @property
-    def label(self) -> str:
-        """In words, for a plan or a progress bar."""
-        return f"{self.kind} {model_name(self.model)} {state_name(self.training)}"
-
-    @property
-    def runs(self) -> str:
-        """The model that is read."""
-        return self.model
-
-    @property
-    def needs(self) -> tuple[KindStep, ...]:
-        """The training."""
-        return () if self.training is None else (self.training,)
 
     def options(self, run: RunContext) -> dict[str, Any]:
         """What is read."""
@@ -184,10 +165,6 @@ class ReadState(KindStep):
     def cost(self, run: RunContext, estimate: Estimate) -> Cost:
         """Every prompt once."""
         return self.asked.cost(self.model, 1, estimate)
-
-    def adapter(self, tools: StepTools) -> Path | None:
-        """Where the adapter lies."""
-        return None if self.training is None else tools.folder(self.training)
 
 
 @dataclass(frozen=True)

@@ -23,22 +23,19 @@ from latentlang.reproduction.cost import Cost, Estimate
 from latentlang.reproduction.experiment_fields import ExperimentPart
 from latentlang.reproduction.kinds.arms import (
     BEFORE,
+    AfterArm,
     ArmsExperiment,
-    TrainArm,
     dialogues_of,
     examples_of,
     file_digests,
-    state_name,
 )
 from latentlang.reproduction.kinds.base import (
     Computed,
     ExperimentKind,
-    KindStep,
     Outcome,
     RunContext,
     StepTools,
 )
-from latentlang.reproduction.model_sizes import model_name
 from latentlang.stats.intervals import bootstrap_means, wilson
 from latentlang.storage.files import write_table
 from latentlang.storage.tables import Columns, read_table
@@ -96,12 +93,10 @@ class TrainingArmsExperiment(ArmsExperiment):
 
 
 @dataclass(frozen=True)
-class AskArm(KindStep):
+class AskArm(AfterArm):
     """Held-out answers of the model before training, or after that of an arm.
 
     Attributes:
-        model: its name.
-        training: what is done before; None for nothing.
         asked: name of each set, and its files.
         recipe: as JSON, whose template and cutoff prompts have.
         template: of prompts.
@@ -112,8 +107,6 @@ class AskArm(KindStep):
     """
 
     kind: ClassVar[str] = "ask-arm"
-    model: str = ""
-    training: TrainArm | None = None
     asked: tuple[tuple[str, tuple[str, ...]], ...] = ()
     recipe: str = ""
     template: str = ""
@@ -121,21 +114,6 @@ class AskArm(KindStep):
     new_tokens: int = 0
     stop: tuple[str, ...] = ()
     among: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """In words, for a plan or a progress bar."""
-        return f"{self.kind} {model_name(self.model)} {state_name(self.training)}"
-
-    @property
-    def runs(self) -> str:
-        """The model that is asked."""
-        return self.model
-
-    @property
-    def needs(self) -> tuple[KindStep, ...]:
-        """The training."""
-        return () if self.training is None else (self.training,)
 
     def options(self, run: RunContext) -> dict[str, Any]:
         """What is asked and how it is answered, and the content of the files."""
@@ -154,8 +132,7 @@ class AskArm(KindStep):
 
     def compute(self, folder: Path, tools: StepTools) -> pd.DataFrame:
         """Ask it."""
-        adapter = None if self.training is None else tools.folder(self.training)
-        model = tools.model(self.model, adapter=adapter)
+        model = tools.model(self.model, adapter=self.adapter(tools))
         sets = self._sets(tools.run)
         table = answer_losses(model, sets, recipe(json.loads(self.recipe)))
         if self.new_tokens:
