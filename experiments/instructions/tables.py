@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 from experiments.instructions.gemma import LOSSES
 from experiments.instructions.world_arms import EFFECTS, TRIALS
 from experiments.steps import stacked, write_table
-from latentlang.stats.intervals import bootstrap_means
+from latentlang.stats.intervals import bootstrap_means, student_quantile
 
 FIGURES = Path(__file__).parents[2] / "figures" / "instructions"
-# Quantiles .975 of Student's t, by degrees of freedom: intervals over so few seeds.
-_STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
 Verdict = Literal["as-designed", "not-shown", "opposite", "no-difference", "difference", "too-few"]
 # What is compared on Gemma: an arm with another one, in the sets whose name begins so.
 CONTRASTS: dict[str, tuple[tuple[str, str, str], ...]] = {
@@ -144,7 +142,7 @@ def over_seeds(values: NDArray[np.float64]) -> tuple[float, float, float]:
     mean, seeds = float(values.mean()), len(values)
     if seeds < 2:
         return mean, -np.inf, np.inf
-    half = _STUDENT[min(seeds - 1, max(_STUDENT))] * float(values.std(ddof=1)) / seeds**0.5
+    half = student_quantile(0.975, seeds - 1) * float(values.std(ddof=1)) / seeds**0.5
     return mean, mean - half, mean + half
 
 
