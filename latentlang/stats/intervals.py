@@ -48,10 +48,10 @@ def bootstrap_means(
         Lower and upper ends, ``[series]`` each; both are the value itself where there is one item.
     """
     n = values.shape[0]
-    low, high = bootstrap_interval(
-        lambda counts: counts @ values / n, values.shape, level=level, resamples=resamples, seed=seed
-    )
-    return np.maximum(low, least), np.minimum(high, most)
+    return _bootstrap_interval(
+        lambda counts: counts @ values / n, values.shape, least=least, most=most, level=level, resamples=resamples,
+        seed=seed,
+    )  # fmt: skip
 
 
 def share_means(
@@ -195,11 +195,10 @@ def bootstrap_ratios(
     Returns:
         Lower and upper ends, ``[series]`` each; both are the ratio itself where there is one item.
     """
-    low, high = bootstrap_interval(
+    return _bootstrap_interval(
         lambda counts: (counts @ numerators) / (counts @ denominators), numerators.shape,
-        level=level, resamples=resamples, seed=seed,
+        least=least, most=most, level=level, resamples=resamples, seed=seed,
     )  # fmt: skip
-    return np.maximum(low, least), np.minimum(high, most)
 
 
 def bootstrap_ratio_contrasts(
@@ -235,7 +234,7 @@ def bootstrap_ratio_contrasts(
         return contrasts
 
     shape = (len(numerators), weights.shape[1])
-    return bootstrap_interval(statistic, shape, level=level, resamples=resamples, seed=seed)
+    return _bootstrap_interval(statistic, shape, level=level, resamples=resamples, seed=seed)
 
 
 def bootstrap_of_counts(
@@ -268,8 +267,10 @@ def bootstrap_of_counts(
         values = values[np.isfinite(values)]
         return (values if len(values) else np.array([np.nan]))[:, None]
 
-    low, high = bootstrap_interval(defined, (n, 1), level=level, resamples=resamples, seed=seed)
-    return float(np.maximum(low[0], least)), float(np.minimum(high[0], most))
+    low, high = _bootstrap_interval(
+        defined, (n, 1), least=least, most=most, level=level, resamples=resamples, seed=seed
+    )
+    return float(low[0]), float(high[0])
 
 
 def bootstrap_sums(
@@ -301,10 +302,12 @@ def bootstrap_sums(
     return np.concatenate(parts)
 
 
-def bootstrap_interval(
+def _bootstrap_interval(
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     shape: tuple[int, ...],
     *,
+    least: float | NDArray[np.float64] = -math.inf,
+    most: float | NDArray[np.float64] = math.inf,
     level: float,
     resamples: int,
     seed: int,
@@ -315,6 +318,8 @@ def bootstrap_interval(
         statistic: ``[resample, series]`` from how often each item is drawn, ``[resample, item]``: one matrix product
             then gives all samples.
         shape: ``(items, series)``.
+        least: the smallest value there can be, of all series or ``[series]``: Student's t of few items knows no bounds.
+        most: the largest value there can be.
         level: coverage.
         resamples: bootstrap samples.
         seed: of the resampling.
@@ -327,7 +332,8 @@ def bootstrap_interval(
     counts = (_kept_draws if n * resamples <= _MOST_KEPT else _draws)(n, resamples, seed)
     of_all = statistic(np.ones((1, n)))
     estimate = of_all[0] if len(of_all) else np.full(shape[1:], np.nan)
-    return bootstrap_ends(statistic(counts), estimate, n, level=level)
+    low, high = bootstrap_ends(statistic(counts), estimate, n, level=level)
+    return np.maximum(low, least), np.minimum(high, most)
 
 
 def bootstrap_ends(
