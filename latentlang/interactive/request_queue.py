@@ -1,0 +1,93 @@
+"""Requests one after the other in a thread of their own, so that a newer one can cancel an older one that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any
+
+from pydantic import ValidationError
+
+from latentlang.errors import InputError, LatentlangError
+from latentlang.interactive.messages import Cancel, Message, PageReply, PageRequest
+from latentlang.interactive.session import CancelledError, RequestRun, Session
+from latentlang.interactive.view_registry import ExplorerView, find_view
+
+
+def answer(session: Session, request: PageRequest, run: RequestRun) -> None:
+    """Answer a request; the last reply is ``done``, ``error`` or ``cancelled``, whatever is wrong."""
+    try:
+        view = find_view(request.view)
+        arguments = _read_arguments(view, request.arguments)
+        for part in view.parts(session, arguments, run):
+            run.check()
+            run.say(PageReply(id=request.id, event="part", data=part))
+        run.say(PageReply(id=request.id, event="done", code=view.code(session, arguments)))
+    except CancelledError:
+        run.say(PageReply(id=request.id, event="cancelled"))
+    except LatentlangError as error:
+        run.say(PageReply(id=request.id, event="error", text=str(error)))
+
+
+def _read_arguments(view: ExplorerView, arguments: dict[str, Any]) -> Message:
+    """A view's arguments as its own type.
+
+    Raises:
+        InputError: one is missing, unknown or of another type.
+    """
+    try:
+        return view.arguments.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"the view {view.name!r} cannot take {where or 'this'}: {first['msg']}") from None
+
+
+class RequestQueue:
+    """Answers the requests of one page.
+
+    Args:
+        session: what answers.
+        say: called with each reply, from the runner's thread.
+    """
+
+    def __init__(self, session: Session, say: Callable[[PageReply], None]) -> None:
+        self._session, self._say = session, say
+        self._waiting: SimpleQueue[tuple[PageRequest, RequestRun] | None] = SimpleQueue()
+        self._newest: dict[str, RequestRun] = {}
+        self._lock = Lock()
+        self._thread: Thread | None = None
+
+    def take(self, message: PageRequest | Cancel) -> None:
+        """Take a message of the page; returns at once."""
+        with self._lock:
+            if isinstance(message, Cancel):
+                for run in self._newest.values():
+                    if run.id == message.cancel:
+                        run.cancelled.set()
+                return
+            channel = message.channel or message.view
+            if (older := self._newest.get(channel)) is not None:
+                older.cancelled.set()
+            run = RequestRun(message.id, self._say)
+            self._newest[channel] = run
+            self._waiting.put((message, run))
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="latentlang-explorer", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Cancel what runs and end the thread."""
+        with self._lock:
+            for run in self._newest.values():
+                run.cancelled.set()
+            self._waiting.put(None)
+
+    def _run(self) -> None:
+        while (wanted := self._waiting.get()) is not None:
+            request, run = wanted
+            if run.cancelled.is_set():
+                self._say(PageReply(id=request.id, event="cancelled"))
+            else:
+                answer(self._session, request, run)

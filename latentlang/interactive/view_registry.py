@@ -1,0 +1,53 @@
+"""Views of the explorer by name: a view is one module in `views/` and one `register`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from latentlang.errors import unknown
+from latentlang.interactive.messages import Message
+from latentlang.interactive.session import RequestRun, Session
+
+
+class ExplorerView(Protocol):
+    """What a page can ask for."""
+
+    @property
+    def name(self) -> str:
+        """What a request calls it."""
+
+    @property
+    def arguments(self) -> type[Message]:
+        """The type of its arguments."""
+
+    def parts(self, session: Session, arguments: Any, run: RequestRun, /) -> Iterator[dict[str, Any]]:
+        """What is to be shown, part by part, the most wanted first.
+
+        Long work calls ``run.progress`` or ``run.check`` often: there a cancelled request ends.
+
+        Raises:
+            LatentlangError: what is wrong, in one line.
+        """
+
+    def code(self, session: Session, arguments: Any, /) -> str:
+        """Python code that gives the same in a notebook."""
+
+
+_VIEWS: dict[str, ExplorerView] = {}
+
+
+def register(view: ExplorerView) -> None:
+    """Make a view known."""
+    _VIEWS[view.name] = view
+
+
+def find_view(name: str) -> ExplorerView:
+    """The view of a name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in _VIEWS:
+        raise unknown("view", name, tuple(_VIEWS))
+    return _VIEWS[name]
