@@ -29,7 +29,7 @@ class PageRequest(Message):
 
     Attributes:
         id: number of the request; replies carry it.
-        view: name of the view (`views.VIEWS`).
+        view: name of a view (`view_registry.register`).
         channel: what a newer request takes the place of; empty for the view's name.
         arguments: of the view.
     """
