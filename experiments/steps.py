@@ -136,4 +136,7 @@ def _updated(old: pd.DataFrame, new: pd.DataFrame, keys: list[str]) -> pd.DataFr
     known = set(measured)
     staying = [key not in known for key in before]
     rows = pd.concat([old[staying], new], ignore_index=True)
-    return rows.iloc[sorted(range(len(rows)), key=lambda row: order[tuple(rows.loc[row, keys])])]
+    # A name for each step: types of one expression with both took mypy a sixth of its time.
+    places = [order[key] for key in rows[keys].itertuples(index=False, name=None)]
+    by_place = sorted(range(len(rows)), key=places.__getitem__)
+    return rows.iloc[by_place]
