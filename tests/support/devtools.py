@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,13 +14,21 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import pytest
 import websocket
 
-from tests.support.chromium import find_chromium
-
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 300  # long, for a machine that trains models beside
 _PAUSE = 0.1  # between two looks at a condition
 _KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Tab": 9}
+
+
+def find_chromium() -> str:
+    """The browser's executable; skips the test where there is none."""
+    executable = next(filter(None, map(shutil.which, _NAMES)), None)
+    if executable is None:
+        pytest.skip("no chromium executable found; install Debian's chromium package")
+    return executable
 
 
 def wait_for(what: str, look: Callable[[], Any], *, seconds: float = SECONDS) -> Any:
@@ -32,13 +42,19 @@ def wait_for(what: str, look: Callable[[], Any], *, seconds: float = SECONDS) ->
 
 
 class Page:
-    """One tab."""
+    """One tab.
+
+    Attributes:
+        complaints: exceptions of its scripts, after `hear_console` all that comes to its console.
+    """
 
     def __init__(self, address: str) -> None:
         # an Origin would be checked against a list that Chromium was not given
         self._socket = websocket.create_connection(address, timeout=SECONDS, suppress_origin=True)
         self._last = 0
         self.complaints: list[str] = []
+        self._events: set[str] = set()
+        self._heard = {"Runtime.exceptionThrown"}
         for domain in ("Page", "Runtime"):
             self.send(f"{domain}.enable")
 
@@ -46,17 +62,38 @@ class Page:
         self._socket.close()
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """One command and its answer; exceptions of the page that are told meanwhile go to `complaints`."""
+        """One command and its answer; what the page says meanwhile goes to `complaints`."""
         self._last += 1
         self._socket.send(json.dumps({"id": self._last, "method": method, "params": params}))
         while True:
-            message = json.loads(self._socket.recv())
-            if message.get("method") == "Runtime.exceptionThrown":
-                self.complaints.append(json.dumps(message["params"]["exceptionDetails"])[:2000])
+            message = self._received()
             if message.get("id") == self._last:
                 assert "error" not in message, (method, message["error"])
                 answer: dict[str, Any] = message["result"]
                 return answer
+
+    def _received(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._socket.recv())
+        event = message.get("method", "")
+        if event in self._heard:
+            self.complaints.append(json.dumps(message["params"])[:2000])
+        self._events.add(event)
+        return message
+
+    def wait_event(self, event: str) -> None:
+        """Wait until the browser tells of something; at once if it has since `forget`."""
+        while event not in self._events:
+            self._received()
+
+    def hear_console(self) -> None:
+        """Have all that comes to the console from now on among `complaints`, errors and remarks alike."""
+        self._heard |= {"Runtime.consoleAPICalled", "Log.entryAdded"}
+        self.send("Log.enable")
+
+    def forget(self) -> None:
+        """Begin anew with events and complaints."""
+        self._events.clear()
+        self.complaints.clear()
 
     def run(self, script: str) -> Any:
         """Value of a JavaScript expression, promises awaited."""
@@ -90,16 +127,25 @@ class Page:
 
 
 @contextmanager
-def chromium(profile: Path, *, width: int = 1400, height: int = 1000) -> Iterator[Page]:
-    """A browser with one empty tab that can reach this machine alone; ends with the block."""
+def chromium(
+    profile: Path, *, width: int = 1400, height: int = 1000, reachable: bool = True
+) -> Iterator[Page]:
+    """A browser with one empty tab; ends with the block.
+
+    Args:
+        profile: its folder.
+        width: of its window, in pixels.
+        height: of its window.
+        reachable: whether its pages reach this machine; no other in any case.
+    """
     process = subprocess.Popen(
         [
             find_chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0",
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--user-data-dir={profile}",
-            f"--window-size={width},{height}", "about:blank",
+            f"--host-resolver-rules=MAP * ~NOTFOUND{', EXCLUDE 127.0.0.1' if reachable else ''}",
+            f"--user-data-dir={profile}", f"--window-size={width},{height}", "about:blank",
         ],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "LANG": "C.UTF-8"},
     )  # fmt: skip
     try:
         told = profile / "DevToolsActivePort"
