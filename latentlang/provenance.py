@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,12 @@ def _words(value: object) -> str:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that can change a number, and of Python."""
+    """Versions of the packages that can change a number, and of Python; those that this process began with."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
     versions = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -130,8 +136,12 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
+@cache
 def git_commit() -> str | None:
-    """Commit of the checkout this package runs from, ``+dirty`` where files differ; None when installed."""
+    """Commit of the checkout this package runs from, ``+dirty`` where files differ; None when installed.
+
+    It is looked up once a process, which runs what it imported whatever becomes of the files.
+    """
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -119,6 +120,12 @@ def _root(
         typer.echo(context.get_help())
 
 
+@cache
+def _command() -> Any:
+    """All commands, made once a process: reading the annotations of all of them takes as long as a short command."""
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the entry point of ``latentlang``.
 
@@ -137,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):  # no screen is that large; rich would fill the memory, or fail to read it
         if len(os.environ.get(name, "")) > _MOST_SCREEN_DIGITS:
             del os.environ[name]
-    command = typer.main.get_command(app)
+    command = _command()
     given = list(sys.argv[1:] if arguments is None else arguments)
 
     def run() -> object:
