@@ -292,8 +292,10 @@ def _highlight(words: Words, rows: pd.DataFrame, *, level: float) -> str:
 
 def _average_changed(rows: pd.DataFrame, *, at_least: bool = False) -> bool:
     """Whether an average over languages is marked in the table; with `at_least`, in colour (see `noteworthy`)."""
-    averages = rows[(rows["group"] != "language") & (rows["change"] != "")]
-    return any(not at_least or noteworthy(row) for row in averages.to_dict("records"))
+    marked = (rows["group"].to_numpy() != "language") & (rows["change"].to_numpy() != "")
+    if not marked.any() or not at_least:
+        return bool(marked.any())
+    return any(map(noteworthy, rows[marked].to_dict("records")))
 
 
 def _moved(rows: pd.DataFrame) -> bool:
