@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +11,7 @@ from latentlang.reproduction import suite_names
 from latentlang.reproduction.kinds import registry
 from tests.support.made_paper import TABLES, LettersKind, write_paper
 from tests.support.small_experiments import write_suite
+from tests.support.warm import warm_process
 
 QUICK = ("--set", "steps=1", "--set", "per_pair=40", "--format", "html")
 
@@ -112,6 +109,11 @@ class Missing(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 import importlib.util
+import os
+for name in list(sys.modules):  # as a new process, in which nothing has been imported
+    if name.partition(".")[0] in ("trl", "peft", "accelerate", "latentlang"):
+        del sys.modules[name]
+os.chdir(sys.argv.pop(1))
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: (
     None if name in ("trl", "peft", "accelerate") else found(name, package)
@@ -127,14 +129,11 @@ print(*codes)
 
 def test_a_plan_needs_nothing_that_only_training_needs(small, tmp_path):
     words = ["reproduce", str(small), "--model", "pocket", "--out", str(tmp_path / "out")]
-    ran = subprocess.run(
-        [sys.executable, "-c", _WITHOUT, *words], cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
-    assert ran.stdout.splitlines()[-1:] == ["0 2"], ran.stderr
-    assert "0 there" in ran.stdout
+    ran = warm_process("-c", _WITHOUT, tmp_path, *words)
+    assert ran.out.splitlines()[-1:] == ["0 2"], ran.err
+    assert "0 there" in ran.out
     message = f"training needs trl, peft, accelerate; `{install_command('train')}`"
-    assert [message in part for part in ran.stderr.split("planned\n")] == [False, True]
+    assert [message in part for part in ran.err.split("planned\n")] == [False, True]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small"]
 
 
