@@ -29,7 +29,8 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("latentlang", deadline=None)
 hypothesis.settings.load_profile("latentlang")
 
-
+# Nothing that a test writes has to be there after a power failure: each call would wait for the disk.
+os.fsync = lambda _descriptor: None
 # Imports and tests live to the end: looking through them for garbage again and again was a tenth of the time.
 gc.set_threshold(20_000, 10, 10)
 
