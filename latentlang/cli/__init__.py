@@ -31,6 +31,7 @@ from latentlang.cli.features import features
 from latentlang.cli.fertility import fertility
 from latentlang.cli.gap import gap
 from latentlang.cli.harvest import harvest
+from latentlang.cli.help_names import whole_names
 from latentlang.cli.humaneval import humaneval
 from latentlang.cli.instructions import instructions
 from latentlang.cli.jacobian import jacobian
@@ -150,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def run() -> object:
         check_text(given)
         current_folder()  # libraries end the process without a word of ours where it is gone
-        return command.main(args=given, prog_name="latentlang", standalone_mode=False)
+        with whole_names(given):
+            return command.main(args=given, prog_name="latentlang", standalone_mode=False)
 
     return guarded(run, worded=lambda message: at_shell(message, command, given))

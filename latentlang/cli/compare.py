@@ -65,7 +65,12 @@ def compare(
         ),
     ] = None,
     parts: Annotated[
-        str, typer.Option(help="Which parts: evaluation, lens, geometry.", rich_help_panel=_RUN)
+        str,
+        typer.Option(
+            help="Which parts: evaluation, lens, geometry.",
+            show_default=", ".join(defaults.PARTS),
+            rich_help_panel=_RUN,
+        ),
     ] = ",".join(defaults.PARTS),
     items: Annotated[
         str | None,
@@ -79,6 +84,7 @@ def compare(
         str,
         typer.Option(
             help=f"Of alignment: {', '.join(measure_names())}, or all.",
+            show_default=", ".join(defaults.COMPARED_MEASURES),
             rich_help_panel=_RUN,
         ),
     ] = ",".join(defaults.COMPARED_MEASURES),

@@ -12,6 +12,7 @@ import typer
 from latentlang.cli import app, main
 from latentlang.cli.completion import completed
 from latentlang.cli.examples import DOWNLOAD, EXAMPLES, shown
+from latentlang.cli.help_names import broken
 from latentlang.instructions.pipeline_kinds import _KINDS
 from latentlang.judging import judge_template_languages
 from latentlang.language_names import languages
@@ -89,6 +90,29 @@ def test_the_commands_stand_under_headings(capsys):
         assert main(["--help"]) == 0
     headings = re.findall(r"╭─ (.*?) ─+╮", capsys.readouterr().out)
     assert len(headings) > 5 and headings[0] == "Options" and "Commands" not in headings
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_no_name_of_an_option_is_cut_in_a_narrow_terminal(command, capsys):
+    with patch.dict(os.environ, COLUMNS="80"):
+        assert main([*command.split(), "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "…" not in told
+    for param in dict(_commands())[command].params:
+        if not getattr(param, "hidden", False):
+            for name in (*param.opts, *param.secondary_opts):
+                if name.startswith("--"):
+                    first, _, second = broken(name).partition("\n")
+                    below = rf"[^\n]*\n.*\s{second}\s" if second else r"[\s,]"
+                    assert re.search(rf"[\s,]{first}{below}", told), name
+
+
+def test_a_long_name_is_broken_after_the_hyphen_in_its_middle_and_whole_in_a_wide_terminal(capsys):
+    assert broken("--no-gradient-checkpointing") == "--no-gradient-\ncheckpointing"
+    assert broken("--lang") == "--lang" and broken(f"--{'x' * 30}") == f"--{'x' * 30}"
+    with patch.dict(os.environ, COLUMNS="120"):
+        assert main(["train", "--help"]) == 0
+    assert " --no-gradient-checkpointing " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", EXAMPLES)

@@ -18,7 +18,11 @@ def parallel(
     out: options.MadeOut,
     lang: options.TextLanguages = None,
     kinds: Annotated[
-        str, typer.Option(help="Kinds of instruction: sentence, document, constrained, interactive.")
+        str,
+        typer.Option(
+            help="Kinds of instruction; by default all.",
+            show_default="sentence, document, constrained, interactive",
+        ),
     ] = "sentence,document,constrained,interactive",
     direction: Annotated[str, typer.Option(help="to-pivot, from-pivot or both.")] = "both",
     asked_in: Annotated[
