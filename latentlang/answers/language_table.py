@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from latentlang.answers.tokenbytes import TokenBytes, normalize
-from latentlang.answers.vocabulary import token_bytes
+from latentlang.answers.vocabulary import token_bytes, tokenizer_name
 from latentlang.arguments import checked_call
 from latentlang.errors import InputError
 from latentlang.language_names import Language
@@ -294,7 +294,7 @@ def token_languages(
         vocabulary_sha256=vocabulary_hash(vocabulary), recognised=recognised, mistaken=mistaken,
     )  # fmt: skip
     provenance = Provenance(
-        model=own_name or getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__,
+        model=own_name or tokenizer_name(tokenizer),
         task="token-languages", languages=tuple(corpus.texts), policy="", seed=seed, settings=settings.stored(),
     )  # fmt: skip
     table = _table(whole, shares, tuple(corpus.texts), vocabulary, counter)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 import pandas as pd
 
 from latentlang.answers.tokenbytes import TokenBytes
-from latentlang.answers.vocabulary import token_bytes
+from latentlang.answers.vocabulary import token_bytes, tokenizer_name
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
@@ -304,7 +304,7 @@ def fertility(
         for prompt, ids in zip(prompts, encoded, strict=True)
     ]  # fmt: skip
     provenance = Provenance(
-        model=name or model_name or getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__,
+        model=name or model_name or tokenizer_name(tokenizer),
         task="fertility", languages=tuple(dict.fromkeys(prompt.language for prompt in prompts)), policy="", seed=seed,
         settings={**settings, "items": items, "tokenizer": table.family},
     )  # fmt: skip

@@ -32,6 +32,19 @@ _PROBES = (
 _TABLES: WeakKeyDictionary[Any, tuple[tuple[object, ...], TokenBytes]] = WeakKeyDictionary()
 
 
+def tokenizer_name(tokenizer: Any) -> str:
+    """What a tokenizer is called in titles and results: the name of the model that it was read with, or its class.
+
+    Args:
+        tokenizer: of Hugging Face.
+    """
+    # Here, not above: models read tokenizers through this package.
+    from latentlang.models.registry import name_of
+
+    place = getattr(tokenizer, "name_or_path", "")
+    return name_of(str(place)) if place else type(tokenizer).__name__
+
+
 def token_bytes(tokenizer: Any) -> TokenBytes:
     """Read what every token of a tokenizer writes; kept per tokenizer and read again when it has grown.
 

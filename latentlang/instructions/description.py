@@ -297,7 +297,7 @@ class _Counter:
 
     def __init__(self, tokenizer: Any, name: str | None) -> None:
         from latentlang.answers.token_counts import partial_tokens
-        from latentlang.answers.vocabulary import token_bytes
+        from latentlang.answers.vocabulary import token_bytes, tokenizer_name
 
         if isinstance(tokenizer, str | os.PathLike):
             from latentlang.models.loading import load_tokenizer
@@ -313,9 +313,7 @@ class _Counter:
         table = token_bytes(self._tokenizer)
         self._partial = partial_tokens(table, range(len(table)))
         self.family = table.family
-        self.name = str(
-            name or given or getattr(self._tokenizer, "name_or_path", "") or type(self._tokenizer).__name__
-        )
+        self.name = str(name or given or tokenizer_name(self._tokenizer))
 
     def count(self, dialogues: Sequence[Dialogue]) -> list[_TokenCounts | None]:
         """Of each dialogue the tokens of what is asked and answered, and those that write no whole character."""

@@ -34,6 +34,7 @@ from latentlang.models.edits import NEURON_SITES, Edit, edit_note, settle
 from latentlang.models.forward import BATCH_TOKENS, Reader, Runner
 from latentlang.models.interventions import Interventions, output_projection
 from latentlang.models.neurons import Gate, find_gates
+from latentlang.models.registry import name_of
 from latentlang.models.stream_graph import StreamGraph, graph_of_text
 from latentlang.models.tokenization import Encoder, PromptLike, TokenizedPrompt, prepare
 from latentlang.models.tokenizer_notes import SILENT_SHARE, TokenizerNotes, silent_note
@@ -146,7 +147,7 @@ class HookedLM:
             raise ModelError(
                 f"{type(self.lm).__name__} is no decoder-only language model, and only those are read"
             )
-        self.name = name or getattr(self.lm.config, "_name_or_path", "") or type(self.lm).__name__
+        self.name = name or name_of(getattr(self.lm.config, "_name_or_path", "")) or type(self.lm).__name__
         self.loaded_from = loaded_from or self.name
         self._base = base or adapters.Base.of(model)
         self._adapter, self._adapter_names = adapter, adapters.active_names(adapters.parts_of(model))

@@ -24,6 +24,9 @@ _HUB_ID = re.compile(
     re.IGNORECASE,
 )
 
+# A folder of the hub's cache.
+_CACHED = re.compile(r"/models--(?P<id>[\w.-]+?--[\w.-]+)/snapshots/[0-9a-f]{40}/?$")
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -142,6 +145,22 @@ def resolve(
     if called is None or called == info.name:
         return info
     return replace(info, name=check_title(called), given=info.name)
+
+
+def name_of(place: str) -> str:
+    """What a model is called that was read from a place, as `latentlang models` lists it.
+
+    Args:
+        place: what transformers notes as ``name_or_path``: a folder, of the hub's cache or another, or a hub id.
+
+    Returns:
+        Of an embedded model's folder and one of the cache its short name, or its hub id, where it has none; what was
+        given, of any other.
+    """
+    if (cached := _CACHED.search(Path(place).as_posix())) is None:
+        return next((info.name for info in _POCKET if Path(place) == Path(info.hub_id)), place)
+    hub_id = cached["id"].replace("--", "/")
+    return next((info.name for info in REGISTRY.values() if info.hub_id == hub_id), hub_id)
 
 
 def check_title(name: str) -> str:

@@ -175,6 +175,7 @@ def test_the_name_of_a_model_gives_its_tokenizer():
     pd.testing.assert_frame_equal(by_name.table, loaded.table)
     assert by_name.provenance.model == loaded.provenance.model == "pocket"
     assert ll.fertility("pocket", PARAGRAPHS, name="mine").provenance.model == "mine"
+    assert ll.fertility(ll.load("pocket").tokenizer, PARAGRAPHS).provenance.model == "pocket"
 
 
 def test_without_texts_the_declaration_is_meant(monkeypatch, tmp_path):

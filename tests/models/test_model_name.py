@@ -5,12 +5,15 @@ import shutil
 
 import pandas as pd
 import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import latentlang as ll
+from latentlang.answers.vocabulary import tokenizer_name
 from latentlang.errors import InputError
 from latentlang.figures.header import made_with
 from latentlang.lens import LensResult
-from latentlang.models.registry import POCKET_FOLDER, resolve
+from latentlang.models import HookedLM
+from latentlang.models.registry import POCKET_FOLDER, name_of, resolve
 
 NAME = "my Mistral, step 300"
 
@@ -81,3 +84,26 @@ def test_what_is_trained_on_it_can_be_found_by_others(model, folder, tmp_path):
     tuned = ll.load(folder, name="tuned", adapter=tmp_path / "adapter")
     assert not tuned.notes and tuned.name == "tuned"
     assert trained.on(model).loaded_from == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (POCKET_FOLDER / "pocket", "pocket"),
+        (POCKET_FOLDER / "pocket-control", "pocket-control"),
+        (f"/home/me/hub/models--mistralai--Mistral-7B-v0.1/snapshots/{'a1' * 20}", "mistral"),
+        (f"/home/me/hub/models--some-lab--some-model/snapshots/{'a1' * 20}", "some-lab/some-model"),
+        ("some-lab/some-model", "some-lab/some-model"),
+        ("/home/me/pocket", "/home/me/pocket"),
+        ("", ""),
+    ],
+)
+def test_a_place_has_the_name_that_models_lists(place, name):
+    assert name_of(str(place)) == name
+
+
+def test_a_model_and_a_tokenizer_that_were_read_by_hand_have_it_too():
+    folder = POCKET_FOLDER / "pocket"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer_name(tokenizer) == "pocket"
+    assert HookedLM(AutoModelForCausalLM.from_pretrained(folder), tokenizer).name == "pocket"
