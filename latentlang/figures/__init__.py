@@ -10,12 +10,14 @@ from latentlang.figures.heatmaps import language_heatmap, overlap_heatmap
 from latentlang.figures.instructions import instructions_figure
 from latentlang.figures.judgement import judgement_figure
 from latentlang.figures.lens import lens_figure
+from latentlang.figures.notebook_figure import NotebookFigure
 from latentlang.figures.page import write_html
 from latentlang.figures.patch import patch_figure
 from latentlang.figures.side_by_side import compare
 from latentlang.figures.translation import translation_figure
 
 __all__ = [
+    "NotebookFigure",
     "accuracy_figure",
     "bits_figure",
     "compare",
