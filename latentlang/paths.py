@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from latentlang.errors import InputError, shown
+from latentlang.remote_paths import RemotePath, located
 
 PathLike = str | os.PathLike[str]
 
@@ -23,10 +24,10 @@ def paths_in_words(given: PathLike | Iterable[PathLike]) -> str:
 
 
 def given_path(path: PathLike) -> Path:
-    """A path as a user wrote it, ``~`` resolved.
+    """A path as a user wrote it, ``~`` resolved; one of another filesystem (``s3://bucket/store``) as a `RemotePath`.
 
     Raises:
-        InputError: it is none, or its ``~name`` is nobody's.
+        InputError: it is none, its ``~name`` is nobody's, or no filesystem has its scheme.
     """
     try:
         text = os.fspath(path)
@@ -42,7 +43,7 @@ def given_path(path: PathLike) -> Path:
     except UnicodeEncodeError:  # bytes that are no text reach a program as lone surrogates
         raise InputError(f"the path {text!r} holds bytes that are not UTF-8 text; rename it") from None
     try:
-        return Path(text).expanduser()
+        return located(text).expanduser()
     except RuntimeError:
         if is_present(Path(text).parts[0]):  # a name that begins so, and lies here
             return Path(text)
@@ -56,7 +57,7 @@ def usable_path(path: PathLike) -> Path:
         InputError: it is a device, or no path.
     """
     given = given_path(path)
-    mode = _mode(given)
+    mode = None if isinstance(given, RemotePath) else _mode(given)
     if mode is not None and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
         raise InputError(f"{str(given)!r} is a device; name a file or a folder")
     return given
@@ -91,6 +92,15 @@ def is_file(path: PathLike) -> bool:
     return mode is not None and stat.S_ISREG(mode)
 
 
+def is_taken(path: Path) -> bool:
+    """Whether anything bears this name, a link that leads nowhere included.
+
+    Raises:
+        InputError: another filesystem cannot be asked.
+    """
+    return path.exists() if isinstance(path, RemotePath) else os.path.lexists(path)
+
+
 def current_folder() -> Path:
     """The folder the program runs in.
 
@@ -119,9 +129,11 @@ def user_cache() -> Path:
 
 def _mode(path: PathLike) -> int | None:
     try:
-        return Path(path).stat().st_mode
+        return located(path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -54,3 +55,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _seed() -> None:
     """Every test draws the same random numbers, whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """The URL of a local S3 server, one for all tests of a process."""
+    from tests.support.object_store import server
+
+    with server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a new bucket, ``s3://...``, which the clients of this process find."""
+    import s3fs
+
+    from tests.support.object_store import KEYS, new_bucket
+
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": object_store}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield new_bucket(object_store)
+    s3fs.S3FileSystem.clear_instance_cache()

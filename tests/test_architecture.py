@@ -14,7 +14,8 @@ ROOT = Path(latentlang.__file__).parent
 #: Rooms and single modules, each of which may import those before it (docs/architecture.md, "The rooms").
 ORDER = (
     "_lazy",
-    "printable", "errors", "text", "arguments", "paths", "installing", "workers", "defaults", "language_names",
+    "printable", "errors", "text", "arguments", "remote_paths", "paths", "installing",
+    "workers", "defaults", "language_names",
     "language_id", "seeding", "devices", "progress",
     "storage", "provenance", "results", "stats", "downloads", "tasks", "answers", "models", "activations", "geometry",
     "figures", "lens", "causal", "units", "instructions", "generation", "training", "evaluation", "code_execution",

@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from latentlang.errors import InputError, LatentlangError, shown
+from latentlang.remote_paths import located
 
 #: Of a record; a data file may be larger.
 MOST_BYTES = 2**26
@@ -143,6 +144,7 @@ def read_text(
         InputError: there is no such file, it cannot be read, is larger than `most` bytes, or is not UTF-8.
     """
     try:
+        path = located(path)
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, and /dev/zero has no end
             raise error(f"{_named(path)} is no file; {then}")

@@ -1,4 +1,7 @@
-"""Atomic file writes: under a temporary name first, flushed to the disk, then renamed; and output folders."""
+"""Atomic file writes: under a temporary name first, flushed to the disk, then renamed; and output folders.
+
+What goes to another filesystem is made whole in a temporary file of this machine, and put there by one put.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import os
 import re
 import secrets
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from io import BufferedRandom
@@ -18,6 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from safetensors import SafetensorError
 
 from latentlang.errors import InputError
+from latentlang.remote_paths import RemotePath, located
 from latentlang.storage.full import write_error
 
 if TYPE_CHECKING:
@@ -48,7 +53,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         yield stream
         stream.flush()
         os.fsync(stream.fileno())
-        temporary.replace(path)
+        _give_place(temporary, path)
 
 
 @contextmanager
@@ -63,15 +68,16 @@ def replacing_name(path: Path) -> Iterator[Path]:
         # through a handle of its own: the library may have put another file in the place of the first
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        temporary.replace(path)
+        _give_place(temporary, path)
 
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
     """A new file beside `path`, removed when the block fails; what fails to write in the block is an `InputError`."""
     temporary: Path | None = None
+    remote = isinstance(located(path), RemotePath)
     try:
-        temporary, handle = _create(path.parent)
+        temporary, handle = _create(Path(tempfile.gettempdir()) if remote else path.parent)
         with os.fdopen(handle, "w+b") as stream:
             yield temporary, stream
     except BaseException as error:
@@ -79,8 +85,18 @@ def _temporary(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
             with suppress(OSError):  # what went wrong first is what is raised
                 temporary.unlink(missing_ok=True)
         if isinstance(error, OSError | SafetensorError):
-            raise write_error(path, error) from error
+            raise write_error(temporary if remote and temporary else path, error) from error
         raise
+
+
+def _give_place(temporary: Path, path: Path) -> None:
+    """Put a file that is whole in the place of `path`."""
+    target = located(path)
+    if isinstance(target, RemotePath):
+        target.put(temporary)
+        temporary.unlink()
+    else:
+        temporary.replace(target)
 
 
 def _create(folder: Path) -> tuple[Path, int]:
@@ -110,7 +126,12 @@ def is_temporary(name: str) -> bool:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed writers left in a folder; none that is being written."""
+    """Remove the temporary files that killed writers left in a folder; none that is being written.
+
+    On another filesystem nothing is left: what is not put whole is not there.
+    """
+    if isinstance(folder, RemotePath):
+        return
     for path in folder.glob(f".latentlang-*{PARTIAL}"):
         if not is_temporary(path.name):
             continue
@@ -126,7 +147,9 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names in a folder last through a power cut."""
+    """Make names in a folder last through a power cut; on another filesystem they do as soon as they are there."""
+    if isinstance(folder, RemotePath):
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -140,6 +163,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         InputError: it cannot be written; a full disk is called so.
     """
+    target = located(path)
+    if isinstance(target, RemotePath):
+        return target.put(content)
     with replacing(path) as stream:
         stream.write(content)
 
@@ -201,7 +227,7 @@ class Staged(AbstractContextManager["Staged"]):
             while error is None and self._files:
                 temporary, target = self._files[-1]
                 try:
-                    temporary.replace(target)
+                    _give_place(temporary, target)
                 except OSError as failed:
                     raise write_error(target, failed) from failed
                 self._files.pop()
@@ -246,16 +272,29 @@ def check_out(folder: str | os.PathLike[str]) -> Path:
     """
     if not os.fspath(folder):
         raise InputError("the name of the output folder is empty; name one (. is the current folder)")
-    return Path(folder)
+    return located(folder)
 
 
-def prepare_folder(folder: str | os.PathLike[str]) -> Path:
+def prepare_folder(folder: str | os.PathLike[str], *, remote: bool = False) -> Path:
     """Make an output folder and make sure that it can be written, before anything slow is computed.
 
+    Args:
+        folder: made if missing.
+        remote: whether what is written there can lie on another filesystem (``s3://bucket/store``).
+
     Raises:
-        InputError: it cannot be made or written.
+        InputError: it cannot be made or written, or is on another filesystem and may not be.
     """
     path = check_out(folder)
+    if isinstance(path, RemotePath):
+        if not remote:
+            raise InputError(
+                f"{str(path)!r} is not on this machine, and this is written into a folder here only; choose one"
+            )
+        tried_there = path / f".latentlang-{secrets.token_hex(8)}{PARTIAL}"
+        tried_there.put(b"")
+        tried_there.unlink()
+        return path
     try:
         path.mkdir(parents=True, exist_ok=True)
         tried, handle = _create(path)

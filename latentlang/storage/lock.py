@@ -1,4 +1,7 @@
-"""One writer per folder: a lock that the kernel lets go when its holder dies, however it dies."""
+"""One writer per folder: a lock that the kernel lets go when its holder dies, however it dies.
+
+On another filesystem there is no such lock; what is there instead is in `storage.lease`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from types import TracebackType
 from typing import Self
 
 from latentlang.errors import InputError
+from latentlang.remote_paths import RemotePath
 from latentlang.storage.files import remove_leftovers
+from latentlang.storage.lease import Lease
 
 LOCK = ".lock"
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
@@ -42,8 +47,13 @@ class FolderLock(AbstractContextManager["FolderLock"]):
         self._joins, self._needed = joins, needed
         self._handle: int | None = None
         self._folder: tuple[int, int] | None = None
+        self._lease: Lease | None = None
 
     def __enter__(self) -> Self:
+        if isinstance(self._path, RemotePath):
+            lease = Lease(self._path)
+            self._lease = lease if lease.take(joins=self._joins) else None
+            return self
         me = os.getpid(), threading.get_ident()
         try:
             status = self._path.parent.stat()
@@ -62,6 +72,9 @@ class FolderLock(AbstractContextManager["FolderLock"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._lease is not None:
+            lease, self._lease = self._lease, None
+            lease.give(failed=error is not None)
         if self._handle is None:
             return
         if self._folder is not None:

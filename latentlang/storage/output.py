@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from latentlang.errors import InputError
+from latentlang.paths import is_taken
+from latentlang.remote_paths import RemotePath
 from latentlang.storage import format1
 from latentlang.storage.documents import read_json
 
@@ -32,7 +34,7 @@ def check_vacant(folder: Path, kind: str | None, names: Iterable[str] = (TABLE,)
     Raises:
         InputError: saying what is there, and what to do.
     """
-    if os.path.lexists(folder / _STORE):
+    if is_taken(folder / _STORE):
         raise InputError(
             f"{str(folder)!r} holds an activation store, which this would spoil; choose another folder"
         )
@@ -45,12 +47,16 @@ def check_vacant(folder: Path, kind: str | None, names: Iterable[str] = (TABLE,)
     targets = [*names, METADATA] if kind is not None else list(names)
     for name in targets:
         path = folder / name
-        if os.path.lexists(path) and (present != kind or kind is None):
+        if is_taken(path) and (present != kind or kind is None):
             raise foreign(folder, [name])
-        if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114 - these never raise
+        if not isinstance(path, RemotePath) and _is_real_folder(path):
             raise InputError(
                 f"{str(path)!r} is a folder where a file would go; remove it, or choose another folder"
             )
+
+
+def _is_real_folder(path: Path) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)  # noqa: PTH112, PTH114 - these never raise
 
 
 def check_free(folder: Path, names: Iterable[str]) -> None:
@@ -70,7 +76,7 @@ def check_free(folder: Path, names: Iterable[str]) -> None:
 
 def _is_taken(path: Path) -> bool:
     if path.is_symlink() or not path.is_dir():
-        return os.path.lexists(path)
+        return is_taken(path)
     return any(path.iterdir())
 
 
@@ -118,7 +124,7 @@ def foreign(folder: Path, names: Sequence[str]) -> InputError:
 def kind_of(folder: Path) -> str | None:
     """The kind of the result in a folder; None where there is no metadata, ``""`` where it is not ours."""
     path = folder / METADATA
-    if not os.path.lexists(path):
+    if not is_taken(path):
         return None
     try:
         record = read_json(path, finite=False)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from latentlang.errors import InputError
+from latentlang.remote_paths import RemotePath
 from latentlang.storage.files import file_sha256
 from latentlang.storage.output import METADATA
 
@@ -64,13 +65,19 @@ def check_whole(folder: Path, record: Mapping[str, Any]) -> None:
         raise InputError(f"{str(folder / METADATA)!r} is damaged: its list of files cannot be read")
     for name, digest in listed.items():
         path = folder / name
-        if not os.path.isfile(path):  # noqa: PTH113 - this never raises
+        if not _is_file(path):
             raise InputError(f"{str(folder)!r} holds no whole result: {name} is missing; {_REMEDY}")
         if file_sha256(path) != digest:
             raise InputError(
                 f"{str(folder)!r} holds no whole result: {name} is not the file that {METADATA} was written with (it "
                 f"was changed, or a run that was to replace the result was stopped); {_REMEDY}"
             )
+
+
+def _is_file(path: Path) -> bool:
+    if isinstance(path, RemotePath):
+        return path.is_file()
+    return os.path.isfile(path)  # noqa: PTH113 - this never raises
 
 
 def _is_plain(name: str) -> bool:

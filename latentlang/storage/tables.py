@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from latentlang.errors import InputError, shown
+from latentlang.remote_paths import RemotePath, located
 from latentlang.storage import format1
 from latentlang.storage.documents import AGAIN, damaged, reading
 
@@ -47,11 +49,13 @@ def read_table(
     """
     import pyarrow.parquet as pq
 
+    path = located(path)
     with reading(path, then=then):
         size = path.stat().st_size
         if not path.is_file():
             raise InputError(f"{shown(str(path))} is no file; {then}")
-        with pq.ParquetFile(path) as file:
+        content = io.BytesIO(path.read_bytes()) if isinstance(path, RemotePath) else path
+        with pq.ParquetFile(content) as file:
             claimed = int(file.metadata.num_rows)
             if claimed > max(_MANY_ROWS, _ROWS_PER_BYTE * size) or claimed < 0:
                 raise damaged(path, f"it claims {claimed:,} rows in {size:,} bytes", then=then)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from latentlang.errors import InputError, shown
+from latentlang.remote_paths import RemotePath, located
 from latentlang.storage.documents import AGAIN, damaged, parse_json, reading
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def safetensors_header(
     Raises:
         InputError: it is no safetensors file, ends too early, or says of a tensor what cannot be.
     """
+    path = located(path)
     with reading(path, then=then, error=error):
         size = path.stat().st_size
         if not path.is_file():
@@ -116,14 +118,29 @@ def read_tensors(
     """
     from safetensors import safe_open
 
+    path = located(path)
     header = safetensors_header(path, then=then)
     chosen = [name for name in header if name != _METADATA] if names is None else list(names)
     for name in chosen:
         if name not in header:
             raise damaged(path, f"there is no tensor {shown(name, most=80)}", then=then)
+    if isinstance(path, RemotePath):
+        from safetensors.torch import load
+
+        with reading(path, then=then):
+            loaded = load(path.read_bytes())
+        return {name: loaded[name] for name in chosen}, dict(header.get(_METADATA, {}))
     with reading(path, then=then), safe_open(path, framework="pt") as stored:
         tensors = {name: stored.get_tensor(name) for name in chosen}
         return tensors, dict(stored.metadata() or {})
+
+
+def tensor_metadata(path: Path) -> dict[str, str]:
+    """Metadata of a safetensors file; empty where it is none that can be read."""
+    try:
+        return dict(safetensors_header(path).get(_METADATA, {}))
+    except InputError:
+        return {}
 
 
 def read_tensors_of(
@@ -140,6 +157,7 @@ def read_tensors_of(
     Raises:
         InputError: there is no such file, it is of another format, or it is damaged.
     """
+    path = located(path)
     with reading(path):
         present = path.is_file()
     if not present:
