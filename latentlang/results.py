@@ -18,6 +18,7 @@ from latentlang.arguments import MOST, MOST_DRAWS, MOST_LAYER
 from latentlang.errors import InputError, shown
 from latentlang.printable import printable
 from latentlang.provenance import Provenance
+from latentlang.remote_paths import located
 from latentlang.storage import format1
 from latentlang.storage.documents import Record, checked, damaged, read_json, reading
 from latentlang.storage.files import Staged, file_sha256, prepare_folder
@@ -304,7 +305,7 @@ class Result(Displayed, Generic[SettingsT]):
             InputError: the folder cannot be written, is being written into by another process, or holds something
                 else than an older result of this kind.
         """
-        path = prepare_folder(folder)
+        path = prepare_folder(folder, remote=True)
         with FolderLock(path, joins=True, needed=False):
             content = self._content()
             check_vacant(path, self.kind, content)
@@ -326,7 +327,7 @@ class Result(Displayed, Generic[SettingsT]):
         Raises:
             InputError: the folder holds no such result, or one of another kind or a newer format.
         """
-        path = Path(folder)
+        path = located(folder)
         record = _read_record(path, cls.kind)
         provenance = Provenance.of(record, path / METADATA)
         if record["format"] == 1:

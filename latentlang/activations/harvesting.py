@@ -44,6 +44,7 @@ from latentlang.models.tokenization import PromptLike
 from latentlang.paths import is_present
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance, package_versions
+from latentlang.remote_paths import RemotePath
 from latentlang.storage.files import Progress, prepare_folder, size_words
 from latentlang.storage.lock import FolderLock
 from latentlang.tasks import TASKS, Prompt, Task, as_task
@@ -83,7 +84,7 @@ def harvest(
     Args:
         model: the model, or its name; it is not changed.
         prompts: a task or the name of one, or prompts of your own: `Prompt` objects, texts (all question), token ids.
-        out: the store's folder; made if missing.
+        out: the store's folder; made if missing. Also one of another filesystem (``s3://bucket/store``).
         languages: which languages of a task; by default all it has.
         layers: ``"all"``, numbers, or ``"0,4,8-12"``; 0 = embeddings, l = after block l, before the final norm.
         pools: which vector stands for a prompt: ``mean`` over its tokens, ``mean_no_bos`` without the beginning token,
@@ -133,7 +134,7 @@ def harvest(
         names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model,
         widths if set(widths) != {model.d_model} else (),
     )  # fmt: skip
-    folder = prepare_folder(out)
+    folder = prepare_folder(out, remote=True)
     with FolderLock(folder, joins=True):
         tokens = PromptTokens(model, reader, given)
         planned = Manifest(
@@ -246,6 +247,8 @@ def _check_space(folder: Path, needed: int) -> None:
     Raises:
         InputError: the disk has less room than the store will take.
     """
+    if isinstance(folder, RemotePath):
+        return  # nobody says how much room there is
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(

@@ -17,6 +17,7 @@ from pydantic import AliasChoices, ConfigDict, Field
 from latentlang.activations.shards import DTYPES, Layout
 from latentlang.arguments import ranges
 from latentlang.errors import InputError, shown
+from latentlang.remote_paths import located
 from latentlang.storage.documents import Record, checked, damaged, read_json, reading
 from latentlang.storage.files import sync_folder, write_bytes
 
@@ -187,6 +188,7 @@ def read_manifest(folder: Path) -> Manifest:
         InputError: there is none, it is of another format, or it is damaged: a field is missing or of another kind, or
             it speaks of more than its shards can hold.
     """
+    folder = located(folder)
     path = folder / MANIFEST
     with reading(path):
         present = path.exists()

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from latentlang.errors import InputError
+from latentlang.remote_paths import RemotePath
 
 # Name here and in the manifest, torch's, safetensors'.
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -135,12 +136,14 @@ def map_rows(
     """Rows ``[rows, d_model]`` that stand in a file from byte `start` on, memory-mapped.
 
     Nothing is read before it is used, unless all of it is said to be used `soon`: then the disk begins at once. Writing
-    to the tensor does not change the file.
+    to the tensor does not change the file. Of a file on another filesystem these bytes, and no others, are fetched now.
 
     Raises:
         InputError: the file is gone or too short.
     """
     size = rows * d_model * dtype.itemsize
+    if isinstance(path, RemotePath):
+        return _fetched(path, start, size).view(dtype).view(rows, d_model)
     before = start % mmap.ALLOCATIONGRANULARITY
     try:
         # not Path.open: its buffers cost as much as mapping some megabytes
@@ -154,6 +157,19 @@ def map_rows(
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {str(path)!r}: {error}") from error
     return torch.frombuffer(mapped, dtype=dtype, count=rows * d_model, offset=before).view(rows, d_model)
+
+
+def _fetched(path: RemotePath, start: int, size: int) -> Tensor:
+    """Bytes of a file on another filesystem, uint8 ``[size]``."""
+    try:
+        content = path.read_range(start, start + size)
+    except FileNotFoundError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    if len(content) != size:
+        raise InputError(
+            f"cannot read {str(path)!r}: {len(content)} of {size} bytes came; run the same again"
+        )
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
 def _in_memory(handle: int, *offsets: int) -> bool:

@@ -1,4 +1,7 @@
-"""Reading an activation store: one layer of all prompts, memory-mapped, without touching the rest."""
+"""Reading an activation store: one layer of all prompts, memory-mapped, without touching the rest.
+
+Of a store on another filesystem (``s3://bucket/store``) the bytes of that layer are fetched, and no others.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from latentlang.arguments import Layers, checked_call, given_layers, one_name, r
 from latentlang.errors import InputError, MissingRowError, unknown
 from latentlang.printable import printable
 from latentlang.provenance import Provenance
+from latentlang.remote_paths import located
 from latentlang.storage.documents import read_json
 from latentlang.storage.files import Progress, replacing
 from latentlang.text import counted, sentences
@@ -341,10 +345,13 @@ def open_store(path: str | os.PathLike[str]) -> ActivationStore:
 
     `verify` also reads and hashes every shard.
 
+    Args:
+        path: its folder, on this machine or another filesystem (``s3://bucket/store``).
+
     Raises:
         InputError: there is no store, it is unfinished, of another format, or damaged; the file is named.
     """
-    folder = Path(path)
+    folder = located(path)
     manifest = read_manifest(folder)
     missing = [shard for shard in manifest.shards if not shard.complete]
     if missing:
@@ -380,7 +387,7 @@ def export(
     format: str | None,
 ) -> Path:
     """What `ActivationStore.export` does."""
-    target = Path(path)
+    target = located(path)
     kind = format or target.suffix.removeprefix(".")
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS, hint="give format=, or a file name that ends in one of them")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from latentlang.activations.manifest import PROMPTS, Manifest, Shard, read_manifest
 from latentlang.errors import InputError
+from latentlang.remote_paths import RemotePath, located
 from latentlang.storage.files import Progress, file_sha256
 
 _REMEDY = "delete it and run the same harvest again"
@@ -14,7 +16,10 @@ _REMEDY = "delete it and run the same harvest again"
 
 def quick_faults(folder: Path, manifest: Manifest) -> list[str]:
     """What is missing or has the wrong size, and whether the prompts' table is the one written; a line each."""
-    faults = [prompts_fault(folder, manifest), *(_size_fault(folder, shard) for shard in manifest.shards)]
+    # one question for all shards of an object store, where each takes a while
+    sizes = folder.sizes() if isinstance(folder, RemotePath) else None
+    faults = [prompts_fault(folder, manifest)]
+    faults += [_size_fault(folder, shard, sizes) for shard in manifest.shards]
     return [fault for fault in faults if fault]
 
 
@@ -28,7 +33,7 @@ def find_faults(folder: str | os.PathLike[str], *, progress: Progress | None = N
     Raises:
         InputError: there is no store, or its manifest cannot be read.
     """
-    path = Path(folder)
+    path = located(folder)
     manifest = read_manifest(path)
     faults = [prompts_fault(path, manifest)]
     done = 0
@@ -54,9 +59,12 @@ def prompts_fault(folder: Path, manifest: Manifest) -> str | None:
     return None if digest == manifest.prompts["sha256"] else f"{PROMPTS} is not the table that was written"
 
 
-def _size_fault(folder: Path, shard: Shard) -> str | None:
+def _size_fault(folder: Path, shard: Shard, sizes: Mapping[str, int] | None = None) -> str | None:
+    """What is wrong with a shard's size; `sizes`: those of the folder's files, where they are known."""
+    if sizes is not None and shard.file not in sizes:
+        return f"{shard.file} is missing; run the same harvest again"
     try:
-        size = (folder / shard.file).stat().st_size
+        size = (folder / shard.file).stat().st_size if sizes is None else sizes[shard.file]
     except FileNotFoundError:
         return f"{shard.file} is missing; run the same harvest again"
     except OSError as error:

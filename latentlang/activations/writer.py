@@ -329,7 +329,7 @@ def write_store(
         layout=layout,
         shard_rows=shard_rows or rows_per_shard(layout, None),
     )
-    path = prepare_folder(folder)
+    path = prepare_folder(folder, remote=True)
     with FolderLock(path):
         check_empty(path)
         manifest = begin(path, planned, [table], origin)

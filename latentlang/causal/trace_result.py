@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, Unpack
 
 import numpy as np
@@ -17,6 +16,7 @@ from latentlang.causal.trace_settings import TraceSettings
 from latentlang.causal.trace_switch import SWITCH, Switch, find_origin, find_switch, verdict
 from latentlang.causal.trace_text import trace_sentences
 from latentlang.errors import InputError
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.documents import damaged
 from latentlang.storage.output import TABLE
@@ -197,10 +197,12 @@ class TraceResult(Result[TraceSettings]):
             InputError: the folder holds no such result, or one of another kind or a newer format.
         """
         bare = super().load(folder)
-        edits = read_table(Path(folder) / EDITS, EDIT_COLUMNS)
+        edits = read_table(located(folder) / EDITS, EDIT_COLUMNS)
         others = _others(edits["prompt"], range(len(bare.settings.prompts)))
         if others:
-            raise damaged(Path(folder) / EDITS, f"it has an edit of prompt {others[0]}, which there is not")
+            raise damaged(
+                located(folder) / EDITS, f"it has an edit of prompt {others[0]}, which there is not"
+            )
         return replace(bare, edits=edits)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, Unpack
 
 import pandas as pd
@@ -14,6 +13,7 @@ from latentlang.comparison.change_table import GLANCE, KINDS_OF_COLUMNS
 from latentlang.comparison.comparison_settings import AlignmentComparisonSettings
 from latentlang.comparison.text import findings
 from latentlang.errors import unknown
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.tables import Columns, read_table
 
@@ -162,5 +162,5 @@ class AlignmentComparison(Result[AlignmentComparisonSettings]):
             InputError: the folder holds no such result.
         """
         bare = super().load(folder)
-        averages = read_table(Path(folder) / _SUMMARY, {**KINDS_OF_COLUMNS, "pooling": "text"})
+        averages = read_table(located(folder) / _SUMMARY, {**KINDS_OF_COLUMNS, "pooling": "text"})
         return cls(table=bare.table, provenance=bare.provenance, averages=averages)

@@ -15,6 +15,7 @@ from latentlang.comparison.comparison_settings import GROUP, ComparisonGroupSett
 from latentlang.comparison.result import REPORT, ComparisonResult
 from latentlang.comparison.text import words_of
 from latentlang.errors import InputError
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings
 from latentlang.storage.output import METADATA
 from latentlang.storage.tables import Columns
@@ -136,7 +137,7 @@ class ComparisonGroup(Result[ComparisonGroupSettings]):
             InputError: the folder holds no such result, or one of its comparisons is missing.
         """
         bare = super().load(folder)
-        path = Path(folder)
+        path = located(folder)
         comparisons = {name: ComparisonResult.load(path / name) for name in bare.settings.states}
         return replace(bare, comparisons=comparisons, folder=path)
 

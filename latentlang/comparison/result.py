@@ -20,6 +20,7 @@ from latentlang.evaluation import EvaluationComparison
 from latentlang.geometry import PCAResult
 from latentlang.lens import LensResult
 from latentlang.provenance import Provenance
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, View
 from latentlang.storage.documents import reading
 from latentlang.storage.output import METADATA
@@ -176,7 +177,7 @@ class ComparisonResult(Result[ComparisonSettings]):
             InputError: the folder holds no comparison, or a part of it is missing.
         """
         bare = super().load(folder)
-        path = Path(folder)
+        path = located(folder)
         parts = bare.settings.parts
         results: dict[str, Any] = {}
         if "evaluation" in parts:

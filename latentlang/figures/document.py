@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from latentlang.figures.library import library_for
 from latentlang.figures.page import caption_html, escaped, footer, meta_of, plot, texts, write_page
+from latentlang.remote_paths import located
 
 # A figure in a closed part has no width when it is drawn; what is printed must be open.
 _SCRIPT = """<script>
@@ -191,7 +192,7 @@ def write_document(document: Document, path: str | os.PathLike[str], *, html: st
     Raises:
         InputError: the file cannot be written, or there is no such kind of page.
     """
-    parts = list(_body(document, library_for(html, Path(path))))
+    parts = list(_body(document, library_for(html, located(path))))
     light = html == "light"
     return write_page(path, title=document.title, body="\n".join(parts), lang=document.lang, light=light)
 

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from latentlang.errors import InputError, unknown
 from latentlang.figures.shaping import shaped
 from latentlang.installing import install_command
+from latentlang.remote_paths import located
 from latentlang.storage.files import write_bytes
 
 FORMATS = ("png", "pdf", "svg", "webp")
@@ -49,7 +50,7 @@ def write_picture(
         InputError: kaleido or a browser is missing, there is no such format, or the file cannot be written.
     """
     check_pictures()
-    target = Path(path)
+    target = located(path)
     ending = target.suffix.removeprefix(".").casefold()
     if ending not in FORMATS:
         raise unknown("picture format", ending, FORMATS)

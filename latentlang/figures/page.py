@@ -20,6 +20,7 @@ from plotly.utils import PlotlyJSONEncoder
 from latentlang.figures.library import library_for
 from latentlang.figures.narrow import BELOW, has_narrow_form, narrow_form, patch
 from latentlang.figures.style import BASELINE, GRID, INK, MUTED, PAPER, PIVOT, TARGET, font_stack, plain
+from latentlang.remote_paths import located
 from latentlang.storage.files import write_text
 
 # Whatever plotly could ever try, the browser may load nothing that is not in the page. Pictures are drawn as data.
@@ -191,7 +192,7 @@ def write_page(
     Raises:
         InputError: the file cannot be written.
     """
-    target = Path(path)
+    target = located(path)
     style = _STYLE.format(
         least_width=LEAST_WIDTH, paper=PAPER, ink=INK, muted=MUTED, line=BASELINE, faint=GRID, up=TARGET,
         down=darker_pivot(), fonts=font_stack(), dark_paper=_DARK_PAPER, dark_ink=_DARK_INK, dark_muted=_DARK_MUTED,
@@ -327,7 +328,7 @@ def write_html(
     Raises:
         InputError: the file cannot be written, or there is no such kind of page.
     """
-    library = library_for(html, Path(path), folder=library_folder)
+    library = library_for(html, located(path), folder=library_folder)
     meta = meta_of(figure)
     body = _BODY.format(
         title=escaped(title),

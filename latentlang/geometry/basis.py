@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from latentlang.errors import InputError
+from latentlang.remote_paths import located
 from latentlang.storage import format1
 from latentlang.storage.documents import Record, checked, damaged, parse_json
 from latentlang.storage.tensors import read_tensors_of, tensor_bytes
@@ -123,7 +124,7 @@ def load_bases(folder: str | os.PathLike[str]) -> tuple[Basis, ...]:
     Raises:
         InputError: there is no such file, or it is damaged.
     """
-    path = Path(folder) / FILE
+    path = located(folder) / FILE
     tensors, metadata = read_tensors_of(path, format=FORMAT, holding="axes")
     listed = {"bases": parse_json(metadata.get("bases", "null"), path)}
     return tuple(_basis(record, tensors, path) for record in checked(_Bases, listed, path).bases)

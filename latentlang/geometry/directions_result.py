@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
@@ -21,6 +20,7 @@ from latentlang.geometry.selection import chosen_languages, chosen_layers
 from latentlang.geometry.where_found import edit_origin
 from latentlang.language_names import Language
 from latentlang.models.edits import Edit, Positions, number_of
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.intervals import error_probability
 from latentlang.storage.documents import damaged
@@ -214,5 +214,5 @@ class DirectionsResult(Result[DirectionsSettings]):
         vectors = load_vectors(folder)
         pairs = {(code, entry.layer) for entry in vectors for code in entry.languages}
         if pairs != set(zip(bare.table["language"], bare.table["layer"].astype(int), strict=True)):
-            raise damaged(Path(folder), "its table and its vectors are of different languages or layers")
+            raise damaged(located(folder), "its table and its vectors are of different languages or layers")
         return replace(bare, vectors=vectors)

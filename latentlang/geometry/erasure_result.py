@@ -22,6 +22,7 @@ from latentlang.geometry.geometry_settings import ErasureSettings
 from latentlang.geometry.selection import chosen_layers
 from latentlang.geometry.where_found import edit_origin
 from latentlang.models.edits import Edit, Erase, Positions, number_of
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.documents import Record, checked, damaged, parse_json
 from latentlang.storage.output import TABLE
@@ -156,9 +157,9 @@ class ErasureResult(Result[ErasureSettings]):
             InputError: the folder holds no such result, or one of another kind or a newer format.
         """
         bare = super().load(folder)
-        projections = _load_projections(Path(folder) / FILE)
+        projections = _load_projections(located(folder) / FILE)
         if set(projections) != set(bare.table["layer"].astype(int)):
-            raise damaged(Path(folder), "its table and its projections are of different layers")
+            raise damaged(located(folder), "its table and its projections are of different layers")
         return replace(bare, projections=projections)
 
 

@@ -6,12 +6,12 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from latentlang.remote_paths import located
 from latentlang.storage.documents import Record, checked, damaged, parse_json
 from latentlang.storage.tensors import read_tensors_of, tensor_bytes
 
@@ -56,7 +56,7 @@ def load_vectors(folder: str | os.PathLike[str]) -> tuple[LanguageVectors, ...]:
     Raises:
         InputError: there is no such file, or it is damaged.
     """
-    path = Path(folder) / FILE
+    path = located(folder) / FILE
     tensors, metadata = read_tensors_of(path, format=FORMAT, holding="language vectors")
     listed = {"layers": parse_json(metadata.get("layers", "null"), path)}
     layers = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pandas as pd
@@ -16,6 +15,7 @@ from latentlang.geometry.basis import FILE as BASES
 from latentlang.geometry.basis import Basis, bases_file, load_bases
 from latentlang.geometry.geometry_settings import PCASettings
 from latentlang.geometry.text import components
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.documents import damaged, reading
 from latentlang.storage.output import TABLE
@@ -142,7 +142,7 @@ class PCAResult(Result[PCASettings]):
             InputError: the folder holds no such result, or one of another kind or a newer format.
         """
         bare = super().load(folder)
-        path = Path(folder)
+        path = located(folder)
         prompts = read_table(path / _PROMPTS, _PROMPT_COLUMNS)[["state", "row", *_TEXTS]]
         explained = read_table(path / _EXPLAINED, _EXPLAINED_COLUMNS)
         if (problem := repeated(explained, ["state", "axes", "layer", "component"])) is not None:

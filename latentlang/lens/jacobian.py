@@ -36,6 +36,8 @@ from latentlang.lens.jacobian_files import (
 from latentlang.lens.unembedding import unembedding_hash
 from latentlang.models import HookedLM
 from latentlang.models.directions import token_directions
+from latentlang.paths import is_taken
+from latentlang.remote_paths import located
 from latentlang.storage.documents import reading
 from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
@@ -198,7 +200,7 @@ class JacobianLens:
         Raises:
             InputError: the folder cannot be written, or holds something else that would be overwritten.
         """
-        path = prepare_folder(folder) / JACOBIANS_FILE
+        path = prepare_folder(folder, remote=True) / JACOBIANS_FILE
         record = {"layers": self.layers, "texts": dict(self.texts), "settings": self.settings}
         metadata = {"format": FORMAT, "unembedding": self.unembedding, "record": json.dumps(record)}
         with FolderLock(path.parent, joins=True, needed=False):
@@ -222,7 +224,7 @@ class JacobianLens:
             InputError: no such file, or one that is no Jacobian lens.
             ModelError: it belongs to another model.
         """
-        where = Path(path)
+        where = located(path)
         with reading(where):
             file = where / JACOBIANS_FILE if where.is_dir() else where
             present = file.is_file()
@@ -237,7 +239,7 @@ class JacobianLens:
 
 def holds_jacobian_lens(path: str | os.PathLike[str]) -> bool:
     """Whether a folder or file is one of a Jacobian lens, by its name or, of safetensors, by its content."""
-    where = Path(path)
+    where = located(path)
     with suppress(OSError, ValueError):
         if where.is_dir():
             return (where / JACOBIANS_FILE).is_file()
@@ -253,7 +255,7 @@ def check_jacobian_target(folder: Path) -> None:
     """
     check_vacant(folder, None, ())
     path = folder / JACOBIANS_FILE
-    if os.path.lexists(path) and not (path.is_file() and is_ours(path)):
+    if is_taken(path) and not (path.is_file() and is_ours(path)):
         raise foreign(folder, [JACOBIANS_FILE])
 
 

@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from latentlang.arguments import MOST_LAYER
 from latentlang.errors import InputError, shown
 from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
-from latentlang.storage.tensors import read_tensors, read_tensors_of
+from latentlang.storage.tensors import read_tensors, read_tensors_of, tensor_metadata
 
 FORMAT = "latentlang jacobian lens 1"
 JACOBIANS_FILE = "jacobian_lens.safetensors"
@@ -68,8 +67,7 @@ def is_published(path: Path) -> bool:
 def _metadata(path: Path) -> dict[str, str]:
     """Metadata of a safetensors file; empty where it is none."""
     if path.suffix == _SAFETENSORS:
-        with suppress(OSError, SafetensorError), safe_open(path, framework="pt") as stored:
-            return dict(stored.metadata() or {})
+        return tensor_metadata(path)
     return {}
 
 

@@ -18,6 +18,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.lens.jacobian import JacobianLens
 from latentlang.lens.unembedding import unembedding_hash
 from latentlang.models import HookedLM
+from latentlang.remote_paths import located
 from latentlang.storage.documents import Record, checked, damaged, parse_json
 from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
@@ -107,7 +108,7 @@ class JacobianRows:
         Raises:
             InputError: the folder cannot be written, or holds a store or a result.
         """
-        path = prepare_folder(folder) / _FILE
+        path = prepare_folder(folder, remote=True) / _FILE
         record = {
             "tokens": self.tokens,
             "layers": self.layers,
@@ -129,7 +130,7 @@ class JacobianRows:
             InputError: no such file, or a damaged one.
             ModelError: they belong to another model.
         """
-        path = Path(folder) / _FILE
+        path = located(folder) / _FILE
         tensors, metadata = read_tensors_of(path, format=_FORMAT, holding="rows of a Jacobian lens")
         record = checked(_Rows, parse_json(metadata.get("record", "null"), path), path)
         rows = tensors.get("rows")

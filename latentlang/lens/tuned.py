@@ -13,13 +13,11 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -31,13 +29,14 @@ from latentlang.lens.jacobian import JacobianLens, holds_jacobian_lens
 from latentlang.lens.unembedding import unembedding_hash
 from latentlang.models import HookedLM, as_model
 from latentlang.models.hooked import check_unedited
-from latentlang.paths import is_present
+from latentlang.paths import is_present, is_taken
 from latentlang.progress import ProgressOption, reporting
+from latentlang.remote_paths import located
 from latentlang.storage.documents import Record, checked, damaged, parse_json, reading
 from latentlang.storage.files import prepare_folder, replacing_name
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import check_vacant, foreign
-from latentlang.storage.tensors import read_tensors_of
+from latentlang.storage.tensors import read_tensors_of, tensor_metadata
 from latentlang.tasks import Prompt
 
 FORMAT = "latentlang tuned lens 1"
@@ -123,7 +122,7 @@ class TunedLens:
         Raises:
             InputError: the folder cannot be written, or holds something else that would be overwritten.
         """
-        path = prepare_folder(folder) / _FILE
+        path = prepare_folder(folder, remote=True) / _FILE
         record = {"losses": self.losses, "settings": self.settings}
         metadata = {"format": FORMAT, "unembedding": self.unembedding, "record": json.dumps(record)}
         tensors = {"weight": self.weight.contiguous(), "bias": self.bias.contiguous()}
@@ -164,7 +163,7 @@ def check_saved_lens(path: str | os.PathLike[str]) -> None:
 
 
 def _file_of(folder: str | os.PathLike[str]) -> Path:
-    path = Path(folder)
+    path = located(folder)
     with reading(path):
         return path / _FILE if path.is_dir() else path
 
@@ -185,12 +184,11 @@ def check_target(folder: Path) -> None:
     """
     check_vacant(folder, None, ())
     path = folder / _FILE
-    if not os.path.lexists(path):
+    if not is_taken(path):
         return
     ours = False
     if path.is_file():  # a pipe would be waited for
-        with suppress(OSError, SafetensorError), safe_open(path, framework="pt") as stored:
-            ours = (stored.metadata() or {}).get("format") == FORMAT
+        ours = tensor_metadata(path).get("format") == FORMAT
     if not ours:
         raise foreign(folder, [_FILE])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 from latentlang.errors import InputError
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings
 from latentlang.storage.documents import read_json
 from latentlang.storage.tables import Columns
@@ -77,7 +78,7 @@ class TrainingResult(Result[TrainingSettings]):
     def checkpoint(self) -> Path | None:
         """Folder of the whole model, for ``load(...)``, where all weights were trained; otherwise None."""
         folder = self.settings.checkpoint
-        return None if folder is None else Path(folder)
+        return None if folder is None else located(folder)
 
     @property
     def folder(self) -> Path | None:
@@ -201,9 +202,9 @@ class TrainingResult(Result[TrainingSettings]):
             InputError: the folder holds no such result.
         """
         result = super().load(folder)
-        if result.adapter is not None and (Path(folder) / WEIGHTS).exists():
+        if result.adapter is not None and (located(folder) / WEIGHTS).exists():
             return replace(result, provenance=replace(result.provenance, adapter=str(folder)))
-        if result.checkpoint is not None and (Path(folder) / "config.json").exists():
+        if result.checkpoint is not None and (located(folder) / "config.json").exists():
             settings = {**result.provenance.settings, "checkpoint": str(folder)}
             return replace(result, provenance=replace(result.provenance, settings=settings))
         return result
@@ -215,7 +216,7 @@ def is_identity(folder: str | os.PathLike[str]) -> bool:
     Reads one small file; ``load(name, adapter=folder)`` would find no adapter there.
     """
     try:
-        record = read_json(Path(folder) / RUN_FILE, kind=dict)
+        record = read_json(located(folder) / RUN_FILE, kind=dict)
         return bool(record["recipe"]["schedule"]["steps"] == 0)
     except (InputError, KeyError, TypeError):
         return False

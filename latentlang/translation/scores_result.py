@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack
 
 import numpy as np
@@ -13,6 +12,7 @@ import pandas as pd
 
 from latentlang.arguments import checked_call, chosen_names
 from latentlang.errors import InputError, shown, unknown
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, View, repeated
 from latentlang.stats.intervals import bootstrap_ends, check_level, error_probability, side
 from latentlang.stats.paired import holm
@@ -231,7 +231,7 @@ class TranslationScores(Result[TranslationScoresSettings]):
             InputError: the folder holds no scores of translations, or damaged ones.
         """
         bare = super().load(folder)
-        path = Path(folder)
+        path = located(folder)
         items = read_table(path / _ITEMS, _ITEM_KINDS)
         samples = read_table(path / _SAMPLES, _SAMPLE_KINDS)
         with reading(path / TABLE):

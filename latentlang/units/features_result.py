@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, Unpack
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentlang.errors import InputError, unknown
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.stats.intervals import bootstrap_means, bootstrap_ratios, unless_few
 from latentlang.storage.documents import damaged
@@ -366,7 +366,7 @@ class FeaturesResult(Result[FeaturesSettings]):
             InputError: the folder holds no such result, or one of another kind or a newer format.
         """
         bare = super().load(folder)
-        path = Path(folder) / COUNTS
+        path = located(folder) / COUNTS
         tensors, _metadata = read_tensors_of(path, format=_FORMAT, holding="counts of features")
         languages, features = len(bare.languages), bare.settings.features
         expected = {
@@ -382,9 +382,9 @@ class FeaturesResult(Result[FeaturesSettings]):
         if texts is None or texts.ndim != 1 or texts.dtype != torch.int64:
             raise damaged(path, "it does not say which texts were counted")
         if set(bare.table["language"]) != set(bare.languages):
-            raise damaged(Path(folder) / TABLE, "its languages are not those of the record")
+            raise damaged(located(folder) / TABLE, "its languages are not those of the record")
         return replace(
             bare,
             counts=FeatureTotals(**{name: tensors[name].double() for name in _TENSORS}, texts=texts),
-            pairs=read_table(Path(folder) / OVERLAP, OVERLAP_COLUMNS),
+            pairs=read_table(located(folder) / OVERLAP, OVERLAP_COLUMNS),
         )

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, Unpack
 
 import numpy as np
@@ -20,6 +19,7 @@ from latentlang.errors import InputError, unknown
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.models.edits import Edit
+from latentlang.remote_paths import located
 from latentlang.results import Result, ResultSettings, repeated
 from latentlang.storage.documents import damaged
 from latentlang.storage.output import TABLE
@@ -324,7 +324,7 @@ class NeuronsResult(Result[NeuronsSettings]):
             InputError: the folder holds no such result, or one of another kind or a newer format.
         """
         bare = super().load(folder)
-        path = Path(folder) / COUNTS
+        path = located(folder) / COUNTS
         tensors, _metadata = read_tensors_of(path, format=_FORMAT, holding="counts of neurons")
         settings = bare.settings
         shape = (len(bare.languages), len(settings.layers), settings.neurons)
@@ -342,7 +342,7 @@ class NeuronsResult(Result[NeuronsSettings]):
             raise damaged(path, "it does not say which texts were counted")
         if len(bare.table) != shape[1] * shape[2]:
             raise damaged(
-                Path(folder) / TABLE, f"it has {len(bare.table)} rows for {shape[1] * shape[2]} neurons"
+                located(folder) / TABLE, f"it has {len(bare.table)} rows for {shape[1] * shape[2]} neurons"
             )
         return replace(
             bare, counts=NeuronCounts(**{name: tensors[name].double() for name in _TENSORS}, texts=texts)

@@ -318,7 +318,7 @@ class Sae:
         """
         if self.given is not None:
             raise InputError(f"{self!r} is an object of another library, which can save it")
-        path = prepare_folder(folder)
+        path = prepare_folder(folder, remote=True)
         with FolderLock(path, joins=True, needed=False), Staged(path) as files:
             check_target(path)
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
