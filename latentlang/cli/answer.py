@@ -92,7 +92,7 @@ def answer(
     kept once written: a command that was stopped goes on when it is given again.
     """
     from latentlang.cli.console import Progress, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.generation import Decoding, read_prompts
     from latentlang.generation.answer_prompts import AnswerPrompt, as_prompts
@@ -142,7 +142,7 @@ def answer(
         from latentlang.models.finished_languages import forget
 
         loaded = loading.load(model, adapter=adapter)
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with (
             keeping_parts(unfinished, "what was written"),
             Progress("answering", rate="prompts") as progress,

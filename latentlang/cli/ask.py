@@ -87,7 +87,7 @@ def ask(
     on when it is given again.
     """
     from latentlang.cli.console import Progress, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.models.decoding import Decoding
     from latentlang.questions import read_questions
@@ -134,7 +134,7 @@ def ask(
         from latentlang.questions import ask as put
 
         loaded = loading.load(model, adapter=adapter) if asked else None
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with (
             keeping_parts(unfinished, "what was written"),
             Progress("asking") as progress,

@@ -42,7 +42,7 @@ def bits(
     Writes result.parquet, metadata.json and bits.html (an interactive figure) into the output folder.
     """
     from latentlang.cli.console import Progress, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.unfinished import keeping_languages
     from latentlang.language_names import languages
     from latentlang.storage.output import TABLE
@@ -74,7 +74,7 @@ def bits(
         from latentlang.models.finished_languages import forget
 
         loaded = loading.load(model, adapter=adapter)
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with (
             keeping_languages(unfinished, asked),
             Progress("reading", total=count, rate="paragraphs") as progress,

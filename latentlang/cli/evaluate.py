@@ -103,7 +103,7 @@ def evaluate(
     command that was stopped goes on when it is given again.
     """
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.language_names import languages
     from latentlang.tasks import task as build_task
 
@@ -183,7 +183,7 @@ def evaluate(
         loaded = loading.load(model, adapter=adapter)
         tasks = [loaded.chat(built) for built in tasks] if chat else tasks
         kept: list[EvaluationResult] = []
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
 
         def keep(result: EvaluationResult) -> None:
             kept[:] = [result]

@@ -129,7 +129,7 @@ def features(
     """
     from latentlang.arguments import check_count
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.unfinished import keeping_counts
     from latentlang.language_names import language, languages
     from latentlang.tasks import ContinuationTask
@@ -183,7 +183,7 @@ def features(
         from latentlang.units import features as count
 
         loaded = loading.load(model, adapter=adapter)
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         ablation: FeatureAblationResult | None = None
         with keeping_counts(unfinished, codes):
             with Progress("counting", total=total) as progress:

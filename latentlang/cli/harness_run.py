@@ -56,7 +56,7 @@ def harness_run(
         InputError: several languages, or as of `evaluate_harness`.
     """
     from latentlang.cli.console import echo_json, output, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.unfinished import keeping_parts
 
     if codes is not None and len(codes) > 1:
@@ -75,7 +75,7 @@ def harness_run(
         from latentlang.models.finished_languages import forget
 
         loaded = load()
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with keeping_parts(unfinished, "what was answered"):
             result = evaluate_harness(
                 loaded,

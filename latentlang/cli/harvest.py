@@ -31,7 +31,9 @@ def harvest(
     out: Annotated[
         Path | None,
         options.folder(
-            "Folder of the store; needed but with --verify. A run that was stopped goes on when it is given again."
+            "Folder of the store, or s3://bucket/store; needed but with --verify. A run that was stopped goes on when "
+            "it is given again.",
+            remote=True,
         ),
     ] = None,
     model: options.Model = defaults.MODEL,

@@ -82,7 +82,7 @@ def humaneval(
     program is kept once written: a command that was stopped goes on when it is given again.
     """
     from latentlang.cli.console import Progress, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.code_execution import Limits, check_sandbox
     from latentlang.questions import read_problems
@@ -131,7 +131,7 @@ def humaneval(
         from latentlang.questions import humaneval as run
 
         loaded = None if model is None else loading.load(model, adapter=adapter)
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with (
             keeping_parts(unfinished, "what was written"),
             Progress("running programs") as progress,

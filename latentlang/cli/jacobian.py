@@ -18,7 +18,7 @@ _SAMPLE = 32  # texts on which the lens is held against the logit lens
 
 def jacobian(
     text: options.Text,
-    out: Annotated[Path, options.folder("Folder for jacobian_lens.safetensors.")],
+    out: Annotated[Path, options.folder("Folder for jacobian_lens.safetensors.", remote=True)],
     model: options.Model = defaults.MODEL,
     lang: options.TextLanguages = None,
     items: Annotated[int | None, typer.Option(help="Paragraphs per language; by default all.")] = None,
@@ -42,7 +42,7 @@ def jacobian(
     A paragraph costs as many backward passes as the model is wide. A stopped run goes on when it is started again.
     """
     from latentlang.cli.console import Progress, echo_json, output, print_next, say
-    from latentlang.cli.output_folder import UNFINISHED, OutputFolder
+    from latentlang.cli.output_folder import OutputFolder
     from latentlang.language_names import languages
     from latentlang.tasks import ContinuationTask
 
@@ -61,7 +61,7 @@ def jacobian(
         check_jacobian_target(folder.path)
         say(f"loading {info.name}")
         loaded = loading.load(model, adapter=adapter)
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         try:
             with Progress("fitting", total=len(prompts) * loaded.d_model) as progress:
                 lens = fit_jacobian_lens(

@@ -97,7 +97,7 @@ def lens(
     """
     from latentlang.cli.console import Progress, echo_json, output, say
     from latentlang.cli.lens_table import lens_lines
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, default_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, default_folder
     from latentlang.cli.records import result_record
     from latentlang.cli.single_prompt import LANGUAGES, explore_prompt, say_who_leads
     from latentlang.language_names import language, languages
@@ -194,7 +194,7 @@ def lens(
             else []
         )
         prompts = prompts_of(built, targets, items=items, shots=shots, seed=seed)
-        finished = FinishedLanguages(folder.path / UNFINISHED, loaded, built, share_prefix=share_prefix)
+        finished = FinishedLanguages(folder.unfinished, loaded, built, share_prefix=share_prefix)
         # whole answers are run for themselves: then all languages are a second run of the prompts
         count *= 2 if everyone and pair.policy == "sequence" else 1
         with keeping_languages(finished.folder, targets), Progress("reading", total=count) as progress:

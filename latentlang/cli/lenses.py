@@ -69,7 +69,7 @@ def lenses(
     lenses.html (an interactive figure) into the output folder.
     """
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record, rows_record
     from latentlang.cli.unfinished import keeping_languages
     from latentlang.language_names import language, languages
@@ -105,7 +105,7 @@ def lenses(
 
         loaded = loading.load(model, adapter=adapter)
         built = loaded.chat(built) if chat else built
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with keeping_languages(unfinished, targets), Progress("reading", total=count) as progress:
             result = pivot_by_lens(
                 loaded, built, lenses=given, languages=targets, pivot=pivot, candidates=read, items=items, shots=shots,

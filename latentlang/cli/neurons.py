@@ -96,7 +96,7 @@ def neurons(
     """
     from latentlang.arguments import check_count
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_counts
     from latentlang.language_names import language, languages
@@ -139,7 +139,7 @@ def neurons(
         from latentlang.units import neurons as count
 
         loaded = loading.load(model, adapter=adapter)
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         ablation: NeuronAblationResult | None = None
         with keeping_counts(unfinished, codes):
             with Progress("counting", total=total) as progress:

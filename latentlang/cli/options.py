@@ -18,6 +18,7 @@ from latentlang import defaults
 from latentlang.arguments import check_count, given_layers, split_names
 from latentlang.errors import InputError, shown, unknown
 from latentlang.paths import usable_path
+from latentlang.remote_paths import RemotePath, located
 from latentlang.storage.documents import parse_yaml
 
 if TYPE_CHECKING:
@@ -34,15 +35,33 @@ WRITTEN_PANEL = "What is written and printed"
 _MOST_NAMED = 8
 
 
-def folder(help: str, *names: str, panel: str | None = None) -> Any:
-    """An option that names a folder to write to; an empty name, as of an unset variable, is not the current folder."""
-    return typer.Option(*names, parser=_folder_named, metavar="<path>", help=help, rich_help_panel=panel)
+def folder(help: str, *names: str, panel: str | None = None, remote: bool = False) -> Any:
+    """An option that names a folder to write to; an empty name, as of an unset variable, is not the current folder.
+
+    Args:
+        help: what the option says.
+        *names: of the option.
+        panel: of the help.
+        remote: whether it may be on another filesystem (``s3://bucket/store``).
+    """
+    parser = _place_named if remote else _folder_named
+    return typer.Option(*names, parser=parser, metavar="<path>", help=help, rich_help_panel=panel)
+
+
+def _place_named(text: str) -> Path:
+    if not text:
+        raise typer.BadParameter("the name of the folder is empty; name one (. is the current folder)")
+    return located(text)
 
 
 def _folder_named(text: str) -> Path:
-    if not text:
-        raise typer.BadParameter("the name of the folder is empty; name one (. is the current folder)")
-    return Path(text)
+    path = _place_named(text)
+    if isinstance(path, RemotePath):
+        raise typer.BadParameter(
+            f"{str(path)!r} is not on this machine, and this command writes into a folder here; name one, and copy it "
+            "when it is whole"
+        )
+    return path
 
 
 Model = Annotated[
@@ -86,7 +105,10 @@ Items = Annotated[int | None, typer.Option(help="Items per language; by default 
 Seed = Annotated[int, typer.Option(help="Seed of the items' order, examples and intervals.")]
 Out = Annotated[
     Path | None,
-    folder("Folder to write to; by default latentlang-out/ and a name for the run."),
+    folder(
+        "Folder to write to, or s3://bucket/folder; by default latentlang-out/ and a name for the run.",
+        remote=True,
+    ),
 ]
 StoreLanguages = Annotated[
     list[str] | None,

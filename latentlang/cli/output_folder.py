@@ -19,7 +19,8 @@ from latentlang.cli.options import PageOptions
 from latentlang.cli.records import result_record
 from latentlang.errors import shown
 from latentlang.language_names import GROUPS, language
-from latentlang.paths import current_folder, is_file, is_folder
+from latentlang.paths import current_folder, is_file, is_folder, user_cache
+from latentlang.remote_paths import RemotePath, located
 from latentlang.results import save_files
 from latentlang.storage.documents import read_json
 from latentlang.storage.files import prepare_folder, write_text
@@ -100,6 +101,8 @@ def model_part(model: str) -> str:
 
 def folder_part(folder: Path) -> str:
     """What of a folder stands in another one's name: its path from here, or from `OUT` where it lies in there."""
+    if isinstance(located(folder), RemotePath):
+        return str(located(folder))
     here = current_folder()
     resolved = folder.resolve()
     for base in (OUT.resolve(), here):
@@ -170,13 +173,16 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
         ]
         self._rewritten: set[str] = set()
         self._replaced: str | None = None
-        folders = [path, *path.parents, *(path / claim.folder for claim in claims)]
+        path = located(path)
+        # on another filesystem there are none to be made
+        here = [] if isinstance(path, RemotePath) else [path, *path.parents]
+        folders = [*here, *(path / claim.folder for claim in claims if here)]
         # those within others first
         self._made = sorted(
             {folder for folder in folders if not os.path.lexists(folder)},
             key=lambda folder: -len(folder.parts),
         )
-        self.path = prepare_folder(path)
+        self.path = prepare_folder(path, remote=True)
         self._lock = FolderLock(self.path, joins=True, needed=False)
 
     def __enter__(self) -> Self:
@@ -196,7 +202,7 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
                     self._rewritten.add(claim.folder)
                     self._replaced = self._replaced or _made_before(self.path / claim.folder)
                 if claim.folder:
-                    prepare_folder(self.path / claim.folder)
+                    prepare_folder(self.path / claim.folder, remote=True)
             undone.pop_all()
         return self
 
@@ -209,6 +215,13 @@ class OutputFolder(AbstractContextManager["OutputFolder"]):
             raise CommandInterrupt(self.what_was_kept()) from None
         if error is None and self._replaced is not None:
             note(f"replaced {self._replaced} in {self.path}")
+
+    @property
+    def unfinished(self) -> Path:
+        """Where what is finished lies until all is: in the folder, or for one that is not here in the user's cache."""
+        if not isinstance(self.path, RemotePath):
+            return self.path / UNFINISHED
+        return user_cache() / "unfinished" / slug(str(self.path))
 
     def save(self, result: Result[Any], folder: str = "", *, others: Sequence[str] = ()) -> None:
         """Write a result; `others` are files of it beside ``result.parquet`` that are worth a line.

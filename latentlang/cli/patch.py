@@ -83,7 +83,7 @@ def patch(
     from latentlang.causal.patching import CONTROLS, check_pairs
     from latentlang.causal.patchscopes import SCOPE_CONTROLS, check_scope, is_text
     from latentlang.cli.console import say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder, slug
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder, slug
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.storage.output import TABLE
     from latentlang.tasks import task as word_task
@@ -128,7 +128,7 @@ def patch(
         from latentlang.models.finished_languages import forget
 
         loaded = loading.load(model, adapter=adapter)
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         shared: dict[str, Any] = {
             "source": source, "at": at, "data": data, "controls": names, "items": items, "shots": shots, "seed": seed,
             "layers": numbers, "batch_tokens": batch_tokens, "resume": unfinished,

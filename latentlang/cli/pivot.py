@@ -65,7 +65,7 @@ def pivot(
     """
     from latentlang.causal.pivot_languages import check_word_task, third_language
     from latentlang.cli.console import Progress, echo_json, output, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.unfinished import keeping_languages
     from latentlang.language_names import language, languages
     from latentlang.stats.intervals import check_level
@@ -97,7 +97,7 @@ def pivot(
 
         loaded = loading.load(model, adapter=adapter)
         built = loaded.chat(built) if chat else built
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with keeping_languages(unfinished, targets), Progress("changing", total=count) as progress:
             result = pivot_test(
                 loaded, built, languages=targets, pivot=pivot, third=third, items=items, shots=shots, seed=seed,

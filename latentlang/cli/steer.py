@@ -98,7 +98,7 @@ def steer(
     from latentlang.causal.steer_plan import ITEMS
     from latentlang.causal.steering import check_grid
     from latentlang.cli.console import say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.language_names import language
     from latentlang.tasks import Task
@@ -144,7 +144,7 @@ def steer(
 
         loaded = loading.load(model, adapter=adapter)
         asked_task = loaded.chat(settled.task) if chat else settled.task
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with keeping_parts(unfinished, "what was written"):
             result = run_steer(
                 loaded, asked_task, language=lang, asked=asked, other=other, directions=opened, layers=numbers,

@@ -46,7 +46,8 @@ def tokens(
     pivot: Annotated[str, typer.Option(help="Language whose tokens count for no other.")] = defaults.PIVOT,
     full: Annotated[bool, typer.Option("--full", help="Every token and label, not the first few.")] = False,
     out: Annotated[
-        Path | None, options.folder("Folder for tokens.parquet, policies.parquet and overlap.html.")
+        Path | None,
+        options.folder("Folder for tokens.parquet, policies.parquet and overlap.html.", remote=True),
     ] = None,
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:

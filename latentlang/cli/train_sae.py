@@ -22,7 +22,8 @@ def train_sae(
         ),
     ],
     out: Annotated[
-        Path, options.folder("Folder for cfg.json and sae_weights.safetensors (SAELens' layout).")
+        Path,
+        options.folder("Folder for cfg.json and sae_weights.safetensors (SAELens' layout).", remote=True),
     ],
     model: options.Model = defaults.MODEL,
     site: Annotated[str, typer.Option(help="Site: resid, attn_out, mlp_out or mlp_post.")] = defaults.SITE,
@@ -58,7 +59,7 @@ def train_sae(
     """
     from latentlang.arguments import check_count
     from latentlang.cli.console import Progress, echo_json, output, print_next, say
-    from latentlang.cli.output_folder import UNFINISHED, OutputFolder
+    from latentlang.cli.output_folder import OutputFolder
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.errors import unknown
     from latentlang.language_names import languages
@@ -86,7 +87,7 @@ def train_sae(
         check_target(folder.path)
         say(f"loading {info.name}")
         loaded = loading.load(model, adapter=adapter)
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with (
             keeping_parts(unfinished, "what was done"),
             Progress("reading and training", total=total + steps) as progress,

@@ -75,7 +75,7 @@ def translate(
     (an interactive figure) and the folder scores (see `latentlang score`).
     """
     from latentlang.cli.console import Progress, say
-    from latentlang.cli.output_folder import UNFINISHED, Claim, OutputFolder, model_part, run_folder
+    from latentlang.cli.output_folder import Claim, OutputFolder, model_part, run_folder
     from latentlang.cli.score import print_scores
     from latentlang.cli.unfinished import keeping_parts
     from latentlang.models.decoding import Decoding
@@ -113,7 +113,7 @@ def translate(
         from latentlang.translation import translate as run_translate
 
         loaded = loading.load(model, adapter=adapter)
-        unfinished = folder.path / UNFINISHED
+        unfinished = folder.unfinished
         with (
             keeping_parts(unfinished, "what was translated"),
             Progress("translating", rate="texts") as progress,

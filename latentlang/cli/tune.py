@@ -18,7 +18,7 @@ _DEFAULT_ITEMS = 25  # reviews per language when no text is given
 
 
 def tune(
-    out: Annotated[Path, options.folder("Folder for tuned_lens.safetensors.")],
+    out: Annotated[Path, options.folder("Folder for tuned_lens.safetensors.", remote=True)],
     model: options.Model = defaults.MODEL,
     text: Annotated[
         Path | None,
