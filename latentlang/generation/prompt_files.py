@@ -9,11 +9,12 @@ from typing import Any
 from latentlang.arguments import checked_call
 from latentlang.errors import InputError, shown
 from latentlang.generation.answer_prompts import AnswerPrompt, as_prompts
-from latentlang.instructions.files import SUFFIXES, named_language, records, unique
+from latentlang.instructions.files import named_language, unique
 from latentlang.instructions.layouts import Source, read_record
 from latentlang.language_names import language as find_language
 from latentlang.paths import given_path, is_folder, is_present, paths_in_words
 from latentlang.tasks.files import Paths, read_text
+from latentlang.tasks.record_files import SUFFIXES, records
 
 _TEXT = (".txt", ".text")
 _PROMPT = "prompt"

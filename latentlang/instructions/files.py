@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from latentlang.arguments import checked_call
 from latentlang.errors import InputError, shown
@@ -19,16 +16,9 @@ from latentlang.paths import given_path, is_folder, is_present, paths_in_words
 from latentlang.storage.documents import reading
 from latentlang.storage.files import replacing
 from latentlang.storage.step_cache import STEP_FILE, has_steps
-from latentlang.tasks.files import PACKED, PathLike, Paths, json_lines, read_json, read_text
+from latentlang.tasks.files import PACKED, PathLike, Paths
+from latentlang.tasks.record_files import LINES, PARQUET, SUFFIXES, records, suffix_of
 
-_LINES, _LIST, _TABLES, _PARQUET = (
-    (".jsonl", ".ndjson"),
-    (".json",),
-    {".csv": ",", ".tsv": "\t"},
-    (".parquet",),
-)
-#: Suffixes of files that instructions are read from; each may be followed by ``.gz``.
-SUFFIXES = (*_LINES, *_LIST, *_TABLES, *_PARQUET)
 _THEN = "put it right"
 # What a file of one language may have beside its code in its name: zh_math.jsonl, aya_native.ru.json.
 _BETWEEN = (".", "_")
@@ -114,11 +104,11 @@ def write_dialogues(path: PathLike, dialogues: Sequence[Dialogue]) -> Path:
         InputError: another suffix, or it cannot be written.
     """
     target = given_path(path)
-    if target.suffix not in (*_LINES, *_PARQUET):
+    if target.suffix not in (*LINES, *PARQUET):
         raise InputError(f"{str(target)!r}: instructions are written as .jsonl or .parquet; name such a file")
     with reading(target.parent, then="name another folder"):
         target.parent.mkdir(parents=True, exist_ok=True)
-    if target.suffix in _PARQUET:
+    if target.suffix in PARQUET:
         _write_parquet(target, dialogues)
         return target
     with replacing(target) as stream:
@@ -141,7 +131,7 @@ def instruction_files(data: Paths) -> Iterator[Path]:
         if not is_folder(path):
             if not is_present(path):
                 raise InputError(f"there is no file {str(path)!r}; name a file or a folder with instructions")
-            if _suffix(path) not in SUFFIXES:
+            if suffix_of(path) not in SUFFIXES:
                 raise InputError(
                     f"{str(path)!r} is none of {', '.join(SUFFIXES)}; instructions are read from these"
                 )
@@ -150,7 +140,7 @@ def instruction_files(data: Paths) -> Iterator[Path]:
         files = [
             file
             for file in sorted(path.iterdir())
-            if _suffix(file) in SUFFIXES and not (file.name == STEP_FILE and has_steps(path, ["."]))
+            if suffix_of(file) in SUFFIXES and not (file.name == STEP_FILE and has_steps(path, ["."]))
         ]
         if not files:
             below = [entry.name for entry in sorted(path.iterdir()) if _holds_files(entry)]
@@ -162,12 +152,7 @@ def instruction_files(data: Paths) -> Iterator[Path]:
 
 
 def _holds_files(path: Path) -> bool:
-    return path.is_dir() and any(_suffix(file) in SUFFIXES for file in path.iterdir())
-
-
-def _suffix(path: Path) -> str:
-    name = path.name.removesuffix(PACKED) if path.suffix == PACKED else path.name
-    return Path(name).suffix.casefold()
+    return path.is_dir() and any(suffix_of(file) in SUFFIXES for file in path.iterdir())
 
 
 def _code(name: str) -> str:
@@ -188,68 +173,6 @@ def named_language(path: Path) -> str:
             except InputError:
                 continue
     return ""
-
-
-def records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Where each record of a file stands, and its fields.
-
-    Raises:
-        InputError: the file cannot be read, or a record is no object with fields.
-    """
-    suffix = _suffix(path)
-    if suffix in _PARQUET:
-        yield from _parquet(path)
-    elif suffix in _TABLES:
-        yield from _rows(path, _TABLES[suffix])
-    elif suffix in _LINES or _holds_lines(path):
-        for number, fields in json_lines(path):
-            yield f"{path}, line {number}", fields
-    else:
-        listed = read_json(path)
-        if not isinstance(listed, list):
-            raise InputError(f"{path} must hold a list of records; {_THEN}")
-        for number, record in enumerate(listed, 1):
-            if not isinstance(record, dict):
-                raise InputError(
-                    f"{path}, item {number}: expected an object with fields, not {shown(record, most=60)}"
-                )
-            yield f"{path}, item {number}", record
-
-
-def _holds_lines(path: Path) -> bool:
-    """Whether a ``.json`` file is JSON lines by another name: an object a line, as some sets are published."""
-    lines = [line for line in read_text(path).split("\n", 10)[:10] if line.strip()]
-    return len(lines) > 1 and all(line.lstrip().startswith("{") for line in lines[:2])
-
-
-def _rows(path: Path, delimiter: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
-    try:
-        names = [name.strip() for name in next(reader)]
-        if len(set(names)) < len(names):
-            raise InputError(f"{path} has two columns of one name: {', '.join(names)}; {_THEN}")
-        for cells in reader:
-            where = f"{path}, line {reader.line_num}"
-            if not cells:
-                continue
-            if len(cells) != len(names):
-                raise InputError(f"{where}: {len(cells)} cells under {len(names)} columns; {_THEN}")
-            yield where, dict(zip(names, cells, strict=True))
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}; {_THEN}") from error
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
-
-    if path.suffix == PACKED:
-        raise InputError(f"{str(path)!r}: Parquet packs its own columns; unpack the file first")
-    row = 0
-    with reading(path, then=_THEN), pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=1000):
-            for fields in batch.to_pylist():
-                row += 1
-                yield f"{path}, row {row}", fields
 
 
 def _write_parquet(path: Path, dialogues: Sequence[Dialogue]) -> None:

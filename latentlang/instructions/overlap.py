@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from latentlang.errors import InputError
 from latentlang.instructions.dialogues import Dialogue
-from latentlang.instructions.files import instruction_files, records
+from latentlang.instructions.files import instruction_files
 from latentlang.instructions.pairing import texts_of
 from latentlang.instructions.text_parts import has_no_spaces, units
 from latentlang.tasks.files import Paths
+from latentlang.tasks.record_files import records
 
 #: Words of a run (Brown et al. 2020, appendix C), and characters where words have no spaces between them.
 WORDS, CHARACTERS = 13, 25

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from latentlang.arguments import split_names
 from latentlang.errors import InputError, shown
-from latentlang.instructions.files import SUFFIXES, records
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
 from latentlang.language_names import languages as find_languages
 from latentlang.paths import given_path, is_file
 from latentlang.tasks.continuation import ContinuationTask
 from latentlang.tasks.files import PACKED
+from latentlang.tasks.record_files import SUFFIXES, records
 from latentlang.text import counted, listed
 from latentlang.translation.line_files import one_line, read_lines
 
