@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from latentlang._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from latentlang.activations import ActivationStore, harvest, open_store
+    from latentlang.activations import ActivationStore, harvest, import_activations, open_store
     from latentlang.answers import FertilityResult, TokenLanguages, fertility, token_languages
     from latentlang.causal import (
         PatchResult,
@@ -167,6 +167,7 @@ __all__ = [
     "gap",
     "harvest",
     "humaneval",
+    "import_activations",
     "join_scores",
     "judge",
     "language",
@@ -202,7 +203,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "latentlang.activations": ("ActivationStore", "harvest", "open_store"),
+    "latentlang.activations": ("ActivationStore", "harvest", "import_activations", "open_store"),
     "latentlang.answers": ("FertilityResult", "TokenLanguages", "fertility", "token_languages"),
     "latentlang.causal": (
         "PatchResult",

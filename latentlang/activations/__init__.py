@@ -1,4 +1,5 @@
-"""Activations on disk: streamed there by `harvest`, read back one layer at a time by `open_store`.
+"""Activations on disk: streamed there by `harvest`, read back one layer at a time by `open_store`; those of
+other engines are taken in by `import_activations`.
 
 A store is a folder of
 
@@ -12,8 +13,17 @@ A store is a folder of
 """
 
 from latentlang.activations.harvesting import harvest
+from latentlang.activations.importing import import_activations
 from latentlang.activations.store import ActivationStore, LayerView, open_store
 from latentlang.activations.verify import find_faults
 from latentlang.activations.writer import write_store
 
-__all__ = ["ActivationStore", "LayerView", "find_faults", "harvest", "open_store", "write_store"]
+__all__ = [
+    "ActivationStore",
+    "LayerView",
+    "find_faults",
+    "harvest",
+    "import_activations",
+    "open_store",
+    "write_store",
+]

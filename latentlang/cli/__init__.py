@@ -33,6 +33,7 @@ from latentlang.cli.gap import gap
 from latentlang.cli.harvest import harvest
 from latentlang.cli.help_names import whole_names
 from latentlang.cli.humaneval import humaneval
+from latentlang.cli.import_dump import import_dump
 from latentlang.cli.instructions import instructions
 from latentlang.cli.jacobian import jacobian
 from latentlang.cli.judge import judge
@@ -74,7 +75,7 @@ app = typer.Typer(
 _COMMANDS = {
     "What the layers hold": (lens, tokens, tune, jacobian, lenses, bits, mass, barrier, trace),
     "What is used: changes inside a model": (pivot, patch, steer),
-    "Activations on disk": (harvest, pca, align, directions, erase),
+    "Activations on disk": (harvest, import_dump, pca, align, directions, erase),
     "Neurons and features": (neurons, train_sae, features),
     "What a model answers, and how good that is": (
         evaluate,

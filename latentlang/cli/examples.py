@@ -116,7 +116,18 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "for `latentlang pca`, `align`, `directions` and `erase`",
         ),
         ("harvest --task translation --data words.csv --lang x-mine,fr --out mine", "words of your own"),
+        ("harvest --lang paper20 --out s3://bucket/activations", "into a bucket"),
         ("harvest --verify activations", "are its files as they were written?"),
+    ),
+    "import": (
+        (
+            "import states --prompts prompts.jsonl --layers 0,14,28 --model qwen2.5-7b --out activations",
+            "what vLLM's connector wrote, eight prompts of it read again",
+        ),
+        (
+            "import states.npz --prompts prompts.csv --pools last --out activations",
+            "one file of vectors; without --model nothing is checked",
+        ),
     ),
     "pca": (
         ("pca activations", "the two components that spread the prompts most, layer by layer"),

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-import fsspec
-from fsspec.implementations.memory import MemoryFileSystem
+import fsspec  # type: ignore[import-untyped]
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
 from latentlang.remote_paths import RemotePath, located
 
@@ -37,7 +37,7 @@ def server() -> Iterator[str]:
 
 def new_bucket(endpoint: str) -> str:
     """The URL of a new bucket of a server."""
-    import boto3
+    import boto3  # type: ignore[import-untyped]
 
     name = f"bucket-{next(_NUMBERS)}"
     client = boto3.client(
@@ -71,7 +71,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-class Counted(MemoryFileSystem):
+class Counted(MemoryFileSystem):  # type: ignore[misc]
     """One in memory that notes which bytes of which object were read, and can refuse to write."""
 
     protocol = "counted"
