@@ -176,8 +176,8 @@ def named_language(path: Path) -> str:
 
 
 def _write_parquet(path: Path, dialogues: Sequence[Dialogue]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     text = pa.string()
     turn = pa.struct([("role", text), ("content", text)])

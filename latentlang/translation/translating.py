@@ -11,6 +11,7 @@ import pandas as pd
 
 from latentlang.arguments import check_count, checked_call
 from latentlang.errors import InputError, shown
+from latentlang.generation.backends import GenerationBackend
 from latentlang.generation.kept_answers import KeptAnswers, answers_in, written_or_kept
 from latentlang.language_names import Language
 from latentlang.language_names import language as find_language
@@ -20,6 +21,7 @@ from latentlang.models.decoding import Decoding, check_no_repeat
 from latentlang.models.fingerprint import model_identity
 from latentlang.models.generation import Written, iter_generated
 from latentlang.models.hooked import check_unedited
+from latentlang.models.states import BASE, TUNED
 from latentlang.progress import ProgressOption, reporting
 from latentlang.provenance import Provenance
 from latentlang.seeding import shuffled
@@ -151,6 +153,7 @@ def translate(
     new_tokens: int | None = None,
     decoding: Decoding | None = None,
     seed: int = 0,
+    backend: GenerationBackend | None = None,
     batch_tokens: int | None = None,
     resume: str | os.PathLike[str] | None = None,
     progress: ProgressOption = True,
@@ -179,6 +182,7 @@ def translate(
         decoding: how it writes: greedily (None), by beam search or by one draw; its stop strings are kept, and a base
             model stops where a line ends in any case. Its number of new tokens does not count.
         seed: of the items' order.
+        backend: what runs the model, with its adapter where it has one; the loaded model itself by default.
         batch_tokens: tokens run at once.
         resume: folder in which each translation is kept; a stopped run goes on there.
         progress: True shows a bar once the call takes longer than a second; False nothing; a function is called with
@@ -197,6 +201,11 @@ def translate(
     check_unedited(loaded, "a model translates")
     how = _settled(decoding, chat=chat)
     check_no_repeat(how, loaded.tokenizer)
+    state = BASE if loaded.active_adapter is None else TUNED
+    engine: dict[str, Any] = {}
+    if backend is not None:
+        backend.check(how, [state])
+        engine = {"backend": backend.name, "backend_settings": dict(backend.settings)}
     if chat:
         chat_template_of(loaded.tokenizer, model=loaded.name)
     total = len(plan.pairs) * len(plan.chosen)
@@ -204,8 +213,15 @@ def translate(
     def all_depends_on() -> dict[str, Any]:
         return {
             "model": model_identity(loaded), "device": loaded.device.type, "dtype": str(loaded.dtype),
-            "decoding": plan.settings.decoding, "new_tokens": new_tokens,
+            "decoding": plan.settings.decoding, "new_tokens": new_tokens, **engine,
         }  # fmt: skip
+
+    def write_some(
+        prompts: Sequence[Sequence[int]], decoding: Decoding, items: Sequence[str]
+    ) -> Iterator[tuple[int, list[Written]]]:
+        if backend is None:
+            return iter_generated(loaded, prompts, decoding, items=items, batch_tokens=batch_tokens)
+        return backend.write(prompts, decoding, items=items, state=state)
 
     parts = []
     with (
@@ -218,11 +234,11 @@ def translate(
             def say(done: int, before: int = before) -> None:
                 report(before + done, total)
 
-            parts.append(_translated(loaded, plan, pair, how, batch_tokens, kept, say))
+            parts.append(_translated(loaded, plan, pair, how, write_some, kept, say))
     provenance = Provenance(
         model=loaded.name, revision=loaded.revision, adapter=loaded.active_adapter, task="translate",
         languages=tuple(dict.fromkeys(second for _first, second in plan.pairs)), policy="", seed=seed,
-        settings={**plan.settings.stored(), **loaded.noted},
+        settings={**plan.settings.stored(), **engine, **loaded.noted},
     )  # fmt: skip
     return TranslationResult(table=pd.concat(parts, ignore_index=True), provenance=provenance)
 
@@ -232,7 +248,9 @@ def _translated(
     plan: TranslationPlan,
     pair: tuple[str, str],
     decoding: Decoding,
-    batch_tokens: int | None,
+    write_some: Callable[
+        [Sequence[Sequence[int]], Decoding, Sequence[str]], Iterator[tuple[int, list[Written]]]
+    ],
     kept: KeptAnswers | None,
     report: Callable[[int], None],
 ) -> pd.DataFrame:
@@ -251,10 +269,11 @@ def _translated(
 
     def write(some: list[Sequence[int]], names: list[str]) -> Iterator[tuple[int, list[Written]]]:
         for most, places in _by_length(model, [texts[name] for name in names], plan):
-            written = iter_generated(
-                model, [some[place] for place in places], replace(decoding, new_tokens=most),
-                items=[f"{direction}/{names[place]}" for place in places], batch_tokens=batch_tokens,
-            )  # fmt: skip
+            written = write_some(
+                [some[place] for place in places],
+                replace(decoding, new_tokens=most),
+                [f"{direction}/{names[place]}" for place in places],
+            )
             for number, answers in written:
                 yield places[number], answers
 

@@ -29,3 +29,6 @@ class TranslationSettings(ResultSettings):
     n_items: Count = 0
     #: How it was written (`latentlang.models.decoding.Decoding`); of a chat nothing stops it but the model.
     decoding: dict[str, Any] = Field(default_factory=dict)
+    #: The engine that wrote, and what else its texts depend on.
+    backend: str = "transformers"
+    backend_settings: dict[str, Any] = Field(default_factory=dict)

@@ -349,3 +349,54 @@ def test_directions_are_read_as_people_write_them():
     assert parse_directions("zh-Hant-en,en>zh-Hant", None, None) == [("zh-Hant", "en"), ("en", "zh-Hant")]
     assert parse_directions([("German", "ja"), "ja-de"], None, None) == [("de", "ja"), ("ja", "de")]
     assert parse_directions(None, "en,fr", "fr,de") == [("en", "fr"), ("en", "de"), ("fr", "de")]
+
+
+class Engine:
+    """An engine that answers with the item's name, and notes what it was asked."""
+
+    name, settings = "scripted 1", {"dtype": "half"}
+
+    def __init__(self, refuses=None):
+        self.refuses, self.calls = refuses, []
+
+    def check(self, decoding, states):
+        if self.refuses:
+            raise InputError(self.refuses)
+
+    def write(self, prompts, decoding, *, items, state):
+        self.calls.append((len(prompts), decoding.new_tokens, decoding.stop, state))
+        for place in reversed(range(len(prompts))):
+            yield place, [Written(f" by {items[place]}", (5, 6), "stop-string", -1.0, "\n")]
+
+
+def test_another_engine_writes_in_the_models_place(model):
+    engine = Engine()
+    options = {"directions": "en-de", "shots": 0, "progress": False}
+    result = ll.translate(model, DATA, new_tokens=9, backend=engine, **options)
+    assert engine.calls == [(len(result.table), 9, ("\n",), "base")]
+    assert result.table["hypothesis"].tolist() == [f"by en-de/{item}" for item in result.table["item"]]
+    assert (result.settings.backend, result.settings.backend_settings) == ("scripted 1", {"dtype": "half"})
+    again = Engine()
+    ll.translate(model, DATA, backend=again, **options)
+    assert sum(count for count, *_ in again.calls) == len(result.table)
+    assert len({most for _, most, *_ in again.calls}) == len(again.calls), "each length of text in one call"
+
+
+def test_another_engine_keeps_and_goes_on(model, tmp_path):
+    options = {"directions": "en-de", "shots": 0, "progress": False, "resume": tmp_path / "kept"}
+    one, two, other = Engine(), Engine(), Engine()
+    other.settings = {"dtype": "float"}
+    first = ll.translate(model, DATA, backend=one, **options)
+    assert ll.translate(model, DATA, backend=two, **options).table.equals(first.table) and not two.calls
+    ll.translate(model, DATA, backend=other, **options)
+    assert other.calls, "what another engine wrote is not its own"
+
+
+def test_an_engine_with_an_adapter_is_asked_for_the_tuned_state_or_refuses():
+    tuned = HookedLM(tiny.adapted(tiny.model("llama")), tiny.tokenizer(), name="tiny")
+    options = {"directions": "en-de", "shots": 0, "progress": False, "new_tokens": 3}
+    engine = Engine()
+    ll.translate(tuned, DATA, backend=engine, **options)
+    assert {state for *_, state in engine.calls} == {"tuned"}
+    with pytest.raises(InputError, match="cannot do that"):
+        ll.translate(tuned, DATA, backend=Engine("it cannot do that"), **options)
