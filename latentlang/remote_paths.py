@@ -68,8 +68,9 @@ class RemotePath(PosixPath):
     """
 
     def __str__(self) -> str:
-        scheme, *names = self.parts
-        return f"{scheme}//{'/'.join(names)}"
+        scheme, *names = self.parts or (".",)
+        # above the bucket there is nothing that has a name
+        return f"{scheme}//{'/'.join(names)}" if scheme.endswith(":") else super().__str__()
 
     def __fspath__(self) -> str:
         return str(self)
@@ -205,6 +206,10 @@ class RemotePath(PosixPath):
     def expanduser(self) -> RemotePath:
         """Itself."""
         return self
+
+    def relative_to(self, *other: Any, **options: Any) -> PurePosixPath:  # type: ignore[override]
+        """What is left of it below another one, which is no URL any more."""
+        return PurePosixPath(*self.parts).relative_to(*(PurePosixPath(*located(one).parts) for one in other))
 
     def sizes(self) -> dict[str, int]:
         """The objects directly below it, name to size in bytes; one question for all."""
@@ -351,9 +356,10 @@ class RemotePath(PosixPath):
             InputError: it cannot be removed.
         """
         fs, key = self._found()
+        # where nothing is, some filesystems say so and others do not
+        if not missing_ok and not self.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
         try:
-            if not self.exists():
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
             with self._asked():
                 fs.rm_file(key)
         except FileNotFoundError:

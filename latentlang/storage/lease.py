@@ -30,8 +30,8 @@ _BEAT_SECONDS = 15.0
 _KIND = "latentlang-writer"
 _MOST = 4096  # bytes of a lock that are read
 _TRIES = 3
-# Folders that this process writes into, to the thread and the token of each.
-_OURS: dict[str, tuple[int, str]] = {}
+# Folders that this process writes into, to the process (a fork inherits this), the thread and the token of each.
+_OURS: dict[str, tuple[int, int, str]] = {}
 
 
 class _Holder(Record):
@@ -73,8 +73,8 @@ class Lease:
         Raises:
             InputError: another process holds it, what is there is not ours, or the folder cannot be written.
         """
-        thread, _ = _OURS.get(self._folder, (None, ""))
-        if joins and thread == threading.get_ident():
+        me = os.getpid(), threading.get_ident()
+        if joins and _OURS.get(self._folder, ())[:2] == me:
             return False
         for _ in range(_TRIES):
             if self._put(new=True):
@@ -95,7 +95,7 @@ class Lease:
             raise InputError(
                 f"cannot lock {self._folder!r}: others take and leave it all the time; run it again"
             )
-        _OURS[self._folder] = threading.get_ident(), self._token
+        _OURS[self._folder] = *me, self._token
         self._thread = threading.Thread(target=self._renew, name="latentlang-lease", daemon=True)
         self._thread.start()
         return True
@@ -167,7 +167,7 @@ class Lease:
     def _check_left(self, holder: _Holder) -> None:
         """Refuse a lock that somebody still holds."""
         if holder.host == socket.gethostname():
-            ours = {token for _, token in _OURS.values()}
+            ours = {token for pid, _, token in _OURS.values() if pid == os.getpid()}
             dead = holder.token not in ours if holder.pid == os.getpid() else not _runs(holder.pid)
             if dead:
                 return

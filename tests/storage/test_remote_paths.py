@@ -35,6 +35,11 @@ def test_a_url_stays_one_whatever_it_came_through(given: str | Path, text: str) 
     assert str(located(Path(path))) == text
     assert str(pickle.loads(pickle.dumps(path))) == text  # noqa: S301 - our own, for workers
     assert path == given_path(given) == usable_path(text)
+    below = (path / "c" / "d").relative_to(path)
+    assert (str(below), isinstance(below, RemotePath)) == ("c/d", False)
+    assert (path / "c").is_relative_to(path)
+    assert not path.is_relative_to(path / "c")
+    assert [str(parent) for parent in path.parents][-2:] == [f"{path.scheme}://", "."]
 
 
 @pytest.mark.parametrize("given", ["a/b", "/a", "C:/windows", "s3", "a:b", "notes: 1/2", "odd:/x"])
