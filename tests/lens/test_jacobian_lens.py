@@ -22,6 +22,7 @@ from latentlang.models import HookedLM
 from latentlang.models.directions import token_directions
 from latentlang.widgets.prompt_session import PromptSession
 from tests.support import tiny
+from tests.support.object_store import new_memory
 
 ENGLISH = ["The film is good, and the music is too.", "I like this film a lot, really."]
 JAPANESE = ["この映画は良いです。音楽も素晴らしい。", "私はこの映画が好きです。"]
@@ -186,6 +187,9 @@ def test_rows_are_saved_and_refuse_another_model(model, lens, tmp_path):
     rows = JacobianRows.of(lens, model, [5, 6])
     rows.save(tmp_path)
     again = JacobianRows.load(tmp_path, model)
+    place = new_memory()
+    rows.save(place)
+    assert torch.equal(JacobianRows.load(place, model).rows, rows.rows)
     assert torch.equal(again.rows, rows.rows) and again.tokens == (5, 6)
     assert (again.layers, again.texts, again.settings) == (rows.layers, rows.texts, rows.settings)
     other = HookedLM(tiny.model("mistral", seed=1), tiny.tokenizer(), name="other")
@@ -271,6 +275,9 @@ def test_lenses_of_halves_merge_to_the_whole(model, lens):
 def test_saved_and_loaded_it_is_the_same_and_refuses_another_model(model, lens, tmp_path):
     lens.save(tmp_path)
     again = as_lens(tmp_path, model)
+    place = new_memory()
+    lens.save(place)
+    assert as_lens(place, model).identity == again.identity
     assert isinstance(again, JacobianLens)
     assert torch.equal(again.jacobians, lens.jacobians)
     assert (again.layers, again.texts, again.settings) == (lens.layers, lens.texts, lens.settings)

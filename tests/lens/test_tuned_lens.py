@@ -8,6 +8,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.lens.tuned import TunedLens, divergence, train_tuned_lens, unembedding_hash
 from latentlang.models import HookedLM
 from tests.support import tiny
+from tests.support.object_store import new_memory
 
 TEXTS = [
     "The film is good.",
@@ -64,6 +65,9 @@ def test_one_that_is_no_numbers_is_not_loaded(model, tuned, tmp_path, part, valu
 def test_saved_and_loaded_it_is_the_same_and_refuses_another_model(model, tuned, tmp_path):
     tuned.save(tmp_path)
     again = TunedLens.load(tmp_path, model)
+    place = new_memory()
+    tuned.save(place)
+    assert TunedLens.load(place, model).identity == again.identity
     assert torch.equal(again.weight, tuned.weight)
     assert torch.equal(again.bias, tuned.bias)
     assert again.losses == tuned.losses

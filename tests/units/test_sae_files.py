@@ -16,6 +16,7 @@ from latentlang.errors import InputError, ModelError
 from latentlang.models import HookedLM
 from latentlang.units import Sae, read_sae
 from tests.support import tiny
+from tests.support.object_store import new_memory
 
 D, F = 32, 48
 DRAW = np.random.default_rng(3)
@@ -113,6 +114,7 @@ def test_what_is_saved_is_read_again_in_the_layout_of_saelens(tmp_path: Path) ->
     for architecture in PARTS:
         sae = read_sae(saelens(tmp_path / architecture, architecture))
         again = read_sae(sae.save(tmp_path / f"{architecture} again"))
+        assert read_sae(sae.save(f"{new_memory()}/sae")).identity == again.identity
         assert again.identity == sae.identity and again.about["hook"] == "blocks.1.hook_resid_post"
     config = json.loads((tmp_path / "topk again" / "cfg.json").read_text())
     assert (config["architecture"], config["k"], config["metadata"]["hook_name"]) == (
