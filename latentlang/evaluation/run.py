@@ -132,6 +132,8 @@ def evaluate(
     ):
         for task_run, finished in zip(tasks, finished_of, strict=True):
             for code, prompts in task_run.prompts.items():
+                if finished is not None and not finished.takes(code):
+                    continue
                 for state in state_names:
 
                     def advance(count: int, _own: int, before: int = done) -> None:

@@ -321,7 +321,9 @@ class PairLensPass:
     ) -> None:
         """Policy ``sequence``: each answer is a sequence of its own to run."""
         done = 0
-        for of_language in prompts.values():
+        for code, of_language in prompts.items():
+            if finished is not None and not finished.takes(code):
+                continue
 
             def read(of_language: Sequence[Prompt] = of_language, before: int = done) -> None:
                 answers = _whole_answers(

@@ -103,7 +103,9 @@ def run_passes(
     """
     total, done = sum(map(len, prompts.values())), 0
     layers = sorted({layer for one in passes for layer in one.layers})
-    for of_language in prompts.values():
+    for code, of_language in prompts.items():
+        if finished is not None and not finished.takes(code):
+            continue
         before = done
 
         def advance(count: int, before: int = before) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,36 +16,71 @@ from torch import Tensor
 
 from latentlang.models.fingerprint import model_identity
 from latentlang.provenance import package_versions
+from latentlang.storage.documents import read_json
 from latentlang.storage.files import prepare_folder, write_bytes
 from latentlang.storage.lock import FolderLock
 from latentlang.storage.output import files_below, remove_files
-from latentlang.storage.step_cache import STEP_FILE, Steps, finished_steps
+from latentlang.storage.step_cache import STEP_FILE, Steps, finished_steps, is_whole
 from latentlang.storage.tensors import read_tensors, tensor_bytes
 from latentlang.tasks import Prompt, Task
 
 if TYPE_CHECKING:
     from latentlang.models.hooked import HookedLM
 
+# Files of a language.
+_PASSES = "pass-*.safetensors"
 #: Tensors by name, and facts that JSON can say.
 Kept = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class LanguagePart(os.PathLike[str]):
+    """One language of a run that several processes share, to be given in the place of the run's folder.
+
+    The call then runs this language alone, and ends with `LanguagePartDone`. The folder itself belongs to another
+    process, which holds its lock and takes the part in (`take_in`).
+
+    Attributes:
+        folder: where the run's finished languages lie; it is only read.
+        part: folder in which the language is kept, of this process alone.
+        language: its code.
+        task: name of the task; empty for any.
+    """
+
+    folder: Path
+    part: Path
+    language: str
+    task: str = ""
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+
+class LanguagePartDone(Exception):  # noqa: N818 - no error: a part has no result of its own
+    """What a call was given a `LanguagePart` for is done, and kept."""
 
 
 class FinishedLanguages:
     """The languages that one run of a model on a task has done.
 
     A language is kept with all that its numbers depend on: of another model, other prompts or options it is run anew.
+    What the model noticed in reading it is kept too, so that a resumed run says the same of the model.
 
     Attributes:
         folder: where they lie.
     """
 
-    def __init__(self, folder: Path, model: HookedLM, task: Task, **options: Any) -> None:
+    def __init__(
+        self, folder: Path, model: HookedLM, task: Task, *, part: LanguagePart | None = None, **options: Any
+    ) -> None:
         """Take a folder, made if missing; `options` are what the numbers depend on beside task, prompts and question.
 
         Raises:
             InputError: it cannot be made or written.
         """
         self.folder = folder
+        self._model, self._task = model, task.name
+        self._part = part
         self._steps = Steps(folder)
         self._options = {
             "version": package_versions().get("latentlang"), "model": model_identity(model),
@@ -55,6 +92,11 @@ class FinishedLanguages:
     def names(self) -> list[str]:
         """The languages that are there."""
         return finished_names(self.folder)
+
+    def takes(self, language: str) -> bool:
+        """Whether a language is to be run here: all are, unless the call was given a `LanguagePart`."""
+        part = self._part
+        return part is None or (part.language == language and part.task in ("", self._task))
 
     def run(
         self,
@@ -78,25 +120,55 @@ class FinishedLanguages:
         """
 
         def compute(folder: Path) -> None:
-            for number, (tensors, facts) in enumerate(read()):
-                content = tensor_bytes(tensors, {"facts": json.dumps(facts)})
+            with self._model.noticing() as notes:
+                parts = read()
+            for number, (tensors, facts) in enumerate(parts):
+                content = tensor_bytes(tensors, {"facts": json.dumps(facts), "notes": json.dumps(notes)})
                 write_bytes(folder / f"pass-{number}.safetensors", content)
 
         def load(folder: Path) -> None:
             parts = []
-            for number in range(len(list(folder.glob("pass-*.safetensors")))):
+            for number in range(len(list(folder.glob(_PASSES)))):
                 tensors, facts = read_tensors(folder / f"pass-{number}.safetensors")
                 parts.append((tensors, json.loads(facts["facts"])))
+                self._model.take_notes(json.loads(facts.get("notes", "{}")))
             restore(parts)
 
         options = {**self._options, **_asked(prompts), **question}
         # prompts that are in no language of their own lie in the folder of their kind itself
         name = "/".join(filter(None, [kind, prompts[0].language]))
-        self._steps.run(name, options, compute, load)
+        steps = self._steps
+        if self._part is not None and not is_whole(self.folder / name, options):
+            steps = Steps(self._part.part)
+        steps.run(name, options, compute, load)
 
     def clear(self) -> None:
         """Remove all of it: the result is somewhere else. What is not ours stays."""
         forget(self.folder)
+
+
+def take_in(folder: Path, part: Path) -> None:
+    """Have the languages that lie whole in a part be finished languages of a folder; the part goes.
+
+    Args:
+        folder: whose lock the caller holds.
+        part: folder of a `LanguagePart`; nothing where there is none.
+
+    Raises:
+        InputError: the folder cannot be written, or holds something else in a language's place.
+    """
+    if not part.is_dir():
+        return
+    steps = Steps(folder)
+    for name in finished_steps(part):
+        record = read_json(part / name / STEP_FILE, finite=False)
+
+        def copy(into: Path, made: Path = part / name) -> None:
+            for file in sorted(made.glob(_PASSES)):
+                write_bytes(into / file.name, file.read_bytes())
+
+        steps.run(name, record["options"], copy, lambda _there: None)
+    shutil.rmtree(part, ignore_errors=True)
 
 
 def finished_names(folder: Path) -> list[str]:
@@ -174,10 +246,14 @@ def kept_in(
 
     Raises:
         InputError: it cannot be written, or another process writes into it.
+        LanguagePartDone: at the end of the block, where the folder is a `LanguagePart`.
     """
     if folder is None:
         yield [None for _ in tasks]
         return
+    if isinstance(folder, LanguagePart):
+        yield [FinishedLanguages(folder.folder, model, task, part=folder, **options) for task in tasks]
+        raise LanguagePartDone
     path = prepare_folder(folder)
     with FolderLock(path):
         yield [FinishedLanguages(path, model, task, **options) for task in tasks]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -152,8 +152,9 @@ class HookedLM:
         self._base = base or adapters.Base.of(model)
         self._adapter, self._adapter_names = adapter, adapters.active_names(adapters.parts_of(model))
         self._encoder = Encoder(tokenizer)
-        self._silence_noted = self._beginning_noted = self._template_noted = False
-        self._reading_notes: list[str] = []
+        # kind of note to what was noticed in reading, in the order in which it was; None: looked for and not there
+        self._noticed: dict[str, str | None] = {}
+        self._said: set[str] = set()
         self._cache: dict[Hashable, Any] = {}
         self._interventions = Interventions()
         find_head(self.lm)  # a model without one is refused at once
@@ -253,17 +254,35 @@ class HookedLM:
 
     def _note_beginning(self) -> None:
         """Note, once, a beginning-of-text token that the tokenizer leaves out and the model needs."""
-        if not self._beginning_noted:
-            self._beginning_noted = True
+        if "beginning" not in self._noticed:
             with self._interventions.paused():
                 beginning = self.tokenizer_notes.beginning
-            if beginning is not None:
-                self._note(beginning)
+            self._note("beginning", beginning)
 
-    def _note(self, note: str) -> None:
-        """Say what was noticed in reading, and keep it for the provenance of what is read."""
-        self._reading_notes.append(note)
-        logger.warning("%s: %s", self.name, note)
+    def _note(self, kind: str, note: str | None) -> None:
+        """Say, once, what was noticed in reading, and keep it for the provenance of what is read."""
+        self._noticed.setdefault(kind, note)
+        if note is not None and kind not in self._said:
+            self._said.add(kind)
+            logger.warning("%s: %s", self.name, note)
+
+    @contextmanager
+    def noticing(self) -> Iterator[dict[str, str | None]]:
+        """Notice everything in the block, also what was noticed before it; gives the notes, which stay afterwards.
+
+        So the notes of one part of a run do not depend on what the model read before.
+        """
+        before, self._noticed = self._noticed, {}
+        inside = self._noticed
+        try:
+            yield inside
+        finally:
+            self._noticed = {**before, **{kind: inside[kind] for kind in inside if kind not in before}}
+
+    def take_notes(self, notes: Mapping[str, str | None]) -> None:
+        """Have the notes of what was read before, as `noticing` gave them; those that are there already stay."""
+        for kind, note in notes.items():
+            self._note(kind, note)
 
     def _watched(
         self, prompts: Sequence[PromptLike], readings: Iterator[ActivationBatch]
@@ -277,7 +296,7 @@ class HookedLM:
         self.note_asked_as_text(prompts)
         mass, rows = 0.0, 0
         for reading in readings:
-            if watching and reading.logits is not None and not self._silence_noted:
+            if watching and reading.logits is not None and "silence" not in self._noticed:
                 mass += self.tokenizer_notes.silent_mass(reading.logits) * len(reading)
                 rows += len(reading)
             yield reading
@@ -290,9 +309,8 @@ class HookedLM:
             mass: their probability, summed over the next-token distributions that were computed.
             rows: how many of these there were.
         """
-        if rows and mass / rows > SILENT_SHARE and not self._silence_noted and not self.edits:
-            self._silence_noted = True
-            self._note(silent_note(mass / rows, self.vocab_size - len(self.tokenizer)))
+        if rows and mass / rows > SILENT_SHARE and "silence" not in self._noticed and not self.edits:
+            self._note("silence", silent_note(mass / rows, self.vocab_size - len(self.tokenizer)))
 
     @property
     def device(self) -> torch.device:
@@ -340,7 +358,8 @@ class HookedLM:
         What is noticed only in reading (a beginning left out, probability on tokens that write nothing) is among them
         from then on.
         """
-        return (*self.loading_notes, *self._base.notes, *self._reading_notes, *map(edit_note, self.edits))
+        noticed = [note for note in self._noticed.values() if note is not None]
+        return (*self.loading_notes, *self._base.notes, *noticed, *map(edit_note, self.edits))
 
     @property
     def noted(self) -> dict[str, Any]:
@@ -421,10 +440,10 @@ class HookedLM:
             chat: whether in the chat template of the tokenizer.
         """
         trained = self._trained_template
-        if not self._template_noted and trained is not None and (trained == "chat") != chat:
-            self._template_noted = True
+        if "template" not in self._noticed and trained is not None and (trained == "chat") != chat:
             what = "adapter" if self.adapter else "model"
-            self._note(f"asked {asked}, and the {what} was trained in the template {shown(trained, most=60)}")
+            note = f"asked {asked}, and the {what} was trained in the template {shown(trained, most=60)}"
+            self._note("template", note)
 
     @cached_property
     def _trained_template(self) -> str | None:

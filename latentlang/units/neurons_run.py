@@ -118,6 +118,8 @@ def neurons(
         counts: dict[str, Counts] = {}
         done = Counter[str]()
         for code, each in prompts.items():
+            if kept[0] is not None and not kept[0].takes(code):
+                continue
 
             def forward(number: int) -> None:
                 done["prompts"] += number

@@ -115,6 +115,33 @@ def test_what_was_noticed_goes_into_the_provenance_of_what_is_read(tmp_path: Pat
     assert store.provenance.settings["model_notes"][0].startswith(beginning)
 
 
+@pytest.mark.parametrize("read", [logit_lens, evaluate])
+def test_a_resumed_run_says_of_the_model_what_one_without_a_stop_says(read: Any, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"languages": "de,ja", "items": 2, "shots": 0}
+    for name, model in (("silent", lambda: HookedLM(padded(0.9), tiny.tokenizer())), ("headless", _headless)):
+        whole = read(model(), ll.task("sentiment", answers="en"), **how)
+        for _ in range(2):
+            kept = read(model(), ll.task("sentiment", answers="en"), resume=tmp_path / name, **how)
+            notes = kept.provenance.settings["model_notes"]
+            assert notes == whole.provenance.settings["model_notes"] and len(notes) == 1
+
+
+def test_what_was_noticed_before_is_noticed_again_where_a_part_is_kept(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lm = HookedLM(padded(0.9), tiny.tokenizer(), name="padded")
+    lm.activations(["Review: good"])
+    before = lm.notes
+    with lm.noticing() as noticed:
+        lm.activations(["Kritik"])
+    assert noticed["silence"] and lm.notes == before and len(before) == 1
+    assert len(caplog.records) == 1, "and said once"
+
+
+def _headless() -> HookedLM:
+    return HookedLM(needs_beginning(), without_bos())
+
+
 def test_little_of_it_is_not_noted_and_the_doctor_gives_the_share(caplog: pytest.LogCaptureFixture) -> None:
     lm = HookedLM(padded(0.004), tiny.tokenizer(), name="padded")
     with caplog.at_level(logging.WARNING):
