@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch
 from einops import rearrange
 
 from latentlang import defaults
-from latentlang.activations.manifest import MANIFEST, PROMPTS, Manifest, differences, read_manifest
+from latentlang.activations.manifest import MANIFEST, PROMPTS, Manifest, Shard, differences, read_manifest
 from latentlang.activations.partial_shard import part_path, read_part
 from latentlang.activations.prompt_tokens import PromptTokens
 from latentlang.activations.prompts import TEXTS, read_prompts
@@ -113,56 +114,145 @@ def harvest(
             written by another process, or cannot be written; the disk is full. What is complete is kept.
         ModelError: the model cannot be read, or an activation is NaN or infinite (prompt, layer and pool are named).
     """
-    model = as_model(model)
-    check_count("seed", seed, least=0)
-    given, provenance = _prompts(
-        model, prompts, languages=languages, items=items, shots=shots, seed=seed, about=about
-    )
-    names = tuple(sorted(check_sites(sites), key=SITES.index))
-    # averages first, as they are read
-    kept = tuple(sorted(check_pools(pools), key=lambda pool: (pool == "last", POOLS.index(pool))))
-    if not kept:
-        raise InputError(f"no pool asked for; choose from {', '.join(POOLS)}")
-    numbers = tuple(sorted(set(check_layers(layers, depth=model.n_layers, sites=names))))
-    reader = model.reader(
-        layers=numbers, sites=names, pools=kept, logits=False, share_prefix=share_prefix, batch_tokens=batch_tokens,
-        normed_last=normed_last,
-        finite=False,  # `_check_finite` checks what is stored, while the next batch runs
-    )  # fmt: skip
-    widths = tuple(model.width(name, numbers[0]) for name in names)
-    layout = Layout(
-        names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model,
-        widths if set(widths) != {model.d_model} else (),
+    plan = HarvestPlan(
+        model, prompts, languages=languages, layers=layers, pools=pools, sites=sites, items=items, shots=shots,
+        seed=seed, share_prefix=share_prefix, batch_tokens=batch_tokens, dtype=dtype, shard_bytes=shard_bytes,
+        about=about, normed_last=normed_last,
     )  # fmt: skip
     folder = prepare_folder(out, remote=True)
     with FolderLock(folder, joins=True):
-        tokens = PromptTokens(model, reader, given)
+        manifest = plan.opened(folder, resume=resume)
+        with reporting(progress, "harvesting", total=len(plan.tokens)) as report:
+            _fill(folder, manifest, plan.tokens, plan.reader, report)
+    return open_store(folder)
+
+
+class HarvestPlan:
+    """What is to be harvested, settled before anything runs: options, all as of `harvest`, prompts, layout.
+
+    Attributes:
+        reader: runs the prompts.
+    """
+
+    def __init__(
+        self,
+        model: HookedLM | str,
+        prompts: str | Task | Sequence[PromptLike],
+        *,
+        languages: str | Language | Iterable[str | Language] | None = None,
+        layers: Layers = "all",
+        pools: str | Sequence[str] = defaults.HARVESTED_POOLS,
+        sites: str | Sequence[str] = (defaults.SITE,),
+        items: int | None = None,
+        shots: int | None = None,
+        seed: int = 0,
+        share_prefix: bool = True,
+        batch_tokens: int | None = None,
+        dtype: str | torch.dtype | None = None,
+        shard_bytes: int | None = None,
+        about: Mapping[str, Any] | None = None,
+        normed_last: bool = False,
+    ) -> None:
+        self._model = model = as_model(model)
+        check_count("seed", seed, least=0)
+        self._given, self._provenance = _prompts(
+            model, prompts, languages=languages, items=items, shots=shots, seed=seed, about=about
+        )
+        names = tuple(sorted(check_sites(sites), key=SITES.index))
+        # averages first, as they are read
+        kept = tuple(sorted(check_pools(pools), key=lambda pool: (pool == "last", POOLS.index(pool))))
+        if not kept:
+            raise InputError(f"no pool asked for; choose from {', '.join(POOLS)}")
+        numbers = tuple(sorted(set(check_layers(layers, depth=model.n_layers, sites=names))))
+        self.reader = model.reader(
+            layers=numbers, sites=names, pools=kept, logits=False, share_prefix=share_prefix,
+            batch_tokens=batch_tokens, normed_last=normed_last,
+            finite=False,  # `_check_finite` checks what is stored, while the next batch runs
+        )  # fmt: skip
+        widths = tuple(model.width(name, numbers[0]) for name in names)
+        self._layout = Layout(
+            names, numbers, kept, stored_dtype(dtype or model.dtype), model.d_model,
+            widths if set(widths) != {model.d_model} else (),
+        )  # fmt: skip
+        self._shard_bytes, self._normed_last = shard_bytes, normed_last
+
+    @cached_property
+    def tokens(self) -> PromptTokens:
+        """The prompts as tokens."""
+        return PromptTokens(self._model, self.reader, self._given)
+
+    def opened(self, folder: Path, *, resume: bool = True) -> Manifest:
+        """The manifest of the store in a folder: of one that is there, if it is this one, or of one that is begun.
+
+        Args:
+            folder: whose lock the caller holds, or another process for it.
+            resume: whether one that is there may be gone on with.
+
+        Raises:
+            InputError: as of `harvest`.
+        """
+        tokens, model, layout = self.tokens, self._model, self._layout
         planned = Manifest(
             model=model_identity(model),
             prompts={"rows": len(tokens), "content": tokens.content},
             layout=layout,
-            shard_rows=rows_per_shard(layout, shard_bytes),
+            shard_rows=rows_per_shard(layout, self._shard_bytes),
             run={
-                "batch_tokens": reader.runner.batch_tokens, "share": reader.runner.share_prefix,
+                "batch_tokens": self.reader.runner.batch_tokens, "share": self.reader.runner.share_prefix,
                 "device": model.device.type,
                 "packages": {name: v for name, v in package_versions().items() if name in _DECISIVE},
-                **({"normed_last": True} if normed_last else {}),
+                **({"normed_last": True} if self._normed_last else {}),
             },
         )  # fmt: skip
         if is_present(folder / MANIFEST):
-            manifest = _resumed(folder, planned, tokens, allowed=resume)
-        else:
-            check_empty(folder)
-            _check_space(folder, planned.with_shards().bytes)
-            noted: dict[str, Any] = {"layers": list(numbers), "pools": list(kept), "sites": list(names)}
-            if normed_last:
-                noted["normed_last"] = True
-            # last, as the model's notes are complete only when it has been prepared
-            completed = replace(provenance, settings={**provenance.settings, **noted, **model.noted})
-            manifest = begin(folder, planned, tokens.tables(), completed)
-        with reporting(progress, "harvesting", total=len(tokens)) as report:
-            _fill(folder, manifest, tokens, reader, report)
-    return open_store(folder)
+            return _resumed(folder, planned, tokens, allowed=resume)
+        check_empty(folder)
+        _check_space(folder, planned.with_shards().bytes)
+        noted: dict[str, Any] = {
+            "layers": list(layout.layers), "pools": list(layout.pools), "sites": list(layout.sites),
+        }  # fmt: skip
+        if self._normed_last:
+            noted["normed_last"] = True
+        # last, as the model's notes are complete only when it has been prepared
+        provenance = self._provenance
+        completed = replace(provenance, settings={**provenance.settings, **noted, **model.noted})
+        return begin(folder, planned, tokens.tables(), completed)
+
+    def fill_shard(self, folder: Path, manifest: Manifest, number: int, progress: Progress) -> Shard:
+        """Run the prompts of one shard and write its file, for a process that has the manifest and notes it there.
+
+        Args:
+            folder: of the store.
+            manifest: as `opened` gave it.
+            number: of the shard.
+            progress: called with (prompts done, prompts in all) of the shard.
+
+        Raises:
+            InputError: the folder cannot be written.
+            ModelError: an activation is NaN or infinite.
+        """
+        held = _HeldManifest(**{entry.name: getattr(manifest, entry.name) for entry in fields(manifest)})
+        missing = replace(manifest.shards[number], sha256=None)
+        filled = _fill(
+            folder, held.with_shard(number, missing), self.tokens, self.reader, progress, only=number
+        )  # fmt: skip
+        return filled.shards[number]
+
+
+class _HeldManifest(Manifest):
+    """The manifest of a store that another process holds: what is known here of a shard is not written."""
+
+    def write(self, folder: Path) -> None:
+        """Leave the file to its owner."""
+
+
+def missing_shards(folder: Path, manifest: Manifest) -> list[int]:
+    """Numbers of the shards that are to be run."""
+    return [
+        number
+        for number, shard in enumerate(manifest.shards)
+        if not (shard.complete and is_there(folder, shard))
+    ]
 
 
 def _prompts(
@@ -264,28 +354,28 @@ def _fill(
     tokens: PromptTokens,
     reader: Reader,
     progress: Progress,
-) -> None:
-    """Run the prompts of each shard that is not there."""
+    *,
+    only: int | None = None,
+) -> Manifest:
+    """Run the prompts of each shard that is not there, or of one alone; gives what is there then."""
     starts = [0]
     for shard in manifest.shards:
         starts.append(starts[-1] + shard.rows)
-    missing = [
-        number
-        for number, shard in enumerate(manifest.shards)
-        if not (shard.complete and is_there(folder, shard))
-    ]
+    asked = range(len(manifest.shards)) if only is None else [only]
+    missing = missing_shards(folder, manifest) if only is None else [only]
+    total = sum(manifest.shards[number].rows for number in asked)
     parts: dict[int, Piece] = {}
-    for number, shard in enumerate(manifest.shards):
-        path = part_path(folder, manifest, number)
+    for number in asked:
+        shard, path = manifest.shards[number], part_path(folder, manifest, number)
         if number not in missing:
             path.unlink(missing_ok=True)  # left where a run was killed just after the shard was whole
         elif (part := read_part(path, manifest.layout, shard.rows)) is not None:
             parts[number] = Piece(number, *part)
-    done = len(tokens) - sum(manifest.shards[number].rows for number in missing)
+    done = total - sum(manifest.shards[number].rows for number in missing)
     done += sum(len(part.rows) for part in parts.values())
-    progress(done, len(tokens))
+    progress(done, total)
     if not missing:
-        return
+        return manifest
     _check_space(folder, sum(manifest.shards[number].bytes for number in missing))
     layout = manifest.layout
 
@@ -303,7 +393,8 @@ def _fill(
             for reading in reader.stream(tokens.rows(starts[number], starts[number + 1]), there=there):
                 writer.put(_piece(reading, number, layout))
                 done += len(reading)
-                progress(done, len(tokens))
+                progress(done, total)
+    return writer.manifest
 
 
 def _piece(reading: ActivationBatch, shard: int, layout: Layout) -> Piece:
