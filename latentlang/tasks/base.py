@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from latentlang.arguments import check_count
 from latentlang.errors import InputError
@@ -95,6 +96,9 @@ class Task(ABC):
     candidate_labels: tuple[str, ...] = ()
     #: What to do for a language that the task has nothing in, as the end of an error.
     next_step: str = ""
+    #: Name and options that `tasks.task` made it of, so that another process can make the same; None for one made
+    #: otherwise.
+    made_of: tuple[str, Mapping[str, Any]] | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {len(self.languages)} languages)"

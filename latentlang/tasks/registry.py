@@ -128,7 +128,9 @@ def task(name: str, **options: Any) -> Task:
         raise InputError(
             f"the {name} task does not take these options: {error}; it takes {', '.join(record.options) or 'none'}"
         ) from error
-    return record.build(**options)
+    built = record.build(**options)
+    built.made_of = (name, dict(options))
+    return built
 
 
 def as_task(given: str | Task) -> Task:
