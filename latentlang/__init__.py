@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         steer,
         trace,
     )
+    from latentlang.cluster import Cluster
     from latentlang.comparison import ComparisonGroup, ComparisonResult, compare
     from latentlang.errors import InputError, LatentlangError, ModelError
     from latentlang.evaluation import EvaluationResult, evaluate, evaluate_harness
@@ -103,6 +104,7 @@ __all__ = [
     "AnswerResult",
     "BarrierResult",
     "BitsResult",
+    "Cluster",
     "CodeResult",
     "ComparisonGroup",
     "ComparisonResult",
@@ -217,6 +219,7 @@ _HOMES = {
         "steer",
         "trace",
     ),
+    "latentlang.cluster": ("Cluster",),
     "latentlang.comparison": ("ComparisonGroup", "ComparisonResult", "compare"),
     "latentlang.errors": ("InputError", "LatentlangError", "ModelError"),
     "latentlang.generation": ("AnswerResult", "Decoding", "answer", "read_prompts"),
@@ -288,6 +291,7 @@ _ROOMS = (
     "activations",
     "answers",
     "causal",
+    "cluster",
     "comparison",
     "downloads",
     "errors",

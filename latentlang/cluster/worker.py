@@ -1,0 +1,174 @@
+"""A worker: a process that has the model and runs one unit of a job after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import latentlang
+from latentlang.cluster.records import ClusterJob, Unit, received
+from latentlang.errors import LatentlangError
+from latentlang.provenance import package_versions
+
+#: Packages of which workers must have the version of the driver.
+COMPARED = ("latentlang", "torch", "transformers", "tokenizers")
+
+
+@cache
+def software() -> dict[str, str]:
+    """Versions that decide a number, and a hash of this package's own code (a clone has no other version)."""
+    versions = package_versions()
+    digest = hashlib.sha256()
+    root = Path(latentlang.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    found = {name: versions.get(name, "none") for name in COMPARED}
+    return {**found, "the code of latentlang": digest.hexdigest()[:12]}
+
+
+class Worker:
+    """Runs what it is asked, one thing at a time, and says how far it is meanwhile.
+
+    It answers with plain data, also of what went wrong, so that no error has to be rebuilt elsewhere.
+
+    Args:
+        number: which worker it is, from 0.
+        own_process: whether all that is logged in this process is of this worker.
+    """
+
+    def __init__(self, number: int, own_process: bool = True) -> None:
+        self._number, self._own_process = number, own_process
+        self._lines: list[str] = []
+        self._log: Path | None = None
+        self._job: ClusterJob | None = None
+        self._model: Any = None
+        self._loaded: tuple[Any, ...] = ()
+        self._options: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
+        self._done = 0
+
+    def answer(self, method: str, *arguments: Any) -> dict[str, Any]:
+        """``value`` of one of the methods below, or ``error``: its kind and text."""
+        methods: dict[str, Callable[..., Any]] = {
+            "hello": self.hello, "load": self.load, "units": self.units, "run": self.run,
+        }  # fmt: skip
+        try:
+            return {"value": methods[method](*arguments)}
+        except LatentlangError as error:
+            self._write(f"{type(error).__name__}: {error}")
+            return {"error": str(error)}
+        except Exception as error:
+            self._write(traceback.format_exc())
+            return {"error": f"unforeseen {type(error).__name__}: {error}"}
+
+    def done(self) -> int:
+        """Prompts of the unit in hand that are done; asked from another thread."""
+        return self._done
+
+    def hello(self, token: str) -> dict[str, Any]:
+        """Who this is, which software it has, and whether it sees a file."""
+        return {
+            "host": platform.node(), "process": os.getpid(), "software": software(),
+            "sees": Path(token).exists(),
+        }  # fmt: skip
+
+    def load(self, job: ClusterJob) -> dict[str, Any]:
+        """Have a job's model and options, from now on; gives where the model runs and in which dtype."""
+        import torch
+
+        from latentlang.cluster.calls import call_of
+        from latentlang.models import load
+
+        os.chdir(job.place)
+        torch.set_num_threads(job.threads)
+        which = (job.model, tuple(sorted(job.load.items())))
+        if self._loaded != which:
+            self._model, self._loaded = None, ()
+            began = time.monotonic()
+            self._model = load(job.model, progress=False, **job.load)
+            self._loaded = which
+            self._write(f"loaded {self._model.name} in {time.monotonic() - began:.1f} s")
+        call = call_of(job)
+        self._job, self._kept = job, {}
+        self._options = {name: received(value) for name, value in job.options.items()}
+        if job.chat:
+            given = self._options[call.given]
+            asked = self._model.chat
+            self._options[call.given] = (
+                [asked(one) for one in given] if isinstance(given, list) else asked(given)
+            )
+        return {"device": self._model.device.type, "dtype": str(self._model.dtype).removeprefix("torch.")}
+
+    def units(self) -> list[Unit]:
+        """The units of the job, by the first worker that has its model."""
+        from latentlang.cluster.calls import call_of
+
+        assert self._job is not None
+        with self._model.noticing():
+            return call_of(self._job).units(self._model, self._options, Path(self._job.folder), self._kept)
+
+    def run(self, unit: Unit, part: str) -> Any:
+        """Run a unit.
+
+        Args:
+            unit: of the job.
+            part: a folder that nobody else writes into, for what needs one.
+        """
+        import torch
+
+        from latentlang.cluster.calls import call_of
+
+        job = self._job
+        assert job is not None
+        # of this thread
+        torch.set_num_threads(job.threads)
+        self._log_to(Path(job.logs))
+        self._write(f"{unit.name}: begun, {unit.prompts} prompts")
+        self._done, began = 0, time.monotonic()
+
+        def report(done: int, _total: int) -> None:
+            self._done = done
+
+        with self._model.noticing():
+            outcome = call_of(job).run(
+                self._model, self._options, Path(job.folder), unit, Path(part), self._kept, report
+            )
+        self._done = 0
+        self._write(f"{unit.name}: done in {time.monotonic() - began:.1f} s")
+        return outcome
+
+    def _log_to(self, folder: Path) -> None:
+        path = folder / f"worker-{self._number}.log"
+        if self._log == path:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = path
+        if self._own_process:
+            handler = logging.FileHandler(path, encoding="utf-8")
+            handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+            root = logging.getLogger()
+            root.handlers[:] = [
+                one for one in root.handlers if not isinstance(one, logging.FileHandler)
+            ] + [handler]  # fmt: skip
+        lines, self._lines = self._lines, []
+        with path.open("a", encoding="utf-8") as log:
+            log.writelines(lines)
+
+    def _write(self, text: str) -> None:
+        """A line for the log, with the time; held until there is one."""
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} [{platform.node()} {os.getpid()}] {text.rstrip()}\n"
+        if self._log is None:
+            self._lines.append(line)
+            return
+        # a log that cannot be written must not end the work
+        with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
+            log.write(line)
