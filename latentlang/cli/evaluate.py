@@ -14,6 +14,7 @@ from latentlang.cli import options
 from latentlang.cli.evaluation_table import evaluation_lines, evaluation_record
 from latentlang.cli.exit_codes import CommandInterrupt
 from latentlang.cli.harness_run import harness_run
+from latentlang.cli.unfinished import keeping_languages
 from latentlang.errors import InputError, unknown
 from latentlang.storage.output import TABLE
 from latentlang.tasks import TASKS, closed_tasks
@@ -96,6 +97,7 @@ def evaluate(
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
+    spread: options.ClusterOptions = options.ClusterOptions(),  # noqa: B008
 ) -> None:
     """Let a model choose between labels, in many languages; with an adapter, before and after, on the same items.
 
@@ -109,6 +111,7 @@ def evaluate(
 
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
+    spread.check()
     _check_alone(context, harness, include)
     codes = [entry.code for entry in languages(lang)] if lang else None
     trained = _seen(adapter, seen_languages)
@@ -173,29 +176,37 @@ def evaluate(
         pages=pages,
     )
     with folder:
-        say(f"loading {info.name}")
         from latentlang.evaluation import SCORES
         from latentlang.evaluation import evaluate as run
         from latentlang.models.finished_languages import finished_names, forget
 
         if score is not None and score not in SCORES:
             raise unknown("score", score, SCORES)
-        loaded = loading.load(model, adapter=adapter)
-        tasks = [loaded.chat(built) for built in tasks] if chat else tasks
         kept: list[EvaluationResult] = []
         unfinished = folder.unfinished
+        asked: dict[str, Any] = {
+            "languages": codes, "score": score, "items": items, "shots": shots, "seed": seed, "protocol": protocol,
+            "states": state_names, "seen_languages": trained or None, "share_prefix": share_prefix,
+            "batch_tokens": batch_tokens,
+        }  # fmt: skip
 
         def keep(result: EvaluationResult) -> None:
             kept[:] = [result]
             folder.save(result.of(result.tasks[-1]), result.tasks[-1])
 
+        every = list(dict.fromkeys(code for built in tasks for code in codes or built.languages))
+        with keeping_languages(unfinished, every):
+            spread.fill(
+                "evaluate", {"task": tasks, **asked}, unfinished, out=folder.path, model=model, loading=loading,
+                adapter=adapter, chat=chat,
+            )  # fmt: skip
+        say(f"loading {info.name}")
         try:
+            loaded = loading.load(model, adapter=adapter)
+            tasks = [loaded.chat(built) for built in tasks] if chat else tasks
             with Progress("evaluating", total=count * len(state_names)) as progress:
                 result = run(
-                    loaded, tasks, languages=codes, score=score, items=items, shots=shots, seed=seed, protocol=protocol,
-                    states=state_names, seen_languages=trained or None, share_prefix=share_prefix,
-                    batch_tokens=batch_tokens, progress=progress.after(0), keep=keep,
-                    resume=unfinished,
+                    loaded, tasks, **asked, progress=progress.after(0), keep=keep, resume=unfinished,
                 )  # fmt: skip
         except BaseException as error:
             if not finished_names(unfinished):
@@ -219,7 +230,7 @@ def evaluate(
         folder.print_files(console)
 
 
-_WITHOUT_HARNESS = ("task", "answers", "score", "protocol", "data", "split", "accept", "chat")
+_WITHOUT_HARNESS = ("task", "answers", "score", "protocol", "data", "split", "accept", "chat", "cluster")
 
 
 def _check_alone(context: typer.Context, harness: str | None, include: Path | None) -> None:

@@ -22,6 +22,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "words of your own, in a language of your own",
         ),
         ("lens --model path/to/instruct --lang ja --chat", "an instruct model, in its chat template"),
+        ("lens --lang paper20 --cluster auto --workers 2", "shared out over two processes"),
     ),
     "tokens": (
         ("tokens --lang sv,no,is", "which tokens can begin an answer, and who shares them"),
@@ -73,6 +74,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("evaluate --task sentiment,nli --lang ja,hi", "accuracies with intervals"),
         ("evaluate --adapter adapter --lang ja", "without and with an adapter"),
         ("evaluate --task xcopa --data xcopa --lang it,sw,th", "a published set, from its files"),
+        ("evaluate --task sentiment,nli --cluster 10.0.0.1:6379 --workers 8", "on a Ray cluster"),
         ("evaluate --harness xcopa_it,xcopa_sw --items 100", "tasks of lm-eval, with a row per item"),
     ),
     "answer": (

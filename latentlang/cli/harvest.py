@@ -89,6 +89,7 @@ def harvest(
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
+    spread: options.ClusterOptions = options.ClusterOptions(),  # noqa: B008
     as_json: options.AsJson = False,
 ) -> None:
     """Run prompts and keep their activations on disk, layer by layer.
@@ -111,6 +112,7 @@ def harvest(
 
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
+    spread.check()
     numbers = options.layer_numbers(layers)
     pool_names, site_names = split_names(pools), split_names(sites)
     codes = [entry.code for entry in languages(lang)]
@@ -130,11 +132,23 @@ def harvest(
         kept_as = None if store_dtype is None else stored_dtype(store_dtype)
         if not (folder.path / MANIFEST).exists():
             check_empty(folder.path)
-        say(f"loading {info.name}")
+        how: dict[str, Any] = {
+            "languages": codes, "layers": numbers, "pools": pool_names, "sites": site_names, "items": items,
+            "shots": shots, "seed": seed, "share_prefix": share_prefix, "batch_tokens": batch_tokens, "dtype": kept_as,
+            "normed_last": normed_last,
+        }  # fmt: skip
         try:
+            there = _there(out)
+            started = time.monotonic()
+            spread.fill(
+                "harvest", {"prompts": built, **how}, out, out=folder.path, model=model, loading=loading,
+                adapter=adapter, chat=chat,
+            )  # fmt: skip
+            say(f"loading {info.name}")
             loaded = loading.load(model, adapter=adapter)
             built = loaded.chat(built) if chat else built
-            started = time.monotonic()
+            if spread.cluster is None:
+                started = time.monotonic()
             with Progress("harvesting", total=count, rate="prompts") as progress:
                 show = progress.after(0)
 
@@ -142,17 +156,22 @@ def harvest(
                     counts.append(done)
                     show(done, total)
 
-                store = run(
-                    loaded, built, out=out, languages=codes, layers=numbers, pools=pool_names, sites=site_names,
-                    items=items, shots=shots, seed=seed, share_prefix=share_prefix, batch_tokens=batch_tokens,
-                    dtype=kept_as, normed_last=normed_last, progress=advance,
-                )  # fmt: skip
+                store = run(loaded, built, out=out, **how, progress=advance)
             seconds = time.monotonic() - started
+            before = counts[0] if spread.cluster is None else there
             if as_json:
-                return echo_json(_record(store, before=counts[0]))
-            _print_summary(store, seconds=seconds, before=counts[0])
+                return echo_json(_record(store, before=before))
+            _print_summary(store, seconds=seconds, before=before)
         except KeyboardInterrupt:
             raise CommandInterrupt(_what_was_kept(out)) from None
+
+
+def _there(out: Path) -> int:
+    """How many prompts of a store are there already."""
+    from latentlang.activations.manifest import MANIFEST, read_manifest
+    from latentlang.activations.partial_shard import rows_kept
+
+    return rows_kept(out, read_manifest(out)) if (out / MANIFEST).exists() else 0
 
 
 def _what_was_kept(out: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -89,6 +89,7 @@ def lens(
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
     share_prefix: options.SharePrefix = True,
+    spread: options.ClusterOptions = options.ClusterOptions(),  # noqa: B008
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Show what each layer would answer, in the target language and in the pivot, with their nulls.
@@ -103,6 +104,7 @@ def lens(
     from latentlang.language_names import language, languages
     from latentlang.tasks.base import check_pivot
 
+    spread.check()
     numbers = options.layer_numbers(layers)
     fitted = options.one_lens(tuned, jacobian)
     if prompt is not None:
@@ -112,6 +114,10 @@ def lens(
             )
         if lang or candidates:
             raise InputError("--prompt looks into one text; leave out --lang and --candidates with it")
+        if spread.cluster is not None:
+            raise InputError(
+                "--prompt looks into one text, which is not shared out; leave out --cluster with it"
+            )
         return explore_prompt(
             model,
             prompt,
@@ -130,14 +136,16 @@ def lens(
     # Everything that can be wrong and is cheap to see comes before the model.
     options.check_counts(items=items, shots=shots, seed=seed, batch_tokens=batch_tokens)
     targets = [entry.code for entry in languages(lang)]
-    every_language = candidates == [_EVERY_LANGUAGE]
-    answer_languages = (
-        [entry.code for entry in languages(candidates)] if candidates and not every_language else None
-    )
+    answer_languages: str | list[str] | None = None
+    if candidates:
+        every_language = candidates == [_EVERY_LANGUAGE]
+        answer_languages = (
+            _EVERY_LANGUAGE if every_language else [entry.code for entry in languages(candidates)]
+        )
     pivot = language(pivot).code
     built = options.built_task(task, targets, source=source, data=data, answers=answers, accept=accept)
     check_pivot(built, pivot)
-    count = sum(options.counted_prompts(built, targets, items=items, shots=shots, seed=seed).values())
+    options.counted_prompts(built, targets, items=items, shots=shots, seed=seed)
     info = loading.resolve(model)
     asked_for = options.asked_for(
         context, source=source, data=data, accept=accept, answers=answers, shots=shots, items=items, pivot=pivot,
@@ -152,65 +160,39 @@ def lens(
         pages=pages,
     )
     with folder:
-        say(f"loading {info.name}")
         from latentlang.figures.header import lens_words
         from latentlang.lens import POLICIES
-        from latentlang.lens.logit import PROTOCOLS, PairLensPass, prompts_of
-        from latentlang.lens.multilingual import MultilingualLensPass
-        from latentlang.lens.tuned import as_lens
-        from latentlang.models.finished_languages import FinishedLanguages
+        from latentlang.lens.logit import PROTOCOLS
+        from latentlang.lens.with_candidates import lens_with_candidates
+        from latentlang.models.finished_languages import forget
 
         if policy is not None and policy not in POLICIES:
             raise unknown("policy", policy, POLICIES)
         if protocol not in PROTOCOLS:
             raise unknown("protocol", protocol, PROTOCOLS)
-        loaded = loading.load(model, adapter=adapter)
-        built = loaded.chat(built) if chat else built
-        chosen = as_lens(fitted, loaded)
-        pair = PairLensPass(
-            loaded,
-            built,
-            pivot=pivot,
-            shots=shots,
-            seed=seed,
-            policy=policy,
-            protocol=protocol,
-            layers=numbers,
-            lens=chosen,
-        )
-        everyone = (
-            [
-                MultilingualLensPass(
-                    loaded,
-                    built,
-                    candidates=answer_languages,
-                    shots=shots,
-                    seed=seed,
-                    layers=numbers,
-                    lens=chosen,
+        unfinished = folder.unfinished
+        how: dict[str, Any] = {
+            "languages": targets, "candidates": answer_languages, "pivot": pivot, "items": items, "shots": shots,
+            "seed": seed, "policy": policy, "protocol": protocol, "layers": numbers, "lens": fitted,
+            "share_prefix": share_prefix, "batch_tokens": batch_tokens,
+        }  # fmt: skip
+        with keeping_languages(unfinished, targets):
+            spread.fill(
+                "lens", {"task": built, **how}, unfinished, out=folder.path, model=model, loading=loading,
+                adapter=adapter, chat=chat,
+            )  # fmt: skip
+            say(f"loading {info.name}")
+            loaded = loading.load(model, adapter=adapter)
+            built = loaded.chat(built) if chat else built
+            with Progress("reading") as progress:
+                pair, everyone = lens_with_candidates(
+                    loaded, built, **how, resume=unfinished, progress=progress.after(0)
                 )
-            ]
-            if candidates
-            else []
-        )
-        prompts = prompts_of(built, targets, items=items, shots=shots, seed=seed)
-        finished = FinishedLanguages(folder.unfinished, loaded, built, share_prefix=share_prefix)
-        # whole answers are run for themselves: then all languages are a second run of the prompts
-        count *= 2 if everyone and pair.policy == "sequence" else 1
-        with keeping_languages(finished.folder, targets), Progress("reading", total=count) as progress:
-            pair.read(
-                prompts,
-                beside=everyone,
-                share_prefix=share_prefix,
-                batch_tokens=batch_tokens,
-                progress=progress.after(0),
-                finished=finished,
-            )
         result = pair.result()
         folder.save(result)
-        multilingual = [read.result() for read in everyone]
+        multilingual = [] if everyone is None else [everyone.result()]
         if not multilingual:
-            finished.clear()
+            forget(unfinished)
         provenance = result.provenance
         names = ", ".join(language(code).name for code in provenance.languages)
         title = f"{provenance.model}: {lens_words(provenance) or 'lens'}, {provenance.task}, {names}"
@@ -223,7 +205,7 @@ def lens(
             folder.print_files(console)
         for read in multilingual:
             say_who_leads(read, folder, silent=pages.as_json)
-        finished.clear()
+        forget(unfinished)
         if pages.as_json:
             record = result_record(result, folder.files)
             echo_json(record | {"all_languages": [result_record(read) for read in multilingual]})

@@ -86,6 +86,7 @@ def neurons(
     long_texts: options.LongTexts = "refuse",
     batch_tokens: options.BatchTokens = None,
     loading: options.LoadOptions = options.LoadOptions(),  # noqa: B008
+    spread: options.ClusterOptions = options.ClusterOptions(),  # noqa: B008
     pages: options.PageOptions = options.PageOptions(),  # noqa: B008
 ) -> None:
     """Count which neurons fire in few languages, and tell them from what mixed languages give by chance.
@@ -100,19 +101,20 @@ def neurons(
     from latentlang.cli.records import result_record
     from latentlang.cli.unfinished import keeping_counts
     from latentlang.language_names import language, languages
-    from latentlang.tasks import ContinuationTask
+    from latentlang.tasks import task as build_task
     from latentlang.tasks.texts import check_long_texts
 
     # Everything that can be wrong and is cheap to see comes before the model.
     check_long_texts(long_texts)
     options.check_counts(items=items, shots=None, seed=seed, batch_tokens=batch_tokens)
+    spread.check()
     check_count("--groups", groups, least=2)
     check_count("--deals", deals, least=0)
     check_count("--random", random, least=0)
     check_count("--ablate", ablate, least=1)
     _check_choices(rule=rule, tokens=tokens, value=value, deals=deals)
     numbers = options.layer_numbers(layers)
-    task = ContinuationTask(data=text)
+    task = build_task("continuation", data=text)
     codes = [entry.code for entry in languages(lang)] if lang else list(task.languages)
     there = {code: len(task.prompts(code, seed=seed)) for code in codes}
     if len(codes) < 2:
@@ -133,21 +135,25 @@ def neurons(
         claims.append(Claim("neuron-ablation", (TABLE, _ABLATION_PAGE), _ABLATION))
     folder = OutputFolder(out or run_folder("neurons", parts, asked_for), *claims, pages=pages)
     with folder:
-        say(f"loading {info.name}")
         from latentlang.models.finished_languages import forget
         from latentlang.units import neuron_ablation
         from latentlang.units import neurons as count
 
-        loaded = loading.load(model, adapter=adapter)
         unfinished = folder.unfinished
         ablation: NeuronAblationResult | None = None
+        how: dict[str, Any] = {
+            "languages": codes, "items": items, "layers": numbers, "tokens": tokens, "groups": groups, "deals": deals,
+            "seed": seed, "long_texts": long_texts, "batch_tokens": batch_tokens,
+        }  # fmt: skip
         with keeping_counts(unfinished, codes):
+            spread.fill(
+                "neurons", {"texts": task, **how}, unfinished, out=folder.path, model=model, loading=loading,
+                adapter=adapter,
+            )  # fmt: skip
+            say(f"loading {info.name}")
+            loaded = loading.load(model, adapter=adapter)
             with Progress("counting", total=total) as progress:
-                result = count(
-                    loaded, task, languages=codes, items=items, layers=numbers, tokens=tokens, groups=groups,
-                    deals=deals, seed=seed, long_texts=long_texts, batch_tokens=batch_tokens, out=unfinished,
-                    progress=progress.after(0),
-                )  # fmt: skip
+                result = count(loaded, task, **how, out=unfinished, progress=progress.after(0))
             folder.save(result, others=[_COUNTS])
             folder.page(result.figure(rule=rule), _PAGE, title=f"{info.name}: neurons of languages")
             having = int((result.summary(rule)["neurons"] > 0).sum())

@@ -279,6 +279,98 @@ class LoadOptions(MachineOptions):
         return load(model, adapter=adapter, **self.named())
 
 
+_CLUSTER_PANEL = "On several processes or machines"
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Options of every command whose work can be shared out over workers.
+
+    A command takes them as one parameter ``spread``, as `LoadOptions`.
+    """
+
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Share the work out over workers: auto (processes on this machine), or HOST:PORT of a Ray cluster; "
+            "needs the extra cluster.",
+            rich_help_panel=_CLUSTER_PANEL,
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="With --cluster: how many, each with the model; by default one per GPU.",
+            rich_help_panel=_CLUSTER_PANEL,
+        ),
+    ] = None
+    cpus: Annotated[
+        int | None,
+        typer.Option(
+            help="With --cluster: cores of each worker; by default an even share of this machine with auto, else 1.",
+            rich_help_panel=_CLUSTER_PANEL,
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """Refuse what cannot be, before anything slow.
+
+        Raises:
+            InputError: numbers without a cluster, or such as make no sense; or Ray is not installed.
+        """
+        check_count("--workers", self.workers, least=1)
+        check_count("--cpus", self.cpus, least=1)
+        if self.cluster is not None:
+            from latentlang.cluster.ray_pool import check_ray
+
+            check_ray()
+            return
+        for name in ("workers", "cpus"):
+            if getattr(self, name) is not None:
+                raise InputError(
+                    f"--{name} is for --cluster; give --cluster auto for workers on this machine"
+                )
+
+    def fill(
+        self,
+        call: str,
+        options: Mapping[str, Any],
+        folder: Path,
+        *,
+        model: str,
+        loading: LoadOptions,
+        adapter: str | None,
+        out: Path,
+        chat: bool = False,
+    ) -> None:
+        """Have workers do all of a call but its end, where a cluster was asked for.
+
+        Args:
+            call: of `cluster.calls.CALLS`.
+            options: of the call, with its task or texts.
+            folder: of the store, or where finished languages are kept.
+            model: its name.
+            loading: how it is loaded.
+            adapter: that is put on it.
+            out: the command's output folder, where the workers' logs go.
+            chat: ``--chat``.
+
+        Raises:
+            InputError: as of `Cluster.fill`.
+        """
+        if self.cluster is None:
+            return
+        from latentlang.cli.console import note, say
+        from latentlang.cluster.run import LOGS, Cluster
+
+        say("starting workers")
+        with Cluster(
+            self.cluster, workers=self.workers, cpus=self.cpus, tell=note,
+            model_options={**loading.named(), "adapter": adapter},
+        ) as cluster:  # fmt: skip
+            cluster.fill(call, model, options, folder=folder, logs=out / LOGS, chat=chat)
+
+
 Provider = Annotated[
     str,
     typer.Option(
@@ -361,7 +453,7 @@ class AskingOptions:
 
 
 #: Parameters of commands that stand for several options, the fields of their class.
-_SPELLED_OUT = ("loading", "pages", "asking")
+_SPELLED_OUT = ("loading", "pages", "asking", "spread")
 
 
 def with_load_options(command: Callable[..., Any]) -> Callable[..., Any]:
